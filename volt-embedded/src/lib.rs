@@ -1,0 +1,1 @@
+//! A Volt in one process.

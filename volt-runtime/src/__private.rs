@@ -1,0 +1,19 @@
+//! The only thing that generated code names. Not for use by hand: it changes without notice.
+
+pub use prost;
+pub use prost_types;
+pub use serde;
+
+pub use crate::{
+    call::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
+    channel::Channel,
+    json,
+    message::{Message, StatusMessage},
+    method::{Kind, Method},
+    server::{
+        Context, IncomingCall, Requests, Responses, Service, bidi, client_streaming,
+        server_streaming, unary, unimplemented, unknown_method,
+    },
+    status::{Code, Status},
+    transport::BoxFuture,
+};

@@ -1,0 +1,137 @@
+//! The sending half of a call.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_util::Sink;
+
+use super::deadline::Deadline;
+use crate::{Error, Message, Method, Result, message::Payload, transport::SendHalf};
+
+/// The untyped part, compiled once.
+pub(super) struct RawSink {
+    method: &'static Method,
+    half: Box<dyn SendHalf>,
+    deadline: Deadline,
+}
+
+impl RawSink {
+    pub(super) fn new(
+        method: &'static Method,
+        half: Box<dyn SendHalf>,
+        deadline: Deadline,
+    ) -> Self {
+        Self {
+            method,
+            half,
+            deadline,
+        }
+    }
+
+    pub(super) fn method(&self) -> &'static Method {
+        self.method
+    }
+
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let ready = match self.half.poll_ready(cx) {
+            Poll::Pending => self.deadline.poll_passed(cx).map(Err),
+            ready @ Poll::Ready(_) => ready,
+        };
+        ready.map_err(|error| error.with_method(self.method.path))
+    }
+
+    pub(super) fn send(&mut self, message: &dyn Payload) -> Result<()> {
+        self.half
+            .send(message)
+            .map_err(|error| error.with_method(self.method.path))
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.half.finish(None);
+    }
+}
+
+impl fmt::Debug for RawSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawSink")
+            .field("method", &self.method.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The requests of a bidirectional call. Also a [`Sink`].
+///
+/// Dropping it half-closes the call: the Volt sees the end of the requests and may go on answering.
+/// To cancel the call, drop its [`Streaming`](super::Streaming).
+#[derive(Debug)]
+pub struct RequestSink<Req> {
+    raw: RawSink,
+    request: PhantomData<fn(Req)>,
+}
+
+impl<Req: Message> RequestSink<Req> {
+    pub(super) fn new(raw: RawSink) -> Self {
+        Self {
+            raw,
+            request: PhantomData,
+        }
+    }
+
+    /// Sends a message, waiting while the connection is slow. `Ok` means that it will be sent, not
+    /// that the Volt has it. The first message is what invokes the method.
+    ///
+    /// # Errors
+    ///
+    /// When the call has ended or its connection is lost. The responses say why.
+    ///
+    /// # Cancel safety
+    ///
+    /// A message is sent whole or, if the future is dropped while it waits, not at all.
+    pub async fn send(&mut self, message: Req) -> Result<()> {
+        poll_fn(|cx| self.raw.poll_ready(cx)).await?;
+        self.raw.send(&message)
+    }
+
+    /// Half-closes: says that no more requests will come. Never waits.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    /// As [`close`](Self::close), in place. Sending after it fails.
+    pub(super) fn finish(&mut self) {
+        self.raw.finish();
+    }
+}
+
+impl<Req> Drop for RequestSink<Req> {
+    fn drop(&mut self) {
+        self.raw.finish();
+    }
+}
+
+impl<Req: Message> Sink<Req> for RequestSink<Req> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.raw.poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Req) -> Result<()> {
+        self.raw.send(&message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        // The connection flushes whenever nothing more is queued.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        self.raw.finish();
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,253 @@
+//! The receiving half of a call, and both halves together.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures_core::{FusedStream, Stream};
+
+use super::{RequestSink, deadline::Deadline};
+use crate::{Error, Message, Method, Result, json, transport::ReceiveHalf};
+
+/// The untyped part, compiled once.
+pub(super) struct RawStreaming {
+    method: &'static Method,
+    state: State,
+    deadline: Deadline,
+    /// A response that was read early and put back.
+    put_back: Option<String>,
+}
+
+enum State {
+    /// Responses may come. Dropping the half cancels the call.
+    Open(Box<dyn ReceiveHalf>),
+    /// A clean end.
+    Ended,
+    /// The call failed; every later read says so again.
+    Failed(Error),
+}
+
+impl RawStreaming {
+    pub(super) fn new(
+        method: &'static Method,
+        half: Box<dyn ReceiveHalf>,
+        deadline: Deadline,
+    ) -> Self {
+        Self {
+            method,
+            state: State::Open(half),
+            deadline,
+            put_back: None,
+        }
+    }
+
+    pub(super) fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
+        if let Some(text) = self.put_back.take() {
+            return Poll::Ready(Ok(Some(text)));
+        }
+        let half = match &mut self.state {
+            State::Open(half) => half,
+            State::Ended => return Poll::Ready(Ok(None)),
+            State::Failed(error) => return Poll::Ready(Err(error.clone())),
+        };
+        let outcome = match half.poll_message(cx) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Err(ready!(self.deadline.poll_passed(cx))),
+        };
+        Poll::Ready(match outcome {
+            Ok(Some(text)) => Ok(Some(text)),
+            Ok(None) => {
+                self.state = State::Ended;
+                Ok(None)
+            }
+            Err(error) => Err(self.fail(error)),
+        })
+    }
+
+    /// Looks at the next response, which will be read again.
+    pub(super) fn peek(&mut self, cx: &mut Context<'_>) -> Result<Option<&str>> {
+        match self.poll_text(cx) {
+            Poll::Ready(text) => self.put_back = text?,
+            Poll::Pending => {}
+        }
+        Ok(self.put_back.as_deref())
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        let error = error.with_method(self.method.path);
+        self.state = State::Failed(error.clone());
+        error
+    }
+
+    /// Why the other half could not send: what the peer said, if it said something, or `error`.
+    pub(super) async fn reason_for(&mut self, error: Error) -> Error {
+        if error.is_deadline() {
+            return error;
+        }
+        match poll_fn(|cx| self.poll_text(cx)).await {
+            Err(reason) => reason,
+            Ok(_) => error,
+        }
+    }
+}
+
+impl fmt::Debug for RawStreaming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Open(_) => "open",
+            State::Ended => "ended",
+            State::Failed(_) => "failed",
+        };
+        f.debug_struct("RawStreaming")
+            .field("method", &self.method.path)
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The responses of a call, as they come. Also a [`Stream`].
+///
+/// Its end, `None`, is a clean end and nothing else: whatever goes wrong is an error. Dropping it
+/// before the end cancels the call on the wire and frees everything that the call held.
+#[derive(Debug)]
+pub struct Streaming<Res> {
+    raw: RawStreaming,
+    /// Whether a response that is a refusal becomes an error at once.
+    refuse: bool,
+    /// As a [`Stream`], an error is yielded once and then the stream is over.
+    yielded_error: bool,
+    response: PhantomData<fn() -> Res>,
+}
+
+impl<Res: Message> Streaming<Res> {
+    pub(super) fn new(raw: RawStreaming) -> Self {
+        Self {
+            raw,
+            refuse: true,
+            yielded_error: false,
+            response: PhantomData,
+        }
+    }
+
+    /// Leaves it to the caller to look for a refusal, after the end of the call.
+    pub(super) fn keep_refusal(mut self) -> Self {
+        self.refuse = false;
+        self
+    }
+
+    /// The next response, or `None` after a clean end.
+    ///
+    /// # Errors
+    ///
+    /// When the Volt refuses, the method fails, the connection is lost, the deadline passes, or a
+    /// response cannot be read. The error stays: reading on gives it again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped: the next read goes on where this one was.
+    pub async fn message(&mut self) -> Result<Option<Res>> {
+        poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Res>>> {
+        let Some(text) = ready!(self.raw.poll_text(cx))? else {
+            return Poll::Ready(Ok(None));
+        };
+        Poll::Ready(match json::read::<Res>(text.as_bytes()) {
+            Ok(response) => match response.refusal().filter(|_| self.refuse) {
+                Some(status) => Err(self.raw.fail(Error::refused(status))),
+                None => Ok(Some(response)),
+            },
+            Err(error) => {
+                let message = format!("the Volt's `{}` cannot be read", Res::NAME);
+                Err(self.raw.fail(Error::protocol(message).with_source(error)))
+            }
+        })
+    }
+}
+
+impl<Res: Message> Stream for Streaming<Res> {
+    type Item = Result<Res>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.yielded_error {
+            return Poll::Ready(None);
+        }
+        let item = ready!(self.poll_message(cx)).transpose();
+        self.yielded_error = matches!(item, Some(Err(_)));
+        Poll::Ready(item)
+    }
+}
+
+impl<Res: Message> FusedStream for Streaming<Res> {
+    fn is_terminated(&self) -> bool {
+        self.yielded_error || matches!(self.raw.state, State::Ended)
+    }
+}
+
+/// Both halves of a bidirectional call.
+///
+/// Dropping it cancels the call. [`into_split`](Self::into_split) gives the halves to two tasks.
+#[derive(Debug)]
+pub struct Duplex<Req, Res> {
+    // Dropped first, so that dropping the whole cancels rather than half-closes.
+    responses: Streaming<Res>,
+    requests: RequestSink<Req>,
+}
+
+impl<Req: Message, Res: Message> Duplex<Req, Res> {
+    pub(super) fn new(requests: RequestSink<Req>, responses: Streaming<Res>) -> Self {
+        Self {
+            responses,
+            requests,
+        }
+    }
+
+    /// Sends a message; see [`RequestSink::send`].
+    ///
+    /// # Errors
+    ///
+    /// When the call has ended or its connection is lost. The responses say why.
+    ///
+    /// # Cancel safety
+    ///
+    /// A message is sent whole or, if the future is dropped while it waits, not at all.
+    pub async fn send(&mut self, message: Req) -> Result<()> {
+        self.requests.send(message).await
+    }
+
+    /// The next response; see [`Streaming::message`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Streaming::message`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn message(&mut self) -> Result<Option<Res>> {
+        self.responses.message().await
+    }
+
+    /// Half-closes: says that no more requests will come. Responses may still follow.
+    pub fn close_send(&mut self) {
+        self.requests.finish();
+    }
+
+    /// The halves, for two tasks.
+    pub fn into_split(self) -> (RequestSink<Req>, Streaming<Res>) {
+        (self.requests, self.responses)
+    }
+}
+
+impl<Req: Message, Res: Message> Stream for Duplex<Req, Res> {
+    type Item = Result<Res>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.responses).poll_next(cx)
+    }
+}

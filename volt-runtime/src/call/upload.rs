@@ -1,0 +1,98 @@
+//! A client-streaming call.
+
+use std::{future::poll_fn, marker::PhantomData, task::Poll};
+
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+
+use super::{builder::single_response, sink::RawSink, streaming::RawStreaming};
+use crate::{Error, Message, Result, Status, json};
+
+/// A call that takes a stream of requests and answers once, after [`finish`](Self::finish).
+///
+/// Dropping it before that cancels the call; it never looks like a clean end.
+#[derive(Debug)]
+pub struct Upload<Req, Res> {
+    // Dropped first, so that dropping the whole cancels.
+    stream: RawStreaming,
+    sink: RawSink,
+    types: PhantomData<fn(Req) -> Res>,
+}
+
+impl<Req: Message, Res: Message> Upload<Req, Res> {
+    pub(super) fn new(sink: RawSink, stream: RawStreaming) -> Self {
+        Self {
+            stream,
+            sink,
+            types: PhantomData,
+        }
+    }
+
+    /// Sends a message, waiting while the connection is slow. `Ok` means that it will be sent, not
+    /// that the Volt has it.
+    ///
+    /// # Errors
+    ///
+    /// When the Volt has already refused, or the call cannot go on.
+    ///
+    /// # Cancel safety
+    ///
+    /// A message is sent whole or, if the future is dropped while it waits, not at all.
+    pub async fn send(&mut self, message: Req) -> Result<()> {
+        let ready = poll_fn(|cx| {
+            // A Volt that has refused already need not be sent the rest.
+            match self
+                .stream
+                .peek(cx)
+                .map(|text| text.and_then(refusal::<Res>))
+            {
+                Ok(None) => self.sink.poll_ready(cx),
+                Ok(Some(status)) => Poll::Ready(Err(Error::refused(status))),
+                Err(error) => Poll::Ready(Err(error)),
+            }
+        });
+        match ready.await {
+            Ok(()) => self.sink.send(&message),
+            Err(error) if error.is_refused() => Err(error.with_method(self.sink.method().path)),
+            Err(error) => Err(self.stream.reason_for(error).await),
+        }
+    }
+
+    /// Sends all messages of a stream and finishes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send) and [`finish`](Self::finish).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn send_all(mut self, messages: impl Stream<Item = Req> + Send) -> Result<Res> {
+        let mut messages = std::pin::pin!(messages);
+        while let Some(message) = messages.next().await {
+            self.send(message).await?;
+        }
+        self.finish().await
+    }
+
+    /// Half-closes and waits for the response.
+    ///
+    /// # Errors
+    ///
+    /// When the Volt refuses or the call fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call; the Volt may have acted on it.
+    pub async fn finish(self) -> Result<Res> {
+        let Self {
+            stream, mut sink, ..
+        } = self;
+        sink.finish();
+        single_response(sink.method(), stream).await
+    }
+}
+
+fn refusal<Res: Message>(text: &str) -> Option<Status> {
+    json::read::<Res>(text.as_bytes()).ok()?.refusal()
+}

@@ -1,0 +1,109 @@
+//! From a configuration to a channel.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{net::TcpStream, sync::watch};
+use tokio_tungstenite::{
+    client_async_with_config,
+    tungstenite::{self, client::IntoClientRequest as _, http::Uri},
+};
+
+use super::connection::{ClientSide, Connection, Ends, Shared};
+use crate::{
+    Channel, ClientConfig, Error, Executed, Result,
+    socket::{Driver, Link, websocket_config},
+};
+
+/// How a connection is made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// How long connecting may take, all told. Default 10 seconds.
+    pub connect_timeout: Duration,
+    /// The longest message that is accepted, in bytes; a longer one ends the connection. The default
+    /// of 128 MiB leaves room for the 64 MiB that the API allows in one response, as base64.
+    pub max_message_size: usize,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            max_message_size: 128 << 20,
+        }
+    }
+}
+
+/// Connects to the Volt that a configuration names and gives the channel to make calls on.
+///
+/// Connecting opens the websocket. Who is at its other end is checked with each call's key exchange,
+/// so a wrong `volt.public_key` shows at the first call.
+///
+/// # Errors
+///
+/// A configuration error names the field that is missing or wrong. A connection error names the
+/// address and says what the system or the peer answered.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves no connection behind.
+pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
+    let endpoint = config.endpoint()?;
+    let ends = Ends {
+        key: config.signing_key()?,
+        session: config.session_id().map(str::to_owned),
+        volt_id: config.volt_id()?.to_owned(),
+        volt_key: config.volt_key()?,
+        relayed: endpoint.relayed,
+    };
+    let failed = |message: String| {
+        Error::connection(format!("{}: {message}", endpoint.url)).with_executed(Executed::No)
+    };
+    let connecting = open_socket(&endpoint.url, &options);
+    let socket = match tokio::time::timeout(options.connect_timeout, connecting).await {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(error)) => {
+            let hint = endpoint
+                .hint
+                .map(|hint| format!(" ({hint})"))
+                .unwrap_or_default();
+            return Err(failed(format!("{error}{hint}")).with_source(error));
+        }
+        Err(_) => {
+            let limit = options.connect_timeout;
+            return Err(failed(format!("no connection within {limit:?}")));
+        }
+    };
+    let link = Link::new();
+    let shared = Shared::new(Arc::clone(&link));
+    let (done_sender, done) = watch::channel(());
+    let side = ClientSide {
+        shared: Arc::clone(&shared),
+        _done: done_sender,
+    };
+    tokio::spawn(Driver::new(socket, link, side));
+    Ok(Channel::new(Connection::new(shared, ends, done)))
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
+
+async fn open_socket(url: &str, options: &ConnectOptions) -> Result<Socket, tungstenite::Error> {
+    let request = url.into_client_request()?;
+    let (host, port) = host_and_port(request.uri())?;
+    let stream = TcpStream::connect((host, port)).await?;
+    // Frames are small and wait for one another: without this each would wait for Nagle's timer.
+    stream.set_nodelay(true)?;
+    let config = websocket_config(options.max_message_size);
+    let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
+    Ok(socket)
+}
+
+fn host_and_port(uri: &Uri) -> Result<(&str, u16), tungstenite::Error> {
+    let host = uri.host().ok_or(tungstenite::error::UrlError::NoHostName)?;
+    // IPv6 addresses stand in brackets in a URL, and without them everywhere else.
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    Ok((host, uri.port_u16().unwrap_or(80)))
+}

@@ -1,0 +1,7 @@
+//! The websocket client: a connection, and the calls on it.
+
+mod call;
+mod connect;
+mod connection;
+
+pub use self::connect::{ConnectOptions, connect};

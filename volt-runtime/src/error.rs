@@ -1,0 +1,259 @@
+//! What went wrong on this side of a call.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+use crate::{Code, Status};
+
+/// A `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call or a connection failed, which method it was, and whether the Volt may have acted.
+///
+/// What a Volt *said* is in [`status`](Self::status); everything else happened on the way. The type
+/// is one pointer wide and cheap to clone: all calls of a lost connection share one cause.
+///
+/// # Troubleshooting
+///
+/// | predicate | what to look at |
+/// |---|---|
+/// | [`is_configuration`](Self::is_configuration) | the message names the field of the client configuration and what to do |
+/// | [`is_connection`](Self::is_connection) | the Volt's address, the network; [`executed`](Self::executed) says whether to try again |
+/// | [`is_deadline`](Self::is_deadline) | the timeout of the call, the load of the Volt |
+/// | [`is_refused`](Self::is_refused) | the Volt understood and said no: read [`status`](Self::status) |
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    method: Option<&'static str>,
+    executed: Executed,
+    status: Option<Status>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What kind of thing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The API refused: a response carried a status that is not OK.
+    Refused,
+    /// The method failed while it ran: the Volt ended the call with an error.
+    Failed,
+    /// The call could not be routed or was not accepted: a bad token, an unknown target.
+    Routing,
+    /// The peer broke the protocol within this call: a wrong signature, a payload that cannot be
+    /// decrypted or parsed, a response too many or too few.
+    Protocol,
+    /// There is no connection, or it was lost.
+    Connection,
+    /// The deadline passed.
+    Deadline,
+    /// More than a limit of this client allows, such as responses that nobody reads.
+    ResourceExhausted,
+    /// The client configuration, or how a call was made, is not usable.
+    Configuration,
+}
+
+/// Whether the Volt may have acted on a failed call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Executed {
+    /// Certainly not: the request was never sent, or was turned away before it was looked at.
+    No,
+    /// It may have.
+    Maybe,
+    /// The Volt answered.
+    Yes,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let executed = match kind {
+            ErrorKind::Refused | ErrorKind::Failed => Executed::Yes,
+            ErrorKind::Routing | ErrorKind::Configuration => Executed::No,
+            _ => Executed::Maybe,
+        };
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            method: None,
+            executed,
+            status: None,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Configuration, message)
+    }
+
+    pub(crate) fn connection(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Connection, message)
+    }
+
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Protocol, message)
+    }
+
+    pub(crate) fn refused(status: Status) -> Self {
+        Self::new(ErrorKind::Refused, "").with_status(status)
+    }
+
+    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.edit(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    pub(crate) fn with_status(self, status: Status) -> Self {
+        self.edit(|inner| inner.status = Some(status))
+    }
+
+    pub(crate) fn with_method(self, method: &'static str) -> Self {
+        if self.0.method.is_some() {
+            return self;
+        }
+        self.edit(|inner| inner.method = Some(method))
+    }
+
+    pub(crate) fn with_executed(self, executed: Executed) -> Self {
+        self.edit(|inner| inner.executed = executed)
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the Volt said, if it said something.
+    pub fn status(&self) -> Option<&Status> {
+        self.0.status.as_ref()
+    }
+
+    /// The gRPC code: the Volt's own if it said one, else the one that fits what happened.
+    pub fn code(&self) -> Code {
+        match (&self.0.status, self.0.kind) {
+            (Some(status), _) => status.code(),
+            (None, ErrorKind::Deadline) => Code::DeadlineExceeded,
+            (None, ErrorKind::ResourceExhausted) => Code::ResourceExhausted,
+            (None, ErrorKind::Connection) => Code::Unavailable,
+            (None, ErrorKind::Configuration) => Code::FailedPrecondition,
+            (None, ErrorKind::Protocol) => Code::Internal,
+            (None, _) => Code::Unknown,
+        }
+    }
+
+    /// The call that failed, as `/package.Service/Method`.
+    pub fn method(&self) -> Option<&'static str> {
+        self.0.method
+    }
+
+    /// Whether the Volt may have acted on the call. [`Executed::No`] is safe to try again.
+    pub fn executed(&self) -> Executed {
+        self.0.executed
+    }
+
+    /// The API refused the call; [`status`](Self::status) says why.
+    pub fn is_refused(&self) -> bool {
+        self.0.kind == ErrorKind::Refused
+    }
+
+    /// There is no connection, or it was lost.
+    pub fn is_connection(&self) -> bool {
+        self.0.kind == ErrorKind::Connection
+    }
+
+    /// The deadline passed first.
+    pub fn is_deadline(&self) -> bool {
+        self.0.kind == ErrorKind::Deadline
+    }
+
+    /// The configuration, or how the call was made, is not usable.
+    pub fn is_configuration(&self) -> bool {
+        self.0.kind == ErrorKind::Configuration
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(method) = self.0.method {
+            write!(f, "{method}: ")?;
+        }
+        let what = match self.0.kind {
+            ErrorKind::Refused => "refused",
+            ErrorKind::Failed => "failed",
+            ErrorKind::Routing => "not accepted",
+            ErrorKind::Protocol => "protocol error",
+            ErrorKind::Connection => "connection error",
+            ErrorKind::Deadline => "deadline exceeded",
+            ErrorKind::ResourceExhausted => "limit reached",
+            ErrorKind::Configuration => "configuration error",
+        };
+        f.write_str(what)?;
+        if !self.0.message.is_empty() {
+            write!(f, ": {}", self.0.message)?;
+        }
+        if let Some(status) = &self.0.status {
+            write!(f, ": {status}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("method", &self.0.method)
+            .field("executed", &self.0.executed)
+            .field("status", &self.0.status)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+// Every call returns it: it must stay as small as a pointer.
+const _: () = assert!(size_of::<Error>() == size_of::<usize>());
+const _: () = assert!(size_of::<Status>() == size_of::<usize>());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_says_which_call_and_why() {
+        let error = Error::refused(Status::new(Code::NotFound, "no such resource"))
+            .with_method("/pkg.Svc/Get");
+        assert_eq!(
+            error.to_string(),
+            "/pkg.Svc/Get: refused: not found: no such resource"
+        );
+        assert_eq!(error.code(), Code::NotFound);
+        assert_eq!(error.executed(), Executed::Yes);
+    }
+
+    #[test]
+    fn the_cause_is_kept() {
+        let error = Error::connection("lost").with_source(std::io::Error::other("reset"));
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("reset")
+        );
+        assert_eq!(error.code(), Code::Unavailable);
+    }
+}

@@ -1,0 +1,62 @@
+//! The transport of the Volt SDK: keys, encrypted calls over one websocket, streams, errors, and
+//! the server side of the same.
+//!
+//! Most programs use the `volt-api` crate, whose typed clients stand on this one. Look here for
+//! what every call shares:
+//!
+//! - [`Channel`]: where calls go. It is cheap to clone and carries any number of calls at once.
+//! - [`UnaryCall`], [`ServerStreamingCall`], [`ClientStreamingCall`], [`BidiCall`]: what a client
+//!   method returns. Options chain on it, then it is awaited.
+//! - [`Error`] and [`Status`]: what happened here, and what a Volt said.
+//! - [`ClientConfig`]: the client configuration file that all Volt clients share.
+//! - [`server`]: routing, contexts and streams for whoever implements a service; and
+//!   [`Channel::in_process`], which runs a client against one without a network.
+//!
+//! The protocol itself is in [`proto`]: bytes in, events out, no sockets, clocks or tasks.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `client` | yes | [`connect`]: the websocket client |
+//! | `server` | no | `server::serve`: a websocket server |
+
+pub mod call;
+mod channel;
+pub mod config;
+mod error;
+pub mod json;
+pub mod key;
+mod message;
+mod method;
+mod options;
+pub mod proto;
+mod queue;
+pub mod server;
+#[cfg(feature = "socket")]
+mod socket;
+mod status;
+pub mod transport;
+
+#[cfg(feature = "client")]
+mod client;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use crate::{
+    call::{
+        BidiCall, ClientStreamingCall, Duplex, RequestSink, ServerStreamingCall, Streaming,
+        UnaryCall, Upload,
+    },
+    channel::Channel,
+    config::ClientConfig,
+    error::{Error, ErrorKind, Executed, Result},
+    message::Message,
+    method::{Kind, Method},
+    options::{CallOptions, Overflow, Target},
+    status::{Code, Status},
+};
+
+#[cfg(feature = "client")]
+pub use crate::client::{ConnectOptions, connect};

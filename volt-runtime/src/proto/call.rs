@@ -1,0 +1,267 @@
+//! A call after its key exchange: what each end may send, and what arrives.
+
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+
+use super::{
+    ProtocolError,
+    crypto::{self, CallKey, IV_LEN},
+    envelope::{self, Envelope},
+    frame::{self, FrameKind, Sealed},
+};
+use crate::{Code, Status, message::Payload};
+
+const CLIENT_END: &[u8] = br#"{"client_end":true}"#;
+const SERVER_END: &[u8] = br#"{"server_end":true}"#;
+
+/// The sending side of a call: seals messages into frames, in the order that the protocol wants.
+#[derive(Debug)]
+pub struct Outgoing {
+    call: u64,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// A client that has not named its method yet.
+    Opening {
+        method_name: String,
+        service_id: Option<String>,
+    },
+    /// A client that has.
+    Requests,
+    /// A server.
+    Responses,
+    /// Nothing more may be sent. Keeps whose end it was.
+    Ended { end_metadata: &'static [u8] },
+}
+
+impl Outgoing {
+    /// A client's side: its first message will invoke `method_name`.
+    pub fn client(call: u64, method_name: &str, service_id: Option<&str>) -> Self {
+        let phase = Phase::Opening {
+            method_name: method_name.to_owned(),
+            service_id: service_id.map(str::to_owned),
+        };
+        Self { call, phase }
+    }
+
+    /// A server's side.
+    pub fn server(call: u64) -> Self {
+        Self {
+            call,
+            phase: Phase::Responses,
+        }
+    }
+
+    /// Whether the call has ended on this side.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// Whether the peer has been told which method is called.
+    pub fn is_invoked(&self) -> bool {
+        !matches!(self.phase, Phase::Opening { .. })
+    }
+
+    /// The frame that carries `message`.
+    ///
+    /// # Errors
+    ///
+    /// After the end, or when the message cannot be written.
+    pub fn message(
+        &mut self,
+        key: &CallKey,
+        message: &dyn Payload,
+    ) -> Result<Vec<u8>, ProtocolError> {
+        self.message_with_iv(key, crypto::random()?, message)
+    }
+
+    /// As [`message`](Self::message), for replaying a recorded call.
+    ///
+    /// # Errors
+    ///
+    /// As [`message`](Self::message).
+    pub fn message_with_iv(
+        &mut self,
+        key: &CallKey,
+        iv: [u8; IV_LEN],
+        message: &dyn Payload,
+    ) -> Result<Vec<u8>, ProtocolError> {
+        match &self.phase {
+            Phase::Opening {
+                method_name,
+                service_id,
+            } => {
+                let frame = seal(key, FrameKind::Invoke, self.call, &[], iv, |out| {
+                    envelope::write_invoke(out, method_name, service_id.as_deref(), message)
+                })?;
+                self.phase = Phase::Requests;
+                Ok(frame)
+            }
+            Phase::Requests | Phase::Responses => {
+                seal(key, FrameKind::Payload, self.call, &[], iv, |out| {
+                    envelope::write_payload(out, message)
+                })
+            }
+            Phase::Ended { .. } => Err(ProtocolError::Unexpected(
+                "nothing can be sent after the end of a call",
+            )),
+        }
+    }
+
+    /// The frame that ends this side, with the reason if it is a failure. A side ends once; only a
+    /// cancel may follow.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended already.
+    pub fn end(
+        &mut self,
+        key: &CallKey,
+        failure: Option<&Status>,
+    ) -> Result<Vec<u8>, ProtocolError> {
+        self.end_with_iv(key, crypto::random()?, failure)
+    }
+
+    /// As [`end`](Self::end), for replaying a recorded call.
+    ///
+    /// # Errors
+    ///
+    /// As [`end`](Self::end).
+    pub fn end_with_iv(
+        &mut self,
+        key: &CallKey,
+        iv: [u8; IV_LEN],
+        failure: Option<&Status>,
+    ) -> Result<Vec<u8>, ProtocolError> {
+        if self.is_ended() {
+            return Err(ProtocolError::Unexpected("a call ends only once"));
+        }
+        self.seal_end(key, iv, failure)
+    }
+
+    /// The frame by which a client gives the call up, whether it has ended its side or not.
+    ///
+    /// It is a `method_end` with gRPC's code for a cancelled call. A peer that does not look at the
+    /// code sees a half-close, or a frame after one, which it ignores.
+    ///
+    /// # Errors
+    ///
+    /// When the crypto library fails, which is not expected.
+    pub fn cancel(&mut self, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
+        let status = Status::new(Code::Cancelled, "cancelled by the caller");
+        self.seal_end(key, crypto::random()?, Some(&status))
+    }
+
+    fn seal_end(
+        &mut self,
+        key: &CallKey,
+        iv: [u8; IV_LEN],
+        failure: Option<&Status>,
+    ) -> Result<Vec<u8>, ProtocolError> {
+        let end_metadata = match self.phase {
+            Phase::Opening { .. } | Phase::Requests => CLIENT_END,
+            Phase::Responses => SERVER_END,
+            Phase::Ended { end_metadata } => end_metadata,
+        };
+        let frame = seal(
+            key,
+            FrameKind::Payload,
+            self.call,
+            end_metadata,
+            iv,
+            |out| envelope::write_end(out, failure),
+        )?;
+        self.phase = Phase::Ended { end_metadata };
+        Ok(frame)
+    }
+}
+
+/// What a sealed frame turned out to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incoming {
+    /// A message, or an end.
+    Envelope(Envelope),
+    /// The call could not be routed or was not accepted; nothing else will come.
+    Rejected(String),
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    error: Option<String>,
+}
+
+/// The error in a frame's metadata, which is readable without a key.
+///
+/// # Errors
+///
+/// When the frame is damaged.
+pub fn rejection(body: &Bytes) -> Result<Option<String>, ProtocolError> {
+    read_rejection(&Sealed::decode(body.clone())?)
+}
+
+fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
+    // Most frames have no metadata, or only say that they are the last.
+    if sealed.metadata.is_empty() || sealed.metadata == SERVER_END || sealed.metadata == CLIENT_END
+    {
+        return Ok(None);
+    }
+    let metadata: Metadata =
+        serde_json::from_slice(&sealed.metadata).map_err(|error| ProtocolError::Json {
+            what: "frame metadata",
+            why: error.to_string(),
+        })?;
+    Ok(metadata.error.filter(|error| !error.is_empty()))
+}
+
+/// Opens the body of an invoke or payload frame.
+///
+/// # Errors
+///
+/// When it is damaged, cannot be decrypted, or does not hold an envelope.
+pub fn open(key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
+    let sealed = Sealed::decode(body)?;
+    if let Some(error) = read_rejection(&sealed)? {
+        return Ok(Incoming::Rejected(error));
+    }
+    let iv: [u8; IV_LEN] = sealed.iv[..]
+        .try_into()
+        .map_err(|_| ProtocolError::Decrypt)?;
+    let ciphertext = sealed.ciphertext;
+    drop((sealed.metadata, sealed.iv));
+    // Nothing else refers to the frame now, so it is decrypted where it is unless the socket's
+    // buffer still holds it.
+    let mut text = BytesMut::from(ciphertext);
+    key.decrypt(iv, &mut text)?;
+    Envelope::read(&text).map(Incoming::Envelope)
+}
+
+/// The frame that turns a call away before it has a key; the reason travels in clear.
+///
+/// # Errors
+///
+/// When the reason is too long for a frame.
+pub fn reject(call: u64, reason: &str) -> Result<Vec<u8>, ProtocolError> {
+    let metadata = serde_json::json!({ "error": reason }).to_string();
+    let mut out = Vec::with_capacity(frame::HEADER_LEN + 3 + metadata.len());
+    frame::begin_sealed(&mut out, FrameKind::Payload, call, metadata.as_bytes(), &[])?;
+    Ok(out)
+}
+
+fn seal(
+    key: &CallKey,
+    kind: FrameKind,
+    call: u64,
+    metadata: &[u8],
+    iv: [u8; IV_LEN],
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), ProtocolError>,
+) -> Result<Vec<u8>, ProtocolError> {
+    let mut out = Vec::with_capacity(256);
+    frame::begin_sealed(&mut out, kind, call, metadata, &iv)?;
+    let start = out.len();
+    write(&mut out)?;
+    key.encrypt_from(iv, &mut out, start)?;
+    Ok(out)
+}

@@ -1,0 +1,187 @@
+//! The key exchange and the cipher of a call, both by aws-lc-rs.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    agreement::{self, PrivateKey, UnparsedPublicKey, X25519},
+    cipher::{
+        AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
+        PaddedBlockEncryptingKey, UnboundCipherKey,
+    },
+    encoding::{AsDer, PublicKeyX509Der},
+    hkdf,
+    iv::FixedLength,
+    rand,
+};
+use bytes::BytesMut;
+
+use super::ProtocolError;
+
+/// Length of an initialisation vector.
+pub const IV_LEN: usize = 16;
+/// Length of the nonce in a server's key exchange.
+pub const NONCE_LEN: usize = 16;
+const KEY_LEN: usize = 32;
+const SALT: &[u8] = b"a06e10d13fa4445a";
+const INFO: &[u8] = b"tdx-volt-encryption-key-derivation";
+
+/// One side's ephemeral X25519 key. It serves one call.
+pub struct Ephemeral {
+    key: PrivateKey,
+    public: Vec<u8>,
+}
+
+impl Ephemeral {
+    /// Makes a new key.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no random bytes to give.
+    pub fn generate() -> Result<Self, ProtocolError> {
+        Self::from_private(PrivateKey::generate(&X25519).map_err(|_| failed("key generation"))?)
+    }
+
+    /// The key with these 32 raw bytes, for replaying a recorded call.
+    ///
+    /// # Errors
+    ///
+    /// When they are not a key.
+    pub fn from_raw(raw: &[u8]) -> Result<Self, ProtocolError> {
+        Self::from_private(
+            PrivateKey::from_private_key(&X25519, raw).map_err(|_| failed("key import"))?,
+        )
+    }
+
+    fn from_private(key: PrivateKey) -> Result<Self, ProtocolError> {
+        let public = key
+            .compute_public_key()
+            .map_err(|_| failed("key derivation"))?;
+        let der: PublicKeyX509Der<'_> = public.as_der().map_err(|_| failed("key encoding"))?;
+        let public = der.as_ref().to_vec();
+        Ok(Self { key, public })
+    }
+
+    /// The public half, as DER `SubjectPublicKeyInfo` (44 bytes).
+    pub fn public_der(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// The key of the call that this side and the owner of `peer` (DER) share.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::PeerKey`] when `peer` is not an X25519 key, or a degenerate one.
+    pub fn agree(&self, peer: &[u8]) -> Result<CallKey, ProtocolError> {
+        let peer = UnparsedPublicKey::new(&X25519, peer);
+        agreement::agree(&self.key, peer, ProtocolError::PeerKey, |shared| {
+            let mut key = zeroize::Zeroizing::new([0; KEY_LEN]);
+            hkdf::Salt::new(hkdf::HKDF_SHA256, SALT)
+                .extract(shared)
+                .expand(&[INFO], hkdf::HKDF_SHA256)
+                .and_then(|okm| okm.fill(key.as_mut()))
+                .map_err(|_| failed("key derivation"))?;
+            CallKey::from_raw(&key)
+        })
+    }
+}
+
+impl fmt::Debug for Ephemeral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ephemeral").finish_non_exhaustive()
+    }
+}
+
+/// The AES-256-CBC key of one call, for both directions.
+pub struct CallKey {
+    encrypting: PaddedBlockEncryptingKey,
+    decrypting: PaddedBlockDecryptingKey,
+}
+
+impl CallKey {
+    /// The key with these bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the crypto library refuses it, which is not expected.
+    pub fn from_raw(key: &[u8; KEY_LEN]) -> Result<Self, ProtocolError> {
+        let unbound = || UnboundCipherKey::new(&AES_256, key).map_err(|_| failed("AES"));
+        Ok(Self {
+            encrypting: PaddedBlockEncryptingKey::cbc_pkcs7(unbound()?)
+                .map_err(|_| failed("AES"))?,
+            decrypting: PaddedBlockDecryptingKey::cbc_pkcs7(unbound()?)
+                .map_err(|_| failed("AES"))?,
+        })
+    }
+
+    /// Encrypts the bytes of `buffer` from `start` on, in place; the padding is appended.
+    ///
+    /// # Errors
+    ///
+    /// When the crypto library fails, which is not expected.
+    pub fn encrypt_from(
+        &self,
+        iv: [u8; IV_LEN],
+        buffer: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<(), ProtocolError> {
+        let context = EncryptionContext::Iv128(FixedLength::from(iv));
+        self.encrypting
+            .less_safe_encrypt(&mut Tail { buffer, start }, context)
+            .map(|_| ())
+            .map_err(|_| failed("AES"))
+    }
+
+    /// Decrypts `buffer` in place and cuts the padding off.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::Decrypt`] when the length is no multiple of 16, or the padding is wrong.
+    pub fn decrypt(&self, iv: [u8; IV_LEN], buffer: &mut BytesMut) -> Result<(), ProtocolError> {
+        let len = self
+            .decrypting
+            .decrypt(buffer, DecryptionContext::Iv128(FixedLength::from(iv)))
+            .map_err(|_| ProtocolError::Decrypt)?
+            .len();
+        buffer.truncate(len);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CallKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallKey").finish_non_exhaustive()
+    }
+}
+
+/// Random bytes from the operating system's generator.
+///
+/// # Errors
+///
+/// When it has none to give.
+pub fn random<const N: usize>() -> Result<[u8; N], ProtocolError> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| failed("random numbers"))?;
+    Ok(bytes)
+}
+
+/// The end of a buffer, as the thing to encrypt.
+struct Tail<'a> {
+    buffer: &'a mut Vec<u8>,
+    start: usize,
+}
+
+impl AsMut<[u8]> for Tail<'_> {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.start..).unwrap_or_default()
+    }
+}
+
+impl<'b> Extend<&'b u8> for Tail<'_> {
+    fn extend<I: IntoIterator<Item = &'b u8>>(&mut self, bytes: I) {
+        self.buffer.extend(bytes);
+    }
+}
+
+const fn failed(what: &'static str) -> ProtocolError {
+    ProtocolError::Crypto(what)
+}

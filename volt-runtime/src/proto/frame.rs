@@ -1,0 +1,289 @@
+//! One websocket message: a header of ten bytes and a body.
+//!
+//! Layout, integers big-endian: version `u8` = 1, type `u8`, call number `u64`, body.
+
+use bytes::{Buf, BufMut, Bytes};
+
+use super::ProtocolError;
+
+/// The only version there is.
+pub const VERSION: u8 = 1;
+/// Bytes before the body.
+pub const HEADER_LEN: usize = 10;
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FrameKind {
+    /// One side's ephemeral key.
+    KeyExchange,
+    /// The sealed `method_invoke`, client to server.
+    Invoke,
+    /// Anything else that is sealed.
+    Payload,
+}
+
+impl FrameKind {
+    const fn to_byte(self) -> u8 {
+        match self {
+            Self::KeyExchange => 1,
+            Self::Invoke => 2,
+            Self::Payload => 3,
+        }
+    }
+}
+
+/// A frame whose header has been read. The body is not looked at until its call wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What the body is.
+    pub kind: FrameKind,
+    /// The call's number on its connection.
+    pub call: u64,
+    /// The rest of the message.
+    pub body: Bytes,
+}
+
+impl Frame {
+    /// Reads the header of a websocket message.
+    ///
+    /// # Errors
+    ///
+    /// When the message is too short, or its version or type is unknown. After that nothing can be
+    /// said about which call it belongs to, so the connection fails.
+    pub fn decode(mut message: Bytes) -> Result<Self, ProtocolError> {
+        if message.len() < HEADER_LEN {
+            return Err(ProtocolError::Truncated("header"));
+        }
+        let version = message.get_u8();
+        if version != VERSION {
+            return Err(ProtocolError::Version(version));
+        }
+        let kind = match message.get_u8() {
+            1 => FrameKind::KeyExchange,
+            2 => FrameKind::Invoke,
+            3 => FrameKind::Payload,
+            other => return Err(ProtocolError::FrameType(other)),
+        };
+        let call = message.get_u64();
+        Ok(Self {
+            kind,
+            call,
+            body: message,
+        })
+    }
+
+    /// Writes a header into an empty buffer.
+    pub fn begin(out: &mut Vec<u8>, kind: FrameKind, call: u64) {
+        out.put_u8(VERSION);
+        out.put_u8(kind.to_byte());
+        out.put_u64(call);
+    }
+}
+
+/// The body of a client's key exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRequest {
+    /// Where to route the call, as JSON; empty for none.
+    pub metadata: Bytes,
+    /// The client's signature of the token.
+    pub signature: Bytes,
+    /// The token's claims, as JSON, exactly as they were signed.
+    pub claims: Bytes,
+}
+
+impl KeyRequest {
+    /// Splits a body into its fields.
+    ///
+    /// # Errors
+    ///
+    /// When a field is longer than what is left.
+    pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
+        let metadata = take_u16(&mut body, "key exchange metadata")?;
+        let signature = take_u8(&mut body, "key exchange signature")?;
+        let claims = take_u16(&mut body, "key exchange claims")?;
+        Ok(Self {
+            metadata,
+            signature,
+            claims,
+        })
+    }
+
+    /// The whole frame.
+    ///
+    /// # Errors
+    ///
+    /// When a field does not fit its length prefix.
+    pub fn encode(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
+        let fields = self.metadata.len() + self.signature.len() + self.claims.len();
+        let mut out = Vec::with_capacity(HEADER_LEN + 5 + fields);
+        Frame::begin(&mut out, FrameKind::KeyExchange, call);
+        put_u16(&mut out, &self.metadata, "key exchange metadata")?;
+        put_u8(&mut out, &self.signature, "key exchange signature")?;
+        put_u16(&mut out, &self.claims, "key exchange claims")?;
+        Ok(out)
+    }
+}
+
+/// The body of a server's key exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyReply {
+    /// The server's ephemeral X25519 key, DER `SubjectPublicKeyInfo`.
+    pub key: Bytes,
+    /// Random bytes that the signature also covers.
+    pub nonce: Bytes,
+    /// The Volt's (or host's) signature over key and nonce.
+    pub signature: Bytes,
+}
+
+impl KeyReply {
+    /// Splits a body into its fields.
+    ///
+    /// # Errors
+    ///
+    /// When a field is longer than what is left.
+    pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
+        let key = take_u8(&mut body, "key exchange key")?;
+        let nonce = take_u8(&mut body, "key exchange nonce")?;
+        let signature = take_u8(&mut body, "key exchange signature")?;
+        Ok(Self {
+            key,
+            nonce,
+            signature,
+        })
+    }
+
+    /// The whole frame.
+    ///
+    /// # Errors
+    ///
+    /// When a field does not fit its length prefix.
+    pub fn encode(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
+        let fields = self.key.len() + self.nonce.len() + self.signature.len();
+        let mut out = Vec::with_capacity(HEADER_LEN + 3 + fields);
+        Frame::begin(&mut out, FrameKind::KeyExchange, call);
+        put_u8(&mut out, &self.key, "key exchange key")?;
+        put_u8(&mut out, &self.nonce, "key exchange nonce")?;
+        put_u8(&mut out, &self.signature, "key exchange signature")?;
+        Ok(out)
+    }
+}
+
+/// The body of an invoke or payload frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// JSON in clear, which relays read; empty for none.
+    pub metadata: Bytes,
+    /// The initialisation vector, 16 bytes; empty in an error frame.
+    pub iv: Bytes,
+    /// The encrypted envelope; empty in an error frame.
+    pub ciphertext: Bytes,
+}
+
+impl Sealed {
+    /// Splits a body into its fields.
+    ///
+    /// # Errors
+    ///
+    /// When a field is longer than what is left.
+    pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
+        let metadata = take_u16(&mut body, "payload metadata")?;
+        let iv = take_u8(&mut body, "payload IV")?;
+        Ok(Self {
+            metadata,
+            iv,
+            ciphertext: body,
+        })
+    }
+}
+
+/// Writes everything of a sealed frame that stands before its ciphertext.
+pub(super) fn begin_sealed(
+    out: &mut Vec<u8>,
+    kind: FrameKind,
+    call: u64,
+    metadata: &[u8],
+    iv: &[u8],
+) -> Result<(), ProtocolError> {
+    Frame::begin(out, kind, call);
+    put_u16(out, metadata, "payload metadata")?;
+    put_u8(out, iv, "payload IV")
+}
+
+fn take_u8(body: &mut Bytes, what: &'static str) -> Result<Bytes, ProtocolError> {
+    let len = body
+        .try_get_u8()
+        .map_err(|_| ProtocolError::Truncated(what))?;
+    take(body, len.into(), what)
+}
+
+fn take_u16(body: &mut Bytes, what: &'static str) -> Result<Bytes, ProtocolError> {
+    let len = body
+        .try_get_u16()
+        .map_err(|_| ProtocolError::Truncated(what))?;
+    take(body, len.into(), what)
+}
+
+fn take(body: &mut Bytes, len: usize, what: &'static str) -> Result<Bytes, ProtocolError> {
+    if body.len() < len {
+        return Err(ProtocolError::Truncated(what));
+    }
+    Ok(body.split_to(len))
+}
+
+fn put_u8(out: &mut Vec<u8>, field: &[u8], what: &'static str) -> Result<(), ProtocolError> {
+    out.put_u8(u8::try_from(field.len()).map_err(|_| ProtocolError::TooLong(what))?);
+    out.put_slice(field);
+    Ok(())
+}
+
+fn put_u16(out: &mut Vec<u8>, field: &[u8], what: &'static str) -> Result<(), ProtocolError> {
+    out.put_u16(u16::try_from(field.len()).map_err(|_| ProtocolError::TooLong(what))?);
+    out.put_slice(field);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prefix_of_a_key_exchange_is_an_error_not_a_panic() {
+        let request = KeyRequest {
+            metadata: Bytes::from_static(b"{\"d\":[]}"),
+            signature: Bytes::from_static(&[7; 64]),
+            claims: Bytes::from_static(b"{}"),
+        };
+        let frame = Bytes::from(request.encode(9).unwrap());
+        for len in 0..frame.len() {
+            let short = Frame::decode(frame.slice(..len)).and_then(|f| KeyRequest::decode(f.body));
+            assert!(
+                matches!(short, Err(ProtocolError::Truncated(_))),
+                "{len} bytes: {short:?}"
+            );
+        }
+        let whole = Frame::decode(frame).unwrap();
+        assert_eq!((whole.kind, whole.call), (FrameKind::KeyExchange, 9));
+        assert_eq!(KeyRequest::decode(whole.body).unwrap(), request);
+    }
+
+    #[test]
+    fn an_unknown_version_or_type_is_named() {
+        let frame = |version, kind| Bytes::from(vec![version, kind, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(Frame::decode(frame(2, 1)), Err(ProtocolError::Version(2)));
+        assert_eq!(Frame::decode(frame(1, 0)), Err(ProtocolError::FrameType(0)));
+    }
+
+    #[test]
+    fn a_field_too_long_for_its_prefix_is_refused() {
+        let reply = KeyReply {
+            key: vec![0; 256].into(),
+            nonce: Bytes::new(),
+            signature: Bytes::new(),
+        };
+        assert_eq!(
+            reply.encode(1),
+            Err(ProtocolError::TooLong("key exchange key"))
+        );
+    }
+}

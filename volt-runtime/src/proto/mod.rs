@@ -1,0 +1,58 @@
+//! The binary v1 protocol, without sockets, clocks or tasks.
+//!
+//! A websocket message is one [`frame::Frame`]. A call begins with a key exchange
+//! ([`handshake`]), whose token ([`token`]) says who calls. Everything after that is an
+//! [`envelope`] sealed by the call's key ([`crypto`]); [`call`] keeps each end of a call in order.
+//!
+//! Both the client and the server are built from these parts, and both are tested and fuzzed here,
+//! where bytes go in and come out and time is an argument.
+
+pub mod call;
+pub mod crypto;
+pub mod envelope;
+pub mod frame;
+pub mod handshake;
+pub mod token;
+
+/// What a peer, or the bytes it sent, did wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A frame ends before a field that it announces.
+    #[error("a frame is cut short in its {0}")]
+    Truncated(&'static str),
+    /// Not version 1.
+    #[error("frame version {0} is not known")]
+    Version(u8),
+    /// A frame type that has no meaning, or none in this direction.
+    #[error("frame type {0} is not known")]
+    FrameType(u8),
+    /// A field is too long for its length prefix.
+    #[error("the {0} is too long for a frame")]
+    TooLong(&'static str),
+    /// JSON that cannot be read.
+    #[error("the {what} cannot be read: {why}")]
+    Json {
+        /// Which part.
+        what: &'static str,
+        /// What the parser says.
+        why: String,
+    },
+    /// An encrypted payload that this call's key does not open.
+    #[error("a payload cannot be decrypted")]
+    Decrypt,
+    /// The system gave no random bytes, or the crypto library failed.
+    #[error("the crypto library failed in {0}")]
+    Crypto(&'static str),
+    /// The peer's ephemeral key is not a usable X25519 key.
+    #[error("the peer's key exchange carries no usable key")]
+    PeerKey,
+    /// The server's key exchange is not signed by the key that it should be.
+    #[error(
+        "the key exchange is not signed by the Volt's key: wrong `volt.public_key`, or not that Volt"
+    )]
+    Signature,
+    /// A frame or member that is not allowed at this point of a call.
+    #[error("{0}")]
+    Unexpected(&'static str),
+}

@@ -1,0 +1,241 @@
+//! From an incoming call to a handler with typed messages, and its outcome back.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context as TaskContext, Poll, ready},
+};
+
+use super::{Context, Requests, Responses, streams::to_status};
+use crate::{
+    Code, Message, Method, Status,
+    message::Payload,
+    queue::Queue,
+    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf},
+};
+
+/// A call that has been routed and not yet been run.
+pub struct IncomingCall {
+    context: Context,
+    raw: RawCall,
+}
+
+impl IncomingCall {
+    pub(super) fn new(context: Context, raw: RawCall) -> Self {
+        Self { context, raw }
+    }
+
+    /// Who calls what.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn split(self) -> (Context, Running) {
+        let running = Running {
+            receiver: self.raw.receiver,
+            feed: Arc::new(Queue::new(1)),
+            sender: SharedSender(Arc::new(Mutex::new(self.raw.sender))),
+        };
+        (self.context, running)
+    }
+}
+
+impl fmt::Debug for IncomingCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingCall")
+            .field("context", &self.context)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a method answers that nobody has implemented.
+pub fn unimplemented(method: &Method) -> Status {
+    Status::new(
+        Code::Unimplemented,
+        format!("`{}` is not implemented here", method.path),
+    )
+}
+
+/// Answers a call to a method that its service does not have.
+pub fn unknown_method(mut call: IncomingCall) -> BoxFuture<()> {
+    let status = unimplemented(call.context.method);
+    call.raw.sender.finish(Some(&status));
+    Box::pin(std::future::ready(()))
+}
+
+/// Runs a unary handler. The request is answered as soon as it is there.
+pub fn unary<Req, Res, F, Fut>(call: IncomingCall, handler: F) -> BoxFuture<()>
+where
+    Req: Message,
+    Res: Message,
+    F: FnOnce(Context, Req) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Res, Status>> + Send + 'static,
+{
+    let (context, mut parts) = call.split();
+    Box::pin(async move {
+        let requests = parts.requests();
+        let work = async move { handler(context, first(requests).await?).await };
+        let outcome = parts.run(work).await;
+        parts.answer(outcome).await;
+    })
+}
+
+/// Runs a server-streaming handler.
+pub fn server_streaming<Req, Res, F, Fut>(call: IncomingCall, handler: F) -> BoxFuture<()>
+where
+    Req: Message,
+    Res: Message,
+    F: FnOnce(Context, Req, Responses<Res>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), Status>> + Send + 'static,
+{
+    let (context, mut parts) = call.split();
+    Box::pin(async move {
+        let (requests, responses) = (parts.requests(), parts.responses());
+        let work = async move { handler(context, first(requests).await?, responses).await };
+        let outcome = parts.run(work).await;
+        parts.end::<Res>(outcome).await;
+    })
+}
+
+/// Runs a client-streaming handler.
+pub fn client_streaming<Req, Res, F, Fut>(call: IncomingCall, handler: F) -> BoxFuture<()>
+where
+    Req: Message,
+    Res: Message,
+    F: FnOnce(Context, Requests<Req>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Res, Status>> + Send + 'static,
+{
+    let (context, mut parts) = call.split();
+    Box::pin(async move {
+        let outcome = parts.run(handler(context, parts.requests())).await;
+        parts.answer(outcome).await;
+    })
+}
+
+/// Runs a bidirectional handler.
+pub fn bidi<Req, Res, F, Fut>(call: IncomingCall, handler: F) -> BoxFuture<()>
+where
+    Req: Message,
+    Res: Message,
+    F: FnOnce(Context, Requests<Req>, Responses<Res>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), Status>> + Send + 'static,
+{
+    let (context, mut parts) = call.split();
+    Box::pin(async move {
+        let outcome = parts
+            .run(handler(context, parts.requests(), parts.responses()))
+            .await;
+        parts.end::<Res>(outcome).await;
+    })
+}
+
+/// The one request of a call that has only one. What else the caller sends is ignored.
+async fn first<Req: Message>(mut requests: Requests<Req>) -> Result<Req, Status> {
+    requests.message().await?.ok_or_else(|| {
+        Status::new(
+            Code::InvalidArgument,
+            "the call ended before its request came",
+        )
+    })
+}
+
+/// A call that is being run.
+struct Running {
+    receiver: Box<dyn ReceiveHalf>,
+    /// From the receiver to the handler: holds one request.
+    feed: Arc<Queue<String>>,
+    sender: SharedSender,
+}
+
+impl Running {
+    fn requests<Req: Message>(&self) -> Requests<Req> {
+        Requests::new(Arc::clone(&self.feed))
+    }
+
+    fn responses<Res: Message>(&self) -> Responses<Res> {
+        Responses::new(self.sender.clone())
+    }
+
+    /// Runs a handler to its end, or until the caller is gone.
+    ///
+    /// The requests are read here, not by the handler, so that a caller that gives up is noticed
+    /// while the handler is busy with something else.
+    async fn run<T>(&mut self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = work.as_mut().poll(cx) {
+                return Poll::Ready(outcome);
+            }
+            self.poll_gone(cx).map(Err)
+        })
+        .await
+    }
+
+    /// Hands requests on as the handler has room. Ready once the caller is gone.
+    fn poll_gone(&mut self, cx: &mut TaskContext<'_>) -> Poll<Status> {
+        loop {
+            // A feed that is closed takes nothing more, but the call may still be given up.
+            if self.feed.poll_room(cx).is_pending() {
+                return Poll::Pending;
+            }
+            match ready!(self.receiver.poll_message(cx)) {
+                Ok(Some(text)) => self.feed.push(text, 1),
+                Ok(None) => self.feed.close(None),
+                Err(error) => return Poll::Ready(to_status(&error)),
+            }
+        }
+    }
+
+    /// Ends a call with one response.
+    async fn answer<Res: Message>(mut self, outcome: Result<Res, Status>) {
+        match outcome {
+            Ok(response) => {
+                // A failure to send means that nobody is there to be told.
+                let _ = self.responses().send(response).await;
+                self.sender.finish(None);
+            }
+            Err(status) => self.end::<Res>(Err(status)).await,
+        }
+    }
+
+    /// Ends a call. A refusal goes into a response where there is a field for it.
+    async fn end<Res: Message>(mut self, outcome: Result<(), Status>) {
+        let failure = match outcome {
+            Ok(()) => None,
+            Err(status) => match Res::refused(&status) {
+                Some(refusal) if status.code() != Code::Cancelled => {
+                    let _ = self.responses().send(refusal).await;
+                    None
+                }
+                _ => Some(status),
+            },
+        };
+        self.sender.finish(failure.as_ref());
+    }
+}
+
+/// The sending half, for the handler while it runs and for the end of the call after it.
+#[derive(Clone)]
+pub(super) struct SharedSender(Arc<Mutex<Box<dyn SendHalf>>>);
+
+impl SharedSender {
+    fn lock(&self) -> MutexGuard<'_, Box<dyn SendHalf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SendHalf for SharedSender {
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<crate::Result<()>> {
+        self.lock().poll_ready(cx)
+    }
+
+    fn send(&mut self, message: &dyn Payload) -> crate::Result<()> {
+        self.lock().send(message)
+    }
+
+    fn finish(&mut self, failure: Option<&Status>) {
+        self.lock().finish(failure);
+    }
+}

@@ -1,0 +1,184 @@
+//! Calls to services in the same process.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context as TaskContext, Poll, ready},
+};
+
+use super::{Router, context::Peer};
+use crate::{
+    CallOptions, Code, Error, ErrorKind, Executed, Method, Result, Status,
+    json::Form,
+    message::Payload,
+    queue::{Popped, Queue},
+    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, Transport},
+};
+
+/// How many bytes each direction of a call holds before its sender waits.
+const BUFFER: usize = 256 << 10;
+
+/// A transport whose other end is a router in the same process.
+pub(crate) struct InProcess {
+    router: Arc<Router>,
+    closed: AtomicBool,
+    open_calls: Arc<()>,
+}
+
+impl InProcess {
+    pub(crate) fn new(router: Router) -> Self {
+        Self {
+            router: Arc::new(router),
+            closed: AtomicBool::new(false),
+            open_calls: Arc::default(),
+        }
+    }
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess")
+            .field("router", &self.router)
+            .finish()
+    }
+}
+
+impl Transport for InProcess {
+    fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::connection("the channel is closed").with_executed(Executed::No));
+        }
+        let requests = Arc::new(Queue::new(BUFFER));
+        let responses = Arc::new(Queue::new(BUFFER));
+        let server = RawCall {
+            sender: Box::new(Sender {
+                queue: Arc::clone(&responses),
+                finished: false,
+            }),
+            receiver: Box::new(Receiver {
+                queue: Arc::clone(&requests),
+                peer: Arc::clone(&responses),
+            }),
+        };
+        let router = Arc::clone(&self.router);
+        let service_id = options
+            .target
+            .as_ref()
+            .and_then(|target| target.service_id.clone());
+        let open = Arc::clone(&self.open_calls);
+        tokio::spawn(async move {
+            router
+                .dispatch(method.path, service_id, Peer::default(), server)
+                .await;
+            drop(open);
+        });
+        Ok(RawCall {
+            sender: Box::new(Sender {
+                queue: Arc::clone(&requests),
+                finished: false,
+            }),
+            receiver: Box::new(Receiver {
+                queue: responses,
+                peer: requests,
+            }),
+        })
+    }
+
+    /// Calls that are open already run to their end.
+    fn close(&self) -> BoxFuture<()> {
+        self.closed.store(true, Ordering::Relaxed);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn open_calls(&self) -> usize {
+        Arc::strong_count(&self.open_calls) - 1
+    }
+}
+
+/// What passes through a queue.
+enum Item {
+    Message(String),
+    End,
+}
+
+struct Sender {
+    queue: Arc<Queue<Item>>,
+    finished: bool,
+}
+
+impl SendHalf for Sender {
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<()>> {
+        if self.finished {
+            return Poll::Ready(Err(ended()));
+        }
+        self.queue
+            .poll_room(cx)
+            .map_err(|reason| reason.unwrap_or_else(ended))
+    }
+
+    fn send(&mut self, message: &dyn Payload) -> Result<()> {
+        let mut text = Vec::new();
+        let unwritable =
+            |error| Error::protocol("the message cannot be written").with_source(error);
+        message.write(&mut text, Form::Plain).map_err(unwritable)?;
+        let text = String::from_utf8(text)
+            .map_err(|error| Error::protocol("the message is no text").with_source(error))?;
+        let bytes = text.len();
+        self.queue.push(Item::Message(text), bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self, failure: Option<&Status>) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        match failure {
+            Some(status) => self.queue.close(Some(
+                Error::new(ErrorKind::Failed, "").with_status(status.clone()),
+            )),
+            None => self.queue.push(Item::End, 0),
+        }
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if !self.finished {
+            let status = Status::new(Code::Internal, "the handler went away without an answer");
+            self.queue
+                .close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
+        }
+    }
+}
+
+struct Receiver {
+    queue: Arc<Queue<Item>>,
+    /// The other direction: closed when this half goes, so that the peer notices.
+    peer: Arc<Queue<Item>>,
+}
+
+impl ReceiveHalf for Receiver {
+    fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<String>>> {
+        Poll::Ready(match ready!(self.queue.poll_pop(cx)) {
+            Popped::Item(Item::Message(text)) => Ok(Some(text)),
+            Popped::Item(Item::End) => Ok(None),
+            Popped::Closed(reason) => Err(reason.unwrap_or_else(ended)),
+        })
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.queue.abandon();
+        let status = Status::new(Code::Cancelled, "the call was given up");
+        self.peer
+            .close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
+    }
+}
+
+fn ended() -> Error {
+    Error::connection("the call has ended")
+}

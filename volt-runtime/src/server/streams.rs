@@ -1,0 +1,132 @@
+//! The messages of a call, as its handler sees them.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, ready},
+};
+
+use futures_core::Stream;
+
+use super::dispatch::SharedSender;
+use crate::{
+    Code, Error, ErrorKind, Message, Status, json,
+    queue::{Popped, Queue},
+    transport::SendHalf as _,
+};
+
+/// The requests of a call. Also a [`Stream`].
+#[derive(Debug)]
+pub struct Requests<Req> {
+    feed: Arc<Queue<String>>,
+    request: PhantomData<fn() -> Req>,
+}
+
+impl<Req: Message> Requests<Req> {
+    pub(super) fn new(feed: Arc<Queue<String>>) -> Self {
+        Self {
+            feed,
+            request: PhantomData,
+        }
+    }
+
+    /// The next request, or `None` once the caller has no more to send. A handler whose caller is
+    /// gone is dropped where it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidArgument`] when a request cannot be read. Handlers pass it on with `?`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn message(&mut self) -> Result<Option<Req>, Status> {
+        poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Req>, Status>> {
+        Poll::Ready(match ready!(self.feed.poll_pop(cx)) {
+            Popped::Item(text) => parse(&text).map(Some),
+            Popped::Closed(None) => Ok(None),
+            Popped::Closed(Some(error)) => Err(to_status(&error)),
+        })
+    }
+}
+
+impl<Req> Drop for Requests<Req> {
+    fn drop(&mut self) {
+        self.feed.abandon();
+    }
+}
+
+/// A failure on a server's side of a call, as a status. What the peer sees of it is this server's
+/// own doing, never a status that some other server said.
+pub(super) fn to_status(error: &Error) -> Status {
+    match error.kind() {
+        ErrorKind::Connection => Status::new(Code::Cancelled, "the caller is gone"),
+        ErrorKind::Refused | ErrorKind::Failed if error.code() == Code::Cancelled => {
+            Status::new(Code::Cancelled, "the caller gave the call up")
+        }
+        ErrorKind::Protocol => Status::new(Code::InvalidArgument, error.to_string()),
+        _ => Status::new(error.code(), error.to_string()),
+    }
+}
+
+fn parse<Req: Message>(text: &str) -> Result<Req, Status> {
+    json::read(text.as_bytes()).map_err(|error| {
+        Status::new(
+            Code::InvalidArgument,
+            format!("this is no `{}`: {error}", Req::NAME),
+        )
+    })
+}
+
+impl<Req: Message> Stream for Requests<Req> {
+    type Item = Result<Req, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_message(cx).map(Result::transpose)
+    }
+}
+
+/// Where a handler puts its responses.
+pub struct Responses<Res> {
+    sender: SharedSender,
+    response: PhantomData<fn(Res)>,
+}
+
+impl<Res: Message> Responses<Res> {
+    pub(super) fn new(sender: SharedSender) -> Self {
+        Self {
+            sender,
+            response: PhantomData,
+        }
+    }
+
+    /// Sends a response, waiting while the caller's connection is slow.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Cancelled`] when the caller is gone: the handler should stop.
+    ///
+    /// # Cancel safety
+    ///
+    /// A response is sent whole or, if the future is dropped while it waits, not at all.
+    pub async fn send(&mut self, response: Res) -> Result<(), Status> {
+        poll_fn(|cx| self.sender.poll_ready(cx))
+            .await
+            .map_err(|error| to_status(&error))?;
+        self.sender
+            .send(&response)
+            .map_err(|error| to_status(&error))
+    }
+}
+
+impl<Res> fmt::Debug for Responses<Res> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responses").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,240 @@
+//! One call: its key exchange, its invocation, and the two halves that its handler gets.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, ready},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+
+use super::{ServerOptions, connection::Connection};
+use crate::{
+    Code, Error, ErrorKind, Overflow, Result, Status,
+    message::Payload,
+    proto::{
+        ProtocolError,
+        call::{self, Incoming, Outgoing},
+        crypto::{CallKey, Ephemeral},
+        envelope::Envelope,
+        frame::Frame,
+        handshake::ServerHandshake,
+    },
+    queue::{Popped, Queue},
+    server::context::Peer,
+    socket::CallSlot,
+    transport::{RawCall, ReceiveHalf, SendHalf},
+};
+
+/// What the driver knows of a call.
+pub(super) struct CallState {
+    inbox: Queue<Bytes>,
+    overflow: Overflow,
+}
+
+impl CallState {
+    pub(super) fn new(options: &ServerOptions) -> Self {
+        Self {
+            inbox: Queue::new(options.receive_buffer.max(1)),
+            overflow: options.overflow,
+        }
+    }
+
+    pub(super) fn fail(&self, reason: Error) {
+        self.inbox.close(Some(reason));
+    }
+}
+
+impl CallSlot for CallState {
+    fn inbox(&self) -> &Queue<Bytes> {
+        &self.inbox
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    fn overflowed(&self) {
+        let message =
+            "requests arrive faster than they are handled, and the buffer for them is full";
+        self.fail(Error::new(ErrorKind::ResourceExhausted, message));
+    }
+}
+
+/// Takes the call off its connection when its task ends, however it ends.
+struct Entry {
+    connection: Arc<Connection>,
+    id: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.connection.remove(self.id);
+    }
+}
+
+/// Runs a call from its key exchange to its end.
+pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, frame: Frame) {
+    let id = frame.call;
+    let _entry = Entry {
+        connection: Arc::clone(&connection),
+        id,
+    };
+    let (key, peer) = match open(&connection, frame) {
+        Ok(opened) => opened,
+        Err(reason) => {
+            tracing::debug!(call = id, %reason, "call rejected");
+            return connection.reject(id, &reason);
+        }
+    };
+    let key = Arc::new(key);
+    let mut sender = Sender {
+        connection: Arc::clone(&connection),
+        key: Arc::clone(&key),
+        outgoing: Outgoing::server(id),
+    };
+    let mut receiver = Receiver {
+        state,
+        key,
+        first: None,
+    };
+    match poll_fn(|cx| receiver.poll_incoming(cx)).await {
+        Ok(Envelope::Invoke {
+            method_name,
+            service_id,
+            json_request,
+        }) => {
+            receiver.first = Some(json_request);
+            let raw = RawCall {
+                sender: Box::new(sender),
+                receiver: Box::new(receiver),
+            };
+            connection
+                .server
+                .router
+                .dispatch(&method_name, service_id, peer, raw)
+                .await;
+        }
+        Ok(_) => sender.finish(Some(&Status::new(
+            Code::InvalidArgument,
+            "the call ended or went on before it named a method",
+        ))),
+        Err(error) => sender.finish(Some(&Status::new(Code::InvalidArgument, error.to_string()))),
+    }
+}
+
+/// Exchanges keys with a caller that may call; else says why not.
+fn open(connection: &Connection, frame: Frame) -> Result<(CallKey, Peer), String> {
+    let server = &connection.server;
+    let id = frame.call;
+    let text = |error: ProtocolError| error.to_string();
+    let handshake = ServerHandshake::accept(frame).map_err(text)?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs());
+    handshake
+        .token
+        .check(&server.id, now)
+        .map_err(|error| error.to_string())?;
+    let caller = server
+        .authority
+        .authenticate(&handshake.token)
+        .map_err(|status| status.message().to_owned())?;
+    let ephemeral = Ephemeral::generate().map_err(text)?;
+    let (key, reply) = handshake.reply(id, &server.key, &ephemeral).map_err(text)?;
+    connection.link.send(reply);
+    Ok((
+        key,
+        Peer {
+            caller,
+            token: Some(Arc::new(handshake.token)),
+        },
+    ))
+}
+
+struct Sender {
+    connection: Arc<Connection>,
+    key: Arc<CallKey>,
+    outgoing: Outgoing,
+}
+
+impl SendHalf for Sender {
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<()>> {
+        self.connection.link.poll_room(cx)
+    }
+
+    fn send(&mut self, message: &dyn Payload) -> Result<()> {
+        let frame = self
+            .outgoing
+            .message(&self.key, message)
+            .map_err(protocol_error)?;
+        self.connection.link.send(frame);
+        Ok(())
+    }
+
+    fn finish(&mut self, failure: Option<&Status>) {
+        if self.outgoing.is_ended() {
+            return;
+        }
+        match self.outgoing.end(&self.key, failure) {
+            Ok(frame) => self.connection.link.send(frame),
+            Err(error) => tracing::warn!(%error, "the end of a call cannot be written"),
+        }
+    }
+}
+
+impl Drop for Sender {
+    /// A handler that panicked, or was dropped with its runtime, still ends its call.
+    fn drop(&mut self) {
+        if !self.outgoing.is_ended() {
+            self.finish(Some(&Status::new(
+                Code::Internal,
+                "the method went away without an answer",
+            )));
+        }
+    }
+}
+
+struct Receiver {
+    state: Arc<CallState>,
+    key: Arc<CallKey>,
+    /// The request that came with the invocation.
+    first: Option<String>,
+}
+
+impl Receiver {
+    fn poll_incoming(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Envelope>> {
+        let body = match ready!(self.state.inbox.poll_pop(cx)) {
+            Popped::Item(body) => body,
+            Popped::Closed(reason) => {
+                let closed = || Error::connection("the connection is closed");
+                return Poll::Ready(Err(reason.unwrap_or_else(closed)));
+            }
+        };
+        Poll::Ready(match call::open(&self.key, body).map_err(protocol_error)? {
+            Incoming::Envelope(envelope) => Ok(envelope),
+            Incoming::Rejected(reason) => Err(Error::new(ErrorKind::Routing, reason)),
+        })
+    }
+}
+
+impl ReceiveHalf for Receiver {
+    fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<String>>> {
+        if let Some(request) = self.first.take() {
+            return Poll::Ready(Ok(Some(request)));
+        }
+        Poll::Ready(match ready!(self.poll_incoming(cx))? {
+            Envelope::Payload(text) => Ok(Some(text)),
+            Envelope::End(None) => Ok(None),
+            Envelope::End(Some(status)) => {
+                Err(Error::new(ErrorKind::Failed, "").with_status(status))
+            }
+            Envelope::Invoke { .. } => Err(Error::protocol("a call invokes only one method")),
+        })
+    }
+}
+
+fn protocol_error(error: ProtocolError) -> Error {
+    Error::protocol(error.to_string()).with_source(error)
+}

@@ -1,0 +1,104 @@
+//! The calls of one connection.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+
+use super::{
+    Shared,
+    call::{self, CallState},
+};
+use crate::{
+    Error,
+    proto::{
+        self,
+        frame::{Frame, FrameKind},
+    },
+    socket::{Link, Side},
+};
+
+/// What the driver and the tasks of a connection's calls share.
+pub(super) struct Connection {
+    pub(super) server: Arc<Shared>,
+    pub(super) link: Arc<Link>,
+    calls: Mutex<HashMap<u64, Arc<CallState>>>,
+}
+
+impl Connection {
+    fn calls(&self) -> MutexGuard<'_, HashMap<u64, Arc<CallState>>> {
+        // The map is changed by single operations only, so a poisoned one is still whole.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn remove(&self, id: u64) {
+        let removed = self.calls().remove(&id);
+        // Dropped here, outside the lock.
+        drop(removed);
+    }
+
+    fn open(self: &Arc<Self>, frame: Frame) {
+        let id = frame.call;
+        let state = {
+            let mut calls = self.calls();
+            if calls.len() >= self.server.options.max_calls {
+                drop(calls);
+                return self.reject(id, "too many calls are open on this connection");
+            }
+            let state = Arc::new(CallState::new(&self.server.options));
+            calls.insert(id, Arc::clone(&state));
+            state
+        };
+        tokio::spawn(call::run(Arc::clone(self), state, frame));
+    }
+
+    /// Turns a call away that has no key.
+    pub(super) fn reject(&self, id: u64, reason: &str) {
+        match proto::call::reject(id, reason) {
+            Ok(frame) => self.link.send(frame),
+            Err(error) => tracing::warn!(%error, "a rejection cannot be written"),
+        }
+    }
+}
+
+/// The driver's view of the calls.
+pub(super) struct ServerSide(Arc<Connection>);
+
+impl ServerSide {
+    pub(super) fn new(server: Arc<Shared>, link: Arc<Link>) -> Self {
+        Self(Arc::new(Connection {
+            server,
+            link,
+            calls: Mutex::default(),
+        }))
+    }
+}
+
+impl Side for ServerSide {
+    type Call = CallState;
+
+    fn route(&mut self, frame: Frame) -> Option<(Arc<CallState>, Bytes)> {
+        let call = self.0.calls().get(&frame.call).map(Arc::clone);
+        match (frame.kind, call) {
+            (FrameKind::KeyExchange, None) => self.0.open(frame),
+            (FrameKind::KeyExchange, Some(call)) => {
+                call.fail(Error::protocol("keys are exchanged only once"));
+            }
+            (FrameKind::Invoke | FrameKind::Payload, Some(call)) => {
+                return Some((call, frame.body));
+            }
+            // The call has ended.
+            (FrameKind::Invoke | FrameKind::Payload, None) => {}
+        }
+        None
+    }
+
+    fn lost(&mut self, reason: &Error) {
+        let calls = std::mem::take(&mut *self.0.calls());
+        for call in calls.values() {
+            call.fail(reason.clone());
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The task that owns a websocket: it reads and routes frames, and writes what is queued.
+//!
+//! It does no cryptography and parses no JSON; that is done by the tasks that wait for a message
+//! or send one. It never waits for one thing only: each poll reads, routes, writes and flushes as
+//! far as each can go.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Sleep,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Message},
+};
+
+use super::{CallSlot, Side};
+use crate::{
+    Error, Overflow,
+    proto::frame::Frame,
+    queue::{Popped, Queue},
+};
+
+/// How many bytes may wait to be written before senders have to wait.
+const OUTBOX_BYTES: usize = 1 << 20;
+/// How long the peer may take to answer a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many frames are read before others of this runtime get a turn.
+const READ_BUDGET: usize = 128;
+
+/// The way to a driver from everywhere else.
+#[derive(Debug)]
+pub(crate) struct Link {
+    outbox: Queue<Bytes>,
+}
+
+impl Link {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            outbox: Queue::new(OUTBOX_BYTES),
+        })
+    }
+
+    /// Waits until the outbox has room. `Err` once the connection is gone.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.outbox
+            .poll_room(cx)
+            .map_err(|reason| reason.unwrap_or_else(closed))
+    }
+
+    /// Queues a frame. It is never refused: messages ask for room first, and of the frames that do
+    /// not there are at most a few for each call.
+    pub(crate) fn send(&self, frame: Vec<u8>) {
+        let bytes = frame.len();
+        self.outbox.push(frame.into(), bytes);
+    }
+
+    /// Ends the connection once everything queued has been written.
+    pub(crate) fn close(&self) {
+        self.outbox.close(None);
+    }
+}
+
+/// The state of one connection. Runs as a task until the connection is gone.
+pub(crate) struct Driver<S, H: Side> {
+    socket: WebSocketStream<S>,
+    link: Arc<Link>,
+    side: H,
+    /// A frame that its call has no room for; nothing else is read meanwhile.
+    blocked: Option<Blocked<H::Call>>,
+    /// Something was written that has not been flushed.
+    unflushed: bool,
+    /// Set once the close has been sent: how long to wait for the peer's.
+    closing: Option<Pin<Box<Sleep>>>,
+}
+
+struct Blocked<C> {
+    call: Arc<C>,
+    body: Bytes,
+    give_up: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S, H> Driver<S, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Side,
+{
+    pub(crate) fn new(socket: WebSocketStream<S>, link: Arc<Link>, side: H) -> Self {
+        Self {
+            socket,
+            link,
+            side,
+            blocked: None,
+            unflushed: false,
+            closing: None,
+        }
+    }
+
+    /// Reads what is there, as far as it can be handed on.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        for _ in 0..READ_BUDGET {
+            ready!(self.poll_unblock(cx));
+            let message = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Poll::Ready(socket_error(error)),
+                None => return Poll::Ready(closed()),
+            };
+            let bytes = match message {
+                // One published client sends an empty message whenever it has nothing to say.
+                Message::Binary(bytes) if bytes.is_empty() => continue,
+                Message::Binary(bytes) => bytes,
+                Message::Text(_) => {
+                    return Poll::Ready(Error::protocol(
+                        "a text message arrived on a connection that speaks the binary protocol",
+                    ));
+                }
+                Message::Close(_) => return Poll::Ready(closed()),
+                // The answer to a ping is queued by the websocket and leaves with the next flush.
+                Message::Ping(_) => {
+                    self.unflushed = true;
+                    continue;
+                }
+                Message::Pong(_) | Message::Frame(_) => continue,
+            };
+            match Frame::decode(bytes) {
+                Ok(frame) => {
+                    if let Some((call, body)) = self.side.route(frame) {
+                        self.blocked = Some(Blocked {
+                            call,
+                            body,
+                            give_up: None,
+                        });
+                    }
+                }
+                Err(error) => {
+                    return Poll::Ready(
+                        Error::protocol("a frame cannot be read").with_source(error),
+                    );
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Puts a frame into its call's inbox, or gives up on the call.
+    fn poll_unblock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(blocked) = &mut self.blocked else {
+            return Poll::Ready(());
+        };
+        if blocked.call.inbox().poll_room(cx).is_pending() {
+            let limit = match blocked.call.overflow() {
+                Overflow::Fail => Duration::ZERO,
+                Overflow::Wait(limit) => limit,
+            };
+            let give_up = blocked
+                .give_up
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            if !limit.is_zero() {
+                ready!(give_up.as_mut().poll(cx));
+            }
+            blocked.call.overflowed();
+        }
+        if let Some(Blocked { call, body, .. }) = self.blocked.take() {
+            let bytes = body.len();
+            call.inbox().push(body, bytes);
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes what is queued, then flushes once. Ready when the connection has been closed.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        loop {
+            ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
+            match self.link.outbox.poll_pop(cx) {
+                Poll::Ready(Popped::Item(frame)) => {
+                    Pin::new(&mut self.socket).start_send(Message::Binary(frame))?;
+                    self.unflushed = true;
+                }
+                Poll::Ready(Popped::Closed(_)) => return self.poll_close(cx),
+                Poll::Pending => break,
+            }
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Pending
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        let timeout = self
+            .closing
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+        match Pin::new(&mut self.socket).poll_close(cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => timeout.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
+impl<S, H> Future for Driver<S, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Side,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // Writing comes second, so that what reading caused (pongs, answers to key exchanges of
+        // calls given up) leaves in the same poll.
+        let reason = match this.poll_read(cx) {
+            Poll::Ready(reason) => reason,
+            Poll::Pending => match ready!(this.poll_write(cx)) {
+                Ok(()) => closed(),
+                Err(error) => socket_error(error),
+            },
+        };
+        tracing::debug!(%reason, "connection ended");
+        this.side.lost(&reason);
+        this.link.outbox.close(Some(reason));
+        this.link.outbox.abandon();
+        Poll::Ready(())
+    }
+}
+
+impl<S, H: Side> Drop for Driver<S, H> {
+    /// A driver that is dropped in the middle, with its runtime, leaves no call waiting.
+    fn drop(&mut self) {
+        let reason = closed();
+        self.side.lost(&reason);
+        self.link.outbox.close(Some(reason));
+        self.link.outbox.abandon();
+    }
+}
+
+fn closed() -> Error {
+    Error::connection("the connection is closed")
+}
+
+fn socket_error(error: tungstenite::Error) -> Error {
+    match error {
+        tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => closed(),
+        error => Error::connection("the connection was lost").with_source(error),
+    }
+}

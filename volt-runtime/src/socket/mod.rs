@@ -1,0 +1,42 @@
+//! What both shells share: a websocket, one task that owns it, and the queues around that.
+
+mod driver;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+pub(crate) use self::driver::{Driver, Link};
+use crate::{Overflow, proto::frame::Frame, queue::Queue};
+
+/// One side's knowledge of its calls, which the driver asks where frames go.
+pub(crate) trait Side: Send + Unpin {
+    type Call: CallSlot;
+
+    /// Takes a frame. What it returns is put into that call's inbox; `None` when there is nothing
+    /// left to do, as for a call that nobody knows.
+    fn route(&mut self, frame: Frame) -> Option<(Arc<Self::Call>, Bytes)>;
+
+    /// The connection is gone: every call fails for this reason.
+    fn lost(&mut self, reason: &crate::Error);
+}
+
+/// What the driver knows of a call.
+pub(crate) trait CallSlot: Send + Sync {
+    /// Where frame bodies go.
+    fn inbox(&self) -> &Queue<Bytes>;
+
+    /// What to do when that is full.
+    fn overflow(&self) -> Overflow;
+
+    /// It stayed full for too long: fail the call.
+    fn overflowed(&self);
+}
+
+/// Limits of the websocket below.
+pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(max_message_size))
+        .max_frame_size(Some(max_message_size))
+}

@@ -1,0 +1,199 @@
+//! What a Volt says about a call.
+
+use std::fmt;
+
+/// A Volt's answer to a call that it refused or could not finish: a gRPC code, a message and, from
+/// some methods, a longer description.
+///
+/// A status travels in a response's `status` field or with the end of a call. An empty one (code 0
+/// and no message) means success and is never represented by this type.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Status(Box<Parts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
+    code: Code,
+    message: String,
+    description: String,
+}
+
+impl Status {
+    /// A status with a code and a message for people.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            code,
+            message: message.into(),
+            description: String::new(),
+        }))
+    }
+
+    /// Adds a longer explanation.
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
+        self.0.description = description.into();
+        self
+    }
+
+    /// Reads the three fields of a status on the wire; `None` is success.
+    ///
+    /// Relays are known to report failures with code 0 and a message, so a message alone is a
+    /// failure too; its code is then [`Code::Unknown`].
+    pub fn from_parts(code: i32, message: &str, description: &str) -> Option<Self> {
+        if code == 0 && message.is_empty() {
+            return None;
+        }
+        let code = if code == 0 {
+            Code::Unknown
+        } else {
+            Code::from(code)
+        };
+        Some(Self::new(code, message).with_description(description))
+    }
+
+    /// The kind of failure.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What the Volt says, for people.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// More detail, often empty.
+    pub fn description(&self) -> &str {
+        &self.0.description
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code())?;
+        for part in [self.message(), self.description()] {
+            if !part.is_empty() {
+                write!(f, ": {part}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Status")
+            .field("code", &self.code())
+            .field("message", &self.message())
+            .field("description", &self.description())
+            .finish()
+    }
+}
+
+impl std::error::Error for Status {}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
+        /// gRPC's status codes, which the Volt API uses.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl From<i32> for Code {
+            /// Numbers that gRPC does not define become [`Code::Unknown`].
+            fn from(number: i32) -> Self {
+                match number {
+                    $($number => Self::$name,)*
+                    _ => Self::Unknown,
+                }
+            }
+        }
+
+        impl From<Code> for i32 {
+            fn from(code: Code) -> Self {
+                match code {
+                    $(Code::$name => $number,)*
+                }
+            }
+        }
+
+        impl fmt::Display for Code {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => $text,)*
+                })
+            }
+        }
+    };
+}
+
+codes! {
+    /// Success.
+    Ok = 0, "ok";
+    /// The caller gave the call up.
+    Cancelled = 1, "cancelled";
+    /// Nothing more precise is known.
+    Unknown = 2, "unknown error";
+    /// The request makes no sense, whatever the state of the Volt.
+    InvalidArgument = 3, "invalid argument";
+    /// The deadline passed first.
+    DeadlineExceeded = 4, "deadline exceeded";
+    /// There is no such thing, or the caller may not see it.
+    NotFound = 5, "not found";
+    /// It exists already.
+    AlreadyExists = 6, "already exists";
+    /// The caller is known and may not do this.
+    PermissionDenied = 7, "permission denied";
+    /// A quota, a limit or a queue is full.
+    ResourceExhausted = 8, "resource exhausted";
+    /// The Volt is not in the state that this needs.
+    FailedPrecondition = 9, "failed precondition";
+    /// Something else got in between; the whole sequence may be tried again.
+    Aborted = 10, "aborted";
+    /// Past the end.
+    OutOfRange = 11, "out of range";
+    /// The Volt does not have this method.
+    Unimplemented = 12, "unimplemented";
+    /// A fault of the Volt.
+    Internal = 13, "internal error";
+    /// Not available now; trying again later may help.
+    Unavailable = 14, "unavailable";
+    /// Data is lost or damaged.
+    DataLoss = 15, "data loss";
+    /// The caller is not known, or its session is not valid.
+    Unauthenticated = 16, "unauthenticated";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_without_a_code_is_a_failure() {
+        assert_eq!(Status::from_parts(0, "", "ignored"), None);
+        assert_eq!(
+            Status::from_parts(0, "not found", "").map(|s| s.code()),
+            Some(Code::Unknown)
+        );
+        assert_eq!(
+            Status::from_parts(5, "", "").map(|s| s.code()),
+            Some(Code::NotFound)
+        );
+        assert_eq!(
+            Status::from_parts(99, "", "").map(|s| s.code()),
+            Some(Code::Unknown)
+        );
+    }
+
+    #[test]
+    fn codes_keep_their_numbers() {
+        for number in 0..17 {
+            assert_eq!(i32::from(Code::from(number)), number);
+        }
+    }
+
+    #[test]
+    fn display_names_code_message_and_description() {
+        let status = Status::new(Code::NotFound, "no such resource").with_description("id 'x'");
+        assert_eq!(status.to_string(), "not found: no such resource: id 'x'");
+    }
+}

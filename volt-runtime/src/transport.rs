@@ -1,0 +1,81 @@
+//! The seam between typed calls and what carries them.
+//!
+//! A transport moves messages as canonical JSON text and knows none of their types. The websocket
+//! client is one; [`Channel::in_process`](crate::Channel::in_process) is another. The same two
+//! halves serve both ends of a call.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use crate::{CallOptions, Method, Result, Status, message::Payload};
+
+/// A future that owns what it needs.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+
+/// What carries calls to a Volt.
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// Opens a call. This never waits for the peer: a refusal shows when the call is read.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection, or the options cannot be met.
+    fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall>;
+
+    /// Ends the connection; open calls fail. The future resolves when it is gone.
+    fn close(&self) -> BoxFuture<()>;
+
+    /// How many calls are open, those included whose end the peer has not been told yet.
+    fn open_calls(&self) -> usize;
+}
+
+/// The two halves of one end of a call.
+pub struct RawCall {
+    /// Where messages go.
+    pub sender: Box<dyn SendHalf>,
+    /// Where messages come from. On a client, dropping it before its end cancels the call.
+    pub receiver: Box<dyn ReceiveHalf>,
+}
+
+impl fmt::Debug for RawCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawCall").finish_non_exhaustive()
+    }
+}
+
+/// The sending half of one end of a call.
+pub trait SendHalf: Send {
+    /// Waits until [`send`](Self::send) may be called.
+    ///
+    /// # Errors
+    ///
+    /// When the call can take no more messages, because it has ended or its connection is lost.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
+
+    /// Takes a message. `Ok` means accepted, not delivered.
+    ///
+    /// # Errors
+    ///
+    /// When the message cannot be written, or the half is not ready.
+    fn send(&mut self, message: &dyn Payload) -> Result<()>;
+
+    /// Ends this half, with the reason if it is a failure: a client's half-close, a server's end.
+    /// Never waits; does nothing the second time.
+    fn finish(&mut self, failure: Option<&Status>);
+}
+
+/// The receiving half of one end of a call.
+pub trait ReceiveHalf: Send {
+    /// The next message's JSON text, or `None` after a clean end. Not to be called after an error.
+    ///
+    /// A client does not read on after the end. A server may: that waits until the caller is gone,
+    /// which is an error.
+    ///
+    /// # Errors
+    ///
+    /// When the peer ended the call with an error, or the call could not go on.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>>;
+}

@@ -1,0 +1,2 @@
+//! What a maintainer of the Volt SDK runs.
+fn main() {}

@@ -87,8 +87,6 @@ impl Channel {
     }
 
     pub(crate) fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
-        self.transport
-            .open(method, options)
-            .map_err(|error| error.with_method(method.path))
+        self.transport.open(method, options).map_err(|error| error.with_method(method.path))
     }
 }

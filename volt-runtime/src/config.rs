@@ -143,10 +143,7 @@ impl Drop for Credential {
 
 /// Where to connect.
 #[derive(Debug)]
-#[cfg_attr(
-    not(feature = "client"),
-    expect(dead_code, reason = "only the client connects")
-)]
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client connects"))]
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     pub(crate) relayed: bool,
@@ -225,9 +222,7 @@ impl ClientConfig {
     }
 
     fn try_write(&self, path: &Path) -> std::io::Result<()> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         // Temporary files are made readable by their owner alone.
         let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
         serde_json::to_writer_pretty(&mut file, self)?;
@@ -270,34 +265,20 @@ impl ClientConfig {
         }
         if let Some(address) = &self.volt.http_address {
             let url = websocket_url("volt.http_address", address)?;
-            return Ok(Endpoint {
-                url,
-                relayed: false,
-                hint: None,
-            });
+            return Ok(Endpoint { url, relayed: false, hint: None });
         }
         if let Some((host, port)) = self.volt.address.as_ref().and_then(|a| a.rsplit_once(':')) {
             // Announced by the published clients, implemented by none: a last resort.
-            let port = port
-                .parse::<u16>()
-                .ok()
-                .and_then(|port| port.checked_add(2));
+            let port = port.parse::<u16>().ok().and_then(|port| port.checked_add(2));
             let port = port.ok_or_else(|| {
                 Error::configuration("`volt.address` is not `host:port`; set `volt.http_address`")
             })?;
             tracing::warn!("no `volt.http_address`: guessing it from `volt.address`, port + 2");
             let url = websocket_url("volt.address", &format!("http://{host}:{port}"))?;
             let hint = "guessed from `volt.address`; set `volt.http_address` if that is wrong";
-            return Ok(Endpoint {
-                url,
-                relayed: false,
-                hint: Some(hint),
-            });
+            return Ok(Endpoint { url, relayed: false, hint: Some(hint) });
         }
-        Err(missing(
-            "volt.http_address",
-            "the Volt's address, with http:// or https://",
-        ))
+        Err(missing("volt.http_address", "the Volt's address, with http:// or https://"))
     }
 
     /// The client's key.
@@ -306,15 +287,9 @@ impl ClientConfig {
     ///
     /// When `credential.key` is missing or is no key that this SDK can use.
     pub fn signing_key(&self) -> Result<SigningKey> {
-        let pem = self
-            .credential
-            .as_ref()
-            .and_then(|credential| credential.key.as_deref());
+        let pem = self.credential.as_ref().and_then(|credential| credential.key.as_deref());
         let pem = pem.ok_or_else(|| {
-            missing(
-                "credential.key",
-                "the client's private key, an Ed25519 key in PKCS#8 PEM",
-            )
+            missing("credential.key", "the client's private key, an Ed25519 key in PKCS#8 PEM")
         })?;
         SigningKey::from_pem(pem)
             .map_err(|error| Error::configuration(format!("`credential.key` is no use: {error}")))
@@ -322,11 +297,7 @@ impl ClientConfig {
 
     /// The client's session, if it has one.
     pub fn session_id(&self) -> Option<&str> {
-        self.credential
-            .as_ref()?
-            .session_id
-            .as_deref()
-            .filter(|id| !id.is_empty())
+        self.credential.as_ref()?.session_id.as_deref().filter(|id| !id.is_empty())
     }
 
     /// The Volt's id.
@@ -335,10 +306,7 @@ impl ClientConfig {
     ///
     /// When `volt.id` is missing.
     pub fn volt_id(&self) -> Result<&str> {
-        self.volt
-            .id
-            .as_deref()
-            .ok_or_else(|| missing("volt.id", "the Volt's DID"))
+        self.volt.id.as_deref().ok_or_else(|| missing("volt.id", "the Volt's DID"))
     }
 
     /// The Volt's public key.

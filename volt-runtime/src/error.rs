@@ -220,10 +220,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 
@@ -239,10 +236,7 @@ mod tests {
     fn display_says_which_call_and_why() {
         let error = Error::refused(Status::new(Code::NotFound, "no such resource"))
             .with_method("/pkg.Svc/Get");
-        assert_eq!(
-            error.to_string(),
-            "/pkg.Svc/Get: refused: not found: no such resource"
-        );
+        assert_eq!(error.to_string(), "/pkg.Svc/Get: refused: not found: no such resource");
         assert_eq!(error.code(), Code::NotFound);
         assert_eq!(error.executed(), Executed::Yes);
     }
@@ -250,10 +244,7 @@ mod tests {
     #[test]
     fn the_cause_is_kept() {
         let error = Error::connection("lost").with_source(std::io::Error::other("reset"));
-        assert_eq!(
-            error.source().map(ToString::to_string).as_deref(),
-            Some("reset")
-        );
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("reset"));
         assert_eq!(error.code(), Code::Unavailable);
     }
 }

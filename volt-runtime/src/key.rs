@@ -12,9 +12,8 @@ use zeroize::Zeroizing;
 const PRIVATE_KEY_LABEL: &str = "PRIVATE KEY";
 const PUBLIC_KEY_LABEL: &str = "PUBLIC KEY";
 /// The DER bytes that stand before the 32 raw bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
-const SPKI_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const SPKI_PREFIX: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const RAW_LEN: usize = 32;
 
 /// Why a key could not be read.
@@ -53,9 +52,7 @@ impl SigningKey {
     ///
     /// [`KeyError::Random`] when the system has no random bytes to give.
     pub fn generate() -> Result<Self, KeyError> {
-        Ed25519KeyPair::generate()
-            .map(Self)
-            .map_err(|_| KeyError::Random)
+        Ed25519KeyPair::generate().map(Self).map_err(|_| KeyError::Random)
     }
 
     /// Reads a PKCS#8 PEM block.
@@ -68,14 +65,13 @@ impl SigningKey {
             pem_rfc7468::decode_vec(pem.trim().as_bytes()).map_err(KeyError::NotPem)?;
         let der = Zeroizing::new(der);
         match label {
-            PRIVATE_KEY_LABEL => Ed25519KeyPair::from_pkcs8(&der)
-                .map(Self)
-                .map_err(|_| KeyError::NotEd25519),
+            PRIVATE_KEY_LABEL => {
+                Ed25519KeyPair::from_pkcs8(&der).map(Self).map_err(|_| KeyError::NotEd25519)
+            }
             "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted),
-            other => Err(KeyError::WrongLabel {
-                found: other.to_owned(),
-                expected: PRIVATE_KEY_LABEL,
-            }),
+            other => {
+                Err(KeyError::WrongLabel { found: other.to_owned(), expected: PRIVATE_KEY_LABEL })
+            }
         }
     }
 
@@ -106,9 +102,7 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SigningKey")
-            .field(&format_args!("of {}", self.verifying_key()))
-            .finish()
+        f.debug_tuple("SigningKey").field(&format_args!("of {}", self.verifying_key())).finish()
     }
 }
 
@@ -162,9 +156,7 @@ impl VerifyingKey {
 
     /// Whether `signature` is this key's over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, &self.0)
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(message, signature).is_ok()
     }
 }
 

@@ -66,10 +66,7 @@ pub struct Target {
 impl Target {
     /// A service by its resource id.
     pub fn new(service_id: impl Into<String>) -> Self {
-        Self {
-            service_id: Some(service_id.into()),
-            ..Self::default()
-        }
+        Self { service_id: Some(service_id.into()), ..Self::default() }
     }
 
     /// The host, as the service's description names it.

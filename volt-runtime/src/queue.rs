@@ -42,10 +42,7 @@ impl<T> Queue<T> {
             consumer: None,
             producers: Vec::new(),
         };
-        Self {
-            limit,
-            state: Mutex::new(state),
-        }
+        Self { limit, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -62,11 +59,7 @@ impl<T> Queue<T> {
         if state.bytes < self.limit {
             return Poll::Ready(Ok(()));
         }
-        if !state
-            .producers
-            .iter()
-            .any(|waker| waker.will_wake(cx.waker()))
-        {
+        if !state.producers.iter().any(|waker| waker.will_wake(cx.waker())) {
             state.producers.push(cx.waker().clone());
         }
         Poll::Pending
@@ -104,11 +97,7 @@ impl<T> Queue<T> {
         if let Some(reason) = &state.closed {
             return Poll::Ready(Popped::Closed(reason.clone()));
         }
-        if !state
-            .consumer
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
+        if !state.consumer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             state.consumer = Some(cx.waker().clone());
         }
         Poll::Pending

@@ -20,11 +20,7 @@ struct Parts {
 impl Status {
     /// A status with a code and a message for people.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self(Box::new(Parts {
-            code,
-            message: message.into(),
-            description: String::new(),
-        }))
+        Self(Box::new(Parts { code, message: message.into(), description: String::new() }))
     }
 
     /// Adds a longer explanation.
@@ -41,11 +37,7 @@ impl Status {
         if code == 0 && message.is_empty() {
             return None;
         }
-        let code = if code == 0 {
-            Code::Unknown
-        } else {
-            Code::from(code)
-        };
+        let code = if code == 0 { Code::Unknown } else { Code::from(code) };
         Some(Self::new(code, message).with_description(description))
     }
 
@@ -170,18 +162,9 @@ mod tests {
     #[test]
     fn a_message_without_a_code_is_a_failure() {
         assert_eq!(Status::from_parts(0, "", "ignored"), None);
-        assert_eq!(
-            Status::from_parts(0, "not found", "").map(|s| s.code()),
-            Some(Code::Unknown)
-        );
-        assert_eq!(
-            Status::from_parts(5, "", "").map(|s| s.code()),
-            Some(Code::NotFound)
-        );
-        assert_eq!(
-            Status::from_parts(99, "", "").map(|s| s.code()),
-            Some(Code::Unknown)
-        );
+        assert_eq!(Status::from_parts(0, "not found", "").map(|s| s.code()), Some(Code::Unknown));
+        assert_eq!(Status::from_parts(5, "", "").map(|s| s.code()), Some(Code::NotFound));
+        assert_eq!(Status::from_parts(99, "", "").map(|s| s.code()), Some(Code::Unknown));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::{CallOptions, Method, Result, Status, message::Payload};
+use crate::{CallOptions, Method, Result, Status};
+pub use crate::{json::Form, message::Payload};
 
 /// A future that owns what it needs.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;

@@ -29,20 +29,13 @@ struct Parts {
 impl Parts {
     fn new(channel: &Channel, method: &'static Method) -> Self {
         let options = channel.options(method);
-        Self {
-            channel: channel.clone(),
-            method,
-            options,
-            deadline: None,
-        }
+        Self { channel: channel.clone(), method, options, deadline: None }
     }
 
     fn open(self) -> Result<(RawSink, RawStreaming)> {
         // A timeout too long for the clock is no timeout.
-        let by_timeout = self
-            .options
-            .timeout
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let by_timeout =
+            self.options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let at = by_timeout.into_iter().chain(self.deadline).min();
         let deadline = Deadline::new(at);
         let raw = self.channel.open(self.method, &self.options)?;

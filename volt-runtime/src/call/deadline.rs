@@ -26,15 +26,11 @@ impl Deadline {
         let Some(at) = self.at else {
             return Poll::Pending;
         };
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        timer.as_mut().poll(cx).map(|()| {
-            Error::new(
-                ErrorKind::Deadline,
-                "the call took longer than it was given",
-            )
-        })
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        timer
+            .as_mut()
+            .poll(cx)
+            .map(|()| Error::new(ErrorKind::Deadline, "the call took longer than it was given"))
     }
 }
 

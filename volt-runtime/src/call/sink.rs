@@ -26,11 +26,7 @@ impl RawSink {
         half: Box<dyn SendHalf>,
         deadline: Deadline,
     ) -> Self {
-        Self {
-            method,
-            half,
-            deadline,
-        }
+        Self { method, half, deadline }
     }
 
     pub(super) fn method(&self) -> &'static Method {
@@ -46,9 +42,7 @@ impl RawSink {
     }
 
     pub(super) fn send(&mut self, message: &dyn Payload) -> Result<()> {
-        self.half
-            .send(message)
-            .map_err(|error| error.with_method(self.method.path))
+        self.half.send(message).map_err(|error| error.with_method(self.method.path))
     }
 
     pub(super) fn finish(&mut self) {
@@ -58,9 +52,7 @@ impl RawSink {
 
 impl fmt::Debug for RawSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawSink")
-            .field("method", &self.method.path)
-            .finish_non_exhaustive()
+        f.debug_struct("RawSink").field("method", &self.method.path).finish_non_exhaustive()
     }
 }
 
@@ -76,10 +68,7 @@ pub struct RequestSink<Req> {
 
 impl<Req: Message> RequestSink<Req> {
     pub(super) fn new(raw: RawSink) -> Self {
-        Self {
-            raw,
-            request: PhantomData,
-        }
+        Self { raw, request: PhantomData }
     }
 
     /// Sends a message, waiting while the connection is slow. `Ok` means that it will be sent, not

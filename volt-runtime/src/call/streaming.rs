@@ -37,12 +37,7 @@ impl RawStreaming {
         half: Box<dyn ReceiveHalf>,
         deadline: Deadline,
     ) -> Self {
-        Self {
-            method,
-            state: State::Open(half),
-            deadline,
-            put_back: None,
-        }
+        Self { method, state: State::Open(half), deadline, put_back: None }
     }
 
     pub(super) fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
@@ -125,12 +120,7 @@ pub struct Streaming<Res> {
 
 impl<Res: Message> Streaming<Res> {
     pub(super) fn new(raw: RawStreaming) -> Self {
-        Self {
-            raw,
-            refuse: true,
-            yielded_error: false,
-            response: PhantomData,
-        }
+        Self { raw, refuse: true, yielded_error: false, response: PhantomData }
     }
 
     /// Leaves it to the caller to look for a refusal, after the end of the call.
@@ -201,10 +191,7 @@ pub struct Duplex<Req, Res> {
 
 impl<Req: Message, Res: Message> Duplex<Req, Res> {
     pub(super) fn new(requests: RequestSink<Req>, responses: Streaming<Res>) -> Self {
-        Self {
-            responses,
-            requests,
-        }
+        Self { responses, requests }
     }
 
     /// Sends a message; see [`RequestSink::send`].

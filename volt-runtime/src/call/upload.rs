@@ -21,11 +21,7 @@ pub struct Upload<Req, Res> {
 
 impl<Req: Message, Res: Message> Upload<Req, Res> {
     pub(super) fn new(sink: RawSink, stream: RawStreaming) -> Self {
-        Self {
-            stream,
-            sink,
-            types: PhantomData,
-        }
+        Self { stream, sink, types: PhantomData }
     }
 
     /// Sends a message, waiting while the connection is slow. `Ok` means that it will be sent, not
@@ -41,11 +37,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     pub async fn send(&mut self, message: Req) -> Result<()> {
         let ready = poll_fn(|cx| {
             // A Volt that has refused already need not be sent the rest.
-            match self
-                .stream
-                .peek(cx)
-                .map(|text| text.and_then(refusal::<Res>))
-            {
+            match self.stream.peek(cx).map(|text| text.and_then(refusal::<Res>)) {
                 Ok(None) => self.sink.poll_ready(cx),
                 Ok(Some(status)) => Poll::Ready(Err(Error::refused(status))),
                 Err(error) => Poll::Ready(Err(error)),
@@ -85,9 +77,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// Dropping the future cancels the call; the Volt may have acted on it.
     pub async fn finish(self) -> Result<Res> {
-        let Self {
-            stream, mut sink, ..
-        } = self;
+        let Self { stream, mut sink, .. } = self;
         sink.finish();
         single_response(sink.method(), stream).await
     }

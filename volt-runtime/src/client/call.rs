@@ -104,9 +104,7 @@ impl CallState {
                     exchange.complete(&self.shared, self.id);
                 }
             }
-            _ => self
-                .inbox
-                .close(Some(Error::protocol("the Volt exchanged keys twice"))),
+            _ => self.inbox.close(Some(Error::protocol("the Volt exchanged keys twice"))),
         }
         exchange.wake();
     }
@@ -143,11 +141,7 @@ impl CallState {
             KeyState::Ready(key) => Poll::Ready(Ok(Arc::clone(key))),
             KeyState::Failed(error) => Poll::Ready(Err(error.clone())),
             _ => {
-                if !exchange
-                    .wakers
-                    .iter()
-                    .any(|waker| waker.will_wake(cx.waker()))
-                {
+                if !exchange.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
                     exchange.wakers.push(cx.waker().clone());
                 }
                 Poll::Pending
@@ -230,8 +224,7 @@ impl CallSlot for CallState {
 
     fn overflowed(&self) {
         let message = "responses arrive faster than they are read, and the buffer for them is full";
-        self.inbox
-            .close(Some(Error::new(ErrorKind::ResourceExhausted, message)));
+        self.inbox.close(Some(Error::new(ErrorKind::ResourceExhausted, message)));
         self.then(Then::Cancel);
     }
 }
@@ -260,16 +253,9 @@ impl SendHalf for Sender {
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
         let Some(key) = &self.key else {
-            return Err(Error::protocol(
-                "a message was sent before the call was ready",
-            ));
+            return Err(Error::protocol("a message was sent before the call was ready"));
         };
-        let frame = self
-            .state
-            .exchange()
-            .outgoing
-            .message(key, message)
-            .map_err(protocol_error)?;
+        let frame = self.state.exchange().outgoing.message(key, message).map_err(protocol_error)?;
         self.state.shared.link().send(frame);
         Ok(())
     }
@@ -320,10 +306,9 @@ impl Receiver {
     /// A connection that is lost right after a rejection must not hide it.
     fn first_rejection(&self, cx: &mut Context<'_>, error: Error) -> Error {
         match self.state.inbox.poll_pop(cx) {
-            Poll::Ready(Popped::Item(body)) => call::rejection(&body)
-                .ok()
-                .flatten()
-                .map_or(error, rejected),
+            Poll::Ready(Popped::Item(body)) => {
+                call::rejection(&body).ok().flatten().map_or(error, rejected)
+            }
             _ => error,
         }
     }

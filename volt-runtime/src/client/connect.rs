@@ -27,10 +27,7 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            max_message_size: 128 << 20,
-        }
+        Self { connect_timeout: Duration::from_secs(10), max_message_size: 128 << 20 }
     }
 }
 
@@ -63,10 +60,7 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
     let socket = match tokio::time::timeout(options.connect_timeout, connecting).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => {
-            let hint = endpoint
-                .hint
-                .map(|hint| format!(" ({hint})"))
-                .unwrap_or_default();
+            let hint = endpoint.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
             return Err(failed(format!("{error}{hint}")).with_source(error));
         }
         Err(_) => {
@@ -77,10 +71,7 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
     let link = Link::new();
     let shared = Shared::new(Arc::clone(&link));
     let (done_sender, done) = watch::channel(());
-    let side = ClientSide {
-        shared: Arc::clone(&shared),
-        _done: done_sender,
-    };
+    let side = ClientSide { shared: Arc::clone(&shared), _done: done_sender };
     tokio::spawn(Driver::new(socket, link, side));
     Ok(Channel::new(Connection::new(shared, ends, done)))
 }
@@ -101,9 +92,6 @@ async fn open_socket(url: &str, options: &ConnectOptions) -> Result<Socket, tung
 fn host_and_port(uri: &Uri) -> Result<(&str, u16), tungstenite::Error> {
     let host = uri.host().ok_or(tungstenite::error::UrlError::NoHostName)?;
     // IPv6 addresses stand in brackets in a URL, and without them everywhere else.
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     Ok((host, uri.port_u16().unwrap_or(80)))
 }

@@ -47,33 +47,21 @@ impl Ends {
         let mut route = Route {
             audience: self.volt_id.clone(),
             signer: self.volt_key,
-            via: Via {
-                destinations,
-                service: None,
-            },
+            via: Via { destinations, service: None },
         };
         let Some(target) = &options.target else {
             return Ok(route);
         };
-        if let Some(host) = target
-            .host_client_id
-            .as_ref()
-            .filter(|host| **host != self.volt_id)
-        {
+        if let Some(host) = target.host_client_id.as_ref().filter(|host| **host != self.volt_id) {
             route.audience.clone_from(host);
         }
         if let Some(pem) = &target.host_public_key {
             route.signer = VerifyingKey::from_pem(pem).map_err(|error| {
-                Error::configuration(format!(
-                    "the service's `host_public_key` is no use: {error}"
-                ))
+                Error::configuration(format!("the service's `host_public_key` is no use: {error}"))
             })?;
         }
         if target.relayed
-            && target
-                .host_client_id
-                .as_ref()
-                .is_some_and(|host| *host != self.volt_id)
+            && target.host_client_id.as_ref().is_some_and(|host| *host != self.volt_id)
         {
             route.via.destinations.extend(target.host_client_id.clone());
             route.via.service.clone_from(&target.host_service_id);
@@ -96,10 +84,7 @@ struct Calls {
 
 impl Shared {
     pub(super) fn new(link: Arc<Link>) -> Arc<Self> {
-        let calls = Mutex::new(Calls {
-            open: HashMap::new(),
-            lost: None,
-        });
+        let calls = Mutex::new(Calls { open: HashMap::new(), lost: None });
         Arc::new(Self { link, calls })
     }
 
@@ -141,23 +126,14 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, ends: Ends, done: watch::Receiver<()>) -> Self {
         let open = Arc::new(CloseOnDrop(Arc::clone(&shared.link)));
-        Self {
-            shared,
-            open,
-            ends,
-            next_id: AtomicU64::new(1),
-            done,
-        }
+        Self { shared, open, ends, next_id: AtomicU64::new(1), done }
     }
 }
 
 impl Transport for Connection {
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         let route = self.ends.route(options)?;
-        let service_id = options
-            .target
-            .as_ref()
-            .and_then(|target| target.service_id.as_deref());
+        let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
         let failed = |error| {
             Error::protocol("the call cannot be opened")
                 .with_source(error)
@@ -186,14 +162,8 @@ impl Transport for Connection {
         }
         self.shared.link.send(frame);
         Ok(RawCall {
-            sender: Box::new(Sender {
-                state: Arc::clone(&state),
-                key: None,
-            }),
-            receiver: Box::new(Receiver {
-                state,
-                ended: false,
-            }),
+            sender: Box::new(Sender { state: Arc::clone(&state), key: None }),
+            receiver: Box::new(Receiver { state, ended: false }),
         })
     }
 
@@ -262,7 +232,5 @@ impl Side for ClientSide {
 }
 
 fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

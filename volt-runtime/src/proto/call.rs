@@ -24,10 +24,7 @@ pub struct Outgoing {
 #[derive(Debug)]
 enum Phase {
     /// A client that has not named its method yet.
-    Opening {
-        method_name: String,
-        service_id: Option<String>,
-    },
+    Opening { method_name: String, service_id: Option<String> },
     /// A client that has.
     Requests,
     /// A server.
@@ -48,10 +45,7 @@ impl Outgoing {
 
     /// A server's side.
     pub fn server(call: u64) -> Self {
-        Self {
-            call,
-            phase: Phase::Responses,
-        }
+        Self { call, phase: Phase::Responses }
     }
 
     /// Whether the call has ended on this side.
@@ -89,10 +83,7 @@ impl Outgoing {
         message: &dyn Payload,
     ) -> Result<Vec<u8>, ProtocolError> {
         match &self.phase {
-            Phase::Opening {
-                method_name,
-                service_id,
-            } => {
+            Phase::Opening { method_name, service_id } => {
                 let frame = seal(key, FrameKind::Invoke, self.call, &[], iv, |out| {
                     envelope::write_invoke(out, method_name, service_id.as_deref(), message)
                 })?;
@@ -104,9 +95,9 @@ impl Outgoing {
                     envelope::write_payload(out, message)
                 })
             }
-            Phase::Ended { .. } => Err(ProtocolError::Unexpected(
-                "nothing can be sent after the end of a call",
-            )),
+            Phase::Ended { .. } => {
+                Err(ProtocolError::Unexpected("nothing can be sent after the end of a call"))
+            }
         }
     }
 
@@ -165,14 +156,9 @@ impl Outgoing {
             Phase::Responses => SERVER_END,
             Phase::Ended { end_metadata } => end_metadata,
         };
-        let frame = seal(
-            key,
-            FrameKind::Payload,
-            self.call,
-            end_metadata,
-            iv,
-            |out| envelope::write_end(out, failure),
-        )?;
+        let frame = seal(key, FrameKind::Payload, self.call, end_metadata, iv, |out| {
+            envelope::write_end(out, failure)
+        })?;
         self.phase = Phase::Ended { end_metadata };
         Ok(frame)
     }
@@ -208,11 +194,8 @@ fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
     {
         return Ok(None);
     }
-    let metadata: Metadata =
-        serde_json::from_slice(&sealed.metadata).map_err(|error| ProtocolError::Json {
-            what: "frame metadata",
-            why: error.to_string(),
-        })?;
+    let metadata: Metadata = serde_json::from_slice(&sealed.metadata)
+        .map_err(|error| ProtocolError::Json { what: "frame metadata", why: error.to_string() })?;
     Ok(metadata.error.filter(|error| !error.is_empty()))
 }
 
@@ -226,9 +209,7 @@ pub fn open(key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
     if let Some(error) = read_rejection(&sealed)? {
         return Ok(Incoming::Rejected(error));
     }
-    let iv: [u8; IV_LEN] = sealed.iv[..]
-        .try_into()
-        .map_err(|_| ProtocolError::Decrypt)?;
+    let iv: [u8; IV_LEN] = sealed.iv[..].try_into().map_err(|_| ProtocolError::Decrypt)?;
     let ciphertext = sealed.ciphertext;
     drop((sealed.metadata, sealed.iv));
     // Nothing else refers to the frame now, so it is decrypted where it is unless the socket's

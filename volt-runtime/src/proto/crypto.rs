@@ -53,9 +53,7 @@ impl Ephemeral {
     }
 
     fn from_private(key: PrivateKey) -> Result<Self, ProtocolError> {
-        let public = key
-            .compute_public_key()
-            .map_err(|_| failed("key derivation"))?;
+        let public = key.compute_public_key().map_err(|_| failed("key derivation"))?;
         let der: PublicKeyX509Der<'_> = public.as_der().map_err(|_| failed("key encoding"))?;
         let public = der.as_ref().to_vec();
         Ok(Self { key, public })

@@ -65,16 +65,9 @@ impl Envelope {
     ///
     /// When it is not JSON, or does not have exactly one known member.
     pub fn read(text: &[u8]) -> Result<Self, ProtocolError> {
-        let members: Members =
-            serde_json::from_slice(text).map_err(|error| ProtocolError::Json {
-                what: "payload",
-                why: error.to_string(),
-            })?;
-        match (
-            members.method_invoke,
-            members.method_payload,
-            members.method_end,
-        ) {
+        let members: Members = serde_json::from_slice(text)
+            .map_err(|error| ProtocolError::Json { what: "payload", why: error.to_string() })?;
+        match (members.method_invoke, members.method_payload, members.method_end) {
             (Some(invoke), None, None) => Ok(Self::Invoke {
                 method_name: invoke.method_name,
                 service_id: invoke.service_id.filter(|id| !id.is_empty()),
@@ -107,9 +100,7 @@ pub(super) fn write_invoke(
         write_string(out, service_id)?;
     }
     out.extend_from_slice(br#","json_request":""#);
-    request
-        .write(out, Form::Escaped)
-        .map_err(|error| unwritable(&error))?;
+    request.write(out, Form::Escaped).map_err(|error| unwritable(&error))?;
     out.extend_from_slice(br#""}}"#);
     Ok(())
 }
@@ -117,9 +108,7 @@ pub(super) fn write_invoke(
 /// Appends a `method_payload`, in one pass.
 pub(super) fn write_payload(out: &mut Vec<u8>, message: &dyn Payload) -> Result<(), ProtocolError> {
     out.extend_from_slice(br#"{"method_payload":{"json_payload":""#);
-    message
-        .write(out, Form::Escaped)
-        .map_err(|error| unwritable(&error))?;
+    message.write(out, Form::Escaped).map_err(|error| unwritable(&error))?;
     out.extend_from_slice(br#""}}"#);
     Ok(())
 }
@@ -142,10 +131,7 @@ fn write_string(out: &mut Vec<u8>, text: &str) -> Result<(), ProtocolError> {
 }
 
 fn unwritable(error: &serde_json::Error) -> ProtocolError {
-    ProtocolError::Json {
-        what: "outgoing message",
-        why: error.to_string(),
-    }
+    ProtocolError::Json { what: "outgoing message", why: error.to_string() }
 }
 
 #[cfg(test)]
@@ -168,14 +154,9 @@ mod tests {
 
     #[test]
     fn two_members_or_none_are_refused() {
-        for text in [
-            "{}",
-            r#"{"method_payload":{"json_payload":""},"method_end":{"ended":true}}"#,
-        ] {
-            assert!(matches!(
-                Envelope::read(text.as_bytes()),
-                Err(ProtocolError::Unexpected(_))
-            ));
+        for text in ["{}", r#"{"method_payload":{"json_payload":""},"method_end":{"ended":true}}"#]
+        {
+            assert!(matches!(Envelope::read(text.as_bytes()), Err(ProtocolError::Unexpected(_))));
         }
     }
 

@@ -66,11 +66,7 @@ impl Frame {
             other => return Err(ProtocolError::FrameType(other)),
         };
         let call = message.get_u64();
-        Ok(Self {
-            kind,
-            call,
-            body: message,
-        })
+        Ok(Self { kind, call, body: message })
     }
 
     /// Writes a header into an empty buffer.
@@ -102,11 +98,7 @@ impl KeyRequest {
         let metadata = take_u16(&mut body, "key exchange metadata")?;
         let signature = take_u8(&mut body, "key exchange signature")?;
         let claims = take_u16(&mut body, "key exchange claims")?;
-        Ok(Self {
-            metadata,
-            signature,
-            claims,
-        })
+        Ok(Self { metadata, signature, claims })
     }
 
     /// The whole frame.
@@ -146,11 +138,7 @@ impl KeyReply {
         let key = take_u8(&mut body, "key exchange key")?;
         let nonce = take_u8(&mut body, "key exchange nonce")?;
         let signature = take_u8(&mut body, "key exchange signature")?;
-        Ok(Self {
-            key,
-            nonce,
-            signature,
-        })
+        Ok(Self { key, nonce, signature })
     }
 
     /// The whole frame.
@@ -189,11 +177,7 @@ impl Sealed {
     pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
         let metadata = take_u16(&mut body, "payload metadata")?;
         let iv = take_u8(&mut body, "payload IV")?;
-        Ok(Self {
-            metadata,
-            iv,
-            ciphertext: body,
-        })
+        Ok(Self { metadata, iv, ciphertext: body })
     }
 }
 
@@ -211,16 +195,12 @@ pub(super) fn begin_sealed(
 }
 
 fn take_u8(body: &mut Bytes, what: &'static str) -> Result<Bytes, ProtocolError> {
-    let len = body
-        .try_get_u8()
-        .map_err(|_| ProtocolError::Truncated(what))?;
+    let len = body.try_get_u8().map_err(|_| ProtocolError::Truncated(what))?;
     take(body, len.into(), what)
 }
 
 fn take_u16(body: &mut Bytes, what: &'static str) -> Result<Bytes, ProtocolError> {
-    let len = body
-        .try_get_u16()
-        .map_err(|_| ProtocolError::Truncated(what))?;
+    let len = body.try_get_u16().map_err(|_| ProtocolError::Truncated(what))?;
     take(body, len.into(), what)
 }
 
@@ -257,10 +237,7 @@ mod tests {
         let frame = Bytes::from(request.encode(9).unwrap());
         for len in 0..frame.len() {
             let short = Frame::decode(frame.slice(..len)).and_then(|f| KeyRequest::decode(f.body));
-            assert!(
-                matches!(short, Err(ProtocolError::Truncated(_))),
-                "{len} bytes: {short:?}"
-            );
+            assert!(matches!(short, Err(ProtocolError::Truncated(_))), "{len} bytes: {short:?}");
         }
         let whole = Frame::decode(frame).unwrap();
         assert_eq!((whole.kind, whole.call), (FrameKind::KeyExchange, 9));
@@ -276,14 +253,8 @@ mod tests {
 
     #[test]
     fn a_field_too_long_for_its_prefix_is_refused() {
-        let reply = KeyReply {
-            key: vec![0; 256].into(),
-            nonce: Bytes::new(),
-            signature: Bytes::new(),
-        };
-        assert_eq!(
-            reply.encode(1),
-            Err(ProtocolError::TooLong("key exchange key"))
-        );
+        let reply =
+            KeyReply { key: vec![0; 256].into(), nonce: Bytes::new(), signature: Bytes::new() };
+        assert_eq!(reply.encode(1), Err(ProtocolError::TooLong("key exchange key")));
     }
 }

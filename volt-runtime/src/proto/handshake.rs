@@ -40,9 +40,7 @@ impl Via {
         if *self == Self::default() {
             return Ok(Bytes::new());
         }
-        serde_json::to_vec(self)
-            .map(Bytes::from)
-            .map_err(|error| json_error(&error))
+        serde_json::to_vec(self).map(Bytes::from).map_err(|error| json_error(&error))
     }
 
     fn read(metadata: &[u8]) -> Result<Self, ProtocolError> {
@@ -82,13 +80,7 @@ impl ClientHandshake {
             claims: claims.into(),
         };
         let frame = request.encode(call)?;
-        Ok((
-            Self {
-                ephemeral,
-                signer: route.signer,
-            },
-            frame,
-        ))
+        Ok((Self { ephemeral, signer: route.signer }, frame))
     }
 
     /// Takes the body of the server's key exchange and gives the call's key.
@@ -99,10 +91,7 @@ impl ClientHandshake {
     /// damaged frame or key.
     pub fn complete(&self, body: Bytes) -> Result<CallKey, ProtocolError> {
         let reply = KeyReply::decode(body)?;
-        if !self
-            .signer
-            .verify(&signed(&reply.key, &reply.nonce), &reply.signature)
-        {
+        if !self.signer.verify(&signed(&reply.key, &reply.nonce), &reply.signature) {
             return Err(ProtocolError::Signature);
         }
         self.ephemeral.agree(&reply.key)
@@ -126,9 +115,7 @@ impl ServerHandshake {
     /// When it is no key exchange, or damaged.
     pub fn accept(frame: Frame) -> Result<Self, ProtocolError> {
         if frame.kind != FrameKind::KeyExchange {
-            return Err(ProtocolError::Unexpected(
-                "a call must begin with a key exchange",
-            ));
+            return Err(ProtocolError::Unexpected("a call must begin with a key exchange"));
         }
         let request = KeyRequest::decode(frame.body)?;
         Ok(Self {
@@ -167,9 +154,7 @@ impl ServerHandshake {
         let reply = KeyReply {
             key: Bytes::copy_from_slice(ephemeral.public_der()),
             nonce: Bytes::copy_from_slice(&nonce),
-            signature: identity
-                .sign(&signed(ephemeral.public_der(), &nonce))
-                .into(),
+            signature: identity.sign(&signed(ephemeral.public_der(), &nonce)).into(),
         };
         Ok((key, reply.encode(call)?))
     }
@@ -180,8 +165,5 @@ fn signed(key: &[u8], nonce: &[u8]) -> Vec<u8> {
 }
 
 fn json_error(error: &serde_json::Error) -> ProtocolError {
-    ProtocolError::Json {
-        what: "key exchange metadata",
-        why: error.to_string(),
-    }
+    ProtocolError::Json { what: "key exchange metadata", why: error.to_string() }
 }

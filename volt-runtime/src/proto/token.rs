@@ -95,11 +95,7 @@ impl Token {
     /// When they are not the JSON of [`Claims`].
     pub fn parse(raw_claims: Bytes, signature: Bytes) -> Result<Self, ProtocolError> {
         let claims = serde_json::from_slice(&raw_claims).map_err(|error| json_error(&error))?;
-        Ok(Self {
-            claims,
-            raw_claims,
-            signature,
-        })
+        Ok(Self { claims, raw_claims, signature })
     }
 
     /// What it says.
@@ -165,8 +161,5 @@ fn signing_input(claims: &[u8]) -> String {
 }
 
 fn json_error(error: &serde_json::Error) -> ProtocolError {
-    ProtocolError::Json {
-        what: "token",
-        why: error.to_string(),
-    }
+    ProtocolError::Json { what: "token", why: error.to_string() }
 }

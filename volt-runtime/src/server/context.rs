@@ -54,10 +54,7 @@ pub struct Caller {
 impl Caller {
     /// A caller with a session.
     pub fn new(session_id: impl Into<String>, identity: impl Into<String>) -> Self {
-        Self {
-            session_id: Some(session_id.into()),
-            identity: Some(identity.into()),
-        }
+        Self { session_id: Some(session_id.into()), identity: Some(identity.into()) }
     }
 
     /// Whether nothing is known of the caller.

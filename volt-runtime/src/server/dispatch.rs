@@ -44,18 +44,13 @@ impl IncomingCall {
 
 impl fmt::Debug for IncomingCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IncomingCall")
-            .field("context", &self.context)
-            .finish_non_exhaustive()
+        f.debug_struct("IncomingCall").field("context", &self.context).finish_non_exhaustive()
     }
 }
 
 /// What a method answers that nobody has implemented.
 pub fn unimplemented(method: &Method) -> Status {
-    Status::new(
-        Code::Unimplemented,
-        format!("`{}` is not implemented here", method.path),
-    )
+    Status::new(Code::Unimplemented, format!("`{}` is not implemented here", method.path))
 }
 
 /// Answers a call to a method that its service does not have.
@@ -124,21 +119,17 @@ where
 {
     let (context, mut parts) = call.split();
     Box::pin(async move {
-        let outcome = parts
-            .run(handler(context, parts.requests(), parts.responses()))
-            .await;
+        let outcome = parts.run(handler(context, parts.requests(), parts.responses())).await;
         parts.end::<Res>(outcome).await;
     })
 }
 
 /// The one request of a call that has only one. What else the caller sends is ignored.
 async fn first<Req: Message>(mut requests: Requests<Req>) -> Result<Req, Status> {
-    requests.message().await?.ok_or_else(|| {
-        Status::new(
-            Code::InvalidArgument,
-            "the call ended before its request came",
-        )
-    })
+    requests
+        .message()
+        .await?
+        .ok_or_else(|| Status::new(Code::InvalidArgument, "the call ended before its request came"))
 }
 
 /// A call that is being run.

@@ -40,9 +40,7 @@ impl InProcess {
 
 impl fmt::Debug for InProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InProcess")
-            .field("router", &self.router)
-            .finish()
+        f.debug_struct("InProcess").field("router", &self.router).finish()
     }
 }
 
@@ -54,36 +52,22 @@ impl Transport for InProcess {
         let requests = Arc::new(Queue::new(BUFFER));
         let responses = Arc::new(Queue::new(BUFFER));
         let server = RawCall {
-            sender: Box::new(Sender {
-                queue: Arc::clone(&responses),
-                finished: false,
-            }),
+            sender: Box::new(Sender { queue: Arc::clone(&responses), finished: false }),
             receiver: Box::new(Receiver {
                 queue: Arc::clone(&requests),
                 peer: Arc::clone(&responses),
             }),
         };
         let router = Arc::clone(&self.router);
-        let service_id = options
-            .target
-            .as_ref()
-            .and_then(|target| target.service_id.clone());
+        let service_id = options.target.as_ref().and_then(|target| target.service_id.clone());
         let open = Arc::clone(&self.open_calls);
         tokio::spawn(async move {
-            router
-                .dispatch(method.path, service_id, Peer::default(), server)
-                .await;
+            router.dispatch(method.path, service_id, Peer::default(), server).await;
             drop(open);
         });
         Ok(RawCall {
-            sender: Box::new(Sender {
-                queue: Arc::clone(&requests),
-                finished: false,
-            }),
-            receiver: Box::new(Receiver {
-                queue: responses,
-                peer: requests,
-            }),
+            sender: Box::new(Sender { queue: Arc::clone(&requests), finished: false }),
+            receiver: Box::new(Receiver { queue: responses, peer: requests }),
         })
     }
 
@@ -114,9 +98,7 @@ impl SendHalf for Sender {
         if self.finished {
             return Poll::Ready(Err(ended()));
         }
-        self.queue
-            .poll_room(cx)
-            .map_err(|reason| reason.unwrap_or_else(ended))
+        self.queue.poll_room(cx).map_err(|reason| reason.unwrap_or_else(ended))
     }
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
@@ -136,9 +118,9 @@ impl SendHalf for Sender {
             return;
         }
         match failure {
-            Some(status) => self.queue.close(Some(
-                Error::new(ErrorKind::Failed, "").with_status(status.clone()),
-            )),
+            Some(status) => self
+                .queue
+                .close(Some(Error::new(ErrorKind::Failed, "").with_status(status.clone()))),
             None => self.queue.push(Item::End, 0),
         }
     }
@@ -148,8 +130,7 @@ impl Drop for Sender {
     fn drop(&mut self) {
         if !self.finished {
             let status = Status::new(Code::Internal, "the handler went away without an answer");
-            self.queue
-                .close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
+            self.queue.close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
         }
     }
 }
@@ -174,8 +155,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.queue.abandon();
         let status = Status::new(Code::Cancelled, "the call was given up");
-        self.peer
-            .close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
+        self.peer.close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
     }
 }
 

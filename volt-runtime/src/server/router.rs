@@ -44,14 +44,7 @@ impl Router {
     pub fn with(mut self, service: impl Service) -> Self {
         let service: Arc<dyn Service> = Arc::new(service);
         for (index, method) in service.methods().iter().enumerate() {
-            self.routes.insert(
-                method.path,
-                Route {
-                    service: Arc::clone(&service),
-                    index,
-                    method,
-                },
-            );
+            self.routes.insert(method.path, Route { service: Arc::clone(&service), index, method });
         }
         self.services.push(service);
         self
@@ -72,19 +65,11 @@ impl Router {
     ) {
         let Some(route) = self.routes.get(path) else {
             let message = format!("there is no method `{path}` here");
-            raw.sender
-                .finish(Some(&Status::new(Code::Unimplemented, message)));
+            raw.sender.finish(Some(&Status::new(Code::Unimplemented, message)));
             return;
         };
-        let context = Context {
-            method: route.method,
-            service_id,
-            peer,
-        };
-        route
-            .service
-            .call(route.index, IncomingCall::new(context, raw))
-            .await;
+        let context = Context { method: route.method, service_id, peer };
+        route.service.call(route.index, IncomingCall::new(context, raw)).await;
     }
 }
 

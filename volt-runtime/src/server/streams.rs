@@ -27,10 +27,7 @@ pub struct Requests<Req> {
 
 impl<Req: Message> Requests<Req> {
     pub(super) fn new(feed: Arc<Queue<String>>) -> Self {
-        Self {
-            feed,
-            request: PhantomData,
-        }
+        Self { feed, request: PhantomData }
     }
 
     /// The next request, or `None` once the caller has no more to send. A handler whose caller is
@@ -77,10 +74,7 @@ pub(super) fn to_status(error: &Error) -> Status {
 
 fn parse<Req: Message>(text: &str) -> Result<Req, Status> {
     json::read(text.as_bytes()).map_err(|error| {
-        Status::new(
-            Code::InvalidArgument,
-            format!("this is no `{}`: {error}", Req::NAME),
-        )
+        Status::new(Code::InvalidArgument, format!("this is no `{}`: {error}", Req::NAME))
     })
 }
 
@@ -100,10 +94,7 @@ pub struct Responses<Res> {
 
 impl<Res: Message> Responses<Res> {
     pub(super) fn new(sender: SharedSender) -> Self {
-        Self {
-            sender,
-            response: PhantomData,
-        }
+        Self { sender, response: PhantomData }
     }
 
     /// Sends a response, waiting while the caller's connection is slow.
@@ -116,12 +107,8 @@ impl<Res: Message> Responses<Res> {
     ///
     /// A response is sent whole or, if the future is dropped while it waits, not at all.
     pub async fn send(&mut self, response: Res) -> Result<(), Status> {
-        poll_fn(|cx| self.sender.poll_ready(cx))
-            .await
-            .map_err(|error| to_status(&error))?;
-        self.sender
-            .send(&response)
-            .map_err(|error| to_status(&error))
+        poll_fn(|cx| self.sender.poll_ready(cx)).await.map_err(|error| to_status(&error))?;
+        self.sender.send(&response).map_err(|error| to_status(&error))
     }
 }
 

@@ -80,19 +80,10 @@ pub fn serve(
 ) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let shared = Arc::new(Shared {
-        id: id.into(),
-        key,
-        router,
-        authority: Box::new(authority),
-        options,
-    });
+    let shared =
+        Arc::new(Shared { id: id.into(), key, router, authority: Box::new(authority), options });
     let task = tokio::spawn(run(listener, shared, stopping));
-    Ok(Server {
-        address,
-        stop,
-        task,
-    })
+    Ok(Server { address, stop, task })
 }
 
 impl Server {
@@ -119,9 +110,7 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

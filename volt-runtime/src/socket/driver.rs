@@ -45,16 +45,12 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            outbox: Queue::new(OUTBOX_BYTES),
-        })
+        Arc::new(Self { outbox: Queue::new(OUTBOX_BYTES) })
     }
 
     /// Waits until the outbox has room. `Err` once the connection is gone.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.outbox
-            .poll_room(cx)
-            .map_err(|reason| reason.unwrap_or_else(closed))
+        self.outbox.poll_room(cx).map_err(|reason| reason.unwrap_or_else(closed))
     }
 
     /// Queues a frame. It is never refused: messages ask for room first, and of the frames that do
@@ -95,14 +91,7 @@ where
     H: Side,
 {
     pub(crate) fn new(socket: WebSocketStream<S>, link: Arc<Link>, side: H) -> Self {
-        Self {
-            socket,
-            link,
-            side,
-            blocked: None,
-            unflushed: false,
-            closing: None,
-        }
+        Self { socket, link, side, blocked: None, unflushed: false, closing: None }
     }
 
     /// Reads what is there, as far as it can be handed on.
@@ -134,11 +123,7 @@ where
             match Frame::decode(bytes) {
                 Ok(frame) => {
                     if let Some((call, body)) = self.side.route(frame) {
-                        self.blocked = Some(Blocked {
-                            call,
-                            body,
-                            give_up: None,
-                        });
+                        self.blocked = Some(Blocked { call, body, give_up: None });
                     }
                 }
                 Err(error) => {
@@ -162,9 +147,8 @@ where
                 Overflow::Fail => Duration::ZERO,
                 Overflow::Wait(limit) => limit,
             };
-            let give_up = blocked
-                .give_up
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            let give_up =
+                blocked.give_up.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
             if !limit.is_zero() {
                 ready!(give_up.as_mut().poll(cx));
             }
@@ -198,9 +182,8 @@ where
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        let timeout = self
-            .closing
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+        let timeout =
+            self.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
         match Pin::new(&mut self.socket).poll_close(cx) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
             Poll::Pending => timeout.as_mut().poll(cx).map(Ok),

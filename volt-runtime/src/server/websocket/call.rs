@@ -35,10 +35,7 @@ pub(super) struct CallState {
 
 impl CallState {
     pub(super) fn new(options: &ServerOptions) -> Self {
-        Self {
-            inbox: Queue::new(options.receive_buffer.max(1)),
-            overflow: options.overflow,
-        }
+        Self { inbox: Queue::new(options.receive_buffer.max(1)), overflow: options.overflow }
     }
 
     pub(super) fn fail(&self, reason: Error) {
@@ -77,10 +74,7 @@ impl Drop for Entry {
 /// Runs a call from its key exchange to its end.
 pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, frame: Frame) {
     let id = frame.call;
-    let _entry = Entry {
-        connection: Arc::clone(&connection),
-        id,
-    };
+    let _entry = Entry { connection: Arc::clone(&connection), id };
     let (key, peer) = match open(&connection, frame) {
         Ok(opened) => opened,
         Err(reason) => {
@@ -94,27 +88,12 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
         key: Arc::clone(&key),
         outgoing: Outgoing::server(id),
     };
-    let mut receiver = Receiver {
-        state,
-        key,
-        first: None,
-    };
+    let mut receiver = Receiver { state, key, first: None };
     match poll_fn(|cx| receiver.poll_incoming(cx)).await {
-        Ok(Envelope::Invoke {
-            method_name,
-            service_id,
-            json_request,
-        }) => {
+        Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
             receiver.first = Some(json_request);
-            let raw = RawCall {
-                sender: Box::new(sender),
-                receiver: Box::new(receiver),
-            };
-            connection
-                .server
-                .router
-                .dispatch(&method_name, service_id, peer, raw)
-                .await;
+            let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
+            connection.server.router.dispatch(&method_name, service_id, peer, raw).await;
         }
         Ok(_) => sender.finish(Some(&Status::new(
             Code::InvalidArgument,
@@ -130,13 +109,8 @@ fn open(connection: &Connection, frame: Frame) -> Result<(CallKey, Peer), String
     let id = frame.call;
     let text = |error: ProtocolError| error.to_string();
     let handshake = ServerHandshake::accept(frame).map_err(text)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs());
-    handshake
-        .token
-        .check(&server.id, now)
-        .map_err(|error| error.to_string())?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+    handshake.token.check(&server.id, now).map_err(|error| error.to_string())?;
     let caller = server
         .authority
         .authenticate(&handshake.token)
@@ -144,13 +118,7 @@ fn open(connection: &Connection, frame: Frame) -> Result<(CallKey, Peer), String
     let ephemeral = Ephemeral::generate().map_err(text)?;
     let (key, reply) = handshake.reply(id, &server.key, &ephemeral).map_err(text)?;
     connection.link.send(reply);
-    Ok((
-        key,
-        Peer {
-            caller,
-            token: Some(Arc::new(handshake.token)),
-        },
-    ))
+    Ok((key, Peer { caller, token: Some(Arc::new(handshake.token)) }))
 }
 
 struct Sender {
@@ -165,10 +133,7 @@ impl SendHalf for Sender {
     }
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
-        let frame = self
-            .outgoing
-            .message(&self.key, message)
-            .map_err(protocol_error)?;
+        let frame = self.outgoing.message(&self.key, message).map_err(protocol_error)?;
         self.connection.link.send(frame);
         Ok(())
     }

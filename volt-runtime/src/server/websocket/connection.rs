@@ -68,11 +68,7 @@ pub(super) struct ServerSide(Arc<Connection>);
 
 impl ServerSide {
     pub(super) fn new(server: Arc<Shared>, link: Arc<Link>) -> Self {
-        Self(Arc::new(Connection {
-            server,
-            link,
-            calls: Mutex::default(),
-        }))
+        Self(Arc::new(Connection { server, link, calls: Mutex::default() }))
     }
 }
 

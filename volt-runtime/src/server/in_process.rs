@@ -53,10 +53,7 @@ impl Transport for InProcess {
         let responses = Arc::new(Queue::new(BUFFER));
         let server = RawCall {
             sender: Box::new(Sender { queue: Arc::clone(&responses), finished: false }),
-            receiver: Box::new(Receiver {
-                queue: Arc::clone(&requests),
-                peer: Arc::clone(&responses),
-            }),
+            receiver: Box::new(Receiver { queue: Arc::clone(&requests), cancels: None }),
         };
         let router = Arc::clone(&self.router);
         let service_id = options.target.as_ref().and_then(|target| target.service_id.clone());
@@ -67,7 +64,7 @@ impl Transport for InProcess {
         });
         Ok(RawCall {
             sender: Box::new(Sender { queue: Arc::clone(&requests), finished: false }),
-            receiver: Box::new(Receiver { queue: responses, peer: requests }),
+            receiver: Box::new(Receiver { queue: responses, cancels: Some(requests) }),
         })
     }
 
@@ -137,8 +134,8 @@ impl Drop for Sender {
 
 struct Receiver {
     queue: Arc<Queue<Item>>,
-    /// The other direction: closed when this half goes, so that the peer notices.
-    peer: Arc<Queue<Item>>,
+    /// On a client: the other direction, which ends when this half goes, so that the handler notices.
+    cancels: Option<Arc<Queue<Item>>>,
 }
 
 impl ReceiveHalf for Receiver {
@@ -154,8 +151,10 @@ impl ReceiveHalf for Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.queue.abandon();
-        let status = Status::new(Code::Cancelled, "the call was given up");
-        self.peer.close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
+        if let Some(requests) = &self.cancels {
+            let status = Status::new(Code::Cancelled, "the call was given up");
+            requests.close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
+        }
     }
 }
 

@@ -1,0 +1,206 @@
+//! What goes wrong is an error that says what, and never looks like a clean end.
+
+use std::{error::Error as _, time::Duration};
+
+use tokio::net::TcpListener;
+use volt_runtime::{
+    ClientConfig, Code, ConnectOptions, ErrorKind, Executed, Overflow, connect, key::SigningKey,
+};
+
+use crate::support::{Note, NotesClient, Volt, in_process, no_open_calls, soon};
+
+async fn connect_error(config: &ClientConfig) -> String {
+    soon(connect(config, ConnectOptions::default())).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn a_refusal_carries_the_status_whatever_the_kind() {
+    let volt = Volt::start().await;
+    for client in [in_process().0, volt.client().await] {
+        let error = soon(client.get(Note::new("refuse", 0))).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::NotFound));
+        assert_eq!(error.to_string(), "/test.Notes/Get: refused: not found: no such note");
+        assert_eq!(error.executed(), Executed::Yes);
+
+        let mut notes = client.list(Note::new("refuse", 2)).await.unwrap();
+        assert!(soon(notes.message()).await.unwrap().is_some());
+        assert!(soon(notes.message()).await.unwrap().is_some());
+        for _ in 0..2 {
+            let error = soon(notes.message()).await.unwrap_err();
+            assert_eq!(error.code(), Code::DataLoss, "the error stays");
+        }
+
+        let mut upload = client.sum().await.unwrap();
+        upload.send(Note::new("refuse", 0)).await.unwrap();
+        let error = soon(upload.finish()).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::InvalidArgument));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_refused_early_stops_sending() {
+    let volt = Volt::start().await;
+    for client in [in_process().0, volt.client().await] {
+        let mut upload = client.sum().await.unwrap();
+        upload.send(Note::new("refuse", 0)).await.unwrap();
+        let error = soon(async {
+            loop {
+                if let Err(error) = upload.send(Note::new("more", 1)).await {
+                    break error;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_unimplemented() {
+    let volt = Volt::start().await;
+    for client in [in_process().0, volt.client().await] {
+        let error = soon(client.unknown()).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Failed, Code::Unimplemented));
+        assert!(error.to_string().contains("/test.Notes/Nothing"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_ends_its_call_alone() {
+    let volt = Volt::start().await;
+    for client in [in_process().0, volt.client().await] {
+        let error = soon(client.get(Note::new("panic", 0))).await.unwrap_err();
+        assert_eq!(error.code(), Code::Internal, "{error}");
+        soon(client.get(Note::new("fine", 0))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn configuration_errors_name_the_field() {
+    let volt = Volt::start().await;
+    let broken = |change: fn(&mut ClientConfig)| {
+        let mut config = volt.config.clone();
+        change(&mut config);
+        config
+    };
+    for (config, expected) in [
+        (broken(|c| c.credential = None), "`credential.key` is missing"),
+        (broken(|c| c.volt.id = None), "`volt.id` is missing"),
+        (broken(|c| c.volt.public_key = None), "`volt.public_key` is missing"),
+        (broken(|c| c.volt.public_key = Some("nonsense".into())), "`volt.public_key` is no use"),
+        (broken(|c| c.volt.http_address = None), "`volt.http_address` is missing"),
+        (broken(|c| c.volt.http_address = Some("volt.example:1".into())), "lacks a scheme"),
+        (
+            broken(|c| c.credential.as_mut().unwrap().key = Some("x".into())),
+            "`credential.key` is no use",
+        ),
+    ] {
+        let message = connect_error(&config).await;
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_names_the_address() {
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = unused.local_addr().unwrap();
+    drop(unused);
+    let mut config = Volt::start().await.config;
+    config.volt.http_address = Some(format!("http://{address}"));
+    let message = connect_error(&config).await;
+    assert!(message.contains(&address.to_string()), "{message}");
+    assert!(message.to_lowercase().contains("refused"), "{message}");
+}
+
+#[tokio::test]
+async fn a_wrong_volt_key_fails_each_call() {
+    let volt = Volt::start().await;
+    let mut config = volt.config.clone();
+    config.volt.public_key = Some(SigningKey::generate().unwrap().verifying_key().to_pem());
+    let client = NotesClient(connect(&config, ConnectOptions::default()).await.unwrap());
+    let error = soon(client.get(Note::default())).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Protocol, Executed::No));
+    let cause = error.source().unwrap().to_string();
+    assert!(cause.contains("volt.public_key"), "{cause}");
+    no_open_calls(&client).await;
+}
+
+#[tokio::test]
+async fn a_session_or_key_that_the_volt_does_not_know_is_rejected() {
+    let volt = Volt::start().await;
+    let mut config = volt.config.clone();
+    config.credential.as_mut().unwrap().session_id = Some("forged".into());
+    let client = NotesClient(connect(&config, ConnectOptions::default()).await.unwrap());
+    let error = soon(client.get(Note::default())).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Routing, Executed::No));
+    assert!(error.to_string().contains("session invalid"), "{error}");
+
+    let stranger = SigningKey::generate().unwrap().to_pem().unwrap();
+    config.credential.as_mut().unwrap().key = Some(stranger.to_string());
+    let client = NotesClient(connect(&config, ConnectOptions::default()).await.unwrap());
+    let mut echo = client.echo().await.unwrap();
+    let error = soon(echo.message()).await.unwrap_err();
+    assert!(error.to_string().contains("signature"), "{error}");
+    let error = soon(echo.send(Note::default())).await.unwrap_err();
+    assert!(error.is_connection(), "{error}");
+    no_open_calls(&client).await;
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_call_on_both_sides() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let soon_over = Duration::from_millis(50);
+    let error = soon(client.get(Note::new("wait", 0)).timeout(soon_over)).await.unwrap_err();
+    assert!(error.is_deadline(), "{error}");
+    let mut notes = client.list(Note::new("wait", 1)).timeout(soon_over).await.unwrap();
+    assert!(soon(notes.message()).await.unwrap().is_some());
+    let error = soon(notes.message()).await.unwrap_err();
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    soon(volt.probe.running(0)).await;
+    no_open_calls(&client).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_fails_alone_when_its_buffer_is_full() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let mut notes = client
+        .list(Note::new(&"x".repeat(1000), 10_000))
+        .receive_buffer(64 << 10, Overflow::Fail)
+        .await
+        .unwrap();
+    // The first response starts the flood; then nobody reads until another call has been answered.
+    assert!(soon(notes.message()).await.unwrap().is_some());
+    soon(volt.probe.running(0)).await;
+    soon(client.get(Note::new("other", 1))).await.unwrap();
+    let error = soon(async {
+        loop {
+            if let Err(error) = notes.message().await {
+                break error;
+            }
+        }
+    })
+    .await;
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+    no_open_calls(&client).await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_slows_the_connection_and_loses_nothing() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let mut notes = client
+        .list(Note::new(&"x".repeat(1000), 5_000))
+        .receive_buffer(16 << 10, Overflow::Wait(Duration::from_secs(20)))
+        .await
+        .unwrap();
+    for number in 0..5_000 {
+        if number % 100 == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(soon(notes.message()).await.unwrap().unwrap().number, number);
+    }
+    assert!(soon(notes.message()).await.unwrap().is_none());
+}

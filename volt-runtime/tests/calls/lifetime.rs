@@ -1,0 +1,171 @@
+//! What opening, dropping and closing do.
+
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
+use tokio_tungstenite::accept_async;
+use volt_runtime::{ConnectOptions, ErrorKind, connect};
+
+use crate::support::{Note, NotesClient, Volt, in_process, no_open_calls, soon};
+
+/// A peer that completes the websocket handshake and then says nothing.
+async fn mute_volt() -> (NotesClient, tokio::net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = Volt::start().await.config;
+    config.volt.http_address = Some(format!("http://{}", listener.local_addr().unwrap()));
+    let accept = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        accept_async(stream).await.unwrap().into_inner()
+    };
+    let (channel, stream) = tokio::join!(connect(&config, ConnectOptions::default()), accept);
+    (NotesClient(channel.unwrap()), stream)
+}
+
+#[tokio::test]
+async fn opening_a_stream_does_not_wait_for_the_peer() {
+    let (client, _stream) = mute_volt().await;
+    let list = soon(client.list(Note::default())).await.unwrap();
+    let sum = soon(client.sum()).await.unwrap();
+    let echo = soon(client.echo()).await.unwrap();
+    assert_eq!(client.0.open_calls(), 3);
+    drop((list, sum, echo));
+}
+
+#[tokio::test]
+async fn a_volt_that_dies_is_an_error_not_an_end() {
+    let (client, stream) = mute_volt().await;
+    let mut list = client.list(Note::default()).await.unwrap();
+    let mut echo = client.echo().await.unwrap();
+    let get = tokio::spawn(client.get(Note::default()).into_future());
+    while client.0.open_calls() < 3 {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    for error in [
+        soon(list.message()).await.unwrap_err(),
+        soon(echo.message()).await.unwrap_err(),
+        soon(echo.send(Note::default())).await.unwrap_err(),
+        soon(get).await.unwrap().unwrap_err(),
+        soon(client.get(Note::default())).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    }
+    assert_eq!(client.0.open_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_volt_that_dies_in_the_middle_of_a_stream_is_an_error() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let mut notes = client.list(Note::new("wait", 3)).await.unwrap();
+    for _ in 0..3 {
+        assert!(soon(notes.message()).await.unwrap().is_some());
+    }
+    volt.server.shutdown().await;
+    let error = soon(notes.message()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+}
+
+#[tokio::test]
+async fn dropping_a_call_ends_it_on_the_wire_and_frees_it() {
+    let volt = Volt::start().await;
+    let (in_process, in_process_probe) = in_process();
+    for (client, probe) in
+        [(in_process, in_process_probe), (volt.client().await, volt.probe.clone())]
+    {
+        // One of each kind, each waited for until its handler runs, then dropped.
+        let list = client.list(Note::new("wait", 0)).await.unwrap();
+        let mut sum = client.sum().await.unwrap();
+        sum.send(Note::default()).await.unwrap();
+        let mut echo = client.echo().await.unwrap();
+        echo.send(Note::new("wait", 0)).await.unwrap();
+        let get = tokio::spawn(client.get(Note::new("wait", 0)).into_future());
+        soon(probe.running(4)).await;
+        get.abort();
+        drop((list, sum, echo));
+        soon(probe.running(0)).await;
+        no_open_calls(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_dropped_before_its_key_exchange_is_ended_after_it() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    for _ in 0..50 {
+        drop(client.echo().await.unwrap());
+        drop(client.list(Note::new("wait", 0)).await.unwrap());
+    }
+    no_open_calls(&client).await;
+    soon(client.get(Note::default())).await.unwrap();
+    soon(volt.probe.running(0)).await;
+}
+
+#[tokio::test]
+async fn dropping_the_requests_is_a_half_close_and_the_responses_go_on() {
+    let volt = Volt::start().await;
+    for client in [in_process().0, volt.client().await] {
+        let (mut requests, mut responses) = client.echo().await.unwrap().into_split();
+        requests.send(Note::new("last", 1)).await.unwrap();
+        drop(requests);
+        assert_eq!(soon(responses.message()).await.unwrap().unwrap().text, "last");
+        assert!(soon(responses.message()).await.unwrap().is_none());
+        no_open_calls(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn close_fails_what_is_open_and_everything_after() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let mut notes = client.list(Note::new("wait", 1)).await.unwrap();
+    assert!(soon(notes.message()).await.unwrap().is_some());
+    soon(client.0.close()).await;
+    assert_eq!(soon(notes.message()).await.unwrap_err().kind(), ErrorKind::Connection);
+    assert_eq!(soon(client.get(Note::default())).await.unwrap_err().kind(), ErrorKind::Connection);
+    soon(volt.probe.running(0)).await;
+}
+
+#[tokio::test]
+async fn the_connection_lives_as_long_as_a_channel_or_a_call() {
+    let (client, mut stream) = mute_volt().await;
+    let call = client.echo().await.unwrap();
+    drop(client);
+    let mut received = vec![0; 4096];
+    assert!(soon(stream.read(&mut received)).await.unwrap() > 0, "the key exchange");
+    drop(call);
+    // A call that could not be ended yet is all that is left, and it waits for its key. So the
+    // connection stays; it ends with the peer.
+    drop(stream);
+}
+
+#[tokio::test]
+async fn cancelled_reads_lose_nothing() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let mut notes = client.list(Note::new("n", 200)).await.unwrap();
+    let mut numbers = Vec::new();
+    while numbers.len() < 200 {
+        // The read is dropped whenever it has to wait.
+        tokio::select! {
+            biased;
+            note = notes.message() => numbers.push(note.unwrap().unwrap().number),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert_eq!(numbers, (0..200).collect::<Vec<_>>());
+}
+
+#[test]
+fn everything_can_move_between_threads() {
+    fn send<T: Send>(_: Option<T>) {}
+    fn future<T: IntoFuture<IntoFuture: Send>>(_: Option<T>) {}
+    use volt_runtime::{
+        BidiCall, ClientStreamingCall, Duplex, Error, RequestSink, ServerStreamingCall, Status,
+        Streaming, UnaryCall, Upload,
+    };
+    future::<UnaryCall<Note, Note>>(None);
+    future::<ServerStreamingCall<Note, Note>>(None);
+    future::<ClientStreamingCall<Note, Note>>(None);
+    future::<BidiCall<Note, Note>>(None);
+    send::<(Streaming<Note>, RequestSink<Note>, Upload<Note, Note>, Duplex<Note, Note>)>(None);
+    send::<(Error, Status)>(None);
+}

@@ -1,0 +1,66 @@
+//! Many calls at once on one connection.
+
+use futures_util::{StreamExt as _, future::join_all};
+
+use crate::support::{Note, Volt, no_open_calls, soon};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_and_a_hundred_streams_share_a_connection() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let unary = (0..1000).map(|number| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let note = Note::new("unary", number);
+            assert_eq!(client.get(note.clone()).await.unwrap(), note);
+        })
+    });
+    let streams = (0..50).map(|stream| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let text = format!("stream {stream}");
+            let notes = client.list(Note::new(&text, 200)).await.unwrap();
+            let notes: Vec<_> = notes.map(Result::unwrap).collect().await;
+            let expected: Vec<_> = (0..200).map(|number| Note::new(&text, number)).collect();
+            assert_eq!(notes, expected);
+        })
+    });
+    let echoes = (0..50).map(|stream| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let mut echo = client.echo().await.unwrap();
+            for number in 0..100 {
+                let note = Note::new(&format!("echo {stream}"), number);
+                echo.send(note.clone()).await.unwrap();
+                assert_eq!(echo.message().await.unwrap(), Some(note));
+            }
+            echo.close_send();
+            assert_eq!(echo.message().await.unwrap(), None);
+        })
+    });
+    let all: Vec<_> = unary.chain(streams).chain(echoes).collect();
+    for outcome in soon(join_all(all)).await {
+        outcome.unwrap();
+    }
+    no_open_calls(&client).await;
+    soon(volt.probe.running(0)).await;
+}
+
+#[tokio::test]
+async fn calls_beyond_the_servers_limit_are_rejected_and_the_others_go_on() {
+    let mut options = volt_runtime::server::ServerOptions::default();
+    options.max_calls = 2;
+    let volt = Volt::start_with(options).await;
+    let client = volt.client().await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = client.list(Note::new("wait", 1)).await.unwrap();
+        assert!(soon(stream.message()).await.unwrap().is_some());
+        held.push(stream);
+    }
+    let error = soon(client.get(Note::default())).await.unwrap_err();
+    assert!(error.to_string().contains("too many calls"), "{error}");
+    drop(held);
+    soon(volt.probe.running(0)).await;
+    soon(client.get(Note::default())).await.unwrap();
+}

@@ -1,0 +1,9 @@
+//! Calls of all four kinds, over a websocket and within the process: what they promise when all
+//! goes well, and when it does not.
+
+mod failures;
+mod hostile;
+mod kinds;
+mod lifetime;
+mod load;
+mod support;

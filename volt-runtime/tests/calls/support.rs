@@ -1,0 +1,254 @@
+//! A service with all four kinds of method, written by hand in the form that the generator writes,
+//! and a server for it.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{net::TcpListener, sync::Notify};
+use volt_runtime::{
+    BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Kind, Message,
+    Method, ServerStreamingCall, Status, UnaryCall, connect,
+    key::SigningKey,
+    server::{
+        self, Authority, Caller, IncomingCall, Router, Server, ServerOptions, Service, Token, serve,
+    },
+};
+
+pub const VOLT_ID: &str = "did:volt:test";
+const SESSION: &str = "session-1";
+
+/// Request and response of every method.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Note {
+    pub text: String,
+    pub number: u64,
+    /// In a response: why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<(i32, String)>,
+}
+
+impl Note {
+    pub fn new(text: &str, number: u64) -> Self {
+        Self { text: text.to_owned(), number, refused: None }
+    }
+}
+
+impl Message for Note {
+    const NAME: &'static str = "test.Note";
+
+    fn refusal(&self) -> Option<Status> {
+        let (code, message) = self.refused.as_ref()?;
+        Status::from_parts(*code, message, "")
+    }
+
+    fn refused(status: &Status) -> Option<Self> {
+        let refused = Some((status.code().into(), status.message().to_owned()));
+        Some(Self { refused, ..Self::default() })
+    }
+}
+
+static METHODS: [Method; 4] = [
+    Method { path: "/test.Notes/Get", kind: Kind::Unary },
+    Method { path: "/test.Notes/List", kind: Kind::ServerStreaming },
+    Method { path: "/test.Notes/Sum", kind: Kind::ClientStreaming },
+    Method { path: "/test.Notes/Echo", kind: Kind::Bidi },
+];
+static UNKNOWN: Method = Method { path: "/test.Notes/Nothing", kind: Kind::Unary };
+
+/// What the generator makes of the service for a client.
+#[derive(Clone)]
+pub struct NotesClient(pub Channel);
+
+impl NotesClient {
+    pub fn get(&self, request: Note) -> UnaryCall<Note, Note> {
+        UnaryCall::new(&self.0, &METHODS[0], request)
+    }
+    pub fn list(&self, request: Note) -> ServerStreamingCall<Note, Note> {
+        ServerStreamingCall::new(&self.0, &METHODS[1], request)
+    }
+    pub fn sum(&self) -> ClientStreamingCall<Note, Note> {
+        ClientStreamingCall::new(&self.0, &METHODS[2])
+    }
+    pub fn echo(&self) -> BidiCall<Note, Note> {
+        BidiCall::new(&self.0, &METHODS[3])
+    }
+    pub fn unknown(&self) -> UnaryCall<Note, Note> {
+        UnaryCall::new(&self.0, &UNKNOWN, Note::default())
+    }
+}
+
+/// What a test can see of the service.
+#[derive(Clone, Default)]
+pub struct Probe {
+    running: Arc<AtomicUsize>,
+    changed: Arc<Notify>,
+}
+
+impl Probe {
+    fn enter(&self) -> Running {
+        self.running.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
+        Running(self.clone())
+    }
+
+    /// Waits until this many handlers run.
+    pub async fn running(&self, count: usize) {
+        loop {
+            let changed = self.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            changed.as_mut().enable();
+            if self.running.load(Ordering::SeqCst) == count {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+struct Running(Probe);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
+}
+
+pub struct Notes(pub Probe);
+
+impl Service for Notes {
+    fn name(&self) -> &'static str {
+        "test.Notes"
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        &METHODS
+    }
+
+    fn call(&self, index: usize, call: IncomingCall) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let probe = self.0.clone();
+        match index {
+            0 => server::unary(call, move |_, note: Note| async move {
+                let _running = probe.enter();
+                match &*note.text {
+                    "refuse" => Err(Status::new(Code::NotFound, "no such note")),
+                    "wait" => std::future::pending().await,
+                    "panic" => panic!("a handler that panics"),
+                    _ => Ok(note),
+                }
+            }),
+            1 => server::server_streaming(call, move |_, note: Note, mut responses| async move {
+                let _running = probe.enter();
+                for number in 0..note.number {
+                    responses.send(Note::new(&note.text, number)).await?;
+                }
+                match &*note.text {
+                    "refuse" => Err(Status::new(Code::DataLoss, "the rest is gone")),
+                    "wait" => std::future::pending().await,
+                    _ => Ok(()),
+                }
+            }),
+            2 => server::client_streaming(
+                call,
+                move |_, mut requests: server::Requests<Note>| async move {
+                    let _running = probe.enter();
+                    let mut sum = 0;
+                    while let Some(note) = requests.message().await? {
+                        if note.text == "refuse" {
+                            return Err(Status::new(Code::InvalidArgument, "not this one"));
+                        }
+                        sum += note.number;
+                    }
+                    Ok(Note::new("sum", sum))
+                },
+            ),
+            _ => server::bidi(
+                call,
+                move |_, mut requests: server::Requests<Note>, mut responses| async move {
+                    let _running = probe.enter();
+                    while let Some(note) = requests.message().await? {
+                        if note.text == "wait" {
+                            std::future::pending::<()>().await;
+                        }
+                        responses.send(note).await?;
+                    }
+                    Ok(())
+                },
+            ),
+        }
+    }
+}
+
+/// Knows one client's key and its one session.
+pub struct OneClient(pub volt_runtime::key::VerifyingKey);
+
+impl Authority for OneClient {
+    fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
+        let unauthenticated = |message: &str| Status::new(Code::Unauthenticated, message);
+        token.verify(&self.0).map_err(|error| unauthenticated(&error.to_string()))?;
+        match token.claims().sub.as_deref() {
+            Some(SESSION) => Ok(Caller::new(SESSION, "did:volt:client")),
+            _ => Err(unauthenticated("session invalid")),
+        }
+    }
+}
+
+/// A server, and the configuration of a client that it knows.
+pub struct Volt {
+    pub server: Server,
+    pub config: ClientConfig,
+    pub probe: Probe,
+}
+
+impl Volt {
+    pub async fn start() -> Self {
+        Self::start_with(ServerOptions::default()).await
+    }
+
+    pub async fn start_with(options: ServerOptions) -> Self {
+        let (volt_key, client_key) =
+            (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = ClientConfig::new(VOLT_ID, url, volt_key.verifying_key().to_pem())
+            .with_credential(client_key.to_pem().unwrap().as_str(), Some(SESSION.to_owned()));
+        let probe = Probe::default();
+        let router = Router::new().with(Notes(probe.clone()));
+        let authority = OneClient(client_key.verifying_key());
+        let server = serve(listener, VOLT_ID, volt_key, router, authority, options).unwrap();
+        Self { server, config, probe }
+    }
+
+    pub async fn client(&self) -> NotesClient {
+        NotesClient(connect(&self.config, ConnectOptions::default()).await.unwrap())
+    }
+}
+
+/// A client of the same service within the process.
+pub fn in_process() -> (NotesClient, Probe) {
+    let probe = Probe::default();
+    (NotesClient(Channel::in_process(Router::new().with(Notes(probe.clone())))), probe)
+}
+
+/// A hang is a failure, not a test that never ends.
+pub async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future.into_future()).await.expect("it hangs")
+}
+
+/// Waits until no call is open on the channel. There is no event for this, by design: it is a gauge.
+pub async fn no_open_calls(client: &NotesClient) {
+    soon(async {
+        while client.0.open_calls() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

@@ -1,6 +1,8 @@
 //! Everything that the published clients were recorded to send and to understand, in both
 //! directions: our client writes their bytes, our server reads them, and the reverse.
 
+#![allow(clippy::unwrap_used)]
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;

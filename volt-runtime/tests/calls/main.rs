@@ -1,6 +1,8 @@
 //! Calls of all four kinds, over a websocket and within the process: what they promise when all
 //! goes well, and when it does not.
 
+#![allow(clippy::unwrap_used)]
+
 mod failures;
 mod hostile;
 mod kinds;

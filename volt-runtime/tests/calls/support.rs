@@ -21,22 +21,22 @@ use volt_runtime::{
     },
 };
 
-pub const VOLT_ID: &str = "did:volt:test";
+pub(crate) const VOLT_ID: &str = "did:volt:test";
 const SESSION: &str = "session-1";
 
 /// Request and response of every method.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Note {
-    pub text: String,
-    pub number: u64,
+pub(crate) struct Note {
+    pub(crate) text: String,
+    pub(crate) number: u64,
     /// In a response: why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<(i32, String)>,
+    pub(crate) refused: Option<(i32, String)>,
 }
 
 impl Note {
-    pub fn new(text: &str, number: u64) -> Self {
+    pub(crate) fn new(text: &str, number: u64) -> Self {
         Self { text: text.to_owned(), number, refused: None }
     }
 }
@@ -65,29 +65,29 @@ static UNKNOWN: Method = Method { path: "/test.Notes/Nothing", kind: Kind::Unary
 
 /// What the generator makes of the service for a client.
 #[derive(Clone)]
-pub struct NotesClient(pub Channel);
+pub(crate) struct NotesClient(pub(crate) Channel);
 
 impl NotesClient {
-    pub fn get(&self, request: Note) -> UnaryCall<Note, Note> {
+    pub(crate) fn get(&self, request: Note) -> UnaryCall<Note, Note> {
         UnaryCall::new(&self.0, &METHODS[0], request)
     }
-    pub fn list(&self, request: Note) -> ServerStreamingCall<Note, Note> {
+    pub(crate) fn list(&self, request: Note) -> ServerStreamingCall<Note, Note> {
         ServerStreamingCall::new(&self.0, &METHODS[1], request)
     }
-    pub fn sum(&self) -> ClientStreamingCall<Note, Note> {
+    pub(crate) fn sum(&self) -> ClientStreamingCall<Note, Note> {
         ClientStreamingCall::new(&self.0, &METHODS[2])
     }
-    pub fn echo(&self) -> BidiCall<Note, Note> {
+    pub(crate) fn echo(&self) -> BidiCall<Note, Note> {
         BidiCall::new(&self.0, &METHODS[3])
     }
-    pub fn unknown(&self) -> UnaryCall<Note, Note> {
+    pub(crate) fn unknown(&self) -> UnaryCall<Note, Note> {
         UnaryCall::new(&self.0, &UNKNOWN, Note::default())
     }
 }
 
 /// What a test can see of the service.
 #[derive(Clone, Default)]
-pub struct Probe {
+pub(crate) struct Probe {
     running: Arc<AtomicUsize>,
     changed: Arc<Notify>,
 }
@@ -100,7 +100,7 @@ impl Probe {
     }
 
     /// Waits until this many handlers run.
-    pub async fn running(&self, count: usize) {
+    pub(crate) async fn running(&self, count: usize) {
         loop {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
@@ -122,7 +122,7 @@ impl Drop for Running {
     }
 }
 
-pub struct Notes(pub Probe);
+pub(crate) struct Notes(pub(crate) Probe);
 
 impl Service for Notes {
     fn name(&self) -> &'static str {
@@ -188,7 +188,7 @@ impl Service for Notes {
 }
 
 /// Knows one client's key and its one session.
-pub struct OneClient(pub volt_runtime::key::VerifyingKey);
+pub(crate) struct OneClient(pub(crate) volt_runtime::key::VerifyingKey);
 
 impl Authority for OneClient {
     fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
@@ -202,18 +202,18 @@ impl Authority for OneClient {
 }
 
 /// A server, and the configuration of a client that it knows.
-pub struct Volt {
-    pub server: Server,
-    pub config: ClientConfig,
-    pub probe: Probe,
+pub(crate) struct Volt {
+    pub(crate) server: Server,
+    pub(crate) config: ClientConfig,
+    pub(crate) probe: Probe,
 }
 
 impl Volt {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(ServerOptions::default()).await
     }
 
-    pub async fn start_with(options: ServerOptions) -> Self {
+    pub(crate) async fn start_with(options: ServerOptions) -> Self {
         let (volt_key, client_key) =
             (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -227,24 +227,24 @@ impl Volt {
         Self { server, config, probe }
     }
 
-    pub async fn client(&self) -> NotesClient {
+    pub(crate) async fn client(&self) -> NotesClient {
         NotesClient(connect(&self.config, ConnectOptions::default()).await.unwrap())
     }
 }
 
 /// A client of the same service within the process.
-pub fn in_process() -> (NotesClient, Probe) {
+pub(crate) fn in_process() -> (NotesClient, Probe) {
     let probe = Probe::default();
     (NotesClient(Channel::in_process(Router::new().with(Notes(probe.clone())))), probe)
 }
 
 /// A hang is a failure, not a test that never ends.
-pub async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future.into_future()).await.expect("it hangs")
 }
 
 /// Waits until no call is open on the channel. There is no event for this, by design: it is a gauge.
-pub async fn no_open_calls(client: &NotesClient) {
+pub(crate) async fn no_open_calls(client: &NotesClient) {
     soon(async {
         while client.0.open_calls() > 0 {
             tokio::task::yield_now().await;

@@ -1,1 +1,78 @@
-//! The generator.
+//! Generates typed Volt clients, server traits, messages and their JSON from `.proto` files.
+//!
+//! The generator is a function: texts and [`Options`] in, named files out. It reads no disk, no
+//! clock and no environment, so the same input gives the same bytes.
+//!
+//! ```
+//! # fn main() -> Result<(), volt_codegen::Error> {
+//! let mut sources = volt_codegen::Sources::default();
+//! sources.files.insert(
+//!     "clock.proto".to_owned(),
+//!     r#"
+//!         syntax = "proto3";
+//!         package clock.v1;
+//!         service ClockAPI { rpc Tick(TickRequest) returns (stream TickResponse); }
+//!         message TickRequest { uint32 seconds = 1; }
+//!         message TickResponse { uint64 now = 1; }
+//!     "#
+//!     .to_owned(),
+//! );
+//! let output = volt_codegen::generate(&sources.compile()?, &volt_codegen::Options::default())?;
+//! let paths: Vec<_> = output.files.iter().map(|file| file.path.as_str()).collect();
+//! assert_eq!(paths, ["clock/mod.rs", "clock/v1/clock_api.rs", "clock/v1/mod.rs", "mod.rs"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it makes of a package is a module with its messages, and in it a module for each service
+//! with a client, a trait and a server. It names the crate `volt-runtime` and no other.
+
+mod docs;
+mod emit;
+mod error;
+pub mod model;
+mod names;
+mod options;
+mod source;
+
+use prost_types::FileDescriptorSet;
+
+pub use crate::{
+    docs::Docs,
+    error::{Error, Place, Problem},
+    options::{Layout, Options, Server},
+    source::Sources,
+};
+
+/// What was generated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Output {
+    /// The files, sorted by path.
+    pub files: Vec<GeneratedFile>,
+    /// The Cargo features that the files ask for, one for each service, sorted. Empty without
+    /// [`Options::features`].
+    pub features: Vec<String>,
+}
+
+/// A file that was generated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// Its path from the root of the generated code, with `/`.
+    pub path: String,
+    /// Its text, with `\n`.
+    pub contents: String,
+}
+
+/// Generates the code for a set of files.
+///
+/// # Errors
+///
+/// When something in the files has no form in Rust: each [`Problem`] says where and what to do.
+pub fn generate(set: &FileDescriptorSet, options: &Options) -> Result<Output, Error> {
+    let model = model::Model::new(set, options)?;
+    let mut features: Vec<String> =
+        model.services().filter_map(|service| service.feature.clone()).collect();
+    features.sort();
+    Ok(Output { files: emit::files(&model, set, options)?, features })
+}

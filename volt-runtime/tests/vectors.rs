@@ -165,7 +165,7 @@ fn route(session: &Value) -> Route {
     }
     let host = &session["service"]["service_description"];
     if host.is_object() {
-        route.audience = text(host, "host_client_id").to_owned();
+        text(host, "host_client_id").clone_into(&mut route.audience);
         route.signer = VerifyingKey::from_pem(text(host, "host_public_key")).unwrap();
         route.via.destinations.push(route.audience.clone());
         route.via.service = Some(text(host, "host_service_id").to_owned());
@@ -226,13 +226,13 @@ impl<'a> Replay<'a> {
     fn run(mut self) {
         for step in &list(&self.session["steps"])[1..] {
             match step["server_frame"].as_str() {
-                Some(frame) => self.server_step(step, hex::decode(frame).unwrap().into()),
+                Some(frame) => self.server_step(step, &hex::decode(frame).unwrap().into()),
                 None => self.client_step(step),
             }
         }
     }
 
-    fn server_step(&mut self, step: &Value, recorded: Bytes) {
+    fn server_step(&mut self, step: &Value, recorded: &Bytes) {
         let frame = Frame::decode(recorded.clone()).unwrap();
         if frame.kind == FrameKind::KeyExchange {
             self.key = Some(self.handshake.complete(frame.body).unwrap());
@@ -250,16 +250,16 @@ impl<'a> Replay<'a> {
                     array(step, "nonce"),
                 )
                 .unwrap();
-            assert_eq!(reply, recorded, "{}: server key exchange", self.session["name"]);
+            assert_eq!(reply, *recorded, "{}: server key exchange", self.session["name"]);
             return;
         }
         let Some(key) = &self.key else {
             let reason = call::rejection(&frame.body).unwrap().unwrap();
             assert_eq!(self.session["events"][0]["rejected"]["message"], reason);
-            assert_eq!(call::reject(1, &reason).unwrap(), recorded);
+            assert_eq!(call::reject(1, &reason).unwrap(), *recorded);
             return;
         };
-        let iv = iv_of(&recorded);
+        let iv = iv_of(recorded);
         let ours = match call::open(key, frame.body).unwrap() {
             Incoming::Envelope(Envelope::Payload(text)) => {
                 self.server.message_with_iv(key, iv, &Text(text))
@@ -269,7 +269,7 @@ impl<'a> Replay<'a> {
             }
             other => panic!("{other:?}"),
         };
-        assert_eq!(ours.unwrap(), recorded, "{}: {}", self.session["name"], step["plaintext_utf8"]);
+        assert_eq!(ours.unwrap(), *recorded, "{}: {}", self.session["name"], step["plaintext_utf8"]);
     }
 
     fn client_step(&mut self, step: &Value) {

@@ -1,0 +1,312 @@
+//! Comments of `.proto` files, made safe for rustdoc.
+//!
+//! Whoever wrote a comment did not write it for rustdoc: an indented paragraph would become a
+//! doctest, `[x]` a broken link, `<T>` a broken tag. This module decides what is kept (paragraphs,
+//! lists, code spans, links with a web address) and makes the rest literal text.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// Documentation, one entry for each line, ready to be printed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Docs(Vec<String>);
+
+impl Docs {
+    /// Takes a comment as protobuf's source information has it.
+    pub fn from_comment(comment: &str) -> Self {
+        Self(lines(comment))
+    }
+
+    /// Takes text that is rustdoc already.
+    pub(crate) fn trusted(text: &str) -> Self {
+        Self(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The lines.
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+
+    /// These lines, or others where there are none.
+    pub(crate) fn or(&self, fallback: &str) -> Self {
+        if self.is_empty() { Self::trusted(fallback) } else { self.clone() }
+    }
+
+    /// These lines and, as a new paragraph, others.
+    pub(crate) fn and(mut self, text: &str) -> Self {
+        if !self.is_empty() {
+            self.0.push(String::new());
+        }
+        self.0.extend(text.lines().map(str::to_owned));
+        self
+    }
+
+    /// The `#[doc]` attributes.
+    pub(crate) fn attributes(&self) -> TokenStream {
+        let lines = self.0.iter().map(|line| match line.as_str() {
+            "" => String::new(),
+            line => format!(" {line}"),
+        });
+        quote!(#(#[doc = #lines])*)
+    }
+}
+
+/// What the line before was, as far as it matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Blank,
+    Text,
+    /// Within a fence of the comment's own: its character and length.
+    Fence(char, usize),
+    /// Within a fence that we put around an indented block.
+    Indented,
+}
+
+fn lines(comment: &str) -> Vec<String> {
+    let raw: Vec<String> =
+        comment.lines().map(|line| line.trim_end().replace('\t', "    ")).collect();
+    // Comments usually have one space after the slashes.
+    let margin = raw
+        .iter()
+        .filter(|line| !line.is_empty())
+        .map(|line| indent(line))
+        .min()
+        .unwrap_or_default()
+        .min(1);
+
+    let mut out: Vec<String> = Vec::new();
+    let mut before = Before::Blank;
+    for line in &raw {
+        let line: String = line.chars().skip(margin).filter(|c| !c.is_control()).collect();
+        before = push(&mut out, before, &line);
+    }
+    match before {
+        Before::Fence(mark, length) => out.push(mark.to_string().repeat(length)),
+        Before::Indented => close_indented(&mut out),
+        Before::Blank | Before::Text => {}
+    }
+    let end = out.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    out.truncate(end);
+    let start = out.iter().position(|line| !line.is_empty()).unwrap_or_default();
+    out.drain(..start);
+    out
+}
+
+fn push(out: &mut Vec<String>, before: Before, line: &str) -> Before {
+    let text = line.trim_start();
+    match before {
+        Before::Fence(mark, length) => {
+            let closes = fence_length(text, mark) >= length && text.trim_matches(mark).is_empty();
+            // Without an indentation rustdoc is sure to see the end too.
+            out.push(if closes { text.to_owned() } else { line.to_owned() });
+            return if closes { Before::Text } else { before };
+        }
+        Before::Indented if text.is_empty() => {
+            out.push(String::new());
+            return before;
+        }
+        Before::Indented if indent(line) >= 4 => {
+            out.push(block_line(line));
+            return before;
+        }
+        Before::Indented => close_indented(out),
+        Before::Blank | Before::Text => {}
+    }
+    if text.is_empty() {
+        out.push(String::new());
+        return Before::Blank;
+    }
+    if let Some((mark, length)) = fence(text) {
+        // Without an indentation the fence cannot be taken for part of a list or a block.
+        out.push(format!("{}text", mark.to_string().repeat(length)));
+        return Before::Fence(mark, length);
+    }
+    if before != Before::Text && indent(line) >= 4 {
+        out.push(INDENTED_FENCE.to_owned() + "text");
+        out.push(block_line(line));
+        return Before::Indented;
+    }
+    // More than three spaces at the start of a continued paragraph mean nothing.
+    let kept = indent(line).min(3);
+    out.push(" ".repeat(kept) + &escape(text));
+    Before::Text
+}
+
+/// Longer than what people write, so that a fence within the block does not end it.
+const INDENTED_FENCE: &str = "``````";
+
+/// A line of an indented block. One that would end our fence is indented, so that it does not.
+fn block_line(line: &str) -> String {
+    let line: String = line.chars().skip(4).collect();
+    if line.trim_start().starts_with(INDENTED_FENCE) { format!("    {line}") } else { line }
+}
+
+fn close_indented(out: &mut Vec<String>) {
+    let end = out.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    out.insert(end, INDENTED_FENCE.to_owned());
+}
+
+fn indent(line: &str) -> usize {
+    line.chars().take_while(|c| *c == ' ').count()
+}
+
+/// Whether a line opens or closes a fence: its character and length.
+fn fence(text: &str) -> Option<(char, usize)> {
+    ['`', '~'].into_iter().find_map(|mark| {
+        let length = fence_length(text, mark);
+        let info = text.get(length..).unwrap_or_default();
+        // Three backticks with another behind are a code span.
+        (length >= 3 && !(mark == '`' && info.contains('`'))).then_some((mark, length))
+    })
+}
+
+fn fence_length(text: &str, mark: char) -> usize {
+    text.chars().take_while(|c| *c == mark).count()
+}
+
+/// Makes one line of a paragraph literal, but for code spans and links to the web.
+fn escape(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = match list_marker(line) {
+        // A marker with much space behind would begin a code block.
+        Some(marker) => {
+            out.push_str(&line[..marker]);
+            out.push(' ');
+            line[marker..].trim_start()
+        }
+        None => line,
+    };
+    while let Some(piece) = rest.chars().next() {
+        let (length, text) = escaped(rest)
+            .or_else(|| code_span(rest))
+            .or_else(|| link(rest))
+            .or_else(|| address(rest))
+            .unwrap_or_else(|| literal(piece));
+        out.push_str(&text);
+        rest = &rest[length..];
+    }
+    out
+}
+
+/// The length of a list marker that has a space behind it.
+fn list_marker(line: &str) -> Option<usize> {
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    let marks: &[char] = if digits == 0 { &['-', '*', '+'] } else { &['.', ')'] };
+    line[digits..].strip_prefix(marks)?.starts_with(' ').then_some(digits + 1)
+}
+
+fn literal(char: char) -> (usize, String) {
+    let escape = matches!(char, '[' | ']' | '<' | '>' | '`');
+    let text = if escape { format!("\\{char}") } else { char.to_string() };
+    (char.len_utf8(), text)
+}
+
+/// Punctuation that the author made literal.
+fn escaped(rest: &str) -> Option<(usize, String)> {
+    let char = rest.strip_prefix('\\')?.chars().next()?;
+    char.is_ascii_punctuation().then(|| (2, rest[..2].to_owned()))
+}
+
+fn code_span(rest: &str) -> Option<(usize, String)> {
+    let ticks = fence_length(rest, '`');
+    let mark = "`".repeat(ticks);
+    let mut end = ticks;
+    while ticks > 0 {
+        end += rest[end..].find('`')?;
+        let run = fence_length(&rest[end..], '`');
+        end += run;
+        if run == mark.len() {
+            return Some((end, rest[..end].to_owned()));
+        }
+    }
+    None
+}
+
+/// `[text](https://…)` and `<https://…>`.
+fn link(rest: &str) -> Option<(usize, String)> {
+    if let Some(inner) = rest.strip_prefix('<') {
+        let length = address_length(inner)?;
+        return inner[length..]
+            .starts_with('>')
+            .then(|| (length + 2, rest[..length + 2].to_owned()));
+    }
+    let (text, target) = rest.strip_prefix('[')?.split_once("](")?;
+    let length = address_length(target)?;
+    let plain = !text.contains(['[', ']', '`', '<', '>', '\\']);
+    let end = text.len() + length + "[]()".len();
+    (plain && target[length..].starts_with(')')).then(|| (end, rest[..end].to_owned()))
+}
+
+/// A web address in running text.
+fn address(rest: &str) -> Option<(usize, String)> {
+    let length = address_length(rest)?;
+    let length =
+        rest[..length].trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_']).len();
+    Some((length, format!("<{}>", &rest[..length])))
+}
+
+fn address_length(rest: &str) -> Option<usize> {
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| rest.starts_with(scheme))?;
+    let end = rest.find(|c: char| c.is_whitespace() || "<>()[]`\"\\".contains(c));
+    let end = end.unwrap_or(rest.len());
+    (end > scheme.len()).then_some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn docs(comment: &str) -> String {
+        Docs::from_comment(comment).lines().join("\n")
+    }
+
+    #[test]
+    fn paragraphs_and_lists_stay() {
+        assert_eq!(
+            docs(" One\n two.\n\n - a\n   more\n -      b\n"),
+            "One\ntwo.\n\n- a\n  more\n- b"
+        );
+    }
+
+    #[test]
+    fn fences_are_inert_and_closed() {
+        assert_eq!(docs(" ```rust\n panic!()\n ```\n x"), "```text\npanic!()\n```\nx");
+        assert_eq!(docs(" ~~~~\n a\n ```\n ~~~\n"), "~~~~text\na\n```\n~~~\n~~~~");
+        assert_eq!(docs(" - ```\n   x"), "- \\`\\`\\`\n  x");
+    }
+
+    #[test]
+    fn indented_blocks_are_fenced() {
+        assert_eq!(
+            docs(" Use:\n\n     let x = 1;\n\n       y\n\n after"),
+            "Use:\n\n``````text\nlet x = 1;\n\n  y\n``````\n\nafter"
+        );
+        assert_eq!(docs(" a\n      b"), "a\n   b");
+        assert_eq!(docs("\tx"), "x");
+        assert_eq!(docs(" a\n\n     ``````\n     x"), "a\n\n``````text\n    ``````\nx\n``````");
+    }
+
+    #[test]
+    fn links_to_nowhere_are_text() {
+        assert_eq!(docs(" [Foo] and [a][b], Vec<T>"), "\\[Foo\\] and \\[a\\]\\[b\\], Vec\\<T\\>");
+        assert_eq!(docs(" [x](crate::y) `[ok] <T>`"), "\\[x\\](crate::y) `[ok] <T>`");
+        assert_eq!(docs(" a ` b \\[c\\]"), "a \\` b \\[c\\]");
+    }
+
+    #[test]
+    fn links_to_the_web_stay() {
+        assert_eq!(docs(" see https://tdx.example/a_b."), "see <https://tdx.example/a_b>.");
+        assert_eq!(docs(" [x](https://y.z) <http://y>"), "[x](https://y.z) <http://y>");
+        assert_eq!(docs(" https://"), "https://");
+    }
+
+    #[test]
+    fn an_empty_comment_is_no_docs() {
+        assert!(Docs::from_comment(" \n\n").is_empty());
+    }
+}

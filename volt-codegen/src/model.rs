@@ -1,0 +1,346 @@
+//! What the emitters print: packages, messages, enums and services with their Rust names.
+//!
+//! Building it ([`Model::new`]) resolves every name, type and comment of a descriptor set and finds
+//! everything that can be wrong with it. Emitters cannot fail.
+
+mod build;
+mod check;
+mod needs;
+mod recursion;
+mod resolve;
+mod source_map;
+
+use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+
+use crate::{docs::Docs, error::Place, names};
+
+/// An API: every package that is to be generated, sorted by name.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The packages, sorted by name.
+    pub packages: Vec<Package>,
+}
+
+/// A protobuf package, which becomes a Rust module.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// The protobuf name, such as `tdx.volt_api.volt.v1`.
+    pub name: String,
+    /// The Rust module, from the root of the generated code.
+    pub module: Module,
+    /// What the `.proto` files say about it.
+    pub docs: Docs,
+    /// Where the first of its files names it.
+    pub place: Place,
+    /// The messages at top level, in the order of their files and declarations.
+    pub messages: Vec<Message>,
+    /// The enums at top level.
+    pub enums: Vec<Enum>,
+    /// The services.
+    pub services: Vec<Service>,
+}
+
+/// A message, which becomes a struct.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The full protobuf name.
+    pub name: String,
+    /// The name of the struct.
+    pub ident: String,
+    /// Where the struct is.
+    pub ty: TypeRef,
+    /// What the `.proto` says about it.
+    pub docs: Docs,
+    /// Where the `.proto` has it.
+    pub place: Place,
+    /// Whether the `.proto` marks it as deprecated.
+    pub deprecated: bool,
+    /// All fields in the order of declaration, those of oneofs included.
+    pub fields: Vec<Field>,
+    /// The oneofs, each of which is one field of the struct. Proto3 `optional` makes none.
+    pub oneofs: Vec<Oneof>,
+    /// The messages declared inside, without the entries of maps.
+    pub messages: Vec<Message>,
+    /// The enums declared inside.
+    pub enums: Vec<Enum>,
+    /// Whether this is the message by which responses say that they are refusals.
+    pub is_status: bool,
+    /// Where an RPC's response carries a status: the index of the field.
+    pub status_field: Option<usize>,
+    /// What it takes for the message to be compiled. The same for everything inside.
+    pub gate: Gate,
+}
+
+/// A field of a message, or a variant of a oneof.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// The name in the `.proto`, which is how JSON is written.
+    pub name: String,
+    /// The camelCase name, which JSON may have as well.
+    pub json_name: String,
+    /// The number.
+    pub number: i32,
+    /// The type of the field, or of one element where it is repeated.
+    pub kind: Kind,
+    /// How many values it has, and where.
+    pub label: Label,
+    /// The Rust name in snake case: the field of the struct; for a variant of a oneof, the last
+    /// part of its setter's name.
+    pub ident: String,
+    /// Whether prost keeps the message in a `Box`, because it may contain itself.
+    pub boxed: bool,
+    /// What the `.proto` says about it.
+    pub docs: Docs,
+    /// Where the `.proto` has it.
+    pub place: Place,
+    /// Whether the `.proto` marks it as deprecated.
+    pub deprecated: bool,
+}
+
+/// How many values a field has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// One value whose default is not distinguished from its absence. A message is an `Option`.
+    Singular,
+    /// One value that is present or absent, `optional` in the `.proto`. An `Option`.
+    Optional,
+    /// A list; or a map, when the kind is [`Kind::Map`].
+    Repeated,
+    /// A variant of a oneof.
+    Oneof {
+        /// Which one: an index into [`Message::oneofs`].
+        index: usize,
+        /// The name of the variant.
+        variant: String,
+    },
+}
+
+/// A oneof, which becomes an enum in the module of its message.
+#[derive(Clone, Debug)]
+pub struct Oneof {
+    /// The name in the `.proto`.
+    pub name: String,
+    /// The field of the struct.
+    pub ident: String,
+    /// The enum of its variants.
+    pub ty: TypeRef,
+    /// What the `.proto` says about it.
+    pub docs: Docs,
+    /// Where the `.proto` has it.
+    pub place: Place,
+}
+
+/// The type of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A number, a bool, a string or bytes.
+    Scalar(Scalar),
+    /// A message.
+    Message(TypeRef),
+    /// A message of `google.protobuf`, whose Rust type is what prost makes of it (wrappers are
+    /// bare values, `Empty` is `()`) and whose JSON form is special.
+    WellKnown(TypeRef),
+    /// An enum, which is an `i32` in Rust.
+    Enum(TypeRef),
+    /// A map. Its field is a `BTreeMap` with the label [`Label::Repeated`].
+    Map(Scalar, Box<Kind>),
+}
+
+/// The scalar types, without how they look in binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Scalar {
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Bool,
+    String,
+    Bytes,
+}
+
+/// An enum.
+#[derive(Clone, Debug)]
+pub struct Enum {
+    /// The full protobuf name.
+    pub name: String,
+    /// The name of the Rust enum.
+    pub ident: String,
+    /// Where the Rust enum is.
+    pub ty: TypeRef,
+    /// What the `.proto` says about it.
+    pub docs: Docs,
+    /// Where the `.proto` has it.
+    pub place: Place,
+    /// Whether the `.proto` marks it as deprecated.
+    pub deprecated: bool,
+    /// Its values in the order of declaration.
+    pub values: Vec<EnumValue>,
+    /// What it takes for the enum to be compiled.
+    pub gate: Gate,
+}
+
+/// A value of an enum.
+#[derive(Clone, Debug)]
+pub struct EnumValue {
+    /// The name in the `.proto`.
+    pub name: String,
+    /// The number.
+    pub number: i32,
+    /// The variant in Rust. An alias has that of the first value with its number.
+    pub ident: String,
+    /// Whether an earlier value has the same number (`allow_alias`).
+    pub alias: bool,
+    /// What the `.proto` says about it.
+    pub docs: Docs,
+    /// Where the `.proto` has it.
+    pub place: Place,
+    /// Whether the `.proto` marks it as deprecated.
+    pub deprecated: bool,
+}
+
+/// A service, which becomes a module with a client, a trait and a server.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The full protobuf name, as on the wire.
+    pub name: String,
+    /// The name of the trait, the stem of the other names.
+    pub ident: String,
+    /// The module.
+    pub module: String,
+    /// What users call it: the name without a final `API`, in snake case.
+    pub nickname: String,
+    /// The Cargo feature, if services have features.
+    pub feature: Option<String>,
+    /// The methods in the order of declaration.
+    pub methods: Vec<Method>,
+    /// What the `.proto` says about it.
+    pub docs: Docs,
+    /// Where the `.proto` has it.
+    pub place: Place,
+    /// Whether the `.proto` marks it as deprecated.
+    pub deprecated: bool,
+}
+
+/// An RPC.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// The name in the `.proto`.
+    pub name: String,
+    /// The name on the wire, `/package.Service/Method`.
+    pub path: String,
+    /// The Rust method.
+    pub ident: String,
+    /// The constant that describes it.
+    pub constant: String,
+    /// Who sends more than one message.
+    pub kind: MethodKind,
+    /// The request.
+    pub request: TypeRef,
+    /// The response.
+    pub response: TypeRef,
+    /// What the `.proto` says about it.
+    pub docs: Docs,
+    /// Where the `.proto` has it.
+    pub place: Place,
+    /// Whether the `.proto` marks it as deprecated.
+    pub deprecated: bool,
+}
+
+/// The four kinds of RPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum MethodKind {
+    Unary,
+    ServerStreaming,
+    ClientStreaming,
+    Bidi,
+}
+
+/// The features of which at least one must be on for something to be compiled. None: always.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gate(pub BTreeSet<String>);
+
+/// A Rust module, as the way to it from the root of the generated code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Module(pub Vec<String>);
+
+impl Module {
+    /// The module `name` inside this one.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        Self(self.0.iter().cloned().chain([name.to_owned()]).collect())
+    }
+
+    /// The path of the item `ident` of this module, for code that stands in the module `from`.
+    pub(crate) fn path_to(&self, ident: &str, from: &Self) -> TokenStream {
+        let common = self.0.iter().zip(&from.0).take_while(|(a, b)| a == b).count();
+        let up = std::iter::repeat_n("super", from.0.len() - common);
+        let down = self.0.iter().skip(common).map(String::as_str);
+        let path: Vec<&str> = up.chain(down).chain([ident]).collect();
+        names::tokens(&path.join("::"))
+    }
+}
+
+/// A type that generated code names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TypeRef {
+    /// The full protobuf name, without a leading dot.
+    pub name: String,
+    path: RustPath,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum RustPath {
+    /// Generated along: its module and its name.
+    Local(Module, String),
+    /// From elsewhere: an absolute path.
+    Extern(String),
+}
+
+impl TypeRef {
+    /// The path of the type, for code that stands in the module `from`.
+    pub fn path(&self, from: &Module) -> TokenStream {
+        match &self.path {
+            RustPath::Extern(path) => names::tokens(path),
+            RustPath::Local(module, ident) => module.path_to(ident, from),
+        }
+    }
+
+    /// The last part of the path.
+    pub(crate) fn ident(&self) -> &str {
+        match &self.path {
+            RustPath::Local(_, ident) => ident,
+            RustPath::Extern(path) => path.rsplit("::").next().unwrap_or(path),
+        }
+    }
+
+    /// Whether the type is generated along, and not taken from another crate.
+    pub fn is_local(&self) -> bool {
+        matches!(self.path, RustPath::Local(..))
+    }
+}
+
+impl Model {
+    /// All services, in the order of their packages and declarations.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.packages.iter().flat_map(|package| &package.services)
+    }
+}
+
+impl Message {
+    /// The message and all messages inside, outermost first.
+    pub fn with_nested(&self) -> Vec<&Self> {
+        let nested = self.messages.iter().flat_map(Self::with_nested);
+        std::iter::once(self).chain(nested).collect()
+    }
+
+    /// All enums inside, at any depth.
+    pub fn nested_enums(&self) -> impl Iterator<Item = &Enum> {
+        self.with_nested().into_iter().flat_map(|message| &message.enums)
+    }
+}

@@ -1,0 +1,269 @@
+//! Names that are different in protobuf and the same in Rust.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use super::{Enum, Field, Kind, Label, Message, Model, Module, Package, Scalar, Service};
+use crate::{
+    Options, Server,
+    error::{Place, Problems},
+    names,
+};
+
+/// Reports every collision.
+pub(super) fn model(model: &Model, options: &Options, problems: &mut Problems) {
+    let mut check = Check { problems, options };
+    let mut modules = Names::new("a Rust module");
+    for package in &model.packages {
+        check.package(package, model, &mut modules);
+    }
+    check.services(model);
+    check.options(model);
+}
+
+struct Check<'a> {
+    problems: &'a mut Problems,
+    options: &'a Options,
+}
+
+/// The names of one Rust namespace, and who has them.
+struct Names<'a> {
+    /// What they are, such as "a field".
+    what: &'a str,
+    taken: BTreeMap<String, (String, Place)>,
+}
+
+impl<'a> Names<'a> {
+    fn new(what: &'a str) -> Self {
+        Self { what, taken: BTreeMap::new() }
+    }
+
+    fn add(&mut self, problems: &mut Problems, name: &str, element: String, place: &Place) {
+        match self.taken.entry(names::bare(name).to_owned()) {
+            Entry::Vacant(entry) => {
+                entry.insert((element, place.clone()));
+            }
+            Entry::Occupied(entry) => {
+                let (first, first_place) = entry.get();
+                let what = self.what;
+                problems.add(
+                    place,
+                    format!(
+                        "{element} makes {what} named `{name}`, as does {first} at {first_place}"
+                    ),
+                    "rename one of the two, so that they differ in more than case and underscores",
+                );
+            }
+        }
+    }
+}
+
+impl Check<'_> {
+    fn package<'p>(&mut self, package: &'p Package, model: &Model, modules: &mut Names<'p>) {
+        let element = format!("the package `{}`", package.name);
+        modules.add(self.problems, &package.module.0.join("::"), element, &package.place);
+
+        let mut items = Names::new("an item");
+        for inner in inner_packages(&package.module, model) {
+            let element = format!("the package `{}`", inner.name);
+            if let Some(name) = inner.module.0.get(package.module.0.len()) {
+                // Several packages may begin with the same module.
+                items.taken.insert(names::bare(name).to_owned(), (element, inner.place.clone()));
+            }
+        }
+        for item in &package.enums {
+            items.add(self.problems, &item.ident, format!("the enum `{}`", item.name), &item.place);
+            self.enumeration(item);
+        }
+        for message in &package.messages {
+            self.message(message, &mut items);
+        }
+        for service in &package.services {
+            let element = format!("the service `{}`", service.name);
+            items.add(self.problems, &service.module, element, &service.place);
+            self.service(service);
+        }
+    }
+
+    fn message(&mut self, message: &Message, siblings: &mut Names<'_>) {
+        let element = format!("the message `{}`", message.name);
+        siblings.add(self.problems, &message.ident, element.clone(), &message.place);
+        self.named(&message.ident, &element, &message.place);
+
+        let mut items = Names::new("an item");
+        for item in &message.enums {
+            items.add(self.problems, &item.ident, format!("the enum `{}`", item.name), &item.place);
+            self.enumeration(item);
+        }
+        for nested in &message.messages {
+            self.message(nested, &mut items);
+        }
+        for oneof in &message.oneofs {
+            let element = format!("the oneof `{}`", oneof.ty.name);
+            items.add(self.problems, oneof.ty.ident(), element, &oneof.place);
+        }
+        if !items.taken.is_empty() {
+            // They stand in a module beside the struct.
+            let module = names::snake(message.name.rsplit('.').next().unwrap_or_default());
+            siblings.add(self.problems, &module, element, &message.place);
+        }
+        self.fields(message);
+        if message.is_status {
+            self.status(message);
+        }
+    }
+
+    fn fields(&mut self, message: &Message) {
+        let mut fields = Names::new("a field");
+        let mut variants: Vec<_> = message.oneofs.iter().map(|_| Names::new("a variant")).collect();
+        let mut methods = Names::new("a method");
+        let mut json = Names::new("a JSON member");
+        for oneof in &message.oneofs {
+            let element = format!("the oneof `{}`", oneof.ty.name);
+            self.named(&oneof.ident, &element, &oneof.place);
+            fields.add(self.problems, &oneof.ident, element, &oneof.place);
+        }
+        for field in &message.fields {
+            let element = format!("the field `{}` of `{}`", field.name, message.name);
+            let place = &field.place;
+            self.named(&field.ident, &element, place);
+            match &field.label {
+                Label::Oneof { index, variant } => {
+                    if let Some(variants) = variants.get_mut(*index) {
+                        variants.add(self.problems, variant, element.clone(), place);
+                    }
+                }
+                _ => fields.add(self.problems, &field.ident, element.clone(), place),
+            }
+            for method in accessors(field) {
+                methods.add(self.problems, &method, element.clone(), place);
+            }
+            json.add(self.problems, &field.name, element.clone(), place);
+            if field.json_name != field.name {
+                json.add(self.problems, &field.json_name, element, place);
+            }
+        }
+    }
+
+    /// Names of underscores alone have nothing left in Rust.
+    fn named(&mut self, ident: &str, element: &str, place: &Place) {
+        if matches!(ident, "" | "_") {
+            self.problems.add(
+                place,
+                format!("{element} has no letter or digit to make a Rust name of"),
+                "rename it",
+            );
+        }
+    }
+
+    fn enumeration(&mut self, item: &Enum) {
+        self.named(&item.ident, &format!("the enum `{}`", item.name), &item.place);
+        let mut variants = Names::new("a variant");
+        for value in item.values.iter().filter(|value| !value.alias) {
+            let element = format!("the value `{}` of `{}`", value.name, item.name);
+            self.named(&value.ident, &element, &value.place);
+            variants.add(self.problems, &value.ident, element, &value.place);
+        }
+    }
+
+    /// The status message must have what a status is made of.
+    fn status(&mut self, message: &Message) {
+        let needed =
+            [("code", Scalar::Int32), ("message", Scalar::String), ("description", Scalar::String)];
+        for (name, scalar) in needed {
+            let found = message.fields.iter().any(|field| {
+                field.name == name
+                    && field.kind == Kind::Scalar(scalar)
+                    && field.label == Label::Singular
+            });
+            if !found {
+                self.problems.add(
+                    &message.place,
+                    format!("`{}` is the status and has no field `{name}`", message.name),
+                    "a status has `int32 code`, `string message` and `string description`",
+                );
+            }
+        }
+    }
+
+    fn service(&mut self, service: &Service) {
+        let mut methods = Names::new("a method");
+        for method in &service.methods {
+            let element = format!("the method `{}` of `{}`", method.name, service.name);
+            self.named(&method.ident, &element, &method.place);
+            if method.ident == "new" {
+                self.problems.add(
+                    &method.place,
+                    format!("{element} would be `new` in Rust, which makes the client"),
+                    "rename it, for example to `Create`",
+                );
+            }
+            methods.add(self.problems, &method.ident, element, &method.place);
+        }
+    }
+
+    /// What services share across packages.
+    fn services(&mut self, model: &Model) {
+        let mut features = Names::new("a Cargo feature");
+        let mut accessors = Names::new("an accessor");
+        for service in model.services() {
+            let element = format!("the service `{}`", service.name);
+            if self.options.accessors.is_some() {
+                accessors.add(self.problems, &service.nickname, element.clone(), &service.place);
+            }
+            let Some(feature) = &service.feature else { continue };
+            let server = match &self.options.server {
+                Server::Feature(server) => server.as_str(),
+                Server::Always | Server::Never => "server",
+            };
+            if [server, "default", "services"].contains(&feature.as_str()) {
+                self.problems.add(
+                    &service.place,
+                    format!("{element} would get the Cargo feature `{feature}`, which is taken"),
+                    "rename the service",
+                );
+            }
+            features.add(self.problems, feature, element, &service.place);
+        }
+    }
+
+    fn options(&mut self, model: &Model) {
+        let paths = self.options.extern_paths.values().chain(&self.options.accessors);
+        let Some(package) = model.packages.first() else { return };
+        for path in paths.filter(|path| !names::is_path(path)) {
+            self.problems.add(
+                &package.place,
+                format!("the options name `{path}`, which is not a Rust path"),
+                "write it like `::volt_api::tdx`",
+            );
+        }
+    }
+}
+
+/// The packages inside a module.
+fn inner_packages<'a>(module: &'a Module, model: &'a Model) -> impl Iterator<Item = &'a Package> {
+    model.packages.iter().filter(move |package| {
+        package.module.0.len() > module.0.len() && package.module.0.starts_with(&module.0)
+    })
+}
+
+/// The methods that a field makes: our setter and what prost adds for enums and `optional`.
+fn accessors(field: &Field) -> Vec<String> {
+    let name = names::bare(&field.ident);
+    let mut methods = vec![format!("with_{name}")];
+    let is_enum = matches!(field.kind, Kind::Enum(_));
+    let is_scalar = matches!(field.kind, Kind::Scalar(_));
+    match (&field.label, &field.kind) {
+        (Label::Repeated, Kind::Map(_, value)) if matches!(**value, Kind::Enum(_)) => {
+            methods.extend([format!("get_{name}"), format!("insert_{name}")]);
+        }
+        (Label::Repeated, _) if is_enum => {
+            methods.extend([name.to_owned(), format!("push_{name}")]);
+        }
+        (Label::Singular | Label::Optional, _) if is_enum => {
+            methods.extend([name.to_owned(), format!("set_{name}")]);
+        }
+        (Label::Optional, _) if is_scalar => methods.push(name.to_owned()),
+        _ => {}
+    }
+    methods
+}

@@ -1,0 +1,227 @@
+//! How values of each protobuf type look in JSON.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, DeserializeSeed, Error, Visitor},
+};
+
+use super::{base64, message::Fields, number};
+
+/// How one protobuf type, whose values are `T` in Rust, looks in JSON.
+pub trait Codec<T> {
+    /// Whether `null` is a value and not the absence of one.
+    const NULL: bool = false;
+
+    /// Reads a value; `None` is one to be skipped, as if it were not there.
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<T>, D::Error>;
+
+    /// Writes a value.
+    fn write<S: Serializer>(value: &T, output: S) -> Result<S::Ok, S::Error>;
+
+    /// Whether a field without presence leaves the value out.
+    fn is_default(value: &T) -> bool {
+        let _ = value;
+        false
+    }
+}
+
+/// The codec of everything whose Rust type says what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+/// The codec of an enum, whose values are plain numbers in Rust.
+#[derive(Clone, Copy, Debug)]
+pub struct Enum<E>(PhantomData<E>);
+
+/// The codec of `google.protobuf.NullValue`.
+#[derive(Clone, Copy, Debug)]
+pub struct NullValue;
+
+/// A generated enum.
+pub trait Enumeration: Sized + TryFrom<i32> + Into<i32> {
+    /// The value of this name, aliases included.
+    fn from_name(name: &str) -> Option<Self>;
+
+    /// The name in the `.proto`; of several, the first.
+    fn name(&self) -> &'static str;
+}
+
+impl<E: Enumeration> Codec<i32> for Enum<E> {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i32>, D::Error> {
+        input.deserialize_any(EnumVisitor::<E>(PhantomData))
+    }
+
+    fn write<S: Serializer>(value: &i32, output: S) -> Result<S::Ok, S::Error> {
+        match E::try_from(*value) {
+            Ok(known) => output.serialize_str(known.name()),
+            Err(_) => output.serialize_i32(*value),
+        }
+    }
+
+    fn is_default(value: &i32) -> bool {
+        *value == 0
+    }
+}
+
+struct EnumVisitor<E>(PhantomData<E>);
+
+impl<E: Enumeration> Visitor<'_> for EnumVisitor<E> {
+    type Value = Option<i32>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name or the number of an enum's value")
+    }
+
+    fn visit_i64<R: Error>(self, value: i64) -> Result<Option<i32>, R> {
+        number::visited_integer(value).map(Some)
+    }
+
+    fn visit_u64<R: Error>(self, value: u64) -> Result<Option<i32>, R> {
+        number::visited_integer(value).map(Some)
+    }
+
+    fn visit_f64<R: Error>(self, value: f64) -> Result<Option<i32>, R> {
+        number::visited_integer(value).map(Some)
+    }
+
+    fn visit_str<R: Error>(self, name: &str) -> Result<Option<i32>, R> {
+        Ok(E::from_name(name).map(Into::into))
+    }
+}
+
+impl Codec<bool> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<bool>, D::Error> {
+        bool::deserialize(input).map(Some)
+    }
+
+    fn write<S: Serializer>(value: &bool, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_bool(*value)
+    }
+
+    fn is_default(value: &bool) -> bool {
+        !value
+    }
+}
+
+impl Codec<String> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+        String::deserialize(input).map(Some)
+    }
+
+    fn write<S: Serializer>(value: &String, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_str(value)
+    }
+
+    fn is_default(value: &String) -> bool {
+        value.is_empty()
+    }
+}
+
+impl Codec<Vec<u8>> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Vec<u8>>, D::Error> {
+        input.deserialize_str(BytesVisitor).map(Some)
+    }
+
+    fn write<S: Serializer>(value: &Vec<u8>, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_str(&base64::encode(value))
+    }
+
+    fn is_default(value: &Vec<u8>) -> bool {
+        value.is_empty()
+    }
+}
+
+struct BytesVisitor;
+
+impl Visitor<'_> for BytesVisitor {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes as base64")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        base64::decode(text).map_err(|error| E::custom(format_args!("not base64: {error}")))
+    }
+}
+
+impl<M: Fields + Serialize + DeserializeOwned> Codec<M> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<M>, D::Error> {
+        M::deserialize(input).map(Some)
+    }
+
+    fn write<S: Serializer>(value: &M, output: S) -> Result<S::Ok, S::Error> {
+        value.serialize(output)
+    }
+}
+
+/// Reads a value where there must be one: in lists, maps, and below [`OrNull`].
+pub(super) struct Value<C, T>(PhantomData<(C, T)>);
+
+impl<C, T> Value<C, T> {
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'de, T, C: Codec<T>> DeserializeSeed<'de> for Value<C, T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Option<T>, D::Error> {
+        C::read(input)
+    }
+}
+
+/// Reads what `seed` reads, or `null` as nothing.
+pub(super) struct OrNull<Seed>(pub(super) Seed);
+
+impl<'de, T, Seed> DeserializeSeed<'de> for OrNull<Seed>
+where
+    Seed: DeserializeSeed<'de, Value = Option<T>>,
+{
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Option<T>, D::Error> {
+        input.deserialize_option(self)
+    }
+}
+
+impl<'de, T, Seed> Visitor<'de> for OrNull<Seed>
+where
+    Seed: DeserializeSeed<'de, Value = Option<T>>,
+{
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, input: D) -> Result<Option<T>, D::Error> {
+        self.0.deserialize(input)
+    }
+}
+
+/// A value on its way out.
+pub(super) struct Encode<'a, C, T>(&'a T, PhantomData<C>);
+
+impl<'a, C, T> Encode<'a, C, T> {
+    pub(super) const fn new(value: &'a T) -> Self {
+        Self(value, PhantomData)
+    }
+}
+
+impl<T, C: Codec<T>> Serialize for Encode<'_, C, T> {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        C::write(self.0, output)
+    }
+}

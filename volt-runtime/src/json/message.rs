@@ -1,0 +1,163 @@
+//! Whole messages.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserializer, Serializer,
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor},
+    ser::SerializeMap,
+};
+
+use super::{Reader, Writer};
+use crate::Message;
+
+/// What the JSON form of a generated message consists of.
+pub trait Fields: Default {
+    /// Which field has this name, in either spelling. Fields count from 0.
+    fn index(name: &str) -> Option<usize>;
+
+    /// Reads the value of a field.
+    fn merge<'de, A: MapAccess<'de>>(
+        &mut self,
+        index: usize,
+        input: Reader<'_, A>,
+    ) -> Result<(), A::Error>;
+
+    /// Writes the fields that are set.
+    fn write<S: SerializeMap>(&self, output: &mut Writer<'_, S>) -> Result<(), S::Error>;
+}
+
+/// prost boxes messages that may contain themselves.
+impl<M: Fields> Fields for Box<M> {
+    fn index(name: &str) -> Option<usize> {
+        M::index(name)
+    }
+
+    fn merge<'de, A: MapAccess<'de>>(
+        &mut self,
+        index: usize,
+        input: Reader<'_, A>,
+    ) -> Result<(), A::Error> {
+        M::merge(self, index, input)
+    }
+
+    fn write<S: SerializeMap>(&self, output: &mut Writer<'_, S>) -> Result<(), S::Error> {
+        M::write(self, output)
+    }
+}
+
+/// Implements serde's traits for a generated message, by its three functions.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __json_message {
+    ($message:path) => {
+        impl $crate::__private::serde::Serialize for $message {
+            fn serialize<S: $crate::__private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                $crate::__private::json::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> $crate::__private::serde::Deserialize<'de> for $message {
+            fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::core::result::Result<Self, D::Error> {
+                $crate::__private::json::deserialize(deserializer)
+            }
+        }
+    };
+}
+
+/// Writes a message.
+pub fn serialize<M: Fields, S: Serializer>(message: &M, output: S) -> Result<S::Ok, S::Error> {
+    let mut map = output.serialize_map(None)?;
+    message.write(&mut Writer::new(&mut map))?;
+    map.end()
+}
+
+/// Reads a message.
+pub fn deserialize<'de, M, D>(input: D) -> Result<M, D::Error>
+where
+    M: Fields + Message,
+    D: Deserializer<'de>,
+{
+    input.deserialize_map(MessageVisitor(PhantomData))
+}
+
+struct MessageVisitor<M>(PhantomData<M>);
+
+impl<'de, M: Fields + Message> Visitor<'de> for MessageVisitor<M> {
+    type Value = M;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(M::NAME)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
+        let mut message = M::default();
+        let mut seen = Seen::default();
+        while let Some(index) = map.next_key_seed(Name::<M>(PhantomData))? {
+            let Some(index) = index else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if !seen.insert(index) {
+                return Err(A::Error::custom(format_args!("a field of {} is there twice", M::NAME)));
+            }
+            message.merge(index, Reader::new(&mut map))?;
+        }
+        Ok(message)
+    }
+}
+
+/// Reads the name of a field.
+struct Name<M>(PhantomData<M>);
+
+impl<'de, M: Fields> DeserializeSeed<'de> for Name<M> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Option<usize>, D::Error> {
+        input.deserialize_identifier(self)
+    }
+}
+
+impl<M: Fields> Visitor<'_> for Name<M> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok(M::index(name))
+    }
+}
+
+/// Which fields have been read.
+#[derive(Default)]
+struct Seen {
+    /// Fields 0 to 63: enough for nearly all messages.
+    first: u64,
+    rest: Vec<u64>,
+}
+
+impl Seen {
+    /// Whether the field is a new one.
+    fn insert(&mut self, index: usize) -> bool {
+        let word = match (index / 64).checked_sub(1) {
+            None => &mut self.first,
+            Some(index) => {
+                if index >= self.rest.len() {
+                    self.rest.resize(index + 1, 0);
+                }
+                &mut self.rest[index]
+            }
+        };
+        let bit = 1 << (index % 64);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+}

@@ -1,0 +1,206 @@
+//! Numbers, which JSON has as numbers or as text.
+
+use std::fmt;
+
+use serde::{
+    Deserializer, Serializer,
+    de::{Error, IntoDeserializer, Unexpected, Visitor},
+};
+
+use super::codec::{Codec, Plain};
+
+/// The largest float below which every integer is a float: beyond, `9223372036854775808` would
+/// pass for the largest `int64`.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// An integer as text: like a number in JSON, so `1e3` but neither `+1` nor `01`.
+pub(super) fn parse_integer(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit())
+        && !(digits.starts_with('0') && digits.len() > 1);
+    // At most 20 digits are a 64-bit integer; with more this is none, but may be a float.
+    if plain && digits.len() <= 20 { text.parse().ok() } else { integral(parse_float(text)?) }
+}
+
+/// A number as text: as JSON has it, since Rust's own parser also takes `.5` and `inf`.
+fn parse_float(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let starts = bytes.first().is_some_and(|&byte| byte == b'-' || byte.is_ascii_digit());
+    let ends = bytes.last().is_some_and(u8::is_ascii_digit);
+    // serde_json would skip space at either end.
+    if starts && ends { serde_json::from_str(text).ok() } else { None }
+}
+
+fn integral(value: f64) -> Option<i128> {
+    #[expect(clippy::cast_possible_truncation, reason = "it was checked")]
+    (value.trunc() == value && value.abs() <= EXACT).then_some(value as i128)
+}
+
+/// Reads any integer. One visitor for all widths.
+pub(super) fn read_integer<'de, T, D>(input: D, expected: &'static str) -> Result<T, D::Error>
+where
+    T: TryFrom<i128>,
+    D: Deserializer<'de>,
+{
+    let value = input.deserialize_any(IntegerVisitor { expected })?;
+    T::try_from(value)
+        .map_err(|_| D::Error::custom(format_args!("{value} is out of range for {expected}")))
+}
+
+/// An integer that a visitor of something else was given.
+pub(super) fn visited_integer<'de, T, V, E>(value: V) -> Result<T, E>
+where
+    T: TryFrom<i128>,
+    V: IntoDeserializer<'de, E>,
+    E: Error,
+{
+    read_integer(value.into_deserializer(), "an int32")
+}
+
+struct IntegerVisitor {
+    expected: &'static str,
+}
+
+impl Visitor<'_> for IntegerVisitor {
+    type Value = i128;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<i128, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<i128, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<i128, E> {
+        integral(value).ok_or_else(|| E::invalid_value(Unexpected::Float(value), &self))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<i128, E> {
+        parse_integer(value).ok_or_else(|| E::invalid_value(Unexpected::Str(value), &self))
+    }
+}
+
+macro_rules! integers {
+    ($($integer:ident $write:ident $expected:literal;)*) => {$(
+        impl Codec<$integer> for Plain {
+            fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<$integer>, D::Error> {
+                read_integer(input, $expected).map(Some)
+            }
+
+            fn write<S: Serializer>(value: &$integer, output: S) -> Result<S::Ok, S::Error> {
+                $write(output, *value)
+            }
+
+            fn is_default(value: &$integer) -> bool {
+                *value == 0
+            }
+        }
+    )*};
+}
+
+integers! {
+    i32 serialize_i32 "an int32";
+    u32 serialize_u32 "a uint32";
+    i64 serialize_text "an int64";
+    u64 serialize_text "a uint64";
+}
+
+fn serialize_i32<S: Serializer>(output: S, value: i32) -> Result<S::Ok, S::Error> {
+    output.serialize_i32(value)
+}
+
+fn serialize_u32<S: Serializer>(output: S, value: u32) -> Result<S::Ok, S::Error> {
+    output.serialize_u32(value)
+}
+
+/// As text, because many readers of JSON have floats for numbers.
+fn serialize_text<S: Serializer>(output: S, value: impl fmt::Display) -> Result<S::Ok, S::Error> {
+    output.collect_str(&value)
+}
+
+/// What JSON has no numbers for.
+const NOT_FINITE: [(&str, f64); 3] =
+    [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
+
+struct FloatVisitor;
+
+impl Visitor<'_> for FloatVisitor {
+    type Value = f64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "the nearest float is what is meant")]
+    fn visit_i64<E: Error>(self, value: i64) -> Result<f64, E> {
+        Ok(value as f64)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "the nearest float is what is meant")]
+    fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {
+        Ok(value as f64)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<f64, E> {
+        Ok(value)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
+        let special = NOT_FINITE.iter().find(|(name, _)| *name == text);
+        special
+            .map(|(_, value)| *value)
+            .or_else(|| parse_float(text))
+            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+impl Codec<f64> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f64>, D::Error> {
+        input.deserialize_any(FloatVisitor).map(Some)
+    }
+
+    fn write<S: Serializer>(value: &f64, output: S) -> Result<S::Ok, S::Error> {
+        match not_finite(*value) {
+            Some(name) => output.serialize_str(name),
+            None => output.serialize_f64(*value),
+        }
+    }
+
+    fn is_default(value: &f64) -> bool {
+        // The default is the positive zero only.
+        value.to_bits() == 0
+    }
+}
+
+impl Codec<f32> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f32>, D::Error> {
+        let wide = input.deserialize_any(FloatVisitor)?;
+        #[expect(clippy::cast_possible_truncation, reason = "what is lost is looked at below")]
+        let value = wide as f32;
+        if value.is_infinite() && wide.is_finite() {
+            return Err(D::Error::custom(format_args!("{wide} is out of range for a float")));
+        }
+        Ok(Some(value))
+    }
+
+    fn write<S: Serializer>(value: &f32, output: S) -> Result<S::Ok, S::Error> {
+        match not_finite((*value).into()) {
+            Some(name) => output.serialize_str(name),
+            None => output.serialize_f32(*value),
+        }
+    }
+
+    fn is_default(value: &f32) -> bool {
+        value.to_bits() == 0
+    }
+}
+
+fn not_finite(value: f64) -> Option<&'static str> {
+    let same = |other: f64| value == other || (value.is_nan() && other.is_nan());
+    NOT_FINITE.iter().find(|(_, other)| same(*other)).map(|(name, _)| *name)
+}

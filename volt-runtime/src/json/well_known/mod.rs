@@ -1,0 +1,102 @@
+//! The messages of `google.protobuf` that have JSON forms of their own.
+//!
+//! Wrappers need nothing: prost has bare values for them, and so has JSON.
+
+mod field_mask;
+mod structure;
+mod time;
+
+use std::fmt;
+
+use prost_types::Any;
+use serde::{
+    Deserialize, Deserializer, Serializer,
+    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+    ser::{Error as _, SerializeMap},
+};
+
+use super::codec::{Codec, Plain};
+
+/// Implements the codec of a type that is text in JSON.
+macro_rules! text {
+    ($type:ty, $format:path, $parse:path, $expected:literal) => {
+        impl $crate::json::codec::Codec<$type> for $crate::json::codec::Plain {
+            fn read<'de, D: ::serde::Deserializer<'de>>(
+                input: D,
+            ) -> Result<Option<$type>, D::Error> {
+                $crate::json::well_known::read_text(input, $parse, $expected).map(Some)
+            }
+
+            fn write<S: ::serde::Serializer>(value: &$type, output: S) -> Result<S::Ok, S::Error> {
+                match $format(value) {
+                    Some(text) => output.serialize_str(&text),
+                    None => Err(::serde::ser::Error::custom(concat!("not ", $expected))),
+                }
+            }
+        }
+    };
+}
+use text;
+
+fn read_text<'de, T, D: Deserializer<'de>>(
+    input: D,
+    parse: fn(&str) -> Option<T>,
+    expected: &'static str,
+) -> Result<T, D::Error> {
+    struct TextVisitor<T>(fn(&str) -> Option<T>, &'static str);
+
+    impl<T> Visitor<'_> for TextVisitor<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.1)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            (self.0)(text)
+                .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        }
+    }
+
+    input.deserialize_str(TextVisitor(parse, expected))
+}
+
+/// `Empty`.
+impl Codec<()> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<()>, D::Error> {
+        struct EmptyVisitor;
+
+        impl<'de> Visitor<'de> for EmptyVisitor {
+            type Value = Option<()>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an empty message")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<()>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Some(()))
+            }
+        }
+
+        input.deserialize_map(EmptyVisitor)
+    }
+
+    fn write<S: Serializer>((): &(), output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_map(Some(0))?.end()
+    }
+}
+
+/// Its JSON form is that of the message inside, which takes a registry of all messages.
+impl Codec<Any> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Any>, D::Error> {
+        IgnoredAny::deserialize(input)?;
+        Err(D::Error::custom(ANY))
+    }
+
+    fn write<S: Serializer>(_: &Any, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom(ANY))
+    }
+}
+
+const ANY: &str = "`google.protobuf.Any` is not supported in JSON";

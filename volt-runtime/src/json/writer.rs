@@ -1,0 +1,108 @@
+//! Writing the fields of a message.
+
+use std::{collections::BTreeMap, marker::PhantomData};
+
+use serde::{
+    Serialize, Serializer,
+    ser::SerializeMap,
+};
+
+use super::{
+    codec::{Codec, Encode, Enum, Enumeration, NullValue, Plain},
+    map::Key,
+};
+
+/// A message on its way out, to which fields are added.
+#[derive(Debug)]
+pub struct Writer<'a, S, C = Plain> {
+    map: &'a mut S,
+    codec: PhantomData<C>,
+}
+
+impl<'a, S> Writer<'a, S> {
+    pub(super) const fn new(map: &'a mut S) -> Self {
+        Self { map, codec: PhantomData }
+    }
+
+    /// For values of the enum `E`.
+    pub fn named<E: Enumeration>(&mut self) -> Writer<'_, S, Enum<E>> {
+        Writer { map: self.map, codec: PhantomData }
+    }
+
+    /// For values of `google.protobuf.NullValue`.
+    pub fn null(&mut self) -> Writer<'_, S, NullValue> {
+        Writer { map: self.map, codec: PhantomData }
+    }
+}
+
+impl<S: SerializeMap, C> Writer<'_, S, C> {
+    /// Writes a field without presence, unless it has its default.
+    pub fn put<T>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error>
+    where
+        C: Codec<T>,
+    {
+        if C::is_default(value) { Ok(()) } else { self.put_member(name, value) }
+    }
+
+    /// Writes a field with presence.
+    pub fn put_optional<T>(&mut self, name: &'static str, value: &Option<T>) -> Result<(), S::Error>
+    where
+        C: Codec<T>,
+    {
+        match value {
+            Some(value) => self.put_member(name, value),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a value in any case, such as the member of a oneof.
+    pub fn put_member<T>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error>
+    where
+        C: Codec<T>,
+    {
+        self.map.serialize_entry(name, &Encode::<C, T>::new(value))
+    }
+
+    /// Writes a list, unless it is empty.
+    pub fn put_repeated<T>(&mut self, name: &'static str, list: &[T]) -> Result<(), S::Error>
+    where
+        C: Codec<T>,
+    {
+        if list.is_empty() {
+            return Ok(());
+        }
+        self.map.serialize_entry(name, &List::<C, T>(list, PhantomData))
+    }
+
+    /// Writes a map, unless it is empty.
+    pub fn put_map<K, T>(
+        &mut self,
+        name: &'static str,
+        map: &BTreeMap<K, T>,
+    ) -> Result<(), S::Error>
+    where
+        K: Key,
+        C: Codec<T>,
+    {
+        if map.is_empty() {
+            return Ok(());
+        }
+        self.map.serialize_entry(name, &Map::<K, C, T>(map, PhantomData))
+    }
+}
+
+pub(super) struct List<'a, C, T>(pub(super) &'a [T], pub(super) PhantomData<C>);
+
+impl<T, C: Codec<T>> Serialize for List<'_, C, T> {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.collect_seq(self.0.iter().map(Encode::<C, T>::new))
+    }
+}
+
+pub(super) struct Map<'a, K, C, T>(pub(super) &'a BTreeMap<K, T>, pub(super) PhantomData<C>);
+
+impl<K: Key, T, C: Codec<T>> Serialize for Map<'_, K, C, T> {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.collect_map(self.0.iter().map(|(key, value)| (key, Encode::<C, T>::new(value))))
+    }
+}

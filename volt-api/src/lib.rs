@@ -1,1 +1,68 @@
-//! The Volt SDK.
+//! A typed client for every call of the TDX Volt API.
+//!
+//! A Volt is a personal data server: resources, files, SQLite databases, wires, sync documents and
+//! services behind one encrypted connection. [`Client`] connects to one; its accessors give a client
+//! for each service, with a typed async method for each call.
+//!
+//! ```no_run
+//! use volt_api::{Client, ClientConfig, volt::GetResourceRequest};
+//!
+//! # async fn example() -> volt_api::Result<()> {
+//! let client = Client::connect(ClientConfig::from_file("volt.config.json")?).await?;
+//! let request = GetResourceRequest::default().with_resource_id("@documents");
+//! let answer = client.volt().get_resource(request).await?;
+//! println!("{}", answer.resource.unwrap_or_default().name);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Calls
+//!
+//! | the API says | you write | you get |
+//! |---|---|---|
+//! | unary | `client.volt().get_resource(request).await?` | the response |
+//! | server streaming | `client.file().download_file(request).await?` | a [`Streaming`]: `message().await?` until `None` |
+//! | bidirectional | `client.wire().subscribe_wire().await?` | a [`Duplex`]: `send`, `message`, `into_split` |
+//!
+//! Options such as `timeout` chain before the `await`. Opening a stream never waits for the Volt; a
+//! refusal shows at the first `message()`. Dropping a call ends it.
+//!
+//! # Messages
+//!
+//! Messages are plain structs. Build them with their `with_…` methods or a struct literal with
+//! `..Default::default()`, which goes on compiling when the API grows. Enum fields are `i32` with
+//! a getter and a `with_…` that take the enum.
+//!
+//! # Errors
+//!
+//! Every call returns [`Error`]: its [`kind`](Error::kind) says what happened,
+//! [`status`](Error::status) what the Volt said, [`executed`](Error::executed) whether it may have
+//! acted.
+//!
+//! # Features
+//!
+//! Each service has a feature, all on by default: turn the default off and name the services that
+//! you call to compile only those. `server` adds a trait for each service, to implement it or to mock
+//! a Volt: see [`Client::new`].
+
+mod client;
+#[rustfmt::skip]
+mod generated;
+#[cfg(feature = "volt")]
+mod target;
+
+pub use volt_runtime::{
+    CallOptions, Channel, ClientConfig, Code, ConnectOptions, Duplex, Error, ErrorKind, Executed,
+    Overflow, RequestSink, Result, Status, Streaming, Target, Upload, config, key,
+};
+
+#[cfg(feature = "server")]
+pub use volt_runtime::server;
+
+pub use crate::{
+    client::Client,
+    generated::tdx::{
+        self,
+        volt_api::{data::v1 as data, volt::v1 as volt},
+    },
+};

@@ -70,14 +70,13 @@ enum Before {
 fn lines(comment: &str) -> Vec<String> {
     let raw: Vec<String> =
         comment.lines().map(|line| line.trim_end().replace('\t', "    ")).collect();
-    // Comments usually have one space after the slashes.
+    // Usually the one space after the slashes.
     let margin = raw
         .iter()
         .filter(|line| !line.is_empty())
         .map(|line| indent(line))
         .min()
-        .unwrap_or_default()
-        .min(1);
+        .unwrap_or_default();
 
     let mut out: Vec<String> = Vec::new();
     let mut before = Before::Blank;
@@ -288,7 +287,10 @@ mod tests {
         );
         assert_eq!(docs(" a\n      b"), "a\n   b");
         assert_eq!(docs("\tx"), "x");
-        assert_eq!(docs(" a\n\n     ``````\n     x"), "a\n\n``````text\n    ``````\nx\n``````");
+        assert_eq!(
+            docs(" a\n\n     y\n     ``````\n b"),
+            "a\n\n``````text\ny\n    ``````\n``````\nb"
+        );
     }
 
     #[test]

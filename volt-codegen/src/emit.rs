@@ -34,7 +34,7 @@ pub(crate) fn files(
     set: &FileDescriptorSet,
     options: &Options,
 ) -> Result<Vec<GeneratedFile>, Error> {
-    let structs = prost::Structs::new(set, options)?;
+    let structs = prost::Structs::new(set, model)?;
     let tree = modtree::tree(model, structs, options)?;
     Ok(render::files(tree, options))
 }

@@ -10,7 +10,7 @@ mod recursion;
 mod resolve;
 mod source_map;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
 
@@ -21,6 +21,8 @@ use crate::{docs::Docs, error::Place, names};
 pub struct Model {
     /// The packages, sorted by name.
     pub packages: Vec<Package>,
+    /// The Rust paths of the types that exist elsewhere, by full name.
+    pub(crate) externs: BTreeMap<String, String>,
 }
 
 /// A protobuf package, which becomes a Rust module.

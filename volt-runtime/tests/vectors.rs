@@ -269,7 +269,13 @@ impl<'a> Replay<'a> {
             }
             other => panic!("{other:?}"),
         };
-        assert_eq!(ours.unwrap(), *recorded, "{}: {}", self.session["name"], step["plaintext_utf8"]);
+        assert_eq!(
+            ours.unwrap(),
+            *recorded,
+            "{}: {}",
+            self.session["name"],
+            step["plaintext_utf8"]
+        );
     }
 
     fn client_step(&mut self, step: &Value) {

@@ -1,2 +1,28 @@
-//! What a maintainer of the Volt SDK runs.
-fn main() {}
+//! What a maintainer of the Volt SDK runs: `cargo xtask --help`.
+
+mod codegen;
+mod features;
+
+use clap::{Parser, Subcommand};
+
+/// What a maintainer of the Volt SDK runs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Codegen(codegen::Args),
+    /// Checks that each service of the SDK compiles without the others.
+    Features,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Codegen(args) => codegen::run(&args),
+        Task::Features => features::run(),
+    }
+}

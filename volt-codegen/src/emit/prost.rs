@@ -9,10 +9,10 @@ use prost_build::{Config, Module};
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use syn::Item;
 
-use super::{PROST, PROST_TYPES};
+use super::PROST;
 use crate::{
-    Error, Options,
-    model::{self, Message},
+    Error,
+    model::{self, Message, Model},
     names,
 };
 
@@ -20,14 +20,16 @@ use crate::{
 pub(super) struct Structs(HashMap<Vec<String>, HashMap<String, Vec<Item>>>);
 
 impl Structs {
-    pub(super) fn new(set: &FileDescriptorSet, options: &Options) -> Result<Self, Error> {
+    pub(super) fn new(set: &FileDescriptorSet, model: &Model) -> Result<Self, Error> {
         let mut config = Config::new();
         config
             .btree_map(["."])
             .enum_attribute(".", "#[non_exhaustive]")
             .prost_path(PROST)
-            .prost_types_path(PROST_TYPES);
-        for (name, path) in &options.extern_paths {
+            // This turns off prost-build's own list, of which the next lines take the place.
+            .compile_well_known_types();
+        for (name, path) in &model.externs {
+            // Each type by itself: prost-build rewrites the paths of packages (`__private`).
             config.extern_path(format!(".{name}"), path.clone());
         }
         let mut files: Vec<&FileDescriptorProto> = set.file.iter().collect();

@@ -55,7 +55,7 @@ impl Model {
         for file in files {
             builder.file(&mut packages, file);
         }
-        let model = Self { packages: packages.into_values().collect() };
+        let model = Self { packages: packages.into_values().collect(), externs: types.externs() };
         check::model(&model, options, &mut builder.problems);
         builder.problems.into_result(model)
     }

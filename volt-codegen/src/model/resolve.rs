@@ -37,6 +37,15 @@ impl Types {
         types
     }
 
+    /// The paths of all types that are not generated, by full name.
+    pub(super) fn externs(&self) -> BTreeMap<String, String> {
+        let externs = self.0.iter().filter_map(|(name, found)| match &found.ty.path {
+            RustPath::Extern(path) => Some((name.clone(), path.clone())),
+            RustPath::Local(..) => None,
+        });
+        externs.collect()
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Type> {
         self.0.get(name)
     }

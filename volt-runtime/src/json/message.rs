@@ -104,7 +104,10 @@ impl<'de, M: Fields + Message> Visitor<'de> for MessageVisitor<M> {
                 continue;
             };
             if !seen.insert(index) {
-                return Err(A::Error::custom(format_args!("a field of {} is there twice", M::NAME)));
+                return Err(A::Error::custom(format_args!(
+                    "a field of {} is there twice",
+                    M::NAME
+                )));
             }
             message.merge(index, Reader::new(&mut map))?;
         }

@@ -33,7 +33,7 @@ fn parse_float(text: &str) -> Option<f64> {
 
 fn integral(value: f64) -> Option<i128> {
     #[expect(clippy::cast_possible_truncation, reason = "it was checked")]
-    (value.trunc() == value && value.abs() <= EXACT).then_some(value as i128)
+    (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i128)
 }
 
 /// Reads any integer. One visitor for all widths.
@@ -201,6 +201,6 @@ impl Codec<f32> for Plain {
 }
 
 fn not_finite(value: f64) -> Option<&'static str> {
-    let same = |other: f64| value == other || (value.is_nan() && other.is_nan());
+    let same = |other: f64| value.total_cmp(&other).is_eq() || (value.is_nan() && other.is_nan());
     NOT_FINITE.iter().find(|(_, other)| same(*other)).map(|(name, _)| *name)
 }

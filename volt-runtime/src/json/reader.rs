@@ -120,7 +120,11 @@ impl<A, C> Reader<'_, A, C> {
         C: Codec<T>,
     {
         let value = Value::<C, T>::new();
-        if C::NULL { self.map.next_value_seed(value) } else { self.map.next_value_seed(OrNull(value)) }
+        if C::NULL {
+            self.map.next_value_seed(value)
+        } else {
+            self.map.next_value_seed(OrNull(value))
+        }
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
-use serde::{
-    Serialize, Serializer,
-    ser::SerializeMap,
-};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
     codec::{Codec, Encode, Enum, Enumeration, NullValue, Plain},

@@ -53,8 +53,7 @@ fn read_text<'de, T, D: Deserializer<'de>>(
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-            (self.0)(text)
-                .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            (self.0)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
         }
     }
 

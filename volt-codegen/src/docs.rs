@@ -213,17 +213,18 @@ fn escaped(rest: &str) -> Option<(usize, String)> {
 
 fn code_span(rest: &str) -> Option<(usize, String)> {
     let ticks = fence_length(rest, '`');
-    let mark = "`".repeat(ticks);
+    if ticks == 0 {
+        return None;
+    }
     let mut end = ticks;
-    while ticks > 0 {
+    loop {
         end += rest[end..].find('`')?;
         let run = fence_length(&rest[end..], '`');
         end += run;
-        if run == mark.len() {
+        if run == ticks {
             return Some((end, rest[..end].to_owned()));
         }
     }
-    None
 }
 
 /// `[text](https://…)` and `<https://…>`.

@@ -64,7 +64,7 @@ pub struct Message {
     /// The oneofs, each of which is one field of the struct. Proto3 `optional` makes none.
     pub oneofs: Vec<Oneof>,
     /// The messages declared inside, without the entries of maps.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Self>,
     /// The enums declared inside.
     pub enums: Vec<Enum>,
     /// Whether this is the message by which responses say that they are refusals.
@@ -147,7 +147,7 @@ pub enum Kind {
     /// An enum, which is an `i32` in Rust.
     Enum(TypeRef),
     /// A map. Its field is a `BTreeMap` with the label [`Label::Repeated`].
-    Map(Scalar, Box<Kind>),
+    Map(Scalar, Box<Self>),
 }
 
 /// The scalar types, without how they look in binary.

@@ -8,6 +8,11 @@ pub(crate) fn snake(name: &str) -> String {
     sanitize(name.to_snake_case())
 }
 
+/// The rest of a name that begins with something else, so that it need not avoid keywords.
+pub(crate) fn snake_rest(name: &str) -> String {
+    name.to_snake_case()
+}
+
 /// A name for types and variants.
 pub(crate) fn upper_camel(name: &str) -> String {
     sanitize(name.to_upper_camel_case())

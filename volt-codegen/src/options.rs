@@ -2,26 +2,24 @@
 
 use std::collections::BTreeMap;
 
-/// How to generate. Start from [`Options::default`], which suits a user's own services.
+/// How to generate. [`Options::default`] suits a user's own services.
+///
+/// ```
+/// use volt_codegen::{Layout, Options};
+///
+/// let options = Options::default()
+///     .layout(Layout::Single)
+///     .extern_path("tdx", "::volt_api::tdx");
+/// ```
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct Options {
-    /// The command that the header of each file tells people to run.
-    pub command: String,
-    /// Files or one text.
-    pub layout: Layout,
-    /// Whether each service gets a Cargo feature, and with it the messages that only it needs.
-    pub features: bool,
-    /// What it takes for server traits to be compiled.
-    pub server: Server,
-    /// Protobuf packages (or single types) that exist elsewhere, and their Rust paths:
-    /// `tdx` → `::volt_api::tdx`. They are named and not generated.
-    pub extern_paths: BTreeMap<String, String>,
-    /// The full name of the message by which responses carry a refusal.
-    pub status: String,
-    /// The type that gets a method for each service which makes its client, such as
-    /// `crate::Client`. The type must have a method `channel(&self) -> &Channel`.
-    pub accessors: Option<String>,
+    pub(crate) command: String,
+    pub(crate) layout: Layout,
+    pub(crate) features: bool,
+    pub(crate) server: Server,
+    pub(crate) extern_paths: BTreeMap<String, String>,
+    pub(crate) status: String,
+    pub(crate) accessors: Option<String>,
 }
 
 /// How the output is cut.
@@ -57,5 +55,53 @@ impl Default for Options {
             status: "tdx.volt_api.volt.v1.Status".to_owned(),
             accessors: None,
         }
+    }
+}
+
+impl Options {
+    /// The command that the header of each file names as its maker. The default is `volt-codegen`.
+    pub fn command(mut self, command: impl Into<String>) -> Self {
+        self.command = command.into();
+        self
+    }
+
+    /// Files, which is the default, or one text.
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// Whether each service gets a Cargo feature, and with it the messages that only it needs. Off
+    /// by default.
+    pub fn features(mut self, features: bool) -> Self {
+        self.features = features;
+        self
+    }
+
+    /// What it takes for server traits to be compiled. The default is nothing.
+    pub fn server(mut self, server: Server) -> Self {
+        self.server = server;
+        self
+    }
+
+    /// Says that a protobuf package, with those below it, or a single type exists elsewhere, and
+    /// where in Rust: `tdx` → `::volt_api::tdx`. It is named and not generated.
+    pub fn extern_path(mut self, name: impl Into<String>, path: impl Into<String>) -> Self {
+        self.extern_paths.insert(name.into(), path.into());
+        self
+    }
+
+    /// The full name of the message by which responses carry a refusal. The default is that of the
+    /// Volt API, `tdx.volt_api.volt.v1.Status`.
+    pub fn status(mut self, name: impl Into<String>) -> Self {
+        self.status = name.into();
+        self
+    }
+
+    /// A type that gets a method for each service which makes its client, such as `crate::Client`.
+    /// It must have a method `channel(&self) -> &Channel`. None by default.
+    pub fn accessors(mut self, path: impl Into<String>) -> Self {
+        self.accessors = Some(path.into());
+        self
     }
 }

@@ -9,7 +9,7 @@ use protox::{
     file::{ChainFileResolver, File, FileResolver, GoogleFileResolver},
 };
 
-use crate::error::{Error, Problem};
+use crate::error::{Error, Place, Problem};
 
 /// The text of `.proto` files by the names under which they import each other
 /// (`tdx/volt_api/volt/v1/volt.proto`). Those of `google/protobuf/` are built in.
@@ -37,7 +37,7 @@ impl Sources {
 
         let mut compiler = Compiler::with_file_resolver(resolver);
         compiler.include_imports(true).include_source_info(true);
-        compiler.open_files(self.files.keys()).map_err(|error| explain(&error))?;
+        compiler.open_files(self.files.keys()).map_err(|error| self.explain(&error))?;
         Ok(compiler.file_descriptor_set())
     }
 }
@@ -53,24 +53,49 @@ impl FileResolver for Texts {
     }
 }
 
-/// protox shows the place only in the `Debug` form, and what else it knows in none.
-fn explain(error: &protox::Error) -> Error {
-    let mut message = format!("{error:?}");
-    for label in error.labels().into_iter().flatten() {
-        let Some(text) = label.label() else { continue };
-        let place = error.source_code().and_then(|code| code.read_span(label.inner(), 0, 0).ok());
-        match place {
-            Some(place) => {
-                let _ = write!(message, "\n  {}:{}: {text}", place.line() + 1, place.column() + 1);
-            }
-            None => {
-                let _ = write!(message, "\n  {text}");
+impl Sources {
+    /// protox shows the place only in the `Debug` form, and what else it knows in none.
+    fn explain(&self, error: &protox::Error) -> Error {
+        let shown = format!("{error:?}");
+        let text = error.to_string();
+        let place = shown.strip_suffix(&text).and_then(|place| place_of(place.trim_end()));
+        let mut message = if place.is_some() { text } else { shown };
+        let at = place.as_ref().and_then(|place| place.position);
+        if let Some(line) = place.as_ref().and_then(|place| self.line(place)) {
+            let _ = write!(message, "\n  | {line}");
+        }
+        for label in error.labels().into_iter().flatten() {
+            let code = error.source_code();
+            let span = code.and_then(|code| code.read_span(label.inner(), 0, 0).ok());
+            let (Some(text), Some(span)) = (label.label(), span) else { continue };
+            let (line, column) = (span.line() + 1, span.column() + 1);
+            if at.is_some_and(|(first, _)| usize::try_from(first) != Ok(line)) {
+                let file = error.file().unwrap_or_default();
+                let _ = write!(message, "\n  {text}: {file}:{line}:{column}");
             }
         }
+        let help = if error.is_file_not_found() {
+            Some("names of imports begin at the root that all files share".to_owned())
+        } else if message.contains("is not defined") {
+            Some("declare it, or import the file that does".to_owned())
+        } else {
+            error.help().map(|help| help.to_string())
+        };
+        Problem { place, message, help }.into()
     }
-    let mut help = error.help().map(|help| help.to_string());
-    if error.is_file_not_found() {
-        help.get_or_insert("imports are resolved by name from the root of the files".to_owned());
+
+    /// The line of the text that a place is in.
+    fn line(&self, place: &Place) -> Option<&str> {
+        let text = self.files.get(&place.file).or_else(|| self.imports.get(&place.file))?;
+        let (line, _) = place.position?;
+        text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?).map(str::trim)
     }
-    Problem { place: None, message, help }.into()
+}
+
+/// Reads `file:line:column:`.
+fn place_of(shown: &str) -> Option<Place> {
+    let mut parts = shown.strip_suffix(':')?.rsplitn(3, ':');
+    let column = parts.next()?.parse().ok()?;
+    let line = parts.next()?.parse().ok()?;
+    Some(Place { file: parts.next()?.to_owned(), position: Some((line, column)) })
 }

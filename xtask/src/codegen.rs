@@ -97,11 +97,11 @@ fn generate(proto: &Path) -> anyhow::Result<Output> {
     if sources.files.is_empty() {
         bail!("there are no .proto files in {}", proto.display());
     }
-    let mut options = Options::default();
-    options.command = COMMAND.to_owned();
-    options.features = true;
-    options.server = Server::Feature("server".to_owned());
-    options.accessors = Some("crate::Client".to_owned());
+    let options = Options::default()
+        .command(COMMAND)
+        .features(true)
+        .server(Server::Feature("server".to_owned()))
+        .accessors("crate::Client");
     Ok(volt_codegen::generate(&sources.compile()?, &options)?)
 }
 
@@ -182,9 +182,10 @@ fn with_features(manifest: &str, features: &[String]) -> anyhow::Result<String> 
     let Some((before, after)) = parts else {
         bail!("{MANIFEST} has lost its markers; [features] needs these two lines:\n{start}{end}");
     };
-    let all: String = features.iter().map(|feature| format!("    \"{feature}\",\n")).collect();
-    let each: String = features.iter().map(|feature| format!("{feature} = []\n")).collect();
-    Ok(format!("{before}{start}services = [\n{all}]\n{each}{end}{after}"))
+    let all: Vec<_> = features.iter().map(|feature| format!("    \"{feature}\",")).collect();
+    let each: Vec<_> = features.iter().map(|feature| format!("{feature} = []")).collect();
+    let (all, each) = (all.join("\n"), each.join("\n"));
+    Ok(format!("{before}{start}services = [\n{all}\n]\n{each}\n{end}{after}"))
 }
 
 /// All files below a directory, sorted.

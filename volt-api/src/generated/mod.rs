@@ -3,6 +3,8 @@
 #[allow(
     missing_docs,
     deprecated,
+    dead_code,
+    unreachable_pub,
     unused_qualifications,
     clippy::all,
     clippy::pedantic,
@@ -14,6 +16,8 @@ mod accessors;
 #[allow(
     missing_docs,
     deprecated,
+    dead_code,
+    unreachable_pub,
     unused_qualifications,
     clippy::all,
     clippy::pedantic,

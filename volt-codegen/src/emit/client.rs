@@ -25,14 +25,11 @@ pub(super) fn items(service: &Service, scope: &Module) -> TokenStream {
         .attributes();
     let deprecated = deprecated(service.deprecated);
     let methods = service.methods.iter().map(|method| call(method, scope));
-    // A client without methods never looks at its channel.
-    let unused = service.methods.is_empty().then(|| quote!(#[allow(dead_code)]));
     quote! {
         #about
         #deprecated
         #[derive(Clone, Debug)]
         pub struct #client {
-            #unused
             channel: #channel,
         }
         impl #client {

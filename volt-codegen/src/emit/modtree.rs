@@ -20,7 +20,7 @@ pub(super) struct Node {
     pub(super) private: bool,
     /// Whether the module's file is the `mod.rs` of a directory.
     pub(super) directory: bool,
-    pub(super) children: BTreeMap<String, Node>,
+    pub(super) children: BTreeMap<String, Self>,
     pub(super) items: Vec<Item>,
     /// Items by the feature that they need. In a layout of files, each part is one.
     pub(super) parts: BTreeMap<String, Part>,
@@ -87,17 +87,13 @@ fn add_messages(
             continue;
         }
         let only: Vec<&String> = group.gate.0.iter().collect();
-        match only.as_slice() {
-            [feature] => {
-                let part = node.parts.entry((*feature).clone()).or_default();
-                part.gate = group.gate.clone();
-                part.items.extend(group.items);
-            }
-            _ => {
-                let part = node.parts.entry(SHARED.to_owned()).or_default();
-                let gated = group.items.into_iter().map(|item| gated(item, &group.gate));
-                part.items.extend(gated);
-            }
+        if let [feature] = only.as_slice() {
+            let part = node.parts.entry((*feature).clone()).or_default();
+            part.gate = group.gate.clone();
+            part.items.extend(group.items);
+        } else {
+            let part = node.parts.entry(SHARED.to_owned()).or_default();
+            part.items.extend(group.items.into_iter().map(|item| gated(item, &group.gate)));
         }
     }
     Ok(())

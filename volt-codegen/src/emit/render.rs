@@ -26,11 +26,15 @@ pub(super) fn files(root: Node, options: &Options) -> Vec<GeneratedFile> {
 /// What generated code may do and code by hand may not, for the modules of the root.
 ///
 /// The `.proto` need not have a comment on everything; what it deprecates is still generated and
-/// used; names and sizes are the API's, and the style is in part prost's.
+/// used; not everybody uses everything; names and sizes are the API's, and the style is in part
+/// prost's.
 fn allowed(layout: Layout) -> TokenStream {
     let skip = (layout == Layout::Files).then(|| quote!(#[rustfmt::skip]));
     quote! {
-        #[allow(missing_docs, deprecated, unused_qualifications, clippy::all, clippy::pedantic, clippy::nursery)]
+        #[allow(
+            missing_docs, deprecated, dead_code, unreachable_pub, unused_qualifications,
+            clippy::all, clippy::pedantic, clippy::nursery
+        )]
         #skip
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn message(message: &Message, scope: &Module) -> TokenStream {
 }
 
 fn setter(message: &Message, field: &Field, scope: &Module) -> TokenStream {
-    let name = format_ident!("with_{}", names::bare(&field.ident));
+    let name = format_ident!("with_{}", names::snake_rest(&field.name));
     let (parameter, value) = parameter(field, scope);
     let (docs, target, value) = match &field.label {
         Label::Oneof { index, variant } => {
@@ -76,12 +76,11 @@ fn parameter(field: &Field, scope: &Module) -> (TokenStream, TokenStream) {
         (kind, Label::Repeated) => {
             let value = Value::of(kind, scope);
             let ty = value.parameter();
-            let each = match &value {
-                Value::Plain(_) => iterator,
-                _ => {
-                    let convert = value.convert(&quote!(value));
-                    quote!(::core::iter::Iterator::map(#iterator, |value| #convert))
-                }
+            let each = if let Value::Plain(_) = value {
+                iterator
+            } else {
+                let convert = value.convert(&quote!(value));
+                quote!(::core::iter::Iterator::map(#iterator, |value| #convert))
             };
             (quote!(impl #into_iter<Item = #ty>), quote!(#collect(#each)))
         }

@@ -28,24 +28,21 @@ fn refusal(message: &Message, field: &Field, scope: &Module) -> TokenStream {
     let (status, carrier) = (runtime("Status"), runtime("StatusMessage"));
     let some = quote!(::core::option::Option::Some);
     let made = quote!(#carrier::from_status(status));
-    let (target, read, value) = match &field.label {
-        Label::Oneof { index, variant } => {
-            let Some(oneof) = message.oneofs.get(*index) else { return TokenStream::new() };
-            let (target, variant) = (names::ident(&oneof.ident), names::ident(variant));
-            let ty = oneof.ty.path(scope);
-            let read = quote! {
-                match &self.#target {
-                    #some(#ty::#variant(status)) => #carrier::to_status(status),
-                    _ => ::core::option::Option::None,
-                }
-            };
-            (target, read, quote!(#some(#ty::#variant(#made))))
-        }
-        _ => {
-            let target = names::ident(&field.ident);
-            let read = quote!(self.#target.as_ref().and_then(#carrier::to_status));
-            (target, read, quote!(#some(#made)))
-        }
+    let (target, read, value) = if let Label::Oneof { index, variant } = &field.label {
+        let Some(oneof) = message.oneofs.get(*index) else { return TokenStream::new() };
+        let (target, variant) = (names::ident(&oneof.ident), names::ident(variant));
+        let ty = oneof.ty.path(scope);
+        let read = quote! {
+            match &self.#target {
+                #some(#ty::#variant(status)) => #carrier::to_status(status),
+                _ => ::core::option::Option::None,
+            }
+        };
+        (target, read, quote!(#some(#ty::#variant(#made))))
+    } else {
+        let target = names::ident(&field.ident);
+        let read = quote!(self.#target.as_ref().and_then(#carrier::to_status));
+        (target, read, quote!(#some(#made)))
     };
     let rest = rest(message, 1);
     quote! {

@@ -50,7 +50,7 @@ impl<'a> Names<'a> {
                     format!(
                         "{element} makes {what} named `{name}`, as does {first} at {first_place}"
                     ),
-                    "rename one of the two, so that they differ in more than case and underscores",
+                    "rename one of the two; case and underscores alone make no difference in Rust",
                 );
             }
         }
@@ -249,7 +249,7 @@ fn inner_packages<'a>(module: &'a Module, model: &'a Model) -> impl Iterator<Ite
 /// The methods that a field makes: our setter and what prost adds for enums and `optional`.
 fn accessors(field: &Field) -> Vec<String> {
     let name = names::bare(&field.ident);
-    let mut methods = vec![format!("with_{name}")];
+    let mut methods = vec![format!("with_{}", names::snake_rest(&field.name))];
     let is_enum = matches!(field.kind, Kind::Enum(_));
     let is_scalar = matches!(field.kind, Kind::Scalar(_));
     match (&field.label, &field.kind) {

@@ -121,9 +121,8 @@ fn extern_path(name: &str, paths: &BTreeMap<String, String>) -> Option<String> {
     if let Some(path) = paths.get(name) {
         return Some(path.clone());
     }
-    let ends = name.rmatch_indices('.').map(|(end, _)| end);
-    let (path, rest) =
-        ends.filter_map(|end| Some((paths.get(&name[..end])?, &name[end + 1..]))).next()?;
+    let mut ends = name.rmatch_indices('.').map(|(end, _)| end);
+    let (path, rest) = ends.find_map(|end| Some((paths.get(&name[..end])?, &name[end + 1..])))?;
     let (modules, ident) = rest.rsplit_once('.').unwrap_or(("", rest));
     let modules = modules.split('.').filter(|part| !part.is_empty()).map(names::snake);
     let parts: Vec<String> =

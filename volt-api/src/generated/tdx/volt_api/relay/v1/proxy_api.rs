@@ -5,7 +5,6 @@
 /// Calls the service `tdx.volt_api.relay.v1.ProxyAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ProxyApiClient {
-    #[allow(dead_code)]
     channel: ::volt_runtime::__private::Channel,
 }
 

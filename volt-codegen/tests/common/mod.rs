@@ -1,0 +1,59 @@
+//! What the tests share.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use volt_codegen::{Options, Output, Sources, generate};
+
+pub(crate) fn manifest_dir() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All `.proto` files below a directory.
+pub(crate) fn sources(root: &Path) -> Sources {
+    let mut sources = Sources::default();
+    for path in files_below(root) {
+        let name = path.strip_prefix(root).expect("it is below").to_string_lossy().into_owned();
+        sources.files.insert(name, fs::read_to_string(&path).expect("it is readable"));
+    }
+    sources
+}
+
+/// The tests' own API.
+pub(crate) fn shop() -> Sources {
+    sources(&manifest_dir().join("tests/protos"))
+}
+
+/// What the golden files are made with.
+pub(crate) fn shop_options() -> Options {
+    Options::default()
+        .command("UPDATE_GOLDEN=1 cargo test -p volt-codegen --test golden")
+        .status("shop.common.v1.Status")
+}
+
+/// A version of the Volt API.
+pub(crate) fn api(version: &str) -> Sources {
+    sources(&manifest_dir().join("../proto").join(version))
+}
+
+pub(crate) fn output(sources: &Sources, options: &Options) -> Output {
+    let set = sources.compile().unwrap_or_else(|error| panic!("{error}"));
+    generate(&set, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("the directory is there") {
+        let path = entry.expect("it is readable").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}

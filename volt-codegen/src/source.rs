@@ -18,7 +18,7 @@ pub struct Sources {
     /// Files to generate code for.
     pub files: BTreeMap<String, String>,
     /// Further files that those may import. What they define is generated too if it is imported,
-    /// unless [`Options::extern_paths`](crate::Options::extern_paths) says where it is.
+    /// unless [`Options::extern_path`](crate::Options::extern_path) says where it is.
     pub imports: BTreeMap<String, String>,
 }
 

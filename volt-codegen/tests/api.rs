@@ -75,6 +75,18 @@ fn services_have_features_and_only_their_own_messages() {
     assert!(text("mod.rs").contains("#[cfg(feature = \"file\")]\npub mod file_api;"));
 }
 
+#[test]
+fn what_exists_elsewhere_is_named_and_not_generated() {
+    let options = shop_options().extern_path("shop.common", "::other::r#common");
+    let output = output(&shop(), &options);
+    assert!(!output.files.iter().any(|file| file.path.contains("common")));
+    let shop = output.files.iter().find(|file| file.path == "shop/v1/mod.rs");
+    let text = &shop.expect("the rest is there").contents;
+    assert!(text.contains("Option<::other::r#common::v1::Money>"));
+    assert!(text.contains("enumeration = \"::other::r#common::v1::Size\""));
+    assert!(text.contains("fn refusal"), "a status from elsewhere is a status too");
+}
+
 /// Walks the syntax trees: everything is named in full, and no comment of a `.proto` becomes code,
 /// a link or a tag.
 #[test]

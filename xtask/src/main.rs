@@ -2,6 +2,9 @@
 
 mod codegen;
 mod features;
+mod interop;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -18,11 +21,20 @@ enum Task {
     Codegen(codegen::Args),
     /// Checks that each service of the SDK compiles without the others.
     Features,
+    Interop(interop::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
         Task::Codegen(args) => codegen::run(&args),
         Task::Features => features::run(),
+        Task::Interop(args) => interop::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

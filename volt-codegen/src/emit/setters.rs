@@ -3,7 +3,6 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::PROST;
 use crate::{
     model::{Field, Kind, Label, Message, Module, Scalar},
     names,
@@ -87,12 +86,8 @@ fn parameter(field: &Field, scope: &Module) -> (TokenStream, TokenStream) {
         (kind, _) => {
             let value = Value::of(kind, scope);
             let converted = value.convert(&quote!(value));
-            let prost = names::tokens(PROST);
-            let converted = if field.boxed {
-                quote!(#prost::alloc::boxed::Box::new(#converted))
-            } else {
-                converted
-            };
+            let converted =
+                if field.boxed { quote!(::std::boxed::Box::new(#converted)) } else { converted };
             (value.parameter(), converted)
         }
     }
@@ -120,7 +115,6 @@ impl Value {
     }
 
     fn scalar(scalar: Scalar) -> Self {
-        let prost = names::tokens(PROST);
         match scalar {
             Scalar::Double => Self::Plain(quote!(f64)),
             Scalar::Float => Self::Plain(quote!(f32)),
@@ -129,8 +123,8 @@ impl Value {
             Scalar::Uint32 => Self::Plain(quote!(u32)),
             Scalar::Uint64 => Self::Plain(quote!(u64)),
             Scalar::Bool => Self::Plain(quote!(bool)),
-            Scalar::String => Self::Into(quote!(#prost::alloc::string::String)),
-            Scalar::Bytes => Self::Into(quote!(#prost::alloc::vec::Vec<u8>)),
+            Scalar::String => Self::Into(quote!(::std::string::String)),
+            Scalar::Bytes => Self::Into(quote!(::std::vec::Vec<u8>)),
         }
     }
 

@@ -2,5 +2,7 @@
 
 pub mod common;
 
+pub mod std;
+
 /// The package `shop.v1`.
 pub mod v1;

@@ -19,9 +19,7 @@ impl GetArticleRequest {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -163,9 +161,7 @@ impl ListArticlesRequest {
     pub fn with_words(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.words = ::core::iter::Iterator::collect(
@@ -375,9 +371,7 @@ impl Article {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -386,9 +380,7 @@ impl Article {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -420,9 +412,7 @@ impl Article {
     #[must_use]
     pub fn with_picture(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.picture = ::core::convert::Into::into(value);
         self
@@ -450,9 +440,7 @@ impl Article {
         value: impl ::core::convert::Into<Article>,
     ) -> Self {
         self.replacement = ::core::option::Option::Some(
-            ::volt_runtime::__private::prost::alloc::boxed::Box::new(
-                ::core::convert::Into::into(value),
-            ),
+            ::std::boxed::Box::new(::core::convert::Into::into(value)),
         );
         self
     }
@@ -462,9 +450,7 @@ impl Article {
         mut self,
         value: impl ::core::iter::IntoIterator<
             Item = (
-                impl ::core::convert::Into<
-                    ::volt_runtime::__private::prost::alloc::string::String,
-                >,
+                impl ::core::convert::Into<::std::string::String>,
                 impl ::core::convert::Into<super::common::v1::Money>,
             ),
         >,
@@ -499,12 +485,7 @@ impl Article {
     pub fn with_notes(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = (
-                bool,
-                impl ::core::convert::Into<
-                    ::volt_runtime::__private::prost::alloc::string::String,
-                >,
-            ),
+            Item = (bool, impl ::core::convert::Into<::std::string::String>),
         >,
     ) -> Self {
         self.notes = ::core::iter::Iterator::collect(
@@ -529,9 +510,7 @@ impl Article {
     #[must_use]
     pub fn with_title(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.title = ::core::convert::Into::into(value);
         self
@@ -759,9 +738,7 @@ impl article::material::Origin {
     #[must_use]
     pub fn with_country(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.country = ::core::convert::Into::into(value);
         self
@@ -1008,9 +985,7 @@ impl Offer {
     #[must_use]
     pub fn with_threat(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.body = ::core::option::Option::Some(
             offer::BodyOneOf::Threat(::core::convert::Into::into(value)),
@@ -1021,9 +996,7 @@ impl Offer {
     #[must_use]
     pub fn with_type(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.body = ::core::option::Option::Some(
             offer::BodyOneOf::Type(::core::convert::Into::into(value)),
@@ -1041,9 +1014,7 @@ impl Offer {
     pub fn with_bundle(mut self, value: impl ::core::convert::Into<Bundle>) -> Self {
         self.body = ::core::option::Option::Some(
             offer::BodyOneOf::Bundle(
-                ::volt_runtime::__private::prost::alloc::boxed::Box::new(
-                    ::core::convert::Into::into(value),
-                ),
+                ::std::boxed::Box::new(::core::convert::Into::into(value)),
             ),
         );
         self
@@ -1151,9 +1122,7 @@ impl Bundle {
     #[must_use]
     pub fn with_offer(mut self, value: impl ::core::convert::Into<Offer>) -> Self {
         self.offer = ::core::option::Option::Some(
-            ::volt_runtime::__private::prost::alloc::boxed::Box::new(
-                ::core::convert::Into::into(value),
-            ),
+            ::std::boxed::Box::new(::core::convert::Into::into(value)),
         );
         self
     }
@@ -1298,9 +1267,7 @@ impl Type {
     #[must_use]
     pub fn with_type(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.r#type = ::core::convert::Into::into(value);
         self
@@ -1328,9 +1295,7 @@ impl Type {
     pub fn with_crate(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.crate_ = ::core::iter::Iterator::collect(
@@ -1351,9 +1316,7 @@ impl Type {
     #[must_use]
     pub fn with_move(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.r#fn = ::core::option::Option::Some(
             r#type::Fn::Move(::core::convert::Into::into(value)),
@@ -1364,9 +1327,7 @@ impl Type {
     #[must_use]
     pub fn with_static(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.r#fn = ::core::option::Option::Some(
             r#type::Fn::Static(::core::convert::Into::into(value)),

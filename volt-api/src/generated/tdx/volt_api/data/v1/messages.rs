@@ -17,9 +17,7 @@ impl Column {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -28,9 +26,7 @@ impl Column {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -100,9 +96,7 @@ impl Schema {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -111,9 +105,7 @@ impl Schema {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self

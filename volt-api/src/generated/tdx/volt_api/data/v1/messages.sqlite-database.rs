@@ -33,9 +33,7 @@ impl Variant {
     #[must_use]
     pub fn with_text(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.data = ::core::option::Option::Some(
             variant::Data::Text(::core::convert::Into::into(value)),
@@ -58,9 +56,7 @@ impl Variant {
     #[must_use]
     pub fn with_blob(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.data = ::core::option::Option::Some(
             variant::Data::Blob(::core::convert::Into::into(value)),
@@ -261,9 +257,7 @@ impl SqlBulkUpdateRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -273,9 +267,7 @@ impl SqlBulkUpdateRequest {
     pub fn with_statement(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.statement = ::core::iter::Iterator::collect(
@@ -421,9 +413,7 @@ impl SqlExecuteStart {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -438,9 +428,7 @@ impl SqlExecuteStart {
     #[must_use]
     pub fn with_statement(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.statement = ::core::convert::Into::into(value);
         self
@@ -463,9 +451,7 @@ impl SqlExecuteStart {
         mut self,
         value: impl ::core::iter::IntoIterator<
             Item = (
-                impl ::core::convert::Into<
-                    ::volt_runtime::__private::prost::alloc::string::String,
-                >,
+                impl ::core::convert::Into<::std::string::String>,
                 impl ::core::convert::Into<super::super::volt::v1::AttributeValue>,
             ),
         >,
@@ -889,9 +875,7 @@ impl SqlImportCsvConfiguration {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -900,9 +884,7 @@ impl SqlImportCsvConfiguration {
     #[must_use]
     pub fn with_table_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.table_name = ::core::convert::Into::into(value);
         self
@@ -917,9 +899,7 @@ impl SqlImportCsvConfiguration {
     #[must_use]
     pub fn with_source_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.source_resource_id = ::core::convert::Into::into(value);
         self
@@ -1039,9 +1019,7 @@ impl SqlImportCsvRequest {
     #[must_use]
     pub fn with_block(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             sql_import_csv_request::Payload::Block(::core::convert::Into::into(value)),

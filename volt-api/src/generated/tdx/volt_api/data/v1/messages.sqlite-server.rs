@@ -29,9 +29,7 @@ impl CreateDatabaseRequest {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -40,9 +38,7 @@ impl CreateDatabaseRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -79,9 +75,7 @@ impl CreateDatabaseRequest {
     pub fn with_alias(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.alias = ::core::iter::Iterator::collect(
@@ -96,9 +90,7 @@ impl CreateDatabaseRequest {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -268,9 +260,7 @@ impl DataViewParameter {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -394,9 +384,7 @@ impl SaveDataViewRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -411,9 +399,7 @@ impl SaveDataViewRequest {
     #[must_use]
     pub fn with_source_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.source_database_id = ::core::convert::Into::into(value);
         self
@@ -422,9 +408,7 @@ impl SaveDataViewRequest {
     #[must_use]
     pub fn with_sql(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.sql = ::core::convert::Into::into(value);
         self

@@ -37,9 +37,7 @@ impl ProtobufSyncWrapper {
     #[must_use]
     pub fn with_header_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.header_lookup = ::core::option::Option::Some(
             protobuf_sync_wrapper::HeaderLookup::HeaderId(
@@ -52,9 +50,7 @@ impl ProtobufSyncWrapper {
     #[must_use]
     pub fn with_payload(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.payload = ::core::convert::Into::into(value);
         self
@@ -139,9 +135,7 @@ impl ProtobufSyncConfiguration {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -150,9 +144,7 @@ impl ProtobufSyncConfiguration {
     #[must_use]
     pub fn with_message_proto(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.message_proto = ::core::convert::Into::into(value);
         self
@@ -161,9 +153,7 @@ impl ProtobufSyncConfiguration {
     #[must_use]
     pub fn with_message_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.message_name = ::core::convert::Into::into(value);
         self
@@ -172,9 +162,7 @@ impl ProtobufSyncConfiguration {
     #[must_use]
     pub fn with_table_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.table_name = ::core::convert::Into::into(value);
         self
@@ -243,9 +231,7 @@ impl ProtobufSyncConfigurationHeader {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self

@@ -27,9 +27,7 @@ impl GetVoltEndpointRequest {
     #[must_use]
     pub fn with_owner_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.filter = ::core::option::Option::Some(
             get_volt_endpoint_request::Filter::OwnerId(
@@ -42,9 +40,7 @@ impl GetVoltEndpointRequest {
     #[must_use]
     pub fn with_volt_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.filter = ::core::option::Option::Some(
             get_volt_endpoint_request::Filter::VoltId(::core::convert::Into::into(value)),
@@ -230,9 +226,7 @@ impl TunnelStart {
     #[must_use]
     pub fn with_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.address = ::core::convert::Into::into(value);
         self
@@ -241,9 +235,7 @@ impl TunnelStart {
     #[must_use]
     pub fn with_public_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.public_key = ::core::convert::Into::into(value);
         self
@@ -252,9 +244,7 @@ impl TunnelStart {
     #[must_use]
     pub fn with_fingerprint(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.fingerprint = ::core::convert::Into::into(value);
         self
@@ -263,9 +253,7 @@ impl TunnelStart {
     #[must_use]
     pub fn with_ca_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.ca_pem = ::core::convert::Into::into(value);
         self
@@ -274,9 +262,7 @@ impl TunnelStart {
     #[must_use]
     pub fn with_volt_version(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.volt_version = ::core::convert::Into::into(value);
         self
@@ -351,9 +337,7 @@ impl TunnelServiceControl {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -362,9 +346,7 @@ impl TunnelServiceControl {
     #[must_use]
     pub fn with_service_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.service_name = ::core::convert::Into::into(value);
         self

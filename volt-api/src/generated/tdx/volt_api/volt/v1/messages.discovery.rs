@@ -75,9 +75,7 @@ impl SignedEndpoint {
     #[must_use]
     pub fn with_challenge_signature(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.challenge_signature = ::core::convert::Into::into(value);
         self

@@ -51,9 +51,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -68,9 +66,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -79,9 +75,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_target_folder(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.target_folder = ::core::convert::Into::into(value);
         self
@@ -90,9 +84,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -101,9 +93,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_remote_volt_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_volt_did = ::core::convert::Into::into(value);
         self
@@ -112,9 +102,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_remote_volt_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_volt_address = ::core::convert::Into::into(value);
         self
@@ -123,9 +111,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_remote_volt_http_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_volt_http_address = ::core::convert::Into::into(value);
         self
@@ -134,9 +120,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_remote_volt_ca(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_volt_ca = ::core::convert::Into::into(value);
         self
@@ -145,9 +129,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_relay_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_address = ::core::convert::Into::into(value);
         self
@@ -156,9 +138,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_relay_ca(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_ca = ::core::convert::Into::into(value);
         self
@@ -167,9 +147,7 @@ impl SaveDriveInstanceRequest {
     #[must_use]
     pub fn with_relay_challenge(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_challenge = ::core::convert::Into::into(value);
         self
@@ -412,9 +390,7 @@ impl WatchDriveInstanceStatusStart {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self

@@ -31,9 +31,7 @@ impl File {
     #[must_use]
     pub fn with_file_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.file_path = ::core::convert::Into::into(value);
         self
@@ -42,9 +40,7 @@ impl File {
     #[must_use]
     pub fn with_absolute_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.absolute_path = ::core::convert::Into::into(value);
         self
@@ -53,9 +49,7 @@ impl File {
     #[must_use]
     pub fn with_file_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.file_name = ::core::convert::Into::into(value);
         self
@@ -64,9 +58,7 @@ impl File {
     #[must_use]
     pub fn with_extension(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.extension = ::core::convert::Into::into(value);
         self
@@ -81,9 +73,7 @@ impl File {
     #[must_use]
     pub fn with_media_type(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.media_type = ::core::convert::Into::into(value);
         self
@@ -104,9 +94,7 @@ impl File {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -115,9 +103,7 @@ impl File {
     #[must_use]
     pub fn with_owner_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.owner_resource_id = ::core::convert::Into::into(value);
         self
@@ -200,9 +186,7 @@ impl DownloadFileRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -211,9 +195,7 @@ impl DownloadFileRequest {
     #[must_use]
     pub fn with_file_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.file_path = ::core::convert::Into::into(value);
         self
@@ -284,9 +266,7 @@ impl DownloadFileResponse {
     #[must_use]
     pub fn with_block(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             download_file_response::Payload::Block(::core::convert::Into::into(value)),
@@ -390,9 +370,7 @@ impl GetFileRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -401,9 +379,7 @@ impl GetFileRequest {
     #[must_use]
     pub fn with_file_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.file_path = ::core::convert::Into::into(value);
         self
@@ -539,9 +515,7 @@ impl GetFileContentRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -550,9 +524,7 @@ impl GetFileContentRequest {
     #[must_use]
     pub fn with_file_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.file_path = ::core::convert::Into::into(value);
         self
@@ -617,9 +589,7 @@ impl GetFileContentResponse {
     #[must_use]
     pub fn with_content(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.content = ::core::convert::Into::into(value);
         self
@@ -701,9 +671,7 @@ impl GetFileDescendantsRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -712,9 +680,7 @@ impl GetFileDescendantsRequest {
     #[must_use]
     pub fn with_file_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.file_path = ::core::convert::Into::into(value);
         self
@@ -723,9 +689,7 @@ impl GetFileDescendantsRequest {
     #[must_use]
     pub fn with_extension(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.extension = ::core::convert::Into::into(value);
         self
@@ -740,9 +704,7 @@ impl GetFileDescendantsRequest {
     #[must_use]
     pub fn with_descendant_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.descendant_id = ::core::convert::Into::into(value);
         self
@@ -908,9 +870,7 @@ impl SetFileContentRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -919,9 +879,7 @@ impl SetFileContentRequest {
     #[must_use]
     pub fn with_file_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.file_path = ::core::convert::Into::into(value);
         self
@@ -930,9 +888,7 @@ impl SetFileContentRequest {
     #[must_use]
     pub fn with_store_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.store_name = ::core::convert::Into::into(value);
         self
@@ -941,9 +897,7 @@ impl SetFileContentRequest {
     #[must_use]
     pub fn with_content(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.content = ::core::convert::Into::into(value);
         self
@@ -1079,9 +1033,7 @@ impl UploadFileStart {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -1090,9 +1042,7 @@ impl UploadFileStart {
     #[must_use]
     pub fn with_store_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.store_name = ::core::convert::Into::into(value);
         self
@@ -1201,9 +1151,7 @@ impl UploadFileRequest {
     #[must_use]
     pub fn with_block(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             upload_file_request::Payload::Block(::core::convert::Into::into(value)),

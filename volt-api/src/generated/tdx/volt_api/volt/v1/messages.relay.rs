@@ -41,9 +41,7 @@ impl MethodInvoke {
     #[must_use]
     pub fn with_service_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.service_id = ::core::convert::Into::into(value);
         self
@@ -52,9 +50,7 @@ impl MethodInvoke {
     #[must_use]
     pub fn with_method_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.method_name = ::core::convert::Into::into(value);
         self
@@ -69,9 +65,7 @@ impl MethodInvoke {
     #[must_use]
     pub fn with_request(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.invoke_request = ::core::option::Option::Some(
             method_invoke::InvokeRequest::Request(::core::convert::Into::into(value)),
@@ -82,9 +76,7 @@ impl MethodInvoke {
     #[must_use]
     pub fn with_json_request(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.invoke_request = ::core::option::Option::Some(
             method_invoke::InvokeRequest::JsonRequest(::core::convert::Into::into(value)),
@@ -196,9 +188,7 @@ impl MethodPayload {
     #[must_use]
     pub fn with_payload(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.method_payload = ::core::option::Option::Some(
             method_payload::MethodPayload::Payload(::core::convert::Into::into(value)),
@@ -209,9 +199,7 @@ impl MethodPayload {
     #[must_use]
     pub fn with_json_payload(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.method_payload = ::core::option::Option::Some(
             method_payload::MethodPayload::JsonPayload(
@@ -312,9 +300,7 @@ impl MethodEnd {
     #[must_use]
     pub fn with_error(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.error = ::core::convert::Into::into(value);
         self

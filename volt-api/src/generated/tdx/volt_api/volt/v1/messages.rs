@@ -32,9 +32,7 @@ impl HttpInvoke {
     #[must_use]
     pub fn with_host(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host = ::core::convert::Into::into(value);
         self
@@ -49,9 +47,7 @@ impl HttpInvoke {
     #[must_use]
     pub fn with_method(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.method = ::core::convert::Into::into(value);
         self
@@ -60,9 +56,7 @@ impl HttpInvoke {
     #[must_use]
     pub fn with_url(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.url = ::core::convert::Into::into(value);
         self
@@ -71,9 +65,7 @@ impl HttpInvoke {
     #[must_use]
     pub fn with_version(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.version = ::core::convert::Into::into(value);
         self
@@ -84,12 +76,8 @@ impl HttpInvoke {
         mut self,
         value: impl ::core::iter::IntoIterator<
             Item = (
-                impl ::core::convert::Into<
-                    ::volt_runtime::__private::prost::alloc::string::String,
-                >,
-                impl ::core::convert::Into<
-                    ::volt_runtime::__private::prost::alloc::string::String,
-                >,
+                impl ::core::convert::Into<::std::string::String>,
+                impl ::core::convert::Into<::std::string::String>,
             ),
         >,
     ) -> Self {
@@ -108,9 +96,7 @@ impl HttpInvoke {
     #[must_use]
     pub fn with_body(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.body = ::core::convert::Into::into(value);
         self
@@ -212,9 +198,7 @@ impl HttpPayload {
     #[must_use]
     pub fn with_chunk(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.chunk = ::core::convert::Into::into(value);
         self
@@ -506,9 +490,7 @@ impl DidRegistryUpdate {
     #[must_use]
     pub fn with_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.did = ::core::convert::Into::into(value);
         self
@@ -517,9 +499,7 @@ impl DidRegistryUpdate {
     #[must_use]
     pub fn with_operation(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.operation = ::core::convert::Into::into(value);
         self
@@ -528,9 +508,7 @@ impl DidRegistryUpdate {
     #[must_use]
     pub fn with_document(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document = ::core::convert::Into::into(value);
         self
@@ -539,9 +517,7 @@ impl DidRegistryUpdate {
     #[must_use]
     pub fn with_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.hash = ::core::convert::Into::into(value);
         self
@@ -550,9 +526,7 @@ impl DidRegistryUpdate {
     #[must_use]
     pub fn with_update_signature(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.update_signature = ::core::convert::Into::into(value);
         self
@@ -568,12 +542,7 @@ impl DidRegistryUpdate {
     pub fn with_vector_clock(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = (
-                impl ::core::convert::Into<
-                    ::volt_runtime::__private::prost::alloc::string::String,
-                >,
-                u64,
-            ),
+            Item = (impl ::core::convert::Into<::std::string::String>, u64),
         >,
     ) -> Self {
         self.vector_clock = ::core::iter::Iterator::collect(
@@ -588,9 +557,7 @@ impl DidRegistryUpdate {
     #[must_use]
     pub fn with_origin_volt(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.origin_volt = ::core::convert::Into::into(value);
         self
@@ -599,9 +566,7 @@ impl DidRegistryUpdate {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -693,9 +658,7 @@ impl VerifiablePresentation {
     #[must_use]
     pub fn with_credential_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.credential_json = ::core::convert::Into::into(value);
         self
@@ -705,9 +668,7 @@ impl VerifiablePresentation {
     pub fn with_credential(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.credential = ::core::iter::Iterator::collect(
@@ -722,9 +683,7 @@ impl VerifiablePresentation {
     #[must_use]
     pub fn with_signature(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.signature = ::core::convert::Into::into(value);
         self
@@ -827,9 +786,7 @@ impl Status {
     #[must_use]
     pub fn with_message(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.message = ::core::convert::Into::into(value);
         self
@@ -838,9 +795,7 @@ impl Status {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -1007,9 +962,7 @@ impl ProxyConnection {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -1018,9 +971,7 @@ impl ProxyConnection {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -1029,9 +980,7 @@ impl ProxyConnection {
     #[must_use]
     pub fn with_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.address = ::core::convert::Into::into(value);
         self
@@ -1040,9 +989,7 @@ impl ProxyConnection {
     #[must_use]
     pub fn with_ca_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.ca_pem = ::core::convert::Into::into(value);
         self
@@ -1075,9 +1022,7 @@ impl ProxyConnection {
     #[must_use]
     pub fn with_challenge(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.challenge = ::core::convert::Into::into(value);
         self
@@ -1086,9 +1031,7 @@ impl ProxyConnection {
     #[must_use]
     pub fn with_target_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.target_id = ::core::convert::Into::into(value);
         self
@@ -1121,9 +1064,7 @@ impl ProxyConnection {
     #[must_use]
     pub fn with_session_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.session_id = ::core::convert::Into::into(value);
         self
@@ -1132,9 +1073,7 @@ impl ProxyConnection {
     #[must_use]
     pub fn with_certificate(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.certificate = ::core::convert::Into::into(value);
         self
@@ -1263,9 +1202,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -1274,9 +1211,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_display_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.display_name = ::core::convert::Into::into(value);
         self
@@ -1285,9 +1220,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_local_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.local_address = ::core::convert::Into::into(value);
         self
@@ -1296,9 +1229,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_http_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.http_address = ::core::convert::Into::into(value);
         self
@@ -1307,9 +1238,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_relay_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_address = ::core::convert::Into::into(value);
         self
@@ -1318,9 +1247,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_relay_ca_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_ca_pem = ::core::convert::Into::into(value);
         self
@@ -1329,9 +1256,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_ca_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.ca_pem = ::core::convert::Into::into(value);
         self
@@ -1340,9 +1265,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_public_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.public_key = ::core::convert::Into::into(value);
         self
@@ -1351,9 +1274,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_fingerprint(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.fingerprint = ::core::convert::Into::into(value);
         self
@@ -1385,9 +1306,7 @@ impl VoltEndpoint {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -1397,9 +1316,7 @@ impl VoltEndpoint {
     pub fn with_did_registry(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.did_registry = ::core::iter::Iterator::collect(
@@ -1525,9 +1442,7 @@ impl MethodDescription {
     #[must_use]
     pub fn with_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.path = ::core::convert::Into::into(value);
         self
@@ -1655,9 +1570,7 @@ impl ProtoFile {
     #[must_use]
     pub fn with_file_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.file_path = ::core::convert::Into::into(value);
         self
@@ -1666,9 +1579,7 @@ impl ProtoFile {
     #[must_use]
     pub fn with_protobuf(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.protobuf = ::core::convert::Into::into(value);
         self
@@ -1678,9 +1589,7 @@ impl ProtoFile {
     pub fn with_service_name(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.service_name = ::core::iter::Iterator::collect(
@@ -1828,9 +1737,7 @@ impl ServiceDescription {
     #[must_use]
     pub fn with_host_client_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host_client_id = ::core::convert::Into::into(value);
         self
@@ -1839,9 +1746,7 @@ impl ServiceDescription {
     #[must_use]
     pub fn with_host_service_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host_service_id = ::core::convert::Into::into(value);
         self
@@ -1850,9 +1755,7 @@ impl ServiceDescription {
     #[must_use]
     pub fn with_host_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host_address = ::core::convert::Into::into(value);
         self
@@ -1861,9 +1764,7 @@ impl ServiceDescription {
     #[must_use]
     pub fn with_host_ca_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host_ca_pem = ::core::convert::Into::into(value);
         self
@@ -1872,9 +1773,7 @@ impl ServiceDescription {
     #[must_use]
     pub fn with_host_public_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host_public_key = ::core::convert::Into::into(value);
         self
@@ -1883,9 +1782,7 @@ impl ServiceDescription {
     #[must_use]
     pub fn with_host_connection_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host_connection_id = ::core::convert::Into::into(value);
         self
@@ -1894,9 +1791,7 @@ impl ServiceDescription {
     #[must_use]
     pub fn with_host_session_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host_session_id = ::core::convert::Into::into(value);
         self
@@ -1934,9 +1829,7 @@ impl ServiceDescription {
     pub fn with_service_api(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.service_api = ::core::iter::Iterator::collect(
@@ -2128,9 +2021,7 @@ impl AttributeValue {
     #[must_use]
     pub fn with_string(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.value = ::core::option::Option::Some(
             attribute_value::Value::String(::core::convert::Into::into(value)),
@@ -2163,9 +2054,7 @@ impl AttributeValue {
     #[must_use]
     pub fn with_bytes(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.value = ::core::option::Option::Some(
             attribute_value::Value::Bytes(::core::convert::Into::into(value)),
@@ -2308,9 +2197,7 @@ impl ResourceAttribute {
     #[must_use]
     pub fn with_attribute_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.attribute_id = ::core::convert::Into::into(value);
         self
@@ -2319,9 +2206,7 @@ impl ResourceAttribute {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -2624,9 +2509,7 @@ impl Resource {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -2635,9 +2518,7 @@ impl Resource {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -2646,9 +2527,7 @@ impl Resource {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -2663,9 +2542,7 @@ impl Resource {
     #[must_use]
     pub fn with_volt_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.volt_id = ::core::convert::Into::into(value);
         self
@@ -2718,9 +2595,7 @@ impl Resource {
     #[must_use]
     pub fn with_owner(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.owner = ::core::convert::Into::into(value);
         self
@@ -2748,9 +2623,7 @@ impl Resource {
     pub fn with_kind(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.kind = ::core::iter::Iterator::collect(
@@ -2777,9 +2650,7 @@ impl Resource {
     #[must_use]
     pub fn with_store(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.store = ::core::convert::Into::into(value);
         self
@@ -2789,9 +2660,7 @@ impl Resource {
     pub fn with_alias(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.alias = ::core::iter::Iterator::collect(
@@ -2806,9 +2675,7 @@ impl Resource {
     #[must_use]
     pub fn with_content_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.content_hash = ::core::convert::Into::into(value);
         self

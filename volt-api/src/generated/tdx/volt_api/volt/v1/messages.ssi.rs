@@ -25,9 +25,7 @@ impl VerifiableCredential {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -36,9 +34,7 @@ impl VerifiableCredential {
     #[must_use]
     pub fn with_status(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.status = ::core::convert::Into::into(value);
         self
@@ -48,9 +44,7 @@ impl VerifiableCredential {
     pub fn with_type(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.r#type = ::core::iter::Iterator::collect(
@@ -65,9 +59,7 @@ impl VerifiableCredential {
     #[must_use]
     pub fn with_issuer_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.issuer_id = ::core::convert::Into::into(value);
         self
@@ -76,9 +68,7 @@ impl VerifiableCredential {
     #[must_use]
     pub fn with_subject_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.subject_json = ::core::convert::Into::into(value);
         self
@@ -87,9 +77,7 @@ impl VerifiableCredential {
     #[must_use]
     pub fn with_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.json = ::core::convert::Into::into(value);
         self
@@ -166,9 +154,7 @@ impl CreateEmailCredentialRequest {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -177,9 +163,7 @@ impl CreateEmailCredentialRequest {
     #[must_use]
     pub fn with_email_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.email_address = ::core::convert::Into::into(value);
         self
@@ -188,9 +172,7 @@ impl CreateEmailCredentialRequest {
     #[must_use]
     pub fn with_identity_provider(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_provider = ::core::convert::Into::into(value);
         self
@@ -199,9 +181,7 @@ impl CreateEmailCredentialRequest {
     #[must_use]
     pub fn with_key_passphrase(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.key_passphrase = ::core::convert::Into::into(value);
         self
@@ -210,9 +190,7 @@ impl CreateEmailCredentialRequest {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -286,9 +264,7 @@ impl CreateEmailCredentialResponse {
     #[must_use]
     pub fn with_vc_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.vc_id = ::core::convert::Into::into(value);
         self
@@ -378,9 +354,7 @@ impl DeleteDidRequest {
     #[must_use]
     pub fn with_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.target = ::core::option::Option::Some(
             delete_did_request::Target::Did(::core::convert::Into::into(value)),
@@ -391,9 +365,7 @@ impl DeleteDidRequest {
     #[must_use]
     pub fn with_origin_volt(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.target = ::core::option::Option::Some(
             delete_did_request::Target::OriginVolt(::core::convert::Into::into(value)),
@@ -404,9 +376,7 @@ impl DeleteDidRequest {
     #[must_use]
     pub fn with_key_passphrase(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.key_passphrase = ::core::convert::Into::into(value);
         self
@@ -565,9 +535,7 @@ impl GetDidRegistryUpdatesRequest {
     #[must_use]
     pub fn with_origin_volt(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.origin_volt = ::core::convert::Into::into(value);
         self
@@ -720,9 +688,7 @@ impl ImportCredentialRequest {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -731,9 +697,7 @@ impl ImportCredentialRequest {
     #[must_use]
     pub fn with_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.json = ::core::convert::Into::into(value);
         self
@@ -742,9 +706,7 @@ impl ImportCredentialRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -753,9 +715,7 @@ impl ImportCredentialRequest {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -826,9 +786,7 @@ impl ImportCredentialResponse {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -929,9 +887,7 @@ impl ParseCredentialRequest {
     #[must_use]
     pub fn with_url(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.credential = ::core::option::Option::Some(
             parse_credential_request::Credential::Url(::core::convert::Into::into(value)),
@@ -942,9 +898,7 @@ impl ParseCredentialRequest {
     #[must_use]
     pub fn with_presentation_public_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.presentation_public_key = ::core::convert::Into::into(value);
         self
@@ -1118,9 +1072,7 @@ impl ResolveDidRequest {
     #[must_use]
     pub fn with_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.did = ::core::convert::Into::into(value);
         self
@@ -1215,9 +1167,7 @@ impl ResolveDidResponse {
     #[must_use]
     pub fn with_did_document(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.did_document = ::core::convert::Into::into(value);
         self
@@ -1226,9 +1176,7 @@ impl ResolveDidResponse {
     #[must_use]
     pub fn with_update_signature(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.update_signature = ::core::convert::Into::into(value);
         self
@@ -1237,9 +1185,7 @@ impl ResolveDidResponse {
     #[must_use]
     pub fn with_origin_volt(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.origin_volt = ::core::convert::Into::into(value);
         self
@@ -1248,9 +1194,7 @@ impl ResolveDidResponse {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -1352,9 +1296,7 @@ impl RegisterDidDocumentRequest {
     #[must_use]
     pub fn with_update_signature(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.update_signature = ::core::convert::Into::into(value);
         self
@@ -1500,9 +1442,7 @@ impl SaveCredentialRequest {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -1522,9 +1462,7 @@ impl SaveCredentialRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -1594,9 +1532,7 @@ impl SaveCredentialResponse {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -1605,9 +1541,7 @@ impl SaveCredentialResponse {
     #[must_use]
     pub fn with_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.json = ::core::convert::Into::into(value);
         self
@@ -1702,9 +1636,7 @@ impl SearchDidRegistryRequest {
     #[must_use]
     pub fn with_did_filter(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.filter = ::core::option::Option::Some(
             search_did_registry_request::Filter::DidFilter(
@@ -1717,9 +1649,7 @@ impl SearchDidRegistryRequest {
     #[must_use]
     pub fn with_description_filter(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.filter = ::core::option::Option::Some(
             search_did_registry_request::Filter::DescriptionFilter(
@@ -1732,9 +1662,7 @@ impl SearchDidRegistryRequest {
     #[must_use]
     pub fn with_origin_filter(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.filter = ::core::option::Option::Some(
             search_did_registry_request::Filter::OriginFilter(

@@ -53,9 +53,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -70,9 +68,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_local_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.local_synapse_id = ::core::convert::Into::into(value);
         self
@@ -81,9 +77,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_remote_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_synapse_id = ::core::convert::Into::into(value);
         self
@@ -92,9 +86,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_remote_volt_identity(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_volt_identity = ::core::convert::Into::into(value);
         self
@@ -103,9 +95,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_remote_volt_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_volt_address = ::core::convert::Into::into(value);
         self
@@ -114,9 +104,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_remote_volt_http_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_volt_http_address = ::core::convert::Into::into(value);
         self
@@ -125,9 +113,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_remote_volt_ca(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_volt_ca = ::core::convert::Into::into(value);
         self
@@ -136,9 +122,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_remote_identity(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.remote_identity = ::core::convert::Into::into(value);
         self
@@ -147,9 +131,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_relay_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_address = ::core::convert::Into::into(value);
         self
@@ -158,9 +140,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_relay_ca(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_ca = ::core::convert::Into::into(value);
         self
@@ -169,9 +149,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_relay_challenge(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_challenge = ::core::convert::Into::into(value);
         self
@@ -180,9 +158,7 @@ impl CreateSynapseConnectionRequest {
     #[must_use]
     pub fn with_relay_http_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_http_address = ::core::convert::Into::into(value);
         self
@@ -355,9 +331,7 @@ impl DeleteSynapseConnectionRequest {
     #[must_use]
     pub fn with_synapse_connection_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_connection_id = ::core::convert::Into::into(value);
         self
@@ -480,9 +454,7 @@ impl DeleteSynapseDocumentMetadataRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -491,9 +463,7 @@ impl DeleteSynapseDocumentMetadataRequest {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -502,9 +472,7 @@ impl DeleteSynapseDocumentMetadataRequest {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -657,9 +625,7 @@ impl SaveSyncDatabaseRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -876,9 +842,7 @@ impl SaveSynapseRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -1064,9 +1028,7 @@ impl SynapseDocumentMetadata {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -1075,9 +1037,7 @@ impl SynapseDocumentMetadata {
     #[must_use]
     pub fn with_type(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.r#type = ::core::convert::Into::into(value);
         self
@@ -1086,9 +1046,7 @@ impl SynapseDocumentMetadata {
     #[must_use]
     pub fn with_json_schema(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.json_schema = ::core::convert::Into::into(value);
         self
@@ -1160,9 +1118,7 @@ impl SetSynapseDocumentMetadataRequest {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -1171,9 +1127,7 @@ impl SetSynapseDocumentMetadataRequest {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -1198,9 +1152,7 @@ impl SetSynapseDocumentMetadataRequest {
     #[must_use]
     pub fn with_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.json = ::core::convert::Into::into(value);
         self
@@ -1215,9 +1167,7 @@ impl SetSynapseDocumentMetadataRequest {
     #[must_use]
     pub fn with_blob_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.blob_hash = ::core::convert::Into::into(value);
         self
@@ -1359,9 +1309,7 @@ impl SyncDocumentStart {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -1370,9 +1318,7 @@ impl SyncDocumentStart {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -1381,9 +1327,7 @@ impl SyncDocumentStart {
     #[must_use]
     pub fn with_state_vector(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.state_vector = ::core::convert::Into::into(value);
         self
@@ -1463,9 +1407,7 @@ impl SyncDocumentUpdate {
     #[must_use]
     pub fn with_chunk(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.chunk = ::core::convert::Into::into(value);
         self
@@ -1653,9 +1595,7 @@ impl SyncDocumentResponse {
     #[must_use]
     pub fn with_state_vector(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.state_vector = ::core::convert::Into::into(value);
         self
@@ -1763,9 +1703,7 @@ impl WatchSynapsePathStart {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -1774,9 +1712,7 @@ impl WatchSynapsePathStart {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -1786,9 +1722,7 @@ impl WatchSynapsePathStart {
     pub fn with_path(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.path = ::core::iter::Iterator::collect(
@@ -1968,9 +1902,7 @@ impl WatchSynapsePathUpdate {
     #[must_use]
     pub fn with_watch_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.watch_path = ::core::convert::Into::into(value);
         self
@@ -1979,9 +1911,7 @@ impl WatchSynapsePathUpdate {
     #[must_use]
     pub fn with_event_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.event_path = ::core::convert::Into::into(value);
         self
@@ -1996,9 +1926,7 @@ impl WatchSynapsePathUpdate {
     #[must_use]
     pub fn with_value(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.value = ::core::convert::Into::into(value);
         self
@@ -2007,9 +1935,7 @@ impl WatchSynapsePathUpdate {
     #[must_use]
     pub fn with_previous_value(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.previous_value = ::core::convert::Into::into(value);
         self
@@ -2224,9 +2150,7 @@ impl WriteSynapsePathRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -2235,9 +2159,7 @@ impl WriteSynapsePathRequest {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -2246,9 +2168,7 @@ impl WriteSynapsePathRequest {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -2257,9 +2177,7 @@ impl WriteSynapsePathRequest {
     #[must_use]
     pub fn with_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.path = ::core::convert::Into::into(value);
         self
@@ -2268,9 +2186,7 @@ impl WriteSynapsePathRequest {
     #[must_use]
     pub fn with_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.json = ::core::convert::Into::into(value);
         self
@@ -2409,9 +2325,7 @@ impl SyncDocumentVersionSummary {
     #[must_use]
     pub fn with_version_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.version_id = ::core::convert::Into::into(value);
         self
@@ -2426,9 +2340,7 @@ impl SyncDocumentVersionSummary {
     #[must_use]
     pub fn with_identity(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity = ::core::convert::Into::into(value);
         self
@@ -2437,9 +2349,7 @@ impl SyncDocumentVersionSummary {
     #[must_use]
     pub fn with_label(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.label = ::core::convert::Into::into(value);
         self
@@ -2448,9 +2358,7 @@ impl SyncDocumentVersionSummary {
     #[must_use]
     pub fn with_document_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_hash = ::core::convert::Into::into(value);
         self
@@ -2522,9 +2430,7 @@ impl ListSyncDocumentVersionsRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -2533,9 +2439,7 @@ impl ListSyncDocumentVersionsRequest {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -2703,9 +2607,7 @@ impl GetSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -2714,9 +2616,7 @@ impl GetSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -2725,9 +2625,7 @@ impl GetSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_version_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.version_id = ::core::convert::Into::into(value);
         self
@@ -2806,9 +2704,7 @@ impl GetSyncDocumentVersionResponse {
     #[must_use]
     pub fn with_state_update(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.state_update = ::core::convert::Into::into(value);
         self
@@ -2887,9 +2783,7 @@ impl CreateSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -2898,9 +2792,7 @@ impl CreateSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -2909,9 +2801,7 @@ impl CreateSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_label(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.label = ::core::convert::Into::into(value);
         self
@@ -2979,9 +2869,7 @@ impl CreateSyncDocumentVersionResponse {
     #[must_use]
     pub fn with_version_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.version_id = ::core::convert::Into::into(value);
         self
@@ -3059,9 +2947,7 @@ impl RevertSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -3070,9 +2956,7 @@ impl RevertSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -3081,9 +2965,7 @@ impl RevertSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_version_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.version_id = ::core::convert::Into::into(value);
         self
@@ -3092,9 +2974,7 @@ impl RevertSyncDocumentVersionRequest {
     #[must_use]
     pub fn with_label(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.label = ::core::convert::Into::into(value);
         self
@@ -3165,9 +3045,7 @@ impl RevertSyncDocumentVersionResponse {
     #[must_use]
     pub fn with_version_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.version_id = ::core::convert::Into::into(value);
         self
@@ -3241,9 +3119,7 @@ impl GetSynapseDocumentStateRequest {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -3252,9 +3128,7 @@ impl GetSynapseDocumentStateRequest {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -3329,9 +3203,7 @@ impl GetSynapseDocumentStateResponse {
     #[must_use]
     pub fn with_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.hash = ::core::convert::Into::into(value);
         self
@@ -3340,9 +3212,7 @@ impl GetSynapseDocumentStateResponse {
     #[must_use]
     pub fn with_local_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.local_hash = ::core::convert::Into::into(value);
         self
@@ -3424,9 +3294,7 @@ impl WatchSynapseDocumentStateStart {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -3436,9 +3304,7 @@ impl WatchSynapseDocumentStateStart {
     pub fn with_document_id(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.document_id = ::core::iter::Iterator::collect(
@@ -3609,9 +3475,7 @@ impl WatchSynapseDocumentStateUpdate {
     #[must_use]
     pub fn with_document_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.document_id = ::core::convert::Into::into(value);
         self
@@ -3626,9 +3490,7 @@ impl WatchSynapseDocumentStateUpdate {
     #[must_use]
     pub fn with_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.hash = ::core::convert::Into::into(value);
         self
@@ -3637,9 +3499,7 @@ impl WatchSynapseDocumentStateUpdate {
     #[must_use]
     pub fn with_local_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.local_hash = ::core::convert::Into::into(value);
         self
@@ -3827,9 +3687,7 @@ impl HasSynapseBlobRequest {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -3838,9 +3696,7 @@ impl HasSynapseBlobRequest {
     #[must_use]
     pub fn with_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.hash = ::core::convert::Into::into(value);
         self
@@ -3978,9 +3834,7 @@ impl PutSynapseBlobStart {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -3989,9 +3843,7 @@ impl PutSynapseBlobStart {
     #[must_use]
     pub fn with_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.hash = ::core::convert::Into::into(value);
         self
@@ -4082,9 +3934,7 @@ impl PutSynapseBlobRequest {
     #[must_use]
     pub fn with_block(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             put_synapse_blob_request::Payload::Block(::core::convert::Into::into(value)),
@@ -4252,9 +4102,7 @@ impl GetSynapseBlobRequest {
     #[must_use]
     pub fn with_synapse_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.synapse_id = ::core::convert::Into::into(value);
         self
@@ -4263,9 +4111,7 @@ impl GetSynapseBlobRequest {
     #[must_use]
     pub fn with_hash(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.hash = ::core::convert::Into::into(value);
         self
@@ -4336,9 +4182,7 @@ impl GetSynapseBlobResponse {
     #[must_use]
     pub fn with_block(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             get_synapse_blob_response::Payload::Block(::core::convert::Into::into(value)),

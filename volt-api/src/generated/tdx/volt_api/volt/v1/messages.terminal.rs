@@ -91,9 +91,7 @@ impl Control {
     #[must_use]
     pub fn with_command(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.command = ::core::convert::Into::into(value);
         self
@@ -103,9 +101,7 @@ impl Control {
     pub fn with_arg(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.arg = ::core::iter::Iterator::collect(
@@ -120,9 +116,7 @@ impl Control {
     #[must_use]
     pub fn with_stop(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.stop = ::core::convert::Into::into(value);
         self
@@ -131,9 +125,7 @@ impl Control {
     #[must_use]
     pub fn with_pause(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.pause = ::core::convert::Into::into(value);
         self
@@ -142,9 +134,7 @@ impl Control {
     #[must_use]
     pub fn with_resume(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resume = ::core::convert::Into::into(value);
         self
@@ -153,9 +143,7 @@ impl Control {
     #[must_use]
     pub fn with_reset(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.reset = ::core::convert::Into::into(value);
         self
@@ -247,9 +235,7 @@ impl Input {
     #[must_use]
     pub fn with_data(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.data = ::core::convert::Into::into(value);
         self
@@ -405,9 +391,7 @@ impl CommandStreamResponse {
     #[must_use]
     pub fn with_data(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.data = ::core::convert::Into::into(value);
         self

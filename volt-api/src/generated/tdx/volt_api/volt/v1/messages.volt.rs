@@ -15,9 +15,7 @@ impl GrpcRpcRateLimit {
     #[must_use]
     pub fn with_method_full_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.method_full_name = ::core::convert::Into::into(value);
         self
@@ -200,9 +198,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -211,9 +207,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -222,9 +216,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -233,9 +225,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_db_driver(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.db_driver = ::core::convert::Into::into(value);
         self
@@ -244,9 +234,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_location(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.location = ::core::convert::Into::into(value);
         self
@@ -255,9 +243,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_key_strategy(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.key_strategy = ::core::convert::Into::into(value);
         self
@@ -266,9 +252,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_key_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.key_id = ::core::convert::Into::into(value);
         self
@@ -277,9 +261,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_ca_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.ca_pem = ::core::convert::Into::into(value);
         self
@@ -288,9 +270,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_cert_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.cert_pem = ::core::convert::Into::into(value);
         self
@@ -299,9 +279,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_fixed_host(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.fixed_host = ::core::convert::Into::into(value);
         self
@@ -322,9 +300,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_http_key_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.http_key_path = ::core::convert::Into::into(value);
         self
@@ -333,9 +309,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_http_cert_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.http_cert_path = ::core::convert::Into::into(value);
         self
@@ -344,9 +318,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_http_ca_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.http_ca_path = ::core::convert::Into::into(value);
         self
@@ -361,9 +333,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_authenticate_challenge(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.authenticate_challenge = ::core::convert::Into::into(value);
         self
@@ -438,9 +408,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.address = ::core::convert::Into::into(value);
         self
@@ -455,9 +423,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_connection_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.connection_id = ::core::convert::Into::into(value);
         self
@@ -466,9 +432,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_relay_ca_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_ca_pem = ::core::convert::Into::into(value);
         self
@@ -477,9 +441,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_http_address_override(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.http_address_override = ::core::convert::Into::into(value);
         self
@@ -488,9 +450,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_alias(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.alias = ::core::convert::Into::into(value);
         self
@@ -524,9 +484,7 @@ impl VoltParameters {
     pub fn with_did_registry(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.did_registry = ::core::iter::Iterator::collect(
@@ -547,9 +505,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_outbound_smtp_host(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.outbound_smtp_host = ::core::convert::Into::into(value);
         self
@@ -564,9 +520,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_outbound_smtp_user(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.outbound_smtp_user = ::core::convert::Into::into(value);
         self
@@ -575,9 +529,7 @@ impl VoltParameters {
     #[must_use]
     pub fn with_outbound_smtp_password(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.outbound_smtp_password = ::core::convert::Into::into(value);
         self
@@ -623,9 +575,7 @@ impl VoltParameters {
     pub fn with_owner_email(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.owner_email = ::core::iter::Iterator::collect(
@@ -641,9 +591,7 @@ impl VoltParameters {
     pub fn with_identity_provider(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.identity_provider = ::core::iter::Iterator::collect(
@@ -943,9 +891,7 @@ impl IdentityAlias {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -954,9 +900,7 @@ impl IdentityAlias {
     #[must_use]
     pub fn with_alias(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.alias = ::core::convert::Into::into(value);
         self
@@ -965,9 +909,7 @@ impl IdentityAlias {
     #[must_use]
     pub fn with_public_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.public_key = ::core::convert::Into::into(value);
         self
@@ -976,9 +918,7 @@ impl IdentityAlias {
     #[must_use]
     pub fn with_private_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.private_key = ::core::convert::Into::into(value);
         self
@@ -987,9 +927,7 @@ impl IdentityAlias {
     #[must_use]
     pub fn with_alias_type(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.alias_type = ::core::convert::Into::into(value);
         self
@@ -998,9 +936,7 @@ impl IdentityAlias {
     #[must_use]
     pub fn with_issuer_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.issuer_id = ::core::convert::Into::into(value);
         self
@@ -1015,9 +951,7 @@ impl IdentityAlias {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -1213,9 +1147,7 @@ impl Access {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -1224,9 +1156,7 @@ impl Access {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -1235,9 +1165,7 @@ impl Access {
     #[must_use]
     pub fn with_resource_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_name = ::core::convert::Into::into(value);
         self
@@ -1246,9 +1174,7 @@ impl Access {
     #[must_use]
     pub fn with_resource_owner(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_owner = ::core::convert::Into::into(value);
         self
@@ -1258,9 +1184,7 @@ impl Access {
     pub fn with_resource_kind(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.resource_kind = ::core::iter::Iterator::collect(
@@ -1275,9 +1199,7 @@ impl Access {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.subject = ::core::option::Option::Some(
             access::Subject::IdentityDid(::core::convert::Into::into(value)),
@@ -1288,9 +1210,7 @@ impl Access {
     #[must_use]
     pub fn with_credential_lookup(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.subject = ::core::option::Option::Some(
             access::Subject::CredentialLookup(::core::convert::Into::into(value)),
@@ -1301,9 +1221,7 @@ impl Access {
     #[must_use]
     pub fn with_identity_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_name = ::core::convert::Into::into(value);
         self
@@ -1313,9 +1231,7 @@ impl Access {
     pub fn with_identity_kind(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.identity_kind = ::core::iter::Iterator::collect(
@@ -1330,9 +1246,7 @@ impl Access {
     #[must_use]
     pub fn with_access(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.access = ::core::convert::Into::into(value);
         self
@@ -1341,9 +1255,7 @@ impl Access {
     #[must_use]
     pub fn with_extra(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.extra = ::core::convert::Into::into(value);
         self
@@ -1515,9 +1427,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_session_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.session_id = ::core::convert::Into::into(value);
         self
@@ -1526,9 +1436,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_credential_type(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.credential_type = ::core::convert::Into::into(value);
         self
@@ -1537,9 +1445,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
@@ -1548,9 +1454,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_vc_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.vc_id = ::core::convert::Into::into(value);
         self
@@ -1559,9 +1463,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_vc_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.vc_json = ::core::convert::Into::into(value);
         self
@@ -1570,9 +1472,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_vc_subject_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.vc_subject_id = ::core::convert::Into::into(value);
         self
@@ -1581,9 +1481,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_vc_issuer_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.vc_issuer_id = ::core::convert::Into::into(value);
         self
@@ -1592,9 +1490,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_vc_type(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.vc_type = ::core::convert::Into::into(value);
         self
@@ -1603,9 +1499,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_challenge(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.challenge = ::core::convert::Into::into(value);
         self
@@ -1614,9 +1508,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_key_fingerprint(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.key_fingerprint = ::core::convert::Into::into(value);
         self
@@ -1625,9 +1517,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_public_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.public_key = ::core::convert::Into::into(value);
         self
@@ -1636,9 +1526,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_private_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.private_key = ::core::convert::Into::into(value);
         self
@@ -1647,9 +1535,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_extra(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.extra = ::core::convert::Into::into(value);
         self
@@ -1658,9 +1544,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_extra_2(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.extra_2 = ::core::convert::Into::into(value);
         self
@@ -1669,9 +1553,7 @@ impl SessionCredential {
     #[must_use]
     pub fn with_status(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.status = ::core::convert::Into::into(value);
         self
@@ -1788,9 +1670,7 @@ impl Session {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -1799,9 +1679,7 @@ impl Session {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -1810,9 +1688,7 @@ impl Session {
     #[must_use]
     pub fn with_identity_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_name = ::core::convert::Into::into(value);
         self
@@ -1821,9 +1697,7 @@ impl Session {
     #[must_use]
     pub fn with_ip(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.ip = ::core::convert::Into::into(value);
         self
@@ -1866,9 +1740,7 @@ impl Session {
     #[must_use]
     pub fn with_origin(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.origin = ::core::convert::Into::into(value);
         self
@@ -1972,9 +1844,7 @@ impl Email {
     pub fn with_to(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.to = ::core::iter::Iterator::collect(
@@ -1990,9 +1860,7 @@ impl Email {
     pub fn with_cc(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.cc = ::core::iter::Iterator::collect(
@@ -2008,9 +1876,7 @@ impl Email {
     pub fn with_bcc(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.bcc = ::core::iter::Iterator::collect(
@@ -2025,9 +1891,7 @@ impl Email {
     #[must_use]
     pub fn with_subject(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.subject = ::core::convert::Into::into(value);
         self
@@ -2036,9 +1900,7 @@ impl Email {
     #[must_use]
     pub fn with_body(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.body = ::core::convert::Into::into(value);
         self
@@ -2047,9 +1909,7 @@ impl Email {
     #[must_use]
     pub fn with_from(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.from = ::core::convert::Into::into(value);
         self
@@ -2156,9 +2016,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_public_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.client_identifier = ::core::option::Option::Some(
             authenticate_request::ClientIdentifier::PublicKey(
@@ -2171,9 +2029,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_did_public_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.client_identifier = ::core::option::Option::Some(
             authenticate_request::ClientIdentifier::DidPublicKey(
@@ -2186,9 +2042,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.client_identifier = ::core::option::Option::Some(
             authenticate_request::ClientIdentifier::Did(
@@ -2201,9 +2055,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_did_document(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.client_identifier = ::core::option::Option::Some(
             authenticate_request::ClientIdentifier::DidDocument(
@@ -2216,9 +2068,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_did_document_signature(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.did_document_signature = ::core::convert::Into::into(value);
         self
@@ -2227,9 +2077,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_client_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.client_name = ::core::convert::Into::into(value);
         self
@@ -2238,9 +2086,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_challenge(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.challenge = ::core::convert::Into::into(value);
         self
@@ -2249,9 +2095,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_host(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host = ::core::convert::Into::into(value);
         self
@@ -2282,9 +2126,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_session_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.session_name = ::core::convert::Into::into(value);
         self
@@ -2293,9 +2135,7 @@ impl AuthenticateRequest {
     #[must_use]
     pub fn with_exchange_token(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.exchange_token = ::core::convert::Into::into(value);
         self
@@ -2441,9 +2281,7 @@ impl AuthenticateResponse {
     #[must_use]
     pub fn with_session_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.session_id = ::core::convert::Into::into(value);
         self
@@ -2452,9 +2290,7 @@ impl AuthenticateResponse {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -2463,9 +2299,7 @@ impl AuthenticateResponse {
     #[must_use]
     pub fn with_cert(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.cert = ::core::convert::Into::into(value);
         self
@@ -2474,9 +2308,7 @@ impl AuthenticateResponse {
     #[must_use]
     pub fn with_chain(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.chain = ::core::convert::Into::into(value);
         self
@@ -2504,9 +2336,7 @@ impl AuthenticateResponse {
     pub fn with_credential(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.credential = ::core::iter::Iterator::collect(
@@ -2625,9 +2455,7 @@ impl CanAccessResourceRequest {
     #[must_use]
     pub fn with_token(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.subject = ::core::option::Option::Some(
             can_access_resource_request::Subject::Token(
@@ -2640,9 +2468,7 @@ impl CanAccessResourceRequest {
     #[must_use]
     pub fn with_cert(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.subject = ::core::option::Option::Some(
             can_access_resource_request::Subject::Cert(
@@ -2655,9 +2481,7 @@ impl CanAccessResourceRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -2666,9 +2490,7 @@ impl CanAccessResourceRequest {
     #[must_use]
     pub fn with_access(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.access = ::core::convert::Into::into(value);
         self
@@ -2677,9 +2499,7 @@ impl CanAccessResourceRequest {
     #[must_use]
     pub fn with_extra(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.extra = ::core::convert::Into::into(value);
         self
@@ -2780,9 +2600,7 @@ impl CanAccessResourceResponse {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -2791,9 +2609,7 @@ impl CanAccessResourceResponse {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -2802,9 +2618,7 @@ impl CanAccessResourceResponse {
     #[must_use]
     pub fn with_access(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.access = ::core::convert::Into::into(value);
         self
@@ -2819,9 +2633,7 @@ impl CanAccessResourceResponse {
     #[must_use]
     pub fn with_session_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.session_id = ::core::convert::Into::into(value);
         self
@@ -3065,9 +2877,7 @@ impl ConnectHello {
     #[must_use]
     pub fn with_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.address = ::core::convert::Into::into(value);
         self
@@ -3102,9 +2912,7 @@ impl ConnectHello {
     #[must_use]
     pub fn with_relay_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_id = ::core::convert::Into::into(value);
         self
@@ -3113,9 +2921,7 @@ impl ConnectHello {
     #[must_use]
     pub fn with_relay_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_name = ::core::convert::Into::into(value);
         self
@@ -3124,9 +2930,7 @@ impl ConnectHello {
     #[must_use]
     pub fn with_relay_description(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_description = ::core::convert::Into::into(value);
         self
@@ -3135,9 +2939,7 @@ impl ConnectHello {
     #[must_use]
     pub fn with_relay_ca_pem(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_ca_pem = ::core::convert::Into::into(value);
         self
@@ -3152,9 +2954,7 @@ impl ConnectHello {
     #[must_use]
     pub fn with_relay_http_address(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_http_address = ::core::convert::Into::into(value);
         self
@@ -3194,9 +2994,7 @@ impl ConnectHello {
     pub fn with_did_registry(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.did_registry = ::core::iter::Iterator::collect(
@@ -3315,9 +3113,7 @@ impl ConnectAcknowledge {
     #[must_use]
     pub fn with_connection_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.connection_id = ::core::convert::Into::into(value);
         self
@@ -3563,9 +3359,7 @@ impl ConnectAuthRequest {
     #[must_use]
     pub fn with_context(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.context = ::core::convert::Into::into(value);
         self
@@ -3574,9 +3368,7 @@ impl ConnectAuthRequest {
     #[must_use]
     pub fn with_challenge(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.challenge = ::core::convert::Into::into(value);
         self
@@ -4172,9 +3964,7 @@ impl CopyResourceRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -4183,9 +3973,7 @@ impl CopyResourceRequest {
     #[must_use]
     pub fn with_to_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.to_resource_id = ::core::convert::Into::into(value);
         self
@@ -4206,9 +3994,7 @@ impl CopyResourceRequest {
     #[must_use]
     pub fn with_from_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.from_resource_id = ::core::convert::Into::into(value);
         self
@@ -4341,9 +4127,7 @@ impl DeleteAccessRequest {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -4352,9 +4136,7 @@ impl DeleteAccessRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -4480,9 +4262,7 @@ impl DeleteResourceRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -4497,9 +4277,7 @@ impl DeleteResourceRequest {
     #[must_use]
     pub fn with_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.parent_id = ::core::convert::Into::into(value);
         self
@@ -4633,9 +4411,7 @@ impl DiscoverServicesRequest {
     pub fn with_service_api(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.service_api = ::core::iter::Iterator::collect(
@@ -4815,9 +4591,7 @@ impl GetAccessRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -4826,9 +4600,7 @@ impl GetAccessRequest {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -4837,9 +4609,7 @@ impl GetAccessRequest {
     #[must_use]
     pub fn with_access(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.access = ::core::convert::Into::into(value);
         self
@@ -4995,9 +4765,7 @@ impl GetIdentitiesRequest {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -5164,9 +4932,7 @@ impl GetIdentityRequest {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.lookup = ::core::option::Option::Some(
             get_identity_request::Lookup::IdentityDid(::core::convert::Into::into(value)),
@@ -5177,9 +4943,7 @@ impl GetIdentityRequest {
     #[must_use]
     pub fn with_fingerprint(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.lookup = ::core::option::Option::Some(
             get_identity_request::Lookup::Fingerprint(::core::convert::Into::into(value)),
@@ -5342,9 +5106,7 @@ impl GetOneTimeTokenRequest {
     #[must_use]
     pub fn with_context(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.context = ::core::convert::Into::into(value);
         self
@@ -5409,9 +5171,7 @@ impl GetOneTimeTokenResponse {
     #[must_use]
     pub fn with_token(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.token = ::core::convert::Into::into(value);
         self
@@ -5654,9 +5414,7 @@ impl GetPolicyResponse {
     #[must_use]
     pub fn with_policy(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.policy = ::core::convert::Into::into(value);
         self
@@ -5732,9 +5490,7 @@ impl GetResourceRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -5934,9 +5690,7 @@ impl GetResourcesRequest {
     pub fn with_id(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.id = ::core::iter::Iterator::collect(
@@ -5952,9 +5706,7 @@ impl GetResourcesRequest {
     pub fn with_alias(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.alias = ::core::iter::Iterator::collect(
@@ -5970,9 +5722,7 @@ impl GetResourcesRequest {
     pub fn with_name(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.name = ::core::iter::Iterator::collect(
@@ -5988,9 +5738,7 @@ impl GetResourcesRequest {
     pub fn with_description(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.description = ::core::iter::Iterator::collect(
@@ -6006,9 +5754,7 @@ impl GetResourcesRequest {
     pub fn with_kind(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.kind = ::core::iter::Iterator::collect(
@@ -6024,9 +5770,7 @@ impl GetResourcesRequest {
     pub fn with_parent_id(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.parent_id = ::core::iter::Iterator::collect(
@@ -6042,9 +5786,7 @@ impl GetResourcesRequest {
     pub fn with_service_api(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.service_api = ::core::iter::Iterator::collect(
@@ -6060,9 +5802,7 @@ impl GetResourcesRequest {
     pub fn with_owner(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.owner = ::core::iter::Iterator::collect(
@@ -6078,9 +5818,7 @@ impl GetResourcesRequest {
     pub fn with_store(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.store = ::core::iter::Iterator::collect(
@@ -6336,9 +6074,7 @@ impl GetResourceAncestorsRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -6359,9 +6095,7 @@ impl GetResourceAncestorsRequest {
     #[must_use]
     pub fn with_ancestor_kind(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.ancestor_kind = ::core::convert::Into::into(value);
         self
@@ -6370,9 +6104,7 @@ impl GetResourceAncestorsRequest {
     #[must_use]
     pub fn with_ancestor_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.ancestor_id = ::core::convert::Into::into(value);
         self
@@ -6563,9 +6295,7 @@ impl GetResourceDescendantsRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -6587,9 +6317,7 @@ impl GetResourceDescendantsRequest {
     pub fn with_descendant_kind(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.descendant_kind = ::core::iter::Iterator::collect(
@@ -6604,9 +6332,7 @@ impl GetResourceDescendantsRequest {
     #[must_use]
     pub fn with_descendant_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.descendant_id = ::core::convert::Into::into(value);
         self
@@ -6615,9 +6341,7 @@ impl GetResourceDescendantsRequest {
     #[must_use]
     pub fn with_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.parent_id = ::core::convert::Into::into(value);
         self
@@ -6626,9 +6350,7 @@ impl GetResourceDescendantsRequest {
     #[must_use]
     pub fn with_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.name = ::core::convert::Into::into(value);
         self
@@ -6822,9 +6544,7 @@ impl GetSessionsRequest {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -6833,9 +6553,7 @@ impl GetSessionsRequest {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -6844,9 +6562,7 @@ impl GetSessionsRequest {
     #[must_use]
     pub fn with_identity_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_name = ::core::convert::Into::into(value);
         self
@@ -6861,9 +6577,7 @@ impl GetSessionsRequest {
     #[must_use]
     pub fn with_identity_email_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_email_id = ::core::convert::Into::into(value);
         self
@@ -7020,9 +6734,7 @@ impl InvokeRequestKeyExchange {
     #[must_use]
     pub fn with_nonce(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.nonce = ::core::convert::Into::into(value);
         self
@@ -7031,9 +6743,7 @@ impl InvokeRequestKeyExchange {
     #[must_use]
     pub fn with_encryption_key(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.encryption_key = ::core::convert::Into::into(value);
         self
@@ -7042,9 +6752,7 @@ impl InvokeRequestKeyExchange {
     #[must_use]
     pub fn with_signature(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.signature = ::core::convert::Into::into(value);
         self
@@ -7140,9 +6848,7 @@ impl InvokeRequest {
     #[must_use]
     pub fn with_token(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.token = ::core::convert::Into::into(value);
         self
@@ -7152,9 +6858,7 @@ impl InvokeRequest {
     pub fn with_target_did(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.target_did = ::core::iter::Iterator::collect(
@@ -7169,9 +6873,7 @@ impl InvokeRequest {
     #[must_use]
     pub fn with_iv(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.iv = ::core::convert::Into::into(value);
         self
@@ -7180,9 +6882,7 @@ impl InvokeRequest {
     #[must_use]
     pub fn with_payload(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.request_payload = ::core::option::Option::Some(
             invoke_request::RequestPayload::Payload(::core::convert::Into::into(value)),
@@ -7193,9 +6893,7 @@ impl InvokeRequest {
     #[must_use]
     pub fn with_json_payload(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.request_payload = ::core::option::Option::Some(
             invoke_request::RequestPayload::JsonPayload(
@@ -7220,9 +6918,7 @@ impl InvokeRequest {
     #[must_use]
     pub fn with_target_service_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.target_service_id = ::core::convert::Into::into(value);
         self
@@ -7360,9 +7056,7 @@ impl InvokeResponse {
     #[must_use]
     pub fn with_iv(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.iv = ::core::convert::Into::into(value);
         self
@@ -7371,9 +7065,7 @@ impl InvokeResponse {
     #[must_use]
     pub fn with_payload(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.response_payload = ::core::option::Option::Some(
             invoke_response::ResponsePayload::Payload(::core::convert::Into::into(value)),
@@ -7384,9 +7076,7 @@ impl InvokeResponse {
     #[must_use]
     pub fn with_json_payload(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.response_payload = ::core::option::Option::Some(
             invoke_response::ResponsePayload::JsonPayload(
@@ -7527,9 +7217,7 @@ impl MoveResourceRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -7538,9 +7226,7 @@ impl MoveResourceRequest {
     #[must_use]
     pub fn with_from_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.from_resource_id = ::core::convert::Into::into(value);
         self
@@ -7549,9 +7235,7 @@ impl MoveResourceRequest {
     #[must_use]
     pub fn with_to_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.to_resource_id = ::core::convert::Into::into(value);
         self
@@ -7678,9 +7362,7 @@ impl RequestAccessRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -7689,9 +7371,7 @@ impl RequestAccessRequest {
     #[must_use]
     pub fn with_access(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.access = ::core::convert::Into::into(value);
         self
@@ -7768,9 +7448,7 @@ impl RequestAccessResponse {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -7779,9 +7457,7 @@ impl RequestAccessResponse {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -7790,9 +7466,7 @@ impl RequestAccessResponse {
     #[must_use]
     pub fn with_access(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.access = ::core::convert::Into::into(value);
         self
@@ -7910,9 +7584,7 @@ impl ResourceAttributeQuery {
     #[must_use]
     pub fn with_attribute_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.attribute_id = ::core::convert::Into::into(value);
         self
@@ -8162,9 +7834,7 @@ impl SaveIdentityRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -8179,9 +7849,7 @@ impl SaveIdentityRequest {
     #[must_use]
     pub fn with_did_document(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.did_document = ::core::convert::Into::into(value);
         self
@@ -8190,9 +7858,7 @@ impl SaveIdentityRequest {
     #[must_use]
     pub fn with_did_update_signature(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.did_update_signature = ::core::convert::Into::into(value);
         self
@@ -8356,9 +8022,7 @@ impl SaveParametersRequest {
     #[must_use]
     pub fn with_key_passphrase(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.key_passphrase = ::core::convert::Into::into(value);
         self
@@ -8367,9 +8031,7 @@ impl SaveParametersRequest {
     #[must_use]
     pub fn with_new_key_passphrase(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.new_key_passphrase = ::core::convert::Into::into(value);
         self
@@ -8540,9 +8202,7 @@ impl SaveResourceRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -8712,9 +8372,7 @@ impl SaveDatabaseRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -8937,9 +8595,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -8954,9 +8610,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_domain(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.domain = ::core::convert::Into::into(value);
         self
@@ -8965,9 +8619,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_host(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host = ::core::convert::Into::into(value);
         self
@@ -8988,9 +8640,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.path = ::core::convert::Into::into(value);
         self
@@ -9011,9 +8661,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_oidc_issuer(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.oidc_issuer = ::core::convert::Into::into(value);
         self
@@ -9022,9 +8670,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_oidc_client_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.oidc_client_id = ::core::convert::Into::into(value);
         self
@@ -9033,9 +8679,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_oidc_client_secret(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.oidc_client_secret = ::core::convert::Into::into(value);
         self
@@ -9044,9 +8688,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_oidc_scopes(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.oidc_scopes = ::core::convert::Into::into(value);
         self
@@ -9055,9 +8697,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_oidc_redirect_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.oidc_redirect_path = ::core::convert::Into::into(value);
         self
@@ -9066,9 +8706,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_email_verification_mode(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.email_verification_mode = ::core::convert::Into::into(value);
         self
@@ -9078,9 +8716,7 @@ impl SaveHttpForwarderRequest {
     pub fn with_auth_public_paths(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.auth_public_paths = ::core::iter::Iterator::collect(
@@ -9095,9 +8731,7 @@ impl SaveHttpForwarderRequest {
     #[must_use]
     pub fn with_target_identity(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.target_identity = ::core::convert::Into::into(value);
         self
@@ -9308,9 +8942,7 @@ impl SaveOidcClientRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -9325,9 +8957,7 @@ impl SaveOidcClientRequest {
     #[must_use]
     pub fn with_client_name(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.client_name = ::core::convert::Into::into(value);
         self
@@ -9336,9 +8966,7 @@ impl SaveOidcClientRequest {
     #[must_use]
     pub fn with_client_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.client_id = ::core::convert::Into::into(value);
         self
@@ -9347,9 +8975,7 @@ impl SaveOidcClientRequest {
     #[must_use]
     pub fn with_client_secret(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.client_secret = ::core::convert::Into::into(value);
         self
@@ -9358,9 +8984,7 @@ impl SaveOidcClientRequest {
     #[must_use]
     pub fn with_redirect_uris(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.redirect_uris = ::core::convert::Into::into(value);
         self
@@ -9546,9 +9170,7 @@ impl SaveHttpFileServerRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -9563,9 +9185,7 @@ impl SaveHttpFileServerRequest {
     #[must_use]
     pub fn with_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.path = ::core::convert::Into::into(value);
         self
@@ -9574,9 +9194,7 @@ impl SaveHttpFileServerRequest {
     #[must_use]
     pub fn with_host(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host = ::core::convert::Into::into(value);
         self
@@ -9609,9 +9227,7 @@ impl SaveHttpFileServerRequest {
     #[must_use]
     pub fn with_catch_all(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.catch_all = ::core::convert::Into::into(value);
         self
@@ -9803,9 +9419,7 @@ impl PublishFolderRequest {
     #[must_use]
     pub fn with_path(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.path = ::core::convert::Into::into(value);
         self
@@ -9814,9 +9428,7 @@ impl PublishFolderRequest {
     #[must_use]
     pub fn with_domain(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.domain = ::core::convert::Into::into(value);
         self
@@ -9825,9 +9437,7 @@ impl PublishFolderRequest {
     #[must_use]
     pub fn with_relay_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.relay_id = ::core::convert::Into::into(value);
         self
@@ -9843,9 +9453,7 @@ impl PublishFolderRequest {
     pub fn with_invitee(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.invitee = ::core::iter::Iterator::collect(
@@ -9866,9 +9474,7 @@ impl PublishFolderRequest {
     #[must_use]
     pub fn with_catch_all(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.catch_all = ::core::convert::Into::into(value);
         self
@@ -9963,9 +9569,7 @@ impl PublishFolderResponse {
     #[must_use]
     pub fn with_url(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.url = ::core::convert::Into::into(value);
         self
@@ -9974,9 +9578,7 @@ impl PublishFolderResponse {
     #[must_use]
     pub fn with_forwarder_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.forwarder_id = ::core::convert::Into::into(value);
         self
@@ -9985,9 +9587,7 @@ impl PublishFolderResponse {
     #[must_use]
     pub fn with_oidc_client_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.oidc_client_id = ::core::convert::Into::into(value);
         self
@@ -10068,9 +9668,7 @@ impl UnpublishFolderRequest {
     #[must_use]
     pub fn with_resource_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.resource_id = ::core::convert::Into::into(value);
         self
@@ -10227,9 +9825,7 @@ impl SaveHttpRestApiServerRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -10244,9 +9840,7 @@ impl SaveHttpRestApiServerRequest {
     #[must_use]
     pub fn with_host(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.host = ::core::convert::Into::into(value);
         self
@@ -10279,9 +9873,7 @@ impl SaveHttpRestApiServerRequest {
     #[must_use]
     pub fn with_literal_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.literal_json = ::core::convert::Into::into(value);
         self
@@ -10290,9 +9882,7 @@ impl SaveHttpRestApiServerRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -10301,9 +9891,7 @@ impl SaveHttpRestApiServerRequest {
     #[must_use]
     pub fn with_sql(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.sql = ::core::convert::Into::into(value);
         self
@@ -10313,9 +9901,7 @@ impl SaveHttpRestApiServerRequest {
     pub fn with_parameter(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.parameter = ::core::iter::Iterator::collect(
@@ -10518,9 +10104,7 @@ impl SaveHttpRestApiNodeRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -10541,9 +10125,7 @@ impl SaveHttpRestApiNodeRequest {
     #[must_use]
     pub fn with_literal_json(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.literal_json = ::core::convert::Into::into(value);
         self
@@ -10552,9 +10134,7 @@ impl SaveHttpRestApiNodeRequest {
     #[must_use]
     pub fn with_database_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.database_id = ::core::convert::Into::into(value);
         self
@@ -10563,9 +10143,7 @@ impl SaveHttpRestApiNodeRequest {
     #[must_use]
     pub fn with_sql(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.sql = ::core::convert::Into::into(value);
         self
@@ -10575,9 +10153,7 @@ impl SaveHttpRestApiNodeRequest {
     pub fn with_parameter(
         mut self,
         value: impl ::core::iter::IntoIterator<
-            Item = impl ::core::convert::Into<
-                ::volt_runtime::__private::prost::alloc::string::String,
-            >,
+            Item = impl ::core::convert::Into<::std::string::String>,
         >,
     ) -> Self {
         self.parameter = ::core::iter::Iterator::collect(
@@ -10984,9 +10560,7 @@ impl SetAccessRequestDecisionRequest {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -11116,9 +10690,7 @@ impl SetPolicyRequest {
     #[must_use]
     pub fn with_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.id = ::core::convert::Into::into(value);
         self
@@ -11127,9 +10699,7 @@ impl SetPolicyRequest {
     #[must_use]
     pub fn with_custom_policy(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.custom_policy = ::core::convert::Into::into(value);
         self
@@ -11508,9 +11078,7 @@ impl SignVerifyRequest {
     #[must_use]
     pub fn with_message(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.message = ::core::convert::Into::into(value);
         self
@@ -11519,9 +11087,7 @@ impl SignVerifyRequest {
     #[must_use]
     pub fn with_digest_raw(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.digest = ::core::option::Option::Some(
             sign_verify_request::Digest::DigestRaw(::core::convert::Into::into(value)),
@@ -11532,9 +11098,7 @@ impl SignVerifyRequest {
     #[must_use]
     pub fn with_digest_encoded(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.digest = ::core::option::Option::Some(
             sign_verify_request::Digest::DigestEncoded(
@@ -11547,9 +11111,7 @@ impl SignVerifyRequest {
     #[must_use]
     pub fn with_identity_did(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.identity_did = ::core::convert::Into::into(value);
         self
@@ -11655,9 +11217,7 @@ impl SignVerifyResponse {
     #[must_use]
     pub fn with_digest(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             sign_verify_response::Payload::Digest(::core::convert::Into::into(value)),
@@ -11668,9 +11228,7 @@ impl SignVerifyResponse {
     #[must_use]
     pub fn with_digest_encoded(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             sign_verify_response::Payload::DigestEncoded(

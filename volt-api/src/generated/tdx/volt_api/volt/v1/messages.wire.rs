@@ -35,9 +35,7 @@ impl SaveWireRequest {
     #[must_use]
     pub fn with_create_in_parent_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.create_in_parent_id = ::core::convert::Into::into(value);
         self
@@ -58,9 +56,7 @@ impl SaveWireRequest {
     #[must_use]
     pub fn with_persist_table(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.persist_table = ::core::convert::Into::into(value);
         self
@@ -210,9 +206,7 @@ impl PublishWireRequest {
     #[must_use]
     pub fn with_wire_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.wire_id = ::core::convert::Into::into(value);
         self
@@ -221,9 +215,7 @@ impl PublishWireRequest {
     #[must_use]
     pub fn with_chunk(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.chunk = ::core::convert::Into::into(value);
         self
@@ -368,9 +360,7 @@ impl SubscribeWireRequest {
     #[must_use]
     pub fn with_wire_id(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::string::String,
-        >,
+        value: impl ::core::convert::Into<::std::string::String>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             subscribe_wire_request::Payload::WireId(::core::convert::Into::into(value)),
@@ -474,9 +464,7 @@ impl SubscribeWireResponse {
     #[must_use]
     pub fn with_chunk(
         mut self,
-        value: impl ::core::convert::Into<
-            ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
-        >,
+        value: impl ::core::convert::Into<::std::vec::Vec<u8>>,
     ) -> Self {
         self.payload = ::core::option::Option::Some(
             subscribe_wire_response::Payload::Chunk(::core::convert::Into::into(value)),

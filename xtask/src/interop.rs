@@ -1,0 +1,91 @@
+//! `cargo xtask interop`: the published clients and this SDK do the same things on one Volt.
+//!
+//! Each client has a program that runs one scenario of `interop/scenarios.json` and prints what came
+//! of it as JSON. Every result must be what the scenario expects and what the other clients got, so
+//! the published clients vouch for the embedded Volt, and the Volt then for this SDK.
+
+mod clients;
+mod process;
+mod scenario;
+mod volt;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+
+use self::{scenario::Scenario, volt::Volt};
+
+/// Runs the published clients and this SDK against the embedded Volt, and compares.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The scenarios to run, by their names in interop/scenarios.json; all of them by default.
+    scenarios: Vec<String>,
+    /// The client configuration of another Volt to run against.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How long a client may take for a scenario.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is in a workspace")?;
+    let work = root.join("target/interop");
+    let logs = work.join("logs");
+    fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
+
+    let scenarios = chosen(scenario::load(root)?, &args.scenarios)?;
+    let built = clients::build(root, &work)?;
+    // The embedded Volt lives as long as this binding.
+    let (config, _volt) = if let Some(config) = &args.config {
+        (config.canonicalize().with_context(|| config.display().to_string())?, None)
+    } else {
+        let config = work.join("volt.config.json");
+        let volt = Volt::start(&built.volt, &config, &logs.join("volt.log"))?;
+        (config, Some(volt))
+    };
+
+    let timeout = Duration::from_secs(args.timeout);
+    let (mut passed, mut failed) = (0, 0);
+    for mut scenario in scenarios {
+        for client in &built.clients {
+            let log = logs.join(format!("{}.{}.log", scenario.name, client.short_name));
+            let start = Instant::now();
+            let outcome = process::result(client.command(&config, &scenario.name), &log, timeout)
+                .and_then(|result| scenario.compare(result));
+            let time = start.elapsed().as_millis();
+            let (name, client) = (&scenario.name, &client.name);
+            match outcome {
+                Ok(()) => {
+                    passed += 1;
+                    println!("{name:<16} {client:<28} ok      {time:>6} ms");
+                }
+                Err(error) => {
+                    failed += 1;
+                    println!("{name:<16} {client:<28} FAILED  {time:>6} ms  {error:#}");
+                    println!("{:<16} {:<28} see {}", "", "", log.display());
+                }
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    ensure!(failed == 0, "the clients don't agree");
+    Ok(())
+}
+
+fn chosen(mut scenarios: Vec<Scenario>, names: &[String]) -> anyhow::Result<Vec<Scenario>> {
+    for name in names {
+        if !scenarios.iter().any(|scenario| scenario.name == *name) {
+            let known: Vec<_> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+            bail!("no scenario is called {name:?}; there are {}", known.join(", "));
+        }
+    }
+    if !names.is_empty() {
+        scenarios.retain(|scenario| names.contains(&scenario.name));
+    }
+    Ok(scenarios)
+}

@@ -1,0 +1,67 @@
+//! Programs that must come to an end.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+/// What the line with a client's result begins with.
+const RESULT: &str = "result: ";
+
+/// Runs a program to its end and fails if it does.
+pub(super) fn run(mut command: Command) -> anyhow::Result<()> {
+    let program = command.get_program().display().to_string();
+    let status = command.status().with_context(|| format!("{program} can't be run"))?;
+    if !status.success() {
+        bail!("{program} failed with {status}");
+    }
+    Ok(())
+}
+
+/// Starts a program that prints to a file.
+pub(super) fn start(mut command: Command, log: &Path) -> anyhow::Result<Child> {
+    let program = command.get_program().display().to_string();
+    let file = File::create(log).with_context(|| log.display().to_string())?;
+    command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()
+        .with_context(|| format!("{program} can't be run"))
+}
+
+/// Runs a client's program and gives the result that it printed.
+///
+/// One that takes too long is killed.
+pub(super) fn result(command: Command, log: &Path, timeout: Duration) -> anyhow::Result<Value> {
+    let mut child = start(command, log)?;
+    let Some(status) = wait(&mut child, timeout)? else {
+        child.kill()?;
+        child.wait()?;
+        bail!("no end after {} s", timeout.as_secs());
+    };
+    let printed = fs::read(log).with_context(|| log.display().to_string())?;
+    let printed = String::from_utf8_lossy(&printed);
+    if !status.success() {
+        bail!("{status}: {}", printed.lines().last().unwrap_or("nothing was printed"));
+    }
+    let result = printed.lines().find_map(|line| line.strip_prefix(RESULT));
+    serde_json::from_str(result.context("no result was printed")?).context("the result is not JSON")
+}
+
+fn wait(child: &mut Child, timeout: Duration) -> anyhow::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let status = child.try_wait()?;
+        if status.is_some() || Instant::now() > deadline {
+            return Ok(status);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,1 +1,71 @@
-//! A Volt in one process.
+//! A TDX Volt in one process, for examples and tests.
+//!
+//! [`EmbeddedVolt::start`] gives a Volt on a free port of this machine, with a store of its own that
+//! goes away with it, and [`config`](EmbeddedVolt::config) what a client needs to use it:
+//!
+//! ```
+//! use volt_api::{Client, volt::GetResourceRequest};
+//! use volt_embedded::EmbeddedVolt;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let volt = EmbeddedVolt::start().await?;
+//! let client = Client::connect(volt.config()).await?;
+//! let request = GetResourceRequest::default().with_resource_id(volt.id());
+//! let root = client.volt().get_resource(request).await?.resource.unwrap_or_default();
+//! assert_eq!(root.id, volt.id());
+//! volt.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is a test double that behaves: a real store, real files and databases, real errors, real access
+//! checks. Use [`guest`](EmbeddedVolt::guest) to see what others than the owner of the Volt may do,
+//! and a [`Builder`] to choose the address, the data folder, and what becomes of unknown clients.
+//!
+//! # What it does
+//!
+//! | service | methods |
+//! |---|---|
+//! | `VoltAPI` | resources, identities, sessions, access rules, `Authenticate`, `Connect` with events, `DiscoverServices`, `SignVerify`, one-time tokens |
+//! | `FileAPI` | all |
+//! | `WireAPI` | all |
+//! | `SqliteServerAPI` | `CreateDatabase` |
+//! | `SqliteDatabaseAPI` | all |
+//!
+//! Everything else answers [`Code::Unimplemented`](volt_api::Code). Where nothing public says what a
+//! Volt does, this one does as follows:
+//!
+//! - **Saving** a resource changes only the fields that are given: proto3 cannot tell an empty field
+//!   from an absent one. Attributes are merged by name, unless `purge_attributes` is set.
+//! - **Deleting** a resource with `recursive` deletes what is in it and nowhere else.
+//! - **Home folders** are the identities' own resources, which are in the Volt's.
+//! - **Access** is had by the owner of the Volt, by the owner of a resource, or by a rule:
+//!   `volt:resource-read`, `volt:resource-write`, `volt:resource-create`, `volt:database-read`,
+//!   `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`, or `*` for all of these. Rules
+//!   with `extra` or `credential_lookup` are kept and grant nothing.
+//! - **File paths** go by the names of resources, from a folder down.
+//! - **Wires** keep nothing unless they persist. A slow subscriber slows publishing down; one that
+//!   takes nothing for five seconds is given up with `RESOURCE_EXHAUSTED`.
+//! - **SQL**: statements that give no rows answer with `affected_rows`; within a transaction all
+//!   statements do, at their end. A transaction that is not committed is rolled back.
+//! - **Unknown clients** are let in, unless [`Builder::unknown_clients`] says otherwise.
+
+mod actor;
+mod api;
+mod builder;
+mod disk;
+mod embedded;
+mod events;
+mod fault;
+mod logic;
+mod rights;
+mod sql;
+mod store;
+mod volt;
+mod wires;
+
+pub use crate::{
+    builder::{Builder, UnknownClients},
+    embedded::{EmbeddedVolt, StartError},
+};

@@ -1,0 +1,46 @@
+//! The interop scenarios by the published Rust client, `volt-client-rs`.
+//!
+//! ```sh
+//! volt-interop-rust-client CONFIG SCENARIO
+//! ```
+//!
+//! Runs one scenario of `../scenarios.json` and prints its result as `result: {…}`, among what the
+//! client itself prints. What this client can't tell is `null` in the result: it drops the code of
+//! a refusal.
+
+mod call;
+mod scenarios;
+
+use std::{env, fs, process};
+
+use serde_json::Value;
+use volt_client_rs::volt_client::VoltClient;
+
+/// Whatever goes wrong, in words, as the client itself has it.
+type Result<T, E = String> = std::result::Result<T, E>;
+
+#[tokio::main]
+async fn main() {
+    match run().await {
+        // The client can't be closed; its connection goes with the process.
+        Ok(result) => {
+            println!("result: {result}");
+            process::exit(0);
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            process::exit(1);
+        }
+    }
+}
+
+async fn run() -> Result<Value> {
+    let mut arguments = env::args().skip(1);
+    let (Some(path), Some(scenario)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: volt-interop-rust-client CONFIG SCENARIO".to_owned());
+    };
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let config: Value = serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))?;
+    let mut client = VoltClient::create(&text).await?;
+    scenarios::run(&scenario, &mut client, &config).await
+}

@@ -1,0 +1,108 @@
+//! `FileAPI`.
+
+use tokio::io::AsyncReadExt as _;
+use volt_api::{
+    Status,
+    server::{Context, Requests, Responses},
+    volt::{
+        DownloadFileRequest, DownloadFileResponse, GetFileContentRequest, GetFileContentResponse,
+        GetFileDescendantsRequest, GetFileDescendantsResponse, GetFileRequest, GetFileResponse,
+        SetFileContentRequest, SetFileContentResponse, UploadFileRequest, UploadFileResponse,
+        file_api::FileApi, upload_file_request::Payload,
+    },
+};
+
+use super::{Handlers, on};
+use crate::fault::{Fault, internal, invalid};
+
+/// How much of a file goes into one message.
+const BLOCK: usize = 64 << 10;
+
+impl FileApi for Handlers {
+    async fn download_file(
+        &self,
+        context: Context,
+        request: DownloadFileRequest,
+        mut responses: Responses<DownloadFileResponse>,
+    ) -> Result<(), Status> {
+        let open = move |actor: &crate::actor::Actor| {
+            actor.open_file(&request.resource_id, &request.file_path)
+        };
+        let Some(file) = self.run(&context, open).await? else { return Ok(()) };
+        let mut file = tokio::fs::File::from_std(file);
+        loop {
+            let mut block = Vec::with_capacity(BLOCK);
+            let filled = (&mut file).take(BLOCK as u64).read_to_end(&mut block).await;
+            if filled.map_err(Fault::from)? == 0 {
+                return Ok(());
+            }
+            responses.send(DownloadFileResponse::default().with_block(block)).await?;
+        }
+    }
+
+    async fn get_file(
+        &self,
+        context: Context,
+        request: GetFileRequest,
+    ) -> Result<GetFileResponse, Status> {
+        let file = self.run(&context, move |actor| actor.get_file(&request)).await?;
+        Ok(GetFileResponse::default().with_file(file))
+    }
+
+    async fn get_file_content(
+        &self,
+        context: Context,
+        request: GetFileContentRequest,
+    ) -> Result<GetFileContentResponse, Status> {
+        let bytes = self.run(&context, move |actor| actor.get_file_content(&request)).await?;
+        Ok(GetFileContentResponse::default().with_content(bytes))
+    }
+
+    async fn get_file_descendants(
+        &self,
+        context: Context,
+        request: GetFileDescendantsRequest,
+    ) -> Result<GetFileDescendantsResponse, Status> {
+        let found = self.run(&context, move |actor| actor.get_file_descendants(&request)).await?;
+        Ok(GetFileDescendantsResponse::default().with_descendant(found))
+    }
+
+    async fn set_file_content(
+        &self,
+        context: Context,
+        request: SetFileContentRequest,
+    ) -> Result<SetFileContentResponse, Status> {
+        self.run(&context, move |actor| actor.set_file_content(&request)).await?;
+        Ok(SetFileContentResponse::default())
+    }
+
+    /// Acknowledges each block once it is written. The file is replaced when the caller says that
+    /// there is no more; a caller that goes away before that changes nothing.
+    async fn upload_file(
+        &self,
+        context: Context,
+        mut requests: Requests<UploadFileRequest>,
+        mut responses: Responses<UploadFileResponse>,
+    ) -> Result<(), Status> {
+        let actor = self.actor(&context)?;
+        let Some(Payload::Start(start)) = requests.message().await?.and_then(|first| first.payload)
+        else {
+            return Err(invalid("the first message of UploadFile is `start`"));
+        };
+        let mut upload = on(&actor, move |actor| actor.begin_upload(&start)).await?;
+        let mut ack = 0u32;
+        while let Some(request) = requests.message().await? {
+            let Some(Payload::Block(block)) = request.payload else {
+                return Err(invalid("after `start`, only blocks are sent"));
+            };
+            upload = crate::volt::blocking(move || {
+                upload.write(&block)?;
+                Ok(upload)
+            })
+            .await?;
+            ack = ack.checked_add(1).ok_or_else(|| internal("more blocks than can be counted"))?;
+            responses.send(UploadFileResponse::default().with_ack(ack)).await?;
+        }
+        on(&actor, move |actor| actor.finish_upload(upload)).await
+    }
+}

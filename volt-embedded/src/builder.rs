@@ -1,0 +1,131 @@
+//! What can be chosen before a Volt starts.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use volt_api::volt::PolicyDecision;
+use volt_runtime::server::ServerOptions;
+
+use crate::{
+    embedded::{EmbeddedVolt, StartError},
+    volt::Options,
+};
+
+/// Chooses how an [`EmbeddedVolt`] runs. Nothing has to be chosen.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), volt_embedded::StartError> {
+/// use volt_embedded::{EmbeddedVolt, UnknownClients};
+///
+/// let volt = EmbeddedVolt::builder()
+///     .data_dir("volt-data")
+///     .listen(([127, 0, 0, 1], 8001).into())
+///     .unknown_clients(UnknownClients::Prompt)
+///     .start()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    data_dir: Option<PathBuf>,
+    listen: SocketAddr,
+    server: ServerOptions,
+    options: Options,
+}
+
+/// What becomes of clients that authenticate and that the Volt does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnknownClients {
+    /// They get a session at once.
+    #[default]
+    Permit,
+    /// They wait until the owner of the Volt has decided, by `SaveSession`.
+    Prompt,
+    /// They are turned away.
+    Deny,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            server: ServerOptions::default(),
+            options: Options {
+                name: "Embedded Volt".to_owned(),
+                decision: PolicyDecision::Permit,
+                challenge: None,
+                session_lifetime: Duration::from_hours(30 * 24),
+            },
+        }
+    }
+}
+
+impl Builder {
+    /// Keeps everything in this folder, which is made if it is not there, and finds it there again
+    /// after a restart. By default it is a temporary folder that is removed at the end.
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Listens at this address. By default at a free port of this machine, for this machine alone.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Gives a new Volt this name. One that exists keeps its own.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.name = name.into();
+        self
+    }
+
+    /// Limits connections and calls.
+    pub fn limits(mut self, limits: ServerOptions) -> Self {
+        self.server = limits;
+        self
+    }
+
+    /// What becomes of clients that the Volt does not know.
+    pub fn unknown_clients(mut self, decision: UnknownClients) -> Self {
+        self.options.decision = match decision {
+            UnknownClients::Permit => PolicyDecision::Permit,
+            UnknownClients::Prompt => PolicyDecision::Prompt,
+            UnknownClients::Deny => PolicyDecision::Deny,
+        };
+        self
+    }
+
+    /// A code that lets unknown clients in at once if they know it, and turns away those that give a
+    /// wrong one.
+    pub fn challenge(mut self, code: impl Into<String>) -> Self {
+        self.options.challenge = Some(code.into());
+        self
+    }
+
+    /// How long sessions last. 30 days by default.
+    pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
+        self.options.session_lifetime = lifetime;
+        self
+    }
+
+    /// Starts the Volt.
+    ///
+    /// # Errors
+    ///
+    /// When the data folder cannot be used, or the address cannot be listened at.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future starts nothing; a new data folder may have been filled.
+    pub async fn start(self) -> Result<EmbeddedVolt, StartError> {
+        EmbeddedVolt::run(self.data_dir, self.listen, self.server, self.options).await
+    }
+}

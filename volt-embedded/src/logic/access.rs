@@ -1,0 +1,245 @@
+//! Access rules: asking for access, granting it, and finding out whether one has it.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rusqlite::Connection;
+use uuid::Uuid;
+use volt_api::{
+    Code, Status,
+    server::Token,
+    volt::{
+        Access, CanAccessResourceRequest, CanAccessResourceResponse, DeleteAccessRequest,
+        GetAccessRequest, PolicyDecision, RequestAccessRequest, RequestAccessResponse,
+        SaveAccessRequest, SetAccessRequestDecisionRequest, access::Subject,
+        can_access_resource_request::Subject as Whose,
+    },
+};
+
+use crate::{
+    actor::Actor,
+    fault::{Result, denied, invalid, not_found, unauthenticated},
+    rights,
+    store::{Tx, access, now, resources, signed},
+};
+
+impl Actor {
+    /// Whether the actor, or somebody who called them and whose token they have, may do something.
+    pub(crate) fn can_access_resource(
+        &self,
+        request: &CanAccessResourceRequest,
+    ) -> Result<CanAccessResourceResponse> {
+        let (identity, session) = match &request.subject {
+            None => (self.identity.clone(), self.session.clone()),
+            Some(Whose::Token(jwt)) => {
+                let token = parse_jwt(jwt)?;
+                let id = token.claims().sub.as_deref().unwrap_or_default();
+                let session = self.volt.session_of(&token, id)?;
+                (session.identity_did, session.id)
+            }
+            Some(_) => {
+                let message = "this Volt issues no certificates, so it knows nobody by one";
+                return Err(Status::new(Code::Unimplemented, message).into());
+            }
+        };
+        self.volt.store.read(|store| {
+            let id = resources::resolve(store, &request.resource_id)?;
+            let owner = &self.volt.owner;
+            let permitted = rights::may(store, owner, &identity, &id, &request.access)?;
+            Ok(CanAccessResourceResponse::default()
+                .with_identity_did(&identity)
+                .with_session_id(session)
+                .with_resource_id(id)
+                .with_access(&request.access)
+                .with_decision(decision(permitted)))
+        })
+    }
+
+    /// The rules about the actor's resources, and about the actor; all for the owner of the Volt.
+    pub(crate) fn get_access(&self, request: &GetAccessRequest) -> Result<Vec<Access>> {
+        self.volt.store.read(|store| {
+            let resource = match request.resource_id.as_str() {
+                "" => None,
+                reference => Some(resources::resolve(store, reference)?),
+            };
+            let mut found = Vec::new();
+            for rule in access::list(store, resource.as_deref())? {
+                let rule = describe(store, rule)?;
+                let subject = subject(&rule);
+                let visible = self.is_owner()
+                    || rule.resource_owner == self.identity
+                    || subject == self.identity;
+                let same = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+                if visible
+                    && same(&request.identity_did, subject)
+                    && same(&request.access, &rule.access)
+                    && (request.decision == 0 || request.decision == rule.decision)
+                {
+                    found.push(rule);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Adds rules, or changes those whose id is given.
+    pub(crate) fn save_access(&self, request: SaveAccessRequest) -> Result<()> {
+        if request.access.is_none() && request.access_list.is_empty() {
+            return Err(invalid("no rule is given").into());
+        }
+        self.volt.store.write(|tx| {
+            for rule in request.access.into_iter().chain(request.access_list) {
+                self.save_rule(tx, rule)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn save_rule(&self, tx: &Tx<'_>, mut rule: Access) -> Result<()> {
+        rule.resource_id = resources::resolve(tx, &rule.resource_id)?;
+        self.demand_ownership(tx, &rule.resource_id)?;
+        if rule.access.is_empty() {
+            return Err(invalid("a rule needs `access`").into());
+        }
+        if subject(&rule).is_empty() {
+            return Err(invalid("a rule needs `identity_did` or `credential_lookup`").into());
+        }
+        let time = signed(now());
+        if rule.id.is_empty() {
+            let same = access::find(tx, &rule.resource_id, subject(&rule), &rule.access)?;
+            let same = same.filter(|same| same.extra == rule.extra);
+            rule.id = same.map_or_else(|| Uuid::new_v4().to_string(), |same| same.id);
+        } else if let Some(old) = access::get(tx, &rule.id)? {
+            // Or a rule of somebody else's could be taken over.
+            self.demand_ownership(tx, &old.resource_id)?;
+        }
+        if rule.decision == 0 {
+            rule.decision = PolicyDecision::Permit.into();
+        }
+        rule.request_time = if rule.request_time == 0 { time } else { rule.request_time };
+        rule.decision_time = time;
+        access::save(tx, &rule)
+    }
+
+    pub(crate) fn delete_access(&self, request: &DeleteAccessRequest) -> Result<()> {
+        self.volt.store.write(|tx| {
+            if !request.resource_id.is_empty() {
+                let id = resources::resolve(tx, &request.resource_id)?;
+                self.demand_ownership(tx, &id)?;
+                return access::delete_all(tx, &id);
+            }
+            let rule = access::get(tx, &request.id)?
+                .ok_or_else(|| not_found("access rule", &request.id))?;
+            self.demand_ownership(tx, &rule.resource_id)?;
+            access::delete(tx, &rule.id)
+        })
+    }
+
+    /// Asks for access. Who has it is told so; else the request waits for a decision.
+    pub(crate) fn request_access(
+        &self,
+        request: &RequestAccessRequest,
+    ) -> Result<RequestAccessResponse> {
+        if request.access.is_empty() {
+            return Err(invalid("say which `access` is asked for").into());
+        }
+        self.volt.store.write(|tx| {
+            let id = resources::resolve(tx, &request.resource_id)?;
+            let response = RequestAccessResponse::default()
+                .with_resource_id(&id)
+                .with_identity_did(&self.identity)
+                .with_access(&request.access);
+            if self.may(tx, &id, &request.access)? {
+                return Ok(response.with_decision(PolicyDecision::Permit));
+            }
+            let before = access::find(tx, &id, &self.identity, &request.access)?;
+            let mut rule = before.clone().unwrap_or_else(|| {
+                Access::default()
+                    .with_id(Uuid::new_v4().to_string())
+                    .with_resource_id(&id)
+                    .with_identity_did(&self.identity)
+                    .with_access(&request.access)
+                    .with_decision(PolicyDecision::Prompt)
+                    .with_request_time(signed(now()))
+            });
+            rule.request_count += 1;
+            access::save(tx, &rule)?;
+            let decision = match (rule.decision(), before) {
+                // Nobody has decided since it was first asked for.
+                (PolicyDecision::Prompt, Some(_)) => PolicyDecision::Pending,
+                (decision, _) => decision,
+            };
+            Ok(response
+                .with_decision(decision)
+                .with_request_time(rule.request_time)
+                .with_decision_time(rule.decision_time)
+                .with_request_count(i32::try_from(rule.request_count).unwrap_or(i32::MAX)))
+        })
+    }
+
+    /// Decides on a request for access.
+    pub(crate) fn set_access_request_decision(
+        &self,
+        request: &SetAccessRequestDecisionRequest,
+    ) -> Result<()> {
+        self.volt.store.write(|tx| {
+            let mut rule = access::get(tx, &request.id)?
+                .ok_or_else(|| not_found("access request", &request.id))?;
+            self.demand_ownership(tx, &rule.resource_id)?;
+            rule.decision = request.decision;
+            rule.decision_time = signed(now());
+            access::save(tx, &rule)
+        })
+    }
+
+    /// Only the owner of a resource, or of the Volt, says who else may use it.
+    fn demand_ownership(&self, store: &Connection, id: &str) -> Result<()> {
+        let owner = resources::require(store, id)?.owner;
+        if self.is_owner() || owner == self.identity {
+            return Ok(());
+        }
+        Err(denied(format!("resource `{id}` belongs to somebody else")).into())
+    }
+}
+
+pub(crate) fn decision(permitted: bool) -> PolicyDecision {
+    if permitted { PolicyDecision::Permit } else { PolicyDecision::Deny }
+}
+
+fn subject(rule: &Access) -> &str {
+    match &rule.subject {
+        Some(Subject::IdentityDid(text) | Subject::CredentialLookup(text)) => text,
+        _ => "",
+    }
+}
+
+/// Adds to a rule what people want to read.
+fn describe(store: &Connection, mut rule: Access) -> Result<Access> {
+    if let Some(resource) = resources::get(store, &rule.resource_id)? {
+        rule.resource_name = resource.name;
+        rule.resource_owner = resource.owner;
+        rule.resource_kind = resource.kind;
+    }
+    if let Some(identity) = resources::get(store, subject(&rule))? {
+        rule.identity_name = identity.name;
+        rule.identity_kind = identity.kind;
+    }
+    Ok(rule)
+}
+
+/// A token in its usual form, whose times are checked and whose signature is not.
+fn parse_jwt(jwt: &str) -> Result<Token> {
+    let unreadable = || invalid("the token cannot be read");
+    let mut parts = jwt.split('.');
+    let (Some(_), Some(claims), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(unreadable().into());
+    };
+    let part = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable());
+    let token = Token::parse(part(claims)?.into(), part(signature)?.into())
+        .map_err(|error| invalid(format!("the token cannot be read: {error}")))?;
+    // It was made for the service that asks, so whom it is for says nothing here.
+    token
+        .check(&token.claims().aud, now() / 1000)
+        .map_err(|error| unauthenticated(error.to_string()))?;
+    Ok(token)
+}

@@ -1,0 +1,263 @@
+//! Files: resources with content. A path leads from a folder to a resource by the names on the way,
+//! so it never touches the disk, and cannot leave the folder.
+
+use std::{
+    fs::File as DiskFile,
+    io::{self, Write as _},
+};
+
+use aws_lc_rs::digest;
+use rusqlite::Connection;
+use tempfile::TempPath;
+use volt_api::volt::{
+    File, GetFileContentRequest, GetFileDescendantsRequest, GetFileRequest, Resource,
+    SaveResourceRequest, SetFileContentRequest, UploadFileStart,
+};
+
+use super::{
+    resources::{DATABASE_KINDS, add_kind, changed, has_kind},
+    signing::encode,
+};
+use crate::{
+    actor::Actor,
+    fault::{Result, invalid, not_found, precondition},
+    rights::{READ, WRITE},
+    store::{Tx, links, now, resources},
+};
+
+/// The longest content that fits into one message.
+const MAX_CONTENT: u64 = 64 << 20;
+const FOLDER: &str = "volt:folder";
+const FILE: &str = "volt:file";
+
+/// Content that is still coming.
+pub(crate) struct Upload {
+    id: String,
+    store_name: String,
+    file: DiskFile,
+    path: TempPath,
+    hash: digest::Context,
+    size: u64,
+}
+
+impl Upload {
+    pub(crate) fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        self.file.write_all(block)?;
+        self.hash.update(block);
+        self.size += block.len() as u64;
+        Ok(())
+    }
+}
+
+impl Actor {
+    /// Starts to replace the content of a file.
+    pub(crate) fn begin_upload(&self, start: &UploadFileStart) -> Result<Upload> {
+        let id = self.volt.store.read(|store| {
+            let id = self.reach(store, &start.resource_id, WRITE)?;
+            refuse_without_content(&resources::require(store, &id)?)?;
+            Ok(id)
+        })?;
+        self.upload(id, &start.store_name)
+    }
+
+    fn upload(&self, id: String, store_name: &str) -> Result<Upload> {
+        let (file, path) = self.volt.disk.incoming()?.into_parts();
+        let hash = digest::Context::new(&digest::SHA256);
+        Ok(Upload { id, store_name: store_name.to_owned(), file, path, hash, size: 0 })
+    }
+
+    /// Puts complete content in place, all at once.
+    pub(crate) fn finish_upload(&self, upload: Upload) -> Result<()> {
+        self.volt.store.write(|tx| self.place(tx, upload))
+    }
+
+    fn place(&self, tx: &Tx<'_>, upload: Upload) -> Result<()> {
+        let Upload { id, store_name, file, path, hash, size } = upload;
+        drop(file);
+        let mut resource = resources::require(tx, &id)?;
+        if !store_name.is_empty() {
+            resource.store = store_name;
+        }
+        let named = if resource.store.is_empty() { &resource.name } else { &resource.store };
+        if let Some(extension) = extension(named) {
+            let kind = format!("volt:ext:{}", extension.to_ascii_lowercase());
+            resource.kind.retain(|kind| !kind.starts_with("volt:ext:"));
+            add_kind(&mut resource, &kind);
+        }
+        resource.size = size;
+        resource.content_hash = encode(hash.finish().as_ref());
+        resource.modified = now();
+        resource.version += 1;
+        changed(tx, &resource)?;
+        // Last, because it cannot be taken back.
+        self.volt.disk.place(path, &id)?;
+        Ok(())
+    }
+
+    /// The content of a file, to read from. `None` if it never had any.
+    pub(crate) fn open_file(&self, reference: &str, path: &str) -> Result<Option<DiskFile>> {
+        self.volt.store.read(|store| {
+            let id = self.locate(store, reference, path)?;
+            refuse_without_content(&resources::require(store, &id)?)?;
+            match DiskFile::open(self.volt.disk.file(&id)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                other => Ok(Some(other?)),
+            }
+        })
+    }
+
+    pub(crate) fn get_file_content(&self, request: &GetFileContentRequest) -> Result<Vec<u8>> {
+        let Some(mut file) = self.open_file(&request.resource_id, &request.file_path)? else {
+            return Ok(Vec::new());
+        };
+        if file.metadata()?.len() > MAX_CONTENT {
+            return Err(precondition("the file is longer than 64 MB: use DownloadFile").into());
+        }
+        let mut content = Vec::new();
+        io::Read::read_to_end(&mut file, &mut content)?;
+        Ok(content)
+    }
+
+    /// Replaces the content of a file. In a folder, a file that is not there is made, with the
+    /// folders on the way to it.
+    pub(crate) fn set_file_content(&self, request: &SetFileContentRequest) -> Result<()> {
+        if request.content.len() as u64 > MAX_CONTENT {
+            return Err(invalid("the content is longer than 64 MB: use UploadFile").into());
+        }
+        self.volt.store.write(|tx| {
+            let mut id = resources::resolve(tx, &request.resource_id)?;
+            let names = names(&request.file_path)?;
+            for (index, name) in names.iter().enumerate() {
+                id = if let Some(child) = links::child(tx, &id, name)? {
+                    child
+                } else {
+                    let kind = if index + 1 == names.len() { FILE } else { FOLDER };
+                    let new = Resource::default().with_name(*name).with_kind([kind]);
+                    let request = SaveResourceRequest::default()
+                        .with_resource(new)
+                        .with_create(true)
+                        .with_create_in_parent_id(&id);
+                    self.save(tx, request)?.id
+                };
+            }
+            self.demand(tx, &id, WRITE)?;
+            refuse_without_content(&resources::require(tx, &id)?)?;
+            let mut upload = self.upload(id, &request.store_name)?;
+            upload.write(&request.content)?;
+            self.place(tx, upload)
+        })
+    }
+
+    pub(crate) fn get_file(&self, request: &GetFileRequest) -> Result<File> {
+        self.volt.store.read(|store| {
+            let id = self.locate(store, &request.resource_id, &request.file_path)?;
+            let path = names(&request.file_path)?.join("/");
+            let base = resources::resolve(store, &request.resource_id)?;
+            Ok(describe(resources::require(store, &id)?, path, &base))
+        })
+    }
+
+    /// All files and folders in a folder, each with its path from there.
+    pub(crate) fn get_file_descendants(
+        &self,
+        request: &GetFileDescendantsRequest,
+    ) -> Result<Vec<File>> {
+        self.volt.store.read(|store| {
+            let base = resources::resolve(store, &request.resource_id)?;
+            let top = self.locate(store, &request.resource_id, &request.file_path)?;
+            let wanted = request.extension.trim_start_matches('.');
+            let mut found = Vec::new();
+            let mut open = vec![(top, names(&request.file_path)?.join("/"))];
+            while let Some((folder, path)) = open.pop() {
+                for id in links::children(store, &folder)? {
+                    let child = resources::require(store, &id)?;
+                    let hidden = child.name.starts_with('.') && !request.include_hidden;
+                    if hidden || !self.may(store, &id, READ)? {
+                        continue;
+                    }
+                    let separator = if path.is_empty() { "" } else { "/" };
+                    let path = format!("{path}{separator}{}", child.name);
+                    open.push((id, path.clone()));
+                    if !has_kind(&child, FILE) && !has_kind(&child, FOLDER) {
+                        continue;
+                    }
+                    let file = describe(child, path, &base);
+                    if (wanted.is_empty() || file.extension.eq_ignore_ascii_case(wanted))
+                        && (!request.folders_only || file.is_directory)
+                        && (request.descendant_id.is_empty()
+                            || request.descendant_id == file.resource_id)
+                    {
+                        found.push(file);
+                    }
+                }
+            }
+            found.sort_by(|one, other| one.file_path.cmp(&other.file_path));
+            Ok(found)
+        })
+    }
+
+    /// The resource at the end of a path, if the actor may read it.
+    fn locate(&self, store: &Connection, reference: &str, path: &str) -> Result<String> {
+        let mut id = resources::resolve(store, reference)?;
+        for name in names(path)? {
+            id = links::child(store, &id, name)?.ok_or_else(|| not_found("file", path))?;
+        }
+        self.demand(store, &id, READ)?;
+        Ok(id)
+    }
+}
+
+/// The names that make up a path.
+fn names(path: &str) -> Result<Vec<&str>> {
+    let names: Vec<_> = path.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
+    if names.contains(&"..") {
+        return Err(invalid(format!("`{path}` leaves the folder")).into());
+    }
+    Ok(names)
+}
+
+fn refuse_without_content(resource: &Resource) -> Result<()> {
+    if has_kind(resource, FOLDER) || has_kind(resource, DATABASE_KINDS[1]) {
+        let what = if has_kind(resource, FOLDER) { "a folder" } else { "a database" };
+        return Err(precondition(format!("`{}` is {what}, not a file", resource.id)).into());
+    }
+    Ok(())
+}
+
+fn extension(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(stem, extension)| (!stem.is_empty()).then_some(extension))?
+}
+
+fn describe(resource: Resource, path: String, base: &str) -> File {
+    let extension = extension(&resource.name).unwrap_or_default();
+    File::default()
+        .with_file_path(path)
+        .with_extension(extension)
+        .with_media_type(media_type(&extension.to_ascii_lowercase()))
+        .with_size(resource.size)
+        .with_is_directory(has_kind(&resource, FOLDER))
+        .with_modified(resource.modified)
+        .with_file_name(resource.name)
+        .with_resource_id(resource.id)
+        .with_owner_resource_id(base)
+}
+
+fn media_type(extension: &str) -> &'static str {
+    match extension {
+        "txt" | "md" | "log" => "text/plain",
+        "csv" => "text/csv",
+        "html" | "htm" => "text/html",
+        "css" => "text/css",
+        "js" => "text/javascript",
+        "json" => "application/json",
+        "xml" => "application/xml",
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "svg" => "image/svg+xml",
+        "webp" => "image/webp",
+        "" => "",
+        _ => "application/octet-stream",
+    }
+}

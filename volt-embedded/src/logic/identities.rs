@@ -1,0 +1,169 @@
+//! Identities: resources that have aliases, and are the home folders of those that they stand for.
+
+use rusqlite::Connection;
+use volt_api::{
+    key::VerifyingKey,
+    volt::{
+        ConnectResourceEvent as What, GetIdentitiesRequest, GetIdentityRequest, Identity,
+        IdentityAlias, OnlineStatus, Resource, ResourceStatus, SaveIdentityRequest,
+        SaveResourceRequest, get_identity_request::Lookup,
+    },
+};
+
+use super::resources::{add_kind, has_kind};
+use crate::{
+    actor::Actor,
+    events::Event,
+    fault::{Result, invalid, not_found, precondition},
+    rights::{READ, WRITE},
+    store::{Tx, identities, identities::PUBLIC_KEY, links, now, resources},
+    volt::new_did,
+};
+
+const KINDS: [&str; 3] = ["volt:identity", "volt:folder", "volt:home-folder"];
+
+/// Makes an identity with this id, in the Volt's root; gives the id back.
+pub(crate) fn create(tx: &Tx<'_>, root: &str, id: &str, name: &str) -> Result<String> {
+    let created = now();
+    let identity = Resource::default()
+        .with_id(id)
+        .with_name(if name.is_empty() { id } else { name })
+        .with_owner(id)
+        .with_kind(KINDS)
+        .with_status(ResourceStatus::Live)
+        .with_online_status(OnlineStatus::Online)
+        .with_created(created)
+        .with_modified(created)
+        .with_version(1);
+    resources::insert(tx, &identity)?;
+    links::add(tx, root, id)?;
+    tx.emit(Event::resource(What::Create, &identity));
+    Ok(id.to_owned())
+}
+
+/// Lets an identity be known by a key.
+pub(crate) fn add_key(tx: &Tx<'_>, identity: &str, key: &VerifyingKey) -> Result<()> {
+    let alias = IdentityAlias::default()
+        .with_identity_did(identity)
+        .with_alias(key.fingerprint())
+        .with_alias_type(PUBLIC_KEY)
+        .with_public_key(key.to_pem());
+    identities::save(tx, &alias)
+}
+
+/// The identity that has this key, as an alias that names it.
+pub(crate) fn with_key(store: &Connection, key: &VerifyingKey) -> Result<Option<IdentityAlias>> {
+    identities::by_alias(store, PUBLIC_KEY, &key.fingerprint())
+}
+
+/// The keys of an identity.
+pub(crate) fn keys(store: &Connection, identity: &str) -> Result<Vec<VerifyingKey>> {
+    let aliases = identities::aliases(store, identity)?;
+    let keys = aliases.iter().filter(|alias| alias.alias_type == PUBLIC_KEY);
+    Ok(keys.filter_map(|alias| VerifyingKey::from_pem(&alias.public_key).ok()).collect())
+}
+
+impl Actor {
+    pub(crate) fn get_identities(&self, request: &GetIdentitiesRequest) -> Result<Vec<Identity>> {
+        let (alias, alias_type) = request
+            .alias
+            .as_ref()
+            .map_or(("", ""), |alias| (alias.alias.as_str(), alias.alias_type.as_str()));
+        self.volt.store.read(|store| {
+            let mut found = Vec::new();
+            for id in identities::find(store, &request.name, alias, alias_type)? {
+                if self.may(store, &id, READ)? {
+                    found.push(identity(store, &id)?);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    pub(crate) fn get_identity(&self, request: &GetIdentityRequest) -> Result<Identity> {
+        self.volt.store.read(|store| {
+            let id = match &request.lookup {
+                Some(Lookup::IdentityDid(did)) => resources::resolve(store, did)?,
+                Some(Lookup::Fingerprint(fingerprint)) => {
+                    let alias = identities::by_alias(store, PUBLIC_KEY, fingerprint)?;
+                    alias.ok_or_else(|| not_found("identity", fingerprint))?.identity_did
+                }
+                _ => return Err(invalid("name the identity: `identity_did` or `fingerprint`").into()),
+            };
+            self.demand(store, &id, READ)?;
+            identity(store, &id)
+        })
+    }
+
+    /// Creates or updates an identity and its aliases.
+    pub(crate) fn save_identity(&self, request: SaveIdentityRequest) -> Result<Identity> {
+        if !request.did_document.is_empty() {
+            return Err(precondition("DID documents are not kept here").into());
+        }
+        let given = request.identity.ok_or_else(|| invalid("the identity is missing"))?;
+        let mut resource = given.resource.unwrap_or_default();
+        self.volt.store.write(|tx| {
+            let id = if request.create {
+                self.demand_owner()?;
+                if resource.id.is_empty() {
+                    resource.id = new_did();
+                }
+                resource.owner.clone_from(&resource.id);
+                for kind in KINDS {
+                    add_kind(&mut resource, kind);
+                }
+                let parent = match request.create_in_parent_id.as_str() {
+                    "" => self.volt.id.clone(),
+                    parent => parent.to_owned(),
+                };
+                let request = SaveResourceRequest::default()
+                    .with_resource(resource)
+                    .with_create(true)
+                    .with_create_in_parent_id(parent);
+                self.save(tx, request)?.id
+            } else {
+                let id = self.reach(tx, &resource.id, WRITE)?;
+                self.save(tx, SaveResourceRequest::default().with_resource(resource))?;
+                id
+            };
+            if request.purge_aliases {
+                identities::purge(tx, &id)?;
+            }
+            for alias in &request.delete_alias {
+                identities::remove(tx, &id, alias)?;
+            }
+            for alias in given.alias {
+                self.save_alias(tx, &id, alias)?;
+            }
+            identity(tx, &id)
+        })
+    }
+
+    fn save_alias(&self, tx: &Tx<'_>, identity: &str, mut alias: IdentityAlias) -> Result<()> {
+        identity.clone_into(&mut alias.identity_did);
+        alias.private_key.clear();
+        if !alias.public_key.is_empty() {
+            let unusable = |error| invalid(format!("`public_key` is no use: {error}"));
+            let key = VerifyingKey::from_pem(&alias.public_key).map_err(unusable)?;
+            alias.alias = key.fingerprint();
+            PUBLIC_KEY.clone_into(&mut alias.alias_type);
+        }
+        if alias.alias.is_empty() || alias.alias_type.is_empty() {
+            return Err(invalid("an identity's alias needs `alias` and `alias_type`").into());
+        }
+        if alias.authenticate != 0 {
+            // Or anyone could let further keys in.
+            self.demand_owner()?;
+        }
+        identities::save(tx, &alias)
+    }
+}
+
+fn identity(store: &Connection, id: &str) -> Result<Identity> {
+    let resource = resources::require(store, id)?;
+    if !has_kind(&resource, "volt:identity") {
+        return Err(not_found("identity", id).into());
+    }
+    let alias = identities::aliases(store, id)?;
+    Ok(Identity { resource: Some(resource), alias })
+}

@@ -1,0 +1,126 @@
+//! Services, and what the Volt says of itself.
+
+use volt_api::{
+    Status,
+    volt::{
+        CheckCompatibilityRequest, DiscoverServicesRequest, OnlineStatus, Resource,
+        ServiceDescription, ServiceHostType, SetServiceStatusRequest, Version, VoltParameters,
+    },
+};
+
+use super::{query::Detail, resources::changed};
+use crate::{
+    actor::Actor,
+    fault::{Result, invalid, precondition},
+    rights::WRITE,
+    store::{now, resources, resources::platform_version, search},
+};
+
+/// Whether a client of this version can use this Volt: while the API is young, its minor versions
+/// differ too much.
+pub(crate) fn check_compatibility(request: &CheckCompatibilityRequest) -> Result<Version, Status> {
+    let own = platform_version();
+    match &request.version {
+        Some(theirs)
+            if (theirs.version_major, theirs.version_minor)
+                != (own.version_major, own.version_minor) =>
+        {
+            Err(precondition(format!(
+                "API version {}.{}.{} does not fit this Volt's {}.{}.{}",
+                theirs.version_major,
+                theirs.version_minor,
+                theirs.version_patch,
+                own.version_major,
+                own.version_minor,
+                own.version_patch
+            )))
+        }
+        _ => Ok(own),
+    }
+}
+
+impl Actor {
+    /// The services that have any of the wanted APIs: the Volt's own resource, which describes the
+    /// ones that are built in, and those that have been saved.
+    pub(crate) fn discover_services(
+        &self,
+        request: &DiscoverServicesRequest,
+    ) -> Result<Vec<Resource>> {
+        let detail =
+            Detail { attributes: request.include_attributes, protobuf: request.include_protobuf };
+        let wanted = |service: &Resource| {
+            request.include_offline || service.online_status() == OnlineStatus::Online
+        };
+        self.volt.store.read(|store| {
+            let ids = search::services(store, &request.service_api)?;
+            self.visible(store, ids, detail, usize::MAX, wanted)
+        })
+    }
+
+    /// Takes a service online or offline.
+    pub(crate) fn set_service_status(&self, request: &SetServiceStatusRequest) -> Result<Resource> {
+        let given = request.service.as_ref().ok_or_else(|| invalid("the service is missing"))?;
+        self.volt.store.write(|tx| {
+            let id = self.reach(tx, &given.id, WRITE)?;
+            let mut service = resources::require(tx, &id)?;
+            match service.service_description.as_ref().map(ServiceDescription::host_type) {
+                None => return Err(precondition(format!("`{id}` is no service")).into()),
+                Some(ServiceHostType::Builtin) => {
+                    return Err(precondition("what is built in is always online").into());
+                }
+                Some(_) => {}
+            }
+            if let (Some(description), Some(given)) =
+                (&mut service.service_description, &given.service_description)
+            {
+                description.clone_from(given);
+            }
+            service.online_status = given.online_status;
+            service.modified = now();
+            changed(tx, &service)
+        })
+    }
+
+    /// The few settings that this Volt has. Secrets are left out.
+    pub(crate) fn get_parameters(&self) -> Result<VoltParameters> {
+        self.demand_owner()?;
+        let options = &self.volt.options;
+        Ok(VoltParameters::default()
+            .with_id(&self.volt.id)
+            .with_name(&options.name)
+            .with_version(platform_version())
+            .with_address(self.volt.address.to_string())
+            .with_http_port(i32::from(self.volt.address.port()))
+            .with_enable_websocket_api(true)
+            .with_approve_on_challenge(options.challenge.is_some())
+            .with_catch_all_auth_decision(options.decision))
+    }
+
+    /// Asks the Volt to stop.
+    pub(crate) fn shutdown(&self) -> Result<()> {
+        self.demand_owner()?;
+        self.volt.stop.send_replace(true);
+        Ok(())
+    }
+}
+
+impl Actor {
+    /// Takes all of one's own services online or offline.
+    pub(crate) fn set_own_services(&self, online: bool) -> Result<()> {
+        let status = if online { OnlineStatus::Online } else { OnlineStatus::Offline };
+        self.volt.store.write(|tx| {
+            for id in search::services(tx, &[])? {
+                let mut service = resources::require(tx, &id)?;
+                let hosted = service
+                    .service_description
+                    .as_ref()
+                    .is_some_and(|description| description.host_type() != ServiceHostType::Builtin);
+                if hosted && service.owner == self.identity && service.online_status() != status {
+                    service.online_status = status.into();
+                    changed(tx, &service)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! A Volt without a network, for the tests of the logic.

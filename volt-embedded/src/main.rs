@@ -1,0 +1,63 @@
+//! Runs a Volt that any client can be pointed at.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use volt_embedded::EmbeddedVolt;
+
+/// Runs a TDX Volt in this process: resources, files, SQLite databases and wires, over a websocket.
+///
+/// Point a client at it with the configuration that --write-config writes; that client is the owner
+/// of the Volt and may do everything. Ctrl-C stops it. Set RUST_LOG, for example to `debug`, to see
+/// what it does.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Where to listen. Port 0 is any free port.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The folder to keep everything in. Without it, a temporary one is used, and removed at the end.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Write a client configuration with the owner's rights to this file.
+    #[arg(long, value_name = "FILE")]
+    write_config: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+
+    let mut builder = EmbeddedVolt::builder().listen(args.listen);
+    if let Some(folder) = &args.data {
+        builder = builder.data_dir(folder);
+    }
+    let volt = builder.start().await?;
+    println!("A Volt listens at {}", volt.url());
+    println!("  id      {}", volt.id());
+    match &args.data {
+        Some(folder) => println!("  data    {}", folder.display()),
+        None => println!("  data    temporary, removed at the end (keep it with --data DIR)"),
+    }
+    match &args.write_config {
+        Some(path) => {
+            let failed = || format!("the client configuration {} was not written", path.display());
+            volt.config().write(path).with_context(failed)?;
+            println!("  client  {} (has a private key: keep it to yourself)", path.display());
+        }
+        None => println!("  client  none written (get one with --write-config FILE)"),
+    }
+    println!("Ctrl-C stops it.");
+
+    tokio::select! {
+        signal = tokio::signal::ctrl_c() => signal.context("Ctrl-C cannot be listened for")?,
+        () = volt.stop_requested() => println!("A client asked the Volt to stop."),
+    }
+    volt.shutdown().await;
+    println!("Stopped.");
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! `ImportCSV`: a file with a header row, into a table.
+
+use std::{
+    fs::File,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use csv::{Reader, StringRecord};
+use rusqlite::params_from_iter;
+use volt_api::{Code, Status, data::SqlImportCsvConfiguration};
+
+use super::{Database, quoted, sql_status};
+use crate::fault::{Fault, Result, exists, invalid};
+
+/// Imports a whole file or nothing. `progress` hears how many rows are in, each time that the
+/// configured number of rows has been added; what it says against that ends the import.
+///
+/// The table is made if it is not there, with column types that fit the rows that are scanned for
+/// that. Empty fields become NULL.
+pub(crate) fn import(
+    database: &Database,
+    configuration: &SqlImportCsvConfiguration,
+    source: &Path,
+    abort: &AtomicBool,
+    mut progress: impl FnMut(i64, i64) -> Result<()>,
+) -> Result<i64> {
+    let table = &configuration.table_name;
+    let survey = survey(source, configuration.schema_scan_limit)?;
+    database.begin()?;
+    let there = database
+        .connection
+        .table_exists(None, table.as_str())
+        .map_err(|error| sql_status(&error))?;
+    if there && configuration.create_table {
+        return Err(exists(format!("table `{table}` exists already")).into());
+    }
+    if !there {
+        let columns = survey.columns.iter().map(|(name, kind)| format!("{} {kind}", quoted(name)));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        database.run(&format!("CREATE TABLE {} ({columns})", quoted(table)))?;
+    }
+    let names: Vec<_> = survey.columns.iter().map(|(name, _)| quoted(name)).collect();
+    let sql = format!(
+        "INSERT INTO {} ({}) VALUES ({})",
+        quoted(table),
+        names.join(", "),
+        vec!["?"; names.len()].join(", ")
+    );
+    let refused = |error: rusqlite::Error| Fault::from(sql_status(&error));
+    let mut insert = database.connection.prepare(&sql).map_err(refused)?;
+    let mut reader = open(source)?;
+    let mut record = StringRecord::new();
+    let mut count = 0;
+    while reader.read_record(&mut record).map_err(|error| unreadable(&error))? {
+        if abort.load(Ordering::Relaxed) {
+            return Err(Status::new(Code::Aborted, "the import was aborted").into());
+        }
+        let fields = record.iter().map(|field| (!field.is_empty()).then_some(field));
+        insert.execute(params_from_iter(fields)).map_err(refused)?;
+        count += 1;
+        let interval = i64::from(configuration.progress_interval);
+        if interval > 0 && count % interval == 0 && count < survey.rows {
+            progress(count, survey.rows)?;
+        }
+    }
+    drop(insert);
+    database.commit()?;
+    Ok(count)
+}
+
+/// What a look through the file shows.
+struct Survey {
+    /// Names and SQL types.
+    columns: Vec<(String, &'static str)>,
+    rows: i64,
+}
+
+fn survey(source: &Path, scan_limit: u32) -> Result<Survey> {
+    let mut reader = open(source)?;
+    let headers = reader.headers().map_err(|error| unreadable(&error))?.clone();
+    if headers.iter().all(str::is_empty) {
+        return Err(invalid("the CSV has no header row").into());
+    }
+    let mut shapes = vec![Shape::Nothing; headers.len()];
+    let mut record = StringRecord::new();
+    let mut rows = 0;
+    while reader.read_record(&mut record).map_err(|error| unreadable(&error))? {
+        if scan_limit == 0 || rows < i64::from(scan_limit) {
+            for (shape, field) in shapes.iter_mut().zip(&record) {
+                *shape = (*shape).max(Shape::of(field));
+            }
+        }
+        rows += 1;
+    }
+    let name = |(index, name): (usize, &str)| match name.trim() {
+        "" => format!("column_{}", index + 1),
+        name => name.to_owned(),
+    };
+    let names = headers.iter().enumerate().map(name);
+    let columns = names.zip(shapes).map(|(name, shape)| (name, shape.sql())).collect();
+    Ok(Survey { columns, rows })
+}
+
+/// What a column holds; each can be written as the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shape {
+    Nothing,
+    Integer,
+    Real,
+    Text,
+}
+
+impl Shape {
+    fn of(field: &str) -> Self {
+        let digits = field.trim_start_matches(['-', '+']);
+        // Codes and telephone numbers would lose their zeros.
+        let padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+        let numeric = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+        if field.is_empty() {
+            Self::Nothing
+        } else if padded || !numeric {
+            Self::Text
+        } else if field.parse::<i64>().is_ok() {
+            Self::Integer
+        } else if field.parse::<f64>().is_ok() {
+            Self::Real
+        } else {
+            Self::Text
+        }
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Integer => "INTEGER",
+            Self::Real => "REAL",
+            Self::Nothing | Self::Text => "TEXT",
+        }
+    }
+}
+
+fn open(source: &Path) -> Result<Reader<File>> {
+    Ok(Reader::from_reader(File::open(source)?))
+}
+
+fn unreadable(error: &csv::Error) -> Fault {
+    invalid(format!("the CSV cannot be read: {error}")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shape;
+
+    #[test]
+    fn numbers_are_told_from_texts_that_look_like_them() {
+        for (field, shape) in [
+            ("", Shape::Nothing),
+            ("0", Shape::Integer),
+            ("-12", Shape::Integer),
+            ("0.5", Shape::Real),
+            ("1e3", Shape::Real),
+            ("99999999999999999999", Shape::Real),
+            ("007", Shape::Text),
+            ("inf", Shape::Text),
+            ("NaN", Shape::Text),
+            ("-", Shape::Text),
+            ("1.2.3", Shape::Text),
+        ] {
+            assert_eq!(Shape::of(field), shape, "{field:?}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What identities are known by.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use volt_api::volt::IdentityAlias;
+
+use super::{Tx, resources::strings, search::like};
+use crate::fault::{Result, exists};
+
+/// The type of an alias that is a public key; the alias is its fingerprint.
+pub(crate) const PUBLIC_KEY: &str = "volt:public-key";
+
+const COLUMNS: &str =
+    "id, identity_did, alias, alias_type, public_key, issuer_id, authenticate, description";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<IdentityAlias> {
+    Ok(IdentityAlias {
+        id: row.get(0)?,
+        identity_did: row.get(1)?,
+        alias: row.get(2)?,
+        alias_type: row.get(3)?,
+        public_key: row.get(4)?,
+        issuer_id: row.get(5)?,
+        authenticate: row.get(6)?,
+        description: row.get(7)?,
+        ..IdentityAlias::default()
+    })
+}
+
+/// All that one identity is known by.
+pub(crate) fn aliases(store: &Connection, identity: &str) -> Result<Vec<IdentityAlias>> {
+    let sql = format!("SELECT {COLUMNS} FROM identity_alias WHERE identity_did = ?1 ORDER BY id");
+    let mut select = store.prepare_cached(&sql)?;
+    let rows = select.query_map([identity], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Who has this alias.
+pub(crate) fn by_alias(
+    store: &Connection,
+    alias_type: &str,
+    alias: &str,
+) -> Result<Option<IdentityAlias>> {
+    let sql = format!("SELECT {COLUMNS} FROM identity_alias WHERE alias_type = ?1 AND alias = ?2");
+    Ok(store.prepare_cached(&sql)?.query_row([alias_type, alias], read).optional()?)
+}
+
+/// The ids of the identities whose name and alias match, with `*` as wildcard; empty matches all.
+pub(crate) fn find(
+    store: &Connection,
+    name: &str,
+    alias: &str,
+    alias_type: &str,
+) -> Result<Vec<String>> {
+    let all = |pattern: &str| like(if pattern.is_empty() { "*" } else { pattern });
+    // Somebody without aliases is found as long as none is asked for.
+    let any_alias = alias.is_empty() && alias_type.is_empty();
+    let sql = "SELECT resource.id FROM resource JOIN kind ON resource_id = resource.id
+               WHERE kind = 'volt:identity' AND name LIKE ?1 ESCAPE '\\'
+                 AND (?2 OR EXISTS (SELECT 1 FROM identity_alias
+                      WHERE identity_did = resource.id
+                        AND alias LIKE ?3 ESCAPE '\\' AND alias_type LIKE ?4 ESCAPE '\\'))
+               ORDER BY name, resource.id";
+    strings(store, sql, params![all(name), any_alias, all(alias), all(alias_type)])
+}
+
+/// Adds an alias, or updates the one with the same type and text.
+pub(crate) fn save(store: &Tx<'_>, alias: &IdentityAlias) -> Result<()> {
+    if let Some(other) = by_alias(store, &alias.alias_type, &alias.alias)?
+        && other.identity_did != alias.identity_did
+    {
+        return Err(exists(format!("`{}` belongs to another identity", alias.alias)).into());
+    }
+    store
+        .prepare_cached(
+            "INSERT INTO identity_alias
+                 (identity_did, alias, alias_type, public_key, issuer_id, authenticate, description)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (alias_type, alias) DO UPDATE
+             SET public_key = ?4, issuer_id = ?5, authenticate = ?6, description = ?7",
+        )?
+        .execute(params![
+            alias.identity_did,
+            alias.alias,
+            alias.alias_type,
+            alias.public_key,
+            alias.issuer_id,
+            alias.authenticate,
+            alias.description,
+        ])?;
+    Ok(())
+}
+
+/// Removes an alias of an identity, by its number or by its type and text.
+pub(crate) fn remove(store: &Tx<'_>, identity: &str, alias: &IdentityAlias) -> Result<()> {
+    store
+        .prepare_cached(
+            "DELETE FROM identity_alias
+             WHERE identity_did = ?1 AND (id = ?2 OR (alias_type = ?3 AND alias = ?4))",
+        )?
+        .execute(params![identity, alias.id, alias.alias_type, alias.alias])?;
+    Ok(())
+}
+
+/// Removes all aliases of an identity but its keys, without which it could not come back.
+pub(crate) fn purge(store: &Tx<'_>, identity: &str) -> Result<()> {
+    store
+        .prepare_cached("DELETE FROM identity_alias WHERE identity_did = ?1 AND alias_type <> ?2")?
+        .execute([identity, PUBLIC_KEY])?;
+    Ok(())
+}

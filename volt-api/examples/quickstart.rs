@@ -38,13 +38,12 @@ struct Args {
 async fn main() -> Result<()> {
     let args = Args::parse();
     // The embedded Volt lives as long as this binding.
-    let (config, embedded) = match args.config {
-        Some(path) => (ClientConfig::from_file(path)?, None),
-        None => {
-            let volt = EmbeddedVolt::start().await.context("the embedded Volt does not start")?;
-            println!("An embedded Volt listens at {}.", volt.url());
-            (volt.config(), Some(volt))
-        }
+    let (config, embedded) = if let Some(path) = args.config {
+        (ClientConfig::from_file(path)?, None)
+    } else {
+        let volt = EmbeddedVolt::start().await.context("the embedded Volt does not start")?;
+        println!("An embedded Volt listens at {}.", volt.url());
+        (volt.config(), Some(volt))
     };
     let volt_id = config.volt_id()?.to_owned();
     let client = Client::connect(config).await?;

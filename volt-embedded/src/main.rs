@@ -10,7 +10,7 @@ use volt_embedded::EmbeddedVolt;
 /// Runs a TDX Volt in this process: resources, files, SQLite databases and wires, over a websocket.
 ///
 /// Point a client at it with the configuration that --write-config writes; that client is the owner
-/// of the Volt and may do everything. Ctrl-C stops it. Set RUST_LOG, for example to `debug`, to see
+/// of the Volt and may do everything. Ctrl-C stops it. Set `RUST_LOG`, for example to `debug`, to see
 /// what it does.
 #[derive(Parser)]
 #[command(version)]

@@ -41,13 +41,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let scenarios = chosen(scenario::load(root)?, &args.scenarios)?;
     let built = clients::build(root, &work)?;
     // The embedded Volt lives as long as this binding.
-    let (config, _volt) = if let Some(config) = &args.config {
-        (config.canonicalize().with_context(|| config.display().to_string())?, None)
-    } else {
-        let config = work.join("volt.config.json");
-        let volt = Volt::start(&built.volt, &config, &logs.join("volt.log"))?;
-        (config, Some(volt))
+    let volt = match &args.config {
+        Some(_) => None,
+        None => Some(Volt::start(&built.volt, &work, &logs.join("volt.log"))?),
     };
+    let config = volt.as_ref().map(Volt::config).or(args.config.as_deref());
+    let config = config.context("there is a Volt or a configuration")?;
 
     let timeout = Duration::from_secs(args.timeout);
     let (mut passed, mut failed) = (0, 0);
@@ -55,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         for client in &built.clients {
             let log = logs.join(format!("{}.{}.log", scenario.name, client.short_name));
             let start = Instant::now();
-            let outcome = process::result(client.command(&config, &scenario.name), &log, timeout)
+            let outcome = process::result(client.command(config, &scenario.name), &log, timeout)
                 .and_then(|result| scenario.compare(result));
             let time = start.elapsed().as_millis();
             let (name, client) = (&scenario.name, &client.name);

@@ -16,4 +16,4 @@ pub(crate) mod tokens;
 pub(crate) mod wires;
 
 #[cfg(test)]
-pub(crate) mod testing;
+mod tests;

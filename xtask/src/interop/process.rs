@@ -32,6 +32,7 @@ pub(super) fn start(mut command: Command, log: &Path) -> anyhow::Result<Child> {
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file)
+        .env("RUST_BACKTRACE", "0")
         .spawn()
         .with_context(|| format!("{program} can't be run"))
 }
@@ -49,7 +50,8 @@ pub(super) fn result(command: Command, log: &Path, timeout: Duration) -> anyhow:
     let printed = fs::read(log).with_context(|| log.display().to_string())?;
     let printed = String::from_utf8_lossy(&printed);
     if !status.success() {
-        bail!("{status}: {}", printed.lines().last().unwrap_or("nothing was printed"));
+        let error = printed.lines().rfind(|line| !line.starts_with("note: "));
+        bail!("{status}: {}", error.unwrap_or("nothing was printed"));
     }
     let result = printed.lines().find_map(|line| line.strip_prefix(RESULT));
     serde_json::from_str(result.context("no result was printed")?).context("the result is not JSON")

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command},
     thread,
     time::{Duration, Instant},
@@ -18,24 +18,24 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A running embedded Volt; dropping it ends it.
 pub(super) struct Volt {
     process: Child,
+    config: PathBuf,
 }
 
 impl Volt {
-    /// Starts a Volt with an empty store, and waits until it has written `config`.
-    pub(super) fn start(program: &Path, config: &Path, log: &Path) -> anyhow::Result<Self> {
-        match fs::remove_file(config) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| config.display().to_string());
-            }
-            _ => {}
-        }
+    /// Starts a Volt with an empty store, and waits until it has written its configuration.
+    pub(super) fn start(program: &Path, work: &Path, log: &Path) -> anyhow::Result<Self> {
+        // A store of its own choice would stay behind, since the process is killed at the end.
+        let (data, config) = (work.join("data"), work.join("volt.config.json"));
+        absent(fs::remove_dir_all(&data)).with_context(|| data.display().to_string())?;
+        absent(fs::remove_file(&config)).with_context(|| config.display().to_string())?;
         let mut command = Command::new(program);
-        command.args(["--listen", "127.0.0.1:0", "--write-config"]).arg(config);
-        let mut volt = Self { process: process::start(command, log)? };
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(&data);
+        command.arg("--write-config").arg(&config);
+        let mut volt = Self { process: process::start(command, log)?, config };
 
         let deadline = Instant::now() + START_TIMEOUT;
         let url = loop {
-            if let Some(url) = url(config) {
+            if let Some(url) = url(&volt.config) {
                 break url;
             }
             if let Some(status) = volt.process.try_wait()? {
@@ -47,6 +47,11 @@ impl Volt {
         println!("An embedded Volt listens at {url}.");
         Ok(volt)
     }
+
+    /// The configuration of its owner's client.
+    pub(super) fn config(&self) -> &Path {
+        &self.config
+    }
 }
 
 impl Drop for Volt {
@@ -55,6 +60,14 @@ impl Drop for Volt {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Makes nothing of an error which says that there is no such file.
+fn absent(outcome: io::Result<()>) -> io::Result<()> {
+    outcome.or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// The address in a configuration, when the file is there and whole.

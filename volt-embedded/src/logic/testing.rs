@@ -1,1 +1,0 @@
-//! A Volt without a network, for the tests of the logic.

@@ -1,0 +1,163 @@
+use volt_api::{
+    Code,
+    volt::{
+        Access, CanAccessResourceRequest, CopyResourceMode, CopyResourceRequest,
+        DeleteAccessRequest, DeleteResourceRequest, GetAccessRequest, GetResourceRequest,
+        PolicyDecision, RequestAccessRequest, Resource, SaveAccessRequest, SaveResourceRequest,
+        SetAccessRequestDecisionRequest, ShareMode,
+    },
+};
+
+use super::{code, guest, make, owner, volt};
+use crate::{
+    actor::Actor,
+    fault::Result,
+    rights::{READ, WRITE},
+};
+
+fn read(actor: &Actor, id: &str) -> Result<Resource> {
+    actor.get_resource(&GetResourceRequest::default().with_resource_id(id))
+}
+
+fn rename(actor: &Actor, id: &str) -> Result<Resource> {
+    let resource = Resource::default().with_id(id).with_name("renamed");
+    actor.save_resource(SaveResourceRequest::default().with_resource(resource))
+}
+
+fn rule(id: &str, who: &Actor, access: &str) -> Access {
+    Access::default().with_resource_id(id).with_identity_did(&who.identity).with_access(access)
+}
+
+fn save(actor: &Actor, rule: Access) -> Result<()> {
+    actor.save_access(SaveAccessRequest::default().with_access(rule))
+}
+
+#[test]
+fn without_a_rule_others_may_nothing() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let id = make(&owner, "", "private", "volt:folder");
+    assert_eq!(code(read(&guest, &id)), Code::PermissionDenied);
+    assert_eq!(code(rename(&guest, &id)), Code::PermissionDenied);
+    let resource = Resource::default().with_name("x");
+    let create = SaveResourceRequest::default()
+        .with_resource(resource)
+        .with_create(true)
+        .with_create_in_parent_id(&id);
+    assert_eq!(code(guest.save_resource(create)), Code::PermissionDenied);
+    let delete = DeleteResourceRequest::default().with_resource_id(&id);
+    assert_eq!(code(guest.delete_resource(&delete)), Code::PermissionDenied);
+    assert_eq!(code(save(&guest, rule(&id, &guest, READ))), Code::PermissionDenied);
+    assert_eq!(code(guest.get_parameters()), Code::PermissionDenied);
+}
+
+#[test]
+fn a_rule_permits_what_it_names_and_what_that_implies() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let id = make(&owner, "", "shared", "volt:folder");
+    save(&owner, rule(&id, &guest, READ)).unwrap();
+    read(&guest, &id).unwrap();
+    assert_eq!(code(rename(&guest, &id)), Code::PermissionDenied);
+    save(&owner, rule(&id, &guest, WRITE)).unwrap();
+    rename(&guest, &id).unwrap();
+}
+
+#[test]
+fn only_a_recursive_rule_reaches_down() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let folder = make(&owner, "", "folder", "volt:folder");
+    let file = make(&owner, &folder, "file", "volt:file");
+    save(&owner, rule(&folder, &guest, READ)).unwrap();
+    assert_eq!(code(read(&guest, &file)), Code::PermissionDenied);
+    save(&owner, rule(&folder, &guest, READ).with_recursive(true)).unwrap();
+    read(&guest, &file).unwrap();
+    save(&owner, rule(&file, &guest, READ).with_decision(PolicyDecision::Deny)).unwrap();
+    assert_eq!(code(read(&guest, &file)), Code::PermissionDenied);
+}
+
+#[test]
+fn linking_is_no_way_around_the_rules() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let file = make(&owner, "", "file", "volt:file");
+    save(&owner, rule(&file, &guest, READ)).unwrap();
+    // In a folder of the guest's own, with a rule that would let them write to all in it.
+    let folder = make(&guest, "", "trap", "volt:folder");
+    save(&guest, rule(&folder, &guest, WRITE).with_recursive(true)).unwrap();
+    let link = CopyResourceRequest::default()
+        .with_resource_id(&file)
+        .with_to_resource_id(&folder)
+        .with_mode(CopyResourceMode::Link);
+    assert_eq!(code(guest.copy_resource(&link)), Code::PermissionDenied);
+}
+
+#[test]
+fn public_resources_can_be_read_by_all() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let id = make(&owner, "", "public", "volt:folder");
+    let share = Resource::default().with_id(&id).with_share_mode(ShareMode::PublicRead);
+    owner.save_resource(SaveResourceRequest::default().with_resource(share)).unwrap();
+    read(&guest, &id).unwrap();
+    assert_eq!(code(rename(&guest, &id)), Code::PermissionDenied);
+}
+
+#[test]
+fn rules_are_listed_replaced_and_deleted() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let id = make(&owner, "", "shared", "volt:folder");
+    let list = |actor: &Actor| {
+        actor.get_access(&GetAccessRequest::default().with_resource_id(&id)).unwrap()
+    };
+    save(&owner, rule(&id, &guest, READ)).unwrap();
+    save(&owner, rule(&id, &guest, READ).with_decision(PolicyDecision::Deny)).unwrap();
+    let [one] = list(&owner).try_into().unwrap();
+    assert_eq!(one.decision(), PolicyDecision::Deny);
+    assert_eq!((one.resource_name.as_str(), one.identity_name.as_str()), ("shared", "guest"));
+    assert_eq!(list(&guest), [one.clone()]);
+    let delete = DeleteAccessRequest::default().with_id(&one.id);
+    assert_eq!(code(guest.delete_access(&delete)), Code::PermissionDenied);
+    owner.delete_access(&delete).unwrap();
+    assert_eq!(code(owner.delete_access(&delete)), Code::NotFound);
+    assert!(list(&owner).is_empty());
+}
+
+#[test]
+fn a_request_for_access_waits_for_the_owners_decision() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let id = make(&owner, "", "wanted", "volt:folder");
+    let request = RequestAccessRequest::default().with_resource_id(&id).with_access(READ);
+    let ask = || guest.request_access(&request).unwrap();
+    assert_eq!(ask().decision(), PolicyDecision::Prompt);
+    assert_eq!(ask().decision(), PolicyDecision::Pending);
+    assert_eq!(code(read(&guest, &id)), Code::PermissionDenied);
+    let open = GetAccessRequest::default().with_decision(PolicyDecision::Prompt);
+    let [waiting] = owner.get_access(&open).unwrap().try_into().unwrap();
+    assert_eq!(waiting.request_count, 2);
+    let decide = SetAccessRequestDecisionRequest::default()
+        .with_id(&waiting.id)
+        .with_decision(PolicyDecision::Permit);
+    assert_eq!(code(guest.set_access_request_decision(&decide)), Code::PermissionDenied);
+    owner.set_access_request_decision(&decide).unwrap();
+    assert_eq!(ask().decision(), PolicyDecision::Permit);
+    read(&guest, &id).unwrap();
+}
+
+#[test]
+fn services_can_ask_what_their_callers_may() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let id = make(&owner, "", "thing", "volt:folder");
+    let request = CanAccessResourceRequest::default().with_resource_id(&id).with_access(READ);
+    let decision = |actor: &Actor| actor.can_access_resource(&request).unwrap().decision();
+    assert_eq!(decision(&owner), PolicyDecision::Permit);
+    assert_eq!(decision(&guest), PolicyDecision::Deny);
+    for token in ["", "a.b", "a.b.c.d", "e30.e30.e30"] {
+        let by_token = request.clone().with_token(token);
+        assert_eq!(code(owner.can_access_resource(&by_token)), Code::InvalidArgument, "{token}");
+    }
+}

@@ -1,0 +1,236 @@
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use volt_api::{
+    Code,
+    key::SigningKey,
+    server::Token,
+    volt::{
+        AuthenticateRequest, AuthenticateResponse, GetIdentityRequest, GetOneTimeTokenRequest,
+        GetSessionsRequest, PolicyDecision, SaveSessionRequest, Session, SessionStatus,
+        SignVerifyRequest, sign_verify_response,
+    },
+};
+use volt_runtime::{proto::token::Claims, server::Authority as _};
+
+use super::{code, guest, owner, volt, volt_with};
+use crate::{
+    fault::Result,
+    logic::{sessions::Gate, signing::encode},
+    store::now,
+    volt::Volt,
+};
+
+fn token(key: &SigningKey, session: Option<&str>) -> Token {
+    let claims = Claims::new("did:volt:any", session, &[], now() / 1000);
+    let (claims, signature) = claims.sign(key).unwrap();
+    Token::parse(claims.into(), signature.into()).unwrap()
+}
+
+fn pem(key: &SigningKey) -> String {
+    key.verifying_key().to_pem()
+}
+
+fn ask(
+    volt: &Arc<Volt>,
+    key: &SigningKey,
+    request: AuthenticateRequest,
+) -> Result<AuthenticateResponse> {
+    volt.authenticate(Some(&token(key, None)), &request)
+}
+
+fn as_key(key: &SigningKey) -> AuthenticateRequest {
+    AuthenticateRequest::default().with_public_key(pem(key)).with_client_name("me")
+}
+
+fn as_did_of(key: &SigningKey) -> AuthenticateRequest {
+    AuthenticateRequest::default().with_did_public_key(pem(key)).with_client_name("me")
+}
+
+#[test]
+fn a_key_gets_a_session_that_opens_the_gate_for_its_tokens_alone() {
+    let volt = volt();
+    let key = SigningKey::generate().unwrap();
+    let answer = ask(&volt, &key, as_key(&key)).unwrap();
+    assert_eq!(answer.decision(), PolicyDecision::Permit);
+    assert_eq!(answer.identity_did, key.verifying_key().fingerprint());
+    let gate = Gate(Arc::clone(&volt));
+    let session = Some(answer.session_id.as_str());
+    let caller = gate.authenticate(&token(&key, session)).unwrap();
+    assert_eq!(caller.identity, Some(answer.identity_did.clone()));
+    let stolen = token(&SigningKey::generate().unwrap(), session);
+    assert_eq!(gate.authenticate(&stolen).unwrap_err().message(), "session invalid");
+    let unknown = gate.authenticate(&token(&key, Some("none"))).unwrap_err();
+    assert_eq!((unknown.code(), unknown.message()), (Code::Unauthenticated, "session invalid"));
+    assert!(gate.authenticate(&token(&key, None)).unwrap().is_anonymous());
+    // The same client keeps its session.
+    assert_eq!(ask(&volt, &key, as_key(&key)).unwrap().session_id, answer.session_id);
+    let named = as_key(&key).with_session_name("second");
+    assert_ne!(ask(&volt, &key, named).unwrap().session_id, answer.session_id);
+}
+
+#[test]
+fn a_client_must_have_the_key_that_it_names() {
+    let volt = volt();
+    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    assert_eq!(code(ask(&volt, &other, as_key(&key))), Code::Unauthenticated);
+    assert_eq!(code(volt.authenticate(None, &as_key(&key))), Code::Unauthenticated);
+    let nobody = AuthenticateRequest::default();
+    assert_eq!(code(ask(&volt, &key, nobody)), Code::InvalidArgument);
+    let broken = AuthenticateRequest::default().with_public_key("no PEM");
+    assert_eq!(code(ask(&volt, &key, broken)), Code::InvalidArgument);
+}
+
+#[test]
+fn a_did_is_made_once_and_found_again() {
+    let volt = volt();
+    let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let did = ask(&volt, &key, as_did_of(&key)).unwrap().identity_did;
+    assert!(did.starts_with("did:volt:"), "{did}");
+    assert_eq!(ask(&volt, &key, as_did_of(&key)).unwrap().identity_did, did);
+    let by_did = AuthenticateRequest::default().with_did(&did);
+    assert_eq!(ask(&volt, &key, by_did.clone()).unwrap().identity_did, did);
+    assert_eq!(code(ask(&volt, &other, by_did)), Code::Unauthenticated);
+    let fingerprint = key.verifying_key().fingerprint();
+    let request = GetIdentityRequest::default().with_fingerprint(fingerprint);
+    let identity = owner(&volt).get_identity(&request).unwrap();
+    assert_eq!(identity.resource.unwrap().name, "me");
+}
+
+#[test]
+fn a_did_document_must_be_signed_by_its_key() {
+    let volt = volt();
+    let key = SigningKey::generate().unwrap();
+    let document = |did: &str| {
+        serde_json::json!({
+            "id": did,
+            "verificationMethod": [{ "publicKeyPem": pem(&key), "type": "Ed25519Signature2018" }],
+        })
+        .to_string()
+    };
+    let request = |document: &str, signature: &[u8]| {
+        AuthenticateRequest::default()
+            .with_did_document(document)
+            .with_did_document_signature(encode(signature))
+    };
+    let text = document("did:volt:own");
+    let signed = request(&text, &key.sign(text.as_bytes()));
+    assert_eq!(ask(&volt, &key, signed.clone()).unwrap().identity_did, "did:volt:own");
+    ask(&volt, &key, signed).unwrap();
+    let wrong = request(&text, &key.sign(b"something else"));
+    assert_eq!(code(ask(&volt, &key, wrong)), Code::Unauthenticated);
+    // Somebody else's.
+    let text = document(&volt.owner);
+    let theft = request(&text, &key.sign(text.as_bytes()));
+    assert_eq!(code(ask(&volt, &key, theft)), Code::PermissionDenied);
+    assert_eq!(code(ask(&volt, &key, request("{}", &[]))), Code::InvalidArgument);
+}
+
+#[test]
+fn the_challenge_is_accepted_in_three_forms() {
+    let volt = volt_with(|options| {
+        options.decision = PolicyDecision::Deny;
+        options.challenge = Some("code".to_owned());
+    });
+    let decision = |form: fn(&SigningKey) -> String| {
+        let key = SigningKey::generate().unwrap();
+        let request = as_key(&key).with_challenge(form(&key));
+        ask(&volt, &key, request).unwrap().decision()
+    };
+    let hash = |_: &SigningKey| encode(digest::digest(&digest::SHA256, b"code").as_ref());
+    assert_eq!(decision(hash), PolicyDecision::Permit);
+    assert_eq!(decision(|key| encode(&key.sign(b"code"))), PolicyDecision::Permit);
+    assert_eq!(decision(|_| "code".to_owned()), PolicyDecision::Permit);
+    assert_eq!(decision(|_| "other".to_owned()), PolicyDecision::Deny);
+    assert_eq!(decision(|_| String::new()), PolicyDecision::Deny);
+}
+
+#[test]
+fn who_is_prompted_for_waits_for_the_owner() {
+    let volt = volt_with(|options| options.decision = PolicyDecision::Prompt);
+    let key = SigningKey::generate().unwrap();
+    let gate = Gate(Arc::clone(&volt));
+    let first = ask(&volt, &key, as_key(&key)).unwrap();
+    assert_eq!(first.decision(), PolicyDecision::Prompt);
+    assert!(gate.authenticate(&token(&key, Some(&first.session_id))).is_err());
+    let second = ask(&volt, &key, as_key(&key)).unwrap();
+    assert_eq!(
+        (second.decision(), &second.session_id),
+        (PolicyDecision::Pending, &first.session_id)
+    );
+    let set = |status| {
+        let session = Session::default().with_id(&first.session_id).with_status(status);
+        owner(&volt).save_session(&SaveSessionRequest::default().with_session(session)).unwrap();
+        ask(&volt, &key, as_key(&key)).unwrap().decision()
+    };
+    assert_eq!(set(SessionStatus::Live), PolicyDecision::Permit);
+    gate.authenticate(&token(&key, Some(&first.session_id))).unwrap();
+    assert_eq!(set(SessionStatus::Revoked), PolicyDecision::Deny);
+    assert!(gate.authenticate(&token(&key, Some(&first.session_id))).is_err());
+}
+
+#[test]
+fn a_session_runs_out_and_its_client_gets_a_new_one() {
+    let volt = volt();
+    let key = SigningKey::generate().unwrap();
+    let first = ask(&volt, &key, as_key(&key)).unwrap().session_id;
+    let over = Session::default().with_id(&first).with_expires(now() - 1);
+    let request = SaveSessionRequest::default().with_session(over);
+    let shown = owner(&volt).save_session(&request).unwrap();
+    assert_eq!(shown.id, first);
+    let gate = Gate(Arc::clone(&volt));
+    assert!(gate.authenticate(&token(&key, Some(&first))).is_err());
+    let listed = GetSessionsRequest::default().with_status(SessionStatus::Expired);
+    assert_eq!(owner(&volt).get_sessions(&listed).unwrap()[0].id, first);
+    assert_ne!(ask(&volt, &key, as_key(&key)).unwrap().session_id, first);
+}
+
+#[test]
+fn others_see_their_own_sessions_and_can_only_end_them() {
+    let volt = volt();
+    let guest = guest(&volt);
+    let all = GetSessionsRequest::default();
+    let [mine] = guest.get_sessions(&all).unwrap().try_into().unwrap();
+    assert_eq!(mine.identity_did, guest.identity);
+    let save = |session| guest.save_session(&SaveSessionRequest::default().with_session(session));
+    let longer = Session::default().with_id(&mine.id).with_expires(u64::MAX);
+    assert_eq!(code(save(longer)), Code::PermissionDenied);
+    let over = Session::default().with_id(&mine.id).with_status(SessionStatus::Revoked);
+    assert_eq!(save(over).unwrap().status(), SessionStatus::Revoked);
+    assert_eq!(code(save(Session::default().with_id("none"))), Code::NotFound);
+}
+
+#[test]
+fn a_one_time_token_is_good_for_one_session_of_its_issuer() {
+    let volt = volt_with(|options| options.decision = PolicyDecision::Deny);
+    let issuer = guest(&volt);
+    let given = issuer.get_one_time_token(&GetOneTimeTokenRequest::default()).unwrap();
+    let key = SigningKey::generate().unwrap();
+    let exchange = || as_key(&key).with_exchange_token(&given);
+    let answer = ask(&volt, &key, exchange()).unwrap();
+    assert_eq!(answer.decision(), PolicyDecision::Permit);
+    assert_eq!(answer.identity_did, issuer.identity);
+    assert_eq!(code(ask(&volt, &key, exchange())), Code::Unauthenticated);
+}
+
+#[test]
+fn the_volts_signature_can_be_checked() {
+    let volt = volt();
+    let owner = owner(&volt);
+    let sign = SignVerifyRequest::default().with_message("words").with_encode(true);
+    assert_eq!(code(guest(&volt).sign_verify(&sign)), Code::PermissionDenied);
+    let Some(sign_verify_response::Payload::DigestEncoded(signature)) =
+        owner.sign_verify(&sign).unwrap().payload
+    else {
+        panic!("no signature");
+    };
+    let check = |message: &str| {
+        let request = SignVerifyRequest::default()
+            .with_verify(true)
+            .with_message(message)
+            .with_digest_encoded(&signature);
+        owner.sign_verify(&request)
+    };
+    assert_eq!(check("words").unwrap().payload, None);
+    assert_eq!(code(check("other words")), Code::InvalidArgument);
+}

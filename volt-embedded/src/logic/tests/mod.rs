@@ -1,0 +1,76 @@
+//! The logic, without a network.
+
+mod access;
+mod authenticate;
+mod files;
+mod query;
+mod resources;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+use volt_api::{
+    Code,
+    volt::{PolicyDecision, Resource, SaveResourceRequest},
+};
+
+use crate::{
+    actor::Actor,
+    fault::{Fault, Result},
+    volt::{Options, Volt},
+};
+
+/// A Volt with a folder of its own.
+fn volt() -> Arc<Volt> {
+    volt_with(|_| {})
+}
+
+fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
+    let mut options = Options {
+        name: "test".to_owned(),
+        decision: PolicyDecision::Permit,
+        challenge: None,
+        session_lifetime: Duration::from_hours(1),
+    };
+    change(&mut options);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let address = ([127, 0, 0, 1], 1).into();
+    let gone = mpsc::channel(1).0;
+    Arc::new(Volt::open(&path, Some(folder), address, &["pkg.API"], options, gone).unwrap())
+}
+
+fn owner(volt: &Arc<Volt>) -> Actor {
+    let identity = volt.owner.clone();
+    Actor { volt: Arc::clone(volt), identity, session: String::new() }
+}
+
+/// Somebody who owns nothing but their home folder.
+fn guest(volt: &Arc<Volt>) -> Actor {
+    let config = volt.client("guest", None).unwrap();
+    let identity = config.credential.as_ref().unwrap().identity_did.clone().unwrap();
+    Actor { volt: Arc::clone(volt), identity, session: String::new() }
+}
+
+/// Makes a resource; in the actor's home folder if `parent` is empty.
+fn make(actor: &Actor, parent: &str, name: &str, kind: &str) -> String {
+    let resource = Resource::default().with_name(name).with_kind([kind]);
+    let request = SaveResourceRequest::default()
+        .with_resource(resource)
+        .with_create(true)
+        .with_create_in_parent_id(parent);
+    actor.save_resource(request).unwrap().id
+}
+
+#[track_caller]
+fn code<T: std::fmt::Debug>(outcome: Result<T>) -> Code {
+    match outcome {
+        Err(Fault::Refused(status)) => status.code(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// The names of resources.
+fn names(resources: &[Resource]) -> Vec<&str> {
+    resources.iter().map(|resource| resource.name.as_str()).collect()
+}

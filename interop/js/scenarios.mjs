@@ -197,10 +197,16 @@ function check(holds, message) {
   if (!holds) throw new Error(message);
 }
 
-const [, , configFile, name] = argv;
-const config = JSON.parse(readFileSync(configFile, "utf8"));
-const client = new VoltClient(WebSocket);
-await client.initialise(config);
-console.log(`result: ${JSON.stringify(await scenarios[name](client, config))}`);
-client.close();
-exit(0);
+try {
+  const [, , configFile, name] = argv;
+  const config = JSON.parse(readFileSync(configFile, "utf8"));
+  const client = new VoltClient(WebSocket);
+  await client.initialise(config);
+  console.log(`result: ${JSON.stringify(await scenarios[name](client, config))}`);
+  client.close();
+  exit(0);
+} catch (error) {
+  console.error(error);
+  console.error(error.message);
+  exit(1);
+}

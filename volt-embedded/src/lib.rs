@@ -47,8 +47,8 @@
 //! - **File paths** go by the names of resources, from a folder down.
 //! - **Wires** keep nothing unless they persist. A slow subscriber slows publishing down; one that
 //!   takes nothing for five seconds is given up with `RESOURCE_EXHAUSTED`.
-//! - **SQL**: statements that give no rows answer with `affected_rows`; within a transaction all
-//!   statements do, at their end. A transaction that is not committed is rolled back.
+//! - **SQL**: within a transaction each statement ends with `affected_rows`; without one none does,
+//!   since a published client cannot read it. A transaction that is not committed is rolled back.
 //! - **Unknown clients** are let in, unless [`Builder::unknown_clients`] says otherwise.
 
 mod actor;

@@ -10,7 +10,7 @@ mod scenario;
 mod volt;
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -37,6 +37,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let work = root.join("target/interop");
     let logs = work.join("logs");
     fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
+
+    // Two runs at once would take the Volt away from one another.
+    let lock = File::create(work.join("lock"))?;
+    if lock.try_lock().is_err() {
+        println!("Waiting for another run to end.");
+        lock.lock()?;
+    }
 
     let scenarios = chosen(scenario::load(root)?, &args.scenarios)?;
     let built = clients::build(root, &work)?;

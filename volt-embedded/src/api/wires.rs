@@ -47,7 +47,7 @@ impl WireApi for Handlers {
         let mut next = Some((first.chunk, first.do_not_persist));
         while let Some((chunk, do_not_persist)) = next {
             if !chunk.is_empty() {
-                if let (Some(kept), false) = (archive.take(), do_not_persist) {
+                if let Some(kept) = archive.take_if(|_| !do_not_persist) {
                     let (identity, chunk) = (actor.identity.clone(), chunk.clone());
                     let keep = move || kept.keep(&identity, &chunk).map(|()| kept);
                     archive = Some(blocking(keep).await?);

@@ -1,6 +1,6 @@
 //! `Execute`, on a thread of its own: statements go in, rows come out.
 //!
-//! - A query answers with a header, then its rows. Other statements answer with `affected_rows`.
+//! - A query answers with a header, then its rows; a statement that gives no rows only ends.
 //! - With a page size, `next` is waited for after each full page while there are more rows.
 //! - Without a transaction there is one statement, and the end comes by itself.
 //! - Within a transaction each statement ends with `affected_rows` (0 for a query), so that the
@@ -108,7 +108,7 @@ impl Execution<'_> {
             row = rows.next().map_err(refused)?;
         }
         drop(rows);
-        if width == 0 || start.transaction || self.in_transaction() {
+        if start.transaction || self.in_transaction() {
             let affected = connection.total_changes() - before;
             self.respond(Payload::AffectedRows(u32::try_from(affected).unwrap_or(u32::MAX)))?;
         }

@@ -36,7 +36,7 @@ pub(crate) fn children(store: &Connection, id: &str) -> Result<Vec<String>> {
 /// The first child of this name.
 pub(crate) fn child(store: &Connection, id: &str, name: &str) -> Result<Option<String>> {
     let sql = "SELECT id FROM link JOIN resource ON id = child_id
-               WHERE parent_id = ?1 AND name = ?2 ORDER BY created, id LIMIT 1";
+               WHERE parent_id = ?1 AND name = ?2 ORDER BY resource.rowid LIMIT 1";
     Ok(strings(store, sql, [id, name])?.into_iter().next())
 }
 

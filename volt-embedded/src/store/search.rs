@@ -46,9 +46,8 @@ pub(crate) fn services(store: &Connection, patterns: &[String]) -> Result<Vec<St
     let mut query = Query::default();
     query.wild(SERVICE_API, patterns);
     let terms = query.terms.pop().unwrap_or_else(|| "1".to_owned());
-    let sql = format!(
-        "SELECT id FROM resource WHERE service IS NOT NULL AND {terms} ORDER BY created, id"
-    );
+    let sql =
+        format!("SELECT id FROM resource WHERE service IS NOT NULL AND {terms} ORDER BY rowid");
     strings(store, &sql, params_from_iter(query.values))
 }
 

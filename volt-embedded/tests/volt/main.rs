@@ -1,0 +1,12 @@
+//! The embedded Volt, as its clients see it: over a websocket.
+
+#![allow(clippy::unwrap_used)]
+
+mod connect;
+mod csv;
+mod files;
+mod lifecycle;
+mod sessions;
+mod sql;
+mod support;
+mod wires;

@@ -1,0 +1,241 @@
+use volt_api::{
+    Client, Code, Duplex,
+    data::{
+        DataType, SqlBulkUpdateRequest, SqlExecuteEnd, SqlExecuteNext, SqlExecuteRequest,
+        SqlExecuteResponse, SqlExecuteStart, sql_execute_response::Payload,
+    },
+    volt::AttributeValue,
+};
+
+use crate::support::{code, database, guest, make, permit, query, row, start};
+
+type Call = Duplex<SqlExecuteRequest, SqlExecuteResponse>;
+
+const COUNT: &str = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 7) \
+                     SELECT n FROM n";
+
+async fn execute(client: &Client, start: SqlExecuteStart) -> Call {
+    let mut call = client.sqlite_database().execute().await.unwrap();
+    call.send(SqlExecuteRequest::default().with_start(start)).await.unwrap();
+    call
+}
+
+fn on(database: &str, statement: &str) -> SqlExecuteStart {
+    SqlExecuteStart::default().with_database_id(database).with_statement(statement)
+}
+
+fn next() -> SqlExecuteRequest {
+    SqlExecuteRequest::default().with_next(SqlExecuteNext::default())
+}
+
+fn end(commit: bool) -> SqlExecuteRequest {
+    SqlExecuteRequest::default().with_end(SqlExecuteEnd::default().with_commit_transaction(commit))
+}
+
+/// The next message, which must be rows affected.
+async fn affected(call: &mut Call) -> u32 {
+    match call.message().await.unwrap().unwrap().payload {
+        Some(Payload::AffectedRows(rows)) => rows,
+        other => panic!("not a count: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn rows_come_after_a_header_and_every_type_is_kept() {
+    let (_volt, client) = start().await;
+    let create = "CREATE TABLE t (i INTEGER, r REAL, t TEXT, b BLOB, n INTEGER)";
+    let insert = "INSERT INTO t VALUES (9223372036854775807, 1.0, 'ü', x'00ff', NULL)";
+    let db = database(&client, &[create, insert]).await;
+    let mut call = execute(&client, on(&db, "SELECT *, 1 + 1 AS two FROM t")).await;
+    // Nothing more is sent, and nothing ended: the call ends by itself.
+    let Some(Payload::Header(header)) = call.message().await.unwrap().unwrap().payload else {
+        panic!("no header");
+    };
+    let columns: Vec<_> =
+        header.column.iter().map(|column| (column.name.as_str(), column.r#type())).collect();
+    assert_eq!(
+        columns,
+        [
+            ("i", DataType::Integer),
+            ("r", DataType::Real),
+            ("t", DataType::Text),
+            ("b", DataType::Blob),
+            ("n", DataType::Integer),
+            ("two", DataType::Integer),
+        ]
+    );
+    let values = call.message().await.unwrap().unwrap();
+    assert_eq!(row(&values).unwrap(), "9223372036854775807|1.0|ü|[0, 255]|NULL|2");
+    assert!(call.message().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn pages_come_when_asked_for() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &[]).await;
+    let mut call = execute(&client, on(&db, COUNT).with_page_size(3)).await;
+    assert!(call.message().await.unwrap().unwrap().payload.is_some());
+    for page in [["1", "2", "3"], ["4", "5", "6"]] {
+        for number in page {
+            assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), number);
+        }
+        call.send(next()).await.unwrap();
+    }
+    assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), "7");
+    assert!(call.message().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_page_is_the_last_when_the_caller_says_so() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &[]).await;
+    for by_half_close in [true, false] {
+        let mut call = execute(&client, on(&db, COUNT).with_page_size(3)).await;
+        if by_half_close {
+            call.close_send();
+        } else {
+            call.send(end(false)).await.unwrap();
+        }
+        let mut rows = 0;
+        while let Some(response) = call.message().await.unwrap() {
+            rows += usize::from(row(&response).is_some());
+        }
+        assert_eq!(rows, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_is_committed_whole_or_not_at_all() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &["CREATE TABLE t (x)"]).await;
+    for (commit, left) in [(false, vec![]), (true, vec!["1", "2"])] {
+        let insert = on(&db, "INSERT INTO t VALUES (1), (2)").with_transaction(true);
+        let mut call = execute(&client, insert).await;
+        assert_eq!(affected(&mut call).await, 2);
+        let select = SqlExecuteStart::default().with_statement("SELECT x FROM t");
+        call.send(SqlExecuteRequest::default().with_start(select)).await.unwrap();
+        assert!(call.message().await.unwrap().is_some_and(|header| row(&header).is_none()));
+        for number in ["1", "2"] {
+            assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), number);
+        }
+        // This is how the caller knows that all rows are out.
+        assert_eq!(affected(&mut call).await, 0);
+        call.send(end(commit)).await.unwrap();
+        assert!(call.message().await.unwrap().is_none());
+        assert_eq!(query(&client, &db, "SELECT x FROM t").await.unwrap(), left);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_is_rolled_back_when_it_fails_or_is_left() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &["CREATE TABLE t (x)"]).await;
+    let begin = || on(&db, "INSERT INTO t VALUES (1)").with_transaction(true);
+
+    let mut fails = execute(&client, begin()).await;
+    assert_eq!(affected(&mut fails).await, 1);
+    let wrong = SqlExecuteStart::default().with_statement("INSERT INTO none VALUES (1)");
+    fails.send(SqlExecuteRequest::default().with_start(wrong)).await.unwrap();
+    assert_eq!(code(fails.message().await), Code::InvalidArgument);
+
+    let mut closed = execute(&client, begin()).await;
+    assert_eq!(affected(&mut closed).await, 1);
+    closed.close_send();
+    assert!(closed.message().await.unwrap().is_none());
+
+    let mut dropped = execute(&client, begin()).await;
+    assert_eq!(affected(&mut dropped).await, 1);
+    drop(dropped);
+
+    // Waits for the dropped one to let go of the database.
+    assert_eq!(query(&client, &db, "INSERT INTO t VALUES (2)").await.unwrap(), [""; 0]);
+    assert_eq!(query(&client, &db, "SELECT x FROM t").await.unwrap(), ["2"]);
+}
+
+#[tokio::test]
+async fn parameters_go_by_name() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &[]).await;
+    let text = |text: &str| AttributeValue::default().with_string(text);
+    let start = on(&db, "SELECT :a || $b || ?3").with_parameter([
+        ("a", text("1")),
+        ("$b", text("2")),
+        ("3", text("3")),
+    ]);
+    let mut call = execute(&client, start.clone()).await;
+    call.message().await.unwrap();
+    assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), "123");
+    let mut missing = execute(&client, on(&db, "SELECT :a")).await;
+    assert_eq!(code(missing.message().await), Code::InvalidArgument);
+    let surplus = on(&db, "SELECT 1").with_parameter([("a", text("1"))]);
+    assert_eq!(code(execute(&client, surplus).await.message().await), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn sql_that_is_wrong_or_not_for_here_is_refused() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &["CREATE TABLE t (x UNIQUE)"]).await;
+    for (statement, expected) in [
+        ("", Code::InvalidArgument),
+        ("SELEC 1", Code::InvalidArgument),
+        ("SELECT * FROM none", Code::InvalidArgument),
+        ("SELECT 1; SELECT 2", Code::InvalidArgument),
+        ("INSERT INTO t VALUES (1), (1)", Code::InvalidArgument),
+        ("ATTACH '/tmp/other.db' AS other", Code::PermissionDenied),
+        ("BEGIN", Code::PermissionDenied),
+        ("VACUUM INTO '/tmp/other.db'", Code::PermissionDenied),
+    ] {
+        assert_eq!(code(query(&client, &db, statement).await), expected, "{statement}");
+    }
+    assert_eq!(code(query(&client, "none", "SELECT 1").await), Code::NotFound);
+    let folder = make(&client, "folder", "volt:folder").await.id;
+    assert_eq!(code(query(&client, &folder, "SELECT 1").await), Code::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let (volt, client) = start().await;
+    let db = database(&client, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (1)"]).await;
+    let (other, identity) = guest(&volt).await;
+    assert_eq!(code(query(&other, &db, "SELECT x FROM t").await), Code::PermissionDenied);
+    permit(&client, &db, &identity, "volt:database-read").await;
+    assert_eq!(query(&other, &db, "SELECT x FROM t").await.unwrap(), ["1"]);
+    let insert = "INSERT INTO t VALUES (2)";
+    assert_eq!(code(query(&other, &db, insert).await), Code::PermissionDenied);
+    let request = SqlBulkUpdateRequest::default().with_database_id(&db).with_statement([insert]);
+    let refused = other.sqlite_database().bulk_update(request).await;
+    assert_eq!(code(refused), Code::PermissionDenied);
+    permit(&client, &db, &identity, "volt:database-write").await;
+    query(&other, &db, insert).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bulk_update_is_one_transaction() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &["CREATE TABLE t (x)"]).await;
+    let request = SqlBulkUpdateRequest::default()
+        .with_database_id(&db)
+        .with_statement(["INSERT INTO t VALUES (1)", "INSERT INTO none VALUES (2)"]);
+    let error = client.sqlite_database().bulk_update(request).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument);
+    assert_eq!(error.status().unwrap().description(), "statement 2");
+    assert!(query(&client, &db, "SELECT x FROM t").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_endless_query_is_streamed_and_can_be_left() {
+    let (volt, client) = start().await;
+    let db = database(&client, &[]).await;
+    let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n)";
+    let mut call = execute(&client, on(&db, &format!("{endless} SELECT n FROM n"))).await;
+    for _ in 0..1000 {
+        assert!(call.message().await.unwrap().is_some());
+    }
+    drop(call);
+    // Gives no rows at all while it runs, so only an interrupt ends it.
+    let silent = execute(&client, on(&db, &format!("{endless} SELECT max(n) FROM n"))).await;
+    drop(silent);
+    client.close().await;
+    // Waits for all that still runs.
+    volt.shutdown().await;
+}

@@ -1,0 +1,99 @@
+//! What the tests share.
+
+use volt_api::{
+    Client, ClientConfig, Code, Error,
+    data::{
+        CreateDatabaseRequest, SqlBulkUpdateRequest, SqlExecuteRequest, SqlExecuteResponse,
+        SqlExecuteStart, Variant, sql_execute_response::Payload, variant::Data,
+    },
+    volt::{Access, Resource, SaveAccessRequest, SaveResourceRequest},
+};
+use volt_embedded::EmbeddedVolt;
+
+/// A Volt, and a client of its owner's.
+pub(crate) async fn start() -> (EmbeddedVolt, Client) {
+    let volt = EmbeddedVolt::start().await.unwrap();
+    let client = Client::connect(volt.config()).await.unwrap();
+    (volt, client)
+}
+
+/// A client of somebody who owns nothing, and their identity.
+pub(crate) async fn guest(volt: &EmbeddedVolt) -> (Client, String) {
+    let config = volt.guest("guest").unwrap();
+    let identity = identity(&config);
+    (Client::connect(config).await.unwrap(), identity)
+}
+
+pub(crate) fn identity(config: &ClientConfig) -> String {
+    config.credential.as_ref().unwrap().identity_did.clone().unwrap()
+}
+
+/// Makes a resource in the home folder.
+pub(crate) async fn make(client: &Client, name: &str, kind: &str) -> Resource {
+    let resource = Resource::default().with_name(name).with_kind([kind]);
+    let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
+    client.volt().save_resource(request).await.unwrap().resource.unwrap()
+}
+
+/// Makes a database that these statements have been run on.
+pub(crate) async fn database(client: &Client, statements: &[&str]) -> String {
+    let request = CreateDatabaseRequest::default().with_name("db");
+    let answer = client.sqlite_server().create_database(request).await.unwrap();
+    let id = answer.resource.unwrap().id;
+    let request = SqlBulkUpdateRequest::default()
+        .with_database_id(&id)
+        .with_statement(statements.iter().copied());
+    client.sqlite_database().bulk_update(request).await.unwrap();
+    id
+}
+
+/// Lets somebody do something with a resource.
+pub(crate) async fn permit(client: &Client, resource: &str, identity: &str, access: &str) {
+    let rule = Access::default()
+        .with_resource_id(resource)
+        .with_identity_did(identity)
+        .with_access(access);
+    let request = SaveAccessRequest::default().with_access(rule);
+    client.volt().save_access(request).await.unwrap();
+}
+
+#[track_caller]
+pub(crate) fn code<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Code {
+    outcome.expect_err("not refused").code()
+}
+
+/// Runs a query and gives its rows, each as one line of text.
+pub(crate) async fn query(
+    client: &Client,
+    database: &str,
+    statement: &str,
+) -> Result<Vec<String>, Error> {
+    let start = SqlExecuteStart::default().with_database_id(database).with_statement(statement);
+    let mut call = client.sqlite_database().execute().await?;
+    call.send(SqlExecuteRequest::default().with_start(start)).await?;
+    call.close_send();
+    let mut rows = Vec::new();
+    while let Some(response) = call.message().await? {
+        rows.extend(row(&response));
+    }
+    Ok(rows)
+}
+
+/// A response that is a row, as text.
+pub(crate) fn row(response: &SqlExecuteResponse) -> Option<String> {
+    match &response.payload {
+        Some(Payload::Row(row)) => Some(row.column.iter().map(cell).collect::<Vec<_>>().join("|")),
+        _ => None,
+    }
+}
+
+fn cell(variant: &Variant) -> String {
+    match &variant.data {
+        Some(Data::Text(text)) => text.clone(),
+        Some(Data::Integer(number)) => number.to_string(),
+        Some(Data::Real(number)) => format!("{number:?}"),
+        Some(Data::Blob(bytes)) => format!("{bytes:?}"),
+        Some(Data::Null(true)) => "NULL".to_owned(),
+        other => panic!("no value: {other:?}"),
+    }
+}

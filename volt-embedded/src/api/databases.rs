@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use rusqlite::InterruptHandle;
 use tempfile::NamedTempFile;
 use tokio::{sync::mpsc, task::JoinHandle};
 use volt_api::{
@@ -71,7 +70,7 @@ impl SqliteDatabaseApi for Handlers {
         };
         let reference = start.database_id.clone();
         let database = on(&actor, move |actor| actor.open_database(&reference)).await?;
-        let _interrupt = Interrupt(database.interrupt_handle());
+        let _stop = database.stop_on_drop();
         let (commands, inbox) = mpsc::channel(1);
         let (outbox, mut rows) = mpsc::channel(ROWS);
         let worker = tokio::task::spawn_blocking(move || {
@@ -216,15 +215,6 @@ async fn place(commands: Option<mpsc::Sender<Command>>) -> Option<mpsc::OwnedPer
 async fn outcome(worker: JoinHandle<Result<()>>) -> Result<(), Status> {
     let outcome = worker.await.map_err(|error| internal(format!("the work was lost: {error}")))?;
     Ok(outcome?)
-}
-
-/// Stops a query whose caller is gone.
-struct Interrupt(InterruptHandle);
-
-impl Drop for Interrupt {
-    fn drop(&mut self) {
-        self.0.interrupt();
-    }
 }
 
 /// Stops an import whose caller is gone.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use rusqlite::{
-    Connection, Error, ErrorCode, InterruptHandle, OpenFlags, Params, Statement,
+    Connection, Error, ErrorCode, OpenFlags, Params, Statement,
     fallible_iterator::FallibleIterator as _,
     hooks::{AuthAction, AuthContext, Authorization},
 };
@@ -33,6 +33,22 @@ pub(crate) struct Database {
     writable: bool,
     /// Whether the statement at hand is this program's own.
     own: Arc<AtomicBool>,
+    /// Whether the caller is gone.
+    left: Arc<AtomicBool>,
+}
+
+/// How many of SQLite's own instructions pass between two looks at whether the caller is gone.
+const INSTRUCTIONS: i32 = 10_000;
+
+/// Stops what a database does for a caller when that caller is gone, that is, when it is dropped.
+///
+/// An interrupt would not do: it is lost on a statement that is just about to begin.
+pub(crate) struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Database {
@@ -60,7 +76,10 @@ impl Database {
             }
             _ => Authorization::Allow,
         }));
-        Ok(Self { connection, id, writable, own })
+        let left = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&left);
+        connection.progress_handler(INSTRUCTIONS, Some(move || flag.load(Ordering::Relaxed)));
+        Ok(Self { connection, id, writable, own, left })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -71,9 +90,9 @@ impl Database {
         self.writable
     }
 
-    /// Stops what the database is doing, from another thread.
-    pub(crate) fn interrupt_handle(&self) -> InterruptHandle {
-        self.connection.get_interrupt_handle()
+    /// What stops the database when the caller is gone.
+    pub(crate) fn stop_on_drop(&self) -> StopOnDrop {
+        StopOnDrop(Arc::clone(&self.left))
     }
 
     /// Starts a transaction. It is rolled back unless it is [committed](Self::commit).

@@ -232,7 +232,7 @@ async fn an_endless_query_is_streamed_and_can_be_left() {
         assert!(call.message().await.unwrap().is_some());
     }
     drop(call);
-    // Gives no rows at all while it runs, so only an interrupt ends it.
+    // Gives no rows at all while it runs, so no failure to send them ends it.
     let silent = execute(&client, on(&db, &format!("{endless} SELECT max(n) FROM n"))).await;
     drop(silent);
     client.close().await;

@@ -34,9 +34,9 @@ fn pem(key: &SigningKey) -> String {
 fn ask(
     volt: &Arc<Volt>,
     key: &SigningKey,
-    request: AuthenticateRequest,
+    request: &AuthenticateRequest,
 ) -> Result<AuthenticateResponse> {
-    volt.authenticate(Some(&token(key, None)), &request)
+    volt.authenticate(Some(&token(key, None)), request)
 }
 
 fn as_key(key: &SigningKey) -> AuthenticateRequest {
@@ -51,7 +51,7 @@ fn as_did_of(key: &SigningKey) -> AuthenticateRequest {
 fn a_key_gets_a_session_that_opens_the_gate_for_its_tokens_alone() {
     let volt = volt();
     let key = SigningKey::generate().unwrap();
-    let answer = ask(&volt, &key, as_key(&key)).unwrap();
+    let answer = ask(&volt, &key, &as_key(&key)).unwrap();
     assert_eq!(answer.decision(), PolicyDecision::Permit);
     assert_eq!(answer.identity_did, key.verifying_key().fingerprint());
     let gate = Gate(Arc::clone(&volt));
@@ -64,33 +64,33 @@ fn a_key_gets_a_session_that_opens_the_gate_for_its_tokens_alone() {
     assert_eq!((unknown.code(), unknown.message()), (Code::Unauthenticated, "session invalid"));
     assert!(gate.authenticate(&token(&key, None)).unwrap().is_anonymous());
     // The same client keeps its session.
-    assert_eq!(ask(&volt, &key, as_key(&key)).unwrap().session_id, answer.session_id);
+    assert_eq!(ask(&volt, &key, &as_key(&key)).unwrap().session_id, answer.session_id);
     let named = as_key(&key).with_session_name("second");
-    assert_ne!(ask(&volt, &key, named).unwrap().session_id, answer.session_id);
+    assert_ne!(ask(&volt, &key, &named).unwrap().session_id, answer.session_id);
 }
 
 #[test]
 fn a_client_must_have_the_key_that_it_names() {
     let volt = volt();
     let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-    assert_eq!(code(ask(&volt, &other, as_key(&key))), Code::Unauthenticated);
+    assert_eq!(code(ask(&volt, &other, &as_key(&key))), Code::Unauthenticated);
     assert_eq!(code(volt.authenticate(None, &as_key(&key))), Code::Unauthenticated);
     let nobody = AuthenticateRequest::default();
-    assert_eq!(code(ask(&volt, &key, nobody)), Code::InvalidArgument);
+    assert_eq!(code(ask(&volt, &key, &nobody)), Code::InvalidArgument);
     let broken = AuthenticateRequest::default().with_public_key("no PEM");
-    assert_eq!(code(ask(&volt, &key, broken)), Code::InvalidArgument);
+    assert_eq!(code(ask(&volt, &key, &broken)), Code::InvalidArgument);
 }
 
 #[test]
 fn a_did_is_made_once_and_found_again() {
     let volt = volt();
     let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-    let did = ask(&volt, &key, as_did_of(&key)).unwrap().identity_did;
+    let did = ask(&volt, &key, &as_did_of(&key)).unwrap().identity_did;
     assert!(did.starts_with("did:volt:"), "{did}");
-    assert_eq!(ask(&volt, &key, as_did_of(&key)).unwrap().identity_did, did);
+    assert_eq!(ask(&volt, &key, &as_did_of(&key)).unwrap().identity_did, did);
     let by_did = AuthenticateRequest::default().with_did(&did);
-    assert_eq!(ask(&volt, &key, by_did.clone()).unwrap().identity_did, did);
-    assert_eq!(code(ask(&volt, &other, by_did)), Code::Unauthenticated);
+    assert_eq!(ask(&volt, &key, &by_did).unwrap().identity_did, did);
+    assert_eq!(code(ask(&volt, &other, &by_did)), Code::Unauthenticated);
     let fingerprint = key.verifying_key().fingerprint();
     let request = GetIdentityRequest::default().with_fingerprint(fingerprint);
     let identity = owner(&volt).get_identity(&request).unwrap();
@@ -115,15 +115,15 @@ fn a_did_document_must_be_signed_by_its_key() {
     };
     let text = document("did:volt:own");
     let signed = request(&text, &key.sign(text.as_bytes()));
-    assert_eq!(ask(&volt, &key, signed.clone()).unwrap().identity_did, "did:volt:own");
-    ask(&volt, &key, signed).unwrap();
+    assert_eq!(ask(&volt, &key, &signed).unwrap().identity_did, "did:volt:own");
+    ask(&volt, &key, &signed).unwrap();
     let wrong = request(&text, &key.sign(b"something else"));
-    assert_eq!(code(ask(&volt, &key, wrong)), Code::Unauthenticated);
+    assert_eq!(code(ask(&volt, &key, &wrong)), Code::Unauthenticated);
     // Somebody else's.
     let text = document(&volt.owner);
     let theft = request(&text, &key.sign(text.as_bytes()));
-    assert_eq!(code(ask(&volt, &key, theft)), Code::PermissionDenied);
-    assert_eq!(code(ask(&volt, &key, request("{}", &[]))), Code::InvalidArgument);
+    assert_eq!(code(ask(&volt, &key, &theft)), Code::PermissionDenied);
+    assert_eq!(code(ask(&volt, &key, &request("{}", &[]))), Code::InvalidArgument);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn the_challenge_is_accepted_in_three_forms() {
     let decision = |form: fn(&SigningKey) -> String| {
         let key = SigningKey::generate().unwrap();
         let request = as_key(&key).with_challenge(form(&key));
-        ask(&volt, &key, request).unwrap().decision()
+        ask(&volt, &key, &request).unwrap().decision()
     };
     let hash = |_: &SigningKey| encode(digest::digest(&digest::SHA256, b"code").as_ref());
     assert_eq!(decision(hash), PolicyDecision::Permit);
@@ -150,10 +150,10 @@ fn who_is_prompted_for_waits_for_the_owner() {
     let volt = volt_with(|options| options.decision = PolicyDecision::Prompt);
     let key = SigningKey::generate().unwrap();
     let gate = Gate(Arc::clone(&volt));
-    let first = ask(&volt, &key, as_key(&key)).unwrap();
+    let first = ask(&volt, &key, &as_key(&key)).unwrap();
     assert_eq!(first.decision(), PolicyDecision::Prompt);
     assert!(gate.authenticate(&token(&key, Some(&first.session_id))).is_err());
-    let second = ask(&volt, &key, as_key(&key)).unwrap();
+    let second = ask(&volt, &key, &as_key(&key)).unwrap();
     assert_eq!(
         (second.decision(), &second.session_id),
         (PolicyDecision::Pending, &first.session_id)
@@ -161,7 +161,7 @@ fn who_is_prompted_for_waits_for_the_owner() {
     let set = |status| {
         let session = Session::default().with_id(&first.session_id).with_status(status);
         owner(&volt).save_session(&SaveSessionRequest::default().with_session(session)).unwrap();
-        ask(&volt, &key, as_key(&key)).unwrap().decision()
+        ask(&volt, &key, &as_key(&key)).unwrap().decision()
     };
     assert_eq!(set(SessionStatus::Live), PolicyDecision::Permit);
     gate.authenticate(&token(&key, Some(&first.session_id))).unwrap();
@@ -173,7 +173,7 @@ fn who_is_prompted_for_waits_for_the_owner() {
 fn a_session_runs_out_and_its_client_gets_a_new_one() {
     let volt = volt();
     let key = SigningKey::generate().unwrap();
-    let first = ask(&volt, &key, as_key(&key)).unwrap().session_id;
+    let first = ask(&volt, &key, &as_key(&key)).unwrap().session_id;
     let over = Session::default().with_id(&first).with_expires(now() - 1);
     let request = SaveSessionRequest::default().with_session(over);
     let shown = owner(&volt).save_session(&request).unwrap();
@@ -182,7 +182,7 @@ fn a_session_runs_out_and_its_client_gets_a_new_one() {
     assert!(gate.authenticate(&token(&key, Some(&first))).is_err());
     let listed = GetSessionsRequest::default().with_status(SessionStatus::Expired);
     assert_eq!(owner(&volt).get_sessions(&listed).unwrap()[0].id, first);
-    assert_ne!(ask(&volt, &key, as_key(&key)).unwrap().session_id, first);
+    assert_ne!(ask(&volt, &key, &as_key(&key)).unwrap().session_id, first);
 }
 
 #[test]
@@ -207,10 +207,10 @@ fn a_one_time_token_is_good_for_one_session_of_its_issuer() {
     let given = issuer.get_one_time_token(&GetOneTimeTokenRequest::default()).unwrap();
     let key = SigningKey::generate().unwrap();
     let exchange = || as_key(&key).with_exchange_token(&given);
-    let answer = ask(&volt, &key, exchange()).unwrap();
+    let answer = ask(&volt, &key, &exchange()).unwrap();
     assert_eq!(answer.decision(), PolicyDecision::Permit);
     assert_eq!(answer.identity_did, issuer.identity);
-    assert_eq!(code(ask(&volt, &key, exchange())), Code::Unauthenticated);
+    assert_eq!(code(ask(&volt, &key, &exchange())), Code::Unauthenticated);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use volt_api::{
 use super::{code, guest, make, names, owner, volt};
 use crate::actor::Actor;
 
-fn search(actor: &Actor, request: GetResourcesRequest) -> Vec<String> {
-    let found = actor.get_resources(&request).unwrap();
+fn search(actor: &Actor, request: &GetResourcesRequest) -> Vec<String> {
+    let found = actor.get_resources(request).unwrap();
     names(&found).into_iter().map(str::to_owned).collect()
 }
 
@@ -26,13 +26,13 @@ fn criteria_are_or_within_a_field_and_and_between_fields() {
     for (name, kind) in [("apple", "x:fruit"), ("apricot", "x:fruit"), ("ape", "x:animal")] {
         make(&actor, "", name, kind);
     }
-    assert_eq!(search(&actor, by().with_name(["ap*"])), ["ape", "apple", "apricot"]);
-    assert_eq!(search(&actor, by().with_name(["ape", "apple"])), ["ape", "apple"]);
+    assert_eq!(search(&actor, &by().with_name(["ap*"])), ["ape", "apple", "apricot"]);
+    assert_eq!(search(&actor, &by().with_name(["ape", "apple"])), ["ape", "apple"]);
     let both = by().with_name(["ap*"]).with_kind(["x:f*t"]);
-    assert_eq!(search(&actor, both.clone()), ["apple", "apricot"]);
-    assert_eq!(search(&actor, both.with_limit(1)), ["apple"]);
+    assert_eq!(search(&actor, &both), ["apple", "apricot"]);
+    assert_eq!(search(&actor, &both.with_limit(1)), ["apple"]);
     let either = by().with_name(["apple"]).with_kind(["x:animal"]);
-    assert_eq!(search(&actor, either.with_combine_terms_exclusive(true)), ["ape", "apple"]);
+    assert_eq!(search(&actor, &either.with_combine_terms_exclusive(true)), ["ape", "apple"]);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn only_the_star_is_wild_and_case_counts() {
     for name in ["a_b", "axb", "A_B", "100%"] {
         make(&actor, "", name, "x:y");
     }
-    let found = |name: &str| search(&actor, by().with_name([name]).with_kind(["x:y"]));
+    let found = |name: &str| search(&actor, &by().with_name([name]).with_kind(["x:y"]));
     assert_eq!(found("a_b"), ["a_b"]);
     assert_eq!(found("*_*"), ["A_B", "a_b"]);
     assert_eq!(found("100%"), ["100%"]);
@@ -64,11 +64,11 @@ fn attributes_are_searched_by_name_and_value() {
     let query = ResourceAttributeQuery::default().with_attribute_id("size");
     let big = query.clone().with_value(AttributeValue::default().with_integer(1i64 << 40));
     let other = ResourceAttributeQuery::default().with_attribute_id("colour");
-    assert_eq!(search(&actor, by().with_attribute([query])), ["big", "small"]);
-    assert_eq!(search(&actor, by().with_attribute([big.clone()])), ["big"]);
+    assert_eq!(search(&actor, &by().with_attribute([query])), ["big", "small"]);
+    assert_eq!(search(&actor, &by().with_attribute([big.clone()])), ["big"]);
     let two = by().with_attribute([big, other]);
-    assert_eq!(search(&actor, two.clone()), [""; 0]);
-    assert_eq!(search(&actor, two.with_any_of(true)), ["big"]);
+    assert_eq!(search(&actor, &two), [""; 0]);
+    assert_eq!(search(&actor, &two.with_any_of(true)), ["big"]);
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn others_find_only_what_they_may_see() {
     let (owner, guest) = (owner(&volt), guest(&volt));
     make(&owner, "", "private", "x:y");
     make(&guest, "", "mine", "x:y");
-    assert_eq!(search(&guest, by().with_kind(["x:y"])), ["mine"]);
-    assert_eq!(search(&owner, by().with_kind(["x:y"])), ["mine", "private"]);
+    assert_eq!(search(&guest, &by().with_kind(["x:y"])), ["mine"]);
+    assert_eq!(search(&owner, &by().with_kind(["x:y"])), ["mine", "private"]);
     let everyone = GetResourceDescendantsRequest::default().with_resource_id(&volt.id);
     assert_eq!(names(&guest.get_resource_descendants(&everyone).unwrap()), ["guest", "mine"]);
     let identities = guest.get_identities(&GetIdentitiesRequest::default()).unwrap();

@@ -13,7 +13,7 @@ const NANOS: i32 = 1_000_000_000;
 const DAY: i64 = 86_400;
 /// The first and the last second that has four digits for its year.
 const YEARS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-/// The longest duration that protobuf allows.
+/// The most seconds that protobuf allows in a duration; nanoseconds may come on top.
 const LONGEST: i64 = 315_576_000_000;
 
 fn format_timestamp(time: &Timestamp) -> Option<String> {
@@ -81,8 +81,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
     };
     let (seconds, nanos) = split_fraction(text)?;
     let seconds = i64::try_from(digits(seconds)?).ok()?;
-    let sum_is_allowed = seconds < LONGEST || (seconds == LONGEST && nanos == 0);
-    sum_is_allowed.then_some(Duration { seconds: i64::from(sign) * seconds, nanos: sign * nanos })
+    let seconds = i64::from(sign) * seconds;
+    (seconds.abs() <= LONGEST).then_some(Duration { seconds, nanos: sign * nanos })
 }
 
 /// Nothing, or as many groups of three digits as it takes.
@@ -215,7 +215,7 @@ mod tests {
             ("0s", 0, 0),
             ("-0.500s", 0, -500_000_000),
             ("-3.000001s", -3, -1_000),
-            ("315576000000s", LONGEST, 0),
+            ("315576000000.999999999s", LONGEST, 999_999_999),
         ] {
             let duration = Duration { seconds, nanos };
             assert_eq!(parse_duration(text), Some(duration), "{text}");

@@ -10,6 +10,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use volt_codegen::{Options, Output, Server, Sources};
 
+use crate::tools;
+
 /// What to run when the check fails, and what the generated files name.
 const COMMAND: &str = "cargo xtask codegen";
 /// The generated code, from the root of the repository.
@@ -35,12 +37,8 @@ pub(crate) struct Args {
 
 /// The features of the SDK's services.
 pub(crate) fn services() -> anyhow::Result<Vec<String>> {
-    let root = root()?;
+    let root = tools::root()?;
     Ok(generate(&root.join("proto").join(default_version(root)?))?.features)
-}
-
-fn root() -> anyhow::Result<&'static Path> {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is in a workspace")
 }
 
 fn default_version(root: &Path) -> anyhow::Result<String> {
@@ -49,7 +47,7 @@ fn default_version(root: &Path) -> anyhow::Result<String> {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let start = Instant::now();
-    let root = root()?;
+    let root = tools::root()?;
     let version = match &args.api_version {
         Some(version) => version.clone(),
         None => default_version(root)?,

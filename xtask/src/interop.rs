@@ -11,13 +11,14 @@ mod volt;
 
 use std::{
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
 
 use self::{scenario::Scenario, volt::Volt};
+use crate::tools;
 
 /// Runs the published clients and this SDK against the embedded Volt, and compares.
 #[derive(clap::Args)]
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is in a workspace")?;
+    let root = tools::root()?;
     let work = root.join("target/interop");
     let logs = work.join("logs");
     fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;

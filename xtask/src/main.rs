@@ -1,8 +1,10 @@
 //! What a maintainer of the Volt SDK runs: `cargo xtask --help`.
 
 mod codegen;
+mod conformance;
 mod features;
 mod interop;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -19,6 +21,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Codegen(codegen::Args),
+    Conformance(conformance::Args),
     /// Checks that each service of the SDK compiles without the others.
     Features,
     Interop(interop::Args),
@@ -27,6 +30,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Codegen(args) => codegen::run(&args),
+        Task::Conformance(args) => conformance::run(&args),
         Task::Features => features::run(),
         Task::Interop(args) => interop::run(&args),
     };

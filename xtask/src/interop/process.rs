@@ -14,16 +14,6 @@ use serde_json::Value;
 /// What the line with a client's result begins with.
 const RESULT: &str = "result: ";
 
-/// Runs a program to its end and fails if it does.
-pub(super) fn run(mut command: Command) -> anyhow::Result<()> {
-    let program = command.get_program().display().to_string();
-    let status = command.status().with_context(|| format!("{program} can't be run"))?;
-    if !status.success() {
-        bail!("{program} failed with {status}");
-    }
-    Ok(())
-}
-
 /// Starts a program that prints to a file.
 pub(super) fn start(mut command: Command, log: &Path) -> anyhow::Result<Child> {
     let program = command.get_program().display().to_string();

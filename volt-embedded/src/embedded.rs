@@ -7,7 +7,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 use volt_api::{ClientConfig, Status, key::SigningKey};
-use volt_runtime::server::{Server, ServerOptions, serve};
+use volt_runtime::server::{Endpoint, Server, ServerOptions, serve};
 
 use crate::{
     Builder,
@@ -95,8 +95,9 @@ impl EmbeddedVolt {
         })?;
         let router = Handlers::router(&volt);
         let gate = Gate(Arc::clone(&volt));
-        let server = serve(listener, volt.id.clone(), key, router, gate, limits)
-            .map_err(|error| failed("serving".to_owned(), error))?;
+        let endpoint = Endpoint::new(volt.id.clone(), key, router, gate).with_options(limits);
+        let server =
+            serve(listener, endpoint).map_err(|error| failed("serving".to_owned(), error))?;
         let (id, url, stop) = (volt.id.clone(), volt.url(), volt.stop.subscribe());
         Ok(Self { server, config, id, url, stop, volt, gone })
     }

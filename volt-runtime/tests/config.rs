@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+
 use serde_json::{Value, json};
-use volt_runtime::{ClientConfig, key::SigningKey};
+use volt_runtime::{
+    ClientConfig,
+    key::{Algorithm, SigningKey, VerifyingKey},
+};
 
 fn config(volt: impl Into<Value>) -> ClientConfig {
     let text = json!({ "client_name": "test", "volt": volt.into() }).to_string();
@@ -37,7 +42,15 @@ fn errors_name_the_field() {
         let message = config(volt).url().unwrap_err().to_string();
         assert!(message.contains(field), "{message}");
     }
-    let message = ClientConfig::from_json(r#"{"volt": {"id": 7}}"#).unwrap_err().to_string();
+    for (text, field) in [
+        (r#"{"volt": {"id": 7}}"#, "volt.id"),
+        (r#"{"credential": {"key": ["x"]}}"#, "credential.key"),
+        (r#"{"volt": 7}"#, "volt"),
+    ] {
+        let message = ClientConfig::from_json(text).unwrap_err().to_string();
+        assert!(message.contains(&format!("{field}: ")), "{message}");
+    }
+    let message = ClientConfig::from_json("{").unwrap_err().to_string();
     assert!(message.contains("line 1"), "{message}");
     let message = ClientConfig::from_file("does/not/exist.json").unwrap_err().to_string();
     assert!(message.contains("exist.json"), "{message}");
@@ -55,16 +68,98 @@ fn what_is_not_modelled_is_kept_and_written_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("volt.config.json");
     config.write(&path).unwrap();
-    let mut written: Value =
-        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    // One spelling of this field is written, whichever was read.
-    assert_eq!(written["credential"]["bind_ip"].take(), "10.0.0.1");
-    for part in ["autoReconnect", "client_name", "volt"] {
-        assert_eq!(written[part], text[part]);
+    assert_eq!(file(&path), text);
+    let read = ClientConfig::from_file(&path).unwrap();
+    assert_eq!(read.session_id(), Some("s"));
+    assert_eq!(read.credential.as_ref().unwrap().bind_ip(), Some("10.0.0.1"));
+}
+
+fn file(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_absent_may_be_null() {
+    let text =
+        r#"{ "client_name": null, "credential": { "vc": null, "key": null }, "volt": null }"#;
+    let config = ClientConfig::from_json(text).unwrap();
+    assert!(config.signing_key().unwrap_err().to_string().contains("`credential.key` is missing"));
+    assert!(config.volt_id().unwrap_err().to_string().contains("`volt.id` is missing"));
+    assert!(config.volt_key().unwrap_err().to_string().contains("`volt.public_key` is missing"));
+}
+
+#[test]
+fn a_volt_may_be_only_a_did_or_an_address() {
+    let config = ClientConfig::from_json(r#"{ "volt": "did:volt:7" }"#).unwrap();
+    assert_eq!(config.volt_id().unwrap(), "did:volt:7");
+    let config = ClientConfig::from_json(r#"{ "volt": "http://volt.example" }"#).unwrap();
+    assert_eq!(config.url().unwrap(), "ws://volt.example/api");
+}
+
+#[test]
+fn a_protected_key_needs_its_passphrase_which_is_never_written() {
+    let vectors: Value = serde_json::from_str(include_str!("vectors/pbes2.json")).unwrap();
+    for vector in vectors.as_array().unwrap() {
+        let text =
+            json!({ "credential": { "key": vector["encrypted_pem"] }, "volt": { "id": "v" } });
+        let config = ClientConfig::from_json(&text.to_string()).unwrap();
+        let message = config.signing_key().unwrap_err().to_string();
+        assert!(message.contains("`credential.key` is protected by a passphrase"), "{message}");
+        let wrong = config.clone().with_passphrase("no").signing_key().unwrap_err().to_string();
+        assert!(wrong.contains("`credential.key`") && wrong.contains("is wrong"), "{wrong}");
+
+        let passphrase = vector["passphrase"].as_str().unwrap();
+        let given = config.clone().with_passphrase(passphrase);
+        given.signing_key().unwrap();
+        let asked = passphrase.to_owned();
+        config.clone().with_passphrase_prompt(move || Some(asked.clone())).signing_key().unwrap();
+        config.with_passphrase_prompt(|| None).signing_key().unwrap_err();
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("volt.config.json");
+        given.write(&path).unwrap();
+        assert_eq!(file(&path), text);
+        assert!(!format!("{given:?}").contains(passphrase));
+
+        // Where another client keeps it beside the key.
+        let mut beside = text.clone();
+        beside["p"] = vector["passphrase"].clone();
+        let config = ClientConfig::from_json(&beside.to_string()).unwrap();
+        config.signing_key().unwrap();
+        config.write(&path).unwrap();
+        assert_eq!(file(&path), text);
     }
-    assert_eq!(written["credential"]["extra"], 1);
-    assert_eq!(written["credential"]["vc"], text["credential"]["vc"]);
-    assert_eq!(ClientConfig::from_file(&path).unwrap().session_id(), Some("s"));
+}
+
+#[test]
+fn the_volts_key_may_be_in_its_certificate() {
+    let (volt, pem) = (SigningKey::generate().unwrap(), include_str!("vectors/ed25519_ca.pem"));
+    let mut config = config(json!({ "id": "v", "ca_pem": pem }));
+    let key = config.volt_key().unwrap();
+    assert_eq!(key.algorithm(), Algorithm::Ed25519);
+    assert_eq!(config.volt_fingerprint().unwrap(), key.fingerprint());
+    config.volt.public_key = Some(volt.verifying_key().to_pem());
+    assert_eq!(config.volt_key().unwrap(), volt.verifying_key());
+    config.volt.ca_pem = config.volt.public_key.take();
+    let message = config.volt_key().unwrap_err().to_string();
+    assert!(message.contains("`volt.ca_pem`") && message.contains("CERTIFICATE"), "{message}");
+    let rsa = VerifyingKey::from_certificate(include_str!("vectors/rsa_ca.pem")).unwrap();
+    assert_eq!(rsa.algorithm(), Algorithm::Rsa);
+}
+
+#[test]
+fn it_is_saved_where_it_came_from_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("volt.config.json");
+    config(json!({ "id": "v" })).save().unwrap();
+    config(json!({ "id": "v" })).write(&path).unwrap();
+    let mut read = ClientConfig::from_file(&path).unwrap().with_new_key().unwrap();
+    read.client_name = Some("changed".to_owned());
+    read.save().unwrap();
+    let again = ClientConfig::from_file(&path).unwrap();
+    assert_eq!(again.client_name.as_deref(), Some("changed"));
+    let (ours, theirs) = (read.signing_key().unwrap(), again.signing_key().unwrap());
+    assert_eq!(ours.verifying_key(), theirs.verifying_key());
 }
 
 #[cfg(unix)]
@@ -74,7 +169,18 @@ fn a_written_file_is_its_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("volt.config.json");
     config(json!({ "id": "v" })).write(&path).unwrap();
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    // Written again, it has what its owner gave it, and others get nothing.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o744)).unwrap();
+    config(json!({ "id": "v" })).write(&path).unwrap();
+    assert_eq!(mode(), 0o700);
+    // A link to it stays a link.
+    let link = folder.path().join("link.json");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    config(json!({ "id": "w" })).write(&link).unwrap();
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(file(&path)["volt"]["id"], "w");
 }
 
 #[test]
@@ -106,5 +212,5 @@ fn keys_that_are_no_use_say_what_they_are() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----";
     assert!(error(encrypted).contains("passphrase"));
     let not_a_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
-    assert!(error(not_a_key).contains("not an Ed25519 key"));
+    assert!(error(not_a_key).contains("neither an Ed25519 nor an RSA key"));
 }

@@ -158,7 +158,8 @@ fn identify(
             let key = public_key(pem)?;
             let known = identities::with_key(store, &key)?.map(|alias| alias.identity_did);
             // Without a DID, the key's fingerprint is the identity.
-            Client { key, identity: Some(known.unwrap_or_else(|| key.fingerprint())) }
+            let identity = Some(known.unwrap_or_else(|| key.fingerprint()));
+            Client { key, identity }
         }
         ClientIdentifier::DidPublicKey(pem) => {
             let key = public_key(pem)?;

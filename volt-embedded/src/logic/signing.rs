@@ -14,6 +14,7 @@ use crate::{
     actor::Actor,
     fault::{Result, invalid},
     store::resources,
+    volt::key_fault,
 };
 
 const LENIENT: GeneralPurposeConfig =
@@ -40,7 +41,7 @@ impl Actor {
         let message = request.message.as_bytes();
         if !request.verify {
             self.demand_owner()?;
-            let signature = self.volt.key.sign(message);
+            let signature = self.volt.key.sign(message).map_err(|error| key_fault(&error))?;
             let payload = if request.encode {
                 Payload::DigestEncoded(encode(&signature))
             } else {

@@ -47,7 +47,7 @@ struct Exchange {
     wakers: Vec<Waker>,
 }
 
-enum KeyState {
+pub(super) enum KeyState {
     /// The server's key has not come.
     Waiting(ClientHandshake),
     /// It has; the next half that needs the key works it out.
@@ -68,7 +68,7 @@ impl CallState {
         id: u64,
         shared: Arc<Shared>,
         open: Arc<CloseOnDrop>,
-        handshake: ClientHandshake,
+        key: KeyState,
         outgoing: Outgoing,
         options: &crate::CallOptions,
     ) -> Arc<Self> {
@@ -79,7 +79,7 @@ impl CallState {
             overflow: options.overflow,
             peer_ended: AtomicBool::new(false),
             exchange: Mutex::new(Exchange {
-                key: KeyState::Waiting(handshake),
+                key,
                 outgoing,
                 then: Then::Nothing,
                 wakers: Vec::new(),
@@ -157,6 +157,16 @@ impl CallState {
         }
         exchange.complete(&self.shared, self.id);
         exchange.perform(&self.shared, self.id);
+    }
+
+    /// A legacy server wants its end answered, unless this side has ended already.
+    fn acknowledge_end(&self) {
+        let mut exchange = self.exchange();
+        let legacy = matches!(&exchange.key, KeyState::Ready(key) if key.legacy_iv().is_some());
+        if legacy && exchange.outgoing.is_invoked() {
+            exchange.then = Then::HalfClose;
+            exchange.perform(&self.shared, self.id);
+        }
     }
 
     /// Forgets the call without a word to the peer, which has ended it or is gone.
@@ -329,6 +339,7 @@ impl ReceiveHalf for Receiver {
         if over {
             self.ended = true;
             self.state.stop_sending();
+            self.state.acknowledge_end();
             self.state.forget();
         }
         Poll::Ready(outcome)

@@ -11,7 +11,8 @@ use tokio_tungstenite::{
 use super::connection::{ClientSide, Connection, Ends, Shared};
 use crate::{
     Channel, ClientConfig, Error, Executed, Result,
-    socket::{Driver, Link, websocket_config},
+    key::Algorithm,
+    socket::{Driver, Link, Protocol, websocket_config},
 };
 
 /// How a connection is made.
@@ -46,11 +47,24 @@ impl Default for ConnectOptions {
 /// Dropping the future leaves no connection behind.
 pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
     let endpoint = config.endpoint()?;
+    let key = config.signing_key()?;
+    let protocol = match key.algorithm() {
+        Algorithm::Ed25519 => Protocol::Binary,
+        Algorithm::Rsa => Protocol::Legacy,
+    };
+    let volt_key = config.volt_key()?;
+    let (ours, theirs) = (key.algorithm(), volt_key.algorithm());
+    if ours != theirs {
+        return Err(Error::configuration(format!(
+            "`credential.key` is an {ours} key and the Volt's is an {theirs} key: \
+             both must be of one kind, which decides the protocol"
+        )));
+    }
     let ends = Ends {
-        key: config.signing_key()?,
+        key,
         session: config.session_id().map(str::to_owned),
         volt_id: config.volt_id()?.to_owned(),
-        volt_key: config.volt_key()?,
+        volt_key,
         relayed: endpoint.relayed,
     };
     let failed = |message: String| {
@@ -72,7 +86,7 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
     let shared = Shared::new(Arc::clone(&link));
     let (done_sender, done) = watch::channel(());
     let side = ClientSide { shared: Arc::clone(&shared), _done: done_sender };
-    tokio::spawn(Driver::new(socket, link, side));
+    tokio::spawn(Driver::new(socket, Some(protocol), link, side));
     Ok(Channel::new(Connection::new(shared, ends, done)))
 }
 

@@ -13,15 +13,16 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::call::{CallState, Receiver, Sender};
+use super::call::{CallState, KeyState, Receiver, Sender};
 use crate::{
     CallOptions, Error, Executed, Method, Result,
-    key::{SigningKey, VerifyingKey},
+    key::{Algorithm, SigningKey, VerifyingKey},
     proto::{
         call::Outgoing,
         crypto::Ephemeral,
-        frame::{Frame, FrameKind, Sealed},
+        frame::{Frame, FrameKind},
         handshake::{ClientHandshake, Route, Via},
+        legacy,
     },
     socket::{Link, Side},
     transport::{BoxFuture, RawCall, Transport},
@@ -46,7 +47,7 @@ impl Ends {
         }
         let mut route = Route {
             audience: self.volt_id.clone(),
-            signer: self.volt_key,
+            signer: self.volt_key.clone(),
             via: Via { destinations, service: None },
         };
         let Some(target) = &options.target else {
@@ -67,6 +68,13 @@ impl Ends {
             route.via.service.clone_from(&target.host_service_id);
         }
         Ok(route)
+    }
+
+    /// Whom a legacy call is routed through: their keys' fingerprints.
+    fn legacy_targets(&self, route: &Route) -> Vec<String> {
+        let volt = self.relayed.then_some(&self.volt_key);
+        let host = route.via.service.as_ref().map(|_| &route.signer);
+        legacy::targets(volt.into_iter().chain(host))
     }
 }
 
@@ -139,20 +147,28 @@ impl Transport for Connection {
                 .with_source(error)
                 .with_executed(Executed::No)
         };
-        let ephemeral = Ephemeral::generate().map_err(failed)?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (handshake, frame) = ClientHandshake::begin(
-            id,
-            &route,
-            &self.ends.key,
-            self.ends.session.as_deref(),
-            ephemeral,
-            unix_now(),
-        )
-        .map_err(failed)?;
-        let outgoing = Outgoing::client(id, method.path, service_id);
+        let (frame, key, outgoing) = match self.ends.key.algorithm() {
+            Algorithm::Ed25519 => {
+                let ephemeral = Ephemeral::generate().map_err(failed)?;
+                let session = self.ends.session.as_deref();
+                let (key, now) = (&self.ends.key, unix_now());
+                let (handshake, frame) =
+                    ClientHandshake::begin(id, &route, key, session, ephemeral, now)
+                        .map_err(failed)?;
+                let outgoing = Outgoing::client(id, method.path, service_id);
+                (Some(frame), KeyState::Waiting(handshake), outgoing)
+            }
+            Algorithm::Rsa => {
+                let targets = self.ends.legacy_targets(&route);
+                let (key, opening) =
+                    legacy::open(&route, targets, &self.ends.key, unix_now()).map_err(failed)?;
+                let outgoing = Outgoing::legacy_client(id, method.path, service_id, opening);
+                (None, KeyState::Ready(Arc::new(key)), outgoing)
+            }
+        };
         let (shared, open) = (Arc::clone(&self.shared), Arc::clone(&self.open));
-        let state = CallState::new(id, shared, open, handshake, outgoing, options);
+        let state = CallState::new(id, shared, open, key, outgoing, options);
         {
             let mut calls = self.shared.calls();
             if let Some(reason) = &calls.lost {
@@ -160,7 +176,9 @@ impl Transport for Connection {
             }
             calls.open.insert(id, Arc::clone(&state));
         }
-        self.shared.link.send(frame);
+        if let Some(frame) = frame {
+            self.shared.link.send(frame);
+        }
         Ok(RawCall {
             sender: Box::new(Sender { state: Arc::clone(&state), key: None }),
             receiver: Box::new(Receiver { state, ended: false }),
@@ -208,10 +226,10 @@ impl Side for ClientSide {
                 call.key_replied(frame.body);
                 None
             }
+            // Only a client opens calls.
+            FrameKind::LegacyOpening => None,
             FrameKind::Invoke | FrameKind::Payload => {
-                // Only the last frame of a call, and rejections, carry metadata.
-                let last = Sealed::decode(frame.body.clone()).is_ok_and(|s| !s.metadata.is_empty());
-                if last {
+                if frame.last {
                     call.last_frame();
                 }
                 Some((call, frame.body))

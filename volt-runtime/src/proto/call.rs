@@ -8,11 +8,12 @@ use super::{
     crypto::{self, CallKey, IV_LEN},
     envelope::{self, Envelope},
     frame::{self, FrameKind, Sealed},
+    legacy::{self, Opening, Position},
 };
 use crate::{Code, Status, message::Payload};
 
-const CLIENT_END: &[u8] = br#"{"client_end":true}"#;
-const SERVER_END: &[u8] = br#"{"server_end":true}"#;
+pub(super) const CLIENT_END: &[u8] = br#"{"client_end":true}"#;
+pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
 
 /// The sending side of a call: seals messages into frames, in the order that the protocol wants.
 #[derive(Debug)]
@@ -23,14 +24,14 @@ pub struct Outgoing {
 
 #[derive(Debug)]
 enum Phase {
-    /// A client that has not named its method yet.
-    Opening { method_name: String, service_id: Option<String> },
+    /// A client that has not named its method yet, with what a legacy call is opened with.
+    Opening { method_name: String, service_id: Option<String>, legacy: Option<Opening> },
     /// A client that has.
     Requests,
     /// A server.
     Responses,
-    /// Nothing more may be sent. Keeps whose end it was.
-    Ended { end_metadata: &'static [u8] },
+    /// Nothing more may be sent. Keeps whose side it was.
+    Ended { client: bool },
 }
 
 impl Outgoing {
@@ -39,6 +40,22 @@ impl Outgoing {
         let phase = Phase::Opening {
             method_name: method_name.to_owned(),
             service_id: service_id.map(str::to_owned),
+            legacy: None,
+        };
+        Self { call, phase }
+    }
+
+    /// A client's side of a legacy call, whose first message also opens it.
+    pub fn legacy_client(
+        call: u64,
+        method_name: &str,
+        service_id: Option<&str>,
+        opening: Opening,
+    ) -> Self {
+        let phase = Phase::Opening {
+            method_name: method_name.to_owned(),
+            service_id: service_id.map(str::to_owned),
+            legacy: Some(opening),
         };
         Self { call, phase }
     }
@@ -83,15 +100,15 @@ impl Outgoing {
         message: &dyn Payload,
     ) -> Result<Vec<u8>, ProtocolError> {
         match &self.phase {
-            Phase::Opening { method_name, service_id } => {
-                let frame = seal(key, FrameKind::Invoke, self.call, &[], iv, |out| {
+            Phase::Opening { method_name, service_id, .. } => {
+                let frame = self.seal(key, FrameKind::Invoke, false, iv, |out| {
                     envelope::write_invoke(out, method_name, service_id.as_deref(), message)
                 })?;
                 self.phase = Phase::Requests;
                 Ok(frame)
             }
             Phase::Requests | Phase::Responses => {
-                seal(key, FrameKind::Payload, self.call, &[], iv, |out| {
+                self.seal(key, FrameKind::Payload, false, iv, |out| {
                     envelope::write_payload(out, message)
                 })
             }
@@ -151,16 +168,49 @@ impl Outgoing {
         iv: [u8; IV_LEN],
         failure: Option<&Status>,
     ) -> Result<Vec<u8>, ProtocolError> {
-        let end_metadata = match self.phase {
-            Phase::Opening { .. } | Phase::Requests => CLIENT_END,
-            Phase::Responses => SERVER_END,
-            Phase::Ended { end_metadata } => end_metadata,
-        };
-        let frame = seal(key, FrameKind::Payload, self.call, end_metadata, iv, |out| {
-            envelope::write_end(out, failure)
-        })?;
-        self.phase = Phase::Ended { end_metadata };
+        let frame =
+            self.seal(key, FrameKind::Payload, true, iv, |out| envelope::write_end(out, failure))?;
+        self.phase = Phase::Ended { client: self.is_client() };
         Ok(frame)
+    }
+
+    fn is_client(&self) -> bool {
+        match self.phase {
+            Phase::Opening { .. } | Phase::Requests => true,
+            Phase::Responses => false,
+            Phase::Ended { client } => client,
+        }
+    }
+
+    /// Seals an envelope in the way that the call's protocol wants.
+    fn seal(
+        &self,
+        key: &CallKey,
+        kind: FrameKind,
+        end: bool,
+        iv: [u8; IV_LEN],
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), ProtocolError>,
+    ) -> Result<Vec<u8>, ProtocolError> {
+        let client = self.is_client();
+        let mut out = Vec::with_capacity(256);
+        if let Some(iv) = key.legacy_iv() {
+            let opening = match &self.phase {
+                Phase::Opening { legacy, .. } => legacy.as_ref(),
+                _ => None,
+            };
+            write(&mut out)?;
+            return legacy::seal(key, iv, self.call, Position { client, end }, opening, out);
+        }
+        let metadata = match (end, client) {
+            (false, _) => &[][..],
+            (true, true) => CLIENT_END,
+            (true, false) => SERVER_END,
+        };
+        frame::begin_sealed(&mut out, kind, self.call, metadata, &iv)?;
+        let start = out.len();
+        write(&mut out)?;
+        key.encrypt_from(iv, &mut out, start)?;
+        Ok(out)
     }
 }
 
@@ -205,6 +255,9 @@ fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
 ///
 /// When it is damaged, cannot be decrypted, or does not hold an envelope.
 pub fn open(key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
+    if let Some(iv) = key.legacy_iv() {
+        return legacy::open_message(key, iv, &body);
+    }
     let sealed = Sealed::decode(body)?;
     if let Some(error) = read_rejection(&sealed)? {
         return Ok(Incoming::Rejected(error));
@@ -228,21 +281,5 @@ pub fn reject(call: u64, reason: &str) -> Result<Vec<u8>, ProtocolError> {
     let metadata = serde_json::json!({ "error": reason }).to_string();
     let mut out = Vec::with_capacity(frame::HEADER_LEN + 3 + metadata.len());
     frame::begin_sealed(&mut out, FrameKind::Payload, call, metadata.as_bytes(), &[])?;
-    Ok(out)
-}
-
-fn seal(
-    key: &CallKey,
-    kind: FrameKind,
-    call: u64,
-    metadata: &[u8],
-    iv: [u8; IV_LEN],
-    write: impl FnOnce(&mut Vec<u8>) -> Result<(), ProtocolError>,
-) -> Result<Vec<u8>, ProtocolError> {
-    let mut out = Vec::with_capacity(256);
-    frame::begin_sealed(&mut out, kind, call, metadata, &iv)?;
-    let start = out.len();
-    write(&mut out)?;
-    key.encrypt_from(iv, &mut out, start)?;
     Ok(out)
 }

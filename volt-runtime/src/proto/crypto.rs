@@ -21,7 +21,8 @@ use super::ProtocolError;
 pub const IV_LEN: usize = 16;
 /// Length of the nonce in a server's key exchange.
 pub const NONCE_LEN: usize = 16;
-const KEY_LEN: usize = 32;
+/// Length of the key of a call.
+pub const KEY_LEN: usize = 32;
 const SALT: &[u8] = b"a06e10d13fa4445a";
 const INFO: &[u8] = b"tdx-volt-encryption-key-derivation";
 
@@ -90,20 +91,43 @@ impl fmt::Debug for Ephemeral {
 }
 
 /// The AES-256-CBC key of one call, for both directions.
+///
+/// It also says which protocol the call speaks, because a legacy call has one initialisation vector
+/// for all its messages, and a binary one draws a new one for each.
 pub struct CallKey {
+    legacy_iv: Option<[u8; IV_LEN]>,
     encrypting: PaddedBlockEncryptingKey,
     decrypting: PaddedBlockDecryptingKey,
 }
 
 impl CallKey {
-    /// The key with these bytes.
+    /// The key with these bytes, of a call in the binary protocol.
     ///
     /// # Errors
     ///
     /// When the crypto library refuses it, which is not expected.
     pub fn from_raw(key: &[u8; KEY_LEN]) -> Result<Self, ProtocolError> {
+        Self::new(key, None)
+    }
+
+    /// The key and the initialisation vector of a call in the legacy protocol.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_raw`](Self::from_raw).
+    pub fn legacy(key: &[u8; KEY_LEN], iv: [u8; IV_LEN]) -> Result<Self, ProtocolError> {
+        Self::new(key, Some(iv))
+    }
+
+    /// The initialisation vector of all messages of the call, if it speaks the legacy protocol.
+    pub fn legacy_iv(&self) -> Option<[u8; IV_LEN]> {
+        self.legacy_iv
+    }
+
+    fn new(key: &[u8; KEY_LEN], legacy_iv: Option<[u8; IV_LEN]>) -> Result<Self, ProtocolError> {
         let unbound = || UnboundCipherKey::new(&AES_256, key).map_err(|_| failed("AES"));
         Ok(Self {
+            legacy_iv,
             encrypting: PaddedBlockEncryptingKey::cbc_pkcs7(unbound()?)
                 .map_err(|_| failed("AES"))?,
             decrypting: PaddedBlockDecryptingKey::cbc_pkcs7(unbound()?)

@@ -19,8 +19,10 @@ pub enum FrameKind {
     KeyExchange,
     /// The sealed `method_invoke`, client to server.
     Invoke,
-    /// Anything else that is sealed.
+    /// Anything else that is sealed, and what a relay or a legacy peer sends in clear.
     Payload,
+    /// The message that opens a legacy call, with token, key and first envelope in one.
+    LegacyOpening,
 }
 
 impl FrameKind {
@@ -28,7 +30,7 @@ impl FrameKind {
         match self {
             Self::KeyExchange => 1,
             Self::Invoke => 2,
-            Self::Payload => 3,
+            Self::Payload | Self::LegacyOpening => 3,
         }
     }
 }
@@ -40,7 +42,9 @@ pub struct Frame {
     pub kind: FrameKind,
     /// The call's number on its connection.
     pub call: u64,
-    /// The rest of the message.
+    /// Whether it says in clear that nothing will follow it: an end, or a rejection.
+    pub last: bool,
+    /// The rest of the message; of a legacy message, all of it.
     pub body: Bytes,
 }
 
@@ -66,7 +70,10 @@ impl Frame {
             other => return Err(ProtocolError::FrameType(other)),
         };
         let call = message.get_u64();
-        Ok(Self { kind, call, body: message })
+        // Only the last frame of a call, and rejections, carry metadata.
+        let metadata = message.get(..2).is_some_and(|length| length != [0, 0]);
+        let last = metadata && kind != FrameKind::KeyExchange;
+        Ok(Self { kind, call, last, body: message })
     }
 
     /// Writes a header into an empty buffer.

@@ -36,6 +36,13 @@ pub struct Via {
 }
 
 impl Via {
+    /// Takes the id of who the call has come to off the way that is left.
+    pub fn arrive(&mut self, id: &str) {
+        if self.destinations.first().is_some_and(|destination| destination == id) {
+            self.destinations.remove(0);
+        }
+    }
+
     fn write(&self) -> Result<Bytes, ProtocolError> {
         if *self == Self::default() {
             return Ok(Bytes::new());
@@ -80,7 +87,7 @@ impl ClientHandshake {
             claims: claims.into(),
         };
         let frame = request.encode(call)?;
-        Ok((Self { ephemeral, signer: route.signer }, frame))
+        Ok((Self { ephemeral, signer: route.signer.clone() }, frame))
     }
 
     /// Takes the body of the server's key exchange and gives the call's key.
@@ -113,14 +120,14 @@ impl ServerHandshake {
     /// # Errors
     ///
     /// When it is no key exchange, or damaged.
-    pub fn accept(frame: Frame) -> Result<Self, ProtocolError> {
+    pub fn accept(frame: &Frame) -> Result<Self, ProtocolError> {
         if frame.kind != FrameKind::KeyExchange {
             return Err(ProtocolError::Unexpected("a call must begin with a key exchange"));
         }
-        let request = KeyRequest::decode(frame.body)?;
+        let request = KeyRequest::decode(frame.body.clone())?;
         Ok(Self {
             via: Via::read(&request.metadata)?,
-            token: Token::parse(request.claims, request.signature)?,
+            token: Token::parse(&request.claims, request.signature)?,
         })
     }
 
@@ -151,10 +158,13 @@ impl ServerHandshake {
         nonce: [u8; NONCE_LEN],
     ) -> Result<(CallKey, Vec<u8>), ProtocolError> {
         let key = ephemeral.agree(&self.token.ephemeral_der()?)?;
+        let signature = identity
+            .sign(&signed(ephemeral.public_der(), &nonce))
+            .map_err(|_| ProtocolError::Crypto("signing"))?;
         let reply = KeyReply {
             key: Bytes::copy_from_slice(ephemeral.public_der()),
             nonce: Bytes::copy_from_slice(&nonce),
-            signature: identity.sign(&signed(ephemeral.public_der(), &nonce)).into(),
+            signature: signature.into(),
         };
         Ok((key, reply.encode(call)?))
     }

@@ -1,8 +1,10 @@
-//! The binary v1 protocol, without sockets, clocks or tasks.
+//! The two protocols of a Volt's websocket, without sockets, clocks or tasks.
 //!
-//! A websocket message is one [`frame::Frame`]. A call begins with a key exchange
-//! ([`handshake`]), whose token ([`token`]) says who calls. Everything after that is an
-//! [`envelope`] sealed by the call's key ([`crypto`]); [`call`] keeps each end of a call in order.
+//! An Ed25519 key speaks the binary protocol, version 1: a websocket message is one
+//! [`frame::Frame`]. A call begins with a key exchange ([`handshake`]), whose token ([`token`]) says
+//! who calls. Everything after that is an [`envelope`] sealed by the call's key ([`crypto`]);
+//! [`call`] keeps each end of a call in order. An RSA key speaks the [`legacy`] JSON protocol, which
+//! differs in how a call is opened and sealed.
 //!
 //! Both the client and the server are built from these parts, and both are tested and fuzzed here,
 //! where bytes go in and come out and time is an argument.
@@ -12,7 +14,9 @@ pub mod crypto;
 pub mod envelope;
 pub mod frame;
 pub mod handshake;
+pub mod legacy;
 pub mod token;
+pub mod tunnel;
 
 /// What a peer, or the bytes it sent, did wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! The token of a call: who calls, whom, when, and with which ephemeral key.
 //!
-//! It is a JWT signed by the client's Ed25519 key. Its header is always the same, so the wire
-//! carries only the claims and the signature.
+//! It is a JWT signed by the client's key. With an Ed25519 key its header is always the same, so the
+//! binary protocol carries only the claims and the signature.
 
 use base64::{
     Engine as _,
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::ProtocolError;
-use crate::key::{SigningKey, VerifyingKey};
+use crate::key::{Algorithm, SigningKey, VerifyingKey};
 
 /// The header of every token.
 pub const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
@@ -35,6 +35,12 @@ pub struct Claims {
     /// The caller's ephemeral X25519 key: DER `SubjectPublicKeyInfo` in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k: Option<String>,
+    /// Legacy: the call's AES key, encrypted to the target's RSA key, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sk: Option<String>,
+    /// Legacy: the call's initialisation vector, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iv: Option<String>,
 }
 
 impl Claims {
@@ -46,6 +52,8 @@ impl Claims {
             exp: now.saturating_add(TTL),
             sub: session.filter(|id| !id.is_empty()).map(str::to_owned),
             k: Some(STANDARD.encode(ephemeral_der)),
+            sk: None,
+            iv: None,
         }
     }
 
@@ -56,8 +64,25 @@ impl Claims {
     /// When the claims cannot be written as JSON, which is not expected.
     pub fn sign(&self, key: &SigningKey) -> Result<(Vec<u8>, Vec<u8>), ProtocolError> {
         let claims = serde_json::to_vec(self).map_err(|error| json_error(&error))?;
-        let signature = key.sign(signing_input(&claims).as_bytes());
-        Ok((claims, signature))
+        let input = signing_input(HEADER.as_bytes(), &claims);
+        Ok((claims, sign(key, &input)?))
+    }
+
+    /// Signs the claims as a whole token that names its key, as the legacy protocol wants it.
+    ///
+    /// # Errors
+    ///
+    /// As [`sign`](Self::sign).
+    pub fn to_legacy_jwt(&self, key: &SigningKey) -> Result<String, ProtocolError> {
+        let kid = Some(key.verifying_key().fingerprint());
+        let header = Header { alg: "RS256", typ: "JWT", kid };
+        let header = serde_json::to_vec(&header).map_err(|error| json_error(&error))?;
+        let claims = serde_json::to_vec(self).map_err(|error| json_error(&error))?;
+        let mut jwt = signing_input(&header, &claims);
+        let signature = sign(key, &jwt)?;
+        jwt.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut jwt);
+        Ok(jwt)
     }
 }
 
@@ -65,8 +90,20 @@ impl Claims {
 #[derive(Clone, Debug)]
 pub struct Token {
     claims: Claims,
-    raw_claims: Bytes,
+    algorithm: Algorithm,
+    key_id: Option<String>,
+    /// What was signed: header and claims, as in a JWT.
+    signing_input: String,
     signature: Bytes,
+}
+
+/// What a token's header says.
+#[derive(Serialize, Deserialize)]
+struct Header<'a> {
+    alg: &'a str,
+    typ: &'a str,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
 }
 
 /// Why a token is not accepted.
@@ -93,9 +130,47 @@ impl Token {
     /// # Errors
     ///
     /// When they are not the JSON of [`Claims`].
-    pub fn parse(raw_claims: Bytes, signature: Bytes) -> Result<Self, ProtocolError> {
-        let claims = serde_json::from_slice(&raw_claims).map_err(|error| json_error(&error))?;
-        Ok(Self { claims, raw_claims, signature })
+    pub fn parse(raw_claims: &[u8], signature: Bytes) -> Result<Self, ProtocolError> {
+        Ok(Self {
+            claims: serde_json::from_slice(raw_claims).map_err(|error| json_error(&error))?,
+            algorithm: Algorithm::Ed25519,
+            key_id: None,
+            signing_input: signing_input(HEADER.as_bytes(), raw_claims),
+            signature,
+        })
+    }
+
+    /// Reads a whole token, `header.claims.signature`, of either kind of key.
+    ///
+    /// # Errors
+    ///
+    /// When it is no JWT, one with another algorithm, or its claims are not those of a call.
+    pub fn parse_jwt(jwt: &str) -> Result<Self, ProtocolError> {
+        const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is no JWT");
+        let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;
+        let (header, claims) = signed.split_once('.').ok_or(SHAPE)?;
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| SHAPE);
+        let raw_header = decode(header)?;
+        let header: Header<'_> =
+            serde_json::from_slice(&raw_header).map_err(|error| json_error(&error))?;
+        let algorithm = match header.alg {
+            "EdDSA" => Algorithm::Ed25519,
+            "RS256" => Algorithm::Rsa,
+            _ => return Err(ProtocolError::Unexpected("the token's algorithm is not known")),
+        };
+        Ok(Self {
+            claims: serde_json::from_slice(&decode(claims)?).map_err(|error| json_error(&error))?,
+            algorithm,
+            key_id: header.kid,
+            signing_input: signed.to_owned(),
+            signature: decode(signature)?.into(),
+        })
+    }
+
+    /// The fingerprint of the key that it says it is signed with, which legacy tokens name instead
+    /// of a session.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
     }
 
     /// What it says.
@@ -122,6 +197,15 @@ impl Token {
         if self.claims.aud != audience {
             return Err(TokenError::Audience);
         }
+        self.check_times(now)
+    }
+
+    /// Checks only when the token is valid, for a relay, whom it is not for.
+    ///
+    /// # Errors
+    ///
+    /// When it has expired or is not valid yet.
+    pub fn check_times(&self, now: u64) -> Result<(), TokenError> {
         if self.claims.exp.saturating_add(LEEWAY) < now {
             return Err(TokenError::Expired);
         }
@@ -137,27 +221,47 @@ impl Token {
     ///
     /// [`TokenError::Signature`] when it did not.
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), TokenError> {
-        if key.verify(signing_input(&self.raw_claims).as_bytes(), &self.signature) {
-            Ok(())
-        } else {
-            Err(TokenError::Signature)
-        }
+        // The kind of the key decides what the signature must be, not the token's header alone.
+        let valid = key.algorithm() == self.algorithm
+            && key.verify(self.signing_input.as_bytes(), &self.signature);
+        if valid { Ok(()) } else { Err(TokenError::Signature) }
     }
 
     /// The whole token in its usual form, `header.claims.signature`.
     pub fn to_jwt(&self) -> String {
-        let mut jwt = signing_input(&self.raw_claims);
+        let mut jwt = self.signing_input.clone();
         jwt.push('.');
         URL_SAFE_NO_PAD.encode_string(&self.signature, &mut jwt);
         jwt
     }
 }
 
-fn signing_input(claims: &[u8]) -> String {
-    let mut input = URL_SAFE_NO_PAD.encode(HEADER);
+/// The claims and the signature of an `EdDSA` token, as a key exchange frame carries them.
+///
+/// # Errors
+///
+/// When it is another kind of token, or has another header than [`HEADER`]: the signature covers the
+/// header, which the frame leaves out.
+pub(super) fn split(jwt: &str) -> Result<(Vec<u8>, Vec<u8>), ProtocolError> {
+    const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is no JWT of this protocol");
+    let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;
+    let (header, claims) = signed.split_once('.').ok_or(SHAPE)?;
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| SHAPE);
+    if decode(header)? != HEADER.as_bytes() {
+        return Err(SHAPE);
+    }
+    Ok((decode(claims)?, decode(signature)?))
+}
+
+fn signing_input(header: &[u8], claims: &[u8]) -> String {
+    let mut input = URL_SAFE_NO_PAD.encode(header);
     input.push('.');
     URL_SAFE_NO_PAD.encode_string(claims, &mut input);
     input
+}
+
+fn sign(key: &SigningKey, input: &str) -> Result<Vec<u8>, ProtocolError> {
+    key.sign(input.as_bytes()).map_err(|_| ProtocolError::Crypto("signing"))
 }
 
 fn json_error(error: &serde_json::Error) -> ProtocolError {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ServerOptions, connection::Connection};
+use super::{ServerOptions, connection::Connection, context::Peer, relay::RelayedCall};
 use crate::{
     Code, Error, ErrorKind, Overflow, Result, Status,
     message::Payload,
@@ -18,11 +18,12 @@ use crate::{
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
-        frame::Frame,
+        frame::{Frame, FrameKind},
         handshake::ServerHandshake,
+        legacy,
+        token::Token,
     },
     queue::{Popped, Queue},
-    server::context::Peer,
     socket::CallSlot,
     transport::{RawCall, ReceiveHalf, SendHalf},
 };
@@ -60,9 +61,19 @@ impl CallSlot for CallState {
 }
 
 /// Takes the call off its connection when its task ends, however it ends.
-struct Entry {
+pub(super) struct Entry {
     connection: Arc<Connection>,
     id: u64,
+}
+
+impl Entry {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
 }
 
 impl Drop for Entry {
@@ -71,18 +82,34 @@ impl Drop for Entry {
     }
 }
 
-/// Runs a call from its key exchange to its end.
+/// How a call begins that may be made.
+enum Opened {
+    /// It is for this endpoint.
+    Here(Arc<CallKey>, Peer),
+    /// It is for somebody else.
+    Elsewhere(Box<ServerHandshake>),
+}
+
+/// Runs a call from the frame that opens it to its end.
 pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, frame: Frame) {
     let id = frame.call;
-    let _entry = Entry { connection: Arc::clone(&connection), id };
-    let (key, peer) = match open(&connection, frame) {
-        Ok(opened) => opened,
+    let entry = Entry { connection: Arc::clone(&connection), id };
+    let (key, peer) = match open(&connection, &frame) {
+        Ok(Opened::Here(key, peer)) => (key, peer),
+        Ok(Opened::Elsewhere(handshake)) => {
+            let call = RelayedCall::new(entry, state);
+            return pass_on(&connection, &handshake, call);
+        }
         Err(reason) => {
             tracing::debug!(call = id, %reason, "call rejected");
-            return connection.reject(id, &reason);
+            return connection.reject(&frame, &reason);
         }
     };
-    let key = Arc::new(key);
+    if frame.kind == FrameKind::LegacyOpening {
+        // Its first envelope came with it.
+        let bytes = frame.body.len();
+        state.inbox.push(frame.body, bytes);
+    }
     let mut sender = Sender {
         connection: Arc::clone(&connection),
         key: Arc::clone(&key),
@@ -93,7 +120,9 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
         Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
             receiver.first = Some(json_request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
-            connection.server.router.dispatch(&method_name, service_id, peer, raw).await;
+            let router = connection.endpoint.router(frame.kind);
+            let authority = connection.endpoint.authority();
+            router.dispatch(&method_name, service_id, peer, Some(authority), raw).await;
         }
         Ok(_) => sender.finish(Some(&Status::new(
             Code::InvalidArgument,
@@ -103,22 +132,41 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
     }
 }
 
+/// Hands a call that is for somebody else to the relay, which ends it.
+fn pass_on(connection: &Connection, handshake: &ServerHandshake, call: RelayedCall) {
+    match connection.endpoint.relay() {
+        Some(relay) => relay.relay(&handshake.token, &handshake.via, call),
+        None => call.reject("failure forwarding invocation: nothing is relayed here"),
+    }
+}
+
 /// Exchanges keys with a caller that may call; else says why not.
-fn open(connection: &Connection, frame: Frame) -> Result<(CallKey, Peer), String> {
-    let server = &connection.server;
-    let id = frame.call;
+fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> {
+    let endpoint = &connection.endpoint;
     let text = |error: ProtocolError| error.to_string();
-    let handshake = ServerHandshake::accept(frame).map_err(text)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-    handshake.token.check(&server.id, now).map_err(|error| error.to_string())?;
-    let caller = server
-        .authority
-        .authenticate(&handshake.token)
-        .map_err(|status| status.message().to_owned())?;
+    let admit = |token: &Token| {
+        token.check(endpoint.id(), now).map_err(|error| error.to_string())?;
+        endpoint.authority().authenticate(token).map_err(|status| status.message().to_owned())
+    };
+    if frame.kind == FrameKind::LegacyOpening {
+        let key = endpoint.legacy_key().ok_or("the legacy protocol is not spoken here")?;
+        let accepted = legacy::accept(&frame.body, key).map_err(text)?;
+        let caller = admit(&accepted.token)?;
+        let peer = Peer { caller, token: Some(Arc::new(accepted.token)) };
+        return Ok(Opened::Here(Arc::new(accepted.key), peer));
+    }
+    let mut handshake = ServerHandshake::accept(frame).map_err(text)?;
+    handshake.via.arrive(endpoint.id());
+    if !handshake.via.destinations.is_empty() {
+        handshake.token.check_times(now).map_err(|error| error.to_string())?;
+        return Ok(Opened::Elsewhere(Box::new(handshake)));
+    }
+    let caller = admit(&handshake.token)?;
     let ephemeral = Ephemeral::generate().map_err(text)?;
-    let (key, reply) = handshake.reply(id, &server.key, &ephemeral).map_err(text)?;
+    let (key, reply) = handshake.reply(frame.call, endpoint.key(), &ephemeral).map_err(text)?;
     connection.link.send(reply);
-    Ok((key, Peer { caller, token: Some(Arc::new(handshake.token)) }))
+    Ok(Opened::Here(Arc::new(key), Peer { caller, token: Some(Arc::new(handshake.token)) }))
 }
 
 struct Sender {

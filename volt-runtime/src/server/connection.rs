@@ -1,4 +1,4 @@
-//! The calls of one connection.
+//! The calls of one connection, whatever carries its frames.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Shared,
+    Endpoint,
     call::{self, CallState},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// What the driver and the tasks of a connection's calls share.
 pub(super) struct Connection {
-    pub(super) server: Arc<Shared>,
+    pub(super) endpoint: Arc<Endpoint>,
     pub(super) link: Arc<Link>,
     calls: Mutex<HashMap<u64, Arc<CallState>>>,
 }
@@ -43,21 +43,25 @@ impl Connection {
         let id = frame.call;
         let state = {
             let mut calls = self.calls();
-            if calls.len() >= self.server.options.max_calls {
+            if calls.len() >= self.endpoint.options().max_calls {
                 drop(calls);
-                return self.reject(id, "too many calls are open on this connection");
+                return self.reject(&frame, "too many calls are open on this connection");
             }
-            let state = Arc::new(CallState::new(&self.server.options));
+            let state = Arc::new(CallState::new(self.endpoint.options()));
             calls.insert(id, Arc::clone(&state));
             state
         };
         tokio::spawn(call::run(Arc::clone(self), state, frame));
     }
 
-    /// Turns a call away that has no key.
-    pub(super) fn reject(&self, id: u64, reason: &str) {
-        match proto::call::reject(id, reason) {
-            Ok(frame) => self.link.send(frame),
+    /// Turns the call that a frame opens away, in clear.
+    pub(super) fn reject(&self, frame: &Frame, reason: &str) {
+        let rejection = match frame.kind {
+            FrameKind::LegacyOpening => proto::legacy::reject(frame.call, reason),
+            _ => proto::call::reject(frame.call, reason),
+        };
+        match rejection {
+            Ok(rejection) => self.link.send(rejection),
             Err(error) => tracing::warn!(%error, "a rejection cannot be written"),
         }
     }
@@ -67,8 +71,8 @@ impl Connection {
 pub(super) struct ServerSide(Arc<Connection>);
 
 impl ServerSide {
-    pub(super) fn new(server: Arc<Shared>, link: Arc<Link>) -> Self {
-        Self(Arc::new(Connection { server, link, calls: Mutex::default() }))
+    pub(super) fn new(endpoint: Arc<Endpoint>, link: Arc<Link>) -> Self {
+        Self(Arc::new(Connection { endpoint, link, calls: Mutex::default() }))
     }
 }
 
@@ -78,9 +82,9 @@ impl Side for ServerSide {
     fn route(&mut self, frame: Frame) -> Option<(Arc<CallState>, Bytes)> {
         let call = self.0.calls().get(&frame.call).map(Arc::clone);
         match (frame.kind, call) {
-            (FrameKind::KeyExchange, None) => self.0.open(frame),
-            (FrameKind::KeyExchange, Some(call)) => {
-                call.fail(Error::protocol("keys are exchanged only once"));
+            (FrameKind::KeyExchange | FrameKind::LegacyOpening, None) => self.0.open(frame),
+            (FrameKind::KeyExchange | FrameKind::LegacyOpening, Some(call)) => {
+                call.fail(Error::protocol("a call is opened only once"));
             }
             (FrameKind::Invoke | FrameKind::Payload, Some(call)) => {
                 return Some((call, frame.body));

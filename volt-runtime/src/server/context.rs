@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Method, Status, proto::token::Token};
+use crate::{Method, Status, proto::token::Token, transport::BoxFuture};
 
 /// What a handler knows of a call besides its messages.
 #[derive(Clone, Debug)]
@@ -74,4 +74,15 @@ pub trait Authority: Send + Sync + 'static {
     ///
     /// A status turns the call away before it is invoked; its message travels unencrypted.
     fn authenticate(&self, token: &Token) -> Result<Caller, Status>;
+
+    /// Whether the caller may run the method that it named, where that takes asking somebody; the
+    /// future says who the caller is. `None`, the default, lets the call go on at once.
+    ///
+    /// # Errors
+    ///
+    /// The future's status ends the call before its handler runs.
+    fn authorize(&self, context: &Context) -> Option<BoxFuture<Result<Caller, Status>>> {
+        let _ = context;
+        None
+    }
 }

@@ -59,7 +59,7 @@ impl Transport for InProcess {
         let service_id = options.target.as_ref().and_then(|target| target.service_id.clone());
         let open = Arc::clone(&self.open_calls);
         tokio::spawn(async move {
-            router.dispatch(method.path, service_id, Peer::default(), server).await;
+            router.dispatch(method.path, service_id, Peer::default(), None, server).await;
             drop(open);
         });
         Ok(RawCall {

@@ -4,17 +4,29 @@
 //! a [`Service`] of it. A [`Router`] holds services; [`Channel::in_process`](crate::Channel::in_process)
 //! calls them without a network, and with the feature `server`, `serve` puts them on a websocket.
 
+#[cfg(feature = "socket")]
+mod call;
+#[cfg(feature = "socket")]
+mod connection;
 mod context;
 mod dispatch;
+#[cfg(feature = "socket")]
+mod endpoint;
 mod in_process;
+#[cfg(feature = "socket")]
+mod options;
+#[cfg(feature = "socket")]
+mod relay;
 mod router;
 mod streams;
+#[cfg(feature = "socket")]
+mod tunnel;
 #[cfg(feature = "server")]
 mod websocket;
 
 pub(crate) use self::in_process::InProcess;
 #[cfg(feature = "server")]
-pub use self::websocket::{Server, ServerOptions, serve};
+pub use self::websocket::{Server, serve};
 pub use self::{
     context::{Authority, Caller, Context},
     dispatch::{
@@ -24,4 +36,11 @@ pub use self::{
     router::{Router, Service},
     streams::{Requests, Responses},
 };
-pub use crate::proto::token::Token;
+#[cfg(feature = "socket")]
+pub use self::{
+    endpoint::Endpoint,
+    options::ServerOptions,
+    relay::{Relay, RelayedCall},
+    tunnel::Tunnel,
+};
+pub use crate::proto::{handshake::Via, token::Token, tunnel::TunnelFrame};

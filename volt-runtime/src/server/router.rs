@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::{Context, IncomingCall, context::Peer};
+use super::{Authority, Context, IncomingCall, context::Peer};
 use crate::{
     Code, Method, Status,
     transport::{BoxFuture, RawCall},
@@ -61,6 +61,7 @@ impl Router {
         path: &str,
         service_id: Option<String>,
         peer: Peer,
+        authority: Option<&dyn Authority>,
         mut raw: RawCall,
     ) {
         let Some(route) = self.routes.get(path) else {
@@ -68,7 +69,13 @@ impl Router {
             raw.sender.finish(Some(&Status::new(Code::Unimplemented, message)));
             return;
         };
-        let context = Context { method: route.method, service_id, peer };
+        let mut context = Context { method: route.method, service_id, peer };
+        if let Some(asked) = authority.and_then(|authority| authority.authorize(&context)) {
+            match asked.await {
+                Ok(caller) => context.peer.caller = caller,
+                Err(status) => return raw.sender.finish(Some(&status)),
+            }
+        }
         route.service.call(route.index, IncomingCall::new(context, raw)).await;
     }
 }

@@ -26,7 +26,7 @@ use tokio_tungstenite::{
 use super::{CallSlot, Side};
 use crate::{
     Error, Overflow,
-    proto::frame::Frame,
+    proto::{frame::Frame, legacy},
     queue::{Popped, Queue},
 };
 
@@ -60,15 +60,31 @@ impl Link {
         self.outbox.push(frame.into(), bytes);
     }
 
+    /// The next frame to write, for whoever is not a [`Driver`].
+    pub(crate) fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Popped<Bytes>> {
+        self.outbox.poll_pop(cx)
+    }
+
     /// Ends the connection once everything queued has been written.
     pub(crate) fn close(&self) {
         self.outbox.close(None);
     }
 }
 
+/// Which of the two protocols a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Binary messages, each a frame.
+    Binary,
+    /// Text messages, each a JSON object.
+    Legacy,
+}
+
 /// The state of one connection. Runs as a task until the connection is gone.
 pub(crate) struct Driver<S, H: Side> {
     socket: WebSocketStream<S>,
+    /// A server learns it from the first message.
+    protocol: Option<Protocol>,
     link: Arc<Link>,
     side: H,
     /// A frame that its call has no room for; nothing else is read meanwhile.
@@ -90,8 +106,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Side,
 {
-    pub(crate) fn new(socket: WebSocketStream<S>, link: Arc<Link>, side: H) -> Self {
-        Self { socket, link, side, blocked: None, unflushed: false, closing: None }
+    pub(crate) fn new(
+        socket: WebSocketStream<S>,
+        protocol: Option<Protocol>,
+        link: Arc<Link>,
+        side: H,
+    ) -> Self {
+        Self { socket, protocol, link, side, blocked: None, unflushed: false, closing: None }
     }
 
     /// Reads what is there, as far as it can be handed on.
@@ -103,14 +124,14 @@ where
                 Some(Err(error)) => return Poll::Ready(socket_error(error)),
                 None => return Poll::Ready(closed()),
             };
-            let bytes = match message {
+            let frame = match message {
                 // One published client sends an empty message whenever it has nothing to say.
                 Message::Binary(bytes) if bytes.is_empty() => continue,
-                Message::Binary(bytes) => bytes,
-                Message::Text(_) => {
-                    return Poll::Ready(Error::protocol(
-                        "a text message arrived on a connection that speaks the binary protocol",
-                    ));
+                Message::Binary(bytes) => {
+                    self.speaks(Protocol::Binary).map(|()| Frame::decode(bytes))
+                }
+                Message::Text(text) => {
+                    self.speaks(Protocol::Legacy).map(|()| legacy::decode(text.into()))
                 }
                 Message::Close(_) => return Poll::Ready(closed()),
                 // The answer to a ping is queued by the websocket and leaves with the next flush.
@@ -120,21 +141,37 @@ where
                 }
                 Message::Pong(_) | Message::Frame(_) => continue,
             };
-            match Frame::decode(bytes) {
-                Ok(frame) => {
+            match frame {
+                Ok(Ok(frame)) => {
                     if let Some((call, body)) = self.side.route(frame) {
                         self.blocked = Some(Blocked { call, body, give_up: None });
                     }
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     return Poll::Ready(
                         Error::protocol("a frame cannot be read").with_source(error),
                     );
                 }
+                Err(error) => return Poll::Ready(error),
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Notes, or checks, which protocol the connection speaks.
+    fn speaks(&mut self, protocol: Protocol) -> Result<(), Error> {
+        if *self.protocol.get_or_insert(protocol) == protocol {
+            return Ok(());
+        }
+        Err(Error::protocol(match protocol {
+            Protocol::Binary => {
+                "a binary message arrived on a connection that speaks the legacy JSON protocol"
+            }
+            Protocol::Legacy => {
+                "a text message arrived on a connection that speaks the binary protocol"
+            }
+        }))
     }
 
     /// Puts a frame into its call's inbox, or gives up on the call.
@@ -167,7 +204,11 @@ where
             ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
             match self.link.outbox.poll_pop(cx) {
                 Poll::Ready(Popped::Item(frame)) => {
-                    Pin::new(&mut self.socket).start_send(Message::Binary(frame))?;
+                    let message = match self.protocol {
+                        Some(Protocol::Legacy) => Message::Text(frame.try_into()?),
+                        _ => Message::Binary(frame),
+                    };
+                    Pin::new(&mut self.socket).start_send(message)?;
                     self.unflushed = true;
                 }
                 Poll::Ready(Popped::Closed(_)) => return self.poll_close(cx),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-pub(crate) use self::driver::{Driver, Link};
+pub(crate) use self::driver::{Driver, Link, Protocol};
 use crate::{Overflow, proto::frame::Frame, queue::Queue};
 
 /// One side's knowledge of its calls, which the driver asks where frames go.

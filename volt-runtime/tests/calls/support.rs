@@ -17,7 +17,8 @@ use volt_runtime::{
     Method, ServerStreamingCall, Status, UnaryCall, connect,
     key::SigningKey,
     server::{
-        self, Authority, Caller, IncomingCall, Router, Server, ServerOptions, Service, Token, serve,
+        self, Authority, Caller, Endpoint, IncomingCall, Router, Server, ServerOptions, Service,
+        Token, serve,
     },
 };
 
@@ -223,7 +224,8 @@ impl Volt {
         let probe = Probe::default();
         let router = Router::new().with(Notes(probe.clone()));
         let authority = OneClient(client_key.verifying_key());
-        let server = serve(listener, VOLT_ID, volt_key, router, authority, options).unwrap();
+        let endpoint = Endpoint::new(VOLT_ID, volt_key, router, authority).with_options(options);
+        let server = serve(listener, endpoint).unwrap();
         Self { server, config, probe }
     }
 

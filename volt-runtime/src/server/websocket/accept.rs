@@ -11,28 +11,30 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Shared, connection::ServerSide};
-use crate::socket::{Driver, Link, websocket_config};
+use crate::{
+    server::{Endpoint, connection::ServerSide},
+    socket::{Driver, Link, websocket_config},
+};
 
 pub(super) async fn run(
     stream: TcpStream,
-    shared: Arc<Shared>,
+    endpoint: Arc<Endpoint>,
     mut stopping: watch::Receiver<bool>,
 ) {
     // Answers are small and wait for one another: without this each would wait for Nagle's timer.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let config = websocket_config(shared.options.max_message_size);
+    let config = websocket_config(endpoint.options().max_message_size);
     let accepting = accept_hdr_async_with_config(stream, check_path, Some(config));
-    let socket = match tokio::time::timeout(shared.options.handshake_timeout, accepting).await {
+    let socket = match tokio::time::timeout(endpoint.options().handshake_timeout, accepting).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return tracing::debug!(%error, "websocket handshake failed"),
         Err(_) => return tracing::debug!("websocket handshake took too long"),
     };
     let link = Link::new();
-    let side = ServerSide::new(shared, Arc::clone(&link));
-    let mut driver = Driver::new(socket, Arc::clone(&link), side);
+    let side = ServerSide::new(endpoint, Arc::clone(&link));
+    let mut driver = Driver::new(socket, None, Arc::clone(&link), side);
     tokio::select! {
         () = &mut driver => return,
         _ = stopping.changed() => link.close(),

@@ -1,0 +1,76 @@
+//! Where to connect.
+
+use super::{ClientConfig, Relay, VoltConfig, missing};
+use crate::{Error, Result};
+
+/// Where to connect.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client connects"))]
+pub(crate) struct Endpoint {
+    pub(crate) url: String,
+    pub(crate) relayed: bool,
+    /// What to say when connecting fails.
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl ClientConfig {
+    /// The websocket address that a client connects to: the relay's if there is one, else the
+    /// Volt's `http_address`, with `/api` appended.
+    ///
+    /// # Errors
+    ///
+    /// When there is no usable address; names the field.
+    pub fn url(&self) -> Result<String> {
+        self.endpoint().map(|endpoint| endpoint.url)
+    }
+
+    pub(crate) fn endpoint(&self) -> Result<Endpoint> {
+        match &self.volt.relay {
+            Some(Relay::Address(address)) => {
+                let url = websocket_url("volt.relay", address)?;
+                Ok(Endpoint { url, relayed: true, hint: None })
+            }
+            Some(Relay::Volt(relay)) => address(relay, "volt.relay", true),
+            None => address(&self.volt, "volt", false),
+        }
+    }
+}
+
+/// The address of a Volt, or of a relay, from the object that describes it.
+fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<Endpoint> {
+    if let Some(address) = &volt.http_address {
+        let url = websocket_url(&format!("{object}.http_address"), address)?;
+        return Ok(Endpoint { url, relayed, hint: None });
+    }
+    let Some(address) = &volt.address else {
+        let field = format!("{object}.http_address");
+        return Err(missing(&field, "the address, with http:// or https://"));
+    };
+    // Announced by the published clients, implemented by none: a last resort.
+    let guess = address.rsplit_once(':').and_then(|(host, port)| {
+        let port = port.parse::<u16>().ok()?.checked_add(2)?;
+        Some(format!("http://{host}:{port}"))
+    });
+    let guess = guess.ok_or_else(|| {
+        Error::configuration(format!(
+            "`{object}.address` is not `host:port`; set `{object}.http_address`"
+        ))
+    })?;
+    tracing::warn!("no `{object}.http_address`: guessing it from `{object}.address`, port + 2");
+    let url = websocket_url(&format!("{object}.address"), &guess)?;
+    let hint = "guessed from `address`; set `http_address` if that is wrong";
+    Ok(Endpoint { url, relayed, hint: Some(hint) })
+}
+
+fn websocket_url(field: &str, address: &str) -> Result<String> {
+    if let Some(rest) = address.strip_prefix("http://") {
+        return Ok(format!("ws://{}/api", rest.trim_end_matches('/')));
+    }
+    Err(Error::configuration(if address.starts_with("https://") {
+        format!(
+            "`{field}` is `{address}`, but connections by TLS are not supported yet: use http://"
+        )
+    } else {
+        format!("`{field}` is `{address}`, which lacks a scheme: write http://{address}")
+    }))
+}

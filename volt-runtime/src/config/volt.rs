@@ -1,0 +1,95 @@
+//! Which Volt the client talks to.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::{Map, Value};
+
+/// The `volt` part: the Volt's identity and addresses. Nothing in it is secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VoltConfig {
+    /// The Volt's DID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its name, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// `host:port` of its gRPC server. Used only when nothing better is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Its HTTP address, with a scheme: what this SDK connects to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_address: Option<String>,
+    /// Its public key, PEM. Without it the key in `ca_pem` is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// Base58 of the public key's SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The certificate of its own authority, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_pem: Option<String>,
+    /// The relay to reach it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Relay>,
+    /// Everything else in the object.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl From<&str> for VoltConfig {
+    /// A Volt of which only its HTTP address or its DID is known.
+    fn from(text: &str) -> Self {
+        let text = Some(text.to_owned());
+        if text.as_deref().is_some_and(|text| text.starts_with("http")) {
+            Self { http_address: text, ..Self::default() }
+        } else {
+            Self { id: text, ..Self::default() }
+        }
+    }
+}
+
+/// A relay: its address, or an object like the `volt` part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Relay {
+    /// Its HTTP address.
+    Address(String),
+    /// All that is known of it.
+    Volt(Box<VoltConfig>),
+}
+
+/// Reads the `volt` member, which may be only a DID or an address.
+pub(super) fn object_or_text<'de, D>(deserializer: D) -> Result<VoltConfig, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct ObjectOrText;
+
+    impl<'de> Visitor<'de> for ObjectOrText {
+        type Value = VoltConfig;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object, or a DID or address as text")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<VoltConfig, E> {
+            Ok(text.into())
+        }
+
+        fn visit_unit<E>(self) -> Result<VoltConfig, E> {
+            Ok(VoltConfig::default())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<VoltConfig, A::Error> {
+            VoltConfig::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(ObjectOrText)
+}

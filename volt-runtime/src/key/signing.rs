@@ -1,0 +1,157 @@
+//! Private keys.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use pem_rfc7468::LineEnding;
+use zeroize::Zeroizing;
+
+use super::{
+    Algorithm, ENCRYPTED_KEY_LABEL, KeyError, PRIVATE_KEY_LABEL, VerifyingKey, decode_pem,
+    encrypted, rsa::RsaSigningKey,
+};
+
+/// A private key, Ed25519 or RSA. It is wiped from memory when dropped and never printed.
+///
+/// ```
+/// use volt_runtime::key::SigningKey;
+///
+/// # fn main() -> Result<(), volt_runtime::key::KeyError> {
+/// let key = SigningKey::generate()?;
+/// let signature = key.sign(b"message")?;
+/// assert!(key.verifying_key().verify(b"message", &signature));
+/// # Ok(())
+/// # }
+/// ```
+pub struct SigningKey(Kind);
+
+enum Kind {
+    Ed25519(Ed25519KeyPair),
+    Rsa(Box<RsaSigningKey>),
+}
+
+impl SigningKey {
+    /// Makes a new Ed25519 key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Crypto`] when the system has no random bytes to give.
+    pub fn generate() -> Result<Self, KeyError> {
+        let key = Ed25519KeyPair::generate().map_err(|_| KeyError::Crypto)?;
+        Ok(Self(Kind::Ed25519(key)))
+    }
+
+    /// Makes a new RSA key of 2048 bits, for the legacy protocol. New clients use
+    /// [`generate`](Self::generate).
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn generate_rsa() -> Result<Self, KeyError> {
+        RsaSigningKey::generate().map(|key| Self(Kind::Rsa(Box::new(key))))
+    }
+
+    /// Reads a PKCS#8 PEM block that no passphrase protects.
+    ///
+    /// # Errors
+    ///
+    /// Says what the text is instead: not PEM, another kind of key, or one with a passphrase.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        Self::read(pem, None)
+    }
+
+    /// Reads a PKCS#8 PEM block, which may be protected by this passphrase: PBES2 with PBKDF2 and
+    /// AES-CBC or DES-EDE3-CBC. For a key without protection the passphrase is not used.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem`](Self::from_pem), and [`KeyError::Passphrase`] when it is the wrong one.
+    pub fn from_encrypted_pem(pem: &str, passphrase: &str) -> Result<Self, KeyError> {
+        Self::read(pem, Some(passphrase))
+    }
+
+    fn read(pem: &str, passphrase: Option<&str>) -> Result<Self, KeyError> {
+        let (label, der) = decode_pem(pem)?;
+        let der = Zeroizing::new(der);
+        match (label, passphrase) {
+            (PRIVATE_KEY_LABEL, _) => Self::from_pkcs8(&der),
+            (ENCRYPTED_KEY_LABEL, None) => Err(KeyError::Encrypted),
+            (ENCRYPTED_KEY_LABEL, Some(passphrase)) => {
+                Self::from_pkcs8(&encrypted::decrypt(&der, passphrase)?)
+            }
+            (other, _) => {
+                Err(KeyError::WrongLabel { found: other.to_owned(), expected: PRIVATE_KEY_LABEL })
+            }
+        }
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        if let Ok(key) = Ed25519KeyPair::from_pkcs8(der) {
+            return Ok(Self(Kind::Ed25519(key)));
+        }
+        RsaSigningKey::from_pkcs8(der).map(|key| Self(Kind::Rsa(Box::new(key))))
+    }
+
+    /// The key as a PKCS#8 PEM block, as the published clients write it.
+    ///
+    /// # Errors
+    ///
+    /// When the crypto library cannot serialise it, which is not expected.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
+        let encode = |der: &[u8]| {
+            pem_rfc7468::encode_string(PRIVATE_KEY_LABEL, LineEnding::LF, der)
+                .map(Zeroizing::new)
+                .map_err(KeyError::NotPem)
+        };
+        match &self.0 {
+            Kind::Ed25519(key) => encode(key.to_pkcs8v1().map_err(|_| KeyError::Crypto)?.as_ref()),
+            Kind::Rsa(key) => encode(key.pkcs8()),
+        }
+    }
+
+    /// What kind of key it is.
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.0 {
+            Kind::Ed25519(_) => Algorithm::Ed25519,
+            Kind::Rsa(_) => Algorithm::Rsa,
+        }
+    }
+
+    /// The public half.
+    pub fn verifying_key(&self) -> VerifyingKey {
+        match &self.0 {
+            Kind::Ed25519(key) => {
+                let mut raw = [0; 32];
+                raw.copy_from_slice(key.public_key().as_ref());
+                VerifyingKey::from_raw(raw)
+            }
+            Kind::Rsa(key) => key.public().clone(),
+        }
+    }
+
+    /// Signs `message`. An Ed25519 signature is 64 bytes; an RSA key signs with PKCS#1 v1.5 and
+    /// SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// When the crypto library fails, which is not expected.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        match &self.0 {
+            Kind::Ed25519(key) => Ok(key.sign(message).as_ref().to_vec()),
+            Kind::Rsa(key) => key.sign(message),
+        }
+    }
+
+    pub(super) fn rsa_pkcs8(&self) -> Result<&[u8], KeyError> {
+        match &self.0 {
+            Kind::Rsa(key) => Ok(key.pkcs8()),
+            Kind::Ed25519(_) => Err(KeyError::WrongKind { expected: Algorithm::Rsa }),
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SigningKey").field(&format_args!("of {}", self.verifying_key())).finish()
+    }
+}

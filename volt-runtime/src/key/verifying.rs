@@ -1,0 +1,148 @@
+//! Public keys.
+
+use std::{fmt, sync::Arc};
+
+use aws_lc_rs::{
+    digest,
+    signature::{ED25519, UnparsedPublicKey},
+};
+use pem_rfc7468::LineEnding;
+use x509_cert::{
+    Certificate,
+    der::{Decode as _, Encode as _},
+};
+
+use super::{Algorithm, CERTIFICATE_LABEL, KeyError, PUBLIC_KEY_LABEL, decode_pem, rsa};
+
+/// The DER bytes that stand before the 32 raw bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
+const SPKI_PREFIX: [u8; 12] =
+    [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const RAW_LEN: usize = 32;
+
+/// A public key, Ed25519 or RSA. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct VerifyingKey(Kind);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Kind {
+    /// The raw key.
+    Ed25519([u8; RAW_LEN]),
+    /// The DER `SubjectPublicKeyInfo`.
+    Rsa(Arc<[u8]>),
+}
+
+impl VerifyingKey {
+    /// The Ed25519 key whose raw bytes these are.
+    pub fn from_raw(raw: [u8; RAW_LEN]) -> Self {
+        Self(Kind::Ed25519(raw))
+    }
+
+    pub(super) fn from_rsa(spki: &[u8]) -> Self {
+        Self(Kind::Rsa(spki.into()))
+    }
+
+    /// Reads a `SubjectPublicKeyInfo` PEM block.
+    ///
+    /// # Errors
+    ///
+    /// Says what the text is instead: not PEM, or another kind of key.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        let (label, der) = decode_pem(pem)?;
+        if label != PUBLIC_KEY_LABEL {
+            return Err(KeyError::WrongLabel {
+                found: label.to_owned(),
+                expected: PUBLIC_KEY_LABEL,
+            });
+        }
+        Self::from_spki(&der)
+    }
+
+    /// The key in a certificate (PEM). Whose certificate it is, and who signed it, is not checked.
+    ///
+    /// # Errors
+    ///
+    /// When it is no certificate, or one for another kind of key.
+    pub fn from_certificate(pem: &str) -> Result<Self, KeyError> {
+        let (label, der) = decode_pem(pem)?;
+        if label != CERTIFICATE_LABEL {
+            return Err(KeyError::WrongLabel {
+                found: label.to_owned(),
+                expected: CERTIFICATE_LABEL,
+            });
+        }
+        let unreadable = |error: x509_cert::der::Error| KeyError::Certificate(error.to_string());
+        let certificate = Certificate::from_der(&der).map_err(unreadable)?;
+        let spki = certificate.tbs_certificate().subject_public_key_info();
+        Self::from_spki(&spki.to_der().map_err(unreadable)?)
+    }
+
+    fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        if let Some(raw) = der.strip_prefix(&SPKI_PREFIX).and_then(|raw| raw.try_into().ok()) {
+            return Ok(Self::from_raw(raw));
+        }
+        if rsa::is_public_key(der) {
+            return Ok(Self::from_rsa(der));
+        }
+        Err(KeyError::Unsupported)
+    }
+
+    /// The key as a `SubjectPublicKeyInfo` PEM block with `\n` line ends.
+    #[expect(clippy::missing_panics_doc, reason = "a key of any size fits a PEM block")]
+    pub fn to_pem(&self) -> String {
+        let encode = |der: &[u8]| {
+            pem_rfc7468::encode_string(PUBLIC_KEY_LABEL, LineEnding::LF, der)
+                .expect("a key of any size fits a PEM block")
+        };
+        match &self.0 {
+            Kind::Ed25519(raw) => encode(&[&SPKI_PREFIX[..], raw].concat()),
+            Kind::Rsa(spki) => encode(spki),
+        }
+    }
+
+    /// What kind of key it is.
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.0 {
+            Kind::Ed25519(_) => Algorithm::Ed25519,
+            Kind::Rsa(_) => Algorithm::Rsa,
+        }
+    }
+
+    /// How Volts and clients name a key: base58 of SHA-256 over the raw bytes of an Ed25519 key, or
+    /// over the PEM text of an RSA key.
+    pub fn fingerprint(&self) -> String {
+        let hash = match &self.0 {
+            Kind::Ed25519(raw) => digest::digest(&digest::SHA256, raw),
+            Kind::Rsa(_) => digest::digest(&digest::SHA256, self.to_pem().as_bytes()),
+        };
+        bs58::encode(hash).into_string()
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.0 {
+            Kind::Ed25519(raw) => {
+                UnparsedPublicKey::new(&ED25519, raw).verify(message, signature).is_ok()
+            }
+            Kind::Rsa(spki) => rsa::verify(spki, message, signature),
+        }
+    }
+
+    pub(super) fn rsa_spki(&self) -> Result<&[u8], KeyError> {
+        match &self.0 {
+            Kind::Rsa(spki) => Ok(spki),
+            Kind::Ed25519(_) => Err(KeyError::WrongKind { expected: Algorithm::Rsa }),
+        }
+    }
+}
+
+impl fmt::Display for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fingerprint())
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifyingKey({self})")
+    }
+}

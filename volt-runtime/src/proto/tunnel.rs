@@ -1,0 +1,135 @@
+//! Frames of the binary protocol as a relay passes them on: the same fields, in the messages of the
+//! `Connect` and `Invoke` calls instead of websocket messages.
+
+use bytes::Bytes;
+
+use super::{
+    ProtocolError, call,
+    frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed, begin_sealed},
+    token::{self, Token},
+};
+
+/// One frame of a call that is passed on. The call's number goes beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TunnelFrame {
+    /// Opens the call, from the caller: its token, a JWT.
+    Open(String),
+    /// The target's key exchange.
+    KeyExchange {
+        /// Its ephemeral X25519 key, DER `SubjectPublicKeyInfo`.
+        key: Bytes,
+        /// Random bytes that the signature also covers.
+        nonce: Bytes,
+        /// The target's signature over key and nonce.
+        signature: Bytes,
+    },
+    /// An encrypted envelope, of either side.
+    Payload {
+        /// The initialisation vector.
+        iv: Bytes,
+        /// The encrypted envelope. Empty when the sender is gone without one.
+        ciphertext: Bytes,
+        /// Whether it is the sender's last.
+        end: bool,
+    },
+    /// The call could not be passed on, or was not accepted.
+    Rejected(String),
+}
+
+impl TunnelFrame {
+    /// What the target of a call sent.
+    ///
+    /// # Errors
+    ///
+    /// When the frame is damaged.
+    pub fn from_target(frame: Frame) -> Result<Self, ProtocolError> {
+        if frame.kind == FrameKind::KeyExchange {
+            let KeyReply { key, nonce, signature } = KeyReply::decode(frame.body)?;
+            return Ok(Self::KeyExchange { key, nonce, signature });
+        }
+        if let Some(reason) = call::rejection(&frame.body)? {
+            return Ok(Self::Rejected(reason));
+        }
+        Self::from_caller(frame.body)
+    }
+
+    /// What a caller sent after it opened the call: the body of an invoke or payload frame.
+    ///
+    /// # Errors
+    ///
+    /// When the frame is damaged.
+    pub fn from_caller(body: Bytes) -> Result<Self, ProtocolError> {
+        let sealed = Sealed::decode(body)?;
+        let end = !sealed.metadata.is_empty();
+        Ok(Self::Payload { iv: sealed.iv, ciphertext: sealed.ciphertext, end })
+    }
+
+    /// The frame of the binary protocol that says the same to a caller.
+    ///
+    /// # Errors
+    ///
+    /// When a field is too long for a frame, or the frame is none that a caller gets.
+    pub fn to_caller(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
+        match self {
+            Self::KeyExchange { key, nonce, signature } => {
+                let (key, nonce, signature) = (key.clone(), nonce.clone(), signature.clone());
+                KeyReply { key, nonce, signature }.encode(call)
+            }
+            Self::Payload { iv, ciphertext, end } => {
+                payload(call, iv, ciphertext, if *end { call::SERVER_END } else { &[] })
+            }
+            Self::Rejected(reason) => call::reject(call, reason),
+            Self::Open(_) => Err(ProtocolError::Unexpected("only a caller opens a call")),
+        }
+    }
+
+    /// The frame of the binary protocol that says the same to the target.
+    ///
+    /// # Errors
+    ///
+    /// When a field is too long for a frame, or the frame is none that a target gets.
+    pub fn to_target(&self, call: u64) -> Result<Frame, ProtocolError> {
+        let frame = match self {
+            Self::Open(jwt) => {
+                let (claims, signature) = token::split(jwt)?;
+                let (claims, signature) = (claims.into(), signature.into());
+                KeyRequest { metadata: Bytes::new(), signature, claims }.encode(call)?
+            }
+            Self::Payload { iv, ciphertext, end } => {
+                payload(call, iv, ciphertext, if *end { call::CLIENT_END } else { &[] })?
+            }
+            Self::KeyExchange { .. } | Self::Rejected(_) => {
+                return Err(ProtocolError::Unexpected("a caller sent what only a target sends"));
+            }
+        };
+        Frame::decode(frame.into())
+    }
+
+    /// Opens a call that is passed on.
+    pub fn open(token: &Token) -> Self {
+        Self::Open(token.to_jwt())
+    }
+
+    /// Says that the caller is gone, in a way that needs no key.
+    pub fn caller_gone() -> Self {
+        Self::Payload { iv: Bytes::new(), ciphertext: Bytes::new(), end: true }
+    }
+
+    /// Whether nothing follows it in its direction.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Payload { end: true, .. } | Self::Rejected(_))
+    }
+}
+
+fn payload(
+    call: u64,
+    iv: &[u8],
+    ciphertext: &[u8],
+    metadata: &[u8],
+) -> Result<Vec<u8>, ProtocolError> {
+    let mut out = Vec::with_capacity(64 + ciphertext.len());
+    begin_sealed(&mut out, FrameKind::Payload, call, metadata, iv)?;
+    out.extend_from_slice(ciphertext);
+    Ok(out)
+}

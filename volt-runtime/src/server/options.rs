@@ -1,0 +1,36 @@
+//! Limits of a server.
+
+use std::time::Duration;
+
+use crate::Overflow;
+
+/// Limits of a server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerOptions {
+    /// The longest message that is accepted, in bytes; a longer one ends its connection. Default
+    /// 128 MiB.
+    pub max_message_size: usize,
+    /// How many calls one connection may have open; further ones are rejected. Default 16,384.
+    pub max_calls: usize,
+    /// How many bytes of requests that a handler has not read yet are kept for each call. Default
+    /// 4 MiB.
+    pub receive_buffer: usize,
+    /// What happens when that is full. By default the connection is not read for up to 5 seconds,
+    /// then the call fails.
+    pub overflow: Overflow,
+    /// How long a client may take to complete the websocket handshake. Default 10 seconds.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            max_message_size: 128 << 20,
+            max_calls: 16_384,
+            receive_buffer: 4 << 20,
+            overflow: Overflow::Wait(Duration::from_secs(5)),
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}

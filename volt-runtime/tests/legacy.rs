@@ -1,0 +1,247 @@
+//! The legacy JSON protocol as the published Python client was recorded to speak it, in both
+//! directions, and what our own two ends make of one another.
+
+#![allow(clippy::unwrap_used)]
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde_json::Value;
+use volt_runtime::{
+    Code, Status,
+    key::{SigningKey, VerifyingKey},
+    proto::{
+        ProtocolError,
+        call::{self, Incoming, Outgoing},
+        crypto::CallKey,
+        envelope::Envelope,
+        frame::FrameKind,
+        handshake::{Route, Via},
+        legacy,
+        token::{Token, TokenError},
+    },
+    transport::{Form, Payload},
+};
+
+const NOW: u64 = 1_700_000_000;
+
+fn vectors() -> Value {
+    let path = format!("{}/tests/vectors/legacy.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("`{name}` in {value}"))
+}
+
+fn array<const N: usize>(value: &Value, name: &str) -> [u8; N] {
+    hex::decode(text(value, name)).unwrap().try_into().unwrap()
+}
+
+fn keys(vectors: &Value, who: &str) -> SigningKey {
+    SigningKey::from_pem(text(&vectors[who], "private_pem")).unwrap()
+}
+
+fn frame(message: &str) -> volt_runtime::proto::frame::Frame {
+    legacy::decode(Bytes::copy_from_slice(message.as_bytes())).unwrap()
+}
+
+/// A message that is JSON text already.
+struct Text(String);
+
+impl Payload for Text {
+    fn write(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
+        let quoted = serde_json::to_string(&self.0)?;
+        out.extend_from_slice(quoted.trim_matches('"').as_bytes());
+        Ok(())
+    }
+}
+
+/// The same JSON, whatever its spaces and the order of its members, and without absent members.
+fn same(ours: &[u8], theirs: &str) {
+    let clean = |text: &[u8]| {
+        let mut value: Value = serde_json::from_slice(text).unwrap();
+        if let Some(members) = value.get_mut("method_invoke").and_then(Value::as_object_mut) {
+            members.retain(|_, member| !member.is_null());
+        }
+        value
+    };
+    assert_eq!(clean(ours), clean(theirs.as_bytes()));
+}
+
+#[test]
+fn the_recorded_keys_have_the_recorded_fingerprints() {
+    let vectors = vectors();
+    for who in ["volt", "client"] {
+        let key = keys(&vectors, who).verifying_key();
+        assert_eq!(key, VerifyingKey::from_pem(text(&vectors[who], "public_pem")).unwrap());
+        assert_eq!(key.to_pem(), text(&vectors[who], "public_pem"));
+        assert_eq!(key.fingerprint(), text(&vectors[who], "fingerprint"));
+    }
+}
+
+#[test]
+fn a_server_understands_the_recorded_client() {
+    let vectors = vectors();
+    let (volt, client) = (keys(&vectors, "volt"), keys(&vectors, "client").verifying_key());
+    for session in list(&vectors["sessions"]) {
+        let messages = list(&session["client_messages"]);
+        let accepted = legacy::accept(text(&messages[0], "message").as_bytes(), &volt).unwrap();
+        accepted.token.verify(&client).unwrap();
+        accepted.token.check(text(&session["config"]["volt"], "id"), NOW).unwrap();
+        assert_eq!(accepted.token.key_id(), Some(&*client.fingerprint()));
+        assert_eq!(accepted.key.legacy_iv(), Some(array(session, "aes_iv")));
+        for (position, message) in messages.iter().enumerate() {
+            let frame = frame(text(message, "message"));
+            assert_eq!(frame.call, 1);
+            assert_eq!(frame.kind == FrameKind::LegacyOpening, position == 0);
+            let envelope = call::open(&accepted.key, frame.body).unwrap();
+            let expected = Envelope::read(text(message, "plaintext_utf8").as_bytes()).unwrap();
+            assert_eq!(envelope, Incoming::Envelope(expected));
+        }
+    }
+}
+
+#[test]
+fn a_client_understands_the_recorded_server() {
+    let vectors = vectors();
+    for session in list(&vectors["sessions"]) {
+        let key = CallKey::legacy(&array(session, "aes_key"), array(session, "aes_iv")).unwrap();
+        for message in list(&session["server_messages"]) {
+            let frame = frame(text(message, "message"));
+            let end = text(message, "plaintext_utf8").contains("method_end");
+            assert_eq!((frame.call, frame.last), (1, end));
+            let expected = Envelope::read(text(message, "plaintext_utf8").as_bytes()).unwrap();
+            assert_eq!(call::open(&key, frame.body).unwrap(), Incoming::Envelope(expected));
+        }
+    }
+    let key = CallKey::legacy(&[7; 32], [7; 16]).unwrap();
+    let rejection = frame(text(&vectors["error_message"], "message"));
+    assert!(rejection.last);
+    let expected = Incoming::Rejected("token has expired".to_owned());
+    assert_eq!(call::open(&key, rejection.body).unwrap(), expected);
+}
+
+/// With the recorded key, what our client writes decrypts to what the recorded one wrote, in
+/// messages with the same members.
+#[test]
+fn our_messages_are_those_of_the_recorded_client() {
+    let vectors = vectors();
+    for session in list(&vectors["sessions"]) {
+        let key = CallKey::legacy(&array(session, "aes_key"), array(session, "aes_iv")).unwrap();
+        let (_, opening) = open_to_volt(&vectors);
+        let mut outgoing = Outgoing::legacy_client(1, text(session, "method"), None, opening);
+        for message in list(&session["client_messages"]) {
+            let plain = text(message, "plaintext_utf8");
+            let written = match Envelope::read(plain.as_bytes()).unwrap() {
+                Envelope::Invoke { json_request, .. } => {
+                    outgoing.message(&key, &Text(json_request)).unwrap()
+                }
+                Envelope::Payload(text) => outgoing.message(&key, &Text(text)).unwrap(),
+                _ => outgoing.end(&key, None).unwrap(),
+            };
+            let ours: Value = serde_json::from_slice(&written).unwrap();
+            let theirs: Value = serde_json::from_str(text(message, "message")).unwrap();
+            let members = |value: &Value| -> Vec<String> {
+                let mut names: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+                names.sort();
+                names
+            };
+            assert_eq!(members(&ours), members(&theirs));
+            assert_eq!(ours["id"], theirs["id"]);
+            assert_eq!(ours["target_fingerprint"], theirs["target_fingerprint"]);
+            let sealed = STANDARD.decode(text(&ours, "json_payload")).unwrap();
+            let mut opened = bytes::BytesMut::from(&sealed[..]);
+            key.decrypt(array(session, "aes_iv"), &mut opened).unwrap();
+            same(&opened, plain);
+        }
+    }
+}
+
+fn open_to_volt(vectors: &Value) -> (CallKey, legacy::Opening) {
+    let route = Route {
+        audience: "did:volt:1".to_owned(),
+        signer: keys(vectors, "volt").verifying_key(),
+        via: Via::default(),
+    };
+    legacy::open(&route, Vec::new(), &keys(vectors, "client"), NOW).unwrap()
+}
+
+#[test]
+fn our_server_accepts_our_client_and_answers_in_its_form() {
+    let vectors = vectors();
+    let (key, opening) = open_to_volt(&vectors);
+    let mut client = Outgoing::legacy_client(9, "/a.B/C", None, opening);
+    let first = client.message(&key, &Text("{}".to_owned())).unwrap();
+    let accepted = legacy::accept(&first, &keys(&vectors, "volt")).unwrap();
+    assert_eq!(accepted.token.check("did:volt:1", NOW), Ok(()));
+    assert_eq!(accepted.token.check("did:volt:2", NOW), Err(TokenError::Audience));
+    accepted.token.verify(&keys(&vectors, "client").verifying_key()).unwrap();
+    let wrong = accepted.token.verify(&keys(&vectors, "volt").verifying_key());
+    assert_eq!(wrong, Err(TokenError::Signature));
+
+    let mut server = Outgoing::server(9);
+    server.message(&accepted.key, &Text("{}".to_owned())).unwrap();
+    let failure = Status::new(Code::Internal, "broke");
+    let end = server.end(&accepted.key, Some(&failure)).unwrap();
+    let members: Value = serde_json::from_slice(&end).unwrap();
+    assert_eq!((&members["invoke_id"], &members["server_end"]), (&"9".into(), &true.into()));
+    let frame = frame(std::str::from_utf8(&end).unwrap());
+    let opened = call::open(&key, frame.body).unwrap();
+    assert_eq!(opened, Incoming::Envelope(Envelope::End(Some(failure))));
+}
+
+#[test]
+fn what_is_no_legacy_message_is_an_error() {
+    let vectors = vectors();
+    let volt = keys(&vectors, "volt");
+    for text in ["", "[]", "{}", "{\"id\": -1}", "{\"id\": \"x\"}", "{\"id\": 1.5}", "null"] {
+        assert!(legacy::decode(Bytes::copy_from_slice(text.as_bytes())).is_err(), "{text}");
+    }
+    let first = list(&vectors["sessions"])[0]["client_messages"][0].clone();
+    let message: Value = serde_json::from_str(text(&first, "message")).unwrap();
+    let with_token = |token: &str| {
+        let mut message = message.clone();
+        message["token"] = token.into();
+        legacy::accept(message.to_string().as_bytes(), &volt).map(drop)
+    };
+    for token in ["", "a.b", "a.b.c", "e30.e30.e30"] {
+        assert!(with_token(token).is_err(), "{token}");
+    }
+    // A good token whose key is for somebody else.
+    let for_other = legacy::accept(message.to_string().as_bytes(), &keys(&vectors, "client"));
+    assert_eq!(for_other.map(drop).unwrap_err(), ProtocolError::PeerKey);
+    let ed25519 = SigningKey::generate().unwrap();
+    let kind = legacy::accept(message.to_string().as_bytes(), &ed25519);
+    assert_eq!(kind.map(drop).unwrap_err(), ProtocolError::PeerKey);
+    // A payload that is not what it should be fails its call.
+    let key = CallKey::legacy(&[1; 32], [1; 16]).unwrap();
+    for body in
+        ["{\"id\":1}", "{\"id\":1,\"json_payload\":\"?\"}", "{\"id\":1,\"json_payload\":\"AAAA\"}"]
+    {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        assert_eq!(call::open(&key, body), Err(ProtocolError::Decrypt));
+    }
+}
+
+#[test]
+fn a_token_is_read_by_its_own_kind_of_key_only() {
+    let key = SigningKey::generate().unwrap();
+    let claims = volt_runtime::proto::token::Claims::new("a", None, b"", NOW);
+    let (claims, signature) = claims.sign(&key).unwrap();
+    let jwt = Token::parse(&claims, signature.into()).unwrap().to_jwt();
+    let read = Token::parse_jwt(&jwt).unwrap();
+    read.verify(&key.verifying_key()).unwrap();
+    assert_eq!(read.to_jwt(), jwt);
+    let rsa = keys(&vectors(), "client").verifying_key();
+    assert_eq!(read.verify(&rsa), Err(TokenError::Signature));
+    let none = format!("{}.{}.", base64_url(br#"{"alg":"none","typ":"JWT"}"#), base64_url(&claims));
+    assert!(matches!(Token::parse_jwt(&none), Err(ProtocolError::Unexpected(_))));
+}
+
+fn base64_url(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}

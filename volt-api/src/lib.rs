@@ -43,13 +43,15 @@
 //!
 //! Each service has a feature, all on by default: turn the default off and name the services that
 //! you call to compile only those. `server` adds a trait for each service, to implement it or to mock
-//! a Volt: see [`Client::new`].
+//! a Volt: see [`Client::new`]. `v0_15` adds the older API 0.15.1 as a module of its own.
 
 mod client;
 #[rustfmt::skip]
 mod generated;
 #[cfg(feature = "volt")]
 mod target;
+#[cfg(feature = "v0_15")]
+pub mod v0_15;
 
 pub use volt_runtime::{
     CallOptions, Channel, ClientConfig, Code, ConnectOptions, Duplex, Error, ErrorKind, Executed,

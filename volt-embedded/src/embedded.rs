@@ -11,7 +11,7 @@ use volt_runtime::server::{Endpoint, Server, ServerOptions, serve};
 
 use crate::{
     Builder,
-    api::{Handlers, SERVICES},
+    api::{Handlers, SERVICES, legacy},
     fault::Fault,
     logic::sessions::Gate,
     volt::{Options, Volt, blocking},
@@ -93,9 +93,10 @@ impl EmbeddedVolt {
             Fault::Store(error) => failed("opening the store".to_owned(), error),
             Fault::Refused(status) => failed("opening the store".to_owned(), status),
         })?;
-        let router = Handlers::router(&volt);
         let gate = Gate(Arc::clone(&volt));
-        let endpoint = Endpoint::new(volt.id.clone(), key, router, gate).with_options(limits);
+        let endpoint = Endpoint::new(volt.id.clone(), key, Handlers::router(&volt), gate)
+            .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
+            .with_options(limits);
         let server =
             serve(listener, endpoint).map_err(|error| failed("serving".to_owned(), error))?;
         let (id, url, stop) = (volt.id.clone(), volt.url(), volt.stop.subscribe());
@@ -116,6 +117,16 @@ impl EmbeddedVolt {
     /// When the store fails.
     pub fn guest(&self, name: &str) -> Result<ClientConfig, Status> {
         Ok(self.volt.client(name, None)?)
+    }
+
+    /// As [`config`](Self::config), with RSA keys, for clients that speak the legacy protocol and
+    /// call the older API. The first time takes a moment, because the Volt makes its RSA key then.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn legacy_config(&self, name: &str) -> Result<ClientConfig, Status> {
+        Ok(self.volt.legacy_client(name, Some(&self.volt.owner))?)
     }
 
     /// A client configuration with a new key and no session: its clients can only `Authenticate`.

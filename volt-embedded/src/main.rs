@@ -1,10 +1,14 @@
 //! Runs a Volt that any client can be pointed at.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use volt_api::ClientConfig;
 use volt_embedded::EmbeddedVolt;
 
 /// Runs a TDX Volt in this process: resources, files, SQLite databases and wires, over a websocket.
@@ -24,6 +28,9 @@ struct Args {
     /// Write a client configuration with the owner's rights to this file.
     #[arg(long, value_name = "FILE")]
     write_config: Option<PathBuf>,
+    /// The same with RSA keys, for clients that speak the legacy JSON protocol.
+    #[arg(long, value_name = "FILE")]
+    write_legacy_config: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -43,13 +50,18 @@ async fn main() -> Result<()> {
         Some(folder) => println!("  data    {}", folder.display()),
         None => println!("  data    temporary, removed at the end (keep it with --data DIR)"),
     }
+    let write = |config: ClientConfig, path: &Path| {
+        let failed = || format!("the client configuration {} was not written", path.display());
+        config.write(path).with_context(failed)?;
+        println!("  client  {} (has a private key: keep it to yourself)", path.display());
+        anyhow::Ok(())
+    };
     match &args.write_config {
-        Some(path) => {
-            let failed = || format!("the client configuration {} was not written", path.display());
-            volt.config().write(path).with_context(failed)?;
-            println!("  client  {} (has a private key: keep it to yourself)", path.display());
-        }
+        Some(path) => write(volt.config(), path)?,
         None => println!("  client  none written (get one with --write-config FILE)"),
+    }
+    if let Some(path) = &args.write_legacy_config {
+        write(volt.legacy_config("legacy owner")?, path)?;
     }
     println!("Ctrl-C stops it.");
 

@@ -1,6 +1,11 @@
 //! The Volt itself: what all its services share.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +45,8 @@ pub(crate) struct Volt {
     /// Its DID, and the id of the resource that everything is in.
     pub(crate) id: String,
     pub(crate) key: SigningKey,
+    /// Its RSA key, once somebody has needed it.
+    pub(crate) legacy_key: Arc<OnceLock<SigningKey>>,
     /// The identity that may do everything.
     pub(crate) owner: String,
     pub(crate) options: Options,
@@ -78,12 +85,13 @@ impl Volt {
             let key = SigningKey::from_pem(&setting("key")?).map_err(|error| key_fault(&error))?;
             let (id, owner) = (setting("volt_id")?, setting("owner")?);
             describe(tx, &id, &key, services)?;
-            Ok((id, owner, key))
+            Ok((id, owner, key, stored_legacy_key(tx)?))
         })?;
-        let (id, owner, key) = known;
+        let (id, owner, key, legacy_key) = known;
         Ok(Self {
             id,
             key,
+            legacy_key: Arc::new(legacy_key.map_or_else(OnceLock::new, OnceLock::from)),
             owner,
             options,
             address,
@@ -117,18 +125,57 @@ impl Volt {
     /// new one.
     pub(crate) fn client(&self, name: &str, identity: Option<&str>) -> Result<ClientConfig> {
         let key = SigningKey::generate().map_err(|error| key_fault(&error))?;
-        let public = key.verifying_key();
-        let session = self.store.write(|tx| {
+        let session = self.let_in(name, identity, &key.verifying_key())?;
+        self.config(name, &key, Some(&session))
+    }
+
+    /// A configuration like [`client`](Self::client)'s, with RSA keys for the legacy protocol.
+    pub(crate) fn legacy_client(&self, name: &str, identity: Option<&str>) -> Result<ClientConfig> {
+        let key = SigningKey::generate_rsa().map_err(|error| key_fault(&error))?;
+        let volt_key = self.legacy_key()?.verifying_key();
+        let session = self.let_in(name, identity, &key.verifying_key())?;
+        let mut config = self.config(name, &key, None)?;
+        config.volt.public_key = Some(volt_key.to_pem());
+        config.volt.fingerprint = Some(volt_key.fingerprint());
+        // Such clients know themselves, and their home folder, by this id.
+        config.credential.get_or_insert_default().client_id = Some(session.identity_did);
+        Ok(config)
+    }
+
+    /// The Volt's RSA key. It is made when it is asked for the first time.
+    fn legacy_key(&self) -> Result<&SigningKey> {
+        if self.legacy_key.get().is_none() {
+            let key = self.store.write(|tx| {
+                if settings::get(tx, LEGACY_KEY)?.is_none() {
+                    let key = SigningKey::generate_rsa().map_err(|error| key_fault(&error))?;
+                    let pem = key.to_pem().map_err(|error| key_fault(&error))?;
+                    settings::set(tx, LEGACY_KEY, &pem)?;
+                }
+                stored_legacy_key(tx)
+            })?;
+            // Another thread may have been faster, with the same key.
+            key.map(|key| self.legacy_key.set(key).ok());
+        }
+        Ok(self.legacy_key.get().ok_or_else(|| internal("the legacy key is gone"))?)
+    }
+
+    /// A live session of this identity, or of a new one, for a key.
+    fn let_in(
+        &self,
+        name: &str,
+        identity: Option<&str>,
+        public: &volt_api::key::VerifyingKey,
+    ) -> Result<sessions::SessionRow> {
+        self.store.write(|tx| {
             let identity = match identity {
                 Some(identity) => identity.to_owned(),
                 None => identities::create(tx, &self.id, &new_did(), name)?,
             };
-            identities::add_key(tx, &identity, &public)?;
-            let session = self.new_session(&identity, &public, name, "", SessionStatus::Live);
+            identities::add_key(tx, &identity, public)?;
+            let session = self.new_session(&identity, public, name, "", SessionStatus::Live);
             sessions::save(tx, &session)?;
             Ok(session)
-        })?;
-        self.config(name, &key, Some(&session))
+        })
     }
 
     fn config(
@@ -175,6 +222,14 @@ impl Volt {
             status,
         }
     }
+}
+
+/// The name of the setting with the RSA key.
+const LEGACY_KEY: &str = "legacy_key";
+
+fn stored_legacy_key(tx: &Tx<'_>) -> Result<Option<SigningKey>> {
+    let pem = settings::get(tx, LEGACY_KEY)?;
+    pem.map(|pem| SigningKey::from_pem(&pem).map_err(|error| key_fault(&error))).transpose()
 }
 
 /// A DID that nobody has.

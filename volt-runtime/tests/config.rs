@@ -131,6 +131,29 @@ fn a_protected_key_needs_its_passphrase_which_is_never_written() {
     }
 }
 
+/// The configuration that the published Python client shows as its example.
+#[test]
+fn the_python_clients_example_loads_and_asks_for_its_passphrase() {
+    let text = include_str!("vectors/python_readme_config.json");
+    let config = ClientConfig::from_json(text).unwrap();
+    assert_eq!(config.client_name.as_deref(), Some("Bob"));
+    let message = config.signing_key().unwrap_err().to_string();
+    assert!(message.contains("passphrase"), "{message}");
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flag = std::sync::Arc::clone(&asked);
+    let prompted = config.clone().with_passphrase_prompt(move || {
+        flag.store(true, std::sync::atomic::Ordering::Relaxed);
+        Some("a guess".to_owned())
+    });
+    let message = prompted.signing_key().unwrap_err().to_string();
+    assert!(message.contains("the passphrase is wrong"), "{message}");
+    assert!(asked.load(std::sync::atomic::Ordering::Relaxed));
+    assert_eq!(config.volt_key().unwrap().algorithm(), Algorithm::Rsa);
+    assert_eq!(config.volt_fingerprint().unwrap(), config.volt_key().unwrap().fingerprint());
+    // It has only the address of the gRPC server.
+    assert_eq!(config.url().unwrap(), "ws://192.168.1.194:50395/api");
+}
+
 #[test]
 fn the_volts_key_may_be_in_its_certificate() {
     let (volt, pem) = (SigningKey::generate().unwrap(), include_str!("vectors/ed25519_ca.pem"));

@@ -16,6 +16,9 @@ use crate::tools;
 const COMMAND: &str = "cargo xtask codegen";
 /// The generated code, from the root of the repository.
 const GENERATED: &str = "volt-api/src/generated";
+/// The older API that the SDK also has, and where.
+const OLDER_VERSION: &str = "0.15.1";
+const OLDER: &str = "volt-api/src/v0_15/generated";
 /// The manifest with the list of features.
 const MANIFEST: &str = "volt-api/Cargo.toml";
 /// What stands before and behind that list.
@@ -53,10 +56,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         None => default_version(root)?,
     };
     let output = generate(&root.join("proto").join(&version))?;
+    let older = generate_older(&root.join("proto").join(OLDER_VERSION))?;
 
     let mut wanted: BTreeMap<PathBuf, String> = BTreeMap::new();
-    for file in &output.files {
-        wanted.insert(Path::new(GENERATED).join(&file.path), file.contents.clone());
+    for (directory, output) in [(GENERATED, &output), (OLDER, &older)] {
+        for file in &output.files {
+            wanted.insert(Path::new(directory).join(&file.path), file.contents.clone());
+        }
     }
     let manifest = read(&root.join(MANIFEST))?;
     wanted.insert(MANIFEST.into(), with_features(&manifest, &output.features)?);
@@ -70,10 +76,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         println!("{change}");
         change.apply(root, &wanted)?;
     }
-    let lines: usize = output.files.iter().map(|file| file.contents.lines().count()).sum();
+    for (version, output) in [(&*version, &output), (OLDER_VERSION, &older)] {
+        let lines: usize = output.files.iter().map(|file| file.contents.lines().count()).sum();
+        println!("API {version}: {} files, {lines} lines", output.files.len());
+    }
     println!(
-        "API {version}: {} files, {lines} lines, {} ms; {}",
-        output.files.len(),
+        "{} ms; {}",
         start.elapsed().as_millis(),
         if changes.is_empty() {
             "all fresh".to_owned()
@@ -84,7 +92,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The SDK's own API.
 fn generate(proto: &Path) -> anyhow::Result<Output> {
+    let options = Options::default()
+        .command(COMMAND)
+        .features(true)
+        .server(Server::Feature("server".to_owned()))
+        .accessors("crate::Client");
+    Ok(volt_codegen::generate(&sources(proto)?.compile()?, &options)?)
+}
+
+/// The older API, which has one feature for all of it.
+fn generate_older(proto: &Path) -> anyhow::Result<Output> {
+    let options = Options::default()
+        .command(COMMAND)
+        .server(Server::Feature("server".to_owned()))
+        .accessors("crate::v0_15::Client");
+    Ok(volt_codegen::generate(&sources(proto)?.compile()?, &options)?)
+}
+
+fn sources(proto: &Path) -> anyhow::Result<Sources> {
     let mut sources = Sources::default();
     for path in files_below(proto)? {
         if path.extension().is_some_and(|extension| extension == "proto") {
@@ -95,12 +122,7 @@ fn generate(proto: &Path) -> anyhow::Result<Output> {
     if sources.files.is_empty() {
         bail!("there are no .proto files in {}", proto.display());
     }
-    let options = Options::default()
-        .command(COMMAND)
-        .features(true)
-        .server(Server::Feature("server".to_owned()))
-        .accessors("crate::Client");
-    Ok(volt_codegen::generate(&sources.compile()?, &options)?)
+    Ok(sources)
 }
 
 /// A difference between what is there and what should be.
@@ -159,9 +181,11 @@ fn changes(root: &Path, wanted: &BTreeMap<PathBuf, String>) -> anyhow::Result<Ve
             Err(error) => return Err(error).with_context(|| path.display().to_string()),
         }
     }
-    let generated = root.join(GENERATED);
-    if generated.exists() {
-        for path in files_below(&generated)? {
+    for directory in [GENERATED, OLDER].map(|directory| root.join(directory)) {
+        if !directory.exists() {
+            continue;
+        }
+        for path in files_below(&directory)? {
             let path = path.strip_prefix(root)?.to_owned();
             if !wanted.contains_key(&path) {
                 changes.push(Change::Extra(path));

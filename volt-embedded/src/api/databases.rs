@@ -56,52 +56,13 @@ impl SqliteDatabaseApi for Handlers {
         Ok(SqlBulkUpdateResponse::default())
     }
 
-    /// The query runs on a thread of its own, and waits there while the caller is slow.
     async fn execute(
         &self,
         context: Context,
-        mut requests: Requests<SqlExecuteRequest>,
-        mut responses: Responses<SqlExecuteResponse>,
+        requests: Requests<SqlExecuteRequest>,
+        responses: Responses<SqlExecuteResponse>,
     ) -> Result<(), Status> {
-        let actor = self.actor(&context)?;
-        let Some(Command::Start(start)) = requests.message().await?.and_then(|first| first.payload)
-        else {
-            return Err(invalid("the first message of Execute is `start`"));
-        };
-        let reference = start.database_id.clone();
-        let database = on(&actor, move |actor| actor.open_database(&reference)).await?;
-        let _stop = database.stop_on_drop();
-        let (commands, inbox) = mpsc::channel(1);
-        let (outbox, mut rows) = mpsc::channel(ROWS);
-        let worker = tokio::task::spawn_blocking(move || {
-            let execution = Execution { database: &database, commands: inbox, responses: outbox };
-            if execution.run(&start)? {
-                actor.database_written(database.id())?;
-            }
-            Ok(())
-        });
-        // Dropping the sender tells the worker that no more commands come.
-        let mut commands = Some(commands);
-        let mut waiting = None;
-        loop {
-            tokio::select! {
-                row = rows.recv() => match row {
-                    Some(row) => responses.send(row).await?,
-                    None => return outcome(worker).await,
-                },
-                request = requests.message(), if waiting.is_none() && commands.is_some() => {
-                    match request? {
-                        Some(request) => waiting = request.payload,
-                        None => commands = None,
-                    }
-                }
-                Some(place) = place(commands.clone()), if waiting.is_some() => {
-                    if let Some(command) = waiting.take() {
-                        let _ = place.send(command);
-                    }
-                }
-            }
-        }
+        execute(self.actor(&context)?, requests, responses).await
     }
 
     async fn import_csv(
@@ -145,6 +106,78 @@ impl SqliteDatabaseApi for Handlers {
                         Some(_) => {}
                         None => open = false,
                     }
+                }
+            }
+        }
+    }
+}
+
+/// What `Execute` is told, in any version of the API.
+pub(super) trait Commands: Send {
+    /// The next command; `None` after the last.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Command>, Status>> + Send;
+}
+
+/// Where the answers of `Execute` go, in any version of the API.
+pub(super) trait Rows: Send {
+    fn give(&mut self, row: SqlExecuteResponse) -> impl Future<Output = Result<(), Status>> + Send;
+}
+
+impl Commands for Requests<SqlExecuteRequest> {
+    async fn next(&mut self) -> Result<Option<Command>, Status> {
+        match self.message().await? {
+            Some(SqlExecuteRequest { payload: Some(command), .. }) => Ok(Some(command)),
+            Some(_) => Err(invalid("a request of Execute is `start`, `next` or `end`")),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Rows for Responses<SqlExecuteResponse> {
+    async fn give(&mut self, row: SqlExecuteResponse) -> Result<(), Status> {
+        self.send(row).await
+    }
+}
+
+/// The query runs on a thread of its own, and waits there while the caller is slow.
+pub(super) async fn execute(
+    actor: Actor,
+    mut requests: impl Commands,
+    mut responses: impl Rows,
+) -> Result<(), Status> {
+    let Some(Command::Start(start)) = requests.next().await? else {
+        return Err(invalid("the first message of Execute is `start`"));
+    };
+    let reference = start.database_id.clone();
+    let database = on(&actor, move |actor| actor.open_database(&reference)).await?;
+    let _stop = database.stop_on_drop();
+    let (commands, inbox) = mpsc::channel(1);
+    let (outbox, mut rows) = mpsc::channel(ROWS);
+    let worker = tokio::task::spawn_blocking(move || {
+        let execution = Execution { database: &database, commands: inbox, responses: outbox };
+        if execution.run(&start)? {
+            actor.database_written(database.id())?;
+        }
+        Ok(())
+    });
+    // Dropping the sender tells the worker that no more commands come.
+    let mut commands = Some(commands);
+    let mut waiting = None;
+    loop {
+        tokio::select! {
+            row = rows.recv() => match row {
+                Some(row) => responses.give(row).await?,
+                None => return outcome(worker).await,
+            },
+            command = requests.next(), if waiting.is_none() && commands.is_some() => {
+                match command? {
+                    Some(command) => waiting = Some(command),
+                    None => commands = None,
+                }
+            }
+            Some(place) = place(commands.clone()), if waiting.is_some() => {
+                if let Some(command) = waiting.take() {
+                    let _ = place.send(command);
                 }
             }
         }

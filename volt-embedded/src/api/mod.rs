@@ -4,6 +4,7 @@
 mod connect;
 mod databases;
 mod files;
+pub(crate) mod legacy;
 mod volt;
 mod wires;
 

@@ -24,29 +24,42 @@ pub(crate) struct Gate(pub(crate) std::sync::Arc<Volt>);
 
 impl Authority for Gate {
     fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
-        match &token.claims().sub {
-            None => Ok(Caller::default()),
-            Some(id) => {
-                let session = self.0.session_of(token, id)?;
-                Ok(Caller::new(session.id, session.identity_did))
-            }
-        }
+        let session = match (&token.claims().sub, token.key_id()) {
+            (Some(id), _) => self.0.session_of(token, id)?,
+            (None, Some(fingerprint)) => self.0.session_of_key(token, fingerprint)?,
+            (None, None) => return Ok(Caller::default()),
+        };
+        Ok(Caller::new(session.id, session.identity_did))
     }
 }
 
 impl Volt {
     /// The session that a token names, if it is live and its key signed the token.
     pub(crate) fn session_of(&self, token: &Token, id: &str) -> Result<SessionRow> {
-        // All that is told to somebody who may be a stranger. Clients know this text.
-        let refusal = || unauthenticated("session invalid");
         let session = self.store.read(|store| sessions::get(store, id))?.ok_or_else(refusal)?;
-        let key = VerifyingKey::from_pem(&session.public_key).map_err(|_| refusal())?;
-        if session.status != SessionStatus::Live || token.verify(&key).is_err() {
-            tracing::debug!(session = id, status = ?session.status, "session refused");
-            return Err(refusal().into());
-        }
-        Ok(session)
+        check(token, session)
     }
+
+    /// The session of the key that a legacy token names.
+    pub(crate) fn session_of_key(&self, token: &Token, fingerprint: &str) -> Result<SessionRow> {
+        let session = self.store.read(|store| sessions::latest(store, fingerprint, ""))?;
+        check(token, session.ok_or_else(refusal)?)
+    }
+}
+
+/// All that is told to somebody who may be a stranger. Clients know this text.
+fn refusal() -> Status {
+    unauthenticated("session invalid")
+}
+
+/// A session is good for a token if it is live and its key signed the token.
+fn check(token: &Token, session: SessionRow) -> Result<SessionRow> {
+    let key = VerifyingKey::from_pem(&session.public_key).map_err(|_| refusal())?;
+    if session.status != SessionStatus::Live || token.verify(&key).is_err() {
+        tracing::debug!(session = session.id, status = ?session.status, "session refused");
+        return Err(refusal().into());
+    }
+    Ok(session)
 }
 
 impl Actor {

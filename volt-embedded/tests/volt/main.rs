@@ -5,6 +5,7 @@
 mod connect;
 mod csv;
 mod files;
+mod legacy;
 mod lifecycle;
 mod sessions;
 mod sql;

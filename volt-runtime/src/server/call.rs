@@ -105,11 +105,6 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
             return connection.reject(&frame, &reason);
         }
     };
-    if frame.kind == FrameKind::LegacyOpening {
-        // Its first envelope came with it.
-        let bytes = frame.body.len();
-        state.inbox.push(frame.body, bytes);
-    }
     let mut sender = Sender {
         connection: Arc::clone(&connection),
         key: Arc::clone(&key),

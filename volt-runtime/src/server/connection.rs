@@ -17,7 +17,7 @@ use crate::{
         self,
         frame::{Frame, FrameKind},
     },
-    socket::{Link, Side},
+    socket::{CallSlot as _, Link, Side},
 };
 
 /// What the driver and the tasks of a connection's calls share.
@@ -49,6 +49,10 @@ impl Connection {
             }
             let state = Arc::new(CallState::new(self.endpoint.options()));
             calls.insert(id, Arc::clone(&state));
+            if frame.kind == FrameKind::LegacyOpening {
+                // Its first envelope came with it, before whatever comes next.
+                state.inbox().push(frame.body.clone(), frame.body.len());
+            }
             state
         };
         tokio::spawn(call::run(Arc::clone(self), state, frame));

@@ -1,6 +1,9 @@
 //! Who answers calls: an identity, its services, and who may call them.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use super::{Authority, Relay, Router, ServerOptions};
 use crate::{key::SigningKey, proto::frame::FrameKind};
@@ -18,7 +21,7 @@ pub struct Endpoint {
 }
 
 struct Legacy {
-    key: SigningKey,
+    key: Arc<OnceLock<SigningKey>>,
     router: Router,
 }
 
@@ -44,9 +47,10 @@ impl Endpoint {
         }
     }
 
-    /// Speaks the legacy protocol as well, with this RSA key. The services may be others, because
+    /// Speaks the legacy protocol as well, with this RSA key, as soon as there is one: making it takes
+    /// time, and most endpoints never meet a client that needs it. The services may be others, because
     /// the clients that speak it were made for an older API.
-    pub fn with_legacy(mut self, key: SigningKey, router: Router) -> Self {
+    pub fn with_legacy(mut self, key: Arc<OnceLock<SigningKey>>, router: Router) -> Self {
         self.legacy = Some(Legacy { key, router });
         self
     }
@@ -72,7 +76,7 @@ impl Endpoint {
     }
 
     pub(super) fn legacy_key(&self) -> Option<&SigningKey> {
-        self.legacy.as_ref().map(|legacy| &legacy.key)
+        self.legacy.as_ref()?.key.get()
     }
 
     /// The services for calls that are opened by such a frame.

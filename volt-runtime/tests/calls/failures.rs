@@ -15,8 +15,8 @@ async fn connect_error(config: &ClientConfig) -> String {
 
 #[tokio::test]
 async fn a_refusal_carries_the_status_whatever_the_kind() {
-    let volt = Volt::start().await;
-    for client in [in_process().0, volt.client().await] {
+    let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
+    for client in [in_process().0, volt.client().await, legacy.client().await] {
         let error = soon(client.get(Note::new("refuse", 0))).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::NotFound));
         assert_eq!(error.to_string(), "/test.Notes/Get: refused: not found: no such note");
@@ -39,8 +39,8 @@ async fn a_refusal_carries_the_status_whatever_the_kind() {
 
 #[tokio::test]
 async fn an_upload_that_is_refused_early_stops_sending() {
-    let volt = Volt::start().await;
-    for client in [in_process().0, volt.client().await] {
+    let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
+    for client in [in_process().0, volt.client().await, legacy.client().await] {
         let mut upload = client.sum().await.unwrap();
         upload.send(Note::new("refuse", 0)).await.unwrap();
         let error = soon(async {
@@ -58,8 +58,8 @@ async fn an_upload_that_is_refused_early_stops_sending() {
 
 #[tokio::test]
 async fn an_unknown_method_is_unimplemented() {
-    let volt = Volt::start().await;
-    for client in [in_process().0, volt.client().await] {
+    let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
+    for client in [in_process().0, volt.client().await, legacy.client().await] {
         let error = soon(client.unknown()).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Failed, Code::Unimplemented));
         assert!(error.to_string().contains("/test.Notes/Nothing"), "{error}");
@@ -68,8 +68,8 @@ async fn an_unknown_method_is_unimplemented() {
 
 #[tokio::test]
 async fn a_handler_that_panics_ends_its_call_alone() {
-    let volt = Volt::start().await;
-    for client in [in_process().0, volt.client().await] {
+    let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
+    for client in [in_process().0, volt.client().await, legacy.client().await] {
         let error = soon(client.get(Note::new("panic", 0))).await.unwrap_err();
         assert_eq!(error.code(), Code::Internal, "{error}");
         soon(client.get(Note::new("fine", 0))).await.unwrap();

@@ -4,16 +4,18 @@ use futures_util::StreamExt as _;
 
 use crate::support::{Note, NotesClient, Volt, in_process, soon};
 
-/// Runs the same check over both transports: typed calls cannot tell them apart.
-async fn both(check: impl AsyncFn(NotesClient)) {
+/// Runs the same check within the process and over both protocols: typed calls cannot tell them apart.
+async fn everywhere(check: impl AsyncFn(NotesClient)) {
     soon(check(in_process().0)).await;
     let volt = Volt::start().await;
+    soon(check(volt.client().await)).await;
+    let volt = Volt::start_legacy().await;
     soon(check(volt.client().await)).await;
 }
 
 #[tokio::test]
 async fn unary_gives_the_response() {
-    both(async |client| {
+    everywhere(async |client| {
         let note = Note::new("héllo \"quoted\" \n\u{1f40e}", u64::MAX);
         assert_eq!(client.get(note.clone()).await.unwrap(), note);
     })
@@ -22,7 +24,7 @@ async fn unary_gives_the_response() {
 
 #[tokio::test]
 async fn server_streaming_gives_every_response_in_order_then_a_clean_end() {
-    both(async |client| {
+    everywhere(async |client| {
         let mut notes = client.list(Note::new("n", 500)).await.unwrap();
         for number in 0..500 {
             assert_eq!(notes.message().await.unwrap(), Some(Note::new("n", number)));
@@ -35,7 +37,7 @@ async fn server_streaming_gives_every_response_in_order_then_a_clean_end() {
 
 #[tokio::test]
 async fn client_streaming_takes_many_and_answers_once() {
-    both(async |client| {
+    everywhere(async |client| {
         let mut upload = client.sum().await.unwrap();
         for number in 1..=100 {
             upload.send(Note::new("", number)).await.unwrap();
@@ -51,7 +53,7 @@ async fn client_streaming_takes_many_and_answers_once() {
 
 #[tokio::test]
 async fn bidi_halves_work_together_and_apart() {
-    both(async |client| {
+    everywhere(async |client| {
         let mut echo = client.echo().await.unwrap();
         for number in 0..10 {
             echo.send(Note::new("ping", number)).await.unwrap();
@@ -72,7 +74,7 @@ async fn bidi_halves_work_together_and_apart() {
 
 #[tokio::test]
 async fn large_messages_pass() {
-    both(async |client| {
+    everywhere(async |client| {
         let note = Note::new(&"0123456789abcdef".repeat(256 << 10), 1);
         assert_eq!(client.get(note.clone()).await.unwrap(), note);
     })

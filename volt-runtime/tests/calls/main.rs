@@ -6,6 +6,7 @@
 mod failures;
 mod hostile;
 mod kinds;
+mod legacy;
 mod lifetime;
 mod load;
 mod support;

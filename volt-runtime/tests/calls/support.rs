@@ -4,7 +4,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -196,6 +196,10 @@ impl Authority for OneClient {
         let unauthenticated = |message: &str| Status::new(Code::Unauthenticated, message);
         token.verify(&self.0).map_err(|error| unauthenticated(&error.to_string()))?;
         match token.claims().sub.as_deref() {
+            // A legacy token names a key instead.
+            None if token.key_id() == Some(&*self.0.fingerprint()) => {
+                Ok(Caller::new("legacy", "did:volt:client"))
+            }
             Some(SESSION) => Ok(Caller::new(SESSION, "did:volt:client")),
             _ => Err(unauthenticated("session invalid")),
         }
@@ -225,6 +229,24 @@ impl Volt {
         let router = Router::new().with(Notes(probe.clone()));
         let authority = OneClient(client_key.verifying_key());
         let endpoint = Endpoint::new(VOLT_ID, volt_key, router, authority).with_options(options);
+        let server = serve(listener, endpoint).unwrap();
+        Self { server, config, probe }
+    }
+
+    /// The same for a client that speaks the legacy protocol.
+    pub(crate) async fn start_legacy() -> Self {
+        let (volt_key, client_key) =
+            (SigningKey::generate_rsa().unwrap(), SigningKey::generate_rsa().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = ClientConfig::new(VOLT_ID, url, volt_key.verifying_key().to_pem())
+            .with_credential(client_key.to_pem().unwrap().as_str(), None);
+        let probe = Probe::default();
+        let router = Router::new().with(Notes(probe.clone()));
+        let authority = OneClient(client_key.verifying_key());
+        let key = SigningKey::generate().unwrap();
+        let endpoint = Endpoint::new(VOLT_ID, key, Router::new(), authority)
+            .with_legacy(Arc::new(OnceLock::from(volt_key)), router);
         let server = serve(listener, endpoint).unwrap();
         Self { server, config, probe }
     }

@@ -4,18 +4,27 @@
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct CreateDatabaseRequest {
+    /// Must not be empty.
     #[prost(string, tag = "1")]
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The resource to create the database in: id or `@alias`. Empty means the caller's home folder.
     #[prost(string, tag = "2")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Asks for an encrypted database. The wish is kept as the attribute `volt:db-encrypted`; a Volt
+    /// without encryption does nothing else with it.
     #[prost(bool, tag = "3")]
     pub encrypted: bool,
+    /// Asks for a record of what is read. Kept as the attribute `volt:db-read-audit`; a Volt without
+    /// audits does nothing else with it.
     #[prost(bool, tag = "4")]
     pub read_audit: bool,
+    /// Asks for a record of what is changed. Kept as the attribute `volt:db-write-audit`; a Volt
+    /// without audits does nothing else with it.
     #[prost(bool, tag = "5")]
     pub write_audit: bool,
     #[prost(enumeration = "super::super::volt::v1::DiscoveryMode", tag = "6")]
     pub discoverable: i32,
+    /// Names that can stand for the id, written as `@alias` there. The `@` may be left out here.
     #[prost(string, repeated, tag = "7")]
     pub alias: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -164,6 +173,7 @@ impl ::volt_runtime::__private::json::Fields for CreateDatabaseRequest {
 pub struct CreateDatabaseResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<super::super::volt::v1::Status>,
+    /// The new database. Its `id` is the `database_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: ::core::option::Option<super::super::volt::v1::Resource>,
 }
@@ -241,7 +251,7 @@ impl ::volt_runtime::__private::json::Fields for CreateDatabaseResponse {
 
 ::volt_runtime::__private::json::message!(CreateDatabaseResponse);
 
-/// The message `tdx.volt_api.data.v1.DataViewParameter`.
+/// A parameter of a data view's SQL.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct DataViewParameter {
@@ -346,20 +356,28 @@ impl ::volt_runtime::__private::json::Fields for DataViewParameter {
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SaveDataViewRequest {
+    /// The data view's resource.
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<super::super::volt::v1::Resource>,
+    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
+    /// The resource to create the data view in. Goes with `create`.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
+    /// added to them, or replace those of the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// Resource id of the database that `sql` runs on.
     #[prost(string, tag = "5")]
     pub source_database_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The query.
     #[prost(string, tag = "6")]
     pub sql: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(bool, tag = "7")]
     pub allow_sub_select: bool,
+    /// The parameters of `sql`.
     #[prost(message, repeated, tag = "8")]
     pub parameter: ::volt_runtime::__private::prost::alloc::vec::Vec<DataViewParameter>,
 }
@@ -498,6 +516,7 @@ impl ::volt_runtime::__private::json::Fields for SaveDataViewRequest {
 pub struct SaveDataViewResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<super::super::volt::v1::Status>,
+    /// The data view as it is now.
     #[prost(message, optional, tag = "2")]
     pub resource: ::core::option::Option<super::super::volt::v1::Resource>,
 }

@@ -4,6 +4,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct DiscoverRequest {
+    /// Asks only for Volts that have a relay.
     #[prost(bool, tag = "1")]
     pub require_relay: bool,
 }
@@ -51,7 +52,7 @@ impl ::volt_runtime::__private::json::Fields for DiscoverRequest {
 
 ::volt_runtime::__private::json::message!(DiscoverRequest);
 
-/// The message `tdx.volt_api.volt.v1.SignedEndpoint`.
+/// One Volt that was found.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SignedEndpoint {

@@ -4,16 +4,31 @@
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SaveWireRequest {
+    /// The wire. A new one needs a `name`; to update one, `id` says which. On update, empty fields
+    /// leave the wire as it was.
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<Resource>,
+    /// `true` creates a new wire, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
+    /// The resource to create the wire in: id or `@alias`. Empty means the caller's home folder.
+    /// Goes with `create`.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// On update, drops the attributes that the wire had. Otherwise those in `resource` are added to
+    /// them, or replace those of the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// Keeps what is published. The wire is then a database too, which `SqliteDatabaseAPI` can query
+    /// under the wire's id.
+    ///
+    /// This is set anew by each call: an update with `false` stops keeping messages.
     #[prost(bool, tag = "5")]
     pub persist: bool,
+    /// The table for the messages, `wire_data` if empty. Goes with `persist`.
+    ///
+    /// Its columns are `id` (counts up), `created` (Unix time in ms), `identity_did` (of the
+    /// publisher) and `payload` (text if the message is valid UTF-8, else a blob).
     #[prost(string, tag = "6")]
     pub persist_table: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -118,6 +133,7 @@ impl ::volt_runtime::__private::json::Fields for SaveWireRequest {
 pub struct SaveWireResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The wire as it is now.
     #[prost(message, optional, tag = "2")]
     pub resource: ::core::option::Option<Resource>,
 }
@@ -193,10 +209,14 @@ impl ::volt_runtime::__private::json::Fields for SaveWireResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct PublishWireRequest {
+    /// The wire: resource id or `@alias`. Needed in the first request. Later ones leave it empty or
+    /// repeat it; another wire is refused with `INVALID_ARGUMENT`.
     #[prost(string, tag = "1")]
     pub wire_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The message. Empty publishes nothing.
     #[prost(bytes = "vec", tag = "2")]
     pub chunk: ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
+    /// Keeps this message out of the table of a wire that persists. Subscribers still get it.
     #[prost(bool, tag = "3")]
     pub do_not_persist: bool,
 }
@@ -268,7 +288,7 @@ impl ::volt_runtime::__private::json::Fields for PublishWireRequest {
 
 ::volt_runtime::__private::json::message!(PublishWireRequest);
 
-/// The message `tdx.volt_api.volt.v1.PublishWireResponse`.
+/// Sent only if the call fails.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct PublishWireResponse {
@@ -348,8 +368,10 @@ pub mod subscribe_wire_request {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// Comes first. The wire: resource id or `@alias`.
         #[prost(string, tag = "1")]
         WireId(::volt_runtime::__private::prost::alloc::string::String),
+        /// `true` ends the subscription, and the call.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
@@ -444,8 +466,10 @@ pub mod subscribe_wire_response {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// Why the subscription failed. Nothing follows it.
         #[prost(message, tag = "1")]
         Status(super::Status),
+        /// One message, as it was published.
         #[prost(bytes, tag = "2")]
         Chunk(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
     }

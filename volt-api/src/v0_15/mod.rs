@@ -1,0 +1,29 @@
+//! The API 0.15.1, for Volts of that generation, which speak the legacy protocol with RSA keys.
+//!
+//! Only the messages and methods differ from the rest of this crate; configurations, options, streams
+//! and errors are the same.
+//!
+//! ```no_run
+//! use volt_api::{ClientConfig, v0_15::{Client, volt::GetResourceRequest}};
+//!
+//! # async fn example() -> volt_api::Result<()> {
+//! let config = ClientConfig::from_file("volt.config.json")?.with_passphrase("secret");
+//! let client = Client::connect(&config).await?;
+//! let request = GetResourceRequest::default().with_resource_id("@home");
+//! let home = client.volt().get_resource(request).await?.resource.unwrap_or_default();
+//! println!("{}", home.name);
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+#[rustfmt::skip]
+mod generated;
+
+pub use self::{
+    client::Client,
+    generated::tdx::{
+        self,
+        volt_api::{data::v1 as data, volt::v1 as volt},
+    },
+};

@@ -1,0 +1,82 @@
+//! What clients of the older API 0.15.1 call. Nearly everything reads the same as JSON in both versions
+//! and is answered by the same handlers; here is what differs.
+
+use std::sync::Arc;
+
+use volt_api::{
+    Status,
+    data::{SqlBulkUpdateRequest, SqlExecuteNext, SqlExecuteResponse, SqlExecuteStart},
+    server::{Context, Requests, Responses, Router},
+    v0_15::data::{
+        self as old,
+        sqlite_database_api::{SqliteDatabaseApi, SqliteDatabaseApiServer},
+    },
+    volt::AttributeValue,
+};
+
+use super::{
+    Handlers,
+    databases::{Commands, Rows, execute},
+};
+use crate::{sql::execute::Command, volt::Volt};
+
+/// The routes of legacy calls.
+pub(crate) fn router(volt: &Arc<Volt>) -> Router {
+    let older = Older(Handlers { volt: Arc::clone(volt) });
+    Handlers::router(volt).with(SqliteDatabaseApiServer::new(older))
+}
+
+struct Older(Handlers);
+
+impl SqliteDatabaseApi for Older {
+    async fn bulk_update(
+        &self,
+        context: Context,
+        request: old::SqlBulkUpdateRequest,
+    ) -> Result<old::SqlBulkUpdateResponse, Status> {
+        let request = SqlBulkUpdateRequest::default()
+            .with_database_id(request.database_id)
+            .with_statement(request.statement);
+        self.0.run(&context, move |actor| actor.bulk_update(&request)).await?;
+        Ok(old::SqlBulkUpdateResponse::default())
+    }
+
+    async fn execute(
+        &self,
+        context: Context,
+        requests: Requests<old::SqlExecuteRequest>,
+        responses: Responses<old::SqlExecuteResponse>,
+    ) -> Result<(), Status> {
+        execute(self.0.actor(&context)?, requests, responses).await
+    }
+}
+
+/// A request with a statement starts it; one without asks for the next page.
+impl Commands for Requests<old::SqlExecuteRequest> {
+    async fn next(&mut self) -> Result<Option<Command>, Status> {
+        let Some(request) = self.message().await? else { return Ok(None) };
+        if request.statement.is_empty() {
+            return Ok(Some(Command::Next(SqlExecuteNext::default())));
+        }
+        let mut start = SqlExecuteStart::default()
+            .with_database_id(request.database_id)
+            .with_statement(request.statement)
+            .with_page_size(request.page_size);
+        for (name, value) in request.parameter {
+            start.parameter.insert(name, recode::<_, AttributeValue>(&value)?);
+        }
+        Ok(Some(Command::Start(start)))
+    }
+}
+
+impl Rows for Responses<old::SqlExecuteResponse> {
+    async fn give(&mut self, row: SqlExecuteResponse) -> Result<(), Status> {
+        self.send(recode(&row)?).await
+    }
+}
+
+/// The message of the other version that is the same in JSON.
+fn recode<A: serde::Serialize, B: serde::de::DeserializeOwned>(message: &A) -> Result<B, Status> {
+    let other = serde_json::to_value(message).and_then(serde_json::from_value);
+    other.map_err(|error| crate::fault::internal(format!("a message has no older form: {error}")))
+}

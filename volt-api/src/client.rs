@@ -1,5 +1,7 @@
 //! The handle that gives a client for each service.
 
+use std::sync::Arc;
+
 use volt_runtime::{Channel, ClientConfig, ConnectOptions, Result, connect};
 
 /// A connection to a Volt, with a client for each of its services.
@@ -10,6 +12,7 @@ use volt_runtime::{Channel, ClientConfig, ConnectOptions, Result, connect};
 #[derive(Clone, Debug)]
 pub struct Client {
     channel: Channel,
+    config: Option<Arc<ClientConfig>>,
 }
 
 impl Client {
@@ -33,7 +36,8 @@ impl Client {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_with(config: ClientConfig, options: ConnectOptions) -> Result<Self> {
-        connect(&config, options).await.map(Self::new)
+        let channel = connect(&config, options).await?;
+        Ok(Self { channel, config: Some(Arc::new(config)) })
     }
 
     /// A client on any channel.
@@ -74,7 +78,12 @@ impl Client {
     /// # fn main() {}
     /// ```
     pub fn new(channel: Channel) -> Self {
-        Self { channel }
+        Self { channel, config: None }
+    }
+
+    /// The configuration that the client was connected with; `None` for one on a channel of its own.
+    pub fn config(&self) -> Option<&ClientConfig> {
+        self.config.as_deref()
     }
 
     /// The channel that the calls go over, for clients of other services.

@@ -49,7 +49,11 @@ mod client;
 #[rustfmt::skip]
 mod generated;
 #[cfg(feature = "volt")]
+pub mod presence;
+#[cfg(feature = "volt")]
 mod target;
+#[cfg(feature = "volt")]
+mod tunnel;
 #[cfg(feature = "v0_15")]
 pub mod v0_15;
 
@@ -58,9 +62,10 @@ pub use volt_runtime::{
     Overflow, RequestSink, Result, Status, Streaming, Target, Upload, config, key,
 };
 
-#[cfg(feature = "server")]
 pub use volt_runtime::server;
 
+#[cfg(feature = "volt")]
+pub use crate::presence::{Event, GoOnline, Presence};
 pub use crate::{
     client::Client,
     generated::tdx::{

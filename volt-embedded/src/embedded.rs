@@ -95,6 +95,7 @@ impl EmbeddedVolt {
         })?;
         let gate = Gate(Arc::clone(&volt));
         let endpoint = Endpoint::new(volt.id.clone(), key, Handlers::router(&volt), gate)
+            .with_relay(volt.hosts.clone())
             .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
             .with_options(limits);
         let server =

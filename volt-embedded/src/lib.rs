@@ -59,6 +59,7 @@ mod embedded;
 mod events;
 mod fault;
 mod logic;
+mod relay;
 mod rights;
 mod sql;
 mod store;

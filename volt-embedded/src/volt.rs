@@ -23,6 +23,7 @@ use crate::{
     disk::Disk,
     fault::{Fault, Result, internal},
     logic::{identities, tokens::Tokens},
+    relay::Hosts,
     store::{Store, Tx, now, resources, sessions, settings},
     wires::Wires,
 };
@@ -53,6 +54,7 @@ pub(crate) struct Volt {
     pub(crate) address: SocketAddr,
     pub(crate) tokens: Tokens,
     pub(crate) wires: Wires,
+    pub(crate) hosts: Hosts,
     pub(crate) disk: Disk,
     pub(crate) store: Store,
     /// Set when a caller asks the Volt to stop.
@@ -97,6 +99,7 @@ impl Volt {
             address,
             tokens: Tokens::default(),
             wires: Wires::default(),
+            hosts: Hosts::default(),
             disk,
             store,
             stop: watch::Sender::new(false),

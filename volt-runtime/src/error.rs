@@ -69,7 +69,8 @@ pub enum Executed {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error of this kind, for whoever builds calls or transports on this crate.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let executed = match kind {
             ErrorKind::Refused | ErrorKind::Failed => Executed::Yes,
             ErrorKind::Routing | ErrorKind::Configuration => Executed::No,
@@ -101,11 +102,13 @@ impl Error {
         Self::new(ErrorKind::Refused, "").with_status(status)
     }
 
-    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+    /// Adds what caused it.
+    pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)))
     }
 
-    pub(crate) fn with_status(self, status: Status) -> Self {
+    /// Adds what the Volt said.
+    pub fn with_status(self, status: Status) -> Self {
         self.edit(|inner| inner.status = Some(status))
     }
 
@@ -171,6 +174,13 @@ impl Error {
     /// The deadline passed first.
     pub fn is_deadline(&self) -> bool {
         self.0.kind == ErrorKind::Deadline
+    }
+
+    /// The Volt does not accept the client's session, because it has expired or was revoked: the
+    /// client must authenticate anew. Nothing but this text says so.
+    pub fn is_session_invalid(&self) -> bool {
+        let status = self.0.status.as_ref().map_or("", Status::message);
+        [&*self.0.message, status].iter().any(|text| text.ends_with("session invalid"))
     }
 
     /// The configuration, or how the call was made, is not usable.

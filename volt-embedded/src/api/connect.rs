@@ -1,7 +1,7 @@
 //! `Connect`: a long call over which the Volt tells what happens.
 //!
 //! It begins with the caller's `hello` and ends with a `goodbye` of either side, or when the caller
-//! has no more to send. Services are not called through it here.
+//! has no more to send. A caller that takes invocations gets the calls of services that it hosts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ use volt_api::{
     server::{Requests, Responses},
     volt::{
         ConnectAcknowledge, ConnectAuthRequest, ConnectEvent, ConnectHello, ConnectPing,
-        ConnectRequest, ConnectResource, ConnectResourceEvent, ConnectResponse, Resource,
-        connect_request::Payload,
+        ConnectRequest, ConnectResource, ConnectResourceEvent, ConnectResponse, InvokeRequest,
+        Resource, connect_request::Payload,
     },
 };
 
@@ -25,6 +25,7 @@ use crate::{
     actor::Actor,
     events::Event,
     fault::{exhausted, invalid},
+    relay::Hosting,
     rights::READ,
     store::now,
 };
@@ -45,6 +46,7 @@ pub(super) async fn run(
     };
     // Before the acknowledgement, so that whatever happens after it is heard.
     let mut events = actor.volt.store.subscribe();
+    let mut hosting = hello.accept_invocation.then(|| actor.volt.hosts.add(&actor.identity));
     let _online = Online::new(&actor, &hello).await?;
     let acknowledge = ConnectAcknowledge::default()
         .with_connection_id(Uuid::new_v4().to_string())
@@ -65,10 +67,19 @@ pub(super) async fn run(
                         let ping = ConnectResponse::default().with_ping(ConnectPing::default());
                         responses.send(ping).await?;
                     }
+                    Some(Payload::InvokeResponse(answer)) => {
+                        if let Some(hosting) = &hosting {
+                            hosting.answer(answer).await;
+                        }
+                    }
                     Some(Payload::Hello(_)) => return Err(invalid("one `hello` is enough")),
                     // Answers to what was not asked for, and whatever a newer API adds.
                     _ => {}
                 }
+            }
+            Some(invocation) = invoked(hosting.as_mut()) => {
+                let invocation = ConnectResponse::default().with_invoke_request(invocation);
+                responses.send(invocation).await?;
             }
             event = next(&mut events) => {
                 if let Some(event) = select(&actor, &hello, event?).await? {
@@ -80,6 +91,13 @@ pub(super) async fn run(
                 return Err(Status::new(Code::DeadlineExceeded, message));
             }
         }
+    }
+}
+
+async fn invoked(hosting: Option<&mut Hosting>) -> Option<InvokeRequest> {
+    match hosting {
+        Some(hosting) => hosting.next().await,
+        None => None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     actor::Actor,
     fault::{Result, invalid, precondition},
     rights::WRITE,
-    store::{now, resources, resources::platform_version, search},
+    store::{now, resources, resources::platform_version, search, sessions},
 };
 
 /// Whether a client of this version can use this Volt: while the API is young, its minor versions
@@ -105,17 +105,31 @@ impl Actor {
 }
 
 impl Actor {
-    /// Takes all of one's own services online or offline.
+    /// Takes all of one's own services online or offline. Callers reach a relayed one by the identity
+    /// and the key that its host is here with.
     pub(crate) fn set_own_services(&self, online: bool) -> Result<()> {
         let status = if online { OnlineStatus::Online } else { OnlineStatus::Offline };
         self.volt.store.write(|tx| {
+            let session = sessions::get(tx, &self.session)?;
             for id in search::services(tx, &[])? {
                 let mut service = resources::require(tx, &id)?;
-                let hosted = service
-                    .service_description
-                    .as_ref()
-                    .is_some_and(|description| description.host_type() != ServiceHostType::Builtin);
-                if hosted && service.owner == self.identity && service.online_status() != status {
+                let Some(description) = &mut service.service_description else { continue };
+                let host_type = description.host_type();
+                if host_type == ServiceHostType::Builtin || service.owner != self.identity {
+                    continue;
+                }
+                let before = description.clone();
+                if let (true, ServiceHostType::Relayed, Some(session)) =
+                    (online, host_type, &session)
+                {
+                    description.host_client_id.clone_from(&self.identity);
+                    description.host_public_key.clone_from(&session.public_key);
+                    if description.host_service_id.is_empty() {
+                        description.host_service_id.clone_from(&id);
+                    }
+                }
+                let moved = *description != before;
+                if moved || service.online_status() != status {
                     service.online_status = status.into();
                     changed(tx, &service)?;
                 }

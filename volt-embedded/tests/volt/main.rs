@@ -5,9 +5,15 @@
 mod connect;
 mod csv;
 mod files;
+mod hosting;
 mod legacy;
 mod lifecycle;
 mod sessions;
 mod sql;
 mod support;
 mod wires;
+
+/// Clients and servers of a service that is not a Volt's, as the generator makes them.
+#[path = "../../../volt-codegen/tests/golden/mod.rs"]
+#[rustfmt::skip]
+mod shop;

@@ -159,6 +159,10 @@ impl CallState {
         exchange.perform(&self.shared, self.id);
     }
 
+    fn is_invoked(&self) -> bool {
+        self.exchange().outgoing.is_invoked()
+    }
+
     /// A legacy server wants its end answered, unless this side has ended already.
     fn acknowledge_end(&self) {
         let mut exchange = self.exchange();
@@ -308,6 +312,10 @@ impl Receiver {
             }
             Incoming::Envelope(Envelope::Invoke { .. }) => {
                 Err(Error::protocol("the Volt invoked a method on its client"))
+            }
+            // After the invocation it is a relay or the crypto that failed, not the admission.
+            Incoming::Rejected(reason) if self.state.is_invoked() => {
+                Err(rejected(reason).with_executed(Executed::Maybe))
             }
             Incoming::Rejected(reason) => Err(rejected(reason)),
         })

@@ -1,0 +1,150 @@
+//! The services that a client hosts, and who may call them.
+
+use std::collections::HashMap;
+
+use volt_runtime::{
+    Code, Error, ErrorKind, Result, Status,
+    server::{Authority, Caller, Context, Endpoint, Router, Service, Token},
+    transport::BoxFuture,
+};
+
+use crate::{
+    Client,
+    volt::{
+        CanAccessResourceRequest, DiscoveryMode, PolicyDecision, Resource, ServiceDescription,
+        ServiceHostType,
+    },
+};
+
+/// What callers must be allowed, unless the host says something else.
+const ACCESS: &str = "volt:resource-read";
+
+impl Resource {
+    /// The resource of a service that a client hosts, to be saved once with `SaveResource`. What the
+    /// answer has is given to [`GoOnline::host`](super::GoOnline::host) each time that it is hosted.
+    pub fn hosted_service(name: impl Into<String>, service: &impl Service) -> Self {
+        let description = ServiceDescription::default()
+            .with_host_type(ServiceHostType::Relayed)
+            .with_discoverable(DiscoveryMode::Trusted)
+            .with_service_api([service.name()]);
+        Self::default()
+            .with_name(name)
+            .with_kind(["volt:service"])
+            .with_service_description(description)
+    }
+}
+
+/// What a client hosts.
+pub(super) struct Hosting {
+    router: Router,
+    access: String,
+    services: HashMap<String, Hosted>,
+}
+
+/// A hosted service, by each id that callers name it by.
+#[derive(Clone)]
+struct Hosted {
+    /// Its resource, which access is granted on.
+    resource: String,
+    /// The name of its API.
+    api: &'static str,
+}
+
+impl Default for Hosting {
+    fn default() -> Self {
+        Self { router: Router::new(), access: ACCESS.to_owned(), services: HashMap::new() }
+    }
+}
+
+impl Hosting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.services.is_empty()
+    }
+
+    pub(super) fn set_access(&mut self, access: impl Into<String>) {
+        self.access = access.into();
+    }
+
+    pub(super) fn add(&mut self, resource: &Resource, service: impl Service) {
+        let hosted = Hosted { resource: resource.id.clone(), api: service.name() };
+        // Clients disagree on which of the two ids they send.
+        let host_service_id = resource
+            .service_description
+            .as_ref()
+            .map(|description| description.host_service_id.clone())
+            .filter(|id| !id.is_empty());
+        self.services.extend(host_service_id.map(|id| (id, hosted.clone())));
+        self.services.insert(resource.id.clone(), hosted);
+        self.router = std::mem::take(&mut self.router).with(service);
+    }
+
+    /// The endpoint that answers for the client's identity and asks the Volt about callers.
+    pub(super) fn into_endpoint(self, client: &Client) -> Result<Endpoint> {
+        let unusable = |message| Error::new(ErrorKind::Configuration, message);
+        let config = client.config().ok_or_else(|| {
+            unusable(
+                "to host services, connect with a configuration: they are hosted by its identity",
+            )
+        })?;
+        let did = config.credential.as_ref().and_then(|own| own.identity_did.clone());
+        let did = did.ok_or_else(|| {
+            unusable("`credential.identity_did` is missing: authenticate before hosting services")
+        })?;
+        let ask = AskVolt { client: client.clone(), access: self.access, services: self.services };
+        Ok(Endpoint::new(did, config.signing_key()?, self.router, ask))
+    }
+}
+
+/// Lets those call whom the Volt vouches for.
+struct AskVolt {
+    client: Client,
+    access: String,
+    services: HashMap<String, Hosted>,
+}
+
+impl AskVolt {
+    /// The service that a call is for. A caller cannot choose by the id that it names what it is
+    /// judged by: the method must belong to that service.
+    fn hosted(&self, context: &Context) -> Option<&Hosted> {
+        let api = context.method().path.trim_start_matches('/').split('/').next()?;
+        let fits = |hosted: &&Hosted| hosted.api == api;
+        if let Some(id) = context.service_id() {
+            return self.services.get(id).filter(fits);
+        }
+        // Some callers name none; then there must be no doubt.
+        let mut candidates = self.services.values().filter(fits);
+        let first = candidates.next()?;
+        candidates.all(|other| other.resource == first.resource).then_some(first)
+    }
+}
+
+impl Authority for AskVolt {
+    /// Whose key signed the token is known to the Volt alone, which is asked when the method is known.
+    fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
+        Ok(Caller::default())
+    }
+
+    fn authorize(&self, context: &Context) -> Option<BoxFuture<Result<Caller, Status>>> {
+        let hosted = self.hosted(context).cloned();
+        let token = context.token().map(Token::to_jwt).unwrap_or_default();
+        let (client, access) = (self.client.clone(), self.access.clone());
+        let method = context.method().path;
+        Some(Box::pin(async move {
+            let hosted = hosted
+                .ok_or_else(|| Status::new(Code::NotFound, "this service is not hosted here"))?;
+            let request = CanAccessResourceRequest::default()
+                .with_token(token)
+                .with_resource_id(hosted.resource)
+                .with_access(access)
+                .with_extra(method);
+            let answer = client.volt().can_access_resource(request).await.map_err(|error| {
+                tracing::debug!(%error, "the Volt does not vouch for a caller");
+                Status::new(Code::PermissionDenied, "the Volt does not vouch for the caller")
+            })?;
+            if answer.decision() != PolicyDecision::Permit {
+                return Err(Status::new(Code::PermissionDenied, "the Volt does not permit this"));
+            }
+            Ok(Caller::new(answer.session_id, answer.identity_did))
+        }))
+    }
+}

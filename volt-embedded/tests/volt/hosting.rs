@@ -1,0 +1,296 @@
+//! Services that clients host for one another: called through the Volt, which passes on what it cannot
+//! read.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Notify, time::timeout};
+use volt_api::{
+    Client, Code, ErrorKind, Executed, Presence, Status, Target,
+    server::{Context, Requests, Responses},
+    volt::{DiscoverServicesRequest, Resource, SaveResourceRequest},
+};
+use volt_embedded::EmbeddedVolt;
+
+use crate::{
+    shop::shop::{
+        common::v1::Money,
+        v1::{
+            Article, GetArticleRequest, GetArticleResponse, ListArticlesRequest, Offer, Receipt,
+            Type, offer,
+            shop_api::{self, ShopApi, ShopApiClient, ShopApiServer},
+        },
+    },
+    support::{guest, permit, start},
+};
+
+#[derive(Default)]
+struct Shop {
+    /// Told when a call has come that never ends.
+    endless: Arc<Notify>,
+    /// Told when such a call was given up.
+    dropped: Arc<Notify>,
+}
+
+struct TellOnDrop(Arc<Notify>);
+
+impl Drop for TellOnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+fn article(name: &str) -> GetArticleResponse {
+    GetArticleResponse::default().with_article(Article::default().with_name(name))
+}
+
+impl ShopApi for Shop {
+    /// Who asks is told who they are.
+    async fn get_article(
+        &self,
+        context: Context,
+        request: GetArticleRequest,
+    ) -> Result<GetArticleResponse, Status> {
+        match &*request.id {
+            "me" => Ok(article(context.caller().identity.as_deref().unwrap_or_default())),
+            "never" => {
+                let _tell = TellOnDrop(Arc::clone(&self.dropped));
+                self.endless.notify_one();
+                std::future::pending().await
+            }
+            "" => Err(Status::new(Code::NotFound, "no such article")),
+            name => Ok(article(name)),
+        }
+    }
+
+    async fn list_articles(
+        &self,
+        _: Context,
+        request: ListArticlesRequest,
+        mut responses: Responses<GetArticleResponse>,
+    ) -> Result<(), Status> {
+        for word in request.words {
+            responses.send(article(&word)).await?;
+        }
+        Ok(())
+    }
+
+    async fn fill_basket(
+        &self,
+        _: Context,
+        mut requests: Requests<Article>,
+    ) -> Result<Receipt, Status> {
+        let mut count = 0;
+        while requests.message().await?.is_some() {
+            count += 1;
+        }
+        Ok(Receipt::default().with_count(count))
+    }
+
+    async fn haggle(
+        &self,
+        _: Context,
+        mut requests: Requests<Offer>,
+        mut responses: Responses<Offer>,
+    ) -> Result<(), Status> {
+        while let Some(offer) = requests.message().await? {
+            let Some(offer::BodyOneOf::Money(money)) = offer.body else {
+                return Err(Status::new(Code::InvalidArgument, "money only"));
+            };
+            let more = Money::default().with_cents(money.cents + 1);
+            responses.send(Offer::default().with_money(more)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Somebody hosts a shop that everyone may call, and somebody else has found it.
+struct Scene {
+    volt: EmbeddedVolt,
+    shop: Arc<Shop>,
+    presence: Option<Presence>,
+    host: Client,
+    resource: Resource,
+    caller: Client,
+    caller_identity: String,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (volt, _) = start().await;
+        let (host, _) = guest(&volt).await;
+        let shop = Arc::<Shop>::default();
+        let server = ShopApiServer::from_arc(Arc::clone(&shop));
+        let request = SaveResourceRequest::default()
+            .with_create(true)
+            .with_resource(Resource::hosted_service("shop", &server));
+        let resource = host.volt().save_resource(request).await.unwrap().resource.unwrap();
+        let presence = Some(host.presence().host(&resource, server).await.unwrap());
+        let (caller, caller_identity) = guest(&volt).await;
+        permit(&host, &resource.id, &caller_identity, "volt:resource-read").await;
+        Self { volt, shop, presence, host, resource, caller, caller_identity }
+    }
+
+    /// The service as the caller finds it.
+    async fn found(&self) -> Target {
+        let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+        let answer = self.caller.volt().discover_services(request).await.unwrap();
+        assert_eq!(answer.resource.len(), 1);
+        Target::from(&answer.resource[0])
+    }
+
+    fn client(&self) -> ShopApiClient {
+        ShopApiClient::new(self.caller.channel().clone())
+    }
+}
+
+fn get(id: &str) -> GetArticleRequest {
+    GetArticleRequest::default().with_id(id)
+}
+
+async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
+    timeout(Duration::from_secs(20), future.into_future()).await.expect("it hangs")
+}
+
+#[tokio::test]
+async fn all_four_kinds_are_called_through_the_volt() {
+    let scene = Scene::new().await;
+    let (client, target) = (scene.client(), scene.found().await);
+
+    let answer = soon(client.get_article(get("hat")).service(target.clone())).await.unwrap();
+    assert_eq!(answer.article.unwrap().name, "hat");
+
+    let words = ["a", "b", "c"];
+    let request = ListArticlesRequest::default().with_words(words);
+    let mut list = client.list_articles(request).service(target.clone()).await.unwrap();
+    for word in words {
+        assert_eq!(soon(list.message()).await.unwrap().unwrap().article.unwrap().name, word);
+    }
+    assert!(soon(list.message()).await.unwrap().is_none());
+
+    let mut basket = client.fill_basket().service(target.clone()).await.unwrap();
+    for _ in 0..10 {
+        soon(basket.send(Article::default())).await.unwrap();
+    }
+    assert_eq!(soon(basket.finish()).await.unwrap().count, 10);
+
+    let mut haggle = client.haggle().service(target).await.unwrap();
+    for cents in 0..10 {
+        let money = Money::default().with_cents(cents);
+        haggle.send(Offer::default().with_money(money)).await.unwrap();
+        let answer = soon(haggle.message()).await.unwrap().unwrap();
+        let Some(offer::BodyOneOf::Money(money)) = answer.body else { panic!("no money") };
+        assert_eq!(money.cents, cents + 1);
+    }
+    haggle.close_send();
+    assert!(soon(haggle.message()).await.unwrap().is_none());
+    // The host is still online, and has heard of no event.
+    drop(scene.presence);
+}
+
+#[tokio::test]
+async fn the_host_knows_who_calls_and_refuses_whom_the_volt_does_not_permit() {
+    let scene = Scene::new().await;
+    let target = scene.found().await;
+    let me = soon(scene.client().get_article(get("me")).service(target.clone())).await.unwrap();
+    assert_eq!(me.article.unwrap().name, scene.caller_identity);
+
+    // Somebody without the right, who has the address from elsewhere.
+    let (stranger, _) = guest(&scene.volt).await;
+    let client = ShopApiClient::new(stranger.channel().clone());
+    let error = soon(client.get_article(get("hat")).service(target.clone())).await.unwrap_err();
+    assert_eq!(error.code(), Code::PermissionDenied, "{error}");
+
+    // A service that the caller may read does not open another one.
+    let own = SaveResourceRequest::default()
+        .with_create(true)
+        .with_resource(Resource::default().with_name("mine"));
+    let own = stranger.volt().save_resource(own).await.unwrap().resource.unwrap();
+    let mut forged = target;
+    forged.service_id = Some(own.id);
+    let error = soon(client.get_article(get("hat")).service(forged)).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound, "{error}");
+}
+
+#[tokio::test]
+async fn refusals_and_unknown_methods_come_back_as_such() {
+    let scene = Scene::new().await;
+    let target = scene.found().await;
+    let error =
+        soon(scene.client().get_article(get("")).service(target.clone())).await.unwrap_err();
+    assert_eq!((error.code(), error.executed()), (Code::NotFound, Executed::Yes));
+    let error = soon(scene.client().r#match(Type::default()).service(target)).await.unwrap_err();
+    assert_eq!(error.code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn a_hundred_calls_at_once() {
+    let scene = Scene::new().await;
+    let (client, target) = (scene.client(), scene.found().await);
+    let calls = (0..100).map(|number| {
+        client.get_article(get(&number.to_string())).service(target.clone()).into_future()
+    });
+    let answers = soon(futures_util::future::join_all(calls)).await;
+    for (number, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer.unwrap().article.unwrap().name, number.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_ends_at_the_host() {
+    let scene = Scene::new().await;
+    let target = scene.found().await;
+    let call = scene.client().get_article(get("never")).service(target).into_future();
+    let call = tokio::spawn(call);
+    soon(scene.shop.endless.notified()).await;
+    call.abort();
+    soon(scene.shop.dropped.notified()).await;
+}
+
+#[tokio::test]
+async fn when_the_host_dies_every_caller_hears_it_at_once() {
+    let scene = Scene::new().await;
+    let (client, target) = (scene.client(), scene.found().await);
+    let calls = (0..20).map(|_| {
+        tokio::spawn(client.get_article(get("never")).service(target.clone()).into_future())
+    });
+    let calls: Vec<_> = calls.collect();
+    soon(scene.shop.endless.notified()).await;
+    scene.host.close().await;
+    for call in calls {
+        let error = soon(call).await.unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Routing | ErrorKind::Failed), "{error}");
+    }
+    let error = soon(client.get_article(get("hat")).service(target)).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Routing, Executed::No));
+    assert!(error.to_string().contains("not found"), "{error}");
+}
+
+#[tokio::test]
+async fn a_relayed_service_whose_key_was_swapped_is_not_believed() {
+    let scene = Scene::new().await;
+    let mut target = scene.found().await;
+    let other = volt_api::key::SigningKey::generate().unwrap().verifying_key().to_pem();
+    target.host_public_key = Some(other);
+    let error = soon(scene.client().get_article(get("hat")).service(target)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert_eq!(error.executed(), Executed::No);
+}
+
+#[tokio::test]
+async fn a_goodbye_takes_the_service_offline() {
+    let mut scene = Scene::new().await;
+    soon(scene.presence.take().unwrap().close()).await.unwrap();
+    let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+    let offline = async {
+        loop {
+            let found = scene.caller.volt().discover_services(request.clone()).await.unwrap();
+            if found.resource.is_empty() {
+                break;
+            }
+        }
+    };
+    soon(offline).await;
+    let again = ShopApiServer::from_arc(Arc::clone(&scene.shop));
+    let _presence = scene.host.presence().host(&scene.resource, again).await.unwrap();
+    scene.found().await;
+}

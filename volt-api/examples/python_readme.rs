@@ -43,16 +43,14 @@ struct Args {
 async fn main() -> Result<()> {
     let args = Args::parse();
     // Lives until the end of the example.
-    let (config, database, wire, _volt) = match args {
-        Args { config: Some(path), database: Some(database), wire: Some(wire) } => {
+    let (config, database, wire, _volt) =
+        if let Args { config: Some(path), database: Some(database), wire: Some(wire) } = args {
             (ClientConfig::from_file(path)?, database, wire, None)
-        }
-        _ => {
+        } else {
             let volt = EmbeddedVolt::start().await?;
             let (database, wire) = prepare(&volt).await?;
             (volt.legacy_config("Bob")?, database, wire, Some(volt))
-        }
-    };
+        };
     let config = config.with_passphrase_prompt(|| std::env::var("VOLT_PASSPHRASE").ok());
     let home = config.credential.as_ref().and_then(|credential| credential.client_id.clone());
 

@@ -45,6 +45,8 @@
 //! you call to compile only those. `server` adds a trait for each service, to implement it or to mock
 //! a Volt: see [`Client::new`]. `v0_15` adds the older API 0.15.1 as a module of its own.
 
+#[cfg(feature = "volt")]
+pub mod authenticate;
 mod client;
 #[rustfmt::skip]
 mod generated;
@@ -65,7 +67,10 @@ pub use volt_runtime::{
 pub use volt_runtime::server;
 
 #[cfg(feature = "volt")]
-pub use crate::presence::{Event, GoOnline, Presence};
+pub use crate::{
+    authenticate::Authenticate,
+    presence::{Event, GoOnline, Presence},
+};
 pub use crate::{
     client::Client,
     generated::tdx::{

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use volt_api::volt::PolicyDecision;
+use volt_api::{ClientConfig, volt::PolicyDecision};
 use volt_runtime::server::ServerOptions;
 
 use crate::{
@@ -36,6 +36,7 @@ pub struct Builder {
     listen: SocketAddr,
     server: ServerOptions,
     options: Options,
+    relay: Option<ClientConfig>,
 }
 
 /// What becomes of clients that authenticate and that the Volt does not know.
@@ -63,6 +64,7 @@ impl Default for Builder {
                 challenge: None,
                 session_lifetime: Duration::from_hours(30 * 24),
             },
+            relay: None,
         }
     }
 }
@@ -116,16 +118,24 @@ impl Builder {
         self
     }
 
+    /// Connects the Volt to a relay, another Volt, through which clients can then reach it. Of this
+    /// configuration only the `volt` part is used: the Volt is there with its own id and key.
+    pub fn relay(mut self, relay: ClientConfig) -> Self {
+        self.relay = Some(relay);
+        self
+    }
+
     /// Starts the Volt.
     ///
     /// # Errors
     ///
-    /// When the data folder cannot be used, or the address cannot be listened at.
+    /// When the data folder cannot be used, the address cannot be listened at, or the relay does not
+    /// let the Volt in.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future starts nothing; a new data folder may have been filled.
     pub async fn start(self) -> Result<EmbeddedVolt, StartError> {
-        EmbeddedVolt::run(self.data_dir, self.listen, self.server, self.options).await
+        EmbeddedVolt::run(self.data_dir, self.listen, self.server, self.options, self.relay).await
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     api::{Handlers, SERVICES, legacy},
     fault::Fault,
     logic::sessions::Gate,
+    relayed::Relayed,
     volt::{Options, Volt, blocking},
 };
 
@@ -29,6 +30,7 @@ pub struct EmbeddedVolt {
     stop: watch::Receiver<bool>,
     volt: Arc<Volt>,
     gone: mpsc::Receiver<()>,
+    relayed: Option<Relayed>,
 }
 
 /// Why a Volt did not start.
@@ -62,6 +64,7 @@ impl EmbeddedVolt {
         listen: SocketAddr,
         limits: ServerOptions,
         options: Options,
+        relay: Option<ClientConfig>,
     ) -> Result<Self, StartError> {
         let listener = TcpListener::bind(listen).await;
         let listener = listener.map_err(|error| failed(format!("listening at {listen}"), error))?;
@@ -98,16 +101,28 @@ impl EmbeddedVolt {
             .with_relay(volt.hosts.clone())
             .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
             .with_options(limits);
-        let server =
-            serve(listener, endpoint).map_err(|error| failed("serving".to_owned(), error))?;
+        let endpoint = Arc::new(endpoint);
+        let server = serve(listener, Arc::clone(&endpoint))
+            .map_err(|error| failed("serving".to_owned(), error))?;
+        let relayed = match relay {
+            Some(relay) => Some(Relayed::new(&volt, relay, endpoint).await?),
+            None => None,
+        };
         let (id, url, stop) = (volt.id.clone(), volt.url(), volt.stop.subscribe());
-        Ok(Self { server, config, id, url, stop, volt, gone })
+        Ok(Self { server, config, id, url, stop, volt, gone, relayed })
     }
 
     /// A client configuration with a key and a live session, which belong to the owner of the Volt:
     /// its clients may do everything.
     pub fn config(&self) -> ClientConfig {
         self.config.clone()
+    }
+
+    /// As [`config`](Self::config), but through the relay that the [`Builder`] was given. `None` without
+    /// one.
+    pub fn config_by_relay(&self) -> Option<ClientConfig> {
+        let relay = self.relayed.as_ref()?.relay.clone();
+        Some(self.config().with_relay(relay))
     }
 
     /// A client configuration with a key and a live session of a new identity that owns nothing: what
@@ -165,8 +180,8 @@ impl EmbeddedVolt {
     ///
     /// The Volt stops even if the future is dropped; awaiting it says when it has.
     pub async fn shutdown(self) {
-        let Self { server, volt, mut gone, .. } = self;
-        drop(volt);
+        let Self { server, volt, mut gone, relayed, .. } = self;
+        drop((volt, relayed));
         server.shutdown().await;
         // Nothing is ever sent: this ends when the last call has let go of the Volt.
         let _ = gone.recv().await;
@@ -182,7 +197,10 @@ impl fmt::Debug for EmbeddedVolt {
     }
 }
 
-fn failed(what: String, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {
+pub(crate) fn failed(
+    what: String,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StartError {
     StartError { what, source: source.into() }
 }
 

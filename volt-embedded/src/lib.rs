@@ -60,6 +60,7 @@ mod events;
 mod fault;
 mod logic;
 mod relay;
+mod relayed;
 mod rights;
 mod sql;
 mod store;

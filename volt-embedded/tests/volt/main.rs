@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod authenticate;
 mod connect;
 mod csv;
 mod files;
 mod hosting;
 mod legacy;
 mod lifecycle;
+mod relays;
 mod sessions;
 mod sql;
 mod support;

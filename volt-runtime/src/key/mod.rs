@@ -77,6 +77,14 @@ impl std::fmt::Display for Algorithm {
     }
 }
 
+/// SHA-256 of some bytes, as the API wants it of codes and contents.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    hash.copy_from_slice(digest.as_ref());
+    hash
+}
+
 /// The label and the content of the first PEM block in a text.
 ///
 /// What stands before the block, such as a certificate in words, is skipped.

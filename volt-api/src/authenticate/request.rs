@@ -1,0 +1,135 @@
+//! What is said to the Volt to get a session, and what becomes of its answer.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use volt_runtime::{ClientConfig, Error, ErrorKind, Result, key::SigningKey};
+
+use super::Authenticate;
+use crate::volt::{
+    AuthenticateRequest, AuthenticateResponse, VerifiablePresentation,
+    authenticate_request::ClientIdentifier,
+};
+
+/// Who a client says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Identity {
+    /// The DID in `credential.identity_did`; without one, a DID that the Volt makes for the key, or
+    /// has made before.
+    #[default]
+    Did,
+    /// Only its key: the session is bound to that, and there is no DID.
+    Key,
+    /// A DID of the client's own making, with this id (`did:volt:…`), or a random one: the client signs
+    /// the document that says which key it has.
+    OwnDid(Option<String>),
+}
+
+/// In which form a challenge code is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Challenge {
+    /// SHA-256 of the code, base64url without padding.
+    #[default]
+    Hash,
+    /// The code's signature by the client's key, base64url without padding.
+    Signature,
+    /// The code as it is.
+    Plain,
+}
+
+/// The request of `Authenticate`.
+pub(super) fn build(options: &Authenticate) -> Result<AuthenticateRequest> {
+    let config = &options.config;
+    let key = config.signing_key()?;
+    let own = config.credential.as_ref();
+    let public = key.verifying_key().to_pem();
+    let did = own.and_then(|own| own.identity_did.clone()).filter(|id| id.starts_with("did:"));
+    let mut request = AuthenticateRequest::default();
+    request.client_identifier = Some(match (&options.identity, did) {
+        (Identity::Key, _) => ClientIdentifier::PublicKey(public),
+        (Identity::Did, Some(did)) => ClientIdentifier::Did(did),
+        (Identity::Did, None) => ClientIdentifier::DidPublicKey(public),
+        (Identity::OwnDid(id), known) => {
+            let id = id.clone().or(known);
+            let id = id.unwrap_or_else(|| format!("did:volt:{}", uuid::Uuid::new_v4()));
+            let document = did_document(&id, &public)?;
+            request.did_document_signature = sign(&key, &document)?;
+            ClientIdentifier::DidDocument(document)
+        }
+    });
+    request.client_name = config.client_name.clone().unwrap_or_default();
+    own.and_then(|own| own.bind_ip()).unwrap_or_default().clone_into(&mut request.host);
+    request.exchange_token = options.exchange_token.clone().unwrap_or_default();
+    request.session_name = options.session_name.clone().unwrap_or_default();
+    let code = options.challenge_code.as_ref();
+    let code = code.or_else(|| own.and_then(|own| own.challenge_code.as_ref()));
+    if let Some(code) = code {
+        request.challenge = match options.challenge {
+            Challenge::Hash => URL_SAFE_NO_PAD.encode(volt_runtime::key::sha256(code.as_bytes())),
+            Challenge::Signature => sign(&key, code)?,
+            Challenge::Plain => code.clone(),
+        };
+    }
+    let credentials = own.map(|own| own.vc.as_slice()).unwrap_or_default();
+    if options.present_credentials && !credentials.is_empty() {
+        request.verifiable_presentation = vec![present(&key, credentials)?];
+    }
+    Ok(request)
+}
+
+/// The document says which key the DID has. Its members stand in alphabetical order, because it is
+/// the text that is signed.
+fn did_document(id: &str, public_key: &str) -> Result<String> {
+    let document = json!({
+        "id": id,
+        "verificationMethod": [{
+            "controller": id,
+            "id": format!("{id}#key-1"),
+            "publicKeyPem": public_key,
+            "type": "Ed25519Signature2018",
+        }],
+    });
+    pretty(&document)
+}
+
+fn present(key: &SigningKey, credentials: &[Value]) -> Result<VerifiablePresentation> {
+    let texts = credentials.iter().map(pretty).collect::<Result<Vec<_>>>()?;
+    let signature = sign(key, &texts.concat())?;
+    Ok(VerifiablePresentation::default().with_credential(texts).with_signature(signature))
+}
+
+fn pretty(value: &Value) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(|error| unusable(&error))
+}
+
+fn sign(key: &SigningKey, text: &str) -> Result<String> {
+    let signature = key.sign(text.as_bytes()).map_err(|error| unusable(&error))?;
+    Ok(URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// Writes a permit into the configuration.
+pub(super) fn take_answer(config: &mut ClientConfig, answer: AuthenticateResponse) -> Result<()> {
+    let own = config.credential.get_or_insert_default();
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    own.session_id = Some(given(answer.session_id).ok_or_else(|| {
+        Error::new(ErrorKind::Protocol, "the Volt permitted the client and gave no session")
+    })?);
+    own.identity_did = given(answer.identity_did).or(own.identity_did.take());
+    own.cert = given(answer.cert).or(own.cert.take());
+    own.ca = given(answer.chain).or(own.ca.take());
+    for text in answer.credential {
+        let Ok(credential) = serde_json::from_str::<Value>(&text) else {
+            tracing::warn!("the Volt issued a credential that is no JSON; it is not kept");
+            continue;
+        };
+        // One that is issued anew replaces the old one.
+        own.vc.retain(|known| known.get("id").is_none() || known.get("id") != credential.get("id"));
+        own.vc.push(credential);
+    }
+    Ok(())
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Configuration, format!("the client cannot authenticate: {error}"))
+}

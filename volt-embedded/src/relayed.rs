@@ -1,0 +1,57 @@
+//! Being reached through a relay, which is another Volt.
+
+use std::{sync::Arc, time::Duration};
+
+use volt_api::{
+    Client, ClientConfig, Presence, authenticate::Identity, config::Relay, server::Endpoint,
+};
+
+use crate::{
+    embedded::{StartError, failed},
+    volt::Volt,
+};
+
+/// How long the relay may take to let the Volt in.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A Volt's place at a relay, until it is dropped.
+pub(crate) struct Relayed {
+    /// The relay's HTTP address.
+    pub(crate) relay: String,
+    _presence: Presence,
+}
+
+impl Relayed {
+    /// Goes online at the relay, as the Volt itself, and serves what it passes on.
+    pub(crate) async fn new(
+        volt: &Volt,
+        relay: ClientConfig,
+        endpoint: Arc<Endpoint>,
+    ) -> Result<Self, StartError> {
+        let refused = |error: volt_api::Error| failed("connecting to the relay".to_owned(), error);
+        let address = match (&relay.volt.relay, &relay.volt.http_address) {
+            (Some(Relay::Address(address)), _) | (None, Some(address)) => address.clone(),
+            _ => relay.url().map_err(refused)?,
+        };
+        let key = volt
+            .key_pem()
+            .map_err(|fault| failed("reading the key".to_owned(), volt_api::Status::from(fault)))?;
+        let mut config =
+            ClientConfig::default().with_client_name(&volt.options.name).with_credential(key, None);
+        config.volt = relay.volt;
+        let client = Client::authenticate(config)
+            .identity(Identity::OwnDid(Some(volt.id.clone())))
+            .without_waiting()
+            .deadline(PATIENCE)
+            .await
+            .map_err(refused)?;
+        let own_address = volt.address.to_string();
+        let presence = client
+            .presence()
+            .endpoint(endpoint)
+            .hello(|hello| hello.address = own_address)
+            .await
+            .map_err(refused)?;
+        Ok(Self { relay: address, _presence: presence })
+    }
+}

@@ -1,0 +1,142 @@
+//! A relay between client and Volt: two Volts, one reached through the other.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use volt_api::{
+    Client, ClientConfig, ErrorKind, Executed,
+    volt::{
+        DownloadFileRequest, GetResourceRequest, PublishWireRequest, SetFileContentRequest,
+        SubscribeWireRequest, UploadFileRequest, UploadFileStart, download_file_response,
+        subscribe_wire_response,
+    },
+};
+use volt_embedded::EmbeddedVolt;
+
+use crate::support::{database, make, query};
+
+struct Scene {
+    relay: EmbeddedVolt,
+    volt: EmbeddedVolt,
+    client: Client,
+}
+
+async fn scene() -> Scene {
+    let relay = EmbeddedVolt::start().await.unwrap();
+    let volt = EmbeddedVolt::builder().relay(relay.config()).start().await.unwrap();
+    let config = volt.config_by_relay().unwrap();
+    let client = Client::connect(config).await.unwrap();
+    Scene { relay, volt, client }
+}
+
+async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
+    timeout(Duration::from_secs(20), future.into_future()).await.expect("it hangs")
+}
+
+#[tokio::test]
+async fn all_kinds_of_call_pass() {
+    let Scene { volt, client, relay: _relay } = scene().await;
+    let request = GetResourceRequest::default().with_resource_id(volt.id());
+    let root = soon(client.volt().get_resource(request)).await.unwrap().resource.unwrap();
+    assert_eq!(root.id, volt.id());
+
+    let file = make(&client, "file", "volt:file").await.id;
+    let mut upload = client.file().upload_file().await.unwrap();
+    let start = UploadFileStart::default().with_resource_id(&file);
+    upload.send(UploadFileRequest::default().with_start(start)).await.unwrap();
+    for _ in 0..20 {
+        let block = UploadFileRequest::default().with_block(vec![7; 60_000]);
+        soon(upload.send(block)).await.unwrap();
+    }
+    upload.close_send();
+    while soon(upload.message()).await.unwrap().is_some() {}
+    let request = DownloadFileRequest::default().with_resource_id(&file);
+    let mut blocks = client.file().download_file(request).await.unwrap();
+    let mut bytes = 0;
+    while let Some(response) = soon(blocks.message()).await.unwrap() {
+        if let Some(download_file_response::Payload::Block(block)) = response.payload {
+            bytes += block.len();
+        }
+    }
+    assert_eq!(bytes, 1_200_000);
+
+    let db =
+        database(&client, &["CREATE TABLE t (n INTEGER)", "INSERT INTO t VALUES (1), (2)"]).await;
+    let rows = soon(query(&client, &db, "SELECT n FROM t")).await.unwrap();
+    assert_eq!(rows, ["1", "2"]);
+
+    let wire = make(&client, "wire", "volt:wire").await.id;
+    let mut heard = client.wire().subscribe_wire().await.unwrap();
+    heard.send(SubscribeWireRequest::default().with_wire_id(&wire)).await.unwrap();
+    let mut publisher = client.wire().publish_wire().await.unwrap();
+    let news = PublishWireRequest::default().with_wire_id(&wire).with_chunk("news");
+    let chunk = soon(async {
+        loop {
+            publisher.send(news.clone()).await.unwrap();
+            tokio::select! {
+                chunk = heard.message() => break chunk.unwrap().unwrap(),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    });
+    let expected = subscribe_wire_response::Payload::Chunk(b"news".to_vec());
+    assert_eq!(chunk.await.payload, Some(expected));
+}
+
+#[tokio::test]
+async fn calls_share_the_way_and_refusals_come_through() {
+    let Scene { client, relay: _relay, volt: _volt } = scene().await;
+    let file = make(&client, "file", "volt:file").await.id;
+    let calls = (0..100).map(|_| {
+        let request = SetFileContentRequest::default().with_resource_id(&file).with_content("text");
+        client.file().set_file_content(request).into_future()
+    });
+    for answer in soon(futures_util::future::join_all(calls)).await {
+        answer.unwrap();
+    }
+    let request = GetResourceRequest::default().with_resource_id("nothing");
+    let error = soon(client.volt().get_resource(request)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+}
+
+#[tokio::test]
+async fn a_volt_that_is_not_at_the_relay_is_not_found() {
+    let Scene { relay, volt, client } = scene().await;
+    let (id, config) = (volt.id().to_owned(), volt.config_by_relay().unwrap());
+    volt.shutdown().await;
+    let request = GetResourceRequest::default().with_resource_id(&id);
+    let gone = async {
+        loop {
+            let error = client.volt().get_resource(request.clone()).await.unwrap_err();
+            // Until the relay has noticed, the call may still be passed on to nobody.
+            if error.executed() == Executed::No {
+                break error;
+            }
+        }
+    };
+    let error = soon(gone).await;
+    assert_eq!(error.kind(), ErrorKind::Routing);
+    assert!(error.to_string().contains("not found"), "{error}");
+
+    // The relay is a Volt, too, and does not answer for another one.
+    let direct = ClientConfig::new(id, relay.url(), config.volt.public_key.clone().unwrap())
+        .with_credential(
+            config.credential.as_ref().unwrap().key.clone().unwrap(),
+            config.session_id().map(str::to_owned),
+        );
+    let client = Client::connect(direct).await.unwrap();
+    let error = soon(client.volt().get_resource(request)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Routing, "{error}");
+}
+
+#[tokio::test]
+async fn a_relay_cannot_answer_for_the_volt() {
+    let Scene { relay, client, volt } = scene().await;
+    // As if the relay had its own key answer: what its configuration says of the Volt is all there is.
+    let mut config = client.config().unwrap().clone();
+    config.volt.public_key = relay.config().volt.public_key;
+    let misled = Client::connect(config).await.unwrap();
+    let request = GetResourceRequest::default().with_resource_id(volt.id());
+    let error = soon(misled.volt().get_resource(request)).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Protocol, Executed::No), "{error}");
+}

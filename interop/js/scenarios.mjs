@@ -1,14 +1,14 @@
-// The interop scenarios by the published JavaScript client (the `js` build).
+// The interop scenarios by the published JavaScript client.
 //
 //     node scenarios.mjs CONFIG SCENARIO
 //
-// Runs one scenario of ../scenarios.json and prints its result as `result: {…}`.
+// Runs one scenario of ../scenarios.json and prints its result as `result: {…}`. The environment
+// variable VOLT_CLIENT_BUILD says by which of the client's builds, `js` (the default) or `wasm`.
 
 import { readFileSync } from "node:fs";
-import { exit, argv } from "node:process";
+import { argv, env, exit } from "node:process";
 // Node has had a WebSocket of its own since version 22 only; the client's README names this package.
 import WebSocket from "ws";
-import { VoltClient } from "@tdxvolt/volt-client-web/js";
 
 const UNKNOWN_ID = "did:volt:00000000-0000-4000-8000-000000000000";
 
@@ -134,6 +134,42 @@ const scenarios = {
     }
     const statement = "SELECT id, name, data FROM bird ORDER BY id";
     return { rows: await client.SqlExecuteJSON({ database_id, statement }) };
+  },
+
+  async hosted(client) {
+    const api = "tdx.volt_api.volt.v1.TerminalAPI";
+    const { resource: services } = await client.DiscoverServices({ service_api: [api] });
+    check(services?.length, "no service has been found");
+    const service = services.at(-1);
+    const discover = (request) =>
+      client.unaryCall("/tdx.volt_api.volt.v1.DiscoveryAPI/Discover", request, service);
+    // The path of no built-in method that the client knows: the host says who it thinks calls.
+    const { endpoint } = await discover({ require_relay: false });
+    const { code } = await refusal(discover({ require_relay: true }));
+    const call = client.CommandStream({ control: { command: "one", arg: ["two"] } }, service);
+    const answers = all(call);
+    call.send({ control: { command: "three" } });
+    call.end();
+    const echoed = (await answers).map(({ data }) => Buffer.from(data, "base64").toString());
+    return { caller: endpoint[0].challenge_signature, code, echoed };
+  }
+};
+
+/** The client's class in a build of the package, which may want more of the configuration. */
+const builds = {
+  async js() {
+    const { VoltClient } = await import("@tdxvolt/volt-client-web/js");
+    return VoltClient;
+  },
+
+  async wasm(config) {
+    // It takes no configuration without this, and uses it for nothing.
+    config.volt.ca_pem ??= "";
+    const { VoltClient, voltUtils } = await import("@tdxvolt/volt-client-web/wasm");
+    // It would fetch its module by a URL of a file, which Node refuses; it keeps one that is there.
+    const module = "@tdxvolt/volt-ws-protocol-web/volt_ws_protocol_web_bg.wasm";
+    voltUtils.initSync(readFileSync(new URL(import.meta.resolve(module))));
+    return VoltClient;
   }
 };
 
@@ -200,6 +236,9 @@ function check(holds, message) {
 try {
   const [, , configFile, name] = argv;
   const config = JSON.parse(readFileSync(configFile, "utf8"));
+  const build = env.VOLT_CLIENT_BUILD || "js";
+  check(Object.hasOwn(builds, build), `there is no build ${build}`);
+  const VoltClient = await builds[build](config);
   const client = new VoltClient(WebSocket);
   await client.initialise(config);
   console.log(`result: ${JSON.stringify(await scenarios[name](client, config))}`);

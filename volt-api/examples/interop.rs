@@ -13,17 +13,22 @@ use clap::Parser;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 use volt_api::{
-    Client, ClientConfig,
+    Client, ClientConfig, Code, Status, Target,
     data::{
         CreateDatabaseRequest, RowHeader, SqlExecuteRequest, SqlExecuteStart, VariantRow,
         sql_execute_response, variant,
     },
+    server::{Context, Requests, Responses},
     volt::{
-        AttributeValue, ConnectGoodbye, ConnectHello, ConnectPing, ConnectRequest,
-        DownloadFileRequest, GetFileContentRequest, GetResourceRequest, PublishWireRequest,
-        Resource, SaveResourceRequest, SaveWireRequest, SetFileContentRequest,
-        SubscribeWireRequest, UploadFileRequest, UploadFileStart, connect_response,
+        AttributeValue, CommandStreamRequest, CommandStreamResponse, ConnectGoodbye, ConnectHello,
+        ConnectPing, ConnectRequest, Control, DiscoverRequest, DiscoverResponse,
+        DiscoverServicesRequest, DownloadFileRequest, GetFileContentRequest, GetResourceRequest,
+        PublishWireRequest, Resource, SaveResourceRequest, SaveWireRequest, SetFileContentRequest,
+        SignedEndpoint, SubscribeWireRequest, UploadFileRequest, UploadFileStart,
+        command_stream_request, connect_response,
+        discovery_api::{self, DiscoveryApi, DiscoveryApiServer},
         download_file_response, subscribe_wire_response,
+        terminal_api::{self, TerminalApi, TerminalApiServer},
     },
 };
 
@@ -34,7 +39,7 @@ const UNKNOWN_ID: &str = "did:volt:00000000-0000-4000-8000-000000000000";
 struct Args {
     /// The client configuration.
     config: PathBuf,
-    /// The name of the scenario.
+    /// The name of the scenario; `host` hosts the service of the scenario `hosted`, for ever.
     scenario: String,
 }
 
@@ -54,6 +59,8 @@ async fn main() -> Result<()> {
         "wire" => wire(&client).await,
         "sql" => sql(&client).await,
         "sql-helper" => sql_helper(&client).await,
+        "hosted" => hosted(&client).await,
+        "host" => return host(&client).await,
         name => bail!("no scenario is called {name:?}"),
     };
     println!("result: {}", result?);
@@ -262,6 +269,81 @@ async fn create_database(client: &Client) -> Result<String> {
 }
 
 /// What the Volt refused the call with.
+/// Calls a service that a client hosts.
+async fn hosted(client: &Client) -> Result<Value> {
+    let request = DiscoverServicesRequest::default().with_service_api([terminal_api::NAME]);
+    let found = client.volt().discover_services(request).await?.resource;
+    let service = Target::from(found.last().context("no service has been found")?);
+    let request = DiscoverRequest::default();
+    let answer = client.discovery().discover(request).service(service.clone()).await?;
+    let caller = &answer.endpoint.first().context("no endpoint")?.challenge_signature;
+    let request = request.with_require_relay(true);
+    let refused = refusal(client.discovery().discover(request).service(service.clone()).await)?;
+    let mut call = client.terminal().command_stream().service(service).await?;
+    for (command, arguments) in [("one", &["two"][..]), ("three", &[])] {
+        let control = Control::default().with_command(command).with_arg(arguments.iter().copied());
+        call.send(CommandStreamRequest::default().with_control(control)).await?;
+    }
+    call.close_send();
+    let mut echoed = Vec::new();
+    while let Some(answer) = call.message().await? {
+        echoed.push(String::from_utf8(answer.data)?);
+    }
+    Ok(json!({ "caller": caller, "code": refused["code"], "echoed": echoed }))
+}
+
+/// Hosts the service of the scenario `hosted` until the process is killed.
+async fn host(client: &Client) -> Result<()> {
+    let server = TerminalApiServer::new(Host);
+    let mut resource = Resource::hosted_service("interop host", &server);
+    let description = resource.service_description.get_or_insert_default();
+    description.service_api.push(discovery_api::NAME.to_owned());
+    let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
+    let resource = client.volt().save_resource(request).await?.resource.context("no resource")?;
+    let discovery = DiscoveryApiServer::new(Host);
+    let going = client.presence().host(&resource, server).host(&resource, discovery);
+    let mut presence = going.await?;
+    println!("online");
+    while presence.event().await?.is_some() {}
+    bail!("the Volt ended the connect call");
+}
+
+struct Host;
+
+impl DiscoveryApi for Host {
+    async fn discover(
+        &self,
+        context: Context,
+        request: DiscoverRequest,
+    ) -> Result<DiscoverResponse, Status> {
+        if request.require_relay {
+            return Err(Status::new(Code::NotFound, "there is none"));
+        }
+        let caller = context.caller().identity.clone().unwrap_or_default();
+        let endpoint = SignedEndpoint::default().with_challenge_signature(caller);
+        Ok(DiscoverResponse::default().with_endpoint([endpoint]))
+    }
+}
+
+impl TerminalApi for Host {
+    /// Gives each command back.
+    async fn command_stream(
+        &self,
+        _: Context,
+        mut requests: Requests<CommandStreamRequest>,
+        mut responses: Responses<CommandStreamResponse>,
+    ) -> Result<(), Status> {
+        while let Some(request) = requests.message().await? {
+            if let Some(command_stream_request::Payload::Control(control)) = request.payload {
+                let words: Vec<_> = [control.command].into_iter().chain(control.arg).collect();
+                let echo = CommandStreamResponse::default().with_data(words.join(" "));
+                responses.send(echo).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn refusal<T>(answer: volt_api::Result<T>) -> Result<Value> {
     let Err(error) = answer else { bail!("the call was not refused") };
     let Some(status) = error.status() else { return Err(error.into()) };

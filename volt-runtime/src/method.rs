@@ -9,6 +9,14 @@ pub struct Method {
     pub kind: Kind,
 }
 
+impl Method {
+    /// The full name of the service that it belongs to, `package.Service`.
+    pub fn service(&self) -> &'static str {
+        let path = self.path.strip_prefix('/').unwrap_or(self.path);
+        path.split_once('/').map_or(path, |(service, _)| service)
+    }
+}
+
 /// The four kinds of call that protobuf services have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -5,6 +5,7 @@
 //! the published clients vouch for the embedded Volt, and the Volt then for this SDK.
 
 mod clients;
+mod host;
 mod process;
 mod scenario;
 mod volt;
@@ -17,7 +18,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::{scenario::Scenario, volt::Volt};
+use self::{host::Host, scenario::Scenario, volt::Volt};
 use crate::tools;
 
 /// Runs the published clients and this SDK against the embedded Volt, and compares.
@@ -28,6 +29,10 @@ pub(crate) struct Args {
     /// The client configuration of another Volt to run against.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The same with RSA keys, for the clients that speak the legacy protocol. Without one, those are
+    /// left out when --config is given.
+    #[arg(long, value_name = "FILE", requires = "config")]
+    legacy_config: Option<PathBuf>,
     /// How long a client may take for a scenario.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
@@ -55,11 +60,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let config = volt.as_ref().map(Volt::config).or(args.config.as_deref());
     let config = config.context("there is a Volt or a configuration")?;
+    let legacy_config = volt.as_ref().map(Volt::legacy_config).or(args.legacy_config.as_deref());
+    let sdk = built.clients.last().context("the SDK is the last client")?;
+    // Lives as long as this binding, too.
+    let _host = Host::start(sdk.command(config, "host"), &logs.join("host.log"))?;
 
     let timeout = Duration::from_secs(args.timeout);
     let (mut passed, mut failed) = (0, 0);
     for mut scenario in scenarios {
         for client in &built.clients {
+            if !client.runs(&scenario.name) {
+                continue;
+            }
+            let config = if client.is_legacy { legacy_config } else { Some(config) };
+            let Some(config) = config else { continue };
             let log = logs.join(format!("{}.{}.log", scenario.name, client.short_name));
             let start = Instant::now();
             let outcome = process::result(client.command(config, &scenario.name), &log, timeout)
@@ -69,12 +83,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             match outcome {
                 Ok(()) => {
                     passed += 1;
-                    println!("{name:<16} {client:<28} ok      {time:>6} ms");
+                    println!("{name:<16} {client:<32} ok      {time:>6} ms");
                 }
                 Err(error) => {
                     failed += 1;
-                    println!("{name:<16} {client:<28} FAILED  {time:>6} ms  {error:#}");
-                    println!("{:<16} {:<28} see {}", "", "", log.display());
+                    println!("{name:<16} {client:<32} FAILED  {time:>6} ms  {error:#}");
+                    println!("{:<16} {:<32} see {}", "", "", log.display());
                 }
             }
         }

@@ -89,6 +89,26 @@ pub(crate) fn npm_install(source: &Path, work: &Path) -> anyhow::Result<()> {
     run(&mut npm).context("npm and Node 20 are needed")
 }
 
+/// Makes a virtual environment of Python's in `work` with what `requirements.txt` says, all of which
+/// it names, if it isn't there. Gives that file's text.
+pub(crate) fn pip_install(source: &Path, work: &Path) -> anyhow::Result<String> {
+    let wanted = source.join("requirements.txt");
+    let wanted = fs::read_to_string(&wanted).with_context(|| wanted.display().to_string())?;
+    // Written when everything is there.
+    let done = work.join("installed.txt");
+    if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
+        return Ok(wanted);
+    }
+    let needed = "Python 3.11 or newer is needed, with venv and pip";
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(work)).context(needed)?;
+    let mut pip = Command::new(work.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
+    pip.arg("--requirement").arg(source.join("requirements.txt"));
+    run(&mut pip).context(needed)?;
+    fs::write(&done, &wanted).with_context(|| done.display().to_string())?;
+    Ok(wanted)
+}
+
 /// The version that a `package.json` pins a package to.
 pub(crate) fn npm_version(source: &Path, package: &str) -> anyhow::Result<String> {
     let path = source.join("package.json");

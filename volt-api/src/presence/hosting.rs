@@ -38,17 +38,12 @@ impl Resource {
 pub(super) struct Hosting {
     router: Router,
     access: String,
-    services: HashMap<String, Hosted>,
+    services: Services,
 }
 
-/// A hosted service, by each id that callers name it by.
-#[derive(Clone)]
-struct Hosted {
-    /// Its resource, which access is granted on.
-    resource: String,
-    /// The name of its API.
-    api: &'static str,
-}
+/// The resource that access is granted on, by an id that callers name it by and the name of the API
+/// that is called.
+type Services = HashMap<(String, &'static str), String>;
 
 impl Default for Hosting {
     fn default() -> Self {
@@ -66,15 +61,12 @@ impl Hosting {
     }
 
     pub(super) fn add(&mut self, resource: &Resource, service: impl Service) {
-        let hosted = Hosted { resource: resource.id.clone(), api: service.name() };
         // Clients disagree on which of the two ids they send.
-        let host_service_id = resource
-            .service_description
-            .as_ref()
-            .map(|description| description.host_service_id.clone())
-            .filter(|id| !id.is_empty());
-        self.services.extend(host_service_id.map(|id| (id, hosted.clone())));
-        self.services.insert(resource.id.clone(), hosted);
+        let description = resource.service_description.as_ref();
+        let other = description.map(|description| description.host_service_id.clone());
+        for id in other.into_iter().filter(|id| !id.is_empty()).chain([resource.id.clone()]) {
+            self.services.insert((id, service.name()), resource.id.clone());
+        }
         self.router = std::mem::take(&mut self.router).with(service);
     }
 
@@ -99,22 +91,21 @@ impl Hosting {
 struct AskVolt {
     client: Client,
     access: String,
-    services: HashMap<String, Hosted>,
+    services: Services,
 }
 
 impl AskVolt {
-    /// The service that a call is for. A caller cannot choose by the id that it names what it is
-    /// judged by: the method must belong to that service.
-    fn hosted(&self, context: &Context) -> Option<&Hosted> {
-        let api = context.method().path.trim_start_matches('/').split('/').next()?;
-        let fits = |hosted: &&Hosted| hosted.api == api;
+    /// The resource of the service that a call is for. A caller cannot choose by the id that it names
+    /// what it is judged by: the method must belong to that service.
+    fn resource(&self, context: &Context) -> Option<&String> {
+        let api = context.method().service();
         if let Some(id) = context.service_id() {
-            return self.services.get(id).filter(fits);
+            return self.services.get(&(id.to_owned(), api));
         }
         // Some callers name none; then there must be no doubt.
-        let mut candidates = self.services.values().filter(fits);
-        let first = candidates.next()?;
-        candidates.all(|other| other.resource == first.resource).then_some(first)
+        let mut fitting = self.services.iter().filter(|((_, name), _)| *name == api);
+        let (_, first) = fitting.next()?;
+        fitting.all(|(_, other)| other == first).then_some(first)
     }
 }
 
@@ -125,16 +116,16 @@ impl Authority for AskVolt {
     }
 
     fn authorize(&self, context: &Context) -> Option<BoxFuture<Result<Caller, Status>>> {
-        let hosted = self.hosted(context).cloned();
+        let resource = self.resource(context).cloned();
         let token = context.token().map(Token::to_jwt).unwrap_or_default();
         let (client, access) = (self.client.clone(), self.access.clone());
         let method = context.method().path;
         Some(Box::pin(async move {
-            let hosted = hosted
+            let resource = resource
                 .ok_or_else(|| Status::new(Code::NotFound, "this service is not hosted here"))?;
             let request = CanAccessResourceRequest::default()
                 .with_token(token)
-                .with_resource_id(hosted.resource)
+                .with_resource_id(resource)
                 .with_access(access)
                 .with_extra(method);
             let answer = client.volt().can_access_resource(request).await.map_err(|error| {

@@ -19,6 +19,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Volt {
     process: Child,
     config: PathBuf,
+    legacy_config: PathBuf,
 }
 
 impl Volt {
@@ -26,16 +27,21 @@ impl Volt {
     pub(super) fn start(program: &Path, work: &Path, log: &Path) -> anyhow::Result<Self> {
         // A store of its own choice would stay behind, since the process is killed at the end.
         let (data, config) = (work.join("data"), work.join("volt.config.json"));
+        let legacy_config = work.join("legacy.config.json");
         absent(fs::remove_dir_all(&data)).with_context(|| data.display().to_string())?;
-        absent(fs::remove_file(&config)).with_context(|| config.display().to_string())?;
+        for file in [&config, &legacy_config] {
+            absent(fs::remove_file(file)).with_context(|| file.display().to_string())?;
+        }
         let mut command = Command::new(program);
         command.args(["--listen", "127.0.0.1:0", "--data"]).arg(&data);
         command.arg("--write-config").arg(&config);
-        let mut volt = Self { process: process::start(command, log)?, config };
+        command.arg("--write-legacy-config").arg(&legacy_config);
+        let mut volt = Self { process: process::start(command, log)?, config, legacy_config };
 
         let deadline = Instant::now() + START_TIMEOUT;
         let url = loop {
-            if let Some(url) = url(&volt.config) {
+            // The second is the last that it writes.
+            if let (Some(url), Some(_)) = (url(&volt.config), url(&volt.legacy_config)) {
                 break url;
             }
             if let Some(status) = volt.process.try_wait()? {
@@ -51,6 +57,11 @@ impl Volt {
     /// The configuration of its owner's client.
     pub(super) fn config(&self) -> &Path {
         &self.config
+    }
+
+    /// The same for the legacy protocol.
+    pub(super) fn legacy_config(&self) -> &Path {
+        &self.legacy_config
     }
 }
 

@@ -9,6 +9,7 @@ mod files;
 mod hosting;
 mod legacy;
 mod lifecycle;
+mod presence;
 mod relays;
 mod sessions;
 mod sql;

@@ -34,6 +34,7 @@ pub mod model;
 mod names;
 mod options;
 mod source;
+pub mod text;
 
 use prost_types::FileDescriptorSet;
 

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
 
+pub(crate) use self::source_map::tag;
 use crate::{docs::Docs, error::Place, names};
 
 /// An API: every package that is to be generated, sorted by name.

@@ -41,11 +41,13 @@ pub(crate) struct Args {
 /// The features of the SDK's services.
 pub(crate) fn services() -> anyhow::Result<Vec<String>> {
     let root = tools::root()?;
-    Ok(generate(&root.join("proto").join(default_version(root)?))?.features)
+    let proto = root.join("proto");
+    Ok(generate(&proto.join(default_version(&proto)?))?.features)
 }
 
-fn default_version(root: &Path) -> anyhow::Result<String> {
-    Ok(read(&root.join("proto/VERSION"))?.trim().to_owned())
+/// The version that the SDK is generated from; `proto` is the folder of all versions.
+pub(crate) fn default_version(proto: &Path) -> anyhow::Result<String> {
+    Ok(read(&proto.join("VERSION"))?.trim().to_owned())
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -53,7 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let root = tools::root()?;
     let version = match &args.api_version {
         Some(version) => version.clone(),
-        None => default_version(root)?,
+        None => default_version(&root.join("proto"))?,
     };
     let output = generate(&root.join("proto").join(&version))?;
     let older = generate_older(&root.join("proto").join(OLDER_VERSION))?;
@@ -111,7 +113,8 @@ fn generate_older(proto: &Path) -> anyhow::Result<Output> {
     Ok(volt_codegen::generate(&sources(proto)?.compile()?, &options)?)
 }
 
-fn sources(proto: &Path) -> anyhow::Result<Sources> {
+/// The `.proto` files of a version.
+pub(crate) fn sources(proto: &Path) -> anyhow::Result<Sources> {
     let mut sources = Sources::default();
     for path in files_below(proto)? {
         if path.extension().is_some_and(|extension| extension == "proto") {
@@ -211,7 +214,7 @@ fn with_features(manifest: &str, features: &[String]) -> anyhow::Result<String> 
 }
 
 /// All files below a directory, sorted.
-fn files_below(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn files_below(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
     for entry in entries {

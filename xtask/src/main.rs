@@ -1,5 +1,6 @@
 //! What a maintainer of the Volt SDK runs: `cargo xtask --help`.
 
+mod api;
 mod codegen;
 mod conformance;
 mod features;
@@ -20,6 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    Api(api::Args),
     Codegen(codegen::Args),
     Conformance(conformance::Args),
     /// Checks that each service of the SDK compiles without the others.
@@ -29,6 +31,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
+        Task::Api(args) => api::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Features => features::run(),

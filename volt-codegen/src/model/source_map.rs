@@ -7,18 +7,18 @@ use prost_types::{FileDescriptorProto, source_code_info::Location};
 use crate::{docs::Docs, error::Place};
 
 /// The numbers of the fields of descriptors, of which paths are made.
-pub(super) mod tag {
-    pub(in super::super) const PACKAGE: i32 = 2;
-    pub(in super::super) const FILE_MESSAGE: i32 = 4;
-    pub(in super::super) const FILE_ENUM: i32 = 5;
-    pub(in super::super) const FILE_SERVICE: i32 = 6;
-    pub(in super::super) const SYNTAX: i32 = 12;
-    pub(in super::super) const MESSAGE_FIELD: i32 = 2;
-    pub(in super::super) const MESSAGE_MESSAGE: i32 = 3;
-    pub(in super::super) const MESSAGE_ENUM: i32 = 4;
-    pub(in super::super) const MESSAGE_ONEOF: i32 = 8;
-    pub(in super::super) const ENUM_VALUE: i32 = 2;
-    pub(in super::super) const SERVICE_METHOD: i32 = 2;
+pub(crate) mod tag {
+    pub(crate) const PACKAGE: i32 = 2;
+    pub(crate) const FILE_MESSAGE: i32 = 4;
+    pub(crate) const FILE_ENUM: i32 = 5;
+    pub(crate) const FILE_SERVICE: i32 = 6;
+    pub(crate) const SYNTAX: i32 = 12;
+    pub(crate) const MESSAGE_FIELD: i32 = 2;
+    pub(crate) const MESSAGE_MESSAGE: i32 = 3;
+    pub(crate) const MESSAGE_ENUM: i32 = 4;
+    pub(crate) const MESSAGE_ONEOF: i32 = 8;
+    pub(crate) const ENUM_VALUE: i32 = 2;
+    pub(crate) const SERVICE_METHOD: i32 = 2;
 }
 
 /// The source information of one file.

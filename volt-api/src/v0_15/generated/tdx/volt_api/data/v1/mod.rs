@@ -6,14 +6,16 @@ pub mod sqlite_database_api;
 /// The service `tdx.volt_api.data.v1.SqliteServerAPI`.
 pub mod sqlite_server_api;
 
-/// The message `tdx.volt_api.data.v1.Column`.
+/// Describes a column of a table or of a query's result.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Column {
+    /// The column's name, or for an expression the name that the query gives it (`AS`).
     #[prost(string, tag = "1")]
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub description: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The declared type. SQLite does not enforce it: single values may be of another type.
     #[prost(enumeration = "DataType", tag = "3")]
     pub r#type: i32,
 }
@@ -85,7 +87,7 @@ impl ::volt_runtime::__private::json::Fields for Column {
 
 ::volt_runtime::__private::json::message!(Column);
 
-/// The message `tdx.volt_api.data.v1.Schema`.
+/// A named set of columns.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Schema {
@@ -93,6 +95,7 @@ pub struct Schema {
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub description: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The columns, in order.
     #[prost(message, repeated, tag = "3")]
     pub column: ::volt_runtime::__private::prost::alloc::vec::Vec<Column>,
 }
@@ -172,7 +175,7 @@ impl ::volt_runtime::__private::json::Fields for Schema {
 
 ::volt_runtime::__private::json::message!(Schema);
 
-/// The message `tdx.volt_api.data.v1.Variant`.
+/// One value of a row. Which member is set tells the type of this value.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Variant {
@@ -195,6 +198,7 @@ pub mod variant {
         Real(f64),
         #[prost(bytes, tag = "4")]
         Blob(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// `true` stands for an SQL NULL.
         #[prost(bool, tag = "5")]
         Null(bool),
     }
@@ -292,10 +296,11 @@ impl ::volt_runtime::__private::json::Fields for Variant {
 
 ::volt_runtime::__private::json::message!(Variant);
 
-/// The message `tdx.volt_api.data.v1.RowHeader`.
+/// What the columns of a result are. It is sent once, before the rows.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct RowHeader {
+    /// The columns, in the order of the values in each row.
     #[prost(message, repeated, tag = "1")]
     pub column: ::volt_runtime::__private::prost::alloc::vec::Vec<Column>,
 }
@@ -351,10 +356,11 @@ impl ::volt_runtime::__private::json::Fields for RowHeader {
 
 ::volt_runtime::__private::json::message!(RowHeader);
 
-/// The message `tdx.volt_api.data.v1.VariantRow`.
+/// One row of a result.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct VariantRow {
+    /// One value for each column of the `RowHeader`, in the same order.
     #[prost(message, repeated, tag = "1")]
     pub column: ::volt_runtime::__private::prost::alloc::vec::Vec<Variant>,
 }
@@ -416,8 +422,10 @@ impl ::volt_runtime::__private::json::Fields for VariantRow {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SqlBulkUpdateRequest {
+    /// The database: resource id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// SQL, one statement each, run in this order. They cannot have parameters.
     #[prost(string, repeated, tag = "2")]
     pub statement: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -683,12 +691,17 @@ pub mod sql_execute_response {
     #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// Why the call failed. Nothing follows it.
         #[prost(message, tag = "1")]
         Status(super::super::super::volt::v1::Status),
+        /// Comes before the rows, once for each statement that has a result.
         #[prost(message, tag = "2")]
         Header(super::RowHeader),
         #[prost(message, tag = "3")]
         Row(super::VariantRow),
+        /// How many rows the statement inserted, updated or deleted, including the work of triggers; 0
+        /// for a query. It is sent in transactions only, as the last answer to a `start`. Not every
+        /// Volt sends it.
         #[prost(uint32, tag = "4")]
         AffectedRows(u32),
     }
@@ -815,18 +828,24 @@ impl ::volt_runtime::__private::json::Fields for SqlExecuteResponse {
 
 ::volt_runtime::__private::json::message!(SqlExecuteResponse);
 
-/// The message `tdx.volt_api.data.v1.SqlImportCSVConfiguration`.
+/// What to import, and where to.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SqlImportCsvConfiguration {
+    /// The database: resource id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The table to add the rows to. Must not be empty. It is created if it does not exist.
     #[prost(string, tag = "2")]
     pub table_name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Demands a new table: if there is one with this name, the import fails with `ALREADY_EXISTS`.
     #[prost(bool, tag = "3")]
     pub create_table: bool,
+    /// A CSV file that is on the Volt already: resource id or `@alias`. Empty if the caller uploads
+    /// the CSV in this call.
     #[prost(string, tag = "4")]
     pub source_resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// How many rows to add between two progress reports. 0 reports only the end.
     #[prost(uint32, tag = "5")]
     pub progress_interval: u32,
 }
@@ -934,10 +953,13 @@ pub mod sql_import_csv_request {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// Comes first.
         #[prost(message, tag = "1")]
         Configuration(super::SqlImportCsvConfiguration),
+        /// The next bytes of the CSV. Blocks may split it anywhere, and should be smaller than 1 MB.
         #[prost(bytes, tag = "2")]
         Block(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// `true` gives up the import.
         #[prost(bool, tag = "3")]
         Abort(bool),
     }
@@ -1039,14 +1061,16 @@ impl ::volt_runtime::__private::json::Fields for SqlImportCsvRequest {
 
 ::volt_runtime::__private::json::message!(SqlImportCsvRequest);
 
-/// The message `tdx.volt_api.data.v1.SqlImportCSVResponse`.
+/// A progress report. In the last one `row_count` equals `total_rows`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SqlImportCsvResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<super::super::volt::v1::Status>,
+    /// How many rows have been added so far.
     #[prost(int64, tag = "2")]
     pub row_count: i64,
+    /// How many rows the CSV has, without the header row.
     #[prost(int64, tag = "3")]
     pub total_rows: i64,
 }
@@ -1134,18 +1158,27 @@ impl ::volt_runtime::__private::json::Fields for SqlImportCsvResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct CreateDatabaseRequest {
+    /// Must not be empty.
     #[prost(string, tag = "1")]
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The resource to create the database in: id or `@alias`. Empty means the caller's home folder.
     #[prost(string, tag = "2")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Asks for an encrypted database. The wish is kept as the attribute `volt:db-encrypted`; a Volt
+    /// without encryption does nothing else with it.
     #[prost(bool, tag = "3")]
     pub encrypted: bool,
+    /// Asks for a record of what is read. Kept as the attribute `volt:db-read-audit`; a Volt without
+    /// audits does nothing else with it.
     #[prost(bool, tag = "4")]
     pub read_audit: bool,
+    /// Asks for a record of what is changed. Kept as the attribute `volt:db-write-audit`; a Volt
+    /// without audits does nothing else with it.
     #[prost(bool, tag = "5")]
     pub write_audit: bool,
     #[prost(enumeration = "super::super::volt::v1::DiscoveryMode", tag = "6")]
     pub discoverable: i32,
+    /// Names that can stand for the id, written as `@alias` there. The `@` may be left out here.
     #[prost(string, repeated, tag = "7")]
     pub alias: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -1280,6 +1313,7 @@ impl ::volt_runtime::__private::json::Fields for CreateDatabaseRequest {
 pub struct CreateDatabaseResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<super::super::volt::v1::Status>,
+    /// The new database. Its `id` is the `database_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: ::core::option::Option<super::super::volt::v1::Resource>,
 }
@@ -1357,7 +1391,7 @@ impl ::volt_runtime::__private::json::Fields for CreateDatabaseResponse {
 
 ::volt_runtime::__private::json::message!(CreateDatabaseResponse);
 
-/// The enum `tdx.volt_api.data.v1.DataType`.
+/// The type of an SQLite column or value.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -1373,11 +1407,16 @@ impl ::volt_runtime::__private::json::Fields for CreateDatabaseResponse {
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 #[repr(i32)]
 pub enum DataType {
+    /// The column has no declared type that says more, and there was no value to tell it from.
     Unknown = 0,
+    /// UTF-8 text.
     Text = 1,
+    /// A signed 64-bit integer. Columns declared as boolean are integers too.
     Integer = 2,
+    /// A 64-bit floating point number.
     Real = 3,
     Blob = 4,
+    /// A column without a declared type whose first value is NULL. Later rows may hold anything.
     Null = 5,
 }
 

@@ -10,19 +10,22 @@ pub mod relay_api;
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct GetVoltEndpointRequest {
+    /// Which Volts to return.
     #[prost(oneof = "get_volt_endpoint_request::Filter", tags = "2, 1")]
     pub filter: ::core::option::Option<get_volt_endpoint_request::Filter>,
 }
 
 /// What belongs to [`GetVoltEndpointRequest`].
 pub mod get_volt_endpoint_request {
-    /// The oneof `filter`.
+    /// Which Volts to return.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Filter {
+        /// Those of this owner.
         #[prost(string, tag = "2")]
         OwnerId(::volt_runtime::__private::prost::alloc::string::String),
+        /// The one with this id, a DID such as `did:volt:…`.
         #[prost(string, tag = "1")]
         VoltId(::volt_runtime::__private::prost::alloc::string::String),
     }
@@ -203,18 +206,22 @@ impl ::volt_runtime::__private::json::Fields for GetVoltEndpointResponse {
 
 ::volt_runtime::__private::json::message!(GetVoltEndpointResponse);
 
-/// The message `tdx.volt_api.relay.v1.TunnelStart`.
+/// Starts a tunnel, and describes the Volt at its end.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct TunnelStart {
+    /// The port that the Volt would like to have.
     #[prost(uint32, tag = "1")]
     pub preferred_port: u32,
     #[prost(string, tag = "2")]
     pub address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The Volt's public key.
     #[prost(string, tag = "3")]
     pub public_key: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The fingerprint of the Volt's key, in base58.
     #[prost(string, tag = "4")]
     pub fingerprint: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The Volt's CA certificate, PEM.
     #[prost(string, tag = "5")]
     pub ca_pem: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "6")]
@@ -324,10 +331,11 @@ impl ::volt_runtime::__private::json::Fields for TunnelStart {
 
 ::volt_runtime::__private::json::message!(TunnelStart);
 
-/// The message `tdx.volt_api.relay.v1.TunnelServiceControl`.
+/// Names a service that is added to the tunnel or removed from it.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct TunnelServiceControl {
+    /// Id of the service's resource.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -410,7 +418,7 @@ impl ::volt_runtime::__private::json::Fields for TunnelServiceControl {
 
 ::volt_runtime::__private::json::message!(TunnelServiceControl);
 
-/// The message `tdx.volt_api.relay.v1.TunnelControl`.
+/// Controls the tunnel itself.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct TunnelControl {
@@ -514,7 +522,7 @@ impl ::volt_runtime::__private::json::Fields for TunnelControl {
 
 ::volt_runtime::__private::json::message!(TunnelControl);
 
-/// The message `tdx.volt_api.relay.v1.TunnelRequest`.
+/// What a Volt sends into its tunnel: control messages, and answers to calls.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct TunnelRequest {
@@ -533,10 +541,13 @@ pub mod tunnel_request {
         Ping(super::super::super::volt::v1::RemotePing),
         #[prost(message, tag = "2")]
         Control(super::TunnelControl),
+        /// A message that answers a call.
         #[prost(message, tag = "3")]
         MethodPayload(super::super::super::volt::v1::MethodPayload),
+        /// The end of a call, as the Volt sees it.
         #[prost(message, tag = "4")]
         MethodEnd(super::super::super::volt::v1::MethodEnd),
+        /// A part of the answer to an HTTP request.
         #[prost(message, tag = "5")]
         HttpResponse(super::super::super::volt::v1::HttpResponse),
     }
@@ -664,7 +675,7 @@ impl ::volt_runtime::__private::json::Fields for TunnelRequest {
 
 ::volt_runtime::__private::json::message!(TunnelRequest);
 
-/// The message `tdx.volt_api.relay.v1.TunnelResponse`.
+/// What a relay sends into a Volt's tunnel: calls, and what belongs to them.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct TunnelResponse {
@@ -681,12 +692,16 @@ pub mod tunnel_response {
     pub enum Payload {
         #[prost(message, tag = "1")]
         Ping(super::super::super::volt::v1::RemotePing),
+        /// A new call, with its first message.
         #[prost(message, tag = "2")]
         MethodInvoke(super::super::super::volt::v1::MethodInvoke),
+        /// A further message of a call.
         #[prost(message, tag = "3")]
         MethodPayload(super::super::super::volt::v1::MethodPayload),
+        /// The end of a call, as the caller sees it: no further messages come.
         #[prost(message, tag = "4")]
         MethodEnd(super::super::super::volt::v1::MethodEnd),
+        /// A new HTTP request, or a part of one.
         #[prost(message, tag = "5")]
         HttpRequest(super::super::super::volt::v1::HttpRequest),
     }

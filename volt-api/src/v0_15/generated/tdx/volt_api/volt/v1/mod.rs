@@ -19,6 +19,7 @@ pub mod wire_api;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct DiscoverRequest {
+    /// Asks only for Volts that have a relay.
     #[prost(bool, tag = "1")]
     pub require_relay: bool,
 }
@@ -66,7 +67,7 @@ impl ::volt_runtime::__private::json::Fields for DiscoverRequest {
 
 ::volt_runtime::__private::json::message!(DiscoverRequest);
 
-/// The message `tdx.volt_api.volt.v1.SignedEndpoint`.
+/// One Volt that was found.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SignedEndpoint {
@@ -235,28 +236,39 @@ impl ::volt_runtime::__private::json::Fields for DiscoverResponse {
 
 ::volt_runtime::__private::json::message!(DiscoverResponse);
 
-/// The message `tdx.volt_api.volt.v1.File`.
+/// What is known of a file or folder, without its content.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct File {
+    /// The way to it from the resource that the request named: names with `/` between them. Empty if
+    /// it is that resource itself.
     #[prost(string, tag = "1")]
     pub file_path: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The embedded Volt leaves this empty.
     #[prost(string, tag = "2")]
     pub absolute_path: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub file_name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Without the dot, as it is written in `file_name`. Empty if there is none.
     #[prost(string, tag = "4")]
     pub extension: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Length of the content in bytes.
     #[prost(uint64, tag = "5")]
     pub size: u64,
+    /// Guessed from `extension`, such as `text/csv`. `application/octet-stream` if the extension is
+    /// not known, empty if there is none.
     #[prost(string, tag = "6")]
     pub media_type: ::volt_runtime::__private::prost::alloc::string::String,
+    /// `true` for a folder.
     #[prost(bool, tag = "7")]
     pub is_directory: bool,
+    /// When it was last changed, Unix time in ms.
     #[prost(uint64, tag = "8")]
     pub modified: u64,
+    /// Id of the file's own resource.
     #[prost(string, tag = "100")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Id of the resource that the request named, where `file_path` begins.
     #[prost(string, tag = "101")]
     pub owner_resource_id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -410,8 +422,10 @@ impl ::volt_runtime::__private::json::Fields for File {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct DownloadFileRequest {
+    /// The file, or a folder where `file_path` begins: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The way from that folder to the file. Empty if `resource_id` is the file.
     #[prost(string, tag = "2")]
     pub file_path: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -489,8 +503,12 @@ pub mod download_file_response {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// The next part of the content. Its length is the Volt's choice (up to 64 KiB in the embedded
+        /// Volt).
         #[prost(bytes, tag = "1")]
         Block(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// Comes last, if it comes. An empty one means success, anything else is why the download
+        /// failed.
         #[prost(message, tag = "2")]
         Status(super::Status),
     }
@@ -594,8 +612,10 @@ impl ::volt_runtime::__private::json::Fields for DownloadFileResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct GetFileRequest {
+    /// The file or folder, or a folder where `file_path` begins: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The way from that folder. Empty for the resource itself.
     #[prost(string, tag = "2")]
     pub file_path: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -739,8 +759,10 @@ impl ::volt_runtime::__private::json::Fields for GetFileResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct GetFileContentRequest {
+    /// The file, or a folder where `file_path` begins: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The way from that folder to the file. Empty if `resource_id` is the file.
     #[prost(string, tag = "2")]
     pub file_path: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -883,16 +905,20 @@ impl ::volt_runtime::__private::json::Fields for GetFileContentResponse {
 
 ::volt_runtime::__private::json::message!(GetFileContentResponse);
 
-/// The message `tdx.volt_api.volt.v1.GetFileDescendantsRequest`.
+/// What to list. Empty filters match everything.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct GetFileDescendantsRequest {
+    /// The folder: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The way from there to the folder to list. Empty lists the folder in `resource_id`.
     #[prost(string, tag = "2")]
     pub file_path: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Only names with this extension, in upper or lower case. The dot may be left out.
     #[prost(string, tag = "3")]
     pub extension: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Only the file or folder with this resource id.
     #[prost(string, tag = "5")]
     pub descendant_id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -985,6 +1011,7 @@ impl ::volt_runtime::__private::json::Fields for GetFileDescendantsRequest {
 pub struct GetFileDescendantsResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// Sorted by `file_path`, which begins at the request's `resource_id`.
     #[prost(message, repeated, tag = "2")]
     pub descendant: ::volt_runtime::__private::prost::alloc::vec::Vec<File>,
 }
@@ -1068,12 +1095,20 @@ impl ::volt_runtime::__private::json::Fields for GetFileDescendantsResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SetFileContentRequest {
+    /// The file, or a folder where `file_path` begins: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The way from that folder to the file. What is not there is created. Empty if `resource_id` is
+    /// the file.
     #[prost(string, tag = "2")]
     pub file_path: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Sets the `store` of the file's resource. Empty leaves it as it was.
+    ///
+    /// The file's kind for its extension, such as `volt:ext:json`, follows this name, or the name of
+    /// the resource if there is none.
     #[prost(string, tag = "3")]
     pub store_name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The whole new content, up to 64 MB. Empty makes the file empty.
     #[prost(bytes = "vec", tag = "4")]
     pub content: ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
 }
@@ -1225,18 +1260,26 @@ impl ::volt_runtime::__private::json::Fields for SetFileContentResponse {
 
 ::volt_runtime::__private::json::message!(SetFileContentResponse);
 
-/// The message `tdx.volt_api.volt.v1.UploadFileStart`.
+/// Says which file is uploaded.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct UploadFileStart {
+    /// The file: id or `@alias`. It must exist; `SaveResource` or `SetFileContent` creates one.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Sets the `store` of the file's resource. Empty leaves it as it was.
+    ///
+    /// The file's kind for its extension, such as `volt:ext:json`, follows this name, or the name of
+    /// the resource if there is none.
     #[prost(string, tag = "2")]
     pub store_name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Ignored by the embedded Volt.
     #[prost(bool, tag = "3")]
     pub streaming_mode: bool,
+    /// Ignored by the embedded Volt, where an upload always replaces the whole content.
     #[prost(bool, tag = "4")]
     pub truncate: bool,
+    /// Ignored by the embedded Volt.
     #[prost(bool, tag = "5")]
     pub eager_flush: bool,
 }
@@ -1341,8 +1384,10 @@ pub mod upload_file_request {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// The first message, and only that.
         #[prost(message, tag = "1")]
         Start(super::UploadFileStart),
+        /// The next part of the content.
         #[prost(bytes, tag = "2")]
         Block(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
     }
@@ -1421,8 +1466,10 @@ impl ::volt_runtime::__private::json::Fields for UploadFileRequest {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct UploadFileResponse {
+    /// Set if the upload failed. Nothing follows it.
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// For internal use.
     #[prost(bool, tag = "2")]
     pub back_off: bool,
 }
@@ -1494,7 +1541,7 @@ impl ::volt_runtime::__private::json::Fields for UploadFileResponse {
 
 ::volt_runtime::__private::json::message!(UploadFileResponse);
 
-/// The message `tdx.volt_api.volt.v1.HttpInvoke`.
+/// The head of an HTTP request that is passed on.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 #[derive(Debug)]
@@ -1504,12 +1551,15 @@ pub struct HttpInvoke {
     pub host: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(int32, tag = "2")]
     pub port: i32,
+    /// The HTTP method, such as `GET`.
     #[prost(string, tag = "3")]
     pub method: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub url: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The version of HTTP.
     #[prost(string, tag = "5")]
     pub version: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Header fields, by name.
     #[prost(btree_map = "string, string", tag = "6")]
     pub headers: ::volt_runtime::__private::prost::alloc::collections::BTreeMap<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -1647,21 +1697,24 @@ impl ::volt_runtime::__private::json::Fields for HttpInvoke {
 
 ::volt_runtime::__private::json::message!(HttpInvoke);
 
-/// The message `tdx.volt_api.volt.v1.HttpPayload`.
+/// A part of what is sent over HTTP.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct HttpPayload {
+    /// The next bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub chunk: ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
+    /// Set on the last part.
     #[prost(oneof = "http_payload::End", tags = "2")]
     pub end: ::core::option::Option<http_payload::End>,
+    /// Set if the exchange failed.
     #[prost(oneof = "http_payload::Error", tags = "3")]
     pub error: ::core::option::Option<http_payload::Error>,
 }
 
 /// What belongs to [`HttpPayload`].
 pub mod http_payload {
-    /// The oneof `end_`.
+    /// Set on the last part.
     #[non_exhaustive]
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
@@ -1669,7 +1722,7 @@ pub mod http_payload {
         #[prost(bool, tag = "2")]
         End(bool),
     }
-    /// The oneof `error_`.
+    /// Set if the exchange failed.
     #[non_exhaustive]
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
@@ -1749,10 +1802,11 @@ impl ::volt_runtime::__private::json::Fields for HttpPayload {
 
 ::volt_runtime::__private::json::message!(HttpPayload);
 
-/// The message `tdx.volt_api.volt.v1.HttpRequest`.
+/// A new HTTP request, or a part of one.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct HttpRequest {
+    /// The number of the request, the same in all its messages and in its answer.
     #[prost(uint64, tag = "1")]
     pub id: u64,
     #[prost(oneof = "http_request::Payload", tags = "2, 3")]
@@ -1766,8 +1820,10 @@ pub mod http_request {
     #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// Begins a request.
         #[prost(message, tag = "2")]
         HttpInvoke(super::HttpInvoke),
+        /// A further part of a request.
         #[prost(message, tag = "3")]
         HttpPayload(super::HttpPayload),
     }
@@ -1851,10 +1907,11 @@ impl ::volt_runtime::__private::json::Fields for HttpRequest {
 
 ::volt_runtime::__private::json::message!(HttpRequest);
 
-/// The message `tdx.volt_api.volt.v1.HttpResponse`.
+/// A part of the answer to an HTTP request.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct HttpResponse {
+    /// The `id` of the request.
     #[prost(uint64, tag = "1")]
     pub id: u64,
     #[prost(message, optional, tag = "7")]
@@ -1918,31 +1975,38 @@ impl ::volt_runtime::__private::json::Fields for HttpResponse {
 
 ::volt_runtime::__private::json::message!(HttpResponse);
 
-/// The message `tdx.volt_api.volt.v1.MethodInvoke`.
+/// Begins a call: names the method and carries the first request.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct MethodInvoke {
+    /// The number of the call. Left out on a websocket, where each frame carries it.
     #[prost(uint64, tag = "1")]
     pub id: u64,
+    /// The service that is called. Left out for the Volt's own services.
     #[prost(string, tag = "2")]
     pub service_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// `/package.Service/Method`.
     #[prost(string, tag = "3")]
     pub method_name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// May be left out: the receiver knows its methods.
     #[prost(enumeration = "MethodType", tag = "4")]
     pub method_type: i32,
+    /// The first request message. Websockets carry JSON, gRPC carries Protobuf.
     #[prost(oneof = "method_invoke::InvokeRequest", tags = "6, 7")]
     pub invoke_request: ::core::option::Option<method_invoke::InvokeRequest>,
 }
 
 /// What belongs to [`MethodInvoke`].
 pub mod method_invoke {
-    /// The oneof `invoke_request`.
+    /// The first request message. Websockets carry JSON, gRPC carries Protobuf.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum InvokeRequest {
+        /// Binary Protobuf.
         #[prost(bytes, tag = "6")]
         Request(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// JSON text.
         #[prost(string, tag = "7")]
         JsonRequest(::volt_runtime::__private::prost::alloc::string::String),
     }
@@ -2071,25 +2135,29 @@ impl ::volt_runtime::__private::json::Fields for MethodInvoke {
 
 ::volt_runtime::__private::json::message!(MethodInvoke);
 
-/// The message `tdx.volt_api.volt.v1.MethodPayload`.
+/// A further message of a call, in either direction.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct MethodPayload {
+    /// The number of the call. Left out on a websocket, where each frame carries it.
     #[prost(uint64, tag = "1")]
     pub id: u64,
+    /// The message. Websockets carry JSON, gRPC carries Protobuf.
     #[prost(oneof = "method_payload::MethodPayload", tags = "2, 3")]
     pub method_payload: ::core::option::Option<method_payload::MethodPayload>,
 }
 
 /// What belongs to [`MethodPayload`].
 pub mod method_payload {
-    /// The oneof `method_payload`.
+    /// The message. Websockets carry JSON, gRPC carries Protobuf.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum MethodPayload {
+        /// Binary Protobuf.
         #[prost(bytes, tag = "2")]
         Payload(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// JSON text.
         #[prost(string, tag = "3")]
         JsonPayload(::volt_runtime::__private::prost::alloc::string::String),
     }
@@ -2187,16 +2255,23 @@ impl ::volt_runtime::__private::json::Fields for MethodPayload {
 
 ::volt_runtime::__private::json::message!(MethodPayload);
 
-/// The message `tdx.volt_api.volt.v1.MethodEnd`.
+/// Says that one side sends nothing more in a call.
+///
+/// From the caller it closes the caller's side, and responses may still come. From the Volt it ends
+/// the call.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct MethodEnd {
+    /// The number of the call. Left out on a websocket, where each frame carries it.
     #[prost(uint64, tag = "1")]
     pub id: u64,
+    /// Always `true`.
     #[prost(bool, tag = "4")]
     pub ended: bool,
+    /// Why the call failed. Empty if it did not.
     #[prost(string, tag = "5")]
     pub error: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The number of a gRPC status code. Goes with `error`.
     #[prost(int32, tag = "6")]
     pub error_code: i32,
 }
@@ -2274,7 +2349,7 @@ impl ::volt_runtime::__private::json::Fields for MethodEnd {
 
 ::volt_runtime::__private::json::message!(MethodEnd);
 
-/// The message `tdx.volt_api.volt.v1.RemotePing`.
+/// Shows that the sender is still there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct RemotePing {
@@ -2325,7 +2400,10 @@ impl ::volt_runtime::__private::json::Fields for RemotePing {
 
 ::volt_runtime::__private::json::message!(RemotePing);
 
-/// The message `tdx.volt_api.volt.v1.RemoteRequest`.
+/// What the side that is called sends to the caller: responses.
+///
+/// Its name is that of a request because `Tunnel` takes it as its request. On a websocket it is the
+/// plain text of each encrypted payload from the Volt, and has exactly one member.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct RemoteRequest {
@@ -2342,10 +2420,13 @@ pub mod remote_request {
     pub enum Payload {
         #[prost(message, tag = "1")]
         Ping(super::RemotePing),
+        /// One response message.
         #[prost(message, tag = "3")]
         MethodPayload(super::MethodPayload),
+        /// Ends the call. Comes last, also after a failure.
         #[prost(message, tag = "4")]
         MethodEnd(super::MethodEnd),
+        /// A part of the answer to an `http_request`.
         #[prost(message, tag = "5")]
         HttpResponse(super::HttpResponse),
     }
@@ -2454,7 +2535,10 @@ impl ::volt_runtime::__private::json::Fields for RemoteRequest {
 
 ::volt_runtime::__private::json::message!(RemoteRequest);
 
-/// The message `tdx.volt_api.volt.v1.RemoteResponse`.
+/// What a caller sends to the side that is called: calls and their requests.
+///
+/// Its name is that of a response because `Tunnel` returns it as its response. On a websocket it is
+/// the plain text of each encrypted payload from the client, and has exactly one member.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct RemoteResponse {
@@ -2471,12 +2555,17 @@ pub mod remote_response {
     pub enum Payload {
         #[prost(message, tag = "1")]
         Ping(super::RemotePing),
+        /// Comes first, with the first request message.
         #[prost(message, tag = "2")]
         MethodInvoke(super::MethodInvoke),
+        /// A further request message.
         #[prost(message, tag = "3")]
         MethodPayload(super::MethodPayload),
+        /// The caller sends no more requests in this call. For a method with one request it comes right
+        /// after `method_invoke`.
         #[prost(message, tag = "4")]
         MethodEnd(super::MethodEnd),
+        /// A new HTTP request, or a part of one.
         #[prost(message, tag = "5")]
         HttpRequest(super::HttpRequest),
     }
@@ -3443,14 +3532,20 @@ impl ::volt_runtime::__private::json::Fields for GetSparkResponse {
 
 ::volt_runtime::__private::json::message!(GetSparkResponse);
 
-/// The message `tdx.volt_api.volt.v1.Status`.
+/// The outcome of a call.
+///
+/// An absent or empty status means success. A call has failed if `code` is not 0, or if `message` is
+/// not empty: some failures come with a message alone.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Status {
+    /// The number of a gRPC status code: 0 is `OK`, 5 is `NOT_FOUND`, 7 is `PERMISSION_DENIED`.
     #[prost(int32, tag = "1")]
     pub code: i32,
+    /// What went wrong, for people to read. Do not compare it: decide by `code`.
     #[prost(string, tag = "2")]
     pub message: ::volt_runtime::__private::prost::alloc::string::String,
+    /// More about it, such as which part of a request is meant. Often empty.
     #[prost(string, tag = "3")]
     pub description: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -3539,7 +3634,7 @@ impl ::volt_runtime::__private::json::Fields for Status {
 
 ::volt_runtime::__private::json::message!(Status);
 
-/// The message `tdx.volt_api.volt.v1.ProxyConnection`.
+/// A connection of a Volt to a proxy. No call uses this message.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ProxyConnection {
@@ -3549,10 +3644,13 @@ pub struct ProxyConnection {
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// CA certificate of the other side, PEM.
     #[prost(string, tag = "4")]
     pub ca_pem: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Whether there should be a connection.
     #[prost(bool, tag = "5")]
     pub enabled: bool,
+    /// Whether there is one now.
     #[prost(bool, tag = "6")]
     pub connected: bool,
     #[prost(bool, tag = "8")]
@@ -3693,10 +3791,16 @@ impl ::volt_runtime::__private::json::Fields for ProxyConnection {
 
 ::volt_runtime::__private::json::message!(ProxyConnection);
 
-/// The message `tdx.volt_api.volt.v1.VoltParameters`.
+/// The settings of a Volt.
+///
+/// Read by `GetParameters` and changed by `SaveParameters`. A Volt need not have all of them, and
+/// leaves those that it lacks at their default values. The embedded Volt has `id`, `name`,
+/// `version`, `address`, `http_port`, `enable_websocket_api`, `approve_on_challenge` and
+/// `catch_all_auth_decision`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct VoltParameters {
+    /// The Volt's DID, which is also the id of its root resource.
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -3711,8 +3815,10 @@ pub struct VoltParameters {
     pub key_strategy: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "7")]
     pub key_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The certificate of the Volt's certificate authority, PEM.
     #[prost(string, tag = "8")]
     pub ca_pem: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The Volt's own certificate, PEM.
     #[prost(string, tag = "9")]
     pub cert_pem: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "10")]
@@ -3721,6 +3827,7 @@ pub struct VoltParameters {
     pub grpc_port: i32,
     #[prost(int32, tag = "12")]
     pub http_port: i32,
+    /// Key and certificates of the HTTP server, as paths of files.
     #[prost(string, tag = "13")]
     pub http_key_path: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "14")]
@@ -3743,10 +3850,12 @@ pub struct VoltParameters {
     pub enable_messaging: bool,
     #[prost(bool, tag = "23")]
     pub has_relay: bool,
+    /// An open relay does not insist that both ends authenticate.
     #[prost(bool, tag = "24")]
     pub relay_open: bool,
     #[prost(bool, tag = "25")]
     pub enable_http_server: bool,
+    /// Uses HTTPS.
     #[prost(bool, tag = "26")]
     pub http_server_secure: bool,
     #[prost(bool, tag = "27")]
@@ -3755,18 +3864,24 @@ pub struct VoltParameters {
     pub enable_http_api: bool,
     #[prost(bool, tag = "29")]
     pub enable_websocket_api: bool,
+    /// Where the Volt can be reached: `host:port`, without a scheme. In the embedded Volt it is that
+    /// of the HTTP server.
     #[prost(string, tag = "30")]
     pub address: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(bool, tag = "31")]
     pub encrypt_file_store: bool,
     #[prost(string, tag = "32")]
     pub connection_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// PEM.
     #[prost(string, tag = "33")]
     pub relay_ca_pem: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "35")]
     pub alias: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The version of the API that the Volt has.
     #[prost(message, optional, tag = "36")]
     pub version: ::core::option::Option<Version>,
+    /// Lets new clients in at once if they give a good challenge. In the embedded Volt it also says
+    /// that there is a challenge code.
     #[prost(bool, tag = "37")]
     pub approve_on_challenge: bool,
 }
@@ -4186,10 +4301,11 @@ impl ::volt_runtime::__private::json::Fields for VoltParameters {
 
 ::volt_runtime::__private::json::message!(VoltParameters);
 
-/// The message `tdx.volt_api.volt.v1.VoltEndpoint`.
+/// How a Volt can be reached, and by which key it is known.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct VoltEndpoint {
+    /// The Volt's DID, such as `did:volt:…`.
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -4198,14 +4314,19 @@ pub struct VoltEndpoint {
     pub display_name: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub local_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Address of the relay that the Volt can be reached through.
     #[prost(string, tag = "5")]
     pub relay_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// CA certificate of the relay, PEM.
     #[prost(string, tag = "6")]
     pub relay_ca_pem: ::volt_runtime::__private::prost::alloc::string::String,
+    /// CA certificate of the Volt, PEM.
     #[prost(string, tag = "7")]
     pub ca_pem: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The Volt's public key, PEM. What the Volt signs is checked with it.
     #[prost(string, tag = "8")]
     pub public_key: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The fingerprint of `public_key`, base58.
     #[prost(string, tag = "9")]
     pub fingerprint: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(enumeration = "OnlineStatus", tag = "10")]
@@ -4390,14 +4511,17 @@ impl ::volt_runtime::__private::json::Fields for VoltEndpoint {
 
 ::volt_runtime::__private::json::message!(VoltEndpoint);
 
-/// The message `tdx.volt_api.volt.v1.MethodDescription`.
+/// One method of a service. For internal use.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct MethodDescription {
+    /// `/package.Service/Method`.
     #[prost(string, tag = "1")]
     pub path: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The caller may send many requests.
     #[prost(bool, tag = "2")]
     pub client_streaming: bool,
+    /// The service may send many responses.
     #[prost(bool, tag = "3")]
     pub server_streaming: bool,
 }
@@ -4466,14 +4590,16 @@ impl ::volt_runtime::__private::json::Fields for MethodDescription {
 
 ::volt_runtime::__private::json::message!(MethodDescription);
 
-/// The message `tdx.volt_api.volt.v1.ProtoFile`.
+/// A `.proto` file that declares services.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ProtoFile {
     #[prost(string, tag = "1")]
     pub file_path: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The text of the file. Left out unless a request sets `include_protobuf`.
     #[prost(string, tag = "2")]
     pub protobuf: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The services that the file declares.
     #[prost(string, repeated, tag = "3")]
     pub service_name: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -4557,36 +4683,52 @@ impl ::volt_runtime::__private::json::Fields for ProtoFile {
 
 ::volt_runtime::__private::json::message!(ProtoFile);
 
-/// The message `tdx.volt_api.volt.v1.ServiceDescription`.
+/// Which APIs a service has, where it runs, and how to call it.
+///
+/// What a caller needs for a relayed service is `host_client_id`, `host_service_id` and
+/// `host_public_key`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ServiceDescription {
     #[prost(enumeration = "ServiceHostType", tag = "1")]
     pub host_type: i32,
+    /// Id of the resource that holds the `.proto` files. Calls to a relayed service name it. For a
+    /// built-in one it is the Volt's id.
     #[prost(string, tag = "2")]
     pub host_service_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// DID of the host. For a relayed service that is the client that hosts it, and calls are signed
+    /// for it. For a built-in one it is the Volt, or empty.
     #[prost(string, tag = "3")]
     pub host_client_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Address of the gRPC server. Only for SERVER.
     #[prost(string, tag = "4")]
     pub host_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// CA certificate of the gRPC server, PEM. Goes with `host_address`.
     #[prost(string, tag = "5")]
     pub host_ca_pem: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The host's public key, PEM. Callers check with it that it is the host who answers. It can
+    /// change when the service comes online, so look the service up again after that.
     #[prost(string, tag = "6")]
     pub host_public_key: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "7")]
     pub host_fingerprint: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The connection of the host to the Volt.
     #[prost(string, tag = "8")]
     pub host_connection_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(enumeration = "DiscoveryMode", tag = "10")]
     pub discoverable: i32,
     #[prost(int64, tag = "11")]
     pub ping_timestamp: i64,
+    /// The `.proto` files of the service.
     #[prost(message, repeated, tag = "12")]
     pub proto_file: ::volt_runtime::__private::prost::alloc::vec::Vec<ProtoFile>,
+    /// Full names of the APIs that the service has, such as `my.package.MyAPI`. `DiscoverServices`
+    /// looks for these.
     #[prost(string, repeated, tag = "13")]
     pub service_api: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// For internal use.
     #[prost(message, repeated, tag = "100")]
     pub method: ::volt_runtime::__private::prost::alloc::vec::Vec<MethodDescription>,
 }
@@ -4793,17 +4935,18 @@ impl ::volt_runtime::__private::json::Fields for ServiceDescription {
 
 ::volt_runtime::__private::json::message!(ServiceDescription);
 
-/// The message `tdx.volt_api.volt.v1.AttributeValue`.
+/// One value: of an attribute of a resource, or of a parameter of an SQL statement.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct AttributeValue {
+    /// Nothing set means no value, which is NULL in SQL.
     #[prost(oneof = "attribute_value::Value", tags = "1, 2, 3, 4, 5")]
     pub value: ::core::option::Option<attribute_value::Value>,
 }
 
 /// What belongs to [`AttributeValue`].
 pub mod attribute_value {
-    /// The oneof `value`.
+    /// Nothing set means no value, which is NULL in SQL.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
@@ -4927,16 +5070,24 @@ impl ::volt_runtime::__private::json::Fields for AttributeValue {
 
 ::volt_runtime::__private::json::message!(AttributeValue);
 
-/// The message `tdx.volt_api.volt.v1.ResourceAttribute`.
+/// Something that is said of a resource, under a name of one's choice.
+///
+/// A resource has at most one attribute of each name. `SaveResourceRequest` says how saving replaces
+/// or adds them.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ResourceAttribute {
+    /// A number that the Volt gives. Ignored when saving.
     #[prost(uint32, tag = "1")]
     pub id: u32,
+    /// The name, such as `my-app:colour`. Must not be empty. Names that begin with `volt:` mean
+    /// something to the Volt.
     #[prost(string, tag = "2")]
     pub attribute_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The resource that has it. Ignored when saving.
     #[prost(string, tag = "3")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// What the values are.
     #[prost(enumeration = "AttributeDataType", tag = "4")]
     pub data_type: i32,
     #[prost(message, repeated, tag = "5")]
@@ -5038,7 +5189,7 @@ impl ::volt_runtime::__private::json::Fields for ResourceAttribute {
 
 ::volt_runtime::__private::json::message!(ResourceAttribute);
 
-/// The message `tdx.volt_api.volt.v1.Version`.
+/// A version of the API. Two fit together if major and minor number are the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Version {
@@ -5111,50 +5262,77 @@ impl ::volt_runtime::__private::json::Fields for Version {
 
 ::volt_runtime::__private::json::message!(Version);
 
-/// The message `tdx.volt_api.volt.v1.Resource`.
+/// Anything on a Volt: a folder, file, database, wire, service or identity.
+///
+/// `kind` says what it is. Resources form a tree: see `VoltAPI`. When a resource is saved, the Volt
+/// sets `volt_id`, `platform_version`, `version`, `created`, `modified`, `status`, `online_status`,
+/// `size`, `content_hash` and `child`, whatever is given.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Resource {
+    /// A UUID, or the DID of a Volt or an identity. It never changes. Whoever creates the resource may
+    /// choose one: in the embedded Volt up to 120 characters, a letter or digit first, then letters,
+    /// digits and `:`, `.`, `_`, `-`.
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub description: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The part of a path that leads to the resource. Need not be unique.
     #[prost(string, tag = "4")]
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Whether others can read it without an access rule.
     #[prost(enumeration = "ShareMode", tag = "5")]
     pub share_mode: i32,
+    /// DID of the Volt that it is on.
     #[prost(string, tag = "7")]
     pub volt_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Makes the resource a service.
     #[prost(message, optional, tag = "8")]
     pub service_description: ::core::option::Option<ServiceDescription>,
+    /// Left out unless a request sets `include_attributes`. Saving returns them all.
     #[prost(message, repeated, tag = "9")]
     pub attribute: ::volt_runtime::__private::prost::alloc::vec::Vec<ResourceAttribute>,
+    /// The version of the API that the Volt has.
     #[prost(message, optional, tag = "10")]
     pub platform_version: ::core::option::Option<Version>,
+    /// Goes up each time the resource is saved or its file content is replaced.
     #[prost(uint64, tag = "11")]
     pub version: u64,
+    /// DID of the identity that owns it, which may do everything with it. By default whoever created
+    /// it.
     #[prost(string, tag = "101")]
     pub owner: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Unix time in ms.
     #[prost(int64, tag = "105")]
     pub created: i64,
+    /// When the resource or its file content was last changed, Unix time in ms.
     #[prost(int64, tag = "106")]
     pub modified: i64,
     #[prost(enumeration = "ResourceStatus", tag = "108")]
     pub status: i32,
+    /// What the resource is, such as `volt:folder`, `volt:file`, `volt:database`, `volt:wire`,
+    /// `volt:identity`, or a kind of one's own. It can be several things at once.
     #[prost(string, repeated, tag = "110")]
     pub kind: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// Whether a service can be called now. A hosted service is OFFLINE until its host says otherwise;
+    /// all else is always ONLINE.
     #[prost(enumeration = "OnlineStatus", tag = "111")]
     pub online_status: i32,
+    /// Length of a file's content in bytes.
     #[prost(uint64, tag = "113")]
     pub size: u64,
+    /// The name that a file's content was stored under, where an upload gave one (`store_name`).
     #[prost(string, tag = "114")]
     pub store: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Other names for the resource, unique on the Volt. They stand here without `@`; calls that take
+    /// an id also take `@name`.
     #[prost(string, repeated, tag = "115")]
     pub alias: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// The embedded Volt leaves this empty: use `GetResourceDescendants`.
     #[prost(message, repeated, tag = "200")]
     pub child: ::volt_runtime::__private::prost::alloc::vec::Vec<Resource>,
 }
@@ -5432,22 +5610,31 @@ impl ::volt_runtime::__private::json::Fields for Resource {
 
 ::volt_runtime::__private::json::message!(Resource);
 
-/// The message `tdx.volt_api.volt.v1.IdentityAlias`.
+/// Something that an identity is known by, such as one of its keys.
+///
+/// Type and alias together belong to one identity only.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct IdentityAlias {
     #[prost(string, tag = "1")]
     pub identity_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The text that is looked up. For a key, its fingerprint: base58 of the SHA-256 of the raw
+    /// Ed25519 key.
     #[prost(string, tag = "2")]
     pub alias: ::volt_runtime::__private::prost::alloc::string::String,
+    /// PEM. If set, the alias stands for this key, and the Volt sets `alias` and `alias_type` itself.
     #[prost(string, tag = "3")]
     pub public_key: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The embedded Volt neither keeps nor returns it.
     #[prost(string, tag = "4")]
     pub private_key: ::volt_runtime::__private::prost::alloc::string::String,
+    /// `volt:public-key` for a key.
     #[prost(string, tag = "5")]
     pub alias_type: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub issuer_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// What `Authenticate` decides on a new session for this key. UNKNOWN leaves that to the client's
+    /// proof and the Volt's settings. Only the owner of the Volt may set it.
     #[prost(enumeration = "PolicyDecision", tag = "7")]
     pub authenticate: i32,
     #[prost(enumeration = "PolicyDecision", tag = "8")]
@@ -5578,12 +5765,15 @@ impl ::volt_runtime::__private::json::Fields for IdentityAlias {
 
 ::volt_runtime::__private::json::message!(IdentityAlias);
 
-/// The message `tdx.volt_api.volt.v1.Identity`.
+/// Somebody or something that acts on a Volt: a person or a program.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Identity {
+    /// Its `id` is the identity's DID, or the fingerprint of the key of a client without one. It is
+    /// also the identity's home folder.
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<Resource>,
+    /// What it is known by.
     #[prost(message, repeated, tag = "2")]
     pub alias: ::volt_runtime::__private::prost::alloc::vec::Vec<IdentityAlias>,
 }
@@ -6000,16 +6190,23 @@ impl ::volt_runtime::__private::json::Fields for Binding {
 
 ::volt_runtime::__private::json::message!(Binding);
 
-/// The message `tdx.volt_api.volt.v1.Access`.
+/// An access rule: it permits or denies somebody to do something with a resource. It is also a
+/// request for access that waits to be decided.
+///
+/// A rule that denies outweighs those that permit.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Access {
+    /// Chosen by the Volt if it is empty when saving.
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The resource that it is about. When saving, `@alias` does as well.
     #[prost(string, tag = "2")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Filled in by the Volt, like `resource_owner` and `resource_kind`. Ignored when saving.
     #[prost(string, tag = "3")]
     pub resource_name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// DID of the resource's owner.
     #[prost(string, tag = "4")]
     pub resource_owner: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, repeated, tag = "5")]
@@ -6018,6 +6215,7 @@ pub struct Access {
     >,
     #[prost(string, tag = "6")]
     pub identity_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Filled in by the Volt, like `identity_kind`. Ignored when saving.
     #[prost(string, tag = "7")]
     pub identity_name: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, repeated, tag = "8")]
@@ -6032,16 +6230,24 @@ pub struct Access {
     pub issuer_kind: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// What it permits or denies, such as `volt:resource-read`; `*` is everything. The names, and
+    /// which of them imply others, are listed at `access` in `CanAccessResourceRequest`.
     #[prost(string, tag = "12")]
     pub access: ::volt_runtime::__private::prost::alloc::string::String,
+    /// PERMIT or DENY for a rule, PROMPT for a request that nobody has decided.
     #[prost(enumeration = "PolicyDecision", tag = "13")]
     pub decision: i32,
+    /// Covers everything in the resource too, at any depth.
     #[prost(bool, tag = "14")]
     pub recursive: bool,
+    /// When the access was asked for, Unix time in ms. For a rule that nobody asked for, when it was
+    /// saved.
     #[prost(int64, tag = "15")]
     pub request_time: i64,
+    /// When it was decided, Unix time in ms. 0 if it was not.
     #[prost(int64, tag = "16")]
     pub decision_time: i64,
+    /// How often the access has been asked for.
     #[prost(uint32, tag = "17")]
     pub request_count: u32,
 }
@@ -6290,20 +6496,26 @@ impl ::volt_runtime::__private::json::Fields for Access {
 
 ::volt_runtime::__private::json::message!(Access);
 
-/// The message `tdx.volt_api.volt.v1.Session`.
+/// What lets a client call a Volt: it ties a key to the identity that the client acts as.
+///
+/// `Authenticate` makes sessions, `SaveSession` changes them.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct Session {
+    /// Goes into the client's tokens. Of no use without the client's key.
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub identity_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub identity_name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The client's IP address. Empty in the embedded Volt.
     #[prost(string, tag = "4")]
     pub ip: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Unix time in ms.
     #[prost(uint64, tag = "5")]
     pub created: u64,
+    /// When its status or end was last changed, Unix time in ms.
     #[prost(uint64, tag = "6")]
     pub modified: u64,
     #[prost(enumeration = "SessionStatus", tag = "7")]
@@ -6419,7 +6631,7 @@ impl ::volt_runtime::__private::json::Fields for Session {
 
 ::volt_runtime::__private::json::message!(Session);
 
-/// The message `tdx.volt_api.volt.v1.VerifiableCredential`.
+/// A credential: what an issuer states about a subject.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct VerifiableCredential {
@@ -6473,12 +6685,15 @@ impl ::volt_runtime::__private::json::Fields for VerifiableCredential {
 
 ::volt_runtime::__private::json::message!(VerifiableCredential);
 
-/// The message `tdx.volt_api.volt.v1.VerifiablePresentation`.
+/// Verifiable credentials, presented together and signed by their holder.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct VerifiablePresentation {
+    /// The credentials, each one a JSON text.
     #[prost(message, optional, tag = "1")]
     pub credential: ::core::option::Option<VerifiableCredential>,
+    /// Signature over all texts in `credential`, joined in this order with nothing between them,
+    /// byte for byte as they are sent.
     #[prost(string, tag = "2")]
     pub signature: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -6832,21 +7047,32 @@ impl ::volt_runtime::__private::json::Fields for BindResponse {
 pub struct CanAccessResourceRequest {
     #[prost(string, tag = "3")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// What it would do, one of: `volt:resource-read`, `volt:resource-write`, `volt:resource-create`,
+    /// `volt:database-read`, `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`; or the
+    /// name that some rule has in its `access`.
+    ///
+    /// Some imply others. `volt:resource-write` grants all the others, `volt:database-write` also
+    /// grants `volt:database-read`, and whoever may use a database or wire may read its resource.
+    /// `volt:resource-read` also grants `volt:wire-subscribe`.
     #[prost(string, tag = "4")]
     pub access: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Whom the question is about. Without one, about the caller.
     #[prost(oneof = "can_access_resource_request::Subject", tags = "1, 2")]
     pub subject: ::core::option::Option<can_access_resource_request::Subject>,
 }
 
 /// What belongs to [`CanAccessResourceRequest`].
 pub mod can_access_resource_request {
-    /// The oneof `subject`.
+    /// Whom the question is about. Without one, about the caller.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Subject {
+        /// The token of that caller, a JWT, as it came with its call.
         #[prost(string, tag = "1")]
         Token(::volt_runtime::__private::prost::alloc::string::String),
+        /// The certificate of that caller. A Volt that issues no certificates refuses this with
+        /// `UNIMPLEMENTED`.
         #[prost(string, tag = "2")]
         Cert(::volt_runtime::__private::prost::alloc::string::String),
     }
@@ -6971,10 +7197,12 @@ pub struct CanAccessResourceResponse {
     pub identity_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub issuer_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The id of the resource, also where the request named it by an alias.
     #[prost(string, tag = "4")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub access: ::volt_runtime::__private::prost::alloc::string::String,
+    /// PERMIT or DENY.
     #[prost(enumeration = "PolicyDecision", tag = "6")]
     pub decision: i32,
 }
@@ -7098,6 +7326,7 @@ impl ::volt_runtime::__private::json::Fields for CanAccessResourceResponse {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct CheckCompatibilityRequest {
+    /// The version of the API that the client was made for.
     #[prost(message, optional, tag = "1")]
     pub version: ::core::option::Option<Version>,
 }
@@ -7151,6 +7380,7 @@ impl ::volt_runtime::__private::json::Fields for CheckCompatibilityRequest {
 pub struct CheckCompatibilityResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The version of the Volt's API.
     #[prost(message, optional, tag = "2")]
     pub version: ::core::option::Option<Version>,
 }
@@ -7222,26 +7452,34 @@ impl ::volt_runtime::__private::json::Fields for CheckCompatibilityResponse {
 
 ::volt_runtime::__private::json::message!(CheckCompatibilityResponse);
 
-/// The message `tdx.volt_api.volt.v1.ConnectHello`.
+/// The client's first message on `Connect`: who it is, and what it wants to hear of.
+///
+/// The fields that start with `relay_` matter only when the other side is a relay.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectHello {
+    /// The address of the client's own gRPC server, `host:port`, if it has one.
     #[prost(string, tag = "1")]
     pub address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Takes all services that the caller owns online, until the stream ends.
     #[prost(bool, tag = "2")]
     pub online_services: bool,
+    /// Asks for `connect_resource` events, for the resources that the caller may read.
     #[prost(bool, tag = "3")]
     pub subscribe_resource_events: bool,
     #[prost(string, tag = "4")]
     pub relay_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub relay_name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// PEM.
     #[prost(string, tag = "6")]
     pub relay_ca_pem: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(bool, tag = "7")]
     pub relay_discoverable: bool,
+    /// Asks for `connect_auth_request` events. Only the owner of the Volt gets any.
     #[prost(bool, tag = "8")]
     pub subscribe_auth_requests: bool,
+    /// Says that the client hosts services and answers each `invoke_request`.
     #[prost(bool, tag = "9")]
     pub accept_invocation: bool,
 }
@@ -7373,7 +7611,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectHello {
 
 ::volt_runtime::__private::json::message!(ConnectHello);
 
-/// The message `tdx.volt_api.volt.v1.ConnectAcknowledge`.
+/// The Volt's answer to `hello`. The stream is established.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectAcknowledge {
@@ -7427,7 +7665,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectAcknowledge {
 
 ::volt_runtime::__private::json::message!(ConnectAcknowledge);
 
-/// The message `tdx.volt_api.volt.v1.ConnectPing`.
+/// Shows that the sender is still there. The Volt answers each `ping` of the client with one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectPing {
@@ -7700,10 +7938,11 @@ impl ::volt_runtime::__private::json::Fields for ConnectMessage {
 
 ::volt_runtime::__private::json::message!(ConnectMessage);
 
-/// The message `tdx.volt_api.volt.v1.ConnectGoodbye`.
+/// Ends the `Connect` stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectGoodbye {
+    /// Why the stream ends.
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
     #[prost(bool, tag = "2")]
@@ -7762,7 +8001,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectGoodbye {
 
 ::volt_runtime::__private::json::message!(ConnectGoodbye);
 
-/// The message `tdx.volt_api.volt.v1.ConnectRelay`.
+/// Whether a relay is connected. No call uses this message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectRelay {
@@ -7813,12 +8052,13 @@ impl ::volt_runtime::__private::json::Fields for ConnectRelay {
 
 ::volt_runtime::__private::json::message!(ConnectRelay);
 
-/// The message `tdx.volt_api.volt.v1.ConnectResource`.
+/// Tells what happened to a resource.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectResource {
     #[prost(enumeration = "ConnectResourceEvent", tag = "1")]
     pub event: i32,
+    /// The resource just after the event, or just before it if it was deleted.
     #[prost(message, optional, tag = "2")]
     pub resource: ::core::option::Option<Resource>,
 }
@@ -7875,7 +8115,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectResource {
 
 ::volt_runtime::__private::json::message!(ConnectResource);
 
-/// The message `tdx.volt_api.volt.v1.ConnectAuthRequest`.
+/// Tells what happened to a session, so that the owner of the Volt can decide on it.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectAuthRequest {
@@ -7885,6 +8125,7 @@ pub struct ConnectAuthRequest {
     pub context: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub challenge: ::volt_runtime::__private::prost::alloc::string::String,
+    /// When it happened, in milliseconds since the Unix epoch.
     #[prost(uint64, tag = "7")]
     pub timestamp: u64,
 }
@@ -7965,7 +8206,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectAuthRequest {
 
 ::volt_runtime::__private::json::message!(ConnectAuthRequest);
 
-/// The message `tdx.volt_api.volt.v1.ConnectEvent`.
+/// Something that the client has subscribed to in its `hello`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectEvent {
@@ -7980,8 +8221,10 @@ pub mod connect_event {
     #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Event {
+        /// Needs `subscribe_auth_requests`.
         #[prost(message, tag = "1")]
         ConnectAuthRequest(super::ConnectAuthRequest),
+        /// Needs `subscribe_resource_events`.
         #[prost(message, tag = "2")]
         ConnectResource(super::ConnectResource),
     }
@@ -8059,7 +8302,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectEvent {
 
 ::volt_runtime::__private::json::message!(ConnectEvent);
 
-/// The message `tdx.volt_api.volt.v1.ConnectRequest`.
+/// A message from the client to the Volt on `Connect`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectRequest {
@@ -8074,16 +8317,20 @@ pub mod connect_request {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// The first message, and only that.
         #[prost(message, tag = "1")]
         Hello(super::ConnectHello),
+        /// The last message.
         #[prost(message, tag = "2")]
         Goodbye(super::ConnectGoodbye),
         #[prost(message, tag = "3")]
         Msg(super::ConnectMessage),
         #[prost(message, tag = "4")]
         Ping(super::ConnectPing),
+        /// Answers an `invoke_request`, with the same `invoke_id`.
         #[prost(message, tag = "5")]
         InvokeResponse(super::InvokeResponse),
+        /// Answers an `http_request`, with the same `id`.
         #[prost(message, tag = "6")]
         HttpResponse(super::HttpResponse),
     }
@@ -8228,7 +8475,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectRequest {
 
 ::volt_runtime::__private::json::message!(ConnectRequest);
 
-/// The message `tdx.volt_api.volt.v1.ConnectResponse`.
+/// A message from the Volt to the client on `Connect`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ConnectResponse {
@@ -8245,18 +8492,24 @@ pub mod connect_response {
     #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// The first message.
         #[prost(message, tag = "2")]
         Acknowledge(super::ConnectAcknowledge),
+        /// The last message, if the Volt ends the stream in good order.
         #[prost(message, tag = "3")]
         Goodbye(super::ConnectGoodbye),
         #[prost(message, tag = "4")]
         Evt(super::ConnectEvent),
         #[prost(message, tag = "5")]
         Msg(super::ConnectMessage),
+        /// Answers a `ping` of the client.
         #[prost(message, tag = "6")]
         Ping(super::ConnectPing),
+        /// A part of a call of a service that the client hosts. Comes only with `accept_invocation`. All
+        /// messages of one call have the same `invoke_id`.
         #[prost(message, tag = "7")]
         InvokeRequest(super::InvokeRequest),
+        /// A part of an HTTP request that the client is to answer.
         #[prost(message, tag = "8")]
         HttpRequest(super::HttpRequest),
     }
@@ -8447,12 +8700,18 @@ impl ::volt_runtime::__private::json::Fields for ConnectResponse {
 pub struct CopyResourceRequest {
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The folder that the copy or link is put into.
     #[prost(string, tag = "2")]
     pub to_resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Must be COPY or LINK.
     #[prost(enumeration = "CopyResourceMode", tag = "3")]
     pub mode: i32,
+    /// For COPY: takes along all that is in the resource. Otherwise only the resource itself is
+    /// copied.
     #[prost(bool, tag = "4")]
     pub recursive: bool,
+    /// For LINK, optional: a parent that the resource must be in now, or the call fails with
+    /// `NOT_FOUND`.
     #[prost(string, tag = "5")]
     pub from_resource_id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -8746,10 +9005,11 @@ for CreateVerifiableCredentialSessionResponse {
 
 ::volt_runtime::__private::json::message!(CreateVerifiableCredentialSessionResponse);
 
-/// The message `tdx.volt_api.volt.v1.DeleteAccessRequest`.
+/// One of the fields is needed.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct DeleteAccessRequest {
+    /// The id of one access rule. Ignored if `resource_id` is given.
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -8871,8 +9131,11 @@ impl ::volt_runtime::__private::json::Fields for DeleteAccessResponse {
 pub struct DeleteResourceRequest {
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Also deletes what is in the resource, except what has another parent that stays.
     #[prost(bool, tag = "2")]
     pub recursive: bool,
+    /// Takes the resource out of this parent only, and deletes it just if it has no other. Fails with
+    /// `NOT_FOUND` if it is not in there. Empty: deletes it wherever it is.
     #[prost(string, tag = "3")]
     pub parent_id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -9013,12 +9276,15 @@ impl ::volt_runtime::__private::json::Fields for DeleteResourceResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct DiscoverServicesRequest {
+    /// Full names of APIs, such as `my.package.MyAPI`; a service with any of them is found. `*` stands
+    /// for any characters. Empty: all services.
     #[prost(string, repeated, tag = "1")]
     pub service_api: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
     #[prost(bool, tag = "2")]
     pub include_offline: bool,
+    /// Includes the text of the services' `.proto` files in `service_description`.
     #[prost(bool, tag = "3")]
     pub include_protobuf: bool,
 }
@@ -9100,6 +9366,7 @@ impl ::volt_runtime::__private::json::Fields for DiscoverServicesRequest {
 pub struct DiscoverServicesResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The services. Each has a `service_description`.
     #[prost(message, repeated, tag = "2")]
     pub resource: ::volt_runtime::__private::prost::alloc::vec::Vec<Resource>,
 }
@@ -9181,7 +9448,7 @@ impl ::volt_runtime::__private::json::Fields for DiscoverServicesResponse {
 
 ::volt_runtime::__private::json::message!(DiscoverServicesResponse);
 
-/// The message `tdx.volt_api.volt.v1.GetAccessRequest`.
+/// Filters; an empty one lets everything through.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct GetAccessRequest {
@@ -9191,8 +9458,10 @@ pub struct GetAccessRequest {
     pub identity_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub issuer_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Only rules for exactly this access, such as `volt:resource-read`.
     #[prost(string, tag = "4")]
     pub access: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Only rules with this decision. PROMPT finds requests that wait to be decided.
     #[prost(enumeration = "PolicyDecision", tag = "5")]
     pub decision: i32,
 }
@@ -9525,12 +9794,15 @@ impl ::volt_runtime::__private::json::Fields for GetBindingsResponse {
 
 ::volt_runtime::__private::json::message!(GetBindingsResponse);
 
-/// The message `tdx.volt_api.volt.v1.GetIdentitiesRequest`.
+/// Filters; an empty one lets everything through.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct GetIdentitiesRequest {
+    /// `*` stands for any characters.
     #[prost(string, tag = "1")]
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Only identities with an alias like this. Only its `alias` and `alias_type` count; `*` stands
+    /// for any characters in them, and empty matches all.
     #[prost(message, optional, tag = "2")]
     pub alias: ::core::option::Option<IdentityAlias>,
 }
@@ -9684,19 +9956,21 @@ impl ::volt_runtime::__private::json::Fields for GetIdentitiesResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct GetIdentityRequest {
+    /// Which identity. One of them is needed.
     #[prost(oneof = "get_identity_request::Lookup", tags = "1, 2")]
     pub lookup: ::core::option::Option<get_identity_request::Lookup>,
 }
 
 /// What belongs to [`GetIdentityRequest`].
 pub mod get_identity_request {
-    /// The oneof `lookup`.
+    /// Which identity. One of them is needed.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Lookup {
         #[prost(string, tag = "1")]
         IdentityId(::volt_runtime::__private::prost::alloc::string::String),
+        /// The fingerprint of a public key: the base58 form of the SHA-256 of the raw Ed25519 key.
         #[prost(string, tag = "2")]
         Fingerprint(::volt_runtime::__private::prost::alloc::string::String),
     }
@@ -10153,6 +10427,7 @@ impl ::volt_runtime::__private::json::Fields for GetPolicyRequest {
 pub struct GetPolicyResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// JSON.
     #[prost(string, tag = "2")]
     pub policy: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -10233,6 +10508,7 @@ impl ::volt_runtime::__private::json::Fields for GetPolicyResponse {
 pub struct GetResourceRequest {
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Includes the text of a service's `.proto` files in `service_description`.
     #[prost(bool, tag = "2")]
     pub include_protobuf: bool,
 }
@@ -10369,10 +10645,12 @@ impl ::volt_runtime::__private::json::Fields for GetResourceResponse {
 
 ::volt_runtime::__private::json::message!(GetResourceResponse);
 
-/// The message `tdx.volt_api.volt.v1.GetResourcesRequest`.
+/// A search. `*` stands for any characters in `alias`, `name`, `description`, `kind` and
+/// `service_api`; the other texts must be equal.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct GetResourcesRequest {
+    /// Ids only; for aliases there is `alias`.
     #[prost(string, repeated, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -10385,18 +10663,22 @@ pub struct GetResourcesRequest {
     pub description: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// Kinds such as `volt:folder`. A resource matches if it has any of them.
     #[prost(string, repeated, tag = "4")]
     pub kind: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// Ids of parents. Finds what is directly in any of them.
     #[prost(string, repeated, tag = "5")]
     pub parent_id: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// Full names of APIs, such as `my.package.MyAPI`.
     #[prost(string, repeated, tag = "6")]
     pub service_api: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// DIDs of the owners.
     #[prost(string, repeated, tag = "7")]
     pub owner: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -10405,14 +10687,18 @@ pub struct GetResourcesRequest {
     pub store: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// Finds what matches any of the fields, not all of them. `modified_since` must match even so.
     #[prost(bool, tag = "9")]
     pub combine_terms_exclusive: bool,
+    /// Attributes that a resource must have. One without a value matches whatever the value is.
     #[prost(message, repeated, tag = "10")]
     pub attribute: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ResourceAttributeQuery,
     >,
+    /// One match in `attribute` is enough. Otherwise all of them must match.
     #[prost(bool, tag = "11")]
     pub any_of: bool,
+    /// Includes the text of services' `.proto` files in `service_description`.
     #[prost(bool, tag = "12")]
     pub include_protobuf: bool,
 }
@@ -10742,12 +11028,17 @@ impl ::volt_runtime::__private::json::Fields for GetResourcesResponse {
 pub struct GetResourceAncestorsRequest {
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Returns the resource itself as well, as the first one, whatever the filters say.
     #[prost(bool, tag = "2")]
     pub include_resource_id: bool,
+    /// How many levels to go up; 1 is the parents only. 0: up to the root. A negative number is
+    /// refused.
     #[prost(int32, tag = "3")]
     pub depth: i32,
+    /// Only ancestors of exactly this kind, such as `volt:folder`.
     #[prost(string, tag = "4")]
     pub ancestor_kind: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Only this ancestor: its id, or its alias as `@name`. Shows whether the resource is in it.
     #[prost(string, tag = "5")]
     pub ancestor_id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -10846,6 +11137,7 @@ impl ::volt_runtime::__private::json::Fields for GetResourceAncestorsRequest {
 pub struct GetResourceAncestorsResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// Nearest first. Each comes once, even where several ways lead to it.
     #[prost(message, repeated, tag = "2")]
     pub ancestor: ::volt_runtime::__private::prost::alloc::vec::Vec<Resource>,
 }
@@ -10933,18 +11225,25 @@ impl ::volt_runtime::__private::json::Fields for GetResourceAncestorsResponse {
 pub struct GetResourceDescendantsRequest {
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Returns the resource itself as well, as the first one, whatever the filters say.
     #[prost(bool, tag = "2")]
     pub include_resource_id: bool,
+    /// How many levels to go down; 1 is the children only. 0: all the way. A negative number is
+    /// refused.
     #[prost(int32, tag = "3")]
     pub depth: i32,
+    /// Only descendants of any of these kinds, such as `volt:file`.
     #[prost(string, repeated, tag = "4")]
     pub descendant_kind: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// Only this descendant: its id, or its alias as `@name`.
     #[prost(string, tag = "5")]
     pub descendant_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Only what is directly in this resource.
     #[prost(string, tag = "6")]
     pub parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Only resources of exactly this name; there are no wildcards.
     #[prost(string, tag = "7")]
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -11074,6 +11373,7 @@ impl ::volt_runtime::__private::json::Fields for GetResourceDescendantsRequest {
 pub struct GetResourceDescendantsResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// Nearest first, then by name. Each comes once, even where several ways lead to it.
     #[prost(message, repeated, tag = "2")]
     pub descendant: ::volt_runtime::__private::prost::alloc::vec::Vec<Resource>,
 }
@@ -11310,37 +11610,55 @@ impl ::volt_runtime::__private::json::Fields for GetSessionResponse {
 
 ::volt_runtime::__private::json::message!(GetSessionResponse);
 
-/// The message `tdx.volt_api.volt.v1.InvokeRequest`.
+/// A message of a call that is passed on to a Volt or to the host of a service. The content is
+/// encrypted end to end; who passes it on cannot read it.
+///
+/// The first request opens the call with `token` and the targets. The later ones carry `iv` and a
+/// payload, and are sent once the key exchange of the target has arrived.
+///
+/// Hosts of relayed services get these requests on their `Connect` stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct InvokeRequest {
+    /// The number of the call, the same in all its messages.
     #[prost(uint64, tag = "1")]
     pub invoke_id: u64,
+    /// Who calls: a JWT signed by the caller's key. Its claim `k` is the caller's ephemeral X25519
+    /// public key. Only in the first request.
+    ///
+    /// A host can ask `CanAccessResource` with it whether the caller may do what they ask for.
     #[prost(string, tag = "2")]
     pub token: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, repeated, tag = "3")]
     pub target_fingerprint: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
     >,
+    /// The caller sends nothing more in this call. Responses may still come.
     #[prost(bool, tag = "6")]
     pub client_end: bool,
     #[prost(uint32, tag = "7")]
     pub hop_index: u32,
+    /// The relayed service that is called: its `host_service_id`. Empty for the Volt's own services.
     #[prost(string, tag = "8")]
     pub target_service_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// What is sent to the target: a `RemoteResponse`, encrypted with AES-256-CBC by the key of the
+    /// call.
     #[prost(oneof = "invoke_request::RequestPayload", tags = "4, 5")]
     pub request_payload: ::core::option::Option<invoke_request::RequestPayload>,
 }
 
 /// What belongs to [`InvokeRequest`].
 pub mod invoke_request {
-    /// The oneof `request_payload`.
+    /// What is sent to the target: a `RemoteResponse`, encrypted with AES-256-CBC by the key of the
+    /// call.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum RequestPayload {
+        /// Encrypted binary Protobuf.
         #[prost(bytes, tag = "4")]
         Payload(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// Encrypted JSON.
         #[prost(string, tag = "5")]
         JsonPayload(::volt_runtime::__private::prost::alloc::string::String),
     }
@@ -11499,29 +11817,39 @@ impl ::volt_runtime::__private::json::Fields for InvokeRequest {
 
 ::volt_runtime::__private::json::message!(InvokeRequest);
 
-/// The message `tdx.volt_api.volt.v1.InvokeResponse`.
+/// An answer in a call that is passed on. The first one carries `key_exchange`, the later ones
+/// `iv` and a payload, and the last one has `server_end` set.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct InvokeResponse {
+    /// The number of the call that this belongs to. An `Invoke` stream carries one call only, and
+    /// there the number may be 0.
     #[prost(uint64, tag = "1")]
     pub invoke_id: u64,
+    /// The call is over.
     #[prost(bool, tag = "5")]
     pub server_end: bool,
+    /// What comes from the target: a `RemoteRequest`, encrypted with AES-256-CBC by the key of the
+    /// call; or why the call cannot be passed on.
     #[prost(oneof = "invoke_response::ResponsePayload", tags = "2, 3, 4")]
     pub response_payload: ::core::option::Option<invoke_response::ResponsePayload>,
 }
 
 /// What belongs to [`InvokeResponse`].
 pub mod invoke_response {
-    /// The oneof `response_payload`.
+    /// What comes from the target: a `RemoteRequest`, encrypted with AES-256-CBC by the key of the
+    /// call; or why the call cannot be passed on.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum ResponsePayload {
+        /// Encrypted binary Protobuf.
         #[prost(bytes, tag = "2")]
         Payload(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// Encrypted JSON.
         #[prost(string, tag = "3")]
         JsonPayload(::volt_runtime::__private::prost::alloc::string::String),
+        /// Not encrypted. A non-empty `message` is an error even if `code` is 0.
         #[prost(message, tag = "4")]
         Status(super::Status),
     }
@@ -11671,10 +11999,15 @@ impl ::volt_runtime::__private::json::Fields for InvokeResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct MoveResourceRequest {
+    /// The resource to move: id or `@alias`. Needs `volt:resource-write`.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The parent to take it out of: id or `@alias`. May be empty if the resource has only one
+    /// parent. `NOT_FOUND` if the resource is not in it.
     #[prost(string, tag = "2")]
     pub from_resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The new parent: id or `@alias`. Needs `volt:resource-create`. It cannot be the resource
+    /// itself, nor anything within it.
     #[prost(string, tag = "3")]
     pub to_resource_id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -11818,8 +12151,10 @@ impl ::volt_runtime::__private::json::Fields for MoveResourceResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct RequestAccessRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// What the caller wants to do, for example `volt:resource-read`. Must not be empty.
     #[prost(string, tag = "3")]
     pub access: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -11888,6 +12223,7 @@ impl ::volt_runtime::__private::json::Fields for RequestAccessRequest {
 pub struct RequestAccessResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// Id of the resource, also where the request had an alias.
     #[prost(string, tag = "2")]
     pub resource_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "3")]
@@ -11896,12 +12232,20 @@ pub struct RequestAccessResponse {
     pub issuer_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub access: ::volt_runtime::__private::prost::alloc::string::String,
+    /// - `PERMIT`: the caller has the access.
+    /// - `PROMPT`: the request is new and waits for a decision.
+    /// - `PENDING`: the request was made before and still waits. Ask again later.
+    /// - `DENY`: the request was refused.
     #[prost(enumeration = "PolicyDecision", tag = "6")]
     pub decision: i32,
+    /// When the access was first asked for, Unix time in ms. 0 if the caller had the access already.
     #[prost(int64, tag = "7")]
     pub request_time: i64,
+    /// When the request was decided, Unix time in ms. 0 if it was not.
     #[prost(int64, tag = "8")]
     pub decision_time: i64,
+    /// How often the access has been asked for, this time included. 0 if the caller had the access
+    /// already.
     #[prost(int32, tag = "9")]
     pub request_count: i32,
 }
@@ -12048,14 +12392,18 @@ impl ::volt_runtime::__private::json::Fields for RequestAccessResponse {
 
 ::volt_runtime::__private::json::message!(RequestAccessResponse);
 
-/// The message `tdx.volt_api.volt.v1.ResourceAttributeQuery`.
+/// A condition on the attributes of a resource.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct ResourceAttributeQuery {
+    /// The name of the attribute, exactly.
     #[prost(string, tag = "1")]
     pub attribute_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The type of `value`.
     #[prost(enumeration = "AttributeDataType", tag = "2")]
     pub data_type: i32,
+    /// The attribute must have this value, or have it among its values; the type must be the same
+    /// too. Without a `value`, any resource with the attribute fits.
     #[prost(message, optional, tag = "3")]
     pub value: ::core::option::Option<AttributeValue>,
 }
@@ -12127,10 +12475,17 @@ impl ::volt_runtime::__private::json::Fields for ResourceAttributeQuery {
 
 ::volt_runtime::__private::json::message!(ResourceAttributeQuery);
 
-/// The message `tdx.volt_api.volt.v1.SaveAccessRequest`.
+/// The rules to save: `access`, those in `access_list`, or both. Either all are saved or none.
+///
+/// Only the owner of a resource, or of the Volt, may save rules about it.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SaveAccessRequest {
+    /// A rule needs `resource_id`, `access`, and `identity_did` or `credential_lookup`. Without a
+    /// `decision` it permits. The Volt sets `decision_time`, and `request_time` if that is 0.
+    ///
+    /// A rule with the `id` of an existing one replaces it entirely. So does a rule without `id` if
+    /// there is one with the same resource, identity, `access` and `extra`. Any other rule is added.
     #[prost(message, optional, tag = "1")]
     pub access: ::core::option::Option<Access>,
 }
@@ -12447,12 +12802,26 @@ impl ::volt_runtime::__private::json::Fields for SaveAuthenticationResponse {
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SaveIdentityRequest {
+    /// The identity with its aliases.
+    ///
+    /// `resource` is saved as by `SaveResource`: to update, its `id` says which identity. A new
+    /// identity needs a `name`, gets a new DID if `id` is empty, and owns itself.
+    ///
+    /// Each alias is added, or replaces the one with the same `alias_type` and `alias`. One with a
+    /// `public_key` (PEM) stands for that key: the Volt sets its type to `volt:public-key` and its
+    /// `alias` to the key's fingerprint. Private keys are not kept. Only the owner of the Volt may
+    /// set `authenticate`. An alias that another identity has is refused with `ALREADY_EXISTS`.
     #[prost(message, optional, tag = "1")]
     pub identity: ::core::option::Option<Identity>,
+    /// `true` creates a new identity, which only the owner of the Volt may do. `false` updates one,
+    /// which needs `volt:resource-write` for it.
     #[prost(bool, tag = "2")]
     pub create: bool,
+    /// Aliases to remove, each named by its `id`, or by `alias_type` and `alias`.
     #[prost(message, repeated, tag = "3")]
     pub delete_alias: ::volt_runtime::__private::prost::alloc::vec::Vec<IdentityAlias>,
+    /// The resource to create the identity in: id or `@alias`. Empty means the Volt's root. Goes
+    /// with `create`.
     #[prost(string, tag = "4")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -12546,6 +12915,7 @@ impl ::volt_runtime::__private::json::Fields for SaveIdentityRequest {
 pub struct SaveIdentityResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The identity as it is now, with all its aliases.
     #[prost(message, optional, tag = "2")]
     pub identity: ::core::option::Option<Identity>,
 }
@@ -12623,8 +12993,10 @@ impl ::volt_runtime::__private::json::Fields for SaveIdentityResponse {
 pub struct SaveParametersRequest {
     #[prost(message, optional, tag = "1")]
     pub parameters: ::core::option::Option<VoltParameters>,
+    /// The present passphrase of the Volt's key.
     #[prost(string, tag = "2")]
     pub key_passphrase: ::volt_runtime::__private::prost::alloc::string::String,
+    /// A new passphrase for the Volt's key.
     #[prost(string, tag = "3")]
     pub new_key_passphrase: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -12707,8 +13079,10 @@ impl ::volt_runtime::__private::json::Fields for SaveParametersRequest {
 pub struct SaveParametersResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The parameters as they are now.
     #[prost(message, optional, tag = "2")]
     pub parameters: ::core::option::Option<VoltParameters>,
+    /// Whether clients have to connect again.
     #[prost(bool, tag = "3")]
     pub reconnect: bool,
 }
@@ -12798,12 +13172,25 @@ impl ::volt_runtime::__private::json::Fields for SaveParametersResponse {
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SaveResourceRequest {
+    /// The resource.
+    ///
+    /// A new one needs a `name`. It gets an `id` if none is given, and the caller as `owner`; only
+    /// the owner of the Volt may name another.
+    ///
+    /// To update one, `id` (or `@alias` there) says which. Empty fields leave the resource as it
+    /// was. A list of kinds or aliases replaces the whole old list.
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<Resource>,
+    /// `true` creates a new resource, which needs `volt:resource-create` for its parent. `false`
+    /// updates the one with the id in `resource`, which needs `volt:resource-write` for it.
     #[prost(bool, tag = "2")]
     pub create: bool,
+    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Goes with
+    /// `create`.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
+    /// added to them, or replace those of the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
 }
@@ -12887,6 +13274,7 @@ impl ::volt_runtime::__private::json::Fields for SaveResourceRequest {
 pub struct SaveResourceResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The resource as it is now. A new one has its `id` here.
     #[prost(message, optional, tag = "2")]
     pub resource: ::core::option::Option<Resource>,
 }
@@ -12962,6 +13350,15 @@ impl ::volt_runtime::__private::json::Fields for SaveResourceResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SaveSessionRequest {
+    /// The session to change, named by its `id`. Only two fields can change; what else is set is
+    /// ignored:
+    ///
+    /// - `status`: `LIVE` lets a waiting session in, `REVOKED` ends one. `UNKNOWN` leaves it as it
+    ///   was.
+    /// - `expires`: when the session ends, Unix time in ms. 0 leaves it as it was.
+    ///
+    /// Only the owner of the Volt may do all that. Others may end their own sessions, with `REVOKED`
+    /// or `EXPIRED` and no `expires`.
     #[prost(message, optional, tag = "1")]
     pub session: ::core::option::Option<Session>,
 }
@@ -13015,6 +13412,7 @@ impl ::volt_runtime::__private::json::Fields for SaveSessionRequest {
 pub struct SaveSessionResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The session as it is now.
     #[prost(message, optional, tag = "2")]
     pub session: ::core::option::Option<Session>,
 }
@@ -13291,6 +13689,13 @@ impl ::volt_runtime::__private::json::Fields for SessionResponse {
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SetServiceStatusRequest {
+    /// The service, named by its `id` (or `@alias` there). Needs `volt:resource-write`.
+    ///
+    /// `online_status` is what the service is set to. A `service_description`, if there is one,
+    /// replaces the old one entirely. What else is set is ignored.
+    ///
+    /// A resource that is no service is refused with `FAILED_PRECONDITION`, and so is a service that
+    /// is built into the Volt: it is always online.
     #[prost(message, optional, tag = "2")]
     pub service: ::core::option::Option<Resource>,
 }
@@ -13344,6 +13749,7 @@ impl ::volt_runtime::__private::json::Fields for SetServiceStatusRequest {
 pub struct SetServiceStatusResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The service as it is now.
     #[prost(message, optional, tag = "2")]
     pub resource: ::core::option::Option<Resource>,
 }
@@ -13419,8 +13825,10 @@ impl ::volt_runtime::__private::json::Fields for SetServiceStatusResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SetAccessRequestDecisionRequest {
+    /// Id of the request for access, which is that of its rule as `GetAccess` returns it.
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// `PERMIT` grants the access, `DENY` refuses it.
     #[prost(enumeration = "PolicyDecision", tag = "2")]
     pub decision: i32,
 }
@@ -13770,29 +14178,35 @@ impl ::volt_runtime::__private::json::Fields for ShutdownResponse {
 
 ::volt_runtime::__private::json::message!(ShutdownResponse);
 
-/// The message `tdx.volt_api.volt.v1.SignVerifyRequest`.
+/// A message to sign, or to check against a signature. Signatures are called digests here.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SignVerifyRequest {
+    /// `false` signs `message` with the Volt's key, which only the owner of the Volt may do. `true`
+    /// checks the signature in `digest`.
     #[prost(bool, tag = "1")]
     pub verify: bool,
+    /// Returns the new signature as text (`digest_encoded`) rather than as bytes. Only for signing.
     #[prost(bool, tag = "2")]
     pub encode: bool,
+    /// What is signed: the UTF-8 bytes of this text.
     #[prost(string, tag = "3")]
     pub message: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The signature to check. Needed if `verify` is set.
     #[prost(oneof = "sign_verify_request::Digest", tags = "4, 5")]
     pub digest: ::core::option::Option<sign_verify_request::Digest>,
 }
 
 /// What belongs to [`SignVerifyRequest`].
 pub mod sign_verify_request {
-    /// The oneof `digest`.
+    /// The signature to check. Needed if `verify` is set.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Digest {
         #[prost(bytes, tag = "4")]
         DigestRaw(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// Base64url or base64, with or without padding.
         #[prost(string, tag = "5")]
         DigestEncoded(::volt_runtime::__private::prost::alloc::string::String),
     }
@@ -13907,25 +14321,28 @@ impl ::volt_runtime::__private::json::Fields for SignVerifyRequest {
 
 ::volt_runtime::__private::json::message!(SignVerifyRequest);
 
-/// The message `tdx.volt_api.volt.v1.SignVerifyResponse`.
+/// A signature, or nothing: a signature that was checked and is right gets an empty answer. A
+/// wrong one is refused with `INVALID_ARGUMENT`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SignVerifyResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The new signature.
     #[prost(oneof = "sign_verify_response::Payload", tags = "2, 3")]
     pub payload: ::core::option::Option<sign_verify_response::Payload>,
 }
 
 /// What belongs to [`SignVerifyResponse`].
 pub mod sign_verify_response {
-    /// The oneof `payload`.
+    /// The new signature.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
         #[prost(bytes, tag = "2")]
         Digest(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
+        /// Base64url without padding, if `encode` was set.
         #[prost(string, tag = "3")]
         DigestEncoded(::volt_runtime::__private::prost::alloc::string::String),
     }
@@ -14038,8 +14455,11 @@ impl ::volt_runtime::__private::json::Fields for SignVerifyResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct PublishWireRequest {
+    /// The wire: resource id or `@alias`. Needed in the first request. Later ones leave it empty or
+    /// repeat it; another wire is refused with `INVALID_ARGUMENT`.
     #[prost(string, tag = "1")]
     pub wire_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The message. Empty publishes nothing.
     #[prost(bytes = "vec", tag = "2")]
     pub chunk: ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
 }
@@ -14102,7 +14522,7 @@ impl ::volt_runtime::__private::json::Fields for PublishWireRequest {
 
 ::volt_runtime::__private::json::message!(PublishWireRequest);
 
-/// The message `tdx.volt_api.volt.v1.PublishWireResponse`.
+/// Sent only if the call fails.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct PublishWireResponse {
@@ -14182,8 +14602,10 @@ pub mod subscribe_wire_request {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// Comes first. The wire: resource id or `@alias`.
         #[prost(string, tag = "1")]
         WireId(::volt_runtime::__private::prost::alloc::string::String),
+        /// `true` ends the subscription, and the call.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
@@ -14278,8 +14700,10 @@ pub mod subscribe_wire_response {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// Why the subscription failed. Nothing follows it.
         #[prost(message, tag = "1")]
         Status(super::Status),
+        /// One message, as it was published.
         #[prost(bytes, tag = "2")]
         Chunk(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
     }
@@ -14382,7 +14806,7 @@ impl ::volt_runtime::__private::json::Fields for SubscribeWireResponse {
 
 ::volt_runtime::__private::json::message!(SubscribeWireResponse);
 
-/// The enum `tdx.volt_api.volt.v1.MethodType`.
+/// The kind of a method, by which side sends more than one message.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14399,9 +14823,13 @@ impl ::volt_runtime::__private::json::Fields for SubscribeWireResponse {
 #[repr(i32)]
 pub enum MethodType {
     Unknown = 0,
+    /// One request, one response.
     Unary = 1,
+    /// Many requests, one response.
     ClientStream = 2,
+    /// One request, many responses.
     ServerStream = 3,
+    /// Many requests, many responses. Neither side has to wait for the other.
     Bidi = 4,
 }
 
@@ -14441,7 +14869,7 @@ impl ::volt_runtime::__private::json::Enumeration for MethodType {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.DiscoveryMode`.
+/// For whom a service can be found by `DiscoverServices`.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14460,7 +14888,9 @@ pub enum DiscoveryMode {
     Unknown = 0,
     Trusted = 1,
     Public = 2,
+    /// As TRUSTED, also for callers that come through a relay.
     TrustedGlobal = 3,
+    /// As PUBLIC, also for callers that come through a relay.
     PublicGlobal = 4,
 }
 
@@ -14500,7 +14930,7 @@ impl ::volt_runtime::__private::json::Enumeration for DiscoveryMode {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.OnlineStatus`.
+/// Whether something can be reached now.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14553,7 +14983,9 @@ impl ::volt_runtime::__private::json::Enumeration for OnlineStatus {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.PolicyDecision`.
+/// The outcome of a question such as "may this client do that?".
+///
+/// PROMPT and PENDING mean that somebody has yet to decide: ask again later.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14569,13 +15001,18 @@ impl ::volt_runtime::__private::json::Enumeration for OnlineStatus {
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 #[repr(i32)]
 pub enum PolicyDecision {
+    /// No decision. In a filter: any. `SaveAccess` takes it for PERMIT.
     Unknown = 0,
+    /// The owner is being asked.
     Prompt = 1,
     Permit = 2,
     Deny = 3,
+    /// The policy could not be evaluated.
     Indeterminate = 4,
+    /// No policy is about this question.
     NotApplicable = 5,
     Applicable = 6,
+    /// The owner was asked before and has not answered yet.
     Pending = 7,
 }
 
@@ -14621,7 +15058,7 @@ impl ::volt_runtime::__private::json::Enumeration for PolicyDecision {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.ResourceStatus`.
+/// Whether a resource is in use. The Volt sets it.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14638,6 +15075,7 @@ impl ::volt_runtime::__private::json::Enumeration for PolicyDecision {
 #[repr(i32)]
 pub enum ResourceStatus {
     Unknown = 0,
+    /// In use, as every new resource is.
     Live = 1,
     Inactive = 2,
     Deleted = 999,
@@ -14677,7 +15115,10 @@ impl ::volt_runtime::__private::json::Enumeration for ResourceStatus {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.ShareMode`.
+/// Whether a resource can be read without an access rule.
+///
+/// It is about the one resource and not about what is in it. The owner of the resource and the owner
+/// of the Volt may do everything in any mode.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14693,8 +15134,12 @@ impl ::volt_runtime::__private::json::Enumeration for ResourceStatus {
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 #[repr(i32)]
 pub enum ShareMode {
+    /// Nothing was chosen, which shares no more than TRUSTED. An update leaves the mode as it was.
     Unknown = 0,
+    /// Only for those whom an access rule permits it.
     Trusted = 1,
+    /// Everyone with a session may see the resource and read its content, query it if it is a
+    /// database, and subscribe to it if it is a wire. An access rule can still deny it.
     PublicRead = 2,
 }
 
@@ -14730,7 +15175,7 @@ impl ::volt_runtime::__private::json::Enumeration for ShareMode {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.SecureMode`.
+/// Whether a connection is encrypted. No call uses this.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14783,7 +15228,7 @@ impl ::volt_runtime::__private::json::Enumeration for SecureMode {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.ServiceHostType`.
+/// Where a service runs, which decides how it is called.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14800,8 +15245,11 @@ impl ::volt_runtime::__private::json::Enumeration for SecureMode {
 #[repr(i32)]
 pub enum ServiceHostType {
     Unknown = 0,
+    /// In the Volt itself. Always online.
     Builtin = 1,
+    /// On a gRPC server of its own, at `host_address`. Can be called by gRPC only.
     Server = 2,
+    /// In a client that is connected to the Volt by `Connect`. The Volt passes calls on to it.
     Relayed = 3,
 }
 
@@ -14839,7 +15287,7 @@ impl ::volt_runtime::__private::json::Enumeration for ServiceHostType {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.AttributeDataType`.
+/// What the values of an attribute are.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -14857,11 +15305,15 @@ impl ::volt_runtime::__private::json::Enumeration for ServiceHostType {
 pub enum AttributeDataType {
     Unknown = 0,
     String = 1,
+    /// A signed number of 64 bits.
     Integer = 2,
+    /// A floating point number of 64 bits.
     Real = 3,
     Boolean = 4,
     Bytes = 5,
+    /// The value names an identity.
     Identity = 100,
+    /// The value names a resource.
     Resource = 101,
 }
 
@@ -15016,7 +15468,7 @@ impl ::volt_runtime::__private::json::Enumeration for BindCredentialType {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.SessionStatus`.
+/// Whether a session can be used. Only one that is LIVE can.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -15032,9 +15484,12 @@ impl ::volt_runtime::__private::json::Enumeration for BindCredentialType {
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 #[repr(i32)]
 pub enum SessionStatus {
+    /// In a filter: any. In an update: leaves the status as it was.
     Unknown = 0,
+    /// Waits until the owner of the Volt decides, by `SaveSession`.
     Pending = 1,
     Established = 2,
+    /// The owner turned the client away. `Authenticate` denies its key and session name from then on.
     Rejected = 3,
 }
 
@@ -15181,7 +15636,7 @@ impl ::volt_runtime::__private::json::Enumeration for ConnectMessageRelay {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.ConnectResourceEvent`.
+/// What happened to a resource.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -15200,8 +15655,11 @@ pub enum ConnectResourceEvent {
     Unknown = 0,
     Create = 1,
     Update = 2,
+    /// The resource is told as it was just before. Only its owner and the owner of the Volt get this.
     Delete = 3,
+    /// Something was put into the resource. The resource told is the parent, not the child.
     CreateChild = 4,
+    /// Something in the resource was deleted, moved away or unlinked. The resource told is the parent.
     DeleteChild = 5,
 }
 
@@ -15243,7 +15701,7 @@ impl ::volt_runtime::__private::json::Enumeration for ConnectResourceEvent {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.CopyResourceMode`.
+/// What `CopyResource` does.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -15259,8 +15717,11 @@ impl ::volt_runtime::__private::json::Enumeration for ConnectResourceEvent {
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 #[repr(i32)]
 pub enum CopyResourceMode {
+    /// Refused: a mode must be chosen.
     Unknown = 0,
+    /// Makes new resources with the same content.
     Copy = 1,
+    /// Puts the same resource into one more folder.
     Link = 2,
 }
 

@@ -1,0 +1,42 @@
+//! From descriptors back to the text of `.proto` files, in one form, with comments of one's choice.
+
+mod comments;
+mod print;
+
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+
+pub use self::comments::Comments;
+use crate::{Error, Place, Problem, Sources};
+
+/// Writes the files of a set as text, with these comments and no others. Files of `google/protobuf/`
+/// are left out.
+///
+/// # Errors
+///
+/// When a file has something that the text would lose, such as an option of one's own or an extension:
+/// what is written compiles to what was given, or nothing is.
+pub fn write(set: &FileDescriptorSet, comments: &Comments) -> Result<Sources, Error> {
+    let own = || set.file.iter().filter(|file| !file.name().starts_with("google/protobuf/"));
+    let mut sources = Sources::default();
+    for file in own() {
+        sources.files.insert(file.name().to_owned(), print::file(file, comments));
+    }
+    let written = sources.compile()?;
+    for file in own() {
+        let again = written.file.iter().find(|other| other.name() == file.name());
+        if again.map(bare) != Some(bare(file)) {
+            let place = Place { file: file.name().to_owned(), position: None };
+            let message = "the file has something that its text would lose".to_owned();
+            let help = Some(
+                "only what proto3 has without custom options and extensions can be kept".to_owned(),
+            );
+            return Err(Problem { place: Some(place), message, help }.into());
+        }
+    }
+    Ok(sources)
+}
+
+/// A descriptor without what depends on the text that it came from.
+fn bare(file: &FileDescriptorProto) -> FileDescriptorProto {
+    FileDescriptorProto { source_code_info: None, ..file.clone() }
+}

@@ -1,0 +1,150 @@
+//! What is said about the elements of an API, by their full names.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+
+use crate::model::tag;
+
+/// The comments before elements (services, methods, messages, fields, enums, their values, oneofs), by
+/// full names such as `pkg.Message.field`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comments {
+    texts: BTreeMap<String, String>,
+    elements: BTreeSet<String>,
+}
+
+impl Comments {
+    /// The comments in the files of a set.
+    pub fn of(set: &FileDescriptorSet) -> Self {
+        let mut comments = Self::default();
+        for file in &set.file {
+            let located = Located::new(file);
+            each_element(file, &mut |name, path| {
+                let text = located.comment(path);
+                if !text.is_empty() {
+                    comments.texts.insert(name.to_owned(), text);
+                }
+                comments.elements.insert(name.to_owned());
+            });
+        }
+        comments
+    }
+
+    /// Adds what another set says of elements about which nothing is said here.
+    pub fn or(mut self, other: Self) -> Self {
+        for (name, text) in other.texts {
+            self.texts.entry(name).or_insert(text);
+        }
+        self.elements.extend(other.elements);
+        self
+    }
+
+    /// What is said about an element, one line after the other.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
+    }
+
+    /// The elements of a set that were not in the sets that these comments come from, sorted, with
+    /// those left out that are part of another one.
+    pub fn unknown(&self, set: &FileDescriptorSet) -> Vec<String> {
+        let mut unknown = BTreeSet::new();
+        for file in &set.file {
+            each_element(file, &mut |name, _| {
+                let parent = name.rsplit_once('.').map_or("", |(parent, _)| parent);
+                if !self.elements.contains(name) && !unknown.contains(parent) {
+                    unknown.insert(name.to_owned());
+                }
+            });
+        }
+        unknown.into_iter().collect()
+    }
+}
+
+/// The source information of a file, by paths.
+pub(super) struct Located<'a>(HashMap<&'a [i32], &'a prost_types::source_code_info::Location>);
+
+impl<'a> Located<'a> {
+    pub(super) fn new(file: &'a FileDescriptorProto) -> Self {
+        let locations = file.source_code_info.iter().flat_map(|info| &info.location);
+        Self(locations.map(|location| (location.path.as_slice(), location)).collect())
+    }
+
+    /// Where an element begins; what is made up, such as the entry of a map, comes last.
+    pub(super) fn line(&self, path: &[i32]) -> i32 {
+        self.0.get(path).and_then(|location| location.span.first()).copied().unwrap_or(i32::MAX)
+    }
+
+    fn comment(&self, path: &[i32]) -> String {
+        let Some(location) = self.0.get(path) else { return String::new() };
+        let texts = [location.leading_comments(), location.trailing_comments()];
+        let texts: Vec<_> = texts.into_iter().filter(|text| !text.trim().is_empty()).collect();
+        texts.join("\n").trim_end().to_owned()
+    }
+}
+
+/// Calls `see` with the full name and the path of each element.
+fn each_element(file: &FileDescriptorProto, see: &mut dyn FnMut(&str, &[i32])) {
+    let package = file.package();
+    for (message, index) in file.message_type.iter().zip(0..) {
+        message_elements(package, message, &[tag::FILE_MESSAGE, index], see);
+    }
+    for (enumeration, index) in file.enum_type.iter().zip(0..) {
+        enum_elements(package, enumeration, &[tag::FILE_ENUM, index], see);
+    }
+    for (service, index) in file.service.iter().zip(0..) {
+        let name = full(package, service.name());
+        see(&name, &[tag::FILE_SERVICE, index]);
+        for (method, number) in service.method.iter().zip(0..) {
+            let path = [tag::FILE_SERVICE, index, tag::SERVICE_METHOD, number];
+            see(&format!("{name}.{}", method.name()), &path);
+        }
+    }
+}
+
+fn message_elements(
+    scope: &str,
+    message: &DescriptorProto,
+    path: &[i32],
+    see: &mut dyn FnMut(&str, &[i32]),
+) {
+    // Nobody writes the entry of a map.
+    if message.options.as_ref().is_some_and(prost_types::MessageOptions::map_entry) {
+        return;
+    }
+    let name = full(scope, message.name());
+    see(&name, path);
+    for (field, index) in message.field.iter().zip(0..) {
+        let path = [path, &[tag::MESSAGE_FIELD, index]].concat();
+        see(&format!("{name}.{}", field.name()), &path);
+    }
+    for (oneof, index) in message.oneof_decl.iter().zip(0..) {
+        let path = [path, &[tag::MESSAGE_ONEOF, index]].concat();
+        see(&format!("{name}.{}", oneof.name()), &path);
+    }
+    for (nested, index) in message.nested_type.iter().zip(0..) {
+        message_elements(&name, nested, &[path, &[tag::MESSAGE_MESSAGE, index]].concat(), see);
+    }
+    for (nested, index) in message.enum_type.iter().zip(0..) {
+        enum_elements(&name, nested, &[path, &[tag::MESSAGE_ENUM, index]].concat(), see);
+    }
+}
+
+fn enum_elements(
+    scope: &str,
+    enumeration: &EnumDescriptorProto,
+    path: &[i32],
+    see: &mut dyn FnMut(&str, &[i32]),
+) {
+    let name = full(scope, enumeration.name());
+    see(&name, path);
+    for (value, index) in enumeration.value.iter().zip(0..) {
+        let path = [path, &[tag::ENUM_VALUE, index]].concat();
+        see(&format!("{name}.{}", value.name()), &path);
+    }
+}
+
+/// The full name of what is in a scope; a file without a package has none.
+pub(super) fn full(scope: &str, name: &str) -> String {
+    if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+}

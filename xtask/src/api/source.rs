@@ -1,0 +1,176 @@
+//! Where `.proto` files come from: a folder, a tarball, a published package.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fs::{self, File},
+    io::Read,
+    path::{Component, Path, PathBuf},
+    process::Command,
+    str::FromStr,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+use volt_codegen::Sources;
+
+use crate::{codegen, tools};
+
+/// The published package that has the files.
+const PACKAGE: &str = "@tdxvolt/volt-client-grpc";
+/// A longer text is no `.proto` file.
+const MAX_TEXT: u64 = 16 << 20;
+
+/// What was given on the command line.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Npm(String),
+    Path(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let package = format!("{PACKAGE}@");
+        let version = text.strip_prefix("npm:").or_else(|| text.strip_prefix(&package));
+        Ok(version.map_or_else(|| Self::Path(text.into()), |version| Self::Npm(version.to_owned())))
+    }
+}
+
+/// What a source has.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) sources: Sources,
+    pub(super) version: Option<String>,
+}
+
+pub(super) fn read(source: &Source) -> anyhow::Result<Found> {
+    let texts = match source {
+        Source::Npm(version) => return npm(version),
+        Source::Path(path) if path.is_dir() => folder(path)?,
+        Source::Path(path) => tarball(path)?,
+    };
+    found(texts).with_context(|| match source {
+        Source::Path(path) => path.display().to_string(),
+        Source::Npm(version) => version.clone(),
+    })
+}
+
+/// Downloads a version of the package by the `npm` program.
+fn npm(version: &str) -> anyhow::Result<Found> {
+    let folder = tempfile::tempdir()?;
+    let mut npm = Command::new("npm");
+    npm.args(["pack", "--silent", &format!("{PACKAGE}@{version}"), "--pack-destination"]);
+    npm.arg(folder.path());
+    let printed = tools::output(&mut npm)
+        .with_context(|| format!("{PACKAGE}@{version} can't be fetched from npm"))?;
+    let name = String::from_utf8(printed).context("npm prints a name")?;
+    found(tarball(&folder.path().join(name.trim()))?)
+}
+
+/// The files that matter, by their paths.
+type Texts = BTreeMap<PathBuf, String>;
+
+fn matters(path: &Path) -> bool {
+    let is = |extension: &str| path.extension().is_some_and(|is| is == extension);
+    is("proto") || path.ends_with("package.json") || path.ends_with("volt-proto-literals.js")
+}
+
+fn folder(root: &Path) -> anyhow::Result<Texts> {
+    let mut texts = Texts::new();
+    for path in codegen::files_below(root)? {
+        if matters(&path) {
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            texts.insert(path.strip_prefix(root)?.to_owned(), text);
+        }
+    }
+    Ok(texts)
+}
+
+/// Reads a tarball without unpacking it.
+fn tarball(path: &Path) -> anyhow::Result<Texts> {
+    let open = || File::open(path).with_context(|| path.display().to_string());
+    let mut magic = Vec::new();
+    open()?.take(2).read_to_end(&mut magic)?;
+    let zipped = magic == [0x1f, 0x8b];
+    let reader: Box<dyn Read> =
+        if zipped { Box::new(flate2::read::GzDecoder::new(open()?)) } else { Box::new(open()?) };
+    let mut texts = Texts::new();
+    let unreadable = || format!("{} is no tarball, or damaged", path.display());
+    for entry in tar::Archive::new(reader).entries().with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let name = entry.path().with_context(unreadable)?.into_owned();
+        let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        ensure!(
+            name.components().all(inside),
+            "{} has a path that leads out of it: {}",
+            path.display(),
+            name.display()
+        );
+        if entry.header().entry_type().is_file() && matters(&name) {
+            let mut text = String::new();
+            entry
+                .take(MAX_TEXT)
+                .read_to_string(&mut text)
+                .with_context(|| name.display().to_string())?;
+            texts.insert(name, text);
+        }
+    }
+    Ok(texts)
+}
+
+/// The `.proto` files under the names by which they import one another, which their packages tell.
+fn found(texts: Texts) -> anyhow::Result<Found> {
+    let mut sources = Sources::default();
+    let mut version = None;
+    for (path, text) in texts {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        if name == "package.json" {
+            let manifest: Value =
+                serde_json::from_str(&text).context("package.json is not JSON")?;
+            if manifest["name"] == PACKAGE {
+                version = manifest["version"].as_str().map(str::to_owned);
+            }
+        } else if name == "volt-proto-literals.js" {
+            for (name, text) in literals(&text)? {
+                add(&mut sources, &name, text)?;
+            }
+        } else {
+            add(&mut sources, &name, text)?;
+        }
+    }
+    ensure!(!sources.files.is_empty(), "there are no .proto files");
+    Ok(Found { sources, version })
+}
+
+fn add(sources: &mut Sources, name: &str, text: String) -> anyhow::Result<()> {
+    let package = text.lines().find_map(|line| line.trim().strip_prefix("package "));
+    let package = package.and_then(|rest| rest.split(';').next()).unwrap_or_default();
+    let path = format!("{}/{name}", package.trim().replace('.', "/"));
+    if sources.files.insert(path.clone(), text).is_some() {
+        bail!("there are two files for {path}");
+    }
+    Ok(())
+}
+
+/// The files in a JavaScript module that exports each as a template literal.
+fn literals(module: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    for declaration in module.split("export const ").skip(1) {
+        let Some((name, rest)) = declaration.split_once(" = `") else { continue };
+        let mut text = String::new();
+        let mut letters = rest.chars();
+        loop {
+            match letters.next() {
+                Some('`') => break,
+                Some('\\') => text.extend(letters.next()),
+                Some(letter) => text.push(letter),
+                None => bail!("the text of {name} has no end"),
+            }
+        }
+        files.push((format!("{}.proto", name.trim()), text));
+    }
+    Ok(files)
+}

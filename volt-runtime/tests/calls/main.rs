@@ -5,6 +5,7 @@
 
 mod failures;
 mod hostile;
+mod http;
 mod kinds;
 mod lifetime;
 mod load;

@@ -15,6 +15,7 @@ use crate::{
     fault::Fault,
     logic::sessions::Gate,
     volt::{Options, Volt, blocking},
+    web::Web,
 };
 
 /// A Volt that runs in this process.
@@ -95,7 +96,9 @@ impl EmbeddedVolt {
         })?;
         let router = Handlers::router(&volt);
         let gate = Gate(Arc::clone(&volt));
-        let endpoint = Endpoint::new(volt.id.clone(), key, router, gate).with_options(limits);
+        let endpoint = Endpoint::new(volt.id.clone(), key, router, gate)
+            .with_http(Web(Arc::clone(&volt)))
+            .with_options(limits);
         let server =
             serve(listener, endpoint).map_err(|error| failed("serving".to_owned(), error))?;
         let (id, url, stop) = (volt.id.clone(), volt.url(), volt.stop.subscribe());

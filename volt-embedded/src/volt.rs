@@ -18,6 +18,7 @@ use crate::{
     disk::Disk,
     fault::{Fault, Result, internal},
     logic::{identities, tokens::Tokens},
+    relayed::Relayed,
     store::{Store, Tx, now, resources, sessions, settings},
     wires::Wires,
 };
@@ -46,6 +47,8 @@ pub(crate) struct Volt {
     pub(crate) address: SocketAddr,
     pub(crate) tokens: Tokens,
     pub(crate) wires: Wires,
+    /// Who is connected to it as to a relay.
+    pub(crate) relayed: Relayed,
     pub(crate) disk: Disk,
     pub(crate) store: Store,
     /// Set when a caller asks the Volt to stop.
@@ -89,6 +92,7 @@ impl Volt {
             address,
             tokens: Tokens::default(),
             wires: Wires::default(),
+            relayed: Relayed::default(),
             disk,
             store,
             stop: watch::Sender::new(false),
@@ -138,17 +142,13 @@ impl Volt {
         session: Option<&sessions::SessionRow>,
     ) -> Result<ClientConfig> {
         let pem = key.to_pem().map_err(|error| key_fault(&error))?;
-        let public = self.key.verifying_key();
-        let mut config = ClientConfig::new(&self.id, self.url(), public.to_pem())
+        let mut config = ClientConfig::default()
             .with_client_name(name)
             .with_credential(pem.as_str(), session.map(|session| session.id.clone()));
         if let (Some(credential), Some(session)) = (&mut config.credential, session) {
             credential.identity_did = Some(session.identity_did.clone());
         }
-        // Some of the published clients refuse a configuration without these.
-        config.volt.display_name = Some(self.options.name.clone());
-        config.volt.address = Some(self.address.to_string());
-        config.volt.fingerprint = Some(public.fingerprint());
+        config.volt = self.discovery();
         Ok(config)
     }
 

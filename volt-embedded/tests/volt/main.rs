@@ -4,6 +4,7 @@
 
 mod connect;
 mod csv;
+mod discovery;
 mod files;
 mod lifecycle;
 mod sessions;

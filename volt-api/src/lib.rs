@@ -43,11 +43,14 @@
 //!
 //! Each service has a feature, all on by default: turn the default off and name the services that
 //! you call to compile only those. `server` adds a trait for each service, to implement it or to mock
-//! a Volt: see [`Client::new`].
+//! a Volt: see [`Client::new`]. `resolve` adds the module `resolve`, which finds a Volt by its DID, its
+//! address or its relay, and an HTTP client with it.
 
 mod client;
 #[rustfmt::skip]
 mod generated;
+#[cfg(feature = "resolve")]
+pub mod resolve;
 #[cfg(feature = "volt")]
 mod target;
 

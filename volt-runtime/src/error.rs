@@ -69,7 +69,16 @@ pub enum Executed {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error of one's own, for whoever implements a [`Transport`](crate::transport::Transport)
+    /// or stands before one.
+    ///
+    /// ```
+    /// use volt_runtime::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Connection, "the other end is gone");
+    /// assert_eq!(error.to_string(), "connection error: the other end is gone");
+    /// ```
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let executed = match kind {
             ErrorKind::Refused | ErrorKind::Failed => Executed::Yes,
             ErrorKind::Routing | ErrorKind::Configuration => Executed::No,
@@ -101,7 +110,8 @@ impl Error {
         Self::new(ErrorKind::Refused, "").with_status(status)
     }
 
-    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+    /// Adds the cause.
+    pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)))
     }
 
@@ -116,7 +126,8 @@ impl Error {
         self.edit(|inner| inner.method = Some(method))
     }
 
-    pub(crate) fn with_executed(self, executed: Executed) -> Self {
+    /// Says whether the Volt may have acted, where that is not as usual for the kind.
+    pub fn with_executed(self, executed: Executed) -> Self {
         self.edit(|inner| inner.executed = executed)
     }
 

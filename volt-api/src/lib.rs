@@ -43,7 +43,9 @@
 //!
 //! Each service has a feature, all on by default: turn the default off and name the services that
 //! you call to compile only those. `server` adds a trait for each service, to implement it or to mock
-//! a Volt: see [`Client::new`]. `v0_15` adds the older API 0.15.1 as a module of its own.
+//! a Volt: see [`Client::new`]. `v0_15` adds the older API 0.15.1 as a module of its own. `resolve` adds
+//! the module `resolve`, which finds a Volt by its DID, its address or its relay, and an HTTP client with
+//! it.
 
 #[cfg(feature = "volt")]
 pub mod authenticate;
@@ -52,6 +54,8 @@ mod client;
 mod generated;
 #[cfg(feature = "volt")]
 pub mod presence;
+#[cfg(feature = "resolve")]
+pub mod resolve;
 #[cfg(feature = "volt")]
 mod target;
 #[cfg(feature = "volt")]

@@ -16,6 +16,7 @@ use crate::{
     logic::sessions::Gate,
     relayed::Relayed,
     volt::{Options, Volt, blocking},
+    web::Web,
 };
 
 /// A Volt that runs in this process.
@@ -98,6 +99,7 @@ impl EmbeddedVolt {
         })?;
         let gate = Gate(Arc::clone(&volt));
         let endpoint = Endpoint::new(volt.id.clone(), key, Handlers::router(&volt), gate)
+            .with_http(Web(Arc::clone(&volt)))
             .with_relay(volt.hosts.clone())
             .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
             .with_options(limits);

@@ -33,8 +33,17 @@
 //! | `SqliteServerAPI` | `CreateDatabase` |
 //! | `SqliteDatabaseAPI` | all |
 //!
-//! Everything else answers [`Code::Unimplemented`](volt_api::Code). Where nothing public says what a
-//! Volt does, this one does as follows:
+//! Everything else answers [`Code::Unimplemented`](volt_api::Code).
+//!
+//! At the same address it answers plain HTTP, by which Volts are found:
+//!
+//! | GET | gives |
+//! |---|---|
+//! | `/discover` | what a client has to know of the Volt: the `volt` part of a client configuration |
+//! | `/did/<did>` | the DID document of the Volt, which says where that is, or of an identity that it knows |
+//! | `/relay` | the Volts that are connected to this one as their relay |
+//!
+//! Where nothing public says what a Volt does, this one does as follows:
 //!
 //! - **Saving** a resource changes only the fields that are given: proto3 cannot tell an empty field
 //!   from an absent one. Attributes are merged by name, unless `purge_attributes` is set.
@@ -58,6 +67,7 @@ mod disk;
 mod embedded;
 mod events;
 mod fault;
+mod listing;
 mod logic;
 mod relay;
 mod relayed;
@@ -65,6 +75,7 @@ mod rights;
 mod sql;
 mod store;
 mod volt;
+mod web;
 mod wires;
 
 pub use crate::{

@@ -22,6 +22,7 @@ use volt_api::{
 use crate::{
     disk::Disk,
     fault::{Fault, Result, internal},
+    listing::Listing,
     logic::{identities, tokens::Tokens},
     relay::Hosts,
     store::{Store, Tx, now, resources, sessions, settings},
@@ -55,6 +56,8 @@ pub(crate) struct Volt {
     pub(crate) tokens: Tokens,
     pub(crate) wires: Wires,
     pub(crate) hosts: Hosts,
+    /// Who is connected to it as to a relay.
+    pub(crate) listing: Listing,
     pub(crate) disk: Disk,
     pub(crate) store: Store,
     /// Set when a caller asks the Volt to stop.
@@ -100,6 +103,7 @@ impl Volt {
             tokens: Tokens::default(),
             wires: Wires::default(),
             hosts: Hosts::default(),
+            listing: Listing::default(),
             disk,
             store,
             stop: watch::Sender::new(false),
@@ -188,17 +192,13 @@ impl Volt {
         session: Option<&sessions::SessionRow>,
     ) -> Result<ClientConfig> {
         let pem = key.to_pem().map_err(|error| key_fault(&error))?;
-        let public = self.key.verifying_key();
-        let mut config = ClientConfig::new(&self.id, self.url(), public.to_pem())
+        let mut config = ClientConfig::default()
             .with_client_name(name)
             .with_credential(pem.as_str(), session.map(|session| session.id.clone()));
         if let (Some(credential), Some(session)) = (&mut config.credential, session) {
             credential.identity_did = Some(session.identity_did.clone());
         }
-        // Some of the published clients refuse a configuration without these.
-        config.volt.display_name = Some(self.options.name.clone());
-        config.volt.address = Some(self.address.to_string());
-        config.volt.fingerprint = Some(public.fingerprint());
+        config.volt = self.discovery();
         Ok(config)
     }
 

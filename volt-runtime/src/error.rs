@@ -119,7 +119,8 @@ impl Error {
         self.edit(|inner| inner.method = Some(method))
     }
 
-    pub(crate) fn with_executed(self, executed: Executed) -> Self {
+    /// Says whether the Volt may have acted.
+    pub fn with_executed(self, executed: Executed) -> Self {
         self.edit(|inner| inner.executed = executed)
     }
 

@@ -19,7 +19,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `client` | yes | [`connect`]: the websocket client |
-//! | `server` | no | `server::serve`: a websocket server |
+//! | `server` | no | `server::serve`: a websocket server, with plain HTTP beside it |
 
 pub mod call;
 mod channel;

@@ -12,6 +12,7 @@ use tokio::{
 use uuid::Uuid;
 use volt_api::{
     Code, Status,
+    config::VoltConfig,
     server::{Requests, Responses},
     volt::{
         ConnectAcknowledge, ConnectAuthRequest, ConnectEvent, ConnectHello, ConnectPing,
@@ -25,9 +26,10 @@ use crate::{
     actor::Actor,
     events::Event,
     fault::{exhausted, invalid},
+    listing::Listed,
     relay::Hosting,
     rights::READ,
-    store::now,
+    store::{now, sessions},
 };
 
 /// How often the caller is told to expect pings; the Volt answers each of the caller's.
@@ -48,6 +50,7 @@ pub(super) async fn run(
     let mut events = actor.volt.store.subscribe();
     let mut hosting = hello.accept_invocation.then(|| actor.volt.hosts.add(&actor.identity));
     let _online = Online::new(&actor, &hello).await?;
+    let _listed = list(&actor, &hello).await?;
     let acknowledge = ConnectAcknowledge::default()
         .with_connection_id(Uuid::new_v4().to_string())
         .with_timestamp(now())
@@ -92,6 +95,23 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+/// A Volt that is connected as to its relay is listed for those who look for it. It is the one kind of
+/// caller that takes invocations at an address of its own.
+async fn list(actor: &Actor, hello: &ConnectHello) -> Result<Option<Listed>, Status> {
+    if !hello.accept_invocation || hello.address.is_empty() {
+        return Ok(None);
+    }
+    let session =
+        on(actor, |actor| actor.volt.store.read(|store| sessions::get(store, &actor.session)));
+    let Some(session) = session.await? else { return Ok(None) };
+    let mut volt = VoltConfig::from(actor.identity.as_str());
+    volt.display_name = Some(session.origin);
+    volt.address = Some(hello.address.clone());
+    volt.public_key = Some(session.public_key);
+    volt.fingerprint = Some(session.fingerprint);
+    Ok(Some(actor.volt.listing.add(volt)))
 }
 
 async fn invoked(hosting: Option<&mut Hosting>) -> Option<InvokeRequest> {

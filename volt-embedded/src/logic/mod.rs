@@ -5,6 +5,7 @@ pub(crate) mod access;
 pub(crate) mod authenticate;
 pub(crate) mod copy;
 pub(crate) mod databases;
+pub(crate) mod discovery;
 pub(crate) mod files;
 pub(crate) mod identities;
 pub(crate) mod query;

@@ -5,6 +5,7 @@
 mod authenticate;
 mod connect;
 mod csv;
+mod discovery;
 mod files;
 mod hosting;
 mod legacy;

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+#[cfg(feature = "server")]
+use super::HttpHandler;
 use super::{Authority, Relay, Router, ServerOptions};
 use crate::{key::SigningKey, proto::frame::FrameKind};
 
@@ -17,6 +19,8 @@ pub struct Endpoint {
     authority: Arc<dyn Authority>,
     legacy: Option<Legacy>,
     relay: Option<Box<dyn Relay>>,
+    #[cfg(feature = "server")]
+    http: Option<Box<dyn HttpHandler>>,
     options: ServerOptions,
 }
 
@@ -43,6 +47,8 @@ impl Endpoint {
             authority: Arc::new(authority),
             legacy: None,
             relay: None,
+            #[cfg(feature = "server")]
+            http: None,
             options: ServerOptions::default(),
         }
     }
@@ -58,6 +64,14 @@ impl Endpoint {
     /// Passes on the calls that are for somebody else. Without a relay they are rejected.
     pub fn with_relay(mut self, relay: impl Relay) -> Self {
         self.relay = Some(Box::new(relay));
+        self
+    }
+
+    /// Answers plain HTTP requests that come to the port of the websocket. Without a handler nothing
+    /// is found there.
+    #[cfg(feature = "server")]
+    pub fn with_http(mut self, handler: impl HttpHandler) -> Self {
+        self.http = Some(Box::new(handler));
         self
     }
 
@@ -93,6 +107,11 @@ impl Endpoint {
 
     pub(super) fn relay(&self) -> Option<&dyn Relay> {
         self.relay.as_deref()
+    }
+
+    #[cfg(feature = "server")]
+    pub(super) fn http(&self) -> Option<&dyn HttpHandler> {
+        self.http.as_deref()
     }
 
     pub(super) fn options(&self) -> &ServerOptions {

@@ -12,6 +12,8 @@ mod context;
 mod dispatch;
 #[cfg(feature = "socket")]
 mod endpoint;
+#[cfg(feature = "server")]
+mod http;
 mod in_process;
 #[cfg(feature = "socket")]
 mod options;
@@ -25,8 +27,6 @@ mod tunnel;
 mod websocket;
 
 pub(crate) use self::in_process::InProcess;
-#[cfg(feature = "server")]
-pub use self::websocket::{Server, serve};
 pub use self::{
     context::{Authority, Caller, Context},
     dispatch::{
@@ -42,5 +42,10 @@ pub use self::{
     options::ServerOptions,
     relay::{Relay, RelayedCall},
     tunnel::Tunnel,
+};
+#[cfg(feature = "server")]
+pub use self::{
+    http::{HttpAnswer, HttpHandler},
+    websocket::{Server, serve},
 };
 pub use crate::proto::{handshake::Via, token::Token, tunnel::TunnelFrame};

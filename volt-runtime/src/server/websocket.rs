@@ -1,6 +1,7 @@
 //! A websocket server: it accepts connections and runs the calls that come over them.
 
 mod accept;
+mod request;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,7 +20,8 @@ pub struct Server {
     task: JoinHandle<()>,
 }
 
-/// Serves an endpoint's services to the clients of `listener`.
+/// Serves an endpoint's services to the clients of `listener`, and plain HTTP to those that ask for
+/// it, if the endpoint [has a handler](Endpoint::with_http).
 ///
 /// # Errors
 ///

@@ -5,6 +5,7 @@
 
 mod failures;
 mod hostile;
+mod http;
 mod kinds;
 mod legacy;
 mod lifetime;

@@ -219,6 +219,10 @@ impl Volt {
     }
 
     pub(crate) async fn start_with(options: ServerOptions) -> Self {
+        Self::start_as(|endpoint| endpoint.with_options(options)).await
+    }
+
+    pub(crate) async fn start_as(change: impl FnOnce(Endpoint) -> Endpoint) -> Self {
         let (volt_key, client_key) =
             (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -228,7 +232,7 @@ impl Volt {
         let probe = Probe::default();
         let router = Router::new().with(Notes(probe.clone()));
         let authority = OneClient(client_key.verifying_key());
-        let endpoint = Endpoint::new(VOLT_ID, volt_key, router, authority).with_options(options);
+        let endpoint = change(Endpoint::new(VOLT_ID, volt_key, router, authority));
         let server = serve(listener, endpoint).unwrap();
         Self { server, config, probe }
     }

@@ -1,0 +1,119 @@
+//! What answers say, and what of it is believed.
+
+use serde_json::Value;
+use volt_runtime::{
+    config::VoltConfig,
+    key::{Algorithm, VerifyingKey},
+};
+
+/// Adds what an answer says of a Volt to what is known of it. What the answer lacks stays as it was.
+///
+/// # Errors
+///
+/// The name of the field that the answer contradicts.
+pub(super) fn merge(known: &VoltConfig, answer: VoltConfig) -> Result<VoltConfig, &'static str> {
+    let mut merged = known.clone();
+    keep("id", &mut merged.id, answer.id, |ours, theirs| ours == theirs)?;
+    keep("public_key", &mut merged.public_key, answer.public_key, same_key)?;
+    keep("fingerprint", &mut merged.fingerprint, answer.fingerprint, |a, b| a == b)?;
+    keep("ca_pem", &mut merged.ca_pem, answer.ca_pem, same_pem)?;
+    // Nothing of this says who the Volt is.
+    for (field, given) in [
+        (&mut merged.display_name, answer.display_name),
+        (&mut merged.address, answer.address),
+        (&mut merged.http_address, answer.http_address),
+    ] {
+        *field = text(given).or(field.take());
+    }
+    merged.relay = merged.relay.or(answer.relay);
+    check_key(known, &merged)?;
+    Ok(merged)
+}
+
+/// The first thing that is missing before a client can use what is known of a Volt.
+pub(super) fn lacks(volt: &VoltConfig) -> Option<&'static str> {
+    let reachable = volt.relay.is_some() || volt.http_address.is_some() || volt.address.is_some();
+    if volt.public_key.is_none() && volt.ca_pem.is_none() {
+        Some("public_key")
+    } else if !reachable {
+        Some("http_address")
+    } else {
+        None
+    }
+}
+
+/// Takes a value where there is none yet; another than the one that is there is an error.
+fn keep(
+    name: &'static str,
+    field: &mut Option<String>,
+    given: Option<String>,
+    same: impl FnOnce(&str, &str) -> bool,
+) -> Result<(), &'static str> {
+    match (text(field.take()), text(given)) {
+        (Some(ours), Some(theirs)) if !same(&ours, &theirs) => return Err(name),
+        (ours, theirs) => *field = ours.or(theirs),
+    }
+    Ok(())
+}
+
+/// A key that was not known before must be the one that the rest of the configuration tells of.
+fn check_key(known: &VoltConfig, merged: &VoltConfig) -> Result<(), &'static str> {
+    let key = merged.public_key.as_deref().and_then(|pem| VerifyingKey::from_pem(pem).ok());
+    let Some(key) = key.filter(|_| text(known.public_key.clone()).is_none()) else { return Ok(()) };
+    let certified =
+        known.ca_pem.as_deref().and_then(|pem| VerifyingKey::from_certificate(pem).ok());
+    if certified.is_some_and(|certified| certified != key) {
+        return Err("ca_pem");
+    }
+    // That of an RSA key hangs on how its PEM text is written.
+    let expected = known.fingerprint.as_deref().filter(|_| key.algorithm() == Algorithm::Ed25519);
+    if expected.is_some_and(|expected| !expected.is_empty() && expected != key.fingerprint()) {
+        return Err("fingerprint");
+    }
+    Ok(())
+}
+
+/// Some write an empty text for what they do not have.
+fn text(value: Option<String>) -> Option<String> {
+    value.filter(|text| !text.is_empty())
+}
+
+fn same_key(ours: &str, theirs: &str) -> bool {
+    match (VerifyingKey::from_pem(ours), VerifyingKey::from_pem(theirs)) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        _ => same_pem(ours, theirs),
+    }
+}
+
+/// Lines may end in different ways.
+fn same_pem(ours: &str, theirs: &str) -> bool {
+    ours.split_whitespace().eq(theirs.split_whitespace())
+}
+
+/// Where a DID document sends those who look for its subject, by the type of the service.
+pub(super) fn services<'a>(
+    document: &'a Value,
+    kind: &'a str,
+) -> impl Iterator<Item = Service> + 'a {
+    let services = document.get("service").and_then(Value::as_array).into_iter().flatten();
+    let services = services.filter(move |service| service.get("type").is_some_and(|is| is == kind));
+    services.filter_map(|service| Service::read(service.get("serviceEndpoint")?))
+}
+
+/// An endpoint in a DID document.
+pub(super) enum Service {
+    /// Where to ask.
+    Url(String),
+    /// The HTTP address of a Volt.
+    Volt(String),
+}
+
+impl Service {
+    fn read(endpoint: &Value) -> Option<Self> {
+        let member = |name| endpoint.get(name).and_then(Value::as_str).map(str::to_owned);
+        match endpoint.as_str() {
+            Some(url) => Some(Self::Url(url.to_owned())),
+            None => member("uri").map(Self::Url).or_else(|| member("http_address").map(Self::Volt)),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! GET, within limits.
+
+use std::{error::Error as _, time::Duration};
+
+use reqwest::{Client, Url, redirect};
+use serde_json::Value;
+use volt_runtime::{Error, ErrorKind, Result};
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
+const MAX_REDIRECTS: usize = 3;
+/// Documents name whom to ask next: a search must end even if they name ever more.
+const MAX_REQUESTS: usize = 32;
+
+/// The requests of one search.
+pub(super) struct Http {
+    client: Client,
+    timeout: Duration,
+    requests: usize,
+}
+
+impl Http {
+    pub(super) fn new(timeout: Duration) -> Result<Self> {
+        let client = Client::builder()
+            .timeout(timeout)
+            .redirect(redirect::Policy::custom(follow))
+            // As with the Volt's own connection.
+            .no_proxy()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Configuration, "HTTP cannot be used").with_source(error)
+            })?;
+        Ok(Self { client, timeout, requests: 0 })
+    }
+
+    /// Whether nobody has been asked.
+    pub(super) fn is_unused(&self) -> bool {
+        self.requests == 0
+    }
+
+    /// The JSON at an address, or why there is none.
+    pub(super) async fn get(&mut self, address: &str) -> Result<Value, String> {
+        if self.requests >= MAX_REQUESTS {
+            return Err(format!("not asked, after {MAX_REQUESTS} other requests"));
+        }
+        self.requests += 1;
+        let body = self.body(address).await?;
+        serde_json::from_slice(&body).map_err(|error| format!("no JSON: {error}"))
+    }
+
+    async fn body(&self, address: &str) -> Result<Vec<u8>, String> {
+        let explain = |error| explain(error, self.timeout);
+        let mut response = self.client.get(address).send().await.map_err(explain)?;
+        if !response.status().is_success() {
+            return Err(format!("HTTP status {}", response.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(explain)? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(format!("the answer is longer than {MAX_ANSWER} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    if attempt.previous().len() > MAX_REDIRECTS {
+        return attempt.error(format!("more than {MAX_REDIRECTS} redirects"));
+    }
+    let secure = attempt.previous().last().is_some_and(|from| from.scheme() == "https");
+    if secure && attempt.url().scheme() != "https" {
+        return attempt.error("redirected from https to something less");
+    }
+    attempt.follow()
+}
+
+/// An address without a name and password in it, for messages.
+pub(super) fn shown(address: &str) -> String {
+    match Url::parse(address) {
+        Ok(mut url) if url.password().is_some() || !url.username().is_empty() => {
+            // These fail only for addresses that have neither.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.into()
+        }
+        _ => address.to_owned(),
+    }
+}
+
+/// The innermost cause is the one that says something.
+fn explain(error: reqwest::Error, timeout: Duration) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {timeout:?}");
+    }
+    let error = error.without_url();
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message = cause.to_string();
+        source = cause.source();
+    }
+    message
+}

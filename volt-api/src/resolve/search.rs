@@ -1,0 +1,243 @@
+//! One search: whom to ask, in which order.
+
+use std::pin::Pin;
+
+use serde_json::Value;
+use volt_runtime::{
+    Error, ErrorKind, Executed, Result,
+    config::{Relay, VoltConfig},
+};
+
+use super::{
+    answer::{Service, lacks, merge, services},
+    http::{Http, shown},
+};
+
+/// How many relays may have to be found before the Volt.
+const MAX_DEPTH: usize = 4;
+
+pub(super) struct Search<'a> {
+    registries: &'a [String],
+    http: Http,
+    /// What led nowhere, and why.
+    tried: Vec<String>,
+}
+
+/// A Volt that is looked for.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    known: &'a VoltConfig,
+    /// 0 for the Volt itself, 1 for its relay, 2 for that one's.
+    depth: usize,
+}
+
+impl<'a> Wanted<'a> {
+    /// What errors call it.
+    fn name(self) -> String {
+        format!("volt{}", ".relay".repeat(self.depth))
+    }
+
+    fn id(self) -> Option<&'a str> {
+        self.known.id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// The relay of a Volt that is looked for.
+    fn relay(self, known: &'a VoltConfig) -> Self {
+        Self { known, depth: self.depth + 1 }
+    }
+}
+
+/// Where a way leads: to the Volt, or nowhere. An error ends the search: somebody contradicts what is
+/// known.
+type Outcome = Result<Option<VoltConfig>>;
+
+impl<'a> Search<'a> {
+    pub(super) fn new(registries: &'a [String], http: Http) -> Self {
+        Self { registries, http, tried: Vec::new() }
+    }
+
+    pub(super) async fn run(mut self, known: &VoltConfig) -> Result<VoltConfig> {
+        let found = self.find(Wanted { known, depth: 0 }).await?;
+        found.ok_or_else(|| self.not_found())
+    }
+
+    /// Looks for a Volt, in all ways. Boxed because the relays on the way are looked for likewise.
+    fn find<'f>(
+        &'f mut self,
+        wanted: Wanted<'f>,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'f>> {
+        Box::pin(async move {
+            if wanted.depth > MAX_DEPTH {
+                self.fail(&wanted.name(), "too many relays, one behind another");
+                return Ok(None);
+            }
+            let mut found = match &wanted.known.relay {
+                Some(relay) => self.by_relay(wanted, relay).await?,
+                None => self.by_registries(wanted).await?,
+            };
+            if let (None, None, Some(address)) =
+                (&found, &wanted.known.relay, &wanted.known.http_address)
+            {
+                found = self.discover(wanted, &below(address, "discover")).await?;
+            }
+            let usable = || lacks(wanted.known).is_none().then(|| wanted.known.clone());
+            Ok(found.or_else(usable))
+        })
+    }
+
+    /// Asks the relay that the configuration names.
+    async fn by_relay(&mut self, wanted: Wanted<'_>, relay: &Relay) -> Outcome {
+        let relay = match relay {
+            Relay::Address(address) => VoltConfig::from(address.as_str()),
+            Relay::Volt(relay) => (**relay).clone(),
+            _ => return Ok(None),
+        };
+        let Some(id) = wanted.id() else {
+            let missing = format!("`{}.id` is missing, which a relay is asked for", wanted.name());
+            self.tried.push(missing);
+            return Ok(None);
+        };
+        match self.find(wanted.relay(&relay)).await? {
+            Some(relay) => self.listed(wanted, id, relay).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Looks among the Volts that are connected to a relay.
+    async fn listed(&mut self, wanted: Wanted<'_>, id: &str, relay: VoltConfig) -> Outcome {
+        let Some(address) = &relay.http_address else {
+            self.fail(&wanted.relay(&relay).name(), "it has no `http_address` to ask at");
+            return Ok(None);
+        };
+        let url = below(address, "relay");
+        let Some(mut answer) = self.get(&url).await else { return Ok(None) };
+        let clients = answer.get_mut("clients").and_then(Value::as_array_mut);
+        let mut clients = clients.into_iter().flatten();
+        let Some(entry) = clients.find(|client| client.get("id").is_some_and(|is| is == id)) else {
+            self.fail(&url, &format!("`{id}` is not connected there"));
+            return Ok(None);
+        };
+        self.accept(wanted, &url, entry.take(), Some(Relay::Volt(Box::new(relay))))
+    }
+
+    async fn by_registries(&mut self, wanted: Wanted<'_>) -> Outcome {
+        let Some(id) = wanted.id() else { return Ok(None) };
+        if self.registries.is_empty() {
+            self.tried.push(format!("no registry was named to ask for `{id}`"));
+        } else if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-_%".contains(&byte)) {
+            self.fail(&wanted.name(), &format!("no registry can be asked for `{id}`"));
+            return Ok(None);
+        }
+        for registry in self.registries {
+            if let Some(found) = self.by_registry(wanted, id, registry).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn by_registry(&mut self, wanted: Wanted<'_>, id: &str, registry: &str) -> Outcome {
+        let url = below(registry, &format!("did/{id}"));
+        let Some(document) = self.get(&url).await else { return Ok(None) };
+        if document.get("id").is_some_and(|is| is != id) {
+            self.fail(&url, "it is the DID document of somebody else");
+            return Ok(None);
+        }
+        let mut empty = true;
+        for service in services(&document, "volt-discovery") {
+            empty = false;
+            let url = match service {
+                Service::Url(url) => url,
+                Service::Volt(address) => below(&address, "discover"),
+            };
+            if let Some(found) = self.discover(wanted, &url).await? {
+                return Ok(Some(found));
+            }
+        }
+        for service in services(&document, "volt-relay") {
+            empty = false;
+            let (Service::Url(address) | Service::Volt(address)) = service;
+            let relay = VoltConfig::from(address.as_str());
+            match self.find(wanted.relay(&relay)).await {
+                Ok(Some(relay)) => {
+                    if let Some(found) = self.listed(wanted, id, relay).await? {
+                        return Ok(Some(found));
+                    }
+                }
+                Ok(None) => {}
+                // It contradicts the document, which is nothing that the caller knows.
+                Err(error) => self.tried.push(error.to_string()),
+            }
+        }
+        if empty {
+            self.fail(&url, "it names no `volt-discovery` and no `volt-relay`");
+        }
+        Ok(None)
+    }
+
+    /// Asks the Volt itself, or whoever speaks for it.
+    async fn discover(&mut self, wanted: Wanted<'_>, url: &str) -> Outcome {
+        match self.get(url).await {
+            Some(answer) => self.accept(wanted, url, answer, None),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes an answer, if it is enough together with what is known.
+    fn accept(
+        &mut self,
+        wanted: Wanted<'_>,
+        url: &str,
+        answer: Value,
+        relay: Option<Relay>,
+    ) -> Outcome {
+        let answer: VoltConfig = match serde_json::from_value(answer) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.fail(url, &format!("it does not describe a Volt: {error}"));
+                return Ok(None);
+            }
+        };
+        let mut found = merge(wanted.known, answer).map_err(|field| {
+            let (name, url) = (wanted.name(), shown(url));
+            let message = format!("`{name}.{field}` contradicts what {url} says of the Volt");
+            Error::new(ErrorKind::Configuration, message)
+        })?;
+        found.relay = relay.or(found.relay);
+        let lacking = if found.id.is_none() { Some("id") } else { lacks(&found) };
+        if let Some(field) = lacking {
+            self.fail(url, &format!("the answer has no `{field}`"));
+            return Ok(None);
+        }
+        Ok(Some(found))
+    }
+
+    async fn get(&mut self, url: &str) -> Option<Value> {
+        match self.http.get(url).await {
+            Ok(answer) => Some(answer),
+            Err(why) => {
+                self.fail(url, &why);
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, what: &str, why: &str) {
+        self.tried.push(format!("{}: {why}", shown(what)));
+    }
+
+    fn not_found(&self) -> Error {
+        if self.http.is_unused() {
+            let hint = "set `volt.http_address`, `volt.relay`, or `volt.id` and name a registry";
+            let known = [&self.tried[..], &[hint.to_owned()]].concat().join("; ");
+            let message = format!("nothing says where the Volt is: {known}");
+            return Error::new(ErrorKind::Configuration, message);
+        }
+        let message = format!("the Volt was not found: {}", self.tried.join("; "));
+        Error::new(ErrorKind::Connection, message).with_executed(Executed::No)
+    }
+}
+
+fn below(address: &str, path: &str) -> String {
+    format!("{}/{path}", address.trim_end_matches('/'))
+}

@@ -1,0 +1,119 @@
+//! What of an answer is believed.
+
+use serde_json::json;
+use volt_api::{ClientConfig, key::SigningKey, resolve::Resolver};
+use volt_embedded::EmbeddedVolt;
+
+use crate::{
+    DID, answer, config, document, failure, key, relay,
+    server::{Reply, Scripted},
+    volt,
+};
+
+#[tokio::test]
+async fn an_answer_that_contradicts_the_configuration_is_an_error_that_names_the_field() {
+    let volt = EmbeddedVolt::start().await.unwrap();
+    let fingerprint = SigningKey::generate().unwrap().verifying_key().fingerprint();
+    let unasked = Scripted::start(|_| Reply::NotFound).await;
+    let resolver = Resolver::new().registry(volt.url()).registry(unasked.url());
+    for (field, value) in [("public_key", key()), ("fingerprint", fingerprint)] {
+        let known = json!({ "id": volt.id(), "http_address": volt.url(), field: value });
+        let error = failure(&resolver, known).await;
+        assert!(error.is_configuration(), "{error}");
+        assert!(error.to_string().contains(&format!("`volt.{field}`")), "{error}");
+    }
+    let error = failure(&resolver, json!({ "id": DID, "http_address": volt.url() })).await;
+    assert!(error.to_string().contains("`volt.id`"), "{error}");
+    // Only for the one that the registry does not know was the next one asked.
+    assert_eq!(unasked.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_pinned_is_not_replaced_nor_its_key_gone_around() {
+    let ca = include_str!("../../../volt-runtime/tests/vectors/ed25519_ca.pem");
+    let other = ca.replacen('A', "B", 1);
+    for answer in [json!({ "id": DID, "ca_pem": other }), answer(&key())] {
+        let volt = Scripted::start(move |_| Reply::Json(answer.clone())).await;
+        let known = json!({ "http_address": volt.url(), "ca_pem": ca });
+        let error = failure(&Resolver::new(), known).await;
+        assert!(error.is_configuration(), "{error}");
+        assert!(error.to_string().contains("`volt.ca_pem`"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_fingerprint_alone_pins_the_key() {
+    let key = SigningKey::generate().unwrap().verifying_key();
+    let right = answer(&key.to_pem());
+    let volt = Scripted::start(move |_| Reply::Json(right.clone())).await;
+    let known = json!({ "http_address": volt.url(), "fingerprint": key.fingerprint() });
+    let found = Resolver::new().resolve(&config(known)).await.unwrap();
+    assert_eq!(found.volt.public_key.as_deref(), Some(&*key.to_pem()));
+    let wrong = json!({ "http_address": volt.url(), "fingerprint": "something else" });
+    let error = failure(&Resolver::new(), wrong).await;
+    assert!(error.to_string().contains("`volt.fingerprint`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_only_written_differently_is_the_same() {
+    let key = key();
+    let windows = answer(&key.replace('\n', "\r\n"));
+    let server = Scripted::start(move |_| Reply::Json(windows.clone())).await;
+    let known = config(json!({ "http_address": server.url(), "public_key": key }));
+    let found = Resolver::new().resolve(&known).await.unwrap();
+    assert_eq!(found.volt.public_key, Some(key));
+}
+
+#[tokio::test]
+async fn what_an_answer_lacks_stays_and_what_it_adds_beyond_the_known_fields_does_not() {
+    let key = key();
+    let reply = json!({
+        "id": DID, "display_name": "new", "address": null, "fingerprint": "", "public_key": key,
+        "relay": "http://relay.example", "credential": "x", "surprise": 1,
+    });
+    let server = Scripted::start(move |_| Reply::Json(reply.clone())).await;
+    let known = json!({
+        "volt": {
+            "http_address": server.url(), "display_name": "old", "address": "old:1",
+            "fingerprint": SigningKey::generate().unwrap().verifying_key().fingerprint(), "own": 2,
+            "public_key": key,
+        },
+        "client_name": "me", "credential": { "session_id": "s" }, "extra": [1],
+    });
+    let config = ClientConfig::from_json(&known.to_string()).unwrap();
+    let found = Resolver::new().resolve(&config).await.unwrap();
+    let mut expected = known;
+    expected["volt"]["id"] = json!(DID);
+    expected["volt"]["display_name"] = json!("new");
+    expected["volt"]["relay"] = json!("http://relay.example");
+    assert_eq!(serde_json::to_value(&found).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_relay_that_lists_the_volt_with_another_key_is_an_error() {
+    let liar = relay("did:volt:relay", key()).await;
+    let services = [("volt-relay", json!(liar.url()))];
+    let registry = Scripted::start(move |_| document(&services)).await;
+    let resolver = Resolver::new().registry(registry.url());
+    let error = failure(&resolver, json!({ "id": DID, "public_key": key() })).await;
+    assert!(error.is_configuration(), "{error}");
+    assert!(error.to_string().contains("`volt.public_key`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_relay_that_is_another_than_its_document_says_is_passed_over() {
+    let liar = relay("did:volt:liar", key()).await;
+    let honest = relay("did:volt:honest", key()).await;
+    let (discover, address) = (format!("{}/discover", liar.url()), honest.url());
+    let registry = Scripted::start(move |path| match path {
+        "/did/did:volt:relay" => {
+            let service = json!([{ "type": "volt-discovery", "serviceEndpoint": discover }]);
+            Reply::Json(json!({ "id": "did:volt:relay", "service": service }))
+        }
+        _ => document(&[("volt-relay", json!("did:volt:relay")), ("volt-relay", json!(address))]),
+    });
+    let registry = registry.await;
+    let found = Resolver::new().registry(registry.url()).find(DID).await.unwrap();
+    assert_eq!(volt(&found)["relay"]["id"], "did:volt:honest");
+    assert_eq!(liar.asked(), ["/discover"]);
+}

@@ -1,0 +1,61 @@
+//! Finding a Volt: who is asked, what is believed, and what is said when nobody knows.
+
+// JSON is made where it is passed.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
+
+mod asking;
+mod believing;
+mod failing;
+mod server;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use volt_api::{ClientConfig, Error, key::SigningKey, resolve::Resolver};
+
+use crate::server::{Reply, Scripted};
+
+const DID: &str = "did:volt:wanted";
+
+fn config(volt: Value) -> ClientConfig {
+    ClientConfig::from_json(&json!({ "volt": volt }).to_string()).unwrap()
+}
+
+fn volt(config: &ClientConfig) -> Value {
+    serde_json::to_value(&config.volt).unwrap()
+}
+
+fn key() -> String {
+    SigningKey::generate().unwrap().verifying_key().to_pem()
+}
+
+/// An answer about the wanted Volt.
+fn answer(key: &str) -> Value {
+    json!({ "id": DID, "http_address": "http://volt.example", "public_key": key })
+}
+
+fn document(services: &[(&str, Value)]) -> Reply {
+    let services = services
+        .iter()
+        .map(|(kind, endpoint)| json!({ "id": "#s", "type": kind, "serviceEndpoint": endpoint }));
+    Reply::Json(json!({ "id": DID, "service": services.collect::<Vec<_>>() }))
+}
+
+/// The error of a search by this resolver.
+async fn failure(resolver: &Resolver, volt: Value) -> Error {
+    let resolver = resolver.clone().timeout(Duration::from_secs(20));
+    resolver.resolve(&config(volt)).await.unwrap_err()
+}
+
+/// A relay to which the wanted Volt is connected.
+async fn relay(id: &'static str, key: String) -> Scripted {
+    Scripted::start_at(move |url, path| match path {
+        "/discover" => Reply::Json(json!({ "id": id, "http_address": url, "public_key": key })),
+        // Others do not get in the way, whatever they are.
+        "/relay" => {
+            Reply::Json(json!({ "clients": [7, { "id": 7 }, { "id": DID, "public_key": key }] }))
+        }
+        _ => Reply::NotFound,
+    })
+    .await
+}

@@ -1,0 +1,89 @@
+//! The Volts that are connected to this one as their relay.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use volt_api::config::VoltConfig;
+
+/// Who is connected, as the relay tells those who look for them. Cloning gives another handle.
+#[derive(Clone, Default)]
+pub(crate) struct Listing(Arc<Mutex<Entries>>);
+
+/// By number, in the order in which they came.
+#[derive(Default)]
+struct Entries {
+    last: u64,
+    by_number: BTreeMap<u64, VoltConfig>,
+}
+
+/// Keeps a Volt listed until it is dropped.
+#[must_use]
+pub(crate) struct Listed {
+    listing: Listing,
+    number: u64,
+}
+
+impl Listing {
+    /// Lists a Volt for as long as it is connected.
+    pub(crate) fn add(&self, volt: VoltConfig) -> Listed {
+        let mut entries = self.entries();
+        entries.last += 1;
+        let number = entries.last;
+        entries.by_number.insert(number, volt);
+        Listed { listing: self.clone(), number }
+    }
+
+    /// Everyone who is connected. One that came back before its old connection was found dead is
+    /// listed once, as it is now.
+    pub(crate) fn list(&self) -> Vec<VoltConfig> {
+        let entries = self.entries();
+        let by_id: BTreeMap<_, _> =
+            entries.by_number.values().map(|volt| (volt.id.as_deref(), volt)).collect();
+        by_id.into_values().cloned().collect()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        // Changed by single operations only, so what a panic left behind is still whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.listing.entries().by_number.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volt(id: &str, name: &str) -> VoltConfig {
+        let mut volt = VoltConfig::from(id);
+        volt.display_name = Some(name.to_owned());
+        volt
+    }
+
+    #[test]
+    fn a_volt_is_listed_while_it_is_connected() {
+        let listing = Listing::default();
+        let (a, b) = (listing.add(volt("did:volt:a", "a")), listing.add(volt("did:volt:b", "b")));
+        assert_eq!(listing.list(), [volt("did:volt:a", "a"), volt("did:volt:b", "b")]);
+        drop(a);
+        assert_eq!(listing.list(), [volt("did:volt:b", "b")]);
+        drop(b);
+        assert!(listing.list().is_empty());
+    }
+
+    #[test]
+    fn one_that_comes_back_early_is_listed_once_and_stays_when_the_old_one_goes() {
+        let listing = Listing::default();
+        let old = listing.add(volt("did:volt:a", "old"));
+        let _new = listing.add(volt("did:volt:a", "new"));
+        assert_eq!(listing.list(), [volt("did:volt:a", "new")]);
+        drop(old);
+        assert_eq!(listing.list(), [volt("did:volt:a", "new")]);
+    }
+}

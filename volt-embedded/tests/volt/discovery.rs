@@ -1,0 +1,88 @@
+//! What the Volt answers by plain HTTP.
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use volt_api::{Client, key::SigningKey};
+use volt_embedded::EmbeddedVolt;
+
+use crate::support::{identity, make, start};
+
+/// The status of a GET, and the JSON that it gives.
+async fn get(volt: &EmbeddedVolt, path: &str) -> (u16, Value) {
+    let address = volt.url().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn discover_gives_the_volt_part_of_a_configuration_and_no_more() {
+    let (volt, _client) = start().await;
+    let config = volt.config().volt;
+    let expected = json!({
+        "id": volt.id(),
+        "display_name": config.display_name,
+        "public_key": config.public_key,
+        "fingerprint": config.fingerprint,
+        "address": config.address,
+        "http_address": volt.url(),
+    });
+    assert_eq!(get(&volt, "/discover").await, (200, expected));
+}
+
+#[tokio::test]
+async fn the_did_document_of_the_volt_says_where_to_discover_it() {
+    let (volt, _client) = start().await;
+    let (status, document) = get(&volt, &format!("/did/{}", volt.id())).await;
+    assert_eq!((status, &document["id"]), (200, &json!(volt.id())));
+    assert_eq!(document["service"][0]["type"], "volt-discovery");
+    let endpoint = document["service"][0]["serviceEndpoint"].as_str().unwrap();
+    assert_eq!(endpoint, format!("{}/discover", volt.url()));
+    let method = &document["verificationMethod"][0];
+    assert_eq!(method["publicKeyPem"], json!(volt.config().volt.public_key));
+    assert_eq!(method["type"], "Ed25519Signature2018");
+    let encoded = volt.id().replace(':', "%3A");
+    assert_eq!(get(&volt, &format!("/did/{encoded}")).await, (200, document));
+}
+
+#[tokio::test]
+async fn identities_have_did_documents_with_their_keys_and_nothing_else_has() {
+    let (volt, client) = start().await;
+    let config = volt.guest("guest").unwrap();
+    let did = identity(&config);
+    let key = config.credential.as_ref().unwrap().key.clone().unwrap();
+    let public = SigningKey::from_pem(&key).unwrap().verifying_key().to_pem();
+    let (status, document) = get(&volt, &format!("/did/{did}")).await;
+    assert_eq!((status, &document["id"]), (200, &json!(did)));
+    assert_eq!(document["verificationMethod"].as_array().unwrap().len(), 1);
+    assert_eq!(document["verificationMethod"][0]["publicKeyPem"], json!(public));
+    assert_eq!(document.get("service"), None);
+
+    let folder = make(&client, "folder", "volt:folder").await.id;
+    for path in ["/did/did:volt:nobody", &format!("/did/{folder}"), "/did/", "/did", "/other"] {
+        assert_eq!(get(&volt, path).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_relayed_yet() {
+    let (volt, _client) = start().await;
+    assert_eq!(get(&volt, "/relay").await, (200, json!({ "clients": [] })));
+}
+
+#[tokio::test]
+async fn what_discover_gives_is_enough_to_connect() {
+    let (volt, _client) = start().await;
+    let mut config = volt.config();
+    config.volt = serde_json::from_value(get(&volt, "/discover").await.1).unwrap();
+    let client = Client::connect(config).await.unwrap();
+    make(&client, "made", "volt:folder").await;
+}

@@ -1,0 +1,103 @@
+//! The HTTP request that every connection begins with: most ask for a websocket.
+
+use std::{
+    convert::Infallible,
+    future::ready,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{handshake::server::create_response_with_body, protocol::Role},
+};
+
+use crate::{
+    server::{Endpoint, HttpHandler},
+    socket::websocket_config,
+};
+
+/// How long the head of a request may be, in bytes.
+const MAX_HEAD: usize = 64 << 10;
+
+type Body = Full<Bytes>;
+
+/// Answers the one request of a connection, and gives the websocket if it asked for that.
+///
+/// A connection carries one plain request only, so that none lies idle without a limit.
+pub(super) async fn answer(
+    stream: TcpStream,
+    endpoint: &Endpoint,
+) -> hyper::Result<Option<WebSocketStream<TcpStream>>> {
+    let upgraded = AtomicBool::new(false);
+    let service = service_fn(|request| {
+        let response = respond(&request, endpoint.http());
+        upgraded.store(response.status() == StatusCode::SWITCHING_PROTOCOLS, Ordering::Relaxed);
+        ready(Ok::<_, Infallible>(response))
+    });
+    let connection = http1::Builder::new()
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    // The stream comes back bare: no layer of HTTP stays below the websocket.
+    let parts = connection.without_shutdown().await?;
+    if !upgraded.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    let config = websocket_config(endpoint.options().max_message_size);
+    let (stream, early) = (parts.io.into_inner(), parts.read_buf.into());
+    let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config));
+    Ok(Some(socket.await))
+}
+
+fn respond<B>(request: &Request<B>, http: Option<&dyn HttpHandler>) -> Response<Body> {
+    if request.method() != Method::GET {
+        let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        return refusal;
+    }
+    let path = request.uri().path();
+    if is_api(path) && wants_websocket(request) {
+        return create_response_with_body(request, Body::default)
+            .unwrap_or_else(|error| plain(StatusCode::BAD_REQUEST, error.to_string()));
+    }
+    match http.and_then(|http| http.get(path)) {
+        Some(answer) => with_type(answer.content_type, answer.body),
+        None => plain(StatusCode::NOT_FOUND, "nothing is here; the API is a websocket at /api"),
+    }
+}
+
+/// Clients ask for `/api`, some for `/`, and for `//api` where an address ends in a slash.
+fn is_api(path: &str) -> bool {
+    matches!(path, "/" | "/api" | "//api")
+}
+
+fn wants_websocket<B>(request: &Request<B>) -> bool {
+    let upgrade = request.headers().get(UPGRADE);
+    upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = with_type("text/plain", text.into());
+    *response.status_mut() = status;
+    response
+}
+
+fn with_type(content_type: &'static str, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::new(body));
+    let headers = response.headers_mut();
+    // This is what ends the connection.
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if let Ok(content_type) = HeaderValue::try_from(content_type) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    response
+}

@@ -1,0 +1,139 @@
+//! Plain HTTP beside the websocket, on the same port.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use volt_runtime::server::{HttpAnswer, HttpHandler, ServerOptions};
+
+use crate::support::{Note, Volt, soon};
+
+/// Says which path was asked for, whatever it is, but for one.
+struct Echo;
+
+impl HttpHandler for Echo {
+    fn get(&self, path: &str) -> Option<HttpAnswer> {
+        (path != "/nothing").then(|| HttpAnswer::json(format!("{{\"path\":\"{path}\"}}")))
+    }
+}
+
+async fn start() -> Volt {
+    Volt::start_as(|endpoint| endpoint.with_http(Echo)).await
+}
+
+async fn send(volt: &Volt, request: impl AsRef<[u8]>) -> TcpStream {
+    let mut stream = TcpStream::connect(volt.server.local_addr()).await.unwrap();
+    stream.write_all(request.as_ref()).await.unwrap();
+    stream
+}
+
+/// Everything that the server says until it closes the connection.
+async fn ask(volt: &Volt, request: &str) -> String {
+    let mut stream = send(volt, request).await;
+    let mut answer = Vec::new();
+    soon(stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: volt\r\n\r\n")
+}
+
+fn upgrade(path: &str, key: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: volt\r\nConnection: keep-alive, Upgrade\r\n\
+         Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    )
+}
+
+/// The example of RFC 6455, and what it is answered with.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+#[tokio::test]
+async fn a_get_is_answered_and_its_connection_closed() {
+    let volt = start().await;
+    let answer = ask(&volt, &get("/did/did:volt:1%2F?query")).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.to_lowercase().contains("content-type: application/json"), "{head}");
+    assert!(head.to_lowercase().contains("connection: close"), "{head}");
+    assert_eq!(body, r#"{"path":"/did/did:volt:1%2F"}"#);
+    let note = Note::new("a call", 1);
+    assert_eq!(soon(volt.client().await.get(note.clone())).await.unwrap(), note);
+}
+
+#[tokio::test]
+async fn what_nobody_knows_is_not_found_with_a_handler_and_without() {
+    for (volt, path) in [(start().await, "/nothing"), (Volt::start().await, "/api")] {
+        let answer = ask(&volt, &get(path)).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_turned_away() {
+    let volt = start().await;
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"] {
+        let request =
+            format!("{method} /api HTTP/1.1\r\nHost: volt\r\nContent-Length: 2\r\n\r\n{{}}");
+        let answer = ask(&volt, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+        assert!(answer.to_lowercase().contains("allow: get"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_lacks_something_is_refused() {
+    let volt = start().await;
+    for request in [
+        upgrade("/api", "too short"),
+        upgrade("/api", KEY).replace("Version: 13", "Version: 8"),
+        upgrade("/api", KEY).replace("keep-alive, Upgrade", "keep-alive"),
+    ] {
+        let answer = ask(&volt, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_message_that_comes_with_the_handshake_is_not_lost() {
+    let volt = start().await;
+    let ping = [0x89, 0x80, 1, 2, 3, 4]; // empty, and masked
+    let mut stream = send(&volt, [upgrade("/api", KEY).as_bytes(), &ping].concat()).await;
+    let mut answer = Vec::new();
+    while !answer.ends_with(&[0x8a, 0]) {
+        assert_ne!(soon(stream.read_buf(&mut answer)).await.unwrap(), 0, "{answer:?}");
+    }
+    let head = String::from_utf8_lossy(&answer);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(head.contains(ACCEPT), "{head}");
+}
+
+#[tokio::test]
+async fn a_request_without_end_is_cut_off() {
+    let volt = start().await;
+    let endless = format!("GET / HTTP/1.1\r\nHost: volt\r\nX: {}", "x".repeat(65 << 10));
+    let answer = ask(&volt, &endless).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_not_waited_for_longer_than_the_limit() {
+    let mut options = ServerOptions::default();
+    options.handshake_timeout = Duration::from_millis(20);
+    let volt = Volt::start_with(options).await;
+    assert_eq!(ask(&volt, "GET / HTT").await, "");
+}
+
+#[tokio::test]
+async fn half_a_request_does_not_hold_up_the_end() {
+    let volt = start().await;
+    let stream = send(&volt, "GET / HTT").await;
+    // Answered means that the connection before it has been accepted.
+    ask(&volt, &get("/")).await;
+    soon(volt.server.shutdown()).await;
+    drop(stream);
+}

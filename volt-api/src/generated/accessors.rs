@@ -14,7 +14,7 @@ impl crate::Client {
             self.channel().clone(),
         )
     }
-    /// The service `tdx.volt_api.volt.v1.DriveAPI`.
+    /// Keeps a folder of a computer and a folder of the Volt the same.
     #[cfg(feature = "drive")]
     #[must_use]
     pub fn drive(&self) -> super::tdx::volt_api::volt::v1::drive_api::DriveApiClient {
@@ -107,7 +107,12 @@ impl crate::Client {
             self.channel().clone(),
         )
     }
-    /// The service `tdx.volt_api.volt.v1.SyncAPI`.
+    /// Documents that several clients edit at once, and the files and folders that go with them.
+    ///
+    /// A document is a Yjs (CRDT) document: every client has a copy, edits it at once, and merges what
+    /// the others did. Documents are kept in a sync database, or in a synapse, which also connects to
+    /// the synapses of other Volts. Documents are exchanged as Yjs updates in their second encoding
+    /// (v2); merging them is the client's work.
     #[cfg(feature = "sync")]
     #[must_use]
     pub fn sync(&self) -> super::tdx::volt_api::volt::v1::sync_api::SyncApiClient {

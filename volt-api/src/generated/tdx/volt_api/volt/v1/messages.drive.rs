@@ -6,30 +6,42 @@
 pub struct SaveDriveInstanceRequest {
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<Resource>,
+    /// Create it. Otherwise `resource.id` says which one to update.
     #[prost(bool, tag = "2")]
     pub create: bool,
+    /// The folder to create it in; empty for the caller's home folder.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Replace all attributes of the resource instead of merging those that are given.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// The synapse that the files go through.
     #[prost(string, tag = "5")]
     pub synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The folder on the computer of the Volt.
     #[prost(string, tag = "6")]
     pub target_folder: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "9")]
     pub identity_did: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The DID of the Volt that has the other folder.
     #[prost(string, tag = "10")]
     pub remote_volt_did: ::volt_runtime::__private::prost::alloc::string::String,
+    /// `host:port` of that Volt's gRPC server.
     #[prost(string, tag = "11")]
     pub remote_volt_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// That Volt's HTTP address, with its scheme.
     #[prost(string, tag = "12")]
     pub remote_volt_http_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The certificate of that Volt's authority, PEM.
     #[prost(string, tag = "13")]
     pub remote_volt_ca: ::volt_runtime::__private::prost::alloc::string::String,
+    /// `host:port` of the relay to reach it by, if it takes one.
     #[prost(string, tag = "14")]
     pub relay_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The certificate of the relay's authority, PEM.
     #[prost(string, tag = "15")]
     pub relay_ca: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The code that the relay lets this Volt in with.
     #[prost(string, tag = "16")]
     pub relay_challenge: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -310,8 +322,10 @@ impl ::volt_runtime::__private::json::Fields for SaveDriveInstanceResponse {
 pub struct DriveInstanceStatus {
     #[prost(enumeration = "DriveInstanceState", tag = "1")]
     pub state: i32,
+    /// How many files there are to bring up to date.
     #[prost(uint32, tag = "2")]
     pub total_count: u32,
+    /// How many of them are done.
     #[prost(uint32, tag = "3")]
     pub completed_count: u32,
 }
@@ -377,7 +391,7 @@ impl ::volt_runtime::__private::json::Fields for DriveInstanceStatus {
 
 ::volt_runtime::__private::json::message!(DriveInstanceStatus);
 
-/// The message `tdx.volt_api.volt.v1.WatchDriveInstanceStatusStart`.
+/// Says which drive is watched, by its synapse.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct WatchDriveInstanceStatusStart {
@@ -448,6 +462,7 @@ pub mod watch_drive_instance_status_request {
     pub enum Payload {
         #[prost(message, tag = "1")]
         Start(super::WatchDriveInstanceStatusStart),
+        /// Ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
@@ -656,7 +671,7 @@ impl ::volt_runtime::__private::json::Fields for WatchDriveInstanceStatusRespons
 
 ::volt_runtime::__private::json::message!(WatchDriveInstanceStatusResponse);
 
-/// The enum `tdx.volt_api.volt.v1.DriveInstanceState`.
+/// What a drive is doing.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -672,8 +687,11 @@ impl ::volt_runtime::__private::json::Fields for WatchDriveInstanceStatusRespons
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 #[repr(i32)]
 pub enum DriveInstanceState {
+    /// There is no such drive here.
     Absent = 0,
+    /// Both folders are the same.
     Idle = 1,
+    /// Files are being brought up to date.
     Busy = 2,
 }
 

@@ -4,34 +4,48 @@
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct CreateSynapseConnectionRequest {
+    /// The resource of the connection.
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<Resource>,
+    /// Create it. Otherwise `resource.id` says which one to update.
     #[prost(bool, tag = "2")]
     pub create: bool,
+    /// The folder to create it in; empty for the caller's home folder.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Replace all attributes of the resource instead of merging those that are given.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// The synapse of this Volt.
     #[prost(string, tag = "5")]
     pub local_synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The synapse of the other Volt.
     #[prost(string, tag = "6")]
     pub remote_synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The DID of the other Volt.
     #[prost(string, tag = "7")]
     pub remote_volt_identity: ::volt_runtime::__private::prost::alloc::string::String,
+    /// `host:port` of the other Volt's gRPC server.
     #[prost(string, tag = "8")]
     pub remote_volt_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The other Volt's HTTP address, with its scheme.
     #[prost(string, tag = "9")]
     pub remote_volt_http_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The certificate of the other Volt's authority, PEM.
     #[prost(string, tag = "10")]
     pub remote_volt_ca: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "11")]
     pub remote_identity: ::volt_runtime::__private::prost::alloc::string::String,
+    /// `host:port` of the relay to reach the other Volt by, if it takes one.
     #[prost(string, tag = "12")]
     pub relay_address: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The certificate of the relay's authority, PEM.
     #[prost(string, tag = "13")]
     pub relay_ca: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The code that the relay lets this Volt in with.
     #[prost(string, tag = "14")]
     pub relay_challenge: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The relay's HTTP address, with its scheme.
     #[prost(string, tag = "15")]
     pub relay_http_address: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -590,20 +604,28 @@ impl ::volt_runtime::__private::json::Fields for DeleteSynapseDocumentMetadataRe
 pub struct SaveSyncDatabaseRequest {
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<Resource>,
+    /// Create it. Otherwise `resource.id` says which one to update.
     #[prost(bool, tag = "2")]
     pub create: bool,
+    /// The folder to create it in; empty for the caller's home folder.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Replace all attributes of the resource instead of merging those that are given.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// Encrypt it on the disk of the Volt. Counts when it is created.
     #[prost(bool, tag = "5")]
     pub encrypted: bool,
+    /// Keep a record of who reads it.
     #[prost(bool, tag = "6")]
     pub read_audit: bool,
+    /// Keep a record of who changes it.
     #[prost(bool, tag = "7")]
     pub write_audit: bool,
+    /// Keep every update of a document instead of merging old ones.
     #[prost(bool, tag = "8")]
     pub no_compaction: bool,
+    /// How many updates of a document are merged at a time.
     #[prost(uint32, tag = "9")]
     pub batch_size: u32,
 }
@@ -809,18 +831,25 @@ impl ::volt_runtime::__private::json::Fields for SaveSyncDatabaseResponse {
 pub struct SaveSynapseRequest {
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<Resource>,
+    /// Create it. Otherwise `resource.id` says which one to update.
     #[prost(bool, tag = "2")]
     pub create: bool,
+    /// The folder to create it in; empty for the caller's home folder.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Replace all attributes of the resource instead of merging those that are given.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// Encrypt it on the disk of the Volt. Counts when it is created.
     #[prost(bool, tag = "5")]
     pub encrypted: bool,
+    /// Keep a record of who reads it.
     #[prost(bool, tag = "6")]
     pub read_audit: bool,
+    /// Keep a record of who changes it.
     #[prost(bool, tag = "7")]
     pub write_audit: bool,
+    /// Keep every update of a document instead of merging old ones.
     #[prost(bool, tag = "8")]
     pub no_compaction: bool,
 }
@@ -1011,14 +1040,17 @@ impl ::volt_runtime::__private::json::Fields for SaveSynapseResponse {
 
 ::volt_runtime::__private::json::message!(SaveSynapseResponse);
 
-/// The message `tdx.volt_api.volt.v1.SynapseDocumentMetadata`.
+/// What one root of a document holds.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SynapseDocumentMetadata {
+    /// The name of the root.
     #[prost(string, tag = "1")]
     pub name: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The kind of shared type that it is.
     #[prost(string, tag = "2")]
     pub r#type: ::volt_runtime::__private::prost::alloc::string::String,
+    /// A JSON Schema for what it holds, as text.
     #[prost(string, tag = "3")]
     pub json_schema: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -1101,14 +1133,18 @@ pub struct SetSynapseDocumentMetadataRequest {
     pub synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub document_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// All roots of the document.
     #[prost(message, repeated, tag = "3")]
     pub metadata: ::volt_runtime::__private::prost::alloc::vec::Vec<
         SynapseDocumentMetadata,
     >,
+    /// What the document holds to begin with, as JSON.
     #[prost(string, tag = "4")]
     pub json: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Tell connected synapses the hash of the document.
     #[prost(bool, tag = "6")]
     pub publish_hash: bool,
+    /// The hash of the blob that the document stands for.
     #[prost(string, tag = "7")]
     pub blob_hash: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -1288,7 +1324,7 @@ impl ::volt_runtime::__private::json::Fields for SetSynapseDocumentMetadataRespo
 
 ::volt_runtime::__private::json::message!(SetSynapseDocumentMetadataResponse);
 
-/// The message `tdx.volt_api.volt.v1.SyncDocumentStart`.
+/// Says which document it is, and what the client has of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SyncDocumentStart {
@@ -1296,10 +1332,13 @@ pub struct SyncDocumentStart {
     pub database_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub document_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The Yjs state vector of the client's copy; that of an empty document if it has none.
     #[prost(bytes = "vec", tag = "3")]
     pub state_vector: ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
+    /// The client will send no changes.
     #[prost(bool, tag = "4")]
     pub read_only: bool,
+    /// Let the client read if it may not write, instead of refusing it.
     #[prost(bool, tag = "5")]
     pub read_only_fallback: bool,
 }
@@ -1392,12 +1431,14 @@ impl ::volt_runtime::__private::json::Fields for SyncDocumentStart {
 
 ::volt_runtime::__private::json::message!(SyncDocumentStart);
 
-/// The message `tdx.volt_api.volt.v1.SyncDocumentUpdate`.
+/// A piece of an update.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SyncDocumentUpdate {
+    /// At most 1 MiB of a Yjs update (v2), or of an awareness update.
     #[prost(bytes = "vec", tag = "1")]
     pub chunk: ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
+    /// It is the last piece of the update.
     #[prost(bool, tag = "2")]
     pub complete: bool,
 }
@@ -1461,6 +1502,7 @@ impl ::volt_runtime::__private::json::Fields for SyncDocumentUpdate {
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct SyncDocumentRequest {
+    /// What the message is part of.
     #[prost(enumeration = "SyncState", tag = "3")]
     pub sync_state: i32,
     #[prost(oneof = "sync_document_request::Payload", tags = "1, 2")]
@@ -1574,12 +1616,15 @@ impl ::volt_runtime::__private::json::Fields for SyncDocumentRequest {
 pub struct SyncDocumentResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// What the Volt has of the document.
     #[prost(bytes = "vec", tag = "2")]
     pub state_vector: ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
     #[prost(message, optional, tag = "3")]
     pub update: ::core::option::Option<SyncDocumentUpdate>,
+    /// What the message is part of.
     #[prost(enumeration = "SyncState", tag = "4")]
     pub sync_state: i32,
+    /// The client may not write, and asked to read in that case.
     #[prost(bool, tag = "5")]
     pub is_read_only: bool,
 }
@@ -1692,6 +1737,7 @@ pub struct WatchSynapsePathStart {
     pub synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub document_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// JSON paths to watch.
     #[prost(string, repeated, tag = "3")]
     pub path: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -1792,6 +1838,7 @@ pub mod watch_synapse_path_request {
     pub enum Payload {
         #[prost(message, tag = "1")]
         Start(super::WatchSynapsePathStart),
+        /// Ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
@@ -1877,22 +1924,28 @@ impl ::volt_runtime::__private::json::Fields for WatchSynapsePathRequest {
 
 ::volt_runtime::__private::json::message!(WatchSynapsePathRequest);
 
-/// The message `tdx.volt_api.volt.v1.WatchSynapsePathUpdate`.
+/// A change at a watched path.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
 pub struct WatchSynapsePathUpdate {
+    /// The path of the request that it is for.
     #[prost(string, tag = "1")]
     pub watch_path: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Where the change is.
     #[prost(string, tag = "2")]
     pub event_path: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(enumeration = "SynapsePathUpdateType", tag = "3")]
     pub update_type: i32,
+    /// The value after the change, as JSON.
     #[prost(string, tag = "4")]
     pub value: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The value before the change, as JSON.
     #[prost(string, tag = "5")]
     pub previous_value: ::volt_runtime::__private::prost::alloc::string::String,
+    /// Where a change with several parts is told in several updates: which one this is.
     #[prost(uint32, tag = "6")]
     pub index: u32,
+    /// How many updates that change has.
     #[prost(uint32, tag = "7")]
     pub total: u32,
 }
@@ -2139,8 +2192,10 @@ pub struct WriteSynapsePathRequest {
     pub synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub document_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// A JSON path without wildcards.
     #[prost(string, tag = "3")]
     pub path: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The value, as JSON.
     #[prost(string, tag = "4")]
     pub json: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -2310,8 +2365,10 @@ impl ::volt_runtime::__private::json::Fields for WriteSynapsePathResponse {
 pub struct SyncDocumentVersionSummary {
     #[prost(string, tag = "1")]
     pub version_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// When it was kept, in milliseconds since 1970.
     #[prost(uint64, tag = "2")]
     pub timestamp: u64,
+    /// The DID of who kept it.
     #[prost(string, tag = "3")]
     pub identity: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "4")]
@@ -2419,8 +2476,10 @@ pub struct ListSyncDocumentVersionsRequest {
     pub database_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub document_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// How many to return at most. Default 50.
     #[prost(uint32, tag = "3")]
     pub limit: u32,
+    /// How many to leave out first.
     #[prost(uint32, tag = "4")]
     pub offset: u32,
 }
@@ -2680,6 +2739,7 @@ pub struct GetSyncDocumentVersionResponse {
     pub status: ::core::option::Option<Status>,
     #[prost(message, optional, tag = "2")]
     pub info: ::core::option::Option<SyncDocumentVersionSummary>,
+    /// The whole document as one Yjs update (v2).
     #[prost(bytes = "vec", tag = "3")]
     pub state_update: ::volt_runtime::__private::prost::alloc::vec::Vec<u8>,
 }
@@ -2938,6 +2998,7 @@ pub struct RevertSyncDocumentVersionRequest {
     pub document_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub version_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The label of the version that is kept for the change.
     #[prost(string, tag = "4")]
     pub label: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -3030,6 +3091,7 @@ impl ::volt_runtime::__private::json::Fields for RevertSyncDocumentVersionReques
 pub struct RevertSyncDocumentVersionResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// The version that is kept for the change.
     #[prost(string, tag = "2")]
     pub version_id: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -3180,8 +3242,10 @@ pub struct GetSynapseDocumentStateResponse {
     pub status: ::core::option::Option<Status>,
     #[prost(enumeration = "SynapseDocumentState", tag = "2")]
     pub state: i32,
+    /// The hash that was announced.
     #[prost(string, tag = "3")]
     pub hash: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The hash of what is here.
     #[prost(string, tag = "4")]
     pub local_hash: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -3283,6 +3347,7 @@ impl ::volt_runtime::__private::json::Fields for GetSynapseDocumentStateResponse
 pub struct WatchSynapseDocumentStateStart {
     #[prost(string, tag = "1")]
     pub synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The documents to watch.
     #[prost(string, repeated, tag = "2")]
     pub document_id: ::volt_runtime::__private::prost::alloc::vec::Vec<
         ::volt_runtime::__private::prost::alloc::string::String,
@@ -3371,6 +3436,7 @@ pub mod watch_synapse_document_state_request {
     pub enum Payload {
         #[prost(message, tag = "1")]
         Start(super::WatchSynapseDocumentStateStart),
+        /// Ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
@@ -3464,8 +3530,10 @@ pub struct WatchSynapseDocumentStateUpdate {
     pub document_id: ::volt_runtime::__private::prost::alloc::string::String,
     #[prost(enumeration = "SynapseDocumentState", tag = "2")]
     pub state: i32,
+    /// The hash that was announced.
     #[prost(string, tag = "3")]
     pub hash: ::volt_runtime::__private::prost::alloc::string::String,
+    /// The hash of what is here.
     #[prost(string, tag = "4")]
     pub local_hash: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -3678,6 +3746,7 @@ impl ::volt_runtime::__private::json::Fields for WatchSynapseDocumentStateRespon
 pub struct HasSynapseBlobRequest {
     #[prost(string, tag = "1")]
     pub synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// SHA-256 of the content, base64url.
     #[prost(string, tag = "2")]
     pub hash: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -3823,8 +3892,10 @@ impl ::volt_runtime::__private::json::Fields for HasSynapseBlobResponse {
 pub struct PutSynapseBlobStart {
     #[prost(string, tag = "1")]
     pub synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// SHA-256 of the content, base64url.
     #[prost(string, tag = "2")]
     pub hash: ::volt_runtime::__private::prost::alloc::string::String,
+    /// In bytes.
     #[prost(uint64, tag = "3")]
     pub size: u64,
 }
@@ -3913,6 +3984,7 @@ pub mod put_synapse_blob_request {
     pub enum Payload {
         #[prost(message, tag = "1")]
         Start(super::PutSynapseBlobStart),
+        /// The next bytes of the content.
         #[prost(bytes, tag = "2")]
         Block(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
     }
@@ -4005,8 +4077,10 @@ impl ::volt_runtime::__private::json::Fields for PutSynapseBlobRequest {
 pub struct PutSynapseBlobResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
+    /// How many blocks have been stored; 0 until the end.
     #[prost(uint32, tag = "2")]
     pub ack: u32,
+    /// The synapse has the blob already.
     #[prost(bool, tag = "3")]
     pub exists: bool,
 }
@@ -4093,6 +4167,7 @@ impl ::volt_runtime::__private::json::Fields for PutSynapseBlobResponse {
 pub struct GetSynapseBlobRequest {
     #[prost(string, tag = "1")]
     pub synapse_id: ::volt_runtime::__private::prost::alloc::string::String,
+    /// SHA-256 of the content, base64url.
     #[prost(string, tag = "2")]
     pub hash: ::volt_runtime::__private::prost::alloc::string::String,
 }
@@ -4170,6 +4245,7 @@ pub mod get_synapse_blob_response {
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
     pub enum Payload {
+        /// The next bytes of the content.
         #[prost(bytes, tag = "1")]
         Block(::volt_runtime::__private::prost::alloc::vec::Vec<u8>),
         #[prost(message, tag = "2")]
@@ -4276,7 +4352,7 @@ impl ::volt_runtime::__private::json::Fields for GetSynapseBlobResponse {
 
 ::volt_runtime::__private::json::message!(GetSynapseBlobResponse);
 
-/// The enum `tdx.volt_api.volt.v1.SyncState`.
+/// How far the exchange of a document is.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -4293,9 +4369,13 @@ impl ::volt_runtime::__private::json::Fields for GetSynapseBlobResponse {
 #[repr(i32)]
 pub enum SyncState {
     Unknown = 0,
+    /// Both sides are telling what they have.
     Syncing = 1,
+    /// The sender has sent all that the other side lacked.
     Done = 2,
+    /// A change after that.
     Update = 3,
+    /// Who is present and where, which is not part of the document.
     Awareness = 4,
 }
 
@@ -4335,7 +4415,7 @@ impl ::volt_runtime::__private::json::Enumeration for SyncState {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.SynapsePathUpdateType`.
+/// What happened to a value.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -4391,7 +4471,7 @@ impl ::volt_runtime::__private::json::Enumeration for SynapsePathUpdateType {
     }
 }
 
-/// The enum `tdx.volt_api.volt.v1.SynapseDocumentState`.
+/// How far a document is on its way into a synapse.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -4408,9 +4488,13 @@ impl ::volt_runtime::__private::json::Enumeration for SynapsePathUpdateType {
 #[repr(i32)]
 pub enum SynapseDocumentState {
     Unknown = 0,
+    /// The synapse knows nothing of it.
     Absent = 1,
+    /// It is here, and others have not been told.
     Draft = 2,
+    /// Its hash is known, its content is not here yet.
     Announced = 3,
+    /// Its content is here.
     Ready = 4,
     Deleted = 5,
 }

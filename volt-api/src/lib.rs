@@ -50,6 +50,8 @@
 #[cfg(feature = "volt")]
 pub mod authenticate;
 mod client;
+#[cfg(feature = "volt")]
+mod compatibility;
 #[rustfmt::skip]
 mod generated;
 #[cfg(feature = "volt")]
@@ -62,6 +64,7 @@ mod target;
 mod tunnel;
 #[cfg(feature = "v0_15")]
 pub mod v0_15;
+mod version;
 
 pub use volt_runtime::{
     CallOptions, Channel, ClientConfig, Code, ConnectOptions, Duplex, Error, ErrorKind, Executed,
@@ -73,6 +76,7 @@ pub use volt_runtime::server;
 #[cfg(feature = "volt")]
 pub use crate::{
     authenticate::Authenticate,
+    compatibility::{ApiVersion, Compatibility},
     presence::{Event, GoOnline, Presence},
 };
 pub use crate::{
@@ -81,4 +85,5 @@ pub use crate::{
         self,
         volt_api::{data::v1 as data, volt::v1 as volt},
     },
+    version::API_VERSION,
 };

@@ -19,6 +19,7 @@
 mod client;
 #[rustfmt::skip]
 mod generated;
+mod version;
 
 pub use self::{
     client::Client,
@@ -26,4 +27,5 @@ pub use self::{
         self,
         volt_api::{data::v1 as data, volt::v1 as volt},
     },
+    version::API_VERSION,
 };

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod authenticate;
+mod compatibility;
 mod connect;
 mod csv;
 mod discovery;

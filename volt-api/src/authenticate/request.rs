@@ -133,3 +133,81 @@ pub(super) fn take_answer(config: &mut ClientConfig, answer: AuthenticateRespons
 fn unusable(error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Configuration, format!("the client cannot authenticate: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::Client;
+
+    fn config() -> ClientConfig {
+        let text = json!({
+            "client_name": "test",
+            "credential": {
+                "bindIp": "10.0.0.7",
+                "challenge_code": "code",
+                "vc": [{ "id": "one", "b": 1, "a": 2 }, { "id": "two" }],
+            },
+            "volt": { "id": "did:volt:v" },
+        });
+        let key = SigningKey::generate().unwrap().to_pem().unwrap();
+        ClientConfig::from_json(&text.to_string()).unwrap().with_credential(key.as_str(), None)
+    }
+
+    fn verifies(config: &ClientConfig, text: &str, signature: &str) {
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let key = config.signing_key().unwrap().verifying_key();
+        assert!(key.verify(text.as_bytes(), &signature));
+    }
+
+    #[test]
+    fn credentials_are_presented_as_they_are_and_signed_together() {
+        let config = config();
+        let request = build(&Client::authenticate(config.clone())).unwrap();
+        assert_eq!((&*request.client_name, &*request.host), ("test", "10.0.0.7"));
+        let [presentation] = &request.verifiable_presentation[..] else { panic!("not one") };
+        let shown: Value = serde_json::from_str(&presentation.credential[0]).unwrap();
+        assert_eq!(shown, config.credential.as_ref().unwrap().vc[0]);
+        verifies(&config, &presentation.credential.concat(), &presentation.signature);
+        let without = Client::authenticate(config).present_credentials(false);
+        assert!(build(&without).unwrap().verifiable_presentation.is_empty());
+    }
+
+    #[test]
+    fn a_did_document_is_signed_as_the_text_that_it_is() {
+        let config = config();
+        let own = Identity::OwnDid(Some("did:volt:own".to_owned()));
+        let request = build(&Client::authenticate(config.clone()).identity(own)).unwrap();
+        let Some(ClientIdentifier::DidDocument(document)) = &request.client_identifier else {
+            panic!("no document");
+        };
+        verifies(&config, document, &request.did_document_signature);
+        // Alphabetical order, two spaces: what others sign.
+        assert!(
+            document.starts_with("{\n  \"id\": \"did:volt:own\",\n  \"verificationMethod\": [")
+        );
+        let method: Value = serde_json::from_str(document).unwrap();
+        assert_eq!(method["verificationMethod"][0]["type"], "Ed25519Signature2018");
+    }
+
+    #[test]
+    fn what_the_volt_gives_is_kept_and_what_it_gives_anew_replaces_the_old() {
+        let mut config = config();
+        let answer = AuthenticateResponse::default()
+            .with_session_id("s")
+            .with_identity_did("did:volt:me")
+            .with_chain("chain")
+            .with_credential([r#"{ "id": "two", "new": true }"#, "no JSON"]);
+        take_answer(&mut config, answer).unwrap();
+        let own = config.credential.as_ref().unwrap();
+        assert_eq!(config.session_id(), Some("s"));
+        assert_eq!(
+            (own.identity_did.as_deref(), own.ca.as_deref()),
+            (Some("did:volt:me"), Some("chain"))
+        );
+        assert_eq!(own.vc.len(), 2);
+        assert_eq!(own.vc[1], json!({ "id": "two", "new": true }));
+        take_answer(&mut config, AuthenticateResponse::default()).unwrap_err();
+    }
+}

@@ -27,7 +27,7 @@
 //!
 //! | service | methods |
 //! |---|---|
-//! | `VoltAPI` | resources, identities, sessions, access rules, `Authenticate`, `Connect` with events, `DiscoverServices`, `SignVerify`, one-time tokens |
+//! | `VoltAPI` | resources, identities, sessions, access rules, `Authenticate`, `Connect` with events and invocations, `DiscoverServices`, `SignVerify`, one-time tokens |
 //! | `FileAPI` | all |
 //! | `WireAPI` | all |
 //! | `SqliteServerAPI` | `CreateDatabase` |
@@ -58,6 +58,13 @@
 //!   takes nothing for five seconds is given up with `RESOURCE_EXHAUSTED`.
 //! - **SQL**: within a transaction each statement ends with `affected_rows`; without one none does,
 //!   since a published client cannot read it. A transaction that is not committed is rolled back.
+//! - **Hosts**: a client whose `Connect` call takes invocations gets the calls of services that are
+//!   relayed to its identity. Going online with `online_services`, its own relayed services get its
+//!   identity and key, by which callers reach them. A caller that takes nothing for five seconds loses
+//!   its call. Who may call is for the host to ask, by `CanAccessResource`.
+//! - **Relays**: any Volt is one, for every caller. [`Builder::relay`] puts a Volt behind another.
+//! - **Legacy**: clients with RSA keys are served at the same address, as if by an API that has
+//!   today's methods, and the flat `Execute` of 0.15. [`EmbeddedVolt::legacy_config`] makes one.
 //! - **Unknown clients** are let in, unless [`Builder::unknown_clients`] says otherwise.
 
 mod actor;

@@ -11,15 +11,14 @@ use crate::volt::{
 };
 
 impl InvokeRequest {
-    /// The message that carries a caller's frame. The one that opens the call also says where it
-    /// goes: through `via`, and to the service that `via` names.
-    pub fn from_frame(invoke_id: u64, frame: TunnelFrame, via: &Via) -> Self {
+    /// The message that carries a caller's frame.
+    pub fn from_frame(invoke_id: u64, frame: TunnelFrame) -> Self {
         let request = Self { invoke_id, ..Self::default() };
         match frame {
-            TunnelFrame::Open(token) => Self {
+            TunnelFrame::Open { token, via } => Self {
                 token,
-                target_did: via.destinations.clone(),
-                target_service_id: via.service.clone().unwrap_or_default(),
+                target_did: via.destinations,
+                target_service_id: via.service.unwrap_or_default(),
                 ..request
             },
             TunnelFrame::Payload { iv, ciphertext, end } => Self {
@@ -38,8 +37,12 @@ impl InvokeRequest {
     ///
     /// When it holds binary protobuf, as calls by gRPC do: such calls cannot be taken here.
     pub fn into_frame(self) -> Result<TunnelFrame, Error> {
+        if !self.token.is_empty() {
+            let service = Some(self.target_service_id).filter(|id| !id.is_empty());
+            let via = Via { destinations: self.target_did, service };
+            return Ok(TunnelFrame::Open { token: self.token, via });
+        }
         let ciphertext = match self.request_payload {
-            _ if !self.token.is_empty() => return Ok(TunnelFrame::Open(self.token)),
             Some(RequestPayload::JsonPayload(bytes)) => bytes,
             None => Vec::new(),
             Some(_) => {

@@ -66,20 +66,18 @@ impl Relay for Hosts {
         let next = via.destinations.first().cloned().unwrap_or_default();
         let Some(host) = self.find(&next) else { return call.reject(NOT_FOUND) };
         via.arrive(&next);
-        // A target that is the host itself needs no further way, only the service.
-        let open = TunnelFrame::open(token);
-        tokio::spawn(pump(host, call, open, via));
+        tokio::spawn(pump(host, call, TunnelFrame::open(token, via)));
     }
 }
 
 /// Passes a call's frames both ways until either end is done with it.
-async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame, via: Via) {
+async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     let id = host.next.fetch_add(1, Ordering::Relaxed);
     let (sender, mut answers) = mpsc::channel(FRAMES);
     host.calls().insert(id, sender);
     let _entry = Entry { host: Arc::clone(&host), id };
     let pass = async |frame| {
-        let request = InvokeRequest::from_frame(id, frame, &via);
+        let request = InvokeRequest::from_frame(id, frame);
         host.requests.send(request).await.is_ok()
     };
     if !pass(open).await {

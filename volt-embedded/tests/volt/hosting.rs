@@ -24,7 +24,7 @@ use crate::{
 };
 
 #[derive(Default)]
-struct Shop {
+pub(crate) struct Shop {
     /// Told when a call has come that never ends.
     endless: Arc<Notify>,
     /// Told when such a call was given up.

@@ -6,14 +6,21 @@ use tokio::time::timeout;
 use volt_api::{
     Client, ClientConfig, ErrorKind, Executed,
     volt::{
-        DownloadFileRequest, GetResourceRequest, PublishWireRequest, SetFileContentRequest,
-        SubscribeWireRequest, UploadFileRequest, UploadFileStart, download_file_response,
-        subscribe_wire_response,
+        DiscoverServicesRequest, DownloadFileRequest, GetResourceRequest, PublishWireRequest,
+        Resource, SaveResourceRequest, SetFileContentRequest, SubscribeWireRequest,
+        UploadFileRequest, UploadFileStart, download_file_response, subscribe_wire_response,
     },
 };
 use volt_embedded::EmbeddedVolt;
 
-use crate::support::{database, make, query};
+use crate::{
+    hosting::Shop,
+    shop::shop::v1::{
+        GetArticleRequest,
+        shop_api::{self, ShopApiClient, ShopApiServer},
+    },
+    support::{database, guest, identity, make, permit, query},
+};
 
 struct Scene {
     relay: EmbeddedVolt,
@@ -139,4 +146,26 @@ async fn a_relay_cannot_answer_for_the_volt() {
     let request = GetResourceRequest::default().with_resource_id(volt.id());
     let error = soon(misled.volt().get_resource(request)).await.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Protocol, Executed::No), "{error}");
+}
+
+#[tokio::test]
+async fn a_service_that_a_client_of_the_volt_hosts_is_called_through_the_relay() {
+    let Scene { relay, volt, .. } = scene().await;
+    let (host, _) = guest(&volt).await;
+    let server = ShopApiServer::new(Shop::default());
+    let request = SaveResourceRequest::default()
+        .with_create(true)
+        .with_resource(Resource::hosted_service("shop", &server));
+    let resource = host.volt().save_resource(request).await.unwrap().resource.unwrap();
+    let _presence = host.presence().host(&resource, server).await.unwrap();
+
+    let config = volt.guest("caller").unwrap().with_relay(relay.url());
+    permit(&host, &resource.id, &identity(&config), "volt:resource-read").await;
+    let caller = Client::connect(config).await.unwrap();
+    let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+    let found = soon(caller.volt().discover_services(request)).await.unwrap().resource;
+    let shop = ShopApiClient::new(caller.channel().clone());
+    let request = GetArticleRequest::default().with_id("hat");
+    let answer = soon(shop.get_article(request).service(&found[0])).await.unwrap();
+    assert_eq!(answer.article.unwrap().name, "hat");
 }

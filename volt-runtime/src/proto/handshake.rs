@@ -43,7 +43,7 @@ impl Via {
         }
     }
 
-    fn write(&self) -> Result<Bytes, ProtocolError> {
+    pub(super) fn write(&self) -> Result<Bytes, ProtocolError> {
         if *self == Self::default() {
             return Ok(Bytes::new());
         }

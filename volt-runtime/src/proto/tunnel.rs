@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::{
     ProtocolError, call,
     frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed, begin_sealed},
+    handshake::Via,
     token::{self, Token},
 };
 
@@ -13,8 +14,13 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelFrame {
-    /// Opens the call, from the caller: its token, a JWT.
-    Open(String),
+    /// Opens the call, from the caller.
+    Open {
+        /// The caller's token, a JWT.
+        token: String,
+        /// Where the target passes the call on to; nowhere when the call is for the target itself.
+        via: Via,
+    },
     /// The target's key exchange.
     KeyExchange {
         /// Its ephemeral X25519 key, DER `SubjectPublicKeyInfo`.
@@ -80,7 +86,7 @@ impl TunnelFrame {
                 payload(call, iv, ciphertext, if *end { call::SERVER_END } else { &[] })
             }
             Self::Rejected(reason) => call::reject(call, reason),
-            Self::Open(_) => Err(ProtocolError::Unexpected("only a caller opens a call")),
+            Self::Open { .. } => Err(ProtocolError::Unexpected("only a caller opens a call")),
         }
     }
 
@@ -91,10 +97,10 @@ impl TunnelFrame {
     /// When a field is too long for a frame, or the frame is none that a target gets.
     pub fn to_target(&self, call: u64) -> Result<Frame, ProtocolError> {
         let frame = match self {
-            Self::Open(jwt) => {
-                let (claims, signature) = token::split(jwt)?;
+            Self::Open { token, via } => {
+                let (claims, signature) = token::split(token)?;
                 let (claims, signature) = (claims.into(), signature.into());
-                KeyRequest { metadata: Bytes::new(), signature, claims }.encode(call)?
+                KeyRequest { metadata: via.write()?, signature, claims }.encode(call)?
             }
             Self::Payload { iv, ciphertext, end } => {
                 payload(call, iv, ciphertext, if *end { call::CLIENT_END } else { &[] })?
@@ -106,9 +112,9 @@ impl TunnelFrame {
         Frame::decode(frame.into())
     }
 
-    /// Opens a call that is passed on.
-    pub fn open(token: &Token) -> Self {
-        Self::Open(token.to_jwt())
+    /// Opens a call that is passed on, and from there by `via`.
+    pub fn open(token: &Token, via: Via) -> Self {
+        Self::Open { token: token.to_jwt(), via }
     }
 
     /// Says that the caller is gone, in a way that needs no key.

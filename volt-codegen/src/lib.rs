@@ -27,6 +27,7 @@
 //! What it makes of a package is a module with its messages, and in it a module for each service
 //! with a client, a trait and a server. It names the crate `volt-runtime` and no other.
 
+pub mod diff;
 mod docs;
 mod emit;
 mod error;

@@ -1,5 +1,6 @@
 //! `cargo xtask api`: the versions of the API that are below `proto/`.
 
+mod diff;
 mod import;
 mod source;
 
@@ -14,11 +15,13 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Task {
+    Diff(diff::Args),
     Import(import::Args),
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.task {
+        Task::Diff(args) => diff::run(args),
         Task::Import(args) => import::run(args),
     }
 }

@@ -1,0 +1,133 @@
+//! What changed between two versions of an API, and for whom.
+//!
+//! Elements are matched by their full names; a field or value that kept its number and type under
+//! another name was renamed, a message that kept its fields in another package was moved.
+
+mod compare;
+mod inventory;
+mod render;
+mod types;
+
+use std::collections::BTreeMap;
+
+use prost_types::FileDescriptorSet;
+
+/// Who may be troubled by a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reader {
+    /// A peer of the other version that speaks binary protobuf.
+    Wire,
+    /// A peer of the other version that speaks JSON, where names count.
+    Json,
+    /// Rust code that uses what is generated.
+    Source,
+}
+
+impl Reader {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Wire, Self::Json, Self::Source];
+
+    /// As it is shown and typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wire => "wire",
+            Self::Json => "json",
+            Self::Source => "source",
+        }
+    }
+}
+
+/// How much a change troubles a reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Not at all.
+    #[default]
+    Fine,
+    /// Something is lost or looks different, and nothing fails by itself.
+    Risky,
+    /// What worked does not work any more, or means something else.
+    Breaking,
+}
+
+impl Verdict {
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Risky => "risky",
+            Self::Breaking => "breaking",
+        }
+    }
+}
+
+/// What a change means to one reader, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// How much it troubles.
+    pub verdict: Verdict,
+    /// Why, in a few words; empty for what is fine.
+    pub why: String,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The full name of the element: its old one, if it had one.
+    pub element: String,
+    /// The file that it is in now, or was.
+    pub file: String,
+    /// What happened to it.
+    pub what: String,
+    /// What that means, by reader.
+    pub effects: BTreeMap<Reader, Effect>,
+}
+
+impl Change {
+    /// What it means to a reader.
+    pub fn verdict(&self, reader: Reader) -> Verdict {
+        self.effects.get(&reader).map(|effect| effect.verdict).unwrap_or_default()
+    }
+
+    /// The worst that it means to anybody.
+    pub fn worst(&self) -> Verdict {
+        self.effects.values().map(|effect| effect.verdict).max().unwrap_or_default()
+    }
+}
+
+/// How many of a kind of element there were, are, went and came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Count {
+    /// In the old version.
+    pub old: usize,
+    /// In the new one.
+    pub new: usize,
+    /// In the old one only.
+    pub removed: usize,
+    /// In the new one only.
+    pub added: usize,
+}
+
+/// Everything that changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The changes: the worst first, then by file and element.
+    pub changes: Vec<Change>,
+    /// How many there are of each kind of element, by full names.
+    pub counts: BTreeMap<&'static str, Count>,
+}
+
+impl Report {
+    /// How many changes break something for a reader.
+    pub fn breaking(&self, reader: Reader) -> usize {
+        let breaks = |change: &&Change| change.verdict(reader) == Verdict::Breaking;
+        self.changes.iter().filter(breaks).count()
+    }
+}
+
+/// Compares two versions of an API. Files of `google/protobuf/` are left out.
+pub fn diff(old: &FileDescriptorSet, new: &FileDescriptorSet) -> Report {
+    compare::compare(&inventory::Inventory::new(old), &inventory::Inventory::new(new))
+}

@@ -2,17 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, sync::watch};
-use tokio_tungstenite::{
-    client_async_with_config,
-    tungstenite::{self, client::IntoClientRequest as _, http::Uri},
-};
+use tokio::sync::watch;
 
-use super::connection::{ClientSide, Connection, Ends, Shared};
+use super::{
+    connection::{ClientSide, Connection, Ends, Shared},
+    dial::open_socket,
+};
 use crate::{
     Channel, ClientConfig, Error, Executed, Result,
     key::Algorithm,
-    socket::{Driver, Link, Protocol, websocket_config},
+    socket::{Driver, Link, Protocol},
 };
 
 /// How a connection is made.
@@ -88,24 +87,4 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
     let side = ClientSide { shared: Arc::clone(&shared), _done: done_sender };
     tokio::spawn(Driver::new(socket, Some(protocol), link, side));
     Ok(Channel::new(Connection::new(shared, ends, done)))
-}
-
-type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
-
-async fn open_socket(url: &str, options: &ConnectOptions) -> Result<Socket, tungstenite::Error> {
-    let request = url.into_client_request()?;
-    let (host, port) = host_and_port(request.uri())?;
-    let stream = TcpStream::connect((host, port)).await?;
-    // Frames are small and wait for one another: without this each would wait for Nagle's timer.
-    stream.set_nodelay(true)?;
-    let config = websocket_config(options.max_message_size);
-    let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
-    Ok(socket)
-}
-
-fn host_and_port(uri: &Uri) -> Result<(&str, u16), tungstenite::Error> {
-    let host = uri.host().ok_or(tungstenite::error::UrlError::NoHostName)?;
-    // IPv6 addresses stand in brackets in a URL, and without them everywhere else.
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok((host, uri.port_u16().unwrap_or(80)))
 }

@@ -3,5 +3,6 @@
 mod call;
 mod connect;
 mod connection;
+mod dial;
 
 pub use self::connect::{ConnectOptions, connect};

@@ -42,7 +42,8 @@
 //! # Features
 //!
 //! Each service has a feature, all on by default: turn the default off and name the services that
-//! you call to compile only those. `server` adds a trait for each service, to implement it or to mock
+//! you call to compile only those. `tls`, on by default as well, is what it takes to connect to `https://`
+//! addresses. `server` adds a trait for each service, to implement it or to mock
 //! a Volt: see [`Client::new`]. `v0_15` adds the older API 0.15.1 as a module of its own. `resolve` adds
 //! the module `resolve`, which finds a Volt by its DID, its address or its relay, and an HTTP client with
 //! it.

@@ -63,6 +63,7 @@ impl Default for Builder {
                 decision: PolicyDecision::Permit,
                 challenge: None,
                 session_lifetime: Duration::from_hours(30 * 24),
+                tls: false,
             },
             relay: None,
         }
@@ -115,6 +116,14 @@ impl Builder {
     /// How long sessions last. 30 days by default.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.options.session_lifetime = lifetime;
+        self
+    }
+
+    /// Speaks TLS, and nothing else at this address. The certificate is for `localhost`, `127.0.0.1`,
+    /// `::1` and the address that is [listened at](Self::listen); it comes from the Volt's own authority,
+    /// which is the same after a restart. The Volt's configurations have it in `ca_pem`.
+    pub fn tls(mut self) -> Self {
+        self.options.tls = true;
         self
     }
 

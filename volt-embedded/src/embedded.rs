@@ -7,7 +7,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 use volt_api::{ClientConfig, Status, key::SigningKey};
-use volt_runtime::server::{Endpoint, Server, ServerOptions, serve};
+use volt_runtime::server::{Endpoint, Server, ServerOptions, serve, serve_tls};
 
 use crate::{
     Builder,
@@ -104,8 +104,15 @@ impl EmbeddedVolt {
             .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
             .with_options(limits);
         let endpoint = Arc::new(endpoint);
-        let server = serve(listener, Arc::clone(&endpoint))
-            .map_err(|error| failed("serving".to_owned(), error))?;
+        let server = match &volt.authority {
+            None => serve(listener, Arc::clone(&endpoint)),
+            Some(authority) => {
+                let tls = authority.server(address.ip());
+                let tls = tls.map_err(|error| failed("certifying the server".to_owned(), error))?;
+                serve_tls(listener, tls, Arc::clone(&endpoint))
+            }
+        };
+        let server = server.map_err(|error| failed("serving".to_owned(), error))?;
         let relayed = match relay {
             Some(relay) => Some(Relayed::new(&volt, relay, endpoint).await?),
             None => None,
@@ -123,8 +130,9 @@ impl EmbeddedVolt {
     /// As [`config`](Self::config), but through the relay that the [`Builder`] was given. `None` without
     /// one.
     pub fn config_by_relay(&self) -> Option<ClientConfig> {
-        let relay = self.relayed.as_ref()?.relay.clone();
-        Some(self.config().with_relay(relay))
+        let mut config = self.config();
+        config.volt.relay = Some(self.relayed.as_ref()?.relay.clone());
+        Some(config)
     }
 
     /// A client configuration with a key and a live session of a new identity that owns nothing: what

@@ -35,7 +35,10 @@
 //!
 //! Everything else answers [`Code::Unimplemented`](volt_api::Code).
 //!
-//! At the same address it answers plain HTTP, by which Volts are found:
+//! With [`Builder::tls`] it speaks TLS, certified by an authority of its own, which its configurations
+//! carry as `ca_pem`.
+//!
+//! At the same address it answers HTTP requests, by which Volts are found:
 //!
 //! | GET | gives |
 //! |---|---|
@@ -81,6 +84,7 @@ mod relayed;
 mod rights;
 mod sql;
 mod store;
+mod tls;
 mod volt;
 mod web;
 mod wires;

@@ -25,6 +25,9 @@ struct Args {
     /// The folder to keep everything in. Without it, a temporary one is used, and removed at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Speak TLS, certified by the Volt's own authority, which client configurations carry.
+    #[arg(long)]
+    tls: bool,
     /// Write a client configuration with the owner's rights to this file.
     #[arg(long, value_name = "FILE")]
     write_config: Option<PathBuf>,
@@ -42,6 +45,9 @@ async fn main() -> Result<()> {
     let mut builder = EmbeddedVolt::builder().listen(args.listen);
     if let Some(folder) = &args.data {
         builder = builder.data_dir(folder);
+    }
+    if args.tls {
+        builder = builder.tls();
     }
     let volt = builder.start().await?;
     println!("A Volt listens at {}", volt.url());

@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A Volt's place at a relay, until it is dropped.
 pub(crate) struct Relayed {
-    /// The relay's HTTP address.
-    pub(crate) relay: String,
+    /// The relay, for configurations.
+    pub(crate) relay: Relay,
     _presence: Presence,
 }
 
@@ -29,9 +29,11 @@ impl Relayed {
         endpoint: Arc<Endpoint>,
     ) -> Result<Self, StartError> {
         let refused = |error: volt_api::Error| failed("connecting to the relay".to_owned(), error);
-        let address = match (&relay.volt.relay, &relay.volt.http_address) {
-            (Some(Relay::Address(address)), _) | (None, Some(address)) => address.clone(),
-            _ => relay.url().map_err(refused)?,
+        let place = match (&relay.volt.relay, &relay.volt.http_address, &relay.volt.ca_pem) {
+            (Some(relay), ..) => relay.clone(),
+            (None, Some(address), None) => Relay::Address(address.clone()),
+            // Its authority has to be known to reach it.
+            _ => Relay::Volt(Box::new(relay.volt.clone())),
         };
         let key = volt
             .key_pem()
@@ -52,6 +54,6 @@ impl Relayed {
             .hello(|hello| hello.address = own_address)
             .await
             .map_err(refused)?;
-        Ok(Self { relay: address, _presence: presence })
+        Ok(Self { relay: place, _presence: presence })
     }
 }

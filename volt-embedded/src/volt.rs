@@ -26,6 +26,7 @@ use crate::{
     logic::{identities, tokens::Tokens},
     relay::Hosts,
     store::{Store, Tx, now, resources, sessions, settings},
+    tls::Authority,
     wires::Wires,
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) challenge: Option<String>,
     /// How long new sessions last.
     pub(crate) session_lifetime: Duration,
+    /// Whether it speaks TLS.
+    pub(crate) tls: bool,
 }
 
 /// A Volt. The fields are dropped in this order: the data folder after everything in it.
@@ -53,6 +56,8 @@ pub(crate) struct Volt {
     pub(crate) owner: String,
     pub(crate) options: Options,
     pub(crate) address: SocketAddr,
+    /// What certifies its server, if it speaks TLS.
+    pub(crate) authority: Option<Authority>,
     pub(crate) tokens: Tokens,
     pub(crate) wires: Wires,
     pub(crate) hosts: Hosts,
@@ -93,6 +98,7 @@ impl Volt {
             Ok((id, owner, key, stored_legacy_key(tx)?))
         })?;
         let (id, owner, key, legacy_key) = known;
+        let authority = options.tls.then(|| authority(&id, &key)).transpose()?;
         Ok(Self {
             id,
             key,
@@ -100,6 +106,7 @@ impl Volt {
             owner,
             options,
             address,
+            authority,
             tokens: Tokens::default(),
             wires: Wires::default(),
             hosts: Hosts::default(),
@@ -114,7 +121,8 @@ impl Volt {
 
     /// Its HTTP address.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Its key, for whoever signs beside it.
@@ -225,6 +233,12 @@ impl Volt {
             status,
         }
     }
+}
+
+fn authority(id: &str, key: &SigningKey) -> Result<Authority> {
+    let pem = key.to_pem().map_err(|error| key_fault(&error))?;
+    let failed = |error| internal(format!("the certificate authority cannot be made: {error}"));
+    Ok(Authority::new(id, &pem).map_err(failed)?)
 }
 
 /// The name of the setting with the RSA key.

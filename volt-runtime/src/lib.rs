@@ -20,6 +20,7 @@
 //! |---|---|---|
 //! | `client` | yes | [`connect`]: the websocket client |
 //! | `server` | no | `server::serve`: a websocket server, with plain HTTP beside it |
+//! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
 pub mod call;
 mod channel;

@@ -30,6 +30,31 @@ fn the_relay_comes_before_the_http_address_and_that_before_the_guess() {
 }
 
 #[test]
+fn https_becomes_wss_and_the_port_stays_as_it_is() {
+    for (address, url) in [
+        ("https://volt.example", "wss://volt.example/api"),
+        ("https://volt.example:8443/", "wss://volt.example:8443/api"),
+        ("https://[::1]:1", "wss://[::1]:1/api"),
+        ("http://http.example", "ws://http.example/api"),
+    ] {
+        assert_eq!(config(json!({ "http_address": address })).url().unwrap(), url);
+    }
+    let error = config(json!({ "http_address": "volt.example" })).url().unwrap_err();
+    assert!(error.to_string().contains("https://volt.example"), "{error}");
+}
+
+#[test]
+fn plaintext_is_allowed_by_the_file_or_the_program_and_kept() {
+    let config = ClientConfig::from_json(r#"{ "volt": {}, "allow_plaintext": true }"#).unwrap();
+    assert!(config.allow_plaintext);
+    assert!(serde_json::to_string(&config).unwrap().contains(r#""allow_plaintext":true"#));
+    let config = ClientConfig::from_json(r#"{ "volt": {}, "allow_plaintext": null }"#).unwrap();
+    assert!(!config.allow_plaintext);
+    assert!(!serde_json::to_string(&config).unwrap().contains("allow_plaintext"));
+    assert!(config.with_plaintext().allow_plaintext);
+}
+
+#[test]
 fn errors_name_the_field() {
     for (volt, field) in [
         (json!({}), "`volt.http_address` is missing"),

@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
-use reqwest::{Client, Url, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
 use serde_json::Value;
 use volt_runtime::{Error, ErrorKind, Result};
 
@@ -11,6 +11,30 @@ const MAX_ANSWER: usize = 1 << 20;
 const MAX_REDIRECTS: usize = 3;
 /// Documents name whom to ask next: a search must end even if they name ever more.
 const MAX_REQUESTS: usize = 32;
+
+/// Whose certificates are trusted, of those who are asked by `https`.
+#[derive(Clone, Copy)]
+pub(super) enum Trust<'a> {
+    /// The system's authorities.
+    System,
+    /// These (PEM) as well.
+    Also(&'a str),
+    /// These (PEM) alone.
+    Only(&'a str),
+}
+
+impl Trust<'_> {
+    /// What is wrong with the authority is said by the name of its field.
+    fn apply(self, builder: ClientBuilder) -> Result<ClientBuilder, String> {
+        let (Self::Also(pem) | Self::Only(pem)) = self else { return Ok(builder) };
+        let certificates = Certificate::from_pem_bundle(pem.as_bytes())
+            .map_err(|error| format!("`ca_pem` is no certificate: {error}"))?;
+        Ok(match self {
+            Self::Only(_) => builder.tls_certs_only(certificates),
+            _ => builder.tls_certs_merge(certificates),
+        })
+    }
+}
 
 /// The requests of one search.
 pub(super) struct Http {
@@ -21,15 +45,9 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(timeout: Duration) -> Result<Self> {
-        let client = Client::builder()
-            .timeout(timeout)
-            .redirect(redirect::Policy::custom(follow))
-            // As with the Volt's own connection.
-            .no_proxy()
-            .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::Configuration, "HTTP cannot be used").with_source(error)
-            })?;
+        let client = builder(timeout).build().map_err(|error| {
+            Error::new(ErrorKind::Configuration, "HTTP cannot be used").with_source(error)
+        })?;
         Ok(Self { client, timeout, requests: 0 })
     }
 
@@ -39,18 +57,22 @@ impl Http {
     }
 
     /// The JSON at an address, or why there is none.
-    pub(super) async fn get(&mut self, address: &str) -> Result<Value, String> {
+    pub(super) async fn get(&mut self, address: &str, trust: Trust<'_>) -> Result<Value, String> {
         if self.requests >= MAX_REQUESTS {
             return Err(format!("not asked, after {MAX_REQUESTS} other requests"));
         }
         self.requests += 1;
-        let body = self.body(address).await?;
+        let body = self.body(address, trust).await?;
         serde_json::from_slice(&body).map_err(|error| format!("no JSON: {error}"))
     }
 
-    async fn body(&self, address: &str) -> Result<Vec<u8>, String> {
+    async fn body(&self, address: &str, trust: Trust<'_>) -> Result<Vec<u8>, String> {
         let explain = |error| explain(error, self.timeout);
-        let mut response = self.client.get(address).send().await.map_err(explain)?;
+        let client = match trust {
+            Trust::System => self.client.clone(),
+            _ => trust.apply(builder(self.timeout))?.build().map_err(explain)?,
+        };
+        let mut response = client.get(address).send().await.map_err(explain)?;
         if !response.status().is_success() {
             return Err(format!("HTTP status {}", response.status()));
         }
@@ -65,6 +87,14 @@ impl Http {
     }
 }
 
+fn builder(timeout: Duration) -> ClientBuilder {
+    Client::builder()
+        .timeout(timeout)
+        .redirect(redirect::Policy::custom(follow))
+        // As with the Volt's own connection.
+        .no_proxy()
+}
+
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     if attempt.previous().len() > MAX_REDIRECTS {
         return attempt.error(format!("more than {MAX_REDIRECTS} redirects"));
@@ -74,6 +104,14 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
         return attempt.error("redirected from https to something less");
     }
     attempt.follow()
+}
+
+/// Whether two addresses lead to the same server.
+pub(super) fn same_server(one: &str, other: &str) -> bool {
+    match (Url::parse(one), Url::parse(other)) {
+        (Ok(one), Ok(other)) => one.origin() == other.origin(),
+        _ => false,
+    }
 }
 
 /// An address without a name and password in it, for messages.

@@ -21,8 +21,10 @@
 //! 3. Else, or if that leads nowhere, the Volt itself is asked: `GET <http_address>/discover`.
 //! 4. If nobody has an answer, the configuration is given back if it has an address and a key anyway.
 //!
-//! No registry is built in, no proxy is used, and nothing is contacted before you resolve. `https` is
-//! checked against the certificate authorities of the system.
+//! No registry is built in, no proxy is used, and nothing is contacted before you resolve. By `https`, a
+//! Volt or relay whose `ca_pem` the configuration has must have its certificate from that authority at its
+//! own `http_address`; others who speak for it may have theirs from there, or from an authority of the
+//! system, as must everybody else.
 //!
 //! # Whom it trusts
 //!

@@ -10,7 +10,7 @@ use volt_runtime::{
 
 use super::{
     answer::{Service, lacks, merge, services},
-    http::{Http, shown},
+    http::{Http, Trust, same_server, shown},
 };
 
 /// How many relays may have to be found before the Volt.
@@ -110,7 +110,7 @@ impl<'a> Search<'a> {
             return Ok(None);
         };
         let url = below(address, "relay");
-        let Some(mut answer) = self.get(&url).await else { return Ok(None) };
+        let Some(mut answer) = self.get(&url, trust(&relay, &url)).await else { return Ok(None) };
         let clients = answer.get_mut("clients").and_then(Value::as_array_mut);
         let mut clients = clients.into_iter().flatten();
         let Some(entry) = clients.find(|client| client.get("id").is_some_and(|is| is == id)) else {
@@ -138,7 +138,7 @@ impl<'a> Search<'a> {
 
     async fn by_registry(&mut self, wanted: Wanted<'_>, id: &str, registry: &str) -> Outcome {
         let url = below(registry, &format!("did/{id}"));
-        let Some(document) = self.get(&url).await else { return Ok(None) };
+        let Some(document) = self.get(&url, Trust::System).await else { return Ok(None) };
         if document.get("id").is_some_and(|is| is != id) {
             self.fail(&url, "it is the DID document of somebody else");
             return Ok(None);
@@ -177,7 +177,7 @@ impl<'a> Search<'a> {
 
     /// Asks the Volt itself, or whoever speaks for it.
     async fn discover(&mut self, wanted: Wanted<'_>, url: &str) -> Outcome {
-        match self.get(url).await {
+        match self.get(url, trust(wanted.known, url)).await {
             Some(answer) => self.accept(wanted, url, answer, None),
             None => Ok(None),
         }
@@ -212,8 +212,8 @@ impl<'a> Search<'a> {
         Ok(Some(found))
     }
 
-    async fn get(&mut self, url: &str) -> Option<Value> {
-        match self.http.get(url).await {
+    async fn get(&mut self, url: &str, trust: Trust<'_>) -> Option<Value> {
+        match self.http.get(url, trust).await {
             Ok(answer) => Some(answer),
             Err(why) => {
                 self.fail(url, &why);
@@ -235,6 +235,17 @@ impl<'a> Search<'a> {
         }
         let message = format!("the Volt was not found: {}", self.tried.join("; "));
         Error::new(ErrorKind::Connection, message).with_executed(Executed::No)
+    }
+}
+
+/// Whose certificate a server may have that is asked about a Volt. The Volt itself has that of its own
+/// authority, if this is known; others may speak for it.
+fn trust<'a>(volt: &'a VoltConfig, url: &str) -> Trust<'a> {
+    let own = |address: &String| same_server(address, url);
+    match volt.ca_pem.as_deref().filter(|pem| !pem.trim().is_empty()) {
+        None => Trust::System,
+        Some(pem) if volt.http_address.as_ref().is_some_and(own) => Trust::Only(pem),
+        Some(pem) => Trust::Also(pem),
     }
 }
 

@@ -7,6 +7,7 @@ mod asking;
 mod believing;
 mod failing;
 mod server;
+mod tls;
 
 use std::time::Duration;
 

@@ -20,6 +20,7 @@ impl Volt {
         volt.display_name = Some(self.options.name.clone());
         volt.address = Some(self.address.to_string());
         volt.fingerprint = Some(key.fingerprint());
+        volt.ca_pem = self.authority.as_ref().map(|authority| authority.pem().to_owned());
         volt
     }
 

@@ -13,6 +13,8 @@ pub(crate) mod settings;
 
 use std::{
     cell::RefCell,
+    fs::File,
+    io,
     ops::Deref,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -59,9 +61,20 @@ impl Deref for Tx<'_> {
     }
 }
 
+/// Makes a file its owner's alone, and first makes it if it is not there. The Volt's keys are in it;
+/// what SQLite puts beside it gets the same permissions.
+fn make_private(path: &Path) -> io::Result<()> {
+    let file = File::options().create(true).append(true).open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    drop(file);
+    Ok(())
+}
+
 impl Store {
     /// Opens the store in this file, and makes it if it is not there.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        make_private(path)?;
         let writer = Connection::open(path)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "NORMAL")?;

@@ -16,6 +16,7 @@ mod relays;
 mod sessions;
 mod sql;
 mod support;
+mod tls;
 mod wires;
 
 /// Clients and servers of a service that is not a Volt's, as the generator makes them.

@@ -43,11 +43,16 @@ async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
 #[tokio::test]
 async fn all_kinds_of_call_pass() {
     let Scene { volt, client, relay: _relay } = scene().await;
+    all_kinds(&client, &volt).await;
+}
+
+/// Makes calls of all kinds, with more bytes than buffers hold.
+pub(crate) async fn all_kinds(client: &Client, volt: &EmbeddedVolt) {
     let request = GetResourceRequest::default().with_resource_id(volt.id());
     let root = soon(client.volt().get_resource(request)).await.unwrap().resource.unwrap();
     assert_eq!(root.id, volt.id());
 
-    let file = make(&client, "file", "volt:file").await.id;
+    let file = make(client, "file", "volt:file").await.id;
     let mut upload = client.file().upload_file().await.unwrap();
     let start = UploadFileStart::default().with_resource_id(&file);
     upload.send(UploadFileRequest::default().with_start(start)).await.unwrap();
@@ -68,11 +73,11 @@ async fn all_kinds_of_call_pass() {
     assert_eq!(bytes, 1_200_000);
 
     let db =
-        database(&client, &["CREATE TABLE t (n INTEGER)", "INSERT INTO t VALUES (1), (2)"]).await;
-    let rows = soon(query(&client, &db, "SELECT n FROM t")).await.unwrap();
+        database(client, &["CREATE TABLE t (n INTEGER)", "INSERT INTO t VALUES (1), (2)"]).await;
+    let rows = soon(query(client, &db, "SELECT n FROM t")).await.unwrap();
     assert_eq!(rows, ["1", "2"]);
 
-    let wire = make(&client, "wire", "volt:wire").await.id;
+    let wire = make(client, "wire", "volt:wire").await.id;
     let mut heard = client.wire().subscribe_wire().await.unwrap();
     heard.send(SubscribeWireRequest::default().with_wire_id(&wire)).await.unwrap();
     let mut publisher = client.wire().publish_wire().await.unwrap();

@@ -6,10 +6,10 @@ use tokio::sync::watch;
 
 use super::{
     connection::{ClientSide, Connection, Ends, Shared},
-    dial::open_socket,
+    dial::Remote,
 };
 use crate::{
-    Channel, ClientConfig, Error, Executed, Result,
+    Channel, ClientConfig, Error, Result,
     key::Algorithm,
     socket::{Driver, Link, Protocol},
 };
@@ -38,8 +38,9 @@ impl Default for ConnectOptions {
 ///
 /// # Errors
 ///
-/// A configuration error names the field that is missing or wrong. A connection error names the
-/// address and says what the system or the peer answered.
+/// A configuration error names the field that is missing or wrong, or says that `http://` is no way to
+/// reach that address. A connection error names the address and says what the system or the peer
+/// answered, or why its certificate is not trusted.
 ///
 /// # Cancel safety
 ///
@@ -66,21 +67,7 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
         volt_key,
         relayed: endpoint.relayed,
     };
-    let failed = |message: String| {
-        Error::connection(format!("{}: {message}", endpoint.url)).with_executed(Executed::No)
-    };
-    let connecting = open_socket(&endpoint.url, &options);
-    let socket = match tokio::time::timeout(options.connect_timeout, connecting).await {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(error)) => {
-            let hint = endpoint.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-            return Err(failed(format!("{error}{hint}")).with_source(error));
-        }
-        Err(_) => {
-            let limit = options.connect_timeout;
-            return Err(failed(format!("no connection within {limit:?}")));
-        }
-    };
+    let socket = Remote::new(config, &endpoint, &ends.key, &options)?.open().await?;
     let link = Link::new();
     let shared = Shared::new(Arc::clone(&link));
     let (done_sender, done) = watch::channel(());

@@ -1,33 +1,244 @@
 //! From an address to a websocket.
 
-use tokio::net::TcpStream;
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_tungstenite::{
-    client_async_with_config,
-    tungstenite::{self, client::IntoClientRequest as _, http::Uri},
+    WebSocketStream, client_async_with_config,
+    tungstenite::{
+        self,
+        error::ProtocolError,
+        http::{StatusCode, Uri},
+        protocol::WebSocketConfig,
+    },
 };
 
-use super::connect::ConnectOptions;
-use crate::socket::websocket_config;
+use super::{connect::ConnectOptions, reach::Reach, tls::Tls};
+use crate::{
+    ClientConfig, Error, Executed, Result,
+    config::Endpoint,
+    key::SigningKey,
+    socket::{Stream, websocket_config},
+};
 
-pub(super) type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<Stream>;
 
-pub(super) async fn open_socket(
-    url: &str,
-    options: &ConnectOptions,
-) -> Result<Socket, tungstenite::Error> {
-    let request = url.into_client_request()?;
-    let (host, port) = host_and_port(request.uri())?;
-    let stream = TcpStream::connect((host, port)).await?;
-    // Frames are small and wait for one another: without this each would wait for Nagle's timer.
-    stream.set_nodelay(true)?;
-    let config = websocket_config(options.max_message_size);
-    let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
-    Ok(socket)
+/// Where to connect, and what it takes to do so: it can be done again and again.
+pub(super) struct Remote {
+    url: String,
+    host: String,
+    port: u16,
+    /// What to say when connecting fails.
+    hint: Option<&'static str>,
+    tls: Option<Tls>,
+    allow_plaintext: bool,
+    timeout: Duration,
+    websocket: WebSocketConfig,
 }
 
-fn host_and_port(uri: &Uri) -> Result<(&str, u16), tungstenite::Error> {
-    let host = uri.host().ok_or(tungstenite::error::UrlError::NoHostName)?;
-    // IPv6 addresses stand in brackets in a URL, and without them everywhere else.
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok((host, uri.port_u16().unwrap_or(80)))
+impl Remote {
+    /// # Errors
+    ///
+    /// A configuration error names what is wrong with the address, the authority that is to be
+    /// trusted, or the client's certificate.
+    pub(super) fn new(
+        config: &ClientConfig,
+        endpoint: &Endpoint,
+        key: &SigningKey,
+        options: &ConnectOptions,
+    ) -> Result<Self> {
+        let Endpoint { url, hint, .. } = endpoint;
+        let uri: Uri = url.parse().map_err(|error| {
+            Error::configuration(format!("`{url}` is no address")).with_source(error)
+        })?;
+        let host = uri.host().filter(|host| !host.is_empty());
+        let host =
+            host.ok_or_else(|| Error::configuration(format!("`{url}` is no address: no host")))?;
+        // IPv6 addresses stand in brackets in a URL, and without them everywhere else.
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host = bare.unwrap_or(host).to_owned();
+        let is_secure = uri.scheme_str() == Some("wss");
+        let tls = is_secure.then(|| Tls::new(&host, config, endpoint, key)).transpose()?;
+        Ok(Self {
+            url: url.clone(),
+            host,
+            port: uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 }),
+            hint: *hint,
+            tls,
+            allow_plaintext: config.allow_plaintext,
+            timeout: options.connect_timeout,
+            websocket: websocket_config(options.max_message_size),
+        })
+    }
+
+    /// Connects, within the time that there is for it.
+    pub(super) async fn open(&self) -> Result<Socket> {
+        let until = Instant::now() + self.timeout;
+        let stream = self.connect(until).await?;
+        let stream = match &self.tls {
+            None => Stream::Plain(stream),
+            Some(tls) => match timeout_at(until, tls.connect(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return Err(self.failed(&tls.explain(&error)).with_source(error)),
+                Err(_) => return Err(self.late("the TLS handshake did not end")),
+            },
+        };
+        let upgrade = client_async_with_config(&self.url, stream, Some(self.websocket));
+        match timeout_at(until, upgrade).await {
+            Ok(Ok((socket, _))) => Ok(socket),
+            Ok(Err(error)) => Err(self.failed(&self.explain(&error)).with_source(error)),
+            Err(_) => Err(self.late("there was no answer to the websocket handshake")),
+        }
+    }
+
+    /// Connects to one of the host's addresses, whichever is the first to answer.
+    async fn connect(&self, until: Instant) -> Result<TcpStream> {
+        let addresses: Vec<_> =
+            match timeout_at(until, lookup_host((self.host.as_str(), self.port))).await {
+                Ok(Ok(addresses)) => addresses.collect(),
+                Ok(Err(error)) => {
+                    let message = format!("the host `{}` is not found: {error}", self.host);
+                    return Err(self.failed(&message).with_source(error));
+                }
+                Err(_) => return Err(self.late("the host's addresses were not found")),
+            };
+        let mut failures = Vec::new();
+        let mut cause = None;
+        let allowed: Vec<_> =
+            addresses.iter().filter(|address| self.may_dial(**address)).copied().collect();
+        if let (true, Some(address)) = (allowed.is_empty(), addresses.first()) {
+            return Err(self.refused(*address));
+        }
+        for (index, &address) in allowed.iter().enumerate() {
+            // One that does not answer leaves time for those after it.
+            let share = u32::try_from(allowed.len() - index).unwrap_or(u32::MAX);
+            let share = until.saturating_duration_since(Instant::now()) / share;
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    self.warn_of_plaintext(address);
+                    // Frames are small and wait for one another: without this each would wait for
+                    // Nagle's timer.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+                    }
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => {
+                    failures.push(format!("{address}: {error}"));
+                    cause = Some(error);
+                }
+                Err(_) => failures.push(format!("{address}: no answer within {share:?}")),
+            }
+        }
+        let error = self.failed(&match failures.len() {
+            0 => format!("the host `{}` has no address", self.host),
+            _ => failures.join("; "),
+        });
+        Err(match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        })
+    }
+
+    /// Whether this address may be connected to. It is asked about the very address that is dialled,
+    /// so that a name cannot lead elsewhere in between.
+    fn may_dial(&self, address: SocketAddr) -> bool {
+        self.tls.is_some() || self.allow_plaintext || Reach::of(address.ip()) != Reach::Public
+    }
+
+    fn warn_of_plaintext(&self, address: SocketAddr) {
+        if self.tls.is_none() && Reach::of(address.ip()) != Reach::Loopback {
+            tracing::warn!(
+                url = self.url,
+                %address,
+                "connected without TLS: who is on the way can read the tokens that authorise calls"
+            );
+        }
+    }
+
+    fn refused(&self, address: SocketAddr) -> Error {
+        let Self { url, .. } = self;
+        Error::configuration(format!(
+            "{url}: {} is on a public network, and `http://` would show the tokens that authorise \
+             calls to all who are on the way: use `https://`, or allow it by `allow_plaintext` in the \
+             configuration (`ClientConfig::with_plaintext`)",
+            address.ip()
+        ))
+    }
+
+    fn late(&self, what: &str) -> Error {
+        self.failed(&format!("{what} within {:?}", self.timeout))
+    }
+
+    fn failed(&self, message: &str) -> Error {
+        let hint = self.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+        Error::connection(format!("{}: {message}{hint}", self.url)).with_executed(Executed::No)
+    }
+
+    /// Why the websocket handshake failed.
+    fn explain(&self, error: &tungstenite::Error) -> String {
+        match (&self.tls, error) {
+            // A client certificate that is missing or not wanted is only said now, by TLS 1.3.
+            (Some(tls), tungstenite::Error::Io(error)) => tls.explain(error),
+            (_, tungstenite::Error::Http(response)) => {
+                let status = response.status();
+                let body = response.body().as_deref().and_then(|body| str::from_utf8(body).ok());
+                let body = body.map(str::trim).filter(|body| !body.is_empty() && body.len() < 200);
+                let body = body.map(|body| format!(": {body}")).unwrap_or_default();
+                let hint = match (&self.tls, status) {
+                    (None, StatusCode::BAD_REQUEST) => SPEAKS_TLS,
+                    _ => "",
+                };
+                format!("there is no websocket: HTTP status {status}{body}{hint}")
+            }
+            (None, error) if is_no_http(error) => format!("{error}{SPEAKS_TLS}"),
+            (_, error) => error.to_string(),
+        }
+    }
+}
+
+/// What to look at when an answer to plain HTTP is none.
+const SPEAKS_TLS: &str = " (if it speaks TLS there, the address must begin with `https://`)";
+
+/// Whether this is what a server that speaks TLS may have made of plain HTTP.
+fn is_no_http(error: &tungstenite::Error) -> bool {
+    match error {
+        tungstenite::Error::Protocol(error) => matches!(
+            error,
+            ProtocolError::HttparseError(_)
+                | ProtocolError::HandshakeIncomplete
+                | ProtocolError::WrongHttpVersion
+        ),
+        tungstenite::Error::Io(error) => {
+            matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Decided for each address, whatever it was found by.
+    #[test]
+    fn without_tls_only_addresses_nearby_are_dialled_unless_it_is_allowed() {
+        let addresses =
+            ["127.0.0.1:1", "10.0.0.1:1", "[fe80::1]:1", "192.0.2.1:1", "[2001:db8::1]:1"];
+        let may_dial = |config: &ClientConfig, url: &str| {
+            let endpoint =
+                Endpoint { url: url.to_owned(), relayed: false, authority: None, hint: None };
+            let key = SigningKey::generate().unwrap();
+            let remote = Remote::new(config, &endpoint, &key, &ConnectOptions::default()).unwrap();
+            addresses.map(|address| remote.may_dial(address.parse().unwrap()))
+        };
+        let config = ClientConfig::default();
+        assert_eq!(may_dial(&config, "ws://volt.example/api"), [true, true, true, false, false]);
+        assert_eq!(may_dial(&config.clone().with_plaintext(), "ws://volt.example/api"), [true; 5]);
+        #[cfg(feature = "tls")]
+        assert_eq!(may_dial(&config, "wss://volt.example/api"), [true; 5]);
+    }
 }

@@ -4,5 +4,11 @@ mod call;
 mod connect;
 mod connection;
 mod dial;
+mod reach;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 
 pub use self::connect::{ConnectOptions, connect};

@@ -9,13 +9,28 @@ use crate::{Error, Result};
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     pub(crate) relayed: bool,
+    /// The certificate authority that is trusted there, if it is pinned.
+    pub(crate) authority: Option<Authority>,
     /// What to say when connecting fails.
     pub(crate) hint: Option<&'static str>,
 }
 
+/// A certificate authority that a configuration names.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(all(feature = "client", feature = "tls")),
+    expect(dead_code, reason = "only TLS has certificates")
+)]
+pub(crate) struct Authority {
+    /// The field that it stands in.
+    pub(crate) field: String,
+    pub(crate) pem: String,
+}
+
 impl ClientConfig {
     /// The websocket address that a client connects to: the relay's if there is one, else the
-    /// Volt's `http_address`, with `/api` appended.
+    /// Volt's `http_address`, with `/api` appended. `http://` becomes `ws://`, and `https://` becomes
+    /// `wss://`.
     ///
     /// # Errors
     ///
@@ -28,7 +43,7 @@ impl ClientConfig {
         match &self.volt.relay {
             Some(Relay::Address(address)) => {
                 let url = websocket_url("volt.relay", address)?;
-                Ok(Endpoint { url, relayed: true, hint: None })
+                Ok(Endpoint { url, relayed: true, authority: None, hint: None })
             }
             Some(Relay::Volt(relay)) => address(relay, "volt.relay", true),
             None => address(&self.volt, "volt", false),
@@ -38,9 +53,15 @@ impl ClientConfig {
 
 /// The address of a Volt, or of a relay, from the object that describes it.
 fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<Endpoint> {
+    let authority = volt
+        .ca_pem
+        .as_ref()
+        // Some write an empty text for what they do not have.
+        .filter(|pem| !pem.trim().is_empty())
+        .map(|pem| Authority { field: format!("{object}.ca_pem"), pem: pem.clone() });
     if let Some(address) = &volt.http_address {
         let url = websocket_url(&format!("{object}.http_address"), address)?;
-        return Ok(Endpoint { url, relayed, hint: None });
+        return Ok(Endpoint { url, relayed, authority, hint: None });
     }
     let Some(address) = &volt.address else {
         let field = format!("{object}.http_address");
@@ -59,18 +80,17 @@ fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<Endpoint> {
     tracing::warn!("no `{object}.http_address`: guessing it from `{object}.address`, port + 2");
     let url = websocket_url(&format!("{object}.address"), &guess)?;
     let hint = "guessed from `address`; set `http_address` if that is wrong";
-    Ok(Endpoint { url, relayed, hint: Some(hint) })
+    Ok(Endpoint { url, relayed, authority, hint: Some(hint) })
 }
 
 fn websocket_url(field: &str, address: &str) -> Result<String> {
-    if let Some(rest) = address.strip_prefix("http://") {
-        return Ok(format!("ws://{}/api", rest.trim_end_matches('/')));
+    for (scheme, websocket) in [("http://", "ws://"), ("https://", "wss://")] {
+        if let Some(rest) = address.strip_prefix(scheme) {
+            return Ok(format!("{websocket}{}/api", rest.trim_end_matches('/')));
+        }
     }
-    Err(Error::configuration(if address.starts_with("https://") {
-        format!(
-            "`{field}` is `{address}`, but connections by TLS are not supported yet: use http://"
-        )
-    } else {
-        format!("`{field}` is `{address}`, which lacks a scheme: write http://{address}")
-    }))
+    Err(Error::configuration(format!(
+        "`{field}` is `{address}`, which lacks a scheme: write https://{address}, \
+         or http://{address} if it does not speak TLS"
+    )))
 }

@@ -12,6 +12,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+#[cfg(all(feature = "client", feature = "tls"))]
+pub(crate) use self::address::Authority;
+#[cfg(feature = "client")]
+pub(crate) use self::address::Endpoint;
 use self::passphrase::{Passphrase, Prompt};
 pub use self::{
     credential::Credential,
@@ -47,6 +51,14 @@ pub struct ClientConfig {
     /// Which Volt it talks to. A text instead of an object is the Volt's DID or HTTP address.
     #[serde(default, deserialize_with = "volt::object_or_text")]
     pub volt: VoltConfig,
+    /// Lets tokens pass unencrypted to an `http://` address on a public network, which is refused
+    /// otherwise. Default false. See [`with_plaintext`](Self::with_plaintext).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub allow_plaintext: bool,
     /// What opens `credential.key`. One published client keeps it beside the key; it is read and
     /// never written.
     #[serde(default, rename = "p", skip_serializing)]
@@ -94,6 +106,18 @@ impl ClientConfig {
     /// Goes through a relay, by its HTTP address.
     pub fn with_relay(mut self, http_address: impl Into<String>) -> Self {
         self.volt.relay = Some(Relay::Address(http_address.into()));
+        self
+    }
+
+    /// Connects by `http://`, without TLS, wherever the Volt is.
+    ///
+    /// That is never a question within this machine, and a warning to addresses of private networks
+    /// (RFC 1918, link-local, unique local). Anywhere else it is refused without this: messages are
+    /// encrypted for the Volt even so, but who is on the way reads the tokens that authorise calls, and
+    /// can use one again while it is valid; and messages of the legacy protocol are protected but weakly.
+    /// In a configuration file it is `"allow_plaintext": true`.
+    pub fn with_plaintext(mut self) -> Self {
+        self.allow_plaintext = true;
         self
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Generated code turns a `.proto` service into a trait to implement and a server struct that makes
 //! a [`Service`] of it. A [`Router`] holds services; [`Channel::in_process`](crate::Channel::in_process)
-//! calls them without a network, and with the feature `server`, `serve` puts them on a websocket.
+//! calls them without a network, and with the feature `server`, `serve` puts them on a websocket
+//! (`serve_tls`, with the feature `tls`, on one that is encrypted).
 
 #[cfg(feature = "socket")]
 mod call;
@@ -21,6 +22,11 @@ mod options;
 mod relay;
 mod router;
 mod streams;
+#[cfg(all(feature = "server", feature = "tls"))]
+mod tls;
+#[cfg(all(feature = "server", not(feature = "tls")))]
+#[path = "no_tls.rs"]
+mod tls;
 #[cfg(feature = "socket")]
 mod tunnel;
 #[cfg(feature = "server")]
@@ -48,4 +54,6 @@ pub use self::{
     http::{HttpAnswer, HttpHandler},
     websocket::{Server, serve},
 };
+#[cfg(all(feature = "server", feature = "tls"))]
+pub use self::{tls::ServerTls, websocket::serve_tls};
 pub use crate::proto::{handshake::Via, token::Token, tunnel::TunnelFrame};

@@ -19,8 +19,8 @@ pub struct ServerOptions {
     /// What happens when that is full. By default the connection is not read for up to 5 seconds,
     /// then the call fails.
     pub overflow: Overflow,
-    /// How long a client may take to complete the websocket handshake, or a plain HTTP request.
-    /// Default 10 seconds.
+    /// How long a client may take to complete the handshakes of TLS and of the websocket, or a plain
+    /// HTTP request. Default 10 seconds.
     pub handshake_timeout: Duration,
 }
 

@@ -11,7 +11,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::Endpoint;
+use super::{Endpoint, tls::ServerTls};
 
 /// A server that runs. Dropping it stops it at once.
 pub struct Server {
@@ -27,9 +27,34 @@ pub struct Server {
 ///
 /// When the listener has no address.
 pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<Endpoint>>) -> std::io::Result<Server> {
+    start(listener, None, endpoint.into())
+}
+
+/// As [`serve`], by TLS. Who comes without it gets an HTTP status that says so.
+///
+/// The handshake is done in the connection's own task, within
+/// [`handshake_timeout`](super::ServerOptions::handshake_timeout), so that a slow client holds up nobody.
+///
+/// # Errors
+///
+/// As [`serve`].
+#[cfg(feature = "tls")]
+pub fn serve_tls(
+    listener: TcpListener,
+    tls: ServerTls,
+    endpoint: impl Into<Arc<Endpoint>>,
+) -> std::io::Result<Server> {
+    start(listener, Some(tls), endpoint.into())
+}
+
+fn start(
+    listener: TcpListener,
+    tls: Option<ServerTls>,
+    endpoint: Arc<Endpoint>,
+) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let task = tokio::spawn(run(listener, endpoint.into(), stopping));
+    let task = tokio::spawn(run(listener, tls, endpoint, stopping));
     Ok(Server { address, stop, task })
 }
 
@@ -61,7 +86,12 @@ impl fmt::Debug for Server {
     }
 }
 
-async fn run(listener: TcpListener, endpoint: Arc<Endpoint>, stopping: watch::Receiver<bool>) {
+async fn run(
+    listener: TcpListener,
+    tls: Option<ServerTls>,
+    endpoint: Arc<Endpoint>,
+    stopping: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     let mut stop = stopping.clone();
     loop {
@@ -69,7 +99,8 @@ async fn run(listener: TcpListener, endpoint: Arc<Endpoint>, stopping: watch::Re
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     tracing::debug!(%peer, "connection");
-                    connections.spawn(accept::run(stream, Arc::clone(&endpoint), stopping.clone()));
+                    let (tls, endpoint) = (tls.clone(), Arc::clone(&endpoint));
+                    connections.spawn(accept::run(stream, tls, endpoint, stopping.clone()));
                 }
                 Err(error) => {
                     // Most often too many open files: wait until some are closed.

@@ -1,13 +1,17 @@
 //! What both shells share: a websocket, one task that owns it, and the queues around that.
 
 mod driver;
+mod stream;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-pub(crate) use self::driver::{Driver, Link, Protocol};
+pub(crate) use self::{
+    driver::{Driver, Link, Protocol},
+    stream::Stream,
+};
 use crate::{Overflow, proto::frame::Frame, queue::Queue};
 
 /// One side's knowledge of its calls, which the driver asks where frames go.
@@ -33,6 +37,10 @@ pub(crate) trait CallSlot: Send + Sync {
     /// It stayed full for too long: fail the call.
     fn overflowed(&self);
 }
+
+/// The protocol that TLS is told will be spoken: a websocket begins with HTTP/1.1.
+#[cfg(feature = "tls")]
+pub(crate) const ALPN: &[u8] = b"http/1.1";
 
 /// Limits of the websocket below.
 pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {

@@ -11,3 +11,4 @@ mod legacy;
 mod lifetime;
 mod load;
 mod support;
+mod tls;

@@ -223,27 +223,43 @@ impl Volt {
     }
 
     pub(crate) async fn start_as(change: impl FnOnce(Endpoint) -> Endpoint) -> Self {
+        Parts::new(change).serve().await
+    }
+
+    /// The same for a client that speaks the legacy protocol.
+    pub(crate) async fn start_legacy() -> Self {
+        Parts::legacy().serve().await
+    }
+
+    pub(crate) async fn client(&self) -> NotesClient {
+        NotesClient(connect(&self.config, ConnectOptions::default()).await.unwrap())
+    }
+}
+
+/// What a server will be made of, and the configuration of a client that it knows.
+pub(crate) struct Parts {
+    endpoint: Endpoint,
+    config: ClientConfig,
+    probe: Probe,
+}
+
+impl Parts {
+    pub(crate) fn new(change: impl FnOnce(Endpoint) -> Endpoint) -> Self {
         let (volt_key, client_key) =
             (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let config = ClientConfig::new(VOLT_ID, url, volt_key.verifying_key().to_pem())
+        let config = ClientConfig::new(VOLT_ID, "", volt_key.verifying_key().to_pem())
             .with_credential(client_key.to_pem().unwrap().as_str(), Some(SESSION.to_owned()));
         let probe = Probe::default();
         let router = Router::new().with(Notes(probe.clone()));
         let authority = OneClient(client_key.verifying_key());
         let endpoint = change(Endpoint::new(VOLT_ID, volt_key, router, authority));
-        let server = serve(listener, endpoint).unwrap();
-        Self { server, config, probe }
+        Self { endpoint, config, probe }
     }
 
-    /// The same for a client that speaks the legacy protocol.
-    pub(crate) async fn start_legacy() -> Self {
+    pub(crate) fn legacy() -> Self {
         let (volt_key, client_key) =
             (SigningKey::generate_rsa().unwrap(), SigningKey::generate_rsa().unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let config = ClientConfig::new(VOLT_ID, url, volt_key.verifying_key().to_pem())
+        let config = ClientConfig::new(VOLT_ID, "", volt_key.verifying_key().to_pem())
             .with_credential(client_key.to_pem().unwrap().as_str(), None);
         let probe = Probe::default();
         let router = Router::new().with(Notes(probe.clone()));
@@ -251,12 +267,31 @@ impl Volt {
         let key = SigningKey::generate().unwrap();
         let endpoint = Endpoint::new(VOLT_ID, key, Router::new(), authority)
             .with_legacy(Arc::new(OnceLock::from(volt_key)), router);
-        let server = serve(listener, endpoint).unwrap();
-        Self { server, config, probe }
+        Self { endpoint, config, probe }
     }
 
-    pub(crate) async fn client(&self) -> NotesClient {
-        NotesClient(connect(&self.config, ConnectOptions::default()).await.unwrap())
+    /// The client's configuration, for a server that is made otherwise.
+    pub(crate) fn config(self) -> ClientConfig {
+        self.config
+    }
+
+    async fn serve(self) -> Volt {
+        self.serve_by("http", "127.0.0.1", serve).await
+    }
+
+    /// Serves at a host's address, which the client reaches by this scheme.
+    pub(crate) async fn serve_by(
+        self,
+        scheme: &str,
+        host: &str,
+        serve: impl FnOnce(TcpListener, Endpoint) -> std::io::Result<Server>,
+    ) -> Volt {
+        let Self { endpoint, mut config, probe } = self;
+        let listener = TcpListener::bind(format!("{host}:0")).await.unwrap();
+        let server = serve(listener, endpoint).unwrap();
+        config.volt.http_address =
+            Some(format!("{scheme}://{host}:{}", server.local_addr().port()));
+        Volt { server, config, probe }
     }
 }
 

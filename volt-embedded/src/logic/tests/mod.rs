@@ -34,6 +34,7 @@ fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
         decision: PolicyDecision::Permit,
         challenge: None,
         session_lifetime: Duration::from_hours(1),
+        tls: false,
     };
     change(&mut options);
     let folder = tempfile::tempdir().unwrap();

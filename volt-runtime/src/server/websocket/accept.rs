@@ -1,17 +1,19 @@
 //! One connection, from its TCP stream to its end.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tokio::{net::TcpStream, sync::watch, time::timeout};
+use tokio_tungstenite::WebSocketStream;
 
 use super::request;
 use crate::{
-    server::{Endpoint, connection::ServerSide},
-    socket::{Driver, Link},
+    server::{Endpoint, connection::ServerSide, tls::ServerTls},
+    socket::{Driver, Link, Stream},
 };
 
 pub(super) async fn run(
     stream: TcpStream,
+    tls: Option<ServerTls>,
     endpoint: Arc<Endpoint>,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -20,7 +22,7 @@ pub(super) async fn run(
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
     let answering =
-        timeout(endpoint.options().handshake_timeout, request::answer(stream, &endpoint));
+        timeout(endpoint.options().handshake_timeout, open(stream, tls.as_ref(), &endpoint));
     let outcome = tokio::select! {
         outcome = answering => outcome,
         // Who has not said yet what it wants is not waited for.
@@ -29,8 +31,8 @@ pub(super) async fn run(
     let socket = match outcome {
         Ok(Ok(Some(socket))) => socket,
         Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),
-        Ok(Err(error)) => return tracing::debug!(%error, "no HTTP request could be read"),
-        Err(_) => return tracing::debug!("the HTTP request took too long"),
+        Ok(Err(error)) => return tracing::debug!(%error, "the client asked for nothing"),
+        Err(_) => return tracing::debug!("the client took too long to ask for something"),
     };
     let link = Link::new();
     let side = ServerSide::new(endpoint, Arc::clone(&link));
@@ -40,4 +42,17 @@ pub(super) async fn run(
         _ = stopping.changed() => link.close(),
     }
     driver.await;
+}
+
+/// Gives the websocket, if the client asks for one.
+async fn open(
+    stream: TcpStream,
+    tls: Option<&ServerTls>,
+    endpoint: &Endpoint,
+) -> io::Result<Option<WebSocketStream<Stream>>> {
+    let stream = match tls {
+        Some(tls) => tls.accept(stream).await?,
+        None => Stream::Plain(stream),
+    };
+    request::answer(stream, endpoint).await.map_err(io::Error::other)
 }

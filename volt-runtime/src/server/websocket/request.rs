@@ -15,7 +15,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{handshake::server::create_response_with_body, protocol::Role},
@@ -23,7 +23,7 @@ use tokio_tungstenite::{
 
 use crate::{
     server::{Endpoint, HttpHandler},
-    socket::websocket_config,
+    socket::{Stream, websocket_config},
 };
 
 /// How long the head of a request may be, in bytes.
@@ -35,9 +35,9 @@ type Body = Full<Bytes>;
 ///
 /// A connection carries one plain request only, so that none lies idle without a limit.
 pub(super) async fn answer(
-    stream: TcpStream,
+    stream: Stream,
     endpoint: &Endpoint,
-) -> hyper::Result<Option<WebSocketStream<TcpStream>>> {
+) -> hyper::Result<Option<WebSocketStream<Stream>>> {
     let upgraded = AtomicBool::new(false);
     let service = service_fn(|request| {
         let response = respond(&request, endpoint.http());
@@ -49,11 +49,13 @@ pub(super) async fn answer(
         .serve_connection(TokioIo::new(stream), service);
     // The stream comes back bare: no layer of HTTP stays below the websocket.
     let parts = connection.without_shutdown().await?;
+    let (mut stream, early) = (parts.io.into_inner(), parts.read_buf.into());
     if !upgraded.load(Ordering::Relaxed) {
+        // TLS says that it ends. A client that has gone does not hear it, and need not.
+        stream.shutdown().await.ok();
         return Ok(None);
     }
     let config = websocket_config(endpoint.options().max_message_size);
-    let (stream, early) = (parts.io.into_inner(), parts.read_buf.into());
     let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config));
     Ok(Some(socket.await))
 }

@@ -1,0 +1,74 @@
+//! Asking by `https`.
+
+use serde_json::json;
+use volt_api::{Client, ClientConfig, resolve::Resolver};
+use volt_embedded::EmbeddedVolt;
+
+use crate::{config, document, failure, server::Scripted, volt};
+
+async fn start() -> EmbeddedVolt {
+    EmbeddedVolt::builder().tls().start().await.unwrap()
+}
+
+async fn connects(found: &ClientConfig, volt: &EmbeddedVolt) {
+    let mut config = volt.config();
+    config.volt = found.volt.clone();
+    Client::connect(config).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_volt_with_a_pinned_authority_is_asked_at_its_own_address() {
+    let tls = start().await;
+    let known = tls.config().volt;
+    let pinned = json!({ "http_address": tls.url(), "ca_pem": known.ca_pem });
+    let found = Resolver::new().resolve(&config(pinned)).await.unwrap();
+    assert_eq!(found.volt, known);
+    connects(&found, &tls).await;
+}
+
+#[tokio::test]
+async fn another_authority_than_the_pinned_one_is_not_believed() {
+    let (tls, other) = (start().await, start().await);
+    for known in [
+        json!({ "http_address": tls.url(), "ca_pem": other.config().volt.ca_pem }),
+        json!({ "http_address": tls.url() }),
+    ] {
+        let error = failure(&Resolver::new(), known).await;
+        assert!(error.is_connection() && error.to_string().contains("certificate"), "{error}");
+    }
+    let error =
+        failure(&Resolver::new(), json!({ "http_address": tls.url(), "ca_pem": "nonsense" })).await;
+    assert!(error.to_string().contains("`ca_pem`"), "{error}");
+}
+
+#[tokio::test]
+async fn who_speaks_for_a_volt_may_be_certified_by_its_authority() {
+    let tls = start().await;
+    let services = [("volt-discovery", json!(format!("{}/discover", tls.url())))];
+    let id = tls.id().to_owned();
+    let registry = Scripted::start(move |_| match document(&services) {
+        crate::server::Reply::Json(mut document) => {
+            document["id"] = json!(id);
+            crate::server::Reply::Json(document)
+        }
+        other => other,
+    });
+    let registry = registry.await;
+    let known = json!({ "id": tls.id(), "ca_pem": tls.config().volt.ca_pem });
+    let found = Resolver::new().registry(registry.url()).resolve(&config(known)).await.unwrap();
+    assert_eq!(found.volt, tls.config().volt);
+}
+
+#[tokio::test]
+async fn a_relay_with_a_pinned_authority_is_asked_and_kept_with_it() {
+    let relay = start().await;
+    let behind = EmbeddedVolt::builder().relay(relay.config()).start().await.unwrap();
+    let at = relay.config().volt;
+    let known = json!({
+        "id": behind.id(),
+        "relay": { "http_address": relay.url(), "ca_pem": at.ca_pem },
+    });
+    let found = Resolver::new().resolve(&config(known)).await.unwrap();
+    assert_eq!(volt(&found)["relay"]["ca_pem"], json!(at.ca_pem));
+    connects(&found, &behind).await;
+}

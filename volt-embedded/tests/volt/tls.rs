@@ -1,0 +1,124 @@
+//! The Volt by TLS: everything that works without it, and an authority that lasts.
+
+use std::{net::Ipv4Addr, path::Path};
+
+use tempfile::tempdir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use volt_api::{
+    Client, ClientConfig,
+    key::VerifyingKey,
+    v0_15::{Client as OldClient, volt::GetResourceRequest as OldRequest},
+};
+use volt_embedded::EmbeddedVolt;
+
+use crate::{
+    relays::all_kinds,
+    support::{guest, make},
+};
+
+async fn start() -> EmbeddedVolt {
+    EmbeddedVolt::builder().tls().start().await.unwrap()
+}
+
+fn port(volt: &EmbeddedVolt) -> &str {
+    volt.url().rsplit_once(':').unwrap().1
+}
+
+#[tokio::test]
+async fn all_kinds_of_call_work_for_owner_and_guest() {
+    let volt = start().await;
+    assert!(volt.url().starts_with("https://127.0.0.1:"), "{}", volt.url());
+    all_kinds(&Client::connect(volt.config()).await.unwrap(), &volt).await;
+    make(&guest(&volt).await.0, "theirs", "volt:folder").await;
+}
+
+#[tokio::test]
+async fn clients_of_the_legacy_protocol_come_by_tls_too() {
+    let volt = start().await;
+    let old = OldClient::connect(&volt.legacy_config("old").unwrap()).await.unwrap();
+    let request = OldRequest::default().with_resource_id(volt.id());
+    let root = old.volt().get_resource(request).await.unwrap().resource.unwrap();
+    assert_eq!(root.id, volt.id());
+}
+
+#[tokio::test]
+async fn the_certificate_is_for_every_name_of_this_machine() {
+    let volt = start().await;
+    for host in ["localhost", "127.0.0.1"] {
+        let mut config = volt.config();
+        config.volt.http_address = Some(format!("https://{host}:{}", port(&volt)));
+        Client::connect(config).await.unwrap();
+    }
+    let address = ([0, 0, 0, 0, 0, 0, 0, 1], 0).into();
+    let volt = EmbeddedVolt::builder().tls().listen(address).start().await.unwrap();
+    assert!(volt.url().starts_with("https://[::1]:"), "{}", volt.url());
+    Client::connect(volt.config()).await.unwrap();
+    // Where it listens is one of them.
+    let address = (Ipv4Addr::new(127, 0, 0, 2), 0).into();
+    if let Ok(volt) = EmbeddedVolt::builder().tls().listen(address).start().await {
+        Client::connect(volt.config()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_authority_is_the_volts_key_and_the_same_after_a_restart() {
+    let folder = tempdir().unwrap();
+    let start = || EmbeddedVolt::builder().tls().data_dir(folder.path()).start();
+    let volt = start().await.unwrap();
+    let config = volt.config();
+    let pinned = config.volt.ca_pem.clone().unwrap();
+    let key = VerifyingKey::from_certificate(&pinned).unwrap();
+    assert_eq!(Some(key.to_pem()), config.volt.public_key);
+    volt.shutdown().await;
+    let volt = start().await.unwrap();
+    assert_eq!(volt.config().volt.ca_pem.as_ref(), Some(&pinned));
+    // The first run's configuration, but for the port; and the authority tells the Volt's key.
+    let mut config = ClientConfig { volt: config.volt, ..config };
+    config.volt.http_address = Some(volt.url().to_owned());
+    config.volt.public_key = None;
+    all_kinds(&Client::connect(config).await.unwrap(), &volt).await;
+    volt.shutdown().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_with_the_volts_keys_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = tempdir().unwrap();
+    let store = folder.path().join("volt.db");
+    let start = || EmbeddedVolt::builder().tls().data_dir(folder.path()).start();
+    start().await.unwrap().shutdown().await;
+    assert_eq!(mode(&store), 0o600);
+    // As an earlier version may have left it.
+    std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let volt = start().await.unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(path.is_dir() || mode(&path) == 0o600, "{}", path.display());
+    }
+    volt.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_found_by_http_says_https() {
+    let volt = start().await;
+    // Plain HTTP is told where to go.
+    let mut stream = TcpStream::connect(("127.0.0.1", port(&volt).parse().unwrap())).await.unwrap();
+    stream.write_all(b"GET /discover HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("https"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_volt_is_reached_by_a_relay_with_an_authority_of_its_own() {
+    let relay = start().await;
+    let volt = EmbeddedVolt::builder().tls().relay(relay.config()).start().await.unwrap();
+    let config = volt.config_by_relay().unwrap();
+    assert_ne!(config.volt.ca_pem, relay.config().volt.ca_pem);
+    all_kinds(&Client::connect(config).await.unwrap(), &volt).await;
+}

@@ -1,0 +1,162 @@
+//! TLS, as the client's side of it.
+//!
+//! The cryptography is aws-lc-rs's, like everything else's here, and handed to rustls explicitly: no
+//! program has to choose a default for the whole process.
+
+mod explain;
+
+use std::{io, sync::Arc};
+
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        self, ConfigBuilder, InconsistentKeys, RootCertStore, WantsVerifier,
+        client::WantsClientCert,
+        crypto::aws_lc_rs::default_provider,
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    },
+};
+
+use self::explain::explain;
+use crate::{
+    ClientConfig, Error, Result,
+    config::{Authority, Endpoint},
+    key::SigningKey,
+    socket::{ALPN, Stream},
+};
+
+/// What it takes to speak TLS with the server that a configuration names.
+pub(super) struct Tls {
+    connector: TlsConnector,
+    server: ServerName<'static>,
+    trust: Trust,
+    /// Whether the client has a certificate to show.
+    shows_certificate: bool,
+}
+
+/// Whose certificates are trusted.
+#[derive(Clone, Debug)]
+pub(super) enum Trust {
+    /// The authorities of the platform.
+    Platform,
+    /// That in this field of the configuration, and no other.
+    Pinned(String),
+}
+
+impl Tls {
+    /// # Errors
+    ///
+    /// A configuration error that names the field.
+    pub(super) fn new(
+        host: &str,
+        config: &ClientConfig,
+        endpoint: &Endpoint,
+        key: &SigningKey,
+    ) -> Result<Self> {
+        let server = ServerName::try_from(host.to_owned()).map_err(|error| {
+            let message = format!("{}: `{host}` is no name of a host", endpoint.url);
+            Error::configuration(message).with_source(error)
+        })?;
+        let (builder, trust) = trusting(endpoint.authority.as_ref())?;
+        // A relay knows its clients by nothing but their tokens, as from the published clients.
+        let identity = if endpoint.relayed { None } else { identity(config, key)? };
+        let shows_certificate = identity.is_some();
+        let mut tls = match identity {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| certificate_error(&error).with_source(error))?,
+        };
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let connector = TlsConnector::from(Arc::new(tls));
+        Ok(Self { connector, server, trust, shows_certificate })
+    }
+
+    pub(super) async fn connect(&self, stream: TcpStream) -> io::Result<Stream> {
+        self.connector.connect(self.server.clone(), stream).await.map(Stream::tls)
+    }
+
+    /// What an error of [`connect`](Self::connect), or of its stream, means and what to do about it.
+    pub(super) fn explain(&self, error: &io::Error) -> String {
+        explain(error, &self.trust, self.shows_certificate)
+    }
+}
+
+type Builder<State> = ConfigBuilder<rustls::ClientConfig, State>;
+
+/// Begins a configuration that trusts the pinned authority alone, or else those of the platform.
+fn trusting(authority: Option<&Authority>) -> Result<(Builder<WantsClientCert>, Trust)> {
+    let unusable =
+        |error: rustls::Error| Error::configuration("TLS cannot be used").with_source(error);
+    let builder: Builder<WantsVerifier> =
+        rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?;
+    let Some(Authority { field, pem }) = authority else {
+        use rustls_platform_verifier::BuilderVerifierExt as _;
+        let builder = builder.with_platform_verifier().map_err(|error| {
+            Error::configuration("the platform's certificate authorities cannot be read")
+                .with_source(error)
+        })?;
+        return Ok((builder, Trust::Platform));
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(field, pem)? {
+        roots.add(certificate).map_err(|error| {
+            Error::configuration(format!("`{field}` is no certificate of an authority: {error}"))
+                .with_source(error)
+        })?;
+    }
+    Ok((builder.with_root_certificates(roots), Trust::Pinned(field.clone())))
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The client's certificate, if the Volt has given it one: its own first, then those that lead from it
+/// to the Volt's authority.
+fn identity(config: &ClientConfig, key: &SigningKey) -> Result<Option<Identity>> {
+    let given = |pem: Option<&String>| pem.filter(|pem| !pem.trim().is_empty()).cloned();
+    let Some(credential) = &config.credential else { return Ok(None) };
+    let Some(own) = given(credential.cert.as_ref()) else { return Ok(None) };
+    let mut chain = certificates("credential.cert", &own)?;
+    if let Some(rest) = given(credential.ca.as_ref()) {
+        for certificate in certificates("credential.ca", &rest)? {
+            if !chain.contains(&certificate) {
+                chain.push(certificate);
+            }
+        }
+    }
+    let unusable = |error: &dyn std::fmt::Display| {
+        Error::configuration(format!("`credential.key` is no use for TLS: {error}"))
+    };
+    let pem = key.to_pem().map_err(|error| unusable(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| unusable(&error))?;
+    Ok(Some((chain, key)))
+}
+
+fn certificate_error(error: &rustls::Error) -> Error {
+    Error::configuration(match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            "`credential.cert` is the certificate of another key than `credential.key`: \
+             remove it, or authenticate again"
+                .to_owned()
+        }
+        error => format!("`credential.cert` is no use: {error}"),
+    })
+}
+
+/// The certificates in a field of the configuration, of which there must be one at least.
+fn certificates(field: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(Error::configuration(format!(
+            "`{field}` holds no certificate: it must be PEM text, `-----BEGIN CERTIFICATE-----` …"
+        ))),
+        Err(error) => {
+            Err(Error::configuration(format!("`{field}` is no PEM text: {error}"))
+                .with_source(error))
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Where a connection without TLS will do.
+
+use super::{failure, says};
+use crate::support::{Parts, Volt};
+
+/// Documentation addresses (RFC 5737, RFC 3849): if they were dialled, nobody would answer.
+#[tokio::test]
+async fn plain_http_to_a_public_address_is_refused_and_the_error_says_how_to_allow_it() {
+    for host in ["192.0.2.1", "[2001:db8::1]:8001"] {
+        let mut config = Parts::new(|endpoint| endpoint).config();
+        config.volt.http_address = Some(format!("http://{host}"));
+        let error = failure(&config).await;
+        assert!(error.is_configuration(), "{error}");
+        says(&error, &["public network", "`https://`", "`allow_plaintext`", "with_plaintext"]);
+    }
+}
+
+#[tokio::test]
+async fn plain_http_within_this_machine_needs_no_permission() {
+    let volt = Volt::start().await;
+    assert!(!volt.config.allow_plaintext);
+    volt.client().await;
+}

@@ -1,0 +1,35 @@
+//! Trust in the platform's authorities.
+
+use std::process::Command;
+
+use super::{Authority, start, works};
+
+const CONFIG: &str = "VOLT_TEST_CONFIG";
+
+/// The platform's authorities are read once, from where the environment says: so this is done by another
+/// process, which runs the test below.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn without_a_pinned_authority_those_of_the_platform_are_trusted() {
+    let authority = Authority::new();
+    let mut volt = start(&authority, authority.server(&["127.0.0.1"]), "127.0.0.1").await;
+    volt.config.volt.ca_pem = None;
+    let folder = tempfile::tempdir().unwrap();
+    let (config, roots) = (folder.path().join("config.json"), folder.path().join("roots.pem"));
+    volt.config.write(&config).unwrap();
+    std::fs::write(&roots, authority.pem()).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "tls::platform::connects_if_told_where", "--nocapture"]);
+    child.env(CONFIG, config).env("SSL_CERT_FILE", roots);
+    let output = tokio::task::spawn_blocking(move || child.output().unwrap()).await.unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("connected"), "{output:?}");
+}
+
+/// Half of the test above; by itself it has nothing to do.
+#[tokio::test]
+async fn connects_if_told_where() {
+    let Some(path) = std::env::var_os(CONFIG) else { return };
+    works(&volt_runtime::ClientConfig::from_file(path).unwrap()).await;
+    println!("connected");
+}

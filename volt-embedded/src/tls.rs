@@ -7,17 +7,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, Error, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, Error,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use volt_runtime::server::ServerTls;
 
 /// A Volt's certificate authority.
-pub(crate) struct Authority {
-    params: CertificateParams,
-    key: KeyPair,
-    pem: String,
-}
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     /// The authority of the Volt with this id and key (PEM).
@@ -26,13 +22,12 @@ impl Authority {
         let mut params = params(id);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let pem = params.self_signed(&key)?.pem();
-        Ok(Self { params, key, pem })
+        CertifiedIssuer::self_signed(params, key).map(Self)
     }
 
     /// Its certificate, PEM.
-    pub(crate) fn pem(&self) -> &str {
-        &self.pem
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
     }
 
     /// What a server at this address speaks TLS with: a new key, certified for this machine's names
@@ -52,8 +47,7 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
-        let issuer = Issuer::from_params(&self.params, &self.key);
-        let certificate = params.signed_by(&key, &issuer)?;
+        let certificate = params.signed_by(&key, &self.0)?;
         Ok(ServerTls::new(&certificate.pem(), &key.serialize_pem())?)
     }
 }
@@ -80,7 +74,7 @@ mod tests {
         let pem = key.to_pem().unwrap();
         let authority = Authority::new("did:volt:a", &pem).unwrap();
         assert_eq!(authority.pem(), Authority::new("did:volt:a", &pem).unwrap().pem());
-        let certified = VerifyingKey::from_certificate(authority.pem()).unwrap();
+        let certified = VerifyingKey::from_certificate(&authority.pem()).unwrap();
         assert_eq!(certified, key.verifying_key());
     }
 }

@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// left out when --config is given.
     #[arg(long, value_name = "FILE", requires = "config")]
     legacy_config: Option<PathBuf>,
+    /// Speak TLS with the embedded Volt; clients that cannot are left out.
+    #[arg(long, conflicts_with = "config")]
+    tls: bool,
     /// How long a client may take for a scenario.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
@@ -56,7 +59,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // The embedded Volt lives as long as this binding.
     let volt = match &args.config {
         Some(_) => None,
-        None => Some(Volt::start(&built.volt, &work, &logs.join("volt.log"))?),
+        None => Some(Volt::start(&built.volt, &work, &logs.join("volt.log"), args.tls)?),
     };
     let config = volt.as_ref().map(Volt::config).or(args.config.as_deref());
     let config = config.context("there is a Volt or a configuration")?;
@@ -69,15 +72,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (mut passed, mut failed) = (0, 0);
     for mut scenario in scenarios {
         for client in &built.clients {
-            if !client.runs(&scenario.name) {
+            if !client.runs(&scenario.name) || (args.tls && !client.speaks_tls) {
                 continue;
             }
             let config = if client.is_legacy { legacy_config } else { Some(config) };
             let Some(config) = config else { continue };
             let log = logs.join(format!("{}.{}.log", scenario.name, client.short_name));
             let start = Instant::now();
-            let outcome = process::result(client.command(config, &scenario.name), &log, timeout)
-                .and_then(|result| scenario.compare(result));
+            let mut command = client.command(config, &scenario.name);
+            if let Some(authority) = volt.as_ref().and_then(Volt::authority) {
+                // None of the published clients reads it from the configuration.
+                command.env("NODE_EXTRA_CA_CERTS", authority).env("SSL_CERT_FILE", authority);
+            }
+            let outcome =
+                process::result(command, &log, timeout).and_then(|result| scenario.compare(result));
             let time = start.elapsed().as_millis();
             let (name, client) = (&scenario.name, &client.name);
             match outcome {

@@ -7,7 +7,7 @@ use volt_api::{
 };
 
 use super::{identities, resources::has_kind};
-use crate::{fault::Result, store::resources, volt::Volt};
+use crate::{fault::Result, store::resources, tls::Authority, volt::Volt};
 
 impl Volt {
     /// What a client has to know of the Volt.
@@ -20,7 +20,7 @@ impl Volt {
         volt.display_name = Some(self.options.name.clone());
         volt.address = Some(self.address.to_string());
         volt.fingerprint = Some(key.fingerprint());
-        volt.ca_pem = self.authority.as_ref().map(|authority| authority.pem().to_owned());
+        volt.ca_pem = self.authority.as_ref().map(Authority::pem);
         volt
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Client {
     scenarios: Option<&'static [&'static str]>,
     /// Whether it speaks the legacy protocol.
     pub(super) is_legacy: bool,
+    /// Whether it can connect by TLS.
+    pub(super) speaks_tls: bool,
 }
 
 /// What the Python client can do.
@@ -82,6 +84,7 @@ pub(super) fn build(root: &Path, work: &Path) -> anyhow::Result<Built> {
         environment: Vec::new(),
         scenarios: None,
         is_legacy: false,
+        speaks_tls: true,
     };
     Ok(Built { volt: programs.take("volt-embedded")?, clients: vec![js, wasm, python, rust, sdk] })
 }
@@ -100,6 +103,7 @@ fn web(source: &Path, work: &Path) -> anyhow::Result<[Client; 2]> {
         environment: vec![("VOLT_CLIENT_BUILD", build)],
         scenarios: None,
         is_legacy: false,
+        speaks_tls: true,
     }))
 }
 
@@ -120,6 +124,7 @@ fn python(source: &Path, work: &Path) -> anyhow::Result<Client> {
         environment: Vec::new(),
         scenarios: Some(PYTHON),
         is_legacy: true,
+        speaks_tls: true,
     })
 }
 
@@ -139,5 +144,6 @@ fn rust(source: &Path, target: &Path) -> anyhow::Result<Client> {
         environment: Vec::new(),
         scenarios: Some(RUST),
         is_legacy: false,
+        speaks_tls: false,
     })
 }

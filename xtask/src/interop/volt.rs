@@ -20,11 +20,17 @@ pub(super) struct Volt {
     process: Child,
     config: PathBuf,
     legacy_config: PathBuf,
+    authority: Option<PathBuf>,
 }
 
 impl Volt {
     /// Starts a Volt with an empty store, and waits until it has written its configuration.
-    pub(super) fn start(program: &Path, work: &Path, log: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        program: &Path,
+        work: &Path,
+        log: &Path,
+        tls: bool,
+    ) -> anyhow::Result<Self> {
         // A store of its own choice would stay behind, since the process is killed at the end.
         let (data, config) = (work.join("data"), work.join("volt.config.json"));
         let legacy_config = work.join("legacy.config.json");
@@ -36,12 +42,15 @@ impl Volt {
         command.args(["--listen", "127.0.0.1:0", "--data"]).arg(&data);
         command.arg("--write-config").arg(&config);
         command.arg("--write-legacy-config").arg(&legacy_config);
-        let mut volt = Self { process: process::start(command, log)?, config, legacy_config };
+        command.args(tls.then_some("--tls"));
+        let process = process::start(command, log)?;
+        let mut volt = Self { process, config, legacy_config, authority: None };
 
         let deadline = Instant::now() + START_TIMEOUT;
         let url = loop {
             // The second is the last that it writes.
-            if let (Some(url), Some(_)) = (url(&volt.config), url(&volt.legacy_config)) {
+            let found = (read(&volt.config, "http_address"), read(&volt.legacy_config, "id"));
+            if let (Some(url), Some(_)) = found {
                 break url;
             }
             if let Some(status) = volt.process.try_wait()? {
@@ -50,6 +59,11 @@ impl Volt {
             ensure!(Instant::now() < deadline, "the embedded Volt doesn't write its configuration");
             thread::sleep(Duration::from_millis(10));
         };
+        if let Some(pem) = read(&volt.config, "ca_pem") {
+            let authority = work.join("authority.pem");
+            fs::write(&authority, pem).with_context(|| authority.display().to_string())?;
+            volt.authority = Some(authority);
+        }
         println!("An embedded Volt listens at {url}.");
         Ok(volt)
     }
@@ -62,6 +76,11 @@ impl Volt {
     /// The same for the legacy protocol.
     pub(super) fn legacy_config(&self) -> &Path {
         &self.legacy_config
+    }
+
+    /// The certificate of its authority, if it speaks TLS.
+    pub(super) fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
     }
 }
 
@@ -81,8 +100,8 @@ fn absent(outcome: io::Result<()>) -> io::Result<()> {
     })
 }
 
-/// The address in a configuration, when the file is there and whole.
-fn url(config: &Path) -> Option<String> {
+/// A field of the Volt's part of a configuration, when the file is there and whole.
+fn read(config: &Path, field: &str) -> Option<String> {
     let config: Value = serde_json::from_slice(&fs::read(config).ok()?).ok()?;
-    Some(config.get("volt")?.get("http_address")?.as_str()?.to_owned())
+    Some(config.get("volt")?.get(field)?.as_str()?.to_owned())
 }

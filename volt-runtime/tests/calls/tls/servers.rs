@@ -1,7 +1,7 @@
 //! Which servers a client trusts.
 
 use rcgen::date_time_ymd;
-use volt_runtime::{ClientConfig, config::Relay};
+use volt_runtime::{ClientConfig, ConnectOptions, config::Relay, connect};
 
 use super::{Authority, failure, says, start, with, works};
 use crate::support::Parts;
@@ -59,7 +59,7 @@ async fn a_relay_has_an_authority_of_its_own() {
         config
     };
     says(&failure(&behind(other.pem())).await, &["`volt.relay.ca_pem`"]);
-    volt_runtime::connect(&behind(authority.pem()), Default::default()).await.unwrap();
+    connect(&behind(authority.pem()), ConnectOptions::default()).await.unwrap();
     // Of a relay that is only an address, nothing is pinned: the Volt's authority is not the relay's.
     let url = volt.config.volt.http_address.clone().unwrap();
     says(&failure(&volt.config.clone().with_relay(url)).await, &["the platform trusts"]);

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    CallOptions, Method, Result,
+    CallOptions, Method, Result, StateWatch,
     server::{InProcess, Router},
-    transport::{RawCall, Transport},
+    transport::{BoxFuture, RawCall, Transport},
 };
 
 /// Where calls go: one connection to a Volt, or a service in this process.
@@ -44,7 +44,8 @@ impl Channel {
     /// A channel to services in this process: no network, no encryption, the same calls. A mock of
     /// a Volt is a generated server trait with the methods that matter, in a [`Router`].
     ///
-    /// Handlers run as tasks of the tokio runtime that the calls are made on.
+    /// Handlers run as tasks of the tokio runtime that the calls are made on. [`close`](Self::close)
+    /// lets those that run already go on.
     pub fn in_process(router: Router) -> Self {
         Self::new(InProcess::new(router))
     }
@@ -62,7 +63,11 @@ impl Channel {
         self
     }
 
-    /// Ends the connection. Calls that are open on it, by this handle or another, fail.
+    /// Ends the connection: no further calls can be made, by this handle or another, and it is not
+    /// made again. What has been accepted is written, and calls that have said all that they had to
+    /// say get their answer, within
+    /// [`close_timeout`](crate::ConnectOptions::close_timeout). All others fail: streams
+    /// that only receive, and those that may still be sent something.
     ///
     /// # Cancel safety
     ///
@@ -75,6 +80,15 @@ impl Channel {
     /// until the Volt can be told.
     pub fn open_calls(&self) -> usize {
         self.transport.open_calls()
+    }
+
+    /// Whether there is a connection, now and later.
+    pub fn watch_state(&self) -> StateWatch {
+        self.transport.state()
+    }
+
+    pub(crate) fn ready(&self) -> Option<BoxFuture<Result<()>>> {
+        self.transport.ready()
     }
 
     pub(crate) fn options(&self, method: &Method) -> CallOptions {

@@ -22,6 +22,7 @@
 //! | `server` | no | `server::serve`: a websocket server, with plain HTTP beside it |
 //! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
+mod backoff;
 pub mod call;
 mod channel;
 pub mod config;
@@ -36,6 +37,7 @@ mod queue;
 pub mod server;
 #[cfg(feature = "socket")]
 mod socket;
+mod state;
 mod status;
 pub mod transport;
 
@@ -46,9 +48,10 @@ mod client;
 pub mod __private;
 
 pub use crate::{
+    backoff::{Backoff, Reconnect},
     call::{
         BidiCall, ClientStreamingCall, Duplex, RequestSink, ServerStreamingCall, Streaming,
-        UnaryCall, Upload,
+        Subscription, UnaryCall, Update, Upload,
     },
     channel::Channel,
     config::ClientConfig,
@@ -56,8 +59,11 @@ pub use crate::{
     message::Message,
     method::{Kind, Method},
     options::{CallOptions, Overflow, Target},
+    state::{ConnectionState, StateWatch},
     status::{Code, Status},
 };
 
 #[cfg(feature = "client")]
 pub use crate::client::{ConnectOptions, connect};
+#[cfg(feature = "socket")]
+pub use crate::socket::Keepalive;

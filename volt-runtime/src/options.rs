@@ -17,6 +17,15 @@ pub struct CallOptions {
     pub receive_buffer: usize,
     /// What happens when that is full.
     pub overflow: Overflow,
+    /// Whether a call that is made while the connection is being made again waits for it, rather
+    /// than failing at once. Default yes.
+    pub wait_for_ready: bool,
+    /// Whether it does no harm to make the call twice. Default no. If so, a unary call is tried
+    /// again even if the connection was lost after it may have reached the Volt.
+    pub idempotent: bool,
+    /// How often a unary call is tried at most, where the connection was lost before it can have
+    /// reached the Volt, or the call is `idempotent`. Default 5; 1 is no second try.
+    pub max_attempts: u32,
 }
 
 /// What happens when responses arrive faster than they are read.
@@ -41,6 +50,9 @@ impl Default for CallOptions {
             target: None,
             receive_buffer: 4 << 20,
             overflow: Overflow::Wait(Duration::from_secs(5)),
+            wait_for_ready: true,
+            idempotent: false,
+            max_attempts: 5,
         }
     }
 }

@@ -25,6 +25,15 @@ struct State<T> {
     producers: Vec<Waker>,
 }
 
+impl<T> State<T> {
+    /// Wakes the consumer when something changes.
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        if !self.consumer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.consumer = Some(cx.waker().clone());
+        }
+    }
+}
+
 /// What a consumer finds.
 #[derive(Debug)]
 pub(crate) enum Popped<T> {
@@ -97,9 +106,17 @@ impl<T> Queue<T> {
         if let Some(reason) = &state.closed {
             return Poll::Ready(Popped::Closed(reason.clone()));
         }
-        if !state.consumer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            state.consumer = Some(cx.waker().clone());
+        state.wait(cx);
+        Poll::Pending
+    }
+
+    /// Waits, for the consumer, until nothing more can be pushed.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return Poll::Ready(());
         }
+        state.wait(cx);
         Poll::Pending
     }
 

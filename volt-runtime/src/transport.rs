@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::{CallOptions, Method, Result, Status};
+use crate::{CallOptions, Method, Result, StateWatch, Status};
 pub use crate::{json::Form, message::Payload};
 
 /// A future that owns what it needs.
@@ -25,6 +25,20 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// When there is no connection, or the options cannot be met.
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall>;
+
+    /// Waits until calls can be opened; `None` where they can.
+    ///
+    /// # Errors
+    ///
+    /// When there will be no connection any more.
+    fn ready(&self) -> Option<BoxFuture<Result<()>>> {
+        None
+    }
+
+    /// Whether there is a connection, now and later.
+    fn state(&self) -> StateWatch {
+        StateWatch::connected()
+    }
 
     /// Ends the connection; open calls fail. The future resolves when it is gone.
     fn close(&self) -> BoxFuture<()>;

@@ -1,8 +1,8 @@
 //! What a Volt tells those who are online.
 
 use crate::volt::{
-    ConnectAuthRequest, ConnectDidRegistryUpdate, ConnectEvent, ConnectResourceEvent, Resource,
-    connect_event::Event as Payload,
+    ConnectAcknowledge, ConnectAuthRequest, ConnectDidRegistryUpdate, ConnectEvent,
+    ConnectResourceEvent, Resource, connect_event::Event as Payload,
 };
 
 /// Something that happened on the Volt.
@@ -15,6 +15,9 @@ pub enum Event {
     Authentication(Box<ConnectAuthRequest>),
     /// A DID registry has changed.
     DidRegistry(Box<ConnectDidRegistryUpdate>),
+    /// The connection was lost and the client is online again, on a new call that the Volt has
+    /// acknowledged. What happened in between was not told.
+    Resumed(Box<ConnectAcknowledge>),
     /// So many events were lost here, because nobody took them in time.
     Missed(u64),
     /// Something that this version of the API does not know.

@@ -21,7 +21,10 @@ use volt_runtime::{
 };
 
 pub use self::event::Event;
-use self::hosting::Hosting;
+use self::{
+    hosting::Hosting,
+    run::{Events, Online},
+};
 use crate::{
     Client,
     volt::{ConnectAcknowledge, ConnectHello, ConnectResourceEvent, Resource},
@@ -54,6 +57,7 @@ pub struct GoOnline {
     ping_interval: Duration,
     hosting: Hosting,
     endpoint: Option<Arc<Endpoint>>,
+    resume: bool,
 }
 
 impl Client {
@@ -66,6 +70,7 @@ impl Client {
             ping_interval: PING_INTERVAL,
             hosting: Hosting::default(),
             endpoint: None,
+            resume: true,
         }
     }
 }
@@ -132,6 +137,13 @@ impl GoOnline {
         self
     }
 
+    /// Whether the client goes online again when the connection was lost, with all that it hosts. The
+    /// default is yes; [`Event::Resumed`] says when that has happened.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
     /// Changes the first message of the call, for what has no method here.
     pub fn hello(mut self, change: impl FnOnce(&mut ConnectHello)) -> Self {
         change(&mut self.hello);
@@ -145,12 +157,21 @@ impl GoOnline {
         self.hello.accept_invocation |= self.endpoint.is_some();
         self.hello.ping_interval =
             u32::try_from(self.ping_interval.as_millis()).unwrap_or(u32::MAX);
-        let opened = run::open(&self.client, self.hello).await?;
+        let opened = run::open(&self.client, self.hello.clone()).await?;
         let acknowledge = opened.acknowledge.clone();
         let (events_sender, events) = mpsc::channel(EVENTS);
         let (goodbye, leaving) = mpsc::channel(1);
-        let run = run::run(opened, self.ping_interval, self.endpoint, events_sender, leaving);
-        Ok(Presence { acknowledge, events, goodbye, task: Some(tokio::spawn(run)), end: None })
+        let online = Online {
+            client: self.client,
+            hello: self.hello,
+            ping_interval: self.ping_interval,
+            endpoint: self.endpoint,
+            resume: self.resume,
+            events: Events::new(events_sender),
+            leaving,
+        };
+        let task = Some(tokio::spawn(online.run(opened)));
+        Ok(Presence { acknowledge, events, goodbye, task, end: None })
     }
 }
 
@@ -184,7 +205,8 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// What the Volt answered: the id of the connection, its time and its ping interval.
+    /// What the Volt answered first: the id of the connection, its time and its ping interval.
+    /// [`Event::Resumed`] has what it answered later.
     pub fn acknowledge(&self) -> &ConnectAcknowledge {
         &self.acknowledge
     }
@@ -193,7 +215,9 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// When the Volt refused, the connection was lost, or no ping came back in time. The error stays.
+    /// When the Volt refused, or the connection was lost for good or, without
+    /// [`resume`](GoOnline::resume), at all: it may have closed, or no ping came back in time. The error
+    /// stays.
     ///
     /// # Cancel safety
     ///
@@ -217,8 +241,8 @@ impl Presence {
         Poll::Ready(self.end.clone().unwrap_or(Ok(())).map(|()| None))
     }
 
-    /// Says goodbye and waits until the Volt has heard it. Calls of hosted services that run are
-    /// dropped.
+    /// Says goodbye and waits until the Volt has heard it. Calls of hosted services may end before, for
+    /// up to 5 seconds, if their callers have said all that they had to say; the others are dropped.
     ///
     /// # Errors
     ///

@@ -1,13 +1,13 @@
 //! The `Connect` call while it is open: pings, events, and hosted calls.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use volt_runtime::{
-    Error, ErrorKind, RequestSink, Result, Streaming,
+    Backoff, Error, ErrorKind, Reconnect, RequestSink, Result, Streaming,
     server::{Endpoint, Tunnel, TunnelFrame},
 };
 
@@ -22,6 +22,10 @@ use crate::{
 
 /// How long the Volt may take to acknowledge, and to end the call after a goodbye.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long hosted calls may take to end when the client leaves.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The clock cannot tell what is further away.
+const LONGEST_INTERVAL: Duration = Duration::from_hours(24 * 365);
 /// How long the Volt may be silent where it does not say how often it pings.
 const SILENCE: Duration = Duration::from_mins(1);
 
@@ -49,82 +53,178 @@ pub(super) async fn open(client: &Client, hello: ConnectHello) -> Result<Opened>
     }
 }
 
-/// Keeps the call alive until either side ends it.
-pub(super) async fn run(
-    opened: Opened,
+/// What outlives a single call.
+pub(super) struct Online {
+    pub(super) client: Client,
+    pub(super) hello: ConnectHello,
+    pub(super) ping_interval: Duration,
+    pub(super) endpoint: Option<Arc<Endpoint>>,
+    /// Whether the call is made again when it was lost.
+    pub(super) resume: bool,
+    pub(super) events: Events,
+    /// Says that the call is to end.
+    pub(super) leaving: mpsc::Receiver<()>,
+}
+
+impl Online {
+    /// Keeps the client online until either side ends that.
+    pub(super) async fn run(mut self, mut opened: Opened) -> Result<()> {
+        let mut backoff = Backoff::new(Reconnect::default());
+        loop {
+            let began = Instant::now();
+            let error = match self.keep_alive(opened).await {
+                Err(error) if self.resume && self.may_resume(&error) => error,
+                outcome => return outcome,
+            };
+            tracing::warn!(%error, "the connect call was lost");
+            if began.elapsed() > SILENCE {
+                backoff.reset();
+            }
+            opened = loop {
+                let again = async {
+                    sleep(backoff.next_delay()).await;
+                    open(&self.client, self.hello.clone()).await
+                };
+                let outcome = tokio::select! {
+                    outcome = again => outcome,
+                    _ = self.leaving.recv() => return Ok(()),
+                };
+                match outcome {
+                    Err(error) if self.may_resume(&error) => {
+                        tracing::warn!(%error, "the connect call was not made again");
+                    }
+                    outcome => break outcome?,
+                }
+            };
+            tracing::info!("online again");
+            self.events.send(Event::Resumed(Box::new(opened.acknowledge.clone())));
+        }
+    }
+
+    /// Whether it makes sense to call again after this error.
+    fn may_resume(&self, error: &Error) -> bool {
+        let passes = matches!(error.kind(), ErrorKind::Connection | ErrorKind::Deadline);
+        passes && !self.client.channel().watch_state().current().is_closed()
+    }
+
+    /// Keeps one call alive until either side ends it.
+    ///
+    /// Its two directions run side by side: a hosted call that takes no more for a while must not
+    /// hold up what goes out, its own answers least of all.
+    async fn keep_alive(&mut self, opened: Opened) -> Result<()> {
+        let Opened { acknowledge, requests, responses } = opened;
+        let tunnel = self.endpoint.clone().map(Tunnel::new);
+        let _closes = tunnel.clone().map(CloseOnDrop);
+        // The Volt answers each ping, and says how often something must come from it.
+        let silence = match acknowledge.ping_interval {
+            0 => SILENCE,
+            millis => Duration::from_millis(millis.into()),
+        };
+        let (rejections, rejected) = mpsc::channel(16);
+        let reading = read(Reading {
+            responses,
+            tunnel: tunnel.clone(),
+            events: &mut self.events,
+            rejections,
+            silence: silence.max(self.ping_interval.saturating_mul(2)),
+        });
+        let writing = write(requests, tunnel, rejected, self.ping_interval, &mut self.leaving);
+        let mut reading = pin!(reading);
+        tokio::select! {
+            ended = &mut reading => ended,
+            // What still comes is of no interest, and neither is a Volt that says nothing more.
+            left = writing => match (left, timeout(PATIENCE, reading).await) {
+                (Ok(()), _) => Ok(()),
+                // What was read says better why nothing could be sent.
+                (Err(_), Ok(Err(reason))) => Err(reason),
+                (Err(error), _) => Err(error),
+            },
+        }
+    }
+}
+
+/// Sends pings and what hosted calls answer, and a goodbye in the end.
+async fn write(
+    mut requests: RequestSink<ConnectRequest>,
+    tunnel: Option<Tunnel>,
+    mut rejected: mpsc::Receiver<InvokeResponse>,
     ping_interval: Duration,
-    endpoint: Option<Arc<Endpoint>>,
-    events: mpsc::Sender<Event>,
-    mut leaving: mpsc::Receiver<()>,
+    leaving: &mut mpsc::Receiver<()>,
 ) -> Result<()> {
-    let Opened { acknowledge, mut requests, mut responses } = opened;
-    let tunnel = endpoint.map(Tunnel::new);
-    let _closes = tunnel.clone().map(CloseOnDrop);
-    let mut events = Events { sender: events, missed: 0 };
-    // The Volt answers each ping, and says how often something must come from it.
-    let silence = match acknowledge.ping_interval {
-        0 => SILENCE,
-        millis => Duration::from_millis(millis.into()),
-    };
-    let silence = silence.max(ping_interval * 2);
-    let mut pings = interval(ping_interval.max(Duration::from_millis(1)));
+    let invoked = |response| ConnectRequest::default().with_invoke_response(response);
+    let mut pings = interval(ping_interval.clamp(Duration::from_millis(1), LONGEST_INTERVAL));
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut heard = Instant::now();
+    // Polled only once the client leaves.
+    let mut drained = pin!(timeout(DRAIN, drain(tunnel.as_ref())));
+    let mut draining = false;
     loop {
         let request = tokio::select! {
-            response = responses.message() => {
-                heard = Instant::now();
-                let Some(response) = response? else { return Ok(()) };
-                match response.payload {
-                    Some(Payload::Goodbye(_)) => return Ok(()),
-                    Some(Payload::Evt(event)) => {
-                        events.send(event.into());
-                        continue;
-                    }
-                    Some(Payload::InvokeRequest(request)) => {
-                        match deliver(tunnel.as_ref(), request).await {
-                            Some(rejection) => rejection,
-                            None => continue,
-                        }
-                    }
-                    _ => continue,
-                }
-            }
             (call, frame) = next_frame(tunnel.as_ref()) => {
-                let response = InvokeResponse::from_frame(call, frame);
-                ConnectRequest::default().with_invoke_response(response)
+                invoked(InvokeResponse::from_frame(call, frame))
             }
+            Some(rejection) = rejected.recv() => invoked(rejection),
             _ = pings.tick() => ConnectRequest::default().with_ping(ConnectPing::default()),
-            () = sleep_until(heard + silence) => {
-                return Err(Error::new(
-                    ErrorKind::Connection,
-                    format!("the Volt was silent for {silence:?}"),
-                ));
+            _ = leaving.recv(), if !draining => {
+                draining = true;
+                continue;
             }
-            _ = leaving.recv() => {
-                let goodbye = ConnectGoodbye::default();
-                requests.send(ConnectRequest::default().with_goodbye(goodbye)).await?;
-                requests.close();
-                // What still comes is of no interest, and neither is a Volt that says nothing more.
-                let rest = async { while let Ok(Some(_)) = responses.message().await {} };
-                let _ = timeout(PATIENCE, rest).await;
-                return Ok(());
-            }
+            _ = &mut drained, if draining => break,
         };
         requests.send(request).await?;
+    }
+    let goodbye = ConnectGoodbye::default();
+    requests.send(ConnectRequest::default().with_goodbye(goodbye)).await?;
+    requests.close();
+    Ok(())
+}
+
+/// What [`read`] works on.
+struct Reading<'a> {
+    responses: Streaming<ConnectResponse>,
+    tunnel: Option<Tunnel>,
+    events: &'a mut Events,
+    rejections: mpsc::Sender<InvokeResponse>,
+    silence: Duration,
+}
+
+/// Takes what the Volt says until it has no more to say.
+async fn read(mut reading: Reading<'_>) -> Result<()> {
+    loop {
+        let silence = reading.silence;
+        let response = timeout(silence, reading.responses.message()).await.map_err(|_| {
+            let message = format!("the Volt was silent for {silence:?}");
+            Error::new(ErrorKind::Connection, message)
+        })??;
+        let Some(response) = response else { return Ok(()) };
+        match response.payload {
+            Some(Payload::Goodbye(_)) => return Ok(()),
+            Some(Payload::Evt(event)) => reading.events.send(event.into()),
+            Some(Payload::InvokeRequest(request)) => {
+                if let Some(rejection) = deliver(reading.tunnel.as_ref(), request).await {
+                    // An error means that nothing is sent any more.
+                    let _ = reading.rejections.send(rejection).await;
+                }
+            }
+            _ => {}
+        }
     }
 }
 
 /// Hands a caller's frame to the hosted services; gives the answer to one that cannot be taken.
-async fn deliver(tunnel: Option<&Tunnel>, request: InvokeRequest) -> Option<ConnectRequest> {
+async fn deliver(tunnel: Option<&Tunnel>, request: InvokeRequest) -> Option<InvokeResponse> {
     let call = request.invoke_id;
     let reason = match (tunnel, request.into_frame()) {
         (Some(tunnel), Ok(frame)) => tunnel.deliver(call, &frame).await.err()?.to_string(),
         (Some(_), Err(error)) => error.to_string(),
         (None, _) => "nothing is hosted here".to_owned(),
     };
-    let response = InvokeResponse::from_frame(call, TunnelFrame::Rejected(reason));
-    Some(ConnectRequest::default().with_invoke_response(response))
+    Some(InvokeResponse::from_frame(call, TunnelFrame::Rejected(reason)))
+}
+
+async fn drain(tunnel: Option<&Tunnel>) {
+    if let Some(tunnel) = tunnel {
+        tunnel.drain().await;
+    }
 }
 
 async fn next_frame(tunnel: Option<&Tunnel>) -> (u64, TunnelFrame) {
@@ -147,12 +247,16 @@ impl Drop for CloseOnDrop {
 }
 
 /// The way of events to whoever takes them; it never holds anything up.
-struct Events {
+pub(super) struct Events {
     sender: mpsc::Sender<Event>,
     missed: u64,
 }
 
 impl Events {
+    pub(super) fn new(sender: mpsc::Sender<Event>) -> Self {
+        Self { sender, missed: 0 }
+    }
+
     fn send(&mut self, event: Event) {
         if self.missed > 0 {
             match self.sender.try_send(Event::Missed(self.missed)) {

@@ -133,7 +133,7 @@ async fn the_hello_says_what_was_chosen_and_pings_follow() {
 #[tokio::test(start_paused = true)]
 async fn a_volt_that_falls_silent_is_lost() {
     let (client, _heard) = mock(|_| Ok(vec![acknowledged(30_000)]));
-    let mut presence = client.presence().await.unwrap();
+    let mut presence = client.presence().resume(false).await.unwrap();
     let begin = tokio::time::Instant::now();
     for _ in 0..2 {
         let error = presence.event().await.unwrap_err();

@@ -3,25 +3,29 @@
 use std::{
     future::{IntoFuture, poll_fn},
     marker::PhantomData,
+    sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{
-    Duplex, RequestSink, Streaming, Upload, deadline::Deadline, sink::RawSink,
-    streaming::RawStreaming,
+    Duplex, RequestSink, Streaming, Subscription, Upload,
+    deadline::Deadline,
+    sink::{RawSink, Requests},
+    streaming::{RawStreaming, read_response},
 };
 use crate::{
     CallOptions, Channel, Error, Executed, Message, Method, Overflow, Result, Target,
-    transport::BoxFuture,
+    message::Payload, transport::BoxFuture,
 };
 
 /// What all builders hold.
 #[derive(Clone, Debug)]
-struct Parts {
+pub(super) struct Parts {
     channel: Channel,
-    method: &'static Method,
+    pub(super) method: &'static Method,
     options: CallOptions,
     deadline: Option<Instant>,
 }
@@ -32,17 +36,73 @@ impl Parts {
         Self { channel: channel.clone(), method, options, deadline: None }
     }
 
-    fn open(self) -> Result<(RawSink, RawStreaming)> {
+    /// When the call is given up, if it is made now.
+    fn given_up_at(&self) -> Option<Instant> {
         // A timeout too long for the clock is no timeout.
         let by_timeout =
             self.options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let at = by_timeout.into_iter().chain(self.deadline).min();
-        let deadline = Deadline::new(at);
+        by_timeout.into_iter().chain(self.deadline).min()
+    }
+
+    /// Opens the call, once there is a connection.
+    pub(super) async fn open(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
+        self.wait_until_ready(at).await?;
         let raw = self.channel.open(self.method, &self.options)?;
         Ok((
-            RawSink::new(self.method, raw.sender, deadline.clone()),
-            RawStreaming::new(self.method, raw.receiver, deadline),
+            RawSink::new(self.method, raw.sender, Deadline::new(at)),
+            RawStreaming::new(self.method, raw.receiver, Deadline::new(at)),
         ))
+    }
+
+    async fn wait_until_ready(&self, at: Option<Instant>) -> Result<()> {
+        let ready = if self.options.wait_for_ready { self.channel.ready() } else { None };
+        let Some(mut ready) = ready else {
+            return Ok(());
+        };
+        let mut deadline = Deadline::new(at);
+        let outcome = poll_fn(|cx| match ready.as_mut().poll(cx) {
+            Poll::Pending => deadline.poll_passed(cx).map(Err),
+            ready @ Poll::Ready(_) => ready,
+        });
+        outcome
+            .await
+            .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
+    }
+
+    /// Whether it makes sense to try the call again after this error.
+    pub(super) fn may_retry(&self, error: &Error) -> bool {
+        let harmless = error.executed() == Executed::No || self.options.idempotent;
+        error.is_connection() && harmless && !self.is_closed()
+    }
+
+    /// Whether there will be no connection any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.channel.watch_state().current().is_closed()
+    }
+
+    /// Makes a unary call, several times if need be, and gives the text of its response.
+    async fn unary(&self, request: &dyn Payload) -> Result<String> {
+        let at = self.given_up_at();
+        let mut attempt = 1;
+        loop {
+            match self.unary_once(request, at).await {
+                Err(error) if attempt < self.options.max_attempts && self.may_retry(&error) => {
+                    tracing::debug!(attempt, %error, "trying again");
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<String> {
+        let (mut sink, mut stream) = self.open(at).await?;
+        if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
+            return Err(stream.reason_for(error).await.with_executed(Executed::No));
+        }
+        sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
+        sink.finish();
+        single_text(stream).await
     }
 }
 
@@ -89,6 +149,13 @@ macro_rules! builder {
                 self.parts.options.overflow = overflow;
                 self
             }
+
+            /// Whether the call, if it is made while the connection is being made again, waits for
+            /// that (the default) or fails at once.
+            pub fn wait_for_ready(mut self, wait: bool) -> Self {
+                self.parts.options.wait_for_ready = wait;
+                self
+            }
         }
     };
 }
@@ -121,12 +188,46 @@ builder! {
     BidiCall {}
 }
 
-/// Sends the only request of a call and half-closes.
-async fn send_only(sink: &mut RawSink, request: &dyn crate::message::Payload) -> Result<()> {
-    poll_fn(|cx| sink.poll_ready(cx)).await?;
-    sink.send(request)?;
-    sink.finish();
-    Ok(())
+impl<Req, Res> UnaryCall<Req, Res> {
+    /// Says that it does no harm to make the call twice: it is then tried again, within its timeout,
+    /// even if the connection was lost after it may have reached the Volt.
+    pub fn idempotent(mut self) -> Self {
+        self.parts.options.idempotent = true;
+        self
+    }
+}
+
+impl<Req: Message, Res: Message> ServerStreamingCall<Req, Res> {
+    /// Makes the call, and makes it again whenever the connection was lost, until the Volt ends it.
+    ///
+    /// # Errors
+    ///
+    /// When the call cannot be opened.
+    ///
+    /// # Cancel safety
+    ///
+    /// As awaiting the call.
+    pub async fn subscribe(self) -> Result<Subscription<Res>> {
+        let at = self.parts.given_up_at();
+        Subscription::open(self.parts, Arc::new(self.request), Requests::One, at).await
+    }
+}
+
+impl<Req: Message, Res: Message> BidiCall<Req, Res> {
+    /// Makes the call with this request, and makes it again with the same whenever the connection was
+    /// lost, until the Volt ends it.
+    ///
+    /// # Errors
+    ///
+    /// When the call cannot be opened.
+    ///
+    /// # Cancel safety
+    ///
+    /// As awaiting the call.
+    pub async fn subscribe(self, request: Req) -> Result<Subscription<Res>> {
+        let at = self.parts.given_up_at();
+        Subscription::open(self.parts, Arc::new(request), Requests::KeepOpen, at).await
+    }
 }
 
 impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
@@ -135,12 +236,8 @@ impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let method = self.parts.method;
-            let (mut sink, mut stream) = self.parts.open()?;
-            if let Err(error) = send_only(&mut sink, &self.request).await {
-                return Err(stream.reason_for(error).await.with_executed(Executed::No));
-            }
-            single_response(method, stream).await
+            let text = self.parts.unary(&self.request).await?;
+            single_response(self.parts.method, &text)
         })
     }
 }
@@ -151,15 +248,8 @@ impl<Req: Message, Res: Message> IntoFuture for ServerStreamingCall<Req, Res> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (mut sink, stream) = self.parts.open()?;
-            let request = self.request;
-            // The request leaves when the key exchange is done. Opening does not wait for that, and
-            // the stream may be read much later. What goes wrong shows when it is read.
-            tokio::spawn(async move {
-                if send_only(&mut sink, &request).await.is_err() {
-                    sink.finish();
-                }
-            });
+            let (sink, mut stream) = self.parts.open(self.parts.given_up_at()).await?;
+            sink.send_first(Arc::new(self.request), Requests::One, &mut stream);
             Ok(Streaming::new(stream))
         })
     }
@@ -171,7 +261,7 @@ impl<Req: Message, Res: Message> IntoFuture for ClientStreamingCall<Req, Res> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (sink, stream) = self.parts.open()?;
+            let (sink, stream) = self.parts.open(self.parts.given_up_at()).await?;
             Ok(Upload::new(sink, stream))
         })
     }
@@ -183,25 +273,27 @@ impl<Req: Message, Res: Message> IntoFuture for BidiCall<Req, Res> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (sink, stream) = self.parts.open()?;
+            let (sink, stream) = self.parts.open(self.parts.given_up_at()).await?;
             Ok(Duplex::new(RequestSink::new(sink), Streaming::new(stream)))
         })
     }
 }
 
 /// Waits for the one response of a call and for its clean end.
-pub(super) async fn single_response<Res: Message>(
-    method: &'static Method,
-    stream: RawStreaming,
-) -> Result<Res> {
-    let mut stream = Streaming::<Res>::new(stream).keep_refusal();
-    let response = stream.message().await?.ok_or_else(|| {
-        Error::protocol("the call ended without a response").with_method(method.path)
-    })?;
-    if stream.message().await?.is_some() {
-        let error = Error::protocol("more than one response to a call that has only one");
-        return Err(error.with_method(method.path));
+pub(super) async fn single_text(mut stream: RawStreaming) -> Result<String> {
+    let method = stream.method();
+    let broken = |message: &str| Error::protocol(message).with_method(method.path);
+    let text = poll_fn(|cx| stream.poll_text(cx)).await?;
+    let text = text.ok_or_else(|| broken("the call ended without a response"))?;
+    match poll_fn(|cx| stream.poll_text(cx)).await? {
+        None => Ok(text),
+        Some(_) => Err(broken("more than one response to a call that has only one")),
     }
+}
+
+/// Reads the one response of a call.
+pub(super) fn single_response<Res: Message>(method: &'static Method, text: &str) -> Result<Res> {
+    let response: Res = read_response(text).map_err(|error| error.with_method(method.path))?;
     match response.refusal() {
         Some(status) => Err(Error::refused(status).with_method(method.path)),
         None => Ok(response),

@@ -27,10 +27,16 @@ impl Deadline {
             return Poll::Pending;
         };
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Error::new(ErrorKind::Deadline, "the call took longer than it was given"))
+        timer.as_mut().poll(cx).map(|()| Self::error())
+    }
+
+    /// Whether it has passed, by the clock.
+    pub(super) fn has_passed(&self) -> bool {
+        self.at.is_some_and(|at| at <= Instant::now())
+    }
+
+    pub(super) fn error() -> Error {
+        Error::new(ErrorKind::Deadline, "the call took longer than it was given")
     }
 }
 

@@ -19,17 +19,28 @@
 //! | client streaming | [`Upload`] | `send(…).await?`, then `finish().await?` |
 //! | bidirectional | [`Duplex`] | both, or `into_split()` |
 //!
-//! Opening a stream never waits for the Volt: a refusal shows at the first `message()`.
+//! Opening a stream never waits for the Volt: a refusal shows at the first `message()`. It waits for
+//! a connection, if that was lost and is being made again, unless
+//! [`wait_for_ready(false)`](UnaryCall::wait_for_ready) says otherwise.
+//!
+//! # When the connection is lost
+//!
+//! Calls that are open fail at once; [`Error::executed`](crate::Error::executed) says whether they may
+//! have reached the Volt. A unary call that certainly did not is tried again by itself, and so is one
+//! that is marked [`idempotent`](UnaryCall::idempotent). A stream that is opened by
+//! [`subscribe`](BidiCall::subscribe) is opened again, and says that it was.
 
 mod builder;
 mod deadline;
 mod sink;
 mod streaming;
+mod subscription;
 mod upload;
 
 pub use self::{
     builder::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
     sink::RequestSink,
     streaming::{Duplex, Streaming},
+    subscription::{Subscription, Update},
     upload::Upload,
 };

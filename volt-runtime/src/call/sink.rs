@@ -5,12 +5,14 @@ use std::{
     future::poll_fn,
     marker::PhantomData,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use futures_util::Sink;
+use tokio::sync::oneshot;
 
-use super::deadline::Deadline;
+use super::{deadline::Deadline, streaming::RawStreaming};
 use crate::{Error, Message, Method, Result, message::Payload, transport::SendHalf};
 
 /// The untyped part, compiled once.
@@ -36,6 +38,9 @@ impl RawSink {
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let ready = match self.half.poll_ready(cx) {
             Poll::Pending => self.deadline.poll_passed(cx).map(Err),
+            Poll::Ready(Ok(())) if self.deadline.has_passed() => {
+                Poll::Ready(Err(Deadline::error()))
+            }
             ready @ Poll::Ready(_) => ready,
         };
         ready.map_err(|error| error.with_method(self.method.path))
@@ -48,6 +53,41 @@ impl RawSink {
     pub(super) fn finish(&mut self) {
         self.half.finish(None);
     }
+
+    /// Sends the first request of a stream in a task: it leaves when the key exchange is done, which
+    /// opening a stream does not wait for, and the stream may be read much later. What goes wrong
+    /// shows when it is read.
+    pub(super) fn send_first(
+        mut self,
+        request: Arc<dyn Payload>,
+        requests: Requests,
+        stream: &mut RawStreaming,
+    ) {
+        let (mut unsent, failure) = oneshot::channel();
+        stream.fail_if_unsent(failure);
+        tokio::spawn(async move {
+            // Where the half is never ready, the stream says why.
+            if poll_fn(|cx| self.poll_ready(cx)).await.is_ok() {
+                if let Err(error) = self.send(&*request) {
+                    // Nobody listens once the stream is gone, and then nobody has to.
+                    let _ = unsent.send(error);
+                    return;
+                }
+                if requests == Requests::KeepOpen {
+                    // That is, until the stream is gone.
+                    unsent.closed().await;
+                }
+            }
+            self.finish();
+        });
+    }
+}
+
+/// Whether the requests of a call end with its first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Requests {
+    One,
+    KeepOpen,
 }
 
 impl fmt::Debug for RawSink {

@@ -2,13 +2,14 @@
 
 use std::{
     fmt,
-    future::poll_fn,
+    future::{Future as _, poll_fn},
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use futures_core::{FusedStream, Stream};
+use tokio::sync::oneshot;
 
 use super::{RequestSink, deadline::Deadline};
 use crate::{Error, Message, Method, Result, json, transport::ReceiveHalf};
@@ -20,6 +21,8 @@ pub(super) struct RawStreaming {
     deadline: Deadline,
     /// A response that was read early and put back.
     put_back: Option<String>,
+    /// Where a task that sends the request says that it could not be sent.
+    unsent: Option<oneshot::Receiver<Error>>,
 }
 
 enum State {
@@ -37,7 +40,11 @@ impl RawStreaming {
         half: Box<dyn ReceiveHalf>,
         deadline: Deadline,
     ) -> Self {
-        Self { method, state: State::Open(half), deadline, put_back: None }
+        Self { method, state: State::Open(half), deadline, put_back: None, unsent: None }
+    }
+
+    pub(super) fn method(&self) -> &'static Method {
+        self.method
     }
 
     pub(super) fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
@@ -49,7 +56,12 @@ impl RawStreaming {
             State::Ended => return Poll::Ready(Ok(None)),
             State::Failed(error) => return Poll::Ready(Err(error.clone())),
         };
+        if let Poll::Ready(error) = Self::poll_unsent(&mut self.unsent, cx) {
+            return Poll::Ready(Err(self.fail(error)));
+        }
         let outcome = match half.poll_message(cx) {
+            // A stream that always has something to give must not outlive its deadline.
+            Poll::Ready(Ok(Some(_))) if self.deadline.has_passed() => Err(Deadline::error()),
             Poll::Ready(outcome) => outcome,
             Poll::Pending => Err(ready!(self.deadline.poll_passed(cx))),
         };
@@ -63,6 +75,26 @@ impl RawStreaming {
         })
     }
 
+    /// Makes the call fail with what comes out of here.
+    pub(super) fn fail_if_unsent(&mut self, unsent: oneshot::Receiver<Error>) {
+        self.unsent = Some(unsent);
+    }
+
+    fn poll_unsent(
+        unsent: &mut Option<oneshot::Receiver<Error>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Error> {
+        let Some(receiver) = unsent else { return Poll::Pending };
+        match ready!(Pin::new(receiver).poll(cx)) {
+            Ok(error) => Poll::Ready(error),
+            // Nothing was said: the request was sent.
+            Err(_) => {
+                *unsent = None;
+                Poll::Pending
+            }
+        }
+    }
+
     /// Looks at the next response, which will be read again.
     pub(super) fn peek(&mut self, cx: &mut Context<'_>) -> Result<Option<&str>> {
         match self.poll_text(cx) {
@@ -72,7 +104,7 @@ impl RawStreaming {
         Ok(self.put_back.as_deref())
     }
 
-    fn fail(&mut self, error: Error) -> Error {
+    pub(super) fn fail(&mut self, error: Error) -> Error {
         let error = error.with_method(self.method.path);
         self.state = State::Failed(error.clone());
         error
@@ -104,6 +136,14 @@ impl fmt::Debug for RawStreaming {
     }
 }
 
+/// Reads a response.
+pub(super) fn read_response<Res: Message>(text: &str) -> Result<Res> {
+    json::read(text.as_bytes()).map_err(|error| {
+        let message = format!("the Volt's `{}` cannot be read", Res::NAME);
+        Error::protocol(message).with_source(error)
+    })
+}
+
 /// The responses of a call, as they come. Also a [`Stream`].
 ///
 /// Its end, `None`, is a clean end and nothing else: whatever goes wrong is an error. Dropping it
@@ -111,8 +151,6 @@ impl fmt::Debug for RawStreaming {
 #[derive(Debug)]
 pub struct Streaming<Res> {
     raw: RawStreaming,
-    /// Whether a response that is a refusal becomes an error at once.
-    refuse: bool,
     /// As a [`Stream`], an error is yielded once and then the stream is over.
     yielded_error: bool,
     response: PhantomData<fn() -> Res>,
@@ -120,13 +158,7 @@ pub struct Streaming<Res> {
 
 impl<Res: Message> Streaming<Res> {
     pub(super) fn new(raw: RawStreaming) -> Self {
-        Self { raw, refuse: true, yielded_error: false, response: PhantomData }
-    }
-
-    /// Leaves it to the caller to look for a refusal, after the end of the call.
-    pub(super) fn keep_refusal(mut self) -> Self {
-        self.refuse = false;
-        self
+        Self { raw, yielded_error: false, response: PhantomData }
     }
 
     /// The next response, or `None` after a clean end.
@@ -147,15 +179,12 @@ impl<Res: Message> Streaming<Res> {
         let Some(text) = ready!(self.raw.poll_text(cx))? else {
             return Poll::Ready(Ok(None));
         };
-        Poll::Ready(match json::read::<Res>(text.as_bytes()) {
-            Ok(response) => match response.refusal().filter(|_| self.refuse) {
+        Poll::Ready(match read_response::<Res>(&text) {
+            Ok(response) => match response.refusal() {
                 Some(status) => Err(self.raw.fail(Error::refused(status))),
                 None => Ok(Some(response)),
             },
-            Err(error) => {
-                let message = format!("the Volt's `{}` cannot be read", Res::NAME);
-                Err(self.raw.fail(Error::protocol(message).with_source(error)))
-            }
+            Err(error) => Err(self.raw.fail(error)),
         })
     }
 }

@@ -5,7 +5,11 @@ use std::{future::poll_fn, marker::PhantomData, task::Poll};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
-use super::{builder::single_response, sink::RawSink, streaming::RawStreaming};
+use super::{
+    builder::{single_response, single_text},
+    sink::RawSink,
+    streaming::RawStreaming,
+};
 use crate::{Error, Message, Result, Status, json};
 
 /// A call that takes a stream of requests and answers once, after [`finish`](Self::finish).
@@ -79,7 +83,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     pub async fn finish(self) -> Result<Res> {
         let Self { stream, mut sink, .. } = self;
         sink.finish();
-        single_response(sink.method(), stream).await
+        single_response(sink.method(), &single_text(stream).await?)
     }
 }
 

@@ -1,41 +1,36 @@
-//! A call on a connection: its state, and the two halves that its owner holds.
+//! A call on a connection: what its two halves and the connection's driver share.
 
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 
-use super::connection::{CloseOnDrop, Shared};
+use super::connection::Shared;
 use crate::{
-    Error, ErrorKind, Executed, Overflow, Result, Status,
+    CallOptions, Error, ErrorKind, Executed, Kind, Overflow, Result,
     message::Payload,
-    proto::{
-        ProtocolError,
-        call::{self, Incoming, Outgoing},
-        crypto::CallKey,
-        envelope::Envelope,
-        handshake::ClientHandshake,
-    },
-    queue::{Popped, Queue},
+    proto::{ProtocolError, call::Outgoing, crypto::CallKey, handshake::ClientHandshake},
+    queue::Queue,
     socket::CallSlot,
-    transport::{ReceiveHalf, SendHalf},
 };
 
 /// What the connection's driver and the two halves of a call share.
 pub(super) struct CallState {
     id: u64,
+    kind: Kind,
     shared: Arc<Shared>,
     inbox: Queue<Bytes>,
     overflow: Overflow,
+    /// The server's key has come.
+    keyed: AtomicBool,
     /// The peer has said that nothing more will come; what it said is in the inbox.
     peer_ended: AtomicBool,
     exchange: Mutex<Exchange>,
-    _open: Arc<CloseOnDrop>,
 }
 
 /// The key exchange and the sending side, which begin with one another.
@@ -56,27 +51,32 @@ pub(super) enum KeyState {
     Failed(Error),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
+/// In the order in which they may follow one another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(super) enum Then {
     Nothing,
     HalfClose,
     Cancel,
+    /// One of the two sides has ended the call: there is nothing to say any more.
+    Over,
 }
 
 impl CallState {
     pub(super) fn new(
         id: u64,
         shared: Arc<Shared>,
-        open: Arc<CloseOnDrop>,
         key: KeyState,
         outgoing: Outgoing,
-        options: &crate::CallOptions,
+        kind: Kind,
+        options: &CallOptions,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
+            kind,
             shared,
             inbox: Queue::new(options.receive_buffer.max(1)),
             overflow: options.overflow,
+            keyed: AtomicBool::new(matches!(key, KeyState::Ready(_))),
             peer_ended: AtomicBool::new(false),
             exchange: Mutex::new(Exchange {
                 key,
@@ -84,7 +84,6 @@ impl CallState {
                 then: Then::Nothing,
                 wakers: Vec::new(),
             }),
-            _open: open,
         })
     }
 
@@ -96,21 +95,28 @@ impl CallState {
     /// The server's key exchange has come. Called by the driver, which leaves the work to the call,
     /// unless the call was dropped and the server has still to be told.
     pub(super) fn key_replied(&self, body: Bytes) {
+        self.keyed.store(true, Ordering::Relaxed);
         let mut exchange = self.exchange();
-        match std::mem::replace(&mut exchange.key, KeyState::Failed(ended())) {
-            KeyState::Waiting(handshake) => {
-                exchange.key = KeyState::Replied(handshake, body);
-                if exchange.then == Then::Cancel {
-                    exchange.complete(&self.shared, self.id);
-                }
+        exchange.key = match std::mem::replace(&mut exchange.key, KeyState::Failed(ended())) {
+            KeyState::Waiting(handshake) => KeyState::Replied(handshake, body),
+            key => {
+                // With the first key, what has arrived before can still be read.
+                self.inbox.close(Some(Error::protocol("the Volt exchanged keys twice")));
+                key
             }
-            _ => self.inbox.close(Some(Error::protocol("the Volt exchanged keys twice"))),
+        };
+        if exchange.then == Then::Cancel {
+            exchange.complete(&self.shared, self.id);
         }
         exchange.wake();
     }
 
-    /// A frame says in clear that it is the call's last.
-    pub(super) fn last_frame(&self) {
+    /// A frame for the inbox has come. One that says in clear that it is the last, or that comes
+    /// before the key, is the end of the call.
+    pub(super) fn frame_came(&self, last: bool) {
+        if !last && self.keyed.load(Ordering::Relaxed) {
+            return;
+        }
         self.stop_sending();
         if self.exchange().then == Then::Cancel {
             self.shared.remove(self.id);
@@ -118,7 +124,7 @@ impl CallState {
     }
 
     /// Makes the sending half fail, even while it waits for a key.
-    fn stop_sending(&self) {
+    pub(super) fn stop_sending(&self) {
         self.peer_ended.store(true, Ordering::Release);
         self.exchange().wake();
     }
@@ -129,12 +135,24 @@ impl CallState {
         let mut exchange = self.exchange();
         // With a key, what has arrived can still be read.
         if matches!(exchange.key, KeyState::Waiting(_)) {
-            exchange.key = KeyState::Failed(reason.clone().with_executed(Executed::No));
+            exchange.key = KeyState::Failed(reason.clone());
         }
         exchange.wake();
     }
 
-    fn poll_key(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<CallKey>>> {
+    /// Whether everything has been said and one answer is due.
+    pub(super) fn awaits_answer(&self) -> bool {
+        match self.kind {
+            Kind::Unary => true,
+            Kind::ServerStreaming => false,
+            Kind::ClientStreaming | Kind::Bidi => {
+                let exchange = self.exchange();
+                exchange.then == Then::HalfClose || exchange.outgoing.is_ended()
+            }
+        }
+    }
+
+    pub(super) fn poll_key(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<CallKey>>> {
         let mut exchange = self.exchange();
         exchange.complete(&self.shared, self.id);
         match &exchange.key {
@@ -149,22 +167,39 @@ impl CallState {
         }
     }
 
+    pub(super) fn peer_has_ended(&self) -> bool {
+        self.peer_ended.load(Ordering::Acquire)
+    }
+
+    /// Waits until the connection has room for a message.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.shared.link().poll_room(cx)
+    }
+
+    /// Seals a message and queues it.
+    pub(super) fn send(&self, key: &CallKey, message: &dyn Payload) -> Result<()> {
+        let frame = self.exchange().outgoing.message(key, message).map_err(protocol_error)?;
+        self.shared.link().send(frame);
+        Ok(())
+    }
+
     /// Does something on the wire now, or as soon as there is a key.
-    fn then(&self, then: Then) {
+    pub(super) fn then(&self, then: Then) {
         let mut exchange = self.exchange();
-        if exchange.then != Then::Cancel {
+        if exchange.then < then {
             exchange.then = then;
         }
         exchange.complete(&self.shared, self.id);
         exchange.perform(&self.shared, self.id);
     }
 
-    fn is_invoked(&self) -> bool {
+    /// Whether the Volt was told which method is called.
+    pub(super) fn is_invoked(&self) -> bool {
         self.exchange().outgoing.is_invoked()
     }
 
     /// A legacy server wants its end answered, unless this side has ended already.
-    fn acknowledge_end(&self) {
+    pub(super) fn acknowledge_end(&self) {
         let mut exchange = self.exchange();
         let legacy = matches!(&exchange.key, KeyState::Ready(key) if key.legacy_iv().is_some());
         if legacy && exchange.outgoing.is_invoked() {
@@ -174,15 +209,19 @@ impl CallState {
     }
 
     /// Forgets the call without a word to the peer, which has ended it or is gone.
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
+        self.exchange().then = Then::Over;
         self.shared.remove(self.id);
         self.inbox.abandon();
     }
 
     /// Ends the call on the wire and forgets it as soon as that is done.
-    fn cancel(&self) {
+    pub(super) fn cancel(&self) {
         self.inbox.abandon();
         self.then(Then::Cancel);
+        if self.exchange().then == Then::Cancel {
+            self.shared.forget_in_time(self.id);
+        }
     }
 }
 
@@ -207,7 +246,8 @@ impl Exchange {
     /// Does what was put off until there is a key.
     fn perform(&mut self, shared: &Shared, id: u64) {
         let frame = match (&self.key, self.then) {
-            (_, Then::Nothing) | (KeyState::Waiting(_) | KeyState::Replied(..), _) => return,
+            (_, Then::Nothing | Then::Over) => return,
+            (KeyState::Waiting(_) | KeyState::Replied(..), _) => return,
             (KeyState::Ready(key), Then::HalfClose) if !self.outgoing.is_ended() => {
                 self.outgoing.end(key, None).ok()
             }
@@ -218,6 +258,7 @@ impl Exchange {
             shared.link().send(frame);
         }
         if self.then == Then::Cancel {
+            self.then = Then::Over;
             shared.remove(id);
         }
     }
@@ -243,134 +284,10 @@ impl CallSlot for CallState {
     }
 }
 
-/// The sending half.
-pub(super) struct Sender {
-    pub(super) state: Arc<CallState>,
-    pub(super) key: Option<Arc<CallKey>>,
+pub(super) fn protocol_error(error: ProtocolError) -> Error {
+    Error::protocol(format!("this call cannot go on: {error}")).with_source(error)
 }
 
-impl SendHalf for Sender {
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.key.is_none() {
-            // Asked first, so that a rejection which comes after this is noticed.
-            let key = self.state.poll_key(cx);
-            if self.state.peer_ended.load(Ordering::Acquire) {
-                return Poll::Ready(Err(ended()));
-            }
-            self.key = Some(ready!(key)?);
-        }
-        if self.state.peer_ended.load(Ordering::Acquire) {
-            return Poll::Ready(Err(ended()));
-        }
-        self.state.shared.link().poll_room(cx)
-    }
-
-    fn send(&mut self, message: &dyn Payload) -> Result<()> {
-        let Some(key) = &self.key else {
-            return Err(Error::protocol("a message was sent before the call was ready"));
-        };
-        let frame = self.state.exchange().outgoing.message(key, message).map_err(protocol_error)?;
-        self.state.shared.link().send(frame);
-        Ok(())
-    }
-
-    fn finish(&mut self, _: Option<&Status>) {
-        self.state.then(Then::HalfClose);
-    }
-}
-
-/// The receiving half. It owns the call: dropping it before the end cancels the call.
-pub(super) struct Receiver {
-    pub(super) state: Arc<CallState>,
-    pub(super) ended: bool,
-}
-
-impl Receiver {
-    fn poll_incoming(&self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
-        // Without a key the only thing to expect is a rejection, which is not encrypted.
-        let key = match self.state.poll_key(cx) {
-            Poll::Ready(Ok(key)) => Some(key),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(self.first_rejection(cx, error))),
-            Poll::Pending => None,
-        };
-        let body = match ready!(self.state.inbox.poll_pop(cx)) {
-            Popped::Item(body) => body,
-            Popped::Closed(reason) => return Poll::Ready(Err(reason.unwrap_or_else(ended))),
-        };
-        let Some(key) = key else {
-            return Poll::Ready(Err(match call::rejection(&body) {
-                Ok(Some(reason)) => rejected(reason),
-                Ok(None) => Error::protocol("the Volt sent a payload before its key"),
-                Err(error) => protocol_error(error),
-            }));
-        };
-        Poll::Ready(match call::open(&key, body).map_err(protocol_error)? {
-            Incoming::Envelope(Envelope::Payload(text)) => Ok(Some(text)),
-            Incoming::Envelope(Envelope::End(None)) => Ok(None),
-            Incoming::Envelope(Envelope::End(Some(status))) => {
-                Err(Error::new(ErrorKind::Failed, "").with_status(status))
-            }
-            Incoming::Envelope(Envelope::Invoke { .. }) => {
-                Err(Error::protocol("the Volt invoked a method on its client"))
-            }
-            // After the invocation it is a relay or the crypto that failed, not the admission.
-            Incoming::Rejected(reason) if self.state.is_invoked() => {
-                Err(rejected(reason).with_executed(Executed::Maybe))
-            }
-            Incoming::Rejected(reason) => Err(rejected(reason)),
-        })
-    }
-
-    /// A connection that is lost right after a rejection must not hide it.
-    fn first_rejection(&self, cx: &mut Context<'_>, error: Error) -> Error {
-        match self.state.inbox.poll_pop(cx) {
-            Poll::Ready(Popped::Item(body)) => {
-                call::rejection(&body).ok().flatten().map_or(error, rejected)
-            }
-            _ => error,
-        }
-    }
-}
-
-impl ReceiveHalf for Receiver {
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
-        let outcome = ready!(self.poll_incoming(cx));
-        let over = match &outcome {
-            Ok(Some(_)) => false,
-            Ok(None) => true,
-            // After an error of our own the peer has still to be told that the call is over.
-            Err(error) => matches!(
-                error.kind(),
-                ErrorKind::Failed | ErrorKind::Routing | ErrorKind::Connection
-            ),
-        };
-        if over {
-            self.ended = true;
-            self.state.stop_sending();
-            self.state.acknowledge_end();
-            self.state.forget();
-        }
-        Poll::Ready(outcome)
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.state.stop_sending();
-            self.state.cancel();
-        }
-    }
-}
-
-fn rejected(reason: String) -> Error {
-    Error::new(ErrorKind::Routing, reason)
-}
-
-fn protocol_error(error: ProtocolError) -> Error {
-    Error::protocol("this call cannot go on").with_source(error)
-}
-
-fn ended() -> Error {
+pub(super) fn ended() -> Error {
     Error::connection("the call has ended")
 }

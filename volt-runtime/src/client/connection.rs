@@ -1,21 +1,24 @@
-//! A connection as a transport: it opens calls and finds them for the driver.
+//! One connection: it opens calls and finds them for the driver.
 
 use std::{
-    collections::HashMap,
-    fmt,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::{sync::Notify, time::Instant};
 
-use super::call::{CallState, KeyState, Receiver, Sender};
+use super::{
+    call::{CallState, KeyState},
+    halves::{Receiver, Sender},
+    supervisor::Core,
+};
 use crate::{
-    CallOptions, Error, Executed, Method, Result,
+    CallOptions, ConnectOptions, Error, ErrorKind, Executed, Method, Result,
     key::{Algorithm, SigningKey, VerifyingKey},
     proto::{
         call::Outgoing,
@@ -25,7 +28,7 @@ use crate::{
         legacy,
     },
     socket::{Link, Side},
-    transport::{BoxFuture, RawCall, Transport},
+    transport::RawCall,
 };
 
 /// Who is at the two ends of a connection.
@@ -82,33 +85,61 @@ impl Ends {
 pub(super) struct Shared {
     link: Arc<Link>,
     calls: Mutex<Calls>,
+    /// Told of each call that ends.
+    ended: Notify,
+    key_exchange_timeout: Duration,
 }
 
+#[derive(Default)]
 struct Calls {
     open: HashMap<u64, Arc<CallState>>,
-    /// Why there can be no more, once the connection is gone.
-    lost: Option<Error>,
+    /// Calls that were given up before the peer's key came, and how long that is waited for: only
+    /// with the key can the peer be told.
+    given_up: VecDeque<(Instant, u64)>,
+    /// Why there can be no more, once the connection is gone or being closed.
+    over: Option<Error>,
+    /// The peer has said something.
+    answered: bool,
+}
+
+impl Calls {
+    /// Forgets the calls that were given up too long ago.
+    fn sweep(&mut self) {
+        if self.given_up.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some((until, id)) = self.given_up.front() {
+            if *until > now {
+                return;
+            }
+            self.open.remove(id);
+            self.given_up.pop_front();
+        }
+    }
 }
 
 impl Shared {
-    pub(super) fn new(link: Arc<Link>) -> Arc<Self> {
-        let calls = Mutex::new(Calls { open: HashMap::new(), lost: None });
-        Arc::new(Self { link, calls })
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        // The map is changed by single operations only, so a poisoned one is still whole.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn link(&self) -> &Link {
         &self.link
     }
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
-        // The map is changed by single operations only, so a poisoned one is still whole.
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn remove(&self, id: u64) {
         let removed = self.calls().open.remove(&id);
         // Dropped here, outside the lock.
         drop(removed);
+        self.ended.notify_waiters();
+    }
+
+    /// Removes a call that was given up once the peer's key is overdue.
+    pub(super) fn forget_in_time(&self, id: u64) {
+        let Some(until) = Instant::now().checked_add(self.key_exchange_timeout) else { return };
+        self.calls().given_up.push_back((until, id));
     }
 }
 
@@ -125,21 +156,62 @@ impl Drop for CloseOnDrop {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     open: Arc<CloseOnDrop>,
-    ends: Ends,
+    ends: Arc<Ends>,
     next_id: AtomicU64,
-    /// Closed when the driver has ended.
-    done: watch::Receiver<()>,
+    max_calls: usize,
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, ends: Ends, done: watch::Receiver<()>) -> Self {
-        let open = Arc::new(CloseOnDrop(Arc::clone(&shared.link)));
-        Self { shared, open, ends, next_id: AtomicU64::new(1), done }
+    /// A connection, and what its driver needs to know of it.
+    pub(super) fn new(
+        link: Arc<Link>,
+        ends: Arc<Ends>,
+        options: &ConnectOptions,
+    ) -> (Self, ClientSide) {
+        let open = Arc::new(CloseOnDrop(Arc::clone(&link)));
+        let shared = Arc::new(Shared {
+            link,
+            calls: Mutex::default(),
+            ended: Notify::new(),
+            key_exchange_timeout: options.key_exchange_timeout,
+        });
+        let side = ClientSide { shared: Arc::clone(&shared), core: None };
+        let connection =
+            Self { shared, open, ends, next_id: AtomicU64::new(1), max_calls: options.max_calls };
+        (connection, side)
     }
-}
 
-impl Transport for Connection {
-    fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
+    pub(super) fn open_calls(&self) -> usize {
+        let mut calls = self.shared.calls();
+        calls.sweep();
+        calls.open.len()
+    }
+
+    /// Whether the peer has said anything yet.
+    pub(super) fn answered(&self) -> bool {
+        self.shared.calls().answered
+    }
+
+    /// Refuses further calls, and waits until those are over whose answer is due: all that was to
+    /// be said has been said, and one answer is expected.
+    pub(super) async fn drain(&self, reason: &Error) {
+        self.shared.calls().over.get_or_insert_with(|| reason.clone());
+        loop {
+            let mut ended = std::pin::pin!(self.shared.ended.notified());
+            ended.as_mut().enable();
+            let open: Vec<_> = self.shared.calls().open.values().map(Arc::clone).collect();
+            if !open.iter().any(|call| call.awaits_answer()) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Ends the connection once everything queued has been written.
+    pub(super) fn close(&self) {
+        self.shared.link.close();
+    }
+    pub(super) fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         let route = self.ends.route(options)?;
         let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
         let failed = |error| {
@@ -167,60 +239,58 @@ impl Transport for Connection {
                 (None, KeyState::Ready(Arc::new(key)), outgoing)
             }
         };
-        let (shared, open) = (Arc::clone(&self.shared), Arc::clone(&self.open));
-        let state = CallState::new(id, shared, open, key, outgoing, options);
+        let shared = Arc::clone(&self.shared);
+        let state = CallState::new(id, shared, key, outgoing, method.kind, options);
         {
             let mut calls = self.shared.calls();
-            if let Some(reason) = &calls.lost {
+            calls.sweep();
+            if let Some(reason) = &calls.over {
                 return Err(reason.clone().with_executed(Executed::No));
+            }
+            if calls.open.len() >= self.max_calls {
+                let message = format!("{} calls are open on this connection", self.max_calls);
+                return Err(
+                    Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No)
+                );
             }
             calls.open.insert(id, Arc::clone(&state));
         }
         if let Some(frame) = frame {
             self.shared.link.send(frame);
         }
+        let (open, patience) = (&self.open, self.shared.key_exchange_timeout);
         Ok(RawCall {
-            sender: Box::new(Sender { state: Arc::clone(&state), key: None }),
-            receiver: Box::new(Receiver { state, ended: false }),
+            sender: Box::new(Sender::new(Arc::clone(&state), Arc::clone(open), patience)),
+            receiver: Box::new(Receiver::new(state, Arc::clone(open), patience)),
         })
-    }
-
-    fn close(&self) -> BoxFuture<()> {
-        self.shared.link.close();
-        let mut done = self.done.clone();
-        Box::pin(async move {
-            // An error means that the driver has dropped its end, which is what this waits for.
-            while done.changed().await.is_ok() {}
-        })
-    }
-
-    fn open_calls(&self) -> usize {
-        self.shared.calls().open.len()
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("volt", &self.ends.volt_id)
-            .field("open_calls", &self.open_calls())
-            .finish_non_exhaustive()
     }
 }
 
 /// The driver's view of the calls.
 pub(super) struct ClientSide {
-    pub(super) shared: Arc<Shared>,
-    /// Dropped with the driver.
-    pub(super) _done: watch::Sender<()>,
+    shared: Arc<Shared>,
+    core: Option<Arc<Core>>,
+}
+
+impl ClientSide {
+    /// Sets who is told first that the connection is lost.
+    pub(super) fn attach(&mut self, core: &Arc<Core>) {
+        self.core = Some(Arc::clone(core));
+    }
 }
 
 impl Side for ClientSide {
     type Call = CallState;
 
+    const ANSWERS: bool = false;
+
     fn route(&mut self, frame: Frame) -> Option<(Arc<CallState>, Bytes)> {
         // Calls that are unknown have ended here; what still comes for them is of no interest.
-        let call = self.shared.calls().open.get(&frame.call).map(Arc::clone)?;
+        let call = {
+            let mut calls = self.shared.calls();
+            calls.answered = true;
+            calls.open.get(&frame.call).map(Arc::clone)?
+        };
         match frame.kind {
             FrameKind::KeyExchange => {
                 call.key_replied(frame.body);
@@ -229,23 +299,28 @@ impl Side for ClientSide {
             // Only a client opens calls.
             FrameKind::LegacyOpening => None,
             FrameKind::Invoke | FrameKind::Payload => {
-                if frame.last {
-                    call.last_frame();
-                }
+                call.frame_came(frame.last);
                 Some((call, frame.body))
             }
         }
     }
 
     fn lost(&mut self, reason: &Error) {
+        if let Some(core) = self.core.take() {
+            core.lost(reason);
+        }
         let open = {
             let mut calls = self.shared.calls();
-            calls.lost.get_or_insert_with(|| reason.clone());
+            calls.over.get_or_insert_with(|| reason.clone());
             std::mem::take(&mut calls.open)
         };
+        // One error for all of a kind, so that a thousand calls share one cause.
+        let maybe = reason.clone().with_executed(Executed::Maybe);
+        let never = reason.clone().with_executed(Executed::No);
         for call in open.values() {
-            call.lost(reason);
+            call.lost(if call.is_invoked() { &maybe } else { &never });
         }
+        self.shared.ended.notify_waiters();
     }
 }
 

@@ -16,7 +16,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{connect::ConnectOptions, reach::Reach, tls::Tls};
+use super::{ConnectOptions, reach::Reach, tls::Tls};
 use crate::{
     ClientConfig, Error, Executed, Result,
     config::Endpoint,
@@ -72,6 +72,11 @@ impl Remote {
             timeout: options.connect_timeout,
             websocket: websocket_config(options.max_message_size),
         })
+    }
+
+    /// The address, for people.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Connects, within the time that there is for it.

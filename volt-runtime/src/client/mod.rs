@@ -1,14 +1,17 @@
-//! The websocket client: a connection, and the calls on it.
+//! The websocket client: a connection, which is made again when it is lost, and the calls on it.
 
 mod call;
 mod connect;
 mod connection;
 mod dial;
+mod halves;
+mod options;
 mod reach;
+mod supervisor;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;
 
-pub use self::connect::{ConnectOptions, connect};
+pub use self::{connect::connect, options::ConnectOptions};

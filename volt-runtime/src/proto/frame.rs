@@ -26,6 +26,11 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
+    /// Whether a caller opens a call with it.
+    pub const fn opens(self) -> bool {
+        matches!(self, Self::KeyExchange | Self::LegacyOpening)
+    }
+
     const fn to_byte(self) -> u8 {
         match self {
             Self::KeyExchange => 1,

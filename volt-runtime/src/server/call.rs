@@ -2,7 +2,10 @@
 
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context as TaskContext, Poll, ready},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -32,11 +35,21 @@ use crate::{
 pub(super) struct CallState {
     inbox: Queue<Bytes>,
     overflow: Overflow,
+    /// The caller has no more to send.
+    half_closed: AtomicBool,
 }
 
 impl CallState {
     pub(super) fn new(options: &ServerOptions) -> Self {
-        Self { inbox: Queue::new(options.receive_buffer.max(1)), overflow: options.overflow }
+        Self {
+            inbox: Queue::new(options.receive_buffer.max(1)),
+            overflow: options.overflow,
+            half_closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.half_closed.load(Ordering::Relaxed)
     }
 
     pub(super) fn fail(&self, reason: Error) {
@@ -234,7 +247,10 @@ impl ReceiveHalf for Receiver {
         }
         Poll::Ready(match ready!(self.poll_incoming(cx))? {
             Envelope::Payload(text) => Ok(Some(text)),
-            Envelope::End(None) => Ok(None),
+            Envelope::End(None) => {
+                self.state.half_closed.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
             Envelope::End(Some(status)) => {
                 Err(Error::new(ErrorKind::Failed, "").with_status(status))
             }

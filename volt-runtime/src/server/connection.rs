@@ -2,10 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::{
     Endpoint,
@@ -25,6 +29,10 @@ pub(super) struct Connection {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) link: Arc<Link>,
     calls: Mutex<HashMap<u64, Arc<CallState>>>,
+    /// No further calls are taken.
+    draining: AtomicBool,
+    /// Told of each call that ends.
+    ended: Notify,
 }
 
 impl Connection {
@@ -37,9 +45,27 @@ impl Connection {
         let removed = self.calls().remove(&id);
         // Dropped here, outside the lock.
         drop(removed);
+        self.ended.notify_waiters();
+    }
+
+    /// Turns further calls away, and waits until those are over whose callers have said all that
+    /// they had to say.
+    pub(super) async fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if !self.calls().values().any(|call| call.is_half_closed()) {
+                return;
+            }
+            ended.await;
+        }
     }
 
     fn open(self: &Arc<Self>, frame: Frame) {
+        if self.draining.load(Ordering::Relaxed) {
+            return self.reject(&frame, "this server is shutting down");
+        }
         let id = frame.call;
         let state = {
             let mut calls = self.calls();
@@ -76,25 +102,34 @@ pub(super) struct ServerSide(Arc<Connection>);
 
 impl ServerSide {
     pub(super) fn new(endpoint: Arc<Endpoint>, link: Arc<Link>) -> Self {
-        Self(Arc::new(Connection { endpoint, link, calls: Mutex::default() }))
+        Self(Arc::new(Connection {
+            endpoint,
+            link,
+            calls: Mutex::default(),
+            draining: AtomicBool::new(false),
+            ended: Notify::new(),
+        }))
+    }
+
+    /// What the side works on.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.0
     }
 }
 
 impl Side for ServerSide {
     type Call = CallState;
 
+    const ANSWERS: bool = true;
+
     fn route(&mut self, frame: Frame) -> Option<(Arc<CallState>, Bytes)> {
         let call = self.0.calls().get(&frame.call).map(Arc::clone);
-        match (frame.kind, call) {
-            (FrameKind::KeyExchange | FrameKind::LegacyOpening, None) => self.0.open(frame),
-            (FrameKind::KeyExchange | FrameKind::LegacyOpening, Some(call)) => {
-                call.fail(Error::protocol("a call is opened only once"));
-            }
-            (FrameKind::Invoke | FrameKind::Payload, Some(call)) => {
-                return Some((call, frame.body));
-            }
+        match (frame.kind.opens(), call) {
+            (true, None) => self.0.open(frame),
+            (true, Some(call)) => call.fail(Error::protocol("a call is opened only once")),
+            (false, Some(call)) => return Some((call, frame.body)),
             // The call has ended.
-            (FrameKind::Invoke | FrameKind::Payload, None) => {}
+            (false, None) => {}
         }
         None
     }

@@ -2,16 +2,16 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context as TaskContext, Poll, ready},
 };
 
+use tokio::sync::watch;
+
 use super::{Router, context::Peer};
 use crate::{
-    CallOptions, Code, Error, ErrorKind, Executed, Method, Result, Status,
+    CallOptions, Code, ConnectionState, Error, ErrorKind, Executed, Method, Result, StateWatch,
+    Status,
     json::Form,
     message::Payload,
     queue::{Popped, Queue},
@@ -24,7 +24,7 @@ const BUFFER: usize = 256 << 10;
 /// A transport whose other end is a router in the same process.
 pub(crate) struct InProcess {
     router: Arc<Router>,
-    closed: AtomicBool,
+    states: watch::Sender<ConnectionState>,
     open_calls: Arc<()>,
 }
 
@@ -32,7 +32,7 @@ impl InProcess {
     pub(crate) fn new(router: Router) -> Self {
         Self {
             router: Arc::new(router),
-            closed: AtomicBool::new(false),
+            states: watch::channel(ConnectionState::Connected).0,
             open_calls: Arc::default(),
         }
     }
@@ -46,8 +46,8 @@ impl fmt::Debug for InProcess {
 
 impl Transport for InProcess {
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(Error::connection("the channel is closed").with_executed(Executed::No));
+        if let ConnectionState::Closed { reason } = &*self.states.borrow() {
+            return Err(reason.clone());
         }
         let requests = Arc::new(Queue::new(BUFFER));
         let responses = Arc::new(Queue::new(BUFFER));
@@ -68,9 +68,14 @@ impl Transport for InProcess {
         })
     }
 
+    fn state(&self) -> StateWatch {
+        StateWatch::new(self.states.subscribe())
+    }
+
     /// Calls that are open already run to their end.
     fn close(&self) -> BoxFuture<()> {
-        self.closed.store(true, Ordering::Relaxed);
+        let reason = Error::connection("the channel was closed").with_executed(Executed::No);
+        self.states.send_replace(ConnectionState::Closed { reason });
         Box::pin(std::future::ready(()))
     }
 

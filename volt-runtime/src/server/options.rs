@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Overflow;
+use crate::{Keepalive, Overflow};
 
 /// Limits of a server.
 #[derive(Clone, Debug)]
@@ -22,6 +22,13 @@ pub struct ServerOptions {
     /// How long a client may take to complete the handshakes of TLS and of the websocket, or a plain
     /// HTTP request. Default 10 seconds.
     pub handshake_timeout: Duration,
+    /// How long [`Server::shutdown`](super::Server::shutdown) waits for calls that have been asked
+    /// all that they will be asked, and then as long again for what is queued to be written.
+    /// Default 5 seconds.
+    pub drain_timeout: Duration,
+    /// How clients that are gone without a word are noticed. Default `None`, because one published
+    /// client dies of a ping; turn it on where that client is not used.
+    pub keepalive: Option<Keepalive>,
 }
 
 impl Default for ServerOptions {
@@ -32,6 +39,8 @@ impl Default for ServerOptions {
             receive_buffer: 4 << 20,
             overflow: Overflow::Wait(Duration::from_secs(5)),
             handshake_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(5),
+            keepalive: None,
         }
     }
 }

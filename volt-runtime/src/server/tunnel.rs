@@ -43,6 +43,10 @@ impl Tunnel {
     /// When the frame is damaged or is none that a caller sends; other calls are not concerned.
     pub async fn deliver(&self, call: u64, frame: &TunnelFrame) -> Result<(), ProtocolError> {
         let frame = frame.to_target(call)?;
+        if frame.kind.opens() {
+            // Whoever opens calls has to take the answers. A tunnel that is closed takes nothing.
+            let _ = poll_fn(|cx| self.link.poll_room(cx)).await;
+        }
         let Some((state, body)) = self.route(frame) else { return Ok(()) };
         let room = poll_fn(|cx| state.inbox().poll_room(cx).map(drop));
         let limit = match state.overflow() {
@@ -80,6 +84,20 @@ impl Tunnel {
                 return Some((call, frame));
             }
         }
+    }
+
+    /// Turns further calls away, and waits until those are over whose callers have said all that they
+    /// had to say. The frames that come out meanwhile have still to be sent on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Further calls are turned away once this has been polled.
+    pub async fn drain(&self) {
+        let connection = {
+            let side = self.side.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(side.connection())
+        };
+        connection.drain().await;
     }
 
     /// Ends all calls: what the frames travelled over is gone.

@@ -64,8 +64,10 @@ impl Server {
         self.address
     }
 
-    /// Stops accepting, closes all connections, and waits until they are gone. Calls that run are
-    /// dropped where they wait.
+    /// Stops accepting connections and calls, lets those calls finish whose callers have said all that
+    /// they had to say, closes all connections, and waits until they are gone. Calls that may still be
+    /// sent something, and those that take longer than the endpoint's
+    /// [`drain_timeout`](super::ServerOptions::drain_timeout), are dropped where they wait.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         // The task ends by itself; it fails only if it panicked, and then it is gone as well.

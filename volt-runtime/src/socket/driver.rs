@@ -23,7 +23,10 @@ use tokio_tungstenite::{
     tungstenite::{self, Message},
 };
 
-use super::{CallSlot, Side};
+use super::{
+    CallSlot, DriverOptions, Side,
+    keepalive::{Due, Watchdog},
+};
 use crate::{
     Error, Overflow,
     proto::{frame::Frame, legacy},
@@ -32,8 +35,6 @@ use crate::{
 
 /// How many bytes may wait to be written before senders have to wait.
 const OUTBOX_BYTES: usize = 1 << 20;
-/// How long the peer may take to answer a close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many frames are read before others of this runtime get a turn.
 const READ_BUDGET: usize = 128;
 
@@ -89,10 +90,15 @@ pub(crate) struct Driver<S, H: Side> {
     side: H,
     /// A frame that its call has no room for; nothing else is read meanwhile.
     blocked: Option<Blocked<H::Call>>,
+    /// A call was opened: nothing else is read until what it is answered with has room.
+    wants_room: bool,
     /// Something was written that has not been flushed.
     unflushed: bool,
-    /// Set once the close has been sent: how long to wait for the peer's.
+    /// How long closing may take.
+    close_timeout: Duration,
+    /// Set once the close has begun: when it has taken too long.
     closing: Option<Pin<Box<Sleep>>>,
+    watchdog: Option<Watchdog>,
 }
 
 struct Blocked<C> {
@@ -111,19 +117,43 @@ where
         protocol: Option<Protocol>,
         link: Arc<Link>,
         side: H,
+        options: DriverOptions,
     ) -> Self {
-        Self { socket, protocol, link, side, blocked: None, unflushed: false, closing: None }
+        Self {
+            socket,
+            protocol,
+            link,
+            side,
+            blocked: None,
+            wants_room: false,
+            unflushed: false,
+            close_timeout: options.close_timeout,
+            closing: None,
+            watchdog: options.keepalive.map(Watchdog::new),
+        }
+    }
+
+    pub(crate) fn side_mut(&mut self) -> &mut H {
+        &mut self.side
     }
 
     /// Reads what is there, as far as it can be handed on.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         for _ in 0..READ_BUDGET {
             ready!(self.poll_unblock(cx));
+            if self.wants_room {
+                // A connection that is being closed is read for the peer's goodbye.
+                let _ = ready!(self.link.poll_room(cx));
+                self.wants_room = false;
+            }
             let message = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return Poll::Ready(socket_error(error)),
                 None => return Poll::Ready(closed()),
             };
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.heard();
+            }
             let frame = match message {
                 // One published client sends an empty message whenever it has nothing to say.
                 Message::Binary(bytes) if bytes.is_empty() => continue,
@@ -143,6 +173,7 @@ where
             };
             match frame {
                 Ok(Ok(frame)) => {
+                    self.wants_room = H::ANSWERS && frame.kind.opens();
                     if let Some((call, body)) = self.side.route(frame) {
                         self.blocked = Some(Blocked { call, body, give_up: None });
                     }
@@ -211,7 +242,7 @@ where
                     Pin::new(&mut self.socket).start_send(message)?;
                     self.unflushed = true;
                 }
-                Poll::Ready(Popped::Closed(_)) => return self.poll_close(cx),
+                Poll::Ready(Popped::Closed(_)) => return Pin::new(&mut self.socket).poll_close(cx),
                 Poll::Pending => break,
             }
         }
@@ -222,13 +253,42 @@ where
         Poll::Pending
     }
 
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        let timeout =
-            self.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
-        match Pin::new(&mut self.socket).poll_close(cx) {
-            Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => timeout.as_mut().poll(cx).map(Ok),
+    /// Looks whether the peer is still there, and asks it where nothing has come for a while.
+    fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let Some(watchdog) = &mut self.watchdog else {
+            return Poll::Pending;
+        };
+        // While nothing is read, nothing can be heard.
+        if self.blocked.is_some() {
+            watchdog.heard();
         }
+        while let Poll::Ready(due) = watchdog.poll_due(cx) {
+            match due {
+                Due::Ping => {
+                    // A websocket that has no room for it is busy sending, or stuck; the next look tells.
+                    if let Poll::Ready(Ok(())) = Pin::new(&mut self.socket).poll_ready(cx) {
+                        let ping = Message::Ping(Bytes::new());
+                        if Pin::new(&mut self.socket).start_send(ping).is_ok() {
+                            self.unflushed = true;
+                        }
+                    }
+                }
+                Due::Dead(silence) => {
+                    return Poll::Ready(Error::connection(format!(
+                        "nothing was heard of the peer for {silence:?}"
+                    )));
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Ready when a close has taken too long: the peer does not read, or does not say goodbye.
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.link.outbox.poll_closed(cx));
+        let limit = self.close_timeout;
+        let timer = self.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        timer.as_mut().poll(cx)
     }
 }
 
@@ -237,24 +297,33 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Side,
 {
-    type Output = ();
+    /// Why the connection ended.
+    type Output = Error;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
         let this = &mut *self;
-        // Writing comes second, so that what reading caused (pongs, answers to key exchanges of
-        // calls given up) leaves in the same poll.
-        let reason = match this.poll_read(cx) {
+        // Writing comes last, so that what the others caused (pings and pongs, answers to key
+        // exchanges of calls given up) leaves in the same poll.
+        let ended = match this.poll_read(cx) {
+            Poll::Pending => this.poll_keepalive(cx),
+            ended @ Poll::Ready(_) => ended,
+        };
+        let reason = match ended {
             Poll::Ready(reason) => reason,
-            Poll::Pending => match ready!(this.poll_write(cx)) {
-                Ok(()) => closed(),
-                Err(error) => socket_error(error),
+            Poll::Pending => match this.poll_write(cx) {
+                Poll::Ready(Ok(())) => closed(),
+                Poll::Ready(Err(error)) => socket_error(error),
+                Poll::Pending => {
+                    ready!(this.poll_closing(cx));
+                    closed()
+                }
             },
         };
         tracing::debug!(%reason, "connection ended");
         this.side.lost(&reason);
-        this.link.outbox.close(Some(reason));
+        this.link.outbox.close(Some(reason.clone()));
         this.link.outbox.abandon();
-        Poll::Ready(())
+        Poll::Ready(reason)
     }
 }
 

@@ -1,13 +1,15 @@
 //! What both shells share: a websocket, one task that owns it, and the queues around that.
 
 mod driver;
+mod keepalive;
 mod stream;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+pub use self::keepalive::Keepalive;
 pub(crate) use self::{
     driver::{Driver, Link, Protocol},
     stream::Stream,
@@ -17,6 +19,10 @@ use crate::{Overflow, proto::frame::Frame, queue::Queue};
 /// One side's knowledge of its calls, which the driver asks where frames go.
 pub(crate) trait Side: Send + Unpin {
     type Call: CallSlot;
+
+    /// Whether this side answers calls. Whoever opens calls then has to take the answers: none is
+    /// read while too much waits to be written.
+    const ANSWERS: bool;
 
     /// Takes a frame. What it returns is put into that call's inbox; `None` when there is nothing
     /// left to do, as for a call that nobody knows.
@@ -41,6 +47,14 @@ pub(crate) trait CallSlot: Send + Sync {
 /// The protocol that TLS is told will be spoken: a websocket begins with HTTP/1.1.
 #[cfg(feature = "tls")]
 pub(crate) const ALPN: &[u8] = b"http/1.1";
+
+/// How a driver treats its peer.
+pub(crate) struct DriverOptions {
+    /// How long closing may take: writing what is queued, and the peer's answer.
+    pub(crate) close_timeout: Duration,
+    /// How a peer that is gone without a word is noticed, if at all.
+    pub(crate) keepalive: Option<Keepalive>,
+}
 
 /// Limits of the websocket below.
 pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {

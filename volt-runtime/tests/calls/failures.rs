@@ -204,3 +204,55 @@ async fn a_slow_reader_slows_the_connection_and_loses_nothing() {
     }
     assert!(soon(notes.message()).await.unwrap().is_none());
 }
+
+/// A message that cannot be written.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no such time"))
+    }
+}
+
+impl volt_runtime::Message for Unwritable {
+    const NAME: &'static str = "test.Unwritable";
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_written_fails_its_call_at_once() {
+    use volt_runtime::{Executed, Kind, Method, ServerStreamingCall, UnaryCall};
+    static METHODS: [Method; 2] = [
+        Method { path: "/test.Notes/Get", kind: Kind::Unary },
+        Method { path: "/test.Notes/List", kind: Kind::ServerStreaming },
+    ];
+    let volt = Volt::start().await;
+    for client in [in_process().0, volt.client().await] {
+        let call = UnaryCall::<_, Note>::new(&client.0, &METHODS[0], Unwritable);
+        let error = soon(call).await.unwrap_err();
+        assert_eq!((error.kind(), error.executed()), (ErrorKind::Protocol, Executed::No));
+        assert!(format!("{error:?}").contains("no such time"), "{error:?}");
+        let call = ServerStreamingCall::<_, Note>::new(&client.0, &METHODS[1], Unwritable);
+        let error = soon(call.await.unwrap().message()).await.unwrap_err();
+        assert!(format!("{error:?}").contains("no such time"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_never_pauses_does_not_outlive_its_deadline() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let call = client.list(Note::new("n", u64::MAX)).timeout(Duration::from_millis(50));
+    let mut notes = call.await.unwrap();
+    let error = soon(async {
+        loop {
+            if let Err(error) = notes.message().await {
+                break error;
+            }
+        }
+    })
+    .await;
+    assert_eq!(error.kind(), ErrorKind::Deadline, "{error}");
+    drop(notes);
+    soon(volt.probe.running(0)).await;
+}

@@ -1,8 +1,10 @@
 //! What opening, dropping and closing do.
 
+use std::time::Duration;
+
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 use tokio_tungstenite::accept_async;
-use volt_runtime::{ConnectOptions, ErrorKind, connect};
+use volt_runtime::{ConnectOptions, ErrorKind, Executed, connect};
 
 use crate::support::{Note, NotesClient, Volt, in_process, no_open_calls, soon};
 
@@ -15,7 +17,10 @@ async fn mute_volt() -> (NotesClient, tokio::net::TcpStream) {
         let (stream, _) = listener.accept().await.unwrap();
         accept_async(stream).await.unwrap().into_inner()
     };
-    let (channel, stream) = tokio::join!(connect(&config, ConnectOptions::default()), accept);
+    let mut options = ConnectOptions::default();
+    options.reconnect = None;
+    options.key_exchange_timeout = Duration::from_millis(50);
+    let (channel, stream) = tokio::join!(connect(&config, options), accept);
     (NotesClient(channel.unwrap()), stream)
 }
 
@@ -131,10 +136,23 @@ async fn the_connection_lives_as_long_as_a_channel_or_a_call() {
     drop(client);
     let mut received = vec![0; 4096];
     assert!(soon(stream.read(&mut received)).await.unwrap() > 0, "the key exchange");
+    // The Volt cannot be told that the call is over, for want of a key. That keeps nothing.
     drop(call);
-    // A call that could not be ended yet is all that is left, and it waits for its key. So the
-    // connection stays; it ends with the peer.
-    drop(stream);
+    let mut rest = Vec::new();
+    soon(stream.read_to_end(&mut rest)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_volt_that_never_answers_a_key_exchange_fails_the_call_and_keeps_nothing() {
+    let (client, _stream) = mute_volt().await;
+    for error in [
+        soon(client.get(Note::default())).await.unwrap_err(),
+        soon(client.list(Note::default()).await.unwrap().message()).await.unwrap_err(),
+        soon(client.echo().await.unwrap().send(Note::default())).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.executed()), (ErrorKind::Deadline, Executed::No));
+    }
+    no_open_calls(&client).await;
 }
 
 #[tokio::test]

@@ -5,10 +5,13 @@
 
 mod failures;
 mod hostile;
+mod hostile_volt;
 mod http;
 mod kinds;
 mod legacy;
 mod lifetime;
 mod load;
+mod reconnecting;
+mod shutdown;
 mod support;
 mod tls;

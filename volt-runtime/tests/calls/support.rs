@@ -2,6 +2,7 @@
 //! and a server for it.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::Notify};
 use volt_runtime::{
     BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Kind, Message,
-    Method, ServerStreamingCall, Status, UnaryCall, connect,
+    Method, Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
     key::SigningKey,
     server::{
         self, Authority, Caller, Endpoint, IncomingCall, Router, Server, ServerOptions, Service,
@@ -91,6 +92,10 @@ impl NotesClient {
 pub(crate) struct Probe {
     running: Arc<AtomicUsize>,
     changed: Arc<Notify>,
+    /// Lets handlers go on that were asked to wait at the gate.
+    pub(crate) gate: Arc<Notify>,
+    /// How many calls asked to wait the first time.
+    first: Arc<AtomicUsize>,
 }
 
 impl Probe {
@@ -142,6 +147,13 @@ impl Service for Notes {
                 match &*note.text {
                     "refuse" => Err(Status::new(Code::NotFound, "no such note")),
                     "wait" => std::future::pending().await,
+                    "gate" => {
+                        probe.gate.notified().await;
+                        Ok(note)
+                    }
+                    "first" if probe.first.fetch_add(1, Ordering::SeqCst) == 0 => {
+                        std::future::pending().await
+                    }
                     "panic" => panic!("a handler that panics"),
                     _ => Ok(note),
                 }
@@ -211,6 +223,31 @@ pub(crate) struct Volt {
     pub(crate) server: Server,
     pub(crate) config: ClientConfig,
     pub(crate) probe: Probe,
+    /// Its private key, PEM.
+    key: String,
+}
+
+/// A Volt between two lives.
+pub(crate) struct Stopped {
+    pub(crate) address: SocketAddr,
+    parts: Parts,
+}
+
+impl Stopped {
+    pub(crate) async fn start(self) -> Volt {
+        let address = self.address;
+        self.parts.serve_by("http", &address.ip().to_string(), address.port(), serve).await
+    }
+}
+
+/// Options that try again without a pause that a test would notice.
+pub(crate) fn quick() -> ConnectOptions {
+    let mut options = ConnectOptions::default();
+    let mut reconnect = Reconnect::default();
+    reconnect.first_delay = Duration::from_millis(1);
+    reconnect.longest_delay = Duration::from_millis(20);
+    options.reconnect = Some(reconnect);
+    options
 }
 
 impl Volt {
@@ -231,6 +268,27 @@ impl Volt {
         Parts::legacy().serve().await
     }
 
+    /// Stops it, and gives what it takes to start it again at the same address.
+    pub(crate) async fn stop(self) -> Stopped {
+        let Self { server, config, probe, key } = self;
+        let address = server.local_addr();
+        server.shutdown().await;
+        Stopped { address, parts: Parts::again(key, config, probe, |endpoint| endpoint) }
+    }
+
+    pub(crate) fn key(&self) -> SigningKey {
+        SigningKey::from_pem(&self.key).unwrap()
+    }
+
+    pub(crate) async fn client_with(
+        &self,
+        change: impl FnOnce(&mut ConnectOptions),
+    ) -> NotesClient {
+        let mut options = quick();
+        change(&mut options);
+        NotesClient(connect(&self.config, options).await.unwrap())
+    }
+
     pub(crate) async fn client(&self) -> NotesClient {
         NotesClient(connect(&self.config, ConnectOptions::default()).await.unwrap())
     }
@@ -241,6 +299,7 @@ pub(crate) struct Parts {
     endpoint: Endpoint,
     config: ClientConfig,
     probe: Probe,
+    key: String,
 }
 
 impl Parts {
@@ -249,11 +308,22 @@ impl Parts {
             (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let config = ClientConfig::new(VOLT_ID, "", volt_key.verifying_key().to_pem())
             .with_credential(client_key.to_pem().unwrap().as_str(), Some(SESSION.to_owned()));
-        let probe = Probe::default();
+        let key = volt_key.to_pem().unwrap().to_string();
+        Self::again(key, config, Probe::default(), change)
+    }
+
+    /// The same Volt, for the same client.
+    fn again(
+        key: String,
+        config: ClientConfig,
+        probe: Probe,
+        change: impl FnOnce(Endpoint) -> Endpoint,
+    ) -> Self {
         let router = Router::new().with(Notes(probe.clone()));
-        let authority = OneClient(client_key.verifying_key());
+        let authority = OneClient(config.signing_key().unwrap().verifying_key());
+        let volt_key = SigningKey::from_pem(&key).unwrap();
         let endpoint = change(Endpoint::new(VOLT_ID, volt_key, router, authority));
-        Self { endpoint, config, probe }
+        Self { endpoint, config, probe, key }
     }
 
     pub(crate) fn legacy() -> Self {
@@ -264,10 +334,11 @@ impl Parts {
         let probe = Probe::default();
         let router = Router::new().with(Notes(probe.clone()));
         let authority = OneClient(client_key.verifying_key());
-        let key = SigningKey::generate().unwrap();
-        let endpoint = Endpoint::new(VOLT_ID, key, Router::new(), authority)
+        let key = volt_key.to_pem().unwrap().to_string();
+        let unused = SigningKey::generate().unwrap();
+        let endpoint = Endpoint::new(VOLT_ID, unused, Router::new(), authority)
             .with_legacy(Arc::new(OnceLock::from(volt_key)), router);
-        Self { endpoint, config, probe }
+        Self { endpoint, config, probe, key }
     }
 
     /// The client's configuration, for a server that is made otherwise.
@@ -276,7 +347,7 @@ impl Parts {
     }
 
     async fn serve(self) -> Volt {
-        self.serve_by("http", "127.0.0.1", serve).await
+        self.serve_by("http", "127.0.0.1", 0, serve).await
     }
 
     /// Serves at a host's address, which the client reaches by this scheme.
@@ -284,15 +355,25 @@ impl Parts {
         self,
         scheme: &str,
         host: &str,
+        port: u16,
         serve: impl FnOnce(TcpListener, Endpoint) -> std::io::Result<Server>,
     ) -> Volt {
-        let Self { endpoint, mut config, probe } = self;
-        let listener = TcpListener::bind(format!("{host}:0")).await.unwrap();
+        let Self { endpoint, mut config, probe, key } = self;
+        let listener = TcpListener::bind(format!("{host}:{port}")).await.unwrap();
         let server = serve(listener, endpoint).unwrap();
         config.volt.http_address =
             Some(format!("{scheme}://{host}:{}", server.local_addr().port()));
-        Volt { server, config, probe }
+        Volt { server, config, probe, key }
     }
+}
+
+/// A client of a Volt that is said to be at some other address.
+pub(crate) async fn connect_to(volt: &Volt, address: SocketAddr) -> NotesClient {
+    let mut config = volt.config.clone();
+    config.volt.http_address = Some(format!("http://{address}"));
+    let mut options = quick();
+    options.reconnect = None;
+    NotesClient(connect(&config, options).await.unwrap())
 }
 
 /// A client of the same service within the process.

@@ -8,7 +8,7 @@ use tokio_tungstenite::WebSocketStream;
 use super::request;
 use crate::{
     server::{Endpoint, connection::ServerSide, tls::ServerTls},
-    socket::{Driver, Link, Stream},
+    socket::{Driver, DriverOptions, Link, Stream},
 };
 
 pub(super) async fn run(
@@ -35,11 +35,22 @@ pub(super) async fn run(
         Err(_) => return tracing::debug!("the client took too long to ask for something"),
     };
     let link = Link::new();
+    let (limit, keepalive) = {
+        let options = endpoint.options();
+        (options.drain_timeout, options.keepalive)
+    };
     let side = ServerSide::new(endpoint, Arc::clone(&link));
-    let mut driver = Driver::new(socket, None, Arc::clone(&link), side);
+    let connection = Arc::clone(side.connection());
+    let options = DriverOptions { close_timeout: limit, keepalive };
+    let mut driver = Driver::new(socket, None, Arc::clone(&link), side, options);
     tokio::select! {
-        () = &mut driver => return,
-        _ = stopping.changed() => link.close(),
+        _ = &mut driver => return,
+        _ = stopping.changed() => {}
+    }
+    tokio::select! {
+        _ = &mut driver => return,
+        // What is not over by then is cut off.
+        _ = timeout(limit, connection.drain()) => link.close(),
     }
     driver.await;
 }

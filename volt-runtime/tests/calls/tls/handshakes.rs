@@ -94,7 +94,7 @@ async fn a_client_that_stalls_holds_up_nobody_and_is_given_up() {
     let parts = Parts::new(|endpoint| endpoint.with_options(options));
     let tls = authority.server(&["127.0.0.1"]);
     let mut volt = parts
-        .serve_by("https", "127.0.0.1", |listener, endpoint| serve_tls(listener, tls, endpoint))
+        .serve_by("https", "127.0.0.1", 0, |listener, endpoint| serve_tls(listener, tls, endpoint))
         .await;
     volt.config.volt.ca_pem = Some(authority.pem());
     let mut silent = TcpStream::connect(volt.server.local_addr()).await.unwrap();

@@ -22,7 +22,7 @@ async fn start(authority: &Authority, tls: ServerTls, host: &str) -> Volt {
 
 async fn with(authority: &Authority, parts: Parts, tls: ServerTls, host: &str) -> Volt {
     let mut volt = parts
-        .serve_by("https", host, |listener, endpoint| serve_tls(listener, tls, endpoint))
+        .serve_by("https", host, 0, |listener, endpoint| serve_tls(listener, tls, endpoint))
         .await;
     volt.config.volt.ca_pem = Some(authority.pem());
     volt

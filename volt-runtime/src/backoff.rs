@@ -1,0 +1,112 @@
+//! How long to wait before something that failed is tried again.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+
+/// How a connection that was lost is made again.
+///
+/// The waits before the attempts grow exponentially, each drawn evenly between nothing and its
+/// limit ("full jitter"), so that the clients of a Volt that restarts do not all come at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// The longest wait before the first attempt. It doubles with each attempt. Default 200 ms.
+    pub first_delay: Duration,
+    /// What it grows to. Default 30 seconds.
+    pub longest_delay: Duration,
+    /// How long to go on trying. Default `None`: until the channel is closed or dropped.
+    pub give_up_after: Option<Duration>,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            first_delay: Duration::from_millis(200),
+            longest_delay: Duration::from_secs(30),
+            give_up_after: None,
+        }
+    }
+}
+
+/// The waits of one series of attempts.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    policy: Reconnect,
+    failures: u32,
+}
+
+impl Backoff {
+    /// A series that has not begun.
+    pub fn new(policy: Reconnect) -> Self {
+        Self { policy, failures: 0 }
+    }
+
+    /// How many waits were given out since the series began.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Begins anew: something has succeeded.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// How long to wait now.
+    pub fn next_delay(&mut self) -> Duration {
+        let limit = self.limit();
+        self.failures = self.failures.saturating_add(1);
+        limit.mul_f64(fraction())
+    }
+
+    fn limit(&self) -> Duration {
+        let factor = 2_u32.saturating_pow(self.failures);
+        self.policy.first_delay.saturating_mul(factor).min(self.policy.longest_delay)
+    }
+}
+
+/// A random number from 0 to 1. Where the system has none to give, the whole: the longest wait.
+fn fraction() -> f64 {
+    let mut bytes = [0; 4];
+    match rand::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_double_up_to_the_longest() {
+        let policy = Reconnect {
+            first_delay: Duration::from_millis(100),
+            longest_delay: Duration::from_secs(1),
+            give_up_after: None,
+        };
+        let mut backoff = Backoff::new(policy);
+        for limit in [100, 200, 400, 800, 1000, 1000] {
+            assert_eq!(backoff.limit(), Duration::from_millis(limit));
+            assert!(backoff.next_delay() <= Duration::from_millis(limit));
+        }
+        backoff.reset();
+        assert_eq!(backoff.limit(), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_long_series_stays_at_the_longest() {
+        let mut backoff = Backoff::new(Reconnect::default());
+        backoff.failures = u32::MAX - 1;
+        for _ in 0..3 {
+            assert!(backoff.next_delay() <= Duration::from_secs(30));
+        }
+    }
+
+    #[test]
+    fn waits_differ() {
+        let mut backoff = Backoff::new(Reconnect::default());
+        let waits: Vec<_> = (0..20).map(|_| backoff.next_delay()).collect();
+        assert!(waits.windows(2).any(|pair| pair[0] != pair[1]), "{waits:?}");
+    }
+}

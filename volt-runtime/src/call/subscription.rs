@@ -1,0 +1,196 @@
+//! A stream that outlives its connection.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures_core::Stream;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    builder::Parts,
+    sink::Requests,
+    streaming::{RawStreaming, read_response},
+};
+use crate::{
+    Error, Message, Result,
+    backoff::{Backoff, Reconnect},
+    message::Payload,
+    transport::BoxFuture,
+};
+
+/// What comes of a [`Subscription`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Update<Res> {
+    /// A response.
+    Message(Res),
+    /// The connection was lost, and the call has been made again on a new one. What the Volt had to
+    /// say in between may be missing, and what it says first may have been said before.
+    Resumed,
+}
+
+/// The responses of a call that is made again whenever its connection was lost. Made by
+/// [`ServerStreamingCall::subscribe`](super::ServerStreamingCall::subscribe) and
+/// [`BidiCall::subscribe`](super::BidiCall::subscribe). Also a [`Stream`].
+///
+/// Dropping it cancels the call.
+///
+/// ```no_run
+/// # use volt_runtime::{BidiCall, Message, Result, Update};
+/// # async fn example<Q: Message, S: Message>(subscribe_wire: BidiCall<Q, S>, request: Q) -> Result<()> {
+/// // let subscribe_wire = client.wire().subscribe_wire();
+/// let mut subscription = subscribe_wire.subscribe(request).await?;
+/// while let Some(update) = subscription.update().await? {
+///     match update {
+///         Update::Message(chunk) => println!("{chunk:?}"),
+///         Update::Resumed => println!("some may be missing here"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Subscription<Res> {
+    call: Arc<Call>,
+    state: State,
+    backoff: Backoff,
+    response: PhantomData<fn() -> Res>,
+}
+
+/// What is needed to make the call again.
+struct Call {
+    parts: Parts,
+    request: Arc<dyn Payload>,
+    requests: Requests,
+    at: Option<Instant>,
+}
+
+enum State {
+    Open(RawStreaming),
+    Opening(BoxFuture<Result<RawStreaming>>),
+    Ended,
+    Failed(Error),
+}
+
+impl Call {
+    async fn open(&self) -> Result<RawStreaming> {
+        let (sink, mut stream) = self.parts.open(self.at).await?;
+        sink.send_first(Arc::clone(&self.request), self.requests, &mut stream);
+        Ok(stream)
+    }
+}
+
+impl<Res: Message> Subscription<Res> {
+    pub(super) async fn open(
+        parts: Parts,
+        request: Arc<dyn Payload>,
+        requests: Requests,
+        at: Option<Instant>,
+    ) -> Result<Self> {
+        let call = Arc::new(Call { parts, request, requests, at });
+        let state = State::Open(call.open().await?);
+        let backoff = Backoff::new(Reconnect::default());
+        Ok(Self { call, state, backoff, response: PhantomData })
+    }
+
+    /// The next response, or that the call was made again; `None` after the Volt has ended it.
+    ///
+    /// # Errors
+    ///
+    /// When the Volt refuses, the method fails, the deadline passes, a response cannot be read, or
+    /// there will be no connection any more. The error stays: reading on gives it again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped: the next read goes on where this one was.
+    pub async fn update(&mut self) -> Result<Option<Update<Res>>> {
+        std::future::poll_fn(|cx| self.poll_update(cx)).await
+    }
+
+    fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Update<Res>>>> {
+        loop {
+            let error = match &mut self.state {
+                State::Open(stream) => match ready!(stream.poll_text(cx)) {
+                    Ok(Some(text)) => {
+                        self.backoff.reset();
+                        return Poll::Ready(self.read(&text).map(Some));
+                    }
+                    Ok(None) => {
+                        self.state = State::Ended;
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
+                    Ok(stream) => {
+                        self.state = State::Open(stream);
+                        return Poll::Ready(Ok(Some(Update::Resumed)));
+                    }
+                    Err(error) => error,
+                },
+                State::Ended => return Poll::Ready(Ok(None)),
+                State::Failed(error) => return Poll::Ready(Err(error.clone())),
+            };
+            self.state = if error.is_connection() && !self.call.parts.is_closed() {
+                self.open_again()
+            } else {
+                State::Failed(error)
+            };
+        }
+    }
+
+    fn read(&mut self, text: &str) -> Result<Update<Res>> {
+        let response = read_response::<Res>(text).and_then(|response| match response.refusal() {
+            Some(status) => Err(Error::refused(status)),
+            None => Ok(response),
+        });
+        response.map(Update::Message).map_err(|error| {
+            let error = error.with_method(self.call.parts.method.path);
+            self.state = State::Failed(error.clone());
+            error
+        })
+    }
+
+    fn open_again(&mut self) -> State {
+        let call = Arc::clone(&self.call);
+        // The connection has waits of its own; these are for a peer that ends calls, not connections.
+        let delay = self.backoff.next_delay();
+        State::Opening(Box::pin(async move {
+            sleep(delay).await;
+            call.open().await
+        }))
+    }
+}
+
+impl<Res: Message> Stream for Subscription<Res> {
+    type Item = Result<Update<Res>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let update = ready!(self.poll_update(cx));
+        if update.is_err() {
+            // As a stream, an error is yielded once and then the stream is over.
+            self.state = State::Ended;
+        }
+        Poll::Ready(update.transpose())
+    }
+}
+
+impl<Res> fmt::Debug for Subscription<Res> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Open(_) => "open",
+            State::Opening(_) => "being opened again",
+            State::Ended => "ended",
+            State::Failed(_) => "failed",
+        };
+        f.debug_struct("Subscription")
+            .field("method", &self.call.parts.method.path)
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+//! How a connection is made and kept.
+
+use std::time::Duration;
+
+use crate::{Keepalive, Reconnect};
+
+/// How a connection is made and kept.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// How long connecting may take, all told. Default 10 seconds.
+    pub connect_timeout: Duration,
+    /// How long the Volt may take to answer the key exchange that each call begins with; after that
+    /// the call fails, and was certainly not executed. Default 15 seconds.
+    pub key_exchange_timeout: Duration,
+    /// How long [closing](crate::Channel::close) waits for answers that are due, and then as long
+    /// again for what is queued to be written and the Volt to say goodbye. Default 5 seconds.
+    pub close_timeout: Duration,
+    /// How a Volt that is gone without a word is noticed. Default: after 40 seconds of silence.
+    pub keepalive: Option<Keepalive>,
+    /// How a connection that was lost is made again; `None` if it is not. The first connection is
+    /// tried once.
+    pub reconnect: Option<Reconnect>,
+    /// The longest message that is accepted, in bytes; a longer one ends the connection. The default
+    /// of 128 MiB leaves room for the 64 MiB that the API allows in one response, as base64.
+    pub max_message_size: usize,
+    /// How many calls may be open at once; a further one fails with
+    /// [`ErrorKind::ResourceExhausted`](crate::ErrorKind). Default 65,536.
+    pub max_calls: usize,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            key_exchange_timeout: Duration::from_secs(15),
+            close_timeout: Duration::from_secs(5),
+            keepalive: Some(Keepalive::default()),
+            reconnect: Some(Reconnect::default()),
+            max_message_size: 128 << 20,
+            max_calls: 65_536,
+        }
+    }
+}

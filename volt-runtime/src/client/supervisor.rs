@@ -1,0 +1,295 @@
+//! A connection that is made again when it is lost.
+
+use std::{
+    fmt,
+    future::pending,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    connect::{ClientDriver, Dialed, Dialer},
+    connection::Connection,
+};
+use crate::{
+    CallOptions, ConnectionState, Error, Executed, Method, Reconnect, Result, StateWatch,
+    backoff::Backoff,
+    transport::{BoxFuture, RawCall, Transport},
+};
+
+/// What the transport, the supervising task and a connection's driver share.
+pub(super) struct Core {
+    /// The connection, while there is one.
+    connection: RwLock<Option<Arc<Connection>>>,
+    states: watch::Sender<ConnectionState>,
+    reconnects: bool,
+}
+
+impl Core {
+    fn connection(&self) -> Option<Arc<Connection>> {
+        self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_connection(&self, connection: Option<Arc<Connection>>) {
+        let before = std::mem::replace(
+            &mut *self.connection.write().unwrap_or_else(PoisonError::into_inner),
+            connection,
+        );
+        // Dropped here, outside the lock.
+        drop(before);
+    }
+
+    /// Changes the state, unless it is final.
+    fn set_state(&self, state: ConnectionState) {
+        self.states.send_if_modified(|current| {
+            let changes = !current.is_closed();
+            if changes {
+                *current = state;
+            }
+            changes
+        });
+    }
+
+    /// The connection is lost. Told before its calls fail, so that a call which is tried again at
+    /// once waits for the next connection.
+    pub(super) fn lost(&self, reason: &Error) {
+        let reason = reason.clone();
+        self.set_state(if self.reconnects {
+            ConnectionState::Reconnecting { failed_attempts: 0, reason }
+        } else {
+            ConnectionState::Closed { reason }
+        });
+    }
+}
+
+/// What the holders of the transport want.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Stay,
+    Close,
+    /// There are none any more.
+    Leave,
+}
+
+/// The transport of a channel to a Volt.
+pub(super) struct Supervised {
+    core: Arc<Core>,
+    wish: watch::Sender<Wish>,
+    /// Its other end goes with the supervising task.
+    done: watch::Receiver<()>,
+    volt_id: String,
+}
+
+impl Supervised {
+    /// Runs a connection, and those that follow it, in a task.
+    pub(super) fn start(dialer: Dialer, dialed: Dialed) -> Self {
+        let core = Arc::new(Core {
+            connection: RwLock::new(None),
+            states: watch::channel(ConnectionState::Connected).0,
+            reconnects: dialer.options.reconnect.is_some(),
+        });
+        let (wish, wishes) = watch::channel(Wish::Stay);
+        let (done_sender, done) = watch::channel(());
+        let volt_id = dialer.volt_id().to_owned();
+        let mut supervisor = Supervisor { core: Arc::clone(&core), dialer, wishes };
+        let driver = supervisor.begin(dialed);
+        tokio::spawn(async move {
+            supervisor.run(driver).await;
+            drop(done_sender);
+        });
+        Self { core, wish, done, volt_id }
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        // In this order: a connection that is made meanwhile is dropped by one of the two.
+        self.wish.send_replace(Wish::Leave);
+        self.core.set_connection(None);
+    }
+}
+
+impl Transport for Supervised {
+    fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
+        match self.core.connection() {
+            Some(connection) => connection.open(method, options),
+            None => Err(match &*self.core.states.borrow() {
+                ConnectionState::Reconnecting { reason, .. }
+                | ConnectionState::Closed { reason } => reason.clone(),
+                ConnectionState::Connected => Error::connection("the connection was just lost"),
+            }
+            .with_executed(Executed::No)),
+        }
+    }
+
+    fn ready(&self) -> Option<BoxFuture<Result<()>>> {
+        if self.core.states.borrow().is_connected() {
+            return None;
+        }
+        let mut states = self.state();
+        Some(Box::pin(async move {
+            states.connected_again().await.map_err(|reason| reason.with_executed(Executed::No))
+        }))
+    }
+
+    fn state(&self) -> StateWatch {
+        StateWatch::new(self.core.states.subscribe())
+    }
+
+    fn close(&self) -> BoxFuture<()> {
+        self.core.set_state(ConnectionState::Closed { reason: closed() });
+        self.wish.send_if_modified(|wish| {
+            let changes = *wish == Wish::Stay;
+            *wish = Wish::Close;
+            changes
+        });
+        let mut done = self.done.clone();
+        Box::pin(async move {
+            // An error means that the task has dropped its end, which is what this waits for.
+            while done.changed().await.is_ok() {}
+        })
+    }
+
+    fn open_calls(&self) -> usize {
+        self.core.connection().map_or(0, |connection| connection.open_calls())
+    }
+}
+
+impl fmt::Debug for Supervised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervised")
+            .field("volt", &self.volt_id)
+            .field("state", &*self.core.states.borrow())
+            .field("open_calls", &self.open_calls())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The task behind a [`Supervised`].
+struct Supervisor {
+    core: Arc<Core>,
+    dialer: Dialer,
+    wishes: watch::Receiver<Wish>,
+}
+
+impl Supervisor {
+    /// Runs connections, one after the other, until there is to be none any more.
+    async fn run(mut self, mut driver: ClientDriver) {
+        let mut backoff = self.dialer.options.reconnect.clone().map(Backoff::new);
+        loop {
+            let reason = self.drive(driver).await;
+            let connection = self.core.connection();
+            self.core.set_connection(None);
+            let Some(backoff) = backoff.as_mut().filter(|_| self.wish() == Wish::Stay) else {
+                return self.core.set_state(ConnectionState::Closed { reason });
+            };
+            // A peer that accepts connections and says nothing is not one that works.
+            if connection.is_some_and(|connection| connection.answered()) {
+                backoff.reset();
+            }
+            tracing::warn!(url = self.dialer.url(), %reason, "the connection was lost");
+            match self.reconnect(backoff, reason).await {
+                Ok(next) => driver = next,
+                Err(reason) => return self.core.set_state(ConnectionState::Closed { reason }),
+            }
+        }
+    }
+
+    fn wish(&self) -> Wish {
+        *self.wishes.borrow()
+    }
+
+    /// Ready once the connection is not wanted any more.
+    async fn unwanted(&self) {
+        // An error cannot be: who holds the other end says so before it goes.
+        let _ = self.wishes.clone().wait_for(|wish| *wish != Wish::Stay).await;
+    }
+
+    /// Lets callers use a connection.
+    fn begin(&mut self, dialed: Dialed) -> ClientDriver {
+        let Dialed { connection, mut driver } = dialed;
+        driver.side_mut().attach(&self.core);
+        self.core.set_connection(Some(Arc::new(connection)));
+        if self.wish() == Wish::Leave {
+            self.core.set_connection(None);
+        }
+        self.core.set_state(ConnectionState::Connected);
+        driver
+    }
+
+    /// Runs a connection to its end, which may be asked for. Gives the reason.
+    async fn drive(&mut self, mut driver: ClientDriver) -> Error {
+        tokio::select! {
+            reason = &mut driver => return reason,
+            () = self.closing() => {}
+        }
+        if let Some(connection) = self.core.connection() {
+            let (limit, reason) = (self.dialer.options.close_timeout, closed());
+            tokio::select! {
+                reason = &mut driver => return reason,
+                // What is not over by then is cut off.
+                _ = timeout(limit, connection.drain(&reason)) => connection.close(),
+            }
+        }
+        driver.await
+    }
+
+    /// Ready once the connection is to be closed. One that nobody holds closes by itself, after its
+    /// last call.
+    async fn closing(&self) {
+        self.unwanted().await;
+        if self.wish() == Wish::Leave {
+            pending().await
+        }
+    }
+
+    /// Connects again, as often as it takes.
+    async fn reconnect(&mut self, backoff: &mut Backoff, lost: Error) -> Result<ClientDriver> {
+        let started = Instant::now();
+        let give_up_after = self.give_up_after();
+        let mut reason = lost;
+        loop {
+            let delay = backoff.next_delay();
+            if give_up_after.is_some_and(|limit| started.elapsed() + delay > limit) {
+                tracing::error!(url = self.dialer.url(), %reason, "given up");
+                return Err(reason);
+            }
+            let attempt = async {
+                sleep(delay).await;
+                self.dialer.dial().await
+            };
+            let dialed = tokio::select! {
+                dialed = attempt => dialed,
+                () = self.unwanted() => return Err(closed()),
+            };
+            match dialed {
+                Ok(dialed) => {
+                    tracing::info!(url = self.dialer.url(), "connected again");
+                    return Ok(self.begin(dialed));
+                }
+                Err(error) => {
+                    let failed_attempts = backoff.failures();
+                    tracing::warn!(failed_attempts, %error, "not connected");
+                    reason = error;
+                    self.core.set_state(ConnectionState::Reconnecting {
+                        failed_attempts,
+                        reason: reason.clone(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn give_up_after(&self) -> Option<std::time::Duration> {
+        let Reconnect { give_up_after, .. } = self.dialer.options.reconnect.as_ref()?;
+        *give_up_after
+    }
+}
+
+fn closed() -> Error {
+    Error::connection("the channel was closed")
+}

@@ -1,0 +1,106 @@
+//! Whether there is a connection, for whoever wants to know.
+
+use std::fmt;
+
+use tokio::sync::watch;
+
+use crate::Error;
+
+/// Whether a channel has a connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// Calls can be made.
+    Connected,
+    /// The connection was lost and is being made again.
+    Reconnecting {
+        /// How many attempts have failed so far.
+        failed_attempts: u32,
+        /// Why the connection was lost or, after an attempt, why that failed.
+        reason: Error,
+    },
+    /// There will be no connection any more: it was closed, or could not be made again.
+    Closed {
+        /// Why.
+        reason: Error,
+    },
+}
+
+impl ConnectionState {
+    /// Whether calls can be made.
+    pub fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected)
+    }
+
+    /// Whether there will be no connection any more.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+}
+
+/// Follows the state of a channel's connection. Made by
+/// [`Channel::watch_state`](crate::Channel::watch_state).
+///
+/// ```no_run
+/// # async fn example(channel: volt_runtime::Channel) {
+/// let mut states = channel.watch_state();
+/// while let Some(state) = states.changed().await {
+///     println!("{state:?}");
+/// }
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct StateWatch(watch::Receiver<ConnectionState>);
+
+impl StateWatch {
+    pub(crate) fn new(states: watch::Receiver<ConnectionState>) -> Self {
+        Self(states)
+    }
+
+    /// The state of a transport that needs no connection.
+    pub fn connected() -> Self {
+        // The sender is gone, which says that nothing will change.
+        Self(watch::channel(ConnectionState::Connected).1)
+    }
+
+    /// The state as it is now.
+    pub fn current(&self) -> ConnectionState {
+        self.0.borrow().clone()
+    }
+
+    /// Waits for a state that was not seen yet and gives it; the newest, if there were several.
+    /// `None` when none can follow.
+    ///
+    /// # Cancel safety
+    ///
+    /// No state is lost when the future is dropped.
+    pub async fn changed(&mut self) -> Option<ConnectionState> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().clone())
+    }
+
+    /// Waits until there is a connection.
+    ///
+    /// # Errors
+    ///
+    /// When there will be none any more: why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn connected_again(&mut self) -> Result<(), Error> {
+        let settled =
+            self.0.wait_for(|state| !matches!(state, ConnectionState::Reconnecting { .. })).await;
+        match settled.as_deref() {
+            Ok(ConnectionState::Closed { reason }) => Err(reason.clone()),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::connection("the connection is closed")),
+        }
+    }
+}
+
+impl fmt::Debug for StateWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StateWatch").field(&*self.0.borrow()).finish()
+    }
+}

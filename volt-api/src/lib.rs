@@ -68,8 +68,9 @@ pub mod v0_15;
 mod version;
 
 pub use volt_runtime::{
-    CallOptions, Channel, ClientConfig, Code, ConnectOptions, Duplex, Error, ErrorKind, Executed,
-    Overflow, RequestSink, Result, Status, Streaming, Target, Upload, config, key,
+    CallOptions, Channel, ClientConfig, Code, ConnectOptions, ConnectionState, Duplex, Error,
+    ErrorKind, Executed, Keepalive, Overflow, Reconnect, RequestSink, Result, StateWatch, Status,
+    Streaming, Subscription, Target, Update, Upload, config, key,
 };
 
 pub use volt_runtime::server;

@@ -100,3 +100,56 @@ fn after(start: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_hours(24 * 365);
     start.checked_add(wait).unwrap_or(start + FAR)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_peer_is_asked_before_it_is_given_up() {
+        let begin = Instant::now();
+        let mut watchdog = Watchdog::new(Keepalive::default());
+        assert!(matches!(poll_fn(|cx| watchdog.poll_due(cx)).await, Due::Ping));
+        assert_eq!(begin.elapsed(), Duration::from_secs(20));
+        let Due::Dead(silence) = poll_fn(|cx| watchdog.poll_due(cx)).await else {
+            panic!("it was asked already");
+        };
+        assert_eq!(silence, Duration::from_secs(40));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_comes_counts_as_a_sign_of_life() {
+        let begin = Instant::now();
+        let mut watchdog = Watchdog::new(Keepalive::default());
+        for _ in 0..5 {
+            advance(Duration::from_secs(15)).await;
+            watchdog.heard();
+            let quiet = poll_fn(|cx| Poll::Ready(watchdog.poll_due(cx))).await;
+            assert!(quiet.is_pending());
+        }
+        assert!(matches!(poll_fn(|cx| watchdog.poll_due(cx)).await, Due::Ping));
+        assert_eq!(begin.elapsed(), Duration::from_secs(5 * 15 + 20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_jumps_gives_the_peer_its_time_to_answer() {
+        let mut watchdog = Watchdog::new(Keepalive::default());
+        // As after a long sleep of the machine.
+        advance(Duration::from_hours(10)).await;
+        assert!(matches!(poll_fn(|cx| watchdog.poll_due(cx)).await, Due::Ping));
+        watchdog.heard();
+        let quiet = poll_fn(|cx| Poll::Ready(watchdog.poll_due(cx))).await;
+        assert!(quiet.is_pending());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn times_beyond_the_clock_are_never() {
+        let mut watchdog = Watchdog::new(Keepalive::new(Duration::MAX, Duration::MAX));
+        let quiet = poll_fn(|cx| Poll::Ready(watchdog.poll_due(cx))).await;
+        assert!(quiet.is_pending());
+    }
+}

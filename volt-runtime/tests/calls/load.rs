@@ -64,3 +64,35 @@ async fn calls_beyond_the_servers_limit_are_rejected_and_the_others_go_on() {
     soon(volt.probe.running(0)).await;
     soon(client.get(Note::default())).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_calls_are_open_at_once() {
+    const CALLS: u64 = 10_000;
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    // Opened in parts, because each part is a burst of key exchanges.
+    let mut calls = Vec::new();
+    for part in 0..CALLS / 500 {
+        calls.extend(
+            join_all((0..500).map(async |number| {
+                let mut echo = client.echo().await.unwrap();
+                let note = Note::new("open", part * 500 + number);
+                soon(echo.send(note.clone())).await.unwrap();
+                assert_eq!(soon(echo.message()).await.unwrap(), Some(note));
+                echo
+            }))
+            .await,
+        );
+    }
+    assert_eq!(client.0.open_calls(), calls.len());
+    soon(volt.probe.running(calls.len())).await;
+    // All of them still work, in any order.
+    for (number, echo) in calls.iter_mut().enumerate().rev().step_by(97) {
+        let note = Note::new("still", number as u64);
+        echo.send(note.clone()).await.unwrap();
+        assert_eq!(soon(echo.message()).await.unwrap(), Some(note));
+    }
+    drop(calls);
+    no_open_calls(&client).await;
+    soon(volt.probe.running(0)).await;
+}

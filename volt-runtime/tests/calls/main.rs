@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod failures;
+mod faults;
 mod hostile;
 mod hostile_volt;
 mod http;

@@ -1,0 +1,183 @@
+//! Volts that go away and come back, and clients that stay.
+
+use std::net::SocketAddr;
+
+use futures_util::future::join_all;
+use tempfile::{TempDir, tempdir};
+use volt_api::{
+    Client, ConnectOptions, ErrorKind, Event, Reconnect, Update,
+    volt::{
+        ConnectResourceEvent as What, GetResourceRequest, PublishWireRequest, SubscribeWireRequest,
+        subscribe_wire_response::Payload,
+    },
+};
+use volt_embedded::EmbeddedVolt;
+
+use crate::support::{make, soon};
+
+/// A Volt that can be started again at the same address.
+struct Lives {
+    folder: TempDir,
+    address: SocketAddr,
+    volt: Option<EmbeddedVolt>,
+}
+
+impl Lives {
+    async fn start() -> Self {
+        let folder = tempdir().unwrap();
+        let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
+        let address = volt.url().trim_start_matches("http://").parse().unwrap();
+        Self { folder, address, volt: Some(volt) }
+    }
+
+    async fn client(&self) -> Client {
+        let mut reconnect = Reconnect::default();
+        reconnect.longest_delay = std::time::Duration::from_millis(50);
+        let mut options = ConnectOptions::default();
+        options.reconnect = Some(reconnect);
+        let config = self.volt.as_ref().unwrap().config();
+        Client::connect_with(config, options).await.unwrap()
+    }
+
+    /// Stops without waiting for anything, as a crash does.
+    fn kill(&mut self) {
+        self.volt = None;
+    }
+
+    async fn start_again(&mut self) {
+        self.kill();
+        let builder = EmbeddedVolt::builder().data_dir(self.folder.path()).listen(self.address);
+        // Until the last life has let go of the address.
+        self.volt = Some(
+            soon(async {
+                loop {
+                    if let Ok(volt) = builder.clone().start().await {
+                        break volt;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await,
+        );
+    }
+}
+
+async fn wire(client: &Client) -> String {
+    make(client, "news", "volt:wire").await.id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_end_once_each_and_the_next_ones_succeed_after_a_restart() {
+    let mut lives = Lives::start().await;
+    let client = lives.client().await;
+    let wire = wire(&client).await;
+    // Half of them wait for what never comes; the others come and go.
+    let subscriptions: Vec<_> = join_all((0..500).map(async |_| {
+        let mut call = client.wire().subscribe_wire().await.unwrap();
+        call.send(SubscribeWireRequest::default().with_wire_id(&wire)).await.unwrap();
+        call
+    }))
+    .await;
+    let (busy, mut all_busy) = tokio::sync::mpsc::channel::<()>(1);
+    let loops: Vec<_> = (0..500)
+        .map(|_| {
+            let (client, wire, busy) = (client.clone(), wire.clone(), busy.clone());
+            tokio::spawn(async move {
+                // Dropped with the first answer.
+                let mut _busy = Some(busy);
+                loop {
+                    let request = GetResourceRequest::default().with_resource_id(&wire);
+                    match client.volt().get_resource(request).wait_for_ready(false).await {
+                        Ok(answer) => assert_eq!(answer.resource.unwrap().id, wire),
+                        Err(error) => break error,
+                    }
+                    _busy = None;
+                }
+            })
+        })
+        .collect();
+    drop(busy);
+    // Nothing is sent: this ends when each loop has had its first answer.
+    soon(all_busy.recv()).await;
+    lives.kill();
+    for error in soon(join_all(loops)).await {
+        assert_eq!(error.unwrap().kind(), ErrorKind::Connection);
+    }
+    for mut call in subscriptions {
+        for _ in 0..2 {
+            // One end, which stays.
+            let error = soon(call.message()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+        }
+    }
+    let later = {
+        let (client, wire) = (client.clone(), wire.clone());
+        tokio::spawn(async move {
+            let request = GetResourceRequest::default().with_resource_id(wire);
+            client.volt().get_resource(request).await
+        })
+    };
+    lives.start_again().await;
+    assert_eq!(soon(later).await.unwrap().unwrap().resource.unwrap().id, wire);
+    assert_eq!(client.channel().open_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_subscription_and_a_presence_go_on_over_restarts() {
+    let mut lives = Lives::start().await;
+    let client = lives.client().await;
+    let wire = wire(&client).await;
+    let mut presence = client.presence().resource_events([What::Create]).await.unwrap();
+    let mut news = client
+        .wire()
+        .subscribe_wire()
+        .subscribe(SubscribeWireRequest::default().with_wire_id(&wire))
+        .await
+        .unwrap();
+    for life in 0..3 {
+        if life > 0 {
+            lives.start_again().await;
+            assert_eq!(soon(news.update()).await.unwrap(), Some(Update::Resumed));
+            assert!(matches!(soon(presence.event()).await.unwrap(), Some(Event::Resumed(_))));
+        }
+        // Nothing says when a subscription has begun: publish until something arrives.
+        let mut publisher = client.wire().publish_wire().await.unwrap();
+        publisher.send(PublishWireRequest::default().with_wire_id(&wire)).await.unwrap();
+        let heard = soon(async {
+            loop {
+                publisher.send(PublishWireRequest::default().with_chunk("hello")).await.unwrap();
+                tokio::select! {
+                    biased;
+                    update = news.update() => break update.unwrap(),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+        })
+        .await;
+        let Some(Update::Message(message)) = heard else { panic!("{heard:?}") };
+        assert_eq!(message.payload, Some(Payload::Chunk(b"hello".to_vec())));
+        publisher.close_send();
+        while soon(publisher.message()).await.unwrap().is_some() {}
+        // What was published while waiting is taken, as far as it has arrived.
+        let name = format!("life {life}");
+        make(&client, &name, "volt:folder").await;
+        let Some(Event::Resource(What::Create, made)) = soon(presence.event()).await.unwrap()
+        else {
+            panic!("no event");
+        };
+        assert_eq!(made.name, name);
+        drain(&mut news).await;
+    }
+    soon(presence.close()).await.unwrap();
+}
+
+/// Takes what has been published, up to a last message of its own.
+async fn drain(news: &mut volt_api::Subscription<volt_api::volt::SubscribeWireResponse>) {
+    loop {
+        tokio::select! {
+            biased;
+            update = news.update() => assert!(matches!(update, Ok(Some(Update::Message(_))))),
+            () = tokio::task::yield_now() => break,
+        }
+    }
+}

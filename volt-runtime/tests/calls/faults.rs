@@ -1,0 +1,273 @@
+//! A network that misbehaves: whatever it does, a call gives the right answer or an error, nothing
+//! hangs, and when it is well again, so are the calls.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    task::JoinSet,
+};
+use volt_runtime::{ConnectOptions, ErrorKind, Keepalive, connect};
+
+use crate::support::{Note, NotesClient, Volt, no_open_calls, quick, soon};
+
+/// What a proxy does to the bytes that flow in one direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    None,
+    /// Passes them on in pieces of one to seven bytes.
+    Crumbs,
+    /// Lets others have a turn before each piece, so that the two directions are out of step.
+    Delay,
+    /// Cuts the connection after this many.
+    Cut(usize),
+    /// Stops passing on after this many, and keeps the connection.
+    Stall(usize),
+    /// Ends this direction after this many, and goes on with the other.
+    HalfClose(usize),
+    /// Flips a bit of this one.
+    Corrupt(usize),
+    /// Exchanges two pieces from this one on.
+    Reorder(usize),
+    /// Leaves out a few from this one on.
+    Truncate(usize),
+}
+
+/// A TCP proxy, with a fault for each direction.
+struct Proxy {
+    address: SocketAddr,
+    faults: Arc<Mutex<(Fault, Fault)>>,
+    /// Ends with the proxy.
+    _task: JoinSet<()>,
+}
+
+impl Proxy {
+    async fn to(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let faults = Arc::new(Mutex::new((Fault::None, Fault::None)));
+        let mut task = JoinSet::new();
+        let current = Arc::clone(&faults);
+        task.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let (up, down) = *current.lock().unwrap();
+                connections.spawn(async move {
+                    let Ok(server) = TcpStream::connect(target).await else { return };
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
+                    // A direction that cuts ends both.
+                    tokio::select! {
+                        () = pass(from_client, to_server, up) => {}
+                        () = pass(from_server, to_client, down) => {}
+                    }
+                });
+            }
+        });
+        Self { address, faults, _task: task }
+    }
+
+    /// What becomes of connections from now on.
+    fn set(&self, up: Fault, down: Fault) {
+        *self.faults.lock().unwrap() = (up, down);
+    }
+}
+
+/// Passes bytes on until one of the ends is gone, or the fault ends the connection.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fault: Fault) {
+    let mut passed = 0;
+    let mut buffer = vec![0; 4096];
+    loop {
+        let limit = match fault {
+            Fault::Crumbs => 1 + passed % 7,
+            _ => buffer.len(),
+        };
+        let count = match from.read(&mut buffer[..limit]).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => count,
+        };
+        let piece = &mut buffer[..count];
+        let within = |at: usize| at.checked_sub(passed).filter(|at| *at < count);
+        let sent = match fault {
+            Fault::None | Fault::Crumbs => to.write_all(piece).await,
+            Fault::Delay => {
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+                to.write_all(piece).await
+            }
+            Fault::Cut(at) if passed + count > at => return,
+            Fault::Stall(at) if passed + count > at => std::future::pending().await,
+            Fault::HalfClose(at) if passed + count > at => {
+                let _ = to.shutdown().await;
+                std::future::pending().await
+            }
+            Fault::Corrupt(at) => {
+                if let Some(at) = within(at) {
+                    piece[at] ^= 0x10;
+                }
+                to.write_all(piece).await
+            }
+            Fault::Reorder(at) => {
+                if let Some(at) = within(at) {
+                    let middle = at + (count - at) / 2;
+                    piece[at..].rotate_left(middle - at);
+                }
+                to.write_all(piece).await
+            }
+            Fault::Truncate(at) => match within(at) {
+                Some(at) => to.write_all(&piece[..at]).await,
+                None => to.write_all(piece).await,
+            },
+            Fault::Cut(_) | Fault::Stall(_) | Fault::HalfClose(_) => to.write_all(piece).await,
+        };
+        if sent.is_err() {
+            return;
+        }
+        passed += count;
+    }
+}
+
+/// Through a proxy, with timeouts that suit a test.
+async fn client_by(volt: &Volt, proxy: &Proxy, options: ConnectOptions) -> Option<NotesClient> {
+    let mut config = volt.config.clone();
+    config.volt.http_address = Some(format!("http://{}", proxy.address));
+    soon(connect(&config, options)).await.ok().map(NotesClient)
+}
+
+fn impatient() -> ConnectOptions {
+    let millis = std::time::Duration::from_millis;
+    let mut options = quick();
+    options.connect_timeout = millis(300);
+    options.key_exchange_timeout = millis(300);
+    options.close_timeout = millis(50);
+    options.keepalive = Some(Keepalive::new(millis(50), millis(250)));
+    options
+}
+
+/// A call of each kind. Each is right, or an error.
+async fn mixture(client: &NotesClient) {
+    let limit = std::time::Duration::from_millis(500);
+    let get = async {
+        if let Ok(note) = client.get(Note::new("get", 1)).timeout(limit).await {
+            assert_eq!(note, Note::new("get", 1));
+        }
+    };
+    let list = async {
+        let Ok(mut notes) = client.list(Note::new("list", 30)).timeout(limit).await else { return };
+        for number in 0..30 {
+            match notes.message().await {
+                Ok(note) => assert_eq!(note, Some(Note::new("list", number))),
+                Err(_) => return,
+            }
+        }
+        if let Ok(end) = notes.message().await {
+            assert_eq!(end, None);
+        }
+    };
+    let sum = async {
+        let Ok(mut sum) = client.sum().timeout(limit).await else { return };
+        for number in 1..=10 {
+            if sum.send(Note::new("sum", number)).await.is_err() {
+                return;
+            }
+        }
+        if let Ok(note) = sum.finish().await {
+            assert_eq!(note, Note::new("sum", 55));
+        }
+    };
+    let echo = async {
+        let Ok(mut echo) = client.echo().timeout(limit).await else { return };
+        for number in 0..10 {
+            let note = Note::new("echo", number);
+            if echo.send(note.clone()).await.is_err() {
+                return;
+            }
+            match echo.message().await {
+                Ok(answer) => assert_eq!(answer, Some(note)),
+                Err(_) => return,
+            }
+        }
+    };
+    soon(async { tokio::join!(get, list, sum, echo) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_network_does_calls_are_right_or_fail() {
+    let volt = Volt::start().await;
+    let proxy = Proxy::to(volt.server.local_addr()).await;
+    let mut faults = vec![Fault::Crumbs, Fault::Delay];
+    // Within the HTTP handshake, the key exchanges, and the calls.
+    for at in [10, 150, 400, 1000, 2500] {
+        faults.extend([
+            Fault::Cut(at),
+            Fault::Stall(at),
+            Fault::HalfClose(at),
+            Fault::Corrupt(at),
+            Fault::Reorder(at),
+            Fault::Truncate(at),
+        ]);
+    }
+    for fault in faults {
+        for (up, down) in [(fault, Fault::None), (Fault::None, fault)] {
+            proxy.set(up, down);
+            let client = client_by(&volt, &proxy, impatient()).await;
+            if let Some(client) = &client {
+                mixture(client).await;
+            }
+            // The same client, where it has one, on a network that is well again.
+            proxy.set(Fault::None, Fault::None);
+            let client = match client {
+                Some(client) => client,
+                None => client_by(&volt, &proxy, impatient()).await.unwrap(),
+            };
+            soon(async {
+                // A connection that stalls is given up when the keepalive says so.
+                while let Err(error) = client.get(Note::new("well", 1)).await {
+                    assert!(
+                        matches!(
+                            error.kind(),
+                            ErrorKind::Connection
+                                | ErrorKind::Deadline
+                                | ErrorKind::Protocol
+                                | ErrorKind::Routing
+                                | ErrorKind::Failed
+                        ),
+                        "{fault:?}: {error}"
+                    );
+                }
+            })
+            .await;
+            no_open_calls(&client).await;
+        }
+    }
+    soon(volt.probe.running(0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_lives_leave_nothing_behind() {
+    let volt = Volt::start().await;
+    let proxy = Proxy::to(volt.server.local_addr()).await;
+    for life in 0..1000 {
+        // Some die at once, some in the middle of a call, some after it.
+        proxy.set(Fault::None, if life % 3 == 0 { Fault::Cut(900) } else { Fault::None });
+        let mut options = impatient();
+        options.connect_timeout = std::time::Duration::from_secs(20);
+        options.reconnect = None;
+        let client = client_by(&volt, &proxy, options).await.unwrap();
+        let call = client.get(Note::new("life", life));
+        match life % 3 {
+            0 => drop(soon(client.list(Note::new("life", 100)).await.unwrap().message()).await),
+            1 => drop(client.echo().await),
+            _ => assert_eq!(soon(call).await.unwrap().number, life),
+        }
+    }
+    soon(volt.probe.running(0)).await;
+}

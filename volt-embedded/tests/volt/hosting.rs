@@ -25,6 +25,8 @@ use crate::{
 
 #[derive(Default)]
 pub(crate) struct Shop {
+    /// What it says when it is asked for its name.
+    name: String,
     /// Told when a call has come that never ends.
     endless: Arc<Notify>,
     /// Told when such a call was given up.
@@ -57,6 +59,7 @@ impl ShopApi for Shop {
                 self.endless.notify_one();
                 std::future::pending().await
             }
+            "shop" => Ok(article(&self.name)),
             "" => Err(Status::new(Code::NotFound, "no such article")),
             name => Ok(article(name)),
         }
@@ -209,6 +212,42 @@ async fn the_host_knows_who_calls_and_refuses_whom_the_volt_does_not_permit() {
     forged.service_id = Some(own.id);
     let error = soon(client.get_article(get("hat")).service(forged)).await.unwrap_err();
     assert_eq!(error.code(), Code::NotFound, "{error}");
+}
+
+#[tokio::test]
+async fn of_two_services_with_one_api_each_answers_its_own_calls() {
+    let (volt, _) = start().await;
+    let (host, _) = guest(&volt).await;
+    let shop = |name: &str| ShopApiServer::new(Shop { name: name.to_owned(), ..Shop::default() });
+    let save = async |name: &str| {
+        let request = SaveResourceRequest::default()
+            .with_create(true)
+            .with_resource(Resource::hosted_service(name, &shop(name)));
+        host.volt().save_resource(request).await.unwrap().resource.unwrap()
+    };
+    let (hats, shoes) = (save("hats").await, save("shoes").await);
+    let presence = host.presence().host(&hats, shop("hats")).host(&shoes, shop("shoes"));
+    let _presence = presence.await.unwrap();
+    let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+    let found = host.volt().discover_services(request).await.unwrap().resource;
+    let find = |own: &Resource| Target::from(found.iter().find(|one| one.id == own.id).unwrap());
+
+    let (caller, identity) = guest(&volt).await;
+    let client = ShopApiClient::new(caller.channel().clone());
+    permit(&host, &hats.id, &identity, "volt:resource-read").await;
+    let answer = soon(client.get_article(get("shop")).service(find(&hats))).await.unwrap();
+    assert_eq!(answer.article.unwrap().name, "hats");
+    // Who may call the one may not for that call the other, nor one that is not named.
+    let error = soon(client.get_article(get("shop")).service(find(&shoes))).await.unwrap_err();
+    assert_eq!(error.code(), Code::PermissionDenied, "{error}");
+    let mut unnamed = find(&hats);
+    unnamed.service_id = None;
+    let error = soon(client.get_article(get("shop")).service(unnamed)).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+
+    permit(&host, &shoes.id, &identity, "volt:resource-read").await;
+    let answer = soon(client.get_article(get("shop")).service(find(&shoes))).await.unwrap();
+    assert_eq!(answer.article.unwrap().name, "shoes");
 }
 
 #[tokio::test]

@@ -4,10 +4,20 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use volt_runtime::{
     ClientConfig,
     key::{Algorithm, KeyError, SigningKey, VerifyingKey},
+    proto::{
+        call::Outgoing,
+        frame::{Frame, KeyRequest},
+        handshake::{Route, ServerHandshake, Via},
+        legacy,
+        token::{Claims, Token},
+        tunnel::TunnelFrame,
+    },
+    server::Caller,
 };
 
 fn config(volt: impl Into<Value>) -> ClientConfig {
@@ -340,6 +350,45 @@ fn secrets_are_never_printed() {
     for printed in [format!("{config:?}"), format!("{config:#?}"), format!("{key:?}")] {
         assert!(!printed.contains(secret) && !printed.contains("session-7"), "{printed}");
     }
+}
+
+/// Whoever reads a token or a session in a log can call as its owner.
+#[test]
+fn tokens_and_sessions_are_never_printed() {
+    let (key, volt) = (SigningKey::generate().unwrap(), SigningKey::generate_rsa().unwrap());
+    let claims = Claims::new("did:volt:v", Some("session-7"), b"ephemeral", 1);
+    let (text, signature) = claims.sign(&key).unwrap();
+    let token = Token::parse(&text, signature.clone().into()).unwrap();
+    let jwt = token.to_jwt();
+    let request = KeyRequest {
+        metadata: Bytes::new(),
+        signature: signature.into(),
+        claims: text.clone().into(),
+    };
+    let frame = Frame::decode(request.encode(1).unwrap().into()).unwrap();
+    let handshake = ServerHandshake::accept(&frame).unwrap();
+    let route = Route {
+        audience: "did:volt:v".to_owned(),
+        signer: volt.verifying_key(),
+        via: Via::default(),
+    };
+    let (_, opening) = legacy::open(&route, Vec::new(), &volt, 1).unwrap();
+    let caller = Caller::new("session-7", "did:volt:me");
+    let open = TunnelFrame::open(&token, Via::default());
+    let printed =
+        format!("{claims:?} {token:?} {request:?} {frame:?} {handshake:?} {open:?} {caller:?}");
+    let parts: Vec<_> = jwt.split('.').skip(1).collect();
+    for secret in ["session-7", parts[0], parts[1]] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    // What is no secret is still there to be read.
+    for open in ["did:volt:v", "did:volt:me", "(hidden)"] {
+        assert!(printed.contains(open), "{printed}");
+    }
+    // All JWTs begin alike.
+    let printed =
+        format!("{opening:?} {:?}", Outgoing::legacy_client(1, "/m", None, opening.clone()));
+    assert!(!printed.contains("eyJ"), "{printed}");
 }
 
 #[test]

@@ -268,7 +268,6 @@ async fn create_database(client: &Client) -> Result<String> {
     Ok(created.resource.context("no database came back")?.id)
 }
 
-/// What the Volt refused the call with.
 /// Calls a service that a client hosts.
 async fn hosted(client: &Client) -> Result<Value> {
     let request = DiscoverServicesRequest::default().with_service_api([terminal_api::NAME]);
@@ -344,6 +343,7 @@ impl TerminalApi for Host {
     }
 }
 
+/// What the Volt refused the call with.
 fn refusal<T>(answer: volt_api::Result<T>) -> Result<Value> {
     let Err(error) = answer else { bail!("the call was not refused") };
     let Some(status) = error.status() else { return Err(error.into()) };

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It brings a Volt of its own. With `--config volt.config.json` it talks to the Volt of that
-//! configuration instead, and then needs `--database` and `--wire`; the passphrase of its key is taken
-//! from the environment variable `VOLT_PASSPHRASE`.
+//! configuration instead, and then needs `--database` and `--wire`. The key in the configuration is
+//! protected by a passphrase, which the environment variable `VOLT_PASSPHRASE` has.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -24,6 +24,9 @@ use volt_api::{
     volt::{Resource, SaveWireRequest},
 };
 use volt_embedded::EmbeddedVolt;
+
+/// The passphrase of the key that the example makes.
+const PASSPHRASE: &str = "correct horse battery staple";
 
 /// The steps of the Python client's README.
 #[derive(Parser)]
@@ -42,16 +45,20 @@ struct Args {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    // Lives until the end of the example.
-    let (config, database, wire, _volt) =
+    let (config, database, wire, volt) =
         if let Args { config: Some(path), database: Some(database), wire: Some(wire) } = args {
             (ClientConfig::from_file(path)?, database, wire, None)
         } else {
             let volt = EmbeddedVolt::start().await?;
             let (database, wire) = prepare(&volt).await?;
-            (volt.legacy_config("Bob")?, database, wire, Some(volt))
+            (protect(volt.legacy_config("Bob")?)?, database, wire, Some(volt))
         };
-    let config = config.with_passphrase_prompt(|| std::env::var("VOLT_PASSPHRASE").ok());
+    // A program with a terminal would ask whoever sits there.
+    let brought = volt.is_some();
+    let config = config.with_passphrase_prompt(move || {
+        println!("the passphrase of the key is asked for");
+        if brought { Some(PASSPHRASE.to_owned()) } else { std::env::var("VOLT_PASSPHRASE").ok() }
+    });
     let home = config.credential.as_ref().and_then(|credential| credential.client_id.clone());
 
     let client = Client::connect(&config).await?;
@@ -103,7 +110,15 @@ async fn main() -> Result<()> {
     println!("end reached");
     publishing.abort();
     client.close().await;
+    drop(volt);
     Ok(())
+}
+
+/// Puts a passphrase on the key in a configuration, as the README's has one.
+fn protect(mut config: ClientConfig) -> Result<ClientConfig> {
+    let key = config.signing_key()?.to_encrypted_pem(PASSPHRASE)?;
+    config.credential.get_or_insert_default().key = Some(key);
+    Ok(config)
 }
 
 /// Gives a new Volt what the README takes for granted. A client of the API of today does that.

@@ -4,7 +4,7 @@ mod request;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 use volt_runtime::{
     ClientConfig, Code, ConnectOptions, Error, ErrorKind, Result, Status, transport::BoxFuture,
 };
@@ -84,7 +84,7 @@ impl Authenticate {
     }
 
     /// The code that proves to the owner of the Volt which client this is, instead of
-    /// `credential.challenge_code`.
+    /// `credential.challenge_code` or, in older configurations, `volt.challenge_code`.
     pub fn challenge_code(mut self, code: impl Into<String>) -> Self {
         self.challenge_code = Some(code.into());
         self
@@ -203,11 +203,15 @@ impl IntoFuture for Authenticate {
     /// `FAILED_PRECONDITION` when its owner must decide and that was not to be waited for; a deadline
     /// error when nobody decided in time; a configuration error when the file cannot be written, which
     /// then is as it was. Otherwise as [`Client::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves no connection behind. The Volt may have made a session, or asked its
+    /// owner, all the same, and a new key may have been saved: doing it again goes on from there.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Some(limit) = self.deadline else { return self.run().await };
-            let until = Instant::now() + limit;
-            tokio::time::timeout_at(until, self.run()).await.unwrap_or_else(|_| {
+            timeout(limit, self.run()).await.unwrap_or_else(|_| {
                 let message = format!("nobody let this client in within {limit:?}");
                 Err(Error::new(ErrorKind::Deadline, message))
             })

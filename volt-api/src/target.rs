@@ -1,19 +1,55 @@
 //! From the resource of a service to the target of a call.
 
-use crate::{
-    Target,
-    volt::{Resource, ServiceHostType},
-};
+use crate::Target;
 
-impl From<&Resource> for Target {
-    /// The target that calls reach this service by, for a resource that `DiscoverServices` returned.
-    fn from(service: &Resource) -> Self {
-        let target = Self::new(&service.id);
-        let Some(description) = &service.service_description else { return target };
-        let target = target.hosted_by(&description.host_client_id, &description.host_public_key);
-        match description.host_type() {
-            ServiceHostType::Relayed => target.relayed(&description.host_service_id),
-            _ => target,
-        }
+/// Both versions of the API describe a service in the same way.
+macro_rules! target_from_resource {
+    ($api:path) => {
+        const _: () = {
+            use $api::{Resource, ServiceHostType};
+
+            impl From<&Resource> for Target {
+                /// The target that calls reach this service by, for a resource that
+                /// `DiscoverServices` returned.
+                fn from(service: &Resource) -> Self {
+                    let target = Self::new(&service.id);
+                    let Some(description) = &service.service_description else { return target };
+                    let target =
+                        target.hosted_by(&description.host_client_id, &description.host_public_key);
+                    match description.host_type() {
+                        ServiceHostType::Relayed => target.relayed(&description.host_service_id),
+                        _ => target,
+                    }
+                }
+            }
+        };
+    };
+}
+
+target_from_resource!(crate::volt);
+#[cfg(feature = "v0_15")]
+target_from_resource!(crate::v0_15::volt);
+
+#[cfg(all(test, feature = "v0_15"))]
+mod tests {
+    use super::Target;
+    use crate::{v0_15, volt};
+
+    #[test]
+    fn services_of_both_versions_of_the_api_are_reached_alike() {
+        let old = v0_15::volt::ServiceDescription::default()
+            .with_host_type(v0_15::volt::ServiceHostType::Relayed)
+            .with_host_client_id("did:volt:host")
+            .with_host_public_key("key")
+            .with_host_service_id("own id");
+        let old = v0_15::volt::Resource::default().with_id("id").with_service_description(old);
+        let new = volt::ServiceDescription::default()
+            .with_host_type(volt::ServiceHostType::Relayed)
+            .with_host_client_id("did:volt:host")
+            .with_host_public_key("key")
+            .with_host_service_id("own id");
+        let new = volt::Resource::default().with_id("id").with_service_description(new);
+        assert_eq!(Target::from(&old), Target::from(&new));
+        assert!(Target::from(&old).relayed);
     }
 }

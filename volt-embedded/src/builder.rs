@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
 use volt_api::{ClientConfig, volt::PolicyDecision};
 use volt_runtime::server::ServerOptions;
 
@@ -64,6 +65,7 @@ impl Default for Builder {
                 challenge: None,
                 session_lifetime: Duration::from_hours(30 * 24),
                 tls: false,
+                max_queries: 128,
             },
             relay: None,
         }
@@ -79,6 +81,9 @@ impl Builder {
     }
 
     /// Listens at this address. By default at a free port of this machine, for this machine alone.
+    /// Where it is all addresses of the machine, such as `0.0.0.0`, the Volt is told of by the loopback
+    /// address, in configurations and to those who look for it; clients on other machines have to put
+    /// an address there that they reach it by.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
@@ -124,6 +129,14 @@ impl Builder {
     /// which is the same after a restart. The Volt's configurations have it in `ca_pem`.
     pub fn tls(mut self) -> Self {
         self.options.tls = true;
+        self
+    }
+
+    /// How many calls of `Execute` and `ImportCSV` may be open at once; more are refused with
+    /// `RESOURCE_EXHAUSTED`. 128 by default: each takes a thread for as long as it is open, also while
+    /// it waits for its caller, and there must be some left for everything else.
+    pub fn max_open_queries(mut self, limit: usize) -> Self {
+        self.options.max_queries = limit.min(Semaphore::MAX_PERMITS);
         self
     }
 

@@ -1,4 +1,7 @@
-//! The Volt's folder: contents of files, and databases, one file each, named by resource.
+//! The Volt's folder: contents of files, and databases, named by resource.
+//!
+//! The content of a resource lies in a folder of its own, under a name that is its hash, and the store
+//! says which hash counts. So the store's own change is what replaces content, whole or not at all.
 
 use std::{
     fs, io,
@@ -36,8 +39,12 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The content of the file with this id.
-    pub(crate) fn file(&self, id: &str) -> PathBuf {
+    /// The content with this hash of the file with this id.
+    pub(crate) fn content(&self, id: &str, hash: &str) -> PathBuf {
+        self.contents(id).join(hash)
+    }
+
+    fn contents(&self, id: &str) -> PathBuf {
         self.files.join(file_name(id))
     }
 
@@ -52,14 +59,28 @@ impl Disk {
         Builder::new().tempfile_in(&self.incoming)
     }
 
-    /// Makes complete content that of the file with this id, all at once.
-    pub(crate) fn place(&self, content: TempPath, id: &str) -> io::Result<()> {
-        content.persist(self.file(id)).map_err(|error| error.error)
+    /// Puts complete content with this hash beside what the file with this id has.
+    pub(crate) fn place(&self, content: TempPath, id: &str, hash: &str) -> io::Result<()> {
+        fs::create_dir_all(self.contents(id))?;
+        content.persist(self.content(id, hash)).map_err(|error| error.error)
     }
 
-    /// Copies what one resource has on disk to another.
-    pub(crate) fn copy(&self, from: &str, to: &str) -> io::Result<()> {
-        copy_if_there(&self.file(from), &self.file(to))?;
+    /// Removes all contents of a file but the one with this hash: what was replaced, and what a crash
+    /// kept from counting.
+    pub(crate) fn keep_only(&self, id: &str, hash: &str) {
+        for other in fs::read_dir(self.contents(id)).into_iter().flatten().flatten() {
+            if other.file_name() != hash {
+                remove_or_log(&other.path());
+            }
+        }
+    }
+
+    /// Copies what one resource has on disk to another; `hash` is that of its content, if it has any.
+    pub(crate) fn copy(&self, from: &str, to: &str, hash: &str) -> io::Result<()> {
+        if !hash.is_empty() {
+            fs::create_dir_all(self.contents(to))?;
+            copy_if_there(&self.content(from, hash), &self.content(to, hash))?;
+        }
         let (source, target) = (self.database(from), self.database(to));
         if !source.exists() {
             return Ok(());
@@ -80,14 +101,21 @@ impl Disk {
             name.push(suffix);
             PathBuf::from(name)
         };
-        for path in [self.file(id), beside("-wal"), beside("-shm"), database.clone()] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(path = %path.display(), %error, "a file was left behind");
-                }
-                _ => {}
-            }
+        for path in [beside("-wal"), beside("-shm"), database.clone()] {
+            remove_or_log(&path);
         }
+        self.keep_only(id, "");
+        // What is not empty was logged.
+        let _ = fs::remove_dir(self.contents(id));
+    }
+}
+
+fn remove_or_log(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "a file was left behind");
+        }
+        _ => {}
     }
 }
 

@@ -1,6 +1,11 @@
 //! The Volt as a thing to start and stop.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use tokio::{
     net::TcpListener,
@@ -72,6 +77,7 @@ impl EmbeddedVolt {
         let address = listener
             .local_addr()
             .map_err(|error| failed("finding out the address".to_owned(), error))?;
+        let address = reachable(address);
         let (gone_sender, gone) = mpsc::channel(1);
         let opened = blocking(move || {
             let temporary = match &data_dir {
@@ -89,7 +95,7 @@ impl EmbeddedVolt {
             let volt = Volt::open(&folder, temporary, address, &SERVICES, options, gone_sender)?;
             let key = SigningKey::from_pem(&volt.key_pem()?)
                 .map_err(|error| crate::volt::key_fault(&error))?;
-            let config = volt.client("owner", Some(&volt.owner))?;
+            let config = volt.owner_client()?;
             Ok((Arc::new(volt), key, config))
         });
         let (volt, key, config) = opened.await.map_err(|fault| match fault {
@@ -205,6 +211,17 @@ impl fmt::Debug for EmbeddedVolt {
             .field("url", &self.url)
             .finish_non_exhaustive()
     }
+}
+
+/// All addresses of a machine are none that a client can connect to; its own is one of them.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 pub(crate) fn failed(

@@ -14,7 +14,7 @@ use volt_embedded::EmbeddedVolt;
 /// Runs a TDX Volt in this process: resources, files, SQLite databases and wires, over a websocket.
 ///
 /// Point a client at it with the configuration that --write-config writes; that client is the owner
-/// of the Volt and may do everything. Ctrl-C stops it. Set `RUST_LOG`, for example to `debug`, to see
+/// of the Volt and may do everything. Ctrl-C or SIGTERM stops it. Set `RUST_LOG`, for example to `debug`, to see
 /// what it does.
 #[derive(Parser)]
 #[command(version)]
@@ -72,10 +72,25 @@ async fn main() -> Result<()> {
     println!("Ctrl-C stops it.");
 
     tokio::select! {
-        signal = tokio::signal::ctrl_c() => signal.context("Ctrl-C cannot be listened for")?,
+        signal = stopped() => signal.context("signals cannot be listened for")?,
         () = volt.stop_requested() => println!("A client asked the Volt to stop."),
     }
     volt.shutdown().await;
     println!("Stopped.");
     Ok(())
+}
+
+/// Waits for Ctrl-C, or for the signal by which service managers and containers stop a program.
+async fn stopped() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            signal = tokio::signal::ctrl_c() => signal,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }

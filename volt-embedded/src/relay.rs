@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use volt_api::{
     server::{Relay, RelayedCall, Token, TunnelFrame, Via},
     volt::{InvokeRequest, InvokeResponse},
@@ -20,7 +23,8 @@ use volt_api::{
 
 /// How many frames may wait for a host, and for each caller.
 const FRAMES: usize = 64;
-/// How long a host's other frames wait for a caller that takes none of its own.
+/// How long what else a host sends waits for a caller that takes none of its own. `Connect` has no flow
+/// control for one call, so this is how a slow caller slows its host down.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What callers hear of a host that is not there. Clients know this text.
 const NOT_FOUND: &str = "failure forwarding invocation: not found";
@@ -32,12 +36,19 @@ pub(crate) struct Hosts(Arc<Mutex<HashMap<String, Vec<Arc<Host>>>>>);
 /// One `Connect` call that takes invocations.
 struct Host {
     requests: mpsc::Sender<InvokeRequest>,
-    calls: Mutex<HashMap<u64, mpsc::Sender<TunnelFrame>>>,
+    calls: Mutex<HashMap<u64, Caller>>,
     next: AtomicU64,
 }
 
+/// The way to the caller of a call.
+struct Caller {
+    answers: mpsc::Sender<TunnelFrame>,
+    /// Says that the caller has lost its call.
+    lost: oneshot::Sender<()>,
+}
+
 impl Host {
-    fn calls(&self) -> MutexGuard<'_, HashMap<u64, mpsc::Sender<TunnelFrame>>> {
+    fn calls(&self) -> MutexGuard<'_, HashMap<u64, Caller>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -47,12 +58,12 @@ impl Hosts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets an identity take calls, until what this gives is dropped.
-    pub(crate) fn add(&self, identity: &str) -> Hosting {
+    /// Lets an identity take calls, until the hosting is dropped. Also gives the frames for the host.
+    pub(crate) fn add(&self, identity: &str) -> (Hosting, mpsc::Receiver<InvokeRequest>) {
         let (requests, inbox) = mpsc::channel(FRAMES);
         let host = Arc::new(Host { requests, calls: Mutex::default(), next: AtomicU64::new(1) });
         self.lock().entry(identity.to_owned()).or_default().push(Arc::clone(&host));
-        Hosting { hosts: self.clone(), identity: identity.to_owned(), host, inbox }
+        (Hosting { hosts: self.clone(), identity: identity.to_owned(), host }, inbox)
     }
 
     fn find(&self, identity: &str) -> Option<Arc<Host>> {
@@ -74,7 +85,8 @@ impl Relay for Hosts {
 async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     let id = host.next.fetch_add(1, Ordering::Relaxed);
     let (sender, mut answers) = mpsc::channel(FRAMES);
-    host.calls().insert(id, sender);
+    let (lost, loss) = oneshot::channel();
+    host.calls().insert(id, Caller { answers: sender, lost });
     let _entry = Entry { host: Arc::clone(&host), id };
     let pass = async |frame| {
         let request = InvokeRequest::from_frame(id, frame);
@@ -83,30 +95,51 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     if !pass(open).await {
         return call.reject(NOT_FOUND);
     }
-    loop {
-        tokio::select! {
-            frame = call.receive() => {
-                let gone = frame.is_none();
-                let passed = pass(frame.unwrap_or_else(TunnelFrame::caller_gone)).await;
-                if gone {
-                    return;
-                }
-                if !passed {
-                    return call.reject("the host has gone");
-                }
-            }
-            answer = answers.recv() => {
-                let Some(frame) = answer else { return call.reject("the host has gone") };
-                if call.send(&frame).await.is_err() {
-                    pass(TunnelFrame::caller_gone()).await;
-                    return;
-                }
-                if frame.is_last() {
-                    return;
-                }
+    // Each direction waits for its own receiver only.
+    let requests = async {
+        while let Some(frame) = call.receive().await {
+            if !pass(frame).await {
+                return End::HostGone;
             }
         }
+        End::CallerGone
+    };
+    let responses = async {
+        while let Some(frame) = answers.recv().await {
+            if call.send(&frame).await.is_err() {
+                return End::CallerGone;
+            }
+            if frame.is_last() {
+                return End::Done;
+            }
+        }
+        End::HostGone
+    };
+    let end = tokio::select! {
+        end = requests => end,
+        end = responses => end,
+        Ok(()) = loss => End::TooSlow,
+    };
+    match end {
+        End::Done => {}
+        End::CallerGone => {
+            pass(TunnelFrame::caller_gone()).await;
+        }
+        End::TooSlow => {
+            call.reject("the caller takes nothing, and others wait for the same host");
+            pass(TunnelFrame::caller_gone()).await;
+        }
+        End::HostGone => call.reject("the host has gone"),
     }
+}
+
+/// How a call that is passed on ends.
+enum End {
+    /// By the host's last frame.
+    Done,
+    CallerGone,
+    TooSlow,
+    HostGone,
 }
 
 /// Takes a call off its host when it is over.
@@ -126,22 +159,20 @@ pub(crate) struct Hosting {
     hosts: Hosts,
     identity: String,
     host: Arc<Host>,
-    inbox: mpsc::Receiver<InvokeRequest>,
 }
 
 impl Hosting {
-    /// The next frame for the host.
-    pub(crate) async fn next(&mut self) -> Option<InvokeRequest> {
-        self.inbox.recv().await
-    }
-
     /// Takes a frame of the host's to its caller. A caller that takes nothing for a while loses its
     /// call, so that the others can go on.
     pub(crate) async fn answer(&self, response: InvokeResponse) {
         let id = response.invoke_id;
-        let Some(caller) = self.host.calls().get(&id).cloned() else { return };
+        let Some(caller) = self.host.calls().get(&id).map(|caller| caller.answers.clone()) else {
+            return;
+        };
         if timeout(PATIENCE, caller.send(response.into_frame())).await.is_err() {
-            self.host.calls().remove(&id);
+            let lost = self.host.calls().remove(&id);
+            // An error means that the call has just ended.
+            lost.map(|caller| caller.lost.send(()));
         }
     }
 }
@@ -158,5 +189,18 @@ impl Drop for Hosting {
         drop(hosts);
         // Their callers hear at once that nobody answers any more.
         self.host.calls().clear();
+    }
+}
+
+#[cfg(test)]
+impl Hosts {
+    /// As if there were a call, number 1, to this host whose caller takes nothing.
+    pub(crate) fn add_stuck_caller(&self, identity: &str) -> mpsc::Receiver<TunnelFrame> {
+        let (answers, stuck) = mpsc::channel(1);
+        let (lost, _) = oneshot::channel();
+        answers.try_send(TunnelFrame::caller_gone()).expect("there is room for one");
+        let host = self.find(identity).expect("somebody hosts");
+        host.calls().insert(1, Caller { answers, lost });
+        stuck
     }
 }

@@ -35,11 +35,11 @@ impl Relayed {
             // Its authority has to be known to reach it.
             _ => Relay::Volt(Box::new(relay.volt.clone())),
         };
-        let key = volt
-            .key_pem()
-            .map_err(|fault| failed("reading the key".to_owned(), volt_api::Status::from(fault)))?;
-        let mut config =
-            ClientConfig::default().with_client_name(&volt.options.name).with_credential(key, None);
+        let unreadable =
+            |fault| failed("reading the store".to_owned(), volt_api::Status::from(fault));
+        let key = volt.key_pem().map_err(unreadable)?;
+        let name = volt.name().map_err(unreadable)?;
+        let mut config = ClientConfig::default().with_client_name(name).with_credential(key, None);
         config.volt = relay.volt;
         let client = Client::authenticate(config)
             .identity(Identity::OwnDid(Some(volt.id.clone())))

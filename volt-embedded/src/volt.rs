@@ -8,7 +8,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use uuid::Uuid;
 use volt_api::{
     ClientConfig,
@@ -23,7 +23,11 @@ use crate::{
     disk::Disk,
     fault::{Fault, Result, internal},
     listing::Listing,
-    logic::{identities, tokens::Tokens},
+    logic::{
+        identities,
+        services::{Connected, nobody_is_connected},
+        tokens::Tokens,
+    },
     relay::Hosts,
     store::{Store, Tx, now, resources, sessions, settings},
     tls::Authority,
@@ -43,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) session_lifetime: Duration,
     /// Whether it speaks TLS.
     pub(crate) tls: bool,
+    /// How many queries may be open.
+    pub(crate) max_queries: usize,
 }
 
 /// A Volt. The fields are dropped in this order: the data folder after everything in it.
@@ -55,12 +61,17 @@ pub(crate) struct Volt {
     /// The identity that may do everything.
     pub(crate) owner: String,
     pub(crate) options: Options,
+    /// Where clients of this machine reach it.
     pub(crate) address: SocketAddr,
     /// What certifies its server, if it speaks TLS.
     pub(crate) authority: Option<Authority>,
+    /// Held by those who query a database, each of whom takes a thread.
+    pub(crate) queries: Arc<Semaphore>,
     pub(crate) tokens: Tokens,
     pub(crate) wires: Wires,
     pub(crate) hosts: Hosts,
+    /// Who keeps services online.
+    pub(crate) connected: Connected,
     /// Who is connected to it as to a relay.
     pub(crate) listing: Listing,
     pub(crate) disk: Disk,
@@ -95,6 +106,7 @@ impl Volt {
             let key = SigningKey::from_pem(&setting("key")?).map_err(|error| key_fault(&error))?;
             let (id, owner) = (setting("volt_id")?, setting("owner")?);
             describe(tx, &id, &key, services)?;
+            nobody_is_connected(tx)?;
             Ok((id, owner, key, stored_legacy_key(tx)?))
         })?;
         let (id, owner, key, legacy_key) = known;
@@ -104,12 +116,14 @@ impl Volt {
             key,
             legacy_key: Arc::new(legacy_key.map_or_else(OnceLock::new, OnceLock::from)),
             owner,
+            queries: Arc::new(Semaphore::new(options.max_queries)),
             options,
             address,
             authority,
             tokens: Tokens::default(),
             wires: Wires::default(),
             hosts: Hosts::default(),
+            connected: Connected::default(),
             listing: Listing::default(),
             disk,
             store,
@@ -117,6 +131,11 @@ impl Volt {
             _temporary: temporary,
             _gone: gone,
         })
+    }
+
+    /// Its name, which is that of the resource that everything is in.
+    pub(crate) fn name(&self) -> Result<String> {
+        Ok(self.store.read(|store| resources::require(store, &self.id))?.name)
     }
 
     /// Its HTTP address.
@@ -136,11 +155,35 @@ impl Volt {
         self.config(name, &key, None)
     }
 
+    /// The configuration of the owner's own client. It has the same key and, while that is live, the
+    /// same session each time that the Volt starts, so that one that was written down stays good.
+    pub(crate) fn owner_client(&self) -> Result<ClientConfig> {
+        let name = "owner";
+        let (key, session) = self.store.write(|tx| {
+            let unusable = |error| key_fault(&error);
+            let key = if let Some(pem) = settings::get(tx, OWNER_KEY)? {
+                SigningKey::from_pem(&pem).map_err(unusable)?
+            } else {
+                let key = SigningKey::generate().map_err(unusable)?;
+                settings::set(tx, OWNER_KEY, &key.to_pem().map_err(unusable)?)?;
+                key
+            };
+            let public = key.verifying_key();
+            let session = match sessions::latest(tx, &public.fingerprint(), "")? {
+                Some(session) if session.status == SessionStatus::Live => session,
+                _ => self.let_in(tx, name, Some(&self.owner), &public)?,
+            };
+            Ok((key, session))
+        })?;
+        self.config(name, &key, Some(&session))
+    }
+
     /// A configuration for a client with a new key and a live session of this identity, or of a
     /// new one.
     pub(crate) fn client(&self, name: &str, identity: Option<&str>) -> Result<ClientConfig> {
         let key = SigningKey::generate().map_err(|error| key_fault(&error))?;
-        let session = self.let_in(name, identity, &key.verifying_key())?;
+        let public = key.verifying_key();
+        let session = self.store.write(|tx| self.let_in(tx, name, identity, &public))?;
         self.config(name, &key, Some(&session))
     }
 
@@ -148,7 +191,8 @@ impl Volt {
     pub(crate) fn legacy_client(&self, name: &str, identity: Option<&str>) -> Result<ClientConfig> {
         let key = SigningKey::generate_rsa().map_err(|error| key_fault(&error))?;
         let volt_key = self.legacy_key()?.verifying_key();
-        let session = self.let_in(name, identity, &key.verifying_key())?;
+        let public = key.verifying_key();
+        let session = self.store.write(|tx| self.let_in(tx, name, identity, &public))?;
         let mut config = self.config(name, &key, None)?;
         config.volt.public_key = Some(volt_key.to_pem());
         config.volt.fingerprint = Some(volt_key.fingerprint());
@@ -177,20 +221,19 @@ impl Volt {
     /// A live session of this identity, or of a new one, for a key.
     fn let_in(
         &self,
+        tx: &Tx<'_>,
         name: &str,
         identity: Option<&str>,
         public: &volt_api::key::VerifyingKey,
     ) -> Result<sessions::SessionRow> {
-        self.store.write(|tx| {
-            let identity = match identity {
-                Some(identity) => identity.to_owned(),
-                None => identities::create(tx, &self.id, &new_did(), name)?,
-            };
-            identities::add_key(tx, &identity, public)?;
-            let session = self.new_session(&identity, public, name, "", SessionStatus::Live);
-            sessions::save(tx, &session)?;
-            Ok(session)
-        })
+        let identity = match identity {
+            Some(identity) => identity.to_owned(),
+            None => identities::create(tx, &self.id, &new_did(), name)?,
+        };
+        identities::add_key(tx, &identity, public)?;
+        let session = self.new_session(&identity, public, name, "", SessionStatus::Live);
+        sessions::save(tx, &session)?;
+        Ok(session)
     }
 
     fn config(
@@ -206,7 +249,7 @@ impl Volt {
         if let (Some(credential), Some(session)) = (&mut config.credential, session) {
             credential.identity_did = Some(session.identity_did.clone());
         }
-        config.volt = self.discovery();
+        config.volt = self.discovery()?;
         Ok(config)
     }
 
@@ -241,6 +284,8 @@ fn authority(id: &str, key: &SigningKey) -> Result<Authority> {
     Ok(Authority::new(id, &pem).map_err(failed)?)
 }
 
+/// The name of the setting with the key of the owner's client.
+const OWNER_KEY: &str = "owner_key";
 /// The name of the setting with the RSA key.
 const LEGACY_KEY: &str = "legacy_key";
 

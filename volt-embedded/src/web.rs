@@ -15,7 +15,10 @@ pub(crate) struct Web(pub(crate) Arc<Volt>);
 impl HttpHandler for Web {
     fn get(&self, path: &str) -> Option<HttpAnswer> {
         match path {
-            "/discover" => answer(&self.0.discovery()),
+            "/discover" => {
+                let volt = self.0.discovery();
+                answer(&volt.inspect_err(|fault| tracing::error!(?fault, "nothing to tell")).ok()?)
+            }
             "/relay" => answer(&json!({ "clients": self.0.listing.list() })),
             _ => {
                 let did = percent_decode_str(path.strip_prefix("/did/")?).decode_utf8().ok()?;

@@ -4,10 +4,20 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use volt_runtime::{
     ClientConfig,
-    key::{Algorithm, SigningKey, VerifyingKey},
+    key::{Algorithm, KeyError, SigningKey, VerifyingKey},
+    proto::{
+        call::Outgoing,
+        frame::{Frame, KeyRequest},
+        handshake::{Route, ServerHandshake, Via},
+        legacy,
+        token::{Claims, Token},
+        tunnel::TunnelFrame,
+    },
+    server::Caller,
 };
 
 fn config(volt: impl Into<Value>) -> ClientConfig {
@@ -132,6 +142,7 @@ fn a_protected_key_needs_its_passphrase_which_is_never_written() {
         assert!(message.contains("`credential.key` is protected by a passphrase"), "{message}");
         let wrong = config.clone().with_passphrase("no").signing_key().unwrap_err().to_string();
         assert!(wrong.contains("`credential.key`") && wrong.contains("is wrong"), "{wrong}");
+        assert!(wrong.contains("`ClientConfig::with_passphrase`"), "{wrong}");
 
         let passphrase = vector["passphrase"].as_str().unwrap();
         let given = config.clone().with_passphrase(passphrase);
@@ -153,6 +164,72 @@ fn a_protected_key_needs_its_passphrase_which_is_never_written() {
         config.signing_key().unwrap();
         config.write(&path).unwrap();
         assert_eq!(file(&path), text);
+    }
+}
+
+#[test]
+fn a_prompt_is_asked_once_for_a_configuration_and_its_clones_and_again_after_a_wrong_answer() {
+    use std::sync::{Arc, Mutex};
+
+    let key = SigningKey::generate().unwrap();
+    let pem = key.to_encrypted_pem("right").unwrap();
+    let answers = Arc::new(Mutex::new(vec!["never asked for", "right", "wrong"]));
+    let next = Arc::clone(&answers);
+    let config = config(json!({ "id": "v" }))
+        .with_credential(pem, None)
+        .with_passphrase_prompt(move || next.lock().unwrap().pop().map(str::to_owned));
+    config.signing_key().unwrap_err();
+    for config in [config.clone(), config.clone(), config.clone()] {
+        assert_eq!(config.signing_key().unwrap().verifying_key(), key.verifying_key());
+    }
+    assert_eq!(*answers.lock().unwrap(), ["never asked for"]);
+    // What is remembered is neither printed nor written.
+    assert!(!format!("{config:?}").contains("right"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("volt.config.json");
+    config.write(&path).unwrap();
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("right"));
+}
+
+#[test]
+fn a_protected_key_is_written_so_that_only_its_passphrase_opens_it() {
+    for key in [SigningKey::generate().unwrap(), SigningKey::generate_rsa().unwrap()] {
+        let pem = key.to_encrypted_pem("päss wörd").unwrap();
+        assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{pem}");
+        assert_eq!(SigningKey::from_pem(&pem).unwrap_err(), KeyError::Encrypted);
+        assert_eq!(
+            SigningKey::from_encrypted_pem(&pem, "pass word").unwrap_err(),
+            KeyError::Passphrase
+        );
+        let read = SigningKey::from_encrypted_pem(&pem, "päss wörd").unwrap();
+        assert_eq!(read.verifying_key(), key.verifying_key());
+        // Salt and initialisation vector are new each time.
+        assert_ne!(key.to_encrypted_pem("päss wörd").unwrap(), pem);
+    }
+}
+
+#[test]
+fn a_bare_seed_is_read_as_an_ed25519_key_and_nothing_else_of_odd_length_is() {
+    let pem = |len: usize| {
+        let bytes: Vec<u8> = (0..len).map(|byte| u8::try_from(byte).unwrap()).collect();
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+        let lines: Vec<_> =
+            text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    };
+    let key = SigningKey::from_pem(&pem(32)).unwrap();
+    // Written again, it is PKCS#8, which has the same seed at its end.
+    let written = key.to_pem().unwrap();
+    assert_ne!(*written, pem(32));
+    assert_eq!(SigningKey::from_pem(&written).unwrap().verifying_key(), key.verifying_key());
+    // The public key of the seed 00 01 … 1f, by another implementation.
+    let public = key.verifying_key().to_pem();
+    assert!(
+        public.contains("MCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="),
+        "{public}"
+    );
+    for len in [0, 31, 33, 64] {
+        assert!(SigningKey::from_pem(&pem(len)).is_err(), "{len} bytes");
     }
 }
 
@@ -185,7 +262,12 @@ fn the_volts_key_may_be_in_its_certificate() {
     let mut config = config(json!({ "id": "v", "ca_pem": pem }));
     let key = config.volt_key().unwrap();
     assert_eq!(key.algorithm(), Algorithm::Ed25519);
-    assert_eq!(config.volt_fingerprint().unwrap(), key.fingerprint());
+    for absent in [None, Some(String::new())] {
+        config.volt.fingerprint = absent;
+        assert_eq!(config.volt_fingerprint().unwrap(), key.fingerprint());
+    }
+    config.volt.fingerprint = Some("given".to_owned());
+    assert_eq!(config.volt_fingerprint().unwrap(), "given");
     config.volt.public_key = Some(volt.verifying_key().to_pem());
     assert_eq!(config.volt_key().unwrap(), volt.verifying_key());
     config.volt.ca_pem = config.volt.public_key.take();
@@ -208,6 +290,26 @@ fn it_is_saved_where_it_came_from_and_nowhere_else() {
     assert_eq!(again.client_name.as_deref(), Some("changed"));
     let (ours, theirs) = (read.signing_key().unwrap(), again.signing_key().unwrap());
     assert_eq!(ours.verifying_key(), theirs.verifying_key());
+}
+
+#[test]
+fn a_new_key_takes_with_it_what_belonged_to_the_old_one_and_nothing_else() {
+    let text = json!({
+        "credential": {
+            "key": "old", "session_id": "s", "identity_did": "did:volt:old", "client_id": "c",
+            "cert": "cert", "ca": "ca", "challenge_code": "code", "vc": [{ "id": "one" }],
+            "bindIp": "10.0.0.7", "something_new": 7,
+        },
+        "volt": { "id": "v" },
+    });
+    let config = ClientConfig::from_json(&text.to_string()).unwrap().with_new_key().unwrap();
+    let mut own = serde_json::to_value(config.credential.as_ref().unwrap()).unwrap();
+    let key = own.as_object_mut().unwrap().remove("key").unwrap();
+    assert!(SigningKey::from_pem(key.as_str().unwrap()).is_ok());
+    let kept = json!({
+        "challenge_code": "code", "vc": [{ "id": "one" }], "bindIp": "10.0.0.7", "something_new": 7,
+    });
+    assert_eq!(own, kept);
 }
 
 #[cfg(unix)]
@@ -250,6 +352,45 @@ fn secrets_are_never_printed() {
     }
 }
 
+/// Whoever reads a token or a session in a log can call as its owner.
+#[test]
+fn tokens_and_sessions_are_never_printed() {
+    let (key, volt) = (SigningKey::generate().unwrap(), SigningKey::generate_rsa().unwrap());
+    let claims = Claims::new("did:volt:v", Some("session-7"), b"ephemeral", 1);
+    let (text, signature) = claims.sign(&key).unwrap();
+    let token = Token::parse(&text, signature.clone().into()).unwrap();
+    let jwt = token.to_jwt();
+    let request = KeyRequest {
+        metadata: Bytes::new(),
+        signature: signature.into(),
+        claims: text.clone().into(),
+    };
+    let frame = Frame::decode(request.encode(1).unwrap().into()).unwrap();
+    let handshake = ServerHandshake::accept(&frame).unwrap();
+    let route = Route {
+        audience: "did:volt:v".to_owned(),
+        signer: volt.verifying_key(),
+        via: Via::default(),
+    };
+    let (_, opening) = legacy::open(&route, Vec::new(), &volt, 1).unwrap();
+    let caller = Caller::new("session-7", "did:volt:me");
+    let open = TunnelFrame::open(&token, Via::default());
+    let printed =
+        format!("{claims:?} {token:?} {request:?} {frame:?} {handshake:?} {open:?} {caller:?}");
+    let parts: Vec<_> = jwt.split('.').skip(1).collect();
+    for secret in ["session-7", parts[0], parts[1]] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    // What is no secret is still there to be read.
+    for open in ["did:volt:v", "did:volt:me", "(hidden)"] {
+        assert!(printed.contains(open), "{printed}");
+    }
+    // All JWTs begin alike.
+    let printed =
+        format!("{opening:?} {:?}", Outgoing::legacy_client(1, "/m", None, opening.clone()));
+    assert!(!printed.contains("eyJ"), "{printed}");
+}
+
 #[test]
 fn keys_that_are_no_use_say_what_they_are() {
     let error = |pem: &str| SigningKey::from_pem(pem).unwrap_err().to_string();
@@ -261,4 +402,15 @@ fn keys_that_are_no_use_say_what_they_are() {
     assert!(error(encrypted).contains("passphrase"));
     let not_a_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
     assert!(error(not_a_key).contains("neither an Ed25519 nor an RSA key"));
+    // In a configuration they also say which field it is, and what to do.
+    let config =
+        config(json!({ "id": "v", "public_key": not_a_key })).with_credential(public, None);
+    let message = config.signing_key().unwrap_err().to_string();
+    for part in ["`credential.key`", "`PUBLIC KEY`", "openssl pkcs8 -topk8"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let message = config.volt_key().unwrap_err().to_string();
+    for part in ["`volt.public_key` is no use", "`volt.ca_pem`"] {
+        assert!(message.contains(part), "{message}");
+    }
 }

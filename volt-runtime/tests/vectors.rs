@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+use aws_lc_rs::hkdf;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use volt_runtime::{
+    ClientConfig,
     key::{KeyError, SigningKey, VerifyingKey},
     proto::{
         ProtocolError,
@@ -103,9 +105,25 @@ fn key_derivation() {
             [&hex::decode("302a300506032b656e032100").unwrap()[..], &bytes(vector, "public_b")];
         let derived = ours.agree(&spki.concat()).unwrap();
         let expected = CallKey::from_raw(&array(vector, "aes_key")).unwrap();
-        // The key itself does not leave its type: equal keys make equal ciphertext.
-        assert_eq!(encrypt(&derived, [1; 16], b"probe"), encrypt(&expected, [1; 16], b"probe"));
+        assert_same(&derived, &expected);
+        assert_same(&from_shared_secret(vector), &expected);
     }
+}
+
+/// The key itself does not leave its type: equal keys make equal ciphertext.
+fn assert_same(one: &CallKey, other: &CallKey) {
+    assert_eq!(encrypt(one, [1; 16], b"probe"), encrypt(other, [1; 16], b"probe"));
+}
+
+/// The key that a recorded X25519 secret gives, without our key exchange.
+fn from_shared_secret(vector: &Value) -> CallKey {
+    let mut key = [0; 32];
+    hkdf::Salt::new(hkdf::HKDF_SHA256, b"a06e10d13fa4445a")
+        .extract(&bytes(vector, "x25519_shared_secret"))
+        .expand(&[b"tdx-volt-encryption-key-derivation"], hkdf::HKDF_SHA256)
+        .and_then(|output| output.fill(&mut key))
+        .unwrap();
+    CallKey::from_raw(&key).unwrap()
 }
 
 fn encrypt(key: &CallKey, iv: [u8; 16], plaintext: &[u8]) -> Vec<u8> {
@@ -322,7 +340,29 @@ fn iv_of(frame: &Bytes) -> [u8; 16] {
     sealed.iv[..].try_into().unwrap()
 }
 
-/// The Rust client's frames, which differ in small ways: our server reads them all.
+/// Where the published clients connected to with these configurations.
+#[test]
+fn addresses() {
+    for (file, path) in [("binary_sessions", ""), ("rust_sessions", "/api")] {
+        for session in list(&vectors(file)) {
+            if text(session, "connect_url").starts_with("wss://") {
+                // By TLS, which is not spoken yet.
+                continue;
+            }
+            let config = ClientConfig::from_json(&session["config"].to_string()).unwrap();
+            // The Rust client connects to the root, where Volts answer as well.
+            let expected = format!("{}{path}", text(session, "connect_url"));
+            assert_eq!(config.url().unwrap(), expected, "{}", session["name"]);
+        }
+    }
+    for session in list(&vectors("legacy")["sessions"]) {
+        let config = ClientConfig::from_json(&session["config"].to_string()).unwrap();
+        assert_eq!(config.url().unwrap(), text(session, "connect_url"), "{}", session["name"]);
+    }
+}
+
+/// The Rust client's frames, which differ in small ways: our server reads them all, and answers in the
+/// bytes that it was recorded to understand.
 #[test]
 fn rust_client_sessions() {
     for session in list(&vectors("rust_sessions")) {
@@ -337,7 +377,18 @@ fn rust_client_sessions() {
 
         let ephemeral =
             Ephemeral::from_raw(&bytes(session, "server_ephemeral_private_raw")).unwrap();
-        let key = ephemeral.agree(&opened.token.ephemeral_der().unwrap()).unwrap();
+        let reply = frame("server_key_exchange_frame");
+        let nonce = KeyReply::decode(reply.body.clone()).unwrap().nonce[..].try_into().unwrap();
+        let identity = SigningKey::from_pem(text(&vectors("keys")["volt"], "private_pem")).unwrap();
+        let (key, ours) = opened.reply_with_nonce(1, &identity, &ephemeral, nonce).unwrap();
+        assert_eq!(hex::encode(ours), text(session, "server_key_exchange_frame"));
+        let decoded: Value = serde_json::from_str(text(session, "decoded_key_exchange")).unwrap();
+        assert_eq!(decoded["key_exchanged"] == true, reply.kind == FrameKind::KeyExchange);
+        assert_eq!(decoded["method_id"], reply.call);
+        assert_same(&key, &from_shared_secret(session));
+
+        // What it sends while it waits for that is a message with nothing in it.
+        assert_eq!(text(session, "client_end_while_pending_frame"), "");
         let invoke = call::open(&key, frame("client_invoke_frame").body).unwrap();
         let Incoming::Envelope(Envelope::Invoke { method_name, .. }) = invoke else {
             panic!("{invoke:?}");
@@ -348,10 +399,16 @@ fn rust_client_sessions() {
         let late = call::open(&key, frame("client_payload_after_end_frame").body).unwrap();
         assert!(matches!(late, Incoming::Envelope(Envelope::Payload(_))));
 
-        let reply = KeyReply::decode(frame("server_key_exchange_frame").body).unwrap();
+        let reply = KeyReply::decode(reply.body).unwrap();
         let signed = [&reply.key[..], &reply.nonce].concat();
         assert!(route(session).signer.verify(&signed, &reply.signature));
-        let rejection = call::rejection(&frame("server_meta_error_frame").body).unwrap();
-        assert_eq!(rejection.as_deref(), Some("session invalid"));
+        let rejected = frame("server_meta_error_frame");
+        let decoded: Value = serde_json::from_str(text(session, "decoded_meta_error")).unwrap();
+        let reason = call::rejection(&rejected.body).unwrap().unwrap();
+        assert_eq!(decoded["error"], reason);
+        assert_eq!(decoded["method_id"], rejected.call);
+        assert!(rejected.last);
+        let ours = call::reject(1, &reason).unwrap();
+        assert_eq!(hex::encode(ours), text(session, "server_meta_error_frame"));
     }
 }

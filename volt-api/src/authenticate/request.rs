@@ -62,13 +62,15 @@ pub(super) fn build(options: &Authenticate) -> Result<AuthenticateRequest> {
     own.and_then(|own| own.bind_ip()).unwrap_or_default().clone_into(&mut request.host);
     request.exchange_token = options.exchange_token.clone().unwrap_or_default();
     request.session_name = options.session_name.clone().unwrap_or_default();
-    let code = options.challenge_code.as_ref();
-    let code = code.or_else(|| own.and_then(|own| own.challenge_code.as_ref()));
-    if let Some(code) = code {
+    let given = options.challenge_code.as_deref();
+    let code = given.or_else(|| own.and_then(|own| own.challenge_code.as_deref()));
+    // Where configurations of the older API have it.
+    let code = code.or_else(|| config.volt.other.get("challenge_code")?.as_str());
+    if let Some(code) = code.filter(|code| !code.is_empty()) {
         request.challenge = match options.challenge {
             Challenge::Hash => URL_SAFE_NO_PAD.encode(volt_runtime::key::sha256(code.as_bytes())),
             Challenge::Signature => sign(&key, code)?,
-            Challenge::Plain => code.clone(),
+            Challenge::Plain => code.to_owned(),
         };
     }
     let credentials = own.map(|own| own.vc.as_slice()).unwrap_or_default();
@@ -172,6 +174,25 @@ mod tests {
         verifies(&config, &presentation.credential.concat(), &presentation.signature);
         let without = Client::authenticate(config).present_credentials(false);
         assert!(build(&without).unwrap().verifiable_presentation.is_empty());
+    }
+
+    #[test]
+    fn the_challenge_code_is_the_one_that_is_given_or_the_clients_or_that_of_an_older_file() {
+        let mut config = config();
+        config.volt.other.insert("challenge_code".to_owned(), json!("older"));
+        let sent = |config: &ClientConfig, given: Option<&str>| {
+            let mut options = Client::authenticate(config.clone()).challenge(Challenge::Plain);
+            if let Some(code) = given {
+                options = options.challenge_code(code);
+            }
+            build(&options).unwrap().challenge
+        };
+        assert_eq!(sent(&config, Some("given")), "given");
+        assert_eq!(sent(&config, None), "code");
+        config.credential.as_mut().unwrap().challenge_code = None;
+        assert_eq!(sent(&config, None), "older");
+        config.volt.other.clear();
+        assert_eq!(sent(&config, None), "");
     }
 
     #[test]

@@ -64,10 +64,12 @@ impl Hosting {
         // Clients disagree on which of the two ids they send.
         let description = resource.service_description.as_ref();
         let other = description.map(|description| description.host_service_id.clone());
-        for id in other.into_iter().filter(|id| !id.is_empty()).chain([resource.id.clone()]) {
-            self.services.insert((id, service.name()), resource.id.clone());
+        let ids: Vec<_> =
+            other.into_iter().filter(|id| !id.is_empty()).chain([resource.id.clone()]).collect();
+        for id in &ids {
+            self.services.insert((id.clone(), service.name()), resource.id.clone());
         }
-        self.router = std::mem::take(&mut self.router).with(service);
+        self.router = std::mem::take(&mut self.router).with_named(ids, service);
     }
 
     /// The endpoint that answers for the client's identity and asks the Volt about callers.

@@ -26,7 +26,7 @@ use self::{
     run::{Events, Online},
 };
 use crate::{
-    Client,
+    Client, ClientConfig,
     volt::{ConnectAcknowledge, ConnectHello, ConnectResourceEvent, Resource},
 };
 
@@ -67,7 +67,7 @@ impl Client {
         GoOnline {
             client: self.clone(),
             hello: ConnectHello::default(),
-            ping_interval: PING_INTERVAL,
+            ping_interval: self.config().and_then(configured_interval).unwrap_or(PING_INTERVAL),
             hosting: Hosting::default(),
             endpoint: None,
             resume: true,
@@ -75,9 +75,17 @@ impl Client {
     }
 }
 
+/// The interval that a configuration asks for, by either name that clients know.
+fn configured_interval(config: &ClientConfig) -> Option<Duration> {
+    let names = ["pingInterval", "ping_interval"];
+    let milliseconds = names.into_iter().find_map(|name| config.other.get(name)?.as_u64())?;
+    Some(Duration::from_millis(milliseconds)).filter(|interval| !interval.is_zero())
+}
+
 impl GoOnline {
     /// How often the client pings the Volt, which drops a client that it hears nothing of for
-    /// several of these intervals. Default 10 seconds.
+    /// several of these intervals. By default `pingInterval` of the client's configuration, in
+    /// milliseconds, or else 10 seconds.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.ping_interval = interval;
         self
@@ -179,6 +187,15 @@ impl IntoFuture for GoOnline {
     type Output = Result<Presence>;
     type IntoFuture = BoxFuture<Self::Output>;
 
+    /// # Errors
+    ///
+    /// What the Volt says when it refuses, a connection error when it does not answer, and a
+    /// configuration error when services are to be hosted and the client has no identity for that.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the `Connect` call; the Volt may have shown the services as online for
+    /// a moment.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.start())
     }
@@ -247,6 +264,11 @@ impl Presence {
     /// # Errors
     ///
     /// When the call had failed already.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the call as dropping the presence does: the Volt may not have heard the
+    /// goodbye, and notices that the client is gone all the same.
     pub async fn close(mut self) -> Result<()> {
         // An error means that the call has ended by itself.
         let _ = self.goodbye.try_send(());
@@ -272,6 +294,23 @@ impl Drop for Presence {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
             task.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ping_interval_is_that_of_the_configuration() {
+        let interval = |text: &str| {
+            configured_interval(&ClientConfig::from_json(text).expect("a configuration"))
+        };
+        assert_eq!(interval(r#"{ "pingInterval": 2500 }"#), Some(Duration::from_millis(2500)));
+        assert_eq!(interval(r#"{ "ping_interval": 1 }"#), Some(Duration::from_millis(1)));
+        for text in ["{}", r#"{ "pingInterval": 0 }"#, r#"{ "pingInterval": "soon" }"#] {
+            assert_eq!(interval(text), None, "{text}");
         }
     }
 }

@@ -1,10 +1,7 @@
 //! What answers say, and what of it is believed.
 
 use serde_json::Value;
-use volt_runtime::{
-    config::VoltConfig,
-    key::{Algorithm, VerifyingKey},
-};
+use volt_runtime::{config::VoltConfig, key::VerifyingKey};
 
 /// Adds what an answer says of a Volt to what is known of it. What the answer lacks stays as it was.
 ///
@@ -56,18 +53,26 @@ fn keep(
     Ok(())
 }
 
-/// A key that was not known before must be the one that the rest of the configuration tells of.
+/// A key that was not known before must be the one that the rest of the configuration tells of. What
+/// that tells and cannot be read is not believed to tell the same.
 fn check_key(known: &VoltConfig, merged: &VoltConfig) -> Result<(), &'static str> {
-    let key = merged.public_key.as_deref().and_then(|pem| VerifyingKey::from_pem(pem).ok());
-    let Some(key) = key.filter(|_| text(known.public_key.clone()).is_none()) else { return Ok(()) };
-    let certified =
-        known.ca_pem.as_deref().and_then(|pem| VerifyingKey::from_certificate(pem).ok());
-    if certified.is_some_and(|certified| certified != key) {
+    let ca_pem = text(known.ca_pem.clone());
+    if text(known.public_key.clone()).is_some() {
+        return Ok(());
+    }
+    // As a client chooses the key that it believes.
+    let key = match (&merged.public_key, &merged.ca_pem) {
+        (Some(pem), _) => VerifyingKey::from_pem(pem),
+        (None, Some(pem)) if ca_pem.is_none() => VerifyingKey::from_certificate(pem),
+        _ => return Ok(()),
+    };
+    // Whoever wants to use it hears that it is none.
+    let Ok(key) = key else { return Ok(()) };
+    if ca_pem.is_some_and(|pem| VerifyingKey::from_certificate(&pem) != Ok(key.clone())) {
         return Err("ca_pem");
     }
-    // That of an RSA key hangs on how its PEM text is written.
-    let expected = known.fingerprint.as_deref().filter(|_| key.algorithm() == Algorithm::Ed25519);
-    if expected.is_some_and(|expected| !expected.is_empty() && expected != key.fingerprint()) {
+    let fingerprint = text(known.fingerprint.clone());
+    if fingerprint.is_some_and(|expected| expected != key.fingerprint()) {
         return Err("fingerprint");
     }
     Ok(())

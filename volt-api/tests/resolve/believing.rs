@@ -1,7 +1,11 @@
 //! What of an answer is believed.
 
 use serde_json::json;
-use volt_api::{ClientConfig, key::SigningKey, resolve::Resolver};
+use volt_api::{
+    ClientConfig,
+    key::{SigningKey, VerifyingKey},
+    resolve::Resolver,
+};
 use volt_embedded::EmbeddedVolt;
 
 use crate::{
@@ -52,6 +56,35 @@ async fn a_fingerprint_alone_pins_the_key() {
     let wrong = json!({ "http_address": volt.url(), "fingerprint": "something else" });
     let error = failure(&Resolver::new(), wrong).await;
     assert!(error.to_string().contains("`volt.fingerprint`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_fingerprint_pins_an_rsa_key_and_one_in_a_certificate_as_well() {
+    let rsa = SigningKey::generate_rsa().unwrap().verifying_key();
+    let ca = include_str!("../../../volt-runtime/tests/vectors/ed25519_ca.pem");
+    let certified = VerifyingKey::from_certificate(ca).unwrap();
+    for (reply, key) in
+        [(answer(&rsa.to_pem()), rsa), (json!({ "id": DID, "ca_pem": ca }), certified)]
+    {
+        let volt = Scripted::start(move |_| Reply::Json(reply.clone())).await;
+        let known = json!({ "http_address": volt.url(), "fingerprint": key.fingerprint() });
+        let found = Resolver::new().resolve(&config(known)).await.unwrap();
+        assert_eq!(found.volt_key().unwrap(), key);
+        let other = SigningKey::generate_rsa().unwrap().verifying_key().fingerprint();
+        let wrong = json!({ "http_address": volt.url(), "fingerprint": other });
+        let error = failure(&Resolver::new(), wrong).await;
+        assert!(error.to_string().contains("`volt.fingerprint`"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_read_does_not_let_any_key_in() {
+    let reply = answer(&key());
+    let volt = Scripted::start(move |_| Reply::Json(reply.clone())).await;
+    let known = json!({ "http_address": volt.url(), "ca_pem": "no certificate" });
+    let error = failure(&Resolver::new(), known).await;
+    assert!(error.is_configuration(), "{error}");
+    assert!(error.to_string().contains("`volt.ca_pem`"), "{error}");
 }
 
 #[tokio::test]

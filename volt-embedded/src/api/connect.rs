@@ -3,11 +3,14 @@
 //! It begins with the caller's `hello` and ends with a `goodbye` of either side, or when the caller
 //! has no more to send. A caller that takes invocations gets the calls of services that it hosts.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::broadcast::{Receiver, error::RecvError},
-    time::{Instant, sleep_until},
+    sync::{
+        broadcast::{Receiver, error::RecvError},
+        mpsc,
+    },
+    time::timeout,
 };
 use uuid::Uuid;
 use volt_api::{
@@ -25,8 +28,9 @@ use super::on;
 use crate::{
     actor::Actor,
     events::Event,
-    fault::{exhausted, invalid},
+    fault::invalid,
     listing::Listed,
+    logic::services::Online,
     relay::Hosting,
     rights::READ,
     store::{now, sessions},
@@ -36,6 +40,8 @@ use crate::{
 const PING_INTERVAL: u32 = 60_000;
 /// How many of its own ping intervals a caller may be silent.
 const MISSED_PINGS: u32 = 3;
+/// How many answers to pings may wait to be sent.
+const PINGS: usize = 16;
 
 pub(super) async fn run(
     actor: Actor,
@@ -47,9 +53,11 @@ pub(super) async fn run(
         return Err(invalid("the first message of Connect is `hello`"));
     };
     // Before the acknowledgement, so that whatever happens after it is heard.
-    let mut events = actor.volt.store.subscribe();
-    let mut hosting = hello.accept_invocation.then(|| actor.volt.hosts.add(&actor.identity));
-    let _online = Online::new(&actor, &hello).await?;
+    let wanted = hello.subscribe_resource_events || hello.subscribe_auth_requests;
+    let events = wanted.then(|| actor.volt.store.subscribe());
+    let (hosting, invocations) =
+        hello.accept_invocation.then(|| actor.volt.hosts.add(&actor.identity)).unzip();
+    let _online = online(&actor, &hello).await?;
     let _listed = list(&actor, &hello).await?;
     let acknowledge = ConnectAcknowledge::default()
         .with_connection_id(Uuid::new_v4().to_string())
@@ -58,42 +66,77 @@ pub(super) async fn run(
     responses.send(ConnectResponse::default().with_acknowledge(acknowledge)).await?;
 
     let patience = Duration::from_millis(hello.ping_interval.into()) * MISSED_PINGS;
-    let mut deadline = Instant::now() + patience;
+    let (pings, due) = mpsc::channel(PINGS);
+    // Each direction waits for its own end only: a caller of a hosted service that takes nothing holds
+    // up what the host sends, but neither events nor other calls' requests.
+    tokio::select! {
+        outcome = listen(requests, hosting, pings, patience) => outcome,
+        outcome = tell(&actor, &hello, Told { events, invocations, due }, responses) => outcome,
+    }
+}
+
+/// Takes what the caller sends, until it says goodbye or nothing more.
+async fn listen(
+    mut requests: Requests<ConnectRequest>,
+    hosting: Option<Hosting>,
+    pings: mpsc::Sender<()>,
+    patience: Duration,
+) -> Result<(), Status> {
     loop {
-        tokio::select! {
-            request = requests.message() => {
-                deadline = Instant::now() + patience;
-                let Some(request) = request? else { return Ok(()) };
-                match request.payload {
-                    Some(Payload::Goodbye(_)) => return Ok(()),
-                    Some(Payload::Ping(_)) => {
-                        let ping = ConnectResponse::default().with_ping(ConnectPing::default());
-                        responses.send(ping).await?;
-                    }
-                    Some(Payload::InvokeResponse(answer)) => {
-                        if let Some(hosting) = &hosting {
-                            hosting.answer(answer).await;
-                        }
-                    }
-                    Some(Payload::Hello(_)) => return Err(invalid("one `hello` is enough")),
-                    // Answers to what was not asked for, and whatever a newer API adds.
-                    _ => {}
-                }
-            }
-            Some(invocation) = invoked(hosting.as_mut()) => {
-                let invocation = ConnectResponse::default().with_invoke_request(invocation);
-                responses.send(invocation).await?;
-            }
-            event = next(&mut events) => {
-                if let Some(event) = select(&actor, &hello, event?).await? {
-                    responses.send(ConnectResponse::default().with_evt(event)).await?;
-                }
-            }
-            () = sleep_until(deadline), if !patience.is_zero() => {
+        let request = if patience.is_zero() {
+            requests.message().await
+        } else {
+            timeout(patience, requests.message()).await.unwrap_or_else(|_| {
                 let message = "nothing was heard for three ping intervals";
-                return Err(Status::new(Code::DeadlineExceeded, message));
+                Err(Status::new(Code::DeadlineExceeded, message))
+            })
+        };
+        let Some(request) = request? else { return Ok(()) };
+        match request.payload {
+            Some(Payload::Goodbye(_)) => return Ok(()),
+            Some(Payload::Ping(_)) => {
+                // An error means that the other direction is at its end, and this one with it.
+                let _ = pings.send(()).await;
             }
+            Some(Payload::InvokeResponse(answer)) => {
+                if let Some(hosting) = &hosting {
+                    hosting.answer(answer).await;
+                }
+            }
+            Some(Payload::Hello(_)) => return Err(invalid("one `hello` is enough")),
+            // Answers to what was not asked for, and whatever a newer API adds.
+            _ => {}
         }
+    }
+}
+
+/// What there is to tell the caller.
+struct Told {
+    events: Option<Receiver<Event>>,
+    invocations: Option<mpsc::Receiver<InvokeRequest>>,
+    /// Pings to be answered.
+    due: mpsc::Receiver<()>,
+}
+
+/// Tells the caller what happens, for as long as it wants to hear it.
+async fn tell(
+    actor: &Actor,
+    hello: &ConnectHello,
+    mut told: Told,
+    mut responses: Responses<ConnectResponse>,
+) -> Result<(), Status> {
+    loop {
+        let response = tokio::select! {
+            Some(()) = told.due.recv() => ConnectResponse::default().with_ping(ConnectPing::default()),
+            Some(invocation) = invoked(told.invocations.as_mut()) => {
+                ConnectResponse::default().with_invoke_request(invocation)
+            }
+            event = next(told.events.as_mut()) => match select(actor, hello, event?).await? {
+                Some(event) => ConnectResponse::default().with_evt(event),
+                None => continue,
+            },
+        };
+        responses.send(response).await?;
     }
 }
 
@@ -114,20 +157,27 @@ async fn list(actor: &Actor, hello: &ConnectHello) -> Result<Option<Listed>, Sta
     Ok(Some(actor.volt.listing.add(volt)))
 }
 
-async fn invoked(hosting: Option<&mut Hosting>) -> Option<InvokeRequest> {
-    match hosting {
-        Some(hosting) => hosting.next().await,
-        None => None,
+async fn invoked(invocations: Option<&mut mpsc::Receiver<InvokeRequest>>) -> Option<InvokeRequest> {
+    match invocations {
+        Some(invocations) => invocations.recv().await,
+        None => pending().await,
     }
 }
 
-async fn next(events: &mut Receiver<Event>) -> Result<Event, Status> {
-    events.recv().await.map_err(|error| match error {
-        RecvError::Lagged(missed) => {
-            exhausted(format!("{missed} events were missed: they come faster than they are taken"))
+async fn next(events: Option<&mut Receiver<Event>>) -> Result<Event, Status> {
+    let Some(events) = events else { return pending().await };
+    loop {
+        match events.recv().await {
+            Ok(event) => return Ok(event),
+            // The API has no way to tell, and whoever is behind has more use for the rest than for none.
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "events come faster than a caller of Connect takes them");
+            }
+            Err(RecvError::Closed) => {
+                return Err(Status::new(Code::Unavailable, "the Volt is stopping"));
+            }
         }
-        RecvError::Closed => Status::new(Code::Unavailable, "the Volt is stopping"),
-    })
+    }
 }
 
 /// The event as the caller gets it, if it wants it and may know.
@@ -178,25 +228,68 @@ async fn may_know(
 }
 
 /// Keeps the caller's services online until the call ends, however it ends.
-struct Online(Option<Actor>);
-
-impl Online {
-    async fn new(actor: &Actor, hello: &ConnectHello) -> Result<Self, Status> {
-        if !hello.online_services {
-            return Ok(Self(None));
-        }
-        on(actor, |actor| actor.set_own_services(true)).await?;
-        Ok(Self(Some(actor.clone())))
+async fn online(actor: &Actor, hello: &ConnectHello) -> Result<Option<Online>, Status> {
+    if !hello.online_services {
+        return Ok(None);
     }
+    on(actor, |actor| Online::new(actor).map(Some)).await
 }
 
-impl Drop for Online {
-    fn drop(&mut self) {
-        let Some(actor) = self.0.take() else { return };
-        tokio::task::spawn_blocking(move || {
-            if let Err(fault) = actor.set_own_services(false) {
-                tracing::warn!(?fault, "services stay online although their host has gone");
-            }
-        });
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+    use volt_api::{
+        Channel, Client,
+        server::{Context, Router},
+        volt::{
+            InvokeResponse,
+            connect_event::Event,
+            connect_response::Payload as Answer,
+            volt_api::{VoltApi, VoltApiServer},
+        },
+    };
+
+    use super::*;
+    use crate::logic::tests;
+
+    /// `Connect` for an actor, without a network.
+    struct Direct(Actor);
+
+    impl VoltApi for Direct {
+        async fn connect(
+            &self,
+            _: Context,
+            requests: Requests<ConnectRequest>,
+            responses: Responses<ConnectResponse>,
+        ) -> Result<(), Status> {
+            run(self.0.clone(), requests, responses).await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_takes_nothing_does_not_hold_up_what_its_host_is_told() {
+        let actor = tests::owner(&tests::volt());
+        let server = VoltApiServer::new(Direct(actor.clone()));
+        let client = Client::new(Channel::in_process(Router::new().with(server)));
+        let hello = ConnectHello::default()
+            .with_accept_invocation(true)
+            .with_subscribe_resource_events(true)
+            .with_resource_event_list([ConnectResourceEvent::Create]);
+        let mut call = client.volt().connect().await.unwrap();
+        call.send(ConnectRequest::default().with_hello(hello)).await.unwrap();
+        assert!(call.message().await.unwrap().is_some());
+        let _caller = actor.volt.hosts.add_stuck_caller(&actor.identity);
+
+        let begin = Instant::now();
+        let answer = InvokeResponse::default().with_invoke_id(1);
+        call.send(ConnectRequest::default().with_invoke_response(answer)).await.unwrap();
+        // Long enough for the answer to be on its way to the caller.
+        tokio::task::yield_now().await;
+        tests::make(&actor, "", "news", "volt:folder");
+        let Some(Answer::Evt(event)) = call.message().await.unwrap().unwrap().payload else {
+            panic!("no event");
+        };
+        assert!(matches!(event.event, Some(Event::ConnectResource(_))));
+        assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use tempfile::NamedTempFile;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    task::JoinHandle,
+};
 use volt_api::{
     Code, Status,
     data::{
@@ -24,7 +27,7 @@ use volt_api::{
 use super::{Handlers, on};
 use crate::{
     actor::Actor,
-    fault::{Result, internal, invalid},
+    fault::{Result, exhausted, internal, invalid},
     sql::{
         csv,
         execute::{Command, Execution},
@@ -86,11 +89,13 @@ impl SqliteDatabaseApi for Handlers {
             let reference = configuration.source_resource_id.clone();
             on(&actor, move |actor| copy_of(actor, &reference)).await?
         };
+        let permit = permit(&actor)?;
         let abort = Arc::new(AtomicBool::new(false));
         let _abort = AbortOnDrop(Arc::clone(&abort));
         let (progress, mut reports) = mpsc::channel(16);
         let flag = Arc::clone(&abort);
         let worker = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             import(&actor, &configuration, &source, &flag, &progress)
         });
         let mut open = true;
@@ -139,6 +144,14 @@ impl Rows for Responses<SqlExecuteResponse> {
     }
 }
 
+/// Lets one more call take a thread for as long as it is open. Without a limit, callers that do not go on
+/// would take them all.
+fn permit(actor: &Actor) -> Result<OwnedSemaphorePermit, Status> {
+    Arc::clone(&actor.volt.queries).try_acquire_owned().map_err(|_| {
+        exhausted("too many queries are open on this Volt: finish others first".to_owned())
+    })
+}
+
 /// The query runs on a thread of its own, and waits there while the caller is slow.
 pub(super) async fn execute(
     actor: Actor,
@@ -148,12 +161,14 @@ pub(super) async fn execute(
     let Some(Command::Start(start)) = requests.next().await? else {
         return Err(invalid("the first message of Execute is `start`"));
     };
+    let permit = permit(&actor)?;
     let reference = start.database_id.clone();
     let database = on(&actor, move |actor| actor.open_database(&reference)).await?;
     let _stop = database.stop_on_drop();
     let (commands, inbox) = mpsc::channel(1);
     let (outbox, mut rows) = mpsc::channel(ROWS);
     let worker = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
         let execution = Execution { database: &database, commands: inbox, responses: outbox };
         if execution.run(&start)? {
             actor.database_written(database.id())?;

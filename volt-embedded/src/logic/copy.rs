@@ -59,7 +59,7 @@ impl Actor {
                 self.demand(tx, source, READ)?;
                 let copy = self.copy_one(tx, source)?;
                 made.push(copy.id.clone());
-                self.volt.disk.copy(source, &copy.id)?;
+                self.volt.disk.copy(source, &copy.id, &copy.content_hash)?;
                 copies.insert(source.as_str(), copy);
             }
             for (source, copy) in &copies {

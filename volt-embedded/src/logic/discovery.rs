@@ -11,17 +11,17 @@ use crate::{fault::Result, store::resources, tls::Authority, volt::Volt};
 
 impl Volt {
     /// What a client has to know of the Volt.
-    pub(crate) fn discovery(&self) -> VoltConfig {
+    pub(crate) fn discovery(&self) -> Result<VoltConfig> {
         let key = self.key.verifying_key();
         let mut volt = VoltConfig::from(self.id.as_str());
         volt.http_address = Some(self.url());
         volt.public_key = Some(key.to_pem());
         // Some of the published clients refuse a configuration without these.
-        volt.display_name = Some(self.options.name.clone());
+        volt.display_name = Some(self.name()?);
         volt.address = Some(self.address.to_string());
         volt.fingerprint = Some(key.fingerprint());
         volt.ca_pem = self.authority.as_ref().map(Authority::pem);
-        volt
+        Ok(volt)
     }
 
     /// The DID document of the Volt, or of an identity that it knows.

@@ -4,6 +4,7 @@
 use std::{
     fs::File as DiskFile,
     io::{self, Write as _},
+    sync::Arc,
 };
 
 use aws_lc_rs::digest;
@@ -89,21 +90,33 @@ impl Actor {
         resource.modified = now();
         resource.version += 1;
         changed(tx, &resource)?;
-        // Last, because it cannot be taken back.
-        self.volt.disk.place(path, &id)?;
+        // It counts when the store says so, and what it replaces goes after that.
+        self.volt.disk.place(path, &id, &resource.content_hash)?;
+        let volt = Arc::clone(&self.volt);
+        tx.afterwards(move || volt.disk.keep_only(&id, &resource.content_hash));
         Ok(())
     }
 
     /// The content of a file, to read from. `None` if it never had any.
     pub(crate) fn open_file(&self, reference: &str, path: &str) -> Result<Option<DiskFile>> {
-        self.volt.store.read(|store| {
-            let id = self.locate(store, reference, path)?;
-            refuse_without_content(&resources::require(store, &id)?)?;
-            match DiskFile::open(self.volt.disk.file(&id)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                other => Ok(Some(other?)),
+        let mut missed = String::new();
+        loop {
+            let (id, hash) = self.volt.store.read(|store| {
+                let resource = resources::require(store, &self.locate(store, reference, path)?)?;
+                refuse_without_content(&resource)?;
+                Ok((resource.id, resource.content_hash))
+            })?;
+            if hash.is_empty() {
+                return Ok(None);
             }
-        })
+            match DiskFile::open(self.volt.disk.content(&id, &hash)) {
+                // It has just been replaced.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && hash != missed => {
+                    missed = hash;
+                }
+                other => return Ok(Some(other?)),
+            }
+        }
     }
 
     pub(crate) fn get_file_content(&self, request: &GetFileContentRequest) -> Result<Vec<u8>> {

@@ -14,7 +14,7 @@ use super::resources::{add_kind, has_kind};
 use crate::{
     actor::Actor,
     events::Event,
-    fault::{Result, invalid, not_found, precondition},
+    fault::{Result, denied, invalid, not_found, precondition},
     rights::{READ, WRITE},
     store::{Tx, identities, identities::PUBLIC_KEY, links, now, resources},
     volt::new_did,
@@ -123,6 +123,7 @@ impl Actor {
                 self.save(tx, request)?.id
             } else {
                 let id = self.reach(tx, &resource.id, WRITE)?;
+                self.demand_self(&id)?;
                 self.save(tx, SaveResourceRequest::default().with_resource(resource))?;
                 id
             };
@@ -137,6 +138,15 @@ impl Actor {
             }
             identity(tx, &id)
         })
+    }
+
+    /// Refuses everyone but the identity itself and the owner of the Volt. The right to change its
+    /// folder is not enough: who adds a key to an identity is that identity from then on.
+    fn demand_self(&self, identity: &str) -> Result<()> {
+        if self.is_owner() || self.identity == identity {
+            return Ok(());
+        }
+        Err(denied("only the identity itself or the owner of the Volt may do this").into())
     }
 
     fn save_alias(&self, tx: &Tx<'_>, identity: &str, mut alias: IdentityAlias) -> Result<()> {

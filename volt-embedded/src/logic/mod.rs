@@ -17,4 +17,4 @@ pub(crate) mod tokens;
 pub(crate) mod wires;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,11 @@
 //! Services, and what the Volt says of itself.
 
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::runtime::Handle;
 use volt_api::{
     Status,
     volt::{
@@ -13,7 +19,7 @@ use crate::{
     actor::Actor,
     fault::{Result, invalid, precondition},
     rights::WRITE,
-    store::{now, resources, resources::platform_version, search, sessions},
+    store::{Tx, now, resources, resources::platform_version, search, sessions},
 };
 
 /// Whether a client of this version can use this Volt: while the API is young, its minor versions
@@ -87,7 +93,7 @@ impl Actor {
         let options = &self.volt.options;
         Ok(VoltParameters::default()
             .with_id(&self.volt.id)
-            .with_name(&options.name)
+            .with_name(self.volt.name()?)
             .with_version(platform_version())
             .with_address(self.volt.address.to_string())
             .with_http_port(i32::from(self.volt.address.port()))
@@ -104,10 +110,77 @@ impl Actor {
     }
 }
 
+/// How many of an identity's connections keep its services online, by identity.
+pub(crate) type Connected = Mutex<HashMap<String, usize>>;
+
+/// Keeps somebody's services online for as long as any of their connections is there. One that comes back
+/// before its old connection was found dead stays online when the old one goes.
+pub(crate) struct Online(Option<Actor>);
+
+impl Online {
+    pub(crate) fn new(actor: &Actor) -> Result<Self> {
+        // Held while the store changes, so that those who come and go do so in the same order there.
+        let mut connected = connected(actor);
+        actor.set_own_services(true)?;
+        *connected.entry(actor.identity.clone()).or_default() += 1;
+        drop(connected);
+        Ok(Self(Some(actor.clone())))
+    }
+
+    fn leave(actor: &Actor) -> Result<()> {
+        let mut connected = connected(actor);
+        if let Entry::Occupied(mut entry) = connected.entry(actor.identity.clone()) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+                actor.set_own_services(false)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Online {
+    fn drop(&mut self) {
+        let Some(actor) = self.0.take() else { return };
+        let leave = move || {
+            if let Err(fault) = Self::leave(&actor) {
+                tracing::warn!(?fault, "services stay online although their host has gone");
+            }
+        };
+        // The store may have to be waited for.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(leave)),
+            Err(_) => leave(),
+        }
+    }
+}
+
+fn connected(actor: &Actor) -> MutexGuard<'_, HashMap<String, usize>> {
+    // Changed by single operations only, so what a panic left behind is still whole.
+    actor.volt.connected.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the services offline that are reached through the Volt, to which nobody is connected when it
+/// starts. One that was killed did not get to it.
+pub(crate) fn nobody_is_connected(tx: &Tx<'_>) -> Result<()> {
+    for id in search::services(tx, &[])? {
+        let mut service = resources::require(tx, &id)?;
+        let host_type = service.service_description.as_ref().map(ServiceDescription::host_type);
+        if host_type == Some(ServiceHostType::Relayed)
+            && service.online_status() == OnlineStatus::Online
+        {
+            service.online_status = OnlineStatus::Offline.into();
+            resources::update(tx, &service)?;
+        }
+    }
+    Ok(())
+}
+
 impl Actor {
     /// Takes all of one's own services online or offline. Callers reach a relayed one by the identity
     /// and the key that its host is here with.
-    pub(crate) fn set_own_services(&self, online: bool) -> Result<()> {
+    fn set_own_services(&self, online: bool) -> Result<()> {
         let status = if online { OnlineStatus::Online } else { OnlineStatus::Offline };
         self.volt.store.write(|tx| {
             let session = sessions::get(tx, &self.session)?;

@@ -44,9 +44,15 @@ pub(crate) struct Store {
 pub(crate) struct Tx<'a> {
     transaction: Transaction<'a>,
     events: RefCell<Vec<Event>>,
+    afterwards: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
 impl Tx<'_> {
+    /// Does something once the change is made, and before the next one. Not if it fails.
+    pub(crate) fn afterwards(&self, work: impl FnOnce() + 'static) {
+        self.afterwards.borrow_mut().push(Box::new(work));
+    }
+
     /// Says what happened. Subscribers hear of it once the change is made.
     pub(crate) fn emit(&self, event: Event) {
         self.events.borrow_mut().push(event);
@@ -113,10 +119,11 @@ impl Store {
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
         let mut connection = lock(&self.writer);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let tx = Tx { transaction, events: RefCell::default() };
+        let tx = Tx { transaction, events: RefCell::default(), afterwards: RefCell::default() };
         let done = work(&tx)?;
-        let Tx { transaction, events } = tx;
+        let Tx { transaction, events, afterwards } = tx;
         transaction.commit()?;
+        afterwards.into_inner().into_iter().for_each(|work| work());
         // Still under the lock, so that events come in the order of the changes.
         for event in events.into_inner() {
             self.events.send(event);

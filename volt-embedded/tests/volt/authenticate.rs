@@ -51,6 +51,30 @@ async fn a_file_without_a_key_becomes_one_with_a_session() {
     assert_eq!(session(again.config().unwrap()), session(&saved));
 }
 
+/// The key that is made for it is no reason to forget what else the file has.
+#[tokio::test]
+async fn a_file_without_a_key_that_has_a_challenge_code_proves_it() {
+    let volt = EmbeddedVolt::builder()
+        .unknown_clients(UnknownClients::Prompt)
+        .challenge("open sesame")
+        .start()
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = file(&volt, folder.path());
+    let own = config.credential.get_or_insert_default();
+    own.challenge_code = Some("open sesame".to_owned());
+    own.other.insert("bindIp".to_owned(), "10.0.0.7".into());
+    config.save().unwrap();
+    // No deadline at all, in other words.
+    let authenticate = Client::authenticate(config).without_waiting().deadline(Duration::MAX);
+    works(&authenticate.await.unwrap(), &volt).await;
+    let saved = ClientConfig::from_file(folder.path().join("volt.config.json")).unwrap();
+    let own = saved.credential.as_ref().unwrap();
+    assert_eq!(own.challenge_code.as_deref(), Some("open sesame"));
+    assert_eq!(own.bind_ip(), Some("10.0.0.7"));
+}
+
 #[tokio::test]
 async fn every_way_to_say_who_one_is_gives_a_session() {
     let (volt, _) = start().await;

@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
 use volt_api::{
     Client, Code, ErrorKind, Executed, Presence, Status, Target,
     server::{Context, Requests, Responses},
@@ -23,12 +26,26 @@ use crate::{
     support::{guest, permit, start},
 };
 
-#[derive(Default)]
 pub(crate) struct Shop {
-    /// Told when a call has come that never ends.
-    endless: Arc<Notify>,
+    /// What it says when it is asked for its name.
+    name: String,
+    /// How many calls have come that never end.
+    endless: Arc<Semaphore>,
     /// Told when such a call was given up.
     dropped: Arc<Notify>,
+}
+
+impl Default for Shop {
+    fn default() -> Self {
+        Self { name: String::new(), endless: Arc::new(Semaphore::new(0)), dropped: Arc::default() }
+    }
+}
+
+impl Shop {
+    /// Waits until this many calls have come that never end.
+    async fn endless(&self, count: u32) {
+        soon(self.endless.acquire_many(count)).await.unwrap().forget();
+    }
 }
 
 struct TellOnDrop(Arc<Notify>);
@@ -54,9 +71,10 @@ impl ShopApi for Shop {
             "me" => Ok(article(context.caller().identity.as_deref().unwrap_or_default())),
             "never" => {
                 let _tell = TellOnDrop(Arc::clone(&self.dropped));
-                self.endless.notify_one();
+                self.endless.add_permits(1);
                 std::future::pending().await
             }
+            "shop" => Ok(article(&self.name)),
             "" => Err(Status::new(Code::NotFound, "no such article")),
             name => Ok(article(name)),
         }
@@ -151,11 +169,8 @@ async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
     timeout(Duration::from_secs(20), future.into_future()).await.expect("it hangs")
 }
 
-#[tokio::test]
-async fn all_four_kinds_are_called_through_the_volt() {
-    let scene = Scene::new().await;
-    let (client, target) = (scene.client(), scene.found().await);
-
+/// Calls one method of each kind of a shop.
+pub(crate) async fn call_all_four_kinds(client: &ShopApiClient, target: Target) {
     let answer = soon(client.get_article(get("hat")).service(target.clone())).await.unwrap();
     assert_eq!(answer.article.unwrap().name, "hat");
 
@@ -183,6 +198,12 @@ async fn all_four_kinds_are_called_through_the_volt() {
     }
     haggle.close_send();
     assert!(soon(haggle.message()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn all_four_kinds_are_called_through_the_volt() {
+    let scene = Scene::new().await;
+    call_all_four_kinds(&scene.client(), scene.found().await).await;
     // The host is still online, and has heard of no event.
     drop(scene.presence);
 }
@@ -209,6 +230,42 @@ async fn the_host_knows_who_calls_and_refuses_whom_the_volt_does_not_permit() {
     forged.service_id = Some(own.id);
     let error = soon(client.get_article(get("hat")).service(forged)).await.unwrap_err();
     assert_eq!(error.code(), Code::NotFound, "{error}");
+}
+
+#[tokio::test]
+async fn of_two_services_with_one_api_each_answers_its_own_calls() {
+    let (volt, _) = start().await;
+    let (host, _) = guest(&volt).await;
+    let shop = |name: &str| ShopApiServer::new(Shop { name: name.to_owned(), ..Shop::default() });
+    let save = async |name: &str| {
+        let request = SaveResourceRequest::default()
+            .with_create(true)
+            .with_resource(Resource::hosted_service(name, &shop(name)));
+        host.volt().save_resource(request).await.unwrap().resource.unwrap()
+    };
+    let (hats, shoes) = (save("hats").await, save("shoes").await);
+    let presence = host.presence().host(&hats, shop("hats")).host(&shoes, shop("shoes"));
+    let _presence = presence.await.unwrap();
+    let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+    let found = host.volt().discover_services(request).await.unwrap().resource;
+    let find = |own: &Resource| Target::from(found.iter().find(|one| one.id == own.id).unwrap());
+
+    let (caller, identity) = guest(&volt).await;
+    let client = ShopApiClient::new(caller.channel().clone());
+    permit(&host, &hats.id, &identity, "volt:resource-read").await;
+    let answer = soon(client.get_article(get("shop")).service(find(&hats))).await.unwrap();
+    assert_eq!(answer.article.unwrap().name, "hats");
+    // Who may call the one may not for that call the other, nor one that is not named.
+    let error = soon(client.get_article(get("shop")).service(find(&shoes))).await.unwrap_err();
+    assert_eq!(error.code(), Code::PermissionDenied, "{error}");
+    let mut unnamed = find(&hats);
+    unnamed.service_id = None;
+    let error = soon(client.get_article(get("shop")).service(unnamed)).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+
+    permit(&host, &shoes.id, &identity, "volt:resource-read").await;
+    let answer = soon(client.get_article(get("shop")).service(find(&shoes))).await.unwrap();
+    assert_eq!(answer.article.unwrap().name, "shoes");
 }
 
 #[tokio::test]
@@ -241,7 +298,7 @@ async fn a_call_that_is_given_up_ends_at_the_host() {
     let target = scene.found().await;
     let call = scene.client().get_article(get("never")).service(target).into_future();
     let call = tokio::spawn(call);
-    soon(scene.shop.endless.notified()).await;
+    scene.shop.endless(1).await;
     call.abort();
     soon(scene.shop.dropped.notified()).await;
 }
@@ -250,11 +307,12 @@ async fn a_call_that_is_given_up_ends_at_the_host() {
 async fn when_the_host_dies_every_caller_hears_it_at_once() {
     let scene = Scene::new().await;
     let (client, target) = (scene.client(), scene.found().await);
-    let calls = (0..20).map(|_| {
+    let calls = (0..100).map(|_| {
         tokio::spawn(client.get_article(get("never")).service(target.clone()).into_future())
     });
     let calls: Vec<_> = calls.collect();
-    soon(scene.shop.endless.notified()).await;
+    // In the middle of all of them.
+    scene.shop.endless(100).await;
     scene.host.close().await;
     for call in calls {
         let error = soon(call).await.unwrap().unwrap_err();

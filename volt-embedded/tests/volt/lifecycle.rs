@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use tempfile::tempdir;
 use volt_api::{
     Client,
-    volt::{GetFileContentRequest, GetResourceRequest, SetFileContentRequest, ShutdownRequest},
+    volt::{
+        GetFileContentRequest, GetParametersRequest, GetResourceRequest, GetSessionsRequest,
+        SetFileContentRequest, ShutdownRequest,
+    },
 };
 use volt_embedded::EmbeddedVolt;
 
@@ -41,6 +44,70 @@ async fn a_restart_keeps_everything_and_sessions_with_it() {
         assert_eq!(query(&client, &db, "SELECT x FROM t").await.unwrap(), ["42"]);
     }
     volt.shutdown().await;
+}
+
+/// Else each start would leave one more key behind that may do everything.
+#[tokio::test]
+async fn the_owners_client_has_the_same_key_and_session_at_each_start() {
+    let folder = tempdir().unwrap();
+    let mut starts = Vec::new();
+    for _ in 0..3 {
+        let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
+        let client = Client::connect(volt.config()).await.unwrap();
+        let sessions = client.volt().get_sessions(GetSessionsRequest::default()).await.unwrap();
+        let key = volt.config().signing_key().unwrap().verifying_key();
+        let session = volt.config().session_id().map(str::to_owned);
+        starts.push((key, session, sessions.session.len()));
+        client.close().await;
+        volt.shutdown().await;
+    }
+    assert_eq!(starts[0].2, 1);
+    assert!(starts.iter().all(|start| *start == starts[0]), "{starts:?}");
+}
+
+#[tokio::test]
+async fn a_volt_that_listens_everywhere_is_told_of_by_an_address_that_works() {
+    let everywhere = ([0, 0, 0, 0], 0).into();
+    let volt = EmbeddedVolt::builder().listen(everywhere).start().await.unwrap();
+    assert!(volt.url().starts_with("http://127.0.0.1:"), "{}", volt.url());
+    let config = volt.config();
+    assert_eq!(config.volt.http_address.as_deref(), Some(volt.url()));
+    Client::connect(config).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_volt_that_exists_keeps_its_name() {
+    let folder = tempdir().unwrap();
+    for given in ["first", "second"] {
+        let builder = EmbeddedVolt::builder().data_dir(folder.path()).name(given);
+        let volt = builder.start().await.unwrap();
+        assert_eq!(volt.config().volt.display_name.as_deref(), Some("first"));
+        let client = Client::connect(volt.config()).await.unwrap();
+        let answer = client.volt().get_parameters(GetParametersRequest::default()).await.unwrap();
+        assert_eq!(answer.parameters.unwrap().name, "first");
+        client.close().await;
+        volt.shutdown().await;
+    }
+}
+
+/// Service managers and containers stop a program by this signal.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_program_stops_cleanly_when_it_is_terminated() {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_volt-embedded"))
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    while lines.next_line().await.unwrap().unwrap() != "Ctrl-C stops it." {}
+    let id = program.id().unwrap().to_string();
+    let kill = tokio::process::Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+    assert!(kill.success());
+    assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("Stopped."));
+    assert!(program.wait().await.unwrap().success());
 }
 
 #[tokio::test]

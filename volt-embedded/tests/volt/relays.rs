@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use volt_api::{
-    Client, ClientConfig, ErrorKind, Executed,
+    Client, ClientConfig, ErrorKind, Executed, Target,
     volt::{
         DiscoverServicesRequest, DownloadFileRequest, GetResourceRequest, PublishWireRequest,
         Resource, SaveResourceRequest, SetFileContentRequest, SubscribeWireRequest,
@@ -14,11 +14,8 @@ use volt_api::{
 use volt_embedded::EmbeddedVolt;
 
 use crate::{
-    hosting::Shop,
-    shop::shop::v1::{
-        GetArticleRequest,
-        shop_api::{self, ShopApiClient, ShopApiServer},
-    },
+    hosting::{Shop, call_all_four_kinds},
+    shop::shop::v1::shop_api::{self, ShopApiClient, ShopApiServer},
     support::{database, guest, identity, make, permit, query},
 };
 
@@ -170,7 +167,5 @@ async fn a_service_that_a_client_of_the_volt_hosts_is_called_through_the_relay()
     let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
     let found = soon(caller.volt().discover_services(request)).await.unwrap().resource;
     let shop = ShopApiClient::new(caller.channel().clone());
-    let request = GetArticleRequest::default().with_id("hat");
-    let answer = soon(shop.get_article(request).service(&found[0])).await.unwrap();
-    assert_eq!(answer.article.unwrap().name, "hat");
+    call_all_four_kinds(&shop, Target::from(&found[0])).await;
 }

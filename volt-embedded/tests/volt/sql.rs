@@ -6,6 +6,7 @@ use volt_api::{
     },
     volt::AttributeValue,
 };
+use volt_embedded::EmbeddedVolt;
 
 use crate::support::{code, database, guest, make, permit, query, row, start};
 
@@ -207,6 +208,30 @@ async fn readers_cannot_write() {
     assert_eq!(code(refused), Code::PermissionDenied);
     permit(&client, &db, &identity, "volt:database-write").await;
     query(&other, &db, insert).await.unwrap();
+}
+
+/// Each open query takes a thread, and a caller may keep one open for as long as it likes.
+#[tokio::test]
+async fn queries_that_wait_are_limited_and_hold_nothing_else_up() {
+    let volt = EmbeddedVolt::builder().max_open_queries(2).start().await.unwrap();
+    let client = Client::connect(volt.config()).await.unwrap();
+    let db = database(&client, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (1), (2)"]).await;
+    let paged = on(&db, "SELECT x FROM t").with_page_size(1);
+    let transaction = on(&db, "SELECT x FROM t").with_transaction(true);
+    let mut open = Vec::new();
+    for start in [paged, transaction] {
+        let mut call = execute(&client, start).await;
+        assert!(call.message().await.unwrap().is_some());
+        open.push(call);
+    }
+    let refused = query(&client, &db, "SELECT x FROM t").await;
+    assert_eq!(code(refused), Code::ResourceExhausted);
+    make(&client, "other work", "volt:folder").await;
+    drop(open);
+    // As soon as the Volt has heard of it, there is room.
+    while let Err(error) = query(&client, &db, "SELECT x FROM t").await {
+        assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
+    }
 }
 
 #[tokio::test]

@@ -1,14 +1,15 @@
 //! The keys of a configuration.
 
-use super::{ClientConfig, Credential, missing};
+use super::{ClientConfig, missing};
 use crate::{
     Error, Result,
     key::{KeyError, SigningKey, VerifyingKey},
 };
 
 impl ClientConfig {
-    /// Gives the client a new Ed25519 key, in place of one that it may have. What the Volt gave
-    /// to the old key, such as a session, goes with it.
+    /// Gives the client a new Ed25519 key, in place of one that it may have. What belongs to the old
+    /// key goes with it: the session, the client's DID or id, and the certificates. What its user gave
+    /// it stays, such as a challenge code.
     ///
     /// # Errors
     ///
@@ -17,7 +18,11 @@ impl ClientConfig {
         let unusable = |error| Error::configuration("no key can be made").with_source(error);
         let pem = SigningKey::generate().and_then(|key| key.to_pem()).map_err(unusable)?;
         let credential = self.credential.get_or_insert_default();
-        *credential = Credential::default();
+        credential.session_id = None;
+        credential.identity_did = None;
+        credential.client_id = None;
+        credential.cert = None;
+        credential.ca = None;
         credential.key = Some(pem.to_string());
         Ok(self)
     }
@@ -38,19 +43,24 @@ impl ClientConfig {
                 "`credential.key` is protected by a passphrase: \
                  give it with `ClientConfig::with_passphrase`",
             ),
-            error => Error::configuration(format!("`credential.key` is no use: {error}")),
+            KeyError::Passphrase => Error::configuration(
+                "`credential.key` cannot be opened: the passphrase is wrong: give the one that the key \
+                 was protected with, by `ClientConfig::with_passphrase`, the prompt, or the field `p`",
+            ),
+            error => Error::configuration(format!(
+                "`credential.key` is no use: {error}. It must be an Ed25519 or RSA private key in \
+                 PKCS#8 PEM (`openssl pkcs8 -topk8` converts others, \
+                 `ClientConfig::with_new_key` makes a new one)"
+            )),
         })
     }
 
     fn open(&self, pem: &str) -> Result<SigningKey, KeyError> {
-        match SigningKey::from_pem(pem) {
-            Err(KeyError::Encrypted) => {
-                let asked = || self.prompt.as_ref()?.ask();
-                let passphrase = self.passphrase.clone().or_else(asked);
-                let passphrase = passphrase.ok_or(KeyError::Encrypted)?;
-                SigningKey::from_encrypted_pem(pem, passphrase.as_str())
-            }
-            outcome => outcome,
+        let open = |passphrase: &str| SigningKey::from_encrypted_pem(pem, passphrase);
+        match (SigningKey::from_pem(pem), &self.passphrase, &self.prompt) {
+            (Err(KeyError::Encrypted), Some(passphrase), _) => open(passphrase.as_str()),
+            (Err(KeyError::Encrypted), None, Some(prompt)) => prompt.open(open),
+            (outcome, ..) => outcome,
         }
     }
 
@@ -70,18 +80,24 @@ impl ClientConfig {
                 ));
             }
         };
-        key.map_err(|error| Error::configuration(format!("`{field}` is no use: {error}")))
+        key.map_err(|error| {
+            Error::configuration(format!(
+                "`{field}` is no use: {error}. A public key belongs into `volt.public_key`, \
+                 a certificate into `volt.ca_pem`, both in PEM, Ed25519 or RSA"
+            ))
+        })
     }
 
-    /// The fingerprint of the Volt's key: `volt.fingerprint`, or else computed.
+    /// The fingerprint of the Volt's key, by which relays find it: `volt.fingerprint`, or else computed.
+    /// The one that is given counts, because that of an RSA key hangs on how its PEM text was written.
     ///
     /// # Errors
     ///
-    /// As [`volt_key`](Self::volt_key).
+    /// As [`volt_key`](Self::volt_key), where it must be computed.
     pub fn volt_fingerprint(&self) -> Result<String> {
-        match &self.volt.fingerprint {
-            Some(fingerprint) => Ok(fingerprint.clone()),
-            None => self.volt_key().map(|key| key.fingerprint()),
+        match self.volt.fingerprint.as_deref() {
+            Some(given) if !given.is_empty() => Ok(given.to_owned()),
+            _ => self.volt_key().map(|key| key.fingerprint()),
         }
     }
 }

@@ -127,8 +127,11 @@ impl ClientConfig {
         self
     }
 
-    /// Asks for the passphrase of a protected `credential.key` when it is needed, which is each time
-    /// that the key is read. `None` says that there is none to be had.
+    /// Asks for the passphrase of a protected `credential.key` when the key is first needed. An answer
+    /// that opens the key is remembered, by this configuration and its clones, and wiped with the last
+    /// of them; after a wrong one the next use asks again. `None` says that there is none to be had.
+    ///
+    /// It is asked on the thread that needs the key, which waits for the answer.
     pub fn with_passphrase_prompt(
         mut self,
         prompt: impl Fn() -> Option<String> + Send + Sync + 'static,

@@ -18,9 +18,6 @@ mod text;
 mod well_known;
 mod writer;
 
-#[cfg(test)]
-mod tests;
-
 use serde::{Serialize, de::DeserializeOwned};
 
 #[doc(hidden)]

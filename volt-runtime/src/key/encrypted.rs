@@ -1,9 +1,16 @@
 //! Private keys that a passphrase protects: PKCS#8 with PBES2.
 
-use pkcs8::{EncryptedPrivateKeyInfoRef, Error as Pkcs8Error, pkcs5};
+use pkcs8::{
+    EncryptedPrivateKeyInfoOwned, EncryptedPrivateKeyInfoRef, Error as Pkcs8Error,
+    der::{Encode as _, asn1::OctetString},
+    pkcs5::{self, pbes2},
+};
 use zeroize::Zeroizing;
 
 use super::KeyError;
+
+/// Rounds of PBKDF2-HMAC-SHA-256 for a new key: what OWASP's Password Storage Cheat Sheet asks for.
+const ITERATIONS: u32 = 600_000;
 
 /// Opens an `EncryptedPrivateKeyInfo` (DER) and gives the PKCS#8 key in it.
 pub(super) fn decrypt(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
@@ -20,4 +27,21 @@ pub(super) fn decrypt(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>
         ) => Err(KeyError::Passphrase),
         Err(error) => Err(unsupported(&error)),
     }
+}
+
+/// Protects a PKCS#8 key (DER), as an `EncryptedPrivateKeyInfo` (DER): AES-256-CBC with a key by
+/// PBKDF2-HMAC-SHA-256.
+pub(super) fn encrypt(der: &[u8], passphrase: &str) -> Result<Vec<u8>, KeyError> {
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    for random in [&mut salt, &mut iv] {
+        aws_lc_rs::rand::fill(random).map_err(|_| KeyError::Crypto)?;
+    }
+    let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ITERATIONS, &salt, iv)
+        .map_err(|_| KeyError::Crypto)?;
+    let sealed = parameters.encrypt(passphrase, der).map_err(|_| KeyError::Crypto)?;
+    let info = EncryptedPrivateKeyInfoOwned {
+        encryption_algorithm: parameters.into(),
+        encrypted_data: OctetString::new(sealed).map_err(|_| KeyError::Crypto)?,
+    };
+    info.to_der().map_err(|_| KeyError::Crypto)
 }

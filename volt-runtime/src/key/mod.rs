@@ -47,7 +47,9 @@ pub enum KeyError {
     #[error("the certificate cannot be read: {0}")]
     Certificate(String),
     /// A key of the wrong kind for what it is used for.
-    #[error("an {expected} key is needed for this")]
+    #[error(
+        "an {expected} key is needed for this: the client's key and the Volt's must be of one kind"
+    )]
     WrongKind {
         /// The kind that is needed.
         expected: Algorithm,

@@ -51,7 +51,8 @@ impl SigningKey {
         RsaSigningKey::generate().map(|key| Self(Kind::Rsa(Box::new(key))))
     }
 
-    /// Reads a PKCS#8 PEM block that no passphrase protects.
+    /// Reads a PKCS#8 PEM block that no passphrase protects. Its content may also be the 32 bytes of an
+    /// Ed25519 seed alone, as one published client writes it.
     ///
     /// # Errors
     ///
@@ -86,7 +87,9 @@ impl SigningKey {
     }
 
     fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
-        if let Ok(key) = Ed25519KeyPair::from_pkcs8(der) {
+        // One published client writes the bare seed, without PKCS#8 around it.
+        let ed25519 = Ed25519KeyPair::from_pkcs8(der);
+        if let Ok(key) = ed25519.or_else(|_| Ed25519KeyPair::from_seed_unchecked(der)) {
             return Ok(Self(Kind::Ed25519(key)));
         }
         RsaSigningKey::from_pkcs8(der).map(|key| Self(Kind::Rsa(Box::new(key))))
@@ -98,15 +101,25 @@ impl SigningKey {
     ///
     /// When the crypto library cannot serialise it, which is not expected.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        let encode = |der: &[u8]| {
-            pem_rfc7468::encode_string(PRIVATE_KEY_LABEL, LineEnding::LF, der)
-                .map(Zeroizing::new)
-                .map_err(KeyError::NotPem)
-        };
-        match &self.0 {
-            Kind::Ed25519(key) => encode(key.to_pkcs8v1().map_err(|_| KeyError::Crypto)?.as_ref()),
-            Kind::Rsa(key) => encode(key.pkcs8()),
-        }
+        let pem = encode_pem(PRIVATE_KEY_LABEL, &self.to_pkcs8()?)?;
+        Ok(Zeroizing::new(pem))
+    }
+
+    /// The key as a PKCS#8 PEM block that this passphrase protects: PBES2 with AES-256-CBC and
+    /// PBKDF2-HMAC-SHA-256 of 600,000 rounds, which takes a noticeable time here and whenever it is read.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Crypto`] when the system has no random bytes to give.
+    pub fn to_encrypted_pem(&self, passphrase: &str) -> Result<String, KeyError> {
+        encode_pem(ENCRYPTED_KEY_LABEL, &encrypted::encrypt(&self.to_pkcs8()?, passphrase)?)
+    }
+
+    fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        Ok(Zeroizing::new(match &self.0 {
+            Kind::Ed25519(key) => key.to_pkcs8v1().map_err(|_| KeyError::Crypto)?.as_ref().to_vec(),
+            Kind::Rsa(key) => key.pkcs8().to_vec(),
+        }))
     }
 
     /// What kind of key it is.
@@ -148,6 +161,10 @@ impl SigningKey {
             Kind::Ed25519(_) => Err(KeyError::WrongKind { expected: Algorithm::Rsa }),
         }
     }
+}
+
+fn encode_pem(label: &'static str, der: &[u8]) -> Result<String, KeyError> {
+    pem_rfc7468::encode_string(label, LineEnding::LF, der).map_err(KeyError::NotPem)
 }
 
 impl fmt::Debug for SigningKey {

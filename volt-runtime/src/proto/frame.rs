@@ -2,7 +2,10 @@
 //!
 //! Layout, integers big-endian: version `u8` = 1, type `u8`, call number `u64`, body.
 
+use std::fmt;
+
 use bytes::{Buf, BufMut, Bytes};
+use serde::Deserialize;
 
 use super::ProtocolError;
 
@@ -40,8 +43,9 @@ impl FrameKind {
     }
 }
 
-/// A frame whose header has been read. The body is not looked at until its call wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A frame whose header has been read. The body is not looked at until its call wants it. It may hold
+/// the claims of a token, so it is not printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// What the body is.
     pub kind: FrameKind,
@@ -75,9 +79,7 @@ impl Frame {
             other => return Err(ProtocolError::FrameType(other)),
         };
         let call = message.get_u64();
-        // Only the last frame of a call, and rejections, carry metadata.
-        let metadata = message.get(..2).is_some_and(|length| length != [0, 0]);
-        let last = metadata && kind != FrameKind::KeyExchange;
+        let last = kind != FrameKind::KeyExchange && is_last(clear_metadata(&message));
         Ok(Self { kind, call, last, body: message })
     }
 
@@ -89,8 +91,19 @@ impl Frame {
     }
 }
 
-/// The body of a client's key exchange.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("kind", &self.kind)
+            .field("call", &self.call)
+            .field("last", &self.last)
+            .field("body", &format_args!("({} bytes)", self.body.len()))
+            .finish()
+    }
+}
+
+/// The body of a client's key exchange. Whoever has it can call as the client, so it is not printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyRequest {
     /// Where to route the call, as JSON; empty for none.
     pub metadata: Bytes,
@@ -126,6 +139,12 @@ impl KeyRequest {
         put_u8(&mut out, &self.signature, "key exchange signature")?;
         put_u16(&mut out, &self.claims, "key exchange claims")?;
         Ok(out)
+    }
+}
+
+impl fmt::Debug for KeyRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRequest").field("metadata", &self.metadata).finish_non_exhaustive()
     }
 }
 
@@ -206,6 +225,31 @@ pub(super) fn begin_sealed(
     put_u8(out, iv, "payload IV")
 }
 
+/// The metadata at the beginning of a sealed frame's body; empty if there is none, or not all of it.
+fn clear_metadata(body: &[u8]) -> &[u8] {
+    let Some((length, rest)) = body.split_first_chunk() else { return &[] };
+    rest.get(..u16::from_be_bytes(*length).into()).unwrap_or_default()
+}
+
+/// Whether metadata says that nothing follows. Nearly no frame has any, so reading it costs nothing.
+pub(super) fn is_last(metadata: &[u8]) -> bool {
+    #[derive(Default, Deserialize)]
+    struct End {
+        client_end: Option<bool>,
+        server_end: Option<bool>,
+        error: Option<String>,
+    }
+    // What is no such metadata says nothing. Whoever opens the frame gets the error.
+    let end: End = if metadata.is_empty() {
+        End::default()
+    } else {
+        serde_json::from_slice(metadata).unwrap_or_default()
+    };
+    end.client_end == Some(true)
+        || end.server_end == Some(true)
+        || end.error.is_some_and(|error| !error.is_empty())
+}
+
 fn take_u8(body: &mut Bytes, what: &'static str) -> Result<Bytes, ProtocolError> {
     let len = body.try_get_u8().map_err(|_| ProtocolError::Truncated(what))?;
     take(body, len.into(), what)
@@ -261,6 +305,39 @@ mod tests {
         let frame = |version, kind| Bytes::from(vec![version, kind, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(Frame::decode(frame(2, 1)), Err(ProtocolError::Version(2)));
         assert_eq!(Frame::decode(frame(1, 0)), Err(ProtocolError::FrameType(0)));
+    }
+
+    /// Or a peer could stop our side of a call with a frame that ends nothing.
+    #[test]
+    fn a_frame_is_the_last_if_its_metadata_says_so_and_not_because_it_has_some() {
+        let last = |kind, metadata: &str| {
+            let mut frame = Vec::new();
+            begin_sealed(&mut frame, kind, 1, metadata.as_bytes(), &[7; 16]).unwrap();
+            Frame::decode(frame.into()).unwrap().last
+        };
+        for metadata in [
+            r#"{"client_end":true}"#,
+            r#"{ "server_end": true, "i": 1 }"#,
+            r#"{"error":"session invalid"}"#,
+        ] {
+            assert!(last(FrameKind::Payload, metadata), "{metadata}");
+            assert!(!last(FrameKind::KeyExchange, metadata), "{metadata}");
+        }
+        for metadata in [
+            "",
+            "{}",
+            r#"{"d":[],"i":1}"#,
+            r#"{"server_end":false,"client_end":null,"error":""}"#,
+            r#"{"note":"server_end"}"#,
+            "server_end",
+        ] {
+            assert!(!last(FrameKind::Payload, metadata), "{metadata}");
+        }
+        // Cut off in the middle, it says nothing.
+        let mut frame = Vec::new();
+        begin_sealed(&mut frame, FrameKind::Payload, 1, br#"{"server_end":true}"#, &[]).unwrap();
+        frame.truncate(HEADER_LEN + 10);
+        assert!(!Frame::decode(frame.into()).unwrap().last);
     }
 
     #[test]

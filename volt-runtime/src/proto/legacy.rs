@@ -4,9 +4,12 @@
 //! so there is no key exchange. The envelopes inside are those of the binary protocol. One
 //! initialisation vector serves all messages of a call, which is the protocol's weakness.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use zeroize::Zeroizing;
 
 use super::{
     ProtocolError,
@@ -76,10 +79,17 @@ pub fn decode(text: Bytes) -> Result<Frame, ProtocolError> {
 }
 
 /// What opens a call: sent with its first message.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Opening {
     token: String,
     targets: Vec<String>,
+}
+
+impl fmt::Debug for Opening {
+    /// Without the token, with which anyone can call as its owner.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening").field("targets", &self.targets).finish_non_exhaustive()
+    }
 }
 
 /// Opens a call at `now` (Unix seconds): its key, and what its first message must carry.
@@ -96,7 +106,8 @@ pub fn open(
     key: &SigningKey,
     now: u64,
 ) -> Result<(CallKey, Opening), ProtocolError> {
-    let (secret, iv) = (crypto::random::<KEY_LEN>()?, crypto::random::<IV_LEN>()?);
+    let secret = Zeroizing::new(crypto::random::<KEY_LEN>()?);
+    let iv = crypto::random::<IV_LEN>()?;
     let seal = |plain: &[u8]| {
         let sealed = oaep_encrypt(&route.signer, plain);
         sealed.map(|sealed| STANDARD.encode(sealed)).map_err(|_| ProtocolError::PeerKey)
@@ -107,7 +118,7 @@ pub fn open(
         exp: now.saturating_add(TTL),
         sub: None,
         k: None,
-        sk: Some(seal(&secret)?),
+        sk: Some(seal(&*secret)?),
         iv: Some(seal(&iv)?),
     };
     let token = claims.to_legacy_jwt(key)?;
@@ -134,18 +145,18 @@ pub fn accept(text: &[u8], identity: &SigningKey) -> Result<Accepted, ProtocolEr
     let token = Token::parse_jwt(&token)?;
     let secret = opened(token.claims().sk.as_deref(), identity)?;
     let iv = opened(token.claims().iv.as_deref(), identity)?;
-    let key = CallKey::legacy(&secret, iv)?;
+    let key = CallKey::legacy(&secret, *iv)?;
     Ok(Accepted { token, key })
 }
 
 fn opened<const N: usize>(
     sealed: Option<&str>,
     identity: &SigningKey,
-) -> Result<[u8; N], ProtocolError> {
+) -> Result<Zeroizing<[u8; N]>, ProtocolError> {
     let sealed = sealed.ok_or(ProtocolError::PeerKey)?;
     let sealed = STANDARD.decode(sealed).map_err(|_| ProtocolError::PeerKey)?;
     let plain = oaep_decrypt(identity, &sealed).map_err(|_| ProtocolError::PeerKey)?;
-    plain.as_slice().try_into().map_err(|_| ProtocolError::PeerKey)
+    plain.as_slice().try_into().map(Zeroizing::new).map_err(|_| ProtocolError::PeerKey)
 }
 
 /// Which side writes a message, and whether it is that side's last.

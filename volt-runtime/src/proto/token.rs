@@ -3,6 +3,8 @@
 //! It is a JWT signed by the client's key. With an Ed25519 key its header is always the same, so the
 //! binary protocol carries only the claims and the signature.
 
+use std::fmt;
+
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -21,7 +23,7 @@ pub const TTL: u64 = 60;
 pub const LEEWAY: u64 = 60;
 
 /// What a token says, in the order in which the published clients write it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Whom it is for: the Volt's id, or the client id of a relayed service's host.
     pub aud: String,
@@ -87,7 +89,7 @@ impl Claims {
 }
 
 /// A token that arrived. Its signature has not been checked until [`verify`](Self::verify) says so.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Token {
     claims: Claims,
     algorithm: Algorithm,
@@ -233,6 +235,29 @@ impl Token {
         jwt.push('.');
         URL_SAFE_NO_PAD.encode_string(&self.signature, &mut jwt);
         jwt
+    }
+}
+
+impl fmt::Debug for Claims {
+    /// Without the session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("aud", &self.aud)
+            .field("iat", &self.iat)
+            .field("exp", &self.exp)
+            .field("sub", &self.sub.as_ref().map(|_| "(hidden)"))
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Token {
+    /// Without what makes it one: whoever has that can call as its owner.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("claims", &self.claims)
+            .field("algorithm", &self.algorithm)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 

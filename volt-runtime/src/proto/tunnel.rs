@@ -1,17 +1,19 @@
 //! Frames of the binary protocol as a relay passes them on: the same fields, in the messages of the
 //! `Connect` and `Invoke` calls instead of websocket messages.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{
     ProtocolError, call,
-    frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed, begin_sealed},
+    frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed, begin_sealed, is_last},
     handshake::Via,
     token::{self, Token},
 };
 
 /// One frame of a call that is passed on. The call's number goes beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelFrame {
     /// Opens the call, from the caller.
@@ -43,6 +45,24 @@ pub enum TunnelFrame {
     Rejected(String),
 }
 
+impl fmt::Debug for TunnelFrame {
+    /// Without the token, with which anyone can call as its owner.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { via, .. } => {
+                f.debug_struct("Open").field("via", via).finish_non_exhaustive()
+            }
+            Self::KeyExchange { .. } => f.debug_struct("KeyExchange").finish_non_exhaustive(),
+            Self::Payload { ciphertext, end, .. } => f
+                .debug_struct("Payload")
+                .field("ciphertext", &format_args!("({} bytes)", ciphertext.len()))
+                .field("end", end)
+                .finish_non_exhaustive(),
+            Self::Rejected(reason) => f.debug_tuple("Rejected").field(reason).finish(),
+        }
+    }
+}
+
 impl TunnelFrame {
     /// What the target of a call sent.
     ///
@@ -67,7 +87,7 @@ impl TunnelFrame {
     /// When the frame is damaged.
     pub fn from_caller(body: Bytes) -> Result<Self, ProtocolError> {
         let sealed = Sealed::decode(body)?;
-        let end = !sealed.metadata.is_empty();
+        let end = is_last(&sealed.metadata);
         Ok(Self::Payload { iv: sealed.iv, ciphertext: sealed.ciphertext, end })
     }
 
@@ -138,4 +158,23 @@ fn payload(
     begin_sealed(&mut out, FrameKind::Payload, call, metadata, iv)?;
     out.extend_from_slice(ciphertext);
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_with_metadata_that_ends_nothing_is_passed_on_as_no_end() {
+        let frame = |metadata: &[u8]| {
+            let frame = payload(1, &[7; 16], b"sealed", metadata).unwrap();
+            Frame::decode(frame.into()).unwrap()
+        };
+        for (metadata, ends) in [(&b"{}"[..], false), (call::CLIENT_END, true), (b"", false)] {
+            let passed_on = TunnelFrame::from_caller(frame(metadata).body).unwrap();
+            assert_eq!(passed_on.is_last(), ends, "{metadata:?}");
+        }
+        let answer = TunnelFrame::from_target(frame(br#"{"i":1}"#)).unwrap();
+        assert!(!answer.is_last());
+    }
 }

@@ -1,6 +1,6 @@
 //! Who calls, and how.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{Method, Status, proto::token::Token, transport::BoxFuture};
 
@@ -42,7 +42,7 @@ impl Context {
 }
 
 /// Who calls, as the [`Authority`] found out. Anonymous by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
     /// The caller's session.
@@ -60,6 +60,16 @@ impl Caller {
     /// Whether nothing is known of the caller.
     pub fn is_anonymous(&self) -> bool {
         self.session_id.is_none()
+    }
+}
+
+impl fmt::Debug for Caller {
+    /// Without the session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller")
+            .field("session_id", &self.session_id.as_ref().map(|_| "(hidden)"))
+            .field("identity", &self.identity)
+            .finish()
     }
 }
 

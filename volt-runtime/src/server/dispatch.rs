@@ -36,6 +36,7 @@ impl IncomingCall {
         let running = Running {
             receiver: self.raw.receiver,
             feed: Arc::new(Queue::new(1)),
+            ahead: None,
             sender: SharedSender(Arc::new(Mutex::new(self.raw.sender))),
         };
         (self.context, running)
@@ -137,6 +138,8 @@ struct Running {
     receiver: Box<dyn ReceiveHalf>,
     /// From the receiver to the handler: holds one request.
     feed: Arc<Queue<String>>,
+    /// A request for which the feed has no room yet.
+    ahead: Option<String>,
     sender: SharedSender,
 }
 
@@ -165,14 +168,19 @@ impl Running {
     }
 
     /// Hands requests on as the handler has room. Ready once the caller is gone.
+    ///
+    /// One request is read beyond what the feed holds, to see what comes after the last one.
     fn poll_gone(&mut self, cx: &mut TaskContext<'_>) -> Poll<Status> {
         loop {
-            // A feed that is closed takes nothing more, but the call may still be given up.
-            if self.feed.poll_room(cx).is_pending() {
-                return Poll::Pending;
+            if self.ahead.is_some() {
+                // A feed that is closed takes nothing more, but the call may still be given up.
+                let _ = ready!(self.feed.poll_room(cx));
+                if let Some(text) = self.ahead.take() {
+                    self.feed.push(text, 1);
+                }
             }
             match ready!(self.receiver.poll_message(cx)) {
-                Ok(Some(text)) => self.feed.push(text, 1),
+                Ok(Some(text)) => self.ahead = Some(text),
                 Ok(None) => self.feed.close(None),
                 Err(error) => return Poll::Ready(to_status(&error)),
             }

@@ -23,12 +23,15 @@ pub trait Service: Send + Sync + 'static {
 /// The services of a server.
 #[derive(Clone, Default)]
 pub struct Router {
-    routes: HashMap<&'static str, Route>,
+    /// By the path of the method; those that were added last stand last.
+    routes: HashMap<&'static str, Vec<Route>>,
     services: Vec<Arc<dyn Service>>,
 }
 
 #[derive(Clone)]
 struct Route {
+    /// What callers name the service by; nothing if it answers all calls.
+    names: Vec<String>,
     service: Arc<dyn Service>,
     index: usize,
     method: &'static Method,
@@ -40,14 +43,55 @@ impl Router {
         Self::default()
     }
 
-    /// Adds a service. Where two have the same method, the one added last answers.
-    pub fn with(mut self, service: impl Service) -> Self {
+    /// Adds a service that answers calls whatever service they name. Where two such have the same
+    /// method, the one added last answers.
+    pub fn with(self, service: impl Service) -> Self {
+        self.add(Vec::new(), service)
+    }
+
+    /// Adds a service that answers the calls for it: those that name one of these ids, and, while no
+    /// other service has the method, those that name none. So a router can have several services of
+    /// one API.
+    pub fn with_named(
+        self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+        service: impl Service,
+    ) -> Self {
+        self.add(names.into_iter().map(Into::into).collect(), service)
+    }
+
+    fn add(mut self, names: Vec<String>, service: impl Service) -> Self {
         let service: Arc<dyn Service> = Arc::new(service);
         for (index, method) in service.methods().iter().enumerate() {
-            self.routes.insert(method.path, Route { service: Arc::clone(&service), index, method });
+            let routes = self.routes.entry(method.path).or_default();
+            routes.retain(|other| other.names != names);
+            let (names, service) = (names.clone(), Arc::clone(&service));
+            routes.push(Route { names, service, index, method });
         }
         self.services.push(service);
         self
+    }
+
+    /// Where a call goes.
+    fn find(&self, path: &str, service_id: Option<&str>) -> Result<&Route, Status> {
+        let routes = self.routes.get(path).ok_or_else(|| {
+            Status::new(Code::Unimplemented, format!("there is no method `{path}` here"))
+        })?;
+        let general = || routes.iter().find(|route| route.names.is_empty());
+        let Some(id) = service_id else {
+            return general().or_else(|| routes.first().filter(|_| routes.len() == 1)).ok_or_else(
+                || {
+                    Status::new(
+                        Code::InvalidArgument,
+                        "several services here have this method: name one",
+                    )
+                },
+            );
+        };
+        let named = routes.iter().rev().find(|route| route.names.iter().any(|name| name == id));
+        named
+            .or_else(general)
+            .ok_or_else(|| Status::new(Code::NotFound, "this service is not hosted here"))
     }
 
     /// The names of the services, in the order in which they were added.
@@ -64,10 +108,9 @@ impl Router {
         authority: Option<&dyn Authority>,
         mut raw: RawCall,
     ) {
-        let Some(route) = self.routes.get(path) else {
-            let message = format!("there is no method `{path}` here");
-            raw.sender.finish(Some(&Status::new(Code::Unimplemented, message)));
-            return;
+        let route = match self.find(path, service_id.as_deref()) {
+            Ok(route) => route,
+            Err(status) => return raw.sender.finish(Some(&status)),
         };
         let mut context = Context { method: route.method, service_id, peer };
         if let Some(asked) = authority.and_then(|authority| authority.authorize(&context)) {

@@ -92,6 +92,25 @@ async fn dropping_a_call_ends_it_on_the_wire_and_frees_it() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_dropped_ends_although_its_handler_has_left_a_request_unread() {
+    let volt = Volt::start().await;
+    let (in_process, in_process_probe) = in_process();
+    for (client, probe) in
+        [(in_process, in_process_probe), (volt.client().await, volt.probe.clone())]
+    {
+        let mut echo = client.echo().await.unwrap();
+        echo.send(Note::new("first", 0)).await.unwrap();
+        assert!(soon(echo.message()).await.unwrap().is_some());
+        // The handler takes this one, and then no more.
+        echo.send(Note::new("wait", 0)).await.unwrap();
+        echo.send(Note::new("unread", 0)).await.unwrap();
+        drop(echo);
+        soon(probe.running(0)).await;
+        no_open_calls(&client).await;
+    }
+}
+
+#[tokio::test]
 async fn a_call_dropped_before_its_key_exchange_is_ended_after_it() {
     let volt = Volt::start().await;
     let client = volt.client().await;

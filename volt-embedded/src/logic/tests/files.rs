@@ -94,7 +94,7 @@ fn an_upload_is_seen_when_it_is_complete_and_leaves_nothing_when_it_is_not() {
 
     let mut given_up = actor.begin_upload(&start).unwrap();
     given_up.write(b"half").unwrap();
-    let incoming = volt.disk.file(&id).parent().unwrap().with_file_name("incoming");
+    let incoming = volt.disk.incoming().unwrap().path().parent().unwrap().to_owned();
     assert_eq!(fs::read_dir(&incoming).unwrap().count(), 1);
     drop(given_up);
     assert_eq!(fs::read_dir(&incoming).unwrap().count(), 0);
@@ -104,7 +104,27 @@ fn an_upload_is_seen_when_it_is_complete_and_leaves_nothing_when_it_is_not() {
     let late = actor.begin_upload(&start).unwrap();
     actor.delete_resource(&DeleteResourceRequest::default().with_resource_id(&id)).unwrap();
     assert_eq!(code(actor.finish_upload(late)), Code::NotFound);
-    assert!(!volt.disk.file(&id).exists());
+    assert!(!volt.disk.content(&id, "").exists());
+}
+
+#[test]
+fn until_a_change_is_made_the_old_content_counts_and_after_it_only_the_new_is_there() {
+    let volt = volt();
+    let actor = owner(&volt);
+    let id = make(&actor, "", "file", "volt:file");
+    set(&actor, &id, "", "old").unwrap();
+    let on_disk = || fs::read_dir(volt.disk.content(&id, "")).unwrap().count();
+    assert_eq!(on_disk(), 1);
+    // As if the Volt had died between the two: the new content is in place, the store knows the old.
+    let incoming = volt.disk.incoming().unwrap();
+    fs::write(incoming.path(), "never confirmed").unwrap();
+    volt.disk.place(incoming.into_temp_path(), &id, "unknown").unwrap();
+    assert_eq!((content(&actor, &id, "").unwrap(), on_disk()), (b"old".to_vec(), 2));
+    set(&actor, &id, "", "new").unwrap();
+    assert_eq!((content(&actor, &id, "").unwrap(), on_disk()), (b"new".to_vec(), 1));
+    // The same content again is not what is replaced.
+    set(&actor, &id, "", "new").unwrap();
+    assert_eq!((content(&actor, &id, "").unwrap(), on_disk()), (b"new".to_vec(), 1));
 }
 
 #[test]

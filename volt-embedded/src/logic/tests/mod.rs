@@ -6,8 +6,10 @@
 mod access;
 mod authenticate;
 mod files;
+mod identities;
 mod query;
 mod resources;
+mod services;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +26,7 @@ use crate::{
 };
 
 /// A Volt with a folder of its own.
-fn volt() -> Arc<Volt> {
+pub(crate) fn volt() -> Arc<Volt> {
     volt_with(|_| {})
 }
 
@@ -35,6 +37,7 @@ fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
         challenge: None,
         session_lifetime: Duration::from_hours(1),
         tls: false,
+        max_queries: 1,
     };
     change(&mut options);
     let folder = tempfile::tempdir().unwrap();
@@ -44,7 +47,7 @@ fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
     Arc::new(Volt::open(&path, Some(folder), address, &["pkg.API"], options, gone).unwrap())
 }
 
-fn owner(volt: &Arc<Volt>) -> Actor {
+pub(crate) fn owner(volt: &Arc<Volt>) -> Actor {
     let identity = volt.owner.clone();
     Actor { volt: Arc::clone(volt), identity, session: String::new() }
 }
@@ -57,7 +60,7 @@ fn guest(volt: &Arc<Volt>) -> Actor {
 }
 
 /// Makes a resource; in the actor's home folder if `parent` is empty.
-fn make(actor: &Actor, parent: &str, name: &str, kind: &str) -> String {
+pub(crate) fn make(actor: &Actor, parent: &str, name: &str, kind: &str) -> String {
     let resource = Resource::default().with_name(name).with_kind([kind]);
     let request = SaveResourceRequest::default()
         .with_resource(resource)

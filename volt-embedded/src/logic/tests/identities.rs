@@ -1,0 +1,44 @@
+use volt_api::{
+    Code,
+    key::SigningKey,
+    volt::{
+        Access, Identity, IdentityAlias, PolicyDecision, Resource, SaveAccessRequest,
+        SaveIdentityRequest,
+    },
+};
+
+use super::{code, guest, owner, volt};
+use crate::actor::Actor;
+
+fn with_another_key(identity: &str) -> SaveIdentityRequest {
+    let key = SigningKey::generate().unwrap().verifying_key().to_pem();
+    let resource = Resource::default().with_id(identity);
+    let identity = Identity::default()
+        .with_resource(resource)
+        .with_alias([IdentityAlias::default().with_public_key(key)]);
+    SaveIdentityRequest::default().with_identity(identity)
+}
+
+fn keys(actor: &Actor, request: SaveIdentityRequest) -> usize {
+    actor.save_identity(request).unwrap().alias.len()
+}
+
+/// Whoever adds a key to an identity can authenticate as it.
+#[test]
+fn the_right_to_change_a_home_folder_is_not_the_right_to_become_its_owner() {
+    let volt = volt();
+    let (victim, thief) = (guest(&volt), guest(&volt));
+    let rule = Access::default()
+        .with_resource_id(&victim.identity)
+        .with_identity_did(&thief.identity)
+        .with_access("volt:resource-write")
+        .with_decision(PolicyDecision::Permit);
+    victim.save_access(SaveAccessRequest::default().with_access(rule)).unwrap();
+
+    let request = with_another_key(&victim.identity);
+    assert_eq!(code(thief.save_identity(request)), Code::PermissionDenied);
+    let purge = with_another_key(&victim.identity).with_purge_aliases(true);
+    assert_eq!(code(thief.save_identity(purge)), Code::PermissionDenied);
+    assert_eq!(keys(&victim, with_another_key(&victim.identity)), 2);
+    assert_eq!(keys(&owner(&volt), with_another_key(&victim.identity)), 3);
+}

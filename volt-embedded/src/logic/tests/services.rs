@@ -1,0 +1,48 @@
+use volt_api::volt::{
+    DiscoverServicesRequest, Resource, SaveResourceRequest, ServiceDescription, ServiceHostType,
+};
+
+use super::{guest, volt};
+use crate::{
+    actor::Actor,
+    logic::services::{Online, nobody_is_connected},
+};
+
+fn make_service(actor: &Actor, host_type: ServiceHostType) {
+    let description =
+        ServiceDescription::default().with_host_type(host_type).with_service_api(["my.EchoAPI"]);
+    let service = Resource::default().with_name("echo").with_service_description(description);
+    let request = SaveResourceRequest::default().with_resource(service).with_create(true);
+    actor.save_resource(request).unwrap();
+}
+
+fn online(actor: &Actor) -> usize {
+    let request = DiscoverServicesRequest::default().with_service_api(["my.*"]);
+    actor.discover_services(&request).unwrap().len()
+}
+
+#[test]
+fn services_are_online_until_the_last_connection_of_their_host_is_gone() {
+    let actor = guest(&volt());
+    make_service(&actor, ServiceHostType::Relayed);
+    let old = Online::new(&actor).unwrap();
+    let new = Online::new(&actor).unwrap();
+    drop(old);
+    assert_eq!(online(&actor), 1);
+    drop(new);
+    assert_eq!(online(&actor), 0);
+}
+
+#[test]
+fn a_volt_that_starts_has_nobody_who_is_reached_through_it() {
+    let volt = volt();
+    let actor = guest(&volt);
+    make_service(&actor, ServiceHostType::Relayed);
+    make_service(&actor, ServiceHostType::Server);
+    // As when the Volt is killed.
+    std::mem::forget(Online::new(&actor).unwrap());
+    assert_eq!(online(&actor), 2);
+    volt.store.write(nobody_is_connected).unwrap();
+    // Where a server is, is for its owner to say.
+    assert_eq!(online(&actor), 1);
+}

@@ -13,6 +13,7 @@ mod legacy;
 mod lifecycle;
 mod presence;
 mod relays;
+mod rows;
 mod sessions;
 mod sql;
 mod support;

@@ -46,7 +46,8 @@
 //! addresses. `server` adds a trait for each service, to implement it or to mock
 //! a Volt: see [`Client::new`]. `v0_15` adds the older API 0.15.1 as a module of its own. `resolve` adds
 //! the module `resolve`, which finds a Volt by its DID, its address or its relay, and an HTTP client with
-//! it.
+//! it. `derive` adds `#[derive(FromRow)]`, by which rows of SQL become structs: see [`rows`]. `proto` adds
+//! `include_proto!`, which makes clients and servers from `.proto` files of your own.
 
 #[cfg(feature = "volt")]
 pub mod authenticate;
@@ -59,6 +60,8 @@ mod generated;
 pub mod presence;
 #[cfg(feature = "resolve")]
 pub mod resolve;
+#[cfg(feature = "sqlite-database")]
+pub mod rows;
 #[cfg(feature = "volt")]
 mod target;
 #[cfg(feature = "volt")]
@@ -74,6 +77,17 @@ pub use volt_runtime::{
 };
 
 pub use volt_runtime::server;
+
+#[doc(hidden)]
+pub use volt_runtime::__private;
+
+#[cfg(feature = "derive")]
+pub use volt_macros::FromRow;
+#[cfg(feature = "proto")]
+pub use volt_macros::include_proto;
+
+#[cfg(feature = "sqlite-database")]
+pub use crate::rows::FromRow;
 
 #[cfg(feature = "volt")]
 pub use crate::{

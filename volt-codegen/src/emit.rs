@@ -23,6 +23,8 @@ use crate::{
     names,
 };
 
+/// Where generated code finds everything, unless the options name another module.
+pub(crate) const RUNTIME: &str = "::volt_runtime::__private";
 /// Where generated code finds prost.
 pub(crate) const PROST: &str = "::volt_runtime::__private::prost";
 /// Where generated code finds prost's well-known types.

@@ -3,7 +3,9 @@
 use std::fmt;
 
 /// Everything that keeps an API from being generated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its `Debug` is its `Display`, since that is what a `build.rs` shows whose `main` returns it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     problems: Vec<Problem>,
 }
@@ -22,7 +24,7 @@ pub struct Problem {
 /// A place in a `.proto` file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The name by which the file is imported.
+    /// The name by which the file is imported; or its path, from [`disk`](crate::disk).
     pub file: String,
     /// Line and column, both from 1, if the descriptors came with source information.
     pub position: Option<(u32, u32)>,
@@ -32,6 +34,16 @@ impl Error {
     /// Everything that is wrong, sorted by place. Never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// The same with other names of files, where `rename` has one.
+    pub(crate) fn with_files(mut self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        for place in self.problems.iter_mut().filter_map(|problem| problem.place.as_mut()) {
+            if let Some(file) = rename(&place.file) {
+                place.file = file;
+            }
+        }
+        self
     }
 
     pub(crate) fn new(message: impl Into<String>) -> Self {
@@ -44,6 +56,12 @@ impl std::error::Error for Error {}
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self { problems: vec![problem] }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Generates typed Volt clients, server traits, messages and their JSON from `.proto` files.
 //!
-//! The generator is a function: texts and [`Options`] in, named files out. It reads no disk, no
-//! clock and no environment, so the same input gives the same bytes.
+//! A crate with `.proto` files of its own calls [`build::compile_protos`] in its `build.rs`, or uses the
+//! macro `volt_api::include_proto!`. The program `volt-codegen` (feature `cli`) writes code to be kept.
+//!
+//! The generator itself is a function: texts and [`Options`] in, named files out. It reads no disk, no
+//! clock and no environment, so the same input gives the same bytes. [`disk`] reads the texts.
 //!
 //! ```
 //! # fn main() -> Result<(), volt_codegen::Error> {
@@ -25,9 +28,13 @@
 //! ```
 //!
 //! What it makes of a package is a module with its messages, and in it a module for each service
-//! with a client, a trait and a server. It names the crate `volt-runtime` and no other.
+//! with a client, a trait and a server. It names one crate: `volt-runtime`, or with
+//! [`Options::volt_api`] `volt-api`.
 
+pub mod build;
+mod bundled;
 pub mod diff;
+pub mod disk;
 mod docs;
 mod emit;
 mod error;
@@ -40,6 +47,7 @@ pub mod text;
 use prost_types::FileDescriptorSet;
 
 pub use crate::{
+    bundled::VOLT_API,
     docs::Docs,
     error::{Error, Place, Problem},
     options::{Layout, Options, Server},

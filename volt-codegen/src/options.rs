@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::emit::RUNTIME;
+
 /// How to generate. [`Options::default`] suits a user's own services.
 ///
 /// ```
@@ -14,6 +16,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub(crate) command: String,
+    pub(crate) runtime: String,
     pub(crate) layout: Layout,
     pub(crate) features: bool,
     pub(crate) server: Server,
@@ -48,6 +51,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             command: "volt-codegen".to_owned(),
+            runtime: RUNTIME.to_owned(),
             layout: Layout::Files,
             features: false,
             server: Server::Always,
@@ -59,6 +63,22 @@ impl Default for Options {
 }
 
 impl Options {
+    /// What suits a program that depends on the crate `volt-api` alone: one text, which finds the
+    /// runtime and the types of the Volt API there.
+    pub fn volt_api() -> Self {
+        Self::default()
+            .layout(Layout::Single)
+            .runtime("::volt_api::__private")
+            .extern_path("tdx.volt_api", "::volt_api::tdx::volt_api")
+    }
+
+    /// The module in which generated code finds everything. The default is
+    /// `::volt_runtime::__private`; another one must have the same items.
+    pub fn runtime(mut self, path: impl Into<String>) -> Self {
+        self.runtime = path.into();
+        self
+    }
+
     /// The command that the header of each file names as its maker. The default is `volt-codegen`.
     pub fn command(mut self, command: impl Into<String>) -> Self {
         self.command = command.into();

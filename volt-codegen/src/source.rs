@@ -9,7 +9,10 @@ use protox::{
     file::{ChainFileResolver, File, FileResolver, GoogleFileResolver},
 };
 
-use crate::error::{Error, Place, Problem};
+use crate::{
+    bundled::VOLT_API,
+    error::{Error, Place, Problem},
+};
 
 /// The text of `.proto` files by the names under which they import each other
 /// (`tdx/volt_api/volt/v1/volt.proto`). Those of `google/protobuf/` are built in.
@@ -20,9 +23,19 @@ pub struct Sources {
     /// Further files that those may import. What they define is generated too if it is imported,
     /// unless [`Options::extern_path`](crate::Options::extern_path) says where it is.
     pub imports: BTreeMap<String, String>,
+    /// Where imports were looked for, as errors say it.
+    pub(crate) searched: Vec<String>,
 }
 
 impl Sources {
+    /// Adds the files of the Volt API, which are part of this crate, to those that may be imported.
+    /// [`Options::volt_api`](crate::Options::volt_api) names the types that `volt-api` has for them.
+    pub fn with_volt_api(mut self) -> Self {
+        let files = VOLT_API.iter();
+        self.imports.extend(files.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
+        self
+    }
+
     /// Parses and links the files.
     ///
     /// # Errors
@@ -75,7 +88,13 @@ impl Sources {
             }
         }
         let help = if error.is_file_not_found() {
-            Some("names of imports begin at the root that all files share".to_owned())
+            Some(match self.searched.as_slice() {
+                [] => "names of imports begin at the root that all files share".to_owned(),
+                folders => format!(
+                    "names of imports begin at an include folder, here {}; or name a file of the Volt API",
+                    folders.join(", ")
+                ),
+            })
         } else if message.contains("is not defined") {
             Some("declare it, or import the file that does".to_owned())
         } else {

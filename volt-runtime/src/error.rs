@@ -54,6 +54,8 @@ pub enum ErrorKind {
     ResourceExhausted,
     /// The client configuration, or how a call was made, is not usable.
     Configuration,
+    /// A response came, and is not what the caller's own type can hold: a NULL for an `i64`.
+    Conversion,
 }
 
 /// Whether the Volt may have acted on a failed call.
@@ -72,7 +74,7 @@ impl Error {
     /// An error of this kind, for whoever builds calls or transports on this crate.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let executed = match kind {
-            ErrorKind::Refused | ErrorKind::Failed => Executed::Yes,
+            ErrorKind::Refused | ErrorKind::Failed | ErrorKind::Conversion => Executed::Yes,
             ErrorKind::Routing | ErrorKind::Configuration => Executed::No,
             _ => Executed::Maybe,
         };
@@ -204,6 +206,7 @@ impl fmt::Display for Error {
             ErrorKind::Deadline => "deadline exceeded",
             ErrorKind::ResourceExhausted => "limit reached",
             ErrorKind::Configuration => "configuration error",
+            ErrorKind::Conversion => "cannot be converted",
         };
         f.write_str(what)?;
         if !self.0.message.is_empty() {

@@ -227,7 +227,9 @@ impl Check<'_> {
     }
 
     fn options(&mut self, model: &Model) {
-        let paths = self.options.extern_paths.values().chain(&self.options.accessors);
+        let options = self.options;
+        let paths =
+            options.extern_paths.values().chain(&options.accessors).chain([&options.runtime]);
         let Some(package) = model.packages.first() else { return };
         for path in paths.filter(|path| !names::is_path(path)) {
             self.problems.add(

@@ -14,6 +14,7 @@ mod lifecycle;
 mod presence;
 mod relays;
 mod restarts;
+mod rows;
 mod sessions;
 mod sql;
 mod support;

@@ -1,0 +1,64 @@
+//! From the responses of an `Execute` call to rows, without the call.
+
+use std::marker::PhantomData;
+
+use super::{FromRow, Row, RowError};
+use crate::data::{Column, SqlExecuteResponse, sql_execute_response::Payload};
+
+/// Makes rows of the responses of an `Execute` call.
+///
+/// A header, which comes first in the answer to each statement, says what the columns of the next rows
+/// are; the decoder keeps it. Use one where a call has several statements, as in a transaction:
+///
+/// ```no_run
+/// # use volt_api::{Client, Result, data::*, rows::RowDecoder};
+/// # use volt_api::data::sql_execute_response::Payload;
+/// # async fn example(client: Client, insert: SqlExecuteStart) -> Result<()> {
+/// let mut call = client.sqlite_database().execute().await?;
+/// let mut ids = RowDecoder::<(i64,)>::default();
+/// call.send(SqlExecuteRequest::default().with_start(insert.with_transaction(true))).await?;
+/// while let Some(response) = call.message().await? {
+///     if let Some(Payload::AffectedRows(_)) = response.payload {
+///         break; // The statement is done.
+///     }
+///     if let Some((id,)) = ids.decode(&response)? {
+///         println!("{id}");
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct RowDecoder<T> {
+    columns: Option<Vec<Column>>,
+    row: PhantomData<fn() -> T>,
+}
+
+impl<T> Default for RowDecoder<T> {
+    fn default() -> Self {
+        Self { columns: None, row: PhantomData }
+    }
+}
+
+impl<T: FromRow> RowDecoder<T> {
+    /// The row that a response has, or `None` for one that has another part of the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the row does not fit the type. The decoder can go on with the next one.
+    pub fn decode(&mut self, response: &SqlExecuteResponse) -> Result<Option<T>, RowError> {
+        match &response.payload {
+            Some(Payload::Header(header)) => {
+                self.columns = Some(header.column.clone());
+                Ok(None)
+            }
+            Some(Payload::Row(row)) => {
+                let columns = self.columns.as_deref();
+                let columns =
+                    columns.ok_or_else(|| RowError::new("a row came before the header"))?;
+                T::from_row(&Row::new(columns, &row.column)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Rows of SQL as types of your own.
+//!
+//! [`query`](crate::data::sqlite_database_api::SqliteDatabaseApiClient::query) runs a statement and gives
+//! its rows as any type that implements [`FromRow`]: a struct that derives it (feature `derive`), whose
+//! fields are columns by name; or a tuple, by position.
+//!
+//! ```no_run
+//! # #[cfg(feature = "derive")]
+//! # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+//! use volt_api::{FromRow, data::SqlExecuteStart, volt::AttributeValue};
+//!
+//! #[derive(FromRow)]
+//! struct Article {
+//!     id: u32,
+//!     name: String,
+//!     #[row(rename = "price_cents")]
+//!     price: Option<i64>,
+//!     #[row(from_str)]
+//!     maker: std::net::IpAddr,
+//! }
+//!
+//! let start = SqlExecuteStart::default()
+//!     .with_database_id("@shop")
+//!     .with_statement("SELECT * FROM article WHERE name LIKE :name")
+//!     .with_parameter([(":name", AttributeValue::default().with_string("h%"))]);
+//! let mut articles = client.sqlite_database().query::<Article>(start).await?;
+//! while let Some(article) = articles.row().await? {
+//!     println!("{} {}", article.id, article.name);
+//! }
+//!
+//! let count = SqlExecuteStart::default()
+//!     .with_database_id("@shop")
+//!     .with_statement("SELECT name, count(*) FROM article GROUP BY name");
+//! let counts: Vec<(String, u64)> = client.sqlite_database().query(count).await?.all().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A value is never bent to fit: what has the wrong type, is out of range, is NULL without an [`Option`]
+//! or is not there is an error ([`RowError`]) that names the column.
+//!
+//! A transaction runs several statements in one call: there, [`RowDecoder`] makes rows of its responses.
+
+mod decode;
+mod row;
+mod stream;
+mod tuple;
+mod value;
+
+pub use self::{
+    decode::RowDecoder,
+    row::{FromRow, Row, RowError},
+    stream::Rows,
+    value::{FromValue, Parsed, Value},
+};

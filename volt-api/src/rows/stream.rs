@@ -1,0 +1,174 @@
+//! The rows of one statement as they come.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures_core::Stream;
+use futures_util::Sink;
+use volt_runtime::{Duplex, Error, ErrorKind, RequestSink, Result, Streaming};
+
+use super::{FromRow, RowDecoder};
+use crate::data::{
+    SqlExecuteNext, SqlExecuteRequest, SqlExecuteResponse, SqlExecuteStart,
+    sql_execute_response::Payload, sqlite_database_api::SqliteDatabaseApiClient,
+};
+
+impl SqliteDatabaseApiClient {
+    /// Runs one statement by [`execute`](Self::execute) and gives its rows as a type of your own.
+    ///
+    /// With a `page_size`, further pages are asked for as they are needed. For options of the call, such
+    /// as a timeout, see [`Rows::start`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Rows::start`]. What the Volt says to the statement comes with the first row.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave the statement run, or not.
+    pub async fn query<T: FromRow>(&self, start: SqlExecuteStart) -> Result<Rows<T>> {
+        Rows::start(self.execute().await?, start).await
+    }
+}
+
+/// The rows of a statement, as a type of your own. Also a [`Stream`].
+///
+/// A row that does not fit the type is an error that names the column, and the rows after it can still be
+/// read. Any other error is the end. Dropping it cancels the call, and with it a statement that runs.
+#[derive(Debug)]
+pub struct Rows<T> {
+    // Dropped first, so that dropping the whole cancels rather than half-closes.
+    responses: Streaming<SqlExecuteResponse>,
+    requests: RequestSink<SqlExecuteRequest>,
+    decoder: RowDecoder<T>,
+    page: Option<Page>,
+    failed: Option<Error>,
+}
+
+/// How far a page is read.
+#[derive(Debug)]
+struct Page {
+    size: u32,
+    read: u32,
+}
+
+impl<T: FromRow> Rows<T> {
+    /// Runs one statement on a call that was opened by `execute`, with whatever options:
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use volt_api::{Client, Result, data::SqlExecuteStart, rows::Rows};
+    /// # async fn example(client: Client, start: SqlExecuteStart) -> Result<()> {
+    /// let call = client.sqlite_database().execute().timeout(Duration::from_secs(5)).await?;
+    /// let numbers: Vec<(i64,)> = Rows::start(call, start).await?.all().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the call has ended, or `start` asks for a transaction, which more than one statement belongs
+    /// to: see [`RowDecoder`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave the statement run, or not.
+    pub async fn start(
+        mut call: Duplex<SqlExecuteRequest, SqlExecuteResponse>,
+        start: SqlExecuteStart,
+    ) -> Result<Self> {
+        if start.transaction {
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "a transaction has more statements: run it by `execute`, and read rows by a `RowDecoder`",
+            ));
+        }
+        let page = (start.page_size > 0).then_some(Page { size: start.page_size, read: 0 });
+        call.send(SqlExecuteRequest::default().with_start(start)).await?;
+        let (requests, responses) = call.into_split();
+        Ok(Self { responses, requests, decoder: RowDecoder::default(), page, failed: None })
+    }
+
+    /// The next row, or `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// When the row does not fit the type, which ends nothing; or the Volt refuses the statement or it
+    /// fails, which every later read says again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped: the next read goes on where this one was.
+    pub async fn row(&mut self) -> Result<Option<T>> {
+        poll_fn(|cx| self.poll_row(cx)).await
+    }
+
+    /// All rows that are left.
+    ///
+    /// # Errors
+    ///
+    /// The first error, as [`row`](Self::row) gives it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call. Rows that were read are lost.
+    pub async fn all(mut self) -> Result<Vec<T>> {
+        let mut rows = Vec::new();
+        while let Some(row) = self.row().await? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn poll_row(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>>> {
+        if let Some(error) = &self.failed {
+            return Poll::Ready(Err(error.clone()));
+        }
+        loop {
+            ready!(self.poll_turn_page(cx));
+            let response = match ready!(Pin::new(&mut self.responses).poll_next(cx)) {
+                Some(Ok(response)) => response,
+                Some(Err(error)) => {
+                    self.failed = Some(error.clone());
+                    return Poll::Ready(Err(error));
+                }
+                None => return Poll::Ready(Ok(None)),
+            };
+            if let (Some(page), Some(Payload::Row(_))) = (&mut self.page, &response.payload) {
+                page.read += 1;
+            }
+            if let Some(row) = self.decoder.decode(&response).transpose() {
+                return Poll::Ready(row.map(Some).map_err(Error::from));
+            }
+        }
+    }
+
+    /// Asks for the next page after the last row of one.
+    fn poll_turn_page(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(page) = self.page.as_mut().filter(|page| page.read >= page.size) else {
+            return Poll::Ready(());
+        };
+        let mut requests = Pin::new(&mut self.requests);
+        // There may be no further page, and the call have ended. The responses say whether it went well.
+        if ready!(requests.as_mut().poll_ready(cx)).is_ok() {
+            let next = SqlExecuteRequest::default().with_next(SqlExecuteNext::default());
+            let _ = requests.start_send(next);
+        }
+        page.read = 0;
+        Poll::Ready(())
+    }
+}
+
+impl<T: FromRow> Stream for Rows<T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.failed.is_some() {
+            return Poll::Ready(None);
+        }
+        self.poll_row(cx).map(Result::transpose)
+    }
+}

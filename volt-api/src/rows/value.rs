@@ -1,0 +1,246 @@
+//! One value, and what becomes of it in Rust.
+
+use std::{fmt::Display, str::FromStr};
+
+use super::RowError;
+use crate::data::{Variant, variant::Data};
+
+/// A value of SQLite. There are no other kinds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// NULL.
+    Null,
+    /// An integer. Booleans are 0 and 1.
+    Integer(i64),
+    /// A floating point number.
+    Real(f64),
+    /// A text.
+    Text(&'a str),
+    /// Bytes.
+    Blob(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// What the API says by a `Variant`. One with nothing set is NULL.
+    pub fn of(variant: &'a Variant) -> Self {
+        match &variant.data {
+            None | Some(Data::Null(_)) => Self::Null,
+            Some(Data::Integer(value)) => Self::Integer(*value),
+            Some(Data::Real(value)) => Self::Real(*value),
+            Some(Data::Text(value)) => Self::Text(value),
+            Some(Data::Blob(value)) => Self::Blob(value),
+        }
+    }
+
+    /// That the value is not what was wanted.
+    fn is_not(self, wanted: &str) -> RowError {
+        RowError::new(match self {
+            Self::Null => "it is NULL: make the field an `Option`".to_owned(),
+            Self::Integer(_) => format!("it is an integer, not {wanted}"),
+            Self::Real(_) => format!("it is a real, not {wanted}"),
+            Self::Text(_) => format!("it is text, not {wanted}"),
+            Self::Blob(_) => format!("it is a blob, not {wanted}"),
+        })
+    }
+}
+
+/// A type that a value becomes. Implement it for types of your own:
+///
+/// ```
+/// use volt_api::rows::{FromValue, RowError, Value};
+///
+/// struct Cents(i64);
+///
+/// impl FromValue for Cents {
+///     fn from_value(value: Value<'_>) -> Result<Self, RowError> {
+///         match i64::from_value(value)? {
+///             cents if cents < 0 => Err(RowError::new("a price is not negative")),
+///             cents => Ok(Self(cents)),
+///         }
+///     }
+/// }
+/// # assert!(Cents::from_value(Value::Integer(-1)).is_err());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not made from a column",
+    label = "has no `FromValue`",
+    note = "if it implements `FromStr`, say `#[row(from_str)]`; else implement `volt_api::rows::FromValue`"
+)]
+pub trait FromValue: Sized {
+    /// Reads a value.
+    ///
+    /// # Errors
+    ///
+    /// When the value has another type, or is none of this one's.
+    fn from_value(value: Value<'_>) -> Result<Self, RowError>;
+}
+
+/// NULL is `None`.
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: Value<'_>) -> Result<Self, RowError> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::from_value(value).map(Some),
+        }
+    }
+}
+
+/// A text that the type reads by `FromStr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Parsed<T>(pub T);
+
+impl<T: FromStr<Err: Display>> FromValue for Parsed<T> {
+    fn from_value(value: Value<'_>) -> Result<Self, RowError> {
+        let Value::Text(text) = value else { return Err(value.is_not("text")) };
+        let parsed = text.parse().map(Self);
+        parsed.map_err(|error: T::Err| RowError::new(format!("it cannot be read: {error}")))
+    }
+}
+
+macro_rules! integers {
+    ($($integer:ty)*) => {$(
+        impl FromValue for $integer {
+            fn from_value(value: Value<'_>) -> Result<Self, RowError> {
+                let Value::Integer(number) = value else { return Err(value.is_not("an integer")) };
+                Self::try_from(number).map_err(|_| {
+                    RowError::new(format!("{number} is no {}", stringify!($integer)))
+                })
+            }
+        }
+    )*};
+}
+
+integers!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
+
+impl FromValue for f64 {
+    /// Takes integers too, as far as each has a value of its own.
+    fn from_value(value: Value<'_>) -> Result<Self, RowError> {
+        match value {
+            Value::Real(number) => Ok(number),
+            #[allow(clippy::cast_precision_loss, reason = "that is what is checked")]
+            Value::Integer(number) if number.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => {
+                Ok(number as Self)
+            }
+            Value::Integer(number) => Err(RowError::new(format!("{number} is no f64"))),
+            value => Err(value.is_not("a real")),
+        }
+    }
+}
+
+impl FromValue for bool {
+    fn from_value(value: Value<'_>) -> Result<Self, RowError> {
+        match value {
+            Value::Integer(0) => Ok(false),
+            Value::Integer(1) => Ok(true),
+            Value::Integer(number) => {
+                Err(RowError::new(format!("{number} is no bool, which is 0 or 1")))
+            }
+            value => Err(value.is_not("a bool")),
+        }
+    }
+}
+
+impl FromValue for String {
+    fn from_value(value: Value<'_>) -> Result<Self, RowError> {
+        match value {
+            Value::Text(text) => Ok(text.to_owned()),
+            value => Err(value.is_not("text")),
+        }
+    }
+}
+
+impl FromValue for Vec<u8> {
+    fn from_value(value: Value<'_>) -> Result<Self, RowError> {
+        match value {
+            Value::Blob(bytes) => Ok(bytes.to_owned()),
+            value => Err(value.is_not("a blob")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn problem<T: FromValue + std::fmt::Debug>(value: Value<'_>) -> String {
+        T::from_value(value).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn integers_are_kept_to_their_ranges() {
+        macro_rules! check {
+            ($($integer:ty)*) => {$(
+                let (least, most) = (<$integer>::MIN, <$integer>::MAX);
+                for limit in [least, most] {
+                    // The most of a u64 is more than SQLite has.
+                    if let Ok(number) = i64::try_from(i128::from(limit)) {
+                        assert_eq!(<$integer>::from_value(Value::Integer(number)), Ok(limit));
+                    }
+                }
+                for beyond in [i128::from(least) - 1, i128::from(most) + 1] {
+                    if let Ok(number) = i64::try_from(beyond) {
+                        let expected = format!("{number} is no {}", stringify!($integer));
+                        assert_eq!(problem::<$integer>(Value::Integer(number)), expected);
+                    }
+                }
+            )*};
+        }
+        check!(i8 i16 i32 i64 u8 u16 u32 u64);
+    }
+
+    #[test]
+    fn reals_may_be_integers_that_a_float_can_hold() {
+        assert_eq!(f64::from_value(Value::Real(0.5)), Ok(0.5));
+        assert_eq!(f64::from_value(Value::Integer(-3)), Ok(-3.0));
+        let beyond = (1 << 53) + 1;
+        assert_eq!(problem::<f64>(Value::Integer(beyond)), "9007199254740993 is no f64");
+        assert_eq!(problem::<i64>(Value::Real(1.0)), "it is a real, not an integer");
+    }
+
+    #[test]
+    fn bools_are_0_and_1() {
+        assert_eq!(bool::from_value(Value::Integer(0)), Ok(false));
+        assert_eq!(bool::from_value(Value::Integer(1)), Ok(true));
+        assert_eq!(problem::<bool>(Value::Integer(2)), "2 is no bool, which is 0 or 1");
+        assert_eq!(problem::<bool>(Value::Text("true")), "it is text, not a bool");
+    }
+
+    #[test]
+    fn text_and_blobs_are_not_taken_for_one_another() {
+        assert_eq!(String::from_value(Value::Text("ü")).as_deref(), Ok("ü"));
+        assert_eq!(Vec::from_value(Value::Blob(&[0, 255])), Ok(vec![0, 255]));
+        assert_eq!(problem::<String>(Value::Blob(b"a")), "it is a blob, not text");
+        assert_eq!(problem::<Vec<u8>>(Value::Text("a")), "it is text, not a blob");
+        assert_eq!(problem::<String>(Value::Integer(1)), "it is an integer, not text");
+    }
+
+    #[test]
+    fn null_needs_an_option() {
+        assert_eq!(Option::<i64>::from_value(Value::Null), Ok(None));
+        assert_eq!(Option::from_value(Value::Integer(1)), Ok(Some(1)));
+        assert_eq!(problem::<i64>(Value::Null), "it is NULL: make the field an `Option`");
+        assert_eq!(problem::<Option<u8>>(Value::Integer(-1)), "-1 is no u8");
+    }
+
+    #[test]
+    fn other_types_are_read_by_from_str() {
+        let address = Ipv4Addr::LOCALHOST;
+        assert_eq!(Parsed::from_value(Value::Text("127.0.0.1")), Ok(Parsed(address)));
+        assert_eq!(
+            problem::<Parsed<Ipv4Addr>>(Value::Text("x")),
+            "it cannot be read: invalid IPv4 address syntax"
+        );
+        assert_eq!(problem::<Parsed<Ipv4Addr>>(Value::Integer(1)), "it is an integer, not text");
+    }
+
+    #[test]
+    fn a_variant_with_nothing_set_is_null() {
+        assert_eq!(Value::of(&Variant::default()), Value::Null);
+        assert_eq!(Value::of(&Variant::default().with_null(true)), Value::Null);
+        assert_eq!(Value::of(&Variant::default().with_integer(1)), Value::Integer(1));
+    }
+}

@@ -1,0 +1,133 @@
+//! The program `volt-codegen`: typed clients and server traits for services that are not the Volt's own,
+//! from a folder of `.proto` files or from what a Volt says about a service.
+
+mod live;
+mod service;
+mod tree;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::{Parser, Subcommand};
+use volt_codegen::{Layout, Options, Output, Server, Sources, disk::Protos, generate};
+
+/// Writes typed Rust clients and server traits for Volt services.
+///
+/// The code needs the crate `volt-api` and no other. A package such as shop.v1 becomes the module shop::v1
+/// in what is written. Files can import those of the Volt API without having them.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    source: Source,
+    /// Where to write: a folder, or a single file if it ends in .rs. What was generated there before is
+    /// replaced as a whole.
+    #[arg(long, global = true, value_name = "PATH", default_value = "src/generated")]
+    out: PathBuf,
+    /// Leaves out the traits and servers, for programs that only call.
+    #[arg(long, global = true)]
+    client_only: bool,
+}
+
+#[derive(Subcommand)]
+enum Source {
+    /// From all .proto files below a folder, whose imports begin at that folder.
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Further folders in which imports are looked up.
+        #[arg(long, value_name = "FOLDER")]
+        include: Vec<PathBuf>,
+    },
+    /// From a service's resource, saved as JSON.
+    ///
+    /// The JSON is the answer of DiscoverServices with include_protobuf, or that of GetResource, or a
+    /// resource, or its service_description.
+    Saved {
+        /// The file; - is the standard input.
+        file: PathBuf,
+        /// Which service, if there are several: its id, its name, or the name of an API that it has.
+        #[arg(long)]
+        service: Option<String>,
+    },
+    /// From a service that a Volt knows, asking the Volt.
+    Live {
+        /// The API of the service, such as my.package.MyAPI, or the service's id or name.
+        service: String,
+        /// The client configuration to connect with.
+        #[arg(long, value_name = "FILE", default_value = "volt.config.json")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("volt-codegen: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let single = args.out.extension().is_some_and(|extension| extension == "rs");
+    let mut options =
+        Options::volt_api().layout(if single { Layout::Single } else { Layout::Files });
+    if args.client_only {
+        options = options.server(Server::Never);
+    }
+    let output = match &args.source {
+        Source::Folder { folder, include } => from_folder(folder, include, &options)?,
+        Source::Saved { file, service } => {
+            let text = if file == Path::new("-") {
+                io::read_to_string(io::stdin())
+            } else {
+                fs::read_to_string(file)
+            };
+            let text = text.with_context(|| format!("{} cannot be read", file.display()))?;
+            let json = serde_json::from_str(&text)
+                .with_context(|| format!("{} is not JSON", file.display()))?;
+            from_service(&service::sources(&json, service.as_deref())?, &options)?
+        }
+        Source::Live { service, config } => {
+            let json = live::discover(config)?;
+            from_service(&service::sources(&json, Some(service))?, &options)?
+        }
+    };
+    tree::write(&args.out, &output)?;
+    println!("wrote {} ({} files)", args.out.display(), output.files.len());
+    Ok(())
+}
+
+fn from_folder(folder: &Path, include: &[PathBuf], options: &Options) -> anyhow::Result<Output> {
+    let files = protos(folder)?;
+    ensure!(!files.is_empty(), "there are no .proto files in {}", folder.display());
+    let includes = [folder].into_iter().chain(include.iter().map(PathBuf::as_path));
+    Ok(Protos::read("", files, includes)?.generate(options)?)
+}
+
+fn from_service(sources: &Sources, options: &Options) -> anyhow::Result<Output> {
+    let set = sources.compile().context("what the service says of itself does not compile")?;
+    Ok(generate(&set, options)?)
+}
+
+/// All `.proto` files below a folder, sorted.
+fn protos(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let unreadable = || format!("{} cannot be read", folder.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.is_dir() {
+            files.extend(protos(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

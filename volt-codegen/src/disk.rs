@@ -1,0 +1,125 @@
+//! Reads `.proto` files, with all that they import, from folders. Nothing else of this crate's library
+//! reads or writes files, but for [`build`](crate::build).
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use protox::file::File;
+
+use crate::{Error, Options, Output, Place, Problem, Sources, bundled, generate};
+
+/// Files that were read, ready to be generated from.
+#[derive(Clone, Debug)]
+pub struct Protos {
+    sources: Sources,
+    paths: BTreeMap<String, PathBuf>,
+    base: PathBuf,
+}
+
+impl Protos {
+    /// Reads `files` and what they import from the folders `includes`. Without such folders each file is
+    /// looked up in, and named from, the folder that it is in. All paths are relative to `base`.
+    ///
+    /// The Volt API's own files are there in any case, and come before files of the same names.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, or is in none of the folders. What is wrong within a file, such as an
+    /// import of something that is nowhere, [`generate`](Self::generate) says.
+    pub fn read<F, I>(
+        base: impl Into<PathBuf>,
+        files: impl IntoIterator<Item = F>,
+        includes: impl IntoIterator<Item = I>,
+    ) -> Result<Self, Error>
+    where
+        F: AsRef<Path>,
+        I: AsRef<Path>,
+    {
+        let base = base.into();
+        let files: Vec<PathBuf> = files.into_iter().map(|file| base.join(file)).collect();
+        let mut folders: Vec<PathBuf> = includes.into_iter().map(|path| base.join(path)).collect();
+        if folders.is_empty() {
+            folders.extend(files.iter().filter_map(|file| file.parent()).map(Path::to_owned));
+            folders.dedup();
+        }
+        let sources = Sources::default().with_volt_api();
+        let mut protos = Self { sources, paths: BTreeMap::new(), base };
+        protos.sources.searched = folders.iter().map(|folder| protos.shown(folder)).collect();
+        for file in &files {
+            let name = protos.name(file, &folders)?;
+            let text = protos.text(file)?;
+            protos.follow_imports(&name, &text, &folders)?;
+            protos.paths.insert(name.clone(), file.clone());
+            protos.sources.imports.remove(&name);
+            protos.sources.files.insert(name, text);
+        }
+        Ok(protos)
+    }
+
+    /// The files that were read, sorted: when one of them changes, the output may.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.paths.values().map(PathBuf::as_path)
+    }
+
+    /// Generates code.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sources::compile`] and [`generate`], with the paths of the files instead of their names.
+    pub fn generate(&self, options: &Options) -> Result<Output, Error> {
+        let set = self.sources.compile();
+        let output = set.and_then(|set| generate(&set, options));
+        output.map_err(|error| {
+            error.with_files(|name| self.paths.get(name).map(|path| self.shown(path)))
+        })
+    }
+
+    /// The name by which others import a file.
+    fn name(&self, file: &Path, folders: &[PathBuf]) -> Result<String, Error> {
+        let name = folders.iter().find_map(|folder| file.strip_prefix(folder).ok());
+        let Some(name) = name else {
+            let message = "the file is in none of the include folders";
+            let help = format!("those are {}", self.sources.searched.join(", "));
+            return Err(self.problem(file, message, Some(help)));
+        };
+        Ok(name.to_string_lossy().replace('\\', "/"))
+    }
+
+    fn follow_imports(&mut self, name: &str, text: &str, folders: &[PathBuf]) -> Result<(), Error> {
+        // What does not parse is reported when it is compiled.
+        let Ok(file) = File::from_source(name, text) else { return Ok(()) };
+        for import in &file.file_descriptor_proto().dependency {
+            let known = self.paths.contains_key(import)
+                || bundled::contains(import)
+                || import.starts_with("google/protobuf/");
+            let found =
+                folders.iter().map(|folder| folder.join(import)).find(|path| path.is_file());
+            if let Some(path) = found.filter(|_| !known) {
+                let text = self.text(&path)?;
+                self.paths.insert(import.clone(), path);
+                self.sources.imports.insert(import.clone(), text.clone());
+                self.follow_imports(import, &text, folders)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, path: &Path) -> Result<String, Error> {
+        let text = fs::read_to_string(path);
+        text.map_err(|error| self.problem(path, &format!("the file cannot be read: {error}"), None))
+    }
+
+    fn problem(&self, path: &Path, message: &str, help: Option<String>) -> Error {
+        let place = Some(Place { file: self.shown(path), position: None });
+        Problem { place, message: message.to_owned(), help }.into()
+    }
+
+    /// A path as people know it.
+    fn shown(&self, path: &Path) -> String {
+        let path = path.strip_prefix(&self.base).unwrap_or(path);
+        if path.as_os_str().is_empty() { ".".to_owned() } else { path.display().to_string() }
+    }
+}

@@ -1,0 +1,227 @@
+//! The program `volt-codegen`, as people run it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+use volt_api::{
+    Client,
+    volt::{
+        DiscoveryMode, ProtoFile, Resource, SaveResourceRequest, ServiceDescription,
+        ServiceHostType,
+    },
+};
+use volt_embedded::EmbeddedVolt;
+
+const CLOCK: &str = "syntax = \"proto3\";\npackage clock.v1;\n\
+                     import \"tdx/volt_api/volt/v1/volt.proto\";\n\
+                     import \"clock/v1/time.proto\";\n\
+                     service ClockAPI { rpc Tick(Time) returns (tdx.volt_api.volt.v1.Resource); }\n";
+const TIME: &str = "syntax = \"proto3\";\npackage clock.v1;\nmessage Time { uint64 now = 1; }\n";
+
+/// A folder with `.proto` files in `proto`.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("proto/clock/v1")).unwrap();
+    fs::write(folder.path().join("proto/clock/v1/clock.proto"), CLOCK).unwrap();
+    fs::write(folder.path().join("proto/clock/v1/time.proto"), TIME).unwrap();
+    folder
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_volt-codegen");
+    Command::new(program).args(arguments).current_dir(folder).output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(folder: &Path, arguments: &[&str]) {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[track_caller]
+fn fails(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+/// What stands in a folder, without what was put there in passing.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_folder_becomes_a_tree_or_one_file() {
+    let folder = folder();
+    let path = folder.path();
+    succeeds(path, &["folder", "proto", "--out", "src/api"]);
+    let client = read(&path.join("src/api/clock/v1/clock_api.rs"));
+    assert!(client.contains("::volt_api::tdx::volt_api::volt::v1::Resource"), "{client}");
+    assert!(client.contains("pub trait ClockApi"), "{client}");
+
+    succeeds(path, &["folder", "proto", "--out", "src/api.rs", "--client-only"]);
+    let text = read(&path.join("src/api.rs"));
+    assert!(text.contains("pub struct ClockApiClient") && !text.contains("pub trait"), "{text}");
+    assert_eq!(names(&path.join("src")), ["api", "api.rs"]);
+}
+
+#[test]
+fn a_tree_is_replaced_as_a_whole() {
+    let folder = folder();
+    let (path, generated) = (folder.path(), folder.path().join("src/api"));
+    succeeds(path, &["folder", "proto", "--out", "src/api"]);
+    let old = read(&generated.join("clock/v1/mod.rs"));
+    for name in ["clock.proto", "time.proto"] {
+        let file = path.join("proto/clock/v1").join(name);
+        fs::write(&file, read(&file).replace("clock.v1", "uhr.v1")).unwrap();
+    }
+    succeeds(path, &["folder", "proto", "--out", "src/api"]);
+    assert_eq!(names(&generated), ["mod.rs", "uhr"]);
+
+    // Nothing changes when something is wrong.
+    fs::write(path.join("proto/clock/v1/time.proto"), "syntax = \"proto3\";\nmessage {").unwrap();
+    let error = fails(path, &["folder", "proto", "--out", "src/api"]);
+    assert_eq!(
+        error,
+        "volt-codegen: proto/clock/v1/time.proto:2:9: expected an identifier, but found '{'\n  | message {\n"
+    );
+    assert_eq!(names(&generated), ["mod.rs", "uhr"]);
+    assert_eq!(names(&path.join("src")), ["api"]);
+    assert_eq!(read(&generated.join("uhr/v1/mod.rs")), old.replace("clock.v1", "uhr.v1"));
+}
+
+#[test]
+fn what_somebody_wrote_is_not_overwritten() {
+    let folder = folder();
+    let path = folder.path();
+    succeeds(path, &["folder", "proto", "--out", "api"]);
+    let own = path.join("api/own.rs");
+    fs::write(&own, "fn main() {}").unwrap();
+    let lost =
+        "was not generated, and would be lost: choose another place with --out, or move it away\n";
+    assert_eq!(
+        fails(path, &["folder", "proto", "--out", "api"]),
+        format!("volt-codegen: api/own.rs {lost}")
+    );
+    assert_eq!(
+        fails(path, &["folder", "proto", "--out", "api/own.rs"]),
+        format!("volt-codegen: api/own.rs {lost}")
+    );
+    assert_eq!(read(&own), "fn main() {}");
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let folder = folder();
+    let path = folder.path();
+    assert!(
+        fails(path, &["folder", "nowhere"]).starts_with("volt-codegen: nowhere cannot be read: ")
+    );
+    fs::create_dir(path.join("empty")).unwrap();
+    assert_eq!(
+        fails(path, &["folder", "empty"]),
+        "volt-codegen: there are no .proto files in empty\n"
+    );
+    assert!(
+        fails(path, &["live", "clock.v1.ClockAPI"]).contains("volt.config.json cannot be read")
+    );
+    fs::write(path.join("not.json"), "{").unwrap();
+    assert!(
+        fails(path, &["saved", "not.json"]).starts_with("volt-codegen: not.json is not JSON: ")
+    );
+}
+
+/// The files as a service publishes them, some with a path of its disk, and one of the Volt API's.
+fn published() -> serde_json::Value {
+    serde_json::json!([
+        { "file_path": "./clock/v1/clock.proto", "protobuf": CLOCK },
+        { "file_path": "/clock/v1/time.proto", "protobuf": TIME },
+        { "file_path": "tdx/volt_api/volt/v1/volt.proto" },
+    ])
+}
+
+#[test]
+fn a_service_is_read_from_json_of_every_kind() {
+    let folder = folder();
+    let path = folder.path();
+    let description =
+        serde_json::json!({ "proto_file": published(), "service_api": ["clock.v1.ClockAPI"] });
+    let resource =
+        serde_json::json!({ "id": "1", "name": "clock", "service_description": description });
+    let other = serde_json::json!({ "id": "2", "name": "other", "serviceDescription": { "serviceApi": ["o.API"] } });
+    let answers = [
+        description.clone(),
+        resource.clone(),
+        serde_json::json!({ "resource": resource }),
+        serde_json::json!({ "resource": [resource] }),
+    ];
+    for answer in answers {
+        fs::write(path.join("saved.json"), answer.to_string()).unwrap();
+        succeeds(path, &["saved", "saved.json", "--out", "api.rs"]);
+        assert!(read(&path.join("api.rs")).contains("pub struct ClockApiClient"));
+    }
+    let several = serde_json::json!({ "resource": [resource, other] });
+    fs::write(path.join("saved.json"), several.to_string()).unwrap();
+    assert_eq!(
+        fails(path, &["saved", "saved.json"]),
+        "volt-codegen: there are 2 services; say which one:\n  1 \"clock\" (clock.v1.ClockAPI)\n  2 \
+         \"other\" (o.API)\n"
+    );
+    for name in ["1", "clock", "clock.v1.ClockAPI"] {
+        succeeds(path, &["saved", "saved.json", "--service", name, "--out", "api.rs"]);
+    }
+    assert_eq!(
+        fails(path, &["saved", "saved.json", "--service", "2"]),
+        "volt-codegen: the service 2 \"other\" (o.API) does not publish its .proto files\n"
+    );
+    let empty = serde_json::json!({ "proto_file": [{ "file_path": "clock/v1/clock.proto" }] });
+    fs::write(path.join("saved.json"), empty.to_string()).unwrap();
+    assert_eq!(
+        fails(path, &["saved", "saved.json"]),
+        "volt-codegen: clock/v1/clock.proto is there without its text: ask with include_protobuf\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_read_from_a_volt() {
+    let volt = EmbeddedVolt::start().await.unwrap();
+    let client = Client::connect(volt.config()).await.unwrap();
+    let file =
+        |path: &str, text: &str| ProtoFile::default().with_file_path(path).with_protobuf(text);
+    let description = ServiceDescription::default()
+        .with_host_type(ServiceHostType::Relayed)
+        .with_discoverable(DiscoveryMode::Trusted)
+        .with_service_api(["clock.v1.ClockAPI"])
+        .with_proto_file([file("clock/v1/clock.proto", CLOCK), file("clock/v1/time.proto", TIME)]);
+    let resource = Resource::default()
+        .with_name("clock")
+        .with_kind(["volt:service"])
+        .with_service_description(description);
+    let request = SaveResourceRequest::default().with_create(true).with_resource(resource);
+    client.volt().save_resource(request).await.unwrap();
+
+    let folder = folder();
+    volt.config().write(folder.path().join("volt.config.json")).unwrap();
+    succeeds(folder.path(), &["live", "clock.v1.ClockAPI", "--out", "live.rs"]);
+    succeeds(folder.path(), &["folder", "proto", "--out", "folder.rs"]);
+    let [live, from_folder] = ["live.rs", "folder.rs"].map(|name| read(&folder.path().join(name)));
+    assert_eq!(live, from_folder);
+    assert_eq!(
+        fails(folder.path(), &["live", "no.API"]),
+        "volt-codegen: there is no service \"no.API\"\n"
+    );
+}

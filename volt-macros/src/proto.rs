@@ -1,0 +1,220 @@
+//! `include_proto!`: reads what it is given, has the generator do the work, and says where errors are.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::{
+    Ident, LitBool, LitStr, Token, bracketed,
+    parse::{Parse, ParseStream},
+    punctuated::Punctuated,
+};
+use volt_codegen::{Options, Server, disk::Protos};
+
+/// What stands in the macro's parentheses.
+pub(crate) struct Input {
+    files: Vec<LitStr>,
+    includes: Vec<LitStr>,
+    server: bool,
+}
+
+impl Parse for Input {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut parsed = Self { files: Vec::new(), includes: Vec::new(), server: true };
+        while !input.is_empty() {
+            if input.peek(LitStr) {
+                parsed.files.push(input.parse()?);
+            } else {
+                parsed.option(input)?;
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        if parsed.files.is_empty() {
+            let message = "the path of a .proto file is needed, such as \"proto/shop.proto\"";
+            return Err(syn::Error::new(Span::call_site(), message));
+        }
+        Ok(parsed)
+    }
+}
+
+impl Input {
+    fn option(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        let name: Ident = input.parse()?;
+        if name != "includes" && name != "server" {
+            let message = format!("there is no option `{name}`: use `includes` or `server`");
+            return Err(syn::Error::new(name.span(), message));
+        }
+        input.parse::<Token![=]>()?;
+        if name == "server" {
+            self.server = input.parse::<LitBool>()?.value;
+        } else {
+            let folders;
+            bracketed!(folders in input);
+            self.includes.extend(Punctuated::<_, Token![,]>::parse_terminated(&folders)?);
+        }
+        Ok(())
+    }
+}
+
+/// The generated code, for the crate that cargo says is built.
+pub(crate) fn expand(input: &Input) -> syn::Result<TokenStream> {
+    let folder = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let folder =
+        folder.ok_or_else(|| error(input, "CARGO_MANIFEST_DIR is not set: build with cargo"))?;
+    expand_in(&folder, input)
+}
+
+fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
+    let (files, includes) =
+        (input.files.iter().map(LitStr::value), input.includes.iter().map(LitStr::value));
+    let protos = Protos::read(folder, files, includes).map_err(|problem| error(input, problem))?;
+    let mut options = Options::volt_api();
+    if !input.server {
+        options = options.server(Server::Never);
+    }
+    let output = protos.generate(&options).map_err(|problem| error(input, problem))?;
+    let text: String = output.files.into_iter().map(|file| file.contents).collect();
+    let code: TokenStream = text.parse().map_err(|problem| error(input, problem))?;
+    // This makes the compiler watch the files.
+    let watched = protos.paths().map(|path| path.to_string_lossy().into_owned());
+    Ok(quote! {
+        #code
+        #(const _: &[u8] = ::core::include_bytes!(#watched);)*
+    })
+}
+
+/// An error at the path of the file that it is about, or else of the first.
+fn error(input: &Input, message: impl std::fmt::Display) -> syn::Error {
+    let message = message.to_string();
+    let about = input.files.iter().find(|file| message.starts_with(&file.value()));
+    match about.or(input.files.first()) {
+        Some(file) => syn::Error::new(file.span(), message),
+        None => syn::Error::new(Span::call_site(), message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+
+    use super::*;
+
+    const CLOCK: &str = r#"
+        syntax = "proto3";
+        package clock.v1;
+        import "tdx/volt_api/volt/v1/volt.proto";
+        import "common.proto";
+        service ClockAPI { rpc Tick(Tick) returns (tdx.volt_api.volt.v1.Resource); }
+        message Tick { common.Zone zone = 1; }
+    "#;
+    const COMMON: &str =
+        "syntax = \"proto3\";\npackage common;\nmessage Zone { int32 hours = 1; }\n";
+
+    fn folder(clock: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("proto")).unwrap();
+        fs::write(folder.path().join("proto/clock.proto"), clock).unwrap();
+        fs::write(folder.path().join("proto/common.proto"), COMMON).unwrap();
+        folder
+    }
+
+    fn expanded(folder: &Path, input: &str) -> Result<String, String> {
+        let expanded = syn::parse_str(input).and_then(|input| expand_in(folder, &input));
+        let file =
+            expanded.and_then(syn::parse2::<syn::File>).map_err(|error| error.to_string())?;
+        Ok(quote!(#file).to_string().replace(' ', ""))
+    }
+
+    #[test]
+    fn all_is_found_in_the_crate_that_users_depend_on() {
+        let folder = folder(CLOCK);
+        let code = expanded(folder.path(), "\"proto/clock.proto\"").unwrap();
+        assert!(!code.contains("volt_runtime"), "{code}");
+        let call = "->::volt_api::__private::UnaryCall<super::Tick,\
+                    ::volt_api::tdx::volt_api::volt::v1::Resource";
+        assert!(code.contains(call), "{code}");
+        assert!(!code.contains("pubstructResource"), "{code}");
+        assert!(code.contains("pubstructZone"), "{code}");
+        assert!(code.contains("pubtraitClockApi"), "{code}");
+    }
+
+    #[test]
+    fn the_file_and_what_it_imports_are_watched() {
+        let folder = folder(CLOCK);
+        let code = expanded(folder.path(), "\"proto/clock.proto\"").unwrap();
+        for file in ["proto/clock.proto", "proto/common.proto"] {
+            let path = folder.path().join(file);
+            assert!(code.contains(&format!("include_bytes!({path:?})")), "{code}");
+        }
+    }
+
+    #[test]
+    fn traits_are_left_out_on_request() {
+        let folder = folder(CLOCK);
+        let code = expanded(folder.path(), "\"proto/clock.proto\", server = false").unwrap();
+        assert!(!code.contains("pubtrait") && code.contains("pubstructClockApiClient"), "{code}");
+    }
+
+    #[test]
+    fn errors_name_the_place_in_the_file() {
+        let folder =
+            folder("syntax = \"proto3\";\npackage clock.v1;\nmessage Tick { Zone zone = 1; }\n");
+        assert_eq!(
+            expanded(folder.path(), "\"proto/clock.proto\"").unwrap_err(),
+            "proto/clock.proto:3:16: name 'Zone' is not defined\n  | message Tick { Zone zone = 1; }\n  \
+             help: declare it, or import the file that does"
+        );
+    }
+
+    #[test]
+    fn errors_of_an_imported_file_name_it() {
+        let folder = folder(CLOCK);
+        fs::write(folder.path().join("proto/common.proto"), "syntax = \"proto3\";\nmessage {")
+            .unwrap();
+        assert_eq!(
+            expanded(folder.path(), "\"proto/clock.proto\"").unwrap_err(),
+            "proto/common.proto:2:9: expected an identifier, but found '{'\n  | message {"
+        );
+    }
+
+    #[test]
+    fn imports_that_are_nowhere_are_told_with_where_was_looked() {
+        let folder = folder(CLOCK);
+        fs::remove_file(folder.path().join("proto/common.proto")).unwrap();
+        assert_eq!(
+            expanded(folder.path(), "\"proto/clock.proto\"").unwrap_err(),
+            "proto/clock.proto:5:9: import 'common.proto' not found\n  | import \"common.proto\";\n  \
+             help: names of imports begin at an include folder, here proto; or name a file of the Volt API"
+        );
+    }
+
+    #[test]
+    fn a_file_must_be_there_and_in_an_include_folder() {
+        let folder = folder(CLOCK);
+        let missing = expanded(folder.path(), "\"proto/cloc.proto\"").unwrap_err();
+        assert!(missing.starts_with("proto/cloc.proto: the file cannot be read: "), "{missing}");
+        assert_eq!(
+            expanded(folder.path(), "\"proto/clock.proto\", includes = [\"other\", \"api\"]")
+                .unwrap_err(),
+            "proto/clock.proto: the file is in none of the include folders\n  help: those are other, api"
+        );
+    }
+
+    #[test]
+    fn what_is_no_input_is_told() {
+        let error = |input: &str| expanded(Path::new("."), input).unwrap_err();
+        assert_eq!(error(""), "the path of a .proto file is needed, such as \"proto/shop.proto\"");
+        assert_eq!(
+            error("\"a.proto\", sever = false"),
+            "there is no option `sever`: use `includes` or `server`"
+        );
+        assert_eq!(error("\"a.proto\" \"b.proto\""), "expected `,`");
+    }
+}

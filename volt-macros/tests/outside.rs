@@ -1,0 +1,159 @@
+//! Crates outside the workspace, as users have them: with a `.proto` of their own, by the macro and by a
+//! `build.rs`, which host a service of all four kinds on an embedded Volt and call it.
+//!
+//! They are made below `target` from the files in `tests/outside`, and built into the `target` that this
+//! test was built into, with the workspace's versions and profiles, so that libraries are not built again.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+const ANSWERED: &str = "all four kinds were answered\n";
+
+#[test]
+fn by_the_macro() {
+    let outside = Outside::new("by_macro");
+    outside.is_built_and_follows_its_protos();
+    outside.wrong_uses_are_told();
+}
+
+#[test]
+fn by_a_build_script() {
+    let outside = Outside::new("by_build");
+    fs::copy(source("by_build/build.rs"), outside.folder.join("build.rs")).unwrap();
+    outside.is_built_and_follows_its_protos();
+}
+
+struct Outside {
+    folder: PathBuf,
+}
+
+impl Outside {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside").join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        fs::create_dir_all(folder.join("src")).unwrap();
+        fs::create_dir_all(folder.join("proto/kinds/v1")).unwrap();
+        for file in ["kinds.proto", "text.proto"].map(|name| format!("proto/kinds/v1/{name}")) {
+            fs::copy(source(&file), folder.join(file)).unwrap();
+        }
+        fs::copy(source("calls.rs"), folder.join("src/calls.rs")).unwrap();
+        fs::copy(source(&format!("{name}/src/main.rs")), folder.join("src/main.rs")).unwrap();
+        fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+
+        let manifest = fs::read_to_string(source(&format!("{name}/Cargo.toml.in"))).unwrap();
+        let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let profiles = workspace.find("[profile").map(|start| &workspace[start..]).unwrap();
+        let manifest = manifest.replace("ROOT", root().to_str().unwrap());
+        fs::write(folder.join("Cargo.toml"), format!("{manifest}\n{profiles}")).unwrap();
+        Self { folder }
+    }
+
+    fn is_built_and_follows_its_protos(&self) {
+        assert_eq!(text(&self.run().stdout), ANSWERED, "{}", text(&self.run().stderr));
+
+        // What is wrong in the file, or in one that it imports, is told with its place there; and that it
+        // is told shows that the crate is built anew when the file changes.
+        let kinds = "proto/kinds/v1/kinds.proto";
+        self.edit(kinds, "string text = 2;", "Strang text = 2;");
+        self.fails_with(&format!("{kinds}:19:3: name 'Strang' is not defined"));
+        self.edit(kinds, "Strang", "string");
+        let imported = "proto/kinds/v1/text.proto";
+        self.edit(imported, "= 1;", "= 0;");
+        self.fails_with(&format!("{imported}:6:17: "));
+
+        // A change that is right is in the code.
+        self.edit(imported, "string text = 0;", "string word = 1;");
+        self.fails_with("no field `text` on type `Text`");
+        self.edit(imported, "word", "text");
+        assert_eq!(text(&self.run().stdout), ANSWERED);
+    }
+
+    /// Each error is at what is wrong, and says what to do.
+    fn wrong_uses_are_told(&self) {
+        let input = [
+            ("there is no `renam`: use `rename`, `from_str`, `default` or `skip`", "7:11"),
+            (
+                "a field that is skipped has no column, so that nothing else can be said of it",
+                "9:11",
+            ),
+            (
+                "columns go to fields by name, which a struct without names for its fields does not \
+                 have; tuples such as `(i64, String)` are read by position",
+                "14:8",
+            ),
+            ("there is no option `include`: use `includes` or `server`", "16:56"),
+            ("proto/kinds/v2/kinds.proto: the file cannot be read: ", "19:30"),
+        ];
+        self.is_refused("wrong_input", &input);
+        let types = [
+            ("`Colour` is not made from a column", "10:13"),
+            ("the trait bound `Vec<String>: FromStr` is not satisfied", "12:11"),
+            ("`NoRow` is not made from rows", "18:46"),
+        ];
+        self.is_refused("wrong_types", &types);
+    }
+
+    #[track_caller]
+    fn is_refused(&self, name: &str, problems: &[(&str, &str)]) {
+        let file = format!("src/bin/{name}.rs");
+        fs::create_dir_all(self.folder.join("src/bin")).unwrap();
+        fs::copy(source(&format!("{name}.rs")), self.folder.join(&file)).unwrap();
+        let errors = text(&self.cargo(&["build", "--bin", name]).stderr);
+        for (problem, place) in problems {
+            let after = errors.split_once(problem).map(|(_, after)| after);
+            let after = after.unwrap_or_else(|| panic!("no {problem:?} in:\n{errors}"));
+            let arrow = after.lines().find_map(|line| line.trim_start().strip_prefix("--> "));
+            assert_eq!(arrow, Some(&*format!("{file}:{place}")), "{problem:?} in:\n{errors}");
+        }
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.join(file);
+        let before = fs::read_to_string(&path).unwrap();
+        assert!(before.contains(from), "{file} has no {from:?}");
+        fs::write(path, before.replace(from, to)).unwrap();
+    }
+
+    #[track_caller]
+    fn fails_with(&self, what: &str) {
+        let output = self.run();
+        let errors = text(&output.stderr);
+        assert!(!output.status.success() && errors.contains(what), "no {what:?} in:\n{errors}");
+    }
+
+    /// Builds and runs the crate.
+    fn run(&self) -> Output {
+        self.cargo(&["run"])
+    }
+
+    /// Everything that the crate needs has been fetched for the workspace.
+    fn cargo(&self, arguments: &[&str]) -> Output {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        Command::new(env!("CARGO"))
+            .args(arguments)
+            .args(["--offline", "--quiet", "--color=never"])
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", target)
+            .output()
+            .unwrap()
+    }
+}
+
+fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).into_owned()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn source(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside").join(file)
+}

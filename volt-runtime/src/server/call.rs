@@ -159,10 +159,11 @@ fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> {
     };
     if frame.kind == FrameKind::LegacyOpening {
         let key = endpoint.legacy_key().ok_or("the legacy protocol is not spoken here")?;
-        let accepted = legacy::accept(&frame.body, key).map_err(text)?;
-        let caller = admit(&accepted.token)?;
-        let peer = Peer { caller, token: Some(Arc::new(accepted.token)) };
-        return Ok(Opened::Here(Arc::new(accepted.key), peer));
+        let token = legacy::accept(&frame.body).map_err(text)?;
+        // Before the key is opened, which is what costs most, and is for callers that may call.
+        let caller = admit(&token)?;
+        let call_key = legacy::call_key(&token, key).map_err(text)?;
+        return Ok(Opened::Here(Arc::new(call_key), Peer { caller, token: Some(Arc::new(token)) }));
     }
     let mut handshake = ServerHandshake::accept(frame).map_err(text)?;
     handshake.via.arrive(endpoint.id());

@@ -234,7 +234,7 @@ impl Receiver {
                 return Poll::Ready(Err(reason.unwrap_or_else(closed)));
             }
         };
-        Poll::Ready(match call::open(&self.key, body).map_err(protocol_error)? {
+        Poll::Ready(match call::open(&self.key, body).map_err(unopened)? {
             Incoming::Envelope(envelope) => Ok(envelope),
             Incoming::Rejected(reason) => Err(Error::new(ErrorKind::Routing, reason)),
         })
@@ -258,6 +258,13 @@ impl ReceiveHalf for Receiver {
             Envelope::Invoke { .. } => Err(Error::protocol("a call invokes only one method")),
         })
     }
+}
+
+/// One text for all that may be wrong, because the length of the answer shows: who changes payloads on
+/// the way must not learn whether it was the padding.
+fn unopened(error: ProtocolError) -> Error {
+    tracing::debug!(%error, "a payload cannot be opened");
+    Error::protocol("a payload cannot be opened").with_source(error)
 }
 
 fn protocol_error(error: ProtocolError) -> Error {

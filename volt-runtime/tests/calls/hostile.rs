@@ -182,6 +182,32 @@ async fn frames_for_calls_that_do_not_exist_and_empty_messages_are_ignored() {
     client.works(&volt, 5000).await;
 }
 
+/// Who changes payloads on the way sees the length of the answer. It must not tell bad padding from
+/// bad text.
+#[tokio::test]
+async fn bad_padding_and_bad_text_are_answered_alike() {
+    let volt = Volt::start().await;
+    let mut client = RawClient::connect(&volt).await;
+    let mut answers = Vec::new();
+    for (call, text) in [(1, None), (2, Some("no envelope")), (3, Some("{\"method_payload\":1}"))] {
+        let key = client.open(&volt, call).await;
+        let mut frame = Vec::new();
+        Frame::begin(&mut frame, FrameKind::Payload, call);
+        frame.extend_from_slice(&[0, 0, 16]);
+        frame.extend_from_slice(&[7; 16]);
+        let start = frame.len();
+        frame.extend_from_slice(text.unwrap_or("this is longer than one block").as_bytes());
+        key.encrypt_from([7; 16], &mut frame, start).unwrap();
+        if text.is_none() {
+            frame.truncate(start + 16);
+        }
+        client.send(frame).await;
+        answers.push(client.end(&key).await);
+    }
+    assert_eq!(answers, vec![answers[0].clone(); 3]);
+    assert!(answers[0].contains("cannot be opened"), "{}", answers[0]);
+}
+
 #[tokio::test]
 async fn a_second_key_exchange_fails_its_call() {
     let volt = Volt::start().await;

@@ -11,8 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
-use super::{ServerOptions, connection::Connection, context::Peer, relay::RelayedCall};
+use super::{
+    ServerOptions, connection::Connection, context::Peer, relay::RelayedCall, streams::to_status,
+};
 use crate::{
     Code, Error, ErrorKind, Overflow, Result, Status,
     message::Payload,
@@ -26,7 +29,7 @@ use crate::{
         legacy,
         token::Token,
     },
-    queue::{Popped, Queue},
+    queue::{Budget, Popped, Queue},
     socket::CallSlot,
     transport::{RawCall, ReceiveHalf, SendHalf},
 };
@@ -40,9 +43,9 @@ pub(super) struct CallState {
 }
 
 impl CallState {
-    pub(super) fn new(options: &ServerOptions) -> Self {
+    pub(super) fn new(options: &ServerOptions, budget: &Arc<Budget>) -> Self {
         Self {
-            inbox: Queue::new(options.receive_buffer.max(1)),
+            inbox: Queue::within(options.receive_buffer.max(1), budget),
             overflow: options.overflow,
             half_closed: AtomicBool::new(false),
         }
@@ -124,7 +127,12 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
         outgoing: Outgoing::server(id),
     };
     let mut receiver = Receiver { state, key, first: None };
-    match poll_fn(|cx| receiver.poll_incoming(cx)).await {
+    let limit = connection.endpoint.options().invoke_timeout;
+    let first = timeout(limit, poll_fn(|cx| receiver.poll_incoming(cx)));
+    let first = first.await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Deadline, format!("the call named no method within {limit:?}")))
+    });
+    match first {
         Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
             receiver.first = Some(json_request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
@@ -136,7 +144,7 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
             Code::InvalidArgument,
             "the call ended or went on before it named a method",
         ))),
-        Err(error) => sender.finish(Some(&Status::new(Code::InvalidArgument, error.to_string()))),
+        Err(error) => sender.finish(Some(&to_status(&error))),
     }
 }
 

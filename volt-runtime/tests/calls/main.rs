@@ -10,6 +10,7 @@ mod http;
 mod kinds;
 mod legacy;
 mod lifetime;
+mod limits;
 mod load;
 mod reconnecting;
 mod shutdown;

@@ -120,6 +120,11 @@ impl ServerSide {
     pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.0
     }
+
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn open_calls(&self) -> usize {
+        self.0.calls().len()
+    }
 }
 
 impl Side for ServerSide {

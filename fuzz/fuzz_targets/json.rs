@@ -3,8 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use volt_api::Message;
-use volt_runtime::json::{self, Form};
+use volt_runtime::{
+    Message,
+    json::{self, Form},
+};
 
 fuzz_target!(|data: &[u8]| {
     let Some((choice, text)) = data.split_first() else { return };

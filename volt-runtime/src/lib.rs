@@ -27,6 +27,9 @@ pub mod call;
 mod channel;
 pub mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod json;
 pub mod key;
 mod message;

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -13,6 +13,7 @@ use crate::Error;
 /// at most its limit and one item of each producer.
 pub(crate) struct Queue<T> {
     limit: usize,
+    budget: Option<Arc<Budget>>,
     state: Mutex<State<T>>,
 }
 
@@ -42,8 +43,63 @@ pub(crate) enum Popped<T> {
     Closed(Option<Error>),
 }
 
+/// What several queues, which one producer fills, may hold together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit: usize,
+    spent: Mutex<Spent>,
+}
+
+#[derive(Debug, Default)]
+struct Spent {
+    bytes: usize,
+    producer: Option<Waker>,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, spent: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut spent = self.lock();
+        if spent.bytes < self.limit {
+            return Poll::Ready(());
+        }
+        spent.producer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.lock().bytes += bytes;
+    }
+
+    fn free(&self, bytes: usize) {
+        let mut spent = self.lock();
+        spent.bytes -= bytes;
+        let producer = if spent.bytes < self.limit { spent.producer.take() } else { None };
+        drop(spent);
+        if let Some(producer) = producer {
+            producer.wake();
+        }
+    }
+}
+
 impl<T> Queue<T> {
     pub(crate) fn new(limit: usize) -> Self {
+        Self::with(limit, None)
+    }
+
+    /// One of the queues that share a budget.
+    pub(crate) fn within(limit: usize, budget: &Arc<Budget>) -> Self {
+        Self::with(limit, Some(Arc::clone(budget)))
+    }
+
+    fn with(limit: usize, budget: Option<Arc<Budget>>) -> Self {
         let state = State {
             items: VecDeque::new(),
             bytes: 0,
@@ -51,7 +107,7 @@ impl<T> Queue<T> {
             consumer: None,
             producers: Vec::new(),
         };
-        Self { limit, state: Mutex::new(state) }
+        Self { limit, budget, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -66,7 +122,10 @@ impl<T> Queue<T> {
             return Poll::Ready(Err(reason.clone()));
         }
         if state.bytes < self.limit {
-            return Poll::Ready(Ok(()));
+            return match &self.budget {
+                Some(budget) => budget.poll_room(cx).map(Ok),
+                None => Poll::Ready(Ok(())),
+            };
         }
         if !state.producers.iter().any(|waker| waker.will_wake(cx.waker())) {
             state.producers.push(cx.waker().clone());
@@ -82,6 +141,9 @@ impl<T> Queue<T> {
         }
         state.items.push_back((item, bytes));
         state.bytes += bytes;
+        if let Some(budget) = &self.budget {
+            budget.spend(bytes);
+        }
         let consumer = state.consumer.take();
         drop(state);
         if let Some(consumer) = consumer {
@@ -100,6 +162,7 @@ impl<T> Queue<T> {
                 Vec::new()
             };
             drop(state);
+            self.free(bytes);
             producers.into_iter().for_each(Waker::wake);
             return Poll::Ready(Popped::Item(item));
         }
@@ -133,18 +196,31 @@ impl<T> Queue<T> {
     fn finish(&self, reason: Option<Error>, clear: bool) {
         let mut state = self.lock();
         state.closed.get_or_insert(reason);
-        let cleared = if clear {
-            state.bytes = 0;
-            std::mem::take(&mut state.items)
+        let (cleared, bytes) = if clear {
+            (std::mem::take(&mut state.items), std::mem::take(&mut state.bytes))
         } else {
-            VecDeque::new()
+            (VecDeque::new(), 0)
         };
         let producers = std::mem::take(&mut state.producers);
         let consumer = state.consumer.take();
         drop(state);
         // Items may own what locks other queues when dropped.
         drop(cleared);
+        self.free(bytes);
         producers.into_iter().chain(consumer).for_each(Waker::wake);
+    }
+
+    fn free(&self, bytes: usize) {
+        if let Some(budget) = &self.budget {
+            budget.free(bytes);
+        }
+    }
+}
+
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        let bytes = self.lock().bytes;
+        self.free(bytes);
     }
 }
 
@@ -157,5 +233,60 @@ impl<T> fmt::Debug for Queue<T> {
             .field("limit", &self.limit)
             .field("closed", &state.closed.is_some())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Wake,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn has_room(queue: &Queue<u8>, waker: &Waker) -> bool {
+        queue.poll_room(&mut Context::from_waker(waker)).is_ready()
+    }
+
+    fn pop(queue: &Queue<u8>) -> bool {
+        matches!(queue.poll_pop(&mut Context::from_waker(Waker::noop())), Poll::Ready(_))
+    }
+
+    /// Whatever way items leave a queue, the producer that waits for their room is woken.
+    #[test]
+    fn queues_share_a_budget_and_give_back_what_leaves_them() {
+        let ways: [fn(Queue<u8>); 3] =
+            [|queue| assert!(pop(&queue)), |queue| queue.abandon(), |queue| drop(queue)];
+        for way in ways {
+            let (woken, budget) = (Arc::new(Woken::default()), Budget::new(10));
+            let waker = Waker::from(Arc::clone(&woken));
+            let (full, other) = (Queue::within(100, &budget), Queue::within(100, &budget));
+            assert!(has_room(&full, &waker));
+            full.push(1, 10);
+            assert!(!has_room(&full, &waker) && !has_room(&other, &waker));
+            assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+            way(full);
+            assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+            assert!(has_room(&other, &waker));
+        }
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_not_counted() {
+        let budget = Budget::new(10);
+        let (ended, other) = (Queue::within(100, &budget), Queue::within(100, &budget));
+        ended.close(None);
+        ended.push(1, 10);
+        assert!(has_room(&other, Waker::noop()));
     }
 }

@@ -89,16 +89,17 @@ fn a_server_understands_the_recorded_client() {
     let (volt, client) = (keys(&vectors, "volt"), keys(&vectors, "client").verifying_key());
     for session in list(&vectors["sessions"]) {
         let messages = list(&session["client_messages"]);
-        let accepted = legacy::accept(text(&messages[0], "message").as_bytes(), &volt).unwrap();
-        accepted.token.verify(&client).unwrap();
-        accepted.token.check(text(&session["config"]["volt"], "id"), NOW).unwrap();
-        assert_eq!(accepted.token.key_id(), Some(&*client.fingerprint()));
-        assert_eq!(accepted.key.legacy_iv(), Some(array(session, "aes_iv")));
+        let token = legacy::accept(text(&messages[0], "message").as_bytes()).unwrap();
+        token.verify(&client).unwrap();
+        token.check(text(&session["config"]["volt"], "id"), NOW).unwrap();
+        assert_eq!(token.key_id(), Some(&*client.fingerprint()));
+        let key = legacy::call_key(&token, &volt).unwrap();
+        assert_eq!(key.legacy_iv(), Some(array(session, "aes_iv")));
         for (position, message) in messages.iter().enumerate() {
             let frame = frame(text(message, "message"));
             assert_eq!(frame.call, 1);
             assert_eq!(frame.kind == FrameKind::LegacyOpening, position == 0);
-            let envelope = call::open(&accepted.key, frame.body).unwrap();
+            let envelope = call::open(&key, frame.body).unwrap();
             let expected = Envelope::read(text(message, "plaintext_utf8").as_bytes()).unwrap();
             assert_eq!(envelope, Incoming::Envelope(expected));
         }
@@ -176,17 +177,18 @@ fn our_server_accepts_our_client_and_answers_in_its_form() {
     let (key, opening) = open_to_volt(&vectors);
     let mut client = Outgoing::legacy_client(9, "/a.B/C", None, opening);
     let first = client.message(&key, &Text("{}".to_owned())).unwrap();
-    let accepted = legacy::accept(&first, &keys(&vectors, "volt")).unwrap();
-    assert_eq!(accepted.token.check("did:volt:1", NOW), Ok(()));
-    assert_eq!(accepted.token.check("did:volt:2", NOW), Err(TokenError::Audience));
-    accepted.token.verify(&keys(&vectors, "client").verifying_key()).unwrap();
-    let wrong = accepted.token.verify(&keys(&vectors, "volt").verifying_key());
+    let token = legacy::accept(&first).unwrap();
+    assert_eq!(token.check("did:volt:1", NOW), Ok(()));
+    assert_eq!(token.check("did:volt:2", NOW), Err(TokenError::Audience));
+    token.verify(&keys(&vectors, "client").verifying_key()).unwrap();
+    let wrong = token.verify(&keys(&vectors, "volt").verifying_key());
     assert_eq!(wrong, Err(TokenError::Signature));
 
     let mut server = Outgoing::server(9);
-    server.message(&accepted.key, &Text("{}".to_owned())).unwrap();
+    let server_key = legacy::call_key(&token, &keys(&vectors, "volt")).unwrap();
+    server.message(&server_key, &Text("{}".to_owned())).unwrap();
     let failure = Status::new(Code::Internal, "broke");
-    let end = server.end(&accepted.key, Some(&failure)).unwrap();
+    let end = server.end(&server_key, Some(&failure)).unwrap();
     let members: Value = serde_json::from_slice(&end).unwrap();
     assert_eq!((&members["invoke_id"], &members["server_end"]), (&"9".into(), &true.into()));
     let frame = frame(std::str::from_utf8(&end).unwrap());
@@ -206,16 +208,18 @@ fn what_is_no_legacy_message_is_an_error() {
     let with_token = |token: &str| {
         let mut message = message.clone();
         message["token"] = token.into();
-        legacy::accept(message.to_string().as_bytes(), &volt).map(drop)
+        let token = legacy::accept(message.to_string().as_bytes())?;
+        legacy::call_key(&token, &volt).map(drop)
     };
     for token in ["", "a.b", "a.b.c", "e30.e30.e30"] {
         assert!(with_token(token).is_err(), "{token}");
     }
     // A good token whose key is for somebody else.
-    let for_other = legacy::accept(message.to_string().as_bytes(), &keys(&vectors, "client"));
+    let token = legacy::accept(message.to_string().as_bytes()).unwrap();
+    let for_other = legacy::call_key(&token, &keys(&vectors, "client"));
     assert_eq!(for_other.map(drop).unwrap_err(), ProtocolError::PeerKey);
     let ed25519 = SigningKey::generate().unwrap();
-    let kind = legacy::accept(message.to_string().as_bytes(), &ed25519);
+    let kind = legacy::call_key(&token, &ed25519);
     assert_eq!(kind.map(drop).unwrap_err(), ProtocolError::PeerKey);
     // A payload that is not what it should be fails its call.
     let key = CallKey::legacy(&[1; 32], [1; 16]).unwrap();

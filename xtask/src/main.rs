@@ -3,7 +3,9 @@
 mod api;
 mod codegen;
 mod conformance;
+mod deny;
 mod features;
+mod fuzz;
 mod interop;
 mod tools;
 
@@ -24,8 +26,11 @@ enum Task {
     Api(api::Args),
     Codegen(codegen::Args),
     Conformance(conformance::Args),
+    /// Checks licences, duplicates and origins of all dependencies, as deny.toml says.
+    Deny,
     /// Checks that each service of the SDK compiles without the others.
     Features,
+    Fuzz(fuzz::Args),
     Interop(interop::Args),
 }
 
@@ -34,7 +39,9 @@ fn main() -> ExitCode {
         Task::Api(args) => api::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Conformance(args) => conformance::run(&args),
+        Task::Deny => deny::run(),
         Task::Features => features::run(),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Interop(args) => interop::run(&args),
     };
     match outcome {

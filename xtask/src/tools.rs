@@ -69,6 +69,21 @@ impl Programs {
     }
 }
 
+/// Another program of cargo's, in this version: installed below `target/` if it isn't there.
+pub(crate) fn cargo_tool(name: &str, version: &str) -> anyhow::Result<PathBuf> {
+    let work = root()?.join("target/tools").join(format!("{name}-{version}"));
+    let program = work.join("bin").join(name).with_extension(env::consts::EXE_EXTENSION);
+    if !program.exists() {
+        println!("{name} {version} is not there yet: installing it, which takes minutes");
+        let mut install = cargo();
+        install.args(["install", "--locked", "--quiet", "--no-track", name, "--version", version]);
+        install.arg("--root").arg(&work).arg("--target-dir").arg(work.join("build"));
+        run(&mut install).with_context(|| format!("{name} can't be installed"))?;
+        fs::remove_dir_all(work.join("build")).ok();
+    }
+    Ok(program)
+}
+
 /// Installs in `work` what the `package.json` and the lock file in `source` say, if it isn't there.
 pub(crate) fn npm_install(source: &Path, work: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(work).with_context(|| work.display().to_string())?;

@@ -70,11 +70,12 @@ impl CallState {
         kind: Kind,
         options: &CallOptions,
     ) -> Arc<Self> {
+        let inbox = Queue::within(options.receive_buffer.max(1), shared.budget());
         Arc::new(Self {
             id,
             kind,
             shared,
-            inbox: Queue::new(options.receive_buffer.max(1)),
+            inbox,
             overflow: options.overflow,
             keyed: AtomicBool::new(matches!(key, KeyState::Ready(_))),
             peer_ended: AtomicBool::new(false),

@@ -27,6 +27,7 @@ use crate::{
         handshake::{ClientHandshake, Route, Via},
         legacy,
     },
+    queue::Budget,
     socket::{Link, Side},
     transport::RawCall,
 };
@@ -85,6 +86,8 @@ impl Ends {
 pub(super) struct Shared {
     link: Arc<Link>,
     calls: Mutex<Calls>,
+    /// What the responses that nobody has read yet may take, of all calls together.
+    budget: Arc<Budget>,
     /// Told of each call that ends.
     ended: Notify,
     key_exchange_timeout: Duration,
@@ -127,6 +130,10 @@ impl Shared {
 
     pub(super) fn link(&self) -> &Link {
         &self.link
+    }
+
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     pub(super) fn remove(&self, id: u64) {
@@ -172,6 +179,7 @@ impl Connection {
         let shared = Arc::new(Shared {
             link,
             calls: Mutex::default(),
+            budget: Budget::new(options.connection_buffer.max(1)),
             ended: Notify::new(),
             key_exchange_timeout: options.key_exchange_timeout,
         });

@@ -4,6 +4,8 @@ mod call;
 mod connect;
 mod connection;
 mod dial;
+#[cfg(feature = "fuzzing")]
+mod end;
 mod halves;
 mod options;
 mod reach;
@@ -14,4 +16,6 @@ mod tls;
 #[path = "no_tls.rs"]
 mod tls;
 
+#[cfg(feature = "fuzzing")]
+pub use self::end::ClientEnd;
 pub use self::{connect::connect, options::ConnectOptions};

@@ -27,6 +27,10 @@ pub struct ConnectOptions {
     /// How many calls may be open at once; a further one fails with
     /// [`ErrorKind::ResourceExhausted`](crate::ErrorKind). Default 65,536.
     pub max_calls: usize,
+    /// How many bytes of responses that nobody has read yet are kept for all calls together, beside
+    /// what each call [may have](crate::CallOptions::receive_buffer). Beyond it, what each call asks
+    /// for then happens to the calls for which more arrives. Default 64 MiB.
+    pub connection_buffer: usize,
 }
 
 impl Default for ConnectOptions {
@@ -39,6 +43,7 @@ impl Default for ConnectOptions {
             reconnect: Some(Reconnect::default()),
             max_message_size: 128 << 20,
             max_calls: 65_536,
+            connection_buffer: 64 << 20,
         }
     }
 }

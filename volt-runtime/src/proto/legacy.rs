@@ -125,28 +125,27 @@ pub fn open(
     Ok((CallKey::legacy(&secret, iv)?, Opening { token, targets }))
 }
 
-/// A call that a server received: the token and the key in it.
-#[derive(Debug)]
-pub struct Accepted {
-    /// The caller's token, not checked yet.
-    pub token: Token,
-    /// The call's key.
-    pub key: CallKey,
-}
-
-/// Reads the message that opens a call.
+/// Reads the message that opens a call: the caller's token, not checked yet.
 ///
 /// # Errors
 ///
-/// When there is no token, or its key is not for `identity`.
-pub fn accept(text: &[u8], identity: &SigningKey) -> Result<Accepted, ProtocolError> {
+/// When there is no token.
+pub fn accept(text: &[u8]) -> Result<Token, ProtocolError> {
     let message = Message::read(text)?;
     let token = message.token.ok_or(ProtocolError::Unexpected("a call must bring a token"))?;
-    let token = Token::parse_jwt(&token)?;
+    Token::parse_jwt(&token)
+}
+
+/// The key that a token brings for its call.
+///
+/// # Errors
+///
+/// [`ProtocolError::PeerKey`] when there is none for `identity`. It does not say why, because whoever
+/// may try often could learn the key from that.
+pub fn call_key(token: &Token, identity: &SigningKey) -> Result<CallKey, ProtocolError> {
     let secret = opened(token.claims().sk.as_deref(), identity)?;
     let iv = opened(token.claims().iv.as_deref(), identity)?;
-    let key = CallKey::legacy(&secret, *iv)?;
-    Ok(Accepted { token, key })
+    CallKey::legacy(&secret, *iv)
 }
 
 fn opened<const N: usize>(

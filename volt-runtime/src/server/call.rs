@@ -11,8 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
-use super::{ServerOptions, connection::Connection, context::Peer, relay::RelayedCall};
+use super::{
+    ServerOptions, connection::Connection, context::Peer, relay::RelayedCall, streams::to_status,
+};
 use crate::{
     Code, Error, ErrorKind, Overflow, Result, Status,
     message::Payload,
@@ -26,7 +29,7 @@ use crate::{
         legacy,
         token::Token,
     },
-    queue::{Popped, Queue},
+    queue::{Budget, Popped, Queue},
     socket::CallSlot,
     transport::{RawCall, ReceiveHalf, SendHalf},
 };
@@ -40,9 +43,9 @@ pub(super) struct CallState {
 }
 
 impl CallState {
-    pub(super) fn new(options: &ServerOptions) -> Self {
+    pub(super) fn new(options: &ServerOptions, budget: &Arc<Budget>) -> Self {
         Self {
-            inbox: Queue::new(options.receive_buffer.max(1)),
+            inbox: Queue::within(options.receive_buffer.max(1), budget),
             overflow: options.overflow,
             half_closed: AtomicBool::new(false),
         }
@@ -124,7 +127,12 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
         outgoing: Outgoing::server(id),
     };
     let mut receiver = Receiver { state, key, first: None };
-    match poll_fn(|cx| receiver.poll_incoming(cx)).await {
+    let limit = connection.endpoint.options().invoke_timeout;
+    let first = timeout(limit, poll_fn(|cx| receiver.poll_incoming(cx)));
+    let first = first.await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Deadline, format!("the call named no method within {limit:?}")))
+    });
+    match first {
         Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
             receiver.first = Some(json_request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
@@ -136,7 +144,7 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
             Code::InvalidArgument,
             "the call ended or went on before it named a method",
         ))),
-        Err(error) => sender.finish(Some(&Status::new(Code::InvalidArgument, error.to_string()))),
+        Err(error) => sender.finish(Some(&to_status(&error))),
     }
 }
 
@@ -159,10 +167,11 @@ fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> {
     };
     if frame.kind == FrameKind::LegacyOpening {
         let key = endpoint.legacy_key().ok_or("the legacy protocol is not spoken here")?;
-        let accepted = legacy::accept(&frame.body, key).map_err(text)?;
-        let caller = admit(&accepted.token)?;
-        let peer = Peer { caller, token: Some(Arc::new(accepted.token)) };
-        return Ok(Opened::Here(Arc::new(accepted.key), peer));
+        let token = legacy::accept(&frame.body).map_err(text)?;
+        // Before the key is opened, which is what costs most, and is for callers that may call.
+        let caller = admit(&token)?;
+        let call_key = legacy::call_key(&token, key).map_err(text)?;
+        return Ok(Opened::Here(Arc::new(call_key), Peer { caller, token: Some(Arc::new(token)) }));
     }
     let mut handshake = ServerHandshake::accept(frame).map_err(text)?;
     handshake.via.arrive(endpoint.id());
@@ -233,7 +242,7 @@ impl Receiver {
                 return Poll::Ready(Err(reason.unwrap_or_else(closed)));
             }
         };
-        Poll::Ready(match call::open(&self.key, body).map_err(protocol_error)? {
+        Poll::Ready(match call::open(&self.key, body).map_err(unopened)? {
             Incoming::Envelope(envelope) => Ok(envelope),
             Incoming::Rejected(reason) => Err(Error::new(ErrorKind::Routing, reason)),
         })
@@ -257,6 +266,13 @@ impl ReceiveHalf for Receiver {
             Envelope::Invoke { .. } => Err(Error::protocol("a call invokes only one method")),
         })
     }
+}
+
+/// One text for all that may be wrong, because the length of the answer shows: who changes payloads on
+/// the way must not learn whether it was the padding.
+fn unopened(error: ProtocolError) -> Error {
+    tracing::debug!(%error, "a payload cannot be opened");
+    Error::protocol("a payload cannot be opened").with_source(error)
 }
 
 fn protocol_error(error: ProtocolError) -> Error {

@@ -21,6 +21,7 @@ use crate::{
         self,
         frame::{Frame, FrameKind},
     },
+    queue::Budget,
     socket::{CallSlot as _, Link, Side},
 };
 
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     draining: AtomicBool,
     /// Told of each call that ends.
     ended: Notify,
+    /// What the requests that nobody has read yet may take, of all calls together.
+    budget: Arc<Budget>,
 }
 
 impl Connection {
@@ -73,7 +76,7 @@ impl Connection {
                 drop(calls);
                 return self.reject(&frame, "too many calls are open on this connection");
             }
-            let state = Arc::new(CallState::new(self.endpoint.options()));
+            let state = Arc::new(CallState::new(self.endpoint.options(), &self.budget));
             calls.insert(id, Arc::clone(&state));
             if frame.kind == FrameKind::LegacyOpening {
                 // Its first envelope came with it, before whatever comes next.
@@ -102,10 +105,12 @@ pub(super) struct ServerSide(Arc<Connection>);
 
 impl ServerSide {
     pub(super) fn new(endpoint: Arc<Endpoint>, link: Arc<Link>) -> Self {
+        let budget = Budget::new(endpoint.options().connection_buffer.max(1));
         Self(Arc::new(Connection {
             endpoint,
             link,
             calls: Mutex::default(),
+            budget,
             draining: AtomicBool::new(false),
             ended: Notify::new(),
         }))
@@ -114,6 +119,11 @@ impl ServerSide {
     /// What the side works on.
     pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.0
+    }
+
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn open_calls(&self) -> usize {
+        self.0.calls().len()
     }
 }
 

@@ -11,6 +11,8 @@ mod call;
 mod connection;
 mod context;
 mod dispatch;
+#[cfg(feature = "fuzzing")]
+mod end;
 #[cfg(feature = "socket")]
 mod endpoint;
 #[cfg(feature = "server")]
@@ -32,6 +34,8 @@ mod tunnel;
 #[cfg(feature = "server")]
 mod websocket;
 
+#[cfg(feature = "fuzzing")]
+pub use self::end::ServerEnd;
 pub(crate) use self::in_process::InProcess;
 pub use self::{
     context::{Authority, Caller, Context},

@@ -1,6 +1,7 @@
 //! A websocket server: it accepts connections and runs the calls that come over them.
 
 mod accept;
+mod patient;
 mod request;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -94,11 +95,15 @@ async fn run(
     endpoint: Arc<Endpoint>,
     stopping: watch::Receiver<bool>,
 ) {
+    let limit = endpoint.options().max_connections;
     let mut connections = JoinSet::new();
     let mut stop = stopping.clone();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                Ok((_, peer)) if connections.len() >= limit => {
+                    tracing::debug!(%peer, limit, "connection refused: there are too many");
+                }
                 Ok((stream, peer)) => {
                     tracing::debug!(%peer, "connection");
                     let (tls, endpoint) = (tls.clone(), Arc::clone(&endpoint));

@@ -20,24 +20,24 @@ use volt_runtime::{
 use crate::support::{Note, VOLT_ID, Volt, soon};
 
 /// A client made of the protocol's parts, which can send what ours never would.
-struct RawClient {
+pub(crate) struct RawClient {
     socket: WebSocketStream<TcpStream>,
 }
 
 impl RawClient {
-    async fn connect(volt: &Volt) -> Self {
+    pub(crate) async fn connect(volt: &Volt) -> Self {
         let address = volt.server.local_addr();
         let stream = TcpStream::connect(address).await.unwrap();
         let (socket, _) = client_async(format!("ws://{address}/api"), stream).await.unwrap();
         Self { socket }
     }
 
-    async fn send(&mut self, frame: Vec<u8>) {
+    pub(crate) async fn send(&mut self, frame: Vec<u8>) {
         self.socket.send(Message::Binary(frame.into())).await.unwrap();
     }
 
     /// The next frame, or `None` when the server has closed the connection.
-    async fn frame(&mut self) -> Option<Frame> {
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
         match soon(self.socket.next()).await {
             Some(Ok(Message::Binary(bytes))) => Some(Frame::decode(bytes).unwrap()),
             Some(Ok(Message::Close(_)) | Err(_)) | None => None,
@@ -45,7 +45,12 @@ impl RawClient {
         }
     }
 
-    fn begin(volt: &Volt, call: u64, now: u64, audience: &str) -> (ClientHandshake, Vec<u8>) {
+    pub(crate) fn begin(
+        volt: &Volt,
+        call: u64,
+        now: u64,
+        audience: &str,
+    ) -> (ClientHandshake, Vec<u8>) {
         let route = Route {
             audience: audience.to_owned(),
             signer: volt.config.volt_key().unwrap(),
@@ -57,7 +62,7 @@ impl RawClient {
             .unwrap()
     }
 
-    async fn open(&mut self, volt: &Volt, call: u64) -> CallKey {
+    pub(crate) async fn open(&mut self, volt: &Volt, call: u64) -> CallKey {
         let (handshake, frame) = Self::begin(volt, call, now(), VOLT_ID);
         self.send(frame).await;
         let reply = self.frame().await.unwrap();
@@ -70,7 +75,7 @@ impl RawClient {
     }
 
     /// A whole unary call, to show that the connection still works.
-    async fn works(&mut self, volt: &Volt, call: u64) {
+    pub(crate) async fn works(&mut self, volt: &Volt, call: u64) {
         let key = self.open(volt, call).await;
         let mut outgoing = Outgoing::client(call, "/test.Notes/Get", None);
         self.send(outgoing.message(&key, &Note::new("fine", 1)).unwrap()).await;
@@ -83,8 +88,13 @@ impl RawClient {
     }
 
     /// What the server says when it ends the call.
-    async fn end(&mut self, key: &CallKey) -> String {
+    pub(crate) async fn end(&mut self, key: &CallKey) -> String {
         let frame = self.frame().await.unwrap();
+        Self::failure(key, frame)
+    }
+
+    /// What a frame says that ends a call with a failure.
+    pub(crate) fn failure(key: &CallKey, frame: Frame) -> String {
         match call::open(key, frame.body).unwrap() {
             Incoming::Envelope(Envelope::End(Some(status))) => status.to_string(),
             other => panic!("{other:?}"),
@@ -92,7 +102,7 @@ impl RawClient {
     }
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
@@ -166,6 +176,32 @@ async fn garbage_within_a_call_ends_that_call() {
     assert!(text.contains("test.Note"), "{text}");
     assert!(client.frame().await.is_some(), "the end follows");
     client.works(&volt, 12).await;
+}
+
+/// Who changes payloads on the way sees the length of the answer. It must not tell bad padding from
+/// bad text.
+#[tokio::test]
+async fn bad_padding_and_bad_text_are_answered_alike() {
+    let volt = Volt::start().await;
+    let mut client = RawClient::connect(&volt).await;
+    let mut answers = Vec::new();
+    for (call, text) in [(1, None), (2, Some("no envelope")), (3, Some("{\"method_payload\":1}"))] {
+        let key = client.open(&volt, call).await;
+        let mut frame = Vec::new();
+        Frame::begin(&mut frame, FrameKind::Payload, call);
+        frame.extend_from_slice(&[0, 0, 16]);
+        frame.extend_from_slice(&[7; 16]);
+        let start = frame.len();
+        frame.extend_from_slice(text.unwrap_or("this is longer than one block").as_bytes());
+        key.encrypt_from([7; 16], &mut frame, start).unwrap();
+        if text.is_none() {
+            frame.truncate(start + 16);
+        }
+        client.send(frame).await;
+        answers.push(client.end(&key).await);
+    }
+    assert_eq!(answers, vec![answers[0].clone(); 3]);
+    assert!(answers[0].contains("cannot be opened"), "{}", answers[0]);
 }
 
 #[tokio::test]

@@ -5,27 +5,31 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 use volt_runtime::{
-    ErrorKind,
+    ConnectOptions, ErrorKind,
     proto::{
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
-        frame::Frame,
+        frame::{Frame, FrameKind},
         handshake::ServerHandshake,
     },
 };
 
-use crate::support::{Note, NotesClient, Volt, connect_to, no_open_calls, soon};
+use crate::support::{Note, NotesClient, Volt, connect_to_with, no_open_calls, soon};
 
 /// A Volt made of the protocol's parts, which can send what ours never would.
-struct RawVolt {
-    socket: WebSocketStream<TcpStream>,
+pub(crate) struct RawVolt {
+    pub(crate) socket: WebSocketStream<TcpStream>,
     volt: Volt,
 }
 
 impl RawVolt {
     /// One connection, from a client of ours.
-    async fn start() -> (NotesClient, Self) {
+    pub(crate) async fn start() -> (NotesClient, Self) {
+        Self::start_with(|_| ()).await
+    }
+
+    pub(crate) async fn start_with(change: fn(&mut ConnectOptions)) -> (NotesClient, Self) {
         let volt = Volt::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let accept = async {
@@ -33,15 +37,15 @@ impl RawVolt {
             accept_async(stream).await.unwrap()
         };
         let address = listener.local_addr().unwrap();
-        let (client, socket) = tokio::join!(connect_to(&volt, address), accept);
+        let (client, socket) = tokio::join!(connect_to_with(&volt, address, change), accept);
         (client, Self { socket, volt })
     }
 
-    async fn send(&mut self, frame: Vec<u8>) {
+    pub(crate) async fn send(&mut self, frame: Vec<u8>) {
         self.socket.send(Message::Binary(frame.into())).await.unwrap();
     }
 
-    async fn frame(&mut self) -> Frame {
+    pub(crate) async fn frame(&mut self) -> Frame {
         match soon(self.socket.next()).await {
             Some(Ok(Message::Binary(bytes))) => Frame::decode(bytes).unwrap(),
             other => panic!("{other:?}"),
@@ -49,9 +53,35 @@ impl RawVolt {
     }
 
     /// The answer to a key exchange, and the key of the call.
-    fn reply(&self, frame: &Frame) -> (CallKey, Vec<u8>) {
+    pub(crate) fn reply(&self, frame: &Frame) -> (CallKey, Vec<u8>) {
         let handshake = ServerHandshake::accept(frame).unwrap();
         handshake.reply(frame.call, &self.volt.key(), &Ephemeral::generate().unwrap()).unwrap()
+    }
+
+    /// Waits for a call to be opened.
+    pub(crate) async fn opened(&mut self) -> Frame {
+        loop {
+            let frame = self.frame().await;
+            if frame.kind == FrameKind::KeyExchange {
+                return frame;
+            }
+        }
+    }
+
+    /// Answers one whole call, to show that the connection still works.
+    pub(crate) async fn works(&mut self, client: &NotesClient) {
+        let get = tokio::spawn(client.get(Note::new("fine", 1)).into_future());
+        let opening = self.opened().await;
+        let (key, reply) = self.reply(&opening);
+        self.send(reply).await;
+        // The invocation, and the end of the requests.
+        for kind in [FrameKind::Invoke, FrameKind::Payload] {
+            assert_eq!(self.frame().await.kind, kind);
+        }
+        let mut outgoing = Outgoing::server(opening.call);
+        self.send(outgoing.message(&key, &Note::new("fine", 1)).unwrap()).await;
+        self.send(outgoing.end(&key, None).unwrap()).await;
+        assert_eq!(soon(get).await.unwrap().unwrap(), Note::new("fine", 1));
     }
 
     /// Exchanges keys and takes the invocation of a call.

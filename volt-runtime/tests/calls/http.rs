@@ -41,7 +41,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: volt\r\n\r\n")
 }
 
-fn upgrade(path: &str, key: &str) -> String {
+pub(crate) fn upgrade(path: &str, key: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: volt\r\nConnection: keep-alive, Upgrade\r\n\
          Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
@@ -49,7 +49,7 @@ fn upgrade(path: &str, key: &str) -> String {
 }
 
 /// The example of RFC 6455, and what it is answered with.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod damaged;
 mod failures;
 mod faults;
 mod hostile;
@@ -11,6 +12,7 @@ mod http;
 mod kinds;
 mod legacy;
 mod lifetime;
+mod limits;
 mod load;
 mod reconnecting;
 mod shutdown;

@@ -369,10 +369,19 @@ impl Parts {
 
 /// A client of a Volt that is said to be at some other address.
 pub(crate) async fn connect_to(volt: &Volt, address: SocketAddr) -> NotesClient {
+    connect_to_with(volt, address, |_| ()).await
+}
+
+pub(crate) async fn connect_to_with(
+    volt: &Volt,
+    address: SocketAddr,
+    change: fn(&mut ConnectOptions),
+) -> NotesClient {
     let mut config = volt.config.clone();
     config.volt.http_address = Some(format!("http://{address}"));
     let mut options = quick();
     options.reconnect = None;
+    change(&mut options);
     NotesClient(connect(&config, options).await.unwrap())
 }
 

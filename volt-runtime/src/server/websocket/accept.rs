@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_tungstenite::WebSocketStream;
 
-use super::request;
+use super::{patient::Patient, request};
 use crate::{
     server::{Endpoint, connection::ServerSide, tls::ServerTls},
     socket::{Driver, DriverOptions, Link, Stream},
@@ -60,10 +60,11 @@ async fn open(
     stream: TcpStream,
     tls: Option<&ServerTls>,
     endpoint: &Endpoint,
-) -> io::Result<Option<WebSocketStream<Stream>>> {
+) -> io::Result<Option<WebSocketStream<Patient<Stream>>>> {
     let stream = match tls {
         Some(tls) => tls.accept(stream).await?,
         None => Stream::Plain(stream),
     };
+    let stream = Patient::new(stream, endpoint.options().write_timeout);
     request::answer(stream, endpoint).await.map_err(io::Error::other)
 }

@@ -15,7 +15,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{handshake::server::create_response_with_body, protocol::Role},
@@ -23,7 +23,7 @@ use tokio_tungstenite::{
 
 use crate::{
     server::{Endpoint, HttpHandler},
-    socket::{Stream, websocket_config},
+    socket::websocket_config,
 };
 
 /// How long the head of a request may be, in bytes.
@@ -34,10 +34,13 @@ type Body = Full<Bytes>;
 /// Answers the one request of a connection, and gives the websocket if it asked for that.
 ///
 /// A connection carries one plain request only, so that none lies idle without a limit.
-pub(super) async fn answer(
-    stream: Stream,
+pub(super) async fn answer<S>(
+    stream: S,
     endpoint: &Endpoint,
-) -> hyper::Result<Option<WebSocketStream<Stream>>> {
+) -> hyper::Result<Option<WebSocketStream<S>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let upgraded = AtomicBool::new(false);
     let service = service_fn(|request| {
         let response = respond(&request, endpoint.http());

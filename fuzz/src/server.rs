@@ -1,0 +1,446 @@
+//! The server's end against a client that does what the input says.
+//!
+//! What is checked: a call is given its own answers, in order, each once, and one end; nothing comes
+//! after that; and no call and no handler is left behind.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    pin::Pin,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use arbitrary::Arbitrary;
+use bytes::Bytes;
+use tokio::{runtime::Runtime, task::yield_now};
+use volt_runtime::{
+    Kind, Message, Method, Overflow, Status,
+    fuzzing::ServerEnd,
+    key::SigningKey,
+    proto::{
+        call::{self, Incoming, Outgoing},
+        crypto::{CallKey, Ephemeral},
+        envelope::Envelope,
+        frame::{Frame, FrameKind},
+        handshake::{ClientHandshake, Route, Via},
+        token::Token,
+    },
+    server::{
+        self, Authority, Caller, Endpoint, IncomingCall, Requests, Router, ServerOptions, Service,
+    },
+};
+
+use crate::{Text, frame};
+
+/// One thing that a client does.
+#[derive(Arbitrary, Debug)]
+pub enum Event {
+    Open {
+        call: u8,
+        key: u8,
+    },
+    Invoke {
+        call: u8,
+        method: u8,
+    },
+    Message {
+        call: u8,
+    },
+    End {
+        call: u8,
+        cancel: bool,
+    },
+    /// A message of the call's with one byte changed.
+    Damaged {
+        call: u8,
+        at: u16,
+        by: u8,
+    },
+    /// Sealed well, but no envelope or no message.
+    Sealed {
+        call: u8,
+        text: String,
+    },
+    Raw {
+        call: u8,
+        kind: u8,
+        body: Vec<u8>,
+    },
+    DamagedOpening {
+        call: u8,
+        key: u8,
+        at: u16,
+        by: u8,
+    },
+    Garbage(Vec<u8>),
+    Settle,
+}
+
+static METHODS: [Method; 4] = [
+    Method { path: "/fuzz.Service/Unary", kind: Kind::Unary },
+    Method { path: "/fuzz.Service/List", kind: Kind::ServerStreaming },
+    Method { path: "/fuzz.Service/Sum", kind: Kind::ClientStreaming },
+    Method { path: "/fuzz.Service/Echo", kind: Kind::Bidi },
+];
+
+/// A message of the service's: any text.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Note {
+    text: String,
+}
+
+impl Message for Note {
+    const NAME: &'static str = "fuzz.Note";
+}
+
+/// Answers with what it was sent.
+struct Echo(Arc<AtomicUsize>);
+
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Service for Echo {
+    fn name(&self) -> &'static str {
+        "fuzz.Service"
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        &METHODS
+    }
+
+    fn call(&self, index: usize, call: IncomingCall) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let running = Running::new(&self.0);
+        match index {
+            0 => server::unary(call, async move |_, note: Note| {
+                let _running = running;
+                Ok(note)
+            }),
+            1 => server::server_streaming(call, async move |_, note: Note, mut responses| {
+                let _running = running;
+                responses.send(note.clone()).await?;
+                responses.send(note).await
+            }),
+            2 => server::client_streaming(call, async move |_, mut notes: Requests<Note>| {
+                let _running = running;
+                let mut last = Note::default();
+                while let Some(note) = notes.message().await? {
+                    last = note;
+                }
+                Ok(last)
+            }),
+            _ => server::bidi(call, async move |_, mut notes: Requests<Note>, mut responses| {
+                let _running = running;
+                while let Some(note) = notes.message().await? {
+                    responses.send(note).await?;
+                }
+                Ok(())
+            }),
+        }
+    }
+}
+
+struct Anyone;
+
+impl Authority for Anyone {
+    fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
+        Ok(Caller::default())
+    }
+}
+
+struct Fixed {
+    volt: Vec<u8>,
+    route: Route,
+    client: SigningKey,
+    runtime: Runtime,
+}
+
+static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
+    let volt = SigningKey::generate().unwrap();
+    let signer = volt.verifying_key();
+    Fixed {
+        volt: volt.to_pem().unwrap().as_bytes().to_vec(),
+        route: Route { audience: "volt".into(), signer, via: Via::default() },
+        client: SigningKey::generate().unwrap(),
+        runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
+    }
+});
+
+/// A key exchange, made once and sent as that of many calls, which a token allows.
+struct Opening {
+    handshake: ClientHandshake,
+    frame: Vec<u8>,
+}
+
+thread_local! {
+    static OPENINGS: RefCell<Option<(Instant, Vec<Opening>)>> = const { RefCell::new(None) };
+}
+
+/// Lends the openings, made anew before their tokens expire.
+fn with_openings<T>(work: impl FnOnce(&[Opening]) -> T) -> T {
+    OPENINGS.with_borrow_mut(|openings| {
+        if openings.as_ref().is_none_or(|(made, _)| made.elapsed() > Duration::from_secs(30)) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+            let make = |_| {
+                let ephemeral = Ephemeral::generate().unwrap();
+                let key = &FIXED.client;
+                let (handshake, frame) =
+                    ClientHandshake::begin(0, &FIXED.route, key, None, ephemeral, now).unwrap();
+                Opening { handshake, frame }
+            };
+            *openings = Some((Instant::now(), (0..3).map(make).collect()));
+        }
+        work(openings.as_ref().map_or(&[], |(_, openings)| openings))
+    })
+}
+
+fn opening(call: u64, key: u8) -> Vec<u8> {
+    with_openings(|openings| {
+        let mut frame = openings[usize::from(key) % openings.len()].frame.clone();
+        frame[2..10].copy_from_slice(&call.to_be_bytes());
+        frame
+    })
+}
+
+/// A call as its client knows it.
+#[derive(Default)]
+struct Call {
+    opened_with: u8,
+    key: Option<CallKey>,
+    outgoing: Option<Outgoing>,
+    method: Option<usize>,
+    sent: VecDeque<String>,
+    answers: usize,
+    ended: bool,
+    /// The client did something that nothing can be said of what follows.
+    spoiled: bool,
+    count: u32,
+}
+
+/// Runs one input.
+pub fn run(events: Vec<Event>) {
+    FIXED.runtime.block_on(async {
+        let running = Arc::new(AtomicUsize::new(0));
+        let volt = SigningKey::from_pem(std::str::from_utf8(&FIXED.volt).unwrap()).unwrap();
+        let mut options = ServerOptions::default();
+        options.max_calls = 6;
+        options.overflow = Overflow::Fail;
+        let router = Router::new().with(Echo(Arc::clone(&running)));
+        let endpoint = Endpoint::new("volt", volt, router, Anyone).with_options(options);
+        let end = ServerEnd::new(Arc::new(endpoint));
+        let mut model = Model { end, calls: BTreeMap::new(), lost: false };
+        for event in events {
+            model.happen(event).await;
+            model.take_sent();
+        }
+        model.settle().await;
+        model.end.lose();
+        model.settle().await;
+        assert_eq!(model.end.open_calls(), 0, "calls outlive their connection");
+        assert_eq!(running.load(Ordering::Relaxed), 0, "handlers outlive their connection");
+    });
+}
+
+struct Model {
+    end: ServerEnd,
+    calls: BTreeMap<u64, Call>,
+    lost: bool,
+}
+
+impl Model {
+    fn call(&mut self, number: u8) -> Option<(u64, &mut Call)> {
+        let id = u64::from(number) % 8;
+        self.calls.get_mut(&id).map(|call| (id, call))
+    }
+
+    async fn settle(&mut self) {
+        for _ in 0..12 {
+            yield_now().await;
+        }
+        self.take_sent();
+    }
+
+    async fn happen(&mut self, event: Event) {
+        match event {
+            Event::Open { call, key } => {
+                let id = u64::from(call) % 8;
+                match self.calls.get_mut(&id) {
+                    // A number that is used again: nothing that comes can be told apart.
+                    Some(call) => call.spoiled = true,
+                    None => {
+                        let outgoing = None;
+                        self.calls
+                            .insert(id, Call { opened_with: key, outgoing, ..Call::default() });
+                    }
+                }
+                self.receive(opening(id, key));
+                self.settle().await;
+            }
+            Event::Invoke { call, method } => {
+                let Some((id, call)) = self.call(call) else { return };
+                if call.outgoing.is_some() {
+                    return;
+                }
+                let method = usize::from(method) % 5;
+                let path = METHODS.get(method).map_or("/fuzz.Service/None", |method| method.path);
+                call.outgoing = Some(Outgoing::client(id, path, None));
+                call.method = Some(method);
+                self.message(id);
+            }
+            Event::Message { call } => {
+                let Some((id, call)) = self.call(call) else { return };
+                if call.outgoing.is_some() {
+                    self.message(id);
+                }
+            }
+            Event::End { call, cancel } => {
+                let Some((_, call)) = self.call(call) else { return };
+                let (Some(key), Some(outgoing)) = (&call.key, &mut call.outgoing) else { return };
+                call.spoiled |= cancel;
+                let frame = if cancel { outgoing.cancel(key) } else { outgoing.end(key, None) };
+                if let Ok(frame) = frame {
+                    self.receive(frame);
+                }
+            }
+            Event::Damaged { call, at, by } => {
+                let Some((id, call)) = self.call(call) else { return };
+                let Some(key) = &call.key else { return };
+                let text = Text(r#"{"text":"will not arrive as it is"}"#);
+                let mut outgoing = Outgoing::client(id, METHODS[3].path, None);
+                let mut message = outgoing.message(key, &text).unwrap();
+                let at = 10 + usize::from(at) % (message.len() - 10);
+                message[at] ^= by | 1;
+                call.spoiled = true;
+                self.receive(message);
+            }
+            Event::Sealed { call, text } => {
+                let Some((id, call)) = self.call(call) else { return };
+                let Some(key) = &call.key else { return };
+                call.spoiled = true;
+                let mut sealed = frame(3, id, &[&[0, 0, 16][..], &[1; 16]].concat());
+                let start = sealed.len();
+                sealed.extend_from_slice(text.as_bytes());
+                key.encrypt_from([1; 16], &mut sealed, start).unwrap();
+                self.receive(sealed);
+            }
+            Event::Raw { call, kind, body } => {
+                let id = u64::from(call) % 10;
+                self.calls.entry(id).or_default().spoiled = true;
+                self.receive(frame(kind % 4, id, &body));
+            }
+            Event::DamagedOpening { call, key, at, by } => {
+                let id = u64::from(call) % 8;
+                self.calls.entry(id).or_default().spoiled = true;
+                let mut frame = opening(id, key);
+                let at = 10 + usize::from(at) % (frame.len() - 10);
+                frame[at] ^= by | 1;
+                self.receive(frame);
+            }
+            Event::Garbage(bytes) => {
+                self.calls.values_mut().for_each(|call| call.spoiled = true);
+                self.receive(bytes);
+            }
+            Event::Settle => self.settle().await,
+        }
+    }
+
+    fn message(&mut self, id: u64) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let (Some(key), Some(outgoing)) = (&call.key, &mut call.outgoing) else {
+            // It is not invoked before there is a key.
+            call.outgoing = None;
+            return;
+        };
+        let text = format!("{id} {}", call.count);
+        let json = format!(r#"{{"text":"{text}"}}"#);
+        let Ok(frame) = outgoing.message(key, &Text(&json)) else { return };
+        call.count += 1;
+        call.sent.push_back(text);
+        self.receive(frame);
+    }
+
+    fn receive(&mut self, message: Vec<u8>) {
+        if !self.lost && self.end.receive(Bytes::from(message), false).is_err() {
+            self.lost = true;
+            self.end.lose();
+        }
+    }
+
+    fn take_sent(&mut self) {
+        while let Some(message) = self.end.sent() {
+            let frame = Frame::decode(message).expect("a server sends frames");
+            let call = self.calls.get_mut(&frame.call).expect("a server answers what was sent");
+            if !call.spoiled {
+                call.answered(frame);
+            } else if frame.kind == FrameKind::KeyExchange {
+                // Good enough for what is sent next.
+                call.exchange(frame);
+            }
+        }
+    }
+}
+
+impl Call {
+    fn exchange(&mut self, frame: Frame) {
+        self.key = with_openings(|openings| {
+            let opening = &openings[usize::from(self.opened_with) % openings.len()];
+            opening.handshake.complete(frame.body).ok()
+        });
+    }
+
+    fn answered(&mut self, frame: Frame) {
+        assert!(!self.ended, "an answer after the end");
+        if frame.kind == FrameKind::KeyExchange {
+            assert!(self.key.is_none(), "two keys");
+            return self.exchange(frame);
+        }
+        if let Some(reason) = call::rejection(&frame.body).expect("a server's frames can be read") {
+            assert!(reason.contains("too many calls"), "rejected: {reason}");
+            self.ended = true;
+            return;
+        }
+        let Some(key) = &self.key else { panic!("an answer before the key") };
+        match call::open(key, frame.body).expect("a server seals with the call's key") {
+            Incoming::Envelope(Envelope::Payload(json)) => {
+                let note: Note = serde_json::from_str(&json).expect("a note was sent");
+                self.answers += 1;
+                let expected = match self.method {
+                    // Both answers of a list are its request.
+                    Some(1) if self.answers == 1 => self.sent.front().cloned(),
+                    // The last of those that were sent until the end.
+                    Some(2) => self.sent.drain(..).last(),
+                    _ => self.sent.pop_front(),
+                };
+                assert_eq!(Some(note.text), expected);
+            }
+            Incoming::Envelope(Envelope::End(failure)) => {
+                self.ended = true;
+                let answers = match (self.method, &failure) {
+                    (Some(0 | 2), None) => self.answers == 1,
+                    (Some(1), None) => self.answers == 2,
+                    (Some(3), None) => self.sent.is_empty(),
+                    // There is no such method, or none was named.
+                    (Some(4) | None, Some(_)) => self.answers == 0,
+                    _ => false,
+                };
+                assert!(answers, "method {:?} ends with {failure:?}", self.method);
+            }
+            other => panic!("a server sends {other:?}"),
+        }
+    }
+}

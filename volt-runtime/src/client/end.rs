@@ -1,0 +1,75 @@
+//! The client's end of a connection without a socket.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::connection::{ClientSide, Connection, Ends};
+use crate::{
+    CallOptions, ClientConfig, ConnectOptions, Error, Method, Result, fuzzing,
+    socket::{Link, Side as _},
+    transport::RawCall,
+};
+
+/// The client's end of a connection without a socket.
+#[expect(missing_debug_implementations, reason = "it is no API")]
+pub struct ClientEnd {
+    connection: Connection,
+    side: ClientSide,
+    link: Arc<Link>,
+}
+
+impl ClientEnd {
+    /// The end of a connection to the Volt that a configuration names.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is not usable.
+    pub fn new(config: &ClientConfig) -> Result<Self> {
+        let ends = Ends {
+            key: config.signing_key()?,
+            session: config.session_id().map(str::to_owned),
+            volt_id: config.volt_id()?.to_owned(),
+            volt_key: config.volt_key()?,
+            relayed: config.volt.relay.is_some(),
+        };
+        let link = Link::new();
+        let (connection, side) =
+            Connection::new(Arc::clone(&link), Arc::new(ends), &ConnectOptions::default());
+        Ok(Self { connection, side, link })
+    }
+
+    /// Opens a call.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is lost.
+    pub fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
+        self.connection.open(method, options)
+    }
+
+    /// How many calls are open.
+    pub fn open_calls(&self) -> usize {
+        self.connection.open_calls()
+    }
+
+    /// Takes a message from the Volt: text in the legacy protocol.
+    ///
+    /// # Errors
+    ///
+    /// When its header cannot be read; the connection is then lost.
+    pub fn receive(&mut self, message: Bytes, text: bool) -> Result<()> {
+        fuzzing::receive(&mut self.side, message, text)
+    }
+
+    /// The next message to the Volt.
+    pub fn sent(&self) -> Option<Bytes> {
+        fuzzing::sent(&self.link)
+    }
+
+    /// Loses the connection.
+    pub fn lose(&mut self) {
+        self.side.lost(&Error::connection("the connection is closed"));
+        self.link.close();
+    }
+}

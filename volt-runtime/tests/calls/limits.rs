@@ -1,0 +1,236 @@
+//! What one client may take of a server, and what one Volt may take of a client.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _, stream::FuturesUnordered};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+};
+use tokio_tungstenite::{
+    client_async, client_async_with_config,
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
+};
+use volt_runtime::{
+    Overflow,
+    proto::{
+        call::{self, Outgoing},
+        frame::{FrameKind, KeyRequest},
+    },
+    server::ServerOptions,
+    transport::{Form, Payload},
+};
+
+use crate::{
+    hostile::{RawClient, now},
+    support::{Note, VOLT_ID, Volt, soon},
+};
+
+async fn volt_with(change: impl FnOnce(&mut ServerOptions)) -> Volt {
+    let mut options = ServerOptions::default();
+    change(&mut options);
+    Volt::start_with(options).await
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_and_those_before_it_work() {
+    let volt = volt_with(|options| options.max_connections = 2).await;
+    let mut first = RawClient::connect(&volt).await;
+    let second = RawClient::connect(&volt).await;
+    let mut third = TcpStream::connect(volt.server.local_addr()).await.unwrap();
+    // Closed before it is read: an end, or a reset.
+    let said = soon(third.read(&mut [0; 1])).await;
+    assert!(matches!(said, Ok(0) | Err(_)), "{said:?}");
+    first.works(&volt, 1).await;
+    drop(second);
+    // Its place is free as soon as the server has noticed.
+    soon(async {
+        loop {
+            let address = volt.server.local_addr();
+            let stream = TcpStream::connect(address).await.unwrap();
+            if client_async(format!("ws://{address}/api"), stream).await.is_ok() {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_names_no_method_ends_and_frees_its_place() {
+    let volt = volt_with(|options| {
+        options.invoke_timeout = Duration::from_millis(10);
+        options.max_calls = 3;
+    })
+    .await;
+    let mut client = RawClient::connect(&volt).await;
+    // A storm of key exchanges that nothing follows, in several times the number that may be open.
+    for call in (0..12).step_by(3) {
+        let mut keys = Vec::new();
+        for call in call..call + 3 {
+            keys.push(client.open(&volt, call).await);
+        }
+        for _ in &keys {
+            let frame = client.frame().await.unwrap();
+            let key = &keys[usize::try_from(frame.call - call).unwrap()];
+            let end = RawClient::failure(key, frame);
+            assert!(end.contains("named no method within 10ms"), "{end}");
+        }
+    }
+    client.works(&volt, 100).await;
+}
+
+#[tokio::test]
+async fn an_invoked_call_may_take_longer_than_naming_the_method_may() {
+    let volt = volt_with(|options| options.invoke_timeout = Duration::from_millis(10)).await;
+    let client = volt.client().await;
+    let mut stream = client.list(Note::new("wait", 1)).await.unwrap();
+    assert!(soon(stream.message()).await.unwrap().is_some());
+    // Another call that is cut off by that limit shows that it has passed.
+    let mut raw = RawClient::connect(&volt).await;
+    let key = raw.open(&volt, 1).await;
+    assert!(raw.end(&key).await.contains("named no method"));
+    // The first goes on.
+    let next = tokio::time::timeout(Duration::ZERO, stream.message()).await;
+    assert!(next.is_err(), "{next:?}");
+}
+
+/// A request of a certain size.
+struct Long(usize);
+
+impl Payload for Long {
+    fn write(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
+        Note::new(&"x".repeat(self.0), 0).write(out, form)
+    }
+}
+
+#[tokio::test]
+async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
+    const CALLS: u64 = 8;
+    let volt = volt_with(|options| {
+        options.connection_buffer = 64 << 10;
+        options.overflow = Overflow::Fail;
+    })
+    .await;
+    let mut client = RawClient::connect(&volt).await;
+    let mut calls = Vec::new();
+    for id in 0..CALLS {
+        let key = client.open(&volt, id).await;
+        let mut outgoing = Outgoing::client(id, "/test.Notes/Echo", None);
+        // The handler takes this one and reads no other.
+        client.send(outgoing.message(&key, &Note::new("wait", 0)).unwrap()).await;
+        calls.push((key, outgoing));
+    }
+    soon(volt.probe.running(8)).await;
+    // No call comes near its own bound of 4 MiB, but together they pass the connection's.
+    for _ in 0..2 {
+        for (key, outgoing) in &mut calls {
+            client.send(outgoing.message(key, &Long(16 << 10)).unwrap()).await;
+        }
+    }
+    let frame = client.frame().await.unwrap();
+    let (key, _) = &calls[usize::try_from(frame.call).unwrap()];
+    let opened = call::open(key, frame.body).unwrap();
+    assert!(format!("{opened:?}").contains("the buffer for them is full"), "{opened:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_not_answered_without_bound() {
+    let volt = volt_with(|options| options.write_timeout = Duration::from_millis(50)).await;
+    let address = volt.server.local_addr();
+    // The system keeps as little as can be of what is not read.
+    let stream = TcpSocket::new_v4().unwrap();
+    stream.set_recv_buffer_size(4096).unwrap();
+    let stream = stream.connect(address).await.unwrap();
+    let (socket, _) = client_async(format!("ws://{address}/api"), stream).await.unwrap();
+    // A token that is refused, with a text that quotes it.
+    let claims = format!("{{\"iat\":\"{}\"}}", "x".repeat(60_000));
+    let (metadata, signature) = (bytes::Bytes::new(), bytes::Bytes::new());
+    let message = KeyRequest { metadata, signature, claims: claims.into() }.encode(1).unwrap();
+    let message = bytes::Bytes::from(message);
+    let (mut sink, _unread) = socket.split();
+    let flood = async { while sink.send(Message::Binary(message.clone())).await.is_ok() {} };
+    // The server stops reading, the flood stops, and then the server gives the connection up.
+    soon(flood).await;
+    RawClient::connect(&volt).await.works(&volt, 1).await;
+}
+
+#[tokio::test]
+async fn a_message_that_drips_in_holds_nothing_up_but_its_own_connection() {
+    let volt = Volt::start().await;
+    let mut slow = TcpStream::connect(volt.server.local_addr()).await.unwrap();
+    slow.write_all(crate::http::upgrade("/api", crate::http::KEY).as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert_ne!(soon(slow.read_buf(&mut head)).await.unwrap(), 0);
+    }
+    // The head of a masked binary message of a hundred mebibytes, and then a byte at a time.
+    slow.write_all(&[0x82, 0xff, 0, 0, 0, 0, 6, 64, 0, 0, 1, 2, 3, 4]).await.unwrap();
+    for _ in 0..20 {
+        slow.write_all(&[0]).await.unwrap();
+        soon(volt.client().await.get(Note::default())).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_ends_its_connection_when_its_length_is_known() {
+    let volt = volt_with(|options| options.max_message_size = 1000).await;
+    let address = volt.server.local_addr();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let config = WebSocketConfig::default();
+    let url = format!("ws://{address}/api");
+    let (mut socket, _) = client_async_with_config(url, stream, Some(config)).await.unwrap();
+    socket.send(Message::Binary(vec![1; 1001].into())).await.unwrap();
+    let answer = soon(socket.next()).await;
+    assert!(!matches!(answer, Some(Ok(Message::Binary(_)))), "{answer:?}");
+    RawClient::connect(&volt).await.works(&volt, 1).await;
+}
+
+#[tokio::test]
+async fn compression_is_not_agreed_to_and_a_compressed_frame_ends_its_connection() {
+    let volt = Volt::start().await;
+    let asking = crate::http::upgrade("/api", crate::http::KEY).replace(
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nSec-WebSocket-Version",
+    );
+    let mut stream = TcpStream::connect(volt.server.local_addr()).await.unwrap();
+    stream.write_all(asking.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert_ne!(soon(stream.read_buf(&mut head)).await.unwrap(), 0);
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(!head.to_lowercase().contains("extensions"), "{head}");
+    // A masked binary message with the bit that says that it is compressed.
+    stream.write_all(&[0xc2, 0x81, 0, 0, 0, 0, 1]).await.unwrap();
+    let mut socket =
+        tokio_tungstenite::WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    let answer = soon(socket.next()).await;
+    assert!(matches!(answer, None | Some(Err(_) | Ok(Message::Close(_)))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn many_key_exchanges_at_once_all_get_their_answer() {
+    let volt = volt_with(|options| options.max_calls = 100).await;
+    let mut client = RawClient::connect(&volt).await;
+    for call in 0..1000 {
+        client.send(RawClient::begin(&volt, call, now(), VOLT_ID).1).await;
+    }
+    let mut opened = 0;
+    for _ in 0..1000 {
+        match client.frame().await.unwrap().kind {
+            FrameKind::KeyExchange => opened += 1,
+            kind => assert_eq!(kind, FrameKind::Payload),
+        }
+    }
+    assert_eq!(opened, 100);
+    // Other connections are not concerned.
+    let other = volt.client().await;
+    let calls: FuturesUnordered<_> =
+        (0..10).map(|n| other.get(Note::new("", n)).into_future()).collect();
+    soon(calls.for_each(async |outcome| assert!(outcome.is_ok()))).await;
+}

@@ -1,0 +1,74 @@
+//! What the properties share.
+
+use proptest::{prelude::*, sample::Index};
+use volt_runtime::transport::{Form, Payload};
+
+/// A message that is JSON text already.
+pub(crate) struct Text(pub(crate) String);
+
+impl Payload for Text {
+    fn write(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
+        let quoted = serde_json::to_vec(&self.0)?;
+        match form {
+            Form::Plain => out.extend_from_slice(self.0.as_bytes()),
+            Form::Escaped => out.extend_from_slice(&quoted[1..quoted.len() - 1]),
+        }
+        Ok(())
+    }
+}
+
+/// What happens to one frame of one call on its way.
+#[derive(Clone, Debug)]
+pub(crate) enum Harm {
+    Flip { at: Index, by: u8 },
+    Cut { at: Index },
+    Twice,
+    Lost,
+}
+
+pub(crate) fn harm() -> impl Strategy<Value = Harm> {
+    prop_oneof![
+        (any::<Index>(), 1..=u8::MAX).prop_map(|(at, by)| Harm::Flip { at, by }),
+        any::<Index>().prop_map(|at| Harm::Cut { at }),
+        Just(Harm::Twice),
+        Just(Harm::Lost),
+    ]
+}
+
+impl Harm {
+    /// The messages that arrive in place of this one. Its header stays: a frame with another number
+    /// is another call's.
+    pub(crate) fn apply(&self, mut message: Vec<u8>) -> Vec<Vec<u8>> {
+        const HEADER: usize = 10;
+        match self {
+            Self::Flip { at, by } => {
+                let at = HEADER + at.index(message.len() - HEADER);
+                message[at] ^= by;
+                vec![message]
+            }
+            Self::Cut { at } => {
+                message.truncate(HEADER + at.index(message.len() - HEADER));
+                vec![message]
+            }
+            Self::Twice => vec![message.clone(), message],
+            Self::Lost => vec![],
+        }
+    }
+}
+
+/// One order of what several calls do, each in its own order: which call is next, as often as it has
+/// something to do.
+pub(crate) fn interleaved(lengths: &[usize], choices: &[Index]) -> Vec<usize> {
+    let mut left = lengths.to_vec();
+    let mut order = Vec::new();
+    for choice in choices.iter().cycle() {
+        let open: Vec<usize> = (0..left.len()).filter(|call| left[*call] > 0).collect();
+        if open.is_empty() {
+            break;
+        }
+        let call = *choice.get(&open);
+        left[call] -= 1;
+        order.push(call);
+    }
+    order
+}

@@ -1,0 +1,113 @@
+//! `cargo xtask fuzz`: runs the fuzz targets in `fuzz/` with seeds made from the recorded calls.
+
+mod seeds;
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::tools;
+
+const VERSION: &str = "0.13.2";
+
+/// Runs fuzz targets, one after the other, and sums up what they did.
+///
+/// What they learn is kept in `target/fuzz/corpus`, and an input that breaks a target in
+/// `target/fuzz/artifacts`. Needs a C++ compiler.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The targets to run; all of them by default.
+    targets: Vec<String>,
+    /// How many inputs to try in each.
+    #[arg(long, default_value_t = 10_000)]
+    runs: u64,
+    /// How long to try in each, in seconds, if that is over sooner.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// `address` looks at every memory access as well, and takes several times as long.
+    #[arg(long, default_value = "none")]
+    sanitizer: String,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = tools::root()?;
+    let fuzz = Fuzz {
+        program: tools::cargo_tool("cargo-fuzz", VERSION)?,
+        source: root.join("fuzz"),
+        work: root.join("target/fuzz"),
+        sanitizer: &args.sanitizer,
+    };
+    let all = targets(&fuzz.source)?;
+    if let Some(unknown) = args.targets.iter().find(|target| !all.contains(target)) {
+        bail!("there is no target `{unknown}`: there are {}", all.join(", "));
+    }
+    let chosen = if args.targets.is_empty() { &all } else { &args.targets };
+    seeds::write(root, &fuzz.work.join("seeds"))?;
+    let mut table = vec![format!("{:<10} {:>12} {:>8}", "target", "executions", "seconds")];
+    for target in chosen {
+        let start = Instant::now();
+        let executions = fuzz.run(target, args)?;
+        let seconds = start.elapsed().as_secs();
+        table.push(format!("{target:<10} {executions:>12} {seconds:>8}"));
+    }
+    println!("\n{}", table.join("\n"));
+    Ok(())
+}
+
+/// The names of the targets, sorted.
+fn targets(source: &Path) -> anyhow::Result<Vec<String>> {
+    let folder = source.join("fuzz_targets");
+    let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut targets = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        targets.extend(path.file_stem().and_then(OsStr::to_str).map(str::to_owned));
+    }
+    targets.sort();
+    Ok(targets)
+}
+
+struct Fuzz<'a> {
+    program: PathBuf,
+    source: PathBuf,
+    work: PathBuf,
+    sanitizer: &'a str,
+}
+
+impl Fuzz<'_> {
+    /// Runs one target to its end, and gives how many inputs it tried.
+    fn run(&self, target: &str, args: &Args) -> anyhow::Result<u64> {
+        let corpus = self.work.join("corpus").join(target);
+        let artifacts = self.work.join("artifacts").join(target);
+        for folder in [&corpus, &artifacts] {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        let log = self.work.join(format!("{target}.log"));
+        let mut fuzz = Command::new(&self.program);
+        // What counts the branches is not stable; nothing else here needs a nightly compiler.
+        fuzz.env("RUSTC_BOOTSTRAP", "1").env_remove("CARGO_TARGET_DIR");
+        fuzz.args(["fuzz", "run", "--sanitizer", self.sanitizer]);
+        fuzz.arg("--fuzz-dir").arg(&self.source).arg("--target-dir").arg(self.work.join("build"));
+        fuzz.arg(target).arg(&corpus).arg(self.work.join("seeds").join(target)).arg("--");
+        fuzz.arg(format!("-artifact_prefix={}/", artifacts.display()));
+        fuzz.arg(format!("-runs={}", args.runs));
+        fuzz.arg(format!("-max_total_time={}", args.seconds.unwrap_or_default()));
+        fuzz.args(["-max_len=8192", "-timeout=20", "-print_final_stats=1"]);
+        println!("{target}: see {}", log.display());
+        let output = fs::File::create(&log).with_context(|| log.display().to_string())?;
+        let status = fuzz.stdout(Stdio::null()).stderr(output).status().context("cargo-fuzz")?;
+        let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+        ensure!(status.success(), "{target} failed, see {}", log.display());
+        let executions =
+            printed.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        executions
+            .and_then(|count| count.trim().parse().ok())
+            .context("libFuzzer counts what it does")
+    }
+}

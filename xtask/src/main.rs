@@ -1,11 +1,14 @@
 //! What a maintainer of the Volt SDK runs: `cargo xtask --help`.
 
 mod api;
+mod build_time;
 mod codegen;
 mod conformance;
 mod features;
 mod interop;
+mod release_notes;
 mod tools;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -22,20 +25,24 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Api(api::Args),
+    BuildTime(build_time::Args),
     Codegen(codegen::Args),
     Conformance(conformance::Args),
     /// Checks that each service of the SDK compiles without the others.
     Features,
     Interop(interop::Args),
+    ReleaseNotes(release_notes::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Api(args) => api::run(&args),
+        Task::BuildTime(args) => build_time::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Features => features::run(),
         Task::Interop(args) => interop::run(&args),
+        Task::ReleaseNotes(args) => release_notes::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,20 +1,18 @@
 //! The four builders.
 
-use std::{
-    future::{IntoFuture, poll_fn},
-    marker::PhantomData,
-    time::Duration,
-};
+use std::{future::IntoFuture, marker::PhantomData, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Duplex, RequestSink, Streaming, Upload, deadline::Deadline, sink::RawSink,
-    streaming::RawStreaming,
+    Duplex, RequestSink, Streaming, Upload,
+    deadline::Deadline,
+    sink::RawSink,
+    streaming::{RawStreaming, unreadable},
 };
 use crate::{
-    CallOptions, Channel, Error, Executed, Message, Method, Overflow, Result, Target,
-    transport::BoxFuture,
+    CallOptions, Channel, Error, Executed, Message, Method, Overflow, Result, Target, json,
+    message::Payload, transport::BoxFuture,
 };
 
 /// What all builders hold.
@@ -122,26 +120,23 @@ builder! {
 }
 
 /// Sends the only request of a call and half-closes.
-async fn send_only(sink: &mut RawSink, request: &dyn crate::message::Payload) -> Result<()> {
-    poll_fn(|cx| sink.poll_ready(cx)).await?;
-    sink.send(request)?;
+async fn send_only(sink: &mut RawSink, request: &dyn Payload) -> Result<()> {
+    sink.send_when_ready(request).await?;
     sink.finish();
     Ok(())
 }
+
+// What follows is generic over the messages of a call, so every program compiles it for each method
+// that it calls. Only what depends on the type is in there; the rest is compiled once, here.
 
 impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
     type Output = Result<Res>;
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let method = self.parts.method;
-            let (mut sink, mut stream) = self.parts.open()?;
-            if let Err(error) = send_only(&mut sink, &self.request).await {
-                return Err(stream.reason_for(error).await.with_executed(Executed::No));
-            }
-            single_response(method, stream).await
-        })
+        let method = self.parts.method;
+        let text = exchange(self.parts, Box::new(self.request));
+        Box::pin(async move { read_single(method, &text.await?) })
     }
 }
 
@@ -150,18 +145,8 @@ impl<Req: Message, Res: Message> IntoFuture for ServerStreamingCall<Req, Res> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (mut sink, stream) = self.parts.open()?;
-            let request = self.request;
-            // The request leaves when the key exchange is done. Opening does not wait for that, and
-            // the stream may be read much later. What goes wrong shows when it is read.
-            tokio::spawn(async move {
-                if send_only(&mut sink, &request).await.is_err() {
-                    sink.finish();
-                }
-            });
-            Ok(Streaming::new(stream))
-        })
+        let stream = open_streaming(self.parts, Box::new(self.request));
+        Box::pin(async move { stream.await.map(Streaming::new) })
     }
 }
 
@@ -189,19 +174,35 @@ impl<Req: Message, Res: Message> IntoFuture for BidiCall<Req, Res> {
     }
 }
 
-/// Waits for the one response of a call and for its clean end.
-pub(super) async fn single_response<Res: Message>(
-    method: &'static Method,
-    stream: RawStreaming,
-) -> Result<Res> {
-    let mut stream = Streaming::<Res>::new(stream).keep_refusal();
-    let response = stream.message().await?.ok_or_else(|| {
-        Error::protocol("the call ended without a response").with_method(method.path)
-    })?;
-    if stream.message().await?.is_some() {
-        let error = Error::protocol("more than one response to a call that has only one");
-        return Err(error.with_method(method.path));
-    }
+/// A unary call: the text of its response.
+fn exchange(parts: Parts, request: Box<dyn Payload>) -> BoxFuture<Result<String>> {
+    Box::pin(async move {
+        let (mut sink, mut stream) = parts.open()?;
+        if let Err(error) = send_only(&mut sink, &*request).await {
+            return Err(stream.reason_for(error).await.with_executed(Executed::No));
+        }
+        stream.single().await
+    })
+}
+
+fn open_streaming(parts: Parts, request: Box<dyn Payload>) -> BoxFuture<Result<RawStreaming>> {
+    Box::pin(async move {
+        let (mut sink, stream) = parts.open()?;
+        // The request leaves when the key exchange is done. Opening does not wait for that, and
+        // the stream may be read much later. What goes wrong shows when it is read.
+        tokio::spawn(async move {
+            if send_only(&mut sink, &*request).await.is_err() {
+                sink.finish();
+            }
+        });
+        Ok(stream)
+    })
+}
+
+/// Reads the one response of a call.
+pub(super) fn read_single<Res: Message>(method: &'static Method, text: &str) -> Result<Res> {
+    let response: Res = json::read(text.as_bytes())
+        .map_err(|error| unreadable(Res::NAME, error).with_method(method.path))?;
     match response.refusal() {
         Some(status) => Err(Error::refused(status).with_method(method.path)),
         None => Ok(response),

@@ -78,6 +78,19 @@ impl RawStreaming {
         error
     }
 
+    /// The one response of a call, which has ended cleanly behind it.
+    pub(super) async fn single(&mut self) -> Result<String> {
+        let path = self.method.path;
+        let response = poll_fn(|cx| self.poll_text(cx)).await?.ok_or_else(|| {
+            Error::protocol("the call ended without a response").with_method(path)
+        })?;
+        if poll_fn(|cx| self.poll_text(cx)).await?.is_some() {
+            let error = Error::protocol("more than one response to a call that has only one");
+            return Err(error.with_method(path));
+        }
+        Ok(response)
+    }
+
     /// Why the other half could not send: what the peer said, if it said something, or `error`.
     pub(super) async fn reason_for(&mut self, error: Error) -> Error {
         if error.is_deadline() {
@@ -111,8 +124,6 @@ impl fmt::Debug for RawStreaming {
 #[derive(Debug)]
 pub struct Streaming<Res> {
     raw: RawStreaming,
-    /// Whether a response that is a refusal becomes an error at once.
-    refuse: bool,
     /// As a [`Stream`], an error is yielded once and then the stream is over.
     yielded_error: bool,
     response: PhantomData<fn() -> Res>,
@@ -120,13 +131,7 @@ pub struct Streaming<Res> {
 
 impl<Res: Message> Streaming<Res> {
     pub(super) fn new(raw: RawStreaming) -> Self {
-        Self { raw, refuse: true, yielded_error: false, response: PhantomData }
-    }
-
-    /// Leaves it to the caller to look for a refusal, after the end of the call.
-    pub(super) fn keep_refusal(mut self) -> Self {
-        self.refuse = false;
-        self
+        Self { raw, yielded_error: false, response: PhantomData }
     }
 
     /// The next response, or `None` after a clean end.
@@ -148,16 +153,18 @@ impl<Res: Message> Streaming<Res> {
             return Poll::Ready(Ok(None));
         };
         Poll::Ready(match json::read::<Res>(text.as_bytes()) {
-            Ok(response) => match response.refusal().filter(|_| self.refuse) {
+            Ok(response) => match response.refusal() {
                 Some(status) => Err(self.raw.fail(Error::refused(status))),
                 None => Ok(Some(response)),
             },
-            Err(error) => {
-                let message = format!("the Volt's `{}` cannot be read", Res::NAME);
-                Err(self.raw.fail(Error::protocol(message).with_source(error)))
-            }
+            Err(error) => Err(self.raw.fail(unreadable(Res::NAME, error))),
         })
     }
+}
+
+/// A response that is not what it should be.
+pub(super) fn unreadable(message: &str, error: serde_json::Error) -> Error {
+    Error::protocol(format!("the Volt's `{message}` cannot be read")).with_source(error)
 }
 
 impl<Res: Message> Stream for Streaming<Res> {

@@ -1,12 +1,24 @@
 //! What changed between two versions of an API, and for whom.
 //!
-//! Elements are matched by their full names; a field or value that kept its number and type under
-//! another name was renamed, a message that kept its fields in another package was moved.
+//! Elements are matched by their full names. A field or value that kept its number and type under
+//! another name was renamed; a service, message or enum that kept its name and some of what is in it
+//! in another package was moved.
+//!
+//! What a change means to the binary form is judged by what protobuf's guide says of updating a
+//! message type (<https://protobuf.dev/programming-guides/proto3/#updating>), and to the JSON form by
+//! its mapping (<https://protobuf.dev/programming-guides/json/>): a reader that keeps to that takes
+//! numbers as text too, and names in either spelling, but refuses a number where it expects a list.
 
 mod compare;
+mod count;
+mod effects;
+mod enums;
+mod fields;
 mod inventory;
+mod moves;
 mod render;
 mod types;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -40,10 +52,10 @@ impl Reader {
 /// How much a change troubles a reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Not at all.
+    /// Whatever worked goes on working.
     #[default]
     Fine,
-    /// Something is lost or looks different, and nothing fails by itself.
+    /// Something may be lost or look different; it depends on the values, or on how code is written.
     Risky,
     /// What worked does not work any more, or means something else.
     Breaking,
@@ -60,12 +72,43 @@ impl Verdict {
     }
 }
 
+/// Which clients a change troubles, where a client and a Volt are of different versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Clients {
+    /// Those of the old version with a new Volt, and those of the new version with an old Volt.
+    #[default]
+    Both,
+    /// Those of the old version, with a new Volt.
+    Old,
+    /// Those of the new version, with an old Volt.
+    New,
+}
+
+impl Clients {
+    /// As it is shown; nothing for both.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Both => "",
+            Self::Old => "old clients",
+            Self::New => "new clients",
+        }
+    }
+
+    /// Whether these clients are among those.
+    pub fn include(self, clients: Self) -> bool {
+        self == Self::Both || self == clients
+    }
+}
+
 /// What a change means to one reader, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Effect {
     /// How much it troubles.
     pub verdict: Verdict,
-    /// Why, in a few words; empty for what is fine.
+    /// Which clients that is about. Of no matter for [`Reader::Source`].
+    pub clients: Clients,
+    /// Why, in a few words; may be empty for what is fine.
     pub why: String,
 }
 
@@ -122,7 +165,17 @@ pub struct Report {
 impl Report {
     /// How many changes break something for a reader.
     pub fn breaking(&self, reader: Reader) -> usize {
-        let breaks = |change: &&Change| change.verdict(reader) == Verdict::Breaking;
+        self.changes.iter().filter(|change| change.verdict(reader) == Verdict::Breaking).count()
+    }
+
+    /// How many changes break something for a reader that is, or serves, clients of one version with
+    /// Volts of the other.
+    pub fn breaking_for(&self, reader: Reader, clients: Clients) -> usize {
+        let breaks = |change: &&Change| {
+            change.effects.get(&reader).is_some_and(|effect| {
+                effect.verdict == Verdict::Breaking && effect.clients.include(clients)
+            })
+        };
         self.changes.iter().filter(breaks).count()
     }
 }
@@ -130,4 +183,9 @@ impl Report {
 /// Compares two versions of an API. Files of `google/protobuf/` are left out.
 pub fn diff(old: &FileDescriptorSet, new: &FileDescriptorSet) -> Report {
     compare::compare(&inventory::Inventory::new(old), &inventory::Inventory::new(new))
+}
+
+/// The services, messages and enums that were moved: their new full names by the old ones.
+pub fn moved(old: &FileDescriptorSet, new: &FileDescriptorSet) -> BTreeMap<String, String> {
+    moves::moved(&inventory::Inventory::new(old), &inventory::Inventory::new(new))
 }

@@ -1,16 +1,12 @@
-//! What changed between two versions of an API, and for whom.
+//! What changed between two versions of an API, and for whom: one small API and one change at a time.
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use std::collections::BTreeSet;
-
-use common::api;
 use prost_types::FileDescriptorSet;
 use volt_codegen::{
     Sources,
     diff::{
+        Change, Clients,
         Reader::{Json, Source, Wire},
         Report,
         Verdict::{self, Breaking, Fine, Risky},
@@ -19,9 +15,13 @@ use volt_codegen::{
 };
 
 fn compile(body: &str) -> FileDescriptorSet {
+    compile_as("p", "p.proto", body)
+}
+
+fn compile_as(package: &str, file: &str, body: &str) -> FileDescriptorSet {
     let mut sources = Sources::default();
-    let text = format!("syntax = \"proto3\";\npackage p;\n{body}");
-    sources.files.insert("p.proto".to_owned(), text);
+    let text = format!("syntax = \"proto3\";\npackage {package};\n{body}");
+    sources.files.insert(file.to_owned(), text);
     sources.compile().unwrap()
 }
 
@@ -29,116 +29,400 @@ fn compared(old: &str, new: &str) -> Report {
     diff(&compile(old), &compile(new))
 }
 
-/// The one change, and what it means on the wire, in JSON and in Rust.
-fn change(old: &str, new: &str) -> (String, [Verdict; 3]) {
-    let report = compared(old, new);
-    let [change] = &report.changes[..] else { panic!("{:#?}", report.changes) };
-    (change.what.clone(), [Wire, Json, Source].map(|reader| change.verdict(reader)))
+/// What a change means on the wire, in JSON and in Rust.
+fn verdicts(change: &Change) -> [Verdict; 3] {
+    [Wire, Json, Source].map(|reader| change.verdict(reader))
 }
 
-fn field(old: &str, new: &str) -> (String, [Verdict; 3]) {
-    let wrap = |field| format!("message M {{ {field} }} message N {{}} enum E {{ A = 0; }}");
-    change(&wrap(old), &wrap(new))
+/// The one change, and what it means.
+fn change(old: &str, new: &str) -> (String, [Verdict; 3]) {
+    let report = compared(old, new);
+    let [change] = &report.changes[..] else { panic!("{old} → {new}: {:#?}", report.changes) };
+    (change.what.clone(), verdicts(change))
+}
+
+/// The changes of a report in the order of their elements, without what they mean to Rust code.
+fn data(report: &Report) -> Vec<(&str, &str, [Verdict; 2])> {
+    let mut data: Vec<_> = report
+        .changes
+        .iter()
+        .map(|change| {
+            let verdicts = [Wire, Json].map(|reader| change.verdict(reader));
+            (change.element.as_str(), change.what.as_str(), verdicts)
+        })
+        .collect();
+    data.sort_unstable();
+    data
+}
+
+fn message(fields: &str) -> String {
+    format!(
+        "message M {{ {fields} }} message N {{ int32 x = 1; }} message Same {{ int32 x = 1; }} \
+         enum E {{ A = 0; }} enum F {{ option allow_alias = true; C = 0; B = 0; }}"
+    )
 }
 
 #[test]
-fn fields() {
-    let gone = [Risky, Risky, Breaking];
+fn a_field_is_renumbered_renamed_removed_added_or_deprecated() {
     for (old, new, what, verdicts) in [
         ("string a = 1;", "string a = 2;", "number was 1, is 2", [Breaking, Fine, Fine]),
         ("string a = 1;", "string b = 1;", "renamed to b", [Fine, Breaking, Breaking]),
-        ("string a = 1;", "", "field removed", gone),
-        ("", "string a = 1;", "field added", [Fine, Fine, Fine]),
-        ("int32 a = 1;", "int64 a = 1;", "was int32, is int64", [Risky, Risky, Breaking]),
-        ("int32 a = 1;", "sint32 a = 1;", "was int32, is sint32", [Breaking, Fine, Fine]),
-        ("int32 a = 1;", "bool a = 1;", "was int32, is bool", [Risky, Breaking, Breaking]),
-        ("int32 a = 1;", "E a = 1;", "was int32, is enum", [Risky, Risky, Breaking]),
-        ("string a = 1;", "bytes a = 1;", "was string, is bytes", [Risky, Breaking, Breaking]),
-        ("string a = 1;", "N a = 1;", "was string, is message", [Breaking, Breaking, Breaking]),
-        ("M a = 1;", "N a = 1;", "was p.M, is p.N", [Breaking, Breaking, Breaking]),
+        // The same name in Rust.
+        ("string aB = 1;", "string a_b = 1;", "renamed to a_b", [Fine, Breaking, Fine]),
+        ("string a = 1;", "", "field removed", [Risky, Risky, Breaking]),
+        // Structs have public fields, so that code may name them all.
+        ("", "string a = 1;", "field added", [Fine, Fine, Risky]),
+        ("string a = 1;", "string a = 1 [deprecated = true];", "deprecated", [Fine, Fine, Risky]),
         (
+            "string a = 1 [deprecated = true];",
             "string a = 1;",
-            "repeated string a = 1;",
-            "was single, is repeated",
-            [Risky, Breaking, Breaking],
+            "not deprecated any more",
+            [Fine, Fine, Fine],
         ),
         (
             "string a = 1;",
-            "oneof o { string a = 1; }",
-            "was in no oneof, is in the oneof o",
+            "string a = 1 [json_name = \"z\"];",
+            "JSON name was a, is z",
+            [Fine, Breaking, Fine],
+        ),
+    ] {
+        assert_eq!(change(&message(old), &message(new)), (what.to_owned(), verdicts));
+    }
+}
+
+/// The groups of types that protobuf lets stand for one another, and pairs from different groups.
+#[test]
+fn a_field_is_retyped() {
+    for (old, new, verdicts) in [
+        ("int32", "uint32", [Risky, Risky, Breaking]),
+        ("int32", "int64", [Risky, Risky, Breaking]),
+        ("int64", "int32", [Risky, Risky, Breaking]),
+        ("int64", "uint64", [Risky, Risky, Breaking]),
+        ("uint32", "bool", [Risky, Breaking, Breaking]),
+        ("sint32", "sint64", [Risky, Risky, Breaking]),
+        ("fixed32", "sfixed32", [Risky, Risky, Breaking]),
+        ("fixed64", "sfixed64", [Risky, Risky, Breaking]),
+        // The same number in Rust and JSON, but other bytes.
+        ("int32", "sint32", [Breaking, Fine, Fine]),
+        ("int64", "sfixed64", [Breaking, Fine, Fine]),
+        ("fixed32", "fixed64", [Breaking, Risky, Breaking]),
+        ("float", "double", [Breaking, Risky, Breaking]),
+        ("int32", "float", [Breaking, Breaking, Breaking]),
+        // An enum is an int32 in binary and a name in JSON.
+        ("int32", "E", [Fine, Breaking, Breaking]),
+        ("E", "int32", [Fine, Breaking, Breaking]),
+        ("int64", "E", [Risky, Breaking, Breaking]),
+        ("E", "string", [Breaking, Breaking, Breaking]),
+        ("string", "bytes", [Risky, Breaking, Breaking]),
+        ("bytes", "string", [Breaking, Breaking, Breaking]),
+        ("string", "int32", [Breaking, Breaking, Breaking]),
+        ("string", "N", [Breaking, Breaking, Breaking]),
+        ("bytes", "N", [Breaking, Breaking, Breaking]),
+    ] {
+        let [was, is] = [old, new].map(|of| match of {
+            "E" => "enum",
+            "N" => "message",
+            of => of,
+        });
+        let (old, new) = (format!("{old} a = 1;"), format!("{new} a = 1;"));
+        let expected = (format!("was {was}, is {is}"), verdicts);
+        assert_eq!(change(&message(&old), &message(&new)), expected);
+    }
+}
+
+#[test]
+fn a_field_gets_another_message_or_enum() {
+    for (old, new, what, verdicts) in [
+        ("M a = 1;", "N a = 1;", "was p.M, is p.N", [Breaking, Breaking, Breaking]),
+        ("N a = 1;", "Same a = 1;", "was p.N, is p.Same", [Fine, Fine, Breaking]),
+        ("E a = 1;", "F a = 1;", "was p.E, is p.F", [Breaking, Breaking, Breaking]),
+    ] {
+        assert_eq!(change(&message(old), &message(new)), (what.to_owned(), verdicts));
+    }
+    // Another enum that has all the values under the same names, and more.
+    let wrap = |of: &str| {
+        format!(
+            "message M {{ {of}.E e = 1; }} message O {{ enum E {{ A = 0; }} }} \
+             message P {{ enum E {{ A = 0; B = 1; }} }}"
+        )
+    };
+    let expected = ("was p.O.E, is p.P.E".to_owned(), [Fine, Risky, Breaking]);
+    // Names of values are unique within their messages.
+    assert_eq!(change(&wrap("O"), &wrap("P")), expected);
+}
+
+#[test]
+fn a_field_becomes_repeated_single_or_a_map() {
+    for (old, new, what, verdicts) in [
+        ("string a = 1;", "repeated string a = 1;", "was single, is repeated", Risky),
+        ("repeated bytes a = 1;", "bytes a = 1;", "was repeated, is single", Risky),
+        ("N a = 1;", "repeated N a = 1;", "was single, is repeated", Risky),
+        // Numbers are packed, which a reader of one number does not understand.
+        ("int32 a = 1;", "repeated int32 a = 1;", "was single, is repeated", Breaking),
+        ("repeated E a = 1;", "E a = 1;", "was repeated, is single", Breaking),
+        (
+            "int32 a = 1;",
+            "repeated int32 a = 1 [packed = false];",
+            "was single, is repeated",
+            Risky,
+        ),
+        ("map<string, N> a = 1;", "repeated N a = 1;", "was a map, is repeated", Risky),
+        ("map<string, string> a = 1;", "string a = 1;", "was a map, is single", Breaking),
+    ] {
+        let expected = (what.to_owned(), [verdicts, Breaking, Breaking]);
+        assert_eq!(change(&message(old), &message(new)), expected);
+    }
+    for (old, new, what, verdicts) in [
+        (
+            "repeated int32 a = 1;",
+            "repeated int32 a = 1 [packed = false];",
+            "not packed any more",
+            [Fine, Fine, Fine],
+        ),
+        (
+            "map<int32, string> a = 1;",
+            "map<int64, string> a = 1;",
+            "keys were int32, are int64",
             [Risky, Risky, Breaking],
         ),
         (
-            "string a = 1;",
-            "optional string a = 1;",
-            "its presence counts now",
-            [Fine, Fine, Breaking],
+            "map<int32, string> a = 1;",
+            "map<string, string> a = 1;",
+            "keys were int32, are string",
+            [Breaking, Breaking, Breaking],
         ),
-        ("string a = 1;", "string a = 1 [deprecated = true];", "deprecated", [Fine, Fine, Risky]),
+        (
+            "map<string, string> a = 1;",
+            "map<string, bytes> a = 1;",
+            "was string, is bytes",
+            [Risky, Breaking, Breaking],
+        ),
     ] {
-        assert_eq!(field(old, new), (what.to_owned(), verdicts), "{old} → {new}");
+        assert_eq!(change(&message(old), &message(new)), (what.to_owned(), verdicts));
     }
+}
+
+#[test]
+fn the_presence_of_a_field_changes() {
+    let expected = ("its presence counts now".to_owned(), [Fine, Fine, Breaking]);
+    assert_eq!(change(&message("string a = 1;"), &message("optional string a = 1;")), expected);
+    // That of a message always counts.
+    assert!(compared(&message("N a = 1;"), &message("optional N a = 1;")).changes.is_empty());
+}
+
+#[test]
+fn a_field_moves_into_a_oneof_or_out_of_it() {
+    let into = "was in no oneof, is in the oneof o";
+    // Alone: nothing else could be set beside it.
+    let report = compared("message M { string a = 1; }", "message M { oneof o { string a = 1; } }");
+    let alone = [("p.M.a", into, [Fine, Fine]), ("p.M.o", "oneof added", [Fine, Fine])];
+    assert_eq!(data(&report), alone);
+    assert_eq!(report.breaking(Source), 1);
+    // With another that was free before.
+    let both = "message M { string a = 1; string b = 2; }";
+    let one = "message M { oneof o { string a = 1; string b = 2; } }";
+    let report = compared(both, one);
+    assert_eq!(
+        data(&report)[..2].iter().map(|change| change.2).collect::<Vec<_>>(),
+        [[Breaking, Breaking]; 2]
+    );
+    assert_eq!(data(&report)[0].1, into);
+    let report = compared(one, both);
+    assert_eq!(data(&report)[0].1, "was in the oneof o, is in no oneof");
+    assert_eq!(data(&report)[0].2, [Breaking, Breaking]);
+    assert_eq!(data(&report)[2].1, "oneof removed");
+    // The name of a oneof is in no data.
+    let renamed = one.replace("oneof o", "oneof q");
+    assert_eq!(change(one, &renamed), ("oneof renamed to q".to_owned(), [Fine, Fine, Breaking]));
+    // One more member: the enum of a oneof may grow.
+    let more = one.replace("string b", "string c = 3; string b");
+    assert_eq!(change(one, &more), ("field added".to_owned(), [Fine, Fine, Fine]));
 }
 
 #[test]
 fn a_number_that_means_something_else_is_the_worst() {
-    let report = compared("message M { string a = 1; }", "message M { int32 b = 1; }");
-    let worst = &report.changes[0];
-    assert_eq!((&*worst.element, &*worst.what), ("p.M.a", "field removed, its number reused"));
-    assert!(worst.effects[&Wire].why.contains("now means b"), "{worst:?}");
+    // Given to a new field, and to one that was there.
+    for (new, heir) in [("int32 b = 1;", "b"), ("string other = 1;", "other")] {
+        let old = message("string a = 1; string other = 2;");
+        let report = compared(&old, &message(new));
+        let change = report.changes.iter().find(|change| change.element == "p.M.a").unwrap();
+        assert_eq!(change.what, "field removed, its number reused");
+        assert_eq!(verdicts(change), [Breaking, Risky, Breaking]);
+        assert!(change.effects[&Wire].why.contains(&format!("now means {heir}")), "{change:?}");
+    }
 }
 
 #[test]
-fn enums() {
-    let wrap = |values| format!("enum E {{ Z = 0; {values} }}");
+fn reservations_are_given_up() {
+    let old = message("reserved 4, 6 to 8; reserved \"gone\";");
+    let kept = message("reserved 4 to 9; reserved \"gone\";");
+    assert!(compared(&old, &kept).changes.is_empty());
+    let report = compared(&old, &message("reserved 4;"));
+    assert_eq!(
+        data(&report),
+        [
+            ("p.M", "no longer reserved: \"gone\"", [Fine, Risky]),
+            ("p.M", "no longer reserved: 6 to 8", [Risky, Fine]),
+        ]
+    );
+}
+
+#[test]
+fn the_values_of_an_enum_change() {
+    let wrap = |values| format!("enum E {{ option allow_alias = true; Z = 0; Y = 0; {values} }}");
     for (old, new, what, verdicts) in [
         ("A = 1;", "", "value removed", [Risky, Breaking, Breaking]),
         ("A = 1;", "A = 2;", "number was 1, is 2", [Breaking, Fine, Fine]),
         ("A = 1;", "B = 1;", "renamed to B", [Fine, Breaking, Breaking]),
+        ("A = 1; B = 1;", "A = 1;", "alias removed", [Fine, Breaking, Breaking]),
         ("", "A = 1;", "value added", [Fine, Risky, Fine]),
+        ("A = 1;", "A = 1 [deprecated = true];", "deprecated", [Fine, Fine, Risky]),
     ] {
         assert_eq!(change(&wrap(old), &wrap(new)), (what.to_owned(), verdicts), "{old} → {new}");
     }
+    let report = compared(&wrap("A = 1; B = 2;"), &wrap("B = 1;"));
+    assert_eq!(
+        data(&report),
+        [
+            ("p.E.A", "value removed, its number reused", [Breaking, Breaking]),
+            ("p.E.B", "number was 2, is 1", [Breaking, Fine]),
+        ]
+    );
 }
 
 #[test]
-fn services_and_methods() {
-    let wrap = |method| format!("message M {{}} message N {{}} service S {{ {method} }}");
+fn services_and_methods_change() {
+    let wrap = |methods: &str| {
+        format!(
+            "message M {{ int32 x = 1; }} message N {{ M m = 1; }} message Same {{ int32 x = 1; }} \
+             service S {{ {methods} }}"
+        )
+    };
     let all = [Breaking, Breaking, Breaking];
+    let unary = "rpc A(M) returns (M);";
     for (old, new, what, verdicts) in [
+        (unary, "rpc A(M) returns (stream M);", "was unary, is server streaming", all),
+        (unary, "rpc A(stream M) returns (M);", "was unary, is client streaming", all),
         (
-            "rpc A(M) returns (M);",
-            "rpc A(M) returns (stream M);",
-            "was unary, is server streaming",
+            "rpc A(stream M) returns (stream M);",
+            "rpc A(stream M) returns (M);",
+            "was bidirectional, is client streaming",
             all,
         ),
-        ("rpc A(M) returns (M);", "rpc A(N) returns (M);", "request: was p.M, is p.N", all),
-        ("rpc A(M) returns (M);", "", "method removed", all),
-        ("", "rpc A(M) returns (M);", "method added", [Fine, Fine, Fine]),
+        (unary, "rpc A(N) returns (M);", "request: was p.M, is p.N", all),
+        (unary, "rpc A(M) returns (N);", "response: was p.M, is p.N", all),
+        (unary, "rpc A(Same) returns (M);", "request: was p.M, is p.Same", [Fine, Fine, Breaking]),
+        (unary, "", "method removed", all),
+        ("", unary, "method added", [Fine, Fine, Fine]),
+        (
+            unary,
+            "rpc A(M) returns (M) { option deprecated = true; }",
+            "deprecated",
+            [Fine, Fine, Risky],
+        ),
     ] {
         assert_eq!(change(&wrap(old), &wrap(new)), (what.to_owned(), verdicts), "{old} → {new}");
     }
-    let removed = change("message M {} service S {}", "message M {}");
-    assert_eq!(removed, ("service removed".to_owned(), all));
+    let (with, without) = ("message M {} service S {}", "message M {}");
+    assert_eq!(change(with, without), ("service removed".to_owned(), all));
+    let added = ("service added, with 0 methods".to_owned(), [Fine, Fine, Fine]);
+    assert_eq!(change(without, with), added);
+    let deprecated = "message M { option deprecated = true; } service S {}";
+    assert_eq!(change(with, deprecated), ("deprecated".to_owned(), [Fine, Fine, Risky]));
+    let deprecated = "message M {} service S { option deprecated = true; }";
+    assert_eq!(change(with, deprecated), ("deprecated".to_owned(), [Fine, Fine, Risky]));
+}
+
+#[test]
+fn messages_and_enums_come_and_go() {
+    let (without, message) = ("message M {}", "message M {} message N {}");
+    let gone = [Fine, Fine, Breaking];
+    assert_eq!(change(message, without), ("message removed".to_owned(), gone));
+    assert_eq!(change(without, message), ("message added".to_owned(), [Fine; 3]));
+    let enumeration = "message M { enum E { A = 0; } }";
+    assert_eq!(change(enumeration, without), ("enum removed".to_owned(), gone));
+    assert_eq!(change(without, enumeration), ("enum added".to_owned(), [Fine; 3]));
+    let deprecated = "message M { enum E { option deprecated = true; A = 0; } }";
+    assert_eq!(change(enumeration, deprecated), ("deprecated".to_owned(), [Fine, Fine, Risky]));
 }
 
 #[test]
 fn moves_are_told_from_removals() {
-    let files = |package: &str, file: &str| {
-        let mut sources = Sources::default();
-        let text =
-            format!("syntax = \"proto3\";\npackage {package};\nmessage M {{ string a = 1; }}");
-        sources.files.insert(file.to_owned(), text);
-        sources.compile().unwrap()
+    let body = "message M { string a = 1; E e = 2; message I { M m = 1; } } enum E { A = 0; } \
+                service S { rpc G(M) returns (M); }";
+    let old = compile_as("p.v1", "a.proto", body);
+    // To another file: Rust has modules for packages only.
+    let report = diff(&old, &compile_as("p.v1", "b.proto", body));
+    assert!(report.changes.iter().all(|change| change.what == "moved from a.proto"));
+    assert_eq!(report.changes.len(), 4);
+    assert!(report.changes.iter().all(|change| change.worst() == Fine));
+    // To another package: the name of a service is how it is called, that of a message is in no data.
+    let report = diff(&old, &compile_as("q.v1", "a.proto", body));
+    let moved: Vec<_> =
+        data(&report).into_iter().filter(|(_, what, _)| what.starts_with("moved to")).collect();
+    assert_eq!(
+        moved,
+        [
+            ("p.v1.E", "moved to q.v1.E", [Fine, Fine]),
+            ("p.v1.M", "moved to q.v1.M", [Fine, Fine]),
+            ("p.v1.M.I", "moved to q.v1.M.I", [Fine, Fine]),
+            ("p.v1.S", "moved to q.v1.S", [Breaking, Breaking]),
+        ]
+    );
+    assert_eq!((report.breaking(Wire), report.breaking(Source)), (1, 4));
+    // And changed on the way.
+    let changed = body.replace("string a = 1;", "string b = 1; bool c = 9;");
+    let report = diff(&old, &compile_as("q.v1", "a.proto", &changed));
+    let data = data(&report);
+    assert!(data.contains(&("p.v1.M", "moved to q.v1.M", [Fine, Fine])), "{data:#?}");
+    assert!(data.contains(&("p.v1.M.a", "renamed to b", [Fine, Breaking])), "{data:#?}");
+    // The same name alone is not enough.
+    let other = body.replace("string a = 1; E e = 2;", "bool x = 7;");
+    let report = diff(&old, &compile_as("q.v1", "a.proto", &other));
+    let what = |name: &str| {
+        let change = report.changes.iter().find(|change| change.element == name);
+        change.map(|change| change.what.clone())
     };
-    let report = diff(&files("p.v1", "a.proto"), &files("q.v1", "a.proto"));
-    assert_eq!(report.changes.len(), 1, "{:#?}", report.changes);
-    assert_eq!(report.changes[0].what, "moved to q.v1.M");
-    assert_eq!(report.changes[0].verdict(Wire), Fine);
-    assert_eq!(report.changes[0].verdict(Source), Breaking);
-    let report = diff(&files("p.v1", "a.proto"), &files("p.v1", "b.proto"));
-    assert_eq!(report.changes[0].what, "moved from a.proto");
-    assert_eq!(report.changes[0].worst(), Fine);
+    assert_eq!(what("p.v1.M").as_deref(), Some("message removed"));
+    assert_eq!(what("q.v1.M").as_deref(), Some("message added"));
+}
+
+/// An old client with a new Volt is not the same as a new client with an old Volt.
+#[test]
+fn it_is_told_which_clients_are_troubled() {
+    let wrap = |request: &str, response: &str, methods: &str| {
+        format!(
+            "message Q {{ {request} }} message R {{ {response} }} \
+             service S {{ rpc A(Q) returns (R); {methods} }}"
+        )
+    };
+    let clients = |old: &str, new: &str, reader| {
+        let report = compared(old, new);
+        let [change] = &report.changes[..] else { panic!("{:#?}", report.changes) };
+        change.effects[&reader].clients
+    };
+    let plain = wrap("", "", "");
+    let more = wrap("", "", "rpc B(Q) returns (R);");
+    assert_eq!(clients(&more, &plain, Wire), Clients::Old);
+    assert_eq!(clients(&plain, &more, Wire), Clients::New);
+    let report = compared(&more, &plain);
+    assert_eq!(report.breaking_for(Wire, Clients::Old), 1);
+    assert_eq!(report.breaking_for(Wire, Clients::New), 0);
+    // What is not UTF-8 comes from the writer of bytes, and the reader of text refuses it.
+    let [bytes, text] = ["bytes a = 1;", "string a = 1;"];
+    let request = [wrap(bytes, "", ""), wrap(text, "", "")];
+    assert_eq!(clients(&request[0], &request[1], Wire), Clients::Old);
+    assert_eq!(clients(&request[1], &request[0], Wire), Clients::New);
+    let response = [wrap("", bytes, ""), wrap("", text, "")];
+    assert_eq!(clients(&response[0], &response[1], Wire), Clients::New);
+    assert_eq!(clients(&response[1], &response[0], Wire), Clients::Old);
+    // A message deep inside, and one that goes both ways.
+    let inside = |field: &str, both: bool| {
+        let response = if both { "repeated I i = 1;" } else { "" };
+        format!("message I {{ {field} }}") + &wrap("map<string, I> i = 1;", response, "")
+    };
+    assert_eq!(clients(&inside(bytes, false), &inside(text, false), Wire), Clients::Old);
+    assert_eq!(clients(&inside(bytes, true), &inside(text, true), Wire), Clients::Both);
 }
 
 #[test]
@@ -147,42 +431,12 @@ fn the_worst_come_first_and_the_same_has_no_changes() {
         "message M { string a = 1; string b = 2; }",
         "message M { bytes a = 2; string c = 3; }",
     );
-    let verdicts: Vec<_> = report.changes.iter().map(volt_codegen::diff::Change::worst).collect();
-    assert!(verdicts.is_sorted_by(|a, b| a >= b), "{verdicts:?}");
+    assert!(report.changes.is_sorted_by(|a, b| a.worst() >= b.worst()), "{report:#?}");
     assert!(compared("message M {}", "message M {}").changes.is_empty());
-    assert!(report.to_text().contains("breaking p.M"), "{}", report.to_text());
-    assert!(report.to_markdown("T").starts_with("# T\n\n- services: 0 before"));
-}
-
-/// Counted here from the descriptors, in another way.
-#[test]
-fn the_real_versions_are_counted_rightly() {
-    let (old, new) = (api("0.15.1").compile().unwrap(), api("0.20.34").compile().unwrap());
-    let report = diff(&old, &new);
-    let services = |set: &FileDescriptorSet| -> BTreeSet<String> {
-        let of = |file: &prost_types::FileDescriptorProto| {
-            let package = file.package().to_owned();
-            file.service
-                .iter()
-                .map(move |service| format!("{package}.{}", service.name()))
-                .collect::<Vec<_>>()
-        };
-        set.file.iter().flat_map(of).collect()
-    };
-    let count = report.counts["services"];
-    let (before, after) = (services(&old), services(&new));
-    assert_eq!((count.old, count.new), (before.len(), after.len()));
-    assert_eq!(count.removed, before.difference(&after).count());
-    let methods = |set: &FileDescriptorSet| -> usize {
-        set.file.iter().flat_map(|file| &file.service).map(|service| service.method.len()).sum()
-    };
-    let count = report.counts["methods"];
-    assert_eq!((count.old, count.new), (methods(&old), methods(&new)));
-    assert_eq!((count.old, count.new, count.removed, count.added), (56, 92, 12, 48));
-    let count = report.counts["messages"];
-    assert_eq!((count.old, count.new, count.removed, count.added), (171, 254, 36, 119));
-    let count = report.counts["enums"];
-    assert_eq!((count.old, count.new, count.removed, count.added), (17, 18, 4, 5));
-    let reused = report.changes.iter().filter(|change| change.what.contains("number reused"));
-    assert!(reused.count() > 0);
+    let text = report.to_text();
+    assert!(text.starts_with("breaking p.M"), "{text}");
+    let markdown = report.to_markdown(3);
+    assert!(markdown.starts_with("- services: 0 before"), "{markdown}");
+    assert!(markdown.contains("\n### Breaking\n\n- `p.M"), "{markdown}");
+    assert!(markdown.contains("- breaking for wire: 2 (2 for old clients"), "{markdown}");
 }

@@ -105,6 +105,19 @@ fn comments_are_chosen_and_those_of_others_fill_the_gaps() {
 }
 
 #[test]
+fn comments_go_along_with_what_is_moved() {
+    let old = "syntax = \"proto3\";\npackage p;\n// M.\nmessage M {\n  // A.\n  string a = 1;\n}\n// Me.\nmessage Me {}\n";
+    let new = old.replace("package p", "package q");
+    let (old, new) = (one(old).compile().unwrap(), one(&new).compile().unwrap());
+    let moved = [("p.M".to_owned(), "q.M".to_owned())].into();
+    let comments = Comments::of(&old).moved(&moved);
+    let text = &write(&new, &comments).unwrap().files["test.proto"];
+    assert!(text.contains("// M.\nmessage M {\n  // A.\n"), "{text}");
+    assert!(!text.contains("// Me."), "a name that only begins alike: {text}");
+    assert_eq!(comments.unknown(&new), ["q.Me"]);
+}
+
+#[test]
 fn what_the_form_would_lose_is_refused() {
     let text = "syntax = \"proto2\";\nmessage M { required string a = 1; }";
     let set = one(text).compile().unwrap();

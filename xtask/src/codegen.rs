@@ -2,15 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fmt::Write as _,
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use volt_codegen::{Options, Output, Server, Sources};
 
-use crate::tools;
+use crate::{
+    api, tools,
+    tree::{self, Change, files_below, read},
+};
 
 /// What to run when the check fails, and what the generated files name.
 const COMMAND: &str = "cargo xtask codegen";
@@ -24,8 +27,9 @@ const OLDER_VERSION: &str = "0.15.1";
 const OLDER: &str = "volt-api/src/v0_15/generated";
 /// The manifest with the list of features.
 const MANIFEST: &str = "volt-api/Cargo.toml";
-/// How many lines of the difference are shown for each file that is stale.
-const SHOWN: usize = 12;
+/// How many lines of the difference are shown for a file that is stale, and for how many files.
+const SHOWN_LINES: usize = 12;
+const SHOWN_FILES: usize = 5;
 /// What stands before and behind that list.
 const MARKERS: [&str; 2] = [
     "# One feature for each service, written by `cargo xtask codegen`.\n",
@@ -33,73 +37,98 @@ const MARKERS: [&str; 2] = [
 ];
 
 /// Writes the SDK's generated code from the .proto files of an API version.
+///
+/// That is the code, the list of Cargo features, and what says the version. All of it is written, or
+/// nothing is.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// The API version, a folder below proto/. It is written to proto/VERSION, which is the default.
+    pub(crate) version: Option<String>,
     /// Changes nothing, and fails if something would change.
     #[arg(long)]
-    check: bool,
-    /// The API version, a directory below proto/. The default is in proto/VERSION.
-    #[arg(long)]
-    api_version: Option<String>,
+    pub(crate) check: bool,
 }
 
 /// The features of the SDK's services.
 pub(crate) fn services() -> anyhow::Result<Vec<String>> {
     let root = tools::root()?;
-    let proto = root.join("proto");
-    Ok(generate(&proto.join(default_version(&proto)?))?.features)
-}
-
-/// The version that the SDK is generated from; `proto` is the folder of all versions.
-pub(crate) fn default_version(proto: &Path) -> anyhow::Result<String> {
-    Ok(read(&proto.join("VERSION"))?.trim().to_owned())
+    Ok(generate(&api::sources(root, &api::current(root)?)?)?.features)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    run_in(tools::root()?, args)
+}
+
+pub(crate) fn run_in(root: &Path, args: &Args) -> anyhow::Result<()> {
     let start = Instant::now();
-    let root = tools::root()?;
-    let version = match &args.api_version {
+    let version = match &args.version {
         Some(version) => version.clone(),
-        None => default_version(&root.join("proto"))?,
+        None => api::current(root)?,
     };
-    let output = generate(&root.join("proto").join(&version))?;
-    let older = generate_older(&root.join("proto").join(OLDER_VERSION))?;
-
-    let mut wanted: BTreeMap<PathBuf, String> = BTreeMap::new();
-    for (path, version) in [(VERSION, &*version), (OLDER_VERSION_FILE, OLDER_VERSION)] {
-        wanted.insert(path.into(), version_file(version));
+    let plan = Plan::new(root, &version, &api::sources(root, &version)?)?;
+    if args.check && !plan.changes.is_empty() {
+        bail!("generated code is stale:\n{}Run `{COMMAND}`.", plan.excerpts());
     }
-    for (directory, output) in [(GENERATED, &output), (OLDER, &older)] {
-        for file in &output.files {
-            wanted.insert(Path::new(directory).join(&file.path), file.contents.clone());
-        }
-    }
-    let manifest = read(&root.join(MANIFEST))?;
-    wanted.insert(MANIFEST.into(), with_features(&manifest, &output.features)?);
-
-    let changes = changes(root, &wanted)?;
-    if args.check && !changes.is_empty() {
-        let list: Vec<_> = changes.iter().map(|change| change.shown(root, &wanted)).collect();
-        bail!("generated code is stale:\n{}\nRun `{COMMAND}`.", list.join("\n"));
-    }
-    for change in &changes {
-        println!("{change}");
-        change.apply(root, &wanted)?;
-    }
-    for (version, output) in [(&*version, &output), (OLDER_VERSION, &older)] {
-        let lines: usize = output.files.iter().map(|file| file.contents.lines().count()).sum();
-        println!("API {version}: {} files, {lines} lines", output.files.len());
-    }
-    println!(
-        "{} ms; {}",
-        start.elapsed().as_millis(),
-        if changes.is_empty() {
-            "all fresh".to_owned()
-        } else {
-            format!("{} changed", changes.len())
-        },
-    );
+    tree::apply(root, &plan.changes)?;
+    print!("{}", plan.shown());
+    println!("{} ms", start.elapsed().as_millis());
     Ok(())
+}
+
+/// What generating the SDK from a version changes.
+pub(crate) struct Plan {
+    pub(crate) changes: Vec<Change>,
+    /// For each version, what there is in the end.
+    sums: Vec<String>,
+}
+
+impl Plan {
+    pub(crate) fn new(root: &Path, version: &str, sources: &Sources) -> anyhow::Result<Self> {
+        let output = generate(sources)?;
+        let older = generate_older(&api::sources(root, OLDER_VERSION)?)?;
+        let mut wanted: BTreeMap<PathBuf, String> = BTreeMap::new();
+        wanted.insert(api::CURRENT.into(), format!("{version}\n"));
+        wanted.insert(VERSION.into(), version_file(version));
+        wanted.insert(OLDER_VERSION_FILE.into(), version_file(OLDER_VERSION));
+        let manifest = read(&root.join(MANIFEST))?;
+        wanted.insert(MANIFEST.into(), with_features(&manifest, &output.features)?);
+        let mut sums = Vec::new();
+        for (version, directory, output) in
+            [(version, GENERATED, output), (OLDER_VERSION, OLDER, older)]
+        {
+            let lines: usize = output.files.iter().map(|file| file.contents.lines().count()).sum();
+            sums.push(format!("API {version}: {} files, {lines} lines", output.files.len()));
+            for file in output.files {
+                wanted.insert(Path::new(directory).join(&file.path), file.contents);
+            }
+        }
+        let changes = tree::changes(root, wanted, &[GENERATED.as_ref(), OLDER.as_ref()])?;
+        Ok(Self { changes, sums })
+    }
+
+    /// What it writes.
+    pub(crate) fn shown(&self) -> String {
+        let changes = self.changes.iter().map(ToString::to_string);
+        let fresh = self.changes.is_empty().then(|| "all fresh".to_owned());
+        let lines = changes.chain(self.sums.iter().cloned()).chain(fresh);
+        lines.map(|line| line + "\n").collect()
+    }
+
+    /// What it would write, with the first lines of the first files that differ.
+    fn excerpts(&self) -> String {
+        let mut shown = String::new();
+        let mut excerpts = 0;
+        for change in &self.changes {
+            let excerpt = change.excerpt(SHOWN_LINES);
+            // Writing to a text does not fail.
+            let _ = writeln!(shown, "{change}");
+            if excerpts < SHOWN_FILES && !excerpt.is_empty() {
+                excerpts += 1;
+                shown.push_str(&excerpt);
+            }
+        }
+        shown
+    }
 }
 
 fn version_file(version: &str) -> String {
@@ -111,119 +140,22 @@ fn version_file(version: &str) -> String {
 }
 
 /// The SDK's own API.
-fn generate(proto: &Path) -> anyhow::Result<Output> {
+fn generate(sources: &Sources) -> anyhow::Result<Output> {
     let options = Options::default()
         .command(COMMAND)
         .features(true)
         .server(Server::Feature("server".to_owned()))
         .accessors("crate::Client");
-    Ok(volt_codegen::generate(&sources(proto)?.compile()?, &options)?)
+    Ok(volt_codegen::generate(&sources.compile()?, &options)?)
 }
 
 /// The older API, which has one feature for all of it.
-fn generate_older(proto: &Path) -> anyhow::Result<Output> {
+fn generate_older(sources: &Sources) -> anyhow::Result<Output> {
     let options = Options::default()
         .command(COMMAND)
         .server(Server::Feature("server".to_owned()))
         .accessors("crate::v0_15::Client");
-    Ok(volt_codegen::generate(&sources(proto)?.compile()?, &options)?)
-}
-
-/// The `.proto` files of a version.
-pub(crate) fn sources(proto: &Path) -> anyhow::Result<Sources> {
-    let mut sources = Sources::default();
-    for path in files_below(proto)? {
-        if path.extension().is_some_and(|extension| extension == "proto") {
-            let name = path.strip_prefix(proto)?.to_string_lossy().replace('\\', "/");
-            sources.files.insert(name, read(&path)?);
-        }
-    }
-    if sources.files.is_empty() {
-        bail!("there are no .proto files in {}", proto.display());
-    }
-    Ok(sources)
-}
-
-/// A difference between what is there and what should be.
-enum Change {
-    Missing(PathBuf),
-    Stale(PathBuf),
-    Extra(PathBuf),
-}
-
-impl std::fmt::Display for Change {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (what, path) = match self {
-            Self::Missing(path) => ("missing", path),
-            Self::Stale(path) => ("stale", path),
-            Self::Extra(path) => ("extra", path),
-        };
-        write!(f, "  {what:8}{}", path.display())
-    }
-}
-
-impl Change {
-    /// The change with its first lines.
-    fn shown(&self, root: &Path, wanted: &BTreeMap<PathBuf, String>) -> String {
-        let Self::Stale(path) = self else { return self.to_string() };
-        let found = fs::read_to_string(root.join(path)).unwrap_or_default();
-        let wanted = wanted.get(path).map(String::as_str).unwrap_or_default();
-        let diff = similar::TextDiff::from_lines(&found, wanted);
-        let diff = diff.unified_diff().context_radius(1).to_string();
-        let lines = diff.lines().take(SHOWN).map(|line| format!("      {line}"));
-        let lines: Vec<_> = std::iter::once(self.to_string()).chain(lines).collect();
-        lines.join("\n")
-    }
-
-    fn apply(&self, root: &Path, wanted: &BTreeMap<PathBuf, String>) -> anyhow::Result<()> {
-        match self {
-            Self::Missing(path) | Self::Stale(path) => {
-                let contents = wanted.get(path).map(String::as_str).unwrap_or_default();
-                let path = root.join(path);
-                if let Some(directory) = path.parent() {
-                    fs::create_dir_all(directory)?;
-                }
-                fs::write(&path, contents).with_context(|| path.display().to_string())
-            }
-            Self::Extra(path) => {
-                let path = root.join(path);
-                fs::remove_file(&path).with_context(|| path.display().to_string())?;
-                // Directories go with their last file.
-                for directory in path.ancestors().skip(1) {
-                    if fs::remove_dir(directory).is_err() {
-                        break;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-fn changes(root: &Path, wanted: &BTreeMap<PathBuf, String>) -> anyhow::Result<Vec<Change>> {
-    let mut changes = Vec::new();
-    for (path, contents) in wanted {
-        match fs::read_to_string(root.join(path)) {
-            Ok(found) if found == *contents => {}
-            Ok(_) => changes.push(Change::Stale(path.clone())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                changes.push(Change::Missing(path.clone()));
-            }
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-        }
-    }
-    for directory in [GENERATED, OLDER].map(|directory| root.join(directory)) {
-        if !directory.exists() {
-            continue;
-        }
-        for path in files_below(&directory)? {
-            let path = path.strip_prefix(root)?.to_owned();
-            if !wanted.contains_key(&path) {
-                changes.push(Change::Extra(path));
-            }
-        }
-    }
-    Ok(changes)
+    Ok(volt_codegen::generate(&sources.compile()?, &options)?)
 }
 
 /// The manifest with this list of features between the markers.
@@ -241,22 +173,20 @@ fn with_features(manifest: &str, features: &[String]) -> anyhow::Result<String> 
     Ok(format!("{before}{start}services = [\n{all}\n]\n{each}\n{end}{after}"))
 }
 
-/// All files below a directory, sorted.
-pub(crate) fn files_below(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(files_below(&path)?);
-        } else {
-            files.push(path);
+/// The `.proto` files of a folder, under their paths in it.
+pub(crate) fn sources_in(folder: &Path) -> anyhow::Result<Sources> {
+    let mut sources = Sources::default();
+    for path in files_below(folder)? {
+        if path.extension().is_some_and(|extension| extension == "proto") {
+            let name = path.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
+            sources.files.insert(name, read(&path)?);
         }
     }
-    files.sort();
-    Ok(files)
+    if sources.files.is_empty() {
+        bail!("there are no .proto files in {}", folder.display());
+    }
+    Ok(sources)
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| path.display().to_string())
-}
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,16 @@
 //! What a maintainer of the Volt SDK runs: `cargo xtask --help`.
 
 mod api;
+mod build_time;
 mod codegen;
 mod conformance;
 mod deny;
 mod features;
 mod fuzz;
 mod interop;
+mod release_notes;
 mod tools;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -24,6 +27,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Api(api::Args),
+    BuildTime(build_time::Args),
     Codegen(codegen::Args),
     Conformance(conformance::Args),
     /// Checks licences, duplicates and origins of all dependencies, as deny.toml says.
@@ -32,17 +36,20 @@ enum Task {
     Features,
     Fuzz(fuzz::Args),
     Interop(interop::Args),
+    ReleaseNotes(release_notes::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Api(args) => api::run(&args),
+        Task::BuildTime(args) => build_time::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Deny => deny::run(),
         Task::Features => features::run(),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Interop(args) => interop::run(&args),
+        Task::ReleaseNotes(args) => release_notes::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,157 +1,194 @@
-//! From two inventories to what changed.
+//! From two inventories to what changed: services, methods, and messages and enums as wholes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{
-    Change, Count, Effect, Reader, Report, Verdict,
-    inventory::{Enum, Field, Inventory, Message, Method, Service},
-    types,
+    Change, Report, Verdict,
+    count::counts,
+    effects::{Effects, Trouble},
+    inventory::{Home, Inventory, Method, Reserved, Service},
+    moves::moved,
+    usage::{Usage, Use},
 };
-use Verdict::{Breaking, Fine, Risky};
 
 pub(super) fn compare(old: &Inventory, new: &Inventory) -> Report {
-    let mut comparison = Comparison { old, new, moved: moved(old, new), changes: Vec::new() };
+    let moved = moved(old, new);
+    let arrived = moved.values().cloned().collect();
+    let usage = Usage::of([old, new]);
+    let mut comparison = Comparison { old, new, moved, arrived, usage, changes: Vec::new() };
     comparison.services();
     comparison.messages();
     comparison.enums();
     let mut changes = comparison.changes;
     changes.sort_by(|a, b| {
-        let order = |change: &Change| std::cmp::Reverse((change.worst(), sum(change)));
+        let order = |change: &Change| Reverse((change.worst(), broken(change)));
         (order(a), &a.file, &a.element, &a.what).cmp(&(order(b), &b.file, &b.element, &b.what))
     });
     Report { changes, counts: counts(old, new) }
 }
 
 /// For how many readers a change breaks something.
-fn sum(change: &Change) -> usize {
-    change.effects.values().filter(|effect| effect.verdict == Breaking).count()
+fn broken(change: &Change) -> usize {
+    change.effects.values().filter(|effect| effect.verdict == Verdict::Breaking).count()
 }
 
-/// The messages and enums that are in the new version under another full name: the last part of the name
-/// and everything in them are the same.
-fn moved(old: &Inventory, new: &Inventory) -> BTreeMap<String, String> {
-    let mut moved = BTreeMap::new();
-    for (name, message) in &old.messages {
-        if new.messages.contains_key(name) || message.map_entry {
-            continue;
-        }
-        let same = |(other, candidate): &(&String, &Message)| {
-            last(other) == last(name)
-                && !old.messages.contains_key(*other)
-                && numbers(candidate) == numbers(message)
-        };
-        if let Some((other, _)) = new.messages.iter().find(same) {
-            moved.insert(name.clone(), other.clone());
-        }
-    }
-    for (name, enumeration) in &old.enums {
-        let same = |(other, candidate): &(&String, &Enum)| {
-            last(other) == last(name)
-                && !old.enums.contains_key(*other)
-                && candidate.values == enumeration.values
-        };
-        if !new.enums.contains_key(name)
-            && let Some((other, _)) = new.enums.iter().find(same)
-        {
-            moved.insert(name.clone(), other.clone());
-        }
-    }
-    moved
-}
-
-fn last(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name)
-}
-
-fn numbers(message: &Message) -> Vec<(&String, i32)> {
-    message.fields.iter().map(|(name, field)| (name, field.number)).collect()
-}
-
-struct Comparison<'a> {
-    old: &'a Inventory,
-    new: &'a Inventory,
+pub(super) struct Comparison<'a> {
+    pub(super) old: &'a Inventory,
+    pub(super) new: &'a Inventory,
+    /// The new names of what was moved, by the old ones.
     moved: BTreeMap<String, String>,
+    /// The new names alone.
+    arrived: BTreeSet<String>,
+    usage: Usage,
     changes: Vec<Change>,
 }
 
-type Effects<'a> = [(Verdict, &'a str); 3];
+/// The element whose parts are compared: its old name, its new file, and what it is part of.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) file: &'a str,
+    pub(super) name: &'a str,
+    used: Use,
+}
 
-/// Nobody is troubled.
-const ALL_FINE: Effects<'static> = [(Fine, ""), (Fine, ""), (Fine, "")];
-
-impl Comparison<'_> {
-    fn add(&mut self, file: &str, element: &str, what: impl Into<String>, effects: Effects<'_>) {
-        let effects = Reader::ALL
-            .into_iter()
-            .zip(effects)
-            .map(|(reader, (verdict, why))| (reader, Effect { verdict, why: why.to_owned() }));
+impl<'a> Comparison<'a> {
+    /// Notes a change of an element.
+    pub(super) fn add(&mut self, place: Place<'_>, what: impl Into<String>, effects: Effects) {
         self.changes.push(Change {
-            element: element.to_owned(),
-            file: file.to_owned(),
+            element: place.name.to_owned(),
+            file: place.file.to_owned(),
             what: what.into(),
-            effects: effects.collect(),
+            effects: effects.resolve(place.used),
         });
     }
 
-    fn deprecation(&mut self, file: &str, element: &str, old: bool, new: bool) {
-        match (old, new) {
-            (false, true) => {
-                let warns = [(Fine, ""), (Fine, ""), (Risky, "code that uses it gets a warning")];
-                self.add(file, element, "deprecated", warns);
-            }
-            (true, false) => self.add(file, element, "not deprecated any more", ALL_FINE),
-            _ => {}
+    /// Notes a change of a part of an element.
+    pub(super) fn add_part(
+        &mut self,
+        place: Place<'_>,
+        part: &str,
+        what: impl Into<String>,
+        effects: Effects,
+    ) {
+        let name = format!("{}.{part}", place.name);
+        self.add(Place { name: &name, ..place }, what, effects);
+    }
+
+    /// The name that an element has in the new version, if it is there.
+    pub(super) fn renamed<'n>(&'n self, name: &'n str) -> &'n str {
+        self.moved.get(name).map_or(name, String::as_str)
+    }
+
+    fn place<'n>(&self, home: &'n Home, name: &'n str) -> Place<'n> {
+        let used = self.usage.get(name) | self.usage.get(self.renamed(name));
+        Place { file: &home.file, name, used }
+    }
+
+    /// Whether it is new, and not moved from elsewhere.
+    fn is_new(&self, name: &str, in_old: bool) -> bool {
+        !in_old && !self.arrived.contains(name)
+    }
+
+    pub(super) fn deprecation(
+        &mut self,
+        place: Place<'_>,
+        part: Option<&str>,
+        was: bool,
+        is: bool,
+    ) {
+        let (what, source) = match (was, is) {
+            (false, true) => ("deprecated", Trouble::risky("code that uses it gets a warning")),
+            (true, false) => ("not deprecated any more", Trouble::none()),
+            _ => return,
+        };
+        match part {
+            Some(part) => self.add_part(place, part, what, Effects::source(source)),
+            None => self.add(place, what, Effects::source(source)),
         }
     }
 
-    /// The name that an element has in the new version.
-    fn renamed<'n>(&'n self, name: &'n str) -> &'n str {
-        self.moved.get(name).map_or(name, String::as_str)
+    /// Reservations that were given up.
+    fn reservations(&mut self, place: Place<'_>, old: &Reserved, new: &Reserved) {
+        let (numbers, names) = old.without(new);
+        let again = || Trouble::risky("what it meant once is still sent by some");
+        for number in numbers {
+            let effects = Effects { wire: again(), ..Effects::none() };
+            self.add(place, format!("no longer reserved: {number}"), effects);
+        }
+        for name in names {
+            let effects = Effects { json: again(), ..Effects::none() };
+            self.add(place, format!("no longer reserved: \"{name}\""), effects);
+        }
+    }
+
+    /// A message or enum that is in both versions, under these names.
+    fn whereabouts(&mut self, place: Place<'_>, was: &Home, now: &str) {
+        if now != place.name {
+            let effects = Effects::source(Trouble::breaking("the type is elsewhere"));
+            self.add(place, format!("moved to {now}"), effects);
+        } else if place.file != was.file {
+            self.add(place, format!("moved from {}", was.file), Effects::none());
+        }
     }
 
     fn services(&mut self) {
         let (old, new) = (self.old, self.new);
         for (name, service) in &old.services {
-            let Some(now) = new.services.get(name) else {
-                let gone = "calls to it fail";
-                let effects =
-                    [(Breaking, gone), (Breaking, gone), (Breaking, "its client is gone")];
-                self.add(&service.file, name, "service removed", effects);
+            let now = self.renamed(name).to_owned();
+            let Some(is) = new.services.get(&now) else {
+                let effects = Effects::alike(
+                    Trouble::breaking("calls to it fail").for_old_clients(),
+                    Trouble::breaking("its client is gone"),
+                );
+                self.add(self.place(&service.home, name), "service removed", effects);
                 continue;
             };
-            if now.file != service.file {
-                self.add(&now.file, name, format!("moved from {}", service.file), ALL_FINE);
+            let place = self.place(&is.home, name);
+            if now != *name {
+                let effects = Effects::alike(
+                    Trouble::breaking("it is called by another name"),
+                    Trouble::breaking("its client is elsewhere"),
+                );
+                self.add(place, format!("moved to {now}"), effects);
+            } else if is.home.file != service.home.file {
+                self.add(place, format!("moved from {}", service.home.file), Effects::none());
             }
-            self.deprecation(&now.file, name, service.deprecated, now.deprecated);
-            self.methods(name, service, now);
+            self.deprecation(place, None, service.deprecated, is.deprecated);
+            self.methods(place, service, is);
         }
         for (name, service) in &new.services {
-            if !old.services.contains_key(name) {
-                let methods = service.methods.len();
-                let what = format!("service added, with {methods} methods");
-                self.add(&service.file, name, what, ALL_FINE);
+            if self.is_new(name, old.services.contains_key(name)) {
+                let what = match service.methods.len() {
+                    1 => "service added, with 1 method".to_owned(),
+                    methods => format!("service added, with {methods} methods"),
+                };
+                self.add(self.place(&service.home, name), what, missing());
             }
         }
     }
 
-    fn methods(&mut self, service: &str, old: &Service, new: &Service) {
+    fn methods(&mut self, place: Place<'_>, old: &Service, new: &Service) {
         for (name, method) in &old.methods {
-            let element = format!("{service}.{name}");
-            let Some(now) = new.methods.get(name) else {
-                let gone = "calls to it fail";
-                let effects = [(Breaking, gone), (Breaking, gone), (Breaking, "it is not there")];
-                self.add(&new.file, &element, "method removed", effects);
+            let Some(is) = new.methods.get(name) else {
+                let effects = Effects::alike(
+                    Trouble::breaking("calls to it fail").for_old_clients(),
+                    Trouble::breaking("it is not there"),
+                );
+                self.add_part(place, name, "method removed", effects);
                 continue;
             };
-            self.method(&new.file, &element, method, now);
+            self.deprecation(place, Some(name), method.deprecated, is.deprecated);
+            self.method(place, name, method, is);
         }
         for name in new.methods.keys().filter(|name| !old.methods.contains_key(*name)) {
-            self.add(&new.file, &format!("{service}.{name}"), "method added", ALL_FINE);
+            self.add_part(place, name, "method added", missing());
         }
     }
 
-    fn method(&mut self, file: &str, element: &str, old: &Method, new: &Method) {
-        self.deprecation(file, element, old.deprecated, new.deprecated);
+    fn method(&mut self, place: Place<'_>, name: &str, old: &Method, new: &Method) {
         let kind = |method: &Method| match (method.client_streams, method.server_streams) {
             (false, false) => "unary",
             (false, true) => "server streaming",
@@ -159,269 +196,102 @@ impl Comparison<'_> {
             (true, true) => "bidirectional",
         };
         if kind(old) != kind(new) {
-            let why = "the two sides disagree on how many messages come";
-            let effects = [(Breaking, why), (Breaking, why), (Breaking, "another kind of call")];
-            self.add(file, element, format!("was {}, is {}", kind(old), kind(new)), effects);
+            let effects = Effects::alike(
+                Trouble::breaking("the two sides disagree on how many messages come"),
+                Trouble::breaking("another kind of call"),
+            );
+            self.add_part(place, name, format!("was {}, is {}", kind(old), kind(new)), effects);
         }
         for (side, was, is) in
             [("request", &old.request, &new.request), ("response", &old.response, &new.response)]
         {
-            if was == is {
-                continue;
-            }
-            let what = format!("{side}: was {was}, is {is}");
-            if self.renamed(was) == is {
-                let effects = [(Fine, ""), (Fine, ""), (Breaking, "the type is elsewhere")];
-                self.add(file, element, what, effects);
-            } else {
-                let why = "another message is expected";
-                let effects = [(Breaking, why), (Breaking, why), (Breaking, "another type")];
-                self.add(file, element, what, effects);
+            if was != is {
+                let effects = self.other_type(was, is);
+                self.add_part(place, name, format!("{side}: was {was}, is {is}"), effects);
             }
         }
+    }
+
+    /// What it means that something has a type of another name.
+    pub(super) fn other_type(&self, was: &str, is: &str) -> Effects {
+        if self.renamed(was) == is {
+            return Effects::source(Trouble::note("the type was moved"));
+        }
+        let source = Trouble::breaking("another type");
+        if let (Some(old), Some(new)) = (self.old.messages.get(was), self.new.messages.get(is))
+            && old.fields == new.fields
+        {
+            return Effects {
+                wire: Trouble::note("the fields are the same"),
+                ..Effects::source(source)
+            };
+        }
+        if let (Some(old), Some(new)) = (self.old.enums.get(was), self.new.enums.get(is))
+            && old.values.iter().all(|(name, value)| {
+                new.values.get(name).is_some_and(|new| new.number == value.number)
+            })
+        {
+            let json = if old.values.len() == new.values.len() {
+                Trouble::none()
+            } else {
+                Trouble::risky("an old reader does not know all names").in_new_data()
+            };
+            return Effects { json, ..Effects::source(source) };
+        }
+        Effects::alike(Trouble::breaking("something else is expected"), source)
     }
 
     fn messages(&mut self) {
         let (old, new) = (self.old, self.new);
-        let arrived: BTreeSet<_> = self.moved.values().cloned().collect();
-        for (name, message) in old.messages.iter().filter(|(_, message)| !message.map_entry) {
+        for (name, message) in &old.messages {
             let now = self.renamed(name).to_owned();
             let Some(is) = new.messages.get(&now) else {
-                let unused = "what used it has changed as well";
-                let effects = [(Fine, unused), (Fine, unused), (Breaking, "the type is gone")];
-                self.add(&message.file, name, "message removed", effects);
+                self.add(self.place(&message.home, name), "message removed", type_gone());
                 continue;
             };
-            if now != *name {
-                let effects = [(Fine, ""), (Fine, ""), (Breaking, "the type is elsewhere")];
-                self.add(&is.file, name, format!("moved to {now}"), effects);
-            } else if is.file != message.file {
-                self.add(&is.file, name, format!("moved from {}", message.file), ALL_FINE);
+            let place = self.place(&is.home, name);
+            self.whereabouts(place, &message.home, &now);
+            self.deprecation(place, None, message.deprecated, is.deprecated);
+            self.reservations(place, &message.reserved, &is.reserved);
+            self.oneofs(place, message, is);
+            self.fields(place, message, is);
+        }
+        for (name, message) in &new.messages {
+            if self.is_new(name, old.messages.contains_key(name)) {
+                self.add(self.place(&message.home, name), "message added", Effects::none());
             }
-            self.deprecation(&is.file, name, message.deprecated, is.deprecated);
-            self.fields(name, message, is);
-        }
-        for (name, message) in new.messages.iter().filter(|(_, message)| !message.map_entry) {
-            if !old.messages.contains_key(name) && !arrived.contains(name) {
-                self.add(&message.file, name, "message added", ALL_FINE);
-            }
-        }
-    }
-
-    fn fields(&mut self, message: &str, old: &Message, new: &Message) {
-        let gone: Vec<_> =
-            old.fields.iter().filter(|(name, _)| !new.fields.contains_key(*name)).collect();
-        let mut came: BTreeMap<_, _> =
-            new.fields.iter().filter(|(name, _)| !old.fields.contains_key(*name)).collect();
-        for (name, field) in gone {
-            let element = format!("{message}.{name}");
-            let heir = came.iter().find(|(_, is)| is.number == field.number);
-            let heir = heir.map(|(heir, is)| ((*heir).clone(), *is));
-            match heir {
-                Some((heir, is)) if self.same_type(field, is) => {
-                    came.remove(&heir);
-                    let effects = [
-                        (Fine, ""),
-                        (Breaking, "the name counts in JSON"),
-                        (Breaking, "another name"),
-                    ];
-                    self.add(&new.file, &element, format!("renamed to {heir}"), effects);
-                    self.field(&new.file, &element, field, is);
-                }
-                Some((heir, _)) => {
-                    let reused =
-                        format!("its number {} now means {heir}: it is read as that", field.number);
-                    let effects = [
-                        (Breaking, &*reused),
-                        (Risky, "it is skipped where it is still sent"),
-                        (Breaking, "the field is gone"),
-                    ];
-                    self.add(&new.file, &element, "field removed, its number reused", effects);
-                }
-                None => {
-                    let skipped = "it is skipped where it is still sent";
-                    let effects =
-                        [(Risky, skipped), (Risky, skipped), (Breaking, "the field is gone")];
-                    self.add(&new.file, &element, "field removed", effects);
-                }
-            }
-        }
-        for name in came.keys() {
-            self.add(&new.file, &format!("{message}.{name}"), "field added", ALL_FINE);
-        }
-        for (name, field) in &old.fields {
-            if let Some(is) = new.fields.get(name) {
-                self.field(&new.file, &format!("{message}.{name}"), field, is);
-            }
-        }
-    }
-
-    fn same_type(&self, old: &Field, new: &Field) -> bool {
-        old.kind == new.kind && self.renamed(&old.of) == new.of && old.repeated == new.repeated
-    }
-
-    fn field(&mut self, file: &str, element: &str, old: &Field, new: &Field) {
-        self.deprecation(file, element, old.deprecated, new.deprecated);
-        if old.number != new.number {
-            let effects =
-                [(Breaking, "each side reads it as another field"), (Fine, ""), (Fine, "")];
-            let what = format!("number was {}, is {}", old.number, new.number);
-            self.add(file, element, what, effects);
-        }
-        if old.kind != new.kind {
-            let (old_kind, new_kind) = (old.kind, new.kind);
-            let rust = if types::in_rust(old_kind) == types::in_rust(new_kind) {
-                (Fine, "")
-            } else {
-                (Breaking, "another type")
-            };
-            let effects =
-                [types::on_wire(old_kind, new_kind), types::in_json(old_kind, new_kind), rust];
-            let what = format!("was {}, is {}", types::name(old_kind), types::name(new_kind));
-            self.add(file, element, what, effects);
-        } else if old.of != new.of && !is_map_of(old, new) {
-            let what = format!("was {}, is {}", old.of, new.of);
-            let effects = if self.renamed(&old.of) == new.of {
-                [(Fine, ""), (Fine, ""), (Breaking, "the type is elsewhere")]
-            } else {
-                let why = "another message or enum";
-                [(Breaking, why), (Breaking, why), (Breaking, "another type")]
-            };
-            self.add(file, element, what, effects);
-        }
-        if old.repeated != new.repeated {
-            let shown = |repeated| if repeated { "repeated" } else { "single" };
-            let effects = [
-                (Risky, "of several, the last one counts"),
-                (Breaking, "a list instead of a value, or the reverse"),
-                (Breaking, "another type"),
-            ];
-            let what = format!("was {}, is {}", shown(old.repeated), shown(new.repeated));
-            self.add(file, element, what, effects);
-        }
-        if old.oneof != new.oneof {
-            let shown = |oneof: &Option<String>| match oneof {
-                Some(oneof) => format!("in the oneof {oneof}"),
-                None => "in no oneof".to_owned(),
-            };
-            let effects = [
-                (Risky, "setting one of a oneof clears the others"),
-                (Risky, "setting one of a oneof clears the others"),
-                (Breaking, "it is set and read in another way"),
-            ];
-            let what = format!("was {}, is {}", shown(&old.oneof), shown(&new.oneof));
-            self.add(file, element, what, effects);
-        }
-        if old.optional != new.optional {
-            let what = if new.optional {
-                "its presence counts now"
-            } else {
-                "its presence does not count any more"
-            };
-            let effects = [(Fine, ""), (Fine, ""), (Breaking, "an Option, or none any more")];
-            self.add(file, element, what, effects);
         }
     }
 
     fn enums(&mut self) {
         let (old, new) = (self.old, self.new);
-        let arrived: BTreeSet<_> = self.moved.values().cloned().collect();
         for (name, enumeration) in &old.enums {
             let now = self.renamed(name).to_owned();
             let Some(is) = new.enums.get(&now) else {
-                let unused = "what used it has changed as well";
-                let effects = [(Fine, unused), (Fine, unused), (Breaking, "the type is gone")];
-                self.add(&enumeration.file, name, "enum removed", effects);
+                self.add(self.place(&enumeration.home, name), "enum removed", type_gone());
                 continue;
             };
-            if now != *name {
-                let effects = [(Fine, ""), (Fine, ""), (Breaking, "the type is elsewhere")];
-                self.add(&is.file, name, format!("moved to {now}"), effects);
-            } else if is.file != enumeration.file {
-                self.add(&is.file, name, format!("moved from {}", enumeration.file), ALL_FINE);
-            }
-            self.deprecation(&is.file, name, enumeration.deprecated, is.deprecated);
-            self.values(name, enumeration, is);
+            let place = self.place(&is.home, name);
+            self.whereabouts(place, &enumeration.home, &now);
+            self.deprecation(place, None, enumeration.deprecated, is.deprecated);
+            self.reservations(place, &enumeration.reserved, &is.reserved);
+            self.values(place, enumeration, is);
         }
         for (name, enumeration) in &new.enums {
-            if !old.enums.contains_key(name) && !arrived.contains(name) {
-                self.add(&enumeration.file, name, "enum added", ALL_FINE);
-            }
-        }
-    }
-
-    fn values(&mut self, name: &str, old: &Enum, new: &Enum) {
-        let mut heirs = BTreeSet::new();
-        for (value, number) in &old.values {
-            let element = format!("{name}.{value}");
-            if let Some(is) = new.values.get(value) {
-                if is != number {
-                    let effects =
-                        [(Breaking, "each side reads it as another value"), (Fine, ""), (Fine, "")];
-                    self.add(&new.file, &element, format!("number was {number}, is {is}"), effects);
-                }
-                continue;
-            }
-            let heir = new
-                .values
-                .iter()
-                .find(|(heir, is)| *is == number && !old.values.contains_key(*heir));
-            let unknown = (Breaking, "the name is not known to the other side");
-            if let Some((heir, _)) = heir {
-                heirs.insert(heir.clone());
-                let effects = [(Fine, ""), unknown, (Breaking, "another name")];
-                self.add(&new.file, &element, format!("renamed to {heir}"), effects);
-            } else {
-                let effects = [
-                    (Risky, "the number is kept and means nothing"),
-                    unknown,
-                    (Breaking, "the value is gone"),
-                ];
-                self.add(&new.file, &element, "value removed", effects);
-            }
-        }
-        for value in new.values.keys().filter(|value| !old.values.contains_key(*value)) {
-            if !heirs.contains(value) {
-                let effects =
-                    [(Fine, ""), (Risky, "an old reader does not know the name"), (Fine, "")];
-                self.add(&new.file, &format!("{name}.{value}"), "value added", effects);
+            if self.is_new(name, old.enums.contains_key(name)) {
+                self.add(self.place(&enumeration.home, name), "enum added", Effects::none());
             }
         }
     }
 }
 
-/// The entries of a map have a message of their own, whose name says nothing.
-fn is_map_of(old: &Field, new: &Field) -> bool {
-    old.repeated
-        && new.repeated
-        && last(&old.of).ends_with("Entry")
-        && last(&old.of) == last(&new.of)
+/// A service or method that is new.
+fn missing() -> Effects {
+    let missing = Trouble::note("an old Volt answers that it is not implemented");
+    Effects::alike(missing.for_new_clients(), Trouble::none())
 }
 
-fn counts(old: &Inventory, new: &Inventory) -> BTreeMap<&'static str, Count> {
-    let methods = |inventory: &Inventory| -> BTreeSet<String> {
-        let of = |(name, service): (&String, &Service)| {
-            service.methods.keys().map(|method| format!("{name}.{method}")).collect::<Vec<_>>()
-        };
-        inventory.services.iter().flat_map(of).collect()
-    };
-    let keys = |names: Vec<&String>| -> BTreeSet<String> { names.into_iter().cloned().collect() };
-    let count = |old: BTreeSet<String>, new: BTreeSet<String>| Count {
-        old: old.len(),
-        new: new.len(),
-        removed: old.difference(&new).count(),
-        added: new.difference(&old).count(),
-    };
-    BTreeMap::from([
-        (
-            "services",
-            count(keys(old.services.keys().collect()), keys(new.services.keys().collect())),
-        ),
-        ("methods", count(methods(old), methods(new))),
-        (
-            "messages",
-            count(keys(old.messages.keys().collect()), keys(new.messages.keys().collect())),
-        ),
-        ("enums", count(keys(old.enums.keys().collect()), keys(new.enums.keys().collect()))),
-    ])
+/// A message or enum that is gone; whatever used it has changed as well, and says so.
+fn type_gone() -> Effects {
+    Effects::source(Trouble::breaking("the type is gone"))
 }

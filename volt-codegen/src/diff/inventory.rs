@@ -1,9 +1,11 @@
 //! The elements of an API by their full names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    DescriptorProto, EnumDescriptorProto, EnumOptions, EnumValueOptions, FieldDescriptorProto,
+    FieldOptions, FileDescriptorSet, MessageOptions, MethodOptions, ServiceDescriptorProto,
+    ServiceOptions,
     field_descriptor_proto::{Label, Type},
 };
 
@@ -14,13 +16,19 @@ pub(super) struct Inventory {
     pub(super) enums: BTreeMap<String, Enum>,
 }
 
-pub(super) struct Service {
+/// Where a service, message or enum is.
+#[derive(Clone)]
+pub(super) struct Home {
     pub(super) file: String,
+    pub(super) package: String,
+}
+
+pub(super) struct Service {
+    pub(super) home: Home,
     pub(super) deprecated: bool,
     pub(super) methods: BTreeMap<String, Method>,
 }
 
-#[derive(PartialEq)]
 pub(super) struct Method {
     pub(super) request: String,
     pub(super) response: String,
@@ -29,30 +37,64 @@ pub(super) struct Method {
     pub(super) deprecated: bool,
 }
 
+/// A message; the entries of maps, which nobody wrote, are part of their fields.
 pub(super) struct Message {
-    pub(super) file: String,
+    pub(super) home: Home,
     pub(super) deprecated: bool,
-    /// The entry of a map, which nobody wrote.
-    pub(super) map_entry: bool,
     pub(super) fields: BTreeMap<String, Field>,
+    pub(super) oneofs: BTreeSet<String>,
+    pub(super) reserved: Reserved,
 }
 
 #[derive(Clone, PartialEq)]
 pub(super) struct Field {
     pub(super) number: i32,
-    pub(super) kind: Type,
-    /// The full name of a message or enum.
-    pub(super) of: String,
-    pub(super) repeated: bool,
+    /// For a map, the type of its values.
+    pub(super) value: Value,
+    pub(super) shape: Shape,
+    /// Whether it matters that it is there, beside its value.
     pub(super) optional: bool,
     pub(super) oneof: Option<String>,
+    pub(super) json_name: String,
+    /// Whether its numbers are written as one block.
+    pub(super) packed: bool,
     pub(super) deprecated: bool,
 }
 
+#[derive(Clone, PartialEq)]
+pub(super) struct Value {
+    pub(super) kind: Type,
+    /// The full name of a message or enum; else empty.
+    pub(super) of: String,
+}
+
+/// How many values a field has.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Shape {
+    Single,
+    Repeated,
+    /// With keys of this type.
+    Map(Type),
+}
+
 pub(super) struct Enum {
-    pub(super) file: String,
+    pub(super) home: Home,
     pub(super) deprecated: bool,
-    pub(super) values: BTreeMap<String, i32>,
+    pub(super) values: BTreeMap<String, EnumValue>,
+    pub(super) reserved: Reserved,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct EnumValue {
+    pub(super) number: i32,
+    pub(super) deprecated: bool,
+}
+
+/// What must not be used again.
+pub(super) struct Reserved {
+    /// Sorted ranges, ends included, without overlaps.
+    numbers: Vec<(i32, i32)>,
+    names: BTreeSet<String>,
 }
 
 impl Inventory {
@@ -62,72 +104,78 @@ impl Inventory {
             if file.name().starts_with("google/protobuf/") {
                 continue;
             }
-            let scope = file.package();
+            let home = Home { file: file.name().to_owned(), package: file.package().to_owned() };
             for message in &file.message_type {
-                inventory.message(file.name(), scope, message);
+                inventory.message(&home, &home.package, message);
             }
             for enumeration in &file.enum_type {
-                inventory.enumeration(file.name(), scope, enumeration);
+                inventory.enumeration(&home, &home.package, enumeration);
             }
             for service in &file.service {
-                let methods = service.method.iter().map(|method| {
-                    let described = Method {
-                        request: full(method.input_type()),
-                        response: full(method.output_type()),
-                        client_streams: method.client_streaming(),
-                        server_streams: method.server_streaming(),
-                        deprecated: method
-                            .options
-                            .as_ref()
-                            .is_some_and(prost_types::MethodOptions::deprecated),
-                    };
-                    (method.name().to_owned(), described)
-                });
-                let described = Service {
-                    file: file.name().to_owned(),
-                    deprecated: service
-                        .options
-                        .as_ref()
-                        .is_some_and(prost_types::ServiceOptions::deprecated),
-                    methods: methods.collect(),
-                };
-                inventory.services.insert(join(scope, service.name()), described);
+                let name = join(&home.package, service.name());
+                inventory.services.insert(name, Service::new(home.clone(), service));
             }
         }
         inventory
     }
 
-    fn message(&mut self, file: &str, scope: &str, message: &DescriptorProto) {
+    fn message(&mut self, home: &Home, scope: &str, message: &DescriptorProto) {
         let name = join(scope, message.name());
         for nested in &message.nested_type {
-            self.message(file, &name, nested);
+            if !nested.options.as_ref().is_some_and(MessageOptions::map_entry) {
+                self.message(home, &name, nested);
+            }
         }
         for nested in &message.enum_type {
-            self.enumeration(file, &name, nested);
+            self.enumeration(home, &name, nested);
         }
-        let options = message.options.as_ref();
         let fields =
             message.field.iter().map(|field| (field.name().to_owned(), Field::new(message, field)));
+        let fields: BTreeMap<_, _> = fields.collect();
+        let ranges = message.reserved_range.iter().map(|range| (range.start(), range.end() - 1));
         let described = Message {
-            file: file.to_owned(),
-            deprecated: options.is_some_and(prost_types::MessageOptions::deprecated),
-            map_entry: options.is_some_and(prost_types::MessageOptions::map_entry),
-            fields: fields.collect(),
+            home: home.clone(),
+            deprecated: message.options.as_ref().is_some_and(MessageOptions::deprecated),
+            oneofs: fields.values().filter_map(|field| field.oneof.clone()).collect(),
+            fields,
+            reserved: Reserved::new(ranges.collect(), &message.reserved_name),
         };
         self.messages.insert(name, described);
     }
 
-    fn enumeration(&mut self, file: &str, scope: &str, enumeration: &EnumDescriptorProto) {
-        let values = enumeration.value.iter();
+    fn enumeration(&mut self, home: &Home, scope: &str, enumeration: &EnumDescriptorProto) {
+        let values = enumeration.value.iter().map(|value| {
+            let deprecated = value.options.as_ref().is_some_and(EnumValueOptions::deprecated);
+            (value.name().to_owned(), EnumValue { number: value.number(), deprecated })
+        });
+        let ranges = enumeration.reserved_range.iter().map(|range| (range.start(), range.end()));
         let described = Enum {
-            file: file.to_owned(),
-            deprecated: enumeration
-                .options
-                .as_ref()
-                .is_some_and(prost_types::EnumOptions::deprecated),
-            values: values.map(|value| (value.name().to_owned(), value.number())).collect(),
+            home: home.clone(),
+            deprecated: enumeration.options.as_ref().is_some_and(EnumOptions::deprecated),
+            values: values.collect(),
+            reserved: Reserved::new(ranges.collect(), &enumeration.reserved_name),
         };
         self.enums.insert(join(scope, enumeration.name()), described);
+    }
+}
+
+impl Service {
+    fn new(home: Home, service: &ServiceDescriptorProto) -> Self {
+        let methods = service.method.iter().map(|method| {
+            let described = Method {
+                request: full(method.input_type()),
+                response: full(method.output_type()),
+                client_streams: method.client_streaming(),
+                server_streams: method.server_streaming(),
+                deprecated: method.options.as_ref().is_some_and(MethodOptions::deprecated),
+            };
+            (method.name().to_owned(), described)
+        });
+        Self {
+            home,
+            deprecated: service.options.as_ref().is_some_and(ServiceOptions::deprecated),
+            methods: methods.collect(),
+        }
     }
 }
 
@@ -135,16 +183,72 @@ impl Field {
     fn new(message: &DescriptorProto, field: &FieldDescriptorProto) -> Self {
         let oneof = field.oneof_index.filter(|_| !field.proto3_optional());
         let oneof = oneof.and_then(|index| message.oneof_decl.get(usize::try_from(index).ok()?));
+        let options = field.options.as_ref();
+        let (value, shape) = match (entry(message, field), field.label()) {
+            (Some([key, value]), _) => (Value::new(value), Shape::Map(key.r#type())),
+            (_, Label::Repeated) => (Value::new(field), Shape::Repeated),
+            _ => (Value::new(field), Shape::Single),
+        };
         Self {
             number: field.number(),
-            kind: field.r#type(),
-            of: full(field.type_name()),
-            repeated: field.label() == Label::Repeated,
-            optional: field.proto3_optional(),
+            shape,
+            optional: field.proto3_optional() && value.kind != Type::Message,
             oneof: oneof.map(|oneof| oneof.name().to_owned()),
-            deprecated: field.options.as_ref().is_some_and(prost_types::FieldOptions::deprecated),
+            json_name: field.json_name().to_owned(),
+            packed: shape == Shape::Repeated
+                && value.is_number()
+                && options.and_then(|options| options.packed).unwrap_or(true),
+            deprecated: options.is_some_and(FieldOptions::deprecated),
+            value,
         }
     }
+}
+
+impl Value {
+    fn new(field: &FieldDescriptorProto) -> Self {
+        Self { kind: field.r#type(), of: full(field.type_name()) }
+    }
+
+    /// Whether it is a number in binary, as a `bool` and an enum are.
+    pub(super) fn is_number(&self) -> bool {
+        !matches!(self.kind, Type::String | Type::Bytes | Type::Message | Type::Group)
+    }
+}
+
+impl Reserved {
+    fn new(mut ranges: Vec<(i32, i32)>, names: &[String]) -> Self {
+        ranges.sort_unstable();
+        let mut numbers: Vec<(i32, i32)> = Vec::new();
+        for (start, end) in ranges {
+            match numbers.last_mut() {
+                Some((_, last)) if start <= last.saturating_add(1) => *last = end.max(*last),
+                _ => numbers.push((start, end)),
+            }
+        }
+        Self { numbers, names: names.iter().cloned().collect() }
+    }
+
+    /// What is reserved here and not there, as it is written: numbers, and names.
+    pub(super) fn without(&self, other: &Self) -> (Vec<String>, Vec<String>) {
+        let within =
+            |(start, end): &(i32, i32)| other.numbers.iter().any(|(a, b)| a <= start && end <= b);
+        let numbers = self.numbers.iter().filter(|range| !within(range)).map(|range| match range {
+            (start, end) if start == end => start.to_string(),
+            (start, end) => format!("{start} to {end}"),
+        });
+        (numbers.collect(), self.names.difference(&other.names).cloned().collect())
+    }
+}
+
+/// The key and the value of a field that is a map.
+fn entry<'a>(
+    message: &'a DescriptorProto,
+    field: &FieldDescriptorProto,
+) -> Option<&'a [FieldDescriptorProto; 2]> {
+    let name = field.type_name().rsplit('.').next()?;
+    let entry = message.nested_type.iter().find(|nested| nested.name() == name)?;
+    entry.options.as_ref().filter(|options| options.map_entry())?;
+    entry.field.as_slice().try_into().ok()
 }
 
 fn full(name: &str) -> String {

@@ -1,8 +1,8 @@
-//! What it means that a field has another type.
+//! What it means that a value has another type.
 
 use prost_types::field_descriptor_proto::Type;
 
-use super::Verdict;
+use super::effects::Trouble;
 
 /// How a type is shown.
 pub(super) fn name(kind: Type) -> &'static str {
@@ -29,7 +29,7 @@ pub(super) fn name(kind: Type) -> &'static str {
 }
 
 /// In binary protobuf: types whose bytes can be read as one another.
-pub(super) fn on_wire(old: Type, new: Type) -> (Verdict, &'static str) {
+pub(super) fn on_wire(old: Type, new: Type) -> Trouble {
     let class = |kind| match kind {
         Type::Int32 | Type::Int64 | Type::Uint32 | Type::Uint64 | Type::Bool | Type::Enum => 1,
         Type::Sint32 | Type::Sint64 => 2,
@@ -40,38 +40,114 @@ pub(super) fn on_wire(old: Type, new: Type) -> (Verdict, &'static str) {
         Type::Double => 7,
         Type::Message | Type::Group => 8,
     };
-    match (class(old), class(new)) {
-        (5, 5) => (Verdict::Risky, "the same bytes, as long as they are UTF-8"),
-        (old, new) if old == new => (Verdict::Risky, "read as the other; what does not fit is cut"),
-        _ => (Verdict::Breaking, "its bytes mean something else"),
+    let text = "what is not UTF-8 is refused";
+    match (old, new) {
+        (Type::String, Type::Bytes) => Trouble::risky(text).in_new_data(),
+        (Type::Bytes, Type::String) => Trouble::breaking(text).in_old_data(),
+        _ if class(old) == class(new) => fitting(old, new, "what does not fit is cut"),
+        _ => Trouble::breaking("its bytes mean something else"),
     }
 }
 
 /// In JSON: how a value is written.
-pub(super) fn in_json(old: Type, new: Type) -> (Verdict, &'static str) {
-    let class = |kind| match kind {
-        Type::Int32 | Type::Uint32 | Type::Fixed32 | Type::Sfixed32 | Type::Sint32 => 1,
-        Type::Int64 | Type::Uint64 | Type::Fixed64 | Type::Sfixed64 | Type::Sint64 => 2,
-        Type::Float | Type::Double => 3,
-        Type::Bool => 4,
-        Type::String => 5,
-        Type::Bytes => 6,
-        Type::Enum => 7,
-        Type::Message | Type::Group => 8,
-    };
+pub(super) fn in_json(old: Type, new: Type) -> Trouble {
+    use Class::{Enum, Float, Integer, Long, Other, Text};
+
+    let fraction = || Trouble::breaking("a fraction is no integer");
+    let name = || Trouble::breaking("a name where a number is expected");
+    let any = || Trouble::breaking("any text where a name is expected");
+    let size = "what does not fit is refused";
     match (class(old), class(new)) {
-        (old, new) if old == new => (Verdict::Fine, ""),
-        (1 | 2, 1 | 2) => {
-            (Verdict::Risky, "64 bits are written as text; lenient readers take both")
+        (Integer, Integer) | (Long, Long) | (Float, Float) => fitting(old, new, size),
+        (Integer, Long) | (Long, Integer) => {
+            Trouble::risky("64 bits are written as text, 32 as a number; not all readers take both")
         }
-        (1..=3, 1..=3) => (Verdict::Risky, "a number still, which may not fit"),
-        (1, 7) | (7, 1) => (Verdict::Risky, "a name instead of a number, or the reverse"),
-        _ => (Verdict::Breaking, "written in another way"),
+        (Integer | Long, Float) => fraction().in_new_data(),
+        (Float, Integer | Long) => fraction().in_old_data(),
+        // An enum may be written as a number, but only as one that is none in text.
+        (Integer, Enum) => name().in_new_data(),
+        (Enum, Integer) => name().in_old_data(),
+        (Enum, Text) => any().in_new_data(),
+        (Text, Enum) => any().in_old_data(),
+        (Other(old), Other(new)) if old == new => Trouble::none(),
+        _ => Trouble::breaking("written in another way"),
     }
 }
 
-/// The Rust type of a field's value.
-pub(super) fn in_rust(kind: Type) -> &'static str {
+/// In JSON: the keys of maps, which are all written as text.
+pub(super) fn in_json_keys(old: Type, new: Type) -> Trouble {
+    let text = || Trouble::breaking("any text where a number is expected");
+    match (class(old), class(new)) {
+        (Class::Integer | Class::Long, Class::Integer | Class::Long) => {
+            fitting(old, new, "what does not fit is refused")
+        }
+        (Class::Text, _) => text().in_old_data(),
+        (_, Class::Text) => text().in_new_data(),
+        _ => Trouble::breaking("written in another way"),
+    }
+}
+
+/// The types of fields in Rust.
+pub(super) fn in_rust(old: Type, new: Type) -> Trouble {
+    if rust(old) == rust(new) { Trouble::none() } else { Trouble::breaking("another type") }
+}
+
+/// How values look in JSON.
+enum Class {
+    Integer,
+    /// An integer of 64 bits, which is written as text.
+    Long,
+    Float,
+    Enum,
+    Text,
+    Other(&'static str),
+}
+
+fn class(kind: Type) -> Class {
+    match kind {
+        Type::Int32 | Type::Uint32 | Type::Fixed32 | Type::Sfixed32 | Type::Sint32 => {
+            Class::Integer
+        }
+        Type::Int64 | Type::Uint64 | Type::Fixed64 | Type::Sfixed64 | Type::Sint64 => Class::Long,
+        Type::Float | Type::Double => Class::Float,
+        Type::Enum => Class::Enum,
+        Type::String => Class::Text,
+        Type::Bool | Type::Bytes | Type::Message | Type::Group => Class::Other(name(kind)),
+    }
+}
+
+/// Numbers of the same kind, which may differ in what fits.
+fn fitting(old: Type, new: Type, why: &'static str) -> Trouble {
+    match (fits(old, new), fits(new, old)) {
+        (true, true) => Trouble::none(),
+        (true, false) => Trouble::risky(why).in_new_data(),
+        (false, true) => Trouble::risky(why).in_old_data(),
+        (false, false) => Trouble::risky(why),
+    }
+}
+
+/// Whether every value of a type is one of the other.
+fn fits(kind: Type, other: Type) -> bool {
+    let ((signed, bits), (other_signed, other_bits)) = (range(kind), range(other));
+    match (signed, other_signed) {
+        (true, false) => false,
+        (false, true) => bits < other_bits,
+        _ => bits <= other_bits,
+    }
+}
+
+/// Whether a number may be negative, and how many bits it has with its sign.
+fn range(kind: Type) -> (bool, u32) {
+    match kind {
+        Type::Bool => (false, 1),
+        Type::Uint32 | Type::Fixed32 => (false, 32),
+        Type::Uint64 | Type::Fixed64 => (false, 64),
+        Type::Int32 | Type::Sint32 | Type::Sfixed32 | Type::Enum | Type::Float => (true, 32),
+        _ => (true, 64),
+    }
+}
+
+fn rust(kind: Type) -> &'static str {
     match kind {
         Type::Double => "f64",
         Type::Float => "f32",

@@ -40,6 +40,25 @@ impl Comments {
         self
     }
 
+    /// Says of elements that were moved what was said of them before, under their new names too: those
+    /// that are named, and all that is in them.
+    pub fn moved(mut self, moved: &BTreeMap<String, String>) -> Self {
+        for (old, new) in moved {
+            let now = |name: &str| {
+                let rest = name.strip_prefix(old.as_str())?;
+                (rest.is_empty() || rest.starts_with('.')).then(|| format!("{new}{rest}"))
+            };
+            let texts =
+                self.texts.iter().filter_map(|(name, text)| Some((now(name)?, text.clone())));
+            for (name, text) in texts.collect::<Vec<_>>() {
+                self.texts.entry(name).or_insert(text);
+            }
+            let elements = self.elements.iter().filter_map(|name| now(name));
+            self.elements.extend(elements.collect::<Vec<_>>());
+        }
+        self
+    }
+
     /// What is said about an element, one line after the other.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.texts.get(name).map(String::as_str)

@@ -81,18 +81,20 @@ impl Parts {
     }
 
     /// Makes a unary call, several times if need be, and gives the text of its response.
-    async fn unary(&self, request: &dyn Payload) -> Result<String> {
-        let at = self.given_up_at();
-        let mut attempt = 1;
-        loop {
-            match self.unary_once(request, at).await {
-                Err(error) if attempt < self.options.max_attempts && self.may_retry(&error) => {
-                    tracing::debug!(attempt, %error, "trying again");
-                    attempt += 1;
+    fn unary(self, request: Box<dyn Payload>) -> BoxFuture<Result<String>> {
+        Box::pin(async move {
+            let at = self.given_up_at();
+            let mut attempt = 1;
+            loop {
+                match self.unary_once(&*request, at).await {
+                    Err(error) if attempt < self.options.max_attempts && self.may_retry(&error) => {
+                        tracing::debug!(attempt, %error, "trying again");
+                        attempt += 1;
+                    }
+                    outcome => return outcome,
                 }
-                outcome => return outcome,
             }
-        }
+        })
     }
 
     async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<String> {
@@ -102,7 +104,21 @@ impl Parts {
         }
         sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
         sink.finish();
-        single_text(stream).await
+        stream.single().await
+    }
+
+    /// Opens a stream of responses to one request.
+    fn server_streaming(self, request: Arc<dyn Payload>) -> BoxFuture<Result<RawStreaming>> {
+        Box::pin(async move {
+            let (sink, mut stream) = self.open(self.given_up_at()).await?;
+            sink.send_first(request, Requests::One, &mut stream);
+            Ok(stream)
+        })
+    }
+
+    /// Opens a call whose requests are yet to come.
+    fn streaming(self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
+        Box::pin(async move { self.open(self.given_up_at()).await })
     }
 }
 
@@ -230,15 +246,17 @@ impl<Req: Message, Res: Message> BidiCall<Req, Res> {
     }
 }
 
+// What follows is generic over the messages of a call, so every program compiles it for each method
+// that it calls. Only what depends on the type is in there; the rest is compiled once, above.
+
 impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
     type Output = Result<Res>;
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let text = self.parts.unary(&self.request).await?;
-            single_response(self.parts.method, &text)
-        })
+        let method = self.parts.method;
+        let text = self.parts.unary(Box::new(self.request));
+        Box::pin(async move { read_single(method, &text.await?) })
     }
 }
 
@@ -247,11 +265,8 @@ impl<Req: Message, Res: Message> IntoFuture for ServerStreamingCall<Req, Res> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (sink, mut stream) = self.parts.open(self.parts.given_up_at()).await?;
-            sink.send_first(Arc::new(self.request), Requests::One, &mut stream);
-            Ok(Streaming::new(stream))
-        })
+        let stream = self.parts.server_streaming(Arc::new(self.request));
+        Box::pin(async move { stream.await.map(Streaming::new) })
     }
 }
 
@@ -260,10 +275,8 @@ impl<Req: Message, Res: Message> IntoFuture for ClientStreamingCall<Req, Res> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (sink, stream) = self.parts.open(self.parts.given_up_at()).await?;
-            Ok(Upload::new(sink, stream))
-        })
+        let call = self.parts.streaming();
+        Box::pin(async move { call.await.map(|(sink, stream)| Upload::new(sink, stream)) })
     }
 }
 
@@ -272,27 +285,16 @@ impl<Req: Message, Res: Message> IntoFuture for BidiCall<Req, Res> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
+        let call = self.parts.streaming();
         Box::pin(async move {
-            let (sink, stream) = self.parts.open(self.parts.given_up_at()).await?;
+            let (sink, stream) = call.await?;
             Ok(Duplex::new(RequestSink::new(sink), Streaming::new(stream)))
         })
     }
 }
 
-/// Waits for the one response of a call and for its clean end.
-pub(super) async fn single_text(mut stream: RawStreaming) -> Result<String> {
-    let method = stream.method();
-    let broken = |message: &str| Error::protocol(message).with_method(method.path);
-    let text = poll_fn(|cx| stream.poll_text(cx)).await?;
-    let text = text.ok_or_else(|| broken("the call ended without a response"))?;
-    match poll_fn(|cx| stream.poll_text(cx)).await? {
-        None => Ok(text),
-        Some(_) => Err(broken("more than one response to a call that has only one")),
-    }
-}
-
 /// Reads the one response of a call.
-pub(super) fn single_response<Res: Message>(method: &'static Method, text: &str) -> Result<Res> {
+pub(super) fn read_single<Res: Message>(method: &'static Method, text: &str) -> Result<Res> {
     let response: Res = read_response(text).map_err(|error| error.with_method(method.path))?;
     match response.refusal() {
         Some(status) => Err(Error::refused(status).with_method(method.path)),

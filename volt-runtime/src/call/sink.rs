@@ -50,6 +50,11 @@ impl RawSink {
         self.half.send(message).map_err(|error| error.with_method(self.method.path))
     }
 
+    pub(super) async fn send_when_ready(&mut self, message: &dyn Payload) -> Result<()> {
+        poll_fn(|cx| self.poll_ready(cx)).await?;
+        self.send(message)
+    }
+
     pub(super) fn finish(&mut self) {
         self.half.finish(None);
     }
@@ -122,8 +127,7 @@ impl<Req: Message> RequestSink<Req> {
     ///
     /// A message is sent whole or, if the future is dropped while it waits, not at all.
     pub async fn send(&mut self, message: Req) -> Result<()> {
-        poll_fn(|cx| self.raw.poll_ready(cx)).await?;
-        self.raw.send(&message)
+        self.raw.send_when_ready(&message).await
     }
 
     /// Half-closes: says that no more requests will come. Never waits.

@@ -110,6 +110,19 @@ impl RawStreaming {
         error
     }
 
+    /// The one response of a call, which has ended cleanly behind it.
+    pub(super) async fn single(&mut self) -> Result<String> {
+        let path = self.method.path;
+        let response = poll_fn(|cx| self.poll_text(cx)).await?.ok_or_else(|| {
+            Error::protocol("the call ended without a response").with_method(path)
+        })?;
+        if poll_fn(|cx| self.poll_text(cx)).await?.is_some() {
+            let error = Error::protocol("more than one response to a call that has only one");
+            return Err(error.with_method(path));
+        }
+        Ok(response)
+    }
+
     /// Why the other half could not send: what the peer said, if it said something, or `error`.
     pub(super) async fn reason_for(&mut self, error: Error) -> Error {
         if error.is_deadline() {
@@ -138,10 +151,12 @@ impl fmt::Debug for RawStreaming {
 
 /// Reads a response.
 pub(super) fn read_response<Res: Message>(text: &str) -> Result<Res> {
-    json::read(text.as_bytes()).map_err(|error| {
-        let message = format!("the Volt's `{}` cannot be read", Res::NAME);
-        Error::protocol(message).with_source(error)
-    })
+    json::read(text.as_bytes()).map_err(|error| unreadable(Res::NAME, error))
+}
+
+/// A response that is not what it should be.
+fn unreadable(message: &str, error: serde_json::Error) -> Error {
+    Error::protocol(format!("the Volt's `{message}` cannot be read")).with_source(error)
 }
 
 /// The responses of a call, as they come. Also a [`Stream`].

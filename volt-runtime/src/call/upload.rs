@@ -5,12 +5,8 @@ use std::{future::poll_fn, marker::PhantomData, task::Poll};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
-use super::{
-    builder::{single_response, single_text},
-    sink::RawSink,
-    streaming::RawStreaming,
-};
-use crate::{Error, Message, Result, Status, json};
+use super::{builder::read_single, sink::RawSink, streaming::RawStreaming};
+use crate::{Error, Message, Result, Status, json, message::Payload};
 
 /// A call that takes a stream of requests and answers once, after [`finish`](Self::finish).
 ///
@@ -39,19 +35,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// A message is sent whole or, if the future is dropped while it waits, not at all.
     pub async fn send(&mut self, message: Req) -> Result<()> {
-        let ready = poll_fn(|cx| {
-            // A Volt that has refused already need not be sent the rest.
-            match self.stream.peek(cx).map(|text| text.and_then(refusal::<Res>)) {
-                Ok(None) => self.sink.poll_ready(cx),
-                Ok(Some(status)) => Poll::Ready(Err(Error::refused(status))),
-                Err(error) => Poll::Ready(Err(error)),
-            }
-        });
-        match ready.await {
-            Ok(()) => self.sink.send(&message),
-            Err(error) if error.is_refused() => Err(error.with_method(self.sink.method().path)),
-            Err(error) => Err(self.stream.reason_for(error).await),
-        }
+        send(&mut self.sink, &mut self.stream, &message, refusal::<Res>).await
     }
 
     /// Sends all messages of a stream and finishes.
@@ -81,9 +65,31 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// Dropping the future cancels the call; the Volt may have acted on it.
     pub async fn finish(self) -> Result<Res> {
-        let Self { stream, mut sink, .. } = self;
+        let Self { mut stream, mut sink, .. } = self;
         sink.finish();
-        single_response(sink.method(), &single_text(stream).await?)
+        read_single(sink.method(), &stream.single().await?)
+    }
+}
+
+/// Sends a message, compiled once for all types. `refusal` looks for one in a response.
+async fn send(
+    sink: &mut RawSink,
+    stream: &mut RawStreaming,
+    message: &dyn Payload,
+    refusal: fn(&str) -> Option<Status>,
+) -> Result<()> {
+    let ready = poll_fn(|cx| {
+        // A Volt that has refused already need not be sent the rest.
+        match stream.peek(cx).map(|text| text.and_then(refusal)) {
+            Ok(None) => sink.poll_ready(cx),
+            Ok(Some(status)) => Poll::Ready(Err(Error::refused(status))),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    });
+    match ready.await {
+        Ok(()) => sink.send(message),
+        Err(error) if error.is_refused() => Err(error.with_method(sink.method().path)),
+        Err(error) => Err(stream.reason_for(error).await),
     }
 }
 

@@ -50,7 +50,7 @@ pub trait Enumeration: Sized + TryFrom<i32> + Into<i32> {
 
 impl<E: Enumeration> Codec<i32> for Enum<E> {
     fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i32>, D::Error> {
-        input.deserialize_any(EnumVisitor::<E>(PhantomData))
+        input.deserialize_any(EnumVisitor(|name| E::from_name(name).map(Into::into)))
     }
 
     fn write<S: Serializer>(value: &i32, output: S) -> Result<S::Ok, S::Error> {
@@ -65,9 +65,10 @@ impl<E: Enumeration> Codec<i32> for Enum<E> {
     }
 }
 
-struct EnumVisitor<E>(PhantomData<E>);
+/// Knows the names of an enum. Compiled once for all enums.
+struct EnumVisitor(fn(&str) -> Option<i32>);
 
-impl<E: Enumeration> Visitor<'_> for EnumVisitor<E> {
+impl Visitor<'_> for EnumVisitor {
     type Value = Option<i32>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,7 +88,7 @@ impl<E: Enumeration> Visitor<'_> for EnumVisitor<E> {
     }
 
     fn visit_str<R: Error>(self, name: &str) -> Result<Option<i32>, R> {
-        Ok(E::from_name(name).map(Into::into))
+        Ok(self.0(name))
     }
 }
 

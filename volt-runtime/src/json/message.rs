@@ -98,27 +98,38 @@ impl<'de, M: Fields + Message> Visitor<'de> for MessageVisitor<M> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
         let mut message = M::default();
         let mut seen = Seen::default();
-        while let Some(index) = map.next_key_seed(Name::<M>(PhantomData))? {
-            let Some(index) = index else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if !seen.insert(index) {
-                return Err(A::Error::custom(format_args!(
-                    "a field of {} is there twice",
-                    M::NAME
-                )));
-            }
+        while let Some(index) = next_field(&mut map, &mut seen, M::index, M::NAME)? {
             message.merge(index, Reader::new(&mut map))?;
         }
         Ok(message)
     }
 }
 
-/// Reads the name of a field.
-struct Name<M>(PhantomData<M>);
+/// The next field that is known, and is there for the first time. Compiled once for all messages.
+fn next_field<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    seen: &mut Seen,
+    index: fn(&str) -> Option<usize>,
+    message: &str,
+) -> Result<Option<usize>, A::Error> {
+    while let Some(index) = map.next_key_seed(Name(index))? {
+        match index {
+            None => {
+                map.next_value::<IgnoredAny>()?;
+            }
+            Some(index) if seen.insert(index) => return Ok(Some(index)),
+            Some(_) => {
+                return Err(A::Error::custom(format_args!("a field of {message} is there twice")));
+            }
+        }
+    }
+    Ok(None)
+}
 
-impl<'de, M: Fields> DeserializeSeed<'de> for Name<M> {
+/// Reads the name of a field.
+struct Name(fn(&str) -> Option<usize>);
+
+impl<'de> DeserializeSeed<'de> for Name {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Option<usize>, D::Error> {
@@ -126,7 +137,7 @@ impl<'de, M: Fields> DeserializeSeed<'de> for Name<M> {
     }
 }
 
-impl<M: Fields> Visitor<'_> for Name<M> {
+impl Visitor<'_> for Name {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,7 +145,7 @@ impl<M: Fields> Visitor<'_> for Name<M> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(M::index(name))
+        Ok(self.0(name))
     }
 }
 

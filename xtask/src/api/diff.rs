@@ -8,13 +8,16 @@ use prost_types::FileDescriptorSet;
 use serde_json::json;
 use volt_codegen::{
     Sources,
-    diff::{Reader, Report, diff},
+    diff::{Clients, Reader, Report, diff},
 };
 
-use crate::{codegen, tools};
+use crate::{api, codegen, tools};
 
-/// Says what changed between two versions of the API, and for whom: peers of the other version that
-/// speak binary protobuf, those that speak JSON, and Rust code that uses the SDK.
+/// Says what changed between two versions of the API, and for whom.
+///
+/// Three readers are told apart: peers of the other version that speak binary protobuf (wire), those that
+/// speak JSON, and Rust code that uses the SDK (source); for the first two also whether old clients are
+/// troubled by a new Volt, or new clients by an old Volt.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The old version: one below proto/, a folder, or a git revision (REV, or REV:FOLDER).
@@ -44,31 +47,57 @@ enum Denied {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let report = diff(&read(&args.old)?, &read(&args.new)?);
-    match args.format {
-        Format::Text => print!("{}", report.to_text()),
-        Format::Markdown => {
-            let title = format!("API {} to {}", args.old, args.new);
-            print!("{}", report.to_markdown(&title));
+    let report = report(tools::root()?, &args.old, &args.new)?;
+    print!("{}", args.format.show(&report, &args.old, &args.new));
+    denied(&report, &args.deny)
+}
+
+/// Compares two versions.
+pub(crate) fn report(root: &Path, old: &str, new: &str) -> anyhow::Result<Report> {
+    Ok(diff(&read(root, old)?, &read(root, new)?))
+}
+
+impl Format {
+    fn show(self, report: &Report, old: &str, new: &str) -> String {
+        match self {
+            Self::Text => report.to_text(),
+            Self::Markdown => format!(
+                "# API {old} to {new}\n\n\
+                 Made by `cargo xtask api diff {old} {new} --format markdown`.\n\n{}",
+                report.to_markdown(2)
+            ),
+            Self::Json => format!("{:#}\n", to_json(report)),
         }
-        Format::Json => println!("{:#}", to_json(&report)),
     }
-    for denied in &args.deny {
-        let reader = match denied {
+}
+
+/// Fails when something breaks for one of these readers.
+fn denied(report: &Report, deny: &[Denied]) -> anyhow::Result<()> {
+    let broken: Vec<_> = deny
+        .iter()
+        .map(|denied| match denied {
             Denied::Wire => Reader::Wire,
             Denied::Json => Reader::Json,
             Denied::Source => Reader::Source,
-        };
-        let breaking = report.breaking(reader);
-        ensure!(breaking == 0, "{breaking} changes break something for {}", reader.name());
-    }
+        })
+        .filter(|reader| report.breaking(*reader) > 0)
+        .map(|reader| format!("{} changes break {}", report.breaking(reader), reader.name()))
+        .collect();
+    ensure!(broken.is_empty(), "{}", broken.join(", "));
     Ok(())
 }
 
 fn to_json(report: &Report) -> serde_json::Value {
     let changes = report.changes.iter().map(|change| {
         let effects = change.effects.iter().map(|(reader, effect)| {
-            let effect = json!({ "verdict": effect.verdict.name(), "why": effect.why });
+            let clients = match (reader, effect.clients) {
+                (Reader::Source, _) => json!([]),
+                (_, Clients::Both) => json!(["old", "new"]),
+                (_, Clients::Old) => json!(["old"]),
+                (_, Clients::New) => json!(["new"]),
+            };
+            let verdict = effect.verdict.name();
+            let effect = json!({ "verdict": verdict, "clients": clients, "why": effect.why });
             (reader.name().to_owned(), effect)
         });
         json!({
@@ -84,20 +113,22 @@ fn to_json(report: &Report) -> serde_json::Value {
         });
         ((*name).to_owned(), count)
     });
+    let breaking =
+        Reader::ALL.map(|reader| (reader.name().to_owned(), report.breaking(reader).into()));
     json!({
+        "breaking": serde_json::Map::from_iter(breaking),
         "changes": changes.collect::<Vec<_>>(),
         "counts": counts.collect::<serde_json::Map<_, _>>(),
     })
 }
 
-fn read(version: &str) -> anyhow::Result<FileDescriptorSet> {
-    let below = tools::root()?.join("proto").join(version);
-    let sources = if below.is_dir() {
-        codegen::sources(&below)?
+fn read(root: &Path, version: &str) -> anyhow::Result<FileDescriptorSet> {
+    let sources = if api::numbers(version).is_some() && root.join("proto").join(version).is_dir() {
+        api::sources(root, version)?
     } else if Path::new(version).is_dir() {
-        codegen::sources(Path::new(version))?
+        codegen::sources_in(Path::new(version))?
     } else {
-        revision(version).with_context(|| {
+        revision(root, version).with_context(|| {
             format!("{version:?} is no version below proto/, no folder and no git revision")
         })?
     };
@@ -106,16 +137,17 @@ fn read(version: &str) -> anyhow::Result<FileDescriptorSet> {
 
 /// The files of a git revision: of the version that the SDK was then generated from, unless a folder is
 /// named.
-fn revision(revision: &str) -> anyhow::Result<Sources> {
+fn revision(root: &Path, revision: &str) -> anyhow::Result<Sources> {
+    ensure!(!revision.starts_with('-'), "git would take it for an option");
     let git = |args: &[&str]| -> anyhow::Result<String> {
         let mut git = Command::new("git");
-        let printed = tools::output(git.current_dir(tools::root()?).args(args))?;
+        let printed = tools::output(git.current_dir(root).args(args))?;
         String::from_utf8(printed).context("git prints text")
     };
     let (revision, folder) = if let Some((revision, folder)) = revision.split_once(':') {
         (revision, folder.trim_end_matches('/').to_owned())
     } else {
-        let version = git(&["show", &format!("{revision}:proto/VERSION")])?;
+        let version = git(&["show", &format!("{revision}:{}", api::CURRENT)])?;
         (revision, format!("proto/{}", version.trim()))
     };
     let mut sources = Sources::default();
@@ -129,3 +161,6 @@ fn revision(revision: &str) -> anyhow::Result<Sources> {
     ensure!(!sources.files.is_empty(), "{revision} has no .proto files in {folder}");
     Ok(sources)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    fs::{self, File},
-    io::Read,
+    fs::File,
+    io::{self, Read},
     path::{Component, Path, PathBuf},
     process::Command,
     str::FromStr,
@@ -14,12 +14,14 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use volt_codegen::Sources;
 
-use crate::{codegen, tools};
+use crate::{tools, tree};
 
 /// The published package that has the files.
 const PACKAGE: &str = "@tdxvolt/volt-client-grpc";
 /// A longer text is no `.proto` file.
 const MAX_TEXT: u64 = 16 << 20;
+/// A tarball that unpacks to more is none of an API.
+const MAX_TARBALL: u64 = 64 << 20;
 
 /// What was given on the command line.
 #[derive(Clone, Debug)]
@@ -45,9 +47,10 @@ pub(super) struct Found {
     pub(super) version: Option<String>,
 }
 
-pub(super) fn read(source: &Source) -> anyhow::Result<Found> {
+/// Reads a source; `npm` is the program for packages.
+pub(super) fn read(source: &Source, npm: &mut Command) -> anyhow::Result<Found> {
     let texts = match source {
-        Source::Npm(version) => return npm(version),
+        Source::Npm(version) => return fetch(version, npm),
         Source::Path(path) if path.is_dir() => folder(path)?,
         Source::Path(path) => tarball(path)?,
     };
@@ -58,15 +61,17 @@ pub(super) fn read(source: &Source) -> anyhow::Result<Found> {
 }
 
 /// Downloads a version of the package by the `npm` program.
-fn npm(version: &str) -> anyhow::Result<Found> {
+fn fetch(version: &str, npm: &mut Command) -> anyhow::Result<Found> {
     let folder = tempfile::tempdir()?;
-    let mut npm = Command::new("npm");
-    npm.args(["pack", "--silent", &format!("{PACKAGE}@{version}"), "--pack-destination"]);
-    npm.arg(folder.path());
-    let printed = tools::output(&mut npm)
-        .with_context(|| format!("{PACKAGE}@{version} can't be fetched from npm"))?;
-    let name = String::from_utf8(printed).context("npm prints a name")?;
-    found(tarball(&folder.path().join(name.trim()))?)
+    npm.args(["pack", "--loglevel=error", "--ignore-scripts", &format!("{PACKAGE}@{version}")]);
+    npm.arg("--pack-destination").arg(folder.path());
+    tools::output(npm).with_context(|| {
+        format!("{PACKAGE}@{version} can't be fetched from npm; a folder or a tarball does as well")
+    })?;
+    let [tarball] = &tree::files_below(folder.path())?[..] else {
+        bail!("npm fetched no tarball of {PACKAGE}@{version}");
+    };
+    found(self::tarball(tarball)?).with_context(|| format!("{PACKAGE}@{version}"))
 }
 
 /// The files that matter, by their paths.
@@ -79,10 +84,9 @@ fn matters(path: &Path) -> bool {
 
 fn folder(root: &Path) -> anyhow::Result<Texts> {
     let mut texts = Texts::new();
-    for path in codegen::files_below(root)? {
+    for path in tree::files_below(root)? {
         if matters(&path) {
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            texts.insert(path.strip_prefix(root)?.to_owned(), text);
+            texts.insert(path.strip_prefix(root)?.to_owned(), tree::read(&path)?);
         }
     }
     Ok(texts)
@@ -98,8 +102,9 @@ fn tarball(path: &Path) -> anyhow::Result<Texts> {
         if zipped { Box::new(flate2::read::GzDecoder::new(open()?)) } else { Box::new(open()?) };
     let mut texts = Texts::new();
     let unreadable = || format!("{} is no tarball, or damaged", path.display());
-    for entry in tar::Archive::new(reader).entries().with_context(unreadable)? {
-        let entry = entry.with_context(unreadable)?;
+    let bounded = Bounded { reader, left: MAX_TARBALL };
+    for entry in tar::Archive::new(bounded).entries().with_context(unreadable)? {
+        let mut entry = entry.with_context(unreadable)?;
         let name = entry.path().with_context(unreadable)?.into_owned();
         let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         ensure!(
@@ -108,16 +113,36 @@ fn tarball(path: &Path) -> anyhow::Result<Texts> {
             path.display(),
             name.display()
         );
-        if entry.header().entry_type().is_file() && matters(&name) {
+        if !matters(&name) {
+            continue;
+        }
+        let kind = entry.header().entry_type();
+        ensure!(!kind.is_symlink() && !kind.is_hard_link(), "{} is a link", name.display());
+        if kind.is_file() {
+            ensure!(entry.size() <= MAX_TEXT, "{} is longer than 16 MiB", name.display());
             let mut text = String::new();
-            entry
-                .take(MAX_TEXT)
-                .read_to_string(&mut text)
-                .with_context(|| name.display().to_string())?;
+            entry.read_to_string(&mut text).with_context(|| name.display().to_string())?;
             texts.insert(name, text);
         }
     }
     Ok(texts)
+}
+
+/// A reader that fails where too much comes.
+struct Bounded<R> {
+    reader: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other("it unpacks to more than 64 MiB"))?;
+        Ok(read)
+    }
 }
 
 /// The `.proto` files under the names by which they import one another, which their packages tell.
@@ -148,7 +173,11 @@ fn found(texts: Texts) -> anyhow::Result<Found> {
 fn add(sources: &mut Sources, name: &str, text: String) -> anyhow::Result<()> {
     let package = text.lines().find_map(|line| line.trim().strip_prefix("package "));
     let package = package.and_then(|rest| rest.split(';').next()).unwrap_or_default();
-    let path = format!("{}/{name}", package.trim().replace('.', "/"));
+    let parts: Vec<_> = package.trim().split('.').filter(|part| !part.is_empty()).collect();
+    let path = [&parts[..], &[name]].concat().join("/");
+    // Neither the package nor the name of a JavaScript constant was looked at before.
+    let inside = |part| matches!(part, Component::Normal(_));
+    ensure!(Path::new(&path).components().all(inside), "{path:?} is no path of a file of an API");
     if sources.files.insert(path.clone(), text).is_some() {
         bail!("there are two files for {path}");
     }

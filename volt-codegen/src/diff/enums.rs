@@ -1,0 +1,78 @@
+//! What changed in an enum.
+
+use std::collections::BTreeSet;
+
+use super::{
+    compare::{Comparison, Place},
+    effects::{Effects, Trouble},
+    inventory::Enum,
+};
+
+/// What became of a value of the old version that has another name now, or none.
+enum Fate<'a> {
+    Renamed(&'a str),
+    /// Another name of the same number is still there.
+    Alias,
+    /// Its number is that of another value now.
+    Replaced(&'a str),
+    Gone,
+}
+
+impl Comparison<'_> {
+    pub(super) fn values(&mut self, place: Place<'_>, old: &Enum, new: &Enum) {
+        let mut heirs = BTreeSet::new();
+        for (name, was) in &old.values {
+            if let Some(is) = new.values.get(name) {
+                self.deprecation(place, Some(name), was.deprecated, is.deprecated);
+                if was.number != is.number {
+                    let wire = Trouble::breaking("each side reads it as another value");
+                    let what = format!("number was {}, is {}", was.number, is.number);
+                    self.add_part(place, name, what, Effects { wire, ..Effects::none() });
+                }
+                continue;
+            }
+            let gone = Effects {
+                wire: Trouble::none(),
+                json: Trouble::breaking("a new reader does not know the name").in_old_data(),
+                source: Trouble::breaking("the value is gone"),
+            };
+            match fate(was.number, old, new) {
+                Fate::Renamed(heir) => {
+                    heirs.insert(heir);
+                    let json = Trouble::breaking("the name is not known to the other side");
+                    let effects =
+                        Effects { json, ..Effects::source(Trouble::breaking("another name")) };
+                    self.add_part(place, name, format!("renamed to {heir}"), effects);
+                }
+                Fate::Alias => self.add_part(place, name, "alias removed", gone),
+                Fate::Replaced(heir) => {
+                    let wire = format!("its number {} now means {heir}", was.number);
+                    let effects = Effects { wire: Trouble::breaking(wire), ..gone };
+                    self.add_part(place, name, "value removed, its number reused", effects);
+                }
+                Fate::Gone => {
+                    let wire = Trouble::risky("the number is kept and means nothing").in_old_data();
+                    self.add_part(place, name, "value removed", Effects { wire, ..gone });
+                }
+            }
+        }
+        for name in new.values.keys() {
+            if !old.values.contains_key(name) && !heirs.contains(name.as_str()) {
+                let json = Trouble::risky("an old reader does not know the name").in_new_data();
+                self.add_part(place, name, "value added", Effects { json, ..Effects::none() });
+            }
+        }
+    }
+}
+
+fn fate<'a>(number: i32, old: &Enum, new: &'a Enum) -> Fate<'a> {
+    let same = new.values.iter().filter(|(_, is)| is.number == number).map(|(name, _)| name);
+    let (known, fresh): (Vec<_>, Vec<_>) = same.partition(|name| old.values.contains_key(*name));
+    let is_alias = |name: &&&String| old.values.get(**name).is_some_and(|old| old.number == number);
+    match (known.iter().find(is_alias), fresh.first(), known.first()) {
+        (Some(_), ..) => Fate::Alias,
+        (None, Some(heir), _) => Fate::Renamed(heir),
+        (None, None, Some(heir)) => Fate::Replaced(heir),
+        (None, None, None) => Fate::Gone,
+    }
+}

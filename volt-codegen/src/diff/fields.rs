@@ -1,0 +1,258 @@
+//! What changed in a message.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost_types::field_descriptor_proto::Type;
+
+use super::{
+    compare::{Comparison, Place},
+    effects::{Effects, Trouble},
+    inventory::{Field, Message, Shape, Value},
+    types,
+};
+use crate::names;
+
+/// What became of a field of the old version.
+enum Fate<'a> {
+    Kept(&'a Field),
+    Renamed(&'a str, &'a Field),
+    /// Its number is that of another field now.
+    Replaced(&'a str),
+    Gone,
+}
+
+impl Comparison<'_> {
+    pub(super) fn oneofs(&mut self, place: Place<'_>, old: &Message, new: &Message) {
+        let renamed = renamed_oneofs(old, new);
+        for oneof in old.oneofs.difference(&new.oneofs) {
+            let (what, why) = match renamed.get(oneof.as_str()) {
+                Some(now) => (format!("oneof renamed to {now}"), "another name"),
+                None => ("oneof removed".to_owned(), "its type is gone"),
+            };
+            self.add_part(place, oneof, what, Effects::source(Trouble::breaking(why)));
+        }
+        let renamed: BTreeSet<_> = renamed.into_values().collect();
+        for oneof in new.oneofs.difference(&old.oneofs) {
+            if !renamed.contains(oneof.as_str()) {
+                self.add_part(place, oneof, "oneof added", Effects::source(one_more()));
+            }
+        }
+    }
+
+    pub(super) fn fields(&mut self, place: Place<'_>, old: &Message, new: &Message) {
+        let mut heirs = BTreeSet::new();
+        for (name, field) in &old.fields {
+            match self.fate(name, field, old, new) {
+                Fate::Kept(is) => self.field(place, name, [(old, field), (new, is)]),
+                Fate::Renamed(heir, is) => {
+                    heirs.insert(heir);
+                    let source = if names::snake(name) == names::snake(heir) {
+                        Trouble::none()
+                    } else {
+                        Trouble::breaking("another name")
+                    };
+                    let json = Trouble::breaking("the name counts in JSON");
+                    let effects = Effects { json, ..Effects::source(source) };
+                    self.add_part(place, name, format!("renamed to {heir}"), effects);
+                    self.field(place, name, [(old, field), (new, is)]);
+                }
+                Fate::Replaced(heir) => {
+                    let number = field.number;
+                    let wire = format!("its number {number} now means {heir}: it is read as that");
+                    let effects = Effects { wire: Trouble::breaking(wire), ..field_gone() };
+                    self.add_part(place, name, "field removed, its number reused", effects);
+                }
+                Fate::Gone => self.add_part(place, name, "field removed", field_gone()),
+            }
+        }
+        for (name, field) in &new.fields {
+            if !old.fields.contains_key(name) && !heirs.contains(name.as_str()) {
+                // The enum of a oneof may grow.
+                let source = if field.oneof.is_some() { Trouble::none() } else { one_more() };
+                self.add_part(place, name, "field added", Effects::source(source));
+            }
+        }
+    }
+
+    fn fate<'n>(&self, name: &str, field: &Field, old: &Message, new: &'n Message) -> Fate<'n> {
+        if let Some(is) = new.fields.get(name) {
+            return Fate::Kept(is);
+        }
+        match new.fields.iter().find(|(_, is)| is.number == field.number) {
+            Some((heir, is)) if !old.fields.contains_key(heir) && self.same_type(field, is) => {
+                Fate::Renamed(heir, is)
+            }
+            Some((heir, _)) => Fate::Replaced(heir),
+            None => Fate::Gone,
+        }
+    }
+
+    fn same_type(&self, old: &Field, new: &Field) -> bool {
+        old.shape == new.shape
+            && old.value.kind == new.value.kind
+            && self.renamed(&old.value.of) == new.value.of
+    }
+
+    /// A field that is in both versions, with the messages that have it.
+    fn field(&mut self, place: Place<'_>, name: &str, both: [(&Message, &Field); 2]) {
+        let [(_, old), (_, new)] = both;
+        self.deprecation(place, Some(name), old.deprecated, new.deprecated);
+        if old.number != new.number {
+            let wire = Trouble::breaking("each side reads it as another field");
+            let what = format!("number was {}, is {}", old.number, new.number);
+            self.add_part(place, name, what, Effects { wire, ..Effects::none() });
+        }
+        if old.shape == new.shape {
+            self.value(place, name, &old.value, &new.value);
+            if old.packed != new.packed {
+                let what = if new.packed { "packed" } else { "not packed any more" };
+                let read = Trouble::note("both forms are read");
+                self.add_part(place, name, what, Effects { wire: read, ..Effects::none() });
+            }
+        } else {
+            self.shape(place, name, old, new);
+        }
+        self.oneof(place, name, both);
+        if old.oneof == new.oneof && old.optional != new.optional {
+            let what = if new.optional {
+                "its presence counts now"
+            } else {
+                "its presence does not count any more"
+            };
+            let source = Trouble::breaking("an Option, or none any more");
+            self.add_part(place, name, what, Effects::source(source));
+        }
+        // Whoever was renamed has another name in JSON as well.
+        if old.json_name != new.json_name && both[1].0.fields.contains_key(name) {
+            let json = Trouble::breaking("the name counts in JSON");
+            let what = format!("JSON name was {}, is {}", old.json_name, new.json_name);
+            self.add_part(place, name, what, Effects { json, ..Effects::none() });
+        }
+    }
+
+    fn value(&mut self, place: Place<'_>, name: &str, old: &Value, new: &Value) {
+        if old.kind != new.kind {
+            let source = types::in_rust(old.kind, new.kind);
+            let (wire, json) =
+                (types::on_wire(old.kind, new.kind), types::in_json(old.kind, new.kind));
+            let what = format!("was {}, is {}", types::name(old.kind), types::name(new.kind));
+            self.add_part(place, name, what, Effects { wire, json, source });
+        } else if old.of != new.of {
+            let effects = self.other_type(&old.of, &new.of);
+            self.add_part(place, name, format!("was {}, is {}", old.of, new.of), effects);
+        }
+    }
+
+    fn shape(&mut self, place: Place<'_>, name: &str, old: &Field, new: &Field) {
+        let other = Trouble::breaking("another type");
+        if let (Shape::Map(was), Shape::Map(is)) = (old.shape, new.shape) {
+            let (wire, json) = (types::on_wire(was, is), types::in_json_keys(was, is));
+            let effects = Effects { wire, json, source: types::in_rust(was, is) };
+            let what = format!("keys were {}, are {}", types::name(was), types::name(is));
+            self.add_part(place, name, what, effects);
+            return self.value(place, name, &old.value, &new.value);
+        }
+        let wire = match (old.shape, new.shape) {
+            // An entry of a map is a message in binary.
+            (Shape::Map(_), Shape::Repeated) if new.value.kind == Type::Message => entries(),
+            (Shape::Repeated, Shape::Map(_)) if old.value.kind == Type::Message => entries(),
+            (Shape::Single, Shape::Repeated) => several(&old.value, new).in_new_data(),
+            (Shape::Repeated, Shape::Single) => several(&new.value, old).in_old_data(),
+            _ => Trouble::breaking("its bytes mean something else"),
+        };
+        let json = Trouble::breaking("a value, a list and a map are not read as one another");
+        let shown = |field: &Field| match field.shape {
+            Shape::Single => "single",
+            Shape::Repeated => "repeated",
+            Shape::Map(_) => "a map",
+        };
+        let what = format!("was {}, is {}", shown(old), shown(new));
+        self.add_part(place, name, what, Effects { wire, json, source: other });
+        if [old, new].iter().all(|field| !matches!(field.shape, Shape::Map(_))) {
+            self.value(place, name, &old.value, &new.value);
+        }
+    }
+
+    fn oneof(&mut self, place: Place<'_>, name: &str, both: [(&Message, &Field); 2]) {
+        let [(old_message, old), (new_message, new)] = both;
+        let renamed = renamed_oneofs(old_message, new_message);
+        let now = old.oneof.as_deref().map(|oneof| renamed.get(oneof).copied().unwrap_or(oneof));
+        if now == new.oneof.as_deref() {
+            return;
+        }
+        // Where other fields were free to be set beside it and are not now, or the reverse.
+        let (mut in_old, mut in_new) = (false, false);
+        for (other, was) in old_message.fields.iter().filter(|(other, _)| *other != name) {
+            let is = match self.fate(other, was, old_message, new_message) {
+                Fate::Kept(is) | Fate::Renamed(_, is) => is,
+                Fate::Replaced(_) | Fate::Gone => continue,
+            };
+            let apart =
+                |one: &Field, other: &Field| one.oneof.is_none() || one.oneof != other.oneof;
+            in_old |= apart(old, was) && !apart(new, is);
+            in_new |= !apart(old, was) && apart(new, is);
+        }
+        let lost = || Trouble::breaking("of several that are set, all but one are lost");
+        let refused = || Trouble::breaking("several that are set are refused");
+        let limit = |trouble: Trouble| match (in_old, in_new) {
+            (false, false) => Trouble::none(),
+            (true, false) => trouble.in_old_data(),
+            (false, true) => trouble.in_new_data(),
+            (true, true) => trouble,
+        };
+        let shown = |oneof: &Option<String>| match oneof {
+            Some(oneof) => format!("in the oneof {oneof}"),
+            None => "in no oneof".to_owned(),
+        };
+        let effects = Effects {
+            wire: limit(lost()),
+            json: limit(refused()),
+            source: Trouble::breaking("it is set and read in another way"),
+        };
+        let what = format!("was {}, is {}", shown(&old.oneof), shown(&new.oneof));
+        self.add_part(place, name, what, effects);
+    }
+}
+
+/// The oneofs whose members are all in a new one together, by their old names.
+fn renamed_oneofs<'a>(old: &'a Message, new: &'a Message) -> BTreeMap<&'a str, &'a str> {
+    let mut renamed = BTreeMap::new();
+    for oneof in old.oneofs.difference(&new.oneofs) {
+        let members = old.fields.iter().filter(|(_, field)| field.oneof.as_ref() == Some(oneof));
+        let now: BTreeSet<_> = members
+            .filter_map(|(name, _)| new.fields.get(name))
+            .map(|field| field.oneof.as_deref())
+            .collect();
+        if let [Some(now)] = now.into_iter().collect::<Vec<_>>()[..]
+            && !old.oneofs.contains(now)
+        {
+            renamed.insert(oneof.as_str(), now);
+        }
+    }
+    renamed
+}
+
+/// Several values where one is expected.
+fn several(one: &Value, many: &Field) -> Trouble {
+    if many.packed {
+        Trouble::breaking("a block of numbers is not read as one")
+    } else if one.kind == Type::Message {
+        Trouble::risky("several are merged into one")
+    } else {
+        Trouble::risky("of several, the last one counts")
+    }
+}
+
+fn entries() -> Trouble {
+    Trouble::risky("a map is a list of pairs; its order is lost, and what has the same key")
+}
+
+fn field_gone() -> Effects {
+    let skipped = Trouble::risky("it is skipped where it is still sent");
+    Effects::alike(skipped, Trouble::breaking("the field is gone"))
+}
+
+/// A struct with one field more.
+fn one_more() -> Trouble {
+    Trouble::risky("a literal of the struct that names all fields lacks it")
+}

@@ -1,0 +1,302 @@
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read as _, Write as _},
+    path::PathBuf,
+};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use super::*;
+use crate::{codegen, tree::tests::snapshot};
+
+const OLD: &str = "syntax = \"proto3\";\npackage p.v1;\n// Ours.\nmessage M { string a = 1; }\n";
+const NEW: &str = "syntax = \"proto3\";\npackage p.v1;\n// Theirs.\nmessage M { string a = 1; int32 b = 2; }\nmessage N {}\n";
+
+/// A repository with the version 1.0.0 of an API.
+fn repository() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("proto/1.0.0/p/v1")).unwrap();
+    fs::write(root.path().join("proto/1.0.0/p/v1/m.proto"), OLD).unwrap();
+    fs::write(root.path().join(api::CURRENT), "1.0.0\n").unwrap();
+    root
+}
+
+fn args(source: &str, version: Option<&str>) -> Args {
+    Args { source: source.parse().unwrap(), version: version.map(str::to_owned), codegen: false }
+}
+
+fn run(root: &Path, source: &Path) -> anyhow::Result<String> {
+    import(root, &args(source.to_str().unwrap(), Some("2.0.0")), &mut no_npm())
+}
+
+fn no_npm() -> Command {
+    Command::new("/there/is/no/npm")
+}
+
+/// A program in the place of npm. Its last argument is the folder for the tarball.
+fn npm(script: &str) -> Command {
+    let mut npm = Command::new("sh");
+    npm.args(["-c", &format!("for last; do :; done; {script}"), "npm"]);
+    npm
+}
+
+struct Tarball(tar::Builder<Vec<u8>>);
+
+impl Tarball {
+    fn new() -> Self {
+        Self(tar::Builder::new(Vec::new()))
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        self.entry(name, tar::EntryType::Regular, text)
+    }
+
+    fn entry(mut self, name: &str, kind: tar::EntryType, text: &str) -> Self {
+        let mut header = tar::Header::new_gnu();
+        // The library's own setter refuses paths that lead out.
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(kind);
+        if kind == tar::EntryType::Regular {
+            header.set_size(text.len() as u64);
+        } else {
+            header.set_link_name(text).unwrap();
+            header.set_size(0);
+        }
+        header.set_mode(0o644);
+        header.set_cksum();
+        let contents = if kind == tar::EntryType::Regular { text.as_bytes() } else { b"" };
+        self.0.append(&header, contents).unwrap();
+        self
+    }
+
+    fn file(self) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(&self.0.into_inner().unwrap()).unwrap();
+        file
+    }
+}
+
+fn tarball(name: &str, text: &str) -> NamedTempFile {
+    Tarball::new().with(name, text).file()
+}
+
+/// A small file that unpacks to a lot of nothing.
+fn bomb() -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    let zipped = flate2::write::GzEncoder::new(file.reopen().unwrap(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(zipped);
+    let size = 100 << 20;
+    let mut header = tar::Header::new_gnu();
+    header.set_path("package/logo.png").unwrap();
+    header.set_size(size);
+    header.set_cksum();
+    tar.append(&header, io::repeat(0).take(size)).unwrap();
+    tar.into_inner().unwrap().finish().unwrap();
+    file
+}
+
+#[test]
+fn our_comments_are_kept_and_theirs_are_not() {
+    let root = repository();
+    let tarball = tarball("package/protobuf/p/v1/m.proto", NEW);
+    let said = run(root.path(), tarball.path()).unwrap();
+    let text = fs::read_to_string(root.path().join("proto/2.0.0/p/v1/m.proto")).unwrap();
+    let expected = "syntax = \"proto3\";\n\npackage p.v1;\n\n// Ours.\nmessage M {\n  string a = 1;\n  int32 b = 2;\n}\n\nmessage N {}\n";
+    assert_eq!(text.replace("{\n}", "{}"), expected);
+    assert!(said.contains("2 new elements need documentation:\n  p.v1.M.b\n  p.v1.N\n"), "{said}");
+    assert!(said.contains("messages: 1 before, 2 now, 0 removed, 1 added"), "{said}");
+    // Again, from a folder: nothing but what is there already.
+    let before = snapshot(root.path());
+    let said = run(root.path(), &root.path().join("proto/2.0.0")).unwrap();
+    assert!(said.starts_with("Rewrote 1 files"), "{said}");
+    assert_eq!(snapshot(root.path()), before);
+}
+
+#[test]
+fn a_file_that_is_gone_from_the_source_goes() {
+    let root = repository();
+    run(
+        root.path(),
+        Tarball::new()
+            .with("m.proto", NEW)
+            .with("n.proto", "syntax = \"proto3\";\npackage q;")
+            .file()
+            .path(),
+    )
+    .unwrap();
+    assert!(root.path().join("proto/2.0.0/q/n.proto").exists());
+    run(root.path(), tarball("m.proto", NEW).path()).unwrap();
+    assert!(!root.path().join("proto/2.0.0/q").exists());
+    assert!(root.path().join("proto/2.0.0/p/v1/m.proto").exists());
+}
+
+#[test]
+fn what_cannot_be_imported_changes_nothing() {
+    let root = repository();
+    let before = snapshot(root.path());
+    let link = |kind| Tarball::new().with("m.proto", NEW).entry("n.proto", kind, "/etc/passwd");
+    let long = "/".repeat((16 << 20) + 1);
+    let mut torn = NamedTempFile::new().unwrap();
+    torn.write_all(&[0x1f, 0x8b, 8, 0, 1]).unwrap();
+    let import = "syntax = \"proto3\"; import \"none.proto\";";
+    for (tarball, why) in [
+        (tarball("p/../../m.proto", NEW), "a path that leads out of it: p/../../m.proto"),
+        (tarball("/p/v1/m.proto", NEW), "a path that leads out of it: /p/v1/m.proto"),
+        (tarball("../readme.txt", NEW), "a path that leads out of it"),
+        (link(tar::EntryType::Symlink).file(), "n.proto is a link"),
+        (link(tar::EntryType::Link).file(), "n.proto is a link"),
+        (tarball("m.proto", &long), "m.proto is longer than 16 MiB"),
+        (bomb(), "it unpacks to more than 64 MiB"),
+        (torn, "is no tarball, or damaged"),
+        (tarball("p/v1/m.proto", "syntax = \"proto3\"; message {"), "don't compile: m.proto:1:"),
+        (tarball("p/v1/m.proto", import), "none.proto"),
+        (tarball("readme.txt", "nothing"), "there are no .proto files"),
+        (
+            Tarball::new().with("a/m.proto", NEW).with("b/m.proto", NEW).file(),
+            "there are two files for p/v1/m.proto",
+        ),
+        (
+            tarball("m.proto", "/*\npackage /../../q;\n*/\nsyntax = \"proto3\";"),
+            "is no path of a file of an API",
+        ),
+        (
+            tarball("volt-proto-literals.js", "export const ../../m = `syntax = \"proto3\";`"),
+            "is no path of a file of an API",
+        ),
+        (tarball("volt-proto-literals.js", "export const m = `syntax"), "the text of m has no end"),
+        (
+            tarball("m.proto", "syntax = \"proto2\"; message M { required int32 a = 1; }"),
+            "would lose",
+        ),
+    ] {
+        let error = format!("{:#}", run(root.path(), tarball.path()).unwrap_err());
+        assert!(error.contains(why), "{error}");
+        assert_eq!(snapshot(root.path()), before, "{why}");
+    }
+    let error = format!("{:#}", run(root.path(), Path::new("/there/is/none")).unwrap_err());
+    assert!(error.contains("/there/is/none"), "{error}");
+    assert_eq!(snapshot(root.path()), before);
+}
+
+#[test]
+fn npm_that_fails_changes_nothing() {
+    let root = repository();
+    let before = snapshot(root.path());
+    for (mut npm, why) in [
+        (no_npm(), "/there/is/no/npm can't be run"),
+        (npm("echo 'npm error code ECONNREFUSED' >&2; exit 1"), "failed with exit status: 1"),
+        (npm("echo nothing"), "npm fetched no tarball"),
+    ] {
+        let args = args("npm:2.0.0", None);
+        let error = format!("{:#}", import(root.path(), &args, &mut npm).unwrap_err());
+        assert!(error.contains("@tdxvolt/volt-client-grpc@2.0.0"), "{error}");
+        assert!(error.contains(why), "{error}");
+        assert_eq!(snapshot(root.path()), before);
+    }
+}
+
+#[test]
+fn a_published_package_says_its_version() {
+    let root = repository();
+    let manifest = "{ \"name\": \"@tdxvolt/volt-client-grpc\", \"version\": \"2.1.0\" }";
+    let literals = NEW.replace('`', "\\`");
+    let tarball = Tarball::new()
+        .with("package/package.json", manifest)
+        .with("package/lib/volt-proto-literals.js", &format!("export const m = `{literals}`;"))
+        .file();
+    let mut npm = npm(&format!("cp '{}' \"$last/x.tgz\"", tarball.path().display()));
+    import(root.path(), &args("@tdxvolt/volt-client-grpc@latest", None), &mut npm).unwrap();
+    assert!(root.path().join("proto/2.1.0/p/v1/m.proto").exists());
+}
+
+#[test]
+fn a_version_that_is_none_is_refused() {
+    let root = repository();
+    let source = root.path().join("proto/1.0.0");
+    for version in ["../x", "1.x", ""] {
+        let args = args(source.to_str().unwrap(), Some(version));
+        let error = import(root.path(), &args, &mut no_npm()).unwrap_err().to_string();
+        assert!(error.contains("is no version"), "{error}");
+    }
+    let args = args(source.to_str().unwrap(), None);
+    let error = import(root.path(), &args, &mut no_npm()).unwrap_err().to_string();
+    assert!(error.contains("--version"), "{error}");
+}
+
+/// The files of the repository that importing and generating write.
+fn written(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folders = ["proto", "volt-api/src/generated", "volt-api/src/v0_15/generated"];
+    let files = ["volt-api/Cargo.toml", "volt-api/src/version.rs", "volt-api/src/v0_15/version.rs"];
+    let below = folders.iter().flat_map(|folder| tree::files_below(&root.join(folder)).unwrap());
+    let paths = below.chain(files.iter().map(|file| root.join(file)));
+    paths
+        .map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap()))
+        .collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    for path in tree::files_below(from).unwrap() {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(path, target).unwrap();
+    }
+}
+
+/// The step from 0.15.1 to 0.20.34, as it is made when a version is published: import it without a word
+/// of documentation, write what is missing, import it again. In the end all that is generated, byte by
+/// byte, is what is checked in.
+#[test]
+fn from_the_older_version_to_what_is_checked_in() {
+    let repository = tools::root().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    copy(&repository.join("proto/0.15.1"), &root.join("proto/0.15.1"));
+    fs::write(root.join(api::CURRENT), "0.15.1\n").unwrap();
+    fs::create_dir_all(root.join("volt-api/src")).unwrap();
+    fs::copy(repository.join("volt-api/Cargo.toml"), root.join("volt-api/Cargo.toml")).unwrap();
+    codegen::run_in(root, &codegen::Args { version: None, check: false }).unwrap();
+    let start = written(root);
+    let old_only = Path::new("volt-api/src/generated/tdx/volt_api/volt/v1/spark_api.rs");
+    assert!(start.contains_key(old_only));
+    assert!(!start.keys().any(|path| path.ends_with("generated/tdx/volt_api/volt/v1/sync_api.rs")));
+
+    // As it is published: the same declarations, and no comment of ours.
+    let checked_in = api::sources(repository, "0.20.34").unwrap().compile().unwrap();
+    let bare = write(&checked_in, &Comments::default()).unwrap();
+    let source = tempfile::tempdir().unwrap();
+    for (name, text) in &bare.files {
+        // How the files are laid out is told by their packages.
+        let name = Path::new(name).file_name().unwrap();
+        fs::write(source.path().join(name), text).unwrap();
+    }
+    let import_it = || {
+        let args = Args { codegen: true, ..args(source.path().to_str().unwrap(), Some("0.20.34")) };
+        import(root, &args, &mut no_npm()).unwrap()
+    };
+    let said = import_it();
+    assert!(said.contains("new elements need documentation:\n"), "{said}");
+    assert!(said.contains("  tdx.volt_api.volt.v1.SyncAPI\n"), "{said}");
+    // What was documented and is still there is documented now.
+    let before = Comments::of(&api::sources(root, "0.15.1").unwrap().compile().unwrap());
+    let older = api::sources(root, "0.15.1").unwrap().compile().unwrap();
+    let expected = write(&checked_in, &before.moved(&moved(&older, &checked_in))).unwrap();
+    assert_eq!(api::sources(root, "0.20.34").unwrap().files, expected.files);
+
+    // Whoever documents the rest does it in those files.
+    copy(&repository.join("proto/0.20.34"), &root.join("proto/0.20.34"));
+    let said = import_it();
+    assert!(!said.contains("need documentation"), "{said}");
+    let (found, expected) = (written(root), written(repository));
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>(),
+        "files are missing, or left over"
+    );
+    for (path, text) in &expected {
+        assert!(found[path] == *text, "{} is not what is checked in", path.display());
+    }
+    assert_eq!(api::current(root).unwrap(), "0.20.34");
+}

@@ -1,0 +1,125 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+const PROTO: &str = "syntax = \"proto3\";\npackage p.v1;\nservice ClockAPI { rpc Tick(Q) returns (Q); }\nmessage Q { string a = 1; }\n";
+
+/// A repository with two versions, of which the first was generated, and the older API.
+fn repository() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put("proto/0.15.1/p/v1/clock.proto", PROTO);
+    put("proto/1.0.0/p/v1/clock.proto", PROTO);
+    put("proto/2.0.0/p/v1/clock.proto", &PROTO.replace("Clock", "Watch").replace(" a ", " b "));
+    put("proto/VERSION", "1.0.0\n");
+    let [start, end] = MARKERS;
+    put(MANIFEST, &format!("[features]\ndefault = []\n{start}{end}server = []\n"));
+    generated(root.path(), None, false).unwrap();
+    root
+}
+
+fn generated(root: &Path, version: Option<&str>, check: bool) -> anyhow::Result<()> {
+    run_in(root, &Args { version: version.map(str::to_owned), check })
+}
+
+fn stale(root: &Path, version: Option<&str>) -> String {
+    let before = tree::tests::snapshot(root);
+    let error = format!("{:#}", generated(root, version, true).unwrap_err());
+    assert_eq!(tree::tests::snapshot(root), before, "a check changes nothing");
+    error
+}
+
+#[test]
+fn what_was_just_generated_is_fresh() {
+    let root = repository();
+    generated(root.path(), None, true).unwrap();
+    generated(root.path(), Some("1.0.0"), true).unwrap();
+}
+
+#[test]
+fn a_check_shows_what_is_stale() {
+    let root = repository();
+    let module = root.path().join(GENERATED).join("p/v1/clock_api.rs");
+    let text = read(&module).unwrap();
+    fs::write(&module, text.replacen("pub fn tick(", "pub fn tock(", 1)).unwrap();
+    let error = stale(root.path(), None);
+    assert!(
+        error.contains("  change  volt-api/src/generated/p/v1/clock_api.rs (+1 -1)\n"),
+        "{error}"
+    );
+    assert!(error.contains("      -    pub fn tock("), "{error}");
+    assert!(error.contains("      +    pub fn tick("), "{error}");
+    assert!(error.ends_with("Run `cargo xtask codegen`."), "{error}");
+
+    fs::remove_file(&module).unwrap();
+    let error = stale(root.path(), None);
+    assert!(error.contains("  add     volt-api/src/generated/p/v1/clock_api.rs ("), "{error}");
+}
+
+#[test]
+fn a_file_that_should_be_gone_is_stale() {
+    let root = repository();
+    for folder in [GENERATED, OLDER] {
+        let extra = root.path().join(folder).join("p/v0/old_api.rs");
+        fs::create_dir_all(extra.parent().unwrap()).unwrap();
+        fs::write(&extra, "pub struct Old;\n").unwrap();
+        let error = stale(root.path(), None);
+        assert!(error.contains(&format!("  remove  {folder}/p/v0/old_api.rs\n")), "{error}");
+        generated(root.path(), None, false).unwrap();
+        assert!(!extra.parent().unwrap().exists());
+    }
+}
+
+#[test]
+fn a_list_of_features_can_be_stale() {
+    let root = repository();
+    let manifest = root.path().join(MANIFEST);
+    let text = read(&manifest).unwrap();
+    assert!(text.contains("services = [\n    \"clock\",\n]\nclock = []\n"), "{text}");
+    fs::write(&manifest, text.replace("clock = []\n", "")).unwrap();
+    let error = stale(root.path(), None);
+    assert!(error.contains("  change  volt-api/Cargo.toml (+1 -0)\n"), "{error}");
+    assert!(error.contains("      +clock = []\n"), "{error}");
+    fs::write(&manifest, "[features]\n").unwrap();
+    assert!(stale(root.path(), None).contains("lost its markers"));
+}
+
+#[test]
+fn another_version_is_checked_and_written() {
+    let root = repository();
+    let error = stale(root.path(), Some("2.0.0"));
+    for line in [
+        "  change  proto/VERSION (+1 -1)\n      ",
+        "  add     volt-api/src/generated/p/v1/watch_api.rs (",
+        "  remove  volt-api/src/generated/p/v1/clock_api.rs\n",
+        "  change  volt-api/src/version.rs (+1 -1)\n",
+    ] {
+        assert!(error.contains(line), "{line} in {error}");
+    }
+    generated(root.path(), Some("2.0.0"), false).unwrap();
+    generated(root.path(), None, true).unwrap();
+    assert_eq!(api::current(root.path()).unwrap(), "2.0.0");
+    assert!(read(&root.path().join(VERSION)).unwrap().contains("API_VERSION: &str = \"2.0.0\""));
+}
+
+#[test]
+fn what_cannot_be_generated_changes_nothing() {
+    let root = repository();
+    let before = tree::tests::snapshot(root.path());
+    let error = generated(root.path(), Some("3.0.0"), false).unwrap_err().to_string();
+    assert_eq!(error, "there is no API 3.0.0 below proto/, only 0.15.1, 1.0.0, 2.0.0");
+    assert!(generated(root.path(), Some("../proto/1.0.0"), false).is_err());
+    assert_eq!(tree::tests::snapshot(root.path()), before);
+    fs::write(root.path().join("proto/2.0.0/p/v1/clock.proto"), "syntax = \"proto3\"; x").unwrap();
+    let before = tree::tests::snapshot(root.path());
+    assert!(generated(root.path(), Some("2.0.0"), false).is_err());
+    assert_eq!(tree::tests::snapshot(root.path()), before);
+}

@@ -3,7 +3,7 @@
 //! `cargo bench -p volt-benches --bench micro` measures them in time, and `--bench instructions` in
 //! instructions, which do not depend on what else the machine does.
 
-use std::{hint::black_box, time::Duration};
+use std::{hint::black_box, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use volt_api::{
@@ -19,7 +19,7 @@ use volt_runtime::{
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
         frame::{Frame, Sealed},
-        handshake::{ClientHandshake, Route, ServerHandshake, Via},
+        handshake::{ClientHandshake, Pass, Route, ServerHandshake, Via},
         token::Claims,
     },
     transport::Payload as _,
@@ -154,10 +154,20 @@ fn opening(workloads: &mut Vec<Workload>) {
         black_box(claims.sign(&key).expect("a token"));
     });
     let (signer, received) = (both.client.verifying_key(), frame.clone());
+    let (again, earlier) = (signer.clone(), Arc::clone(&accepted.token));
+    earlier.verify(&again).expect("a valid signature");
     add(workloads, "token/check", move || {
         let token = ServerHandshake::accept(black_box(&received)).expect("a key exchange").token;
         token.check(VOLT_ID, NOW.as_secs()).expect("a valid token");
         token.verify(&signer).expect("a valid signature");
+    });
+    let received = frame.clone();
+    add(workloads, "token/check_again", move || {
+        let earlier = Some(&earlier);
+        let accepted = ServerHandshake::accept_after(black_box(&received), earlier);
+        let token = accepted.expect("a key exchange").token;
+        token.check(VOLT_ID, NOW.as_secs()).expect("a valid token");
+        token.verify(&again).expect("a valid signature");
     });
     add(workloads, "key_exchange/complete", move || {
         black_box(handshake.complete(black_box(&reply).clone()).expect("a key"));
@@ -166,6 +176,12 @@ fn opening(workloads: &mut Vec<Workload>) {
     add(workloads, "key_exchange/reply", move || {
         let ephemeral = Ephemeral::generate().expect("a key");
         black_box(accepted.reply(1, &volt, &ephemeral).expect("a reply"));
+    });
+    let ephemeral = Ephemeral::generate().expect("a key");
+    let now = NOW.as_secs();
+    let pass = Pass::new(&both.route, &both.client, Some(SESSION), ephemeral, now).expect("a pass");
+    add(workloads, "key_exchange/begin_again", move || {
+        black_box(black_box(&pass).open(1).expect("a handshake"));
     });
     add(workloads, "key_exchange/begin", move || {
         black_box(both.begin());

@@ -6,6 +6,7 @@ use super::{
     ConnectOptions,
     connection::{ClientSide, Connection, Ends},
     dial::Remote,
+    passes::Passes,
     supervisor::Supervised,
 };
 use crate::{
@@ -75,6 +76,7 @@ impl Dialer {
             volt_id: config.volt_id()?.to_owned(),
             volt_key,
             relayed: endpoint.relayed,
+            passes: Passes::new(options.token_lifetime),
         };
         let remote = Remote::new(config, &endpoint, &ends.key, &options)?;
         Ok(Self { remote, protocol, ends: Arc::new(ends), options })

@@ -15,16 +15,17 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     call::{CallState, KeyState},
     halves::{Receiver, Sender},
+    passes::Passes,
     supervisor::Core,
 };
 use crate::{
     CallOptions, ConnectOptions, Error, ErrorKind, Executed, Method, Result,
     key::{Algorithm, SigningKey, VerifyingKey},
     proto::{
+        ProtocolError,
         call::Outgoing,
-        crypto::Ephemeral,
         frame::{Frame, FrameKind},
-        handshake::{ClientHandshake, Route, Via},
+        handshake::{Pass, Route, Via},
         legacy,
     },
     socket::{Link, Side},
@@ -40,6 +41,7 @@ pub(super) struct Ends {
     pub(super) volt_key: VerifyingKey,
     /// Whether the Volt is behind a relay.
     pub(super) relayed: bool,
+    pub(super) passes: Passes,
 }
 
 impl Ends {
@@ -71,6 +73,10 @@ impl Ends {
             route.via.service.clone_from(&target.host_service_id);
         }
         Ok(route)
+    }
+
+    fn pass(&self, route: &Route, fresh: bool) -> Result<Arc<Pass>, ProtocolError> {
+        self.passes.get(self, route, fresh, unix_now())
     }
 
     /// Whom a legacy call is routed through: their keys' fingerprints.
@@ -222,12 +228,8 @@ impl Connection {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (frame, key, outgoing) = match self.ends.key.algorithm() {
             Algorithm::Ed25519 => {
-                let ephemeral = Ephemeral::generate().map_err(failed)?;
-                let session = self.ends.session.as_deref();
-                let (key, now) = (&self.ends.key, unix_now());
-                let (handshake, frame) =
-                    ClientHandshake::begin(id, &route, key, session, ephemeral, now)
-                        .map_err(failed)?;
+                let pass = self.ends.pass(&route, options.fresh_key).map_err(failed)?;
+                let (handshake, frame) = pass.open(id).map_err(failed)?;
                 let outgoing = Outgoing::client(id, method.path, service_id);
                 (Some(frame), KeyState::Waiting(handshake), outgoing)
             }

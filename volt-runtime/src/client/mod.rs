@@ -6,6 +6,7 @@ mod connection;
 mod dial;
 mod halves;
 mod options;
+mod passes;
 mod reach;
 mod supervisor;
 #[cfg(feature = "tls")]

@@ -13,6 +13,16 @@ pub struct ConnectOptions {
     /// How long the Volt may take to answer the key exchange that each call begins with; after that
     /// the call fails, and was certainly not executed. Default 15 seconds.
     pub key_exchange_timeout: Duration,
+    /// For how long one token, and the ephemeral key in it, opens further calls. Default 30 seconds,
+    /// which is also the longest; zero makes new ones for each call.
+    ///
+    /// This saves each call a signature and a key generation, and a Volt that notices a check. The
+    /// Volt draws its own ephemeral key for each call all the same, so that no two calls are
+    /// encrypted with one key. The price is in forward secrecy: the private half stays in memory for
+    /// this long, and whoever gets hold of it there can decrypt all recorded calls that were opened
+    /// with it, rather than only the calls that are open. Calls to which that matters set
+    /// [`CallOptions::fresh_key`](crate::CallOptions).
+    pub token_lifetime: Duration,
     /// How long [closing](crate::Channel::close) waits for answers that are due, and then as long
     /// again for what is queued to be written and the Volt to say goodbye. Default 5 seconds.
     pub close_timeout: Duration,
@@ -34,6 +44,7 @@ impl Default for ConnectOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             key_exchange_timeout: Duration::from_secs(15),
+            token_lifetime: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             keepalive: Some(Keepalive::default()),
             reconnect: Some(Reconnect::default()),

@@ -2,7 +2,7 @@
 //!
 //! It costs one round trip and names no method: the method follows sealed, in the first envelope.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,6 @@ impl Via {
 /// for each. What calls that share a pass have in common is who could read them: whoever learns the
 /// pass's private key while it lives, from this process's memory, can derive the keys of all of
 /// them; with a pass for each call, only of the calls that are open.
-#[derive(Debug)]
 pub struct Pass {
     route: Route,
     ephemeral: Arc<Ephemeral>,
@@ -121,6 +120,13 @@ impl Pass {
         let frame = self.request.encode(call)?;
         let (ephemeral, signer) = (Arc::clone(&self.ephemeral), self.route.signer.clone());
         Ok((ClientHandshake { ephemeral, signer }, frame))
+    }
+}
+
+/// Its token is good for calls, and so is not printed.
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").field("route", &self.route).finish_non_exhaustive()
     }
 }
 

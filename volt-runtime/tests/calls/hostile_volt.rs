@@ -5,7 +5,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 use volt_runtime::{
-    ErrorKind,
+    ConnectOptions, ErrorKind,
     proto::{
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
@@ -15,17 +15,23 @@ use volt_runtime::{
     },
 };
 
-use crate::support::{Note, NotesClient, Volt, connect_to, no_open_calls, soon};
+use crate::support::{Note, NotesClient, Volt, connect_with, no_open_calls, soon};
 
 /// A Volt made of the protocol's parts, which can send what ours never would.
-struct RawVolt {
+pub(crate) struct RawVolt {
     socket: WebSocketStream<TcpStream>,
     volt: Volt,
 }
 
 impl RawVolt {
     /// One connection, from a client of ours.
-    async fn start() -> (NotesClient, Self) {
+    pub(crate) async fn start() -> (NotesClient, Self) {
+        let mut options = ConnectOptions::default();
+        options.reconnect = None;
+        Self::start_with(options).await
+    }
+
+    pub(crate) async fn start_with(options: ConnectOptions) -> (NotesClient, Self) {
         let volt = Volt::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let accept = async {
@@ -33,15 +39,15 @@ impl RawVolt {
             accept_async(stream).await.unwrap()
         };
         let address = listener.local_addr().unwrap();
-        let (client, socket) = tokio::join!(connect_to(&volt, address), accept);
+        let (client, socket) = tokio::join!(connect_with(&volt, address, options), accept);
         (client, Self { socket, volt })
     }
 
-    async fn send(&mut self, frame: Vec<u8>) {
+    pub(crate) async fn send(&mut self, frame: Vec<u8>) {
         self.socket.send(Message::Binary(frame.into())).await.unwrap();
     }
 
-    async fn frame(&mut self) -> Frame {
+    pub(crate) async fn frame(&mut self) -> Frame {
         match soon(self.socket.next()).await {
             Some(Ok(Message::Binary(bytes))) => Frame::decode(bytes).unwrap(),
             other => panic!("{other:?}"),
@@ -49,13 +55,13 @@ impl RawVolt {
     }
 
     /// The answer to a key exchange, and the key of the call.
-    fn reply(&self, frame: &Frame) -> (CallKey, Vec<u8>) {
+    pub(crate) fn reply(&self, frame: &Frame) -> (CallKey, Vec<u8>) {
         let handshake = ServerHandshake::accept(frame).unwrap();
         handshake.reply(frame.call, &self.volt.key(), &Ephemeral::generate().unwrap()).unwrap()
     }
 
     /// Exchanges keys and takes the invocation of a call.
-    async fn invoked(&mut self) -> (u64, CallKey) {
+    pub(crate) async fn invoked(&mut self) -> (u64, CallKey) {
         let opening = self.frame().await;
         let (key, reply) = self.reply(&opening);
         self.send(reply).await;
@@ -66,7 +72,7 @@ impl RawVolt {
     }
 
     /// What the client says next on a call.
-    async fn hears(&mut self, key: &CallKey) -> Envelope {
+    pub(crate) async fn hears(&mut self, key: &CallKey) -> Envelope {
         match call::open(key, self.frame().await.body).unwrap() {
             Incoming::Envelope(envelope) => envelope,
             other => panic!("{other:?}"),

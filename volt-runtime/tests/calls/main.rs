@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod ahead;
 mod failures;
 mod hostile;
 mod hostile_volt;

@@ -369,10 +369,18 @@ impl Parts {
 
 /// A client of a Volt that is said to be at some other address.
 pub(crate) async fn connect_to(volt: &Volt, address: SocketAddr) -> NotesClient {
-    let mut config = volt.config.clone();
-    config.volt.http_address = Some(format!("http://{address}"));
     let mut options = quick();
     options.reconnect = None;
+    connect_with(volt, address, options).await
+}
+
+pub(crate) async fn connect_with(
+    volt: &Volt,
+    address: SocketAddr,
+    options: ConnectOptions,
+) -> NotesClient {
+    let mut config = volt.config.clone();
+    config.volt.http_address = Some(format!("http://{address}"));
     NotesClient(connect(&config, options).await.unwrap())
 }
 

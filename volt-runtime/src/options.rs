@@ -17,6 +17,9 @@ pub struct CallOptions {
     pub receive_buffer: usize,
     /// What happens when that is full.
     pub overflow: Overflow,
+    /// Whether the call gets a token and an ephemeral key that serve no other call. Default no:
+    /// `ConnectOptions::token_lifetime` says for how long they are used, and what that means.
+    pub fresh_key: bool,
     /// Whether a call that is made while the connection is being made again waits for it, rather
     /// than failing at once. Default yes.
     pub wait_for_ready: bool,
@@ -50,6 +53,7 @@ impl Default for CallOptions {
             target: None,
             receive_buffer: 4 << 20,
             overflow: Overflow::Wait(Duration::from_secs(5)),
+            fresh_key: false,
             wait_for_ready: true,
             idempotent: false,
             max_attempts: 5,

@@ -155,7 +155,7 @@ fn our_messages_are_those_of_the_recorded_client() {
             assert_eq!(ours["id"], theirs["id"]);
             assert_eq!(ours["target_fingerprint"], theirs["target_fingerprint"]);
             let sealed = STANDARD.decode(text(&ours, "json_payload")).unwrap();
-            let mut opened = bytes::BytesMut::from(&sealed[..]);
+            let mut opened = sealed.clone();
             key.decrypt(array(session, "aes_iv"), &mut opened).unwrap();
             same(&opened, plain);
         }

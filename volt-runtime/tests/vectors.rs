@@ -5,7 +5,7 @@
 
 use aws_lc_rs::hkdf;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde_json::Value;
 use volt_runtime::{
     ClientConfig,
@@ -141,7 +141,7 @@ fn cipher() {
         let ciphertext = bytes(vector, "ciphertext");
         let iv = array(vector, "iv");
         assert_eq!(encrypt(&key, iv, plaintext), ciphertext);
-        let mut buffer = BytesMut::from(&ciphertext[..]);
+        let mut buffer = ciphertext.clone();
         key.decrypt(iv, &mut buffer).unwrap();
         assert_eq!(buffer, plaintext);
     }

@@ -158,6 +158,13 @@ macro_rules! builder {
                 self
             }
 
+            /// Opens the call with a token and an ephemeral key that serve no other call; see
+            /// [`CallOptions::fresh_key`].
+            pub fn fresh_key(mut self) -> Self {
+                self.parts.options.fresh_key = true;
+                self
+            }
+
             /// How many bytes of responses that nobody has read yet are kept, and what happens when
             /// more arrive.
             pub fn receive_buffer(mut self, bytes: usize, overflow: Overflow) -> Self {

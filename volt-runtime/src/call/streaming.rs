@@ -43,10 +43,6 @@ impl RawStreaming {
         Self { method, state: State::Open(half), deadline, put_back: None, unsent: None }
     }
 
-    pub(super) fn method(&self) -> &'static Method {
-        self.method
-    }
-
     pub(super) fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
         if let Some(text) = self.put_back.take() {
             return Poll::Ready(Ok(Some(text)));

@@ -77,7 +77,7 @@ impl CallState {
             shared,
             inbox,
             overflow: options.overflow,
-            keyed: AtomicBool::new(matches!(key, KeyState::Ready(_))),
+            keyed: AtomicBool::new(!matches!(key, KeyState::Waiting(_))),
             peer_ended: AtomicBool::new(false),
             exchange: Mutex::new(Exchange {
                 key,

@@ -9,7 +9,7 @@ use super::{
     supervisor::Supervised,
 };
 use crate::{
-    Channel, ClientConfig, Error, Result,
+    Channel, ClientConfig, Result,
     key::Algorithm,
     socket::{Driver, DriverOptions, Link, Protocol, Stream},
 };
@@ -56,25 +56,10 @@ pub(super) type ClientDriver = Driver<Stream, ClientSide>;
 impl Dialer {
     fn new(config: &ClientConfig, options: ConnectOptions) -> Result<Self> {
         let endpoint = config.endpoint()?;
-        let key = config.signing_key()?;
-        let protocol = match key.algorithm() {
+        let ends = Ends::new(config, endpoint.relayed, &options)?;
+        let protocol = match ends.key.algorithm() {
             Algorithm::Ed25519 => Protocol::Binary,
             Algorithm::Rsa => Protocol::Legacy,
-        };
-        let volt_key = config.volt_key()?;
-        let (ours, theirs) = (key.algorithm(), volt_key.algorithm());
-        if ours != theirs {
-            return Err(Error::configuration(format!(
-                "`credential.key` is an {ours} key and the Volt's is an {theirs} key: \
-                 both must be of one kind, which decides the protocol"
-            )));
-        }
-        let ends = Ends {
-            key,
-            session: config.session_id().map(str::to_owned),
-            volt_id: config.volt_id()?.to_owned(),
-            volt_key,
-            relayed: endpoint.relayed,
         };
         let remote = Remote::new(config, &endpoint, &ends.key, &options)?;
         Ok(Self { remote, protocol, ends: Arc::new(ends), options })

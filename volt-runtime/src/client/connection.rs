@@ -13,18 +13,21 @@ use bytes::Bytes;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    ahead,
     call::{CallState, KeyState},
     halves::{Receiver, Sender},
+    passes::Passes,
     supervisor::Core,
 };
 use crate::{
-    CallOptions, ConnectOptions, Error, ErrorKind, Executed, Method, Result,
+    CallOptions, ClientConfig, ConnectOptions, Error, ErrorKind, Executed, Method, Result,
     key::{Algorithm, SigningKey, VerifyingKey},
     proto::{
+        ProtocolError,
+        ahead::{Ahead, Progress},
         call::Outgoing,
-        crypto::Ephemeral,
         frame::{Frame, FrameKind},
-        handshake::{ClientHandshake, Route, Via},
+        handshake::{Pass, Route, Via},
         legacy,
     },
     queue::Budget,
@@ -41,9 +44,36 @@ pub(super) struct Ends {
     pub(super) volt_key: VerifyingKey,
     /// Whether the Volt is behind a relay.
     pub(super) relayed: bool,
+    pub(super) passes: Passes,
 }
 
 impl Ends {
+    /// # Errors
+    ///
+    /// A configuration error names the field that is missing or wrong.
+    pub(super) fn new(
+        config: &ClientConfig,
+        relayed: bool,
+        options: &ConnectOptions,
+    ) -> Result<Self> {
+        let (key, volt_key) = (config.signing_key()?, config.volt_key()?);
+        let (ours, theirs) = (key.algorithm(), volt_key.algorithm());
+        if ours != theirs {
+            return Err(Error::configuration(format!(
+                "`credential.key` is an {ours} key and the Volt's is an {theirs} key: \
+                 both must be of one kind, which decides the protocol"
+            )));
+        }
+        Ok(Self {
+            key,
+            session: config.session_id().map(str::to_owned),
+            volt_id: config.volt_id()?.to_owned(),
+            volt_key,
+            relayed,
+            passes: Passes::new(options.token_lifetime),
+        })
+    }
+
     fn route(&self, options: &CallOptions) -> Result<Route> {
         let mut destinations = Vec::new();
         if self.relayed {
@@ -74,6 +104,10 @@ impl Ends {
         Ok(route)
     }
 
+    fn pass(&self, route: &Route, fresh: bool) -> Result<Arc<Pass>, ProtocolError> {
+        self.passes.get(self, route, fresh, unix_now())
+    }
+
     /// Whom a legacy call is routed through: their keys' fingerprints.
     fn legacy_targets(&self, route: &Route) -> Vec<String> {
         let volt = self.relayed.then_some(&self.volt_key);
@@ -90,12 +124,16 @@ pub(super) struct Shared {
     budget: Arc<Budget>,
     /// Told of each call that ends.
     ended: Notify,
+    /// Told when there is something to do for the calls ahead.
+    ahead: Notify,
     key_exchange_timeout: Duration,
 }
 
 #[derive(Default)]
 struct Calls {
     open: HashMap<u64, Arc<CallState>>,
+    /// Calls that nobody has made yet.
+    ahead: Ahead,
     /// Calls that were given up before the peer's key came, and how long that is waited for: only
     /// with the key can the peer be told.
     given_up: VecDeque<(Instant, u64)>,
@@ -106,6 +144,21 @@ struct Calls {
 }
 
 impl Calls {
+    /// Whether another call may be made.
+    fn admit(&mut self, max_calls: usize) -> Result<()> {
+        self.sweep();
+        if let Some(reason) = &self.over {
+            return Err(reason.clone().with_executed(Executed::No));
+        }
+        if self.open.len() >= max_calls {
+            let message = format!("{max_calls} calls are open on this connection");
+            return Err(
+                Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No)
+            );
+        }
+        Ok(())
+    }
+
     /// Forgets the calls that were given up too long ago.
     fn sweep(&mut self) {
         if self.given_up.is_empty() {
@@ -134,6 +187,11 @@ impl Shared {
 
     pub(super) fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    /// Waits until there is something to do for the calls ahead.
+    pub(super) async fn ahead_changed(&self) {
+        self.ahead.notified().await;
     }
 
     pub(super) fn remove(&self, id: u64) {
@@ -166,6 +224,7 @@ pub(super) struct Connection {
     ends: Arc<Ends>,
     next_id: AtomicU64,
     max_calls: usize,
+    keys_ahead: usize,
 }
 
 impl Connection {
@@ -178,14 +237,24 @@ impl Connection {
         let open = Arc::new(CloseOnDrop(Arc::clone(&link)));
         let shared = Arc::new(Shared {
             link,
-            calls: Mutex::default(),
+            calls: Mutex::new(Calls {
+                ahead: Ahead::new(options.keys_ahead, options.keys_ahead_age),
+                ..Calls::default()
+            }),
             budget: Budget::new(options.connection_buffer.max(1)),
             ended: Notify::new(),
+            ahead: Notify::new(),
             key_exchange_timeout: options.key_exchange_timeout,
         });
         let side = ClientSide { shared: Arc::clone(&shared), core: None };
-        let connection =
-            Self { shared, open, ends, next_id: AtomicU64::new(1), max_calls: options.max_calls };
+        let connection = Self {
+            shared,
+            open,
+            ends,
+            next_id: AtomicU64::new(1),
+            max_calls: options.max_calls,
+            keys_ahead: options.keys_ahead,
+        };
         (connection, side)
     }
 
@@ -220,29 +289,23 @@ impl Connection {
         self.shared.link.close();
     }
     pub(super) fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
+        if let Some(state) = self.take_ahead(method, options)? {
+            return Ok(self.halves(state));
+        }
         let route = self.ends.route(options)?;
         let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
-        let failed = |error| {
-            Error::protocol("the call cannot be opened")
-                .with_source(error)
-                .with_executed(Executed::No)
-        };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (frame, key, outgoing) = match self.ends.key.algorithm() {
             Algorithm::Ed25519 => {
-                let ephemeral = Ephemeral::generate().map_err(failed)?;
-                let session = self.ends.session.as_deref();
-                let (key, now) = (&self.ends.key, unix_now());
-                let (handshake, frame) =
-                    ClientHandshake::begin(id, &route, key, session, ephemeral, now)
-                        .map_err(failed)?;
+                let pass = self.ends.pass(&route, options.fresh_key).map_err(cannot_open)?;
+                let (handshake, frame) = pass.open(id).map_err(cannot_open)?;
                 let outgoing = Outgoing::client(id, method.path, service_id);
                 (Some(frame), KeyState::Waiting(handshake), outgoing)
             }
             Algorithm::Rsa => {
                 let targets = self.ends.legacy_targets(&route);
-                let (key, opening) =
-                    legacy::open(&route, targets, &self.ends.key, unix_now()).map_err(failed)?;
+                let (key, opening) = legacy::open(&route, targets, &self.ends.key, unix_now())
+                    .map_err(cannot_open)?;
                 let outgoing = Outgoing::legacy_client(id, method.path, service_id, opening);
                 (None, KeyState::Ready(Arc::new(key)), outgoing)
             }
@@ -251,26 +314,114 @@ impl Connection {
         let state = CallState::new(id, shared, key, outgoing, method.kind, options);
         {
             let mut calls = self.shared.calls();
-            calls.sweep();
-            if let Some(reason) = &calls.over {
-                return Err(reason.clone().with_executed(Executed::No));
-            }
-            if calls.open.len() >= self.max_calls {
-                let message = format!("{} calls are open on this connection", self.max_calls);
-                return Err(
-                    Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No)
-                );
-            }
+            calls.admit(self.max_calls)?;
             calls.open.insert(id, Arc::clone(&state));
         }
         if let Some(frame) = frame {
             self.shared.link.send(frame);
         }
+        Ok(self.halves(state))
+    }
+
+    fn halves(&self, state: Arc<CallState>) -> RawCall {
         let (open, patience) = (&self.open, self.shared.key_exchange_timeout);
-        Ok(RawCall {
+        RawCall {
             sender: Box::new(Sender::new(Arc::clone(&state), Arc::clone(open), patience)),
             receiver: Box::new(Receiver::new(state, Arc::clone(open), patience)),
-        })
+        }
+    }
+
+    /// A call whose keys were exchanged ahead, if it may be one and there is one.
+    fn take_ahead(
+        &self,
+        method: &'static Method,
+        options: &CallOptions,
+    ) -> Result<Option<Arc<CallState>>> {
+        if !self.keeps_ahead() || options.target.is_some() || options.fresh_key {
+            return Ok(None);
+        }
+        let taken = self.move_ahead(method, options)?;
+        // Taken or missed, there is something to replace.
+        self.shared.ahead.notify_one();
+        Ok(taken)
+    }
+
+    /// Moves a call from the one list to the other, under one lock, so that no answer is lost.
+    fn move_ahead(
+        &self,
+        method: &'static Method,
+        options: &CallOptions,
+    ) -> Result<Option<Arc<CallState>>> {
+        let mut calls = self.shared.calls();
+        calls.admit(self.max_calls)?;
+        let Some((id, progress)) = calls.ahead.take(Instant::now().into_std()) else {
+            return Ok(None);
+        };
+        let key = match progress {
+            Progress::Waiting(handshake) => KeyState::Waiting(handshake),
+            Progress::Replied(handshake, body) => KeyState::Replied(handshake, body),
+            Progress::Ready(key) => KeyState::Ready(key),
+        };
+        let (shared, outgoing) =
+            (Arc::clone(&self.shared), Outgoing::client(id, method.path, None));
+        let state = CallState::new(id, shared, key, outgoing, method.kind, options);
+        calls.open.insert(id, Arc::clone(&state));
+        Ok(Some(state))
+    }
+
+    fn keeps_ahead(&self) -> bool {
+        self.keys_ahead > 0 && self.ends.key.algorithm() == Algorithm::Ed25519
+    }
+
+    /// Keeps calls open and keyed ahead for as long as the connection lives, if it is to.
+    pub(super) fn keep_ahead(self: &Arc<Self>) {
+        if self.keeps_ahead() {
+            let (connection, shared) = (Arc::downgrade(self), Arc::clone(&self.shared));
+            tokio::spawn(ahead::keep(connection, shared));
+        }
+    }
+
+    /// Does what is to be done for the calls ahead. Gives when to look again at the latest, or
+    /// nothing once there are to be none any more.
+    pub(super) fn tend_ahead(&self) -> Option<Option<std::time::Instant>> {
+        // Each lock is held for a moment only: the cryptography is done between them.
+        loop {
+            let reply = self.shared.calls().ahead.reply();
+            let Some(reply) = reply else { break };
+            let key = reply.key();
+            if let Err(error) = &key {
+                tracing::warn!(%error, "a key exchange ahead of its call failed");
+            }
+            self.shared.calls().ahead.complete(&reply, key.ok());
+        }
+        let missing = {
+            let mut calls = self.shared.calls();
+            let now = Instant::now().into_std();
+            for frame in calls.ahead.expire(now) {
+                self.shared.link.send(frame);
+            }
+            if calls.over.is_some() {
+                return None;
+            }
+            calls.ahead.missing()
+        };
+        for _ in 0..missing {
+            if let Err(error) = self.open_ahead() {
+                tracing::warn!(%error, "a call cannot be opened ahead");
+                break;
+            }
+        }
+        Some(self.shared.calls().ahead.next_expiry())
+    }
+
+    fn open_ahead(&self) -> Result<()> {
+        let route = self.ends.route(&CallOptions::default())?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let opened = self.ends.pass(&route, false).and_then(|pass| pass.open(id));
+        let (handshake, frame) = opened.map_err(cannot_open)?;
+        self.shared.calls().ahead.add(id, handshake, Instant::now().into_std());
+        self.shared.link.send(frame);
+        Ok(())
     }
 }
 
@@ -297,7 +448,15 @@ impl Side for ClientSide {
         let call = {
             let mut calls = self.shared.calls();
             calls.answered = true;
-            calls.open.get(&frame.call).map(Arc::clone)?
+            match calls.open.get(&frame.call).map(Arc::clone) {
+                Some(call) => call,
+                None => {
+                    if calls.ahead.take_frame(frame) {
+                        self.shared.ahead.notify_one();
+                    }
+                    return None;
+                }
+            }
         };
         match frame.kind {
             FrameKind::KeyExchange => {
@@ -320,8 +479,10 @@ impl Side for ClientSide {
         let open = {
             let mut calls = self.shared.calls();
             calls.over.get_or_insert_with(|| reason.clone());
+            calls.ahead.clear();
             std::mem::take(&mut calls.open)
         };
+        self.shared.ahead.notify_one();
         // One error for all of a kind, so that a thousand calls share one cause.
         let maybe = reason.clone().with_executed(Executed::Maybe);
         let never = reason.clone().with_executed(Executed::No);
@@ -330,6 +491,10 @@ impl Side for ClientSide {
         }
         self.shared.ended.notify_waiters();
     }
+}
+
+fn cannot_open(error: ProtocolError) -> Error {
+    Error::protocol("the call cannot be opened").with_source(error).with_executed(Executed::No)
 }
 
 fn unix_now() -> u64 {

@@ -26,16 +26,10 @@ impl ClientEnd {
     ///
     /// When the configuration is not usable.
     pub fn new(config: &ClientConfig) -> Result<Self> {
-        let ends = Ends {
-            key: config.signing_key()?,
-            session: config.session_id().map(str::to_owned),
-            volt_id: config.volt_id()?.to_owned(),
-            volt_key: config.volt_key()?,
-            relayed: config.volt.relay.is_some(),
-        };
+        let options = ConnectOptions::default();
+        let ends = Ends::new(config, config.volt.relay.is_some(), &options)?;
         let link = Link::new();
-        let (connection, side) =
-            Connection::new(Arc::clone(&link), Arc::new(ends), &ConnectOptions::default());
+        let (connection, side) = Connection::new(Arc::clone(&link), Arc::new(ends), &options);
         Ok(Self { connection, side, link })
     }
 

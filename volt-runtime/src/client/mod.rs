@@ -1,5 +1,6 @@
 //! The websocket client: a connection, which is made again when it is lost, and the calls on it.
 
+mod ahead;
 mod call;
 mod connect;
 mod connection;
@@ -8,6 +9,7 @@ mod dial;
 mod end;
 mod halves;
 mod options;
+mod passes;
 mod reach;
 mod supervisor;
 #[cfg(feature = "tls")]

@@ -13,6 +13,29 @@ pub struct ConnectOptions {
     /// How long the Volt may take to answer the key exchange that each call begins with; after that
     /// the call fails, and was certainly not executed. Default 15 seconds.
     pub key_exchange_timeout: Duration,
+    /// For how long one token, and the ephemeral key in it, opens further calls. Default 30 seconds,
+    /// which is also the longest; zero makes new ones for each call.
+    ///
+    /// This saves each call a signature and a key generation, and a Volt that notices a check. The
+    /// Volt draws its own ephemeral key for each call all the same, so that no two calls are
+    /// encrypted with one key. The price is in forward secrecy: the private half stays in memory for
+    /// this long, and whoever gets hold of it there can decrypt all recorded calls that were opened
+    /// with it, rather than only the calls that are open. Calls to which that matters set
+    /// [`CallOptions::fresh_key`](crate::CallOptions).
+    pub token_lifetime: Duration,
+    /// How many calls are kept open with their keys exchanged, for whoever makes one: such a call costs
+    /// one round trip to the Volt instead of two. Default 0.
+    ///
+    /// They are calls to the Volt itself; those to other services, and those with
+    /// [`CallOptions::fresh_key`](crate::CallOptions), are opened when they are made, and so are all
+    /// others while none is left. Each that is taken is replaced in the background. To the Volt they
+    /// are open calls, which count for its limits; here they count for nothing. If the Volt ends one
+    /// it is not used; one that it forgets without a word is not noticed, and a call that takes it is
+    /// never answered.
+    pub keys_ahead: usize,
+    /// How old such a call may be when it is taken. Default 30 seconds. What gets older is ended, and
+    /// replaced when the next call is made: a connection that nobody uses is silent.
+    pub keys_ahead_age: Duration,
     /// How long [closing](crate::Channel::close) waits for answers that are due, and then as long
     /// again for what is queued to be written and the Volt to say goodbye. Default 5 seconds.
     pub close_timeout: Duration,
@@ -38,6 +61,9 @@ impl Default for ConnectOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             key_exchange_timeout: Duration::from_secs(15),
+            token_lifetime: Duration::from_secs(30),
+            keys_ahead: 0,
+            keys_ahead_age: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             keepalive: Some(Keepalive::default()),
             reconnect: Some(Reconnect::default()),

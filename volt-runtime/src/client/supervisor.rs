@@ -213,7 +213,9 @@ impl Supervisor {
     fn begin(&mut self, dialed: Dialed) -> ClientDriver {
         let Dialed { connection, mut driver } = dialed;
         driver.side_mut().attach(&self.core);
-        self.core.set_connection(Some(Arc::new(connection)));
+        let connection = Arc::new(connection);
+        connection.keep_ahead();
+        self.core.set_connection(Some(connection));
         if self.wish() == Wish::Leave {
             self.core.set_connection(None);
         }

@@ -126,7 +126,12 @@ impl Codec<Vec<u8>> for Plain {
     }
 
     fn write<S: Serializer>(value: &Vec<u8>, output: S) -> Result<S::Ok, S::Error> {
-        output.serialize_str(&base64::encode(value))
+        if output.is_human_readable() {
+            output.serialize_str(&base64::encode(value))
+        } else {
+            // Ours: see `Output`.
+            output.serialize_bytes(value)
+        }
     }
 
     fn is_default(value: &Vec<u8>) -> bool {

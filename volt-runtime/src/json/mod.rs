@@ -13,8 +13,9 @@ mod codec;
 mod map;
 mod message;
 mod number;
+mod output;
 mod reader;
-mod text;
+pub(crate) mod scan;
 mod well_known;
 mod writer;
 
@@ -51,7 +52,7 @@ pub fn write(
     out: &mut Vec<u8>,
     form: Form,
 ) -> Result<(), serde_json::Error> {
-    message.serialize(&mut serde_json::Serializer::with_formatter(out, text::Text(form)))
+    message.serialize(&mut output::Output::new(out, form))
 }
 
 /// Reads a message; `text` must hold it and nothing else.
@@ -68,7 +69,16 @@ pub fn write(
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     // One check of the whole is faster than serde_json's own, one for each string.
     match std::str::from_utf8(text) {
-        Ok(text) => serde_json::from_str(text),
+        Ok(text) => read_text(text),
         Err(error) => Err(serde::de::Error::custom(error)),
     }
+}
+
+/// As [`read`], where it is known that the text is UTF-8.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(text)
 }

@@ -18,8 +18,13 @@ pub(super) fn parse_integer(text: &str) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit())
         && !(digits.starts_with('0') && digits.len() > 1);
-    // At most 20 digits are a 64-bit integer; with more this is none, but may be a float.
-    if plain && digits.len() <= 20 { text.parse().ok() } else { integral(parse_float(text)?) }
+    match digits.len() {
+        // These fit an `i64`, which is the faster one to parse.
+        1..=18 if plain => text.parse::<i64>().ok().map(Into::into),
+        // At most 20 digits are a 64-bit integer; with more this is none, but may be a float.
+        19..=20 if plain => text.parse().ok(),
+        _ => integral(parse_float(text)?),
+    }
 }
 
 /// A number as text: as JSON has it, since Rust's own parser also takes `.5` and `inf`.
@@ -119,8 +124,8 @@ fn serialize_u32<S: Serializer>(output: S, value: u32) -> Result<S::Ok, S::Error
 }
 
 /// As text, because many readers of JSON have floats for numbers.
-fn serialize_text<S: Serializer>(output: S, value: impl fmt::Display) -> Result<S::Ok, S::Error> {
-    output.collect_str(&value)
+fn serialize_text<S: Serializer>(output: S, value: impl itoa::Integer) -> Result<S::Ok, S::Error> {
+    output.serialize_str(itoa::Buffer::new().format(value))
 }
 
 /// What JSON has no numbers for.

@@ -1,6 +1,6 @@
 //! A call after its key exchange: what each end may send, and what arrives.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{
@@ -265,11 +265,10 @@ pub fn open(key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
     let iv: [u8; IV_LEN] = sealed.iv[..].try_into().map_err(|_| ProtocolError::Decrypt)?;
     let ciphertext = sealed.ciphertext;
     drop((sealed.metadata, sealed.iv));
-    // Nothing else refers to the frame now, so it is decrypted where it is unless the socket's
-    // buffer still holds it.
-    let mut text = BytesMut::from(ciphertext);
+    // The one copy of a message on its way in: the socket's buffer holds the frames that follow too.
+    let mut text = Vec::from(ciphertext);
     key.decrypt(iv, &mut text)?;
-    Envelope::read(&text).map(Incoming::Envelope)
+    Envelope::take(text).map(Incoming::Envelope)
 }
 
 /// The frame that turns a call away before it has a key; the reason travels in clear.

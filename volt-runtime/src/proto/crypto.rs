@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::ProtocolError;
 use aws_lc_rs::{
     agreement::{self, PrivateKey, UnparsedPublicKey, X25519},
     cipher::{
@@ -13,9 +14,6 @@ use aws_lc_rs::{
     iv::FixedLength,
     rand,
 };
-use bytes::BytesMut;
-
-use super::ProtocolError;
 
 /// Length of an initialisation vector.
 pub const IV_LEN: usize = 16;
@@ -158,7 +156,7 @@ impl CallKey {
     /// # Errors
     ///
     /// [`ProtocolError::Decrypt`] when the length is no multiple of 16, or the padding is wrong.
-    pub fn decrypt(&self, iv: [u8; IV_LEN], buffer: &mut BytesMut) -> Result<(), ProtocolError> {
+    pub fn decrypt(&self, iv: [u8; IV_LEN], buffer: &mut Vec<u8>) -> Result<(), ProtocolError> {
         let len = self
             .decrypting
             .decrypt(buffer, DecryptionContext::Iv128(FixedLength::from(iv)))

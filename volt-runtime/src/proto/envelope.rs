@@ -4,7 +4,11 @@
 use serde::Deserialize;
 
 use super::ProtocolError;
-use crate::{Status, json::Form, message::Payload};
+use crate::{
+    Status,
+    json::{Form, scan},
+    message::Payload,
+};
 
 /// A payload that has been opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +69,7 @@ impl Envelope {
     ///
     /// When it is not JSON, or does not have exactly one known member.
     pub fn read(text: &[u8]) -> Result<Self, ProtocolError> {
-        let members: Members = serde_json::from_slice(text)
-            .map_err(|error| ProtocolError::Json { what: "payload", why: error.to_string() })?;
+        let members: Members = serde_json::from_slice(text).map_err(|error| unreadable(&error))?;
         match (members.method_invoke, members.method_payload, members.method_end) {
             (Some(invoke), None, None) => Ok(Self::Invoke {
                 method_name: invoke.method_name,
@@ -83,6 +86,98 @@ impl Envelope {
                 "a payload must have exactly one of method_invoke, method_payload and method_end",
             )),
         }
+    }
+}
+
+/// How every known peer begins a message, in either spelling.
+const PAYLOADS: [&[u8]; 2] =
+    [br#"{"method_payload":{"json_payload":""#, br#"{"methodPayload":{"jsonPayload":""#];
+/// And how it ends one.
+const PAYLOAD_END: &[u8] = br#""}}"#;
+/// After how many bytes without an escape it is worth to look at more of them at once.
+const SHORT: usize = 32;
+
+impl Envelope {
+    /// As [`read`](Self::read), in the place where the payload is: the text of a message is
+    /// unescaped over itself and becomes the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub(super) fn take(mut text: Vec<u8>) -> Result<Self, ProtocolError> {
+        let prefix = PAYLOADS.into_iter().find(|prefix| text.starts_with(prefix));
+        let Some(prefix) = prefix else {
+            return Self::read(&text);
+        };
+        let (read, written) = unescape(&mut text, prefix.len());
+        if text.get(read..) == Some(PAYLOAD_END) {
+            text.truncate(written);
+            return String::from_utf8(text).map(Self::Payload).map_err(|error| unreadable(&error));
+        }
+        // The rest is written in a rarer way: it is read as if it were the whole.
+        let rest = [prefix, text.get(read..).unwrap_or_default()].concat();
+        match Self::read(&rest)? {
+            Self::Payload(rest) => {
+                text.truncate(written);
+                text.extend_from_slice(rest.as_bytes());
+                String::from_utf8(text).map(Self::Payload).map_err(|error| unreadable(&error))
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+/// Unescapes the JSON string that starts at `read` to the start of `text`, up to its closing quote,
+/// a `\u`, or what may not be in a string. Gives where that is and how much has been written.
+///
+/// Before `read` there must be more bytes than [`scan::BLOCK`], so that none is written over that is
+/// still to be read.
+fn unescape(text: &mut [u8], mut read: usize) -> (usize, usize) {
+    let (mut written, mut run) = (0, 0);
+    loop {
+        let rest = text.get(read..).unwrap_or_default();
+        // Copied before it is known how much of it counts, and not by `copy_within`: that is slow
+        // where the two places are as close as here.
+        if run >= SHORT
+            && let Some(&block) = rest.first_chunk()
+            && scan::all_plain(block)
+        {
+            put(text, written, block);
+            (read, written) = (read + scan::BLOCK, written + scan::BLOCK);
+            continue;
+        }
+        let plain = if let Some(&word) = rest.first_chunk() {
+            put(text, written, word);
+            scan::plain(word)
+        } else {
+            let len = rest.iter().position(|&byte| scan::is_special(byte)).unwrap_or(rest.len());
+            text.copy_within(read..read + len, written);
+            len
+        };
+        (read, written, run) = (read + plain, written + plain, run + plain);
+        if plain == scan::WORD {
+            continue;
+        }
+        let Some(&[b'\\', escape]) = text.get(read..).and_then(<[u8]>::first_chunk) else {
+            return (read, written);
+        };
+        let value = match escape {
+            b'"' | b'\\' | b'/' => escape,
+            b'b' => 0x08,
+            b'f' => 0x0C,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            _ => return (read, written),
+        };
+        put(text, written, [value]);
+        (read, written, run) = (read + 2, written + 1, 0);
+    }
+}
+
+fn put<const N: usize>(text: &mut [u8], at: usize, bytes: [u8; N]) {
+    if let Some(place) = text.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *place = bytes;
     }
 }
 
@@ -130,6 +225,10 @@ fn write_string(out: &mut Vec<u8>, text: &str) -> Result<(), ProtocolError> {
     serde_json::to_writer(out, text).map_err(|error| unwritable(&error))
 }
 
+fn unreadable(error: &dyn std::error::Error) -> ProtocolError {
+    ProtocolError::Json { what: "payload", why: error.to_string() }
+}
+
 fn unwritable(error: &serde_json::Error) -> ProtocolError {
     ProtocolError::Json { what: "outgoing message", why: error.to_string() }
 }
@@ -157,6 +256,45 @@ mod tests {
         for text in ["{}", r#"{"method_payload":{"json_payload":""},"method_end":{"ended":true}}"#]
         {
             assert!(matches!(Envelope::read(text.as_bytes()), Err(ProtocolError::Unexpected(_))));
+        }
+    }
+
+    /// Whether a payload is read in place or not makes no difference.
+    #[test]
+    fn what_is_read_in_place_is_what_serde_json_reads() {
+        let long = "long ".repeat(20);
+        let inner = [
+            "",
+            "{}",
+            r#"{\"a\":\"b\"}"#,
+            r"\\\/\b\f\n\r\t",
+            r"é\u00e9\ud83d\ude00 and \\ more",
+            r"\ud83d alone",
+            r"\u12",
+            r"\x",
+            r"\",
+            &format!(r#"{long}\"{long}\u0041{long}"#),
+            &long,
+            "\u{1}",
+            r#"","other":""#,
+            r#"","json_payload":""#,
+            r#""},"method_end":{"error":""#,
+        ];
+        let rest = [r#""}}"#, r#"" } } "#, "\"\n}}", r#""}"#, r#""}}x"#, "", r#"","more":1}}"#];
+        for start in
+            [r#"{"method_payload":{"json_payload":""#, r#"{"methodPayload":{"jsonPayload":""#]
+        {
+            for (inner, rest) in inner.iter().flat_map(|inner| rest.map(|rest| (inner, rest))) {
+                let whole = [start, inner, rest].concat();
+                let expected = Envelope::read(whole.as_bytes()).ok();
+                let mut bytes = whole.clone().into_bytes();
+                assert_eq!(Envelope::take(bytes.clone()).ok(), expected, "{whole}");
+                // Not UTF-8 any more, wherever that is.
+                let place = start.len() + inner.len() / 2;
+                bytes.insert(place, 0xFF);
+                let expected = Envelope::read(&bytes).ok();
+                assert_eq!(Envelope::take(bytes).ok(), expected, "{whole}, broken");
+            }
         }
     }
 

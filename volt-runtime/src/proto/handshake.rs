@@ -2,6 +2,8 @@
 //!
 //! It costs one round trip and names no method: the method follows sealed, in the first envelope.
 
+use std::{fmt, sync::Arc};
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ use super::{
     ProtocolError,
     crypto::{self, CallKey, Ephemeral, NONCE_LEN},
     frame::{Frame, FrameKind, KeyReply, KeyRequest},
-    token::{Claims, Token},
+    token::{Claims, TTL, Token},
 };
 use crate::key::{SigningKey, VerifyingKey};
 
@@ -58,19 +60,89 @@ impl Via {
     }
 }
 
-/// The client's side, waiting for the server's key.
-#[derive(Debug)]
-pub struct ClientHandshake {
-    ephemeral: Ephemeral,
-    signer: VerifyingKey,
+/// A signed token with the ephemeral key in it. It can open any number of calls on its route, for
+/// as long as it is valid.
+///
+/// The key of each call is another one in any case, because the server draws its own ephemeral key
+/// for each. What calls that share a pass have in common is who could read them: whoever learns the
+/// pass's private key while it lives, from this process's memory, can derive the keys of all of
+/// them; with a pass for each call, only of the calls that are open.
+pub struct Pass {
+    route: Route,
+    ephemeral: Arc<Ephemeral>,
+    /// What the key exchange of each call carries.
+    request: KeyRequest,
+    /// Unix seconds.
+    made: u64,
 }
 
-impl ClientHandshake {
-    /// Opens call number `call` at `now` (Unix seconds): the handshake and the frame to send.
+impl Pass {
+    /// Makes a pass at `now` (Unix seconds).
+    ///
+    /// # Errors
+    ///
+    /// When the crypto library fails, which is not expected.
+    pub fn new(
+        route: &Route,
+        key: &SigningKey,
+        session: Option<&str>,
+        ephemeral: Ephemeral,
+        now: u64,
+    ) -> Result<Self, ProtocolError> {
+        let (claims, signature) =
+            Claims::new(&route.audience, session, ephemeral.public_der(), now).sign(key)?;
+        let request = KeyRequest {
+            metadata: route.via.write()?,
+            signature: signature.into(),
+            claims: claims.into(),
+        };
+        Ok(Self { route: route.clone(), ephemeral: Arc::new(ephemeral), request, made: now })
+    }
+
+    /// Whether it may open further calls at `now`: it is younger than `lifetime`, in seconds, and
+    /// than half of the time for which its token is valid.
+    pub fn is_valid(&self, now: u64, lifetime: u64) -> bool {
+        // After a clock was set back, nothing is known of its age.
+        now.checked_sub(self.made).is_some_and(|age| age < lifetime.min(TTL / 2))
+    }
+
+    /// Whether it may open further calls on `route`.
+    pub fn serves(&self, route: &Route, now: u64, lifetime: u64) -> bool {
+        self.is_valid(now, lifetime) && self.route == *route
+    }
+
+    /// Opens call number `call`: the handshake and the frame to send.
     ///
     /// # Errors
     ///
     /// When something does not fit a frame, such as an absurdly long session id.
+    pub fn open(&self, call: u64) -> Result<(ClientHandshake, Vec<u8>), ProtocolError> {
+        let frame = self.request.encode(call)?;
+        let (ephemeral, signer) = (Arc::clone(&self.ephemeral), self.route.signer.clone());
+        Ok((ClientHandshake { ephemeral, signer }, frame))
+    }
+}
+
+/// Its token is good for calls, and so is not printed.
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").field("route", &self.route).finish_non_exhaustive()
+    }
+}
+
+/// The client's side, waiting for the server's key.
+#[derive(Debug)]
+pub struct ClientHandshake {
+    ephemeral: Arc<Ephemeral>,
+    signer: VerifyingKey,
+}
+
+impl ClientHandshake {
+    /// Opens call number `call` at `now` (Unix seconds), with a pass of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pass::new`] and [`Pass::open`].
     pub fn begin(
         call: u64,
         route: &Route,
@@ -79,15 +151,7 @@ impl ClientHandshake {
         ephemeral: Ephemeral,
         now: u64,
     ) -> Result<(Self, Vec<u8>), ProtocolError> {
-        let (claims, signature) =
-            Claims::new(&route.audience, session, ephemeral.public_der(), now).sign(key)?;
-        let request = KeyRequest {
-            metadata: route.via.write()?,
-            signature: signature.into(),
-            claims: claims.into(),
-        };
-        let frame = request.encode(call)?;
-        Ok((Self { ephemeral, signer: route.signer.clone() }, frame))
+        Pass::new(route, key, session, ephemeral, now)?.open(call)
     }
 
     /// Takes the body of the server's key exchange and gives the call's key.
@@ -109,7 +173,7 @@ impl ClientHandshake {
 #[derive(Debug)]
 pub struct ServerHandshake {
     /// The caller's token, not checked yet.
-    pub token: Token,
+    pub token: Arc<Token>,
     /// Where the caller wants to go.
     pub via: Via,
 }
@@ -121,14 +185,30 @@ impl ServerHandshake {
     ///
     /// When it is no key exchange, or damaged.
     pub fn accept(frame: &Frame) -> Result<Self, ProtocolError> {
+        Self::accept_after(frame, None)
+    }
+
+    /// As [`accept`](Self::accept), for a caller who has opened a call before with the token
+    /// `earlier`: if this is the same one, it need not be read again, and its signature need not
+    /// be checked again.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    pub fn accept_after(
+        frame: &Frame,
+        earlier: Option<&Arc<Token>>,
+    ) -> Result<Self, ProtocolError> {
         if frame.kind != FrameKind::KeyExchange {
             return Err(ProtocolError::Unexpected("a call must begin with a key exchange"));
         }
         let request = KeyRequest::decode(frame.body.clone())?;
-        Ok(Self {
-            via: Via::read(&request.metadata)?,
-            token: Token::parse(&request.claims, request.signature)?,
-        })
+        let via = Via::read(&request.metadata)?;
+        let token = match earlier {
+            Some(earlier) if earlier.is(&request.claims, &request.signature) => Arc::clone(earlier),
+            _ => Arc::new(Token::parse(&request.claims, request.signature)?),
+        };
+        Ok(Self { token, via })
     }
 
     /// Answers it: the call's key and the frame to send, signed by `identity`.
@@ -176,4 +256,82 @@ fn signed(key: &[u8], nonce: &[u8]) -> Vec<u8> {
 
 fn json_error(error: &serde_json::Error) -> ProtocolError {
     ProtocolError::Json { what: "key exchange metadata", why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(audience: &str, signer: &SigningKey) -> Route {
+        let (audience, signer) = (audience.to_owned(), signer.verifying_key());
+        Route { audience, signer, via: Via::default() }
+    }
+
+    #[test]
+    fn a_pass_serves_its_route_for_its_lifetime_and_never_longer_than_half_its_token() {
+        let key = SigningKey::generate().unwrap();
+        let (here, there) = (route("here", &key), route("there", &key));
+        let pass = Pass::new(&here, &key, None, Ephemeral::generate().unwrap(), 1000).unwrap();
+        assert!(pass.serves(&here, 1000, 20) && pass.serves(&here, 1019, 20));
+        assert!(!pass.serves(&here, 1020, 20), "too old");
+        assert!(!pass.serves(&here, 1000, 0), "never again");
+        assert!(!pass.serves(&here, 999, 20), "the clock was set back");
+        assert!(!pass.serves(&there, 1000, 20));
+        assert!(pass.serves(&here, 1029, u64::MAX) && !pass.serves(&here, 1030, u64::MAX));
+    }
+
+    /// The key of each call is its own, and its token the same, which the server notices.
+    #[test]
+    fn calls_that_share_a_pass_share_a_token_and_no_key() {
+        let (client, volt) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let route = route("volt", &volt);
+        let ephemeral = Ephemeral::generate().unwrap();
+        let pass = Pass::new(&route, &client, Some("session"), ephemeral, 1000).unwrap();
+        let mut earlier: Option<Arc<Token>> = None;
+        let mut probes = Vec::new();
+        for call in 1..=3 {
+            let (handshake, frame) = pass.open(call).unwrap();
+            let frame = Frame::decode(frame.into()).unwrap();
+            let accepted = ServerHandshake::accept_after(&frame, earlier.as_ref()).unwrap();
+            if let Some(earlier) = &earlier {
+                assert!(Arc::ptr_eq(earlier, &accepted.token));
+            }
+            accepted.token.verify(&client.verifying_key()).unwrap();
+            accepted.token.verify(&volt.verifying_key()).unwrap_err();
+            let (theirs, reply) =
+                accepted.reply(call, &volt, &Ephemeral::generate().unwrap()).unwrap();
+            let ours = handshake.complete(Frame::decode(reply.into()).unwrap().body).unwrap();
+            let probe = |key: &CallKey| {
+                let mut probe = b"probe".to_vec();
+                key.encrypt_from([0; 16], &mut probe, 0).unwrap();
+                probe
+            };
+            assert_eq!(probe(&ours), probe(&theirs));
+            probes.push(probe(&ours));
+            earlier = Some(accepted.token);
+        }
+        probes.dedup();
+        assert_eq!(probes.len(), 3);
+    }
+
+    /// A token that only looks like an earlier one is checked like any other.
+    #[test]
+    fn another_token_does_not_pass_for_an_earlier_one() {
+        let (client, volt) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let route = route("volt", &volt);
+        let begin = |session: &str| {
+            let ephemeral = Ephemeral::generate().unwrap();
+            let begun = ClientHandshake::begin(1, &route, &client, Some(session), ephemeral, 1000);
+            Frame::decode(begun.unwrap().1.into()).unwrap()
+        };
+        let first = begin("one");
+        let honest = ServerHandshake::accept(&first).unwrap().token;
+        honest.verify(&client.verifying_key()).unwrap();
+        let mut request = KeyRequest::decode(begin("two").body).unwrap();
+        request.signature = KeyRequest::decode(first.body).unwrap().signature;
+        let forged = Frame::decode(request.encode(1).unwrap().into()).unwrap();
+        let forged = ServerHandshake::accept_after(&forged, Some(&honest)).unwrap().token;
+        assert!(!Arc::ptr_eq(&honest, &forged));
+        forged.verify(&client.verifying_key()).unwrap_err();
+    }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use zeroize::Zeroizing;
 
@@ -199,10 +199,9 @@ pub(super) fn open_message(
         return Ok(Incoming::Rejected(error.to_owned()));
     }
     let payload = message.json_payload.unwrap_or_default();
-    let sealed = STANDARD.decode(payload).map_err(|_| ProtocolError::Decrypt)?;
-    let mut envelope = BytesMut::from(sealed.as_slice());
+    let mut envelope = STANDARD.decode(payload).map_err(|_| ProtocolError::Decrypt)?;
     key.decrypt(iv, &mut envelope)?;
-    Envelope::read(&envelope).map(Incoming::Envelope)
+    Envelope::take(envelope).map(Incoming::Envelope)
 }
 
 /// The message that turns a call away; the reason travels in clear.

@@ -9,6 +9,7 @@
 //! Both the client and the server are built from these parts, and both are tested and fuzzed here,
 //! where bytes go in and come out and time is an argument.
 
+pub mod ahead;
 pub mod call;
 pub mod crypto;
 pub mod envelope;

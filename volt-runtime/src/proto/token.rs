@@ -3,7 +3,7 @@
 //! It is a JWT signed by the client's key. With an Ed25519 key its header is always the same, so the
 //! binary protocol carries only the claims and the signature.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use base64::{
     Engine as _,
@@ -97,6 +97,8 @@ pub struct Token {
     /// What was signed: header and claims, as in a JWT.
     signing_input: String,
     signature: Bytes,
+    /// The key that was found to have signed it.
+    signer: OnceLock<VerifyingKey>,
 }
 
 /// What a token's header says.
@@ -139,6 +141,7 @@ impl Token {
             key_id: None,
             signing_input: signing_input(HEADER.as_bytes(), raw_claims),
             signature,
+            signer: OnceLock::new(),
         })
     }
 
@@ -166,6 +169,7 @@ impl Token {
             key_id: header.kid,
             signing_input: signed.to_owned(),
             signature: decode(signature)?.into(),
+            signer: OnceLock::new(),
         })
     }
 
@@ -217,16 +221,31 @@ impl Token {
         Ok(())
     }
 
-    /// Checks that `key` signed the token.
+    /// Whether it is the token of these claims with this signature, byte for byte.
+    pub(super) fn is(&self, raw_claims: &[u8], signature: &[u8]) -> bool {
+        self.signature == signature
+            && self.algorithm == Algorithm::Ed25519
+            && self.signing_input == signing_input(HEADER.as_bytes(), raw_claims)
+    }
+
+    /// Checks that `key` signed the token. What was found once is remembered.
     ///
     /// # Errors
     ///
     /// [`TokenError::Signature`] when it did not.
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), TokenError> {
+        if self.signer.get() == Some(key) {
+            return Ok(());
+        }
         // The kind of the key decides what the signature must be, not the token's header alone.
         let valid = key.algorithm() == self.algorithm
             && key.verify(self.signing_input.as_bytes(), &self.signature);
-        if valid { Ok(()) } else { Err(TokenError::Signature) }
+        if !valid {
+            return Err(TokenError::Signature);
+        }
+        // If another key was found before, it stays: both have signed the token.
+        let _ = self.signer.set(key.clone());
+        Ok(())
     }
 
     /// The whole token in its usual form, `header.claims.signature`.

@@ -173,17 +173,19 @@ fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> {
         let call_key = legacy::call_key(&token, key).map_err(text)?;
         return Ok(Opened::Here(Arc::new(call_key), Peer { caller, token: Some(Arc::new(token)) }));
     }
-    let mut handshake = ServerHandshake::accept(frame).map_err(text)?;
+    let earlier = connection.earlier_token();
+    let mut handshake = ServerHandshake::accept_after(frame, earlier.as_ref()).map_err(text)?;
     handshake.via.arrive(endpoint.id());
     if !handshake.via.destinations.is_empty() {
         handshake.token.check_times(now).map_err(|error| error.to_string())?;
         return Ok(Opened::Elsewhere(Box::new(handshake)));
     }
     let caller = admit(&handshake.token)?;
+    connection.remember(&handshake.token);
     let ephemeral = Ephemeral::generate().map_err(text)?;
     let (key, reply) = handshake.reply(frame.call, endpoint.key(), &ephemeral).map_err(text)?;
     connection.link.send(reply);
-    Ok(Opened::Here(Arc::new(key), Peer { caller, token: Some(Arc::new(handshake.token)) }))
+    Ok(Opened::Here(Arc::new(key), Peer { caller, token: Some(handshake.token) }))
 }
 
 struct Sender {

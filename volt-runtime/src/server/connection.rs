@@ -20,6 +20,7 @@ use crate::{
     proto::{
         self,
         frame::{Frame, FrameKind},
+        token::Token,
     },
     queue::Budget,
     socket::{CallSlot as _, Link, Side},
@@ -36,12 +37,31 @@ pub(super) struct Connection {
     ended: Notify,
     /// What the requests that nobody has read yet may take, of all calls together.
     budget: Arc<Budget>,
+    /// The token of the last call that was let in: a client may open many with one.
+    token: Mutex<Option<Arc<Token>>>,
 }
 
 impl Connection {
     fn calls(&self) -> MutexGuard<'_, HashMap<u64, Arc<CallState>>> {
         // The map is changed by single operations only, so a poisoned one is still whole.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn token(&self) -> MutexGuard<'_, Option<Arc<Token>>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token of an earlier call.
+    pub(super) fn earlier_token(&self) -> Option<Arc<Token>> {
+        self.token().clone()
+    }
+
+    /// Remembers the token of a call that was let in.
+    pub(super) fn remember(&self, token: &Arc<Token>) {
+        let mut earlier = self.token();
+        if !earlier.as_ref().is_some_and(|earlier| Arc::ptr_eq(earlier, token)) {
+            *earlier = Some(Arc::clone(token));
+        }
     }
 
     pub(super) fn remove(&self, id: u64) {
@@ -113,6 +133,7 @@ impl ServerSide {
             budget,
             draining: AtomicBool::new(false),
             ended: Notify::new(),
+            token: Mutex::default(),
         }))
     }
 

@@ -56,9 +56,14 @@ pub(crate) struct DriverOptions {
     pub(crate) keepalive: Option<Keepalive>,
 }
 
+/// How much is read from a socket at once. The websocket clears that much before each read, however
+/// little there is to read, so that a large buffer costs small frames more than it saves large ones.
+const READ_BUFFER: usize = 32 << 10;
+
 /// Limits of the websocket below.
 pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {
     WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(max_message_size))
         .max_frame_size(Some(max_message_size))
 }

@@ -15,7 +15,7 @@ use volt_runtime::{
     },
 };
 
-use crate::support::{Note, NotesClient, Volt, connect_to_with, no_open_calls, soon};
+use crate::support::{Note, NotesClient, Volt, connect_to, no_open_calls, soon};
 
 /// A Volt made of the protocol's parts, which can send what ours never would.
 pub(crate) struct RawVolt {
@@ -29,7 +29,9 @@ impl RawVolt {
         Self::start_with(|_| ()).await
     }
 
-    pub(crate) async fn start_with(change: fn(&mut ConnectOptions)) -> (NotesClient, Self) {
+    pub(crate) async fn start_with(
+        change: impl FnOnce(&mut ConnectOptions),
+    ) -> (NotesClient, Self) {
         let volt = Volt::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let accept = async {
@@ -37,7 +39,7 @@ impl RawVolt {
             accept_async(stream).await.unwrap()
         };
         let address = listener.local_addr().unwrap();
-        let (client, socket) = tokio::join!(connect_to_with(&volt, address, change), accept);
+        let (client, socket) = tokio::join!(connect_to(&volt, address, change), accept);
         (client, Self { socket, volt })
     }
 
@@ -85,7 +87,7 @@ impl RawVolt {
     }
 
     /// Exchanges keys and takes the invocation of a call.
-    async fn invoked(&mut self) -> (u64, CallKey) {
+    pub(crate) async fn invoked(&mut self) -> (u64, CallKey) {
         let opening = self.frame().await;
         let (key, reply) = self.reply(&opening);
         self.send(reply).await;
@@ -96,7 +98,7 @@ impl RawVolt {
     }
 
     /// What the client says next on a call.
-    async fn hears(&mut self, key: &CallKey) -> Envelope {
+    pub(crate) async fn hears(&mut self, key: &CallKey) -> Envelope {
         match call::open(key, self.frame().await.body).unwrap() {
             Incoming::Envelope(envelope) => envelope,
             other => panic!("{other:?}"),

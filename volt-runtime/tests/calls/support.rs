@@ -368,14 +368,10 @@ impl Parts {
 }
 
 /// A client of a Volt that is said to be at some other address.
-pub(crate) async fn connect_to(volt: &Volt, address: SocketAddr) -> NotesClient {
-    connect_to_with(volt, address, |_| ()).await
-}
-
-pub(crate) async fn connect_to_with(
+pub(crate) async fn connect_to(
     volt: &Volt,
     address: SocketAddr,
-    change: fn(&mut ConnectOptions),
+    change: impl FnOnce(&mut ConnectOptions),
 ) -> NotesClient {
     let mut config = volt.config.clone();
     config.volt.http_address = Some(format!("http://{address}"));

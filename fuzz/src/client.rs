@@ -11,6 +11,7 @@ use std::{
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime};
 use volt_runtime::{
     CallOptions, ClientConfig, Code, Kind, Method, Overflow, Status,
     fuzzing::ClientEnd,
@@ -86,13 +87,16 @@ struct Fixed {
     volt: SigningKey,
     ephemeral: Ephemeral,
     config: ClientConfig,
+    /// For the timers of calls, which never fire: nothing drives it.
+    runtime: Runtime,
 }
 
 static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let (volt, client) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let config = ClientConfig::new("volt", "http://127.0.0.1", volt.verifying_key().to_pem())
         .with_credential(client.to_pem().unwrap().as_str(), Some("session".into()));
-    Fixed { volt, ephemeral: Ephemeral::generate().unwrap(), config }
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    Fixed { volt, ephemeral: Ephemeral::generate().unwrap(), config, runtime }
 });
 
 /// A call as the Volt and the caller know it.
@@ -115,6 +119,7 @@ struct Call {
 
 /// Runs one input.
 pub fn run(events: Vec<Event>) {
+    let _entered = FIXED.runtime.enter();
     let end = ClientEnd::new(&FIXED.config).unwrap();
     let mut model = Model { end, calls: BTreeMap::new(), lost: false };
     for event in events {

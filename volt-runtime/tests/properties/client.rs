@@ -6,6 +6,7 @@ use std::{
 };
 
 use proptest::{collection::vec, prelude::*, sample::Index};
+use tokio::runtime::{Builder, Runtime};
 use volt_runtime::{
     CallOptions, ClientConfig, Code, Error, Kind, Method, Status,
     fuzzing::ClientEnd,
@@ -27,13 +28,16 @@ struct Volt {
     key: SigningKey,
     ephemeral: Ephemeral,
     config: ClientConfig,
+    /// For the timers of calls, which never fire: nothing drives it.
+    runtime: Runtime,
 }
 
 static VOLT: LazyLock<Volt> = LazyLock::new(|| {
     let (key, client) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let config = ClientConfig::new("volt", "http://127.0.0.1", key.verifying_key().to_pem())
         .with_credential(client.to_pem().unwrap().as_str(), None);
-    Volt { key, ephemeral: Ephemeral::generate().unwrap(), config }
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    Volt { key, ephemeral: Ephemeral::generate().unwrap(), config, runtime }
 });
 
 /// What the Volt says to one call after the key: so many messages, and whether it then fails.
@@ -98,6 +102,7 @@ fn run(
     choices: &[Index],
     harmed: Option<(usize, Index, Harm)>,
 ) -> Vec<Outcome> {
+    let _entered = VOLT.runtime.enter();
     let mut end = ClientEnd::new(&VOLT.config).unwrap();
     let (mut calls, answers) = open(&mut end, scripts);
     let mut outcomes: Vec<Outcome> = scripts.iter().map(|_| Outcome::default()).collect();

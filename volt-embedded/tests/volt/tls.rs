@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 use volt_api::{
-    Client, ClientConfig,
+    Client,
     key::VerifyingKey,
     v0_15::{Client as OldClient, volt::GetResourceRequest as OldRequest},
 };
@@ -76,7 +76,7 @@ async fn the_authority_is_the_volts_key_and_the_same_after_a_restart() {
     let volt = start().await.unwrap();
     assert_eq!(volt.config().volt.ca_pem.as_ref(), Some(&pinned));
     // The first run's configuration, but for the port; and the authority tells the Volt's key.
-    let mut config = ClientConfig { volt: config.volt, ..config };
+    let mut config = config;
     config.volt.http_address = Some(volt.url().to_owned());
     config.volt.public_key = None;
     all_kinds(&Client::connect(config).await.unwrap(), &volt).await;

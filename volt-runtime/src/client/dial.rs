@@ -76,7 +76,8 @@ impl Remote {
 
     /// Connects, within the time that there is for it.
     pub(super) async fn open(&self) -> Result<Socket> {
-        let until = Instant::now() + self.timeout;
+        let now = Instant::now();
+        let until = now.checked_add(self.timeout).unwrap_or(now + NEVER);
         let stream = self.connect(until).await?;
         let stream = match &self.tls {
             None => Stream::Plain(stream),
@@ -94,27 +95,38 @@ impl Remote {
         }
     }
 
-    /// Connects to one of the host's addresses, whichever is the first to answer.
+    /// Connects to one of the host's addresses.
     async fn connect(&self, until: Instant) -> Result<TcpStream> {
-        let addresses: Vec<_> =
-            match timeout_at(until, lookup_host((self.host.as_str(), self.port))).await {
-                Ok(Ok(addresses)) => addresses.collect(),
-                Ok(Err(error)) => {
-                    let message = format!("the host `{}` is not found: {error}", self.host);
-                    return Err(self.failed(&message).with_source(error));
-                }
-                Err(_) => return Err(self.late("the host's addresses were not found")),
-            };
-        let mut failures = Vec::new();
-        let mut cause = None;
-        let allowed: Vec<_> =
-            addresses.iter().filter(|address| self.may_dial(**address)).copied().collect();
-        if let (true, Some(address)) = (allowed.is_empty(), addresses.first()) {
-            return Err(self.refused(*address));
+        let looking = lookup_host((self.host.as_str(), self.port));
+        match timeout_at(until, looking).await {
+            Ok(Ok(addresses)) => self.connect_any(addresses.collect(), until).await,
+            Ok(Err(error)) => {
+                let message = format!("the host `{}` is not found: {error}", self.host);
+                Err(self.failed(&message).with_source(error))
+            }
+            Err(_) => Err(self.late("the host's addresses were not found")),
         }
-        for (index, &address) in allowed.iter().enumerate() {
+    }
+
+    /// Tries addresses one after another, until one answers.
+    async fn connect_any(
+        &self,
+        mut addresses: Vec<SocketAddr>,
+        until: Instant,
+    ) -> Result<TcpStream> {
+        let Some(first) = addresses.first().copied() else {
+            return Err(self.failed(&format!("the host `{}` has no address", self.host)));
+        };
+        // What is judged are the very addresses that are dialled, so that a name cannot lead elsewhere
+        // in between.
+        addresses.retain(|address| self.may_dial(*address));
+        if addresses.is_empty() {
+            return Err(self.refused(first));
+        }
+        let (mut failures, mut cause) = (Vec::new(), None);
+        for (index, &address) in addresses.iter().enumerate() {
             // One that does not answer leaves time for those after it.
-            let share = u32::try_from(allowed.len() - index).unwrap_or(u32::MAX);
+            let share = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
             let share = until.saturating_duration_since(Instant::now()) / share;
             match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
@@ -133,18 +145,14 @@ impl Remote {
                 Err(_) => failures.push(format!("{address}: no answer within {share:?}")),
             }
         }
-        let error = self.failed(&match failures.len() {
-            0 => format!("the host `{}` has no address", self.host),
-            _ => failures.join("; "),
-        });
+        let error = self.failed(&failures.join("; "));
         Err(match cause {
             Some(cause) => error.with_source(cause),
             None => error,
         })
     }
 
-    /// Whether this address may be connected to. It is asked about the very address that is dialled,
-    /// so that a name cannot lead elsewhere in between.
+    /// Whether this address may be connected to.
     fn may_dial(&self, address: SocketAddr) -> bool {
         self.tls.is_some() || self.allow_plaintext || Reach::of(address.ip()) != Reach::Public
     }
@@ -160,13 +168,12 @@ impl Remote {
     }
 
     fn refused(&self, address: SocketAddr) -> Error {
-        let Self { url, .. } = self;
-        Error::configuration(format!(
-            "{url}: {} is on a public network, and `http://` would show the tokens that authorise \
-             calls to all who are on the way: use `https://`, or allow it by `allow_plaintext` in the \
+        Error::configuration(self.describe(&format!(
+            "{} is on no private network, and `http://` would show the tokens that authorise calls to \
+             all who are on the way: use `https://`, or allow it by `allow_plaintext` in the \
              configuration (`ClientConfig::with_plaintext`)",
             address.ip()
-        ))
+        )))
     }
 
     fn late(&self, what: &str) -> Error {
@@ -174,8 +181,12 @@ impl Remote {
     }
 
     fn failed(&self, message: &str) -> Error {
+        Error::connection(self.describe(message)).with_executed(Executed::No)
+    }
+
+    fn describe(&self, message: &str) -> String {
         let hint = self.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-        Error::connection(format!("{}: {message}{hint}", self.url)).with_executed(Executed::No)
+        format!("{}: {message}{hint}", self.url)
     }
 
     /// Why the websocket handshake failed.
@@ -200,6 +211,9 @@ impl Remote {
     }
 }
 
+/// A time that does not come: a limit that is longer is none.
+const NEVER: Duration = Duration::from_hours(24 * 365 * 30);
+
 /// What to look at when an answer to plain HTTP is none.
 const SPEAKS_TLS: &str = " (if it speaks TLS there, the address must begin with `https://`)";
 
@@ -221,7 +235,16 @@ fn is_no_http(error: &tungstenite::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    fn remote(config: &ClientConfig, url: &str) -> Remote {
+        let endpoint =
+            Endpoint { url: url.to_owned(), relayed: false, authority: None, hint: None };
+        let key = SigningKey::generate().unwrap();
+        Remote::new(config, &endpoint, &key, &ConnectOptions::default()).unwrap()
+    }
 
     /// Decided for each address, whatever it was found by.
     #[test]
@@ -229,10 +252,7 @@ mod tests {
         let addresses =
             ["127.0.0.1:1", "10.0.0.1:1", "[fe80::1]:1", "192.0.2.1:1", "[2001:db8::1]:1"];
         let may_dial = |config: &ClientConfig, url: &str| {
-            let endpoint =
-                Endpoint { url: url.to_owned(), relayed: false, authority: None, hint: None };
-            let key = SigningKey::generate().unwrap();
-            let remote = Remote::new(config, &endpoint, &key, &ConnectOptions::default()).unwrap();
+            let remote = remote(config, url);
             addresses.map(|address| remote.may_dial(address.parse().unwrap()))
         };
         let config = ClientConfig::default();
@@ -240,5 +260,27 @@ mod tests {
         assert_eq!(may_dial(&config.clone().with_plaintext(), "ws://volt.example/api"), [true; 5]);
         #[cfg(feature = "tls")]
         assert_eq!(may_dial(&config, "wss://volt.example/api"), [true; 5]);
+    }
+
+    #[tokio::test]
+    async fn all_addresses_are_tried_but_those_that_may_not_be_dialled() {
+        let remote = remote(&ClientConfig::default(), "ws://volt.example/api");
+        let until = Instant::now() + Duration::from_secs(20);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let closed = async || {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap()
+        };
+        let (one, other) = (closed().await, closed().await);
+        let public = "192.0.2.1:1".parse().unwrap();
+        let stream = remote.connect_any(vec![public, one, open], until).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        let error = remote.connect_any(vec![one, public, other], until).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&one.to_string()) && text.contains(&other.to_string()), "{text}");
+        assert!(error.is_connection() && !text.contains("192.0.2.1"), "{text}");
+        let error = remote.connect_any(vec![public], until).await.unwrap_err();
+        assert!(error.is_configuration(), "{error}");
     }
 }

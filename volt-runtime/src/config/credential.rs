@@ -23,7 +23,7 @@ pub struct Credential {
     /// The client's id in older Volts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The client's certificate, PEM.
+    /// The client's certificate, PEM. It is shown to a Volt that wants one by TLS, but to no relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert: Option<String>,
     /// The chain of the Volt's certificate authority, PEM.

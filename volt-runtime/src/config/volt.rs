@@ -30,7 +30,8 @@ pub struct VoltConfig {
     /// Base58 of the public key's SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// The certificate of its own authority, PEM.
+    /// The certificate of its own authority, PEM. By `https://` it alone is trusted; without it, the
+    /// authorities of the platform are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
     /// The relay to reach it by.

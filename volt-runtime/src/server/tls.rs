@@ -55,8 +55,8 @@ impl ServerTls {
         })?;
         let mut config =
             builder()?.with_no_client_auth().with_single_cert(chain, key).map_err(|error| {
-                Error::configuration("the server's certificate and key are no use")
-                    .with_source(error)
+                let message = format!("the server's certificate and key are no use: {error}");
+                Error::configuration(message).with_source(error)
             })?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self(Arc::new(config)))

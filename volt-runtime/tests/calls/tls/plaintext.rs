@@ -11,7 +11,7 @@ async fn plain_http_to_a_public_address_is_refused_and_the_error_says_how_to_all
         config.volt.http_address = Some(format!("http://{host}"));
         let error = failure(&config).await;
         assert!(error.is_configuration(), "{error}");
-        says(&error, &["public network", "`https://`", "`allow_plaintext`", "with_plaintext"]);
+        says(&error, &["no private network", "`https://`", "`allow_plaintext`", "with_plaintext"]);
     }
 }
 

@@ -29,6 +29,9 @@ impl Trust<'_> {
         let (Self::Also(pem) | Self::Only(pem)) = self else { return Ok(builder) };
         let certificates = Certificate::from_pem_bundle(pem.as_bytes())
             .map_err(|error| format!("`ca_pem` is no certificate: {error}"))?;
+        if certificates.is_empty() {
+            return Err("`ca_pem` holds no certificate".to_owned());
+        }
         Ok(match self {
             Self::Only(_) => builder.tls_certs_only(certificates),
             _ => builder.tls_certs_merge(certificates),

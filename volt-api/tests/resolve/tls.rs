@@ -29,16 +29,21 @@ async fn a_volt_with_a_pinned_authority_is_asked_at_its_own_address() {
 #[tokio::test]
 async fn another_authority_than_the_pinned_one_is_not_believed() {
     let (tls, other) = (start().await, start().await);
-    for known in [
-        json!({ "http_address": tls.url(), "ca_pem": other.config().volt.ca_pem }),
-        json!({ "http_address": tls.url() }),
+    // What is known is enough to connect, so it is given back; nothing was learned.
+    let pinned = json!({ "http_address": tls.url(), "ca_pem": other.config().volt.ca_pem });
+    let found = Resolver::new().resolve(&config(pinned.clone())).await.unwrap();
+    assert_eq!(volt(&found), pinned);
+    for (known, why) in [
+        (json!({ "http_address": tls.url() }), "certificate"),
+        (json!({ "id": tls.id(), "relay": pinned }), "certificate"),
+        (
+            json!({ "id": tls.id(), "relay": { "http_address": tls.url(), "ca_pem": "nonsense" } }),
+            "`ca_pem`",
+        ),
     ] {
         let error = failure(&Resolver::new(), known).await;
-        assert!(error.is_connection() && error.to_string().contains("certificate"), "{error}");
+        assert!(error.is_connection() && error.to_string().contains(why), "{error}");
     }
-    let error =
-        failure(&Resolver::new(), json!({ "http_address": tls.url(), "ca_pem": "nonsense" })).await;
-    assert!(error.to_string().contains("`ca_pem`"), "{error}");
 }
 
 #[tokio::test]

@@ -10,6 +10,10 @@ pub(crate) struct Endpoint {
     pub(crate) url: String,
     pub(crate) relayed: bool,
     /// The certificate authority that is trusted there, if it is pinned.
+    #[cfg_attr(
+        all(feature = "client", not(feature = "tls")),
+        expect(dead_code, reason = "only TLS has certificates")
+    )]
     pub(crate) authority: Option<Authority>,
     /// What to say when connecting fails.
     pub(crate) hint: Option<&'static str>,

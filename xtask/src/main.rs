@@ -1,10 +1,12 @@
 //! What a maintainer of the Volt SDK runs: `cargo xtask --help`.
 
 mod api;
+mod bench;
 mod codegen;
 mod conformance;
 mod features;
 mod interop;
+mod process;
 mod tools;
 
 use std::process::ExitCode;
@@ -22,6 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Api(api::Args),
+    Bench(bench::Args),
     Codegen(codegen::Args),
     Conformance(conformance::Args),
     /// Checks that each service of the SDK compiles without the others.
@@ -32,6 +35,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Api(args) => api::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Features => features::run(),

@@ -177,33 +177,27 @@ async function connect() {
   return client;
 }
 
-/** Runs so many at a time for so long, and counts those that are done within that time. */
+/** Runs so many at a time for so long, and longer until so many are done. Counts those that are done. */
 async function closedLoop(operation) {
   const begin = performance.now() + Number(values["warm-up"]) * 1000;
   const end = begin + Number(values.seconds) * 1000;
   const latencies = [];
   let done = 0;
   let span = null;
+  let measured = null;
   const worker = async () => {
-    for (;;) {
+    while (!measured) {
       const started = performance.now();
-      if (started >= end) return;
       if (started >= begin) span ??= start();
       await operation();
       const ended = performance.now();
-      if (ended >= begin && ended < end) {
-        done += 1;
-        if (started >= begin) latencies.push((ended - started) * 1000);
-      }
+      if (!span || measured) continue;
+      done += 1;
+      if (started >= begin) latencies.push((ended - started) * 1000);
+      if (ended >= end && done >= inFlight) measured = finish(span, done, 0);
     }
   };
-  const workers = Array.from({ length: inFlight }, worker);
-  let measured = null;
-  const timer = sleep(end - performance.now()).then(() => {
-    measured = finish(span ?? start(), 0, 0);
-  });
-  await Promise.all([...workers, timer]);
-  measured.operations = done;
+  await Promise.all(Array.from({ length: inFlight }, worker));
   latencies.sort((left, right) => left - right);
   const at = (share) => latencies[Math.max(Math.ceil(latencies.length * share), 1) - 1];
   if (latencies.length > 0) {

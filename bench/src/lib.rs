@@ -1,6 +1,7 @@
 //! What the load server and the programs of this package share.
 
 pub mod alone;
+#[cfg(feature = "tonic")]
 pub mod grpc;
 
 use std::path::Path;
@@ -17,10 +18,17 @@ pub struct Peers {
     pub wire: String,
     /// Port of the websocket that gives back what it gets.
     pub echo_port: u16,
-    /// Port of the gRPC server.
-    pub grpc_port: u16,
-    /// The gRPC server's certificate, PEM.
-    pub grpc_certificate: String,
+    /// The gRPC server, if this was built with it.
+    pub grpc: Option<Grpc>,
+}
+
+/// Where the gRPC server is.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Grpc {
+    /// Its port.
+    pub port: u16,
+    /// Its certificate, PEM.
+    pub certificate: String,
 }
 
 /// Reads a file of JSON.

@@ -212,9 +212,9 @@ impl Run<'_> {
                 failed: None,
             })
             .collect();
-        for _ in 0..item.rounds {
+        for round in 0..item.rounds {
             for (peer, samples) in peers.iter().zip(&mut all) {
-                if samples.failed.is_some() {
+                if samples.failed.is_some() || round >= peer.rounds(item.rounds) {
                     continue;
                 }
                 match driver::run::<Measured>(self.machine, server, peer, item, self.work) {

@@ -14,9 +14,10 @@ use volt_bench_measure::{Load, Measured, Span, Work, closed_loop};
 async fn main() -> Result<()> {
     let load = Load::parse();
     let peers: Peers = volt_bench::read(&load.config)?;
-    let certificate = Certificate::from_pem(peers.grpc_certificate);
+    let server = peers.grpc.context("the server was built without tonic")?;
+    let certificate = Certificate::from_pem(server.certificate);
     let tls = ClientTlsConfig::new().ca_certificate(certificate).domain_name("localhost");
-    let channel = Channel::from_shared(format!("https://127.0.0.1:{}", peers.grpc_port))?;
+    let channel = Channel::from_shared(format!("https://127.0.0.1:{}", server.port))?;
     let client = LoadClient::new(channel.tls_config(tls)?.connect().await?);
     let measured = match load.work {
         Work::Unary => unary(&load, client).await?,

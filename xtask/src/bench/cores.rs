@@ -33,7 +33,7 @@ impl Machine {
 
     /// The command that runs a program where a server is to run.
     pub(super) fn server(&self, program: &Path, cores: Cores) -> Command {
-        self.command(
+        command(
             program,
             match cores {
                 Cores::Apart => self.cores.get(..self.cores.len() / 2),
@@ -46,18 +46,19 @@ impl Machine {
     /// The command that runs a program where a client is to run.
     pub(super) fn client(&self, program: &Path, cores: Cores) -> Command {
         match cores {
-            Cores::Apart => self.command(program, self.cores.get(self.cores.len() / 2..)),
+            Cores::Apart => command(program, self.cores.get(self.cores.len() / 2..)),
             Cores::One | Cores::Two => self.server(program, cores),
         }
     }
+}
 
-    fn command(&self, program: &Path, cores: Option<&[usize]>) -> Command {
-        let Some(cores @ [_, ..]) = cores else { return Command::new(program) };
-        let list: Vec<_> = cores.iter().map(usize::to_string).collect();
-        let mut command = Command::new("taskset");
-        command.arg("--cpu-list").arg(list.join(",")).arg(program);
-        command
-    }
+/// The command that runs a program on some cores, if they are known.
+fn command(program: &Path, cores: Option<&[usize]>) -> Command {
+    let Some(cores @ [_, ..]) = cores else { return Command::new(program) };
+    let list: Vec<_> = cores.iter().map(usize::to_string).collect();
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg(list.join(",")).arg(program);
+    command
 }
 
 /// The cores that this process may use.

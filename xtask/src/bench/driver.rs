@@ -19,7 +19,7 @@ use super::{
 use crate::process;
 
 /// How long a program may take for one piece of work.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Lets a peer do a piece of work, and gives what it measured.
 pub(super) fn run<T: DeserializeOwned>(

@@ -1,6 +1,7 @@
 //! Who is measured: where the programs come from, and what they can do.
 
 use std::{
+    env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -60,7 +61,9 @@ const UNDELAYED: &[Work] =
     &[Work::Unary, Work::OpenClose, Work::Connect, Work::Idle, Work::Upload, Work::Wire];
 const TONIC: &[Work] = &[Work::Unary, Work::Download];
 const FLOOR: &[Work] = &[Work::Unary, Work::Alone];
-const PYTHON: &[Work] = &[Work::Unary, Work::Rows, Work::Download];
+/// The part that the slowest do.
+const SLOWEST: u64 = 10;
+const PYTHON: &[Work] = &[Work::Unary, Work::Rows];
 
 impl Peer {
     fn new(
@@ -90,16 +93,23 @@ impl Peer {
     pub(super) fn share(&self, count: u64) -> u64 {
         count.div_ceil(self.part)
     }
+
+    /// In how many of the rounds it takes part: the slowest would make a run too long.
+    pub(super) fn rounds(&self, rounds: usize) -> usize {
+        if self.part >= SLOWEST { rounds.min(3) } else { rounds }
+    }
 }
 
-/// Builds the load server and the programs, with what they need from npm, PyPI and crates.io.
+/// Builds the load server and the programs, with what they need from npm, pip and crates.io.
 ///
 /// A smoke run builds only what comes from this repository, and with cargo's `dev` profile into the
 /// workspace's own target directory, where most of it is already.
 pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Built> {
     let mut command = tools::cargo_build(&root.join("bench"));
     if smoke {
-        command.arg("--target-dir").arg(root.join("target"));
+        let target =
+            env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+        command.arg("--no-default-features").arg("--target-dir").arg(target);
     } else {
         command.arg("--release").arg("--target-dir").arg(work.join("build"));
     }
@@ -108,14 +118,8 @@ pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Bui
     let mut peer = |program: &str, name: &str, works| {
         Ok::<_, anyhow::Error>(Peer::new("", name.to_owned(), programs.take(program)?, works))
     };
-    let tonic = locked_version(&root.join("bench/Cargo.lock"), "tonic")?;
     let mut peers = vec![
         Peer { short_name: "sdk", ..peer("sdk", "this SDK", CLIENT)? },
-        Peer {
-            short_name: "tonic",
-            config: Config::Peers,
-            ..peer("tonic", &format!("tonic {tonic} over TLS"), TONIC)?
-        },
         Peer {
             short_name: "floor",
             config: Config::Peers,
@@ -123,6 +127,12 @@ pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Bui
         },
     ];
     if !smoke {
+        let version = locked_version(&root.join("bench/Cargo.lock"), "tonic")?;
+        peers.push(Peer {
+            short_name: "tonic",
+            config: Config::Peers,
+            ..peer("tonic", &format!("tonic {version} over TLS"), TONIC)?
+        });
         peers.extend(rust(&root.join("bench/volt-client-rs"), work)?);
         peers.extend(web(root)?);
         peers.push(python(root)?);
@@ -180,8 +190,11 @@ fn patch(source: &Path, copy: &Path, name: &str, patched_name: &str) -> anyhow::
     let measure = source.join("../measure");
     let manifest = fs::read_to_string(source.join("Cargo.toml"))?
         .replace(name, patched_name)
-        .replace("\"../measure\"", &format!("{measure:?}"));
-    let patch = format!("\n[patch.crates-io]\nvolt-client-rs = {{ path = {client_copy:?} }}\n");
+        .replace("\"../measure\"", &format!("\"{}\"", measure.display()));
+    let patch = format!(
+        "\n[patch.crates-io]\nvolt-client-rs = {{ path = \"{}\" }}\n",
+        client_copy.display()
+    );
     write(&copy.join("Cargo.toml"), &(manifest + &patch))?;
     write(&copy.join("Cargo.lock"), &locked_to_path(&lock.replace(name, patched_name)))
 }
@@ -233,7 +246,7 @@ fn web(root: &Path) -> anyhow::Result<[Peer; 2]> {
     Ok(["js", "wasm"].map(|build| Peer {
         arguments: vec![script.clone().into()],
         environment: vec![("VOLT_CLIENT_BUILD", build)],
-        part: 10,
+        part: SLOWEST,
         ..Peer::new(build, format!("volt-client-web {version} {build}"), "node".into(), CLIENT)
     }))
 }
@@ -249,7 +262,7 @@ fn python(root: &Path) -> anyhow::Result<Peer> {
         arguments: ["-W".into(), "ignore".into(), root.join("bench/python/driver.py").into()]
             .into(),
         config: Config::Legacy,
-        part: 10,
+        part: SLOWEST,
         ..Peer::new("python", name, work.join("bin/python"), PYTHON)
     })
 }
@@ -266,4 +279,23 @@ fn locked_version(lock: &Path, package: &str) -> anyhow::Result<String> {
 pub(super) fn with_arguments(mut command: Command, peer: &Peer) -> Command {
     command.args(&peer.arguments).envs(peer.environment.iter().copied());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_client_is_locked_to_a_folder() {
+        let package = |name: &str, rest: &str| {
+            format!("[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n{rest}")
+        };
+        let rest = "source = \"registry\"\nchecksum = \"00\"\ndependencies = [\n \"tokio\",\n]";
+        let lock = |client: &str| {
+            let packages = [package("tokio", rest), package("volt-client-rs", client)];
+            format!("version = 4\n\n{}\n", packages.join("\n\n"))
+        };
+        let patched = lock("dependencies = [\n \"tokio\",\n]");
+        assert_eq!(locked_to_path(&lock(rest)), patched);
+    }
 }

@@ -124,7 +124,9 @@ fn full() -> Vec<Item> {
     plan.extend(cores(0.5, 5));
     plan.push(Item::timed(Cell::new(Work::OpenClose, 64, 0, 0), 0.5, 3));
     plan.push(Item::counted(Cell::new(Work::Connect, 16, 0, 400), 3));
-    plan.push(Item::counted(Cell::new(Work::Idle, 1, 0, 10_000), 3));
+    let idle = |rounds| Item::counted(Cell::new(Work::Idle, 1, 0, 10_000), rounds);
+    plan.push(idle(3).by(&["sdk"]));
+    plan.push(idle(1).by(&["rust-nodelay", "js", "wasm"]));
     for rows in [ROWS / 100, ROWS / 10] {
         plan.push(Item::counted(Cell::new(Work::Rows, 1, 0, rows), 3).by(&["sdk"]));
     }
@@ -175,7 +177,7 @@ fn smoke() -> Vec<Item> {
         counted(Work::Wire, 2, KIB, 20),
         Item::timed(Cell::new(Work::Alone, 1, 0, 0), 0.005, 1),
     ];
-    plan.into_iter().map(|item| item.by(&["sdk", "tonic", "floor"])).collect()
+    plan.into_iter().map(|item| item.by(&["sdk", "floor"])).collect()
 }
 
 /// What shows how throughput grows with cores.

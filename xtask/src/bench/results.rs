@@ -163,7 +163,7 @@ mod tests {
     fn the_median_is_between_the_two_in_the_middle() {
         let spread = Spread::of([4.0, 1.0, 2.0, 10.0]).expect("there are numbers");
         assert_eq!(spread, Spread { median: 3.0, min: 1.0, max: 10.0 });
-        assert_eq!(Spread::of([7.0]).expect("there is one").median, 7.0);
+        assert_eq!(Spread::of([7.0]), Some(Spread { median: 7.0, min: 7.0, max: 7.0 }));
         assert_eq!(Spread::of([]), None);
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::plan::Work;
 use crate::process;
 
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A running load server; dropping it ends it, and removes what it had.
 pub(super) struct Server {

@@ -12,12 +12,15 @@ use tonic::{
 use volt_api::volt::{
     DownloadFileRequest, DownloadFileResponse, GetResourceRequest, GetResourceResponse,
 };
-use volt_bench::grpc::load_server::{Load, LoadServer};
+use volt_bench::{
+    Grpc,
+    grpc::load_server::{Load, LoadServer},
+};
 
 use crate::mock;
 
-/// Starts the server with a new certificate, and gives its port and the certificate.
-pub async fn start() -> Result<(u16, String)> {
+/// Starts the server with a new certificate.
+pub async fn start() -> Result<Grpc> {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let certificate = certified.cert.pem();
     let identity = Identity::from_pem(&certificate, certified.signing_key.serialize_pem());
@@ -28,7 +31,7 @@ pub async fn start() -> Result<(u16, String)> {
         .add_service(LoadServer::new(Handlers));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(server.serve_with_incoming(incoming));
-    Ok((port, certificate))
+    Ok(Grpc { port, certificate })
 }
 
 struct Handlers;

@@ -10,6 +10,7 @@
 //! last of all `peers.json`.
 
 mod echo;
+#[cfg(feature = "tonic")]
 mod grpc;
 mod mock;
 
@@ -54,13 +55,15 @@ async fn main() -> Result<()> {
     let echo = TcpListener::bind("127.0.0.1:0").await?;
     let echo_port = echo.local_addr()?.port();
     tokio::spawn(echo::run(echo));
-    let (grpc_port, grpc_certificate) = grpc::start().await?;
+    #[cfg(feature = "tonic")]
+    let grpc = Some(grpc::start().await?);
+    #[cfg(not(feature = "tonic"))]
+    let grpc = None;
     let peers = Peers {
         database: database(&client, args.rows).await?,
         wire: wire(&client).await?,
         echo_port,
-        grpc_port,
-        grpc_certificate,
+        grpc,
     };
     client.close().await;
     // By renaming, so that whoever waits for the file finds it whole.

@@ -6,7 +6,6 @@
 
 mod clients;
 mod host;
-mod process;
 mod scenario;
 mod volt;
 
@@ -19,7 +18,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 
 use self::{host::Host, scenario::Scenario, volt::Volt};
-use crate::tools;
+use crate::{process, tools};
 
 /// Runs the published clients and this SDK against the embedded Volt, and compares.
 #[derive(clap::Args)]

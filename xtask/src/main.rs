@@ -1,6 +1,7 @@
 //! What a maintainer of the Volt SDK runs: `cargo xtask --help`.
 
 mod api;
+mod bench;
 mod build_time;
 mod codegen;
 mod conformance;
@@ -8,6 +9,7 @@ mod deny;
 mod features;
 mod fuzz;
 mod interop;
+mod process;
 mod release_notes;
 mod tools;
 mod tree;
@@ -27,6 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Api(api::Args),
+    Bench(bench::Args),
     BuildTime(build_time::Args),
     Codegen(codegen::Args),
     Conformance(conformance::Args),
@@ -42,6 +45,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Api(args) => api::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::BuildTime(args) => build_time::run(&args),
         Task::Codegen(args) => codegen::run(&args),
         Task::Conformance(args) => conformance::run(&args),

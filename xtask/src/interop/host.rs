@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{bail, ensure};
 
-use super::process;
+use crate::process;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 

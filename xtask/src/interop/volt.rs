@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use super::process;
+use crate::process;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 const RESULT: &str = "result: ";
 
 /// Starts a program that prints to a file.
-pub(super) fn start(mut command: Command, log: &Path) -> anyhow::Result<Child> {
+pub(crate) fn start(mut command: Command, log: &Path) -> anyhow::Result<Child> {
     let program = command.get_program().display().to_string();
     let file = File::create(log).with_context(|| log.display().to_string())?;
     command
@@ -30,7 +30,7 @@ pub(super) fn start(mut command: Command, log: &Path) -> anyhow::Result<Child> {
 /// Runs a client's program and gives the result that it printed.
 ///
 /// One that takes too long is killed.
-pub(super) fn result(command: Command, log: &Path, timeout: Duration) -> anyhow::Result<Value> {
+pub(crate) fn result(command: Command, log: &Path, timeout: Duration) -> anyhow::Result<Value> {
     let mut child = start(command, log)?;
     let Some(status) = wait(&mut child, timeout)? else {
         child.kill()?;
@@ -47,7 +47,8 @@ pub(super) fn result(command: Command, log: &Path, timeout: Duration) -> anyhow:
     serde_json::from_str(result.context("no result was printed")?).context("the result is not JSON")
 }
 
-fn wait(child: &mut Child, timeout: Duration) -> anyhow::Result<Option<ExitStatus>> {
+/// Waits for the end, but not longer than that.
+pub(crate) fn wait(child: &mut Child, timeout: Duration) -> anyhow::Result<Option<ExitStatus>> {
     let deadline = Instant::now() + timeout;
     loop {
         let status = child.try_wait()?;

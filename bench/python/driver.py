@@ -1,0 +1,160 @@
+"""The work of the benchmarks by the published Python client, which speaks the legacy protocol.
+
+    python driver.py WORK --config FILE --out FILE [--in-flight N] [--size BYTES] …
+
+Takes what ../measure/src/lib.rs says and writes what is measured as the programs there do. The
+configuration is one with RSA keys.
+"""
+
+import argparse
+import asyncio
+import base64
+import json
+import math
+import resource
+import sys
+import time
+
+from volt_client_web import VoltClient
+
+
+async def unary(client, load):
+    text = ("did:volt:a4c0e2-" * (load.size // 16 + 1))[: load.size]
+
+    async def call():
+        answer = await client.GetResource({"resource_id": text})
+        check(len(answer["resource"]["id"]) == load.size, "something else came back")
+
+    return await closed_loop(load, call)
+
+
+async def rows(client, load):
+    span = Span()
+    statement = f"SELECT id, name, weight, place FROM bird LIMIT {load.count}"
+    call = await client.SqlExecute({"database_id": load.resource, "statement": statement})
+    count = 0
+    async for answer in messages(call):
+        count += "row" in answer and len(answer["row"]["column"]) == 4
+    check(count == load.count, f"{count} rows came")
+    return span.finish(count, 0)
+
+
+# Its `DownloadFile` fails for want of a method that it calls.
+WORK = {"unary": unary, "rows": rows}
+
+
+def messages(call):
+    """The messages of a streaming call, as they come, up to its end.
+
+    The listeners stand when this returns, not when it is iterated.
+    """
+    queue = asyncio.Queue()
+    call.on("data", queue.put_nowait)
+    call.on("error", queue.put_nowait)
+    call.on("end", lambda: queue.put_nowait(None))
+
+    async def read():
+        while (item := await queue.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    return read()
+
+
+async def closed_loop(load, operation):
+    """Runs so many at a time for so long, and longer until so many are done. Counts those that are done."""
+    begin = time.perf_counter() + load.warm_up
+    end = begin + load.seconds
+    latencies = []
+    done = 0
+    span = None
+    measured = None
+
+    async def work():
+        nonlocal done, span, measured
+        while measured is None:
+            started = time.perf_counter()
+            if started >= begin and span is None:
+                span = Span()
+            await operation()
+            ended = time.perf_counter()
+            if span is None or measured is not None:
+                continue
+            done += 1
+            if started >= begin:
+                latencies.append((ended - started) * 1e6)
+            if ended >= end and done >= load.in_flight:
+                measured = span.finish(done, 0)
+
+    await asyncio.gather(*(work() for _ in range(load.in_flight)))
+    latencies.sort()
+
+    def at(share):
+        return latencies[max(math.ceil(len(latencies) * share), 1) - 1]
+
+    if latencies:
+        measured["latency"] = {"p50": at(0.5), "p99": at(0.99), "p999": at(0.999)}
+    return measured
+
+
+class Span:
+    """A stretch of time that is measured."""
+
+    def __init__(self):
+        self.started = time.perf_counter()
+        self.cpu = cpu()
+
+    def finish(self, operations, size):
+        return {
+            "operations": operations,
+            "bytes": size,
+            "seconds": time.perf_counter() - self.started,
+            "cpu_seconds": cpu() - self.cpu,
+            "peak_memory": peak_memory(),
+        }
+
+
+def cpu():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def peak_memory():
+    """The process's own mark: `ru_maxrss` counts what the parent had before the program was started."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as status:
+            line = next(line for line in status if line.startswith("VmHWM:"))
+        return int(line.split()[1]) << 10
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def check(holds, message):
+    if not holds:
+        raise ValueError(message)
+
+
+async def main(load):
+    with open(load.config, encoding="utf-8") as file:
+        config = json.load(file)
+    client = VoltClient(config)
+    await client.initialise()
+    measured = await WORK[load.work](client, load)
+    with open(load.out, "w", encoding="utf-8") as file:
+        json.dump(measured, file)
+    await client.websocket.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", choices=WORK)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--in-flight", type=int, default=1)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--warm-up", type=float, default=0.2)
+    parser.add_argument("--resource", default="")
+    asyncio.run(main(parser.parse_args(sys.argv[1:])))

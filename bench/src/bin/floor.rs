@@ -1,0 +1,70 @@
+//! What no client can be faster than: a websocket that carries the same bytes and does nothing with
+//! them; and cryptography, JSON and base64, each alone.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{client_async, tungstenite::Message};
+use volt_bench::{Peers, alone};
+use volt_bench_measure::{Latency, Load, Measured, Span, Work};
+
+/// What the frame of an invocation has around a message: its header, the initialisation vector, the
+/// padding, and the envelope with the name of the method.
+const AROUND: usize = 168;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let load = Load::parse();
+    let written = match load.work {
+        Work::Unary => load.finish(&echo(&load).await?),
+        Work::Alone => load.finish(&alone::measure(Duration::from_secs_f64(load.seconds))?),
+        _ => bail!("this program does not do {:?}", load.work),
+    };
+    written.with_context(|| load.out.display().to_string())
+}
+
+/// Sends messages to be given back, so many of them under way at a time.
+async fn echo(load: &Load) -> Result<Measured> {
+    let peers: Peers = volt_bench::read(&load.config)?;
+    let stream = TcpStream::connect(("127.0.0.1", peers.echo_port)).await?;
+    stream.set_nodelay(true)?;
+    let url = format!("ws://127.0.0.1:{}/", peers.echo_port);
+    let (mut socket, _) = client_async(url, stream).await?;
+    let message = Message::binary(vec![7; load.size + AROUND]);
+
+    let begin = Instant::now() + Duration::from_secs_f64(load.warm_up);
+    let end = begin + Duration::from_secs_f64(load.seconds);
+    let (mut sent, mut latencies, mut done) = (VecDeque::new(), Vec::new(), 0);
+    for _ in 0..load.in_flight {
+        sent.push_back(Instant::now());
+        socket.feed(message.clone()).await?;
+    }
+    socket.flush().await?;
+    let mut span = None;
+    while Instant::now() < end {
+        let mut next = socket.next().await;
+        // What is there already is answered with the same write.
+        while let Some(received) = next {
+            received?;
+            let (now, sent_at) = (Instant::now(), sent.pop_front().context("nothing was sent")?);
+            if now >= begin {
+                span.get_or_insert_with(Span::start);
+                done += 1;
+                latencies.push(now - sent_at);
+            }
+            sent.push_back(now);
+            socket.feed(message.clone()).await?;
+            next = socket.next().now_or_never().flatten();
+        }
+        socket.flush().await?;
+    }
+    let mut measured = span.unwrap_or_else(Span::start).finish(done, 0);
+    measured.latency = Latency::of(&mut latencies);
+    Ok(measured)
+}

@@ -1,0 +1,230 @@
+//! The tables of the report.
+
+use std::fmt::Write as _;
+
+use crate::bench::{
+    chart::number,
+    plan::{Cell, Cores, Work, size},
+    results::{Results, Samples, Spread},
+    targets::crypto_of_a_call,
+};
+
+/// A part of the report.
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) text: &'static str,
+    pub(super) table: String,
+}
+
+/// One column: its title, and what stands in it.
+type Column = (&'static str, fn(&Samples) -> Option<Spread>);
+
+const RATE: Column = ("/s", Samples::rate);
+const MEGABYTES: Column = ("MB/s", Samples::megabytes);
+const CPU: Column = ("client's CPU, µs each", Samples::cpu);
+const MEMORY: Column = ("peak memory, MB", Samples::memory);
+const P50: Column = ("p50, µs", Samples::p50);
+const P99: Column = ("p99, µs", |one| one.spread(|one| Some(one.latency?.p99)));
+const P999: Column = ("p99.9, µs", |one| one.spread(|one| Some(one.latency?.p999)));
+const EACH: Column = ("bytes each", |one| one.spread(|one| one.memory_each));
+const PER_CPU: Column = ("MB per second of the client's CPU", |one| {
+    one.spread(|one| (one.cpu_seconds > 0.0).then(|| one.bytes as f64 / 1e6 / one.cpu_seconds))
+});
+
+/// All parts that something was measured for.
+pub(super) fn all(results: &Results) -> Vec<Section> {
+    let section = |title, text, is: fn(&Cell) -> bool, columns: &[Column]| Section {
+        title,
+        text,
+        table: table(results, is, columns),
+    };
+    let mut sections = vec![
+        section(
+            "Unary calls",
+            "`GetResource` of a mock that gives back the id which it is sent: a message of that size \
+             there and back. The raw echo carries as many bytes in frames of a websocket, and does \
+             nothing with them.",
+            |cell| cell.work == Work::Unary && cell.cores == Cores::Apart,
+            &[("calls/s", RATE.1), P50, P99, P999, CPU, MEMORY],
+        ),
+        section(
+            "Growth with cores",
+            "The server and the client together on one core, and on two.",
+            |cell| cell.cores != Cores::Apart,
+            &[("calls/s", RATE.1), P50, P99, CPU],
+        ),
+        section(
+            "Opening and closing calls",
+            "`Connect` with one message, half-closed at once, to its end.",
+            |cell| cell.work == Work::OpenClose,
+            &[("calls/s", RATE.1), P50, P99, CPU, MEMORY],
+        ),
+        section(
+            "Connections",
+            "Each is opened, used for one unary call, and closed; `volt-client-rs` cannot close one.",
+            |cell| cell.work == Work::Connect,
+            &[("connections/s", RATE.1), CPU, MEMORY],
+        ),
+        section(
+            "Idle calls",
+            "`Connect` calls that are answered once and then stay open, opened one after the other. \
+             Some peers open fewer.",
+            |cell| cell.work == Work::Idle,
+            &[("calls/s", RATE.1), EACH, MEMORY],
+        ),
+        section(
+            "Rows",
+            "One `Execute` on the embedded Volt, whose server reads them from SQLite: an integer, two \
+             texts and a real number in each. The published clients read a part of the million only.",
+            |cell| cell.work == Work::Rows,
+            &[("rows/s", RATE.1), CPU, MEMORY],
+        ),
+        section(
+            "Downloads",
+            "One `DownloadFile` of a mock that makes the blocks of nothing.",
+            |cell| cell.work == Work::Download,
+            &[MEGABYTES, PER_CPU, MEMORY],
+        ),
+        section(
+            "Uploads",
+            "One `UploadFile`, each block of which is acknowledged by a mock that drops it.",
+            |cell| cell.work == Work::Upload,
+            &[MEGABYTES, PER_CPU, MEMORY],
+        ),
+        section(
+            "Wires",
+            "One publisher and so many subscriptions on one connection to the embedded Volt; what \
+             counts is messages that subscriptions hear.",
+            |cell| cell.work == Work::Wire,
+            &[("messages/s", RATE.1), CPU, MEMORY],
+        ),
+        Section {
+            title: "Cryptography, JSON and base64 alone",
+            text: "By aws-lc-rs, serde_json and base64, each with nothing around it. JSON is the \
+                   envelope and in it a message with a block, which stays text. A call is what both \
+                   ends of a unary call need of cryptography.",
+            table: alone(results),
+        },
+        Section {
+            title: "Generator and compiler",
+            text: "The generator makes all of the SDK's code anew and compares it with what is there. \
+                   The compiler uses all cores, without incremental compilation.",
+            table: builds(results),
+        },
+    ];
+    sections.retain(|section| !section.table.is_empty());
+    sections
+}
+
+/// A row for each peer, below one another by what was asked of them.
+fn table(results: &Results, is: fn(&Cell) -> bool, columns: &[Column]) -> String {
+    let rows: Vec<_> = results
+        .measured
+        .iter()
+        .filter(|one| is(&one.cell) && (!one.samples.is_empty() || one.failed.is_some()))
+        .collect();
+    // A column that nobody has anything for says nothing.
+    let columns: Vec<_> =
+        columns.iter().filter(|(_, value)| rows.iter().any(|row| value(row).is_some())).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = String::from("| | |");
+    for (title, _) in &columns {
+        let _ = write!(table, " {title} |");
+    }
+    table += "\n|---|---|";
+    table += &"---:|".repeat(columns.len());
+    table.push('\n');
+    let mut above = None;
+    for row in rows {
+        let asked = if above == Some(&row.cell) { String::new() } else { asked(&row.cell) };
+        above = Some(&row.cell);
+        let _ = write!(table, "| {asked} | {} |", results.name(&row.peer));
+        for (_, value) in &columns {
+            let shown = match value(row) {
+                Some(spread) => shown(spread),
+                None if row.failed.is_some() => "failed".to_owned(),
+                None => "–".to_owned(),
+            };
+            let _ = write!(table, " {shown} |");
+        }
+        table.push('\n');
+    }
+    table
+}
+
+/// What was asked of the peers.
+fn asked(cell: &Cell) -> String {
+    let of = |bytes: usize| size(bytes as u64);
+    match cell.work {
+        Work::Unary => {
+            let cores = match cell.cores {
+                Cores::Apart => "",
+                Cores::One => ", one core",
+                Cores::Two => ", two cores",
+            };
+            format!("{}, {} in flight{cores}", of(cell.size), cell.in_flight)
+        }
+        Work::OpenClose => format!("{} at a time", cell.in_flight),
+        Work::Connect => format!("{} at a time, {} in all", cell.in_flight, cell.count),
+        Work::Idle | Work::Rows => number(cell.count as f64),
+        Work::Download | Work::Upload => {
+            format!("{} in blocks of {}", size(cell.count), of(cell.size))
+        }
+        Work::Wire => {
+            let subscriptions = if cell.in_flight == 1 { "subscription" } else { "subscriptions" };
+            format!("{} {subscriptions}, {}", cell.in_flight, of(cell.size))
+        }
+        Work::Alone | Work::Build => String::new(),
+    }
+}
+
+/// The median, and how far the rounds go where that is far.
+fn shown(spread: Spread) -> String {
+    let Spread { median, min, max } = spread;
+    if max - min > median / 10.0 {
+        format!("{} ({}–{})", number(median), number(min), number(max))
+    } else {
+        number(median)
+    }
+}
+
+fn alone(results: &Results) -> String {
+    if results.alone.is_empty() {
+        return String::new();
+    }
+    let mut table = String::from("| | µs | MB/s |\n|---|---:|---:|\n");
+    let mut costs: Vec<_> = results
+        .alone
+        .keys()
+        .filter_map(|name| {
+            let (what, bytes) = name.split_once(' ').unwrap_or((name, ""));
+            Some((what, bytes.parse::<u64>().ok(), results.alone(name)?))
+        })
+        .collect();
+    costs.sort_by_key(|(what, bytes, _)| (*what, *bytes));
+    for (what, bytes, nanoseconds) in costs {
+        let (of, speed) = match bytes {
+            Some(bytes) => (format!(", {}", size(bytes)), number(bytes as f64 * 1e3 / nanoseconds)),
+            None => (String::new(), "–".to_owned()),
+        };
+        let _ = writeln!(table, "| {what}{of} | {} | {speed} |", number(nanoseconds / 1e3));
+    }
+    if let Some(cost) = crypto_of_a_call(results, 1024) {
+        let _ = writeln!(table, "| a call, 1 KiB, both ends | {} | – |", number(cost / 1e3));
+    }
+    table
+}
+
+fn builds(results: &Results) -> String {
+    if results.builds.is_empty() {
+        return String::new();
+    }
+    let mut table = String::from("| | s |\n|---|---:|\n");
+    for (what, times) in &results.builds {
+        let time = Spread::of(times.iter().copied()).map_or_else(|| "–".to_owned(), shown);
+        let _ = writeln!(table, "| {what} | {time} |");
+    }
+    table
+}

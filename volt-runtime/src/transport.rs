@@ -93,4 +93,12 @@ pub trait ReceiveHalf: Send {
     ///
     /// When the peer ended the call with an error, or the call could not go on.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>>;
+
+    /// Waits until nothing more can arrive because the call has failed, such as with its connection.
+    /// What arrived before is still to be read, and then the reason. Servers stop by it what nobody
+    /// waits for any more; by default it is never known before all has been read.
+    fn poll_failed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = cx;
+        Poll::Pending
+    }
 }

@@ -268,6 +268,11 @@ impl ReceiveHalf for Receiver {
             Envelope::Invoke { .. } => Err(Error::protocol("a call invokes only one method")),
         })
     }
+
+    fn poll_failed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        // A clean end is a frame.
+        self.state.inbox.poll_closed(cx)
+    }
 }
 
 /// One text for all that may be wrong, because the length of the answer shows: who changes payloads on

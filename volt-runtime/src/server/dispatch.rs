@@ -169,13 +169,18 @@ impl Running {
 
     /// Hands requests on as the handler has room. Ready once the caller is gone.
     ///
-    /// One request is read beyond what the feed holds, to see what comes after the last one.
+    /// One request is read beyond what the feed holds, to see what comes after the last one. Whether
+    /// the call has failed is known even behind more of them.
     fn poll_gone(&mut self, cx: &mut TaskContext<'_>) -> Poll<Status> {
         loop {
             if self.ahead.is_some() {
-                // A feed that is closed takes nothing more, but the call may still be given up.
-                let _ = ready!(self.feed.poll_room(cx));
-                if let Some(text) = self.ahead.take() {
+                let room = self.feed.poll_room(cx);
+                if room.is_pending() {
+                    ready!(self.receiver.poll_failed(cx));
+                }
+                // Without room the handler does not get to it any more, and the reason is next. A feed
+                // that is closed takes nothing more, but the call may still be given up.
+                if let (Some(text), Poll::Ready(_)) = (self.ahead.take(), room) {
                     self.feed.push(text, 1);
                 }
             }

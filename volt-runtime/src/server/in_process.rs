@@ -151,6 +151,11 @@ impl ReceiveHalf for Receiver {
             Popped::Closed(reason) => Err(reason.unwrap_or_else(ended)),
         })
     }
+
+    fn poll_failed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        // A clean end is an item.
+        self.queue.poll_closed(cx)
+    }
 }
 
 impl Drop for Receiver {

@@ -111,6 +111,31 @@ async fn a_call_that_is_dropped_ends_although_its_handler_has_left_a_request_unr
 }
 
 #[tokio::test]
+async fn a_connection_that_is_lost_ends_a_handler_that_has_left_many_requests_unread() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let mut echo = client.echo().await.unwrap();
+    echo.send(Note::new("first", 0)).await.unwrap();
+    assert!(soon(echo.message()).await.unwrap().is_some());
+    // The handler takes the first of these, and then no more.
+    for _ in 0..10 {
+        echo.send(Note::new("wait", 0)).await.unwrap();
+    }
+    soon(client.0.close()).await;
+    soon(volt.probe.running(0)).await;
+
+    // Within a process, being dropped is as good as that.
+    let (client, probe) = in_process();
+    let mut echo = client.echo().await.unwrap();
+    for _ in 0..10 {
+        echo.send(Note::new("wait", 0)).await.unwrap();
+    }
+    soon(probe.running(1)).await;
+    drop(echo);
+    soon(probe.running(0)).await;
+}
+
+#[tokio::test]
 async fn a_call_dropped_before_its_key_exchange_is_ended_after_it() {
     let volt = Volt::start().await;
     let client = volt.client().await;

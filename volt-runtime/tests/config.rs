@@ -360,11 +360,8 @@ fn tokens_and_sessions_are_never_printed() {
     let (text, signature) = claims.sign(&key).unwrap();
     let token = Token::parse(&text, signature.clone().into()).unwrap();
     let jwt = token.to_jwt();
-    let request = KeyRequest {
-        metadata: Bytes::new(),
-        signature: signature.into(),
-        claims: text.clone().into(),
-    };
+    let request =
+        KeyRequest { metadata: Bytes::new(), signature: signature.into(), claims: text.into() };
     let frame = Frame::decode(request.encode(1).unwrap().into()).unwrap();
     let handshake = ServerHandshake::accept(&frame).unwrap();
     let route = Route {

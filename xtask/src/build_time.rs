@@ -71,9 +71,9 @@ impl Probe {
         let manifest = format!(
             "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
              [dependencies]\n\
-             volt-api = {{ path = {:?}, default-features = false, features = {features:?} }}\n\n\
+             volt-api = {{ path = '{}', default-features = false, features = {features:?} }}\n\n\
              [workspace]\n",
-            root.join("volt-api")
+            root.join("volt-api").display()
         );
         fs::write(folder.path().join("Cargo.toml"), manifest)?;
         // The same versions of everything, and no need to ask a registry.
@@ -118,8 +118,8 @@ impl Probe {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with(&start) && path.extension().is_some_and(|is| is == "ll") {
-                let text = fs::read(&path).with_context(|| path.display().to_string())?;
-                return Ok(text.iter().filter(|byte| **byte == b'\n').count());
+                let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+                return Ok(text.lines().count());
             }
         }
         bail!("the compiler wrote no LLVM IR of {package}")

@@ -41,12 +41,11 @@ impl Change {
     pub(crate) fn excerpt(&self, lines: usize) -> String {
         let (Some(was), Some(is)) = (&self.was, &self.is) else { return String::new() };
         let diff = TextDiff::from_lines(was, is).unified_diff().context_radius(1).to_string();
-        let mut excerpt: String =
-            diff.lines().take(lines).map(|line| format!("      {line}\n")).collect();
+        let mut excerpt: Vec<_> = diff.lines().take(lines).map(str::to_owned).collect();
         if let rest @ 1.. = diff.lines().count().saturating_sub(lines) {
-            excerpt.push_str(&format!("      … {rest} more lines\n"));
+            excerpt.push(format!("… {rest} more lines"));
         }
-        excerpt
+        excerpt.into_iter().flat_map(|line| ["      ", &line, "\n"].map(str::to_owned)).collect()
     }
 }
 

@@ -118,7 +118,7 @@ impl FromValue for f64 {
         match value {
             Value::Real(number) => Ok(number),
             #[allow(clippy::cast_precision_loss, reason = "that is what is checked")]
-            Value::Integer(number) if number.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => {
+            Value::Integer(number) if number.unsigned_abs() <= 1 << Self::MANTISSA_DIGITS => {
                 Ok(number as Self)
             }
             Value::Integer(number) => Err(RowError::new(format!("{number} is no f64"))),

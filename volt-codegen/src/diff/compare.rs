@@ -54,7 +54,7 @@ pub(super) struct Place<'a> {
     used: Use,
 }
 
-impl<'a> Comparison<'a> {
+impl Comparison<'_> {
     /// Notes a change of an element.
     pub(super) fn add(&mut self, place: Place<'_>, what: impl Into<String>, effects: Effects) {
         self.changes.push(Change {

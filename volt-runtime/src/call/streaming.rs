@@ -81,14 +81,12 @@ impl RawStreaming {
         cx: &mut Context<'_>,
     ) -> Poll<Error> {
         let Some(receiver) = unsent else { return Poll::Pending };
-        match ready!(Pin::new(receiver).poll(cx)) {
-            Ok(error) => Poll::Ready(error),
-            // Nothing was said: the request was sent.
-            Err(_) => {
-                *unsent = None;
-                Poll::Pending
-            }
+        if let Ok(error) = ready!(Pin::new(receiver).poll(cx)) {
+            return Poll::Ready(error);
         }
+        // Nothing was said: the request was sent.
+        *unsent = None;
+        Poll::Pending
     }
 
     /// Looks at the next response, which will be read again.

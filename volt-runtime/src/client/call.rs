@@ -247,8 +247,9 @@ impl Exchange {
     /// Does what was put off until there is a key.
     fn perform(&mut self, shared: &Shared, id: u64) {
         let frame = match (&self.key, self.then) {
-            (_, Then::Nothing | Then::Over) => return,
-            (KeyState::Waiting(_) | KeyState::Replied(..), _) => return,
+            (_, Then::Nothing | Then::Over) | (KeyState::Waiting(_) | KeyState::Replied(..), _) => {
+                return;
+            }
             (KeyState::Ready(key), Then::HalfClose) if !self.outgoing.is_ended() => {
                 self.outgoing.end(key, None).ok()
             }

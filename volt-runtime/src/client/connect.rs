@@ -33,8 +33,8 @@ use crate::{
 /// Dropping the future leaves no connection behind.
 pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
     let dialer = Dialer::new(config, options)?;
-    let dialed = dialer.dial().await?;
-    Ok(Channel::new(Supervised::start(dialer, dialed)))
+    let first = dialer.dial().await?;
+    Ok(Channel::new(Supervised::start(dialer, first)))
 }
 
 /// What it takes to connect, and to do so again.
@@ -84,7 +84,7 @@ impl Dialer {
             close_timeout: self.options.close_timeout,
             keepalive: self.options.keepalive,
         };
-        let driver = Driver::new(socket, Some(self.protocol), link, side, options);
+        let driver = Driver::new(socket, Some(self.protocol), link, side, &options);
         Ok(Dialed { connection, driver })
     }
 }

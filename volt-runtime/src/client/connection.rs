@@ -448,15 +448,13 @@ impl Side for ClientSide {
         let call = {
             let mut calls = self.shared.calls();
             calls.answered = true;
-            match calls.open.get(&frame.call).map(Arc::clone) {
-                Some(call) => call,
-                None => {
-                    if calls.ahead.take_frame(frame) {
-                        self.shared.ahead.notify_one();
-                    }
-                    return None;
+            let Some(call) = calls.open.get(&frame.call).map(Arc::clone) else {
+                if calls.ahead.take_frame(frame) {
+                    self.shared.ahead.notify_one();
                 }
-            }
+                return None;
+            };
+            call
         };
         match frame.kind {
             FrameKind::KeyExchange => {

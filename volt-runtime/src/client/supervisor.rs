@@ -86,7 +86,7 @@ pub(super) struct Supervised {
 
 impl Supervised {
     /// Runs a connection, and those that follow it, in a task.
-    pub(super) fn start(dialer: Dialer, dialed: Dialed) -> Self {
+    pub(super) fn start(dialer: Dialer, first: Dialed) -> Self {
         let core = Arc::new(Core {
             connection: RwLock::new(None),
             states: watch::channel(ConnectionState::Connected).0,
@@ -96,7 +96,7 @@ impl Supervised {
         let (done_sender, done) = watch::channel(());
         let volt_id = dialer.volt_id().to_owned();
         let mut supervisor = Supervisor { core: Arc::clone(&core), dialer, wishes };
-        let driver = supervisor.begin(dialed);
+        let driver = supervisor.begin(first);
         tokio::spawn(async move {
             supervisor.run(driver).await;
             drop(done_sender);
@@ -245,7 +245,7 @@ impl Supervisor {
     async fn closing(&self) {
         self.unwanted().await;
         if self.wish() == Wish::Leave {
-            pending().await
+            pending::<()>().await;
         }
     }
 

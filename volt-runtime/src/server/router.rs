@@ -46,7 +46,7 @@ impl Router {
     /// Adds a service that answers calls whatever service they name. Where two such have the same
     /// method, the one added last answers.
     pub fn with(self, service: impl Service) -> Self {
-        self.add(Vec::new(), service)
+        self.add(&[], service)
     }
 
     /// Adds a service that answers the calls for it: those that name one of these ids, and, while no
@@ -57,15 +57,16 @@ impl Router {
         names: impl IntoIterator<Item = impl Into<String>>,
         service: impl Service,
     ) -> Self {
-        self.add(names.into_iter().map(Into::into).collect(), service)
+        let names: Vec<_> = names.into_iter().map(Into::into).collect();
+        self.add(&names, service)
     }
 
-    fn add(mut self, names: Vec<String>, service: impl Service) -> Self {
+    fn add(mut self, names: &[String], service: impl Service) -> Self {
         let service: Arc<dyn Service> = Arc::new(service);
         for (index, method) in service.methods().iter().enumerate() {
             let routes = self.routes.entry(method.path).or_default();
             routes.retain(|other| other.names != names);
-            let (names, service) = (names.clone(), Arc::clone(&service));
+            let (names, service) = (names.to_vec(), Arc::clone(&service));
             routes.push(Route { names, service, index, method });
         }
         self.services.push(service);

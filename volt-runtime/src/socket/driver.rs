@@ -117,7 +117,7 @@ where
         protocol: Option<Protocol>,
         link: Arc<Link>,
         side: H,
-        options: DriverOptions,
+        options: &DriverOptions,
     ) -> Self {
         Self {
             socket,
@@ -259,7 +259,7 @@ where
             return Poll::Pending;
         };
         // While nothing is read, nothing can be heard.
-        if self.blocked.is_some() {
+        if self.blocked.is_some() || self.wants_room {
             watchdog.heard();
         }
         while let Poll::Ready(due) = watchdog.poll_due(cx) {

@@ -96,7 +96,6 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fault: Fault) {
         let piece = &mut buffer[..count];
         let within = |at: usize| at.checked_sub(passed).filter(|at| *at < count);
         let sent = match fault {
-            Fault::None | Fault::Crumbs => to.write_all(piece).await,
             Fault::Delay => {
                 for _ in 0..20 {
                     tokio::task::yield_now().await;
@@ -126,7 +125,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fault: Fault) {
                 Some(at) => to.write_all(&piece[..at]).await,
                 None => to.write_all(piece).await,
             },
-            Fault::Cut(_) | Fault::Stall(_) | Fault::HalfClose(_) => to.write_all(piece).await,
+            _ => to.write_all(piece).await,
         };
         if sent.is_err() {
             return;

@@ -1,6 +1,6 @@
 //! `cargo xtask api import`: adds a version of the API, with our documentation.
 
-use std::{path::Path, process::Command};
+use std::{fmt::Write as _, path::Path, process::Command};
 
 use anyhow::{Context as _, ensure};
 use volt_codegen::{
@@ -71,15 +71,17 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
 
     let unknown = comments.unknown(&set);
     if !unknown.is_empty() {
-        said += &format!("{} new elements need documentation:\n", unknown.len());
-        said.extend(unknown.into_iter().map(|name| format!("  {name}\n")));
+        writeln!(said, "{} new elements need documentation:", unknown.len())?;
+        for name in unknown {
+            writeln!(said, "  {name}")?;
+        }
     }
     if version != current {
-        said += &format!("Since API {current} (cargo xtask api diff {current} {version}):\n");
+        writeln!(said, "Since API {current} (cargo xtask api diff {current} {version}):")?;
         said += &diff(&before, &set).summary("  ");
     }
     if !args.codegen {
-        said += &format!("To generate the SDK from it: cargo xtask codegen {version}\n");
+        writeln!(said, "To generate the SDK from it: cargo xtask codegen {version}")?;
     }
     Ok(said)
 }

@@ -101,6 +101,6 @@ fn protos(seeds: &mut Seeds<'_>, folder: &Path) -> anyhow::Result<()> {
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> =
-        text.chars().map(|digit| Some(u8::try_from(digit.to_digit(16)?).ok()?)).collect();
+        text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
     digits?.chunks(2).map(|pair| Some((pair.first()? << 4) | pair.get(1)?)).collect()
 }

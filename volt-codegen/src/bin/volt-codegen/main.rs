@@ -17,8 +17,8 @@ use volt_codegen::{Layout, Options, Output, Server, Sources, disk::Protos, gener
 
 /// Writes typed Rust clients and server traits for Volt services.
 ///
-/// The code needs the crate `volt-api` and no other. A package such as shop.v1 becomes the module shop::v1
-/// in what is written. Files can import those of the Volt API without having them.
+/// The code needs the crate `volt-api` and no other. A package such as `shop.v1` becomes the module
+/// `shop::v1` in what is written. Files can import those of the Volt API without having them.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -45,8 +45,8 @@ enum Source {
     },
     /// From a service's resource, saved as JSON.
     ///
-    /// The JSON is the answer of DiscoverServices with include_protobuf, or that of GetResource, or a
-    /// resource, or its service_description.
+    /// The JSON is the answer of `DiscoverServices` with `include_protobuf`, or that of `GetResource`, or a
+    /// resource, or its `service_description`.
     Saved {
         /// The file; - is the standard input.
         file: PathBuf,

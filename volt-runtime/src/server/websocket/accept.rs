@@ -42,7 +42,7 @@ pub(super) async fn run(
     let side = ServerSide::new(endpoint, Arc::clone(&link));
     let connection = Arc::clone(side.connection());
     let options = DriverOptions { close_timeout: limit, keepalive };
-    let mut driver = Driver::new(socket, None, Arc::clone(&link), side, options);
+    let mut driver = Driver::new(socket, None, Arc::clone(&link), side, &options);
     tokio::select! {
         _ = &mut driver => return,
         _ = stopping.changed() => {}

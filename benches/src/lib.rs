@@ -52,7 +52,7 @@ fn read<M: Message>(text: &str) -> M {
 
 fn block() -> DownloadFileResponse {
     // Bytes without a pattern that a decoder could profit from.
-    let bytes = (0..BLOCK as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
+    let bytes = (0_u32..).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).take(BLOCK);
     DownloadFileResponse::default().with_block(bytes.collect::<Vec<_>>())
 }
 
@@ -161,7 +161,7 @@ fn opening(workloads: &mut Vec<Workload>) {
         token.check(VOLT_ID, NOW.as_secs()).expect("a valid token");
         token.verify(&signer).expect("a valid signature");
     });
-    let received = frame.clone();
+    let received = frame;
     add(workloads, "token/check_again", move || {
         let earlier = Some(&earlier);
         let accepted = ServerHandshake::accept_after(black_box(&received), earlier);

@@ -164,7 +164,7 @@ fn a_service_is_read_from_json_of_every_kind() {
         serde_json::json!({ "id": "1", "name": "clock", "service_description": description });
     let other = serde_json::json!({ "id": "2", "name": "other", "serviceDescription": { "serviceApi": ["o.API"] } });
     let answers = [
-        description.clone(),
+        description,
         resource.clone(),
         serde_json::json!({ "resource": resource }),
         serde_json::json!({ "resource": [resource] }),

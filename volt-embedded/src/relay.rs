@@ -85,7 +85,7 @@ impl Relay for Hosts {
 async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     let id = host.next.fetch_add(1, Ordering::Relaxed);
     let (sender, mut answers) = mpsc::channel(FRAMES);
-    let (lost, loss) = oneshot::channel();
+    let (lost, given_up) = oneshot::channel();
     host.calls().insert(id, Caller { answers: sender, lost });
     let _entry = Entry { host: Arc::clone(&host), id };
     let pass = async |frame| {
@@ -118,7 +118,7 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     let end = tokio::select! {
         end = requests => end,
         end = responses => end,
-        Ok(()) = loss => End::TooSlow,
+        Ok(()) = given_up => End::TooSlow,
     };
     match end {
         End::Done => {}

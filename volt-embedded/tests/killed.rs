@@ -71,7 +71,7 @@ impl Drop for Process {
 }
 
 async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    timeout(Duration::from_secs(60), future.into_future()).await.expect("it hangs")
+    timeout(Duration::from_mins(1), future.into_future()).await.expect("it hangs")
 }
 
 async fn save(client: &Client, name: &str, kind: &str) -> Result<String> {

@@ -12,7 +12,7 @@ use volt_embedded::EmbeddedVolt;
 
 /// A hang is a failure, not a test that never ends.
 pub(crate) async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    let limit = std::time::Duration::from_secs(60);
+    let limit = std::time::Duration::from_mins(1);
     tokio::time::timeout(limit, future.into_future()).await.expect("it hangs")
 }
 

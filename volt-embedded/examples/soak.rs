@@ -1,0 +1,179 @@
+//! Works one connection for a while, over restarts of the Volt, and shows that nothing piles up.
+//!
+//! ```sh
+//! cargo run --release -p volt-embedded --example soak -- --seconds 180
+//! ```
+//!
+//! Each line says how many calls and messages there were so far, how many calls ended with the error
+//! that a restart gives them, how many are open, and how much memory the process has.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Parser;
+use volt_api::{
+    Client, Result,
+    data::{CreateDatabaseRequest, SqlExecuteRequest, SqlExecuteStart},
+    volt::{
+        DownloadFileRequest, GetResourceRequest, Resource, SaveResourceRequest,
+        SetFileContentRequest,
+    },
+};
+use volt_embedded::EmbeddedVolt;
+
+/// Works one connection for a while, over restarts of the Volt.
+#[derive(Parser)]
+struct Args {
+    /// For how long.
+    #[arg(long, default_value_t = 180)]
+    seconds: u64,
+    /// How many tasks make calls, each without a pause.
+    #[arg(long, default_value_t = 64)]
+    tasks: usize,
+    /// How many times the Volt is stopped and started again.
+    #[arg(long, default_value_t = 5)]
+    restarts: u32,
+}
+
+#[derive(Default)]
+struct Counts {
+    calls: AtomicU64,
+    messages: AtomicU64,
+    lost: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Work {
+    client: Client,
+    file: String,
+    database: String,
+    counts: Arc<Counts>,
+}
+
+impl Work {
+    /// A call of one kind or another.
+    async fn call(&self, turn: usize) -> Result<u64> {
+        match turn % 3 {
+            0 => {
+                let request = GetResourceRequest::default().with_resource_id(&self.file);
+                self.client.volt().get_resource(request).await.map(|_| 1)
+            }
+            1 => {
+                let request = DownloadFileRequest::default().with_resource_id(&self.file);
+                let mut blocks = self.client.file().download_file(request).await?;
+                let mut count = 0;
+                while blocks.message().await?.is_some() {
+                    count += 1;
+                }
+                Ok(count)
+            }
+            _ => {
+                let start = SqlExecuteStart::default()
+                    .with_database_id(&self.database)
+                    .with_statement(
+                        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 500) \
+                         SELECT n FROM n",
+                    );
+                let mut rows = self.client.sqlite_database().execute().await?;
+                rows.send(SqlExecuteRequest::default().with_start(start)).await?;
+                rows.close_send();
+                let mut count = 0;
+                while rows.message().await?.is_some() {
+                    count += 1;
+                }
+                Ok(count)
+            }
+        }
+    }
+
+    async fn run(self, first: usize, until: Instant) -> Result<()> {
+        let mut turn = first;
+        while Instant::now() < until {
+            match self.call(turn).await {
+                Ok(messages) => {
+                    self.counts.calls.fetch_add(1, Ordering::Relaxed);
+                    self.counts.messages.fetch_add(messages, Ordering::Relaxed);
+                }
+                // What a restart does to calls that are open.
+                Err(error)
+                    if error.is_connection() || error.code() == volt_api::Code::Unavailable =>
+                {
+                    self.counts.lost.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error),
+            }
+            turn += 1;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let folder = tempfile::tempdir()?;
+    let mut volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await?;
+    let address: SocketAddr = volt.url().trim_start_matches("http://").parse()?;
+    let client = Client::connect(volt.config()).await?;
+    let work = prepare(&client).await?;
+
+    let begin = Instant::now();
+    let until = begin + Duration::from_secs(args.seconds);
+    let tasks: Vec<_> =
+        (0..args.tasks).map(|first| tokio::spawn(work.clone().run(first, until))).collect();
+    let pause = Duration::from_secs(args.seconds) / (args.restarts + 1);
+    for _ in 0..args.restarts {
+        tokio::time::sleep(pause).await;
+        report(begin, &work);
+        volt.shutdown().await;
+        volt = EmbeddedVolt::builder().data_dir(folder.path()).listen(address).start().await?;
+    }
+    for task in tasks {
+        task.await??;
+    }
+    report(begin, &work);
+    ensure!(client.channel().open_calls() == 0, "calls were left open");
+    client.close().await;
+    volt.shutdown().await;
+    Ok(())
+}
+
+async fn prepare(client: &Client) -> anyhow::Result<Work> {
+    let resource = Resource::default().with_name("soak").with_kind(["volt:file"]);
+    let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
+    let file = client.volt().save_resource(request).await?.resource.context("no file")?.id;
+    let content = vec![7; 256 << 10];
+    let request = SetFileContentRequest::default().with_resource_id(&file).with_content(content);
+    client.file().set_file_content(request).await?;
+    let request = CreateDatabaseRequest::default().with_name("soak.db");
+    let database = client.sqlite_server().create_database(request).await?;
+    let database = database.resource.context("no database")?.id;
+    Ok(Work { client: client.clone(), file, database, counts: Arc::default() })
+}
+
+fn report(begin: Instant, work: &Work) {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    println!(
+        "{:4} s  {:9} calls  {:10} messages  {:5} lost  {:4} open  {}",
+        begin.elapsed().as_secs(),
+        count(&work.counts.calls),
+        count(&work.counts.messages),
+        count(&work.counts.lost),
+        work.client.channel().open_calls(),
+        memory(),
+    );
+}
+
+/// The memory that the process has now, where the system tells.
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    resident.map_or_else(|| "memory unknown".to_owned(), |resident| resident.trim().to_owned())
+}

@@ -42,6 +42,7 @@ pub(super) struct Ends {
     pub(super) session: Option<String>,
     pub(super) volt_id: String,
     pub(super) volt_key: VerifyingKey,
+    volt_fingerprint: String,
     /// Whether the Volt is behind a relay.
     pub(super) relayed: bool,
     pub(super) passes: Passes,
@@ -69,6 +70,7 @@ impl Ends {
             session: config.session_id().map(str::to_owned),
             volt_id: config.volt_id()?.to_owned(),
             volt_key,
+            volt_fingerprint: config.volt_fingerprint()?,
             relayed,
             passes: Passes::new(options.token_lifetime),
         })
@@ -110,9 +112,9 @@ impl Ends {
 
     /// Whom a legacy call is routed through: their keys' fingerprints.
     fn legacy_targets(&self, route: &Route) -> Vec<String> {
-        let volt = self.relayed.then_some(&self.volt_key);
-        let host = route.via.service.as_ref().map(|_| &route.signer);
-        legacy::targets(volt.into_iter().chain(host))
+        let volt = self.relayed.then(|| self.volt_fingerprint.clone());
+        let host = route.via.service.as_ref().map(|_| route.signer.fingerprint());
+        volt.into_iter().chain(host).collect()
     }
 }
 

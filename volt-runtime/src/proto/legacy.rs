@@ -20,7 +20,7 @@ use super::{
     handshake::Route,
     token::{Claims, TTL, Token},
 };
-use crate::key::{SigningKey, VerifyingKey, oaep_decrypt, oaep_encrypt};
+use crate::key::{SigningKey, oaep_decrypt, oaep_encrypt};
 
 /// One websocket message, of either direction.
 #[derive(Default, Serialize, Deserialize)]
@@ -211,11 +211,6 @@ pub(super) fn open_message(
 /// When it cannot be written as JSON, which is not expected.
 pub fn reject(call: u64, reason: &str) -> Result<Vec<u8>, ProtocolError> {
     Message { invoke_id: Some(call), error: Some(reason.to_owned()), ..Message::default() }.write()
-}
-
-/// The fingerprints that a call through a relay carries.
-pub fn targets<'a>(keys: impl IntoIterator<Item = &'a VerifyingKey>) -> Vec<String> {
-    keys.into_iter().map(VerifyingKey::fingerprint).collect()
 }
 
 /// A call number, as a number or as text.

@@ -69,10 +69,11 @@ async fn main() -> Result<()> {
     if let Some(path) = &args.write_legacy_config {
         write(volt.legacy_config("legacy owner")?, path)?;
     }
+    let stopped = stopped().context("signals cannot be listened for")?;
     println!("Ctrl-C stops it.");
 
     tokio::select! {
-        signal = stopped() => signal.context("signals cannot be listened for")?,
+        () = stopped => {}
         () = volt.stop_requested() => println!("A client asked the Volt to stop."),
     }
     volt.shutdown().await;
@@ -80,17 +81,28 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Waits for Ctrl-C, or for the signal by which service managers and containers stop a program.
-async fn stopped() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
+/// Listens from now on for Ctrl-C, and for the signal by which service managers and containers stop a
+/// program.
+#[cfg(unix)]
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
         tokio::select! {
-            signal = tokio::signal::ctrl_c() => signal,
-            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    })
+}
+
+/// Listens for Ctrl-C.
+#[cfg(not(unix))]
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Where it cannot be listened for, a client can still stop the Volt.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
 }

@@ -23,7 +23,8 @@ const { positionals, values } = parseArgs({
     count: { type: "string", default: "1" },
     seconds: { type: "string", default: "1" },
     "warm-up": { type: "string", default: "0.2" },
-    resource: { type: "string", default: "" }
+    resource: { type: "string", default: "" },
+    server: { type: "string" }
   }
 });
 const config = JSON.parse(readFileSync(values.config, "utf8"));
@@ -71,7 +72,7 @@ const work = {
     const span = start();
     while (calls.length <= count) calls.push(await opened(client));
     const measured = finish(span, count, 0);
-    measured.memory_each = (memory("VmRSS:") - before) / count;
+    measured.memory_each = Math.round((memory("VmRSS:") - before) / count);
     return measured;
   },
 
@@ -184,20 +185,24 @@ async function closedLoop(operation) {
   const latencies = [];
   let done = 0;
   let span = null;
-  let measured = null;
-  const worker = async () => {
-    while (!measured) {
-      const started = performance.now();
-      if (started >= begin) span ??= start();
-      await operation();
-      const ended = performance.now();
-      if (!span || measured) continue;
-      done += 1;
-      if (started >= begin) latencies.push((ended - started) * 1000);
-      if (ended >= end && done >= inFlight) measured = finish(span, done, 0);
-    }
-  };
-  await Promise.all(Array.from({ length: inFlight }, worker));
+  // A call that is never answered must not hold up the others' measurement.
+  const measured = await new Promise((resolve, reject) => {
+    let over = false;
+    const worker = async () => {
+      while (!over) {
+        const started = performance.now();
+        if (started >= begin) span ??= start();
+        await operation();
+        const ended = performance.now();
+        if (!span || over) continue;
+        done += 1;
+        if (started >= begin) latencies.push((ended - started) * 1000);
+        over = ended >= end && done >= inFlight;
+        if (over) resolve(finish(span, done, 0));
+      }
+    };
+    for (let index = 0; index < inFlight; index += 1) worker().catch(reject);
+  });
   latencies.sort((left, right) => left - right);
   const at = (share) => latencies[Math.max(Math.ceil(latencies.length * share), 1) - 1];
   if (latencies.length > 0) {
@@ -228,7 +233,7 @@ function each(call, look) {
 }
 
 function start() {
-  return { at: performance.now(), cpu: cpu() };
+  return { at: performance.now(), cpu: cpu(), server: serverCpu() };
 }
 
 function finish(span, operations, bytes) {
@@ -237,6 +242,7 @@ function finish(span, operations, bytes) {
     bytes,
     seconds: (performance.now() - span.at) / 1000,
     cpu_seconds: cpu() - span.cpu,
+    server_cpu_seconds: span.server === null ? undefined : serverCpu() - span.server,
     peak_memory: memory("VmHWM:") ?? resourceUsage().maxRSS * 1024
   };
 }
@@ -244,6 +250,17 @@ function finish(span, operations, bytes) {
 function cpu() {
   const { userCPUTime, systemCPUTime } = resourceUsage();
   return (userCPUTime + systemCPUTime) / 1e6;
+}
+
+/** What the server took, to a hundredth of a second, which is how Linux tells it. */
+function serverCpu() {
+  try {
+    const stat = readFileSync(`/proc/${values.server}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return null;
+  }
 }
 
 /** The process's own mark: `maxRSS` counts what the parent had before the program was started. */

@@ -29,7 +29,7 @@ async def unary(client, load):
 
 
 async def rows(client, load):
-    span = Span()
+    span = Span(load)
     statement = f"SELECT id, name, weight, place FROM bird LIMIT {load.count}"
     call = await client.SqlExecute({"database_id": load.resource, "statement": statement})
     count = 0
@@ -69,25 +69,33 @@ async def closed_loop(load, operation):
     latencies = []
     done = 0
     span = None
-    measured = None
+    # A call that is never answered must not hold up the others' measurement.
+    outcome = asyncio.get_running_loop().create_future()
 
     async def work():
-        nonlocal done, span, measured
-        while measured is None:
+        nonlocal done, span
+        while not outcome.done():
             started = time.perf_counter()
             if started >= begin and span is None:
-                span = Span()
+                span = Span(load)
             await operation()
             ended = time.perf_counter()
-            if span is None or measured is not None:
+            if span is None or outcome.done():
                 continue
             done += 1
             if started >= begin:
                 latencies.append((ended - started) * 1e6)
             if ended >= end and done >= load.in_flight:
-                measured = span.finish(done, 0)
+                outcome.set_result(span.finish(done, 0))
 
-    await asyncio.gather(*(work() for _ in range(load.in_flight)))
+    def look(worker):
+        if not outcome.done() and worker.exception():
+            outcome.set_exception(worker.exception())
+
+    workers = [asyncio.create_task(work()) for _ in range(load.in_flight)]
+    for worker in workers:
+        worker.add_done_callback(look)
+    measured = await outcome
     latencies.sort()
 
     def at(share):
@@ -101,23 +109,38 @@ async def closed_loop(load, operation):
 class Span:
     """A stretch of time that is measured."""
 
-    def __init__(self):
+    def __init__(self, load):
+        self.server = load.server
+        self.server_cpu = server_cpu(self.server)
         self.started = time.perf_counter()
         self.cpu = cpu()
 
     def finish(self, operations, size):
-        return {
+        measured = {
             "operations": operations,
             "bytes": size,
             "seconds": time.perf_counter() - self.started,
             "cpu_seconds": cpu() - self.cpu,
             "peak_memory": peak_memory(),
         }
+        if self.server_cpu is not None:
+            measured["server_cpu_seconds"] = server_cpu(self.server) - self.server_cpu
+        return measured
 
 
 def cpu():
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def server_cpu(process):
+    """What the server took, to a hundredth of a second, which is how Linux tells it."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8") as stat:
+            fields = stat.read().rpartition(") ")[2].split(" ")
+        return (int(fields[11]) + int(fields[12])) / 100
+    except OSError:
+        return None
 
 
 def peak_memory():
@@ -157,4 +180,5 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--warm-up", type=float, default=0.2)
     parser.add_argument("--resource", default="")
+    parser.add_argument("--server")
     asyncio.run(main(parser.parse_args(sys.argv[1:])))

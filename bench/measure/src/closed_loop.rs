@@ -49,7 +49,7 @@ where
         });
     }
     sleep_until(begin.into()).await;
-    let span = Span::start();
+    let span = Span::start(load);
     sleep_until(end.into()).await;
     while done.load(Ordering::Relaxed) < load.in_flight as u64 {
         if let Some(outcome) = tasks.try_join_next() {

@@ -45,6 +45,9 @@ pub struct Load {
     /// The database or wire to work on.
     #[arg(long, default_value = "")]
     pub resource: String,
+    /// The server's process, whose CPU seconds are measured as well.
+    #[arg(long)]
+    pub server: Option<u32>,
 }
 
 /// What a program does.
@@ -81,6 +84,9 @@ pub struct Measured {
     pub seconds: f64,
     /// Of the client's process, user and system.
     pub cpu_seconds: f64,
+    /// The same of the server's, to a hundredth of a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_cpu_seconds: Option<f64>,
     /// The most memory that the process had, in bytes.
     pub peak_memory: u64,
     /// How long single calls took.
@@ -88,7 +94,7 @@ pub struct Measured {
     pub latency: Option<Latency>,
     /// Memory that each idle call takes, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_each: Option<f64>,
+    pub memory_each: Option<u64>,
 }
 
 /// Percentiles, in microseconds.

@@ -10,28 +10,34 @@ use nix::sys::{
     time::{TimeVal, TimeValLike as _},
 };
 
-use crate::Measured;
+use crate::{Load, Measured};
 
 /// A stretch of time that is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     started: Instant,
     cpu: Duration,
+    server: Option<u32>,
+    server_cpu: Option<Duration>,
 }
 
 impl Span {
     /// Begins now.
-    pub fn start() -> Self {
-        Self { started: Instant::now(), cpu: cpu() }
+    pub fn start(load: &Load) -> Self {
+        let server_cpu = load.server.and_then(cpu_of);
+        Self { started: Instant::now(), cpu: cpu(), server: load.server, server_cpu }
     }
 
     /// Ends now, after so many operations with so many bytes.
     pub fn finish(self, operations: u64, bytes: u64) -> Measured {
+        let server_cpu = self.server.and_then(cpu_of).zip(self.server_cpu);
         Measured {
             operations,
             bytes,
             seconds: self.started.elapsed().as_secs_f64(),
-            cpu_seconds: (cpu() - self.cpu).as_secs_f64(),
+            cpu_seconds: cpu().saturating_sub(self.cpu).as_secs_f64(),
+            server_cpu_seconds: server_cpu
+                .map(|(now, then)| (now.saturating_sub(then)).as_secs_f64()),
             peak_memory: peak(),
             ..Measured::default()
         }
@@ -47,6 +53,15 @@ fn cpu() -> Duration {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
     let duration = |time: TimeVal| Duration::from_micros(time.num_microseconds().unsigned_abs());
     duration(usage.user_time()) + duration(usage.system_time())
+}
+
+/// What another process took, to a hundredth of a second, which is how Linux tells it.
+fn cpu_of(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The second field is a name, which may have anything in it.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(Duration::from_millis((user + system) * 10))
 }
 
 /// Linux counts what the parent had before the program was started into `ru_maxrss`, so the

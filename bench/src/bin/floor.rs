@@ -54,7 +54,7 @@ async fn echo(load: &Load) -> Result<Measured> {
             received?;
             let (now, sent_at) = (Instant::now(), sent.pop_front().context("nothing was sent")?);
             if now >= begin {
-                span.get_or_insert_with(Span::start);
+                span.get_or_insert_with(|| Span::start(load));
                 done += 1;
                 latencies.push(now - sent_at);
             }
@@ -64,7 +64,7 @@ async fn echo(load: &Load) -> Result<Measured> {
         }
         socket.flush().await?;
     }
-    let mut measured = span.unwrap_or_else(Span::start).finish(done, 0);
+    let mut measured = span.unwrap_or_else(|| Span::start(load)).finish(done, 0);
     measured.latency = Latency::of(&mut latencies);
     Ok(measured)
 }

@@ -43,7 +43,7 @@ async fn unary(load: &Load, client: LoadClient<Channel>) -> Result<Measured> {
 }
 
 async fn download(load: &Load, mut client: LoadClient<Channel>) -> Result<Measured> {
-    let span = Span::start();
+    let span = Span::start(load);
     let request = DownloadFileRequest::default().with_resource_id(load.file());
     let mut call = client.download_file(Request::new(request)).await?.into_inner();
     let (mut blocks, mut bytes) = (0, 0);

@@ -69,7 +69,7 @@ pub async fn open_close(load: &Load, client: Shared) -> Result<Measured> {
 
 /// The connections stay, because the client can't close them.
 pub async fn connect(load: &Load, config: &str) -> Result<Measured> {
-    let (at_a_time, span) = (Arc::new(Semaphore::new(load.in_flight)), Span::start());
+    let (at_a_time, span) = (Arc::new(Semaphore::new(load.in_flight)), Span::start(load));
     let mut tasks = JoinSet::new();
     for _ in 0..load.count {
         let permit = Arc::clone(&at_a_time).acquire_owned().await;
@@ -96,20 +96,19 @@ pub async fn idle(load: &Load, client: Shared) -> Result<Measured> {
         Ok::<_, String>(call)
     };
     let first = open().await?;
-    let (before, span) = (resident(), Span::start());
+    let (before, span) = (resident(), Span::start(load));
     let mut calls = Vec::new();
     for _ in 0..load.count {
         calls.push(open().await?);
     }
     let mut measured = span.finish(load.count, 0);
-    let each = resident().saturating_sub(before) as f64 / load.count.max(1) as f64;
-    measured.memory_each = Some(each);
+    measured.memory_each = Some(resident().saturating_sub(before) / load.count.max(1));
     drop((first, calls));
     Ok(measured)
 }
 
 pub async fn rows(load: &Load, client: Shared) -> Result<Measured> {
-    let span = Span::start();
+    let span = Span::start(load);
     let mut call = Call::open(&client, EXECUTE).await?;
     let statement = format!("SELECT id, name, weight, place FROM bird LIMIT {}", load.count);
     call.send(&json!({ "start": { "database_id": load.resource, "statement": statement } }))
@@ -124,7 +123,7 @@ pub async fn rows(load: &Load, client: Shared) -> Result<Measured> {
 }
 
 pub async fn download(load: &Load, client: Shared) -> Result<Measured> {
-    let span = Span::start();
+    let span = Span::start(load);
     let mut call = Call::open(&client, DOWNLOAD).await?;
     call.send(&json!({ "resource_id": load.file() })).await?;
     call.half_close().await?;
@@ -141,7 +140,7 @@ pub async fn download(load: &Load, client: Shared) -> Result<Measured> {
 
 pub async fn upload(load: &Load, client: Shared) -> Result<Measured> {
     let block: Vec<u8> = (0..=u8::MAX).cycle().take(load.size).collect();
-    let span = Span::start();
+    let span = Span::start(load);
     let mut call = Call::open(&client, UPLOAD).await?;
     call.send(&json!({ "start": { "resource_id": load.file() } })).await?;
     for _ in 0..load.blocks() {
@@ -175,7 +174,7 @@ pub async fn wire(load: &Load, client: Shared) -> Result<Measured> {
         subscriptions.push(subscription);
     }
 
-    let span = Span::start();
+    let span = Span::start(load);
     let (count, size) = (load.count, load.size);
     let mut tasks = JoinSet::new();
     for mut subscription in subscriptions {
@@ -201,6 +200,6 @@ pub async fn wire(load: &Load, client: Shared) -> Result<Measured> {
     Ok(span.finish(heard, heard * size as u64))
 }
 
-fn check<T: PartialEq + std::fmt::Display>(got: T, expected: T) -> Result<()> {
+fn check<T: Copy + PartialEq + std::fmt::Display>(got: T, expected: T) -> Result<()> {
     if got == expected { Ok(()) } else { Err(format!("{got} came instead of {expected}")) }
 }

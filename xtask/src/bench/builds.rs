@@ -10,7 +10,7 @@ use std::{
 use super::Results;
 use crate::tools;
 
-/// Measures both, so often.
+/// Measures both: the generator so often, and the compiler once, from nothing.
 pub(super) fn measure(
     results: &mut Results,
     root: &Path,
@@ -24,26 +24,14 @@ pub(super) fn measure(
     note("`cargo xtask codegen --check`", times.collect::<Result<_, _>>()?);
 
     let target = work.join("build-time");
-    if target.exists() {
-        fs::remove_dir_all(&target)?;
-    }
-    let cargo = |arguments: &[&str]| {
-        let mut command = tools::cargo();
-        command.args(arguments).args(["--quiet", "--target-dir"]).arg(&target);
-        // As it is without what earlier builds left.
-        command.env("CARGO_INCREMENTAL", "0").current_dir(root);
-        command
-    };
     for (profile, name) in [("dev", "debug"), ("release", "release")] {
-        let build = ["build", "--locked", "-p", "volt-api", "--profile", profile];
-        note(&format!("volt-api and all it needs, {name}"), vec![time(&mut cargo(&build))?]);
-        let mut times = Vec::new();
-        for _ in 0..rounds {
-            let clean = ["clean", "--locked", "-p", "volt-api", "--profile", profile];
-            tools::run(&mut cargo(&clean))?;
-            times.push(time(&mut cargo(&build))?);
+        if target.exists() {
+            fs::remove_dir_all(&target)?;
         }
-        note(&format!("volt-api alone, {name}"), times);
+        let mut build = tools::cargo();
+        build.args(["build", "--locked", "--quiet", "-p", "volt-api", "--profile", profile]);
+        build.arg("--target-dir").arg(&target).current_dir(root);
+        note(&format!("`volt-api` and all that it needs, {name}"), vec![time(&mut build)?]);
     }
     fs::remove_dir_all(&target)?;
     Ok(())

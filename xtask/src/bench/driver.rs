@@ -19,7 +19,7 @@ use super::{
 use crate::process;
 
 /// How long a program may take for one piece of work.
-const TIMEOUT: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Lets a peer do a piece of work, and gives what it measured.
 pub(super) fn run<T: DeserializeOwned>(
@@ -43,6 +43,7 @@ pub(super) fn run<T: DeserializeOwned>(
     command.args(["--seconds", &item.seconds.to_string()]);
     command.args(["--warm-up", &(item.seconds / 2.0).to_string()]);
     command.args(["--resource", server.resource(cell.work)]);
+    command.args(["--server", &server.id().to_string()]);
     // One of the clients prints all that it does: to write that to a disk would be measured.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
     let mut child = command.spawn().with_context(|| format!("{} can't be run", peer.name))?;

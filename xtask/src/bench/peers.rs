@@ -59,6 +59,8 @@ const DELAYED: &[Work] = &[
 /// Where Nagle's algorithm makes a difference, and what the one above leaves out.
 const UNDELAYED: &[Work] =
     &[Work::Unary, Work::OpenClose, Work::Connect, Work::Idle, Work::Upload, Work::Wire];
+/// Where the round trip of the key exchange counts.
+const AHEAD: &[Work] = &[Work::Unary];
 const TONIC: &[Work] = &[Work::Unary, Work::Download];
 const FLOOR: &[Work] = &[Work::Unary, Work::Alone];
 /// The part that the slowest do.
@@ -68,14 +70,14 @@ const PYTHON: &[Work] = &[Work::Unary, Work::Rows];
 impl Peer {
     fn new(
         short_name: &'static str,
-        name: String,
-        program: PathBuf,
+        name: impl Into<String>,
+        program: impl Into<PathBuf>,
         works: &'static [Work],
     ) -> Self {
         Self {
             short_name,
-            name,
-            program,
+            name: name.into(),
+            program: program.into(),
             arguments: Vec::new(),
             environment: Vec::new(),
             config: Config::Client,
@@ -115,24 +117,22 @@ pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Bui
     }
     let mut programs = Programs::build(&mut command)?;
     let server = programs.take("server")?;
-    let mut peer = |program: &str, name: &str, works| {
-        Ok::<_, anyhow::Error>(Peer::new("", name.to_owned(), programs.take(program)?, works))
-    };
+    let sdk = programs.take("sdk")?;
     let mut peers = vec![
-        Peer { short_name: "sdk", ..peer("sdk", "this SDK", CLIENT)? },
+        Peer::new("sdk", "this SDK", sdk.clone(), CLIENT),
         Peer {
-            short_name: "floor",
+            arguments: ["--keys-ahead", "64"].map(OsString::from).into(),
+            ..Peer::new("sdk-ahead", "this SDK, 64 keys ahead", sdk, AHEAD)
+        },
+        Peer {
             config: Config::Peers,
-            ..peer("floor", "raw websocket echo", FLOOR)?
+            ..Peer::new("floor", "raw websocket echo", programs.take("floor")?, FLOOR)
         },
     ];
     if !smoke {
         let version = locked_version(&root.join("bench/Cargo.lock"), "tonic")?;
-        peers.push(Peer {
-            short_name: "tonic",
-            config: Config::Peers,
-            ..peer("tonic", &format!("tonic {version} over TLS"), TONIC)?
-        });
+        let (name, program) = (format!("tonic {version} over TLS"), programs.take("tonic")?);
+        peers.push(Peer { config: Config::Peers, ..Peer::new("tonic", name, program, TONIC) });
         peers.extend(rust(&root.join("bench/volt-client-rs"), work)?);
         peers.extend(web(root)?);
         peers.push(python(root)?);
@@ -247,7 +247,7 @@ fn web(root: &Path) -> anyhow::Result<[Peer; 2]> {
         arguments: vec![script.clone().into()],
         environment: vec![("VOLT_CLIENT_BUILD", build)],
         part: SLOWEST,
-        ..Peer::new(build, format!("volt-client-web {version} {build}"), "node".into(), CLIENT)
+        ..Peer::new(build, format!("volt-client-web {version} {build}"), "node", CLIENT)
     }))
 }
 

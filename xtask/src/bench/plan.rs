@@ -177,7 +177,7 @@ fn smoke() -> Vec<Item> {
         counted(Work::Wire, 2, KIB, 20),
         Item::timed(Cell::new(Work::Alone, 1, 0, 0), 0.005, 1),
     ];
-    plan.into_iter().map(|item| item.by(&["sdk", "floor"])).collect()
+    plan.into_iter().map(|item| item.by(&["sdk", "sdk-ahead", "floor"])).collect()
 }
 
 /// What shows how throughput grows with cores.

@@ -110,6 +110,7 @@ mod tests {
             bytes: 0,
             seconds: 1.0,
             cpu_seconds: 0.5,
+            server_cpu_seconds: None,
             peak_memory: 8_000_000,
             latency: Some(latency),
             memory_each: None,

@@ -51,11 +51,13 @@ pub(super) struct Measured {
     pub(super) bytes: u64,
     pub(super) seconds: f64,
     pub(super) cpu_seconds: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) server_cpu_seconds: Option<f64>,
     pub(super) peak_memory: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) latency: Option<Latency>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) memory_each: Option<f64>,
+    pub(super) memory_each: Option<u64>,
 }
 
 /// Percentiles in microseconds.
@@ -122,6 +124,16 @@ impl Samples {
     /// Microseconds of the client's processor for each operation.
     pub(super) fn cpu(&self) -> Option<Spread> {
         self.spread(|one| ratio(one.cpu_seconds * 1e6, one.operations as f64))
+    }
+
+    /// Microseconds of the server's processor for each operation.
+    pub(super) fn server_cpu(&self) -> Option<Spread> {
+        self.spread(|one| ratio(one.server_cpu_seconds? * 1e6, one.operations as f64))
+    }
+
+    /// Bytes that each idle call takes.
+    pub(super) fn memory_each(&self) -> Option<Spread> {
+        self.spread(|one| one.memory_each.map(|each| each as f64))
     }
 
     /// The most memory, in megabytes (10⁶).

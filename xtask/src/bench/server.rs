@@ -68,6 +68,11 @@ impl Server {
         Ok(Self { process, folder: folder.to_owned(), resources })
     }
 
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where a program finds what it works on.
     pub(super) fn config(&self, config: Config, work: Work) -> PathBuf {
         // Only what needs a store is done by the embedded Volt.

@@ -149,7 +149,7 @@ fn data(results: &Results) -> Vec<Target> {
 
 fn memory(results: &Results) -> Vec<Target> {
     let idle = largest(results, "sdk", Work::Idle, 0);
-    let idle = idle.and_then(|one| one.spread(|one| one.memory_each)).map(|each| each.median);
+    let idle = median(idle.and_then(Samples::memory_each));
     let download = largest(results, "sdk", Work::Download, 64 * KIB).and_then(Samples::memory);
     vec![
         target(

@@ -15,7 +15,7 @@ use volt_bench_measure::{Load, Measured, Span, resident};
 
 /// Opens connections, makes one call on each, and closes them.
 pub async fn connect(load: &Load, config: ClientConfig) -> Result<Measured> {
-    let (left, span) = (Arc::new(AtomicU64::new(load.count)), Span::start());
+    let (left, span) = (Arc::new(AtomicU64::new(load.count)), Span::start(load));
     let mut tasks = JoinSet::new();
     for _ in 0..load.in_flight {
         let (left, config) = (Arc::clone(&left), config.clone());
@@ -39,14 +39,13 @@ pub async fn connect(load: &Load, config: ClientConfig) -> Result<Measured> {
 pub async fn idle(load: &Load, client: &Client) -> Result<Measured> {
     // What the first call needs, others share.
     let first = open(client).await?;
-    let (before, span) = (resident(), Span::start());
+    let (before, span) = (resident(), Span::start(load));
     let mut calls = Vec::new();
     for _ in 0..load.count {
         calls.push(open(client).await?);
     }
     let mut measured = span.finish(load.count, 0);
-    let each = resident().saturating_sub(before) as f64 / load.count.max(1) as f64;
-    measured.memory_each = Some(each);
+    measured.memory_each = Some(resident().saturating_sub(before) / load.count.max(1));
     drop((first, calls));
     Ok(measured)
 }

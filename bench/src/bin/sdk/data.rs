@@ -16,7 +16,7 @@ use volt_bench_measure::{Load, Measured, Span};
 
 /// Reads rows as one `Execute` gives them.
 pub async fn rows(load: &Load, client: &Client) -> Result<Measured> {
-    let span = Span::start();
+    let span = Span::start(load);
     let mut call = client.sqlite_database().execute().await?;
     let statement = format!("SELECT id, name, weight, place FROM bird LIMIT {}", load.count);
     let start =
@@ -36,7 +36,7 @@ pub async fn rows(load: &Load, client: &Client) -> Result<Measured> {
 
 /// Downloads a file, and drops what comes.
 pub async fn download(load: &Load, client: &Client) -> Result<Measured> {
-    let span = Span::start();
+    let span = Span::start(load);
     let request = DownloadFileRequest::default().with_resource_id(load.file());
     let mut call = client.file().download_file(request).await?;
     let (mut blocks, mut bytes) = (0, 0);
@@ -54,7 +54,7 @@ pub async fn download(load: &Load, client: &Client) -> Result<Measured> {
 pub async fn upload(load: &Load, client: &Client) -> Result<Measured> {
     let block: Vec<u8> = (0..=u8::MAX).cycle().take(load.size).collect();
     let blocks = load.blocks();
-    let span = Span::start();
+    let span = Span::start(load);
     let (mut requests, mut answers) = client.file().upload_file().await?.into_split();
     let start = UploadFileStart::default().with_resource_id(load.file());
     let sending = async move {
@@ -99,7 +99,7 @@ pub async fn wire(load: &Load, client: &Client) -> Result<Measured> {
         subscriptions.push(subscription);
     }
 
-    let span = Span::start();
+    let span = Span::start(load);
     let (count, size) = (load.count, load.size);
     let mut tasks = JoinSet::new();
     for mut subscription in subscriptions {

@@ -5,23 +5,35 @@ mod connections;
 mod data;
 
 use anyhow::{Context as _, Result, bail};
-use clap::Parser as _;
-use volt_api::{Client, ClientConfig};
+use clap::Parser;
+use volt_api::{Client, ClientConfig, ConnectOptions};
 use volt_bench_measure::{Load, Measured, Work};
+
+/// Does one piece of work by this SDK.
+#[derive(Parser)]
+struct Args {
+    /// How many calls are kept open with their keys exchanged.
+    #[arg(long, default_value_t = 0)]
+    keys_ahead: usize,
+    #[command(flatten)]
+    load: Load,
+}
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let load = Load::parse();
-    let measured = run(&load).await?;
+    let Args { keys_ahead, load } = Args::parse();
+    let mut options = ConnectOptions::default();
+    options.keys_ahead = keys_ahead;
+    let measured = run(&load, options).await?;
     load.finish(&measured).with_context(|| load.out.display().to_string())
 }
 
-async fn run(load: &Load) -> Result<Measured> {
+async fn run(load: &Load, options: ConnectOptions) -> Result<Measured> {
     let config = ClientConfig::from_file(&load.config)?;
     if load.work == Work::Connect {
         return connections::connect(load, config).await;
     }
-    let client = Client::connect(config).await?;
+    let client = Client::connect_with(config, options).await?;
     match load.work {
         Work::Unary => calls::unary(load, &client).await,
         Work::OpenClose => calls::open_close(load, &client).await,

@@ -69,7 +69,7 @@ pub(super) fn draw(results: &Results, folder: &Path) -> anyhow::Result<Vec<Chart
     let uploads = of(Work::Upload, 64 * KIB, Samples::megabytes);
     bars("Uploads", "upload.svg", title, "MB/s", uploads)?;
     let title = "Memory of each idle call";
-    let idle = of(Work::Idle, 0, |one| one.spread(|one| one.memory_each));
+    let idle = of(Work::Idle, 0, Samples::memory_each);
     bars("Idle calls", "idle.svg", title, "bytes", idle)?;
     Ok(charts)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::bench::{
     chart::number,
     plan::{Cell, Cores, Work, size},
-    results::{Results, Samples, Spread},
+    results::{Measured, Results, Samples, Spread},
     targets::crypto_of_a_call,
 };
 
@@ -22,11 +22,21 @@ type Column = (&'static str, fn(&Samples) -> Option<Spread>);
 const RATE: Column = ("/s", Samples::rate);
 const MEGABYTES: Column = ("MB/s", Samples::megabytes);
 const CPU: Column = ("client's CPU, µs each", Samples::cpu);
+const SERVER_CPU: Column = ("server's CPU, µs each", Samples::server_cpu);
 const MEMORY: Column = ("peak memory, MB", Samples::memory);
 const P50: Column = ("p50, µs", Samples::p50);
-const P99: Column = ("p99, µs", |one| one.spread(|one| Some(one.latency?.p99)));
-const P999: Column = ("p99.9, µs", |one| one.spread(|one| Some(one.latency?.p999)));
-const EACH: Column = ("bytes each", |one| one.spread(|one| one.memory_each));
+/// Of fewer calls it would be that of a single one.
+const P99: Column = ("p99, µs", |one| {
+    one.spread(|one| one.latency.filter(|_| one.operations >= 100).map(|latency| latency.p99))
+});
+const P999: Column = ("p99.9, µs", |one| {
+    one.spread(|one| one.latency.filter(|_| one.operations >= 1000).map(|latency| latency.p999))
+});
+const EACH: Column = ("bytes each", Samples::memory_each);
+const PER_SERVER_CPU: Column = ("MB per second of the server's CPU", |one| {
+    let cpu = |one: &Measured| one.server_cpu_seconds.filter(|cpu| *cpu > 0.0);
+    one.spread(|one| Some(one.bytes as f64 / 1e6 / cpu(one)?))
+});
 const PER_CPU: Column = ("MB per second of the client's CPU", |one| {
     one.spread(|one| (one.cpu_seconds > 0.0).then(|| one.bytes as f64 / 1e6 / one.cpu_seconds))
 });
@@ -45,25 +55,25 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
              there and back. The raw echo carries as many bytes in frames of a websocket, and does \
              nothing with them.",
             |cell| cell.work == Work::Unary && cell.cores == Cores::Apart,
-            &[("calls/s", RATE.1), P50, P99, P999, CPU, MEMORY],
+            &[("calls/s", RATE.1), P50, P99, P999, CPU, SERVER_CPU, MEMORY],
         ),
         section(
             "Growth with cores",
             "The server and the client together on one core, and on two.",
             |cell| cell.cores != Cores::Apart,
-            &[("calls/s", RATE.1), P50, P99, CPU],
+            &[("calls/s", RATE.1), P50, P99, CPU, SERVER_CPU],
         ),
         section(
             "Opening and closing calls",
             "`Connect` with one message, half-closed at once, to its end.",
             |cell| cell.work == Work::OpenClose,
-            &[("calls/s", RATE.1), P50, P99, CPU, MEMORY],
+            &[("calls/s", RATE.1), P50, P99, CPU, SERVER_CPU, MEMORY],
         ),
         section(
             "Connections",
             "Each is opened, used for one unary call, and closed; `volt-client-rs` cannot close one.",
             |cell| cell.work == Work::Connect,
-            &[("connections/s", RATE.1), CPU, MEMORY],
+            &[("connections/s", RATE.1), CPU, SERVER_CPU, MEMORY],
         ),
         section(
             "Idle calls",
@@ -77,26 +87,26 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
             "One `Execute` on the embedded Volt, whose server reads them from SQLite: an integer, two \
              texts and a real number in each. The published clients read a part of the million only.",
             |cell| cell.work == Work::Rows,
-            &[("rows/s", RATE.1), CPU, MEMORY],
+            &[("rows/s", RATE.1), CPU, SERVER_CPU, MEMORY],
         ),
         section(
             "Downloads",
             "One `DownloadFile` of a mock that makes the blocks of nothing.",
             |cell| cell.work == Work::Download,
-            &[MEGABYTES, PER_CPU, MEMORY],
+            &[MEGABYTES, PER_CPU, PER_SERVER_CPU, MEMORY],
         ),
         section(
             "Uploads",
             "One `UploadFile`, each block of which is acknowledged by a mock that drops it.",
             |cell| cell.work == Work::Upload,
-            &[MEGABYTES, PER_CPU, MEMORY],
+            &[MEGABYTES, PER_CPU, PER_SERVER_CPU, MEMORY],
         ),
         section(
             "Wires",
             "One publisher and so many subscriptions on one connection to the embedded Volt; what \
              counts is messages that subscriptions hear.",
             |cell| cell.work == Work::Wire,
-            &[("messages/s", RATE.1), CPU, MEMORY],
+            &[("messages/s", RATE.1), CPU, SERVER_CPU, MEMORY],
         ),
         Section {
             title: "Cryptography, JSON and base64 alone",
@@ -108,7 +118,8 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
         Section {
             title: "Generator and compiler",
             text: "The generator makes all of the SDK's code anew and compares it with what is there. \
-                   The compiler uses all cores, without incremental compilation.",
+                   The compiler uses all cores, by the clock; what of its time is the SDK's own is in \
+                   [build-time.md](build-time.md).",
             table: builds(results),
         },
     ];

@@ -79,7 +79,8 @@ fn value(field: &Field, container: &Container) -> syn::Result<TokenStream> {
 
 /// What reads a column as a type. Where the type cannot be, the compiler points at it.
 fn read(ty: &Type, column: &str, from_str: bool) -> TokenStream {
-    let parsed = quote!(::volt_api::rows::Parsed);
+    // Errors are to be at the type, not at the derive.
+    let parsed = quote_spanned!(ty.span()=> ::volt_api::rows::Parsed);
     match optional(ty) {
         _ if !from_str => quote_spanned!(ty.span()=> row.get::<#ty>(#column)?),
         Some(inner) => quote_spanned! {ty.span()=>

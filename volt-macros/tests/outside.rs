@@ -70,7 +70,7 @@ impl Outside {
 
         // A change that is right is in the code.
         self.edit(imported, "string text = 0;", "string word = 1;");
-        self.fails_with("no field `text` on type `Text`");
+        self.fails_with("available field is: `word`");
         self.edit(imported, "word", "text");
         assert_eq!(text(&self.run().stdout), ANSWERED);
     }
@@ -94,7 +94,7 @@ impl Outside {
         self.is_refused("wrong_input", &input);
         let types = [
             ("`Colour` is not made from a column", "10:13"),
-            ("the trait bound `Vec<String>: FromStr` is not satisfied", "12:11"),
+            ("FromStr` is not satisfied", "12:11"),
             ("`NoRow` is not made from rows", "18:46"),
         ];
         self.is_refused("wrong_types", &types);

@@ -4,6 +4,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -14,7 +15,7 @@ use tokio::{
     },
     task::JoinSet,
 };
-use volt_runtime::{ConnectOptions, ErrorKind, Keepalive, connect};
+use volt_runtime::{ConnectOptions, ErrorKind, Keepalive, connect, server::ServerOptions};
 
 use crate::support::{Note, NotesClient, Volt, no_open_calls, quick, soon};
 
@@ -142,7 +143,7 @@ async fn client_by(volt: &Volt, proxy: &Proxy, options: ConnectOptions) -> Optio
 }
 
 fn impatient() -> ConnectOptions {
-    let millis = std::time::Duration::from_millis;
+    let millis = Duration::from_millis;
     let mut options = quick();
     options.connect_timeout = millis(300);
     options.key_exchange_timeout = millis(300);
@@ -153,7 +154,7 @@ fn impatient() -> ConnectOptions {
 
 /// A call of each kind. Each is right, or an error.
 async fn mixture(client: &NotesClient) {
-    let limit = std::time::Duration::from_millis(500);
+    let limit = Duration::from_millis(500);
     let get = async {
         if let Ok(note) = client.get(Note::new("get", 1)).timeout(limit).await {
             assert_eq!(note, Note::new("get", 1));
@@ -200,7 +201,10 @@ async fn mixture(client: &NotesClient) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_network_does_calls_are_right_or_fail() {
-    let volt = Volt::start().await;
+    // Where the network swallows what clients say, that one is gone shows by its silence alone.
+    let mut limits = ServerOptions::default();
+    limits.keepalive = Some(Keepalive::new(Duration::from_millis(100), Duration::from_secs(2)));
+    let volt = Volt::start_with(limits).await;
     let proxy = Proxy::to(volt.server.local_addr()).await;
     let mut faults = vec![Fault::Crumbs, Fault::Delay];
     // Within the HTTP handshake, the key exchanges, and the calls.
@@ -258,7 +262,7 @@ async fn a_thousand_lives_leave_nothing_behind() {
         // Some die at once, some in the middle of a call, some after it.
         proxy.set(Fault::None, if life % 3 == 0 { Fault::Cut(900) } else { Fault::None });
         let mut options = impatient();
-        options.connect_timeout = std::time::Duration::from_secs(20);
+        options.connect_timeout = Duration::from_secs(20);
         options.reconnect = None;
         let client = client_by(&volt, &proxy, options).await.unwrap();
         let call = client.get(Note::new("life", life));

@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use volt_api::{
-    Client, Result,
+    Client, ErrorKind, Result,
     data::{CreateDatabaseRequest, SqlExecuteRequest, SqlExecuteStart},
     volt::{
         DownloadFileRequest, GetResourceRequest, Resource, SaveResourceRequest,
@@ -101,10 +101,9 @@ impl Work {
                     self.counts.calls.fetch_add(1, Ordering::Relaxed);
                     self.counts.messages.fetch_add(messages, Ordering::Relaxed);
                 }
-                // What a restart does to calls that are open.
-                Err(error)
-                    if error.is_connection() || error.code() == volt_api::Code::Unavailable =>
-                {
+                // What a restart does to calls: those that are open are lost, and further ones are
+                // turned away until it is over.
+                Err(error) if error.is_connection() || error.kind() == ErrorKind::Routing => {
                     self.counts.lost.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => return Err(error),

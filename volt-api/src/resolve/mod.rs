@@ -39,7 +39,7 @@ mod search;
 
 use std::time::Duration;
 
-use volt_runtime::{ClientConfig, Error, ErrorKind, Result, config::VoltConfig};
+use volt_runtime::{ClientConfig, Error, ErrorKind, Result, config::VoltConfig, key::VerifyingKey};
 
 use self::{http::Http, search::Search};
 
@@ -99,6 +99,13 @@ impl Resolver {
     ///
     /// Dropping the future ends the search and changes nothing.
     pub async fn resolve(&self, config: &ClientConfig) -> Result<ClientConfig> {
+        // An authority that cannot be read pins nothing, and was meant to.
+        if let Some(pem) = config.volt.ca_pem.as_deref().filter(|pem| !pem.trim().is_empty()) {
+            VerifyingKey::from_certificate(pem).map_err(|error| {
+                let message = format!("`volt.ca_pem` is no use: {error}");
+                Error::new(ErrorKind::Configuration, message)
+            })?;
+        }
         let search = Search::new(&self.registries, Http::new(self.timeout)?);
         let mut found = config.clone();
         found.volt = search.run(&config.volt).await?;

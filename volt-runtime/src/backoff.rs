@@ -56,7 +56,8 @@ impl Backoff {
     pub fn next_delay(&mut self) -> Duration {
         let limit = self.limit();
         self.failures = self.failures.saturating_add(1);
-        limit.mul_f64(fraction())
+        // Rounding can lead beyond what a duration holds.
+        Duration::try_from_secs_f64(limit.as_secs_f64() * fraction()).unwrap_or(limit)
     }
 
     fn limit(&self) -> Duration {
@@ -100,6 +101,19 @@ mod tests {
         backoff.failures = u32::MAX - 1;
         for _ in 0..3 {
             assert!(backoff.next_delay() <= Duration::from_secs(30));
+        }
+    }
+
+    #[test]
+    fn waits_without_a_limit_are_waits() {
+        let policy = Reconnect {
+            first_delay: Duration::MAX,
+            longest_delay: Duration::MAX,
+            give_up_after: None,
+        };
+        let mut backoff = Backoff::new(policy);
+        for _ in 0..20 {
+            backoff.next_delay();
         }
     }
 

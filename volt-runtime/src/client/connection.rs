@@ -290,6 +290,7 @@ impl Connection {
     pub(super) fn close(&self) {
         self.shared.link.close();
     }
+
     pub(super) fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         if let Some(state) = self.take_ahead(method, options)? {
             return Ok(self.halves(state));

@@ -24,6 +24,9 @@ use crate::{
     socket::{Stream, websocket_config},
 };
 
+/// The clock cannot tell what is further away.
+const LONGEST_TIMEOUT: Duration = Duration::from_hours(24 * 365);
+
 pub(super) type Socket = WebSocketStream<Stream>;
 
 /// Where to connect, and what it takes to do so: it can be done again and again.
@@ -69,7 +72,7 @@ impl Remote {
             hint: *hint,
             tls,
             allow_plaintext: config.allow_plaintext,
-            timeout: options.connect_timeout,
+            timeout: options.connect_timeout.min(LONGEST_TIMEOUT),
             websocket: websocket_config(options.max_message_size),
         })
     }

@@ -256,7 +256,7 @@ impl Supervisor {
         let mut reason = lost;
         loop {
             let delay = backoff.next_delay();
-            if give_up_after.is_some_and(|limit| started.elapsed() + delay > limit) {
+            if give_up_after.is_some_and(|limit| started.elapsed().saturating_add(delay) > limit) {
                 tracing::error!(url = self.dialer.url(), %reason, "given up");
                 return Err(reason);
             }

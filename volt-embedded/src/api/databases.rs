@@ -31,12 +31,10 @@ use crate::{
     sql::{
         csv,
         execute::{Command, Execution},
+        outbox::outbox,
     },
     volt::blocking,
 };
-
-/// How many rows wait for the caller before the query does.
-const ROWS: usize = 64;
 
 impl SqliteServerApi for Handlers {
     async fn create_database(
@@ -166,7 +164,7 @@ pub(super) async fn execute(
     let database = on(&actor, move |actor| actor.open_database(&reference)).await?;
     let _stop = database.stop_on_drop();
     let (commands, inbox) = mpsc::channel(1);
-    let (outbox, mut rows) = mpsc::channel(ROWS);
+    let (outbox, mut rows) = outbox();
     let worker = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let execution = Execution { database: &database, commands: inbox, responses: outbox };
@@ -180,8 +178,12 @@ pub(super) async fn execute(
     let mut waiting = None;
     loop {
         tokio::select! {
-            row = rows.recv() => match row {
-                Some(row) => responses.give(row).await?,
+            batch = rows.take() => match batch {
+                Some(batch) => {
+                    for row in batch {
+                        responses.give(row).await?;
+                    }
+                }
                 None => return outcome(worker).await,
             },
             command = requests.next(), if waiting.is_none() && commands.is_some() => {

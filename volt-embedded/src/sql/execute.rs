@@ -16,7 +16,7 @@ use volt_api::{
     },
 };
 
-use super::{Database, sql_status, values};
+use super::{Database, outbox::Putter, sql_status, values};
 use crate::fault::{Fault, Result, invalid};
 
 /// What callers send, as it is in a request.
@@ -27,7 +27,7 @@ pub(crate) struct Execution<'a> {
     pub(crate) database: &'a Database,
     /// What the caller sends after the start. Closed when there will be no more.
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) responses: mpsc::Sender<SqlExecuteResponse>,
+    pub(crate) responses: Putter<SqlExecuteResponse>,
 }
 
 impl Execution<'_> {
@@ -45,7 +45,7 @@ impl Execution<'_> {
             wrote |= done.writes;
             let command = match done.interrupted_by.take() {
                 Some(command) => Some(command),
-                None => self.commands.blocking_recv(),
+                None => self.next_command(),
             };
             match command {
                 Some(Command::Start(start)) => {
@@ -94,7 +94,7 @@ impl Execution<'_> {
         let mut in_page = 0;
         while let Some(current) = row {
             if start.page_size > 0 && in_page == start.page_size {
-                match self.commands.blocking_recv() {
+                match self.next_command() {
                     Some(Command::Next(_)) => in_page = 0,
                     other => {
                         // Nobody wants the rest. Without a command, there will be none.
@@ -119,10 +119,15 @@ impl Execution<'_> {
         !self.database.connection.is_autocommit()
     }
 
+    fn next_command(&mut self) -> Option<Command> {
+        self.responses.flush();
+        self.commands.blocking_recv()
+    }
+
     fn respond(&self, payload: Payload) -> Result<()> {
         let response = SqlExecuteResponse { payload: Some(payload) };
         self.responses
-            .blocking_send(response)
+            .put(response)
             .map_err(|_| Status::new(Code::Cancelled, "the caller is gone").into())
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod execute;
+pub(crate) mod outbox;
 mod values;
 
 use std::{

@@ -145,7 +145,7 @@ impl fmt::Debug for RawStreaming {
 
 /// Reads a response.
 pub(super) fn read_response<Res: Message>(text: &str) -> Result<Res> {
-    json::read(text.as_bytes()).map_err(|error| unreadable(Res::NAME, error))
+    json::read_text(text).map_err(|error| unreadable(Res::NAME, error))
 }
 
 /// A response that is not what it should be.

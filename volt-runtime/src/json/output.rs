@@ -55,7 +55,7 @@ impl<'a> Output<'a> {
 
     fn text(&mut self, mut text: &[u8]) {
         loop {
-            let (plain, rest) = text.split_at(plain_len(text));
+            let (plain, rest) = text.split_at(scan::plain_len(text));
             self.out.extend_from_slice(plain);
             let Some((&byte, rest)) = rest.split_first() else {
                 return;
@@ -109,19 +109,6 @@ impl<'a> Output<'a> {
         self.string(name);
         self.punctuation(b':');
     }
-}
-
-/// How many bytes there are before the first that needs an escape.
-fn plain_len(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let plain = scan::plain(*word);
-        if plain < scan::WORD {
-            return index * scan::WORD + plain;
-        }
-    }
-    let plain = rest.iter().position(|&byte| scan::is_special(byte)).unwrap_or(rest.len());
-    words.len() * scan::WORD + plain
 }
 
 impl<'s, 'a> Serializer for &'s mut Output<'a> {

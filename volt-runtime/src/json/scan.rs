@@ -2,8 +2,8 @@
 
 /// How many bytes fit a register.
 pub(crate) const WORD: usize = size_of::<u64>();
-/// How many bytes are looked at together where there are many.
-pub(crate) const BLOCK: usize = 32;
+/// After how many bytes many more are expected.
+pub(crate) const LONG: usize = 128;
 
 /// How many of eight bytes come before the first quote, backslash or control character.
 pub(crate) fn plain(bytes: [u8; WORD]) -> usize {
@@ -19,15 +19,50 @@ pub(crate) fn plain(bytes: [u8; WORD]) -> usize {
     special.trailing_zeros() as usize / 8
 }
 
-/// Whether there is neither a quote, a backslash nor a control character.
-pub(crate) fn all_plain(bytes: [u8; BLOCK]) -> bool {
-    // Without an early exit, so that the compiler looks at all of them at once.
-    bytes.map(|byte| u8::from(is_special(byte))) == [0; BLOCK]
+/// How many bytes come before the first quote, backslash or control character.
+pub(crate) fn plain_len(text: &[u8]) -> usize {
+    let (start, rest) = text.split_at(text.len().min(LONG));
+    let (words, tail) = start.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let plain = plain(*word);
+        if plain < WORD {
+            return index * WORD + plain;
+        }
+    }
+    match tail.iter().position(|&byte| is_special(byte)) {
+        Some(place) => words.len() * WORD + place,
+        None => start.len() + plain_len_of_long(rest),
+    }
+}
+
+/// As [`plain_len`], for a text that goes on for long.
+fn plain_len_of_long(text: &[u8]) -> usize {
+    // Parts that stay in the nearest cache between the two looks at them.
+    const PART: usize = 4096;
+    let mut len = 0;
+    for part in text.chunks(PART) {
+        let special = memchr::memchr2(b'"', b'\\', part);
+        let plain = part.split_at(special.unwrap_or(part.len())).0;
+        // The smallest of them is found without a branch for each.
+        if plain.iter().copied().min().is_some_and(is_control) {
+            let control = plain.iter().position(|&byte| is_control(byte));
+            return len + control.unwrap_or(plain.len());
+        }
+        len += plain.len();
+        if special.is_some() {
+            break;
+        }
+    }
+    len
 }
 
 /// Whether a byte is a quote, a backslash or a control character.
 pub(crate) fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+    is_control(byte) || byte == b'"' || byte == b'\\'
+}
+
+fn is_control(byte: u8) -> bool {
+    byte < 0x20
 }
 
 #[cfg(test)]
@@ -44,11 +79,22 @@ mod tests {
                     bytes[(place + 1) % WORD] = other;
                     let first = bytes.iter().position(|&byte| is_special(byte)).unwrap_or(WORD);
                     assert_eq!(plain(bytes), first, "{bytes:?}");
-                    let mut block = [b'x'; BLOCK];
-                    block[place * 3..place * 3 + WORD].copy_from_slice(&bytes);
-                    assert_eq!(all_plain(block), first == WORD, "{block:?}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_first_special_byte_of_many_is_found_wherever_it_is() {
+        for special in [b'"', b'\\', 0x1F, 0x00] {
+            for place in [0, 1, 31, 32, 4095, 4096, 4097, 8999] {
+                let mut text = vec![b'x'; 9000];
+                assert_eq!(plain_len(&text), text.len());
+                text[place] = special;
+                text[8999] = b'"';
+                assert_eq!(plain_len(&text), place, "{special}");
+            }
+        }
+        assert_eq!(plain_len(b""), 0);
     }
 }

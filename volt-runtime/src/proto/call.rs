@@ -85,7 +85,7 @@ impl Outgoing {
         key: &CallKey,
         message: &dyn Payload,
     ) -> Result<Vec<u8>, ProtocolError> {
-        self.message_with_iv(key, crypto::random()?, message)
+        self.message_with_iv(key, crypto::random_iv()?, message)
     }
 
     /// As [`message`](Self::message), for replaying a recorded call.
@@ -129,7 +129,7 @@ impl Outgoing {
         key: &CallKey,
         failure: Option<&Status>,
     ) -> Result<Vec<u8>, ProtocolError> {
-        self.end_with_iv(key, crypto::random()?, failure)
+        self.end_with_iv(key, crypto::random_iv()?, failure)
     }
 
     /// As [`end`](Self::end), for replaying a recorded call.
@@ -159,7 +159,7 @@ impl Outgoing {
     /// When the crypto library fails, which is not expected.
     pub fn cancel(&mut self, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
         let status = Status::new(Code::Cancelled, "cancelled by the caller");
-        self.seal_end(key, crypto::random()?, Some(&status))
+        self.seal_end(key, crypto::random_iv()?, Some(&status))
     }
 
     fn seal_end(

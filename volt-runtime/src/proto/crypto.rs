@@ -1,6 +1,6 @@
 //! The key exchange and the cipher of a call, both by aws-lc-rs.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use super::ProtocolError;
 use aws_lc_rs::{
@@ -184,6 +184,32 @@ pub fn random<const N: usize>() -> Result<[u8; N], ProtocolError> {
     Ok(bytes)
 }
 
+/// How many initialisation vectors are drawn at a time: drawing a few bytes costs as much as many.
+const DRAWN: usize = 64;
+
+thread_local! {
+    /// Those that have been drawn, and how many of them have not been used. They are sent in clear, so
+    /// keeping them gives nothing away; each is used once.
+    static IVS: RefCell<([[u8; IV_LEN]; DRAWN], usize)> =
+        const { RefCell::new(([[0; IV_LEN]; DRAWN], 0)) };
+}
+
+/// A random initialisation vector, or nonce, for one message.
+///
+/// # Errors
+///
+/// As [`random`].
+pub fn random_iv() -> Result<[u8; IV_LEN], ProtocolError> {
+    IVS.with_borrow_mut(|(ivs, left)| {
+        if *left == 0 {
+            rand::fill(ivs.as_flattened_mut()).map_err(|_| failed("random numbers"))?;
+            *left = DRAWN;
+        }
+        *left -= 1;
+        Ok(ivs[*left])
+    })
+}
+
 /// The end of a buffer, as the thing to encrypt.
 struct Tail<'a> {
     buffer: &'a mut Vec<u8>,
@@ -204,4 +230,19 @@ impl<'b> Extend<&'b u8> for Tail<'_> {
 
 const fn failed(what: &'static str) -> ProtocolError {
     ProtocolError::Crypto(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_initialisation_vector_comes_twice() {
+        let draw = || (0..3 * DRAWN).map(|_| random_iv().unwrap()).collect::<BTreeSet<_>>();
+        let (mut here, there) = (draw(), std::thread::spawn(draw).join().unwrap());
+        here.extend(there);
+        assert_eq!(here.len(), 6 * DRAWN);
+    }
 }

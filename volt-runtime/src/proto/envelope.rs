@@ -94,8 +94,6 @@ const PAYLOADS: [&[u8]; 2] =
     [br#"{"method_payload":{"json_payload":""#, br#"{"methodPayload":{"jsonPayload":""#];
 /// And how it ends one.
 const PAYLOAD_END: &[u8] = br#""}}"#;
-/// After how many bytes without an escape it is worth to look at more of them at once.
-const SHORT: usize = 32;
 
 impl Envelope {
     /// As [`read`](Self::read), in the place where the payload is: the text of a message is
@@ -130,32 +128,27 @@ impl Envelope {
 /// Unescapes the JSON string that starts at `read` to the start of `text`, up to its closing quote,
 /// a `\u`, or what may not be in a string. Gives where that is and how much has been written.
 ///
-/// Before `read` there must be more bytes than [`scan::BLOCK`], so that none is written over that is
+/// Before `read` there must be more bytes than [`scan::WORD`], so that none is written over that is
 /// still to be read.
 fn unescape(text: &mut [u8], mut read: usize) -> (usize, usize) {
     let (mut written, mut run) = (0, 0);
     loop {
         let rest = text.get(read..).unwrap_or_default();
-        // Copied before it is known how much of it counts, and not by `copy_within`: that is slow
-        // where the two places are as close as here.
-        if run >= SHORT
-            && let Some(&block) = rest.first_chunk()
-            && scan::all_plain(block)
-        {
-            put(text, written, block);
-            (read, written) = (read + scan::BLOCK, written + scan::BLOCK);
-            continue;
-        }
-        let plain = if let Some(&word) = rest.first_chunk() {
-            put(text, written, word);
-            scan::plain(word)
-        } else {
-            let len = rest.iter().position(|&byte| scan::is_special(byte)).unwrap_or(rest.len());
-            text.copy_within(read..read + len, written);
-            len
+        let (plain, more) = match rest.first_chunk() {
+            // Copied before it is known how much of it counts.
+            Some(&word) if run < scan::LONG => {
+                put(text, written, word);
+                let plain = scan::plain(word);
+                (plain, plain == scan::WORD)
+            }
+            _ => {
+                let len = scan::plain_len(rest);
+                shift(text, read, written, len);
+                (len, false)
+            }
         };
         (read, written, run) = (read + plain, written + plain, run + plain);
-        if plain == scan::WORD {
+        if more {
             continue;
         }
         let Some(&[b'\\', escape]) = text.get(read..).and_then(<[u8]>::first_chunk) else {
@@ -173,6 +166,20 @@ fn unescape(text: &mut [u8], mut read: usize) -> (usize, usize) {
         put(text, written, [value]);
         (read, written, run) = (read + 2, written + 1, 0);
     }
+}
+
+/// Moves bytes towards the start. By parts, because `copy_within` is slow where the two places are as
+/// close as here.
+fn shift(text: &mut [u8], mut from: usize, mut to: usize, len: usize) {
+    const PART: usize = 256;
+    let end = from + len;
+    while from + PART <= end
+        && let Some(&part) = text.get(from..).and_then(<[u8]>::first_chunk::<PART>)
+    {
+        put(text, to, part);
+        (from, to) = (from + PART, to + PART);
+    }
+    text.copy_within(from..end, to);
 }
 
 fn put<const N: usize>(text: &mut [u8], at: usize, bytes: [u8; N]) {

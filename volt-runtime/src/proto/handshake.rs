@@ -222,7 +222,7 @@ impl ServerHandshake {
         identity: &SigningKey,
         ephemeral: &Ephemeral,
     ) -> Result<(CallKey, Vec<u8>), ProtocolError> {
-        self.reply_with_nonce(call, identity, ephemeral, crypto::random::<NONCE_LEN>()?)
+        self.reply_with_nonce(call, identity, ephemeral, crypto::random_iv()?)
     }
 
     /// As [`reply`](Self::reply), for replaying a recorded call.

@@ -73,7 +73,7 @@ pub(super) fn to_status(error: &Error) -> Status {
 }
 
 fn parse<Req: Message>(text: &str) -> Result<Req, Status> {
-    json::read(text.as_bytes()).map_err(|error| {
+    json::read_text(text).map_err(|error| {
         Status::new(Code::InvalidArgument, format!("this is no `{}`: {error}", Req::NAME))
     })
 }

@@ -223,7 +223,6 @@ struct Replay<'a> {
     client: Outgoing,
     server: Outgoing,
     key: Option<CallKey>,
-    opened: ServerHandshake,
 }
 
 impl<'a> Replay<'a> {
@@ -254,7 +253,6 @@ impl<'a> Replay<'a> {
             client: Outgoing::client(1, text(session, "method"), service_id),
             server: Outgoing::server(1),
             key: None,
-            opened,
         }
     }
 
@@ -276,15 +274,9 @@ impl<'a> Replay<'a> {
             let who = if self.session["service"].is_null() { "volt" } else { "host" };
             let identity =
                 SigningKey::from_pem(text(&vectors("keys")[who], "private_pem")).unwrap();
-            let (_, reply) = self
-                .opened
-                .reply_with_nonce(
-                    1,
-                    &identity,
-                    &Ephemeral::from_raw(&ephemeral).unwrap(),
-                    array(step, "nonce"),
-                )
-                .unwrap();
+            let ephemeral = Ephemeral::from_raw(&ephemeral).unwrap();
+            let nonce = array(step, "nonce");
+            let reply = ServerHandshake::answer(1, &identity, &ephemeral, nonce).unwrap();
             assert_eq!(reply, *recorded, "{}: server key exchange", self.session["name"]);
             return;
         }
@@ -376,7 +368,8 @@ fn rust_client_sessions() {
         let reply = frame("server_key_exchange_frame");
         let nonce = KeyReply::decode(reply.body.clone()).unwrap().nonce[..].try_into().unwrap();
         let identity = SigningKey::from_pem(text(&vectors("keys")["volt"], "private_pem")).unwrap();
-        let (key, ours) = opened.reply_with_nonce(1, &identity, &ephemeral, nonce).unwrap();
+        let ours = ServerHandshake::answer(1, &identity, &ephemeral, nonce).unwrap();
+        let key = opened.agree(&ephemeral).unwrap();
         assert_eq!(hex::encode(ours), text(session, "server_key_exchange_frame"));
         let decoded: Value = serde_json::from_str(text(session, "decoded_key_exchange")).unwrap();
         assert_eq!(decoded["key_exchanged"] == true, reply.kind == FrameKind::KeyExchange);

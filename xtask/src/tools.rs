@@ -40,6 +40,11 @@ pub(crate) fn cargo_build(directory: &Path) -> Command {
     command
 }
 
+/// Where cargo puts what it builds of the workspace. What another workspace needs as well is there.
+pub(crate) fn target_dir(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into)
+}
+
 /// The cargo that runs this program.
 pub(crate) fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -77,6 +82,8 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> anyhow::Result<PathBuf> {
         println!("{name} {version} is not there yet: installing it, which takes minutes");
         let mut install = cargo();
         install.args(["install", "--locked", "--quiet", "--no-track", name, "--version", version]);
+        // Building it for speed takes longer than it ever saves.
+        install.arg("--debug");
         install.arg("--root").arg(&work).arg("--target-dir").arg(work.join("build"));
         run(&mut install).with_context(|| format!("{name} can't be installed"))?;
         fs::remove_dir_all(work.join("build")).ok();

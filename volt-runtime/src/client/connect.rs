@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{
     ConnectOptions,
-    connection::{ClientSide, Connection, Ends},
+    connection::{ClientSide, Connection},
     dial::Remote,
+    ends::Ends,
     supervisor::Supervised,
 };
 use crate::{

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::connection::{ClientSide, Connection, Ends};
+use super::{
+    connection::{ClientSide, Connection},
+    ends::Ends,
+};
 use crate::{
     CallOptions, ClientConfig, ConnectOptions, Error, Method, Result, fuzzing,
     socket::{Link, Side as _},

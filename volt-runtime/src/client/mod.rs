@@ -7,6 +7,7 @@ mod connection;
 mod dial;
 #[cfg(feature = "fuzzing")]
 mod end;
+mod ends;
 mod halves;
 mod options;
 mod passes;

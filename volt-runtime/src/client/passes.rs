@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::connection::Ends;
+use super::ends::Ends;
 use crate::proto::{
     ProtocolError,
     crypto::Ephemeral,

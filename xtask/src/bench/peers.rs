@@ -1,7 +1,6 @@
 //! Who is measured: where the programs come from, and what they can do.
 
 use std::{
-    env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -109,9 +108,7 @@ impl Peer {
 pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Built> {
     let mut command = tools::cargo_build(&root.join("bench"));
     if smoke {
-        let target =
-            env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-        command.arg("--no-default-features").arg("--target-dir").arg(target);
+        command.arg("--no-default-features").arg("--target-dir").arg(tools::target_dir(root));
     } else {
         command.arg("--release").arg("--target-dir").arg(work.join("build"));
     }

@@ -16,7 +16,7 @@ use volt_runtime::{
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
         frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed},
-        handshake::{ClientHandshake, Route, ServerHandshake, Via},
+        handshake::{Answer, ClientHandshake, Route, ServerHandshake, Via},
         token::{Claims, Token},
     },
     transport::{Form, Payload},
@@ -276,7 +276,7 @@ impl<'a> Replay<'a> {
                 SigningKey::from_pem(text(&vectors("keys")[who], "private_pem")).unwrap();
             let ephemeral = Ephemeral::from_raw(&ephemeral).unwrap();
             let nonce = array(step, "nonce");
-            let reply = ServerHandshake::answer(1, &identity, &ephemeral, nonce).unwrap();
+            let reply = Answer::with_nonce(&identity, ephemeral, nonce).unwrap().encode(1).unwrap();
             assert_eq!(reply, *recorded, "{}: server key exchange", self.session["name"]);
             return;
         }
@@ -368,8 +368,8 @@ fn rust_client_sessions() {
         let reply = frame("server_key_exchange_frame");
         let nonce = KeyReply::decode(reply.body.clone()).unwrap().nonce[..].try_into().unwrap();
         let identity = SigningKey::from_pem(text(&vectors("keys")["volt"], "private_pem")).unwrap();
-        let ours = ServerHandshake::answer(1, &identity, &ephemeral, nonce).unwrap();
-        let key = opened.agree(&ephemeral).unwrap();
+        let answer = Answer::with_nonce(&identity, ephemeral, nonce).unwrap();
+        let (key, ours) = (opened.agree(&answer).unwrap(), answer.encode(1).unwrap());
         assert_eq!(hex::encode(ours), text(session, "server_key_exchange_frame"));
         let decoded: Value = serde_json::from_str(text(session, "decoded_key_exchange")).unwrap();
         assert_eq!(decoded["key_exchanged"] == true, reply.kind == FrameKind::KeyExchange);

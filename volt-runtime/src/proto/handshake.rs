@@ -222,41 +222,79 @@ impl ServerHandshake {
         identity: &SigningKey,
         ephemeral: &Ephemeral,
     ) -> Result<(CallKey, Vec<u8>), ProtocolError> {
-        let frame = Self::answer(call, identity, ephemeral, crypto::random_iv()?)?;
-        Ok((self.agree(ephemeral)?, frame))
+        let reply = sign(identity, ephemeral, crypto::random_iv()?)?;
+        Ok((self.key(ephemeral)?, reply.encode(call)?))
     }
 
-    /// The frame that answers it, signed by `identity`. It has nothing of the caller's, so that the
-    /// caller can be at work while the key is agreed on.
-    ///
-    /// # Errors
-    ///
-    /// When the crypto library fails, which is not expected.
-    pub fn answer(
-        call: u64,
-        identity: &SigningKey,
-        ephemeral: &Ephemeral,
-        nonce: [u8; NONCE_LEN],
-    ) -> Result<Vec<u8>, ProtocolError> {
-        let signature = identity
-            .sign(&signed(ephemeral.public_der(), &nonce))
-            .map_err(|_| ProtocolError::Crypto("signing"))?;
-        let reply = KeyReply {
-            key: Bytes::copy_from_slice(ephemeral.public_der()),
-            nonce: Bytes::copy_from_slice(&nonce),
-            signature: signature.into(),
-        };
-        reply.encode(call)
-    }
-
-    /// The call's key.
+    /// The key of the call that was answered like this.
     ///
     /// # Errors
     ///
     /// [`ProtocolError::PeerKey`] when the token carries no usable key.
-    pub fn agree(&self, ephemeral: &Ephemeral) -> Result<CallKey, ProtocolError> {
+    pub fn agree(&self, answer: &Answer) -> Result<CallKey, ProtocolError> {
+        self.key(&answer.ephemeral)
+    }
+
+    fn key(&self, ephemeral: &Ephemeral) -> Result<CallKey, ProtocolError> {
         ephemeral.agree(&self.token.ephemeral_der()?)
     }
+}
+
+/// A server's half of the key exchange of one call. It has nothing of the caller's in it, so that it
+/// can be made before there is one.
+#[derive(Debug)]
+pub struct Answer {
+    ephemeral: Ephemeral,
+    reply: KeyReply,
+}
+
+impl Answer {
+    /// An answer that is signed by `identity`.
+    ///
+    /// # Errors
+    ///
+    /// When the crypto library fails, which is not expected.
+    pub fn new(identity: &SigningKey) -> Result<Self, ProtocolError> {
+        Self::with_nonce(identity, Ephemeral::generate()?, crypto::random_iv()?)
+    }
+
+    /// As [`new`](Self::new), for replaying a recorded call.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_nonce(
+        identity: &SigningKey,
+        ephemeral: Ephemeral,
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<Self, ProtocolError> {
+        let reply = sign(identity, &ephemeral, nonce)?;
+        Ok(Self { ephemeral, reply })
+    }
+
+    /// The frame that answers call number `call`.
+    ///
+    /// # Errors
+    ///
+    /// When a field does not fit its length prefix, which is not expected.
+    pub fn encode(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
+        self.reply.encode(call)
+    }
+}
+
+fn sign(
+    identity: &SigningKey,
+    ephemeral: &Ephemeral,
+    nonce: [u8; NONCE_LEN],
+) -> Result<KeyReply, ProtocolError> {
+    let key = ephemeral.public_der();
+    let signature =
+        identity.sign(&signed(key, &nonce)).map_err(|_| ProtocolError::Crypto("signing"))?;
+    Ok(KeyReply {
+        key: Bytes::copy_from_slice(key),
+        nonce: Bytes::copy_from_slice(&nonce),
+        signature: signature.into(),
+    })
 }
 
 fn signed(key: &[u8], nonce: &[u8]) -> Vec<u8> {

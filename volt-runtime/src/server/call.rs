@@ -22,10 +22,10 @@ use crate::{
     proto::{
         ProtocolError,
         call::{self, Incoming, Outgoing},
-        crypto::{self, CallKey, Ephemeral},
+        crypto::CallKey,
         envelope::Envelope,
         frame::{Frame, FrameKind},
-        handshake::ServerHandshake,
+        handshake::{Answer, ServerHandshake},
         legacy,
         token::Token,
     },
@@ -182,13 +182,20 @@ async fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> 
     }
     let caller = admit(&handshake.token)?;
     connection.remember(&handshake.token);
-    let ephemeral = Ephemeral::generate().map_err(text)?;
-    let nonce = crypto::random_iv().map_err(text)?;
-    let answer = ServerHandshake::answer(frame.call, endpoint.key(), &ephemeral, nonce);
-    connection.link.send(answer.map_err(text)?);
-    // It is on its way while the key is worked out, which takes as long as all before it.
+    let ready = connection.next_answer().take();
+    let answer = match ready {
+        Some(answer) => answer,
+        None => Answer::new(endpoint.key()).map_err(text)?,
+    };
+    connection.link.send(answer.encode(frame.call).map_err(text)?);
+    // It is on its way while the key is worked out. Then the next one is made, because the caller is at
+    // work for longer than that.
     yield_now().await;
-    let key = handshake.agree(&ephemeral).map_err(text)?;
+    let key = handshake.agree(&answer).map_err(text)?;
+    if connection.next_answer().is_none() {
+        let next = Answer::new(endpoint.key()).map_err(text)?;
+        *connection.next_answer() = Some(next);
+    }
     Ok(Opened::Here(Arc::new(key), Peer { caller, token: Some(handshake.token) }))
 }
 

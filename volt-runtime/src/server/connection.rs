@@ -20,6 +20,7 @@ use crate::{
     proto::{
         self,
         frame::{Frame, FrameKind},
+        handshake::Answer,
         token::Token,
     },
     queue::Budget,
@@ -39,6 +40,8 @@ pub(super) struct Connection {
     budget: Arc<Budget>,
     /// The token of the last call that was let in: a client may open many with one.
     token: Mutex<Option<Arc<Token>>>,
+    /// What answers the next call's key exchange, if it has been made already.
+    next_answer: Mutex<Option<Answer>>,
 }
 
 impl Connection {
@@ -49,6 +52,10 @@ impl Connection {
 
     fn token(&self) -> MutexGuard<'_, Option<Arc<Token>>> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn next_answer(&self) -> MutexGuard<'_, Option<Answer>> {
+        self.next_answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The token of an earlier call.
@@ -134,6 +141,7 @@ impl ServerSide {
             draining: AtomicBool::new(false),
             ended: Notify::new(),
             token: Mutex::default(),
+            next_answer: Mutex::default(),
         }))
     }
 

@@ -94,6 +94,8 @@ pub(crate) struct Driver<S, H: Side> {
     wants_room: bool,
     /// Something was written that has not been flushed.
     unflushed: bool,
+    /// The peer has been told that nothing more will come.
+    said_goodbye: bool,
     /// How long closing may take.
     close_timeout: Duration,
     /// Set once the close has begun: when it has taken too long.
@@ -127,6 +129,7 @@ where
             blocked: None,
             wants_room: false,
             unflushed: false,
+            said_goodbye: false,
             close_timeout: options.close_timeout,
             closing: None,
             watchdog: options.keepalive.map(Watchdog::new),
@@ -229,9 +232,16 @@ where
         Poll::Ready(())
     }
 
-    /// Writes what is queued, then flushes once. Ready when the connection has been closed.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        loop {
+    /// Writes what is queued, then flushes once. Ready when that fails.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<tungstenite::Error> {
+        match ready!(self.poll_written(cx)) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(error),
+        }
+    }
+
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        while !self.said_goodbye {
             ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
             match self.link.outbox.poll_pop(cx) {
                 Poll::Ready(Popped::Item(frame)) => {
@@ -242,7 +252,12 @@ where
                     Pin::new(&mut self.socket).start_send(message)?;
                     self.unflushed = true;
                 }
-                Poll::Ready(Popped::Closed(_)) => return Pin::new(&mut self.socket).poll_close(cx),
+                Poll::Ready(Popped::Closed(_)) => {
+                    ready!(Pin::new(&mut self.socket).poll_close(cx))?;
+                    // What the peer still sends is read until it says goodbye as well: a socket that
+                    // is dropped before takes what was written last with it.
+                    self.said_goodbye = true;
+                }
                 Poll::Pending => break,
             }
         }
@@ -250,7 +265,7 @@ where
             ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
             self.unflushed = false;
         }
-        Poll::Pending
+        Poll::Ready(Ok(()))
     }
 
     /// Looks whether the peer is still there, and asks it where nothing has come for a while.
@@ -309,10 +324,10 @@ where
             ended @ Poll::Ready(_) => ended,
         };
         let reason = match ended {
+            Poll::Ready(_) if this.said_goodbye => closed(),
             Poll::Ready(reason) => reason,
             Poll::Pending => match this.poll_write(cx) {
-                Poll::Ready(Ok(())) => closed(),
-                Poll::Ready(Err(error)) => socket_error(error),
+                Poll::Ready(error) => socket_error(error),
                 Poll::Pending => {
                     ready!(this.poll_closing(cx));
                     closed()

@@ -190,7 +190,9 @@ impl EmbeddedVolt {
         let _ = self.stop.clone().wait_for(|stop| *stop).await;
     }
 
-    /// Stops the Volt: calls that are open end, and a temporary store is removed.
+    /// Stops the Volt: calls that are open end, as [`Server::shutdown`] says, and a temporary store is
+    /// removed. A client that goes on calling while the Volt is started again at the same address sees
+    /// no unary call fail.
     ///
     /// # Cancel safety
     ///

@@ -38,8 +38,10 @@ use crate::{
 pub(super) struct CallState {
     inbox: Queue<Bytes>,
     overflow: Overflow,
-    /// The caller has no more to send.
-    half_closed: AtomicBool,
+    /// The caller has named the method.
+    invoked: AtomicBool,
+    /// The caller has said all that it had to say: the call's end is due.
+    asked: AtomicBool,
 }
 
 impl CallState {
@@ -47,12 +49,28 @@ impl CallState {
         Self {
             inbox: Queue::within(options.receive_buffer.max(1), budget),
             overflow: options.overflow,
-            half_closed: AtomicBool::new(false),
+            invoked: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn is_half_closed(&self) -> bool {
-        self.half_closed.load(Ordering::Relaxed)
+    pub(super) fn is_invoked(&self) -> bool {
+        self.invoked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The method has been named; `asked` if it takes no more than the request that came with it.
+    pub(super) fn invoked(&self, asked: bool) {
+        self.invoked.store(true, Ordering::Relaxed);
+        self.asked.store(asked, Ordering::Relaxed);
+    }
+
+    /// The caller has no more to send.
+    pub(super) fn half_closed(&self) {
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn fail(&self, reason: Error) {
@@ -134,9 +152,13 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
     });
     match first {
         Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
+            let router = connection.endpoint.router(frame.kind);
+            if !connection.invoke(&receiver.state, router.takes_one_request(&method_name)) {
+                let message = "this server is shutting down, and did not execute the call";
+                return sender.finish(Some(&Status::new(Code::Unavailable, message)));
+            }
             receiver.first = Some(json_request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
-            let router = connection.endpoint.router(frame.kind);
             let authority = connection.endpoint.authority();
             router.dispatch(&method_name, service_id, peer, Some(authority), raw).await;
         }
@@ -270,7 +292,7 @@ impl ReceiveHalf for Receiver {
         Poll::Ready(match ready!(self.poll_incoming(cx))? {
             Envelope::Payload(text) => Ok(Some(text)),
             Envelope::End(None) => {
-                self.state.half_closed.store(true, Ordering::Relaxed);
+                self.state.half_closed();
                 Ok(None)
             }
             Envelope::End(Some(status)) => {

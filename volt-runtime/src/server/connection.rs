@@ -2,14 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use super::{
     Endpoint,
@@ -27,15 +25,17 @@ use crate::{
     socket::{CallSlot as _, Link, Side},
 };
 
+/// How long a drained connection waits for calls that have exchanged keys to name their method. One
+/// that was opened to be made names it a round trip later; others, opened ahead, may never.
+const INVOCATION_GRACE: Duration = Duration::from_secs(1);
+
 /// What the driver and the tasks of a connection's calls share.
 pub(super) struct Connection {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) link: Arc<Link>,
-    calls: Mutex<HashMap<u64, Arc<CallState>>>,
-    /// No further calls are taken.
-    draining: AtomicBool,
-    /// Told of each call that ends.
-    ended: Notify,
+    calls: Mutex<Calls>,
+    /// Told of each call that ends, and while the connection drains, of each that is invoked.
+    changed: Notify,
     /// What the requests that nobody has read yet may take, of all calls together.
     budget: Arc<Budget>,
     /// The token of the last call that was let in: a client may open many with one.
@@ -44,9 +44,29 @@ pub(super) struct Connection {
     next_answer: Mutex<Option<Answer>>,
 }
 
+#[derive(Default)]
+struct Calls {
+    open: HashMap<u64, Arc<CallState>>,
+    /// Set once no further calls are opened: what becomes of those that are to be.
+    late: Option<Late>,
+    /// Nothing is invoked any more, by the calls that are open neither.
+    over: bool,
+}
+
+/// What becomes of a call that is to be opened on a connection that drains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    /// It gets no answer. Its caller sees the connection go before there was a key, knows by that
+    /// that the call cannot have been executed, and makes it again. A legacy call, which needs no
+    /// answer to be executed, is rejected all the same.
+    Ignored,
+    /// It is rejected by name: its caller does not see the connection go.
+    Rejected,
+}
+
 impl Connection {
-    fn calls(&self) -> MutexGuard<'_, HashMap<u64, Arc<CallState>>> {
-        // The map is changed by single operations only, so a poisoned one is still whole.
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        // It is changed by single operations only, so a poisoned one is still whole.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,39 +92,77 @@ impl Connection {
     }
 
     pub(super) fn remove(&self, id: u64) {
-        let removed = self.calls().remove(&id);
+        let removed = self.calls().open.remove(&id);
         // Dropped here, outside the lock.
         drop(removed);
-        self.ended.notify_waiters();
+        self.changed.notify_waiters();
     }
 
-    /// Turns further calls away, and waits until those are over whose callers have said all that
-    /// they had to say.
-    pub(super) async fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-        loop {
-            let mut ended = std::pin::pin!(self.ended.notified());
-            ended.as_mut().enable();
-            if !self.calls().values().any(|call| call.is_half_closed()) {
-                return;
-            }
-            ended.await;
+    /// Notes that a call has named its method, and whether that was all that there is to be asked.
+    /// If not, it is too late: the call must not be executed.
+    pub(super) fn invoke(&self, call: &CallState, asked: bool) -> bool {
+        let calls = self.calls();
+        if calls.over {
+            return false;
         }
+        call.invoked(asked);
+        if calls.late.is_some() {
+            self.changed.notify_waiters();
+        }
+        true
+    }
+
+    /// Takes no further calls, and waits until those are over whose callers have said all that they
+    /// had to say, and for a moment until those are invoked that have exchanged keys. After that, calls
+    /// that are open go on, but nothing is invoked any more.
+    pub(super) async fn drain(&self, late: Late) {
+        self.calls().late = Some(late);
+        let all = self.until_none(|call| call.is_asked() || !call.is_invoked());
+        if timeout(INVOCATION_GRACE, all).await.is_err() {
+            self.until_none(CallState::is_asked).await;
+        }
+    }
+
+    /// Waits until there is no such call, and lets none be invoked from that moment on.
+    async fn until_none(&self, such: impl Fn(&CallState) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            {
+                let mut calls = self.calls();
+                if !calls.open.values().any(|call| such(call)) {
+                    calls.over = true;
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Ends the connection once everything queued has been written. Nothing is invoked any more, as
+    /// nobody could be told of it.
+    pub(super) fn close(&self) {
+        self.calls().over = true;
+        self.link.close();
     }
 
     fn open(self: &Arc<Self>, frame: Frame) {
-        if self.draining.load(Ordering::Relaxed) {
-            return self.reject(&frame, "this server is shutting down");
-        }
         let id = frame.call;
         let state = {
             let mut calls = self.calls();
-            if calls.len() >= self.endpoint.options().max_calls {
+            if let Some(late) = calls.late {
+                drop(calls);
+                if late == Late::Rejected || frame.kind == FrameKind::LegacyOpening {
+                    self.reject(&frame, "this server is shutting down");
+                }
+                return;
+            }
+            if calls.open.len() >= self.endpoint.options().max_calls {
                 drop(calls);
                 return self.reject(&frame, "too many calls are open on this connection");
             }
             let state = Arc::new(CallState::new(self.endpoint.options(), &self.budget));
-            calls.insert(id, Arc::clone(&state));
+            calls.open.insert(id, Arc::clone(&state));
             if frame.kind == FrameKind::LegacyOpening {
                 // Its first envelope came with it, before whatever comes next.
                 state.inbox().push(frame.body.clone(), frame.body.len());
@@ -138,8 +196,7 @@ impl ServerSide {
             link,
             calls: Mutex::default(),
             budget,
-            draining: AtomicBool::new(false),
-            ended: Notify::new(),
+            changed: Notify::new(),
             token: Mutex::default(),
             next_answer: Mutex::default(),
         }))
@@ -152,7 +209,7 @@ impl ServerSide {
 
     #[cfg(feature = "fuzzing")]
     pub(super) fn open_calls(&self) -> usize {
-        self.0.calls().len()
+        self.0.calls().open.len()
     }
 }
 
@@ -162,7 +219,7 @@ impl Side for ServerSide {
     const ANSWERS: bool = true;
 
     fn route(&mut self, frame: Frame) -> Option<(Arc<CallState>, Bytes)> {
-        let call = self.0.calls().get(&frame.call).map(Arc::clone);
+        let call = self.0.calls().open.get(&frame.call).map(Arc::clone);
         match (frame.kind.opens(), call) {
             (true, None) => self.0.open(frame),
             (true, Some(call)) => call.fail(Error::protocol("a call is opened only once")),
@@ -174,7 +231,7 @@ impl Side for ServerSide {
     }
 
     fn lost(&mut self, reason: &Error) {
-        let calls = std::mem::take(&mut *self.0.calls());
+        let calls = std::mem::take(&mut self.0.calls().open);
         for call in calls.values() {
             call.fail(reason.clone());
         }

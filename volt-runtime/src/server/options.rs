@@ -27,8 +27,10 @@ pub struct ServerOptions {
     /// HTTP request. Default 10 seconds.
     pub handshake_timeout: Duration,
     /// How long [`Server::shutdown`](super::Server::shutdown) waits for calls that have been asked
-    /// all that they will be asked, and then as long again for what is queued to be written.
-    /// Default 5 seconds.
+    /// all that they will be asked, and then as long again for what is queued to be written and the
+    /// client to say goodbye. Default 5 seconds. Calls that come meanwhile learn only by its end that
+    /// they are too late, so it should be less than their callers wait for a key exchange (15 seconds
+    /// in this crate).
     pub drain_timeout: Duration,
     /// How clients that are gone without a word are noticed. Default `None`, because one published
     /// client dies of a ping; turn it on where that client is not used.

@@ -37,7 +37,13 @@ impl RelayedCall {
     /// Nothing is lost when the future is dropped.
     pub async fn receive(&self) -> Option<TunnelFrame> {
         match poll_fn(|cx| self.state.inbox().poll_pop(cx)).await {
-            Popped::Item(body) => TunnelFrame::from_caller(body).ok(),
+            Popped::Item(body) => {
+                let frame = TunnelFrame::from_caller(body).ok()?;
+                if frame.is_last() {
+                    self.state.half_closed();
+                }
+                Some(frame)
+            }
             Popped::Closed(_) => None,
         }
     }

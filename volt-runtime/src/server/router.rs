@@ -95,6 +95,13 @@ impl Router {
             .ok_or_else(|| Status::new(Code::NotFound, "this service is not hosted here"))
     }
 
+    /// Whether a call to `path` has been asked everything once it is invoked.
+    #[cfg(feature = "socket")]
+    pub(super) fn takes_one_request(&self, path: &str) -> bool {
+        let route = self.routes.get(path).and_then(|routes| routes.first());
+        route.is_none_or(|route| !route.method.kind.client_streams())
+    }
+
     /// The names of the services, in the order in which they were added.
     pub fn services(&self) -> impl Iterator<Item = &'static str> {
         self.services.iter().map(|service| service.name())

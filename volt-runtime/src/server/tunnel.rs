@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Endpoint, connection::ServerSide};
+use super::{
+    Endpoint,
+    connection::{Late, ServerSide},
+};
 use crate::{
     Error, Overflow,
     proto::{ProtocolError, frame::Frame, tunnel::TunnelFrame},
@@ -86,18 +89,20 @@ impl Tunnel {
         }
     }
 
-    /// Turns further calls away, and waits until those are over whose callers have said all that they
-    /// had to say. The frames that come out meanwhile have still to be sent on.
+    /// Rejects further calls, and waits until those are over whose callers have said all that they had
+    /// to say, and up to a second for those to name their method that have exchanged keys. What is to
+    /// be invoked after that fails with [`Code::Unavailable`](crate::Code) and is not executed. The
+    /// frames that come out meanwhile have still to be sent on.
     ///
     /// # Cancel safety
     ///
-    /// Further calls are turned away once this has been polled.
+    /// Further calls are rejected once this has been polled.
     pub async fn drain(&self) {
         let connection = {
             let side = self.side.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(side.connection())
         };
-        connection.drain().await;
+        connection.drain(Late::Rejected).await;
     }
 
     /// Ends all calls: what the frames travelled over is gone.

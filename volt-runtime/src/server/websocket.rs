@@ -69,6 +69,12 @@ impl Server {
     /// they had to say, closes all connections, and waits until they are gone. Calls that may still be
     /// sent something, and those that take longer than the endpoint's
     /// [`drain_timeout`](super::ServerOptions::drain_timeout), are dropped where they wait.
+    ///
+    /// Callers can tell what became of their calls. One that exchanged keys in time is executed and
+    /// answered if it names its method within a second. One that comes later is not answered at all:
+    /// its caller sees the connection go before there was a key, knows by that that the call cannot
+    /// have been executed, and (this crate's client: by itself, if it is unary) makes it again. Only
+    /// legacy calls are rejected by name, because their opening is enough to execute them.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         // The task ends by itself; it fails only if it panicked, and then it is gone as well.

@@ -1,10 +1,40 @@
 //! Closing, on both ends: what was accepted is seen through, within a bound.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use volt_runtime::{ErrorKind, Executed, server::ServerOptions};
+use volt_runtime::{
+    ErrorKind, Executed,
+    proto::{
+        call::{self, Incoming, Outgoing},
+        crypto::Ephemeral,
+        envelope::Envelope,
+        frame::Frame,
+        handshake::{ClientHandshake, Route, ServerHandshake, Via},
+    },
+    server::{ServerOptions, Tunnel, TunnelFrame},
+};
 
-use crate::support::{Note, Volt, soon};
+use crate::{
+    hostile::{RawClient, now},
+    support::{Note, NotesClient, Parts, VOLT_ID, Volt, soon},
+};
+
+/// Waits until a client's connection is closed for good.
+async fn closed(client: &NotesClient) {
+    let mut states = client.0.watch_state();
+    soon(async {
+        while !states.current().is_closed() {
+            states.changed().await;
+        }
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn closing_waits_for_answers_that_are_due_and_for_nothing_else() {
@@ -15,13 +45,7 @@ async fn closing_waits_for_answers_that_are_due_and_for_nothing_else() {
     soon(volt.probe.running(2)).await;
     let channel = client.0.clone();
     let closing = tokio::spawn(async move { channel.close().await });
-    let mut states = client.0.watch_state();
-    soon(async {
-        while !states.current().is_closed() {
-            states.changed().await;
-        }
-    })
-    .await;
+    closed(&client).await;
     let error = soon(client.get(Note::default())).await.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::No), "{error}");
     volt.probe.gate.notify_one();
@@ -63,6 +87,14 @@ async fn closing_takes_no_longer_than_it_may() {
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::Maybe));
 }
 
+/// A server that has begun to stop, which an idle connection shows by being closed.
+async fn stopping(volt: Volt) -> tokio::task::JoinHandle<crate::support::Stopped> {
+    let idle = volt.client_with(|options| options.reconnect = None).await;
+    let stopping = tokio::spawn(volt.stop());
+    closed(&idle).await;
+    stopping
+}
+
 #[tokio::test]
 async fn a_server_lets_those_calls_finish_that_have_been_asked_everything() {
     let volt = Volt::start().await;
@@ -73,22 +105,129 @@ async fn a_server_lets_those_calls_finish_that_have_been_asked_everything() {
     assert!(soon(echo.message()).await.unwrap().is_some());
     soon(volt.probe.running(2)).await;
     let probe = volt.probe.clone();
-    let stopping = tokio::spawn(volt.stop());
-    // A call that comes too late is turned away by name.
-    let error = soon(async {
-        loop {
-            if let Err(error) = client.get(Note::default()).await {
-                break error;
-            }
-        }
-    })
-    .await;
+    let stopping = stopping(volt).await;
+    // Calls that come too late are not answered, which tells that they were not executed.
+    let late = tokio::spawn(client.get(Note::new("wait", 0)).into_future());
+    let mut late_list = client.list(Note::default()).await.unwrap();
+    while client.0.open_calls() < 4 {
+        tokio::task::yield_now().await;
+    }
+    probe.gate.notify_one();
+    assert_eq!(soon(get).await.unwrap().unwrap(), Note::new("gate", 5));
+    soon(stopping).await.unwrap();
+    for error in
+        [soon(late).await.unwrap().unwrap_err(), soon(late_list.message()).await.unwrap_err()]
+    {
+        assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::No));
+    }
+    assert_eq!(soon(echo.message()).await.unwrap_err().kind(), ErrorKind::Connection);
+}
+
+/// A legacy call is executed without an answer to its opening, so that its caller has to be told.
+#[tokio::test]
+async fn a_legacy_call_that_comes_too_late_is_turned_away_by_name() {
+    let volt = Volt::start_legacy().await;
+    let client = volt.client_with(|options| options.reconnect = None).await;
+    let get = tokio::spawn(client.get(Note::new("gate", 5)).into_future());
+    soon(volt.probe.running(1)).await;
+    let probe = volt.probe.clone();
+    let stopping = stopping(volt).await;
+    let error = soon(client.get(Note::default())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Routing, "{error}");
     assert!(error.to_string().contains("shutting down"), "{error}");
     probe.gate.notify_one();
     assert_eq!(soon(get).await.unwrap().unwrap(), Note::new("gate", 5));
     soon(stopping).await.unwrap();
-    assert_eq!(soon(echo.message()).await.unwrap_err().kind(), ErrorKind::Connection);
+}
+
+/// A call whose keys were exchanged in time is executed and answered, and so is one whose caller
+/// never half-closes although there is no more to ask.
+#[tokio::test]
+async fn a_server_that_stops_answers_the_calls_that_it_has_exchanged_keys_for() {
+    let volt = Volt::start().await;
+    let mut client = RawClient::connect(&volt).await;
+    let key = client.open(&volt, 1).await;
+    let stopping = stopping(volt).await;
+    let mut outgoing = Outgoing::client(1, "/test.Notes/Get", None);
+    client.send(outgoing.message(&key, &Note::new("in time", 1)).unwrap()).await;
+    let answer = call::open(&key, client.frame().await.unwrap().body).unwrap();
+    assert!(matches!(answer, Incoming::Envelope(Envelope::Payload(_))), "{answer:?}");
+    let end = call::open(&key, client.frame().await.unwrap().body).unwrap();
+    assert_eq!(end, Incoming::Envelope(Envelope::End(None)));
+    assert!(client.frame().await.is_none());
+    soon(stopping).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_that_has_drained_executes_nothing_more_and_says_so() {
+    let (endpoint, config, probe) = Parts::new(|endpoint| endpoint).endpoint();
+    let tunnel = Tunnel::new(Arc::new(endpoint));
+    let route = Route {
+        audience: VOLT_ID.to_owned(),
+        signer: config.volt_key().unwrap(),
+        via: Via::default(),
+    };
+    let (client, session) = (config.signing_key().unwrap(), config.session_id());
+    let open = |call| {
+        let ephemeral = Ephemeral::generate().unwrap();
+        let (handshake, frame) =
+            ClientHandshake::begin(call, &route, &client, session, ephemeral, now()).unwrap();
+        let request = ServerHandshake::accept(&Frame::decode(frame.into()).unwrap()).unwrap();
+        (handshake, TunnelFrame::open(&request.token, request.via))
+    };
+    let (handshake, frame) = open(1);
+    tunnel.deliver(1, &frame).await.unwrap();
+    let (call, reply) = tunnel.next_frame().await.unwrap();
+    let reply = Frame::decode(reply.to_caller(call).unwrap().into()).unwrap();
+    let key = handshake.complete(reply.body).unwrap();
+
+    tunnel.drain().await;
+    let mut outgoing = Outgoing::client(1, "/test.Notes/Get", None);
+    let invocation = outgoing.message(&key, &Note::new("wait", 0)).unwrap();
+    let invocation = Frame::decode(invocation.into()).unwrap();
+    tunnel.deliver(1, &TunnelFrame::from_caller(invocation.body).unwrap()).await.unwrap();
+    let (call, end) = tunnel.next_frame().await.unwrap();
+    let end = Frame::decode(end.to_caller(call).unwrap().into()).unwrap();
+    let failure = RawClient::failure(&key, end);
+    assert!(failure.contains("did not execute"), "{failure}");
+    probe.running(0).await;
+
+    tunnel.deliver(2, &open(2).1).await.unwrap();
+    let rejected = tunnel.next_frame().await.unwrap();
+    assert!(
+        matches!(&rejected, (2, TunnelFrame::Rejected(reason)) if reason.contains("shutting down")),
+        "{rejected:?}"
+    );
+}
+
+/// Whatever a call is at when the server stops, it is answered, or made again at the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_calls_all_through_restarts_sees_none_of_them() {
+    for keys_ahead in [0, 4] {
+        let mut volt = Volt::start().await;
+        let client = volt.client_with(|options| options.keys_ahead = keys_ahead).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let callers: Vec<_> = (0..8)
+            .map(|caller| {
+                let (client, stop) = (client.clone(), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        let note = Note::new("n", caller);
+                        assert_eq!(client.get(note.clone()).await.unwrap(), note);
+                    }
+                })
+            })
+            .collect();
+        for restart in 0..20 {
+            let note = Note::new("between", restart);
+            assert_eq!(soon(client.get(note.clone())).await.unwrap(), note);
+            volt = soon(soon(volt.stop()).await.start()).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+        for caller in callers {
+            soon(caller).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

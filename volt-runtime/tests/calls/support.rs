@@ -341,6 +341,11 @@ impl Parts {
         Self { endpoint, config, probe, key }
     }
 
+    /// The endpoint, for a server that is made otherwise, and what a test needs of it.
+    pub(crate) fn endpoint(self) -> (Endpoint, ClientConfig, Probe) {
+        (self.endpoint, self.config, self.probe)
+    }
+
     /// The client's configuration, for a server that is made otherwise.
     pub(crate) fn config(self) -> ClientConfig {
         self.config

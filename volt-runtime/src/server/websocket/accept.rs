@@ -7,7 +7,11 @@ use tokio_tungstenite::WebSocketStream;
 
 use super::{patient::Patient, request};
 use crate::{
-    server::{Endpoint, connection::ServerSide, tls::ServerTls},
+    server::{
+        Endpoint,
+        connection::{Late, ServerSide},
+        tls::ServerTls,
+    },
     socket::{Driver, DriverOptions, Link, Stream},
 };
 
@@ -42,7 +46,7 @@ pub(super) async fn run(
     let side = ServerSide::new(endpoint, Arc::clone(&link));
     let connection = Arc::clone(side.connection());
     let options = DriverOptions { close_timeout: limit, keepalive };
-    let mut driver = Driver::new(socket, None, Arc::clone(&link), side, &options);
+    let mut driver = Driver::new(socket, None, link, side, &options);
     tokio::select! {
         _ = &mut driver => return,
         _ = stopping.changed() => {}
@@ -50,7 +54,7 @@ pub(super) async fn run(
     tokio::select! {
         _ = &mut driver => return,
         // What is not over by then is cut off.
-        _ = timeout(limit, connection.drain()) => link.close(),
+        _ = timeout(limit, connection.drain(Late::Ignored)) => connection.close(),
     }
     driver.await;
 }

@@ -74,7 +74,8 @@ pub fn decode(text: Bytes) -> Result<Frame, ProtocolError> {
     let call = message.id.or(message.invoke_id);
     let call = call.ok_or(ProtocolError::Unexpected("a message has no call number"))?;
     let kind = if message.token.is_some() { FrameKind::LegacyOpening } else { FrameKind::Payload };
-    let last = message.server_end == Some(true) || message.error().is_some();
+    let ends = [message.client_end, message.server_end].contains(&Some(true));
+    let last = ends || message.error().is_some();
     Ok(Frame { kind, call, last, body: text })
 }
 

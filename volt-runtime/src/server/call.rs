@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context as TaskContext, Poll, ready},
@@ -38,6 +38,9 @@ use crate::{
 pub(super) struct CallState {
     inbox: Queue<Bytes>,
     overflow: Overflow,
+    /// The newest frame that says in clear that it is the caller's last, until somebody has looked
+    /// whether it gives the call up. It is in the inbox as well, in its turn.
+    last: Mutex<Option<Bytes>>,
     /// The caller has named the method.
     invoked: AtomicBool,
     /// The caller has said all that it had to say: the call's end is due.
@@ -49,6 +52,7 @@ impl CallState {
         Self {
             inbox: Queue::within(options.receive_buffer.max(1), budget),
             overflow: options.overflow,
+            last: Mutex::default(),
             invoked: AtomicBool::new(false),
             asked: AtomicBool::new(false),
         }
@@ -71,6 +75,15 @@ impl CallState {
     /// The caller has no more to send.
     pub(super) fn half_closed(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Bytes>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A frame for the inbox has come that may be the caller's last.
+    pub(super) fn last_came(&self, body: &Bytes) {
+        *self.last() = Some(body.clone());
     }
 
     pub(super) fn fail(&self, reason: Error) {
@@ -303,7 +316,13 @@ impl ReceiveHalf for Receiver {
     }
 
     fn poll_failed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        // A clean end is a frame.
+        // A caller that gives up does not wait for what it has said before to be read. A clean end does.
+        let last = self.state.last().take();
+        if let Some(Ok(Incoming::Envelope(Envelope::End(Some(status))))) =
+            last.map(|body| call::open(&self.key, body))
+        {
+            self.state.fail(Error::new(ErrorKind::Failed, "").with_status(status));
+        }
         self.state.inbox.poll_closed(cx)
     }
 }

@@ -223,7 +223,12 @@ impl Side for ServerSide {
         match (frame.kind.opens(), call) {
             (true, None) => self.0.open(frame),
             (true, Some(call)) => call.fail(Error::protocol("a call is opened only once")),
-            (false, Some(call)) => return Some((call, frame.body)),
+            (false, Some(call)) => {
+                if frame.last {
+                    call.last_came(&frame.body);
+                }
+                return Some((call, frame.body));
+            }
             // The call has ended.
             (false, None) => {}
         }

@@ -92,21 +92,32 @@ async fn dropping_a_call_ends_it_on_the_wire_and_frees_it() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_ends_although_its_handler_has_left_a_request_unread() {
-    let volt = Volt::start().await;
+async fn a_call_that_is_dropped_ends_however_many_requests_its_handler_has_left_unread() {
+    let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
     let (in_process, in_process_probe) = in_process();
-    for (client, probe) in
-        [(in_process, in_process_probe), (volt.client().await, volt.probe.clone())]
-    {
-        let mut echo = client.echo().await.unwrap();
-        echo.send(Note::new("first", 0)).await.unwrap();
-        assert!(soon(echo.message()).await.unwrap().is_some());
-        // The handler takes this one, and then no more.
-        echo.send(Note::new("wait", 0)).await.unwrap();
-        echo.send(Note::new("unread", 0)).await.unwrap();
-        drop(echo);
-        soon(probe.running(0)).await;
-        no_open_calls(&client).await;
+    for (client, probe) in [
+        (in_process, in_process_probe),
+        (volt.client().await, volt.probe.clone()),
+        (legacy.client().await, legacy.probe.clone()),
+    ] {
+        for unread in [1, 2, 10] {
+            for half_closed in [false, true] {
+                let mut echo = client.echo().await.unwrap();
+                echo.send(Note::new("first", 0)).await.unwrap();
+                assert!(soon(echo.message()).await.unwrap().is_some());
+                // The handler takes this one, and then no more.
+                echo.send(Note::new("wait", 0)).await.unwrap();
+                for _ in 0..unread {
+                    echo.send(Note::new("unread", 0)).await.unwrap();
+                }
+                if half_closed {
+                    echo.close_send();
+                }
+                drop(echo);
+                soon(probe.running(0)).await;
+                no_open_calls(&client).await;
+            }
+        }
     }
 }
 

@@ -4,8 +4,9 @@
 //! cargo run --release -p volt-embedded --example soak -- --seconds 180
 //! ```
 //!
-//! Each line says how many calls and messages there were so far, how many calls ended with the error
-//! that a restart gives them, how many are open, and how much memory the process has.
+//! Each line says how many calls and messages there were so far, how many calls were made again because
+//! the connection went before they can have been executed, how many were lost with their connection, how
+//! many are open, and how much memory the process has. The last line sums up.
 
 use std::{
     net::SocketAddr,
@@ -19,7 +20,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use volt_api::{
-    Client, ErrorKind, Result,
+    Client, Executed, Result,
     data::{CreateDatabaseRequest, SqlExecuteRequest, SqlExecuteStart},
     volt::{
         DownloadFileRequest, GetResourceRequest, Resource, SaveResourceRequest,
@@ -46,6 +47,7 @@ struct Args {
 struct Counts {
     calls: AtomicU64,
     messages: AtomicU64,
+    again: AtomicU64,
     lost: AtomicU64,
 }
 
@@ -100,15 +102,18 @@ impl Work {
                 Ok(messages) => {
                     self.counts.calls.fetch_add(1, Ordering::Relaxed);
                     self.counts.messages.fetch_add(messages, Ordering::Relaxed);
+                    turn += 1;
                 }
-                // What a restart does to calls: those that are open are lost, and further ones are
-                // turned away until it is over.
-                Err(error) if error.is_connection() || error.kind() == ErrorKind::Routing => {
+                // Unary calls are made again by the client itself, and so are not counted.
+                Err(error) if error.is_connection() && error.executed() == Executed::No => {
+                    self.counts.again.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) if error.is_connection() => {
                     self.counts.lost.fetch_add(1, Ordering::Relaxed);
+                    turn += 1;
                 }
                 Err(error) => return Err(error),
             }
-            turn += 1;
         }
         Ok(())
     }
@@ -128,19 +133,28 @@ async fn main() -> anyhow::Result<()> {
     let tasks: Vec<_> =
         (0..args.tasks).map(|first| tokio::spawn(work.clone().run(first, until))).collect();
     let pause = Duration::from_secs(args.seconds) / (args.restarts + 1);
+    let mut lines = Vec::new();
     for _ in 0..args.restarts {
         tokio::time::sleep(pause).await;
-        report(begin, &work);
+        lines.push(report(begin, &work));
         volt.shutdown().await;
         volt = EmbeddedVolt::builder().data_dir(folder.path()).listen(address).start().await?;
     }
     for task in tasks {
         task.await??;
     }
-    report(begin, &work);
+    lines.push(report(begin, &work));
     ensure!(client.channel().open_calls() == 0, "calls were left open");
     client.close().await;
     volt.shutdown().await;
+    let memory = |line: usize| lines.get(line).map_or("unknown", String::as_str);
+    println!(
+        "{} restarts; memory {} after the first stretch, {} in the middle, {} at the end",
+        args.restarts,
+        memory(0),
+        memory(lines.len() / 2),
+        memory(lines.len() - 1),
+    );
     Ok(())
 }
 
@@ -157,22 +171,25 @@ async fn prepare(client: &Client) -> anyhow::Result<Work> {
     Ok(Work { client: client.clone(), file, database, counts: Arc::default() })
 }
 
-fn report(begin: Instant, work: &Work) {
+/// Prints how far it has come. Gives the memory that the process has.
+fn report(begin: Instant, work: &Work) -> String {
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let memory = memory();
     println!(
-        "{:4} s  {:9} calls  {:10} messages  {:5} lost  {:4} open  {}",
+        "{:4} s  {:9} calls  {:10} messages  {:5} again  {:5} lost  {:4} open  {memory}",
         begin.elapsed().as_secs(),
         count(&work.counts.calls),
         count(&work.counts.messages),
+        count(&work.counts.again),
         count(&work.counts.lost),
         work.client.channel().open_calls(),
-        memory(),
     );
+    memory
 }
 
 /// The memory that the process has now, where the system tells.
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    resident.map_or_else(|| "memory unknown".to_owned(), |resident| resident.trim().to_owned())
+    resident.map_or_else(|| "unknown".to_owned(), |resident| resident.trim().to_owned())
 }

@@ -34,6 +34,10 @@ use crate::{
     transport::{RawCall, ReceiveHalf, SendHalf},
 };
 
+/// How long a frame may be, in bytes, that is looked at before its turn: it is kept outside of what a
+/// call's requests may take, and a caller that gives up has not much to say.
+const LONGEST_CANCEL: usize = 1024;
+
 /// What the driver knows of a call.
 pub(super) struct CallState {
     inbox: Queue<Bytes>,
@@ -83,7 +87,9 @@ impl CallState {
 
     /// A frame for the inbox has come that may be the caller's last.
     pub(super) fn last_came(&self, body: &Bytes) {
-        *self.last() = Some(body.clone());
+        if body.len() <= LONGEST_CANCEL {
+            *self.last() = Some(body.clone());
+        }
     }
 
     pub(super) fn fail(&self, reason: Error) {

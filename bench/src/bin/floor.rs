@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use tokio::net::TcpStream;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::{net::TcpStream, sync::mpsc::unbounded_channel};
 use tokio_tungstenite::{client_async, tungstenite::Message};
 use volt_bench::{Peers, alone};
 use volt_bench_measure::{Latency, Load, Measured, Span, Work};
@@ -35,23 +35,35 @@ async fn echo(load: &Load) -> Result<Measured> {
     let stream = TcpStream::connect(("127.0.0.1", peers.echo_port)).await?;
     stream.set_nodelay(true)?;
     let url = format!("ws://127.0.0.1:{}/", peers.echo_port);
-    let (mut socket, _) = client_async(url, stream).await?;
+    let (socket, _) = client_async(url, stream).await?;
     let message = Message::binary(vec![7; load.size + AROUND]);
+
+    let (mut sink, mut stream) = socket.split();
 
     let begin = Instant::now() + Duration::from_secs_f64(load.warm_up);
     let end = begin + Duration::from_secs_f64(load.seconds);
-    let (mut sent, mut latencies, mut done) = (VecDeque::new(), Vec::new(), 0);
-    for _ in 0..load.in_flight {
-        sent.push_back(Instant::now());
-        socket.feed(message.clone()).await?;
-    }
-    socket.flush().await?;
-    let mut span = None;
-    while Instant::now() < end {
-        let mut next = socket.next().await;
-        // What is there already is answered with the same write.
-        while let Some(received) = next {
-            received?;
+    // Sending goes on while messages are received, or both ends would wait for each other to read.
+    let (more, mut due) = unbounded_channel();
+    let sending = async move {
+        while due.recv().await.is_some() {
+            sink.feed(message.clone()).await?;
+            // What is due already goes with the same write.
+            while due.try_recv().is_ok() {
+                sink.feed(message.clone()).await?;
+            }
+            sink.flush().await?;
+        }
+        anyhow::Ok(())
+    };
+    let receiving = async {
+        let (mut sent, mut latencies, mut done) = (VecDeque::new(), Vec::new(), 0);
+        for _ in 0..load.in_flight {
+            sent.push_back(Instant::now());
+            more.send(())?;
+        }
+        let mut span = None;
+        while Instant::now() < end {
+            stream.next().await.context("the server has closed")??;
             let (now, sent_at) = (Instant::now(), sent.pop_front().context("nothing was sent")?);
             if now >= begin {
                 span.get_or_insert_with(|| Span::start(load));
@@ -59,11 +71,15 @@ async fn echo(load: &Load) -> Result<Measured> {
                 latencies.push(now - sent_at);
             }
             sent.push_back(now);
-            socket.feed(message.clone()).await?;
-            next = socket.next().now_or_never().flatten();
+            more.send(())?;
         }
-        socket.flush().await?;
-    }
+        anyhow::Ok((span, latencies, done))
+    };
+    let (span, mut latencies, done) = tokio::select! {
+        biased;
+        received = receiving => received?,
+        sent = sending => bail!("nothing can be sent any more: {sent:?}"),
+    };
     let mut measured = span.unwrap_or_else(|| Span::start(load)).finish(done, 0);
     measured.latency = Latency::of(&mut latencies);
     Ok(measured)

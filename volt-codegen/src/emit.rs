@@ -2,6 +2,7 @@
 
 mod accessors;
 mod client;
+mod debug;
 mod finish;
 mod json;
 mod messages;

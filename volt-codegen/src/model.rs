@@ -100,6 +100,8 @@ pub struct Field {
     pub place: Place,
     /// Whether the `.proto` marks it as deprecated.
     pub deprecated: bool,
+    /// Whether its value is never printed.
+    pub secret: bool,
 }
 
 /// How many values a field has.

@@ -1,6 +1,6 @@
 //! What the output depends on besides the `.proto` files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::emit::RUNTIME;
 
@@ -23,6 +23,7 @@ pub struct Options {
     pub(crate) extern_paths: BTreeMap<String, String>,
     pub(crate) status: String,
     pub(crate) accessors: Option<String>,
+    pub(crate) secrets: BTreeSet<String>,
 }
 
 /// How the output is cut.
@@ -58,6 +59,7 @@ impl Default for Options {
             extern_paths: BTreeMap::new(),
             status: "tdx.volt_api.volt.v1.Status".to_owned(),
             accessors: None,
+            secrets: BTreeSet::new(),
         }
     }
 }
@@ -122,6 +124,12 @@ impl Options {
     /// It must have a method `channel(&self) -> &Channel`. None by default.
     pub fn accessors(mut self, path: impl Into<String>) -> Self {
         self.accessors = Some(path.into());
+        self
+    }
+    /// Says that fields of this name, of any message, are secrets if they are strings or bytes: `Debug`
+    /// shows whether there is a value, and not which. None are by default.
+    pub fn secret(mut self, field: impl Into<String>) -> Self {
+        self.secrets.insert(field.into());
         self
     }
 }

@@ -263,3 +263,14 @@ fn other_messages_within_read_and_write_alike() {
     reads(&text(&bundled, Form::Plain), &bundled);
     assert!(matches!(bundled.body, Some(offer::BodyOneOf::Goods(_))));
 }
+
+/// `picture` and `threat` are named as secrets in the options that the messages are made with.
+#[test]
+fn a_secret_is_not_printed_but_that_there_is_one() {
+    let article = Article::default().with_id("7").with_picture(b"face".as_slice());
+    let printed = format!("{article:?} {:?}", Offer::default().with_threat(b"face".as_slice()));
+    assert!(printed.contains(r#"id: "7""#) && !printed.contains("102, 97"), "{printed}");
+    assert!(printed.contains("picture: (hidden)"), "{printed}");
+    assert!(printed.contains("Threat((hidden))"), "{printed}");
+    assert!(format!("{:?}", Article::default()).contains("picture: (none)"));
+}

@@ -7,6 +7,7 @@ pub use serde;
 pub use crate::{
     call::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
     channel::Channel,
+    hidden::Hidden,
     json,
     message::{Message, StatusMessage},
     method::{Kind, Method},

@@ -30,6 +30,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hidden;
 pub mod json;
 pub mod key;
 mod message;

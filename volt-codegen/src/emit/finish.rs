@@ -3,6 +3,7 @@
 
 use syn::{Attribute, Item, parse_quote};
 
+use super::debug;
 use crate::{
     docs::Docs,
     model::{Enum, Kind, Label, Message, Oneof},
@@ -15,7 +16,9 @@ pub(super) fn message(items: &mut [Item], message: &Message) {
             Item::Struct(item) if item.ident == message.ident => {
                 let docs = message.docs.or(&format!("The message `{}`.", message.name));
                 put(&mut item.attrs, &docs, message.deprecated);
-                if message.fields.iter().any(|field| matches!(field.kind, Kind::Map(..))) {
+                if debug::has_secret(message) {
+                    item.attrs.push(parse_quote!(#[prost(skip_debug)]));
+                } else if message.fields.iter().any(|field| matches!(field.kind, Kind::Map(..))) {
                     // For a `BTreeMap`, prost's `Debug` names the crate `prost` wherever that is.
                     item.attrs.push(parse_quote!(#[derive(Debug)]));
                     item.attrs.push(parse_quote!(#[prost(skip_debug)]));
@@ -93,6 +96,9 @@ fn oneof(items: &mut [Item], message: &Message, index: usize, proto: &Oneof) {
             continue;
         }
         put(&mut item.attrs, &proto.docs.or(&format!("The oneof `{}`.", proto.name)), false);
+        if debug::oneof_has_secret(message, index) {
+            item.attrs.push(parse_quote!(#[prost(skip_debug)]));
+        }
         for variant in &mut item.variants {
             let field = message.fields.iter().find(|field| match &field.label {
                 Label::Oneof { index: of, variant: name } => *of == index && variant.ident == *name,

@@ -2,7 +2,7 @@
 
 use syn::Item;
 
-use super::{finish, items, json, prost::Structs, setters, status};
+use super::{debug, finish, items, json, prost::Structs, setters, status};
 use crate::{
     Error,
     model::{Gate, Package},
@@ -23,6 +23,7 @@ pub(super) fn groups(package: &Package, structs: &mut Structs) -> Result<Vec<Gro
         finish::message(&mut group, message);
         for message in message.with_nested() {
             group.extend(items(setters::message(message, scope))?);
+            group.extend(items(debug::message(message, scope))?);
             group.extend(items(status::message(message, scope))?);
             group.extend(items(json::message(message, scope))?);
         }

@@ -32,6 +32,8 @@ pub(crate) fn shop_options() -> Options {
     Options::default()
         .command("UPDATE_GOLDEN=1 cargo test -p volt-codegen --test golden")
         .status("shop.common.v1.Status")
+        .secret("picture")
+        .secret("threat")
 }
 
 /// A version of the Volt API.

@@ -102,6 +102,8 @@ impl Builder<'_> {
             None => Label::Singular,
         };
         let held = full_name(proto.type_name());
+        let secret = matches!(kind, Kind::Scalar(Scalar::String | Scalar::Bytes))
+            && self.options.secrets.contains(proto.name());
         Some(Field {
             name: proto.name().to_owned(),
             json_name: proto.json_name().to_owned(),
@@ -115,6 +117,7 @@ impl Builder<'_> {
             docs: scope.source.docs(path),
             place,
             deprecated: proto.options.as_ref().is_some_and(FieldOptions::deprecated),
+            secret,
         })
     }
 

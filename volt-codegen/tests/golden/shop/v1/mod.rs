@@ -237,7 +237,6 @@ impl ::volt_runtime::__private::json::Fields for ListArticlesRequest {
 /// Something to buy.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
-#[derive(Debug)]
 #[prost(skip_debug)]
 pub struct Article {
     #[prost(string, tag = "1")]
@@ -575,6 +574,34 @@ impl Article {
     ) -> Self {
         self.extra = ::core::option::Option::Some(::core::convert::Into::into(value));
         self
+    }
+}
+
+impl ::core::fmt::Debug for Article {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Article")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("price", &self.price)
+            .field("size", &self.size)
+            .field("second_size", &self.second_size)
+            .field("picture", &::volt_runtime::__private::Hidden::new(&self.picture))
+            .field("parts", &self.parts)
+            .field("replacement", &self.replacement)
+            .field("prices", &self.prices)
+            .field("sizes", &self.sizes)
+            .field("notes", &self.notes)
+            .field("material", &self.material)
+            .field("title", &self.title)
+            .field("weight", &self.weight)
+            .field("volume", &self.volume)
+            .field("serial", &self.serial)
+            .field("shelf", &self.shelf)
+            .field("sold", &self.sold)
+            .field("made", &self.made)
+            .field("origin", &self.origin)
+            .field("extra", &self.extra)
+            .finish()
     }
 }
 
@@ -934,6 +961,7 @@ pub mod offer {
     #[non_exhaustive]
     #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
+    #[prost(skip_debug)]
     pub enum BodyOneOf {
         #[prost(message, tag = "1")]
         Money(super::super::common::v1::Money),
@@ -1018,6 +1046,24 @@ impl Offer {
             ),
         );
         self
+    }
+}
+
+impl ::core::fmt::Debug for offer::BodyOneOf {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::Money(value) => f.debug_tuple("Money").field(value).finish(),
+            Self::Goods(value) => f.debug_tuple("Goods").field(value).finish(),
+            Self::Size(value) => f.debug_tuple("Size").field(value).finish(),
+            Self::Threat(value) => {
+                f.debug_tuple("Threat")
+                    .field(&::volt_runtime::__private::Hidden::new(value))
+                    .finish()
+            }
+            Self::Type(value) => f.debug_tuple("Type").field(value).finish(),
+            Self::Done(value) => f.debug_tuple("Done").field(value).finish(),
+            Self::Bundle(value) => f.debug_tuple("Bundle").field(value).finish(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 /// The message `tdx.volt_api.volt.v1.SaveDriveInstanceRequest`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct SaveDriveInstanceRequest {
     #[prost(message, optional, tag = "1")]
     pub resource: ::core::option::Option<Resource>,
@@ -163,6 +164,30 @@ impl SaveDriveInstanceRequest {
     ) -> Self {
         self.relay_challenge = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for SaveDriveInstanceRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SaveDriveInstanceRequest")
+            .field("resource", &self.resource)
+            .field("create", &self.create)
+            .field("create_in_parent_id", &self.create_in_parent_id)
+            .field("purge_attributes", &self.purge_attributes)
+            .field("synapse_id", &self.synapse_id)
+            .field("target_folder", &self.target_folder)
+            .field("identity_did", &self.identity_did)
+            .field("remote_volt_did", &self.remote_volt_did)
+            .field("remote_volt_address", &self.remote_volt_address)
+            .field("remote_volt_http_address", &self.remote_volt_http_address)
+            .field("remote_volt_ca", &self.remote_volt_ca)
+            .field("relay_address", &self.relay_address)
+            .field("relay_ca", &self.relay_ca)
+            .field(
+                "relay_challenge",
+                &::volt_runtime::__private::Hidden::new(&self.relay_challenge),
+            )
+            .finish()
     }
 }
 

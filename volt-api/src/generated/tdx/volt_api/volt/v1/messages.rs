@@ -949,6 +949,7 @@ impl ::volt_runtime::__private::json::Fields for Status {
 /// A connection of a Volt to a proxy. No call uses this message.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct ProxyConnection {
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
@@ -1107,6 +1108,32 @@ impl ProxyConnection {
     ) -> Self {
         self.certificate = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for ProxyConnection {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ProxyConnection")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .field("ca_pem", &self.ca_pem)
+            .field("enabled", &self.enabled)
+            .field("connected", &self.connected)
+            .field("enable_http_proxy", &self.enable_http_proxy)
+            .field("disable_volt_api", &self.disable_volt_api)
+            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("target_id", &self.target_id)
+            .field("sync_did_registry", &self.sync_did_registry)
+            .field("did_registry_sync_id", &self.did_registry_sync_id)
+            .field("sync_vc_registry", &self.sync_vc_registry)
+            .field("vc_registry_sync_timestamp", &self.vc_registry_sync_timestamp)
+            .field(
+                "session_id",
+                &::volt_runtime::__private::Hidden::new(&self.session_id),
+            )
+            .field("certificate", &self.certificate)
+            .finish()
     }
 }
 
@@ -1730,6 +1757,7 @@ impl ::volt_runtime::__private::json::Fields for ProtoFile {
 /// `host_public_key`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct ServiceDescription {
     #[prost(enumeration = "ServiceHostType", tag = "1")]
     pub host_type: i32,
@@ -1914,6 +1942,39 @@ impl ServiceDescription {
             ),
         );
         self
+    }
+}
+
+#[cfg(
+    any(
+        feature = "drive",
+        feature = "relay",
+        feature = "sqlite-server",
+        feature = "sync",
+        feature = "volt",
+        feature = "wire"
+    )
+)]
+impl ::core::fmt::Debug for ServiceDescription {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ServiceDescription")
+            .field("host_type", &self.host_type)
+            .field("host_client_id", &self.host_client_id)
+            .field("host_service_id", &self.host_service_id)
+            .field("host_address", &self.host_address)
+            .field("host_ca_pem", &self.host_ca_pem)
+            .field("host_public_key", &self.host_public_key)
+            .field("host_connection_id", &self.host_connection_id)
+            .field(
+                "host_session_id",
+                &::volt_runtime::__private::Hidden::new(&self.host_session_id),
+            )
+            .field("discoverable", &self.discoverable)
+            .field("ping_timestamp", &self.ping_timestamp)
+            .field("proto_file", &self.proto_file)
+            .field("service_api", &self.service_api)
+            .field("method", &self.method)
+            .finish()
     }
 }
 

@@ -138,6 +138,7 @@ impl ::volt_runtime::__private::json::Fields for VerifiableCredential {
 /// The message `tdx.volt_api.volt.v1.CreateEmailCredentialRequest`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct CreateEmailCredentialRequest {
     /// The DID of the identity that the email address belongs to.
     #[prost(string, tag = "1")]
@@ -198,6 +199,21 @@ impl CreateEmailCredentialRequest {
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for CreateEmailCredentialRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CreateEmailCredentialRequest")
+            .field("identity_did", &self.identity_did)
+            .field("email_address", &self.email_address)
+            .field("identity_provider", &self.identity_provider)
+            .field(
+                "key_passphrase",
+                &::volt_runtime::__private::Hidden::new(&self.key_passphrase),
+            )
+            .field("description", &self.description)
+            .finish()
     }
 }
 
@@ -331,6 +347,7 @@ impl ::volt_runtime::__private::json::Fields for CreateEmailCredentialResponse {
 /// The message `tdx.volt_api.volt.v1.DeleteDIDRequest`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct DeleteDidRequest {
     /// The passphrase of the key that is used, if it has one.
     #[prost(string, tag = "3")]
@@ -395,6 +412,19 @@ impl DeleteDidRequest {
     pub fn with_force(mut self, value: bool) -> Self {
         self.force = value;
         self
+    }
+}
+
+impl ::core::fmt::Debug for DeleteDidRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("DeleteDidRequest")
+            .field(
+                "key_passphrase",
+                &::volt_runtime::__private::Hidden::new(&self.key_passphrase),
+            )
+            .field("force", &self.force)
+            .field("target", &self.target)
+            .finish()
     }
 }
 

@@ -3,6 +3,7 @@
 /// The message `tdx.volt_api.volt.v1.CreateSynapseConnectionRequest`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct CreateSynapseConnectionRequest {
     /// The resource of the connection.
     #[prost(message, optional, tag = "1")]
@@ -176,6 +177,31 @@ impl CreateSynapseConnectionRequest {
     ) -> Self {
         self.relay_http_address = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for CreateSynapseConnectionRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CreateSynapseConnectionRequest")
+            .field("resource", &self.resource)
+            .field("create", &self.create)
+            .field("create_in_parent_id", &self.create_in_parent_id)
+            .field("purge_attributes", &self.purge_attributes)
+            .field("local_synapse_id", &self.local_synapse_id)
+            .field("remote_synapse_id", &self.remote_synapse_id)
+            .field("remote_volt_identity", &self.remote_volt_identity)
+            .field("remote_volt_address", &self.remote_volt_address)
+            .field("remote_volt_http_address", &self.remote_volt_http_address)
+            .field("remote_volt_ca", &self.remote_volt_ca)
+            .field("remote_identity", &self.remote_identity)
+            .field("relay_address", &self.relay_address)
+            .field("relay_ca", &self.relay_ca)
+            .field(
+                "relay_challenge",
+                &::volt_runtime::__private::Hidden::new(&self.relay_challenge),
+            )
+            .field("relay_http_address", &self.relay_http_address)
+            .finish()
     }
 }
 

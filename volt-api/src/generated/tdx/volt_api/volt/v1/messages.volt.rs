@@ -74,6 +74,7 @@ impl ::volt_runtime::__private::json::Fields for GrpcRpcRateLimit {
 /// `catch_all_auth_decision`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct VoltParameters {
     /// The Volt's DID, which is also the id of its root resource.
     #[prost(string, tag = "1")]
@@ -671,6 +672,82 @@ impl VoltParameters {
     }
 }
 
+impl ::core::fmt::Debug for VoltParameters {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("VoltParameters")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("description", &self.description)
+            .field("db_driver", &self.db_driver)
+            .field("location", &self.location)
+            .field("key_strategy", &self.key_strategy)
+            .field("key_id", &self.key_id)
+            .field("ca_pem", &self.ca_pem)
+            .field("cert_pem", &self.cert_pem)
+            .field("fixed_host", &self.fixed_host)
+            .field("grpc_port", &self.grpc_port)
+            .field("http_port", &self.http_port)
+            .field("http_key_path", &self.http_key_path)
+            .field("http_cert_path", &self.http_cert_path)
+            .field("http_ca_path", &self.http_ca_path)
+            .field("discoverable", &self.discoverable)
+            .field(
+                "authenticate_challenge",
+                &::volt_runtime::__private::Hidden::new(&self.authenticate_challenge),
+            )
+            .field(
+                "require_authenticate_challenge",
+                &self.require_authenticate_challenge,
+            )
+            .field("confirm_stop", &self.confirm_stop)
+            .field("auto_start", &self.auto_start)
+            .field("enable_messaging", &self.enable_messaging)
+            .field("has_relay", &self.has_relay)
+            .field("relay_open", &self.relay_open)
+            .field("enable_http_server", &self.enable_http_server)
+            .field("http_server_secure", &self.http_server_secure)
+            .field("enable_http_forwarding", &self.enable_http_forwarding)
+            .field("enable_http_api", &self.enable_http_api)
+            .field("enable_websocket_api", &self.enable_websocket_api)
+            .field("address", &self.address)
+            .field("encrypt_file_store", &self.encrypt_file_store)
+            .field("connection_id", &self.connection_id)
+            .field("relay_ca_pem", &self.relay_ca_pem)
+            .field("http_address_override", &self.http_address_override)
+            .field("alias", &self.alias)
+            .field("version", &self.version)
+            .field("approve_on_challenge", &self.approve_on_challenge)
+            .field("approve_on_did", &self.approve_on_did)
+            .field("enable_did_registry", &self.enable_did_registry)
+            .field("did_registry", &self.did_registry)
+            .field("enable_outbound_smtp", &self.enable_outbound_smtp)
+            .field("outbound_smtp_host", &self.outbound_smtp_host)
+            .field("outbound_smtp_port", &self.outbound_smtp_port)
+            .field("outbound_smtp_user", &self.outbound_smtp_user)
+            .field(
+                "outbound_smtp_password",
+                &::volt_runtime::__private::Hidden::new(&self.outbound_smtp_password),
+            )
+            .field("enable_anonymous_create", &self.enable_anonymous_create)
+            .field("catch_all_auth_decision", &self.catch_all_auth_decision)
+            .field("enable_policy_cache", &self.enable_policy_cache)
+            .field("enable_terminal", &self.enable_terminal)
+            .field("start_time", &self.start_time)
+            .field("enable_agent_event_pool", &self.enable_agent_event_pool)
+            .field("owner_email", &self.owner_email)
+            .field("identity_provider", &self.identity_provider)
+            .field(
+                "enable_owner_file_system_access",
+                &self.enable_owner_file_system_access,
+            )
+            .field("grpc_event_queue_size", &self.grpc_event_queue_size)
+            .field("grpc_num_event_threads", &self.grpc_num_event_threads)
+            .field("grpc_rpc_rate_limit", &self.grpc_rpc_rate_limit)
+            .field("grpc_unary_deadline", &self.grpc_unary_deadline)
+            .finish()
+    }
+}
+
 impl ::volt_runtime::__private::Message for VoltParameters {
     const NAME: &'static str = "tdx.volt_api.volt.v1.VoltParameters";
 }
@@ -888,6 +965,7 @@ impl ::volt_runtime::__private::json::Fields for VoltParameters {
 /// Type and alias together belong to one identity only.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct IdentityAlias {
     /// A number that the Volt gives. Ignored when saving.
     #[prost(uint32, tag = "1")]
@@ -993,6 +1071,25 @@ impl IdentityAlias {
     ) -> Self {
         self.description = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for IdentityAlias {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("IdentityAlias")
+            .field("id", &self.id)
+            .field("identity_did", &self.identity_did)
+            .field("alias", &self.alias)
+            .field("public_key", &self.public_key)
+            .field(
+                "private_key",
+                &::volt_runtime::__private::Hidden::new(&self.private_key),
+            )
+            .field("alias_type", &self.alias_type)
+            .field("issuer_id", &self.issuer_id)
+            .field("authenticate", &self.authenticate)
+            .field("description", &self.description)
+            .finish()
     }
 }
 
@@ -1446,6 +1543,7 @@ impl ::volt_runtime::__private::json::Fields for Access {
 /// fields).
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct SessionCredential {
     #[prost(uint32, tag = "1")]
     pub id: u32,
@@ -1629,6 +1727,35 @@ impl SessionCredential {
     ) -> Self {
         self.status = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for SessionCredential {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SessionCredential")
+            .field("id", &self.id)
+            .field(
+                "session_id",
+                &::volt_runtime::__private::Hidden::new(&self.session_id),
+            )
+            .field("credential_type", &self.credential_type)
+            .field("description", &self.description)
+            .field("vc_id", &self.vc_id)
+            .field("vc_json", &self.vc_json)
+            .field("vc_subject_id", &self.vc_subject_id)
+            .field("vc_issuer_id", &self.vc_issuer_id)
+            .field("vc_type", &self.vc_type)
+            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("key_fingerprint", &self.key_fingerprint)
+            .field("public_key", &self.public_key)
+            .field(
+                "private_key",
+                &::volt_runtime::__private::Hidden::new(&self.private_key),
+            )
+            .field("extra", &self.extra)
+            .field("extra_2", &self.extra_2)
+            .field("status", &self.status)
+            .finish()
     }
 }
 
@@ -2050,6 +2177,7 @@ impl ::volt_runtime::__private::json::Fields for Email {
 /// Says who a client is and why it should be let in.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct AuthenticateRequest {
     /// The signature of the exact text of `did_document` by the key in it, base64url.
     #[prost(string, tag = "5")]
@@ -2245,6 +2373,25 @@ impl AuthenticateRequest {
     }
 }
 
+impl ::core::fmt::Debug for AuthenticateRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AuthenticateRequest")
+            .field("did_document_signature", &self.did_document_signature)
+            .field("client_name", &self.client_name)
+            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("host", &self.host)
+            .field("verifiable_presentation", &self.verifiable_presentation)
+            .field("purge_aliases", &self.purge_aliases)
+            .field("session_name", &self.session_name)
+            .field(
+                "exchange_token",
+                &::volt_runtime::__private::Hidden::new(&self.exchange_token),
+            )
+            .field("client_identifier", &self.client_identifier)
+            .finish()
+    }
+}
+
 impl ::volt_runtime::__private::Message for AuthenticateRequest {
     const NAME: &'static str = "tdx.volt_api.volt.v1.AuthenticateRequest";
 }
@@ -2350,6 +2497,7 @@ impl ::volt_runtime::__private::json::Fields for AuthenticateRequest {
 /// What the Volt has decided, and what a client that is let in needs.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct AuthenticateResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
@@ -2461,6 +2609,25 @@ impl AuthenticateResponse {
     }
 }
 
+impl ::core::fmt::Debug for AuthenticateResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AuthenticateResponse")
+            .field("status", &self.status)
+            .field(
+                "session_id",
+                &::volt_runtime::__private::Hidden::new(&self.session_id),
+            )
+            .field("identity_did", &self.identity_did)
+            .field("cert", &self.cert)
+            .field("chain", &self.chain)
+            .field("decision", &self.decision)
+            .field("request_time", &self.request_time)
+            .field("decision_time", &self.decision_time)
+            .field("credential", &self.credential)
+            .finish()
+    }
+}
+
 impl ::volt_runtime::__private::Message for AuthenticateResponse {
     const NAME: &'static str = "tdx.volt_api.volt.v1.AuthenticateResponse";
     fn refusal(&self) -> ::core::option::Option<::volt_runtime::__private::Status> {
@@ -2564,6 +2731,7 @@ pub mod can_access_resource_request {
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
+    #[prost(skip_debug)]
     pub enum Subject {
         /// The token of that caller, a JWT, as it came with its call.
         #[prost(string, tag = "1")]
@@ -2628,6 +2796,19 @@ impl CanAccessResourceRequest {
     ) -> Self {
         self.extra = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for can_access_resource_request::Subject {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::Token(value) => {
+                f.debug_tuple("Token")
+                    .field(&::volt_runtime::__private::Hidden::new(value))
+                    .finish()
+            }
+            Self::Cert(value) => f.debug_tuple("Cert").field(value).finish(),
+        }
     }
 }
 
@@ -2699,6 +2880,7 @@ impl ::volt_runtime::__private::json::Fields for CanAccessResourceRequest {
 /// The message `tdx.volt_api.volt.v1.CanAccessResourceResponse`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct CanAccessResourceResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
@@ -2766,6 +2948,22 @@ impl CanAccessResourceResponse {
     ) -> Self {
         self.session_id = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for CanAccessResourceResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CanAccessResourceResponse")
+            .field("status", &self.status)
+            .field("identity_did", &self.identity_did)
+            .field("resource_id", &self.resource_id)
+            .field("access", &self.access)
+            .field("decision", &self.decision)
+            .field(
+                "session_id",
+                &::volt_runtime::__private::Hidden::new(&self.session_id),
+            )
+            .finish()
     }
 }
 
@@ -3480,6 +3678,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectResource {
 /// Tells what happened to a session, so that the owner of the Volt can decide on it.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct ConnectAuthRequest {
     #[prost(message, optional, tag = "1")]
     pub session: ::core::option::Option<Session>,
@@ -3530,6 +3729,18 @@ impl ConnectAuthRequest {
     pub fn with_timestamp(mut self, value: u64) -> Self {
         self.timestamp = value;
         self
+    }
+}
+
+impl ::core::fmt::Debug for ConnectAuthRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ConnectAuthRequest")
+            .field("session", &self.session)
+            .field("request_type", &self.request_type)
+            .field("context", &self.context)
+            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("timestamp", &self.timestamp)
+            .finish()
     }
 }
 
@@ -5342,6 +5553,7 @@ impl ::volt_runtime::__private::json::Fields for GetOneTimeTokenRequest {
 /// The message `tdx.volt_api.volt.v1.GetOneTimeTokenResponse`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct GetOneTimeTokenResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
@@ -5364,6 +5576,15 @@ impl GetOneTimeTokenResponse {
     ) -> Self {
         self.token = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for GetOneTimeTokenResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("GetOneTimeTokenResponse")
+            .field("status", &self.status)
+            .field("token", &::volt_runtime::__private::Hidden::new(&self.token))
+            .finish()
     }
 }
 
@@ -7045,6 +7266,7 @@ impl ::volt_runtime::__private::json::Fields for InvokeRequestKeyExchange {
 /// Hosts of relayed services get these requests on their `Connect` stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct InvokeRequest {
     /// The number of the call, the same in all its messages.
     #[prost(uint64, tag = "1")]
@@ -7181,6 +7403,21 @@ impl InvokeRequest {
     ) -> Self {
         self.target_service_id = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for InvokeRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("InvokeRequest")
+            .field("invoke_id", &self.invoke_id)
+            .field("token", &::volt_runtime::__private::Hidden::new(&self.token))
+            .field("target_did", &self.target_did)
+            .field("iv", &self.iv)
+            .field("client_end", &self.client_end)
+            .field("hop_index", &self.hop_index)
+            .field("target_service_id", &self.target_service_id)
+            .field("request_payload", &self.request_payload)
+            .finish()
     }
 }
 
@@ -8318,6 +8555,7 @@ impl ::volt_runtime::__private::json::Fields for SaveIdentityResponse {
 /// The message `tdx.volt_api.volt.v1.SaveParametersRequest`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct SaveParametersRequest {
     #[prost(message, optional, tag = "1")]
     pub parameters: ::core::option::Option<VoltParameters>,
@@ -8358,6 +8596,22 @@ impl SaveParametersRequest {
     ) -> Self {
         self.new_key_passphrase = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for SaveParametersRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SaveParametersRequest")
+            .field("parameters", &self.parameters)
+            .field(
+                "key_passphrase",
+                &::volt_runtime::__private::Hidden::new(&self.key_passphrase),
+            )
+            .field(
+                "new_key_passphrase",
+                &::volt_runtime::__private::Hidden::new(&self.new_key_passphrase),
+            )
+            .finish()
     }
 }
 
@@ -8891,6 +9145,7 @@ impl ::volt_runtime::__private::json::Fields for SaveDatabaseResponse {
 /// A resource that forwards HTTP requests for a domain to another server.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct SaveHttpForwarderRequest {
     /// The forwarder's resource.
     #[prost(message, optional, tag = "1")]
@@ -9109,6 +9364,35 @@ impl SaveHttpForwarderRequest {
     }
 }
 
+impl ::core::fmt::Debug for SaveHttpForwarderRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SaveHttpForwarderRequest")
+            .field("resource", &self.resource)
+            .field("create", &self.create)
+            .field("create_in_parent_id", &self.create_in_parent_id)
+            .field("purge_attributes", &self.purge_attributes)
+            .field("domain", &self.domain)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("forward_host", &self.forward_host)
+            .field("path", &self.path)
+            .field("keep_path", &self.keep_path)
+            .field("auth_enabled", &self.auth_enabled)
+            .field("oidc_issuer", &self.oidc_issuer)
+            .field("oidc_client_id", &self.oidc_client_id)
+            .field(
+                "oidc_client_secret",
+                &::volt_runtime::__private::Hidden::new(&self.oidc_client_secret),
+            )
+            .field("oidc_scopes", &self.oidc_scopes)
+            .field("oidc_redirect_path", &self.oidc_redirect_path)
+            .field("email_verification_mode", &self.email_verification_mode)
+            .field("auth_public_paths", &self.auth_public_paths)
+            .field("target_identity", &self.target_identity)
+            .finish()
+    }
+}
+
 impl ::volt_runtime::__private::Message for SaveHttpForwarderRequest {
     const NAME: &'static str = "tdx.volt_api.volt.v1.SaveHttpForwarderRequest";
 }
@@ -9278,6 +9562,7 @@ impl ::volt_runtime::__private::json::Fields for SaveHttpForwarderResponse {
 /// A client that may sign users in by OpenID Connect.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct SaveOidcClientRequest {
     /// The client's resource.
     #[prost(message, optional, tag = "1")]
@@ -9368,6 +9653,24 @@ impl SaveOidcClientRequest {
     ) -> Self {
         self.redirect_uris = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for SaveOidcClientRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SaveOidcClientRequest")
+            .field("resource", &self.resource)
+            .field("create", &self.create)
+            .field("create_in_parent_id", &self.create_in_parent_id)
+            .field("purge_attributes", &self.purge_attributes)
+            .field("client_name", &self.client_name)
+            .field("client_id", &self.client_id)
+            .field(
+                "client_secret",
+                &::volt_runtime::__private::Hidden::new(&self.client_secret),
+            )
+            .field("redirect_uris", &self.redirect_uris)
+            .finish()
     }
 }
 

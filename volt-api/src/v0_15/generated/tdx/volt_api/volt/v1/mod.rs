@@ -3637,6 +3637,7 @@ impl ::volt_runtime::__private::json::Fields for Status {
 /// A connection of a Volt to a proxy. No call uses this message.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct ProxyConnection {
     #[prost(string, tag = "1")]
     pub id: ::volt_runtime::__private::prost::alloc::string::String,
@@ -3733,6 +3734,22 @@ impl ProxyConnection {
     }
 }
 
+impl ::core::fmt::Debug for ProxyConnection {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ProxyConnection")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .field("ca_pem", &self.ca_pem)
+            .field("enabled", &self.enabled)
+            .field("connected", &self.connected)
+            .field("enable_http_proxy", &self.enable_http_proxy)
+            .field("disable_volt_api", &self.disable_volt_api)
+            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .finish()
+    }
+}
+
 impl ::volt_runtime::__private::Message for ProxyConnection {
     const NAME: &'static str = "tdx.volt_api.volt.v1.ProxyConnection";
 }
@@ -3799,6 +3816,7 @@ impl ::volt_runtime::__private::json::Fields for ProxyConnection {
 /// `catch_all_auth_decision`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct VoltParameters {
     /// The Volt's DID, which is also the id of its root resource.
     #[prost(string, tag = "1")]
@@ -4159,6 +4177,52 @@ impl VoltParameters {
     pub fn with_approve_on_challenge(mut self, value: bool) -> Self {
         self.approve_on_challenge = value;
         self
+    }
+}
+
+impl ::core::fmt::Debug for VoltParameters {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("VoltParameters")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("description", &self.description)
+            .field("db_driver", &self.db_driver)
+            .field("location", &self.location)
+            .field("key_strategy", &self.key_strategy)
+            .field("key_id", &self.key_id)
+            .field("ca_pem", &self.ca_pem)
+            .field("cert_pem", &self.cert_pem)
+            .field("fixed_host", &self.fixed_host)
+            .field("grpc_port", &self.grpc_port)
+            .field("http_port", &self.http_port)
+            .field("http_key_path", &self.http_key_path)
+            .field("http_cert_path", &self.http_cert_path)
+            .field("http_ca_path", &self.http_ca_path)
+            .field("discoverable", &self.discoverable)
+            .field("owner_credential", &self.owner_credential)
+            .field(
+                "bind_challenge",
+                &::volt_runtime::__private::Hidden::new(&self.bind_challenge),
+            )
+            .field("require_bind_challenge", &self.require_bind_challenge)
+            .field("confirm_stop", &self.confirm_stop)
+            .field("auto_start", &self.auto_start)
+            .field("enable_messaging", &self.enable_messaging)
+            .field("has_relay", &self.has_relay)
+            .field("relay_open", &self.relay_open)
+            .field("enable_http_server", &self.enable_http_server)
+            .field("http_server_secure", &self.http_server_secure)
+            .field("enable_http_forwarding", &self.enable_http_forwarding)
+            .field("enable_http_api", &self.enable_http_api)
+            .field("enable_websocket_api", &self.enable_websocket_api)
+            .field("address", &self.address)
+            .field("encrypt_file_store", &self.encrypt_file_store)
+            .field("connection_id", &self.connection_id)
+            .field("relay_ca_pem", &self.relay_ca_pem)
+            .field("alias", &self.alias)
+            .field("version", &self.version)
+            .field("approve_on_challenge", &self.approve_on_challenge)
+            .finish()
     }
 }
 
@@ -5615,6 +5679,7 @@ impl ::volt_runtime::__private::json::Fields for Resource {
 /// Type and alias together belong to one identity only.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct IdentityAlias {
     #[prost(string, tag = "1")]
     pub identity_id: ::volt_runtime::__private::prost::alloc::string::String,
@@ -5707,6 +5772,24 @@ impl IdentityAlias {
     pub fn with_bind(mut self, value: PolicyDecision) -> Self {
         self.bind = <i32 as ::core::convert::From<_>>::from(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for IdentityAlias {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("IdentityAlias")
+            .field("identity_id", &self.identity_id)
+            .field("alias", &self.alias)
+            .field("public_key", &self.public_key)
+            .field(
+                "private_key",
+                &::volt_runtime::__private::Hidden::new(&self.private_key),
+            )
+            .field("alias_type", &self.alias_type)
+            .field("issuer_id", &self.issuer_id)
+            .field("authenticate", &self.authenticate)
+            .field("bind", &self.bind)
+            .finish()
     }
 }
 
@@ -6761,6 +6844,7 @@ impl ::volt_runtime::__private::json::Fields for VerifiablePresentation {
 /// The message `tdx.volt_api.volt.v1.BindRequest`.
 #[derive(Clone, PartialEq, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct BindRequest {
     #[prost(string, tag = "1")]
     pub public_key: ::volt_runtime::__private::prost::alloc::string::String,
@@ -6848,6 +6932,19 @@ impl BindRequest {
             ),
         );
         self
+    }
+}
+
+impl ::core::fmt::Debug for BindRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("BindRequest")
+            .field("public_key", &self.public_key)
+            .field("binding_name", &self.binding_name)
+            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("host", &self.host)
+            .field("x509_credential", &self.x509_credential)
+            .field("verifiable_presentation", &self.verifiable_presentation)
+            .finish()
     }
 }
 
@@ -7067,6 +7164,7 @@ pub mod can_access_resource_request {
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Oneof)]
     #[prost(prost_path = "::volt_runtime::__private::prost")]
+    #[prost(skip_debug)]
     pub enum Subject {
         /// The token of that caller, a JWT, as it came with its call.
         #[prost(string, tag = "1")]
@@ -7122,6 +7220,19 @@ impl CanAccessResourceRequest {
     ) -> Self {
         self.access = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for can_access_resource_request::Subject {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::Token(value) => {
+                f.debug_tuple("Token")
+                    .field(&::volt_runtime::__private::Hidden::new(value))
+                    .finish()
+            }
+            Self::Cert(value) => f.debug_tuple("Cert").field(value).finish(),
+        }
     }
 }
 
@@ -8118,6 +8229,7 @@ impl ::volt_runtime::__private::json::Fields for ConnectResource {
 /// Tells what happened to a session, so that the owner of the Volt can decide on it.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct ConnectAuthRequest {
     #[prost(message, optional, tag = "1")]
     pub session: ::core::option::Option<Session>,
@@ -8160,6 +8272,17 @@ impl ConnectAuthRequest {
     pub fn with_timestamp(mut self, value: u64) -> Self {
         self.timestamp = value;
         self
+    }
+}
+
+impl ::core::fmt::Debug for ConnectAuthRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ConnectAuthRequest")
+            .field("session", &self.session)
+            .field("context", &self.context)
+            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("timestamp", &self.timestamp)
+            .finish()
     }
 }
 
@@ -8927,6 +9050,7 @@ for CreateVerifiableCredentialSessionRequest {
 /// The message `tdx.volt_api.volt.v1.CreateVerifiableCredentialSessionResponse`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct CreateVerifiableCredentialSessionResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
@@ -8949,6 +9073,18 @@ impl CreateVerifiableCredentialSessionResponse {
     ) -> Self {
         self.session_id = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for CreateVerifiableCredentialSessionResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CreateVerifiableCredentialSessionResponse")
+            .field("status", &self.status)
+            .field(
+                "session_id",
+                &::volt_runtime::__private::Hidden::new(&self.session_id),
+            )
+            .finish()
     }
 }
 
@@ -10202,6 +10338,7 @@ impl ::volt_runtime::__private::json::Fields for GetIdentityTokenRequest {
 /// The message `tdx.volt_api.volt.v1.GetIdentityTokenResponse`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct GetIdentityTokenResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
@@ -10224,6 +10361,15 @@ impl GetIdentityTokenResponse {
     ) -> Self {
         self.token = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for GetIdentityTokenResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("GetIdentityTokenResponse")
+            .field("status", &self.status)
+            .field("token", &::volt_runtime::__private::Hidden::new(&self.token))
+            .finish()
     }
 }
 
@@ -11619,6 +11765,7 @@ impl ::volt_runtime::__private::json::Fields for GetSessionResponse {
 /// Hosts of relayed services get these requests on their `Connect` stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct InvokeRequest {
     /// The number of the call, the same in all its messages.
     #[prost(uint64, tag = "1")]
@@ -11740,6 +11887,20 @@ impl InvokeRequest {
     ) -> Self {
         self.target_service_id = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for InvokeRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("InvokeRequest")
+            .field("invoke_id", &self.invoke_id)
+            .field("token", &::volt_runtime::__private::Hidden::new(&self.token))
+            .field("target_fingerprint", &self.target_fingerprint)
+            .field("client_end", &self.client_end)
+            .field("hop_index", &self.hop_index)
+            .field("target_service_id", &self.target_service_id)
+            .field("request_payload", &self.request_payload)
+            .finish()
     }
 }
 
@@ -12990,6 +13151,7 @@ impl ::volt_runtime::__private::json::Fields for SaveIdentityResponse {
 /// The message `tdx.volt_api.volt.v1.SaveParametersRequest`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct SaveParametersRequest {
     #[prost(message, optional, tag = "1")]
     pub parameters: ::core::option::Option<VoltParameters>,
@@ -13030,6 +13192,22 @@ impl SaveParametersRequest {
     ) -> Self {
         self.new_key_passphrase = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for SaveParametersRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SaveParametersRequest")
+            .field("parameters", &self.parameters)
+            .field(
+                "key_passphrase",
+                &::volt_runtime::__private::Hidden::new(&self.key_passphrase),
+            )
+            .field(
+                "new_key_passphrase",
+                &::volt_runtime::__private::Hidden::new(&self.new_key_passphrase),
+            )
+            .finish()
     }
 }
 
@@ -13487,6 +13665,7 @@ impl ::volt_runtime::__private::json::Fields for SaveSessionResponse {
 /// The message `tdx.volt_api.volt.v1.SessionRequest`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct SessionRequest {
     #[prost(string, tag = "1")]
     pub session_id: ::volt_runtime::__private::prost::alloc::string::String,
@@ -13542,6 +13721,18 @@ impl SessionRequest {
     }
 }
 
+impl ::core::fmt::Debug for SessionRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SessionRequest")
+            .field(
+                "session_id",
+                &::volt_runtime::__private::Hidden::new(&self.session_id),
+            )
+            .field("payload", &self.payload)
+            .finish()
+    }
+}
+
 impl ::volt_runtime::__private::Message for SessionRequest {
     const NAME: &'static str = "tdx.volt_api.volt.v1.SessionRequest";
 }
@@ -13594,6 +13785,7 @@ impl ::volt_runtime::__private::json::Fields for SessionRequest {
 /// The message `tdx.volt_api.volt.v1.SessionResponse`.
 #[derive(Clone, PartialEq, Eq, Hash, ::volt_runtime::__private::prost::Message)]
 #[prost(prost_path = "::volt_runtime::__private::prost")]
+#[prost(skip_debug)]
 pub struct SessionResponse {
     #[prost(message, optional, tag = "1")]
     pub status: ::core::option::Option<Status>,
@@ -13627,6 +13819,19 @@ impl SessionResponse {
     ) -> Self {
         self.session_id = ::core::convert::Into::into(value);
         self
+    }
+}
+
+impl ::core::fmt::Debug for SessionResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SessionResponse")
+            .field("status", &self.status)
+            .field("proof", &self.proof)
+            .field(
+                "session_id",
+                &::volt_runtime::__private::Hidden::new(&self.session_id),
+            )
+            .finish()
     }
 }
 

@@ -4,8 +4,7 @@
 //! of it as JSON. Every result must be what the scenario expects and what the other clients got, so
 //! the published clients vouch for the embedded Volt, and the Volt then for this SDK.
 
-mod clients;
-mod host;
+pub(crate) mod clients;
 mod scenario;
 mod volt;
 
@@ -17,8 +16,11 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::{host::Host, scenario::Scenario, volt::Volt};
-use crate::{process, tools};
+use self::{scenario::Scenario, volt::Volt};
+use crate::{
+    process::{self, Running},
+    tools,
+};
 
 /// Runs the published clients and this SDK against the embedded Volt, and compares.
 #[derive(clap::Args)]
@@ -64,8 +66,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let config = config.context("there is a Volt or a configuration")?;
     let legacy_config = volt.as_ref().map(Volt::legacy_config).or(args.legacy_config.as_deref());
     let sdk = built.clients.last().context("the SDK is the last client")?;
-    // Lives as long as this binding, too.
-    let _host = Host::start(sdk.command(config, "host"), &logs.join("host.log"))?;
+    // The host of the service that the scenario `hosted` calls; lives as long as this binding, too.
+    let _host = Running::start(sdk.command(config, "host"), &logs.join("host.log"))?;
 
     let timeout = Duration::from_secs(args.timeout);
     let (mut passed, mut failed) = (0, 0);

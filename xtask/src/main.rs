@@ -8,6 +8,7 @@ mod conformance;
 mod deny;
 mod features;
 mod fuzz;
+mod hostile;
 mod interop;
 mod process;
 mod release_notes;
@@ -38,6 +39,7 @@ enum Task {
     /// Checks that each service of the SDK compiles without the others.
     Features,
     Fuzz(fuzz::Args),
+    Hostile(hostile::Args),
     Interop(interop::Args),
     ReleaseNotes(release_notes::Args),
 }
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Task::Deny => deny::run(),
         Task::Features => features::run(),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Hostile(args) => hostile::run(&args),
         Task::Interop(args) => interop::run(&args),
         Task::ReleaseNotes(args) => release_notes::run(&args),
     };

@@ -8,11 +8,42 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 /// What the line with a client's result begins with.
 const RESULT: &str = "result: ";
+
+/// How long a program that runs on may take to be ready.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A program that runs until this is dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts a program, and waits until it is ready, which it says by its first line.
+    pub(crate) fn start(command: Command, log: &Path) -> anyhow::Result<Self> {
+        let program = command.get_program().display().to_string();
+        let mut running = Self(start(command, log)?);
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !fs::read_to_string(log)?.contains('\n') {
+            if let Some(status) = running.0.try_wait()? {
+                bail!("{program} ended with {status}; see {}", log.display());
+            }
+            ensure!(Instant::now() < deadline, "{program} doesn't get ready");
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(running)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nobody to tell.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Starts a program that prints to a file.
 pub(crate) fn start(mut command: Command, log: &Path) -> anyhow::Result<Child> {

@@ -11,7 +11,7 @@
 mod call;
 mod scenarios;
 
-use std::{env, fs, process};
+use std::{env, fs, panic, process};
 
 use serde_json::Value;
 use volt_client_rs::volt_client::VoltClient;
@@ -21,6 +21,12 @@ type Result<T, E = String> = std::result::Result<T, E>;
 
 #[tokio::main]
 async fn main() {
+    // A panic in the client's reader task would leave every call hanging; this says at once what happened.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        hook(info);
+        process::abort();
+    }));
     match run().await {
         // The client can't be closed; its connection goes with the process.
         Ok(result) => {

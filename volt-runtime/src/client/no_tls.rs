@@ -17,7 +17,8 @@ impl Tls {
         _: &SigningKey,
     ) -> Result<Self> {
         Err(Error::configuration(format!(
-            "{}: this program was built without TLS: build it with the feature `tls`",
+            "{}: this program was built without TLS: build it with the feature `tls` of `volt-api`, \
+             or of `volt-runtime` if it uses that alone",
             endpoint.url
         )))
     }
@@ -29,5 +30,24 @@ impl Tls {
 
     pub(super) fn explain(&self, _: &io::Error) -> String {
         match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_needs_tls_is_an_error_that_names_the_feature() {
+        let key = SigningKey::generate().unwrap();
+        let pem = key.verifying_key().to_pem();
+        let config = ClientConfig::new("did:volt:test", "https://volt.example", pem);
+        let endpoint = config.endpoint().unwrap();
+        let error = Tls::new("volt.example", &config, &endpoint, &key).err().unwrap();
+        assert!(error.is_configuration(), "{error}");
+        let said = error.to_string();
+        for needed in ["wss://volt.example/api", "feature `tls` of `volt-api`"] {
+            assert!(said.contains(needed), "{said}");
+        }
     }
 }

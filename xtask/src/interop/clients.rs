@@ -128,22 +128,28 @@ fn python(source: &Path, work: &Path) -> anyhow::Result<Client> {
     })
 }
 
-/// The Rust client, built apart from the workspace.
+/// The Rust client.
 fn rust(source: &Path, target: &Path) -> anyhow::Result<Client> {
-    let mut command = tools::cargo_build(source);
-    command.arg("--target-dir").arg(target);
-    let program = Programs::build(&mut command)?.take("volt-interop-rust-client")?;
-    let manifest = fs::read_to_string(source.join("Cargo.toml"))?;
-    let version = manifest.lines().find_map(|line| line.strip_prefix("volt-client-rs = \"="));
-    let version = version.context("Cargo.toml names the client")?.trim_end_matches('"');
+    let (mut programs, name) = rust_programs(source, target)?;
     Ok(Client {
-        name: format!("volt-client-rs {version}"),
+        name,
         short_name: "rust",
-        program,
+        program: programs.take("volt-interop-rust-client")?,
         arguments: Vec::new(),
         environment: Vec::new(),
         scenarios: Some(RUST),
         is_legacy: false,
         speaks_tls: false,
     })
+}
+
+/// The programs of the Rust client, built apart from the workspace, and its name with its version.
+pub(crate) fn rust_programs(source: &Path, target: &Path) -> anyhow::Result<(Programs, String)> {
+    let mut command = tools::cargo_build(source);
+    command.arg("--target-dir").arg(target);
+    let programs = Programs::build(&mut command)?;
+    let manifest = fs::read_to_string(source.join("Cargo.toml"))?;
+    let version = manifest.lines().find_map(|line| line.strip_prefix("volt-client-rs = \"="));
+    let version = version.context("Cargo.toml names the client")?.trim_end_matches('"');
+    Ok((programs, format!("volt-client-rs {version}")))
 }

@@ -57,6 +57,7 @@ struct Spent {
 }
 
 impl Budget {
+    #[cfg(any(test, feature = "socket"))]
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, spent: Mutex::default() })
     }
@@ -95,6 +96,7 @@ impl<T> Queue<T> {
     }
 
     /// One of the queues that share a budget.
+    #[cfg(any(test, feature = "socket"))]
     pub(crate) fn within(limit: usize, budget: &Arc<Budget>) -> Self {
         Self::with(limit, Some(Arc::clone(budget)))
     }

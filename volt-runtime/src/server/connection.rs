@@ -59,6 +59,7 @@ pub(super) enum Late {
     /// It gets no answer. Its caller sees the connection go before there was a key, knows by that
     /// that the call cannot have been executed, and makes it again. A legacy call, which needs no
     /// answer to be executed, is rejected all the same.
+    #[cfg(feature = "server")]
     Ignored,
     /// It is rejected by name: its caller does not see the connection go.
     Rejected,
@@ -141,6 +142,7 @@ impl Connection {
 
     /// Ends the connection once everything queued has been written. Nothing is invoked any more, as
     /// nobody could be told of it.
+    #[cfg(feature = "server")]
     pub(super) fn close(&self) {
         self.calls().over = true;
         self.link.close();

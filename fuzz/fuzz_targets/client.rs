@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|events: Vec<volt_fuzz::client::Event>| volt_fuzz::client::run(events));
+fuzz_target!(|input: volt_fuzz::client::Input| volt_fuzz::client::run(input));

@@ -1,19 +1,22 @@
 //! The client's end against a Volt that does what the input says.
 //!
 //! What is checked: a call is given its own messages, in order, each once, until its end or an error;
-//! an end that is clean only where the Volt said so; and nothing left behind.
+//! an end that is clean only where the Volt said so; no call that the Volt has turned away before it
+//! was made; and nothing left behind.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, VecDeque},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use volt_runtime::{
-    CallOptions, ClientConfig, Code, Kind, Method, Overflow, Status,
+    CallOptions, ClientConfig, Code, ConnectOptions, Kind, Method, Overflow, Status,
     fuzzing::ClientEnd,
     key::SigningKey,
     proto::{
@@ -29,9 +32,28 @@ use crate::{Text, frame};
 
 static METHOD: Method = Method { path: "/fuzz.Service/Method", kind: Kind::Bidi };
 
+/// How many calls are made at most.
+const MAX_CALLS: usize = 8;
+
+/// What a client is set to, and what happens then.
+#[derive(Arbitrary, Debug)]
+pub struct Input {
+    setup: Setup,
+    events: Vec<Event>,
+}
+
+/// How many calls are kept ahead, if any.
+#[derive(Arbitrary, Debug)]
+enum Setup {
+    None,
+    Ahead,
+    /// They are too old for use as soon as they are open.
+    AheadOld,
+}
+
 /// One thing that happens; calls are numbered as they are opened.
 #[derive(Arbitrary, Debug)]
-pub enum Event {
+enum Event {
     Open {
         small_buffer: bool,
         fail: bool,
@@ -81,12 +103,14 @@ pub enum Event {
         call: u8,
     },
     Lose,
+    /// The task for the calls ahead has a turn.
+    Tend,
 }
 
 struct Fixed {
     volt: SigningKey,
-    ephemeral: Ephemeral,
-    config: ClientConfig,
+    /// Its keys and tokens serve all inputs.
+    end: ClientEnd,
     /// For the timers of calls, which never fire: nothing drives it.
     runtime: Runtime,
 }
@@ -96,17 +120,48 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let config = ClientConfig::new("volt", "http://127.0.0.1", volt.verifying_key().to_pem())
         .with_credential(client.to_pem().unwrap().as_str(), Some("session".into()));
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    Fixed { volt, ephemeral: Ephemeral::generate().unwrap(), config, runtime }
+    Fixed { volt, end: ClientEnd::new(&config).unwrap(), runtime }
 });
 
-/// A call as the Volt and the caller know it.
+/// The Volt's answers to one token's key exchanges: they serve all inputs for as long as the client
+/// uses that token. Each has another key.
 #[derive(Default)]
+struct Replies {
+    request: Bytes,
+    made: BTreeMap<u64, (Arc<CallKey>, Vec<u8>)>,
+}
+
+thread_local! {
+    static REPLIES: RefCell<Replies> = RefCell::default();
+}
+
+/// The Volt's key and its answer to a key exchange.
+fn reply(exchange: &Frame) -> (Arc<CallKey>, Vec<u8>) {
+    REPLIES.with_borrow_mut(|replies| {
+        if replies.request != exchange.body {
+            *replies = Replies { request: exchange.body.clone(), ..Replies::default() };
+        }
+        let make = || {
+            let opened = ServerHandshake::accept(exchange).unwrap();
+            let ephemeral = Ephemeral::generate().unwrap();
+            let (key, reply) = opened.reply(exchange.call, &FIXED.volt, &ephemeral).unwrap();
+            (Arc::new(key), reply)
+        };
+        replies.made.entry(exchange.call).or_insert_with(make).clone()
+    })
+}
+
+/// A call as the Volt and the caller know it.
 struct Call {
-    exchange: Option<Frame>,
-    key: Option<CallKey>,
+    /// Before that it is one of those ahead.
+    made: bool,
+    exchange: Frame,
+    /// Some answer to it was given.
+    answered: bool,
+    key: Option<Arc<CallKey>>,
     sender: Option<Box<dyn SendHalf>>,
     receiver: Option<Box<dyn ReceiveHalf>>,
-    outgoing: Option<Outgoing>,
+    outgoing: Outgoing,
     /// What the Volt sent and the caller has not read.
     sent: VecDeque<String>,
     ended: bool,
@@ -117,12 +172,38 @@ struct Call {
     count: u32,
 }
 
+impl Call {
+    fn new(exchange: Frame) -> Self {
+        Self {
+            made: false,
+            outgoing: Outgoing::server(exchange.call),
+            exchange,
+            answered: false,
+            key: None,
+            sender: None,
+            receiver: None,
+            sent: VecDeque::new(),
+            ended: false,
+            may_fail: false,
+            spoiled: false,
+            count: 0,
+        }
+    }
+}
+
 /// Runs one input.
-pub fn run(events: Vec<Event>) {
+pub fn run(input: Input) {
     let _entered = FIXED.runtime.enter();
-    let end = ClientEnd::new(&FIXED.config).unwrap();
+    let mut options = ConnectOptions::default();
+    if !matches!(input.setup, Setup::None) {
+        options.keys_ahead = 2;
+    }
+    if matches!(input.setup, Setup::AheadOld) {
+        options.keys_ahead_age = Duration::ZERO;
+    }
+    let end = FIXED.end.reconnected(&options);
     let mut model = Model { end, calls: BTreeMap::new(), lost: false };
-    for event in events {
+    for event in input.events {
         model.happen(event);
         model.take_sent();
     }
@@ -137,8 +218,8 @@ struct Model {
 
 impl Model {
     fn call(&mut self, number: u8) -> Option<(u64, &mut Call)> {
-        let id = u64::from(number) % 8 + 1;
-        self.calls.get_mut(&id).map(|call| (id, call))
+        let number = usize::from(number) % MAX_CALLS;
+        self.calls.iter_mut().nth(number).map(|(id, call)| (*id, call))
     }
 
     fn happen(&mut self, event: Event) {
@@ -189,11 +270,12 @@ impl Model {
                 call.receiver = None;
             }
             Event::Lose => self.lose(),
+            Event::Tend => self.tend(),
         }
     }
 
     fn open(&mut self, small_buffer: bool, fail: bool) {
-        if self.calls.len() >= 8 {
+        if self.calls.values().filter(|call| call.made).count() >= MAX_CALLS {
             return;
         }
         let mut options = CallOptions::default();
@@ -206,34 +288,39 @@ impl Model {
         let raw = self.end.open(&METHOD, &options);
         assert_eq!(raw.is_err(), self.lost);
         let Ok(raw) = raw else { return };
-        let id = self.calls.len() as u64 + 1;
-        let call = Call {
-            sender: Some(raw.sender),
-            receiver: Some(raw.receiver),
-            outgoing: Some(Outgoing::server(id)),
-            may_fail: small_buffer,
-            ..Call::default()
-        };
-        self.calls.insert(id, call);
+        self.take_sent();
+        // It was opened now, or ahead: then it must be one that the Volt has not turned away.
+        let is_made = |id: &u64| self.calls.get(id).is_some_and(|call| call.made);
+        let opened = self.end.open_ids().into_iter().find(|id| !is_made(id)).expect("it is open");
+        let call = self.calls.get_mut(&opened).expect("only a call that is of use is given out");
+        call.made = true;
+        call.sender = Some(raw.sender);
+        call.receiver = Some(raw.receiver);
+        call.may_fail |= small_buffer;
     }
 
     fn exchange(&mut self, call: u8) {
-        let Some((id, call)) = self.call(call) else { return };
-        let exchange = call.exchange.as_ref().expect("it was sent when the call was opened");
-        let opened = ServerHandshake::accept(exchange).unwrap();
-        let (key, reply) = opened.reply(id, &FIXED.volt, &FIXED.ephemeral).unwrap();
+        let Some((_, call)) = self.call(call) else { return };
+        let (key, reply) = reply(&call.exchange);
         // A second one fails the call.
         call.may_fail |= call.key.is_some();
         call.key.get_or_insert(key);
         self.receive(reply);
     }
 
+    fn tend(&mut self) {
+        self.end.tend_ahead();
+        // Their answers were worked with, and are of no use.
+        self.calls.retain(|_, call| call.made || !call.answered || call.key.is_some());
+    }
+
     fn message(&mut self, call: u8, length: u16) {
         let lost = self.lost;
         let Some((id, call)) = self.call(call) else { return };
-        let (Some(key), Some(outgoing)) = (&call.key, &mut call.outgoing) else { return };
+        let Some(key) = &call.key else { return };
         let text = format!("{id} {} {}", call.count, "x".repeat(length.into()));
-        let Ok(frame) = outgoing.message_with_iv(key, [5; 16], &Text(&text)) else { return };
+        let frame = call.outgoing.message_with_iv(key, [5; 16], &Text(&text));
+        let Ok(frame) = frame else { return };
         call.count += 1;
         if !lost {
             call.sent.push_back(text);
@@ -244,9 +331,10 @@ impl Model {
     fn end(&mut self, call: u8, failure: bool) {
         let lost = self.lost;
         let Some((_, call)) = self.call(call) else { return };
-        let (Some(key), Some(outgoing)) = (&call.key, &mut call.outgoing) else { return };
+        let Some(key) = &call.key else { return };
         let failure = failure.then(|| Status::new(Code::Aborted, "that was it"));
-        let Ok(frame) = outgoing.end_with_iv(key, [6; 16], failure.as_ref()) else { return };
+        let frame = call.outgoing.end_with_iv(key, [6; 16], failure.as_ref());
+        let Ok(frame) = frame else { return };
         call.ended |= failure.is_none() && !lost;
         call.may_fail |= failure.is_some();
         self.receive(frame);
@@ -294,8 +382,23 @@ impl Model {
     }
 
     fn receive(&mut self, message: Vec<u8>) {
-        if !self.lost && self.end.receive(Bytes::from(message), false).is_err() {
-            self.lose();
+        if self.lost {
+            return;
+        }
+        let message = Bytes::from(message);
+        if self.end.receive(message.clone(), false).is_err() {
+            return self.lose();
+        }
+        let frame = Frame::decode(message).expect("the client could read it");
+        // Of the calls ahead only those are of use to which the Volt has said nothing but its key.
+        if let Some(call) = self.calls.get_mut(&frame.call)
+            && !call.made
+        {
+            let first = frame.kind == FrameKind::KeyExchange && !call.answered;
+            call.answered = true;
+            if !first {
+                self.calls.remove(&frame.call);
+            }
         }
     }
 
@@ -308,13 +411,20 @@ impl Model {
     fn take_sent(&mut self) {
         while let Some(message) = self.end.sent() {
             let frame = Frame::decode(message).expect("a client sends frames");
-            let call = self.calls.get_mut(&frame.call).expect("a client sends frames of its calls");
-            match (frame.kind, &call.key) {
-                (FrameKind::KeyExchange, None) => call.exchange = Some(frame),
-                (_, Some(key)) => {
-                    call::open(key, frame.body).expect("a client seals with the call's key");
-                }
-                (kind, None) => panic!("a client sends {kind:?} before there is a key"),
+            let id = frame.call;
+            if frame.kind == FrameKind::KeyExchange {
+                let twice = self.calls.insert(id, Call::new(frame));
+                assert!(twice.is_none(), "call {id} is opened twice");
+                continue;
+            }
+            let call = self.calls.get(&id).expect("a client sends frames of its calls");
+            let Some(key) = &call.key else {
+                panic!("a client sends {:?} before there is a key", frame.kind)
+            };
+            call::open(key, frame.body).expect("a client seals with the call's key");
+            if !call.made {
+                // Too old: it is ended.
+                self.calls.remove(&id);
             }
         }
     }

@@ -23,9 +23,9 @@ use volt_runtime::{
     key::SigningKey,
     proto::{
         call::{self, Incoming, Outgoing},
-        crypto::{CallKey, Ephemeral},
+        crypto::{self, CallKey, Ephemeral},
         envelope::Envelope,
-        frame::{Frame, FrameKind},
+        frame::{Frame, FrameKind, KeyReply},
         handshake::{ClientHandshake, Route, Via},
         token::Token,
     },
@@ -164,7 +164,9 @@ impl Authority for Anyone {
 }
 
 struct Fixed {
-    volt: Vec<u8>,
+    endpoint: Arc<Endpoint>,
+    /// How many handlers are.
+    running: Arc<AtomicUsize>,
     route: Route,
     client: SigningKey,
     runtime: Runtime,
@@ -173,8 +175,14 @@ struct Fixed {
 static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let volt = SigningKey::generate().unwrap();
     let signer = volt.verifying_key();
+    let running = Arc::new(AtomicUsize::new(0));
+    let mut options = ServerOptions::default();
+    options.max_calls = 6;
+    options.overflow = Overflow::Fail;
+    let router = Router::new().with(Echo(Arc::clone(&running)));
     Fixed {
-        volt: volt.to_pem().unwrap().as_bytes().to_vec(),
+        endpoint: Arc::new(Endpoint::new("volt", volt, router, Anyone).with_options(options)),
+        running,
         route: Route { audience: "volt".into(), signer, via: Via::default() },
         client: SigningKey::generate().unwrap(),
         runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
@@ -183,7 +191,7 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
 
 /// A key exchange, made once and sent as that of many calls, which a token allows.
 struct Opening {
-    handshake: ClientHandshake,
+    ephemeral: Ephemeral,
     frame: Vec<u8>,
 }
 
@@ -197,11 +205,11 @@ fn with_openings<T>(work: impl FnOnce(&[Opening]) -> T) -> T {
         if openings.as_ref().is_none_or(|(made, _)| made.elapsed() > Duration::from_secs(30)) {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
             let make = |_| {
-                let ephemeral = Ephemeral::generate().unwrap();
-                let key = &FIXED.client;
-                let (handshake, frame) =
-                    ClientHandshake::begin(0, &FIXED.route, key, None, ephemeral, now).unwrap();
-                Opening { handshake, frame }
+                let raw = crypto::random::<32>().unwrap();
+                let (sent, key) = (Ephemeral::from_raw(&raw).unwrap(), &FIXED.client);
+                let (_, frame) =
+                    ClientHandshake::begin(0, &FIXED.route, key, None, sent, now).unwrap();
+                Opening { ephemeral: Ephemeral::from_raw(&raw).unwrap(), frame }
             };
             *openings = Some((Instant::now(), (0..3).map(make).collect()));
         }
@@ -221,6 +229,8 @@ fn opening(call: u64, key: u8) -> Vec<u8> {
 #[derive(Default)]
 struct Call {
     opened_with: u8,
+    /// The server's key exchange, as long as the key is not needed: it takes time to work it out.
+    reply: Option<Bytes>,
     key: Option<CallKey>,
     outgoing: Option<Outgoing>,
     method: Option<usize>,
@@ -235,14 +245,7 @@ struct Call {
 /// Runs one input.
 pub fn run(events: Vec<Event>) {
     FIXED.runtime.block_on(async {
-        let running = Arc::new(AtomicUsize::new(0));
-        let volt = SigningKey::from_pem(std::str::from_utf8(&FIXED.volt).unwrap()).unwrap();
-        let mut options = ServerOptions::default();
-        options.max_calls = 6;
-        options.overflow = Overflow::Fail;
-        let router = Router::new().with(Echo(Arc::clone(&running)));
-        let endpoint = Endpoint::new("volt", volt, router, Anyone).with_options(options);
-        let end = ServerEnd::new(Arc::new(endpoint));
+        let end = ServerEnd::new(Arc::clone(&FIXED.endpoint));
         let mut model = Model { end, calls: BTreeMap::new(), lost: false };
         for event in events {
             model.happen(event).await;
@@ -252,7 +255,7 @@ pub fn run(events: Vec<Event>) {
         model.end.lose();
         model.settle().await;
         assert_eq!(model.end.open_calls(), 0, "calls outlive their connection");
-        assert_eq!(running.load(Ordering::Relaxed), 0, "handlers outlive their connection");
+        assert_eq!(FIXED.running.load(Ordering::Relaxed), 0, "handlers outlive their connection");
     });
 }
 
@@ -266,6 +269,13 @@ impl Model {
     fn call(&mut self, number: u8) -> Option<(u64, &mut Call)> {
         let id = u64::from(number) % 8;
         self.calls.get_mut(&id).map(|call| (id, call))
+    }
+
+    /// A call and, if it has one, its key.
+    fn keyed(&mut self, number: u8) -> Option<(u64, &mut Call)> {
+        let (id, call) = self.call(number)?;
+        call.work_key_out();
+        Some((id, call))
     }
 
     async fn settle(&mut self) {
@@ -309,8 +319,11 @@ impl Model {
                 }
             }
             Event::End { call, cancel } => {
-                let Some((_, call)) = self.call(call) else { return };
-                let (Some(key), Some(outgoing)) = (&call.key, &mut call.outgoing) else { return };
+                let Some((id, call)) = self.keyed(call) else { return };
+                // One that was never invoked, as a client opens ahead, may be cancelled.
+                let mut unused = cancel.then(|| Outgoing::client(id, "", None));
+                let outgoing = call.outgoing.as_mut().or(unused.as_mut());
+                let (Some(key), Some(outgoing)) = (&call.key, outgoing) else { return };
                 call.spoiled |= cancel;
                 let frame = if cancel { outgoing.cancel(key) } else { outgoing.end(key, None) };
                 if let Ok(frame) = frame {
@@ -318,7 +331,7 @@ impl Model {
                 }
             }
             Event::Damaged { call, at, by } => {
-                let Some((id, call)) = self.call(call) else { return };
+                let Some((id, call)) = self.keyed(call) else { return };
                 let Some(key) = &call.key else { return };
                 let text = Text(r#"{"text":"will not arrive as it is"}"#);
                 let mut outgoing = Outgoing::client(id, METHODS[3].path, None);
@@ -329,7 +342,7 @@ impl Model {
                 self.receive(message);
             }
             Event::Sealed { call, text } => {
-                let Some((id, call)) = self.call(call) else { return };
+                let Some((id, call)) = self.keyed(call) else { return };
                 let Some(key) = &call.key else { return };
                 call.spoiled = true;
                 let mut sealed = frame(3, id, &[&[0, 0, 16][..], &[1; 16]].concat());
@@ -361,6 +374,7 @@ impl Model {
 
     fn message(&mut self, id: u64) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        call.work_key_out();
         let (Some(key), Some(outgoing)) = (&call.key, &mut call.outgoing) else {
             // It is not invoked before there is a key.
             call.outgoing = None;
@@ -389,31 +403,40 @@ impl Model {
                 call.answered(frame);
             } else if frame.kind == FrameKind::KeyExchange {
                 // Good enough for what is sent next.
-                call.exchange(frame);
+                call.exchanged(frame);
             }
         }
     }
 }
 
 impl Call {
-    fn exchange(&mut self, frame: Frame) {
+    fn exchanged(&mut self, frame: Frame) {
+        self.reply = Some(frame.body);
+        self.key = None;
+    }
+
+    /// The server's signature is not looked at: other tests do, and it takes as long as all else.
+    fn work_key_out(&mut self) {
+        let Some(reply) = self.reply.take() else { return };
+        let reply = KeyReply::decode(reply).expect("a server's key exchange can be read");
         self.key = with_openings(|openings| {
             let opening = &openings[usize::from(self.opened_with) % openings.len()];
-            opening.handshake.complete(frame.body).ok()
+            opening.ephemeral.agree(&reply.key).ok()
         });
     }
 
     fn answered(&mut self, frame: Frame) {
         assert!(!self.ended, "an answer after the end");
         if frame.kind == FrameKind::KeyExchange {
-            assert!(self.key.is_none(), "two keys");
-            return self.exchange(frame);
+            assert!(self.reply.is_none() && self.key.is_none(), "two keys");
+            return self.exchanged(frame);
         }
         if let Some(reason) = call::rejection(&frame.body).expect("a server's frames can be read") {
             assert!(reason.contains("too many calls"), "rejected: {reason}");
             self.ended = true;
             return;
         }
+        self.work_key_out();
         let Some(key) = &self.key else { panic!("an answer before the key") };
         match call::open(key, frame.body).expect("a server seals with the call's key") {
             Incoming::Envelope(Envelope::Payload(json)) => {

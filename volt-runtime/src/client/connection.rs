@@ -181,6 +181,11 @@ impl Connection {
         calls.open.len()
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn open_ids(&self) -> Vec<u64> {
+        self.shared.calls().open.keys().copied().collect()
+    }
+
     /// Whether the peer has said anything yet.
     pub(super) fn answered(&self) -> bool {
         self.shared.calls().answered

@@ -17,6 +17,7 @@ use crate::{
 /// The client's end of a connection without a socket.
 #[expect(missing_debug_implementations, reason = "it is no API")]
 pub struct ClientEnd {
+    ends: Arc<Ends>,
     connection: Connection,
     side: ClientSide,
     link: Arc<Link>,
@@ -31,9 +32,19 @@ impl ClientEnd {
     pub fn new(config: &ClientConfig) -> Result<Self> {
         let options = ConnectOptions::default();
         let ends = Ends::new(config, config.volt.relay.is_some(), &options)?;
+        Ok(Self::connected(Arc::new(ends), &options))
+    }
+
+    fn connected(ends: Arc<Ends>, options: &ConnectOptions) -> Self {
         let link = Link::new();
-        let (connection, side) = Connection::new(Arc::clone(&link), Arc::new(ends), &options);
-        Ok(Self { connection, side, link })
+        let (connection, side) = Connection::new(Arc::clone(&link), Arc::clone(&ends), options);
+        Self { ends, connection, side, link }
+    }
+
+    /// The end of another connection of the same client's, which has the keys and tokens of this one.
+    #[must_use]
+    pub fn reconnected(&self, options: &ConnectOptions) -> Self {
+        Self::connected(Arc::clone(&self.ends), options)
     }
 
     /// Opens a call.
@@ -43,6 +54,16 @@ impl ClientEnd {
     /// When the connection is lost.
     pub fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         self.connection.open(method, options)
+    }
+
+    /// Does what a task beside the connection does for the calls whose keys are exchanged ahead.
+    pub fn tend_ahead(&self) {
+        self.connection.tend_ahead();
+    }
+
+    /// The numbers of the calls that were made and are open.
+    pub fn open_ids(&self) -> Vec<u64> {
+        self.connection.open_ids()
     }
 
     /// How many calls are open.

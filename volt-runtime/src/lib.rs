@@ -43,6 +43,10 @@ pub mod server;
 mod socket;
 mod state;
 mod status;
+/// What the queue is made of; loom's in its tests.
+mod sync {
+    pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+}
 pub mod transport;
 
 #[cfg(feature = "client")]

@@ -1,13 +1,17 @@
 //! A queue that is bounded in bytes, between tasks: the way into a call, and out of a connection.
+//!
+//! Its tests are in `tests/queue.rs`, where loom runs them in every order of their threads.
 
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use crate::Error;
+use crate::{
+    Error,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// Many producers, one consumer. Producers ask for room before they push, so that the queue holds
 /// at most its limit and one item of each producer.
@@ -57,7 +61,7 @@ struct Spent {
 }
 
 impl Budget {
-    #[cfg(any(test, feature = "socket"))]
+    #[cfg(feature = "socket")]
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, spent: Mutex::default() })
     }
@@ -96,7 +100,7 @@ impl<T> Queue<T> {
     }
 
     /// One of the queues that share a budget.
-    #[cfg(any(test, feature = "socket"))]
+    #[cfg(feature = "socket")]
     pub(crate) fn within(limit: usize, budget: &Arc<Budget>) -> Self {
         Self::with(limit, Some(Arc::clone(budget)))
     }
@@ -235,60 +239,5 @@ impl<T> fmt::Debug for Queue<T> {
             .field("limit", &self.limit)
             .field("closed", &state.closed.is_some())
             .finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        sync::atomic::{AtomicUsize, Ordering},
-        task::Wake,
-    };
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn has_room(queue: &Queue<u8>, waker: &Waker) -> bool {
-        queue.poll_room(&mut Context::from_waker(waker)).is_ready()
-    }
-
-    fn pop(queue: &Queue<u8>) -> bool {
-        matches!(queue.poll_pop(&mut Context::from_waker(Waker::noop())), Poll::Ready(_))
-    }
-
-    /// Whatever way items leave a queue, the producer that waits for their room is woken.
-    #[test]
-    fn queues_share_a_budget_and_give_back_what_leaves_them() {
-        let ways: [fn(Queue<u8>); 3] =
-            [|queue| assert!(pop(&queue)), |queue| queue.abandon(), |queue| drop(queue)];
-        for way in ways {
-            let (woken, budget) = (Arc::new(Woken::default()), Budget::new(10));
-            let waker = Waker::from(Arc::clone(&woken));
-            let (full, other) = (Queue::within(100, &budget), Queue::within(100, &budget));
-            assert!(has_room(&full, &waker));
-            full.push(1, 10);
-            assert!(!has_room(&full, &waker) && !has_room(&other, &waker));
-            assert_eq!(woken.0.load(Ordering::Relaxed), 0);
-            way(full);
-            assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-            assert!(has_room(&other, &waker));
-        }
-    }
-
-    #[test]
-    fn what_comes_after_the_end_is_not_counted() {
-        let budget = Budget::new(10);
-        let (ended, other) = (Queue::within(100, &budget), Queue::within(100, &budget));
-        ended.close(None);
-        ended.push(1, 10);
-        assert!(has_room(&other, Waker::noop()));
     }
 }

@@ -365,6 +365,10 @@ impl Model {
                 self.receive(frame);
             }
             Event::Garbage(bytes) => {
+                // It may be a frame all the same, of any call.
+                if let Ok(frame) = Frame::decode(Bytes::copy_from_slice(&bytes)) {
+                    self.calls.entry(frame.call).or_default();
+                }
                 self.calls.values_mut().for_each(|call| call.spoiled = true);
                 self.receive(bytes);
             }

@@ -266,6 +266,34 @@ fn names_of_underscores() {
             "  help: rename it",
         ],
     );
+    assert_says(
+        &error_with(&[("a.proto", "syntax = \"proto3\";\npackage a._;\nservice S {}")], &[]),
+        &[
+            "a.proto:2:1: `_` in the package `a._` has no letter or digit to make a Rust name of",
+            "  help: rename it",
+        ],
+    );
+    assert_says(
+        &error("service _ {}"),
+        &[
+            "a.proto:3:1: the service `a.v1._` has no letter or digit to make a Rust name of",
+            "  help: rename it",
+        ],
+    );
+    // A module can be named after all of it, an accessor and a feature after what is before `API`.
+    let service = "syntax = \"proto3\";\npackage a.v1;\nservice _API {}";
+    try_all(&[("a.proto", service)], &[]).unwrap();
+    let changes: [fn(Options) -> Options; 2] =
+        [|options| options.features(true), |options| options.accessors("crate::Client")];
+    for change in changes {
+        assert_says(
+            &error_with(&[("a.proto", service)], &[change]),
+            &[
+                "a.proto:3:1: the service `a.v1._API` has no letter or digit to make a Rust name of",
+                "  help: rename it",
+            ],
+        );
+    }
 }
 
 #[test]

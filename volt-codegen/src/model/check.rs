@@ -61,6 +61,10 @@ impl Check<'_> {
     fn package<'p>(&mut self, package: &'p Package, model: &Model, modules: &mut Names<'p>) {
         let element = format!("the package `{}`", package.name);
         modules.add(self.problems, &package.module.0.join("::"), element, &package.place);
+        for (part, ident) in package.name.split('.').zip(&package.module.0) {
+            let element = format!("`{part}` in the package `{}`", package.name);
+            self.named(ident, &element, &package.place);
+        }
 
         let mut items = Names::new("an item");
         for inner in inner_packages(&package.module, model) {
@@ -146,7 +150,7 @@ impl Check<'_> {
 
     /// Names of underscores alone have nothing left in Rust.
     fn named(&mut self, ident: &str, element: &str, place: &Place) {
-        if matches!(ident, "" | "_") {
+        if is_nameless(ident) {
             self.problems.add(
                 place,
                 format!("{element} has no letter or digit to make a Rust name of"),
@@ -186,6 +190,11 @@ impl Check<'_> {
     }
 
     fn service(&mut self, service: &Service) {
+        let accessor = self.options.accessors.as_ref().map(|_| &service.nickname);
+        let idents = [Some(&service.module), accessor, service.feature.as_ref()];
+        if let Some(ident) = idents.into_iter().flatten().find(|ident| is_nameless(ident)) {
+            self.named(ident, &format!("the service `{}`", service.name), &service.place);
+        }
         let mut methods = Names::new("a method");
         for method in &service.methods {
             let element = format!("the method `{}` of `{}`", method.name, service.name);
@@ -239,6 +248,10 @@ impl Check<'_> {
             );
         }
     }
+}
+
+fn is_nameless(ident: &str) -> bool {
+    matches!(ident, "" | "_")
 }
 
 /// The packages inside a module.

@@ -125,9 +125,13 @@ impl Execution<'_> {
     }
 
     fn respond(&self, payload: Payload) -> Result<()> {
+        let bytes = match &payload {
+            Payload::Row(row) => values::size(row),
+            _ => 0,
+        };
         let response = SqlExecuteResponse { payload: Some(payload) };
         self.responses
-            .put(response)
+            .put(response, bytes)
             .map_err(|_| Status::new(Code::Cancelled, "the caller is gone").into())
     }
 }

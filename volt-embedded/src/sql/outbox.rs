@@ -14,15 +14,17 @@ use tokio::{sync::Notify, time::timeout};
 
 /// How many items are worth to wake the task for.
 const BATCH: usize = 64;
-/// How many wait at most, before whoever puts them in does.
-const FULL: usize = 2 * BATCH;
+/// And how many bytes, where the items are large.
+const BATCH_BYTES: usize = 256 << 10;
+/// How many batches wait at most, before whoever puts items in does.
+const FULL: usize = 2;
 /// How long an item waits for others.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Both ends of an outbox.
 pub(crate) fn outbox<T>() -> (Putter<T>, Taker<T>) {
     let shared = Arc::new(Shared {
-        state: Mutex::new(State { items: Vec::new(), urgent: false, over: false }),
+        state: Mutex::new(State { items: Vec::new(), bytes: 0, urgent: false, over: false }),
         changed: Notify::new(),
         room: Condvar::new(),
     });
@@ -39,10 +41,19 @@ struct Shared<T> {
 
 struct State<T> {
     items: Vec<T>,
+    /// How large they are together.
+    bytes: usize,
     /// Nothing will follow for a while.
     urgent: bool,
     /// One of the ends is gone.
     over: bool,
+}
+
+impl<T> State<T> {
+    /// Whether there are so many batches.
+    fn holds(&self, batches: usize) -> bool {
+        self.items.len() >= batches * BATCH || self.bytes >= batches * BATCH_BYTES
+    }
 }
 
 impl<T> Shared<T> {
@@ -62,18 +73,21 @@ impl<T> Shared<T> {
 pub(crate) struct Putter<T>(Arc<Shared<T>>);
 
 impl<T> Putter<T> {
-    /// Puts something in, and waits for room before that. Gives it back when nobody will take it.
-    pub(crate) fn put(&self, item: T) -> Result<(), T> {
-        let full = |state: &mut State<T>| state.items.len() >= FULL && !state.over;
+    /// Puts something of this size in, and waits for room before that. Gives it back when nobody will
+    /// take it.
+    pub(crate) fn put(&self, item: T, bytes: usize) -> Result<(), T> {
+        let full = |state: &mut State<T>| state.holds(FULL) && !state.over;
         let state = self.0.room.wait_while(self.0.state(), full);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         if state.over {
             return Err(item);
         }
+        let had_enough = state.holds(1);
         state.items.push(item);
-        let count = state.items.len();
+        state.bytes += bytes;
+        let is_news = state.items.len() == 1 || (!had_enough && state.holds(1));
         drop(state);
-        if count == 1 || count == BATCH {
+        if is_news {
             self.0.changed.notify_one();
         }
         Ok(())
@@ -105,8 +119,9 @@ impl<T> Taker<T> {
             let any = {
                 let mut state = self.0.state();
                 let any = !state.items.is_empty();
-                if any && (waited || state.urgent || state.over || state.items.len() >= BATCH) {
+                if any && (waited || state.urgent || state.over || state.holds(1)) {
                     state.urgent = false;
+                    state.bytes = 0;
                     self.0.room.notify_one();
                     return Some(mem::take(&mut state.items));
                 }
@@ -138,10 +153,11 @@ mod tests {
     #[tokio::test]
     async fn everything_comes_out_in_order_and_then_the_end() {
         let (putter, mut taker) = outbox();
-        let thread = std::thread::spawn(move || (0..10_000).try_for_each(|item| putter.put(item)));
+        let thread =
+            std::thread::spawn(move || (0..10_000).try_for_each(|item| putter.put(item, 1)));
         let mut all = Vec::new();
         while let Some(items) = taker.take().await {
-            assert!(items.len() <= FULL);
+            assert!(items.len() <= FULL * BATCH);
             all.extend(items);
         }
         assert_eq!(thread.join().unwrap(), Ok(()));
@@ -152,26 +168,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_item_alone_waits_for_its_patience_and_flushed_not_at_all() {
         let (putter, mut taker) = outbox();
-        putter.put("alone").unwrap();
+        putter.put("alone", 1).unwrap();
         let start = tokio::time::Instant::now();
         assert_eq!(taker.take().await, Some(vec!["alone"]));
         assert!(start.elapsed() >= PATIENCE);
-        putter.put("flushed").unwrap();
+        putter.put("flushed", 1).unwrap();
         putter.flush();
         let start = tokio::time::Instant::now();
         assert_eq!(taker.take().await, Some(vec!["flushed"]));
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
-    /// A thread that waits for room goes on when the task is gone, and learns of it.
+    /// A thread that waits for room goes on when the task is gone, and learns of it. Items are counted,
+    /// and their bytes are.
     #[tokio::test]
     async fn whoever_waits_for_room_learns_that_nobody_takes() {
-        let (putter, taker) = outbox();
-        let thread = std::thread::spawn(move || (0..).find_map(|item| putter.put(item).err()));
-        while taker.0.state().items.len() < FULL {
-            tokio::task::yield_now().await;
+        for (bytes, count) in [(1, FULL * BATCH), (BATCH_BYTES, FULL)] {
+            let (putter, taker) = outbox();
+            let put = move || (0..).find_map(|item| putter.put(item, bytes).err());
+            let thread = std::thread::spawn(put);
+            while !taker.0.state().holds(FULL) {
+                tokio::task::yield_now().await;
+            }
+            drop(taker);
+            assert_eq!(thread.join().unwrap(), Some(count));
         }
-        drop(taker);
-        assert_eq!(thread.join().unwrap(), Some(FULL));
     }
 }

@@ -69,6 +69,16 @@ pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow>
     Ok(VariantRow { column: cells })
 }
 
+/// How many bytes the values of a row take that can be large.
+pub(super) fn size(row: &VariantRow) -> usize {
+    let size = |cell: &Variant| match &cell.data {
+        Some(Data::Text(text)) => text.len(),
+        Some(Data::Blob(bytes)) => bytes.len(),
+        _ => 0,
+    };
+    row.column.iter().map(size).sum()
+}
+
 /// The type that a column was declared with, by SQLite's own rules.
 pub(super) fn declared_type(declaration: &str) -> DataType {
     let declaration = declaration.to_ascii_uppercase();

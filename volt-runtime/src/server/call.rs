@@ -88,7 +88,8 @@ impl CallState {
     /// A frame for the inbox has come that may be the caller's last.
     pub(super) fn last_came(&self, body: &Bytes) {
         if body.len() <= LONGEST_CANCEL {
-            *self.last() = Some(body.clone());
+            // A copy, because the body refers to a buffer that other frames are in.
+            *self.last() = Some(Bytes::copy_from_slice(body));
         }
     }
 

@@ -290,7 +290,7 @@ where
                 }
                 Due::Dead(silence) => {
                     return Poll::Ready(Error::connection(format!(
-                        "nothing was heard of the peer for {silence:?}"
+                        "nothing was heard of the peer for {silence:.1?}"
                     )));
                 }
             }

@@ -4,30 +4,29 @@
 //! an end that is clean only where the Volt said so; no call that the Volt has turned away before it
 //! was made; and nothing left behind.
 
+mod volt;
+
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use tokio::runtime::{Builder, Runtime};
 use volt_runtime::{
-    CallOptions, ClientConfig, Code, ConnectOptions, Kind, Method, Overflow, Status,
+    CallOptions, Code, ConnectOptions, Kind, Method, Overflow, Status,
     fuzzing::ClientEnd,
-    key::SigningKey,
     proto::{
         call::{self, Outgoing},
-        crypto::{CallKey, Ephemeral},
+        crypto::CallKey,
         frame::{Frame, FrameKind},
-        handshake::ServerHandshake,
     },
     transport::{ReceiveHalf, SendHalf},
 };
 
+use self::volt::{FIXED, reply};
 use crate::{Text, frame};
 
 static METHOD: Method = Method { path: "/fuzz.Service/Method", kind: Kind::Bidi };
@@ -105,50 +104,6 @@ enum Event {
     Lose,
     /// The task for the calls ahead has a turn.
     Tend,
-}
-
-struct Fixed {
-    volt: SigningKey,
-    /// Its keys and tokens serve all inputs.
-    end: ClientEnd,
-    /// For the timers of calls, which never fire: nothing drives it.
-    runtime: Runtime,
-}
-
-static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
-    let (volt, client) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-    let config = ClientConfig::new("volt", "http://127.0.0.1", volt.verifying_key().to_pem())
-        .with_credential(client.to_pem().unwrap().as_str(), Some("session".into()));
-    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    Fixed { volt, end: ClientEnd::new(&config).unwrap(), runtime }
-});
-
-/// The Volt's answers to one token's key exchanges: they serve all inputs for as long as the client
-/// uses that token. Each has another key.
-#[derive(Default)]
-struct Replies {
-    request: Bytes,
-    made: BTreeMap<u64, (Arc<CallKey>, Vec<u8>)>,
-}
-
-thread_local! {
-    static REPLIES: RefCell<Replies> = RefCell::default();
-}
-
-/// The Volt's key and its answer to a key exchange.
-fn reply(exchange: &Frame) -> (Arc<CallKey>, Vec<u8>) {
-    REPLIES.with_borrow_mut(|replies| {
-        if replies.request != exchange.body {
-            *replies = Replies { request: exchange.body.clone(), ..Replies::default() };
-        }
-        let make = || {
-            let opened = ServerHandshake::accept(exchange).unwrap();
-            let ephemeral = Ephemeral::generate().unwrap();
-            let (key, reply) = opened.reply(exchange.call, &FIXED.volt, &ephemeral).unwrap();
-            (Arc::new(key), reply)
-        };
-        replies.made.entry(exchange.call).or_insert_with(make).clone()
-    })
 }
 
 /// A call as the Volt and the caller know it.

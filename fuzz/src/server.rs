@@ -3,37 +3,39 @@
 //! What is checked: a call is given its own answers, in order, each once, and one end; nothing comes
 //! after that; and no call and no handler is left behind.
 
+mod opening;
+mod service;
+
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, VecDeque},
-    pin::Pin,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use tokio::{runtime::Runtime, task::yield_now};
 use volt_runtime::{
-    Kind, Message, Method, Overflow, Status,
+    Overflow, Status,
     fuzzing::ServerEnd,
     key::SigningKey,
     proto::{
         call::{self, Incoming, Outgoing},
-        crypto::{self, CallKey, Ephemeral},
+        crypto::CallKey,
         envelope::Envelope,
         frame::{Frame, FrameKind, KeyReply},
-        handshake::{ClientHandshake, Route, Via},
+        handshake::{Route, Via},
         token::Token,
     },
-    server::{
-        self, Authority, Caller, Endpoint, IncomingCall, Requests, Router, ServerOptions, Service,
-    },
+    server::{Authority, Caller, Endpoint, Router, ServerOptions},
 };
 
+use self::{
+    opening::Opening,
+    service::{Echo, METHODS, Note},
+};
 use crate::{Text, frame};
 
 /// One thing that a client does.
@@ -80,81 +82,6 @@ pub enum Event {
     Settle,
 }
 
-static METHODS: [Method; 4] = [
-    Method { path: "/fuzz.Service/Unary", kind: Kind::Unary },
-    Method { path: "/fuzz.Service/List", kind: Kind::ServerStreaming },
-    Method { path: "/fuzz.Service/Sum", kind: Kind::ClientStreaming },
-    Method { path: "/fuzz.Service/Echo", kind: Kind::Bidi },
-];
-
-/// A message of the service's: any text.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Note {
-    text: String,
-}
-
-impl Message for Note {
-    const NAME: &'static str = "fuzz.Note";
-}
-
-/// Answers with what it was sent.
-struct Echo(Arc<AtomicUsize>);
-
-struct Running(Arc<AtomicUsize>);
-
-impl Running {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Service for Echo {
-    fn name(&self) -> &'static str {
-        "fuzz.Service"
-    }
-
-    fn methods(&self) -> &'static [Method] {
-        &METHODS
-    }
-
-    fn call(&self, index: usize, call: IncomingCall) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let running = Running::new(&self.0);
-        match index {
-            0 => server::unary(call, async move |_, note: Note| {
-                let _running = running;
-                Ok(note)
-            }),
-            1 => server::server_streaming(call, async move |_, note: Note, mut responses| {
-                let _running = running;
-                responses.send(note.clone()).await?;
-                responses.send(note).await
-            }),
-            2 => server::client_streaming(call, async move |_, mut notes: Requests<Note>| {
-                let _running = running;
-                let mut last = Note::default();
-                while let Some(note) = notes.message().await? {
-                    last = note;
-                }
-                Ok(last)
-            }),
-            _ => server::bidi(call, async move |_, mut notes: Requests<Note>, mut responses| {
-                let _running = running;
-                while let Some(note) = notes.message().await? {
-                    responses.send(note).await?;
-                }
-                Ok(())
-            }),
-        }
-    }
-}
-
 struct Anyone;
 
 impl Authority for Anyone {
@@ -189,51 +116,6 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     }
 });
 
-/// A key exchange, made once and sent as that of many calls, which a token allows.
-struct Opening {
-    made: Instant,
-    ephemeral: Ephemeral,
-    frame: Vec<u8>,
-}
-
-impl Opening {
-    fn new() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let raw = crypto::random::<32>().unwrap();
-        let (sent, key) = (Ephemeral::from_raw(&raw).unwrap(), &FIXED.client);
-        let (_, frame) = ClientHandshake::begin(0, &FIXED.route, key, None, sent, now).unwrap();
-        Self { made: Instant::now(), ephemeral: Ephemeral::from_raw(&raw).unwrap(), frame }
-    }
-
-    /// Its token may soon expire.
-    fn is_old(&self) -> bool {
-        self.made.elapsed() > Duration::from_secs(30)
-    }
-}
-
-thread_local! {
-    static OPENINGS: RefCell<Vec<Opening>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Makes the openings anew before their tokens expire, but not within one input.
-fn renew_openings() {
-    OPENINGS.with_borrow_mut(|openings| {
-        if openings.first().is_none_or(Opening::is_old) {
-            *openings = (0..3).map(|_| Opening::new()).collect();
-        }
-    });
-}
-
-fn with_opening<T>(key: u8, work: impl FnOnce(&Opening) -> T) -> T {
-    OPENINGS.with_borrow(|openings| work(&openings[usize::from(key) % openings.len()]))
-}
-
-fn opening(call: u64, key: u8) -> Vec<u8> {
-    let mut frame = with_opening(key, |opening| opening.frame.clone());
-    frame[2..10].copy_from_slice(&call.to_be_bytes());
-    frame
-}
-
 /// A call as its client knows it.
 #[derive(Default)]
 struct Call {
@@ -253,7 +135,7 @@ struct Call {
 
 /// Runs one input.
 pub fn run(events: Vec<Event>) {
-    renew_openings();
+    opening::renew();
     FIXED.runtime.block_on(async {
         let end = ServerEnd::new(Arc::clone(&FIXED.endpoint));
         let mut model = Model { end, calls: BTreeMap::new(), lost: false };
@@ -303,12 +185,10 @@ impl Model {
                     // A number that is used again: nothing that comes can be told apart.
                     Some(call) => call.spoiled = true,
                     None => {
-                        let outgoing = None;
-                        self.calls
-                            .insert(id, Call { opened_with: key, outgoing, ..Call::default() });
+                        self.calls.insert(id, Call { opened_with: key, ..Call::default() });
                     }
                 }
-                self.receive(opening(id, key));
+                self.receive(opening::frame(id, key));
                 self.settle().await;
             }
             Event::Invoke { call, method } => {
@@ -369,7 +249,7 @@ impl Model {
             Event::DamagedOpening { call, key, at, by } => {
                 let id = u64::from(call) % 8;
                 self.calls.entry(id).or_default().spoiled = true;
-                let mut frame = opening(id, key);
+                let mut frame = opening::frame(id, key);
                 let at = 10 + usize::from(at) % (frame.len() - 10);
                 frame[at] ^= by | 1;
                 self.receive(frame);
@@ -434,7 +314,7 @@ impl Call {
         let Some(reply) = self.reply.take() else { return };
         let reply = KeyReply::decode(reply).expect("a server's key exchange can be read");
         let agree = |opening: &Opening| opening.ephemeral.agree(&reply.key).ok();
-        self.key = with_opening(self.opened_with, agree);
+        self.key = opening::with(self.opened_with, agree);
     }
 
     fn answered(&mut self, frame: Frame) {
@@ -445,7 +325,7 @@ impl Call {
         }
         if let Some(reason) = call::rejection(&frame.body).expect("a server's frames can be read") {
             // A process that was held up may be late with its token.
-            let late = with_opening(self.opened_with, Opening::is_old);
+            let late = opening::with(self.opened_with, Opening::is_old);
             assert!(late || reason.contains("too many calls"), "rejected: {reason}");
             self.ended = true;
             return;
@@ -460,7 +340,7 @@ impl Call {
                     // Both answers of a list are its request.
                     Some(1) if self.answers == 1 => self.sent.front().cloned(),
                     // The last of those that were sent until the end.
-                    Some(2) => self.sent.drain(..).last(),
+                    Some(2) => self.sent.drain(..).next_back(),
                     _ => self.sent.pop_front(),
                 };
                 assert_eq!(Some(note.text), expected);

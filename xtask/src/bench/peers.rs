@@ -108,7 +108,7 @@ impl Peer {
 pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Built> {
     let mut command = tools::cargo_build(&root.join("bench"));
     if smoke {
-        command.arg("--no-default-features").arg("--target-dir").arg(tools::target_dir(root));
+        command.arg("--no-default-features").arg("--target-dir").arg(tools::target_dir(root)?);
     } else {
         command.arg("--release").arg("--target-dir").arg(work.join("build"));
     }

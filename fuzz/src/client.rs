@@ -16,7 +16,7 @@ use std::{
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use volt_runtime::{
-    CallOptions, Code, ConnectOptions, Kind, Method, Overflow, Status,
+    CallOptions, Code, ConnectOptions, MethodKind, Method, Overflow, Status,
     fuzzing::ClientEnd,
     proto::{
         call::{self, Outgoing},
@@ -29,7 +29,7 @@ use volt_runtime::{
 use self::volt::{FIXED, reply};
 use crate::{Text, frame};
 
-static METHOD: Method = Method { path: "/fuzz.Service/Method", kind: Kind::Bidi };
+static METHOD: Method = Method { path: "/fuzz.Service/Method", kind: MethodKind::Bidi };
 
 /// How many calls are made at most.
 const MAX_CALLS: usize = 8;

@@ -86,7 +86,7 @@ pub struct Field {
     /// The number.
     pub number: i32,
     /// The type of the field, or of one element where it is repeated.
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// How many values it has, and where.
     pub label: Label,
     /// The Rust name in snake case: the field of the struct; for a variant of a oneof, the last
@@ -111,7 +111,7 @@ pub enum Label {
     Singular,
     /// One value that is present or absent, `optional` in the `.proto`. An `Option`.
     Optional,
-    /// A list; or a map, when the kind is [`Kind::Map`].
+    /// A list; or a map, when the kind is [`FieldKind::Map`].
     Repeated,
     /// A variant of a oneof.
     Oneof {
@@ -139,7 +139,7 @@ pub struct Oneof {
 
 /// The type of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldKind {
     /// A number, a bool, a string or bytes.
     Scalar(Scalar),
     /// A message.

@@ -15,7 +15,7 @@ use generated::shop::{
     },
 };
 use volt_runtime::{
-    Channel, Code, Kind, Message, Status,
+    Channel, Code, Message, MethodKind, Status,
     server::{Context, Requests, Responses, Router, Service as _},
 };
 
@@ -195,7 +195,15 @@ async fn words_of_rust_are_names() {
 fn services_describe_themselves() {
     assert_eq!(shop_api::NAME, "shop.v1.ShopAPI");
     let kinds: Vec<_> = shop_api::METHODS.iter().take(4).map(|method| method.kind).collect();
-    assert_eq!(kinds, [Kind::Unary, Kind::ServerStreaming, Kind::ClientStreaming, Kind::Bidi]);
+    assert_eq!(
+        kinds,
+        [
+            MethodKind::Unary,
+            MethodKind::ServerStreaming,
+            MethodKind::ClientStreaming,
+            MethodKind::Bidi
+        ]
+    );
     assert_eq!(ShopApiServer::new(Shop).methods(), shop_api::METHODS);
     assert_eq!(<material::Origin as Message>::NAME, "shop.v1.Article.Material.Origin");
 }

@@ -10,7 +10,7 @@ pub use crate::{
     hidden::Hidden,
     json,
     message::{Message, StatusMessage},
-    method::{Kind, Method},
+    method::{Method, MethodKind},
     server::{
         Context, IncomingCall, Requests, Responses, Service, bidi, client_streaming,
         server_streaming, unary, unimplemented, unknown_method,

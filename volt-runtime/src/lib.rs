@@ -65,7 +65,7 @@ pub use crate::{
     config::ClientConfig,
     error::{Error, ErrorKind, Executed, Result},
     message::Message,
-    method::{Kind, Method},
+    method::{Method, MethodKind},
     options::{CallOptions, Overflow, Target},
     state::{ConnectionState, StateWatch},
     status::{Code, Status},

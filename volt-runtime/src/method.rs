@@ -6,7 +6,7 @@ pub struct Method {
     /// The name on the wire, `/package.Service/Method`.
     pub path: &'static str,
     /// Which side sends more than one message.
-    pub kind: Kind,
+    pub kind: MethodKind,
 }
 
 impl Method {
@@ -19,7 +19,7 @@ impl Method {
 
 /// The four kinds of call that protobuf services have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum MethodKind {
     /// One request, one response.
     Unary,
     /// One request, any number of responses.
@@ -30,7 +30,7 @@ pub enum Kind {
     Bidi,
 }
 
-impl Kind {
+impl MethodKind {
     /// Whether the client may send more than one message.
     pub const fn client_streams(self) -> bool {
         matches!(self, Self::ClientStreaming | Self::Bidi)

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use volt_runtime::{
     ClientConfig,
-    key::{Algorithm, KeyError, SigningKey, VerifyingKey},
+    key::{KeyAlgorithm, KeyError, SigningKey, VerifyingKey},
     proto::{
         call::Outgoing,
         frame::{Frame, KeyRequest},
@@ -250,7 +250,7 @@ fn the_python_clients_example_loads_and_asks_for_its_passphrase() {
     let message = prompted.signing_key().unwrap_err().to_string();
     assert!(message.contains("the passphrase is wrong"), "{message}");
     assert!(asked.load(std::sync::atomic::Ordering::Relaxed));
-    assert_eq!(config.volt_key().unwrap().algorithm(), Algorithm::Rsa);
+    assert_eq!(config.volt_key().unwrap().algorithm(), KeyAlgorithm::Rsa);
     assert_eq!(config.volt_fingerprint().unwrap(), config.volt_key().unwrap().fingerprint());
     // It has only the address of the gRPC server.
     assert_eq!(config.url().unwrap(), "ws://192.168.1.194:50395/api");
@@ -261,7 +261,7 @@ fn the_volts_key_may_be_in_its_certificate() {
     let (volt, pem) = (SigningKey::generate().unwrap(), include_str!("vectors/ed25519_ca.pem"));
     let mut config = config(json!({ "id": "v", "ca_pem": pem }));
     let key = config.volt_key().unwrap();
-    assert_eq!(key.algorithm(), Algorithm::Ed25519);
+    assert_eq!(key.algorithm(), KeyAlgorithm::Ed25519);
     for absent in [None, Some(String::new())] {
         config.volt.fingerprint = absent;
         assert_eq!(config.volt_fingerprint().unwrap(), key.fingerprint());
@@ -274,7 +274,7 @@ fn the_volts_key_may_be_in_its_certificate() {
     let message = config.volt_key().unwrap_err().to_string();
     assert!(message.contains("`volt.ca_pem`") && message.contains("CERTIFICATE"), "{message}");
     let rsa = VerifyingKey::from_certificate(include_str!("vectors/rsa_ca.pem")).unwrap();
-    assert_eq!(rsa.algorithm(), Algorithm::Rsa);
+    assert_eq!(rsa.algorithm(), KeyAlgorithm::Rsa);
 }
 
 #[test]

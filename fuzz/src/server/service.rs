@@ -9,15 +9,15 @@ use std::{
 };
 
 use volt_runtime::{
-    Kind, Message, Method,
+    MethodKind, Message, Method,
     server::{self, IncomingCall, Requests, Service},
 };
 
 pub(super) static METHODS: [Method; 4] = [
-    Method { path: "/fuzz.Service/Unary", kind: Kind::Unary },
-    Method { path: "/fuzz.Service/List", kind: Kind::ServerStreaming },
-    Method { path: "/fuzz.Service/Sum", kind: Kind::ClientStreaming },
-    Method { path: "/fuzz.Service/Echo", kind: Kind::Bidi },
+    Method { path: "/fuzz.Service/Unary", kind: MethodKind::Unary },
+    Method { path: "/fuzz.Service/List", kind: MethodKind::ServerStreaming },
+    Method { path: "/fuzz.Service/Sum", kind: MethodKind::ClientStreaming },
+    Method { path: "/fuzz.Service/Echo", kind: MethodKind::Bidi },
 ];
 
 /// A message of the service's: any text.

@@ -6,7 +6,7 @@ use syn::{Attribute, Item, parse_quote};
 use super::debug;
 use crate::{
     docs::Docs,
-    model::{Enum, Kind, Label, Message, Oneof},
+    model::{Enum, FieldKind, Label, Message, Oneof},
 };
 
 /// Documents the items of a message.
@@ -18,7 +18,11 @@ pub(super) fn message(items: &mut [Item], message: &Message) {
                 put(&mut item.attrs, &docs, message.deprecated);
                 if debug::has_secret(message) {
                     item.attrs.push(parse_quote!(#[prost(skip_debug)]));
-                } else if message.fields.iter().any(|field| matches!(field.kind, Kind::Map(..))) {
+                } else if message
+                    .fields
+                    .iter()
+                    .any(|field| matches!(field.kind, FieldKind::Map(..)))
+                {
                     // For a `BTreeMap`, prost's `Debug` names the crate `prost` wherever that is.
                     item.attrs.push(parse_quote!(#[derive(Debug)]));
                     item.attrs.push(parse_quote!(#[prost(skip_debug)]));

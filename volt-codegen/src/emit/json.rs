@@ -8,7 +8,7 @@ use quote::{format_ident, quote};
 
 use super::runtime;
 use crate::{
-    model::{Enum, Field, Kind, Label, Message, Module, Oneof},
+    model::{Enum, Field, FieldKind, Label, Message, Module, Oneof},
     names,
 };
 
@@ -175,24 +175,26 @@ impl Shape {
 
 fn shape(field: &Field) -> Shape {
     match (&field.label, &field.kind) {
-        (_, Kind::Map(..)) => Shape::Map,
+        (_, FieldKind::Map(..)) => Shape::Map,
         (Label::Repeated, _) => Shape::Repeated,
-        (Label::Optional, _) | (_, Kind::Message(_) | Kind::WellKnown(_)) => Shape::Optional,
+        (Label::Optional, _) | (_, FieldKind::Message(_) | FieldKind::WellKnown(_)) => {
+            Shape::Optional
+        }
         _ => Shape::Plain,
     }
 }
 
 /// The kind of a field's values, which for maps are those of the entries.
-fn value(field: &Field) -> &Kind {
+fn value(field: &Field) -> &FieldKind {
     match &field.kind {
-        Kind::Map(_, value) => value,
+        FieldKind::Map(_, value) => value,
         kind => kind,
     }
 }
 
 /// The call that says what values are, where their Rust type does not: enums are numbers.
-fn codec(kind: &Kind, scope: &Module) -> Option<TokenStream> {
-    let Kind::Enum(ty) = kind else { return None };
+fn codec(kind: &FieldKind, scope: &Module) -> Option<TokenStream> {
+    let FieldKind::Enum(ty) = kind else { return None };
     if ty.name == "google.protobuf.NullValue" {
         return Some(quote!(.null()));
     }

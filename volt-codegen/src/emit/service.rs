@@ -25,7 +25,7 @@ pub(super) fn items(service: &Service, package: &Module, options: &Options) -> T
 
 /// The constants that describe the service.
 fn methods(service: &Service) -> TokenStream {
-    let (method, kind) = (runtime("Method"), runtime("Kind"));
+    let (method, kind) = (runtime("Method"), runtime("MethodKind"));
     let name = &service.name;
     let constants: Vec<_> =
         service.methods.iter().map(|method| names::ident(&method.constant)).collect();

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use crate::{
-    model::{Field, Kind, Label, Message, Module, Scalar},
+    model::{Field, FieldKind, Label, Message, Module, Scalar},
     names,
 };
 
@@ -29,7 +29,7 @@ fn setter(message: &Message, field: &Field, scope: &Module) -> TokenStream {
             (docs, &oneof.ident, quote!(::core::option::Option::Some(#ty::#variant(#value))))
         }
         label => {
-            let is_message = matches!(field.kind, Kind::Message(_) | Kind::WellKnown(_));
+            let is_message = matches!(field.kind, FieldKind::Message(_) | FieldKind::WellKnown(_));
             let optional = match label {
                 Label::Optional => true,
                 Label::Singular => is_message,
@@ -61,7 +61,7 @@ fn parameter(field: &Field, scope: &Module) -> (TokenStream, TokenStream) {
         quote!(::core::iter::Iterator::collect),
     );
     match (&field.kind, &field.label) {
-        (Kind::Map(key, value), _) => {
+        (FieldKind::Map(key, value), _) => {
             let (key, value) = (Value::scalar(*key), Value::of(value, scope));
             let (key_type, value_type) = (key.parameter(), value.parameter());
             let (key, value) = (key.convert(&quote!(key)), value.convert(&quote!(value)));
@@ -104,13 +104,13 @@ enum Value {
 }
 
 impl Value {
-    fn of(kind: &Kind, scope: &Module) -> Self {
+    fn of(kind: &FieldKind, scope: &Module) -> Self {
         match kind {
-            Kind::Scalar(scalar) => Self::scalar(*scalar),
-            Kind::Message(ty) | Kind::WellKnown(ty) => Self::Into(ty.path(scope)),
-            Kind::Enum(ty) => Self::Enum(ty.path(scope)),
+            FieldKind::Scalar(scalar) => Self::scalar(*scalar),
+            FieldKind::Message(ty) | FieldKind::WellKnown(ty) => Self::Into(ty.path(scope)),
+            FieldKind::Enum(ty) => Self::Enum(ty.path(scope)),
             // Maps hold no maps.
-            Kind::Map(..) => Self::Plain(quote!(())),
+            FieldKind::Map(..) => Self::Plain(quote!(())),
         }
     }
 

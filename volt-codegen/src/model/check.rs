@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use super::{Enum, Field, Kind, Label, Message, Model, Module, Package, Scalar, Service};
+use super::{Enum, Field, FieldKind, Label, Message, Model, Module, Package, Scalar, Service};
 use crate::{
     Options, Server,
     error::{Place, Problems},
@@ -176,7 +176,7 @@ impl Check<'_> {
         for (name, scalar) in needed {
             let found = message.fields.iter().any(|field| {
                 field.name == name
-                    && field.kind == Kind::Scalar(scalar)
+                    && field.kind == FieldKind::Scalar(scalar)
                     && field.label == Label::Singular
             });
             if !found {
@@ -265,10 +265,10 @@ fn inner_packages<'a>(module: &'a Module, model: &'a Model) -> impl Iterator<Ite
 fn accessors(field: &Field) -> Vec<String> {
     let name = names::bare(&field.ident);
     let mut methods = vec![format!("with_{}", names::snake_rest(&field.name))];
-    let is_enum = matches!(field.kind, Kind::Enum(_));
-    let is_scalar = matches!(field.kind, Kind::Scalar(_));
+    let is_enum = matches!(field.kind, FieldKind::Enum(_));
+    let is_scalar = matches!(field.kind, FieldKind::Scalar(_));
     match (&field.label, &field.kind) {
-        (Label::Repeated, Kind::Map(_, value)) if matches!(**value, Kind::Enum(_)) => {
+        (Label::Repeated, FieldKind::Map(_, value)) if matches!(**value, FieldKind::Enum(_)) => {
             methods.extend([format!("get_{name}"), format!("insert_{name}")]);
         }
         (Label::Repeated, _) if is_enum => {

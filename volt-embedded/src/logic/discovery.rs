@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use volt_api::{
     config::VoltConfig,
-    key::{Algorithm, VerifyingKey},
+    key::{KeyAlgorithm, VerifyingKey},
 };
 
 use super::{identities, resources::has_kind};
@@ -51,7 +51,7 @@ impl Volt {
 fn document(did: &str, keys: &[VerifyingKey]) -> Value {
     let methods = keys.iter().map(|key| {
         let kind = match key.algorithm() {
-            Algorithm::Rsa => "RsaVerificationKey2018",
+            KeyAlgorithm::Rsa => "RsaVerificationKey2018",
             // So it is called in the documents that the published clients make.
             _ => "Ed25519Signature2018",
         };

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::connection::Shared;
 use crate::{
-    CallOptions, Error, ErrorKind, Executed, Kind, Overflow, Result,
+    CallOptions, Error, ErrorKind, Executed, MethodKind, Overflow, Result,
     message::Payload,
     proto::{ProtocolError, call::Outgoing, crypto::CallKey, handshake::ClientHandshake},
     queue::Queue,
@@ -22,7 +22,7 @@ use crate::{
 /// What the connection's driver and the two halves of a call share.
 pub(super) struct CallState {
     id: u64,
-    kind: Kind,
+    kind: MethodKind,
     shared: Arc<Shared>,
     inbox: Queue<Bytes>,
     overflow: Overflow,
@@ -67,7 +67,7 @@ impl CallState {
         shared: Arc<Shared>,
         key: KeyState,
         outgoing: Outgoing,
-        kind: Kind,
+        kind: MethodKind,
         options: &CallOptions,
     ) -> Arc<Self> {
         let inbox = Queue::within(options.receive_buffer.max(1), shared.budget());
@@ -144,9 +144,9 @@ impl CallState {
     /// Whether everything has been said and one answer is due.
     pub(super) fn awaits_answer(&self) -> bool {
         match self.kind {
-            Kind::Unary => true,
-            Kind::ServerStreaming => false,
-            Kind::ClientStreaming | Kind::Bidi => {
+            MethodKind::Unary => true,
+            MethodKind::ServerStreaming => false,
+            MethodKind::ClientStreaming | MethodKind::Bidi => {
                 let exchange = self.exchange();
                 exchange.then == Then::HalfClose || exchange.outgoing.is_ended()
             }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Channel, ClientConfig, Result,
-    key::Algorithm,
+    key::KeyAlgorithm,
     socket::{Driver, DriverOptions, Link, Protocol, Stream},
 };
 
@@ -59,8 +59,8 @@ impl Dialer {
         let endpoint = config.endpoint()?;
         let ends = Ends::new(config, endpoint.relayed, &options)?;
         let protocol = match ends.key.algorithm() {
-            Algorithm::Ed25519 => Protocol::Binary,
-            Algorithm::Rsa => Protocol::Legacy,
+            KeyAlgorithm::Ed25519 => Protocol::Binary,
+            KeyAlgorithm::Rsa => Protocol::Legacy,
         };
         let remote = Remote::new(config, &endpoint, &ends.key, &options)?;
         Ok(Self { remote, protocol, ends: Arc::new(ends), options })

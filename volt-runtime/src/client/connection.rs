@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     CallOptions, ConnectOptions, Error, ErrorKind, Executed, Method, Result,
-    key::Algorithm,
+    key::KeyAlgorithm,
     proto::{
         ProtocolError,
         ahead::{Ahead, Progress},
@@ -219,13 +219,13 @@ impl Connection {
         let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (frame, key, outgoing) = match self.ends.key.algorithm() {
-            Algorithm::Ed25519 => {
+            KeyAlgorithm::Ed25519 => {
                 let pass = self.ends.pass(&route, options.fresh_key).map_err(cannot_open)?;
                 let (handshake, frame) = pass.open(id).map_err(cannot_open)?;
                 let outgoing = Outgoing::client(id, method.path, service_id);
                 (Some(frame), KeyState::Waiting(handshake), outgoing)
             }
-            Algorithm::Rsa => {
+            KeyAlgorithm::Rsa => {
                 let (key, opening) = self.ends.open_legacy(&route).map_err(cannot_open)?;
                 let outgoing = Outgoing::legacy_client(id, method.path, service_id, opening);
                 (None, KeyState::Ready(Arc::new(key)), outgoing)
@@ -291,7 +291,7 @@ impl Connection {
     }
 
     fn keeps_ahead(&self) -> bool {
-        self.keys_ahead > 0 && self.ends.key.algorithm() == Algorithm::Ed25519
+        self.keys_ahead > 0 && self.ends.key.algorithm() == KeyAlgorithm::Ed25519
     }
 
     /// Keeps calls open and keyed ahead for as long as the connection lives, if it is to.

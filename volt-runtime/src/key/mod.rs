@@ -52,7 +52,7 @@ pub enum KeyError {
     )]
     WrongKind {
         /// The kind that is needed.
-        expected: Algorithm,
+        expected: KeyAlgorithm,
     },
     /// The crypto library failed, which is not expected.
     #[error("the crypto library failed")]
@@ -63,14 +63,14 @@ pub enum KeyError {
 /// JSON protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Algorithm {
+pub enum KeyAlgorithm {
     /// Ed25519 (RFC 8032).
     Ed25519,
     /// RSA, signing with PKCS#1 v1.5 and SHA-256.
     Rsa,
 }
 
-impl std::fmt::Display for Algorithm {
+impl std::fmt::Display for KeyAlgorithm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Ed25519 => "Ed25519",

@@ -1,4 +1,4 @@
-//! Private keys.
+//! Inner keys.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use pem_rfc7468::LineEnding;
 use zeroize::Zeroizing;
 
 use super::{
-    Algorithm, ENCRYPTED_KEY_LABEL, KeyError, PRIVATE_KEY_LABEL, VerifyingKey, decode_pem,
+    ENCRYPTED_KEY_LABEL, KeyAlgorithm, KeyError, PRIVATE_KEY_LABEL, VerifyingKey, decode_pem,
     encrypted, rsa::RsaSigningKey,
 };
 
@@ -23,9 +23,9 @@ use super::{
 /// # Ok(())
 /// # }
 /// ```
-pub struct SigningKey(Kind);
+pub struct SigningKey(Inner);
 
-enum Kind {
+enum Inner {
     Ed25519(Ed25519KeyPair),
     Rsa(Box<RsaSigningKey>),
 }
@@ -38,7 +38,7 @@ impl SigningKey {
     /// [`KeyError::Crypto`] when the system has no random bytes to give.
     pub fn generate() -> Result<Self, KeyError> {
         let key = Ed25519KeyPair::generate().map_err(|_| KeyError::Crypto)?;
-        Ok(Self(Kind::Ed25519(key)))
+        Ok(Self(Inner::Ed25519(key)))
     }
 
     /// Makes a new RSA key of 2048 bits, for the legacy protocol. New clients use
@@ -48,7 +48,7 @@ impl SigningKey {
     ///
     /// As [`generate`](Self::generate).
     pub fn generate_rsa() -> Result<Self, KeyError> {
-        RsaSigningKey::generate().map(|key| Self(Kind::Rsa(Box::new(key))))
+        RsaSigningKey::generate().map(|key| Self(Inner::Rsa(Box::new(key))))
     }
 
     /// Reads a PKCS#8 PEM block that no passphrase protects. Its content may also be the 32 bytes of an
@@ -90,9 +90,9 @@ impl SigningKey {
         // One published client writes the bare seed, without PKCS#8 around it.
         let ed25519 = Ed25519KeyPair::from_pkcs8(der);
         if let Ok(key) = ed25519.or_else(|_| Ed25519KeyPair::from_seed_unchecked(der)) {
-            return Ok(Self(Kind::Ed25519(key)));
+            return Ok(Self(Inner::Ed25519(key)));
         }
-        RsaSigningKey::from_pkcs8(der).map(|key| Self(Kind::Rsa(Box::new(key))))
+        RsaSigningKey::from_pkcs8(der).map(|key| Self(Inner::Rsa(Box::new(key))))
     }
 
     /// The key as a PKCS#8 PEM block, as the published clients write it.
@@ -117,28 +117,30 @@ impl SigningKey {
 
     fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         Ok(Zeroizing::new(match &self.0 {
-            Kind::Ed25519(key) => key.to_pkcs8v1().map_err(|_| KeyError::Crypto)?.as_ref().to_vec(),
-            Kind::Rsa(key) => key.pkcs8().to_vec(),
+            Inner::Ed25519(key) => {
+                key.to_pkcs8v1().map_err(|_| KeyError::Crypto)?.as_ref().to_vec()
+            }
+            Inner::Rsa(key) => key.pkcs8().to_vec(),
         }))
     }
 
     /// What kind of key it is.
-    pub fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> KeyAlgorithm {
         match &self.0 {
-            Kind::Ed25519(_) => Algorithm::Ed25519,
-            Kind::Rsa(_) => Algorithm::Rsa,
+            Inner::Ed25519(_) => KeyAlgorithm::Ed25519,
+            Inner::Rsa(_) => KeyAlgorithm::Rsa,
         }
     }
 
     /// The public half.
     pub fn verifying_key(&self) -> VerifyingKey {
         match &self.0 {
-            Kind::Ed25519(key) => {
+            Inner::Ed25519(key) => {
                 let mut raw = [0; 32];
                 raw.copy_from_slice(key.public_key().as_ref());
                 VerifyingKey::from_raw(raw)
             }
-            Kind::Rsa(key) => key.public().clone(),
+            Inner::Rsa(key) => key.public().clone(),
         }
     }
 
@@ -150,15 +152,15 @@ impl SigningKey {
     /// When the crypto library fails, which is not expected.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         match &self.0 {
-            Kind::Ed25519(key) => Ok(key.sign(message).as_ref().to_vec()),
-            Kind::Rsa(key) => key.sign(message),
+            Inner::Ed25519(key) => Ok(key.sign(message).as_ref().to_vec()),
+            Inner::Rsa(key) => key.sign(message),
         }
     }
 
     pub(super) fn rsa_pkcs8(&self) -> Result<&[u8], KeyError> {
         match &self.0 {
-            Kind::Rsa(key) => Ok(key.pkcs8()),
-            Kind::Ed25519(_) => Err(KeyError::WrongKind { expected: Algorithm::Rsa }),
+            Inner::Rsa(key) => Ok(key.pkcs8()),
+            Inner::Ed25519(_) => Err(KeyError::WrongKind { expected: KeyAlgorithm::Rsa }),
         }
     }
 }

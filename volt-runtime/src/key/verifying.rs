@@ -1,4 +1,4 @@
-//! Public keys.
+//! Inner keys.
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +12,7 @@ use x509_cert::{
     der::{Decode as _, Encode as _},
 };
 
-use super::{Algorithm, CERTIFICATE_LABEL, KeyError, PUBLIC_KEY_LABEL, decode_pem, rsa};
+use super::{CERTIFICATE_LABEL, KeyAlgorithm, KeyError, PUBLIC_KEY_LABEL, decode_pem, rsa};
 
 /// The DER bytes that stand before the 32 raw bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI_PREFIX: [u8; 12] =
@@ -21,10 +21,10 @@ const RAW_LEN: usize = 32;
 
 /// A public key, Ed25519 or RSA. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct VerifyingKey(Kind);
+pub struct VerifyingKey(Inner);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Kind {
+enum Inner {
     /// The raw key.
     Ed25519([u8; RAW_LEN]),
     /// The DER `SubjectPublicKeyInfo`.
@@ -34,11 +34,11 @@ enum Kind {
 impl VerifyingKey {
     /// The Ed25519 key whose raw bytes these are.
     pub fn from_raw(raw: [u8; RAW_LEN]) -> Self {
-        Self(Kind::Ed25519(raw))
+        Self(Inner::Ed25519(raw))
     }
 
     pub(super) fn from_rsa(spki: &[u8]) -> Self {
-        Self(Kind::Rsa(spki.into()))
+        Self(Inner::Rsa(spki.into()))
     }
 
     /// Reads a `SubjectPublicKeyInfo` PEM block.
@@ -94,16 +94,16 @@ impl VerifyingKey {
                 .expect("a key of any size fits a PEM block")
         };
         match &self.0 {
-            Kind::Ed25519(raw) => encode(&[&SPKI_PREFIX[..], raw].concat()),
-            Kind::Rsa(spki) => encode(spki),
+            Inner::Ed25519(raw) => encode(&[&SPKI_PREFIX[..], raw].concat()),
+            Inner::Rsa(spki) => encode(spki),
         }
     }
 
     /// What kind of key it is.
-    pub fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> KeyAlgorithm {
         match &self.0 {
-            Kind::Ed25519(_) => Algorithm::Ed25519,
-            Kind::Rsa(_) => Algorithm::Rsa,
+            Inner::Ed25519(_) => KeyAlgorithm::Ed25519,
+            Inner::Rsa(_) => KeyAlgorithm::Rsa,
         }
     }
 
@@ -111,8 +111,8 @@ impl VerifyingKey {
     /// over the PEM text of an RSA key.
     pub fn fingerprint(&self) -> String {
         let hash = match &self.0 {
-            Kind::Ed25519(raw) => digest::digest(&digest::SHA256, raw),
-            Kind::Rsa(_) => digest::digest(&digest::SHA256, self.to_pem().as_bytes()),
+            Inner::Ed25519(raw) => digest::digest(&digest::SHA256, raw),
+            Inner::Rsa(_) => digest::digest(&digest::SHA256, self.to_pem().as_bytes()),
         };
         bs58::encode(hash).into_string()
     }
@@ -120,17 +120,17 @@ impl VerifyingKey {
     /// Whether `signature` is this key's over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
-            Kind::Ed25519(raw) => {
+            Inner::Ed25519(raw) => {
                 UnparsedPublicKey::new(&ED25519, raw).verify(message, signature).is_ok()
             }
-            Kind::Rsa(spki) => rsa::verify(spki, message, signature),
+            Inner::Rsa(spki) => rsa::verify(spki, message, signature),
         }
     }
 
     pub(super) fn rsa_spki(&self) -> Result<&[u8], KeyError> {
         match &self.0 {
-            Kind::Rsa(spki) => Ok(spki),
-            Kind::Ed25519(_) => Err(KeyError::WrongKind { expected: Algorithm::Rsa }),
+            Inner::Rsa(spki) => Ok(spki),
+            Inner::Ed25519(_) => Err(KeyError::WrongKind { expected: KeyAlgorithm::Rsa }),
         }
     }
 }

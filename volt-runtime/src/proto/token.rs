@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::ProtocolError;
-use crate::key::{Algorithm, SigningKey, VerifyingKey};
+use crate::key::{KeyAlgorithm, SigningKey, VerifyingKey};
 
 /// The header of every token.
 pub const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
@@ -92,7 +92,7 @@ impl Claims {
 #[derive(Clone)]
 pub struct Token {
     claims: Claims,
-    algorithm: Algorithm,
+    algorithm: KeyAlgorithm,
     key_id: Option<String>,
     /// What was signed: header and claims, as in a JWT.
     signing_input: String,
@@ -137,7 +137,7 @@ impl Token {
     pub fn parse(raw_claims: &[u8], signature: Bytes) -> Result<Self, ProtocolError> {
         Ok(Self {
             claims: serde_json::from_slice(raw_claims).map_err(|error| json_error(&error))?,
-            algorithm: Algorithm::Ed25519,
+            algorithm: KeyAlgorithm::Ed25519,
             key_id: None,
             signing_input: signing_input(HEADER.as_bytes(), raw_claims),
             signature,
@@ -159,8 +159,8 @@ impl Token {
         let header: Header<'_> =
             serde_json::from_slice(&raw_header).map_err(|error| json_error(&error))?;
         let algorithm = match header.alg {
-            "EdDSA" => Algorithm::Ed25519,
-            "RS256" => Algorithm::Rsa,
+            "EdDSA" => KeyAlgorithm::Ed25519,
+            "RS256" => KeyAlgorithm::Rsa,
             _ => return Err(ProtocolError::Unexpected("the token's algorithm is not known")),
         };
         Ok(Self {
@@ -224,7 +224,7 @@ impl Token {
     /// Whether it is the token of these claims with this signature, byte for byte.
     pub(super) fn is(&self, raw_claims: &[u8], signature: &[u8]) -> bool {
         self.signature == signature
-            && self.algorithm == Algorithm::Ed25519
+            && self.algorithm == KeyAlgorithm::Ed25519
             && self.signing_input == signing_input(HEADER.as_bytes(), raw_claims)
     }
 

@@ -221,10 +221,10 @@ impl volt_runtime::Message for Unwritable {
 
 #[tokio::test]
 async fn a_request_that_cannot_be_written_fails_its_call_at_once() {
-    use volt_runtime::{Executed, Kind, Method, ServerStreamingCall, UnaryCall};
+    use volt_runtime::{Executed, Method, MethodKind, ServerStreamingCall, UnaryCall};
     static METHODS: [Method; 2] = [
-        Method { path: "/test.Notes/Get", kind: Kind::Unary },
-        Method { path: "/test.Notes/List", kind: Kind::ServerStreaming },
+        Method { path: "/test.Notes/Get", kind: MethodKind::Unary },
+        Method { path: "/test.Notes/List", kind: MethodKind::ServerStreaming },
     ];
     let volt = Volt::start().await;
     for client in [in_process().0, volt.client().await] {

@@ -14,8 +14,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::Notify};
 use volt_runtime::{
-    BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Kind, Message,
-    Method, Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
+    BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Message, Method,
+    MethodKind, Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
     key::SigningKey,
     server::{
         self, Authority, Caller, Endpoint, IncomingCall, Router, Server, ServerOptions, Service,
@@ -58,12 +58,12 @@ impl Message for Note {
 }
 
 static METHODS: [Method; 4] = [
-    Method { path: "/test.Notes/Get", kind: Kind::Unary },
-    Method { path: "/test.Notes/List", kind: Kind::ServerStreaming },
-    Method { path: "/test.Notes/Sum", kind: Kind::ClientStreaming },
-    Method { path: "/test.Notes/Echo", kind: Kind::Bidi },
+    Method { path: "/test.Notes/Get", kind: MethodKind::Unary },
+    Method { path: "/test.Notes/List", kind: MethodKind::ServerStreaming },
+    Method { path: "/test.Notes/Sum", kind: MethodKind::ClientStreaming },
+    Method { path: "/test.Notes/Echo", kind: MethodKind::Bidi },
 ];
-static UNKNOWN: Method = Method { path: "/test.Notes/Nothing", kind: Kind::Unary };
+static UNKNOWN: Method = Method { path: "/test.Notes/Nothing", kind: MethodKind::Unary };
 
 /// What the generator makes of the service for a client.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::{
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tokio::runtime::{Builder, Runtime};
 use volt_runtime::{
-    CallOptions, ClientConfig, Code, Error, Kind, Method, Status,
+    CallOptions, ClientConfig, Code, Error, Method, MethodKind, Status,
     fuzzing::ClientEnd,
     key::SigningKey,
     proto::{
@@ -22,7 +22,7 @@ use volt_runtime::{
 
 use crate::support::{Harm, Text, harm, interleaved};
 
-static METHOD: Method = Method { path: "/test.Service/Method", kind: Kind::Bidi };
+static METHOD: Method = Method { path: "/test.Service/Method", kind: MethodKind::Bidi };
 
 struct Volt {
     key: SigningKey,

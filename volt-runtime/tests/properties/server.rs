@@ -10,7 +10,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde::{Deserialize, Serialize};
 use tokio::{runtime::Builder, task::yield_now};
 use volt_runtime::{
-    Kind, Message, Method, Status,
+    Message, Method, MethodKind, Status,
     fuzzing::ServerEnd,
     key::SigningKey,
     proto::{
@@ -25,7 +25,7 @@ use volt_runtime::{
 
 use crate::support::{Harm, Text, harm, interleaved};
 
-static METHODS: [Method; 1] = [Method { path: "/test.Service/Echo", kind: Kind::Bidi }];
+static METHODS: [Method; 1] = [Method { path: "/test.Service/Echo", kind: MethodKind::Bidi }];
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Note {

@@ -8,11 +8,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use volt_runtime::{
-    ClientConfig, ConnectOptions, Kind, Message, Method, Status, UnaryCall, connect,
+    ClientConfig, ConnectOptions, Message, Method, MethodKind, Status, UnaryCall, connect,
 };
 
 const DISCOVER_SERVICES: Method =
-    Method { path: "/tdx.volt_api.volt.v1.VoltAPI/DiscoverServices", kind: Kind::Unary };
+    Method { path: "/tdx.volt_api.volt.v1.VoltAPI/DiscoverServices", kind: MethodKind::Unary };
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -12,7 +12,7 @@ use super::{Builder, Scope, full_name};
 use crate::{
     error::Place,
     model::{
-        Enum, EnumValue, Field, Gate, Kind, Label, Message, Oneof, RustPath, Scalar, TypeRef,
+        Enum, EnumValue, Field, FieldKind, Gate, Label, Message, Oneof, RustPath, Scalar, TypeRef,
         resolve::{is_well_known, join},
         source_map::tag,
     },
@@ -102,7 +102,7 @@ impl Builder<'_> {
             None => Label::Singular,
         };
         let held = full_name(proto.type_name());
-        let secret = matches!(kind, Kind::Scalar(Scalar::String | Scalar::Bytes))
+        let secret = matches!(kind, FieldKind::Scalar(Scalar::String | Scalar::Bytes))
             && self.options.secrets.contains(proto.name());
         Some(Field {
             name: proto.name().to_owned(),
@@ -121,10 +121,15 @@ impl Builder<'_> {
         })
     }
 
-    fn map(&mut self, scope: &Scope<'_>, entry: &DescriptorProto, place: &Place) -> Option<Kind> {
+    fn map(
+        &mut self,
+        scope: &Scope<'_>,
+        entry: &DescriptorProto,
+        place: &Place,
+    ) -> Option<FieldKind> {
         let [key, value] = entry.field.as_slice() else { return None };
-        let Some(Kind::Scalar(key)) = self.kind(scope, key, place) else { return None };
-        Some(Kind::Map(key, Box::new(self.kind(scope, value, place)?)))
+        let Some(FieldKind::Scalar(key)) = self.kind(scope, key, place) else { return None };
+        Some(FieldKind::Map(key, Box::new(self.kind(scope, value, place)?)))
     }
 
     fn kind(
@@ -132,7 +137,7 @@ impl Builder<'_> {
         scope: &Scope<'_>,
         proto: &FieldDescriptorProto,
         place: &Place,
-    ) -> Option<Kind> {
+    ) -> Option<FieldKind> {
         let scalar = match proto.r#type() {
             Type::Double => Scalar::Double,
             Type::Float => Scalar::Float,
@@ -148,13 +153,13 @@ impl Builder<'_> {
                 let element = format!("the field `{}` of `{}`", proto.name(), scope.prefix);
                 let found = self.resolve(&name, &element, place)?;
                 return Some(match proto.r#type() {
-                    Type::Enum => Kind::Enum(found),
-                    _ if is_well_known(&name) => Kind::WellKnown(found),
-                    _ => Kind::Message(found),
+                    Type::Enum => FieldKind::Enum(found),
+                    _ if is_well_known(&name) => FieldKind::WellKnown(found),
+                    _ => FieldKind::Message(found),
                 });
             }
         };
-        Some(Kind::Scalar(scalar))
+        Some(FieldKind::Scalar(scalar))
     }
 }
 
@@ -260,7 +265,7 @@ fn map_entry<'a>(
 fn status_field(fields: &[Field], status: &str) -> Option<usize> {
     let carries = |field: &Field| {
         field.label != Label::Repeated
-            && matches!(&field.kind, Kind::Message(held) if held.name == status)
+            && matches!(&field.kind, FieldKind::Message(held) if held.name == status)
     };
     fields
         .iter()

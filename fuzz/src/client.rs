@@ -151,10 +151,10 @@ pub fn run(input: Input) {
     let _entered = FIXED.runtime.enter();
     let mut options = ConnectOptions::default();
     if !matches!(input.setup, Setup::None) {
-        options.keys_ahead = 2;
+        options.preopened_calls = 2;
     }
     if matches!(input.setup, Setup::AheadOld) {
-        options.keys_ahead_age = Duration::ZERO;
+        options.preopened_max_age = Duration::ZERO;
     }
     let end = FIXED.end.reconnected(&options);
     let mut model = Model { end, calls: BTreeMap::new(), lost: false };

@@ -141,7 +141,7 @@ pub(super) struct Connection {
     ends: Arc<Ends>,
     next_id: AtomicU64,
     max_calls: usize,
-    keys_ahead: usize,
+    preopened_calls: usize,
 }
 
 impl Connection {
@@ -155,7 +155,7 @@ impl Connection {
         let shared = Arc::new(Shared {
             link,
             calls: Mutex::new(Calls {
-                ahead: Ahead::new(options.keys_ahead, options.keys_ahead_age),
+                ahead: Ahead::new(options.preopened_calls, options.preopened_max_age),
                 ..Calls::default()
             }),
             budget: Budget::new(options.connection_buffer.max(1)),
@@ -170,7 +170,7 @@ impl Connection {
             ends,
             next_id: AtomicU64::new(1),
             max_calls: options.max_calls,
-            keys_ahead: options.keys_ahead,
+            preopened_calls: options.preopened_calls,
         };
         (connection, side)
     }
@@ -291,7 +291,7 @@ impl Connection {
     }
 
     fn keeps_ahead(&self) -> bool {
-        self.keys_ahead > 0 && self.ends.key.algorithm() == KeyAlgorithm::Ed25519
+        self.preopened_calls > 0 && self.ends.key.algorithm() == KeyAlgorithm::Ed25519
     }
 
     /// Keeps calls open and keyed ahead for as long as the connection lives, if it is to.

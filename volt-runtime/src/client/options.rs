@@ -23,19 +23,19 @@ pub struct ConnectOptions {
     /// with it, rather than only the calls that are open. Calls to which that matters set
     /// [`CallOptions::fresh_key`](crate::CallOptions).
     pub token_lifetime: Duration,
-    /// How many calls are kept open with their keys exchanged, for whoever makes one: such a call costs
-    /// one round trip to the Volt instead of two. Default 0.
+    /// How many calls are kept open with their keys already exchanged. A call that takes one costs one
+    /// round trip to the Volt instead of two. Default 0.
     ///
-    /// They are calls to the Volt itself; those to other services, and those with
-    /// [`CallOptions::fresh_key`](crate::CallOptions), are opened when they are made, and so are all
-    /// others while none is left. Each that is taken is replaced in the background. To the Volt they
-    /// are open calls, which count for its limits; here they count for nothing. If the Volt ends one
-    /// it is not used; one that it forgets without a word is not noticed, and a call that takes it is
-    /// never answered.
-    pub keys_ahead: usize,
-    /// How old such a call may be when it is taken. Default 30 seconds. What gets older is ended, and
-    /// replaced when the next call is made: a connection that nobody uses is silent.
-    pub keys_ahead_age: Duration,
+    /// Pre-opened calls go to the Volt itself. Calls to other services and calls with
+    /// [`CallOptions::fresh_key`](crate::CallOptions) are opened when they are made, and so is every
+    /// call while the pool is empty. Each call taken from the pool is replaced in the background. They
+    /// count against the Volt's call limit but not against `max_calls`. A pre-opened call that the Volt
+    /// ends is discarded; one that the Volt forgets silently is not noticed, and the call that takes it
+    /// is never answered.
+    pub preopened_calls: usize,
+    /// The maximum age at which a pre-opened call may be taken. Default 30 seconds. Older ones are ended,
+    /// and replaced when the next call is made: an unused connection stays silent.
+    pub preopened_max_age: Duration,
     /// How long [closing](crate::Channel::close) waits for answers that are due, and then as long
     /// again for what is queued to be written and the Volt to say goodbye. Default 5 seconds.
     pub close_timeout: Duration,
@@ -62,8 +62,8 @@ impl Default for ConnectOptions {
             connect_timeout: Duration::from_secs(10),
             key_exchange_timeout: Duration::from_secs(15),
             token_lifetime: Duration::from_secs(30),
-            keys_ahead: 0,
-            keys_ahead_age: Duration::from_secs(30),
+            preopened_calls: 0,
+            preopened_max_age: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             keepalive: Some(Keepalive::default()),
             reconnect: Some(Reconnect::default()),

@@ -21,7 +21,7 @@ use crate::{
 fn ahead(calls: usize) -> ConnectOptions {
     let mut options = ConnectOptions::default();
     options.reconnect = None;
-    options.keys_ahead = calls;
+    options.preopened_calls = calls;
     options
 }
 
@@ -159,7 +159,7 @@ async fn serve(
 #[tokio::test]
 async fn a_call_that_gets_too_old_is_ended_on_the_wire() {
     let mut options = ahead(1);
-    options.keys_ahead_age = Duration::from_millis(1);
+    options.preopened_max_age = Duration::from_millis(1);
     let (_client, mut volt) = RawVolt::start_with(|given| *given = options).await;
     let (call, key) = exchange(&mut volt).await;
     let frame = volt.frame().await;
@@ -168,9 +168,9 @@ async fn a_call_that_gets_too_old_is_ended_on_the_wire() {
 }
 
 #[tokio::test]
-async fn calls_by_keys_ahead_keep_what_calls_promise() {
+async fn preopened_calls_keep_what_calls_promise() {
     let volt = Volt::start().await;
-    let client = volt.client_with(|options| options.keys_ahead = 4).await;
+    let client = volt.client_with(|options| options.preopened_calls = 4).await;
     for number in 0..50 {
         assert_eq!(soon(client.get(Note::new("n", number))).await.unwrap().number, number);
     }

@@ -203,9 +203,9 @@ async fn a_tunnel_that_has_drained_executes_nothing_more_and_says_so() {
 /// Whatever a call is at when the server stops, it is answered, or made again at the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_calls_all_through_restarts_sees_none_of_them() {
-    for keys_ahead in [0, 4] {
+    for preopened_calls in [0, 4] {
         let mut volt = Volt::start().await;
-        let client = volt.client_with(|options| options.keys_ahead = keys_ahead).await;
+        let client = volt.client_with(|options| options.preopened_calls = preopened_calls).await;
         let stop = Arc::new(AtomicBool::new(false));
         let callers: Vec<_> = (0..8)
             .map(|caller| {

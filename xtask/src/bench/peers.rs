@@ -118,7 +118,7 @@ pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Bui
     let mut peers = vec![
         Peer::new("sdk", "this SDK", sdk.clone(), CLIENT),
         Peer {
-            arguments: ["--keys-ahead", "64"].map(OsString::from).into(),
+            arguments: ["--preopened-calls", "64"].map(OsString::from).into(),
             ..Peer::new("sdk-ahead", "this SDK, 64 keys ahead", sdk, AHEAD)
         },
         Peer {

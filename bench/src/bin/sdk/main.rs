@@ -14,16 +14,16 @@ use volt_bench_measure::{Load, Measured, Work};
 struct Args {
     /// How many calls are kept open with their keys exchanged.
     #[arg(long, default_value_t = 0)]
-    keys_ahead: usize,
+    preopened_calls: usize,
     #[command(flatten)]
     load: Load,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Args { keys_ahead, load } = Args::parse();
+    let Args { preopened_calls, load } = Args::parse();
     let mut options = ConnectOptions::default();
-    options.keys_ahead = keys_ahead;
+    options.preopened_calls = preopened_calls;
     let measured = run(&load, options).await?;
     load.finish(&measured).with_context(|| load.out.display().to_string())
 }

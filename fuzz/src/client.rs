@@ -213,7 +213,7 @@ impl Model {
             Event::Finish { call } => {
                 let Some((_, call)) = self.call(call) else { return };
                 if let Some(sender) = &mut call.sender {
-                    sender.finish(None);
+                    sender.end(None);
                 }
             }
             Event::DropSender { call } => {

@@ -29,7 +29,7 @@ use volt_runtime::{
         handshake::{Route, Via},
         token::Token,
     },
-    server::{Authority, Caller, Endpoint, Router, ServerOptions},
+    server::{Authenticator, Caller, ServiceHost, Router, ServerOptions},
 };
 
 use self::{
@@ -84,14 +84,14 @@ pub enum Event {
 
 struct Anyone;
 
-impl Authority for Anyone {
+impl Authenticator for Anyone {
     fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
         Ok(Caller::default())
     }
 }
 
 struct Fixed {
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<ServiceHost>,
     /// How many handlers are.
     running: Arc<AtomicUsize>,
     route: Route,
@@ -108,7 +108,7 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     options.overflow = Overflow::Fail;
     let router = Router::new().with(Echo(Arc::clone(&running)));
     Fixed {
-        endpoint: Arc::new(Endpoint::new("volt", volt, router, Anyone).with_options(options)),
+        endpoint: Arc::new(ServiceHost::new("volt", volt, router, Anyone).with_options(options)),
         running,
         route: Route { audience: "volt".into(), signer, via: Via::default() },
         client: SigningKey::generate().unwrap(),

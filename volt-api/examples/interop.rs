@@ -97,7 +97,7 @@ async fn connect(client: &Client) -> Result<Value> {
                 pinged = true;
                 let goodbye = ConnectGoodbye::default();
                 call.send(ConnectRequest::default().with_goodbye(goodbye)).await?;
-                call.close_send();
+                call.half_close();
             }
             _ => {}
         }
@@ -138,7 +138,7 @@ async fn upload(client: &Client) -> Result<Value> {
     for part in ["one, ", "two, ", "three"] {
         call.send(UploadFileRequest::default().with_block(part)).await?;
     }
-    call.close_send();
+    call.half_close();
     let mut acks = Vec::new();
     while let Some(answer) = call.message().await? {
         acks.push(answer.ack);
@@ -175,7 +175,7 @@ async fn wire(client: &Client) -> Result<Value> {
     };
     subscription.send(SubscribeWireRequest::default().with_stop(true)).await?;
     while subscription.message().await?.is_some() {}
-    publication.close_send();
+    publication.half_close();
     while publication.message().await?.is_some() {}
     Ok(json!({
         "received": String::from_utf8(received)?,
@@ -242,7 +242,7 @@ async fn sql_helper(client: &Client) -> Result<Value> {
 async fn execute(client: &Client, start: SqlExecuteStart) -> Result<(RowHeader, Vec<VariantRow>)> {
     let mut call = client.sqlite_database().execute().await?;
     call.send(SqlExecuteRequest::default().with_start(start)).await?;
-    call.close_send();
+    call.half_close();
     let (mut columns, mut rows) = (RowHeader::default(), Vec::new());
     while let Some(answer) = call.message().await? {
         match answer.payload {
@@ -283,7 +283,7 @@ async fn hosted(client: &Client) -> Result<Value> {
         let control = Control::default().with_command(command).with_arg(arguments.iter().copied());
         call.send(CommandStreamRequest::default().with_control(control)).await?;
     }
-    call.close_send();
+    call.half_close();
     let mut echoed = Vec::new();
     while let Some(answer) = call.message().await? {
         echoed.push(String::from_utf8(answer.data)?);

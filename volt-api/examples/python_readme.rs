@@ -61,7 +61,7 @@ async fn main() -> Result<()> {
     });
     let home = config.credential.as_ref().and_then(|credential| credential.client_id.clone());
 
-    let client = Client::connect(&config).await?;
+    let client = Client::connect(config).await?;
 
     // The resource of Bob's home folder.
     let request = GetResourceRequest::default().with_resource_id(home.context("no `client_id`")?);
@@ -74,7 +74,7 @@ async fn main() -> Result<()> {
         .with_database_id(database)
         .with_statement("SELECT * FROM NETFLIX LIMIT 100");
     requests.send(request).await?;
-    requests.close();
+    requests.half_close();
     while let Some(response) = rows.message().await? {
         match response.payload {
             Some(Row::Header(header)) => {

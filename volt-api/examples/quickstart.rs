@@ -116,7 +116,7 @@ async fn upload(client: &Client, folder: &str) -> Result<String> {
         }
     }
     // Saying that there is no more is what completes the file.
-    upload.close_send();
+    upload.half_close();
     while upload.message().await?.is_some() {}
     println!("The file is in place.");
     Ok(file)
@@ -196,7 +196,7 @@ async fn sql(client: &Client, folder: &str) -> Result<()> {
         .with_database_id(&database)
         .with_statement("SELECT name, wingspan, eggs FROM bird ORDER BY wingspan");
     query.send(SqlExecuteRequest::default().with_start(start)).await?;
-    query.close_send();
+    query.half_close();
     while let Some(response) = query.message().await? {
         match response.payload {
             Some(sql_execute_response::Payload::Header(header)) => {

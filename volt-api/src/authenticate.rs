@@ -115,9 +115,9 @@ impl Authenticate {
         self
     }
 
-    /// Fails at once when the owner of the Volt must decide first, instead of asking again until
-    /// that is done.
-    pub fn without_waiting(mut self) -> Self {
+    /// Fails with `FAILED_PRECONDITION` if the owner of the Volt has not decided yet. By default the
+    /// client waits and asks again until the owner decides.
+    pub fn fail_if_pending(mut self) -> Self {
         self.wait = false;
         self
     }

@@ -1,4 +1,4 @@
-//! The handle that gives a client for each service.
+//! The handle to a Volt.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use volt_runtime::{Channel, ClientConfig, ConnectOptions, Result, connect};
 
 /// A connection to a Volt, with a client for each of its services.
 ///
-/// Cloning is cheap and gives another handle to the same connection, which carries any number of
-/// calls at once. It closes when the last handle and the last call are dropped, or by
+/// Cloning is cheap and returns another handle to the same connection, which carries any number of
+/// concurrent calls. The connection closes when the last handle and the last call are dropped, or with
 /// [`close`](Self::close).
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -30,9 +30,13 @@ impl Client {
         Self::connect_with(config, ConnectOptions::default()).await
     }
 
-    /// As [`connect`](Self::connect), with limits and timeouts of your own.
+    /// As [`connect`](Self::connect), with custom limits and timeouts.
     ///
     /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_with(config: ClientConfig, options: ConnectOptions) -> Result<Self> {
@@ -40,10 +44,10 @@ impl Client {
         Ok(Self { channel, config: Some(Arc::new(config)) })
     }
 
-    /// A client on any channel.
+    /// Creates a client on any channel.
     ///
-    /// With [`Channel::in_process`] that is a mock: implement the server trait of a service with the
-    /// methods that your code calls, and everything else answers "unimplemented".
+    /// With [`Channel::in_process`] the client calls a mock: implement a service's server trait with the
+    /// methods that your code calls; all others answer `UNIMPLEMENTED`.
     ///
     /// ```
     /// # #[cfg(all(feature = "server", feature = "volt"))]
@@ -68,7 +72,7 @@ impl Client {
     ///     }
     /// }
     ///
-    /// let client = Client::new(Channel::in_process(Router::new().with(VoltApiServer::new(Mock))));
+    /// let client = Client::from_channel(Channel::in_process(Router::new().with(VoltApiServer::new(Mock))));
     /// let request = GetResourceRequest::default().with_resource_id("any");
     /// let answer = client.volt().get_resource(request).await?;
     /// assert_eq!(answer.resource.unwrap_or_default().name, "mock");
@@ -77,25 +81,26 @@ impl Client {
     /// # #[cfg(not(all(feature = "server", feature = "volt")))]
     /// # fn main() {}
     /// ```
-    pub fn new(channel: Channel) -> Self {
+    pub fn from_channel(channel: Channel) -> Self {
         Self { channel, config: None }
     }
 
-    /// The configuration that the client was connected with; `None` for one on a channel of its own.
+    /// The configuration that the client connected with; `None` after
+    /// [`from_channel`](Self::from_channel).
     pub fn config(&self) -> Option<&ClientConfig> {
         self.config.as_deref()
     }
 
-    /// The channel that the calls go over, for clients of other services.
+    /// The channel that carries the calls, for clients of other services.
     pub fn channel(&self) -> &Channel {
         &self.channel
     }
 
-    /// Ends the connection. Calls that are open on it fail.
+    /// Closes the connection; see [`Channel::close`] for what happens to open calls.
     ///
     /// # Cancel safety
     ///
-    /// The connection ends even if the future is dropped; awaiting it only says when.
+    /// The connection closes even if the future is dropped; awaiting it waits until it has closed.
     pub async fn close(&self) {
         self.channel.close().await;
     }

@@ -93,7 +93,7 @@ pub use crate::rows::FromRow;
 pub use crate::{
     authenticate::Authenticate,
     compatibility::{ApiVersion, Compatibility},
-    presence::{Event, GoOnline, Presence},
+    presence::{Event, Presence, PresenceBuilder},
 };
 pub use crate::{
     client::Client,

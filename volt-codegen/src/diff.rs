@@ -24,18 +24,18 @@ use std::collections::BTreeMap;
 
 use prost_types::FileDescriptorSet;
 
-/// Who may be troubled by a change.
+/// Where a change can break something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reader {
-    /// A peer of the other version that speaks binary protobuf.
+pub enum Surface {
+    /// Binary protobuf between peers of the two versions.
     Wire,
-    /// A peer of the other version that speaks JSON, where names count.
+    /// JSON between peers of the two versions, where names count.
     Json,
-    /// Rust code that uses what is generated.
+    /// Rust code that uses the generated code.
     Source,
 }
 
-impl Reader {
+impl Surface {
     /// All of them, in the order in which they are shown.
     pub const ALL: [Self; 3] = [Self::Wire, Self::Json, Self::Source];
 
@@ -49,7 +49,7 @@ impl Reader {
     }
 }
 
-/// How much a change troubles a reader.
+/// How badly a change breaks a surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Whatever worked goes on working.
@@ -100,13 +100,13 @@ impl Clients {
     }
 }
 
-/// What a change means to one reader, and why.
+/// The verdict on a change for one surface, with the reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Effect {
     /// How much it troubles.
     pub verdict: Verdict,
-    /// Which clients that is about. Of no matter for [`Reader::Source`].
+    /// Which clients that is about. Of no matter for [`Surface::Source`].
     pub clients: Clients,
     /// Why, in a few words; may be empty for what is fine.
     pub why: String,
@@ -122,14 +122,14 @@ pub struct Change {
     pub file: String,
     /// What happened to it.
     pub what: String,
-    /// What that means, by reader.
-    pub effects: BTreeMap<Reader, Effect>,
+    /// The effect on each surface.
+    pub effects: BTreeMap<Surface, Effect>,
 }
 
 impl Change {
-    /// What it means to a reader.
-    pub fn verdict(&self, reader: Reader) -> Verdict {
-        self.effects.get(&reader).map(|effect| effect.verdict).unwrap_or_default()
+    /// The verdict for a surface.
+    pub fn verdict(&self, surface: Surface) -> Verdict {
+        self.effects.get(&surface).map(|effect| effect.verdict).unwrap_or_default()
     }
 
     /// The worst that it means to anybody.
@@ -163,16 +163,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many changes break something for a reader.
-    pub fn breaking(&self, reader: Reader) -> usize {
-        self.changes.iter().filter(|change| change.verdict(reader) == Verdict::Breaking).count()
+    /// The number of changes that break a surface.
+    pub fn breaking(&self, surface: Surface) -> usize {
+        self.changes.iter().filter(|change| change.verdict(surface) == Verdict::Breaking).count()
     }
 
-    /// How many changes break something for a reader that is, or serves, clients of one version with
+    /// How many changes break something for a surface that is, or serves, clients of one version with
     /// Volts of the other.
-    pub fn breaking_for(&self, reader: Reader, clients: Clients) -> usize {
+    pub fn breaking_for(&self, surface: Surface, clients: Clients) -> usize {
         let breaks = |change: &&Change| {
-            change.effects.get(&reader).is_some_and(|effect| {
+            change.effects.get(&surface).is_some_and(|effect| {
                 effect.verdict == Verdict::Breaking && effect.clients.include(clients)
             })
         };

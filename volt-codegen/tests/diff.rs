@@ -6,9 +6,8 @@ use prost_types::FileDescriptorSet;
 use volt_codegen::{
     Sources,
     diff::{
-        Change, Clients,
-        Reader::{Json, Source, Wire},
-        Report,
+        Change, Clients, Report,
+        Surface::{Json, Source, Wire},
         Verdict::{self, Breaking, Fine, Risky},
         diff,
     },
@@ -31,7 +30,7 @@ fn compared(old: &str, new: &str) -> Report {
 
 /// What a change means on the wire, in JSON and in Rust.
 fn verdicts(change: &Change) -> [Verdict; 3] {
-    [Wire, Json, Source].map(|reader| change.verdict(reader))
+    [Wire, Json, Source].map(|surface| change.verdict(surface))
 }
 
 /// The one change, and what it means.
@@ -47,7 +46,7 @@ fn data(report: &Report) -> Vec<(&str, &str, [Verdict; 2])> {
         .changes
         .iter()
         .map(|change| {
-            let verdicts = [Wire, Json].map(|reader| change.verdict(reader));
+            let verdicts = [Wire, Json].map(|surface| change.verdict(surface));
             (change.element.as_str(), change.what.as_str(), verdicts)
         })
         .collect();
@@ -157,7 +156,7 @@ fn a_field_becomes_repeated_single_or_a_map() {
         ("string a = 1;", "repeated string a = 1;", "was single, is repeated", Risky),
         ("repeated bytes a = 1;", "bytes a = 1;", "was repeated, is single", Risky),
         ("N a = 1;", "repeated N a = 1;", "was single, is repeated", Risky),
-        // Numbers are packed, which a reader of one number does not understand.
+        // Numbers are packed, which a surface of one number does not understand.
         ("int32 a = 1;", "repeated int32 a = 1;", "was single, is repeated", Breaking),
         ("repeated E a = 1;", "E a = 1;", "was repeated, is single", Breaking),
         (
@@ -396,10 +395,10 @@ fn it_is_told_which_clients_are_troubled() {
              service S {{ rpc A(Q) returns (R); {methods} }}"
         )
     };
-    let clients = |old: &str, new: &str, reader| {
+    let clients = |old: &str, new: &str, surface| {
         let report = compared(old, new);
         let [change] = &report.changes[..] else { panic!("{:#?}", report.changes) };
-        change.effects[&reader].clients
+        change.effects[&surface].clients
     };
     let plain = wrap("", "", "");
     let more = wrap("", "", "rpc B(Q) returns (R);");
@@ -408,7 +407,7 @@ fn it_is_told_which_clients_are_troubled() {
     let report = compared(&more, &plain);
     assert_eq!(report.breaking_for(Wire, Clients::Old), 1);
     assert_eq!(report.breaking_for(Wire, Clients::New), 0);
-    // What is not UTF-8 comes from the writer of bytes, and the reader of text refuses it.
+    // What is not UTF-8 comes from the writer of bytes, and the surface of text refuses it.
     let [bytes, text] = ["bytes a = 1;", "string a = 1;"];
     let request = [wrap(bytes, "", ""), wrap(text, "", "")];
     assert_eq!(clients(&request[0], &request[1], Wire), Clients::Old);

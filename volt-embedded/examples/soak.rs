@@ -85,7 +85,7 @@ impl Work {
                     );
                 let mut rows = self.client.sqlite_database().execute().await?;
                 rows.send(SqlExecuteRequest::default().with_start(start)).await?;
-                rows.close_send();
+                rows.half_close();
                 let mut count = 0;
                 while rows.message().await?.is_some() {
                     count += 1;

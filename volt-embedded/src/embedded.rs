@@ -12,7 +12,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 use volt_api::{ClientConfig, Status, key::SigningKey};
-use volt_runtime::server::{Endpoint, Server, ServerOptions, serve, serve_tls};
+use volt_runtime::server::{Server, ServerOptions, ServiceHost, serve, serve_tls};
 
 use crate::{
     Builder,
@@ -104,7 +104,7 @@ impl EmbeddedVolt {
             Fault::Refused(status) => failed("opening the store".to_owned(), status),
         })?;
         let gate = Gate(Arc::clone(&volt));
-        let endpoint = Endpoint::new(volt.id.clone(), key, Handlers::router(&volt), gate)
+        let endpoint = ServiceHost::new(volt.id.clone(), key, Handlers::router(&volt), gate)
             .with_http(Web(Arc::clone(&volt)))
             .with_relay(volt.hosts.clone())
             .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 use volt_api::{
-    server::{Relay, RelayedCall, Token, TunnelFrame, Via},
+    server::{RelayHandler, RelayedCall, Token, TunnelFrame, Via},
     volt::{InvokeRequest, InvokeResponse},
 };
 
@@ -71,7 +71,7 @@ impl Hosts {
     }
 }
 
-impl Relay for Hosts {
+impl RelayHandler for Hosts {
     fn relay(&self, token: &Token, via: &Via, call: RelayedCall) {
         let mut via = via.clone();
         let next = via.destinations.first().cloned().unwrap_or_default();

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use volt_api::{
-    Client, ClientConfig, Presence, authenticate::Identity, config::Relay, server::Endpoint,
+    Client, ClientConfig, Presence, authenticate::Identity, config::RelayConfig,
+    server::ServiceHost,
 };
 
 use crate::{
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A Volt's place at a relay, until it is dropped.
 pub(crate) struct Relayed {
     /// The relay, for configurations.
-    pub(crate) relay: Relay,
+    pub(crate) relay: RelayConfig,
     _presence: Presence,
 }
 
@@ -26,14 +27,14 @@ impl Relayed {
     pub(crate) async fn new(
         volt: &Volt,
         relay: ClientConfig,
-        endpoint: Arc<Endpoint>,
+        endpoint: Arc<ServiceHost>,
     ) -> Result<Self, StartError> {
         let refused = |error: volt_api::Error| failed("connecting to the relay".to_owned(), error);
         let place = match (&relay.volt.relay, &relay.volt.http_address, &relay.volt.ca_pem) {
             (Some(relay), ..) => relay.clone(),
-            (None, Some(address), None) => Relay::Address(address.clone()),
+            (None, Some(address), None) => RelayConfig::Address(address.clone()),
             // Its authority has to be known to reach it.
-            _ => Relay::Volt(Box::new(relay.volt.clone())),
+            _ => RelayConfig::Volt(Box::new(relay.volt.clone())),
         };
         let unreadable =
             |fault| failed("reading the store".to_owned(), volt_api::Status::from(fault));
@@ -43,14 +44,14 @@ impl Relayed {
         config.volt = relay.volt;
         let client = Client::authenticate(config)
             .identity(Identity::OwnDid(Some(volt.id.clone())))
-            .without_waiting()
+            .fail_if_pending()
             .deadline(PATIENCE)
             .await
             .map_err(refused)?;
         let own_address = volt.address.to_string();
         let presence = client
             .presence()
-            .endpoint(endpoint)
+            .service_host(endpoint)
             .hello(|hello| hello.address = own_address)
             .await
             .map_err(refused)?;

@@ -85,7 +85,7 @@ async fn upload(client: &Client, id: &str, content: &str) -> Result<()> {
     let start = UploadFileStart::default().with_resource_id(id);
     call.send(UploadFileRequest::default().with_start(start)).await?;
     call.send(UploadFileRequest::default().with_block(content)).await?;
-    call.close_send();
+    call.half_close();
     while call.message().await?.is_some() {}
     Ok(())
 }

@@ -7,7 +7,7 @@ pub use serde;
 pub use crate::{
     call::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
     channel::Channel,
-    hidden::Hidden,
+    hidden::Redacted,
     json,
     message::{Message, StatusMessage},
     method::{Method, MethodKind},

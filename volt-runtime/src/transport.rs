@@ -40,7 +40,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         StateWatch::connected()
     }
 
-    /// Ends the connection; open calls fail. The future resolves when it is gone.
+    /// Closes the connection. Calls that only wait for their single response get it; all others fail.
+    /// The future resolves when the connection has closed.
     fn close(&self) -> BoxFuture<()>;
 
     /// How many calls are open, those included whose end the peer has not been told yet.
@@ -79,7 +80,7 @@ pub trait SendHalf: Send {
 
     /// Ends this half, with the reason if it is a failure: a client's half-close, a server's end.
     /// Never waits; does nothing the second time.
-    fn finish(&mut self, failure: Option<&Status>);
+    fn end(&mut self, failure: Option<&Status>);
 }
 
 /// The receiving half of one end of a call.

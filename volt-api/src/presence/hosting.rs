@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use volt_runtime::{
     Code, Error, ErrorKind, Result, Status,
-    server::{Authority, Caller, Context, Endpoint, Router, Service, Token},
+    server::{Authenticator, Caller, Context, Router, Service, ServiceHost, Token},
     transport::BoxFuture,
 };
 
@@ -21,7 +21,7 @@ const ACCESS: &str = "volt:resource-read";
 
 impl Resource {
     /// The resource of a service that a client hosts, to be saved once with `SaveResource`. What the
-    /// answer has is given to [`GoOnline::host`](super::GoOnline::host) each time that it is hosted.
+    /// answer has is given to [`PresenceBuilder::host`](super::PresenceBuilder::host) each time that it is hosted.
     pub fn hosted_service(name: impl Into<String>, service: &impl Service) -> Self {
         let description = ServiceDescription::default()
             .with_host_type(ServiceHostType::Relayed)
@@ -72,8 +72,8 @@ impl Hosting {
         self.router = std::mem::take(&mut self.router).with_named(ids, service);
     }
 
-    /// The endpoint that answers for the client's identity and asks the Volt about callers.
-    pub(super) fn into_endpoint(self, client: &Client) -> Result<Endpoint> {
+    /// The service host that answers for the client's identity and asks the Volt about callers.
+    pub(super) fn into_service_host(self, client: &Client) -> Result<ServiceHost> {
         let unusable = |message| Error::new(ErrorKind::Configuration, message);
         let config = client.config().ok_or_else(|| {
             unusable(
@@ -85,7 +85,7 @@ impl Hosting {
             unusable("`credential.identity_did` is missing: authenticate before hosting services")
         })?;
         let ask = AskVolt { client: client.clone(), access: self.access, services: self.services };
-        Ok(Endpoint::new(did, config.signing_key()?, self.router, ask))
+        Ok(ServiceHost::new(did, config.signing_key()?, self.router, ask))
     }
 }
 
@@ -111,7 +111,7 @@ impl AskVolt {
     }
 }
 
-impl Authority for AskVolt {
+impl Authenticator for AskVolt {
     /// Whose key signed the token is known to the Volt alone, which is asked when the method is known.
     fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
         Ok(Caller::default())

@@ -16,7 +16,7 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle};
 use volt_runtime::{
     Error, ErrorKind, Result,
-    server::{Endpoint, Service},
+    server::{Service, ServiceHost},
     transport::BoxFuture,
 };
 
@@ -51,25 +51,25 @@ const EVENTS: usize = 1024;
 /// # }
 /// ```
 #[must_use = "nothing happens until it is awaited"]
-pub struct GoOnline {
+pub struct PresenceBuilder {
     client: Client,
     hello: ConnectHello,
     ping_interval: Duration,
     hosting: Hosting,
-    endpoint: Option<Arc<Endpoint>>,
+    service_host: Option<Arc<ServiceHost>>,
     resume: bool,
 }
 
 impl Client {
     /// Goes online at the Volt: to hear of events, to host services, or to have one's own services
     /// shown as online.
-    pub fn presence(&self) -> GoOnline {
-        GoOnline {
+    pub fn presence(&self) -> PresenceBuilder {
+        PresenceBuilder {
             client: self.clone(),
             hello: ConnectHello::default(),
             ping_interval: self.config().and_then(configured_interval).unwrap_or(PING_INTERVAL),
             hosting: Hosting::default(),
-            endpoint: None,
+            service_host: None,
             resume: true,
         }
     }
@@ -82,7 +82,7 @@ fn configured_interval(config: &ClientConfig) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds)).filter(|interval| !interval.is_zero())
 }
 
-impl GoOnline {
+impl PresenceBuilder {
     /// How often the client pings the Volt, which drops a client that it hears nothing of for
     /// several of these intervals. By default `pingInterval` of the client's configuration, in
     /// milliseconds, or else 10 seconds.
@@ -138,10 +138,10 @@ impl GoOnline {
         self
     }
 
-    /// Serves the calls that come with an endpoint of one's own, which decides itself who may call.
-    /// A Volt behind a relay does that. Replaces [`host`](Self::host).
-    pub fn endpoint(mut self, endpoint: impl Into<Arc<Endpoint>>) -> Self {
-        self.endpoint = Some(endpoint.into());
+    /// Serves incoming calls with this host, which authorizes its callers itself. A Volt behind a relay
+    /// does that. Replaces [`host`](Self::host).
+    pub fn service_host(mut self, service_host: impl Into<Arc<ServiceHost>>) -> Self {
+        self.service_host = Some(service_host.into());
         self
     }
 
@@ -159,10 +159,10 @@ impl GoOnline {
     }
 
     async fn start(mut self) -> Result<Presence> {
-        if self.endpoint.is_none() && !self.hosting.is_empty() {
-            self.endpoint = Some(Arc::new(self.hosting.into_endpoint(&self.client)?));
+        if self.service_host.is_none() && !self.hosting.is_empty() {
+            self.service_host = Some(Arc::new(self.hosting.into_service_host(&self.client)?));
         }
-        self.hello.accept_invocation |= self.endpoint.is_some();
+        self.hello.accept_invocation |= self.service_host.is_some();
         self.hello.ping_interval =
             u32::try_from(self.ping_interval.as_millis()).unwrap_or(u32::MAX);
         let opened = run::open(&self.client, self.hello.clone()).await?;
@@ -173,7 +173,7 @@ impl GoOnline {
             client: self.client,
             hello: self.hello,
             ping_interval: self.ping_interval,
-            endpoint: self.endpoint,
+            service_host: self.service_host,
             resume: self.resume,
             events: Events::new(events_sender),
             leaving,
@@ -183,7 +183,7 @@ impl GoOnline {
     }
 }
 
-impl IntoFuture for GoOnline {
+impl IntoFuture for PresenceBuilder {
     type Output = Result<Presence>;
     type IntoFuture = BoxFuture<Self::Output>;
 
@@ -201,9 +201,9 @@ impl IntoFuture for GoOnline {
     }
 }
 
-impl fmt::Debug for GoOnline {
+impl fmt::Debug for PresenceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GoOnline").field("hello", &self.hello).finish_non_exhaustive()
+        f.debug_struct("PresenceBuilder").field("hello", &self.hello).finish_non_exhaustive()
     }
 }
 
@@ -228,12 +228,13 @@ impl Presence {
         &self.acknowledge
     }
 
-    /// The next event, or `None` after a goodbye of either side.
+    /// Reads the next [`Event`]. Named after what it returns: the messages of the `Connect` call itself
+    /// are handled here. Returns `None` after either side said goodbye.
     ///
     /// # Errors
     ///
     /// When the Volt refused, or the connection was lost for good or, without
-    /// [`resume`](GoOnline::resume), at all: it may have closed, or no ping came back in time. The error
+    /// [`resume`](PresenceBuilder::resume), at all: it may have closed, or no ping came back in time. The error
     /// stays.
     ///
     /// # Cancel safety

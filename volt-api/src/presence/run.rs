@@ -8,7 +8,7 @@ use tokio::{
 };
 use volt_runtime::{
     Backoff, Error, ErrorKind, Reconnect, RequestSink, Result, Streaming,
-    server::{Endpoint, Tunnel, TunnelFrame},
+    server::{ServiceHost, Tunnel, TunnelFrame},
 };
 
 use super::Event;
@@ -58,7 +58,7 @@ pub(super) struct Online {
     pub(super) client: Client,
     pub(super) hello: ConnectHello,
     pub(super) ping_interval: Duration,
-    pub(super) endpoint: Option<Arc<Endpoint>>,
+    pub(super) service_host: Option<Arc<ServiceHost>>,
     /// Whether the call is made again when it was lost.
     pub(super) resume: bool,
     pub(super) events: Events,
@@ -113,7 +113,7 @@ impl Online {
     /// hold up what goes out, its own answers least of all.
     async fn keep_alive(&mut self, opened: Opened) -> Result<()> {
         let Opened { acknowledge, requests, responses } = opened;
-        let tunnel = self.endpoint.clone().map(Tunnel::new);
+        let tunnel = self.service_host.clone().map(Tunnel::new);
         let _closes = tunnel.clone().map(CloseOnDrop);
         // The Volt answers each ping, and says how often something must come from it.
         let silence = match acknowledge.ping_interval {
@@ -174,7 +174,7 @@ async fn write(
     }
     let goodbye = ConnectGoodbye::default();
     requests.send(ConnectRequest::default().with_goodbye(goodbye)).await?;
-    requests.close();
+    requests.half_close();
     Ok(())
 }
 

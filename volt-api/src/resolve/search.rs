@@ -5,7 +5,7 @@ use std::pin::Pin;
 use serde_json::Value;
 use volt_runtime::{
     Error, ErrorKind, Executed, Result,
-    config::{Relay, VoltConfig},
+    config::{RelayConfig, VoltConfig},
 };
 
 use super::{
@@ -86,10 +86,10 @@ impl<'a> Search<'a> {
     }
 
     /// Asks the relay that the configuration names.
-    async fn by_relay(&mut self, wanted: Wanted<'_>, relay: &Relay) -> Outcome {
+    async fn by_relay(&mut self, wanted: Wanted<'_>, relay: &RelayConfig) -> Outcome {
         let relay = match relay {
-            Relay::Address(address) => VoltConfig::from(address.as_str()),
-            Relay::Volt(relay) => (**relay).clone(),
+            RelayConfig::Address(address) => VoltConfig::from(address.as_str()),
+            RelayConfig::Volt(relay) => (**relay).clone(),
             _ => return Ok(None),
         };
         let Some(id) = wanted.id() else {
@@ -117,7 +117,7 @@ impl<'a> Search<'a> {
             self.fail(&url, &format!("`{id}` is not connected there"));
             return Ok(None);
         };
-        self.accept(wanted, &url, entry.take(), Some(Relay::Volt(Box::new(relay))))
+        self.accept(wanted, &url, entry.take(), Some(RelayConfig::Volt(Box::new(relay))))
     }
 
     async fn by_registries(&mut self, wanted: Wanted<'_>) -> Outcome {
@@ -189,7 +189,7 @@ impl<'a> Search<'a> {
         wanted: Wanted<'_>,
         url: &str,
         answer: Value,
-        relay: Option<Relay>,
+        relay: Option<RelayConfig>,
     ) -> Outcome {
         let answer: VoltConfig = match serde_json::from_value(answer) {
             Ok(answer) => answer,

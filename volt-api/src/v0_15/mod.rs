@@ -8,7 +8,7 @@
 //!
 //! # async fn example() -> volt_api::Result<()> {
 //! let config = ClientConfig::from_file("volt.config.json")?.with_passphrase("secret");
-//! let client = Client::connect(&config).await?;
+//! let client = Client::connect(config).await?;
 //! let request = GetResourceRequest::default().with_resource_id("@home");
 //! let home = client.volt().get_resource(request).await?.resource.unwrap_or_default();
 //! println!("{}", home.name);

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{Clients, Effect, Reader, Verdict, usage::Use};
+use super::{Clients, Effect, Surface, Verdict, usage::Use};
 
 /// Whom a change troubles.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ enum Whom {
     NewData,
 }
 
-/// What a change does to one reader.
+/// The effect of a change on one surface.
 #[derive(Clone)]
 pub(super) struct Trouble {
     verdict: Verdict,
@@ -99,11 +99,11 @@ impl Effects {
         Self { wire: data.clone(), json: data, source }
     }
 
-    pub(super) fn resolve(self, used: Use) -> BTreeMap<Reader, Effect> {
+    pub(super) fn resolve(self, used: Use) -> BTreeMap<Surface, Effect> {
         BTreeMap::from([
-            (Reader::Wire, self.wire.effect(used)),
-            (Reader::Json, self.json.effect(used)),
-            (Reader::Source, self.source.effect(used)),
+            (Surface::Wire, self.wire.effect(used)),
+            (Surface::Json, self.json.effect(used)),
+            (Surface::Source, self.source.effect(used)),
         ])
     }
 }

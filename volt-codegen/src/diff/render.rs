@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Change, Clients, Reader, Report, Verdict, count::KINDS};
+use super::{Change, Clients, Report, Surface, Verdict, count::KINDS};
 
 impl Report {
     /// The report as plain text.
@@ -12,8 +12,8 @@ impl Report {
             // Writing to a text does not fail.
             let _ =
                 writeln!(out, "{:<8} {}: {}", change.worst().name(), change.element, change.what);
-            for (readers, why) in reasons(change) {
-                let _ = writeln!(out, "           {why} ({readers})");
+            for (surfaces, why) in reasons(change) {
+                let _ = writeln!(out, "           {why} ({surfaces})");
             }
         }
         if !out.is_empty() {
@@ -40,7 +40,7 @@ impl Report {
             for change in changes {
                 let reasons: Vec<_> = reasons(change)
                     .into_iter()
-                    .map(|(readers, why)| format!("{readers}: {why}"))
+                    .map(|(surfaces, why)| format!("{surfaces}: {why}"))
                     .collect();
                 let reasons = if reasons.is_empty() {
                     String::new()
@@ -64,15 +64,15 @@ impl Report {
             );
         }
         let _ = writeln!(out, "{bullet}changes: {}", self.changes.len());
-        for reader in Reader::ALL {
+        for surface in Surface::ALL {
             let _ =
-                write!(out, "{bullet}breaking for {}: {}", reader.name(), self.breaking(reader));
-            if reader != Reader::Source {
+                write!(out, "{bullet}breaking for {}: {}", surface.name(), self.breaking(surface));
+            if surface != Surface::Source {
                 let _ = write!(
                     out,
                     " ({} for old clients with a new Volt, {} for new clients with an old Volt)",
-                    self.breaking_for(reader, Clients::Old),
-                    self.breaking_for(reader, Clients::New)
+                    self.breaking_for(surface, Clients::Old),
+                    self.breaking_for(surface, Clients::New)
                 );
             }
             out.push('\n');
@@ -81,10 +81,10 @@ impl Report {
     }
 }
 
-/// Why a change troubles somebody, by readers; those with the same reason together.
+/// Why a change troubles somebody, by surfaces; those with the same reason together.
 fn reasons(change: &Change) -> Vec<(String, &str)> {
     let mut reasons: Vec<(String, Clients, &str)> = Vec::new();
-    for (reader, effect) in &change.effects {
+    for (surface, effect) in &change.effects {
         if effect.why.is_empty() {
             continue;
         }
@@ -92,16 +92,16 @@ fn reasons(change: &Change) -> Vec<(String, &str)> {
             .iter_mut()
             .find(|(_, clients, why)| *why == effect.why && *clients == effect.clients);
         match same {
-            Some((readers, ..)) => {
-                readers.push_str(", ");
-                readers.push_str(reader.name());
+            Some((surfaces, ..)) => {
+                surfaces.push_str(", ");
+                surfaces.push_str(surface.name());
             }
-            None => reasons.push((reader.name().to_owned(), effect.clients, &effect.why)),
+            None => reasons.push((surface.name().to_owned(), effect.clients, &effect.why)),
         }
     }
-    let shown = reasons.into_iter().map(|(readers, clients, why)| match clients {
-        Clients::Both => (readers, why),
-        clients => (format!("{readers} of {}", clients.name()), why),
+    let shown = reasons.into_iter().map(|(surfaces, clients, why)| match clients {
+        Clients::Both => (surfaces, why),
+        clients => (format!("{surfaces} of {}", clients.name()), why),
     });
     shown.collect()
 }

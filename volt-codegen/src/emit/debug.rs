@@ -58,8 +58,8 @@ fn variants(message: &Message, index: usize, oneof: &Oneof, scope: &Module) -> T
 
 /// A reference to what is shown of a value.
 fn shown(field: &Field, value: &TokenStream) -> TokenStream {
-    let hidden = runtime("Hidden");
-    if field.secret { quote!(&#hidden::new(#value)) } else { quote!(#value) }
+    let redacted = runtime("Redacted");
+    if field.secret { quote!(&#redacted::new(#value)) } else { quote!(#value) }
 }
 
 fn debug(ty: &TokenStream, body: &TokenStream) -> TokenStream {

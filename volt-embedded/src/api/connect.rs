@@ -270,7 +270,7 @@ mod tests {
     async fn a_caller_that_takes_nothing_does_not_hold_up_what_its_host_is_told() {
         let actor = tests::owner(&tests::volt());
         let server = VoltApiServer::new(Direct(actor.clone()));
-        let client = Client::new(Channel::in_process(Router::new().with(server)));
+        let client = Client::from_channel(Channel::in_process(Router::new().with(server)));
         let hello = ConnectHello::default()
             .with_accept_invocation(true)
             .with_subscribe_resource_events(true)

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use volt_api::{
     Status,
     key::VerifyingKey,
-    server::{Authority, Caller, Token},
+    server::{Authenticator, Caller, Token},
     volt::{
         ConnectAuthRequestType as What, GetSessionsRequest, SaveSessionRequest, Session,
         SessionStatus,
@@ -22,7 +22,7 @@ use crate::{
 /// Turns the tokens of calls into callers.
 pub(crate) struct Gate(pub(crate) std::sync::Arc<Volt>);
 
-impl Authority for Gate {
+impl Authenticator for Gate {
     fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
         let session = match (&token.claims().sub, token.key_id()) {
             (Some(id), _) => self.0.session_of(token, id)?,

@@ -67,7 +67,7 @@ async fn a_file_without_a_key_that_has_a_challenge_code_proves_it() {
     own.other.insert("bindIp".to_owned(), "10.0.0.7".into());
     config.save().unwrap();
     // No deadline at all, in other words.
-    let authenticate = Client::authenticate(config).without_waiting().deadline(Duration::MAX);
+    let authenticate = Client::authenticate(config).fail_if_pending().deadline(Duration::MAX);
     works(&authenticate.await.unwrap(), &volt).await;
     let saved = ClientConfig::from_file(folder.path().join("volt.config.json")).unwrap();
     let own = saved.credential.as_ref().unwrap();
@@ -154,7 +154,7 @@ async fn who_will_not_wait_or_not_for_so_long_is_told() {
     let volt =
         EmbeddedVolt::builder().unknown_clients(UnknownClients::Prompt).start().await.unwrap();
     let config = volt.stranger("somebody").unwrap();
-    let error = Client::authenticate(config.clone()).without_waiting().await.unwrap_err();
+    let error = Client::authenticate(config.clone()).fail_if_pending().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::FailedPrecondition));
     let error = Client::authenticate(config).deadline(Duration::from_millis(50)).await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Deadline);

@@ -35,7 +35,7 @@ impl VoltApi for Other {
 }
 
 fn client(answer: Result<Version, Status>) -> Client {
-    Client::new(Channel::in_process(Router::new().with(VoltApiServer::new(Other(answer)))))
+    Client::from_channel(Channel::in_process(Router::new().with(VoltApiServer::new(Other(answer)))))
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ async fn pings_are_answered_and_a_goodbye_or_a_half_close_ends_it() {
     call.send(goodbye).await.unwrap();
     assert!(call.message().await.unwrap().is_none());
     let mut call = connect(&client, ConnectHello::default()).await;
-    call.close_send();
+    call.half_close();
     assert!(call.message().await.unwrap().is_none());
 }
 

@@ -34,7 +34,7 @@ async fn import(
     for request in then {
         call.send(request).await?;
     }
-    call.close_send();
+    call.half_close();
     let mut answers = Vec::new();
     while let Some(answer) = call.message().await? {
         answers.push(answer);

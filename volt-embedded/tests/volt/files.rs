@@ -15,7 +15,7 @@ async fn upload(client: &Client, id: &str, blocks: &[Vec<u8>]) -> volt_api::Resu
     for block in blocks {
         call.send(UploadFileRequest::default().with_block(block.clone())).await?;
     }
-    call.close_send();
+    call.half_close();
     let mut acks = Vec::new();
     while let Some(answer) = call.message().await? {
         acks.push(answer.ack);

@@ -196,7 +196,7 @@ pub(crate) async fn call_all_four_kinds(client: &ShopApiClient, target: Target) 
         let Some(offer::BodyOneOf::Money(money)) = answer.body else { panic!("no money") };
         assert_eq!(money.cents, cents + 1);
     }
-    haggle.close_send();
+    haggle.half_close();
     assert!(soon(haggle.message()).await.unwrap().is_none());
 }
 

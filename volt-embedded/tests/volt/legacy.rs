@@ -16,7 +16,7 @@ use volt_embedded::EmbeddedVolt;
 use crate::support;
 
 async fn legacy(volt: &EmbeddedVolt) -> Client {
-    Client::connect(&volt.legacy_config("old").unwrap()).await.unwrap()
+    Client::connect(volt.legacy_config("old").unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn the_rsa_key_survives_a_restart() {
     volt.shutdown().await;
     let volt = start().await.unwrap();
     config.volt.http_address = Some(volt.url().to_owned());
-    let client = Client::connect(&config).await.unwrap();
+    let client = Client::connect(config).await.unwrap();
     let request = GetResourceRequest::default().with_resource_id(volt.id());
     client.volt().get_resource(request).await.unwrap();
 }

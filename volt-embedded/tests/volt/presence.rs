@@ -68,7 +68,7 @@ where
 {
     let (sender, heard) = mpsc::unbounded_channel();
     let server = VoltApiServer::new(Mock { answers, at_ping, heard: sender });
-    (Client::new(Channel::in_process(Router::new().with(server))), heard)
+    (Client::from_channel(Channel::in_process(Router::new().with(server))), heard)
 }
 
 fn acknowledged(ping_interval: u32) -> ConnectResponse {

@@ -57,7 +57,7 @@ pub(crate) async fn all_kinds(client: &Client, volt: &EmbeddedVolt) {
         let block = UploadFileRequest::default().with_block(vec![7; 60_000]);
         soon(upload.send(block)).await.unwrap();
     }
-    upload.close_send();
+    upload.half_close();
     while soon(upload.message()).await.unwrap().is_some() {}
     let request = DownloadFileRequest::default().with_resource_id(&file);
     let mut blocks = client.file().download_file(request).await.unwrap();

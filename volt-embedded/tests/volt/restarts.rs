@@ -156,7 +156,7 @@ async fn a_subscription_and_a_presence_go_on_over_restarts() {
         .await;
         let Some(Update::Message(message)) = heard else { panic!("{heard:?}") };
         assert_eq!(message.payload, Some(Payload::Chunk(b"hello".to_vec())));
-        publisher.close_send();
+        publisher.half_close();
         while soon(publisher.message()).await.unwrap().is_some() {}
         // What was published while waiting is taken, as far as it has arrived.
         let name = format!("life {life}");

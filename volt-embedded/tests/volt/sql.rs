@@ -93,7 +93,7 @@ async fn a_page_is_the_last_when_the_caller_says_so() {
     for by_half_close in [true, false] {
         let mut call = execute(&client, on(&db, COUNT).with_page_size(3)).await;
         if by_half_close {
-            call.close_send();
+            call.half_close();
         } else {
             call.send(end(false)).await.unwrap();
         }
@@ -141,7 +141,7 @@ async fn a_transaction_is_rolled_back_when_it_fails_or_is_left() {
 
     let mut closed = execute(&client, begin()).await;
     assert_eq!(affected(&mut closed).await, 1);
-    closed.close_send();
+    closed.half_close();
     assert!(closed.message().await.unwrap().is_none());
 
     let mut dropped = execute(&client, begin()).await;

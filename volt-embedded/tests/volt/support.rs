@@ -77,7 +77,7 @@ pub(crate) async fn query(
     let start = SqlExecuteStart::default().with_database_id(database).with_statement(statement);
     let mut call = client.sqlite_database().execute().await?;
     call.send(SqlExecuteRequest::default().with_start(start)).await?;
-    call.close_send();
+    call.half_close();
     let mut rows = Vec::new();
     while let Some(response) = call.message().await? {
         rows.extend(row(&response));

@@ -36,7 +36,7 @@ async fn all_kinds_of_call_work_for_owner_and_guest() {
 #[tokio::test]
 async fn clients_of_the_legacy_protocol_come_by_tls_too() {
     let volt = start().await;
-    let old = OldClient::connect(&volt.legacy_config("old").unwrap()).await.unwrap();
+    let old = OldClient::connect(volt.legacy_config("old").unwrap()).await.unwrap();
     let request = OldRequest::default().with_resource_id(volt.id());
     let root = old.volt().get_resource(request).await.unwrap().resource.unwrap();
     assert_eq!(root.id, volt.id());

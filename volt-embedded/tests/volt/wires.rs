@@ -80,7 +80,7 @@ async fn every_subscriber_gets_everything_in_order() {
     for number in 0..500 {
         publisher.send(chunk(number.to_string())).await.unwrap();
     }
-    publisher.close_send();
+    publisher.half_close();
     for subscriber in &mut subscribers {
         assert_eq!(receive_after_greetings(subscriber).await, "0");
         for number in 1..500 {
@@ -99,7 +99,7 @@ async fn stop_or_a_half_close_ends_a_subscription() {
     stopped.send(SubscribeWireRequest::default().with_stop(true)).await.unwrap();
     assert!(stopped.message().await.unwrap().is_none());
     let mut closed = subscribe(&client, &id).await;
-    closed.close_send();
+    closed.half_close();
     assert!(closed.message().await.unwrap().is_none());
 }
 
@@ -147,7 +147,7 @@ async fn a_wire_that_persists_has_a_history_for_sql() {
     publisher.send(chunk("{\"n\": 1}")).await.unwrap();
     publisher.send(chunk("secret").with_do_not_persist(true)).await.unwrap();
     publisher.send(chunk(vec![0xff])).await.unwrap();
-    publisher.close_send();
+    publisher.half_close();
     assert!(publisher.message().await.unwrap().is_none());
     let rows = query(&client, &id, "SELECT payload FROM wire_data ORDER BY id").await.unwrap();
     assert_eq!(rows, ["{\"n\": 1}", "[255]"]);

@@ -120,7 +120,7 @@ async fn calls() -> Result<(), Box<dyn Error>> {
         echo.send(text(word)).await?;
         assert_eq!(echo.message().await?, Some(answer(word)));
     }
-    echo.close_send();
+    echo.half_close();
     assert_eq!(echo.message().await?, None);
 
     presence.close().await?;

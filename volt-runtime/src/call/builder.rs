@@ -103,7 +103,7 @@ impl Parts {
             return Err(stream.reason_for(error).await.with_executed(Executed::No));
         }
         sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
-        sink.finish();
+        sink.half_close();
         stream.single().await
     }
 

@@ -1,6 +1,6 @@
-//! Calls: the builders that client methods return, and what they become.
+//! The builders that client methods return, and the calls they start.
 //!
-//! A builder does nothing until it is awaited. Options chain on it first:
+//! A builder does nothing until it is awaited. Set options on it first:
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -12,23 +12,32 @@
 //! # }
 //! ```
 //!
-//! | kind | awaiting the builder gives | then |
+//! | kind | awaiting the builder returns | then |
 //! |---|---|---|
 //! | unary | the response | |
 //! | server streaming | [`Streaming`] | `message().await?`, or a `Stream` |
 //! | client streaming | [`Upload`] | `send(…).await?`, then `finish().await?` |
 //! | bidirectional | [`Duplex`] | both, or `into_split()` |
 //!
-//! Opening a stream never waits for the Volt: a refusal shows at the first `message()`. It waits for
-//! a connection, if that was lost and is being made again, unless
-//! [`wait_for_ready(false)`](UnaryCall::wait_for_ready) says otherwise.
+//! Opening a stream never waits for the Volt: the first `message()` reports a refusal. It does wait for
+//! a connection while the client reconnects, unless
+//! [`wait_for_ready(false)`](UnaryCall::wait_for_ready) is set.
+//!
+//! # Reading and ending
+//!
+//! The method that reads the next item is named after the item: [`message`](Streaming::message) of a
+//! stream, [`update`](Subscription::update) of a subscription, and in `volt-api` `event` of a presence
+//! and `row` of a query. Each returns `Ok(None)` after a clean end, and each type is also a `Stream`.
+//!
+//! `half_close` tells the Volt that no more requests follow, and never waits. `finish().await`
+//! half-closes and waits for the result of the call.
 //!
 //! # When the connection is lost
 //!
-//! Calls that are open fail at once; [`Error::executed`](crate::Error::executed) says whether they may
-//! have reached the Volt. A unary call that certainly did not is tried again by itself, and so is one
-//! that is marked [`idempotent`](UnaryCall::idempotent). A stream that is opened by
-//! [`subscribe`](BidiCall::subscribe) is opened again, and says that it was.
+//! Open calls fail at once; [`Error::executed`](crate::Error::executed) reports whether the Volt may
+//! have executed them. Unary calls that cannot have executed are retried automatically, and so are those
+//! marked [`idempotent`](UnaryCall::idempotent). A stream opened with [`subscribe`](BidiCall::subscribe)
+//! is reopened, and reports that with [`Update::Resumed`].
 
 mod builder;
 mod deadline;

@@ -55,8 +55,8 @@ impl RawSink {
         self.send(message)
     }
 
-    pub(super) fn finish(&mut self) {
-        self.half.finish(None);
+    pub(super) fn half_close(&mut self) {
+        self.half.end(None);
     }
 
     /// Sends the first request of a stream in a task: it leaves when the key exchange is done, which
@@ -83,7 +83,7 @@ impl RawSink {
                     unsent.closed().await;
                 }
             }
-            self.finish();
+            self.half_close();
         });
     }
 }
@@ -130,20 +130,16 @@ impl<Req: Message> RequestSink<Req> {
         self.raw.send_when_ready(&message).await
     }
 
-    /// Half-closes: says that no more requests will come. Never waits.
-    pub fn close(self) {
-        drop(self);
-    }
-
-    /// As [`close`](Self::close), in place. Sending after it fails.
-    pub(super) fn finish(&mut self) {
-        self.raw.finish();
+    /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Sending after
+    /// this fails. Dropping the sink does the same.
+    pub fn half_close(&mut self) {
+        self.raw.half_close();
     }
 }
 
 impl<Req> Drop for RequestSink<Req> {
     fn drop(&mut self) {
-        self.raw.finish();
+        self.raw.half_close();
     }
 }
 
@@ -164,7 +160,7 @@ impl<Req: Message> Sink<Req> for RequestSink<Req> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        self.raw.finish();
+        self.raw.half_close();
         Poll::Ready(Ok(()))
     }
 }

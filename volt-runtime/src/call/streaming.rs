@@ -170,7 +170,7 @@ impl<Res: Message> Streaming<Res> {
         Self { raw, yielded_error: false, response: PhantomData }
     }
 
-    /// The next response, or `None` after a clean end.
+    /// Reads the next message. Returns `None` after a clean end.
     ///
     /// # Errors
     ///
@@ -258,9 +258,10 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
         self.responses.message().await
     }
 
-    /// Half-closes: says that no more requests will come. Responses may still follow.
-    pub fn close_send(&mut self) {
-        self.requests.finish();
+    /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Responses may
+    /// still arrive; sending after this fails.
+    pub fn half_close(&mut self) {
+        self.requests.half_close();
     }
 
     /// The halves, for two tasks.

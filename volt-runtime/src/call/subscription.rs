@@ -98,7 +98,8 @@ impl<Res: Message> Subscription<Res> {
         Ok(Self { call, state, backoff, response: PhantomData })
     }
 
-    /// The next response, or that the call was made again; `None` after the Volt has ended it.
+    /// Reads the next update: a message, or the notice that the call was reopened. Named after what it
+    /// returns, because not every update is a message. Returns `None` after the Volt has ended the call.
     ///
     /// # Errors
     ///

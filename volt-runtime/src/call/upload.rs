@@ -66,7 +66,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     /// Dropping the future cancels the call; the Volt may have acted on it.
     pub async fn finish(self) -> Result<Res> {
         let Self { mut stream, mut sink, .. } = self;
-        sink.finish();
+        sink.half_close();
         read_single(sink.method(), &stream.single().await?)
     }
 }

@@ -56,7 +56,7 @@ pub(super) type ClientDriver = Driver<Stream, ClientSide>;
 
 impl Dialer {
     fn new(config: &ClientConfig, options: ConnectOptions) -> Result<Self> {
-        let endpoint = config.endpoint()?;
+        let endpoint = config.dial_address()?;
         let ends = Ends::new(config, endpoint.relayed, &options)?;
         let protocol = match ends.key.algorithm() {
             KeyAlgorithm::Ed25519 => Protocol::Binary,

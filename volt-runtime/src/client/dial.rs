@@ -19,7 +19,7 @@ use tokio_tungstenite::{
 use super::{ConnectOptions, reach::Reach, tls::Tls};
 use crate::{
     ClientConfig, Error, Executed, Result,
-    config::Endpoint,
+    config::DialAddress,
     key::SigningKey,
     socket::{Stream, websocket_config},
 };
@@ -49,11 +49,11 @@ impl Remote {
     /// trusted, or the client's certificate.
     pub(super) fn new(
         config: &ClientConfig,
-        endpoint: &Endpoint,
+        endpoint: &DialAddress,
         key: &SigningKey,
         options: &ConnectOptions,
     ) -> Result<Self> {
-        let Endpoint { url, hint, .. } = endpoint;
+        let DialAddress { url, hint, .. } = endpoint;
         let uri: Uri = url.parse().map_err(|error| {
             Error::configuration(format!("`{url}` is no address")).with_source(error)
         })?;
@@ -249,7 +249,7 @@ mod tests {
 
     fn remote(config: &ClientConfig, url: &str) -> Remote {
         let endpoint =
-            Endpoint { url: url.to_owned(), relayed: false, authority: None, hint: None };
+            DialAddress { url: url.to_owned(), relayed: false, authority: None, hint: None };
         let key = SigningKey::generate().unwrap();
         Remote::new(config, &endpoint, &key, &ConnectOptions::default()).unwrap()
     }

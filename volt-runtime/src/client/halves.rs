@@ -90,7 +90,7 @@ impl SendHalf for Sender {
         self.state.send(key, message)
     }
 
-    fn finish(&mut self, _: Option<&Status>) {
+    fn end(&mut self, _: Option<&Status>) {
         self.state.then(Then::HalfClose);
     }
 }

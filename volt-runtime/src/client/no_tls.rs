@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::net::TcpStream;
 
-use crate::{ClientConfig, Error, Result, config::Endpoint, key::SigningKey, socket::Stream};
+use crate::{ClientConfig, Error, Result, config::DialAddress, key::SigningKey, socket::Stream};
 
 /// There is none.
 pub(super) enum Tls {}
@@ -13,7 +13,7 @@ impl Tls {
     pub(super) fn new(
         _: &str,
         _: &ClientConfig,
-        endpoint: &Endpoint,
+        endpoint: &DialAddress,
         _: &SigningKey,
     ) -> Result<Self> {
         Err(Error::configuration(format!(
@@ -42,7 +42,7 @@ mod tests {
         let key = SigningKey::generate().unwrap();
         let pem = key.verifying_key().to_pem();
         let config = ClientConfig::new("did:volt:test", "https://volt.example", pem);
-        let endpoint = config.endpoint().unwrap();
+        let endpoint = config.dial_address().unwrap();
         let error = Tls::new("volt.example", &config, &endpoint, &key).err().unwrap();
         assert!(error.is_configuration(), "{error}");
         let said = error.to_string();

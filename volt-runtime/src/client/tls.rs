@@ -21,7 +21,7 @@ use tokio_rustls::{
 use self::explain::explain;
 use crate::{
     ClientConfig, Error, Result,
-    config::{Authority, Endpoint},
+    config::{CertificateAuthority, DialAddress},
     key::SigningKey,
     socket::{ALPN, Stream},
 };
@@ -51,7 +51,7 @@ impl Tls {
     pub(super) fn new(
         host: &str,
         config: &ClientConfig,
-        endpoint: &Endpoint,
+        endpoint: &DialAddress,
         key: &SigningKey,
     ) -> Result<Self> {
         let server = ServerName::try_from(host.to_owned()).map_err(|error| {
@@ -86,14 +86,14 @@ impl Tls {
 type Builder<State> = ConfigBuilder<rustls::ClientConfig, State>;
 
 /// Begins a configuration that trusts the pinned authority alone, or else those of the platform.
-fn trusting(authority: Option<&Authority>) -> Result<(Builder<WantsClientCert>, Trust)> {
+fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsClientCert>, Trust)> {
     let unusable =
         |error: rustls::Error| Error::configuration("TLS cannot be used").with_source(error);
     let builder: Builder<WantsVerifier> =
         rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?;
-    let Some(Authority { field, pem }) = authority else {
+    let Some(CertificateAuthority { field, pem }) = authority else {
         use rustls_platform_verifier::BuilderVerifierExt as _;
         let builder = builder.with_platform_verifier().map_err(|error| {
             Error::configuration("the platform's certificate authorities cannot be read")

@@ -1,12 +1,12 @@
 //! Where to connect.
 
-use super::{ClientConfig, Relay, VoltConfig, missing};
+use super::{ClientConfig, RelayConfig, VoltConfig, missing};
 use crate::{Error, Result};
 
 /// Where to connect.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client connects"))]
-pub(crate) struct Endpoint {
+pub(crate) struct DialAddress {
     pub(crate) url: String,
     pub(crate) relayed: bool,
     /// The certificate authority that is trusted there, if it is pinned.
@@ -14,7 +14,7 @@ pub(crate) struct Endpoint {
         all(feature = "client", not(feature = "tls")),
         expect(dead_code, reason = "only TLS has certificates")
     )]
-    pub(crate) authority: Option<Authority>,
+    pub(crate) authority: Option<CertificateAuthority>,
     /// What to say when connecting fails.
     pub(crate) hint: Option<&'static str>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Endpoint {
     not(all(feature = "client", feature = "tls")),
     expect(dead_code, reason = "only TLS has certificates")
 )]
-pub(crate) struct Authority {
+pub(crate) struct CertificateAuthority {
     /// The field that it stands in.
     pub(crate) field: String,
     pub(crate) pem: String,
@@ -40,32 +40,32 @@ impl ClientConfig {
     ///
     /// When there is no usable address; names the field.
     pub fn url(&self) -> Result<String> {
-        self.endpoint().map(|endpoint| endpoint.url)
+        self.dial_address().map(|address| address.url)
     }
 
-    pub(crate) fn endpoint(&self) -> Result<Endpoint> {
+    pub(crate) fn dial_address(&self) -> Result<DialAddress> {
         match &self.volt.relay {
-            Some(Relay::Address(address)) => {
+            Some(RelayConfig::Address(address)) => {
                 let url = websocket_url("volt.relay", address)?;
-                Ok(Endpoint { url, relayed: true, authority: None, hint: None })
+                Ok(DialAddress { url, relayed: true, authority: None, hint: None })
             }
-            Some(Relay::Volt(relay)) => address(relay, "volt.relay", true),
+            Some(RelayConfig::Volt(relay)) => address(relay, "volt.relay", true),
             None => address(&self.volt, "volt", false),
         }
     }
 }
 
 /// The address of a Volt, or of a relay, from the object that describes it.
-fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<Endpoint> {
+fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress> {
     let authority = volt
         .ca_pem
         .as_ref()
         // Some write an empty text for what they do not have.
         .filter(|pem| !pem.trim().is_empty())
-        .map(|pem| Authority { field: format!("{object}.ca_pem"), pem: pem.clone() });
+        .map(|pem| CertificateAuthority { field: format!("{object}.ca_pem"), pem: pem.clone() });
     if let Some(address) = &volt.http_address {
         let url = websocket_url(&format!("{object}.http_address"), address)?;
-        return Ok(Endpoint { url, relayed, authority, hint: None });
+        return Ok(DialAddress { url, relayed, authority, hint: None });
     }
     let Some(address) = &volt.address else {
         let field = format!("{object}.http_address");
@@ -84,7 +84,7 @@ fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<Endpoint> {
     tracing::warn!("no `{object}.http_address`: guessing it from `{object}.address`, port + 2");
     let url = websocket_url(&format!("{object}.address"), &guess)?;
     let hint = "guessed from `address`; set `http_address` if that is wrong";
-    Ok(Endpoint { url, relayed, authority, hint: Some(hint) })
+    Ok(DialAddress { url, relayed, authority, hint: Some(hint) })
 }
 
 fn websocket_url(field: &str, address: &str) -> Result<String> {

@@ -13,13 +13,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 #[cfg(all(feature = "client", feature = "tls"))]
-pub(crate) use self::address::Authority;
+pub(crate) use self::address::CertificateAuthority;
 #[cfg(feature = "client")]
-pub(crate) use self::address::Endpoint;
+pub(crate) use self::address::DialAddress;
 use self::passphrase::{Passphrase, Prompt};
 pub use self::{
     credential::Credential,
-    volt::{Relay, VoltConfig},
+    volt::{RelayConfig, VoltConfig},
 };
 use crate::Error;
 
@@ -105,7 +105,7 @@ impl ClientConfig {
 
     /// Goes through a relay, by its HTTP address.
     pub fn with_relay(mut self, http_address: impl Into<String>) -> Self {
-        self.volt.relay = Some(Relay::Address(http_address.into()));
+        self.volt.relay = Some(RelayConfig::Address(http_address.into()));
         self
     }
 

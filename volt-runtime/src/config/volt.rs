@@ -36,7 +36,7 @@ pub struct VoltConfig {
     pub ca_pem: Option<String>,
     /// The relay to reach it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relay: Option<Relay>,
+    pub relay: Option<RelayConfig>,
     /// Everything else in the object.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -58,7 +58,7 @@ impl From<&str> for VoltConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
-pub enum Relay {
+pub enum RelayConfig {
     /// Its HTTP address.
     Address(String),
     /// All that is known of it.

@@ -175,18 +175,18 @@ pub(super) async fn run(connection: Arc<Connection>, state: Arc<CallState>, fram
             let router = connection.endpoint.router(frame.kind);
             if !connection.invoke(&receiver.state, router.takes_one_request(&method_name)) {
                 let message = "this server is shutting down, and did not execute the call";
-                return sender.finish(Some(&Status::new(Code::Unavailable, message)));
+                return sender.end(Some(&Status::new(Code::Unavailable, message)));
             }
             receiver.first = Some(json_request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
-            let authority = connection.endpoint.authority();
-            router.dispatch(&method_name, service_id, peer, Some(authority), raw).await;
+            let authenticator = connection.endpoint.authenticator();
+            router.dispatch(&method_name, service_id, peer, Some(authenticator), raw).await;
         }
-        Ok(_) => sender.finish(Some(&Status::new(
+        Ok(_) => sender.end(Some(&Status::new(
             Code::InvalidArgument,
             "the call ended or went on before it named a method",
         ))),
-        Err(error) => sender.finish(Some(&to_status(&error))),
+        Err(error) => sender.end(Some(&to_status(&error))),
     }
 }
 
@@ -205,7 +205,7 @@ async fn open(connection: &Connection, frame: &Frame) -> Result<Opened, String> 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let admit = |token: &Token| {
         token.check(endpoint.id(), now).map_err(|error| error.to_string())?;
-        endpoint.authority().authenticate(token).map_err(|status| status.message().to_owned())
+        endpoint.authenticator().authenticate(token).map_err(|status| status.message().to_owned())
     };
     if frame.kind == FrameKind::LegacyOpening {
         let key = endpoint.legacy_key().ok_or("the legacy protocol is not spoken here")?;
@@ -258,7 +258,7 @@ impl SendHalf for Sender {
         Ok(())
     }
 
-    fn finish(&mut self, failure: Option<&Status>) {
+    fn end(&mut self, failure: Option<&Status>) {
         if self.outgoing.is_ended() {
             return;
         }
@@ -273,10 +273,7 @@ impl Drop for Sender {
     /// A handler that panicked, or was dropped with its runtime, still ends its call.
     fn drop(&mut self) {
         if !self.outgoing.is_ended() {
-            self.finish(Some(&Status::new(
-                Code::Internal,
-                "the method went away without an answer",
-            )));
+            self.end(Some(&Status::new(Code::Internal, "the method went away without an answer")));
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    Endpoint,
+    ServiceHost,
     call::{self, CallState},
 };
 use crate::{
@@ -31,7 +31,7 @@ const INVOCATION_GRACE: Duration = Duration::from_secs(1);
 
 /// What the driver and the tasks of a connection's calls share.
 pub(super) struct Connection {
-    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) endpoint: Arc<ServiceHost>,
     pub(super) link: Arc<Link>,
     calls: Mutex<Calls>,
     /// Told of each call that ends, and while the connection drains, of each that is invoked.
@@ -191,7 +191,7 @@ impl Connection {
 pub(super) struct ServerSide(Arc<Connection>);
 
 impl ServerSide {
-    pub(super) fn new(endpoint: Arc<Endpoint>, link: Arc<Link>) -> Self {
+    pub(super) fn new(endpoint: Arc<ServiceHost>, link: Arc<Link>) -> Self {
         let budget = Budget::new(endpoint.options().connection_buffer.max(1));
         Self(Arc::new(Connection {
             endpoint,

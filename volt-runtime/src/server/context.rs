@@ -41,7 +41,7 @@ impl Context {
     }
 }
 
-/// Who calls, as the [`Authority`] found out. Anonymous by default.
+/// Who calls, as the [`Authenticator`] found out. Anonymous by default.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
@@ -76,8 +76,8 @@ impl fmt::Debug for Caller {
 /// Decides who may open calls on a server.
 ///
 /// When it is asked, the token has been read, is for this server and valid now; its signature has
-/// not been checked, because only the authority knows whose key it must be.
-pub trait Authority: Send + Sync + 'static {
+/// not been checked, because only the authenticator knows whose key it must be.
+pub trait Authenticator: Send + Sync + 'static {
     /// Who the caller is.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ pub fn unimplemented(method: &Method) -> Status {
 /// Answers a call to a method that its service does not have.
 pub fn unknown_method(mut call: IncomingCall) -> BoxFuture<()> {
     let status = unimplemented(call.context.method);
-    call.raw.sender.finish(Some(&status));
+    call.raw.sender.end(Some(&status));
     Box::pin(std::future::ready(()))
 }
 
@@ -198,7 +198,7 @@ impl Running {
             Ok(response) => {
                 // A failure to send means that nobody is there to be told.
                 let _ = self.responses().send(response).await;
-                self.sender.finish(None);
+                self.sender.end(None);
             }
             Err(status) => self.end::<Res>(Err(status)).await,
         }
@@ -216,7 +216,7 @@ impl Running {
                 _ => Some(status),
             },
         };
-        self.sender.finish(failure.as_ref());
+        self.sender.end(failure.as_ref());
     }
 }
 
@@ -239,7 +239,7 @@ impl SendHalf for SharedSender {
         self.lock().send(message)
     }
 
-    fn finish(&mut self, failure: Option<&Status>) {
-        self.lock().finish(failure);
+    fn end(&mut self, failure: Option<&Status>) {
+        self.lock().end(failure);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Endpoint, connection::ServerSide};
+use super::{ServiceHost, connection::ServerSide};
 use crate::{
     Error, Result, fuzzing,
     socket::{Link, Side as _},
@@ -20,7 +20,7 @@ pub struct ServerEnd {
 
 impl ServerEnd {
     /// A connection to an endpoint.
-    pub fn new(endpoint: Arc<Endpoint>) -> Self {
+    pub fn new(endpoint: Arc<ServiceHost>) -> Self {
         let link = Link::new();
         Self { side: ServerSide::new(endpoint, Arc::clone(&link)), link }
     }

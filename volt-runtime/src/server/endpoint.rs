@@ -1,4 +1,4 @@
-//! Who answers calls: an identity, its services, and who may call them.
+//! The identity that answers calls, with its services and its authorization.
 
 use std::{
     fmt,
@@ -7,18 +7,18 @@ use std::{
 
 #[cfg(feature = "server")]
 use super::HttpHandler;
-use super::{Authority, Relay, Router, ServerOptions};
+use super::{Authenticator, RelayHandler, Router, ServerOptions};
 use crate::{key::SigningKey, proto::frame::FrameKind};
 
-/// What a server is, whatever its calls come over: a websocket, or the `Connect` call of a client
-/// that hosts services.
-pub struct Endpoint {
+/// A server's identity, services and authorization. Its calls arrive over a websocket, or over the
+/// `Connect` call of a client that hosts services.
+pub struct ServiceHost {
     id: String,
     key: SigningKey,
     router: Router,
-    authority: Arc<dyn Authority>,
+    authenticator: Arc<dyn Authenticator>,
     legacy: Option<Legacy>,
-    relay: Option<Box<dyn Relay>>,
+    relay: Option<Box<dyn RelayHandler>>,
     #[cfg(feature = "server")]
     http: Option<Box<dyn HttpHandler>>,
     options: ServerOptions,
@@ -29,22 +29,22 @@ struct Legacy {
     router: Router,
 }
 
-impl Endpoint {
-    /// An endpoint that serves a router's services.
+impl ServiceHost {
+    /// Creates a host for a router's services.
     ///
-    /// `id` is its own id, which callers' tokens must be for; `key`, an Ed25519 key, signs its key
-    /// exchanges; `authority` decides who may call.
+    /// `id` is the host's id, which callers' tokens must name; `key`, an Ed25519 key, signs its key
+    /// exchanges; `authenticator` authenticates and authorizes the callers.
     pub fn new(
         id: impl Into<String>,
         key: SigningKey,
         router: Router,
-        authority: impl Authority,
+        authenticator: impl Authenticator,
     ) -> Self {
         Self {
             id: id.into(),
             key,
             router,
-            authority: Arc::new(authority),
+            authenticator: Arc::new(authenticator),
             legacy: None,
             relay: None,
             #[cfg(feature = "server")]
@@ -53,16 +53,16 @@ impl Endpoint {
         }
     }
 
-    /// Speaks the legacy protocol as well, with this RSA key, as soon as there is one: making it takes
-    /// time, and most endpoints never meet a client that needs it. The services may be others, because
-    /// the clients that speak it were made for an older API.
+    /// Speaks the legacy protocol as well, with this RSA key, once the key is set: generating it takes
+    /// time, and most hosts never meet a client that needs it. The services may differ, because the
+    /// clients that speak this protocol were built for an older API.
     pub fn with_legacy(mut self, key: Arc<OnceLock<SigningKey>>, router: Router) -> Self {
         self.legacy = Some(Legacy { key, router });
         self
     }
 
-    /// Passes on the calls that are for somebody else. Without a relay they are rejected.
-    pub fn with_relay(mut self, relay: impl Relay) -> Self {
+    /// Forwards calls to other hosts. Without a relay handler such calls are rejected.
+    pub fn with_relay(mut self, relay: impl RelayHandler) -> Self {
         self.relay = Some(Box::new(relay));
         self
     }
@@ -101,11 +101,11 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn authority(&self) -> &dyn Authority {
-        &*self.authority
+    pub(super) fn authenticator(&self) -> &dyn Authenticator {
+        &*self.authenticator
     }
 
-    pub(super) fn relay(&self) -> Option<&dyn Relay> {
+    pub(super) fn relay(&self) -> Option<&dyn RelayHandler> {
         self.relay.as_deref()
     }
 
@@ -119,9 +119,9 @@ impl Endpoint {
     }
 }
 
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for ServiceHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint")
+        f.debug_struct("ServiceHost")
             .field("id", &self.id)
             .field("services", &self.router)
             .finish_non_exhaustive()

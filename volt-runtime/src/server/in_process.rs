@@ -115,7 +115,7 @@ impl SendHalf for Sender {
         Ok(())
     }
 
-    fn finish(&mut self, failure: Option<&Status>) {
+    fn end(&mut self, failure: Option<&Status>) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }

@@ -38,7 +38,7 @@ mod websocket;
 pub use self::end::ServerEnd;
 pub(crate) use self::in_process::InProcess;
 pub use self::{
-    context::{Authority, Caller, Context},
+    context::{Authenticator, Caller, Context},
     dispatch::{
         IncomingCall, bidi, client_streaming, server_streaming, unary, unimplemented,
         unknown_method,
@@ -48,9 +48,9 @@ pub use self::{
 };
 #[cfg(feature = "socket")]
 pub use self::{
-    endpoint::Endpoint,
+    endpoint::ServiceHost,
     options::ServerOptions,
-    relay::{Relay, RelayedCall},
+    relay::{RelayHandler, RelayedCall},
     tunnel::Tunnel,
 };
 #[cfg(feature = "server")]

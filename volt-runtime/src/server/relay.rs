@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Passes calls on to those who are connected here, such as the hosts of services.
-pub trait Relay: Send + Sync + 'static {
+pub trait RelayHandler: Send + Sync + 'static {
     /// Takes a call, at once; what is passed on is passed on by a task of the relay's own.
     ///
     /// The token is valid now, and nothing else about it has been checked: it is for the target.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::{Authority, Context, IncomingCall, context::Peer};
+use super::{Authenticator, Context, IncomingCall, context::Peer};
 use crate::{
     Code, Method, Status,
     transport::{BoxFuture, RawCall},
@@ -113,18 +113,20 @@ impl Router {
         path: &str,
         service_id: Option<String>,
         peer: Peer,
-        authority: Option<&dyn Authority>,
+        authenticator: Option<&dyn Authenticator>,
         mut raw: RawCall,
     ) {
         let route = match self.find(path, service_id.as_deref()) {
             Ok(route) => route,
-            Err(status) => return raw.sender.finish(Some(&status)),
+            Err(status) => return raw.sender.end(Some(&status)),
         };
         let mut context = Context { method: route.method, service_id, peer };
-        if let Some(asked) = authority.and_then(|authority| authority.authorize(&context)) {
+        if let Some(asked) =
+            authenticator.and_then(|authenticator| authenticator.authorize(&context))
+        {
             match asked.await {
                 Ok(caller) => context.peer.caller = caller,
-                Err(status) => return raw.sender.finish(Some(&status)),
+                Err(status) => return raw.sender.end(Some(&status)),
             }
         }
         route.service.call(route.index, IncomingCall::new(context, raw)).await;

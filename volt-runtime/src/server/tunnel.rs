@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Endpoint,
+    ServiceHost,
     connection::{Late, ServerSide},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub struct Tunnel {
 
 impl Tunnel {
     /// A tunnel to an endpoint. Calls run as tasks of the current tokio runtime.
-    pub fn new(endpoint: Arc<Endpoint>) -> Self {
+    pub fn new(endpoint: Arc<ServiceHost>) -> Self {
         let link = Link::new();
         let side = Arc::new(Mutex::new(ServerSide::new(endpoint, Arc::clone(&link))));
         Self { side, link }

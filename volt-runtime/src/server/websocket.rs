@@ -12,7 +12,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::{Endpoint, tls::ServerTls};
+use super::{ServiceHost, tls::ServerTls};
 
 /// A server that runs. Dropping it stops it at once.
 pub struct Server {
@@ -22,12 +22,15 @@ pub struct Server {
 }
 
 /// Serves an endpoint's services to the clients of `listener`, and plain HTTP to those that ask for
-/// it, if the endpoint [has a handler](Endpoint::with_http).
+/// it, if the endpoint [has a handler](ServiceHost::with_http).
 ///
 /// # Errors
 ///
 /// When the listener has no address.
-pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<Endpoint>>) -> std::io::Result<Server> {
+pub fn serve(
+    listener: TcpListener,
+    endpoint: impl Into<Arc<ServiceHost>>,
+) -> std::io::Result<Server> {
     start(listener, None, endpoint.into())
 }
 
@@ -43,7 +46,7 @@ pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<Endpoint>>) -> std::
 pub fn serve_tls(
     listener: TcpListener,
     tls: ServerTls,
-    endpoint: impl Into<Arc<Endpoint>>,
+    endpoint: impl Into<Arc<ServiceHost>>,
 ) -> std::io::Result<Server> {
     start(listener, Some(tls), endpoint.into())
 }
@@ -51,7 +54,7 @@ pub fn serve_tls(
 fn start(
     listener: TcpListener,
     tls: Option<ServerTls>,
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<ServiceHost>,
 ) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
@@ -98,7 +101,7 @@ impl fmt::Debug for Server {
 async fn run(
     listener: TcpListener,
     tls: Option<ServerTls>,
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<ServiceHost>,
     stopping: watch::Receiver<bool>,
 ) {
     let limit = endpoint.options().max_connections;

@@ -111,7 +111,7 @@ async fn a_call_that_is_dropped_ends_however_many_requests_its_handler_has_left_
                     echo.send(Note::new("unread", 0)).await.unwrap();
                 }
                 if half_closed {
-                    echo.close_send();
+                    echo.half_close();
                 }
                 drop(echo);
                 soon(probe.running(0)).await;

@@ -34,7 +34,7 @@ async fn a_thousand_calls_and_a_hundred_streams_share_a_connection() {
                 echo.send(note.clone()).await.unwrap();
                 assert_eq!(echo.message().await.unwrap(), Some(note));
             }
-            echo.close_send();
+            echo.half_close();
             assert_eq!(echo.message().await.unwrap(), None);
         })
     });

@@ -63,7 +63,7 @@ async fn a_half_closed_stream_is_seen_through() {
     for number in 0..100 {
         requests.send(Note::new("n", number)).await.unwrap();
     }
-    requests.close();
+    requests.half_close();
     let reading = tokio::spawn(async move {
         let mut count = 0;
         while responses.message().await.unwrap().is_some() {

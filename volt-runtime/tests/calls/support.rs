@@ -18,8 +18,8 @@ use volt_runtime::{
     MethodKind, Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
     key::SigningKey,
     server::{
-        self, Authority, Caller, Endpoint, IncomingCall, Router, Server, ServerOptions, Service,
-        Token, serve,
+        self, Authenticator, Caller, IncomingCall, Router, Server, ServerOptions, Service,
+        ServiceHost, Token, serve,
     },
 };
 
@@ -203,7 +203,7 @@ impl Service for Notes {
 /// Knows one client's key and its one session.
 pub(crate) struct OneClient(pub(crate) volt_runtime::key::VerifyingKey);
 
-impl Authority for OneClient {
+impl Authenticator for OneClient {
     fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
         let unauthenticated = |message: &str| Status::new(Code::Unauthenticated, message);
         token.verify(&self.0).map_err(|error| unauthenticated(&error.to_string()))?;
@@ -259,7 +259,7 @@ impl Volt {
         Self::start_as(|endpoint| endpoint.with_options(options)).await
     }
 
-    pub(crate) async fn start_as(change: impl FnOnce(Endpoint) -> Endpoint) -> Self {
+    pub(crate) async fn start_as(change: impl FnOnce(ServiceHost) -> ServiceHost) -> Self {
         Parts::new(change).serve().await
     }
 
@@ -296,14 +296,14 @@ impl Volt {
 
 /// What a server will be made of, and the configuration of a client that it knows.
 pub(crate) struct Parts {
-    endpoint: Endpoint,
+    endpoint: ServiceHost,
     config: ClientConfig,
     probe: Probe,
     key: String,
 }
 
 impl Parts {
-    pub(crate) fn new(change: impl FnOnce(Endpoint) -> Endpoint) -> Self {
+    pub(crate) fn new(change: impl FnOnce(ServiceHost) -> ServiceHost) -> Self {
         let (volt_key, client_key) =
             (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let config = ClientConfig::new(VOLT_ID, "", volt_key.verifying_key().to_pem())
@@ -317,12 +317,12 @@ impl Parts {
         key: String,
         config: ClientConfig,
         probe: Probe,
-        change: impl FnOnce(Endpoint) -> Endpoint,
+        change: impl FnOnce(ServiceHost) -> ServiceHost,
     ) -> Self {
         let router = Router::new().with(Notes(probe.clone()));
         let authority = OneClient(config.signing_key().unwrap().verifying_key());
         let volt_key = SigningKey::from_pem(&key).unwrap();
-        let endpoint = change(Endpoint::new(VOLT_ID, volt_key, router, authority));
+        let endpoint = change(ServiceHost::new(VOLT_ID, volt_key, router, authority));
         Self { endpoint, config, probe, key }
     }
 
@@ -336,13 +336,13 @@ impl Parts {
         let authority = OneClient(client_key.verifying_key());
         let key = volt_key.to_pem().unwrap().to_string();
         let unused = SigningKey::generate().unwrap();
-        let endpoint = Endpoint::new(VOLT_ID, unused, Router::new(), authority)
+        let endpoint = ServiceHost::new(VOLT_ID, unused, Router::new(), authority)
             .with_legacy(Arc::new(OnceLock::from(volt_key)), router);
         Self { endpoint, config, probe, key }
     }
 
     /// The endpoint, for a server that is made otherwise, and what a test needs of it.
-    pub(crate) fn endpoint(self) -> (Endpoint, ClientConfig, Probe) {
+    pub(crate) fn endpoint(self) -> (ServiceHost, ClientConfig, Probe) {
         (self.endpoint, self.config, self.probe)
     }
 
@@ -361,7 +361,7 @@ impl Parts {
         scheme: &str,
         host: &str,
         port: u16,
-        serve: impl FnOnce(TcpListener, Endpoint) -> std::io::Result<Server>,
+        serve: impl FnOnce(TcpListener, ServiceHost) -> std::io::Result<Server>,
     ) -> Volt {
         let Self { endpoint, mut config, probe, key } = self;
         let listener = TcpListener::bind(format!("{host}:{port}")).await.unwrap();

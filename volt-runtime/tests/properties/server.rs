@@ -20,7 +20,9 @@ use volt_runtime::{
         frame::Frame,
         handshake::{ClientHandshake, Route, Via},
     },
-    server::{self, Authority, Caller, Endpoint, IncomingCall, Requests, Router, Service, Token},
+    server::{
+        self, Authenticator, Caller, IncomingCall, Requests, Router, Service, ServiceHost, Token,
+    },
 };
 
 use crate::support::{Harm, Text, harm, interleaved};
@@ -60,14 +62,14 @@ impl Service for Echo {
 
 struct Anyone;
 
-impl Authority for Anyone {
+impl Authenticator for Anyone {
     fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
         Ok(Caller::default())
     }
 }
 
 struct Fixed {
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<ServiceHost>,
     route: Route,
     client: SigningKey,
 }
@@ -76,7 +78,7 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let volt = SigningKey::generate().unwrap();
     let signer = volt.verifying_key();
     Fixed {
-        endpoint: Arc::new(Endpoint::new("volt", volt, Router::new().with(Echo), Anyone)),
+        endpoint: Arc::new(ServiceHost::new("volt", volt, Router::new().with(Echo), Anyone)),
         route: Route { audience: "volt".into(), signer, via: Via::default() },
         client: SigningKey::generate().unwrap(),
     }

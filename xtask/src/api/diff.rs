@@ -8,7 +8,7 @@ use prost_types::FileDescriptorSet;
 use serde_json::json;
 use volt_codegen::{
     Sources,
-    diff::{Clients, Reader, Report, diff},
+    diff::{Clients, Report, Surface, diff},
 };
 
 use crate::{api, codegen, tools};
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     new: String,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Fails when something breaks for this reader. May be given several times.
+    /// Fails when something breaks for this surface. May be given several times.
     #[arg(long, value_enum)]
     deny: Vec<Denied>,
 }
@@ -76,12 +76,12 @@ fn denied(report: &Report, deny: &[Denied]) -> anyhow::Result<()> {
     let broken: Vec<_> = deny
         .iter()
         .map(|denied| match denied {
-            Denied::Wire => Reader::Wire,
-            Denied::Json => Reader::Json,
-            Denied::Source => Reader::Source,
+            Denied::Wire => Surface::Wire,
+            Denied::Json => Surface::Json,
+            Denied::Source => Surface::Source,
         })
-        .filter(|reader| report.breaking(*reader) > 0)
-        .map(|reader| format!("{} changes break {}", report.breaking(reader), reader.name()))
+        .filter(|surface| report.breaking(*surface) > 0)
+        .map(|surface| format!("{} changes break {}", report.breaking(surface), surface.name()))
         .collect();
     ensure!(broken.is_empty(), "{}", broken.join(", "));
     Ok(())
@@ -89,16 +89,16 @@ fn denied(report: &Report, deny: &[Denied]) -> anyhow::Result<()> {
 
 fn to_json(report: &Report) -> serde_json::Value {
     let changes = report.changes.iter().map(|change| {
-        let effects = change.effects.iter().map(|(reader, effect)| {
-            let clients = match (reader, effect.clients) {
-                (Reader::Source, _) => json!([]),
+        let effects = change.effects.iter().map(|(surface, effect)| {
+            let clients = match (surface, effect.clients) {
+                (Surface::Source, _) => json!([]),
                 (_, Clients::Both) => json!(["old", "new"]),
                 (_, Clients::Old) => json!(["old"]),
                 (_, Clients::New) => json!(["new"]),
             };
             let verdict = effect.verdict.name();
             let effect = json!({ "verdict": verdict, "clients": clients, "why": effect.why });
-            (reader.name().to_owned(), effect)
+            (surface.name().to_owned(), effect)
         });
         json!({
             "element": change.element,
@@ -114,7 +114,7 @@ fn to_json(report: &Report) -> serde_json::Value {
         ((*name).to_owned(), count)
     });
     let breaking =
-        Reader::ALL.map(|reader| (reader.name().to_owned(), report.breaking(reader).into()));
+        Surface::ALL.map(|surface| (surface.name().to_owned(), report.breaking(surface).into()));
     json!({
         "breaking": serde_json::Map::from_iter(breaking),
         "changes": changes.collect::<Vec<_>>(),

@@ -31,7 +31,7 @@ pub async fn open_close(load: &Load, client: &Client) -> Result<Measured> {
         async move {
             let mut call = volt.connect().await?;
             call.send(ConnectRequest::default()).await?;
-            call.close_send();
+            call.half_close();
             ensure!(call.message().await?.is_none(), "a message came");
             Ok(())
         }

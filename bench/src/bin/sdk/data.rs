@@ -22,7 +22,7 @@ pub async fn rows(load: &Load, client: &Client) -> Result<Measured> {
     let start =
         SqlExecuteStart::default().with_database_id(&load.resource).with_statement(statement);
     call.send(SqlExecuteRequest::default().with_start(start)).await?;
-    call.close_send();
+    call.half_close();
     let mut rows = 0;
     while let Some(answer) = call.message().await? {
         if let Some(sql_execute_response::Payload::Row(row)) = answer.payload {

@@ -89,7 +89,7 @@ async fn database(client: &Client, rows: u64) -> Result<String> {
         let start =
             SqlExecuteStart::default().with_database_id(&database).with_statement(statement);
         call.send(SqlExecuteRequest::default().with_start(start)).await?;
-        call.close_send();
+        call.half_close();
         while call.message().await?.is_some() {}
     }
     Ok(database)

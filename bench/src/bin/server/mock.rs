@@ -8,7 +8,7 @@ use volt_api::{
     ClientConfig, Code, Status,
     key::{SigningKey, VerifyingKey},
     server::{
-        Authority, Caller, Context, Endpoint, Requests, Responses, Router, Server, Token, serve,
+        Authenticator, Caller, Context, ServiceHost, Requests, Responses, Router, Server, Token, serve,
     },
     volt::{
         ConnectAcknowledge, ConnectRequest, ConnectResponse, DownloadFileRequest,
@@ -45,7 +45,7 @@ pub async fn start(config: &ClientConfig, legacy_config: &ClientConfig) -> Resul
     let router =
         || Router::new().with(VoltApiServer::new(Handlers)).with(FileApiServer::new(Handlers));
     let authority = Clients { key: public(&config)?, legacy_key: public(&legacy_config)? };
-    let endpoint = Endpoint::new(id, key, router(), authority)
+    let endpoint = ServiceHost::new(id, key, router(), authority)
         .with_legacy(Arc::new(OnceLock::from(legacy_key)), router());
     Ok(Mock { config, legacy_config, _server: serve(listener, endpoint)? })
 }
@@ -61,7 +61,7 @@ struct Clients {
     legacy_key: VerifyingKey,
 }
 
-impl Authority for Clients {
+impl Authenticator for Clients {
     fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
         let key = if token.key_id().is_some() { &self.legacy_key } else { &self.key };
         match token.verify(key) {

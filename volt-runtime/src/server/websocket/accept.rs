@@ -8,7 +8,7 @@ use tokio_tungstenite::WebSocketStream;
 use super::{patient::Patient, request};
 use crate::{
     server::{
-        Endpoint,
+        ServiceHost,
         connection::{Late, ServerSide},
         tls::ServerTls,
     },
@@ -18,7 +18,7 @@ use crate::{
 pub(super) async fn run(
     stream: TcpStream,
     tls: Option<ServerTls>,
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<ServiceHost>,
     mut stopping: watch::Receiver<bool>,
 ) {
     // Answers are small and wait for one another: without this each would wait for Nagle's timer.
@@ -63,7 +63,7 @@ pub(super) async fn run(
 async fn open(
     stream: TcpStream,
     tls: Option<&ServerTls>,
-    endpoint: &Endpoint,
+    endpoint: &ServiceHost,
 ) -> io::Result<Option<WebSocketStream<Patient<Stream>>>> {
     let stream = match tls {
         Some(tls) => tls.accept(stream).await?,

@@ -22,7 +22,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    server::{Endpoint, HttpHandler},
+    server::{HttpHandler, ServiceHost},
     socket::websocket_config,
 };
 
@@ -36,7 +36,7 @@ type Body = Full<Bytes>;
 /// A connection carries one plain request only, so that none lies idle without a limit.
 pub(super) async fn answer<S>(
     stream: S,
-    endpoint: &Endpoint,
+    endpoint: &ServiceHost,
 ) -> hyper::Result<Option<WebSocketStream<S>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,

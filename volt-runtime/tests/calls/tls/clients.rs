@@ -60,7 +60,7 @@ async fn a_relay_is_not_shown_the_certificate() {
     let mut volt = start(&authority, tls, "127.0.0.1").await;
     authority.certify(&mut volt.config);
     let relay = volt.config.volt.clone();
-    volt.config.volt.relay = Some(volt_runtime::config::Relay::Volt(Box::new(relay)));
+    volt.config.volt.relay = Some(volt_runtime::config::RelayConfig::Volt(Box::new(relay)));
     says(&failure(&volt.config).await, &["wants a certificate"]);
 }
 

@@ -39,7 +39,7 @@ async fn works(config: &ClientConfig) {
     for number in 0..10 {
         echo.send(Note::new(&long, number)).await.unwrap();
     }
-    echo.close_send();
+    echo.half_close();
     for number in 0..10 {
         assert_eq!(soon(echo.message()).await.unwrap().unwrap(), Note::new(&long, number));
     }

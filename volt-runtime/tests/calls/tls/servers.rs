@@ -1,7 +1,7 @@
 //! Which servers a client trusts.
 
 use rcgen::date_time_ymd;
-use volt_runtime::{ClientConfig, ConnectOptions, config::Relay, connect};
+use volt_runtime::{ClientConfig, ConnectOptions, config::RelayConfig, connect};
 
 use super::{Authority, failure, says, start, with, works};
 use crate::support::Parts;
@@ -55,7 +55,7 @@ async fn a_relay_has_an_authority_of_its_own() {
         relay.ca_pem = Some(ca_pem);
         let mut config = volt.config.clone();
         config.volt.ca_pem = Some(other.pem());
-        config.volt.relay = Some(Relay::Volt(Box::new(relay)));
+        config.volt.relay = Some(RelayConfig::Volt(Box::new(relay)));
         config
     };
     says(&failure(&behind(other.pem())).await, &["`volt.relay.ca_pem`"]);

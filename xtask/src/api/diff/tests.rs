@@ -24,7 +24,7 @@ fn the_report_is_json_too() {
     let json: serde_json::Value =
         serde_json::from_str(&Format::Json.show(&report, "0.15.1", "0.20.34")).unwrap();
     assert_eq!(json["changes"].as_array().unwrap().len(), report.changes.len());
-    assert_eq!(json["breaking"]["wire"], report.breaking(Reader::Wire));
+    assert_eq!(json["breaking"]["wire"], report.breaking(Surface::Wire));
     assert_eq!(json["counts"]["methods"]["added"], 48);
     let removed = json["changes"]
         .as_array()

@@ -585,7 +585,7 @@ impl ::core::fmt::Debug for Article {
             .field("price", &self.price)
             .field("size", &self.size)
             .field("second_size", &self.second_size)
-            .field("picture", &::volt_runtime::__private::Hidden::new(&self.picture))
+            .field("picture", &::volt_runtime::__private::Redacted::new(&self.picture))
             .field("parts", &self.parts)
             .field("replacement", &self.replacement)
             .field("prices", &self.prices)
@@ -1057,7 +1057,7 @@ impl ::core::fmt::Debug for offer::BodyOneOf {
             Self::Size(value) => f.debug_tuple("Size").field(value).finish(),
             Self::Threat(value) => {
                 f.debug_tuple("Threat")
-                    .field(&::volt_runtime::__private::Hidden::new(value))
+                    .field(&::volt_runtime::__private::Redacted::new(value))
                     .finish()
             }
             Self::Type(value) => f.debug_tuple("Type").field(value).finish(),

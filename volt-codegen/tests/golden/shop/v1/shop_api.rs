@@ -397,36 +397,36 @@ pub mod methods {
     /// `GetArticle`.
     pub const GET_ARTICLE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.v1.ShopAPI/GetArticle",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `ListArticles`.
     pub const LIST_ARTICLES: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.v1.ShopAPI/ListArticles",
-        kind: ::volt_runtime::__private::Kind::ServerStreaming,
+        kind: ::volt_runtime::__private::MethodKind::ServerStreaming,
     };
     /// `FillBasket`.
     pub const FILL_BASKET: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.v1.ShopAPI/FillBasket",
-        kind: ::volt_runtime::__private::Kind::ClientStreaming,
+        kind: ::volt_runtime::__private::MethodKind::ClientStreaming,
     };
     /// `Haggle`.
     pub const HAGGLE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.v1.ShopAPI/Haggle",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `Match`.
     pub const MATCH: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.v1.ShopAPI/Match",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `FindArticle`.
     pub const FIND_ARTICLE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.v1.ShopAPI/FindArticle",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `Clone`.
     pub const CLONE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.v1.ShopAPI/Clone",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
 }

@@ -260,26 +260,26 @@ pub mod methods {
     /// `Call`.
     pub const CALL: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.std.v1.Service/Call",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `Name`.
     pub const NAME: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.std.v1.Service/Name",
-        kind: ::volt_runtime::__private::Kind::ClientStreaming,
+        kind: ::volt_runtime::__private::MethodKind::ClientStreaming,
     };
     /// `Methods`.
     pub const METHODS: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.std.v1.Service/Methods",
-        kind: ::volt_runtime::__private::Kind::ServerStreaming,
+        kind: ::volt_runtime::__private::MethodKind::ServerStreaming,
     };
     /// `Drop`.
     pub const DROP: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.std.v1.Service/Drop",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `From`.
     pub const FROM: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/shop.std.v1.Service/From",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
 }

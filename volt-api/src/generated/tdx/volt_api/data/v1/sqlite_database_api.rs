@@ -316,16 +316,16 @@ pub mod methods {
     /// `BulkUpdate`.
     pub const BULK_UPDATE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.data.v1.SqliteDatabaseAPI/BulkUpdate",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `Execute`.
     pub const EXECUTE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.data.v1.SqliteDatabaseAPI/Execute",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `ImportCSV`.
     pub const IMPORT_CSV: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.data.v1.SqliteDatabaseAPI/ImportCSV",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
 }

@@ -242,16 +242,16 @@ pub mod methods {
     /// `GetVoltEndpoint`.
     pub const GET_VOLT_ENDPOINT: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.relay.v1.RelayAPI/GetVoltEndpoint",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `Tunnel`.
     pub const TUNNEL: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.relay.v1.RelayAPI/Tunnel",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `CloudTunnel`.
     pub const CLOUD_TUNNEL: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.relay.v1.RelayAPI/CloudTunnel",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
 }

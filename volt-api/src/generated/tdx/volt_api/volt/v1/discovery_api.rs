@@ -130,6 +130,6 @@ pub mod methods {
     /// `Discover`.
     pub const DISCOVER: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.DiscoveryAPI/Discover",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
 }

@@ -186,11 +186,11 @@ pub mod methods {
     /// `SaveDriveInstance`.
     pub const SAVE_DRIVE_INSTANCE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.DriveAPI/SaveDriveInstance",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `WatchDriveInstanceStatus`.
     pub const WATCH_DRIVE_INSTANCE_STATUS: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.DriveAPI/WatchDriveInstanceStatus",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
 }

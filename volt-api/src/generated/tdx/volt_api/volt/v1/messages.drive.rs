@@ -185,7 +185,7 @@ impl ::core::fmt::Debug for SaveDriveInstanceRequest {
             .field("relay_ca", &self.relay_ca)
             .field(
                 "relay_challenge",
-                &::volt_runtime::__private::Hidden::new(&self.relay_challenge),
+                &::volt_runtime::__private::Redacted::new(&self.relay_challenge),
             )
             .finish()
     }

@@ -1122,7 +1122,7 @@ impl ::core::fmt::Debug for ProxyConnection {
             .field("connected", &self.connected)
             .field("enable_http_proxy", &self.enable_http_proxy)
             .field("disable_volt_api", &self.disable_volt_api)
-            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
             .field("target_id", &self.target_id)
             .field("sync_did_registry", &self.sync_did_registry)
             .field("did_registry_sync_id", &self.did_registry_sync_id)
@@ -1130,7 +1130,7 @@ impl ::core::fmt::Debug for ProxyConnection {
             .field("vc_registry_sync_timestamp", &self.vc_registry_sync_timestamp)
             .field(
                 "session_id",
-                &::volt_runtime::__private::Hidden::new(&self.session_id),
+                &::volt_runtime::__private::Redacted::new(&self.session_id),
             )
             .field("certificate", &self.certificate)
             .finish()
@@ -1967,7 +1967,7 @@ impl ::core::fmt::Debug for ServiceDescription {
             .field("host_connection_id", &self.host_connection_id)
             .field(
                 "host_session_id",
-                &::volt_runtime::__private::Hidden::new(&self.host_session_id),
+                &::volt_runtime::__private::Redacted::new(&self.host_session_id),
             )
             .field("discoverable", &self.discoverable)
             .field("ping_timestamp", &self.ping_timestamp)

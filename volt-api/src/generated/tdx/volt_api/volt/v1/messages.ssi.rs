@@ -210,7 +210,7 @@ impl ::core::fmt::Debug for CreateEmailCredentialRequest {
             .field("identity_provider", &self.identity_provider)
             .field(
                 "key_passphrase",
-                &::volt_runtime::__private::Hidden::new(&self.key_passphrase),
+                &::volt_runtime::__private::Redacted::new(&self.key_passphrase),
             )
             .field("description", &self.description)
             .finish()
@@ -420,7 +420,7 @@ impl ::core::fmt::Debug for DeleteDidRequest {
         f.debug_struct("DeleteDidRequest")
             .field(
                 "key_passphrase",
-                &::volt_runtime::__private::Hidden::new(&self.key_passphrase),
+                &::volt_runtime::__private::Redacted::new(&self.key_passphrase),
             )
             .field("force", &self.force)
             .field("target", &self.target)

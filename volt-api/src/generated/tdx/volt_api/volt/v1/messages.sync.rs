@@ -198,7 +198,7 @@ impl ::core::fmt::Debug for CreateSynapseConnectionRequest {
             .field("relay_ca", &self.relay_ca)
             .field(
                 "relay_challenge",
-                &::volt_runtime::__private::Hidden::new(&self.relay_challenge),
+                &::volt_runtime::__private::Redacted::new(&self.relay_challenge),
             )
             .field("relay_http_address", &self.relay_http_address)
             .finish()

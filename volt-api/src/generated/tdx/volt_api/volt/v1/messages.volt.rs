@@ -693,7 +693,7 @@ impl ::core::fmt::Debug for VoltParameters {
             .field("discoverable", &self.discoverable)
             .field(
                 "authenticate_challenge",
-                &::volt_runtime::__private::Hidden::new(&self.authenticate_challenge),
+                &::volt_runtime::__private::Redacted::new(&self.authenticate_challenge),
             )
             .field(
                 "require_authenticate_challenge",
@@ -726,7 +726,7 @@ impl ::core::fmt::Debug for VoltParameters {
             .field("outbound_smtp_user", &self.outbound_smtp_user)
             .field(
                 "outbound_smtp_password",
-                &::volt_runtime::__private::Hidden::new(&self.outbound_smtp_password),
+                &::volt_runtime::__private::Redacted::new(&self.outbound_smtp_password),
             )
             .field("enable_anonymous_create", &self.enable_anonymous_create)
             .field("catch_all_auth_decision", &self.catch_all_auth_decision)
@@ -1083,7 +1083,7 @@ impl ::core::fmt::Debug for IdentityAlias {
             .field("public_key", &self.public_key)
             .field(
                 "private_key",
-                &::volt_runtime::__private::Hidden::new(&self.private_key),
+                &::volt_runtime::__private::Redacted::new(&self.private_key),
             )
             .field("alias_type", &self.alias_type)
             .field("issuer_id", &self.issuer_id)
@@ -1736,7 +1736,7 @@ impl ::core::fmt::Debug for SessionCredential {
             .field("id", &self.id)
             .field(
                 "session_id",
-                &::volt_runtime::__private::Hidden::new(&self.session_id),
+                &::volt_runtime::__private::Redacted::new(&self.session_id),
             )
             .field("credential_type", &self.credential_type)
             .field("description", &self.description)
@@ -1745,12 +1745,12 @@ impl ::core::fmt::Debug for SessionCredential {
             .field("vc_subject_id", &self.vc_subject_id)
             .field("vc_issuer_id", &self.vc_issuer_id)
             .field("vc_type", &self.vc_type)
-            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
             .field("key_fingerprint", &self.key_fingerprint)
             .field("public_key", &self.public_key)
             .field(
                 "private_key",
-                &::volt_runtime::__private::Hidden::new(&self.private_key),
+                &::volt_runtime::__private::Redacted::new(&self.private_key),
             )
             .field("extra", &self.extra)
             .field("extra_2", &self.extra_2)
@@ -2378,14 +2378,14 @@ impl ::core::fmt::Debug for AuthenticateRequest {
         f.debug_struct("AuthenticateRequest")
             .field("did_document_signature", &self.did_document_signature)
             .field("client_name", &self.client_name)
-            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
             .field("host", &self.host)
             .field("verifiable_presentation", &self.verifiable_presentation)
             .field("purge_aliases", &self.purge_aliases)
             .field("session_name", &self.session_name)
             .field(
                 "exchange_token",
-                &::volt_runtime::__private::Hidden::new(&self.exchange_token),
+                &::volt_runtime::__private::Redacted::new(&self.exchange_token),
             )
             .field("client_identifier", &self.client_identifier)
             .finish()
@@ -2615,7 +2615,7 @@ impl ::core::fmt::Debug for AuthenticateResponse {
             .field("status", &self.status)
             .field(
                 "session_id",
-                &::volt_runtime::__private::Hidden::new(&self.session_id),
+                &::volt_runtime::__private::Redacted::new(&self.session_id),
             )
             .field("identity_did", &self.identity_did)
             .field("cert", &self.cert)
@@ -2804,7 +2804,7 @@ impl ::core::fmt::Debug for can_access_resource_request::Subject {
         match self {
             Self::Token(value) => {
                 f.debug_tuple("Token")
-                    .field(&::volt_runtime::__private::Hidden::new(value))
+                    .field(&::volt_runtime::__private::Redacted::new(value))
                     .finish()
             }
             Self::Cert(value) => f.debug_tuple("Cert").field(value).finish(),
@@ -2961,7 +2961,7 @@ impl ::core::fmt::Debug for CanAccessResourceResponse {
             .field("decision", &self.decision)
             .field(
                 "session_id",
-                &::volt_runtime::__private::Hidden::new(&self.session_id),
+                &::volt_runtime::__private::Redacted::new(&self.session_id),
             )
             .finish()
     }
@@ -3738,7 +3738,7 @@ impl ::core::fmt::Debug for ConnectAuthRequest {
             .field("session", &self.session)
             .field("request_type", &self.request_type)
             .field("context", &self.context)
-            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
             .field("timestamp", &self.timestamp)
             .finish()
     }
@@ -5583,7 +5583,7 @@ impl ::core::fmt::Debug for GetOneTimeTokenResponse {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("GetOneTimeTokenResponse")
             .field("status", &self.status)
-            .field("token", &::volt_runtime::__private::Hidden::new(&self.token))
+            .field("token", &::volt_runtime::__private::Redacted::new(&self.token))
             .finish()
     }
 }
@@ -7410,7 +7410,7 @@ impl ::core::fmt::Debug for InvokeRequest {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("InvokeRequest")
             .field("invoke_id", &self.invoke_id)
-            .field("token", &::volt_runtime::__private::Hidden::new(&self.token))
+            .field("token", &::volt_runtime::__private::Redacted::new(&self.token))
             .field("target_did", &self.target_did)
             .field("iv", &self.iv)
             .field("client_end", &self.client_end)
@@ -8605,11 +8605,11 @@ impl ::core::fmt::Debug for SaveParametersRequest {
             .field("parameters", &self.parameters)
             .field(
                 "key_passphrase",
-                &::volt_runtime::__private::Hidden::new(&self.key_passphrase),
+                &::volt_runtime::__private::Redacted::new(&self.key_passphrase),
             )
             .field(
                 "new_key_passphrase",
-                &::volt_runtime::__private::Hidden::new(&self.new_key_passphrase),
+                &::volt_runtime::__private::Redacted::new(&self.new_key_passphrase),
             )
             .finish()
     }
@@ -9382,7 +9382,7 @@ impl ::core::fmt::Debug for SaveHttpForwarderRequest {
             .field("oidc_client_id", &self.oidc_client_id)
             .field(
                 "oidc_client_secret",
-                &::volt_runtime::__private::Hidden::new(&self.oidc_client_secret),
+                &::volt_runtime::__private::Redacted::new(&self.oidc_client_secret),
             )
             .field("oidc_scopes", &self.oidc_scopes)
             .field("oidc_redirect_path", &self.oidc_redirect_path)
@@ -9667,7 +9667,7 @@ impl ::core::fmt::Debug for SaveOidcClientRequest {
             .field("client_id", &self.client_id)
             .field(
                 "client_secret",
-                &::volt_runtime::__private::Hidden::new(&self.client_secret),
+                &::volt_runtime::__private::Redacted::new(&self.client_secret),
             )
             .field("redirect_uris", &self.redirect_uris)
             .finish()

@@ -1026,91 +1026,91 @@ pub mod methods {
     /// `CreateSynapseConnection`.
     pub const CREATE_SYNAPSE_CONNECTION: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/CreateSynapseConnection",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `DeleteSynapseConnection`.
     pub const DELETE_SYNAPSE_CONNECTION: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/DeleteSynapseConnection",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `DeleteSynapseDocumentMetadata`.
     pub const DELETE_SYNAPSE_DOCUMENT_METADATA: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/DeleteSynapseDocumentMetadata",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `SaveSynapse`.
     pub const SAVE_SYNAPSE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/SaveSynapse",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `SaveSyncDatabase`.
     pub const SAVE_SYNC_DATABASE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/SaveSyncDatabase",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `SetSynapseDocumentMetadata`.
     pub const SET_SYNAPSE_DOCUMENT_METADATA: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/SetSynapseDocumentMetadata",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `SyncDocument`.
     pub const SYNC_DOCUMENT: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/SyncDocument",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `WatchSynapsePath`.
     pub const WATCH_SYNAPSE_PATH: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/WatchSynapsePath",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `GetSynapseDocumentState`.
     pub const GET_SYNAPSE_DOCUMENT_STATE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/GetSynapseDocumentState",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `WatchSynapseDocumentState`.
     pub const WATCH_SYNAPSE_DOCUMENT_STATE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/WatchSynapseDocumentState",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `WriteSynapsePath`.
     pub const WRITE_SYNAPSE_PATH: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/WriteSynapsePath",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `ListSyncDocumentVersions`.
     pub const LIST_SYNC_DOCUMENT_VERSIONS: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/ListSyncDocumentVersions",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `GetSyncDocumentVersion`.
     pub const GET_SYNC_DOCUMENT_VERSION: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/GetSyncDocumentVersion",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `CreateSyncDocumentVersion`.
     pub const CREATE_SYNC_DOCUMENT_VERSION: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/CreateSyncDocumentVersion",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `RevertSyncDocumentVersion`.
     pub const REVERT_SYNC_DOCUMENT_VERSION: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/RevertSyncDocumentVersion",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `HasSynapseBlob`.
     pub const HAS_SYNAPSE_BLOB: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/HasSynapseBlob",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `PutSynapseBlob`.
     pub const PUT_SYNAPSE_BLOB: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/PutSynapseBlob",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `GetSynapseBlob`.
     pub const GET_SYNAPSE_BLOB: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SyncAPI/GetSynapseBlob",
-        kind: ::volt_runtime::__private::Kind::ServerStreaming,
+        kind: ::volt_runtime::__private::MethodKind::ServerStreaming,
     };
 }

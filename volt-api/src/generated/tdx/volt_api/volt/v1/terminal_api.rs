@@ -141,6 +141,6 @@ pub mod methods {
     /// `CommandStream`.
     pub const COMMAND_STREAM: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.TerminalAPI/CommandStream",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
 }

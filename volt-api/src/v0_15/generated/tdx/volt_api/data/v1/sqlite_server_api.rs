@@ -136,6 +136,6 @@ pub mod methods {
     /// `CreateDatabase`.
     pub const CREATE_DATABASE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.data.v1.SqliteServerAPI/CreateDatabase",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
 }

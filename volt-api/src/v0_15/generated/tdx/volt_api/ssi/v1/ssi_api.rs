@@ -178,11 +178,11 @@ pub mod methods {
     /// `ResolveDID`.
     pub const RESOLVE_DID: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.ssi.v1.SsiAPI/ResolveDID",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `TrustVerifiableCredential`.
     pub const TRUST_VERIFIABLE_CREDENTIAL: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.ssi.v1.SsiAPI/TrustVerifiableCredential",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
 }

@@ -439,31 +439,31 @@ pub mod methods {
     /// `DownloadFile`.
     pub const DOWNLOAD_FILE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.FileAPI/DownloadFile",
-        kind: ::volt_runtime::__private::Kind::ServerStreaming,
+        kind: ::volt_runtime::__private::MethodKind::ServerStreaming,
     };
     /// `GetFile`.
     pub const GET_FILE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.FileAPI/GetFile",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `GetFileContent`.
     pub const GET_FILE_CONTENT: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.FileAPI/GetFileContent",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `GetFileDescendants`.
     pub const GET_FILE_DESCENDANTS: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.FileAPI/GetFileDescendants",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `SetFileContent`.
     pub const SET_FILE_CONTENT: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.FileAPI/SetFileContent",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
     /// `UploadFile`.
     pub const UPLOAD_FILE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.FileAPI/UploadFile",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
 }

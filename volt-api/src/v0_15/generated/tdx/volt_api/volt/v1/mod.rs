@@ -3745,7 +3745,7 @@ impl ::core::fmt::Debug for ProxyConnection {
             .field("connected", &self.connected)
             .field("enable_http_proxy", &self.enable_http_proxy)
             .field("disable_volt_api", &self.disable_volt_api)
-            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
             .finish()
     }
 }
@@ -4202,7 +4202,7 @@ impl ::core::fmt::Debug for VoltParameters {
             .field("owner_credential", &self.owner_credential)
             .field(
                 "bind_challenge",
-                &::volt_runtime::__private::Hidden::new(&self.bind_challenge),
+                &::volt_runtime::__private::Redacted::new(&self.bind_challenge),
             )
             .field("require_bind_challenge", &self.require_bind_challenge)
             .field("confirm_stop", &self.confirm_stop)
@@ -5783,7 +5783,7 @@ impl ::core::fmt::Debug for IdentityAlias {
             .field("public_key", &self.public_key)
             .field(
                 "private_key",
-                &::volt_runtime::__private::Hidden::new(&self.private_key),
+                &::volt_runtime::__private::Redacted::new(&self.private_key),
             )
             .field("alias_type", &self.alias_type)
             .field("issuer_id", &self.issuer_id)
@@ -6940,7 +6940,7 @@ impl ::core::fmt::Debug for BindRequest {
         f.debug_struct("BindRequest")
             .field("public_key", &self.public_key)
             .field("binding_name", &self.binding_name)
-            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
             .field("host", &self.host)
             .field("x509_credential", &self.x509_credential)
             .field("verifiable_presentation", &self.verifiable_presentation)
@@ -7228,7 +7228,7 @@ impl ::core::fmt::Debug for can_access_resource_request::Subject {
         match self {
             Self::Token(value) => {
                 f.debug_tuple("Token")
-                    .field(&::volt_runtime::__private::Hidden::new(value))
+                    .field(&::volt_runtime::__private::Redacted::new(value))
                     .finish()
             }
             Self::Cert(value) => f.debug_tuple("Cert").field(value).finish(),
@@ -8280,7 +8280,7 @@ impl ::core::fmt::Debug for ConnectAuthRequest {
         f.debug_struct("ConnectAuthRequest")
             .field("session", &self.session)
             .field("context", &self.context)
-            .field("challenge", &::volt_runtime::__private::Hidden::new(&self.challenge))
+            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
             .field("timestamp", &self.timestamp)
             .finish()
     }
@@ -9082,7 +9082,7 @@ impl ::core::fmt::Debug for CreateVerifiableCredentialSessionResponse {
             .field("status", &self.status)
             .field(
                 "session_id",
-                &::volt_runtime::__private::Hidden::new(&self.session_id),
+                &::volt_runtime::__private::Redacted::new(&self.session_id),
             )
             .finish()
     }
@@ -10368,7 +10368,7 @@ impl ::core::fmt::Debug for GetIdentityTokenResponse {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("GetIdentityTokenResponse")
             .field("status", &self.status)
-            .field("token", &::volt_runtime::__private::Hidden::new(&self.token))
+            .field("token", &::volt_runtime::__private::Redacted::new(&self.token))
             .finish()
     }
 }
@@ -11894,7 +11894,7 @@ impl ::core::fmt::Debug for InvokeRequest {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("InvokeRequest")
             .field("invoke_id", &self.invoke_id)
-            .field("token", &::volt_runtime::__private::Hidden::new(&self.token))
+            .field("token", &::volt_runtime::__private::Redacted::new(&self.token))
             .field("target_fingerprint", &self.target_fingerprint)
             .field("client_end", &self.client_end)
             .field("hop_index", &self.hop_index)
@@ -13201,11 +13201,11 @@ impl ::core::fmt::Debug for SaveParametersRequest {
             .field("parameters", &self.parameters)
             .field(
                 "key_passphrase",
-                &::volt_runtime::__private::Hidden::new(&self.key_passphrase),
+                &::volt_runtime::__private::Redacted::new(&self.key_passphrase),
             )
             .field(
                 "new_key_passphrase",
-                &::volt_runtime::__private::Hidden::new(&self.new_key_passphrase),
+                &::volt_runtime::__private::Redacted::new(&self.new_key_passphrase),
             )
             .finish()
     }
@@ -13726,7 +13726,7 @@ impl ::core::fmt::Debug for SessionRequest {
         f.debug_struct("SessionRequest")
             .field(
                 "session_id",
-                &::volt_runtime::__private::Hidden::new(&self.session_id),
+                &::volt_runtime::__private::Redacted::new(&self.session_id),
             )
             .field("payload", &self.payload)
             .finish()
@@ -13829,7 +13829,7 @@ impl ::core::fmt::Debug for SessionResponse {
             .field("proof", &self.proof)
             .field(
                 "session_id",
-                &::volt_runtime::__private::Hidden::new(&self.session_id),
+                &::volt_runtime::__private::Redacted::new(&self.session_id),
             )
             .finish()
     }

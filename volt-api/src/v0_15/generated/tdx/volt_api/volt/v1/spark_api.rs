@@ -162,11 +162,11 @@ pub mod methods {
     /// `Spark`.
     pub const SPARK: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SparkAPI/Spark",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `GetSpark`.
     pub const GET_SPARK: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.SparkAPI/GetSpark",
-        kind: ::volt_runtime::__private::Kind::Unary,
+        kind: ::volt_runtime::__private::MethodKind::Unary,
     };
 }

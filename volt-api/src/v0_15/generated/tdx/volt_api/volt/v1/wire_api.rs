@@ -221,11 +221,11 @@ pub mod methods {
     /// `PublishWire`.
     pub const PUBLISH_WIRE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.WireAPI/PublishWire",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
     /// `SubscribeWire`.
     pub const SUBSCRIBE_WIRE: ::volt_runtime::__private::Method = ::volt_runtime::__private::Method {
         path: "/tdx.volt_api.volt.v1.WireAPI/SubscribeWire",
-        kind: ::volt_runtime::__private::Kind::Bidi,
+        kind: ::volt_runtime::__private::MethodKind::Bidi,
     };
 }

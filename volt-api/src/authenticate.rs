@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 use volt_runtime::{
-    ClientConfig, Code, ConnectOptions, Error, ErrorKind, Result, Status, transport::BoxFuture,
+    ClientConfig, Code, ConnectOptions, Error, Result, Status, transport::BoxFuture,
 };
 
 pub use self::request::{Challenge, Identity};
@@ -213,7 +213,7 @@ impl IntoFuture for Authenticate {
             let Some(limit) = self.deadline else { return self.run().await };
             timeout(limit, self.run()).await.unwrap_or_else(|_| {
                 let message = format!("nobody let this client in within {limit:?}");
-                Err(Error::new(ErrorKind::Deadline, message))
+                Err(Error::deadline(message))
             })
         })
     }
@@ -235,7 +235,7 @@ fn denied(decision: PolicyDecision) -> Error {
         PolicyDecision::Deny => (Code::PermissionDenied, "the Volt denies this client a session"),
         _ => (Code::PermissionDenied, "the Volt has not decided to give this client a session"),
     };
-    Error::new(ErrorKind::Refused, "").with_status(Status::new(code, message))
+    Error::refused(Status::new(code, message))
 }
 
 impl fmt::Debug for Authenticate {

@@ -46,8 +46,7 @@ impl InvokeRequest {
             Some(RequestPayload::JsonPayload(bytes)) => bytes,
             None => Vec::new(),
             Some(_) => {
-                return Err(Error::new(
-                    ErrorKind::Protocol,
+                return Err(Error::protocol(
                     "the caller sends binary protobuf; only JSON is spoken here",
                 ));
             }

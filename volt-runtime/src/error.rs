@@ -71,7 +71,9 @@ pub enum Executed {
 }
 
 impl Error {
-    /// An error of this kind, for whoever builds calls or transports on this crate.
+    /// Creates an error of this kind. [`executed`](Self::executed) is what the kind implies:
+    /// [`Executed::Yes`] where the Volt answered, [`Executed::No`] where nothing can have been sent,
+    /// else [`Executed::Maybe`].
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let executed = match kind {
             ErrorKind::Refused | ErrorKind::Failed | ErrorKind::Conversion => Executed::Yes,
@@ -88,19 +90,28 @@ impl Error {
         }))
     }
 
-    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+    /// Creates a configuration error. Its message names the field or option, and what to do.
+    pub fn configuration(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Configuration, message)
     }
 
-    pub(crate) fn connection(message: impl Into<String>) -> Self {
+    /// Creates a connection error: there is no connection, or it was lost.
+    pub fn connection(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Connection, message)
     }
 
-    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+    /// Creates a protocol error: the peer sent something that the protocol does not allow.
+    pub fn protocol(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Protocol, message)
     }
 
-    pub(crate) fn refused(status: Status) -> Self {
+    /// Creates a deadline error: `message` says what took too long.
+    pub fn deadline(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Deadline, message)
+    }
+
+    /// Creates the error for a response that carries this status.
+    pub fn refused(status: Status) -> Self {
         Self::new(ErrorKind::Refused, "").with_status(status)
     }
 

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use volt_runtime::{ClientConfig, Error, ErrorKind, Result, key::SigningKey};
+use volt_runtime::{ClientConfig, Error, Result, key::SigningKey};
 
 use super::Authenticate;
 use crate::volt::{
@@ -114,9 +114,10 @@ fn sign(key: &SigningKey, text: &str) -> Result<String> {
 pub(super) fn take_answer(config: &mut ClientConfig, answer: AuthenticateResponse) -> Result<()> {
     let own = config.credential.get_or_insert_default();
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
-    own.session_id = Some(given(answer.session_id).ok_or_else(|| {
-        Error::new(ErrorKind::Protocol, "the Volt permitted the client and gave no session")
-    })?);
+    own.session_id = Some(
+        given(answer.session_id)
+            .ok_or_else(|| Error::protocol("the Volt permitted the client and gave no session"))?,
+    );
     own.identity_did = given(answer.identity_did).or(own.identity_did.take());
     own.cert = given(answer.cert).or(own.cert.take());
     own.ca = given(answer.chain).or(own.ca.take());
@@ -133,7 +134,7 @@ pub(super) fn take_answer(config: &mut ClientConfig, answer: AuthenticateRespons
 }
 
 fn unusable(error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Configuration, format!("the client cannot authenticate: {error}"))
+    Error::configuration(format!("the client cannot authenticate: {error}"))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! The services that a client hosts, and who may call them.
+//! The services that a client hosts, and their authorization.
 
 use std::collections::HashMap;
 
 use volt_runtime::{
-    Code, Error, ErrorKind, Result, Status,
+    Code, Error, Result, Status,
     server::{Authenticator, Caller, Context, Router, Service, ServiceHost, Token},
     transport::BoxFuture,
 };
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// What callers must be allowed, unless the host says something else.
+/// The access that callers need by default.
 const ACCESS: &str = "volt:resource-read";
 
 impl Resource {
-    /// The resource of a service that a client hosts, to be saved once with `SaveResource`. What the
-    /// answer has is given to [`PresenceBuilder::host`](super::PresenceBuilder::host) each time that it is hosted.
+    /// Creates the resource of a service that a client hosts. Save it once with `SaveResource`, and pass
+    /// the saved resource to [`PresenceBuilder::host`](super::PresenceBuilder::host) whenever hosting the service.
     pub fn hosted_service(name: impl Into<String>, service: &impl Service) -> Self {
         let description = ServiceDescription::default()
             .with_host_type(ServiceHostType::Relayed)
@@ -34,15 +34,14 @@ impl Resource {
     }
 }
 
-/// What a client hosts.
+/// The hosted services, their router and the access that callers need.
 pub(super) struct Hosting {
     router: Router,
     access: String,
     services: Services,
 }
 
-/// The resource that access is granted on, by an id that callers name it by and the name of the API
-/// that is called.
+/// The resource that grants access, by the id that callers use for it and the name of the called API.
 type Services = HashMap<(String, &'static str), String>;
 
 impl Default for Hosting {
@@ -72,24 +71,26 @@ impl Hosting {
         self.router = std::mem::take(&mut self.router).with_named(ids, service);
     }
 
-    /// The service host that answers for the client's identity and asks the Volt about callers.
+    /// Creates the host that answers under the client's identity and authorizes callers with the Volt.
     pub(super) fn into_service_host(self, client: &Client) -> Result<ServiceHost> {
-        let unusable = |message| Error::new(ErrorKind::Configuration, message);
         let config = client.config().ok_or_else(|| {
-            unusable(
-                "to host services, connect with a configuration: they are hosted by its identity",
+            Error::configuration(
+                "hosting services takes a client with a configuration, whose identity hosts them: \
+                 create it with `Client::connect` or `Client::authenticate`",
             )
         })?;
         let did = config.credential.as_ref().and_then(|own| own.identity_did.clone());
         let did = did.ok_or_else(|| {
-            unusable("`credential.identity_did` is missing: authenticate before hosting services")
+            Error::configuration(
+                "`credential.identity_did` is missing: authenticate before hosting services",
+            )
         })?;
         let ask = AskVolt { client: client.clone(), access: self.access, services: self.services };
         Ok(ServiceHost::new(did, config.signing_key()?, self.router, ask))
     }
 }
 
-/// Lets those call whom the Volt vouches for.
+/// Admits the callers that the Volt authorizes.
 struct AskVolt {
     client: Client,
     access: String,
@@ -97,14 +98,14 @@ struct AskVolt {
 }
 
 impl AskVolt {
-    /// The resource of the service that a call is for. A caller cannot choose by the id that it names
-    /// what it is judged by: the method must belong to that service.
+    /// The resource of the called service. The method must belong to that service, so that a caller cannot
+    /// pick the resource that it is authorized against.
     fn resource(&self, context: &Context) -> Option<&String> {
         let api = context.method().service();
         if let Some(id) = context.service_id() {
             return self.services.get(&(id.to_owned(), api));
         }
-        // Some callers name none; then there must be no doubt.
+        // Some callers name no service; then exactly one must match.
         let mut fitting = self.services.iter().filter(|((_, name), _)| *name == api);
         let (_, first) = fitting.next()?;
         fitting.all(|(_, other)| other == first).then_some(first)
@@ -112,7 +113,8 @@ impl AskVolt {
 }
 
 impl Authenticator for AskVolt {
-    /// Whose key signed the token is known to the Volt alone, which is asked when the method is known.
+    /// Accepts every token for now: only the Volt knows the keys, and it is asked once the method is
+    /// known.
     fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
         Ok(Caller::default())
     }

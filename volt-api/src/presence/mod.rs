@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle};
 use volt_runtime::{
-    Error, ErrorKind, Result,
+    Error, Result,
     server::{Service, ServiceHost},
     transport::BoxFuture,
 };
@@ -251,8 +251,7 @@ impl Presence {
         if let Some(task) = &mut self.task {
             let outcome = ready!(Pin::new(task).poll(cx));
             self.end = Some(outcome.unwrap_or_else(|error| {
-                Err(Error::new(ErrorKind::Connection, "the connect call was lost")
-                    .with_source(error))
+                Err(Error::connection("the connect call was lost").with_source(error))
             }));
             self.task = None;
         }

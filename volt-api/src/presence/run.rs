@@ -41,13 +41,12 @@ pub(super) async fn open(client: &Client, hello: ConnectHello) -> Result<Opened>
     let (mut requests, mut responses) = client.volt().connect().await?.into_split();
     let hello = hello.with_timestamp(now());
     requests.send(ConnectRequest::default().with_hello(hello)).await?;
-    let first = timeout(PATIENCE, responses.message()).await.map_err(|_| {
-        Error::new(ErrorKind::Deadline, "the Volt did not acknowledge the connect call")
-    })??;
+    let first = timeout(PATIENCE, responses.message())
+        .await
+        .map_err(|_| Error::deadline("the Volt did not acknowledge the connect call"))??;
     match first.and_then(|response| response.payload) {
         Some(Payload::Acknowledge(acknowledge)) => Ok(Opened { acknowledge, requests, responses }),
-        _ => Err(Error::new(
-            ErrorKind::Protocol,
+        _ => Err(Error::protocol(
             "the Volt answered the connect call with something else than an acknowledgement",
         )),
     }
@@ -113,8 +112,7 @@ impl Online {
     /// hold up what goes out, its own answers least of all.
     async fn keep_alive(&mut self, opened: Opened) -> Result<()> {
         let Opened { acknowledge, requests, responses } = opened;
-        let tunnel = self.service_host.clone().map(Tunnel::new);
-        let _closes = tunnel.clone().map(CloseOnDrop);
+        let hosted = Hosted(self.service_host.clone().map(Tunnel::new));
         // The Volt answers each ping, and says how often something must come from it.
         let silence = match acknowledge.ping_interval {
             0 => SILENCE,
@@ -123,12 +121,12 @@ impl Online {
         let (rejections, rejected) = mpsc::channel(16);
         let reading = read(Reading {
             responses,
-            tunnel: tunnel.clone(),
+            hosted: &hosted,
             events: &mut self.events,
             rejections,
             silence: silence.max(self.ping_interval.saturating_mul(2)),
         });
-        let writing = write(requests, tunnel, rejected, self.ping_interval, &mut self.leaving);
+        let writing = write(requests, &hosted, rejected, self.ping_interval, &mut self.leaving);
         let mut reading = pin!(reading);
         tokio::select! {
             ended = &mut reading => ended,
@@ -146,7 +144,7 @@ impl Online {
 /// Sends pings and what hosted calls answer, and a goodbye in the end.
 async fn write(
     mut requests: RequestSink<ConnectRequest>,
-    tunnel: Option<Tunnel>,
+    hosted: &Hosted,
     mut rejected: mpsc::Receiver<InvokeResponse>,
     ping_interval: Duration,
     leaving: &mut mpsc::Receiver<()>,
@@ -155,11 +153,11 @@ async fn write(
     let mut pings = interval(ping_interval.clamp(Duration::from_millis(1), LONGEST_INTERVAL));
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Polled only once the client leaves.
-    let mut drained = pin!(timeout(DRAIN, drain(tunnel.as_ref())));
+    let mut drained = pin!(timeout(DRAIN, hosted.drain()));
     let mut draining = false;
     loop {
         let request = tokio::select! {
-            (call, frame) = next_frame(tunnel.as_ref()) => {
+            (call, frame) = hosted.next_frame() => {
                 invoked(InvokeResponse::from_frame(call, frame))
             }
             Some(rejection) = rejected.recv() => invoked(rejection),
@@ -181,7 +179,7 @@ async fn write(
 /// What [`read`] works on.
 struct Reading<'a> {
     responses: Streaming<ConnectResponse>,
-    tunnel: Option<Tunnel>,
+    hosted: &'a Hosted,
     events: &'a mut Events,
     rejections: mpsc::Sender<InvokeResponse>,
     silence: Duration,
@@ -193,14 +191,14 @@ async fn read(mut reading: Reading<'_>) -> Result<()> {
         let silence = reading.silence;
         let response = timeout(silence, reading.responses.message()).await.map_err(|_| {
             let message = format!("the Volt was silent for {silence:?}");
-            Error::new(ErrorKind::Connection, message)
+            Error::connection(message)
         })??;
         let Some(response) = response else { return Ok(()) };
         match response.payload {
             Some(Payload::Goodbye(_)) => return Ok(()),
             Some(Payload::Evt(event)) => reading.events.send(event.into()),
             Some(Payload::InvokeRequest(request)) => {
-                if let Some(rejection) = deliver(reading.tunnel.as_ref(), request).await {
+                if let Some(rejection) = reading.hosted.deliver(request).await {
                     // An error means that nothing is sent any more.
                     let _ = reading.rejections.send(rejection).await;
                 }
@@ -210,39 +208,45 @@ async fn read(mut reading: Reading<'_>) -> Result<()> {
     }
 }
 
-/// Hands a caller's frame to the hosted services; gives the answer to one that cannot be taken.
-async fn deliver(tunnel: Option<&Tunnel>, request: InvokeRequest) -> Option<InvokeResponse> {
-    let call = request.invoke_id;
-    let reason = match (tunnel, request.into_frame()) {
-        (Some(tunnel), Ok(frame)) => tunnel.deliver(call, &frame).await.err()?.to_string(),
-        (Some(_), Err(error)) => error.to_string(),
-        (None, _) => "nothing is hosted here".to_owned(),
-    };
-    Some(InvokeResponse::from_frame(call, TunnelFrame::Rejected(reason)))
-}
+/// The hosted services behind one `Connect` call, if there are any. Dropping it ends their calls.
+struct Hosted(Option<Tunnel>);
 
-async fn drain(tunnel: Option<&Tunnel>) {
-    if let Some(tunnel) = tunnel {
-        tunnel.drain().await;
+impl Hosted {
+    /// Delivers a caller's frame. Returns the rejection to send if it cannot be delivered.
+    async fn deliver(&self, request: InvokeRequest) -> Option<InvokeResponse> {
+        let call = request.invoke_id;
+        let reason = match (&self.0, request.into_frame()) {
+            (Some(tunnel), Ok(frame)) => tunnel.deliver(call, &frame).await.err()?.to_string(),
+            (Some(_), Err(error)) => error.to_string(),
+            (None, _) => "this client hosts no services".to_owned(),
+        };
+        Some(InvokeResponse::from_frame(call, TunnelFrame::Rejected(reason)))
     }
-}
 
-async fn next_frame(tunnel: Option<&Tunnel>) -> (u64, TunnelFrame) {
-    match tunnel {
-        Some(tunnel) => match tunnel.next_frame().await {
-            Some(frame) => frame,
+    /// The next frame that a hosted call sends. Pending forever without hosted services.
+    async fn next_frame(&self) -> (u64, TunnelFrame) {
+        match &self.0 {
+            Some(tunnel) => match tunnel.next_frame().await {
+                Some(frame) => frame,
+                None => pending().await,
+            },
             None => pending().await,
-        },
-        None => pending().await,
+        }
+    }
+
+    /// Waits until the hosted calls whose callers have half-closed have ended.
+    async fn drain(&self) {
+        if let Some(tunnel) = &self.0 {
+            tunnel.drain().await;
+        }
     }
 }
 
-/// Ends hosted calls when the call that they came over has ended, however that happened.
-struct CloseOnDrop(Tunnel);
-
-impl Drop for CloseOnDrop {
+impl Drop for Hosted {
     fn drop(&mut self) {
-        self.0.close(&Error::new(ErrorKind::Connection, "the connect call has ended"));
+        if let Some(tunnel) = &self.0 {
+            tunnel.close(&Error::connection("the connect call has ended"));
+        }
     }
 }
 

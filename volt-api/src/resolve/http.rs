@@ -4,7 +4,7 @@ use std::{error::Error as _, time::Duration};
 
 use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
 use serde_json::Value;
-use volt_runtime::{Error, ErrorKind, Result};
+use volt_runtime::{Error, Result};
 
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
@@ -48,9 +48,9 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(timeout: Duration) -> Result<Self> {
-        let client = builder(timeout).build().map_err(|error| {
-            Error::new(ErrorKind::Configuration, "HTTP cannot be used").with_source(error)
-        })?;
+        let client = builder(timeout)
+            .build()
+            .map_err(|error| Error::configuration("HTTP cannot be used").with_source(error))?;
         Ok(Self { client, timeout, requests: 0 })
     }
 

@@ -39,7 +39,7 @@ mod search;
 
 use std::time::Duration;
 
-use volt_runtime::{ClientConfig, Error, ErrorKind, Result, config::VoltConfig, key::VerifyingKey};
+use volt_runtime::{ClientConfig, Error, Result, config::VoltConfig, key::VerifyingKey};
 
 use self::{http::Http, search::Search};
 
@@ -103,7 +103,7 @@ impl Resolver {
         if let Some(pem) = config.volt.ca_pem.as_deref().filter(|pem| !pem.trim().is_empty()) {
             VerifyingKey::from_certificate(pem).map_err(|error| {
                 let message = format!("`volt.ca_pem` is no use: {error}");
-                Error::new(ErrorKind::Configuration, message)
+                Error::configuration(message)
             })?;
         }
         let search = Search::new(&self.registries, Http::new(self.timeout)?);
@@ -124,10 +124,9 @@ impl Resolver {
     /// Dropping the future ends the search.
     pub async fn find(&self, did_or_address: &str) -> Result<ClientConfig> {
         if !["did:", "http://", "https://"].iter().any(|start| did_or_address.starts_with(start)) {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                format!("`{did_or_address}` is no DID, and no address with http:// or https://"),
-            ));
+            return Err(Error::configuration(format!(
+                "`{did_or_address}` is no DID, and no address with http:// or https://"
+            )));
         }
         let mut config = ClientConfig::default();
         config.volt = VoltConfig::from(did_or_address);

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use serde_json::Value;
 use volt_runtime::{
-    Error, ErrorKind, Executed, Result,
+    Error, Executed, Result,
     config::{RelayConfig, VoltConfig},
 };
 
@@ -201,7 +201,7 @@ impl<'a> Search<'a> {
         let mut found = merge(wanted.known, answer).map_err(|field| {
             let (name, url) = (wanted.name(), shown(url));
             let message = format!("`{name}.{field}` contradicts what {url} says of the Volt");
-            Error::new(ErrorKind::Configuration, message)
+            Error::configuration(message)
         })?;
         found.relay = relay.or(found.relay);
         let lacking = if found.id.is_none() { Some("id") } else { lacks(&found) };
@@ -231,10 +231,10 @@ impl<'a> Search<'a> {
             let hint = "set `volt.http_address`, `volt.relay`, or `volt.id` and name a registry";
             let known = [&self.tried[..], &[hint.to_owned()]].concat().join("; ");
             let message = format!("nothing says where the Volt is: {known}");
-            return Error::new(ErrorKind::Configuration, message);
+            return Error::configuration(message);
         }
         let message = format!("the Volt was not found: {}", self.tried.join("; "));
-        Error::new(ErrorKind::Connection, message).with_executed(Executed::No)
+        Error::connection(message).with_executed(Executed::No)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use futures_core::Stream;
 use futures_util::Sink;
-use volt_runtime::{Duplex, Error, ErrorKind, RequestSink, Result, Streaming};
+use volt_runtime::{Duplex, Error, RequestSink, Result, Streaming};
 
 use super::{FromRow, RowDecoder};
 use crate::data::{
@@ -81,8 +81,7 @@ impl<T: FromRow> Rows<T> {
         start: SqlExecuteStart,
     ) -> Result<Self> {
         if start.transaction {
-            return Err(Error::new(
-                ErrorKind::Configuration,
+            return Err(Error::configuration(
                 "a transaction has more statements: run it by `execute`, and read rows by a `RowDecoder`",
             ));
         }

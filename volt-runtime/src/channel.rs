@@ -3,8 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    CallOptions, Method, Result, StateWatch,
+    error::Result,
+    method::Method,
+    options::CallOptions,
     server::{InProcess, Router},
+    state::StateWatch,
     transport::{BoxFuture, RawCall, Transport},
 };
 

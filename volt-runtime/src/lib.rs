@@ -47,6 +47,7 @@ mod status;
 mod sync {
     pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 }
+mod time;
 pub mod transport;
 
 #[cfg(feature = "client")]

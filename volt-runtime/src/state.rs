@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio::sync::watch;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Whether a channel has a connection.
 #[derive(Clone, Debug)]

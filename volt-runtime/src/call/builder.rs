@@ -1,4 +1,4 @@
-//! The four builders.
+//! The builder of the four kinds of call.
 
 use std::{
     future::{IntoFuture, poll_fn},
@@ -12,16 +12,20 @@ use tokio::time::Instant;
 
 use super::{
     Duplex, RequestSink, Streaming, Subscription, Upload,
-    deadline::Deadline,
     sink::{RawSink, Requests},
     streaming::{RawStreaming, read_response},
 };
 use crate::{
-    CallOptions, Channel, Error, Executed, Message, Method, Overflow, Result, Target,
-    message::Payload, transport::BoxFuture,
+    channel::Channel,
+    error::{Error, Executed, Result},
+    message::{Message, Payload},
+    method::Method,
+    options::{CallOptions, Overflow, Target},
+    time::Deadline,
+    transport::BoxFuture,
 };
 
-/// What all builders hold.
+/// The untyped part of a builder.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
     channel: Channel,
@@ -36,8 +40,8 @@ impl Parts {
         Self { channel: channel.clone(), method, options, deadline: None }
     }
 
-    /// When the call is given up, if it is made now.
-    fn given_up_at(&self) -> Option<Instant> {
+    /// When the call times out, if it is made now.
+    fn expires_at(&self) -> Option<Instant> {
         // A timeout too long for the clock is no timeout.
         let by_timeout =
             self.options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -69,21 +73,21 @@ impl Parts {
             .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
     }
 
-    /// Whether it makes sense to try the call again after this error.
+    /// Returns whether the call may be retried after this error.
     pub(super) fn may_retry(&self, error: &Error) -> bool {
         let harmless = error.executed() == Executed::No || self.options.idempotent;
         error.is_connection() && harmless && !self.is_closed()
     }
 
-    /// Whether there will be no connection any more.
+    /// Returns whether the channel is closed for good.
     pub(super) fn is_closed(&self) -> bool {
         self.channel.watch_state().current().is_closed()
     }
 
-    /// Makes a unary call, several times if need be, and gives the text of its response.
+    /// Makes a unary call, with retries, and returns the text of its response.
     fn unary(self, request: Box<dyn Payload>) -> BoxFuture<Result<String>> {
         Box::pin(async move {
-            let at = self.given_up_at();
+            let at = self.expires_at();
             let mut attempt = 1;
             loop {
                 match self.unary_once(&*request, at).await {
@@ -110,110 +114,121 @@ impl Parts {
     /// Opens a stream of responses to one request.
     fn server_streaming(self, request: Arc<dyn Payload>) -> BoxFuture<Result<RawStreaming>> {
         Box::pin(async move {
-            let (sink, mut stream) = self.open(self.given_up_at()).await?;
+            let (sink, mut stream) = self.open(self.expires_at()).await?;
             sink.send_first(request, Requests::One, &mut stream);
             Ok(stream)
         })
     }
 
-    /// Opens a call whose requests are yet to come.
+    /// Opens a call without sending a request.
     fn streaming(self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
-        Box::pin(async move { self.open(self.given_up_at()).await })
+        Box::pin(async move { self.open(self.expires_at()).await })
     }
 }
 
-macro_rules! builder {
-    ($(#[$doc:meta])* $name:ident { $($request:ident: $type:ident)? }) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        #[must_use = "a call does nothing until it is awaited"]
-        pub struct $name<Req, Res> {
-            parts: Parts,
-            $($request: $type,)?
-            types: PhantomData<fn(Req) -> Res>,
-        }
-
-        impl<Req: Message, Res: Message> $name<Req, Res> {
-            /// What the generated method makes.
-            pub fn new(channel: &Channel, method: &'static Method $(, $request: $type)?) -> Self {
-                Self { parts: Parts::new(channel, method), $($request,)? types: PhantomData }
-            }
-
-            /// Gives the call up when it takes longer than this, from now to its end. Where a
-            /// deadline is set too, the earlier one counts.
-            pub fn timeout(mut self, timeout: Duration) -> Self {
-                self.parts.options.timeout = Some(timeout);
-                self
-            }
-
-            /// Gives the call up at this moment.
-            pub fn deadline(mut self, deadline: std::time::Instant) -> Self {
-                self.parts.deadline = Some(Instant::from_std(deadline));
-                self
-            }
-
-            /// Calls a service that is not one of the Volt's own.
-            pub fn service(mut self, target: impl Into<Target>) -> Self {
-                self.parts.options.target = Some(target.into());
-                self
-            }
-
-            /// Opens the call with a token and an ephemeral key that serve no other call; see
-            /// [`CallOptions::fresh_key`].
-            pub fn fresh_key(mut self) -> Self {
-                self.parts.options.fresh_key = true;
-                self
-            }
-
-            /// How many bytes of responses that nobody has read yet are kept, and what happens when
-            /// more arrive.
-            pub fn receive_buffer(mut self, bytes: usize, overflow: Overflow) -> Self {
-                self.parts.options.receive_buffer = bytes;
-                self.parts.options.overflow = overflow;
-                self
-            }
-
-            /// Whether the call, if it is made while the connection is being made again, waits for
-            /// that (the default) or fails at once.
-            pub fn wait_for_ready(mut self, wait: bool) -> Self {
-                self.parts.options.wait_for_ready = wait;
-                self
-            }
-        }
-    };
+/// A call that has not been made yet. Set its options, then await it.
+///
+/// `C` says which of the four kinds of call it is: [`UnaryCall`], [`ServerStreamingCall`],
+/// [`ClientStreamingCall`] or [`BidiCall`].
+#[derive(Debug)]
+#[must_use = "a call does nothing until it is awaited"]
+pub struct CallBuilder<C> {
+    parts: Parts,
+    call: C,
 }
 
-builder! {
-    /// A call with one request and one response. Await it for the response.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels the call on the wire; the Volt may have acted on it.
-    UnaryCall { request: Req }
+impl<C> CallBuilder<C> {
+    /// Limits the duration of the whole call, from opening it to its end. If a deadline is set too, the
+    /// earlier of the two applies.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.parts.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Cancels the call at this moment.
+    pub fn deadline(mut self, deadline: std::time::Instant) -> Self {
+        self.parts.deadline = Some(Instant::from_std(deadline));
+        self
+    }
+
+    /// Calls a service other than the Volt's own.
+    pub fn service(mut self, target: impl Into<Target>) -> Self {
+        self.parts.options.target = Some(target.into());
+        self
+    }
+
+    /// Opens the call with its own token and ephemeral key; see [`CallOptions::fresh_key`].
+    pub fn fresh_key(mut self) -> Self {
+        self.parts.options.fresh_key = true;
+        self
+    }
+
+    /// Sets how many bytes of unread responses are buffered, and what happens when more arrive.
+    pub fn receive_buffer(mut self, bytes: usize, overflow: Overflow) -> Self {
+        self.parts.options.receive_buffer = bytes;
+        self.parts.options.overflow = overflow;
+        self
+    }
+
+    /// Sets whether a call made while the client reconnects waits for the connection (the default) or
+    /// fails at once.
+    pub fn wait_for_ready(mut self, wait: bool) -> Self {
+        self.parts.options.wait_for_ready = wait;
+        self
+    }
 }
 
-builder! {
-    /// A call with one request and a stream of responses. Await it for the [`Streaming`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels the call on the wire; the Volt may have acted on it.
-    ServerStreamingCall { request: Req }
+/// A call with one request and one response. Await it for the response.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the call on the wire. The Volt may have executed it.
+pub type UnaryCall<Req, Res> = CallBuilder<Unary<Req, Res>>;
+
+/// A call with one request and a stream of responses. Await it for the [`Streaming`].
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the call on the wire. The Volt may have executed it.
+pub type ServerStreamingCall<Req, Res> = CallBuilder<ServerStreaming<Req, Res>>;
+
+/// A call with a stream of requests and one response. Await it for the [`Upload`].
+pub type ClientStreamingCall<Req, Res> = CallBuilder<ClientStreaming<Req, Res>>;
+
+/// A call whose requests and responses flow independently. Await it for the [`Duplex`].
+pub type BidiCall<Req, Res> = CallBuilder<Bidi<Req, Res>>;
+
+/// The kind of a [`UnaryCall`], with its request.
+#[derive(Debug)]
+pub struct Unary<Req, Res> {
+    request: Req,
+    response: PhantomData<fn() -> Res>,
 }
 
-builder! {
-    /// A call with a stream of requests and one response. Await it for the [`Upload`].
-    ClientStreamingCall {}
+/// The kind of a [`ServerStreamingCall`], with its request.
+#[derive(Debug)]
+pub struct ServerStreaming<Req, Res> {
+    request: Req,
+    responses: PhantomData<fn() -> Res>,
 }
 
-builder! {
-    /// A call whose requests and responses flow independently. Await it for the [`Duplex`].
-    BidiCall {}
-}
+/// The kind of a [`ClientStreamingCall`].
+#[derive(Debug)]
+pub struct ClientStreaming<Req, Res>(PhantomData<fn(Req) -> Res>);
 
-impl<Req, Res> UnaryCall<Req, Res> {
-    /// Says that it does no harm to make the call twice: it is then tried again, within its timeout,
-    /// even if the connection was lost after it may have reached the Volt.
+/// The kind of a [`BidiCall`].
+#[derive(Debug)]
+pub struct Bidi<Req, Res>(PhantomData<fn(Req) -> Res>);
+
+impl<Req: Message, Res: Message> UnaryCall<Req, Res> {
+    /// Creates the call. Generated methods do this.
+    pub fn new(channel: &Channel, method: &'static Method, request: Req) -> Self {
+        let call = Unary { request, response: PhantomData };
+        Self { parts: Parts::new(channel, method), call }
+    }
+
+    /// Declares that executing the call twice does no harm: it is then retried within its timeout even
+    /// if the Volt may have executed it before the connection was lost.
     pub fn idempotent(mut self) -> Self {
         self.parts.options.idempotent = true;
         self
@@ -221,7 +236,13 @@ impl<Req, Res> UnaryCall<Req, Res> {
 }
 
 impl<Req: Message, Res: Message> ServerStreamingCall<Req, Res> {
-    /// Makes the call, and makes it again whenever the connection was lost, until the Volt ends it.
+    /// Creates the call. Generated methods do this.
+    pub fn new(channel: &Channel, method: &'static Method, request: Req) -> Self {
+        let call = ServerStreaming { request, responses: PhantomData };
+        Self { parts: Parts::new(channel, method), call }
+    }
+
+    /// Opens the call, and reopens it whenever the connection is lost, until the Volt ends it.
     ///
     /// # Errors
     ///
@@ -231,14 +252,26 @@ impl<Req: Message, Res: Message> ServerStreamingCall<Req, Res> {
     ///
     /// As awaiting the call.
     pub async fn subscribe(self) -> Result<Subscription<Res>> {
-        let at = self.parts.given_up_at();
-        Subscription::open(self.parts, Arc::new(self.request), Requests::One, at).await
+        let at = self.parts.expires_at();
+        Subscription::open(self.parts, Arc::new(self.call.request), Requests::One, at).await
+    }
+}
+
+impl<Req: Message, Res: Message> ClientStreamingCall<Req, Res> {
+    /// Creates the call. Generated methods do this.
+    pub fn new(channel: &Channel, method: &'static Method) -> Self {
+        Self { parts: Parts::new(channel, method), call: ClientStreaming(PhantomData) }
     }
 }
 
 impl<Req: Message, Res: Message> BidiCall<Req, Res> {
-    /// Makes the call with this request, and makes it again with the same whenever the connection was
-    /// lost, until the Volt ends it.
+    /// Creates the call. Generated methods do this.
+    pub fn new(channel: &Channel, method: &'static Method) -> Self {
+        Self { parts: Parts::new(channel, method), call: Bidi(PhantomData) }
+    }
+
+    /// Opens the call with this request, and reopens it with the same request whenever the connection
+    /// is lost, until the Volt ends it.
     ///
     /// # Errors
     ///
@@ -248,13 +281,13 @@ impl<Req: Message, Res: Message> BidiCall<Req, Res> {
     ///
     /// As awaiting the call.
     pub async fn subscribe(self, request: Req) -> Result<Subscription<Res>> {
-        let at = self.parts.given_up_at();
+        let at = self.parts.expires_at();
         Subscription::open(self.parts, Arc::new(request), Requests::KeepOpen, at).await
     }
 }
 
-// What follows is generic over the messages of a call, so every program compiles it for each method
-// that it calls. Only what depends on the type is in there; the rest is compiled once, above.
+// The code below is generic over the messages of a call, so every program compiles it for each method
+// that it calls. It only converts messages; everything else is compiled once, in `Parts`.
 
 impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
     type Output = Result<Res>;
@@ -262,7 +295,7 @@ impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
 
     fn into_future(self) -> Self::IntoFuture {
         let method = self.parts.method;
-        let text = self.parts.unary(Box::new(self.request));
+        let text = self.parts.unary(Box::new(self.call.request));
         Box::pin(async move { read_single(method, &text.await?) })
     }
 }
@@ -272,7 +305,7 @@ impl<Req: Message, Res: Message> IntoFuture for ServerStreamingCall<Req, Res> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let stream = self.parts.server_streaming(Arc::new(self.request));
+        let stream = self.parts.server_streaming(Arc::new(self.call.request));
         Box::pin(async move { stream.await.map(Streaming::new) })
     }
 }
@@ -300,7 +333,7 @@ impl<Req: Message, Res: Message> IntoFuture for BidiCall<Req, Res> {
     }
 }
 
-/// Reads the one response of a call.
+/// Parses the single response of a call.
 pub(super) fn read_single<Res: Message>(method: &'static Method, text: &str) -> Result<Res> {
     let response: Res = read_response(text).map_err(|error| error.with_method(method.path))?;
     match response.refusal() {

@@ -40,14 +40,16 @@
 //! is reopened, and reports that with [`Update::Resumed`].
 
 mod builder;
-mod deadline;
 mod sink;
 mod streaming;
 mod subscription;
 mod upload;
 
 pub use self::{
-    builder::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
+    builder::{
+        Bidi, BidiCall, CallBuilder, ClientStreaming, ClientStreamingCall, ServerStreaming,
+        ServerStreamingCall, Unary, UnaryCall,
+    },
     sink::RequestSink,
     streaming::{Duplex, Streaming},
     subscription::{Subscription, Update},

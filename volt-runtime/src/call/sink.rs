@@ -12,8 +12,14 @@ use std::{
 use futures_util::Sink;
 use tokio::sync::oneshot;
 
-use super::{deadline::Deadline, streaming::RawStreaming};
-use crate::{Error, Message, Method, Result, message::Payload, transport::SendHalf};
+use super::streaming::RawStreaming;
+use crate::{
+    error::{Error, Result},
+    message::{Message, Payload},
+    method::Method,
+    time::Deadline,
+    transport::SendHalf,
+};
 
 /// The untyped part, compiled once.
 pub(super) struct RawSink {

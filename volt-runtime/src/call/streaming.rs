@@ -11,8 +11,15 @@ use std::{
 use futures_core::{FusedStream, Stream};
 use tokio::sync::oneshot;
 
-use super::{RequestSink, deadline::Deadline};
-use crate::{Error, Message, Method, Result, json, transport::ReceiveHalf};
+use super::RequestSink;
+use crate::{
+    error::{Error, Result},
+    json,
+    message::Message,
+    method::Method,
+    time::Deadline,
+    transport::ReceiveHalf,
+};
 
 /// The untyped part, compiled once.
 pub(super) struct RawStreaming {

@@ -17,9 +17,9 @@ use super::{
     streaming::{RawStreaming, read_response},
 };
 use crate::{
-    Error, Message, Result,
     backoff::{Backoff, Reconnect},
-    message::Payload,
+    error::{Error, Result},
+    message::{Message, Payload},
     transport::BoxFuture,
 };
 

@@ -6,7 +6,12 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 
 use super::{builder::read_single, sink::RawSink, streaming::RawStreaming};
-use crate::{Error, Message, Result, Status, json, message::Payload};
+use crate::{
+    error::{Error, Result},
+    json,
+    message::{Message, Payload},
+    status::Status,
+};
 
 /// A call that takes a stream of requests and answers once, after [`finish`](Self::finish).
 ///

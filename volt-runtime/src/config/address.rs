@@ -1,7 +1,7 @@
 //! Where to connect.
 
 use super::{ClientConfig, RelayConfig, VoltConfig, missing};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Where to connect.
 #[derive(Debug)]

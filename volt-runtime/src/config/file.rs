@@ -9,7 +9,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::ClientConfig;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 impl ClientConfig {
     /// Reads a configuration from its JSON text.

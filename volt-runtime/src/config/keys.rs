@@ -2,7 +2,7 @@
 
 use super::{ClientConfig, missing};
 use crate::{
-    Error, Result,
+    error::{Error, Result},
     key::{KeyError, SigningKey, VerifyingKey},
 };
 

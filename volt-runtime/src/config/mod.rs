@@ -21,7 +21,7 @@ pub use self::{
     credential::Credential,
     volt::{RelayConfig, VoltConfig},
 };
-use crate::Error;
+use crate::error::Error;
 
 /// What a client knows: who it is, and which Volt it talks to.
 ///

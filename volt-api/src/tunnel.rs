@@ -1,7 +1,7 @@
 //! Calls that are passed on: the frames of the protocol as messages of `Connect` and `Invoke`.
 
 use volt_runtime::{
-    Error, ErrorKind,
+    Error,
     server::{TunnelFrame, Via},
 };
 

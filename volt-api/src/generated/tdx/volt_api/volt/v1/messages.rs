@@ -1122,7 +1122,10 @@ impl ::core::fmt::Debug for ProxyConnection {
             .field("connected", &self.connected)
             .field("enable_http_proxy", &self.enable_http_proxy)
             .field("disable_volt_api", &self.disable_volt_api)
-            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
+            .field(
+                "challenge",
+                &::volt_runtime::__private::Redacted::new(&self.challenge),
+            )
             .field("target_id", &self.target_id)
             .field("sync_did_registry", &self.sync_did_registry)
             .field("did_registry_sync_id", &self.did_registry_sync_id)

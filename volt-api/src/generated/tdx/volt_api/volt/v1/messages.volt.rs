@@ -1745,7 +1745,10 @@ impl ::core::fmt::Debug for SessionCredential {
             .field("vc_subject_id", &self.vc_subject_id)
             .field("vc_issuer_id", &self.vc_issuer_id)
             .field("vc_type", &self.vc_type)
-            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
+            .field(
+                "challenge",
+                &::volt_runtime::__private::Redacted::new(&self.challenge),
+            )
             .field("key_fingerprint", &self.key_fingerprint)
             .field("public_key", &self.public_key)
             .field(
@@ -2378,7 +2381,10 @@ impl ::core::fmt::Debug for AuthenticateRequest {
         f.debug_struct("AuthenticateRequest")
             .field("did_document_signature", &self.did_document_signature)
             .field("client_name", &self.client_name)
-            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
+            .field(
+                "challenge",
+                &::volt_runtime::__private::Redacted::new(&self.challenge),
+            )
             .field("host", &self.host)
             .field("verifiable_presentation", &self.verifiable_presentation)
             .field("purge_aliases", &self.purge_aliases)
@@ -3738,7 +3744,10 @@ impl ::core::fmt::Debug for ConnectAuthRequest {
             .field("session", &self.session)
             .field("request_type", &self.request_type)
             .field("context", &self.context)
-            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
+            .field(
+                "challenge",
+                &::volt_runtime::__private::Redacted::new(&self.challenge),
+            )
             .field("timestamp", &self.timestamp)
             .finish()
     }

@@ -3745,7 +3745,10 @@ impl ::core::fmt::Debug for ProxyConnection {
             .field("connected", &self.connected)
             .field("enable_http_proxy", &self.enable_http_proxy)
             .field("disable_volt_api", &self.disable_volt_api)
-            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
+            .field(
+                "challenge",
+                &::volt_runtime::__private::Redacted::new(&self.challenge),
+            )
             .finish()
     }
 }
@@ -6940,7 +6943,10 @@ impl ::core::fmt::Debug for BindRequest {
         f.debug_struct("BindRequest")
             .field("public_key", &self.public_key)
             .field("binding_name", &self.binding_name)
-            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
+            .field(
+                "challenge",
+                &::volt_runtime::__private::Redacted::new(&self.challenge),
+            )
             .field("host", &self.host)
             .field("x509_credential", &self.x509_credential)
             .field("verifiable_presentation", &self.verifiable_presentation)
@@ -8280,7 +8286,10 @@ impl ::core::fmt::Debug for ConnectAuthRequest {
         f.debug_struct("ConnectAuthRequest")
             .field("session", &self.session)
             .field("context", &self.context)
-            .field("challenge", &::volt_runtime::__private::Redacted::new(&self.challenge))
+            .field(
+                "challenge",
+                &::volt_runtime::__private::Redacted::new(&self.challenge),
+            )
             .field("timestamp", &self.timestamp)
             .finish()
     }

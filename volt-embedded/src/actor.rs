@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use volt_api::{Status, server::Context};
 
 use crate::{
-    fault::{Result, denied, unauthenticated},
+    error::{Result, denied, unauthenticated},
     rights,
     store::resources,
     volt::Volt,

@@ -1,4 +1,4 @@
-//! What can be chosen before a Volt starts.
+//! `Builder`: the options of an embedded Volt.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -11,11 +11,32 @@ use volt_api::{ClientConfig, volt::PolicyDecision};
 use volt_runtime::server::ServerOptions;
 
 use crate::{
-    embedded::{EmbeddedVolt, StartError},
+    embedded::{EmbeddedVolt, StartOptions},
+    error::StartError,
     volt::Options,
 };
 
-/// Chooses how an [`EmbeddedVolt`] runs. Nothing has to be chosen.
+impl EmbeddedVolt {
+    /// Starts a Volt on a free port, with a temporary store that is removed with the Volt.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::start`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future starts nothing.
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+
+    /// Returns a builder, to set options before the Volt starts.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+/// Configures and starts an [`EmbeddedVolt`]. Every option has a default.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), volt_embedded::StartError> {
@@ -32,34 +53,28 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Builder {
-    data_dir: Option<PathBuf>,
-    listen: SocketAddr,
-    server: ServerOptions,
-    options: Options,
-    relay: Option<ClientConfig>,
-}
+pub struct Builder(StartOptions);
 
-/// What becomes of clients that authenticate and that the Volt does not know.
+/// The decision for clients that authenticate and are unknown to the Volt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownClients {
-    /// They get a session at once.
+    /// Admit them at once.
     #[default]
     Permit,
-    /// They wait until the owner of the Volt has decided, by `SaveSession`.
+    /// Wait until the owner of the Volt decides, with `SaveSession`.
     Prompt,
-    /// They are turned away.
+    /// Reject them.
     Deny,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self {
+        Self(StartOptions {
             data_dir: None,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            server: ServerOptions::default(),
-            options: Options {
+            limits: ServerOptions::default(),
+            volt: Options {
                 name: "Embedded Volt".to_owned(),
                 decision: PolicyDecision::Permit,
                 challenge: None,
@@ -68,42 +83,42 @@ impl Default for Builder {
                 max_queries: 128,
             },
             relay: None,
-        }
+        })
     }
 }
 
 impl Builder {
-    /// Keeps everything in this folder, which is made if it is not there, and finds it there again
-    /// after a restart. By default it is a temporary folder that is removed at the end.
+    /// Sets the data folder, which is created if it does not exist and keeps everything across
+    /// restarts. By default the Volt uses a temporary folder that is removed when it stops.
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.data_dir = Some(folder.into());
+        self.0.data_dir = Some(folder.into());
         self
     }
 
-    /// Listens at this address. By default at a free port of this machine, for this machine alone.
-    /// Where it is all addresses of the machine, such as `0.0.0.0`, the Volt is told of by the loopback
-    /// address, in configurations and to those who look for it; clients on other machines have to put
-    /// an address there that they reach it by.
+    /// Sets the address to listen at. Default: a free port on the loopback address.
+    ///
+    /// With an unspecified address such as `0.0.0.0`, configurations and discovery name the loopback
+    /// address; clients on other machines must put a reachable address into their configuration.
     pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = address;
+        self.0.listen = address;
         self
     }
 
-    /// Gives a new Volt this name. One that exists keeps its own.
+    /// Sets the name of a new Volt. An existing Volt keeps its name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.options.name = name.into();
+        self.0.volt.name = name.into();
         self
     }
 
-    /// Limits connections and calls.
+    /// Sets the limits for connections and calls.
     pub fn limits(mut self, limits: ServerOptions) -> Self {
-        self.server = limits;
+        self.0.limits = limits;
         self
     }
 
-    /// What becomes of clients that the Volt does not know.
+    /// Sets the decision for unknown clients.
     pub fn unknown_clients(mut self, decision: UnknownClients) -> Self {
-        self.options.decision = match decision {
+        self.0.volt.decision = match decision {
             UnknownClients::Permit => PolicyDecision::Permit,
             UnknownClients::Prompt => PolicyDecision::Prompt,
             UnknownClients::Deny => PolicyDecision::Deny,
@@ -111,39 +126,39 @@ impl Builder {
         self
     }
 
-    /// A code that lets unknown clients in at once if they know it, and turns away those that give a
-    /// wrong one.
+    /// Sets a challenge code: unknown clients with the right code are admitted at once, those with a
+    /// wrong one are rejected.
     pub fn challenge(mut self, code: impl Into<String>) -> Self {
-        self.options.challenge = Some(code.into());
+        self.0.volt.challenge = Some(code.into());
         self
     }
 
-    /// How long sessions last. 30 days by default.
+    /// Sets the lifetime of sessions. Default: 30 days.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
-        self.options.session_lifetime = lifetime;
+        self.0.volt.session_lifetime = lifetime;
         self
     }
 
-    /// Speaks TLS, and nothing else at this address. The certificate is for `localhost`, `127.0.0.1`,
-    /// `::1` and the address that is [listened at](Self::listen); it comes from the Volt's own authority,
-    /// which is the same after a restart. The Volt's configurations have it in `ca_pem`.
+    /// Speaks TLS, and only TLS. The certificate is valid for `localhost`, `127.0.0.1`, `::1` and the
+    /// [listen address](Self::listen). It is signed by the Volt's own certificate authority, which
+    /// stays the same across restarts and is in the Volt's configurations as `ca_pem`.
     pub fn tls(mut self) -> Self {
-        self.options.tls = true;
+        self.0.volt.tls = true;
         self
     }
 
-    /// How many calls of `Execute` and `ImportCSV` may be open at once; more are refused with
-    /// `RESOURCE_EXHAUSTED`. 128 by default: each takes a thread for as long as it is open, also while
-    /// it waits for its caller, and there must be some left for everything else.
+    /// Sets how many calls of `Execute` and `ImportCSV` may be open at once; further ones are rejected
+    /// with `RESOURCE_EXHAUSTED`. Default: 128. Each occupies a thread while it is open, even while it
+    /// waits for its caller.
     pub fn max_open_queries(mut self, limit: usize) -> Self {
-        self.options.max_queries = limit.min(Semaphore::MAX_PERMITS);
+        self.0.volt.max_queries = limit.min(Semaphore::MAX_PERMITS);
         self
     }
 
-    /// Connects the Volt to a relay, another Volt, through which clients can then reach it. Of this
-    /// configuration only the `volt` part is used: the Volt is there with its own id and key.
+    /// Connects the Volt to a relay, another Volt, through which clients can then reach it. Only the
+    /// `volt` part of this configuration is used: the Volt connects with its own id and key.
     pub fn relay(mut self, relay: ClientConfig) -> Self {
-        self.relay = Some(relay);
+        self.0.relay = Some(relay);
         self
     }
 
@@ -151,13 +166,13 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the data folder cannot be used, the address cannot be listened at, or the relay does not
-    /// let the Volt in.
+    /// Fails if the data folder cannot be used, the address cannot be bound, or the relay rejects the
+    /// Volt.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future starts nothing; a new data folder may have been filled.
+    /// Dropping the future starts nothing, but a new data folder may have been filled.
     pub async fn start(self) -> Result<EmbeddedVolt, StartError> {
-        EmbeddedVolt::run(self.data_dir, self.listen, self.server, self.options, self.relay).await
+        EmbeddedVolt::run(self.0).await
     }
 }

@@ -1,84 +1,68 @@
-//! The Volt as a thing to start and stop.
+//! `EmbeddedVolt`: starting and stopping a Volt, and its place at a relay.
 
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
 };
-use volt_api::{ClientConfig, Status, key::SigningKey};
+use volt_api::{
+    Client, ClientConfig, Presence, Status, authenticate::Identity, config::RelayConfig,
+    key::SigningKey,
+};
 use volt_runtime::server::{Server, ServerOptions, ServiceHost, serve, serve_tls};
 
 use crate::{
-    Builder,
-    api::{Handlers, SERVICES, legacy},
-    fault::Fault,
-    logic::sessions::Gate,
-    relayed::Relayed,
-    volt::{Options, Volt, blocking},
-    web::Web,
+    api::{Handlers, SERVICES, http::Web, legacy},
+    error::{Fault, StartError},
+    logic::sessions::SessionAuthenticator,
+    volt::{Options, Place, Volt, blocking, key_fault},
 };
+
+/// How long the relay may take to admit the Volt.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A Volt that runs in this process.
 ///
-/// It stops when it is dropped, or by [`shutdown`](Self::shutdown), which waits until it has.
+/// It stops when it is dropped; [`shutdown`](Self::shutdown) also waits until it has stopped.
 pub struct EmbeddedVolt {
     server: Server,
     config: ClientConfig,
-    /// How the Volt is called, also once it is gone.
     id: String,
     url: String,
     stop: watch::Receiver<bool>,
     volt: Arc<Volt>,
-    gone: mpsc::Receiver<()>,
+    /// Closes when the last call has released the Volt.
+    closed: mpsc::Receiver<()>,
     relayed: Option<Relayed>,
 }
 
-/// Why a Volt did not start.
-#[derive(Debug)]
-pub struct StartError {
-    what: String,
-    source: Box<dyn std::error::Error + Send + Sync>,
+/// Everything that is chosen before a Volt starts.
+#[derive(Clone, Debug)]
+pub(crate) struct StartOptions {
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) limits: ServerOptions,
+    pub(crate) volt: Options,
+    pub(crate) relay: Option<ClientConfig>,
 }
 
 impl EmbeddedVolt {
-    /// Starts a Volt on a free port, with a store of its own that goes away with it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Builder::start`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future starts nothing.
-    pub async fn start() -> Result<Self, StartError> {
-        Self::builder().start().await
-    }
-
-    /// Chooses more about the Volt before it starts.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    pub(crate) async fn run(
-        data_dir: Option<PathBuf>,
-        listen: SocketAddr,
-        limits: ServerOptions,
-        options: Options,
-        relay: Option<ClientConfig>,
-    ) -> Result<Self, StartError> {
+    pub(crate) async fn run(options: StartOptions) -> Result<Self, StartError> {
+        let StartOptions { data_dir, listen, limits, volt: options, relay } = options;
         let listener = TcpListener::bind(listen).await;
-        let listener = listener.map_err(|error| failed(format!("listening at {listen}"), error))?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| failed("finding out the address".to_owned(), error))?;
+        let listener =
+            listener.map_err(|error| StartError::new(format!("listening at {listen}"), error))?;
+        let address =
+            listener.local_addr().map_err(|error| StartError::new("reading the address", error))?;
         let address = reachable(address);
-        let (gone_sender, gone) = mpsc::channel(1);
+        let (closed_sender, closed) = mpsc::channel(1);
         let opened = blocking(move || {
             let temporary = match &data_dir {
                 None => Some(tempfile::Builder::new().prefix("volt-").tempdir()?),
@@ -92,117 +76,123 @@ impl EmbeddedVolt {
                 (None, Some(temporary)) => temporary.path().to_owned(),
                 (None, None) => return Err(io::Error::from(io::ErrorKind::NotFound).into()),
             };
-            let volt = Volt::open(&folder, temporary, address, &SERVICES, options, gone_sender)?;
-            let key = SigningKey::from_pem(&volt.key_pem()?)
-                .map_err(|error| crate::volt::key_fault(&error))?;
+            let place = Place {
+                folder: &folder,
+                temporary,
+                address,
+                services: &SERVICES,
+                closed: closed_sender,
+            };
+            let volt = Volt::open(place, options)?;
+            let key = SigningKey::from_pem(&volt.key_pem()?).map_err(|error| key_fault(&error))?;
             let config = volt.owner_client()?;
             Ok((Arc::new(volt), key, config))
         });
         let (volt, key, config) = opened.await.map_err(|fault| match fault {
-            Fault::Disk(error) => failed("opening the data folder".to_owned(), error),
-            Fault::Store(error) => failed("opening the store".to_owned(), error),
-            Fault::Refused(status) => failed("opening the store".to_owned(), status),
+            Fault::Disk(error) => StartError::new("opening the data folder", error),
+            Fault::Store(error) => StartError::new("opening the store", error),
+            Fault::Refused(status) => StartError::new("opening the store", status),
         })?;
-        let gate = Gate(Arc::clone(&volt));
-        let endpoint = ServiceHost::new(volt.id.clone(), key, Handlers::router(&volt), gate)
+        let authenticator = SessionAuthenticator(Arc::clone(&volt));
+        let host = ServiceHost::new(volt.id.clone(), key, Handlers::router(&volt), authenticator)
             .with_http(Web(Arc::clone(&volt)))
             .with_relay(volt.hosts.clone())
             .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
             .with_options(limits);
-        let endpoint = Arc::new(endpoint);
+        let host = Arc::new(host);
         let server = match &volt.authority {
-            None => serve(listener, Arc::clone(&endpoint)),
+            None => serve(listener, Arc::clone(&host)),
             Some(authority) => {
                 let tls = authority.server(address.ip());
-                let tls = tls.map_err(|error| failed("certifying the server".to_owned(), error))?;
-                serve_tls(listener, tls, Arc::clone(&endpoint))
+                let tls = tls.map_err(|error| StartError::new("certifying the server", error))?;
+                serve_tls(listener, tls, Arc::clone(&host))
             }
         };
-        let server = server.map_err(|error| failed("serving".to_owned(), error))?;
+        let server = server.map_err(|error| StartError::new("serving", error))?;
         let relayed = match relay {
-            Some(relay) => Some(Relayed::new(&volt, relay, endpoint).await?),
+            Some(relay) => Some(Relayed::new(&volt, relay, host).await?),
             None => None,
         };
         let (id, url, stop) = (volt.id.clone(), volt.url(), volt.stop.subscribe());
-        Ok(Self { server, config, id, url, stop, volt, gone, relayed })
+        Ok(Self { server, config, id, url, stop, volt, closed, relayed })
     }
 
-    /// A client configuration with a key and a live session, which belong to the owner of the Volt:
-    /// its clients may do everything.
+    /// Returns a client configuration with a key and a live session of the Volt's owner, whose clients
+    /// have all rights.
     pub fn config(&self) -> ClientConfig {
         self.config.clone()
     }
 
-    /// As [`config`](Self::config), but through the relay that the [`Builder`] was given. `None` without
-    /// one.
+    /// Like [`config`](Self::config), but through the relay that was passed to
+    /// [`Builder::relay`](crate::Builder::relay). Returns `None` without a relay.
     pub fn config_by_relay(&self) -> Option<ClientConfig> {
         let mut config = self.config();
         config.volt.relay = Some(self.relayed.as_ref()?.relay.clone());
         Some(config)
     }
 
-    /// A client configuration with a key and a live session of a new identity that owns nothing: what
-    /// its clients may do is what rules say, or what they make themselves.
+    /// Creates a client configuration with a key and a live session of a new identity, which owns only
+    /// its home folder: its clients may do what access rules permit.
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// Fails if the store fails.
     pub fn guest(&self, name: &str) -> Result<ClientConfig, Status> {
         Ok(self.volt.client(name, None)?)
     }
 
-    /// As [`config`](Self::config), with RSA keys, for clients that speak the legacy protocol and
-    /// call the older API. The first time takes a moment, because the Volt makes its RSA key then.
+    /// Like [`config`](Self::config), with RSA keys, for clients that speak the legacy protocol and
+    /// the older API. The first call takes a moment, because it generates the Volt's RSA key.
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// Fails if the store fails.
     pub fn legacy_config(&self, name: &str) -> Result<ClientConfig, Status> {
         Ok(self.volt.legacy_client(name, Some(&self.volt.owner))?)
     }
 
-    /// A client configuration with a new key and no session: its clients can only `Authenticate`.
+    /// Creates a client configuration with a new key and without a session: its clients can only call
+    /// `Authenticate`.
     ///
     /// # Errors
     ///
-    /// When the system has no random bytes for a key.
+    /// Fails if the system's random number generator fails.
     pub fn stranger(&self, name: &str) -> Result<ClientConfig, Status> {
         Ok(self.volt.stranger(name)?)
     }
 
-    /// The Volt's HTTP address, with its port.
+    /// Returns the Volt's HTTP address, with its port.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The Volt's DID, which is also the id of the resource that everything is in.
+    /// Returns the Volt's DID, which is also the id of the root resource.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Waits until a client asks the Volt to stop. It is up to the program to do so.
+    /// Waits until a client asks the Volt to stop. The program decides whether to stop it.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped.
+    /// This method is cancel safe.
     pub async fn stop_requested(&self) {
-        // An error means that the Volt is gone already.
+        // Fails only if the Volt has been dropped.
         let _ = self.stop.clone().wait_for(|stop| *stop).await;
     }
 
-    /// Stops the Volt: calls that are open end, as [`Server::shutdown`] says, and a temporary store is
-    /// removed. A client that goes on calling while the Volt is started again at the same address sees
-    /// no unary call fail.
+    /// Stops the Volt. Open calls end as described at [`Server::shutdown`], and a temporary store is
+    /// removed. If the Volt is started again at the same address, clients see no unary call fail.
     ///
     /// # Cancel safety
     ///
-    /// The Volt stops even if the future is dropped; awaiting it says when it has.
+    /// The Volt stops even if the future is dropped; awaiting it waits until it has stopped.
     pub async fn shutdown(self) {
-        let Self { server, volt, mut gone, relayed, .. } = self;
+        let Self { server, volt, mut closed, relayed, .. } = self;
         drop((volt, relayed));
         server.shutdown().await;
-        // Nothing is ever sent: this ends when the last call has let go of the Volt.
-        let _ = gone.recv().await;
+        // No value is ever sent: the channel closes when the last call has released the Volt.
+        let _ = closed.recv().await;
     }
 }
 
@@ -215,7 +205,7 @@ impl fmt::Debug for EmbeddedVolt {
     }
 }
 
-/// All addresses of a machine are none that a client can connect to; its own is one of them.
+/// Clients cannot connect to an unspecified address; use loopback instead.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -226,21 +216,45 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-pub(crate) fn failed(
-    what: String,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> StartError {
-    StartError { what, source: source.into() }
+/// A Volt's presence at a relay. Dropping it disconnects the Volt from the relay.
+struct Relayed {
+    /// The relay, for client configurations.
+    relay: RelayConfig,
+    _presence: Presence,
 }
 
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the Volt did not start: {} failed", self.what)
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
+impl Relayed {
+    /// Connects to the relay as the Volt's own identity, and serves the calls that it relays.
+    async fn new(
+        volt: &Volt,
+        relay: ClientConfig,
+        host: Arc<ServiceHost>,
+    ) -> Result<Self, StartError> {
+        let refused = |error: volt_api::Error| StartError::new("connecting to the relay", error);
+        let place = match (&relay.volt.relay, &relay.volt.http_address, &relay.volt.ca_pem) {
+            (Some(relay), ..) => relay.clone(),
+            (None, Some(address), None) => RelayConfig::Address(address.clone()),
+            // Clients need the relay's certificate authority to reach it.
+            _ => RelayConfig::Volt(Box::new(relay.volt.clone())),
+        };
+        let unreadable = |fault| StartError::new("reading the store", Status::from(fault));
+        let key = volt.key_pem().map_err(unreadable)?;
+        let name = volt.name().map_err(unreadable)?;
+        let mut config = ClientConfig::default().with_client_name(name).with_credential(key, None);
+        config.volt = relay.volt;
+        let client = Client::authenticate(config)
+            .identity(Identity::OwnDid(Some(volt.id.clone())))
+            .fail_if_pending()
+            .deadline(RELAY_TIMEOUT)
+            .await
+            .map_err(refused)?;
+        let own_address = volt.address.to_string();
+        let presence = client
+            .presence()
+            .service_host(host)
+            .hello(|hello| hello.address = own_address)
+            .await
+            .map_err(refused)?;
+        Ok(Self { relay: place, _presence: presence })
     }
 }

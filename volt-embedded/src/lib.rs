@@ -75,21 +75,17 @@ mod api;
 mod builder;
 mod disk;
 mod embedded;
-mod events;
-mod fault;
-mod listing;
+mod error;
 mod logic;
-mod relay;
-mod relayed;
 mod rights;
 mod sql;
+mod state;
 mod store;
 mod tls;
 mod volt;
-mod web;
-mod wires;
 
 pub use crate::{
     builder::{Builder, UnknownClients},
-    embedded::{EmbeddedVolt, StartError},
+    embedded::EmbeddedVolt,
+    error::StartError,
 };

@@ -8,7 +8,7 @@
 use rusqlite::{Connection, OptionalExtension as _};
 use volt_api::volt::{PolicyDecision, ShareMode};
 
-use crate::{fault::Result, store};
+use crate::{error::Result, store};
 
 /// See a resource, download its content.
 pub(crate) const READ: &str = "volt:resource-read";

@@ -1,8 +1,8 @@
-//! TLS: the Volt's own certificate authority, and the certificate that it serves with.
+//! TLS: the Volt's certificate authority, and the server's certificate.
 //!
-//! The authority is the Volt's own key: so a client that has only its certificate knows the Volt's
-//! public key by that as well, as the published clients expect. Since that key is kept with the Volt, and
-//! nothing else goes into the certificate, it is the same at every start and needs no file.
+//! The authority's key is the Volt's own key, because the published clients read the Volt's public key
+//! from the authority's certificate. The certificate contains nothing else, so it is the same at every
+//! start and needs no file.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,10 +13,10 @@ use rcgen::{
 use volt_runtime::server::ServerTls;
 
 /// A Volt's certificate authority.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
-    /// The authority of the Volt with this id and key (PEM).
+impl CertificateAuthority {
+    /// Creates the authority of the Volt with this id and private key (PEM).
     pub(crate) fn new(id: &str, key_pem: &str) -> Result<Self, Error> {
         let key = KeyPair::from_pem(key_pem)?;
         let mut params = params(id);
@@ -25,13 +25,13 @@ impl Authority {
         CertifiedIssuer::self_signed(params, key).map(Self)
     }
 
-    /// Its certificate, PEM.
+    /// Returns its certificate as PEM.
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
-    /// What a server at this address speaks TLS with: a new key, certified for this machine's names
-    /// and the address.
+    /// Creates the TLS identity of a server at this address: a new key, certified for the machine's
+    /// loopback names and the address.
     pub(crate) fn server(
         &self,
         listen: IpAddr,
@@ -52,7 +52,7 @@ impl Authority {
     }
 }
 
-/// A certificate of this subject that does not expire (RFC 5280, 4.1.2.5): it goes when its key does.
+/// Parameters of a certificate that does not expire (RFC 5280, 4.1.2.5): it is valid as long as its key.
 fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -69,11 +69,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_authority_follows_from_the_key_and_tells_it() {
+    fn certificate_is_derived_from_the_key() {
         let key = SigningKey::generate().unwrap();
         let pem = key.to_pem().unwrap();
-        let authority = Authority::new("did:volt:a", &pem).unwrap();
-        assert_eq!(authority.pem(), Authority::new("did:volt:a", &pem).unwrap().pem());
+        let authority = CertificateAuthority::new("did:volt:a", &pem).unwrap();
+        assert_eq!(authority.pem(), CertificateAuthority::new("did:volt:a", &pem).unwrap().pem());
         let certified = VerifyingKey::from_certificate(&authority.pem()).unwrap();
         assert_eq!(certified, key.verifying_key());
     }

@@ -1,7 +1,7 @@
-//! `Connect`: a long call over which the Volt tells what happens.
+//! `Connect`: a long call over which the Volt sends events, and relayed calls to hosts.
 //!
 //! It begins with the caller's `hello` and ends with a `goodbye` of either side, or when the caller
-//! has no more to send. A caller that takes invocations gets the calls of services that it hosts.
+//! half-closes. A caller that accepts invocations receives the calls to its hosted services.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -27,20 +27,20 @@ use volt_api::{
 use super::on;
 use crate::{
     actor::Actor,
-    events::Event,
-    fault::invalid,
-    listing::Listed,
+    error::invalid,
     logic::services::Online,
-    relay::Hosting,
     rights::READ,
+    state::hosts::Hosting,
+    state::listing::Listed,
+    store::events::Event,
     store::{now, sessions},
 };
 
-/// How often the caller is told to expect pings; the Volt answers each of the caller's.
+/// The ping interval in the acknowledgement, in milliseconds. The Volt answers each ping.
 const PING_INTERVAL: u32 = 60_000;
-/// How many of its own ping intervals a caller may be silent.
+/// After how many of its own ping intervals a silent caller is disconnected.
 const MISSED_PINGS: u32 = 3;
-/// How many answers to pings may wait to be sent.
+/// How many answers to pings may be queued.
 const PINGS: usize = 16;
 
 pub(super) async fn run(
@@ -52,7 +52,7 @@ pub(super) async fn run(
     else {
         return Err(invalid("the first message of Connect is `hello`"));
     };
-    // Before the acknowledgement, so that whatever happens after it is heard.
+    // Subscribe before the acknowledgement, so that no event after it is missed.
     let wanted = hello.subscribe_resource_events || hello.subscribe_auth_requests;
     let events = wanted.then(|| actor.volt.store.subscribe());
     let (hosting, invocations) =
@@ -67,16 +67,16 @@ pub(super) async fn run(
 
     let patience = Duration::from_millis(hello.ping_interval.into()) * MISSED_PINGS;
     let (pings, due) = mpsc::channel(PINGS);
-    // Each direction waits for its own end only: a caller of a hosted service that takes nothing holds
-    // up what the host sends, but neither events nor other calls' requests.
+    // Each direction waits only for its own peer: a slow caller of a hosted service delays what the
+    // host sends, but neither events nor the requests of other calls.
     tokio::select! {
-        outcome = listen(requests, hosting, pings, patience) => outcome,
-        outcome = tell(&actor, &hello, Told { events, invocations, due }, responses) => outcome,
+        outcome = receive(requests, hosting, pings, patience) => outcome,
+        outcome = send_events(&actor, &hello, Outbound { events, invocations, due }, responses) => outcome,
     }
 }
 
-/// Takes what the caller sends, until it says goodbye or nothing more.
-async fn listen(
+/// Receives the caller's messages until its goodbye or half-close.
+async fn receive(
     mut requests: Requests<ConnectRequest>,
     hosting: Option<Hosting>,
     pings: mpsc::Sender<()>,
@@ -87,7 +87,7 @@ async fn listen(
             requests.message().await
         } else {
             timeout(patience, requests.message()).await.unwrap_or_else(|_| {
-                let message = "nothing was heard for three ping intervals";
+                let message = "no message arrived within three ping intervals";
                 Err(Status::new(Code::DeadlineExceeded, message))
             })
         };
@@ -95,7 +95,7 @@ async fn listen(
         match request.payload {
             Some(Payload::Goodbye(_)) => return Ok(()),
             Some(Payload::Ping(_)) => {
-                // An error means that the other direction is at its end, and this one with it.
+                // Fails only if the other direction has ended, which ends this one as well.
                 let _ = pings.send(()).await;
             }
             Some(Payload::InvokeResponse(answer)) => {
@@ -103,35 +103,35 @@ async fn listen(
                     hosting.answer(answer).await;
                 }
             }
-            Some(Payload::Hello(_)) => return Err(invalid("one `hello` is enough")),
-            // Answers to what was not asked for, and whatever a newer API adds.
+            Some(Payload::Hello(_)) => return Err(invalid("`hello` was sent twice")),
+            // Unsolicited answers, and messages of newer API versions.
             _ => {}
         }
     }
 }
 
-/// What there is to tell the caller.
-struct Told {
+/// What the Volt sends to the caller.
+struct Outbound {
     events: Option<Receiver<Event>>,
     invocations: Option<mpsc::Receiver<InvokeRequest>>,
-    /// Pings to be answered.
+    /// One item for each ping to be answered.
     due: mpsc::Receiver<()>,
 }
 
-/// Tells the caller what happens, for as long as it wants to hear it.
-async fn tell(
+/// Sends events, invocations and answers to pings to the caller.
+async fn send_events(
     actor: &Actor,
     hello: &ConnectHello,
-    mut told: Told,
+    mut outbound: Outbound,
     mut responses: Responses<ConnectResponse>,
 ) -> Result<(), Status> {
     loop {
         let response = tokio::select! {
-            Some(()) = told.due.recv() => ConnectResponse::default().with_ping(ConnectPing::default()),
-            Some(invocation) = invoked(told.invocations.as_mut()) => {
+            Some(()) = outbound.due.recv() => ConnectResponse::default().with_ping(ConnectPing::default()),
+            Some(invocation) = invoked(outbound.invocations.as_mut()) => {
                 ConnectResponse::default().with_invoke_request(invocation)
             }
-            event = next(told.events.as_mut()) => match select(actor, hello, event?).await? {
+            event = next(outbound.events.as_mut()) => match select(actor, hello, event?).await? {
                 Some(event) => ConnectResponse::default().with_evt(event),
                 None => continue,
             },
@@ -140,8 +140,8 @@ async fn tell(
     }
 }
 
-/// A Volt that is connected as to its relay is listed for those who look for it. It is the one kind of
-/// caller that takes invocations at an address of its own.
+/// Lists a Volt that uses this one as its relay. Only such callers accept invocations and have their
+/// own address.
 async fn list(actor: &Actor, hello: &ConnectHello) -> Result<Option<Listed>, Status> {
     if !hello.accept_invocation || hello.address.is_empty() {
         return Ok(None);
@@ -169,9 +169,12 @@ async fn next(events: Option<&mut Receiver<Event>>) -> Result<Event, Status> {
     loop {
         match events.recv().await {
             Ok(event) => return Ok(event),
-            // The API has no way to tell, and whoever is behind has more use for the rest than for none.
+            // The API cannot report missed events, and the remaining ones are still useful.
             Err(RecvError::Lagged(missed)) => {
-                tracing::warn!(missed, "events come faster than a caller of Connect takes them");
+                tracing::warn!(
+                    missed,
+                    "events arrive faster than a subscriber of Connect reads them"
+                );
             }
             Err(RecvError::Closed) => {
                 return Err(Status::new(Code::Unavailable, "the Volt is stopping"));
@@ -180,7 +183,7 @@ async fn next(events: Option<&mut Receiver<Event>>) -> Result<Event, Status> {
     }
 }
 
-/// The event as the caller gets it, if it wants it and may know.
+/// Returns the event's message if the caller subscribed to it and may see it.
 async fn select(
     actor: &Actor,
     hello: &ConnectHello,
@@ -220,14 +223,14 @@ async fn may_know(
         return Ok(true);
     }
     if what == ConnectResourceEvent::Delete {
-        // Its rules went with it, so who else could read it is not known any more.
+        // The rules were deleted with the resource, so its readers are unknown.
         return Ok(false);
     }
     let id = resource.id.clone();
     on(actor, move |actor| actor.volt.store.read(|store| actor.may(store, &id, READ))).await
 }
 
-/// Keeps the caller's services online until the call ends, however it ends.
+/// Keeps the caller's services online until the call ends.
 async fn online(actor: &Actor, hello: &ConnectHello) -> Result<Option<Online>, Status> {
     if !hello.online_services {
         return Ok(None);
@@ -267,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_takes_nothing_does_not_hold_up_what_its_host_is_told() {
+    async fn stuck_caller_does_not_delay_events_to_its_host() {
         let actor = tests::owner(&tests::volt());
         let server = VoltApiServer::new(Direct(actor.clone()));
         let client = Client::from_channel(Channel::in_process(Router::new().with(server)));
@@ -283,7 +286,7 @@ mod tests {
         let begin = Instant::now();
         let answer = InvokeResponse::default().with_invoke_id(1);
         call.send(ConnectRequest::default().with_invoke_response(answer)).await.unwrap();
-        // Long enough for the answer to be on its way to the caller.
+        // Let the answer start waiting for its caller.
         tokio::task::yield_now().await;
         tests::make(&actor, "", "news", "volt:folder");
         let Some(Answer::Evt(event)) = call.message().await.unwrap().unwrap().payload else {

@@ -27,7 +27,7 @@ use volt_api::{
 use super::{Handlers, on};
 use crate::{
     actor::Actor,
-    fault::{Result, exhausted, internal, invalid},
+    error::{Result, exhausted, internal, invalid},
     sql::{
         csv,
         execute::{Command, Execution},

@@ -13,7 +13,7 @@ use volt_api::{
 };
 
 use super::{Handlers, on};
-use crate::fault::{Fault, internal, invalid};
+use crate::error::{Fault, internal, invalid};
 
 /// How much of a file goes into one message.
 const BLOCK: usize = 64 << 10;

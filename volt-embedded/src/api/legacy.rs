@@ -78,5 +78,5 @@ impl Rows for Responses<old::SqlExecuteResponse> {
 /// The message of the other version that is the same in JSON.
 fn recode<A: serde::Serialize, B: serde::de::DeserializeOwned>(message: &A) -> Result<B, Status> {
     let other = serde_json::to_value(message).and_then(serde_json::from_value);
-    other.map_err(|error| crate::fault::internal(format!("a message has no older form: {error}")))
+    other.map_err(|error| crate::error::internal(format!("a message has no older form: {error}")))
 }

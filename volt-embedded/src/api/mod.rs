@@ -4,6 +4,7 @@
 mod connect;
 mod databases;
 mod files;
+pub(crate) mod http;
 pub(crate) mod legacy;
 mod volt;
 mod wires;
@@ -21,7 +22,7 @@ use volt_api::{
 
 use crate::{
     actor::Actor,
-    fault::Result,
+    error::Result,
     volt::{Volt, blocking},
 };
 

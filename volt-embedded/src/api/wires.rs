@@ -12,7 +12,7 @@ use volt_api::{
 
 use super::{Handlers, on};
 use crate::{
-    fault::invalid,
+    error::invalid,
     rights::{WIRE_PUBLISH, WIRE_SUBSCRIBE},
     volt::blocking,
 };

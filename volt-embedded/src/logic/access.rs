@@ -15,9 +15,9 @@ use volt_api::{
 
 use crate::{
     actor::Actor,
-    fault::{Result, denied, invalid, not_found, unauthenticated},
+    error::{Result, denied, invalid, not_found, unauthenticated},
     rights,
-    store::{Tx, access, now, resources, signed},
+    store::{Tx, access, now, resources, rows::signed},
 };
 
 impl Actor {

@@ -13,16 +13,15 @@ use volt_api::{
 };
 
 use super::{
-    identities,
     sessions::show,
     signing::{decode, encode},
 };
 use crate::{
     disk::is_valid_id,
-    events::Event,
-    fault::{Result, denied, invalid, unauthenticated},
-    store::{Tx, now, resources, sessions, sessions::SessionRow},
-    volt::{Volt, new_did},
+    error::{Result, denied, invalid, unauthenticated},
+    store::events::Event,
+    store::{Tx, identities, new_did, now, resources, sessions, sessions::SessionRow},
+    volt::{NewSession, Volt},
 };
 
 /// Who a client says it is.
@@ -99,7 +98,13 @@ impl Volt {
             Some(last) if last.status == SessionStatus::Pending => {
                 SessionRow { status, identity_did: identity, modified: now(), ..last }
             }
-            _ => self.new_session(&identity, &client.key, &request.client_name, name, status),
+            _ => self.new_session(&NewSession {
+                identity: &identity,
+                key: &client.key,
+                client_name: &request.client_name,
+                session_name: name,
+                status,
+            }),
         };
         sessions::save(tx, &session)?;
         tx.emit(Event::session(What::NewSession, &show(tx, &session)?));
@@ -203,7 +208,7 @@ fn answer(decision: PolicyDecision, session: Option<&SessionRow>) -> Authenticat
 
 fn public_key(pem: &str) -> Result<VerifyingKey> {
     VerifyingKey::from_pem(pem)
-        .map_err(|error| invalid(format!("the public key is no use: {error}")).into())
+        .map_err(|error| invalid(format!("the public key is invalid: {error}")).into())
 }
 
 /// The identity and the key of a DID document that its own key signed.

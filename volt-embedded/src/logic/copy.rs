@@ -10,9 +10,9 @@ use volt_api::volt::{
 use super::resources::refuse_cycle;
 use crate::{
     actor::Actor,
-    events::Event,
-    fault::{Result, invalid, not_found},
+    error::{Result, invalid, not_found},
     rights::{CREATE, READ, WRITE},
+    store::events::Event,
     store::{Tx, links, now, resources},
 };
 

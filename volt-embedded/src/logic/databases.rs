@@ -6,14 +6,16 @@ use volt_api::{
     volt::{ConnectResourceEvent, Resource, SaveDatabaseRequest},
 };
 
-use super::resources::{DATABASE_KINDS, has_kind};
 use crate::{
     actor::Actor,
-    events::Event,
-    fault::{Result, denied, precondition},
+    error::{Result, denied, precondition},
     rights::{DATABASE_READ, DATABASE_WRITE},
     sql::Database,
-    store::resources,
+    store::events::Event,
+    store::{
+        resources,
+        resources::{DATABASE_KINDS, has_kind},
+    },
 };
 
 impl Actor {

@@ -15,15 +15,15 @@ use volt_api::volt::{
     SaveResourceRequest, SetFileContentRequest, UploadFileStart,
 };
 
-use super::{
-    resources::{DATABASE_KINDS, add_kind, changed, has_kind},
-    signing::encode,
-};
+use super::{resources::changed, signing::encode};
 use crate::{
     actor::Actor,
-    fault::{Result, invalid, not_found, precondition},
+    error::{Result, invalid, not_found, precondition},
     rights::{READ, WRITE},
-    store::{Tx, links, now, resources},
+    store::{
+        Tx, links, now, resources,
+        resources::{DATABASE_KINDS, add_kind, has_kind},
+    },
 };
 
 /// The longest content that fits into one message.

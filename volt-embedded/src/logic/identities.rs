@@ -1,67 +1,25 @@
-//! Identities: resources that have aliases, and are the home folders of those that they stand for.
+//! Identities: looking them up, creating them, and changing their aliases.
 
 use rusqlite::Connection;
 use volt_api::{
     key::VerifyingKey,
     volt::{
-        ConnectResourceEvent as What, GetIdentitiesRequest, GetIdentityRequest, Identity,
-        IdentityAlias, OnlineStatus, Resource, ResourceStatus, SaveIdentityRequest,
+        GetIdentitiesRequest, GetIdentityRequest, Identity, IdentityAlias, SaveIdentityRequest,
         SaveResourceRequest, get_identity_request::Lookup,
     },
 };
 
-use super::resources::{add_kind, has_kind};
 use crate::{
     actor::Actor,
-    events::Event,
-    fault::{Result, denied, invalid, not_found, precondition},
+    error::{Result, denied, invalid, not_found, precondition},
     rights::{READ, WRITE},
-    store::{Tx, identities, identities::PUBLIC_KEY, links, now, resources},
-    volt::new_did,
+    store::{
+        Tx, identities,
+        identities::{KINDS, PUBLIC_KEY},
+        new_did, resources,
+        resources::{add_kind, has_kind},
+    },
 };
-
-const KINDS: [&str; 3] = ["volt:identity", "volt:folder", "volt:home-folder"];
-
-/// Makes an identity with this id, in the Volt's root; gives the id back.
-pub(crate) fn create(tx: &Tx<'_>, root: &str, id: &str, name: &str) -> Result<String> {
-    let created = now();
-    let identity = Resource::default()
-        .with_id(id)
-        .with_name(if name.is_empty() { id } else { name })
-        .with_owner(id)
-        .with_kind(KINDS)
-        .with_status(ResourceStatus::Live)
-        .with_online_status(OnlineStatus::Online)
-        .with_created(created)
-        .with_modified(created)
-        .with_version(1);
-    resources::insert(tx, &identity)?;
-    links::add(tx, root, id)?;
-    tx.emit(Event::resource(What::Create, &identity));
-    Ok(id.to_owned())
-}
-
-/// Lets an identity be known by a key.
-pub(crate) fn add_key(tx: &Tx<'_>, identity: &str, key: &VerifyingKey) -> Result<()> {
-    let alias = IdentityAlias::default()
-        .with_identity_did(identity)
-        .with_alias(key.fingerprint())
-        .with_alias_type(PUBLIC_KEY)
-        .with_public_key(key.to_pem());
-    identities::save(tx, &alias)
-}
-
-/// The identity that has this key, as an alias that names it.
-pub(crate) fn with_key(store: &Connection, key: &VerifyingKey) -> Result<Option<IdentityAlias>> {
-    identities::by_alias(store, PUBLIC_KEY, &key.fingerprint())
-}
-
-/// The keys of an identity.
-pub(crate) fn keys(store: &Connection, identity: &str) -> Result<Vec<VerifyingKey>> {
-    let aliases = identities::aliases(store, identity)?;
-    let keys = aliases.iter().filter(|alias| alias.alias_type == PUBLIC_KEY);
-    Ok(keys.filter_map(|alias| VerifyingKey::from_pem(&alias.public_key).ok()).collect())
-}
 
 impl Actor {
     pub(crate) fn get_identities(&self, request: &GetIdentitiesRequest) -> Result<Vec<Identity>> {
@@ -140,8 +98,8 @@ impl Actor {
         })
     }
 
-    /// Refuses everyone but the identity itself and the owner of the Volt. The right to change its
-    /// folder is not enough: who adds a key to an identity is that identity from then on.
+    /// Refuses everyone except the identity itself and the owner of the Volt. The right to write to the
+    /// home folder is not enough: a key added to an identity can authenticate as that identity.
     fn demand_self(&self, identity: &str) -> Result<()> {
         if self.is_owner() || self.identity == identity {
             return Ok(());
@@ -153,7 +111,7 @@ impl Actor {
         identity.clone_into(&mut alias.identity_did);
         alias.private_key.clear();
         if !alias.public_key.is_empty() {
-            let unusable = |error| invalid(format!("`public_key` is no use: {error}"));
+            let unusable = |error| invalid(format!("`public_key` is invalid: {error}"));
             let key = VerifyingKey::from_pem(&alias.public_key).map_err(unusable)?;
             alias.alias = key.fingerprint();
             PUBLIC_KEY.clone_into(&mut alias.alias_type);
@@ -162,7 +120,7 @@ impl Actor {
             return Err(invalid("an identity's alias needs `alias` and `alias_type`").into());
         }
         if alias.authenticate != 0 {
-            // Or anyone could let further keys in.
+            // Otherwise every client could admit further keys.
             self.demand_owner()?;
         }
         identities::save(tx, &alias)

@@ -1,11 +1,11 @@
-//! What the Volt does, as plain functions: no sockets, no streams, no waiting. Most of it is what an
-//! [`Actor`](crate::actor::Actor) does; the async handlers in [`api`](crate::api) only call it.
+//! The Volt's operations as blocking functions, without sockets or streams. Most are methods of an
+//! [`Actor`](crate::actor::Actor); the async handlers in [`api`](crate::api) call them on threads where
+//! blocking is allowed.
 
 pub(crate) mod access;
 pub(crate) mod authenticate;
 pub(crate) mod copy;
 pub(crate) mod databases;
-pub(crate) mod discovery;
 pub(crate) mod files;
 pub(crate) mod identities;
 pub(crate) mod query;
@@ -13,7 +13,6 @@ pub(crate) mod resources;
 pub(crate) mod services;
 pub(crate) mod sessions;
 pub(crate) mod signing;
-pub(crate) mod tokens;
 pub(crate) mod wires;
 
 #[cfg(test)]

@@ -6,12 +6,11 @@ use volt_api::volt::{
     GetResourcesRequest, Resource,
 };
 
-use super::resources::has_kind;
 use crate::{
     actor::Actor,
-    fault::{Result, invalid},
+    error::{Result, invalid},
     rights::READ,
-    store::{links, resources, search},
+    store::{links, resources, resources::has_kind, search},
 };
 
 /// How much of a resource to show.

@@ -13,14 +13,14 @@ use volt_api::volt::{
 use crate::{
     actor::Actor,
     disk::is_valid_id,
-    events::Event,
-    fault::{Result, invalid, not_found, precondition},
+    error::{Result, invalid, not_found, precondition},
     rights::{CREATE, WRITE},
-    store::{Tx, links, now, resources},
+    store::events::Event,
+    store::{
+        Tx, links, now, resources,
+        resources::{DATABASE_KINDS, add_kind},
+    },
 };
-
-/// What kind a resource must have to be a database.
-pub(crate) const DATABASE_KINDS: [&str; 2] = ["volt:database", "volt:sqlite-database"];
 
 impl Actor {
     /// Creates or updates a resource.
@@ -297,15 +297,4 @@ pub(crate) fn set_attribute(
 pub(crate) fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a Value> {
     let attribute = resource.attribute.iter().find(|one| one.attribute_id == name)?;
     attribute.value.first()?.value.as_ref()
-}
-
-/// Adds a kind if it is not there.
-pub(crate) fn add_kind(resource: &mut Resource, kind: &str) {
-    if !has_kind(resource, kind) {
-        resource.kind.push(kind.to_owned());
-    }
-}
-
-pub(crate) fn has_kind(resource: &Resource, kind: &str) -> bool {
-    resource.kind.iter().any(|one| one == kind)
 }

@@ -1,9 +1,4 @@
-//! Services, and what the Volt says of itself.
-
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+//! Services, and the Volt's parameters.
 
 use tokio::runtime::Handle;
 use volt_api::{
@@ -17,9 +12,9 @@ use volt_api::{
 use super::{query::Detail, resources::changed};
 use crate::{
     actor::Actor,
-    fault::{Result, invalid, precondition},
+    error::{Result, invalid, precondition},
     rights::WRITE,
-    store::{Tx, now, resources, resources::platform_version, search, sessions},
+    store::{now, resources, resources::platform_version, search, sessions},
 };
 
 /// Whether a client of this version can use this Volt: while the API is young, its minor versions
@@ -110,31 +105,23 @@ impl Actor {
     }
 }
 
-/// How many of an identity's connections keep its services online, by identity.
-pub(crate) type Connected = Mutex<HashMap<String, usize>>;
-
-/// Keeps somebody's services online for as long as any of their connections is there. One that comes back
-/// before its old connection was found dead stays online when the old one goes.
+/// Keeps an identity's services online while any of its connections is open. An identity that
+/// reconnects before its old connection ends stays online when the old one ends.
 pub(crate) struct Online(Option<Actor>);
 
 impl Online {
     pub(crate) fn new(actor: &Actor) -> Result<Self> {
-        // Held while the store changes, so that those who come and go do so in the same order there.
-        let mut connected = connected(actor);
+        let mut counts = actor.volt.online.lock();
         actor.set_own_services(true)?;
-        *connected.entry(actor.identity.clone()).or_default() += 1;
-        drop(connected);
+        counts.join(&actor.identity);
+        drop(counts);
         Ok(Self(Some(actor.clone())))
     }
 
     fn leave(actor: &Actor) -> Result<()> {
-        let mut connected = connected(actor);
-        if let Entry::Occupied(mut entry) = connected.entry(actor.identity.clone()) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
-                actor.set_own_services(false)?;
-            }
+        let mut counts = actor.volt.online.lock();
+        if counts.leave(&actor.identity) {
+            actor.set_own_services(false)?;
         }
         Ok(())
     }
@@ -145,10 +132,10 @@ impl Drop for Online {
         let Some(actor) = self.0.take() else { return };
         let leave = move || {
             if let Err(fault) = Self::leave(&actor) {
-                tracing::warn!(?fault, "services stay online although their host has gone");
+                tracing::warn!(?fault, "taking a disconnected host's services offline failed");
             }
         };
-        // The store may have to be waited for.
+        // A write to the store may block, and a drop runs on the runtime's threads.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(leave)),
             Err(_) => leave(),
@@ -156,30 +143,9 @@ impl Drop for Online {
     }
 }
 
-fn connected(actor: &Actor) -> MutexGuard<'_, HashMap<String, usize>> {
-    // Changed by single operations only, so what a panic left behind is still whole.
-    actor.volt.connected.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Takes the services offline that are reached through the Volt, to which nobody is connected when it
-/// starts. One that was killed did not get to it.
-pub(crate) fn nobody_is_connected(tx: &Tx<'_>) -> Result<()> {
-    for id in search::services(tx, &[])? {
-        let mut service = resources::require(tx, &id)?;
-        let host_type = service.service_description.as_ref().map(ServiceDescription::host_type);
-        if host_type == Some(ServiceHostType::Relayed)
-            && service.online_status() == OnlineStatus::Online
-        {
-            service.online_status = OnlineStatus::Offline.into();
-            resources::update(tx, &service)?;
-        }
-    }
-    Ok(())
-}
-
 impl Actor {
-    /// Takes all of one's own services online or offline. Callers reach a relayed one by the identity
-    /// and the key that its host is here with.
+    /// Takes all of the actor's services online or offline. A relayed service receives the identity and
+    /// key that its host is connected with, by which callers reach it.
     fn set_own_services(&self, online: bool) -> Result<()> {
         let status = if online { OnlineStatus::Online } else { OnlineStatus::Offline };
         self.volt.store.write(|tx| {

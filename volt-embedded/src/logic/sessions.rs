@@ -1,28 +1,33 @@
 //! Sessions: who calls, and which sessions there are.
 
+use std::{sync::Arc, time::Duration};
+
 use rusqlite::Connection;
 use volt_api::{
     Status,
     key::VerifyingKey,
     server::{Authenticator, Caller, Token},
     volt::{
-        ConnectAuthRequestType as What, GetSessionsRequest, SaveSessionRequest, Session,
-        SessionStatus,
+        ConnectAuthRequestType as What, GetOneTimeTokenRequest, GetSessionsRequest,
+        SaveSessionRequest, Session, SessionStatus,
     },
 };
 
 use crate::{
     actor::Actor,
-    events::Event,
-    fault::{Result, denied, invalid, not_found, unauthenticated},
+    error::{Result, denied, invalid, not_found, unauthenticated},
+    store::events::Event,
     store::{now, resources, search::like, sessions, sessions::SessionRow},
     volt::Volt,
 };
 
-/// Turns the tokens of calls into callers.
-pub(crate) struct Gate(pub(crate) std::sync::Arc<Volt>);
+/// The lifetime of a one-time token, in seconds, unless the client requests another.
+const DEFAULT_TOKEN_TTL: u64 = 10;
 
-impl Authenticator for Gate {
+/// Authenticates calls by the session in their token.
+pub(crate) struct SessionAuthenticator(pub(crate) Arc<Volt>);
+
+impl Authenticator for SessionAuthenticator {
     fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
         let session = match (&token.claims().sub, token.key_id()) {
             (Some(id), _) => self.0.session_of(token, id)?,
@@ -108,6 +113,18 @@ impl Actor {
             tx.emit(Event::session(What::UpdateSession, &session));
             Ok(session)
         })
+    }
+}
+
+impl Actor {
+    /// Creates a one-time token for the actor's identity.
+    pub(crate) fn get_one_time_token(&self, request: &GetOneTimeTokenRequest) -> Result<String> {
+        let ttl = match u64::try_from(request.ttl) {
+            Ok(0) => DEFAULT_TOKEN_TTL,
+            Ok(ttl) => ttl,
+            Err(_) => return Err(invalid("`ttl` is negative").into()),
+        };
+        Ok(self.volt.tokens.issue(&self.identity, Duration::from_secs(ttl)))
     }
 }
 

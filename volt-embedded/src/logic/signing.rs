@@ -9,11 +9,10 @@ use volt_api::volt::{
     sign_verify_response::Payload,
 };
 
-use super::identities;
 use crate::{
     actor::Actor,
-    fault::{Result, invalid},
-    store::resources,
+    error::{Result, invalid},
+    store::{identities, resources},
     volt::key_fault,
 };
 

@@ -4,12 +4,16 @@ use volt_api::volt::{
     AttributeDataType, Resource, SaveResourceRequest, SaveWireRequest, attribute_value::Value,
 };
 
-use super::resources::{DATABASE_KINDS, add_kind, attribute, has_kind, set_attribute};
+use super::resources::{attribute, set_attribute};
 use crate::{
     actor::Actor,
-    fault::{Result, precondition},
+    error::{Result, precondition},
     sql::{Database, quoted},
-    store::{now, resources, signed},
+    store::{
+        now, resources,
+        resources::{DATABASE_KINDS, add_kind, has_kind},
+        rows::signed,
+    },
 };
 
 const KIND: &str = "volt:wire";

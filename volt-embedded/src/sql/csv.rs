@@ -11,7 +11,7 @@ use rusqlite::params_from_iter;
 use volt_api::{Code, Status, data::SqlImportCsvConfiguration};
 
 use super::{Database, quoted, sql_status};
-use crate::fault::{Fault, Result, exists, invalid};
+use crate::error::{Fault, Result, exists, invalid};
 
 /// Imports a whole file or nothing. `progress` hears how many rows are in, each time that the
 /// configured number of rows has been added; what it says against that ends the import.

@@ -17,7 +17,7 @@ use volt_api::{
 };
 
 use super::{Database, outbox::Putter, sql_status, values};
-use crate::fault::{Fault, Result, invalid};
+use crate::error::{Fault, Result, invalid};
 
 /// What callers send, as it is in a request.
 pub(crate) type Command = sql_execute_request::Payload;
@@ -73,7 +73,7 @@ impl Execution<'_> {
         let mut statement = self.database.prepare(&start.statement)?;
         values::bind(&mut statement, &start.parameter)?;
         let writes = !statement.readonly();
-        let mut columns: Vec<_> = statement.columns().iter().map(column).collect();
+        let mut columns: Vec<_> = statement.columns().map(|one| column(&one)).collect();
         let width = columns.len();
         let mut interrupted_by = None;
 

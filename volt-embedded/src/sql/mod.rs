@@ -22,7 +22,7 @@ use rusqlite::{
 };
 use volt_api::{Code, Status};
 
-use crate::fault::{Fault, Result, denied, internal, invalid};
+use crate::error::{Fault, Result, denied, internal, invalid};
 
 /// A caller's database, for one call.
 ///
@@ -64,7 +64,7 @@ impl Database {
             OpenFlags::SQLITE_OPEN_READ_ONLY
         };
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         let own = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&own);
@@ -76,10 +76,10 @@ impl Database {
                 Authorization::Deny
             }
             _ => Authorization::Allow,
-        }));
+        }))?;
         let left = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&left);
-        connection.progress_handler(INSTRUCTIONS, Some(move || flag.load(Ordering::Relaxed)));
+        connection.progress_handler(INSTRUCTIONS, Some(move || flag.load(Ordering::Relaxed)))?;
         Ok(Self { connection, id, writable, own, left })
     }
 

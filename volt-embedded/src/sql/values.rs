@@ -12,7 +12,7 @@ use volt_api::{
 };
 
 use super::sql_status;
-use crate::fault::{Result, invalid};
+use crate::error::{Result, invalid};
 
 /// Binds parameters by name. The `:`, `@` or `$` before a name in the statement may be left out, and
 /// a parameter without a name goes by its number.

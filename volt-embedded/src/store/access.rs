@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use volt_api::volt::{Access, PolicyDecision, access::Subject};
 
 use super::Tx;
-use crate::fault::Result;
+use crate::error::Result;
 
 const COLUMNS: &str = "access.id, resource_id, identity_did, credential_lookup, access, extra, \
                        decision, recursive, request_time, decision_time, request_count";

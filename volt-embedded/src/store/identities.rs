@@ -1,12 +1,17 @@
-//! What identities are known by.
+//! Identities: resources with aliases, such as their keys. An identity's resource is its home folder.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use volt_api::volt::IdentityAlias;
+use volt_api::{
+    key::VerifyingKey,
+    volt::{ConnectResourceEvent as What, IdentityAlias, OnlineStatus, Resource, ResourceStatus},
+};
 
-use super::{Tx, resources::strings, search::like};
-use crate::fault::{Result, exists};
+use super::{Tx, events::Event, links, now, resources, rows::strings, search::like};
+use crate::error::{Result, exists};
 
-/// The type of an alias that is a public key; the alias is its fingerprint.
+/// The kinds of an identity's resource.
+pub(crate) const KINDS: [&str; 3] = ["volt:identity", "volt:folder", "volt:home-folder"];
+/// The type of an alias that is a public key; its text is the key's fingerprint.
 pub(crate) const PUBLIC_KEY: &str = "volt:public-key";
 
 const COLUMNS: &str =
@@ -26,7 +31,48 @@ fn read(row: &Row<'_>) -> rusqlite::Result<IdentityAlias> {
     })
 }
 
-/// All that one identity is known by.
+/// Creates an identity with this id in the root resource. Returns the id.
+pub(crate) fn create(tx: &Tx<'_>, root: &str, id: &str, name: &str) -> Result<String> {
+    let created = now();
+    let identity = Resource::default()
+        .with_id(id)
+        .with_name(if name.is_empty() { id } else { name })
+        .with_owner(id)
+        .with_kind(KINDS)
+        .with_status(ResourceStatus::Live)
+        .with_online_status(OnlineStatus::Online)
+        .with_created(created)
+        .with_modified(created)
+        .with_version(1);
+    resources::insert(tx, &identity)?;
+    links::add(tx, root, id)?;
+    tx.emit(Event::resource(What::Create, &identity));
+    Ok(id.to_owned())
+}
+
+/// Adds a key to an identity.
+pub(crate) fn add_key(tx: &Tx<'_>, identity: &str, key: &VerifyingKey) -> Result<()> {
+    let alias = IdentityAlias::default()
+        .with_identity_did(identity)
+        .with_alias(key.fingerprint())
+        .with_alias_type(PUBLIC_KEY)
+        .with_public_key(key.to_pem());
+    save(tx, &alias)
+}
+
+/// Returns the alias that belongs to this key, which names the key's identity.
+pub(crate) fn with_key(store: &Connection, key: &VerifyingKey) -> Result<Option<IdentityAlias>> {
+    by_alias(store, PUBLIC_KEY, &key.fingerprint())
+}
+
+/// Returns the keys of an identity.
+pub(crate) fn keys(store: &Connection, identity: &str) -> Result<Vec<VerifyingKey>> {
+    let aliases = aliases(store, identity)?;
+    let keys = aliases.iter().filter(|alias| alias.alias_type == PUBLIC_KEY);
+    Ok(keys.filter_map(|alias| VerifyingKey::from_pem(&alias.public_key).ok()).collect())
+}
+
+/// Returns all aliases of an identity.
 pub(crate) fn aliases(store: &Connection, identity: &str) -> Result<Vec<IdentityAlias>> {
     let sql = format!("SELECT {COLUMNS} FROM identity_alias WHERE identity_did = ?1 ORDER BY id");
     let mut select = store.prepare_cached(&sql)?;
@@ -34,7 +80,7 @@ pub(crate) fn aliases(store: &Connection, identity: &str) -> Result<Vec<Identity
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Who has this alias.
+/// Finds an alias by its type and text.
 pub(crate) fn by_alias(
     store: &Connection,
     alias_type: &str,
@@ -44,7 +90,7 @@ pub(crate) fn by_alias(
     Ok(store.prepare_cached(&sql)?.query_row([alias_type, alias], read).optional()?)
 }
 
-/// The ids of the identities whose name and alias match, with `*` as wildcard; empty matches all.
+/// Finds identities by name and alias. `*` is a wildcard; an empty pattern matches everything.
 pub(crate) fn find(
     store: &Connection,
     name: &str,
@@ -52,7 +98,7 @@ pub(crate) fn find(
     alias_type: &str,
 ) -> Result<Vec<String>> {
     let all = |pattern: &str| like(if pattern.is_empty() { "*" } else { pattern });
-    // Somebody without aliases is found as long as none is asked for.
+    // Identities without aliases match unless an alias is requested.
     let any_alias = alias.is_empty() && alias_type.is_empty();
     let sql = "SELECT resource.id FROM resource JOIN kind ON resource_id = resource.id
                WHERE kind = 'volt:identity' AND name LIKE ?1 ESCAPE '\\'
@@ -90,7 +136,7 @@ pub(crate) fn save(store: &Tx<'_>, alias: &IdentityAlias) -> Result<()> {
     Ok(())
 }
 
-/// Removes an alias of an identity, by its number or by its type and text.
+/// Removes an alias of an identity, by number or by type and text.
 pub(crate) fn remove(store: &Tx<'_>, identity: &str, alias: &IdentityAlias) -> Result<()> {
     store
         .prepare_cached(
@@ -101,7 +147,7 @@ pub(crate) fn remove(store: &Tx<'_>, identity: &str, alias: &IdentityAlias) -> R
     Ok(())
 }
 
-/// Removes all aliases of an identity but its keys, without which it could not come back.
+/// Removes all aliases of an identity except its keys, which it needs to authenticate.
 pub(crate) fn purge(store: &Tx<'_>, identity: &str) -> Result<()> {
     store
         .prepare_cached("DELETE FROM identity_alias WHERE identity_did = ?1 AND alias_type <> ?2")?

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Tx, resources::strings};
-use crate::fault::Result;
+use super::{Tx, rows::strings};
+use crate::error::Result;
 
 /// Puts a resource into a folder. Nothing happens if it is there already.
 pub(crate) fn add(store: &Tx<'_>, parent: &str, child: &str) -> Result<()> {

@@ -1,12 +1,14 @@
-//! What the Volt remembers: one SQLite file.
+//! The Volt's store: one SQLite file.
 //!
-//! Reading functions take a [`Connection`], changing ones a [`Tx`], which also collects the events
-//! that the change causes. What is in here knows rows and nothing of callers and their rights.
+//! Reading functions take a [`Connection`], writing ones a [`Tx`], which also collects the events of
+//! the change. This module knows rows, and nothing about callers and their rights.
 
 pub(crate) mod access;
+pub(crate) mod events;
 pub(crate) mod identities;
 pub(crate) mod links;
 pub(crate) mod resources;
+pub(crate) mod rows;
 pub(crate) mod search;
 pub(crate) mod sessions;
 pub(crate) mod settings;
@@ -23,11 +25,10 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
-use crate::{
-    events::{Event, Events},
-    fault::{Result, internal},
-};
+use self::events::{Event, Events};
+use crate::error::{Result, internal};
 
 /// The version of the schema, kept in the file's `user_version`.
 const VERSION: i64 = 1;
@@ -147,14 +148,9 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// SQLite's integers are signed. Nothing that is kept comes near the difference.
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// See [`signed`].
-pub(crate) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
+/// A new DID.
+pub(crate) fn new_did() -> String {
+    format!("did:volt:{}", Uuid::new_v4())
 }
 
 /// Now, in milliseconds since 1970.

@@ -1,10 +1,20 @@
 //! Resources: a row each, and their kinds, aliases and attributes.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use volt_api::volt::{AttributeValue, Resource, ResourceAttribute, Version};
+use volt_api::volt::{
+    AttributeValue, OnlineStatus, Resource, ResourceAttribute, ServiceDescription, ServiceHostType,
+    Version,
+};
 
-use super::{Tx, signed, unsigned};
-use crate::fault::{Result, exists, internal, invalid, not_found};
+use super::{
+    Tx,
+    rows::{from_json, signed, strings, to_json, unsigned},
+    search,
+};
+use crate::error::{Result, exists, invalid, not_found};
+
+/// The kinds of a database.
+pub(crate) const DATABASE_KINDS: [&str; 2] = ["volt:database", "volt:sqlite-database"];
 
 /// The API version that this Volt speaks.
 pub(crate) fn platform_version() -> Version {
@@ -133,6 +143,33 @@ pub(crate) fn delete(store: &Tx<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// Adds a kind unless the resource has it.
+pub(crate) fn add_kind(resource: &mut Resource, kind: &str) {
+    if !has_kind(resource, kind) {
+        resource.kind.push(kind.to_owned());
+    }
+}
+
+/// Returns whether a resource has this kind.
+pub(crate) fn has_kind(resource: &Resource, kind: &str) -> bool {
+    resource.kind.iter().any(|one| one == kind)
+}
+
+/// Takes all relayed services offline.
+pub(crate) fn take_relayed_offline(tx: &Tx<'_>) -> Result<()> {
+    for id in search::services(tx, &[])? {
+        let mut service = require(tx, &id)?;
+        let host_type = service.service_description.as_ref().map(ServiceDescription::host_type);
+        if host_type == Some(ServiceHostType::Relayed)
+            && service.online_status() == OnlineStatus::Online
+        {
+            service.online_status = OnlineStatus::Offline.into();
+            update(tx, &service)?;
+        }
+    }
+    Ok(())
+}
+
 type RowParts = (Resource, Option<String>);
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<RowParts> {
@@ -172,26 +209,4 @@ fn attributes(store: &Connection, id: &str) -> Result<Vec<ResourceAttribute>> {
         });
     }
     Ok(attributes)
-}
-
-/// The first column of all rows.
-pub(super) fn strings(
-    store: &Connection,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Vec<String>> {
-    let mut select = store.prepare_cached(sql)?;
-    let rows = select.query_map(parameters, |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// A value as the JSON that the API would send.
-pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| internal(format!("a value cannot be kept: {error}")).into())
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text)
-        .map_err(|error| internal(format!("a value in the store is damaged: {error}")).into())
 }

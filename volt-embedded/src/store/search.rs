@@ -3,11 +3,8 @@
 use rusqlite::{Connection, params_from_iter, types::Value};
 use volt_api::volt::{GetResourcesRequest, ResourceAttributeQuery};
 
-use super::{
-    resources::{strings, to_json},
-    signed,
-};
-use crate::fault::Result;
+use super::rows::{signed, strings, to_json};
+use crate::error::Result;
 
 /// The ids of the resources that match, by name. The limit is the caller's to apply, because not
 /// everyone may see all of them.

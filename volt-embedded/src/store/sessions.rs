@@ -3,8 +3,11 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use volt_api::volt::{Session, SessionCredential, SessionStatus};
 
-use super::{Tx, now, signed, unsigned};
-use crate::fault::Result;
+use super::{
+    Tx, now,
+    rows::{signed, unsigned},
+};
+use crate::error::Result;
 
 /// A session and the key that it belongs to.
 #[derive(Clone, Debug, PartialEq)]

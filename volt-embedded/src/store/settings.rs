@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Tx;
-use crate::fault::Result;
+use crate::error::Result;
 
 pub(crate) fn get(store: &Connection, name: &str) -> Result<Option<String>> {
     let value = store

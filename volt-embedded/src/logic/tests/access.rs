@@ -11,7 +11,7 @@ use volt_api::{
 use super::{code, guest, make, owner, volt};
 use crate::{
     actor::Actor,
-    fault::Result,
+    error::Result,
     rights::{READ, WRITE},
 };
 

@@ -15,8 +15,8 @@ use volt_runtime::{proto::token::Claims, server::Authenticator as _};
 
 use super::{code, guest, owner, volt, volt_with};
 use crate::{
-    fault::Result,
-    logic::{sessions::Gate, signing::encode},
+    error::Result,
+    logic::{sessions::SessionAuthenticator, signing::encode},
     store::now,
     volt::Volt,
 };
@@ -54,7 +54,7 @@ fn a_key_gets_a_session_that_opens_the_gate_for_its_tokens_alone() {
     let answer = ask(&volt, &key, &as_key(&key)).unwrap();
     assert_eq!(answer.decision(), PolicyDecision::Permit);
     assert_eq!(answer.identity_did, key.verifying_key().fingerprint());
-    let gate = Gate(Arc::clone(&volt));
+    let gate = SessionAuthenticator(Arc::clone(&volt));
     let session = Some(answer.session_id.as_str());
     let caller = gate.authenticate(&token(&key, session)).unwrap();
     assert_eq!(caller.identity, Some(answer.identity_did.clone()));
@@ -149,7 +149,7 @@ fn the_challenge_is_accepted_in_three_forms() {
 fn who_is_prompted_for_waits_for_the_owner() {
     let volt = volt_with(|options| options.decision = PolicyDecision::Prompt);
     let key = SigningKey::generate().unwrap();
-    let gate = Gate(Arc::clone(&volt));
+    let gate = SessionAuthenticator(Arc::clone(&volt));
     let first = ask(&volt, &key, &as_key(&key)).unwrap();
     assert_eq!(first.decision(), PolicyDecision::Prompt);
     assert!(gate.authenticate(&token(&key, Some(&first.session_id))).is_err());
@@ -178,7 +178,7 @@ fn a_session_runs_out_and_its_client_gets_a_new_one() {
     let request = SaveSessionRequest::default().with_session(over);
     let shown = owner(&volt).save_session(&request).unwrap();
     assert_eq!(shown.id, first);
-    let gate = Gate(Arc::clone(&volt));
+    let gate = SessionAuthenticator(Arc::clone(&volt));
     assert!(gate.authenticate(&token(&key, Some(&first))).is_err());
     let listed = GetSessionsRequest::default().with_status(SessionStatus::Expired);
     assert_eq!(owner(&volt).get_sessions(&listed).unwrap()[0].id, first);

@@ -9,7 +9,7 @@ use volt_api::{
 };
 
 use super::{code, guest, make, owner, volt};
-use crate::{actor::Actor, fault::Result};
+use crate::{actor::Actor, error::Result};
 
 fn set(actor: &Actor, id: &str, path: &str, text: &str) -> Result<()> {
     let request = SetFileContentRequest::default()

@@ -21,8 +21,8 @@ use volt_api::{
 
 use crate::{
     actor::Actor,
-    fault::{Fault, Result},
-    volt::{Options, Volt},
+    error::{Fault, Result},
+    volt::{Options, Place, Volt},
 };
 
 /// A Volt with a folder of its own.
@@ -43,8 +43,14 @@ fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
     let address = ([127, 0, 0, 1], 1).into();
-    let gone = mpsc::channel(1).0;
-    Arc::new(Volt::open(&path, Some(folder), address, &["pkg.API"], options, gone).unwrap())
+    let place = Place {
+        folder: &path,
+        temporary: Some(folder),
+        address,
+        services: &["pkg.API"],
+        closed: mpsc::channel(1).0,
+    };
+    Arc::new(Volt::open(place, options).unwrap())
 }
 
 pub(crate) fn owner(volt: &Arc<Volt>) -> Actor {

@@ -9,9 +9,9 @@ use volt_api::{
 };
 
 use super::{code, guest, make, names, owner, volt};
-use crate::{actor::Actor, events::Event};
+use crate::{actor::Actor, store::events::Event};
 
-fn get(actor: &Actor, id: &str) -> crate::fault::Result<Resource> {
+fn get(actor: &Actor, id: &str) -> crate::error::Result<Resource> {
     let request = GetResourceRequest::default().with_resource_id(id).with_include_attributes(true);
     actor.get_resource(&request)
 }

@@ -3,10 +3,7 @@ use volt_api::volt::{
 };
 
 use super::{guest, volt};
-use crate::{
-    actor::Actor,
-    logic::services::{Online, nobody_is_connected},
-};
+use crate::{actor::Actor, logic::services::Online, store::resources};
 
 fn make_service(actor: &Actor, host_type: ServiceHostType) {
     let description =
@@ -22,7 +19,7 @@ fn online(actor: &Actor) -> usize {
 }
 
 #[test]
-fn services_are_online_until_the_last_connection_of_their_host_is_gone() {
+fn services_stay_online_until_their_hosts_last_connection_ends() {
     let actor = guest(&volt());
     make_service(&actor, ServiceHostType::Relayed);
     let old = Online::new(&actor).unwrap();
@@ -34,15 +31,15 @@ fn services_are_online_until_the_last_connection_of_their_host_is_gone() {
 }
 
 #[test]
-fn a_volt_that_starts_has_nobody_who_is_reached_through_it() {
+fn starting_takes_relayed_services_offline() {
     let volt = volt();
     let actor = guest(&volt);
     make_service(&actor, ServiceHostType::Relayed);
     make_service(&actor, ServiceHostType::Server);
-    // As when the Volt is killed.
+    // As if the Volt had been killed.
     std::mem::forget(Online::new(&actor).unwrap());
     assert_eq!(online(&actor), 2);
-    volt.store.write(nobody_is_connected).unwrap();
-    // Where a server is, is for its owner to say.
+    volt.store.write(resources::take_relayed_offline).unwrap();
+    // Only the owner of a server service changes its status.
     assert_eq!(online(&actor), 1);
 }

@@ -1,5 +1,5 @@
 //! One-time tokens: short-lived codes that another client can exchange for a session of the same
-//! identity. They are not kept over a restart.
+//! identity.
 
 use std::{
     collections::HashMap,
@@ -8,26 +8,19 @@ use std::{
 };
 
 use uuid::Uuid;
-use volt_api::volt::GetOneTimeTokenRequest;
 
-use crate::{
-    actor::Actor,
-    fault::{Result, invalid},
-};
-
-const DEFAULT_TTL: u64 = 10;
-
-/// The tokens that nobody has used yet.
+/// The one-time tokens that have not been used yet.
 #[derive(Default)]
-pub(crate) struct Tokens(Mutex<HashMap<String, Issued>>);
+pub(crate) struct OneTimeTokens(Mutex<HashMap<String, Issued>>);
 
 struct Issued {
     identity: String,
     until: Instant,
 }
 
-impl Tokens {
-    fn issue(&self, identity: &str, ttl: Duration) -> String {
+impl OneTimeTokens {
+    /// Creates a token for this identity that expires after `ttl`.
+    pub(crate) fn issue(&self, identity: &str, ttl: Duration) -> String {
         let token = Uuid::new_v4().simple().to_string();
         let now = Instant::now();
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,20 +30,9 @@ impl Tokens {
         token
     }
 
-    /// Uses a token up; gives the identity that it is for, if it is still good.
+    /// Consumes a token. Returns its identity unless the token is unknown, used or expired.
     pub(crate) fn take(&self, token: &str) -> Option<String> {
         let issued = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(token)?;
         (issued.until > Instant::now()).then_some(issued.identity)
-    }
-}
-
-impl Actor {
-    pub(crate) fn get_one_time_token(&self, request: &GetOneTimeTokenRequest) -> Result<String> {
-        let ttl = match u64::try_from(request.ttl) {
-            Ok(0) => DEFAULT_TTL,
-            Ok(ttl) => ttl,
-            Err(_) => return Err(invalid("`ttl` is negative").into()),
-        };
-        Ok(self.volt.tokens.issue(&self.identity, Duration::from_secs(ttl)))
     }
 }

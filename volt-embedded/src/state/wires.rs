@@ -1,8 +1,8 @@
-//! Who listens to which wire.
+//! The wires in use, and their subscribers.
 //!
-//! Every subscriber gets every message, all in the same order. Publishing waits for subscribers that
-//! are slow; one that takes nothing for five seconds, with its queue full, is given up with
-//! `RESOURCE_EXHAUSTED`, so that it cannot stop the others for good.
+//! Every subscriber receives every message, all in the same order. A slow subscriber slows publishing
+//! down; one that reads nothing for five seconds while its queue is full is dropped with
+//! `RESOURCE_EXHAUSTED`, so that it cannot block the others indefinitely.
 
 use std::{
     collections::HashMap,
@@ -16,35 +16,35 @@ use tokio::{
 };
 use volt_api::{Code, Status};
 
-use crate::fault::exhausted;
+use crate::error::exhausted;
 
-/// How many messages wait for a subscriber before publishing waits.
+/// How many messages are queued for a subscriber before publishing waits for it.
 const QUEUE: usize = 256;
-/// How long a subscriber may take nothing while its queue is full.
+/// How long a subscriber may read nothing while its queue is full.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The wires that somebody uses right now.
+/// The wires that are in use.
 #[derive(Default)]
 pub(crate) struct Wires(Mutex<HashMap<String, Weak<Wire>>>);
 
-/// A wire that somebody uses.
+/// A wire in use.
 #[derive(Default)]
 pub(crate) struct Wire {
     subscribers: Mutex<Subscribers>,
-    /// Held while a message is handed out, so that all get messages in one order.
+    /// Held while a message is delivered, so that all subscribers see the same order.
     order: AsyncMutex<()>,
 }
 
 #[derive(Default)]
 struct Subscribers {
     all: Vec<Arc<Subscriber>>,
-    /// Set when the wire is gone.
+    /// Set when the wire has been deleted.
     deleted: bool,
 }
 
 struct Subscriber {
     queue: mpsc::Sender<Arc<[u8]>>,
-    /// Why it gets nothing more than what is queued.
+    /// Why the subscription ends after the queued messages.
     end: watch::Sender<Option<Status>>,
 }
 
@@ -68,7 +68,7 @@ impl Wires {
         wire
     }
 
-    /// Ends everything on a wire that is gone.
+    /// Ends all subscriptions to a deleted wire.
     pub(crate) fn delete(&self, id: &str) {
         let Some(wire) = lock(&self.0).remove(id).and_then(|wire| wire.upgrade()) else { return };
         let subscribers = {
@@ -77,7 +77,7 @@ impl Wires {
             std::mem::take(&mut subscribers.all)
         };
         for subscriber in subscribers {
-            subscriber.give_up(deleted());
+            subscriber.end_with(deleted());
         }
     }
 }
@@ -95,7 +95,7 @@ impl Wire {
         Ok(Subscription { wire: Arc::clone(self), subscriber, queue })
     }
 
-    /// Hands a message to all subscribers. If the future is dropped, none of them gets it.
+    /// Delivers a message to all subscribers. If the future is dropped, none of them receives it.
     pub(crate) async fn publish(&self, chunk: Vec<u8>) -> Result<(), Status> {
         let chunk: Arc<[u8]> = chunk.into();
         let _order = self.order.lock().await;
@@ -110,11 +110,13 @@ impl Wire {
         for subscriber in &subscribers {
             match timeout(PATIENCE, subscriber.queue.reserve()).await {
                 Ok(Ok(place)) => places.push(place),
-                // It has just ended its subscription.
+                // The subscription has just ended.
                 Ok(Err(_)) => {}
                 Err(_) => {
                     self.remove(subscriber);
-                    subscriber.give_up(exhausted("messages come faster than they are taken"));
+                    subscriber.end_with(exhausted(
+                        "messages arrive faster than the subscriber reads them",
+                    ));
                 }
             }
         }
@@ -130,17 +132,17 @@ impl Wire {
 }
 
 impl Subscriber {
-    fn give_up(&self, reason: Status) {
+    fn end_with(&self, reason: Status) {
         self.end.send_replace(Some(reason));
     }
 }
 
 impl Subscription {
-    /// The next message, or why there will be none.
+    /// Receives the next message, or the reason why the subscription ended.
     pub(crate) async fn next(&mut self) -> Result<Arc<[u8]>, Status> {
         let mut end = self.subscriber.end.subscribe();
         tokio::select! {
-            // What was queued before the end is still delivered.
+            // Messages queued before the end are still delivered.
             biased;
             Some(chunk) = self.queue.recv() => Ok(chunk),
             Ok(end) = end.wait_for(Option::is_some) => {
@@ -162,7 +164,7 @@ fn deleted() -> Status {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // All changes under these locks are single steps.
+    // Each change is a single operation, so a poisoned lock protects consistent data.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_subscribers_get_all_messages_in_one_order() {
+    async fn subscribers_receive_all_messages_in_one_order() {
         let wires = Wires::default();
         let wire = wires.get("w");
         let (mut one, mut other) = (wire.subscribe().unwrap(), wires.get("w").subscribe().unwrap());
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_subscriber_that_takes_nothing_is_given_up_and_the_others_go_on() {
+    async fn stuck_subscriber_is_dropped_and_others_go_on() {
         let wires = Wires::default();
         let wire = wires.get("w");
         let mut stuck = wire.subscribe().unwrap();
@@ -212,7 +214,7 @@ mod tests {
         let mut late = wire.subscribe().unwrap();
         wire.publish(b"more".to_vec()).await.unwrap();
         assert_eq!(text(&late.next().await.unwrap()), "more");
-        // What was queued for it is not lost.
+        // Its queued messages are not lost.
         for number in 0..QUEUE {
             assert_eq!(text(&stuck.next().await.unwrap()), number.to_string());
         }
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn deleting_a_wire_ends_what_happens_on_it() {
+    async fn deleting_a_wire_ends_its_subscriptions() {
         let wires = Wires::default();
         let wire = wires.get("w");
         let mut subscription = wire.subscribe().unwrap();
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wires_that_nobody_uses_are_forgotten() {
+    async fn unused_wires_are_removed() {
         let wires = Wires::default();
         drop(wires.get("gone"));
         let _used = wires.get("used");

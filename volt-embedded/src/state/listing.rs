@@ -7,11 +7,11 @@ use std::{
 
 use volt_api::config::VoltConfig;
 
-/// Who is connected, as the relay tells those who look for them. Cloning gives another handle.
+/// The connected Volts, as `GET /relay` lists them. Clones share the same list.
 #[derive(Clone, Default)]
 pub(crate) struct Listing(Arc<Mutex<Entries>>);
 
-/// By number, in the order in which they came.
+/// Entries by number, in the order of arrival.
 #[derive(Default)]
 struct Entries {
     last: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Listed {
 }
 
 impl Listing {
-    /// Lists a Volt for as long as it is connected.
+    /// Lists a Volt until the returned guard is dropped.
     pub(crate) fn add(&self, volt: VoltConfig) -> Listed {
         let mut entries = self.entries();
         entries.last += 1;
@@ -35,8 +35,8 @@ impl Listing {
         Listed { listing: self.clone(), number }
     }
 
-    /// Everyone who is connected. One that came back before its old connection was found dead is
-    /// listed once, as it is now.
+    /// Returns every connected Volt once. A Volt that reconnected before its old connection ended is
+    /// listed with its newest entry.
     pub(crate) fn list(&self) -> Vec<VoltConfig> {
         let entries = self.entries();
         let by_id: BTreeMap<_, _> =
@@ -45,7 +45,7 @@ impl Listing {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        // Changed by single operations only, so what a panic left behind is still whole.
+        // Each change is a single operation, so a poisoned map is still consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volt_is_listed_while_it_is_connected() {
+    fn volt_is_listed_while_connected() {
         let listing = Listing::default();
         let (a, b) = (listing.add(volt("did:volt:a", "a")), listing.add(volt("did:volt:b", "b")));
         assert_eq!(listing.list(), [volt("did:volt:a", "a"), volt("did:volt:b", "b")]);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_comes_back_early_is_listed_once_and_stays_when_the_old_one_goes() {
+    fn reconnected_volt_is_listed_once() {
         let listing = Listing::default();
         let old = listing.add(volt("did:volt:a", "old"));
         let _new = listing.add(volt("did:volt:a", "new"));

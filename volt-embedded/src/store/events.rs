@@ -1,19 +1,19 @@
-//! What happens on the Volt, told to whoever holds a `Connect` call.
+//! Change events, broadcast to the subscribers of `Connect`.
 
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
 use volt_api::volt::{ConnectAuthRequestType, ConnectResourceEvent, Resource, Session};
 
-/// How many events a subscriber may be behind before it is given up.
+/// How many events a subscriber may lag behind before it misses some.
 const CAPACITY: usize = 4096;
 
-/// Something that happened. Cheap to clone.
+/// A change to a resource or a session. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// To a resource, which is as it was just after, or just before if it is gone.
+    /// A resource changed. Holds its new state, or its last state if it was deleted.
     Resource(ConnectResourceEvent, Arc<Resource>),
-    /// To a session.
+    /// A session changed.
     Session(ConnectAuthRequestType, Arc<Session>),
 }
 
@@ -27,7 +27,7 @@ impl Event {
     }
 }
 
-/// Where events go.
+/// The broadcast channel of events.
 pub(crate) struct Events(broadcast::Sender<Event>);
 
 impl Events {
@@ -36,7 +36,7 @@ impl Events {
     }
 
     pub(crate) fn send(&self, event: Event) {
-        // An error means that nobody listens.
+        // Fails only without subscribers.
         let _ = self.0.send(event);
     }
 

@@ -1,15 +1,43 @@
-//! What goes wrong inside the Volt, and what its callers hear of it.
+//! Errors: why a Volt did not start, and why an operation inside it failed.
 
-use std::io;
+use std::{error::Error, fmt, io};
 
 use volt_api::{Code, Status};
 
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
-/// Why an operation did not happen.
+/// Why a Volt did not start.
+#[derive(Debug)]
+pub struct StartError {
+    step: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl StartError {
+    pub(crate) fn new(
+        step: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { step: step.into(), source: source.into() }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the Volt did not start: {} failed", self.step)
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// Why an operation failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The caller is refused, and this is why.
+    /// The caller's request is refused, with the status that it receives.
     Refused(Status),
     /// The store failed.
     Store(rusqlite::Error),
@@ -39,7 +67,8 @@ impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refused(status) => status,
-            // Callers need not know how this Volt keeps its things; whoever runs it does.
+            // How the Volt stores its data is the operator's concern, not the caller's: the details
+            // go to the log.
             Fault::Store(error) => {
                 tracing::error!(%error, "the store failed");
                 internal("the Volt's store failed")

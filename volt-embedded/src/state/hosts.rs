@@ -1,7 +1,8 @@
-//! Passing calls on to clients that host services, and to Volts that this one is a relay for.
+//! Relays calls to clients that host services, and to Volts that use this one as their relay.
 //!
-//! A host is whoever has a `Connect` call open that takes invocations; it is found by its identity.
-//! Payloads pass as they are: only the two ends have their key. Who may call is for the target to say.
+//! A host is a client with an open `Connect` call that accepts invocations; it is found by its
+//! identity. Payloads are forwarded unread: only the two ends have the key. The host authorizes its
+//! callers itself.
 
 use std::{
     collections::HashMap,
@@ -21,29 +22,29 @@ use volt_api::{
     volt::{InvokeRequest, InvokeResponse},
 };
 
-/// How many frames may wait for a host, and for each caller.
+/// How many frames are queued for a host, and for each caller.
 const FRAMES: usize = 64;
-/// How long what else a host sends waits for a caller that takes none of its own. `Connect` has no flow
-/// control for one call, so this is how a slow caller slows its host down.
+/// How long a host's other messages wait for a caller that reads none of its own. `Connect` has no
+/// flow control for one call, so a slow caller slows its host down for this long.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What callers hear of a host that is not there. Clients know this text.
+/// The rejection of calls to a host that is not connected. Published clients match this text.
 const NOT_FOUND: &str = "failure forwarding invocation: not found";
 
-/// Who takes calls now, by identity. The last to come is the one that gets them.
+/// The connected hosts by identity. Calls go to the most recent connection.
 #[derive(Clone, Default)]
 pub(crate) struct Hosts(Arc<Mutex<HashMap<String, Vec<Arc<Host>>>>>);
 
-/// One `Connect` call that takes invocations.
+/// One `Connect` call that accepts invocations.
 struct Host {
     requests: mpsc::Sender<InvokeRequest>,
     calls: Mutex<HashMap<u64, Caller>>,
     next: AtomicU64,
 }
 
-/// The way to the caller of a call.
+/// The channels to the caller of one call.
 struct Caller {
     answers: mpsc::Sender<TunnelFrame>,
-    /// Says that the caller has lost its call.
+    /// Notifies the caller's task that its call has failed.
     lost: oneshot::Sender<()>,
 }
 
@@ -58,7 +59,8 @@ impl Hosts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets an identity take calls, until the hosting is dropped. Also gives the frames for the host.
+    /// Registers a host of this identity until the returned [`Hosting`] is dropped. Also returns the
+    /// frames for that host.
     pub(crate) fn add(&self, identity: &str) -> (Hosting, mpsc::Receiver<InvokeRequest>) {
         let (requests, inbox) = mpsc::channel(FRAMES);
         let host = Arc::new(Host { requests, calls: Mutex::default(), next: AtomicU64::new(1) });
@@ -81,11 +83,11 @@ impl RelayHandler for Hosts {
     }
 }
 
-/// Passes a call's frames both ways until either end is done with it.
+/// Forwards a call's frames in both directions until either end finishes it.
 async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     let id = host.next.fetch_add(1, Ordering::Relaxed);
     let (sender, mut answers) = mpsc::channel(FRAMES);
-    let (lost, given_up) = oneshot::channel();
+    let (lost, lost_call) = oneshot::channel();
     host.calls().insert(id, Caller { answers: sender, lost });
     let _entry = Entry { host: Arc::clone(&host), id };
     let pass = async |frame| {
@@ -95,7 +97,7 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     if !pass(open).await {
         return call.reject(NOT_FOUND);
     }
-    // Each direction waits for its own receiver only.
+    // Each direction waits only for its own receiver.
     let requests = async {
         while let Some(frame) = call.receive().await {
             if !pass(frame).await {
@@ -118,7 +120,7 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     let end = tokio::select! {
         end = requests => end,
         end = responses => end,
-        Ok(()) = given_up => End::TooSlow,
+        Ok(()) = lost_call => End::TooSlow,
     };
     match end {
         End::Done => {}
@@ -126,14 +128,14 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
             pass(TunnelFrame::caller_gone()).await;
         }
         End::TooSlow => {
-            call.reject("the caller takes nothing, and others wait for the same host");
+            call.reject("the caller reads too slowly, and other calls wait for the same host");
             pass(TunnelFrame::caller_gone()).await;
         }
-        End::HostGone => call.reject("the host has gone"),
+        End::HostGone => call.reject("the host has disconnected"),
     }
 }
 
-/// How a call that is passed on ends.
+/// How a relayed call ends.
 enum End {
     /// By the host's last frame.
     Done,
@@ -142,7 +144,7 @@ enum End {
     HostGone,
 }
 
-/// Takes a call off its host when it is over.
+/// Removes a call from its host when the call ends.
 struct Entry {
     host: Arc<Host>,
     id: u64,
@@ -154,7 +156,7 @@ impl Drop for Entry {
     }
 }
 
-/// An identity's time as a host.
+/// A registered host. Dropping it unregisters the host.
 pub(crate) struct Hosting {
     hosts: Hosts,
     identity: String,
@@ -162,8 +164,8 @@ pub(crate) struct Hosting {
 }
 
 impl Hosting {
-    /// Takes a frame of the host's to its caller. A caller that takes nothing for a while loses its
-    /// call, so that the others can go on.
+    /// Delivers a host's frame to its caller. A caller that reads nothing for [`PATIENCE`] loses its
+    /// call, so that the host's other calls can go on.
     pub(crate) async fn answer(&self, response: InvokeResponse) {
         let id = response.invoke_id;
         let Some(caller) = self.host.calls().get(&id).map(|caller| caller.answers.clone()) else {
@@ -171,7 +173,7 @@ impl Hosting {
         };
         if timeout(PATIENCE, caller.send(response.into_frame())).await.is_err() {
             let lost = self.host.calls().remove(&id);
-            // An error means that the call has just ended.
+            // Fails only if the call has just ended.
             lost.map(|caller| caller.lost.send(()));
         }
     }
@@ -187,19 +189,19 @@ impl Drop for Hosting {
             }
         }
         drop(hosts);
-        // Their callers hear at once that nobody answers any more.
+        // Ends the open calls at once.
         self.host.calls().clear();
     }
 }
 
 #[cfg(test)]
 impl Hosts {
-    /// As if there were a call, number 1, to this host whose caller takes nothing.
+    /// Adds call number 1 to this host, with a caller that reads nothing.
     pub(crate) fn add_stuck_caller(&self, identity: &str) -> mpsc::Receiver<TunnelFrame> {
         let (answers, stuck) = mpsc::channel(1);
         let (lost, _) = oneshot::channel();
         answers.try_send(TunnelFrame::caller_gone()).expect("there is room for one");
-        let host = self.find(identity).expect("somebody hosts");
+        let host = self.find(identity).expect("a host is registered");
         host.calls().insert(1, Caller { answers, lost });
         stuck
     }

@@ -1,0 +1,225 @@
+//! The Volt: the state that all its services share, and how it is opened.
+
+mod clients;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::sync::{Semaphore, mpsc, watch};
+use volt_api::{
+    key::{KeyError, SigningKey},
+    volt::{
+        DiscoveryMode, OnlineStatus, PolicyDecision, Resource, ResourceStatus, ServiceDescription,
+        ServiceHostType, ShareMode,
+    },
+};
+
+pub(crate) use self::clients::NewSession;
+use crate::{
+    disk::Disk,
+    error::{Fault, Result, internal},
+    state::{OnlineCounts, hosts::Hosts, listing::Listing, tokens::OneTimeTokens, wires::Wires},
+    store::{Store, Tx, identities, new_did, now, resources, settings},
+    tls::CertificateAuthority,
+};
+
+/// The settings of a Volt.
+#[derive(Clone)]
+pub(crate) struct Options {
+    /// The name of a new Volt.
+    pub(crate) name: String,
+    /// The decision for unknown clients.
+    pub(crate) decision: PolicyDecision,
+    /// The challenge code that admits unknown clients.
+    pub(crate) challenge: Option<String>,
+    /// The lifetime of new sessions.
+    pub(crate) session_lifetime: Duration,
+    /// Whether the server speaks TLS.
+    pub(crate) tls: bool,
+    /// How many queries may be open at once.
+    pub(crate) max_queries: usize,
+}
+
+impl fmt::Debug for Options {
+    /// Leaves out the challenge code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("name", &self.name)
+            .field("decision", &self.decision)
+            .field("challenge", &self.challenge.as_ref().map(|_| "(hidden)"))
+            .field("session_lifetime", &self.session_lifetime)
+            .field("tls", &self.tls)
+            .field("max_queries", &self.max_queries)
+            .finish()
+    }
+}
+
+/// Where a Volt is opened, and for whom.
+pub(crate) struct Place<'a> {
+    /// The data folder.
+    pub(crate) folder: &'a Path,
+    /// Removes the data folder when the Volt is dropped, if it is temporary.
+    pub(crate) temporary: Option<TempDir>,
+    /// The address at which clients on this machine reach the Volt.
+    pub(crate) address: SocketAddr,
+    /// The names of the built-in services.
+    pub(crate) services: &'a [&'a str],
+    /// Closes when the Volt has been dropped.
+    pub(crate) closed: mpsc::Sender<()>,
+}
+
+/// A Volt. Fields are dropped in this order, so the data folder goes after everything that uses it.
+pub(crate) struct Volt {
+    /// The DID, and the id of the root resource.
+    pub(crate) id: String,
+    pub(crate) key: SigningKey,
+    /// The RSA key, once a legacy client has needed it.
+    pub(crate) legacy_key: Arc<OnceLock<SigningKey>>,
+    /// The identity with all rights.
+    pub(crate) owner: String,
+    pub(crate) options: Options,
+    /// The address at which clients on this machine reach the Volt.
+    pub(crate) address: SocketAddr,
+    /// Signs the server's certificate, if the Volt speaks TLS.
+    pub(crate) authority: Option<CertificateAuthority>,
+    /// One permit for each open query, because each occupies a thread.
+    pub(crate) queries: Arc<Semaphore>,
+    pub(crate) tokens: OneTimeTokens,
+    pub(crate) wires: Wires,
+    pub(crate) hosts: Hosts,
+    pub(crate) online: OnlineCounts,
+    pub(crate) listing: Listing,
+    pub(crate) disk: Disk,
+    pub(crate) store: Store,
+    /// Set when a client asks the Volt to stop.
+    pub(crate) stop: watch::Sender<bool>,
+    _temporary: Option<TempDir>,
+    _closed: mpsc::Sender<()>,
+}
+
+impl Volt {
+    /// Opens the Volt in a data folder, and creates it if the folder has none.
+    pub(crate) fn open(place: Place<'_>, options: Options) -> Result<Self> {
+        let disk = Disk::open(place.folder)?;
+        let store = Store::open(&place.folder.join("volt.db"))?;
+        let known = store.write(|tx| {
+            if settings::get(tx, "volt_id")?.is_none() {
+                create(tx, &options.name)?;
+            }
+            let setting = |name| {
+                let missing = || internal(format!("the store lacks the Volt's `{name}`"));
+                Ok::<_, Fault>(settings::get(tx, name)?.ok_or_else(missing)?)
+            };
+            let key = SigningKey::from_pem(&setting("key")?).map_err(|error| key_fault(&error))?;
+            let (id, owner) = (setting("volt_id")?, setting("owner")?);
+            describe(tx, &id, &key, place.services)?;
+            // A Volt that was killed could not take its relayed services offline.
+            resources::take_relayed_offline(tx)?;
+            Ok((id, owner, key, clients::stored_legacy_key(tx)?))
+        })?;
+        let (id, owner, key, legacy_key) = known;
+        let authority = options.tls.then(|| authority(&id, &key)).transpose()?;
+        Ok(Self {
+            id,
+            key,
+            legacy_key: Arc::new(legacy_key.map_or_else(OnceLock::new, OnceLock::from)),
+            owner,
+            queries: Arc::new(Semaphore::new(options.max_queries)),
+            options,
+            address: place.address,
+            authority,
+            tokens: OneTimeTokens::default(),
+            wires: Wires::default(),
+            hosts: Hosts::default(),
+            online: OnlineCounts::default(),
+            listing: Listing::default(),
+            disk,
+            store,
+            stop: watch::Sender::new(false),
+            _temporary: place.temporary,
+            _closed: place.closed,
+        })
+    }
+
+    /// Returns the Volt's name, which is the name of the root resource.
+    pub(crate) fn name(&self) -> Result<String> {
+        Ok(self.store.read(|store| resources::require(store, &self.id))?.name)
+    }
+
+    /// Returns the Volt's HTTP address.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns the Volt's private key as PEM.
+    pub(crate) fn key_pem(&self) -> Result<String> {
+        Ok(self.key.to_pem().map_err(|error| key_fault(&error))?.to_string())
+    }
+}
+
+fn authority(id: &str, key: &SigningKey) -> Result<CertificateAuthority> {
+    let pem = key.to_pem().map_err(|error| key_fault(&error))?;
+    let failed = |error| internal(format!("creating the certificate authority failed: {error}"));
+    Ok(CertificateAuthority::new(id, &pem).map_err(failed)?)
+}
+
+pub(crate) fn key_fault(error: &KeyError) -> Fault {
+    internal(format!("a key is invalid: {error}")).into()
+}
+
+/// Runs work that waits for the disk or the store on a thread where blocking is allowed.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let outcome = tokio::task::spawn_blocking(work).await;
+    outcome.unwrap_or_else(|error| Err(internal(format!("the work was lost: {error}")).into()))
+}
+
+/// Creates a new Volt: its identity, its key and its owner.
+fn create(tx: &Tx<'_>, name: &str) -> Result<()> {
+    let (id, owner) = (new_did(), new_did());
+    let key = SigningKey::generate().map_err(|error| key_fault(&error))?;
+    settings::set(tx, "volt_id", &id)?;
+    settings::set(tx, "owner", &owner)?;
+    settings::set(tx, "key", &key.to_pem().map_err(|error| key_fault(&error))?)?;
+    let created = now();
+    let root = Resource::default()
+        .with_id(&id)
+        .with_name(name)
+        .with_owner(&owner)
+        .with_kind(["volt:system-folder", "volt:folder", "volt:service"])
+        // Every client may list the root; each resource in it has its own rules.
+        .with_share_mode(ShareMode::PublicRead)
+        .with_status(ResourceStatus::Live)
+        .with_online_status(OnlineStatus::Online)
+        .with_created(created)
+        .with_modified(created)
+        .with_version(1);
+    resources::insert(tx, &root)?;
+    identities::create(tx, &id, &owner, "owner")?;
+    Ok(())
+}
+
+/// Stores the description of the built-in services, which may differ from the last run's.
+fn describe(tx: &Tx<'_>, id: &str, key: &SigningKey, services: &[&str]) -> Result<()> {
+    let mut root = resources::require(tx, id)?;
+    let description = ServiceDescription::default()
+        .with_host_type(ServiceHostType::Builtin)
+        .with_host_client_id(id)
+        .with_host_service_id(id)
+        .with_host_public_key(key.verifying_key().to_pem())
+        .with_discoverable(DiscoveryMode::Trusted)
+        .with_service_api(services.iter().copied());
+    if root.service_description.as_ref() != Some(&description) {
+        root.service_description = Some(description);
+        resources::update(tx, &root)?;
+    }
+    Ok(())
+}

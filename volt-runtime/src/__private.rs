@@ -7,10 +7,10 @@ pub use serde;
 pub use crate::{
     call::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
     channel::Channel,
-    hidden::Redacted,
     json,
     message::{Message, StatusMessage},
     method::{Method, MethodKind},
+    redact::Redacted,
     server::{
         Context, IncomingCall, Requests, Responses, Service, bidi, client_streaming,
         server_streaming, unary, unimplemented, unknown_method,

@@ -30,7 +30,6 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hidden;
 pub mod json;
 pub mod key;
 mod message;
@@ -38,6 +37,7 @@ mod method;
 mod options;
 pub mod proto;
 mod queue;
+mod redact;
 pub mod server;
 #[cfg(feature = "socket")]
 mod socket;

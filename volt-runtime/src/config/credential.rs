@@ -1,20 +1,30 @@
-//! Who the client is.
+//! The client's identity: its key, and what the Volt issued to it.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
-/// The `credential` part: the client's key and what the Volt gave it.
+use super::{ClientConfig, missing};
+use crate::{
+    error::{Error, Result},
+    key::{KeyError, SigningKey},
+    redact::Redacted,
+};
+
+/// The `credential` part: the client's key and what the Volt issued to it.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Credential {
-    /// The private key, PKCS#8 PEM: Ed25519, or RSA for the legacy protocol; it may be protected by a
-    /// passphrase. Never printed, and wiped when dropped.
+    /// The private key, PKCS#8 PEM: Ed25519, or RSA for the legacy protocol, optionally encrypted with a
+    /// passphrase. Never printed, and wiped from memory when dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The session that `Authenticate` gave.
+    /// The session from `Authenticate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// The client's DID.
@@ -23,13 +33,13 @@ pub struct Credential {
     /// The client's id in older Volts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The client's certificate, PEM. It is shown to a Volt that wants one by TLS, but to no relay.
+    /// The client's certificate, PEM. Presented to a Volt that requests one over TLS, never to a relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert: Option<String>,
     /// The chain of the Volt's certificate authority, PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
-    /// The code that proves to the owner which client this is.
+    /// The code that identifies this client to the Volt's owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge_code: Option<String>,
     /// Verifiable credentials to present.
@@ -45,8 +55,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The address that the client's certificate shall be for, which some clients write as `bindIp`
-    /// and some as `bind_ip`.
+    /// The IP address for the client's certificate. Published clients write it as `bindIp` or `bind_ip`.
     pub fn bind_ip(&self) -> Option<&str> {
         ["bind_ip", "bindIp"].into_iter().find_map(|name| self.other.get(name)?.as_str())
     }
@@ -55,8 +64,9 @@ impl Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credential")
-            .field("key", &self.key.as_ref().map(|_| "(hidden)"))
-            .field("session_id", &self.session_id.as_ref().map(|_| "(hidden)"))
+            .field("key", &Redacted::new(&self.key))
+            .field("session_id", &Redacted::new(&self.session_id))
+            .field("challenge_code", &Redacted::new(&self.challenge_code))
             .field("identity_did", &self.identity_did)
             .finish_non_exhaustive()
     }
@@ -66,5 +76,130 @@ impl Drop for Credential {
     fn drop(&mut self) {
         self.key.zeroize();
         self.challenge_code.zeroize();
+    }
+}
+
+impl ClientConfig {
+    /// Replaces the client's key with a new Ed25519 key. Everything issued for the old key is removed: the
+    /// session, the client's DID or id, and the certificates. User input such as a challenge code is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the system returns no random bytes.
+    pub fn with_new_key(mut self) -> Result<Self> {
+        let failed = |error| Error::configuration("generating a key failed").with_source(error);
+        let pem = SigningKey::generate().and_then(|key| key.to_pem()).map_err(failed)?;
+        let credential = self.credential.get_or_insert_default();
+        credential.session_id = None;
+        credential.identity_did = None;
+        credential.client_id = None;
+        credential.cert = None;
+        credential.ca = None;
+        credential.key = Some(pem.to_string());
+        Ok(self)
+    }
+
+    /// Reads the client's key.
+    ///
+    /// # Errors
+    ///
+    /// When `credential.key` is missing or invalid, or is encrypted and the passphrase is missing or
+    /// wrong.
+    pub fn signing_key(&self) -> Result<SigningKey> {
+        let pem = self.credential.as_ref().and_then(|credential| credential.key.as_deref());
+        let pem = pem.filter(|pem| !pem.trim().is_empty()).ok_or_else(|| {
+            missing("credential.key", "the client's private key in PKCS#8 PEM, best an Ed25519 key")
+        })?;
+        self.open(pem).map_err(|error| match error {
+            KeyError::Encrypted => Error::configuration(
+                "`credential.key` is protected by a passphrase: \
+                 set it with `ClientConfig::with_passphrase`",
+            ),
+            KeyError::Passphrase => Error::configuration(
+                "`credential.key` cannot be decrypted: the passphrase is wrong. Set the right one with \
+                 `ClientConfig::with_passphrase`, the prompt, or the field `p`",
+            ),
+            error => Error::configuration(format!(
+                "`credential.key` is invalid: {error}. Expected an Ed25519 or RSA private key in \
+                 PKCS#8 PEM (`openssl pkcs8 -topk8` converts other private keys, \
+                 `ClientConfig::with_new_key` creates a new one)"
+            )),
+        })
+    }
+
+    fn open(&self, pem: &str) -> Result<SigningKey, KeyError> {
+        let open = |passphrase: &str| SigningKey::from_encrypted_pem(pem, passphrase);
+        match (SigningKey::from_pem(pem), &self.passphrase, &self.prompt) {
+            (Err(KeyError::Encrypted), Some(passphrase), _) => open(passphrase.as_str()),
+            (Err(KeyError::Encrypted), None, Some(prompt)) => prompt.open(open),
+            (outcome, ..) => outcome,
+        }
+    }
+}
+
+/// The passphrase of a protected key. Never printed, never written.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub(super) struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Passphrase {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// Asks for a passphrase. Clones remember the same answer.
+#[derive(Clone)]
+pub(super) struct Prompt {
+    ask: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// The answer that opened a key.
+    known: Arc<Mutex<Option<Passphrase>>>,
+}
+
+impl Prompt {
+    pub(super) fn new(ask: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { ask: Arc::new(ask), known: Arc::default() }
+    }
+
+    /// Opens a key with the answer that worked before, or else prompts for one and remembers it if it
+    /// works.
+    pub(super) fn open<T>(
+        &self,
+        open: impl Fn(&str) -> Result<T, KeyError>,
+    ) -> Result<T, KeyError> {
+        // Locked while prompting, so that two users of the key do not prompt twice.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(passphrase) = &*known {
+            match open(passphrase.as_str()) {
+                Err(KeyError::Passphrase) => *known = None,
+                outcome => return outcome,
+            }
+        }
+        let answer = (self.ask)().map(Passphrase::new).ok_or(KeyError::Encrypted)?;
+        let opened = open(answer.as_str())?;
+        *known = Some(answer);
+        Ok(opened)
+    }
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(a prompt)")
     }
 }

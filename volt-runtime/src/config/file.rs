@@ -1,11 +1,13 @@
 //! Reading and writing a configuration's file.
 
 use std::{
-    fs::{self, File, Permissions},
-    io::{self, Write as _},
+    fs::{self, File, Metadata, OpenOptions, Permissions},
+    io::{self, Seek as _, Write},
     path::{Path, PathBuf},
 };
 
+use serde::Deserialize as _;
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::ClientConfig;
@@ -16,8 +18,8 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// When it is not a JSON object or a field has the wrong type; names the field. What it lacks
-    /// shows when it is used.
+    /// When the text is not a JSON object or a field has the wrong type; names the field. A missing field
+    /// is reported when it is used.
     pub fn from_json(text: &str) -> Result<Self> {
         read(text).map_err(|error| {
             Error::configuration(format!("the client configuration cannot be read: {error}"))
@@ -35,7 +37,7 @@ impl ClientConfig {
             Error::configuration(format!("{} cannot be read: {error}", path.display()))
                 .with_source(error)
         })?;
-        // It has the private key in it.
+        // It contains the private key.
         let text = Zeroizing::new(text);
         let mut config = read(&text)
             .map_err(|error| Error::configuration(format!("{}: {error}", path.display())))?;
@@ -48,12 +50,15 @@ impl ClientConfig {
         self.path.as_deref()
     }
 
-    /// Writes the configuration to a file, readable by its owner alone, whole or not at all. The file
-    /// keeps the permissions that its owner has. A passphrase is not written.
+    /// Writes the configuration to a file that only its owner can access. The passphrase is not written.
+    ///
+    /// A file that exists is replaced as a whole, and keeps its owner, group and the owner's permissions.
+    /// A file that cannot be replaced, such as a bind mount, is written in place and keeps all of its
+    /// permissions.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written; what was there before is then still there.
+    /// When the file cannot be written. Its old content is kept.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         self.try_write(path).map_err(|error| {
@@ -62,8 +67,8 @@ impl ClientConfig {
         })
     }
 
-    /// Writes the configuration back to the file that it was read from. One that came from no file
-    /// is not written.
+    /// Writes the configuration back to the file that it was read from. Does nothing if it was not read
+    /// from a file.
     ///
     /// # Errors
     ///
@@ -83,25 +88,95 @@ impl ClientConfig {
     }
 }
 
-/// Gives a file new content, whole or not at all: it is written beside it and takes its place when it
-/// is complete.
-fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+/// Replaces a file's content. The new content is written beside the file and renamed over it once it is
+/// complete. Where that is not possible, it is written in place.
+fn replace(path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    replace_with(path, &write, |file, path| file.persist(path).map(drop).map_err(Into::into))
+}
+
+fn replace_with(
+    path: &Path,
+    write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
+    rename: impl FnOnce(NamedTempFile, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     // A link stays a link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match write_beside(&path, write, rename) {
+        // A bind mount, a folder that is read-only or not ours, or a file of another owner.
+        Err(error)
+            if path.exists()
+                && matches!(
+                    error.kind(),
+                    io::ErrorKind::ResourceBusy
+                        | io::ErrorKind::CrossesDevices
+                        | io::ErrorKind::PermissionDenied
+                        | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+        {
+            tracing::debug!(%error, "the configuration is written in place");
+            write_in_place(&path, write)
+        }
+        outcome => outcome,
+    }
+}
+
+fn write_beside(
+    path: &Path,
+    write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
+    rename: impl FnOnce(NamedTempFile, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
-    // Temporary files are made readable by their owner alone, and go away unless they are persisted.
-    let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+    // Temporary files are readable by their owner alone, and removed unless they are persisted.
+    let mut file = NamedTempFile::new_in(&folder)?;
     write(file.as_file_mut())?;
-    if let Ok(before) = fs::metadata(&path) {
+    if let Ok(before) = fs::metadata(path) {
+        keep_owner(file.as_file(), &before)?;
         file.as_file().set_permissions(owners_alone(&before.permissions()))?;
     }
     file.as_file().sync_all()?;
-    file.persist(&path)?;
-    // The name is as durable as the content, where a folder can be synchronised.
+    rename(file, path)?;
+    // Makes the name as durable as the content, where folders can be synchronised.
     if let Ok(folder) = File::open(folder) {
         folder.sync_all().ok();
     }
+    Ok(())
+}
+
+/// Overwrites the file itself, which keeps its owner and mode. If that fails, its old content is put
+/// back, as far as the disk allows.
+fn write_in_place(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut content = Zeroizing::new(Vec::new());
+    write(&mut *content)?;
+    let before = Zeroizing::new(fs::read(path)?);
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    overwrite(&mut file, &content).inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = overwrite(&mut file, &before);
+    })
+}
+
+fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(content)?;
+    let length = file.stream_position()?;
+    file.set_len(length)?;
+    file.sync_all()
+}
+
+/// Gives a new file the owner and group of the old one, for programs that run as another user.
+#[cfg(unix)]
+fn keep_owner(file: &File, before: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) == (before.uid(), before.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(before.uid()), Some(before.gid()))
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
@@ -117,15 +192,79 @@ fn owners_alone(permissions: &Permissions) -> Permissions {
     permissions.clone()
 }
 
-/// Reads JSON; what is wrong is named by its path.
+/// Reads JSON. Errors name the member by its path.
 fn read(text: &str) -> Result<ClientConfig, serde_path_to_error::Error<serde_json::Error>> {
     let text = text.trim_start_matches('\u{feff}');
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
+    let mut input = serde_json::Deserializer::from_str(text);
+    let mut track = serde_path_to_error::Track::new();
+    let config =
+        ClientConfig::deserialize(serde_path_to_error::Deserializer::new(&mut input, &mut track));
+    // Text behind the object, such as a merge conflict's, is an error too.
+    config
+        .and_then(|config| input.end().map(|()| config))
+        .map_err(|error| serde_path_to_error::Error::new(track.path(), error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn names(folder: &Path) -> Vec<std::ffi::OsString> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    /// As renaming onto a bind mount fails.
+    fn busy(_: NamedTempFile, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_cannot_be_renamed_over_is_written_in_place() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("volt.config.json");
+        fs::write(&path, "the old content, which is longer").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let before = fs::metadata(&path).unwrap();
+        replace_with(&path, &|file| file.write_all(b"new"), busy).unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));
+        assert_eq!(names(folder.path()), ["volt.config.json"]);
+    }
+
+    #[test]
+    fn content_that_cannot_be_written_leaves_a_file_in_place_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("volt.config.json");
+        fs::write(&path, "old").unwrap();
+        let calls = std::cell::Cell::new(0);
+        let write = |file: &mut dyn Write| {
+            calls.set(calls.get() + 1);
+            file.write_all(b"half")?;
+            if calls.get() == 1 { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+        };
+        let error = replace_with(&path, &write, busy).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    }
+
+    /// Only root can give a file to another user; anybody else checks that the owner stays.
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_keeps_its_owner() {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("volt.config.json");
+        fs::write(&path, "old").unwrap();
+        let _ = chown(&path, Some(1234), Some(1235));
+        let before = fs::metadata(&path).unwrap();
+        replace(&path, |file| file.write_all(b"new")).unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
 
     #[test]
     fn a_disk_that_fills_up_leaves_the_old_file_whole_and_nothing_beside_it() {
@@ -138,8 +277,6 @@ mod tests {
         });
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        let names: Vec<_> =
-            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, ["volt.config.json"]);
+        assert_eq!(names(folder.path()), ["volt.config.json"]);
     }
 }

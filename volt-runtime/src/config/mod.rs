@@ -1,13 +1,11 @@
-//! The client configuration: one JSON object that all Volt clients share, in a file or not.
+//! The client configuration: a JSON object that all Volt clients share, usually in a file.
 
 mod address;
 mod credential;
 mod file;
-mod keys;
-mod passphrase;
 mod volt;
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -16,16 +14,16 @@ use serde_json::{Map, Value};
 pub(crate) use self::address::CertificateAuthority;
 #[cfg(feature = "client")]
 pub(crate) use self::address::DialAddress;
-use self::passphrase::{Passphrase, Prompt};
+use self::credential::{Passphrase, Prompt};
 pub use self::{
     credential::Credential,
     volt::{RelayConfig, VoltConfig},
 };
 use crate::error::Error;
 
-/// What a client knows: who it is, and which Volt it talks to.
+/// The client's identity, and the Volt that it talks to.
 ///
-/// It is usually a file, `volt.config.json`, that `volt auth` or the Volt's owner made. Fields that
+/// Usually read from a file, `volt.config.json`, written by `volt auth` or the Volt's owner. Fields that
 /// this type does not model are kept and written back.
 ///
 /// ```
@@ -39,33 +37,32 @@ use crate::error::Error;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// The name shown to the Volt's owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
-    /// Who the client is.
+    /// The client's identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
-    /// Which Volt it talks to. A text instead of an object is the Volt's DID or HTTP address.
+    /// The Volt that it talks to. A text in place of the object is the Volt's DID or HTTP address.
     #[serde(default, deserialize_with = "volt::object_or_text")]
     pub volt: VoltConfig,
-    /// Lets tokens pass unencrypted to an `http://` address on a public network, which is refused
-    /// otherwise. Default false. See [`with_plaintext`](Self::with_plaintext).
+    /// Allows sending tokens unencrypted to an `http://` address on a public network. Default false. See [`with_plaintext`](Self::with_plaintext).
     #[serde(
         default,
         deserialize_with = "null_as_default",
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub allow_plaintext: bool,
-    /// What opens `credential.key`. One published client keeps it beside the key; it is read and
+    /// The passphrase of `credential.key`. One published client stores it beside the key; it is read and
     /// never written.
     #[serde(default, rename = "p", skip_serializing)]
     passphrase: Option<Passphrase>,
     #[serde(skip)]
     prompt: Option<Prompt>,
-    /// The file that it came from.
+    /// The file that it was read from.
     #[serde(skip)]
     path: Option<PathBuf>,
     /// Everything else in the object.
@@ -74,7 +71,7 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// A configuration for the Volt with this id, HTTP address and public key (PEM).
+    /// Creates a configuration for the Volt with this id, HTTP address and public key (PEM).
     pub fn new(
         volt_id: impl Into<String>,
         http_address: impl Into<String>,
@@ -89,7 +86,7 @@ impl ClientConfig {
         Self { volt, ..Self::default() }
     }
 
-    /// Sets who the client is: its private key (PEM) and, if it has one, its session.
+    /// Sets the client's identity: its private key (PEM) and, if it has one, its session.
     pub fn with_credential(mut self, key: impl Into<String>, session_id: Option<String>) -> Self {
         let credential = self.credential.get_or_insert_default();
         credential.key = Some(key.into());
@@ -103,19 +100,19 @@ impl ClientConfig {
         self
     }
 
-    /// Goes through a relay, by its HTTP address.
+    /// Connects through the relay with this HTTP address.
     pub fn with_relay(mut self, http_address: impl Into<String>) -> Self {
         self.volt.relay = Some(RelayConfig::Address(http_address.into()));
         self
     }
 
-    /// Connects by `http://`, without TLS, wherever the Volt is.
+    /// Allows `http://`, without TLS, to any address.
     ///
-    /// That is never a question within this machine, and a warning to addresses of private networks
-    /// (RFC 1918, link-local, unique local). Anywhere else it is refused without this: messages are
-    /// encrypted for the Volt even so, but who is on the way reads the tokens that authorise calls, and
-    /// can use one again while it is valid; and messages of the legacy protocol are protected but weakly.
-    /// In a configuration file it is `"allow_plaintext": true`.
+    /// Loopback is always allowed. Private networks (RFC 1918, link-local, unique local) are allowed with a
+    /// warning. All other addresses are refused without this option: messages are encrypted for the Volt
+    /// even so, but an eavesdropper reads the tokens that authorize calls and can replay one while it is
+    /// valid, and the legacy protocol protects its messages only weakly. In a configuration file the option
+    /// is `"allow_plaintext": true`.
     pub fn with_plaintext(mut self) -> Self {
         self.allow_plaintext = true;
         self
@@ -127,11 +124,12 @@ impl ClientConfig {
         self
     }
 
-    /// Asks for the passphrase of a protected `credential.key` when the key is first needed. An answer
-    /// that opens the key is remembered, by this configuration and its clones, and wiped with the last
-    /// of them; after a wrong one the next use asks again. `None` says that there is none to be had.
+    /// Prompts for the passphrase of a protected `credential.key` when the key is first needed. An answer
+    /// that decrypts the key is remembered by this configuration and its clones, and wiped from memory
+    /// with the last of them; after a wrong answer the next use prompts again. The prompt returns `None` if
+    /// the user has no passphrase.
     ///
-    /// It is asked on the thread that needs the key, which waits for the answer.
+    /// The prompt runs on the thread that needs the key, and blocks it.
     pub fn with_passphrase_prompt(
         mut self,
         prompt: impl Fn() -> Option<String> + Send + Sync + 'static,
@@ -144,15 +142,19 @@ impl ClientConfig {
     pub fn session_id(&self) -> Option<&str> {
         self.credential.as_ref()?.session_id.as_deref().filter(|id| !id.is_empty())
     }
+}
 
-    /// The Volt's id.
-    ///
-    /// # Errors
-    ///
-    /// When `volt.id` is missing.
-    pub fn volt_id(&self) -> crate::Result<&str> {
-        let id = self.volt.id.as_deref().filter(|id| !id.is_empty());
-        id.ok_or_else(|| missing("volt.id", "the Volt's DID"))
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The fields that are not modelled may be secrets.
+        f.debug_struct("ClientConfig")
+            .field("client_name", &self.client_name)
+            .field("credential", &self.credential)
+            .field("volt", &self.volt)
+            .field("allow_plaintext", &self.allow_plaintext)
+            .field("passphrase", &self.passphrase)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,7 +162,7 @@ fn missing(field: &str, what: &str) -> Error {
     Error::configuration(format!("`{field}` is missing: {what}"))
 }
 
-/// Published clients write `null` for what they do not have.
+/// Published clients write `null` for absent fields.
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

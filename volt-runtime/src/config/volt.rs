@@ -1,4 +1,4 @@
-//! Which Volt the client talks to.
+//! The Volt that the client talks to.
 
 use std::fmt;
 
@@ -8,8 +8,15 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// The `volt` part: the Volt's identity and addresses. Nothing in it is secret.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+use super::{ClientConfig, missing};
+use crate::{
+    error::{Error, Result},
+    key::VerifyingKey,
+    redact,
+};
+
+/// The `volt` part: the Volt's identity and addresses.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VoltConfig {
     /// The Volt's DID.
@@ -30,11 +37,11 @@ pub struct VoltConfig {
     /// Base58 of the public key's SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// The certificate of its own authority, PEM. By `https://` it alone is trusted; without it, the
-    /// authorities of the platform are.
+    /// The certificate of its own authority, PEM. If set, `https://` trusts it alone; else the
+    /// authorities of the platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
-    /// The relay to reach it by.
+    /// The relay to reach it through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<RelayConfig>,
     /// Everything else in the object.
@@ -43,10 +50,11 @@ pub struct VoltConfig {
 }
 
 impl From<&str> for VoltConfig {
-    /// A Volt of which only its HTTP address or its DID is known.
+    /// A Volt known only by its HTTP address or its DID.
     fn from(text: &str) -> Self {
+        let is_address = text.contains("://");
         let text = Some(text.to_owned());
-        if text.as_deref().is_some_and(|text| text.starts_with("http")) {
+        if is_address {
             Self { http_address: text, ..Self::default() }
         } else {
             Self { id: text, ..Self::default() }
@@ -55,13 +63,13 @@ impl From<&str> for VoltConfig {
 }
 
 /// A relay: its address, or an object like the `volt` part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum RelayConfig {
     /// Its HTTP address.
     Address(String),
-    /// All that is known of it.
+    /// An object like the `volt` part.
     Volt(Box<VoltConfig>),
 }
 
@@ -93,4 +101,85 @@ where
     }
 
     deserializer.deserialize_any(ObjectOrText)
+}
+
+impl ClientConfig {
+    /// The Volt's id.
+    ///
+    /// # Errors
+    ///
+    /// When `volt.id` is missing.
+    pub fn volt_id(&self) -> Result<&str> {
+        given(self.volt.id.as_ref()).ok_or_else(|| missing("volt.id", "the Volt's DID"))
+    }
+
+    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`.
+    ///
+    /// # Errors
+    ///
+    /// When both are missing, or the key cannot be read.
+    pub fn volt_key(&self) -> Result<VerifyingKey> {
+        let public_key = given(self.volt.public_key.as_ref());
+        let (field, key) = match (public_key, given(self.volt.ca_pem.as_ref())) {
+            (Some(pem), _) => ("volt.public_key", VerifyingKey::from_pem(pem)),
+            (None, Some(pem)) => ("volt.ca_pem", VerifyingKey::from_certificate(pem)),
+            (None, None) => {
+                return Err(missing(
+                    "volt.public_key",
+                    "the Volt's public key in PEM, which its answers are checked with",
+                ));
+            }
+        };
+        key.map_err(|error| {
+            Error::configuration(format!(
+                "`{field}` is invalid: {error}. A public key belongs into `volt.public_key`, \
+                 a certificate into `volt.ca_pem`, both in PEM, Ed25519 or RSA"
+            ))
+        })
+    }
+
+    /// The fingerprint of the Volt's key, by which relays find it: `volt.fingerprint`, or else computed.
+    /// A given one takes precedence, because that of an RSA key depends on how its PEM text was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`volt_key`](Self::volt_key), if it has to be computed.
+    pub fn volt_fingerprint(&self) -> Result<String> {
+        match given(self.volt.fingerprint.as_ref()) {
+            Some(fingerprint) => Ok(fingerprint.to_owned()),
+            None => self.volt_key().map(|key| key.fingerprint()),
+        }
+    }
+}
+
+/// A field's text, unless it is blank: some clients write an empty text for what they do not have.
+pub(super) fn given(field: Option<&String>) -> Option<&str> {
+    field.map(String::as_str).filter(|text| !text.trim().is_empty())
+}
+
+impl fmt::Debug for VoltConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Older configurations have secrets among the fields that are not modelled.
+        f.debug_struct("VoltConfig")
+            .field("id", &self.id)
+            .field("display_name", &self.display_name)
+            .field("address", &self.address.as_deref().map(redact::address))
+            .field("http_address", &self.http_address.as_deref().map(redact::address))
+            .field("public_key", &self.public_key)
+            .field("fingerprint", &self.fingerprint)
+            .field("ca_pem", &self.ca_pem)
+            .field("relay", &self.relay)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RelayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => {
+                f.debug_tuple("Address").field(&redact::address(address)).finish()
+            }
+            Self::Volt(volt) => f.debug_tuple("Volt").field(volt).finish(),
+        }
+    }
 }

@@ -1,9 +1,9 @@
-//! Keys: the client's own, which signs, and a Volt's, which checks.
+//! Keys: private keys, which sign, and public keys, which verify.
 //!
-//! Ed25519 keys speak the binary protocol. RSA keys are those of older configurations and speak the
-//! legacy protocol; nothing else about them differs here.
+//! Clients with an Ed25519 key speak the binary protocol; those with an RSA key, from an older
+//! configuration, speak the legacy protocol.
 
-mod encrypted;
+mod pem;
 mod rsa;
 mod signing;
 mod verifying;
@@ -11,34 +11,32 @@ mod verifying;
 pub(crate) use self::rsa::{oaep_decrypt, oaep_encrypt};
 pub use self::{signing::SigningKey, verifying::VerifyingKey};
 
-const PRIVATE_KEY_LABEL: &str = "PRIVATE KEY";
-const ENCRYPTED_KEY_LABEL: &str = "ENCRYPTED PRIVATE KEY";
-const PUBLIC_KEY_LABEL: &str = "PUBLIC KEY";
-const CERTIFICATE_LABEL: &str = "CERTIFICATE";
-
 /// Why a key could not be read or used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The text is not PEM.
+    /// The text is not valid PEM.
     #[error("it is not PEM text: {0}")]
-    NotPem(pem_rfc7468::Error),
-    /// PEM of something else.
-    #[error("it is a PEM block of `{found}`, where `{expected}` is needed")]
+    NotPem(&'static str),
+    /// A PEM block with another label.
+    #[error("it is a PEM block `{found}`, not `{expected}`{}", conversion(found, expected))]
     WrongLabel {
-        /// What the block says it is.
+        /// The label of the block.
         found: String,
-        /// What it should be.
+        /// The expected label.
         expected: &'static str,
     },
-    /// A key that a passphrase protects, and none was given.
+    /// The key is encrypted and no passphrase was given.
     #[error("it is protected by a passphrase, and none was given")]
     Encrypted,
-    /// The passphrase does not open the key.
+    /// The passphrase does not decrypt the key.
     #[error("the passphrase is wrong")]
     Passphrase,
-    /// A key protected in a way that is not known here.
-    #[error("it is protected by a cipher that is not supported: {0}")]
+    /// The key is encrypted with an unsupported scheme.
+    #[error(
+        "it is protected by an unsupported cipher: {0}. \
+         Protect it with another: `openssl pkcs8 -in KEY | openssl pkcs8 -topk8 -v2 aes-256-cbc`"
+    )]
     Cipher(String),
     /// Neither an Ed25519 nor an RSA key, or damaged.
     #[error("it is neither an Ed25519 nor an RSA key, or it is damaged")]
@@ -46,12 +44,12 @@ pub enum KeyError {
     /// Not a certificate, or damaged.
     #[error("the certificate cannot be read: {0}")]
     Certificate(String),
-    /// A key of the wrong kind for what it is used for.
+    /// The key has the wrong algorithm for its use.
     #[error(
-        "an {expected} key is needed for this: the client's key and the Volt's must be of one kind"
+        "an {expected} key is required: the client's key and the Volt's must have the same algorithm"
     )]
     WrongKind {
-        /// The kind that is needed.
+        /// The required algorithm.
         expected: KeyAlgorithm,
     },
     /// The crypto library failed, which is not expected.
@@ -59,8 +57,22 @@ pub enum KeyError {
     Crypto,
 }
 
-/// What kind of key it is, which also decides the protocol: Ed25519 speaks binary v1, RSA the legacy
-/// JSON protocol.
+impl KeyError {
+    fn wrong_label(found: &str, expected: &'static str) -> Self {
+        Self::WrongLabel { found: found.to_owned(), expected }
+    }
+}
+
+/// How to convert a block with another label.
+fn conversion(found: &str, expected: &str) -> &'static str {
+    if found == "OPENSSH PRIVATE KEY" && expected == pem::PRIVATE_KEY {
+        ": it is in OpenSSH's own format; convert it with `ssh-keygen -p -m PKCS8 -f KEY`"
+    } else {
+        ""
+    }
+}
+
+/// The algorithm of a key. It selects the protocol: Ed25519 the binary one, RSA the legacy one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyAlgorithm {
@@ -79,23 +91,10 @@ impl std::fmt::Display for KeyAlgorithm {
     }
 }
 
-/// SHA-256 of some bytes, as the API wants it of codes and contents.
+/// SHA-256 of some bytes, as the API uses it for codes and contents.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     hash.copy_from_slice(digest.as_ref());
     hash
-}
-
-/// The label and the content of the first PEM block in a text.
-///
-/// What stands before the block, such as a certificate in words, is skipped.
-fn decode_pem(text: &str) -> Result<(&str, Vec<u8>), KeyError> {
-    let block = text.find("-----BEGIN ").and_then(|start| text.get(start..)).unwrap_or(text);
-    let end = block.find("-----END ").and_then(|end| {
-        let rest = block.get(end..)?;
-        Some(end + rest.find('\n').unwrap_or(rest.len()))
-    });
-    let block = end.and_then(|end| block.get(..end)).unwrap_or(block).trim();
-    pem_rfc7468::decode_vec(block.as_bytes()).map_err(KeyError::NotPem)
 }

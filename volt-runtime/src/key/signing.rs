@@ -1,15 +1,11 @@
-//! Inner keys.
+//! Private keys.
 
 use std::fmt;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use pem_rfc7468::LineEnding;
 use zeroize::Zeroizing;
 
-use super::{
-    ENCRYPTED_KEY_LABEL, KeyAlgorithm, KeyError, PRIVATE_KEY_LABEL, VerifyingKey, decode_pem,
-    encrypted, rsa::RsaSigningKey,
-};
+use super::{KeyAlgorithm, KeyError, VerifyingKey, pem, rsa::RsaSigningKey};
 
 /// A private key, Ed25519 or RSA. It is wiped from memory when dropped and never printed.
 ///
@@ -51,12 +47,12 @@ impl SigningKey {
         RsaSigningKey::generate().map(|key| Self(Inner::Rsa(Box::new(key))))
     }
 
-    /// Reads a PKCS#8 PEM block that no passphrase protects. Its content may also be the 32 bytes of an
-    /// Ed25519 seed alone, as one published client writes it.
+    /// Reads an unencrypted PKCS#8 PEM block. Its content may also be the bare 32 bytes of an Ed25519
+    /// seed, as one published client writes it. Lines may have any length.
     ///
     /// # Errors
     ///
-    /// Says what the text is instead: not PEM, another kind of key, or one with a passphrase.
+    /// When the text is not PEM, holds another kind of key, or the key is encrypted.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         Self::read(pem, None)
     }
@@ -71,18 +67,15 @@ impl SigningKey {
         Self::read(pem, Some(passphrase))
     }
 
-    fn read(pem: &str, passphrase: Option<&str>) -> Result<Self, KeyError> {
-        let (label, der) = decode_pem(pem)?;
-        let der = Zeroizing::new(der);
+    fn read(text: &str, passphrase: Option<&str>) -> Result<Self, KeyError> {
+        let (label, der) = pem::decode(text)?;
         match (label, passphrase) {
-            (PRIVATE_KEY_LABEL, _) => Self::from_pkcs8(&der),
-            (ENCRYPTED_KEY_LABEL, None) => Err(KeyError::Encrypted),
-            (ENCRYPTED_KEY_LABEL, Some(passphrase)) => {
-                Self::from_pkcs8(&encrypted::decrypt(&der, passphrase)?)
+            (pem::PRIVATE_KEY, _) => Self::from_pkcs8(&der),
+            (pem::ENCRYPTED_KEY, None) => Err(KeyError::Encrypted),
+            (pem::ENCRYPTED_KEY, Some(passphrase)) => {
+                Self::from_pkcs8(&pem::decrypt(&der, passphrase)?)
             }
-            (other, _) => {
-                Err(KeyError::WrongLabel { found: other.to_owned(), expected: PRIVATE_KEY_LABEL })
-            }
+            (other, _) => Err(KeyError::wrong_label(other, pem::PRIVATE_KEY)),
         }
     }
 
@@ -101,8 +94,7 @@ impl SigningKey {
     ///
     /// When the crypto library cannot serialise it, which is not expected.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        let pem = encode_pem(PRIVATE_KEY_LABEL, &self.to_pkcs8()?)?;
-        Ok(Zeroizing::new(pem))
+        pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8()?).map(Zeroizing::new)
     }
 
     /// The key as a PKCS#8 PEM block that this passphrase protects: PBES2 with AES-256-CBC and
@@ -112,7 +104,7 @@ impl SigningKey {
     ///
     /// [`KeyError::Crypto`] when the system has no random bytes to give.
     pub fn to_encrypted_pem(&self, passphrase: &str) -> Result<String, KeyError> {
-        encode_pem(ENCRYPTED_KEY_LABEL, &encrypted::encrypt(&self.to_pkcs8()?, passphrase)?)
+        pem::encode(pem::ENCRYPTED_KEY, &pem::encrypt(&self.to_pkcs8()?, passphrase)?)
     }
 
     fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
@@ -163,10 +155,6 @@ impl SigningKey {
             Inner::Ed25519(_) => Err(KeyError::WrongKind { expected: KeyAlgorithm::Rsa }),
         }
     }
-}
-
-fn encode_pem(label: &'static str, der: &[u8]) -> Result<String, KeyError> {
-    pem_rfc7468::encode_string(label, LineEnding::LF, der).map_err(KeyError::NotPem)
 }
 
 impl fmt::Debug for SigningKey {

@@ -1,4 +1,4 @@
-//! Inner keys.
+//! Public keys.
 
 use std::{fmt, sync::Arc};
 
@@ -6,13 +6,12 @@ use aws_lc_rs::{
     digest,
     signature::{ED25519, UnparsedPublicKey},
 };
-use pem_rfc7468::LineEnding;
 use x509_cert::{
     Certificate,
     der::{Decode as _, Encode as _},
 };
 
-use super::{CERTIFICATE_LABEL, KeyAlgorithm, KeyError, PUBLIC_KEY_LABEL, decode_pem, rsa};
+use super::{KeyAlgorithm, KeyError, pem, rsa};
 
 /// The DER bytes that stand before the 32 raw bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI_PREFIX: [u8; 12] =
@@ -46,13 +45,10 @@ impl VerifyingKey {
     /// # Errors
     ///
     /// Says what the text is instead: not PEM, or another kind of key.
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let (label, der) = decode_pem(pem)?;
-        if label != PUBLIC_KEY_LABEL {
-            return Err(KeyError::WrongLabel {
-                found: label.to_owned(),
-                expected: PUBLIC_KEY_LABEL,
-            });
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let (label, der) = pem::decode(text)?;
+        if label != pem::PUBLIC_KEY {
+            return Err(KeyError::wrong_label(label, pem::PUBLIC_KEY));
         }
         Self::from_spki(&der)
     }
@@ -62,13 +58,10 @@ impl VerifyingKey {
     /// # Errors
     ///
     /// When it is no certificate, or one for another kind of key.
-    pub fn from_certificate(pem: &str) -> Result<Self, KeyError> {
-        let (label, der) = decode_pem(pem)?;
-        if label != CERTIFICATE_LABEL {
-            return Err(KeyError::WrongLabel {
-                found: label.to_owned(),
-                expected: CERTIFICATE_LABEL,
-            });
+    pub fn from_certificate(text: &str) -> Result<Self, KeyError> {
+        let (label, der) = pem::decode(text)?;
+        if label != pem::CERTIFICATE {
+            return Err(KeyError::wrong_label(label, pem::CERTIFICATE));
         }
         let unreadable = |error: x509_cert::der::Error| KeyError::Certificate(error.to_string());
         let certificate = Certificate::from_der(&der).map_err(unreadable)?;
@@ -90,8 +83,7 @@ impl VerifyingKey {
     #[expect(clippy::missing_panics_doc, reason = "a key of any size fits a PEM block")]
     pub fn to_pem(&self) -> String {
         let encode = |der: &[u8]| {
-            pem_rfc7468::encode_string(PUBLIC_KEY_LABEL, LineEnding::LF, der)
-                .expect("a key of any size fits a PEM block")
+            pem::encode(pem::PUBLIC_KEY, der).expect("a key of any size fits a PEM block")
         };
         match &self.0 {
             Inner::Ed25519(raw) => encode(&[&SPKI_PREFIX[..], raw].concat()),

@@ -1,0 +1,100 @@
+//! PEM, and the encryption that protects a private key in it (PKCS#8 with PBES2).
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pem_rfc7468::LineEnding;
+use pkcs8::{
+    EncryptedPrivateKeyInfoOwned, EncryptedPrivateKeyInfoRef, Error as Pkcs8Error,
+    der::{Encode as _, asn1::OctetString},
+    pkcs5::{self, EncryptionScheme, pbes2},
+};
+use zeroize::Zeroizing;
+
+use super::KeyError;
+
+pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
+pub(super) const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
+pub(super) const PUBLIC_KEY: &str = "PUBLIC KEY";
+pub(super) const CERTIFICATE: &str = "CERTIFICATE";
+
+/// Rounds of PBKDF2-HMAC-SHA-256 for a new key: what OWASP's Password Storage Cheat Sheet asks for.
+const ITERATIONS: u32 = 600_000;
+
+/// Writes a PEM block with `\n` line ends.
+pub(super) fn encode(label: &'static str, der: &[u8]) -> Result<String, KeyError> {
+    pem_rfc7468::encode_string(label, LineEnding::LF, der)
+        .map_err(|_| KeyError::NotPem("it is too long"))
+}
+
+/// Reads the label and the content of the first PEM block in a text.
+///
+/// Lenient as OpenSSL is: text around the block is skipped, and white space within the base64 is
+/// ignored, so lines may have any length.
+pub(super) fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError> {
+    const BEGIN: &str = "-----BEGIN ";
+    let (_, rest) = text.split_once(BEGIN).ok_or(KeyError::NotPem(
+        "a PEM block starts with a line such as `-----BEGIN PRIVATE KEY-----`",
+    ))?;
+    let (label, rest) = rest
+        .split_once("-----")
+        .filter(|(label, _)| !label.contains(['\n', '\r']))
+        .ok_or(KeyError::NotPem("its `-----BEGIN …` line does not end in `-----`"))?;
+    let (body, end) = rest
+        .split_once("-----END ")
+        .ok_or(KeyError::NotPem("its `-----END …-----` line is missing"))?;
+    if end.split_once("-----").map(|(end, _)| end) != Some(label) {
+        return Err(KeyError::NotPem("its `-----BEGIN …` and `-----END …` lines do not match"));
+    }
+    if body.contains("\\n") || body.contains("\\r") {
+        return Err(KeyError::NotPem(
+            "its lines are separated by the two characters `\\n`: put line breaks in their place",
+        ));
+    }
+    // Blocks with headers, such as those of OpenSSL's own encryption: the caller rejects their label.
+    if body.contains(':') && ![PRIVATE_KEY, ENCRYPTED_KEY, PUBLIC_KEY, CERTIFICATE].contains(&label)
+    {
+        return Ok((label, Zeroizing::default()));
+    }
+    let base64: Zeroizing<Vec<u8>> =
+        body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>().into();
+    let der = STANDARD
+        .decode(&*base64)
+        .map_err(|_| KeyError::NotPem("the text between its first and last line is not base64"))?;
+    Ok((label, Zeroizing::new(der)))
+}
+
+/// Decrypts an `EncryptedPrivateKeyInfo` (DER). Returns the PKCS#8 key in it.
+pub(super) fn decrypt(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let unsupported = |error: &dyn std::fmt::Display| KeyError::Cipher(error.to_string());
+    let encrypted =
+        EncryptedPrivateKeyInfoRef::try_from(der).map_err(|error| unsupported(&error))?;
+    if let EncryptionScheme::Pbes1(_) = encrypted.encryption_algorithm {
+        return Err(KeyError::Cipher("PBES1, which is obsolete".to_owned()));
+    }
+    match encrypted.decrypt(passphrase) {
+        Ok(key) => Ok(key.to_bytes()),
+        // A wrong passphrase shows as bad padding, or as a key that makes no sense.
+        Err(
+            Pkcs8Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed)
+            | Pkcs8Error::Asn1(_)
+            | Pkcs8Error::KeyMalformed(_),
+        ) => Err(KeyError::Passphrase),
+        Err(error) => Err(unsupported(&error)),
+    }
+}
+
+/// Encrypts a PKCS#8 key (DER). Returns an `EncryptedPrivateKeyInfo` (DER): AES-256-CBC with a key
+/// from PBKDF2-HMAC-SHA-256.
+pub(super) fn encrypt(der: &[u8], passphrase: &str) -> Result<Vec<u8>, KeyError> {
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    for random in [&mut salt, &mut iv] {
+        aws_lc_rs::rand::fill(random).map_err(|_| KeyError::Crypto)?;
+    }
+    let parameters = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ITERATIONS, &salt, iv)
+        .map_err(|_| KeyError::Crypto)?;
+    let sealed = parameters.encrypt(passphrase, der).map_err(|_| KeyError::Crypto)?;
+    let info = EncryptedPrivateKeyInfoOwned {
+        encryption_algorithm: parameters.into(),
+        encrypted_data: OctetString::new(sealed).map_err(|_| KeyError::Crypto)?,
+    };
+    info.to_der().map_err(|_| KeyError::Crypto)
+}

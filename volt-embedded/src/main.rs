@@ -39,7 +39,11 @@ struct Args {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // At TRACE the websocket library logs whole frames, with tokens and session ids in them.
+    for directive in ["tungstenite=info", "tokio_tungstenite=info"] {
+        filter = filter.add_directive(directive.parse()?);
+    }
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     let mut builder = EmbeddedVolt::builder().listen(args.listen);

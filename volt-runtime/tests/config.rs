@@ -611,3 +611,31 @@ fn a_key_protected_with_pbes1_says_how_to_convert_it() {
         assert!(error.contains(part), "{part}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_certificate_authority_outside_of_its_validity_is_refused_with_the_date() {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+    let authority = |from: i32, until: i32| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (params.not_before, params.not_after) =
+            (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 2));
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let key = SigningKey::generate().unwrap();
+    for (pem, part) in [
+        (authority(2001, 2011), "expired at 2011-01-02"),
+        (authority(2101, 2111), "is not valid before 2101-01-01"),
+    ] {
+        let config = config(json!({
+            "id": "v", "public_key": key.verifying_key().to_pem(),
+            "http_address": "https://127.0.0.1:1", "ca_pem": pem,
+        }));
+        let config = config.with_credential(key.to_pem().unwrap().as_str(), None);
+        let error = volt_runtime::connect(&config, Default::default()).await.unwrap_err();
+        assert!(error.is_configuration(), "{error}");
+        for part in ["`volt.ca_pem`", part] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}

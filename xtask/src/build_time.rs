@@ -13,7 +13,7 @@ use volt_codegen::{
     model::{Method, MethodKind, Model, Service},
 };
 
-use crate::{api, tools};
+use crate::{tools, versions};
 
 /// How often each build is done; the smallest time counts, which others disturbed least.
 const RUNS: usize = 3;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let root = tools::root()?;
-    let set = api::sources(root, &api::current(root)?)?.compile()?;
+    let set = versions::sources(root, &versions::current(root)?)?.compile()?;
     let model = Model::new(&set, &Options::default().features(true))?;
     println!("| services | methods | crate | CPU time | lines of LLVM IR |");
     println!("|---|---|---|---|---|");

@@ -14,6 +14,7 @@ mod process;
 mod release_notes;
 mod tools;
 mod tree;
+mod versions;
 
 use std::process::ExitCode;
 

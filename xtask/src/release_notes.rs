@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
-use crate::{api, tools};
+use crate::{api, tools, versions};
 
 /// Prints what a changelog says of the SDK's release: its version, that of the API, and what changed in
 /// the API.
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn notes(root: &Path, args: &Args) -> anyhow::Result<String> {
-    let api = api::current(root)?;
+    let api = versions::current(root)?;
     // All crates of the workspace have one version.
     let head = format!("## {} (API {api})\n\n", env!("CARGO_PKG_VERSION"));
     let since = match &args.since {
@@ -35,7 +35,7 @@ fn notes(root: &Path, args: &Args) -> anyhow::Result<String> {
 }
 
 fn previous(root: &Path, api: &str) -> anyhow::Result<String> {
-    let versions = api::versions(root)?;
+    let versions = versions::versions(root)?;
     let before = versions.into_iter().rev().skip_while(|version| version != api).nth(1);
     before.with_context(|| {
         format!("there is no API before {api} below proto/: say with --since what to compare with")

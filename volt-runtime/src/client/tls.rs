@@ -5,7 +5,7 @@
 
 mod explain;
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::SystemTime};
 
 use tokio::net::TcpStream;
 use tokio_rustls::{
@@ -17,6 +17,8 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
     },
 };
+
+use x509_cert::{Certificate, der::Decode as _};
 
 use self::explain::explain;
 use crate::{
@@ -103,12 +105,32 @@ fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsCl
     };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(field, pem)? {
+        check_validity(field, &certificate, SystemTime::now())?;
         roots.add(certificate).map_err(|error| {
             Error::configuration(format!("`{field}` is no certificate of an authority: {error}"))
                 .with_source(error)
         })?;
     }
     Ok((builder.with_root_certificates(roots), Trust::Pinned(field.clone())))
+}
+
+/// Rejects an authority outside of its validity period. rustls does not check the period of a trust
+/// anchor, and an expired authority should not go unnoticed.
+fn check_validity(field: &str, der: &[u8], now: SystemTime) -> Result<()> {
+    // A certificate that cannot be read is reported where it is used.
+    let Ok(certificate) = Certificate::from_der(der) else { return Ok(()) };
+    let validity = certificate.tbs_certificate().validity();
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let problem = if now > validity.not_after.to_unix_duration() {
+        format!("expired at {}", validity.not_after)
+    } else if now < validity.not_before.to_unix_duration() {
+        format!("is not valid before {}: check the clock of this machine", validity.not_before)
+    } else {
+        return Ok(());
+    };
+    Err(Error::configuration(format!(
+        "`{field}` {problem}. Get the Volt's current certificate authority"
+    )))
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

@@ -11,7 +11,7 @@ use volt_codegen::{
     diff::{Clients, Report, Surface, diff},
 };
 
-use crate::{api, codegen, tools};
+use crate::{tools, versions};
 
 /// Says what changed between two versions of the API, and for whom.
 ///
@@ -123,15 +123,16 @@ fn to_json(report: &Report) -> serde_json::Value {
 }
 
 fn read(root: &Path, version: &str) -> anyhow::Result<FileDescriptorSet> {
-    let sources = if api::numbers(version).is_some() && root.join("proto").join(version).is_dir() {
-        api::sources(root, version)?
-    } else if Path::new(version).is_dir() {
-        codegen::sources_in(Path::new(version))?
-    } else {
-        revision(root, version).with_context(|| {
-            format!("{version:?} is no version below proto/, no folder and no git revision")
-        })?
-    };
+    let sources =
+        if versions::numbers(version).is_some() && root.join("proto").join(version).is_dir() {
+            versions::sources(root, version)?
+        } else if Path::new(version).is_dir() {
+            versions::sources_in(Path::new(version))?
+        } else {
+            revision(root, version).with_context(|| {
+                format!("{version:?} is no version below proto/, no folder and no git revision")
+            })?
+        };
     sources.compile().with_context(|| format!("{version} doesn't compile"))
 }
 
@@ -147,7 +148,7 @@ fn revision(root: &Path, revision: &str) -> anyhow::Result<Sources> {
     let (revision, folder) = if let Some((revision, folder)) = revision.split_once(':') {
         (revision, folder.trim_end_matches('/').to_owned())
     } else {
-        let version = git(&["show", &format!("{revision}:{}", api::CURRENT)])?;
+        let version = git(&["show", &format!("{revision}:{}", versions::CURRENT)])?;
         (revision, format!("proto/{}", version.trim()))
     };
     let mut sources = Sources::default();

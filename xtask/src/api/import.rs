@@ -9,7 +9,7 @@ use volt_codegen::{
 };
 
 use super::source::{self, Source};
-use crate::{api, codegen::Plan, tools, tree};
+use crate::{codegen::Plan, tools, tree, versions};
 
 /// Adds an API version below proto/, or brings one that is there into its form.
 ///
@@ -40,16 +40,16 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     let found = source::read(&args.source, npm)?;
     let version = args.version.clone().or(found.version);
     let version = version.context("the source doesn't say its version: give it with --version")?;
-    ensure!(api::numbers(&version).is_some(), "{version:?} is no version, such as 0.20.34");
+    ensure!(versions::numbers(&version).is_some(), "{version:?} is no version, such as 0.20.34");
 
     let set = found.sources.compile().context("the files of the source don't compile")?;
     let folder = Path::new("proto").join(&version);
     let existed = root.join(&folder).is_dir();
-    let current = api::current(root)?;
-    let before = api::sources(root, &current)?.compile()?;
+    let current = versions::current(root)?;
+    let before = versions::sources(root, &current)?.compile()?;
     let mut comments = Comments::default();
     if existed {
-        comments = Comments::of(&api::sources(root, &version)?.compile()?);
+        comments = Comments::of(&versions::sources(root, &version)?.compile()?);
     }
     let comments = comments.or(Comments::of(&before).moved(&moved(&before, &set)));
     let written = write(&set, &comments)?;

@@ -106,7 +106,7 @@ fn another_version_is_checked_and_written() {
     }
     generated(root.path(), Some("2.0.0"), false).unwrap();
     generated(root.path(), None, true).unwrap();
-    assert_eq!(api::current(root.path()).unwrap(), "2.0.0");
+    assert_eq!(versions::current(root.path()).unwrap(), "2.0.0");
     assert!(read(&root.path().join(VERSION)).unwrap().contains("API_VERSION: &str = \"2.0.0\""));
 }
 

@@ -66,7 +66,7 @@ fn versions_are_folders_names_and_revisions() {
         fs::create_dir_all(&folder).unwrap();
         let text = format!("syntax = \"proto3\"; message M {{ string {field} = 1; }}");
         fs::write(folder.join("m.proto"), text).unwrap();
-        fs::write(root.join(api::CURRENT), format!("{version}\n")).unwrap();
+        fs::write(root.join(versions::CURRENT), format!("{version}\n")).unwrap();
     };
     let git = |args: &[&str]| {
         let mut git = Command::new("git");

@@ -20,7 +20,7 @@ fn repository() -> TempDir {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join("proto/1.0.0/p/v1")).unwrap();
     fs::write(root.path().join("proto/1.0.0/p/v1/m.proto"), OLD).unwrap();
-    fs::write(root.path().join(api::CURRENT), "1.0.0\n").unwrap();
+    fs::write(root.path().join(versions::CURRENT), "1.0.0\n").unwrap();
     root
 }
 
@@ -254,7 +254,7 @@ fn from_the_older_version_to_what_is_checked_in() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     copy(&repository.join("proto/0.15.1"), &root.join("proto/0.15.1"));
-    fs::write(root.join(api::CURRENT), "0.15.1\n").unwrap();
+    fs::write(root.join(versions::CURRENT), "0.15.1\n").unwrap();
     fs::create_dir_all(root.join("volt-api/src")).unwrap();
     fs::copy(repository.join("volt-api/Cargo.toml"), root.join("volt-api/Cargo.toml")).unwrap();
     codegen::run_in(root, &codegen::Args { version: None, check: false }).unwrap();
@@ -264,7 +264,7 @@ fn from_the_older_version_to_what_is_checked_in() {
     assert!(!start.keys().any(|path| path.ends_with("generated/tdx/volt_api/volt/v1/sync_api.rs")));
 
     // As it is published: the same declarations, and no comment of ours.
-    let checked_in = api::sources(repository, "0.20.34").unwrap().compile().unwrap();
+    let checked_in = versions::sources(repository, "0.20.34").unwrap().compile().unwrap();
     let bare = write(&checked_in, &Comments::default()).unwrap();
     let source = tempfile::tempdir().unwrap();
     for (name, text) in &bare.files {
@@ -280,10 +280,10 @@ fn from_the_older_version_to_what_is_checked_in() {
     assert!(said.contains("new elements need documentation:\n"), "{said}");
     assert!(said.contains("  tdx.volt_api.volt.v1.SyncAPI\n"), "{said}");
     // What was documented and is still there is documented now.
-    let before = Comments::of(&api::sources(root, "0.15.1").unwrap().compile().unwrap());
-    let older = api::sources(root, "0.15.1").unwrap().compile().unwrap();
+    let before = Comments::of(&versions::sources(root, "0.15.1").unwrap().compile().unwrap());
+    let older = versions::sources(root, "0.15.1").unwrap().compile().unwrap();
     let expected = write(&checked_in, &before.moved(&moved(&older, &checked_in))).unwrap();
-    assert_eq!(api::sources(root, "0.20.34").unwrap().files, expected.files);
+    assert_eq!(versions::sources(root, "0.20.34").unwrap().files, expected.files);
 
     // Whoever documents the rest does it in those files.
     copy(&repository.join("proto/0.20.34"), &root.join("proto/0.20.34"));
@@ -298,5 +298,5 @@ fn from_the_older_version_to_what_is_checked_in() {
     for (path, text) in &expected {
         assert!(found[path] == *text, "{} is not what is checked in", path.display());
     }
-    assert_eq!(api::current(root).unwrap(), "0.20.34");
+    assert_eq!(versions::current(root).unwrap(), "0.20.34");
 }

@@ -11,8 +11,9 @@ use anyhow::bail;
 use volt_codegen::{Options, Output, Server, Sources};
 
 use crate::{
-    api, tools,
-    tree::{self, Change, files_below, read},
+    tools,
+    tree::{self, Change, read},
+    versions,
 };
 
 /// What to run when the check fails, and what the generated files name.
@@ -52,7 +53,7 @@ pub(crate) struct Args {
 /// The features of the SDK's services.
 pub(crate) fn services() -> anyhow::Result<Vec<String>> {
     let root = tools::root()?;
-    Ok(generate(&api::sources(root, &api::current(root)?)?)?.features)
+    Ok(generate(&versions::sources(root, &versions::current(root)?)?)?.features)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -63,9 +64,9 @@ pub(crate) fn run_in(root: &Path, args: &Args) -> anyhow::Result<()> {
     let start = Instant::now();
     let version = match &args.version {
         Some(version) => version.clone(),
-        None => api::current(root)?,
+        None => versions::current(root)?,
     };
-    let plan = Plan::new(root, &version, &api::sources(root, &version)?)?;
+    let plan = Plan::new(root, &version, &versions::sources(root, &version)?)?;
     if args.check && !plan.changes.is_empty() {
         bail!("generated code is stale:\n{}Run `{COMMAND}`.", plan.excerpts());
     }
@@ -85,9 +86,9 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(root: &Path, version: &str, sources: &Sources) -> anyhow::Result<Self> {
         let output = generate(sources)?;
-        let older = generate_older(&api::sources(root, OLDER_VERSION)?)?;
+        let older = generate_older(&versions::sources(root, OLDER_VERSION)?)?;
         let mut wanted: BTreeMap<PathBuf, String> = BTreeMap::new();
-        wanted.insert(api::CURRENT.into(), format!("{version}\n"));
+        wanted.insert(versions::CURRENT.into(), format!("{version}\n"));
         wanted.insert(VERSION.into(), version_file(version));
         wanted.insert(OLDER_VERSION_FILE.into(), version_file(OLDER_VERSION));
         let manifest = read(&root.join(MANIFEST))?;
@@ -189,21 +190,6 @@ fn with_features(manifest: &str, features: &[String]) -> anyhow::Result<String> 
     let each: Vec<_> = features.iter().map(|feature| format!("{feature} = []")).collect();
     let (all, each) = (all.join("\n"), each.join("\n"));
     Ok(format!("{before}{start}services = [\n{all}\n]\n{each}\n{end}{after}"))
-}
-
-/// The `.proto` files of a folder, under their paths in it.
-pub(crate) fn sources_in(folder: &Path) -> anyhow::Result<Sources> {
-    let mut sources = Sources::default();
-    for path in files_below(folder)? {
-        if path.extension().is_some_and(|extension| extension == "proto") {
-            let name = path.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
-            sources.files.insert(name, read(&path)?);
-        }
-    }
-    if sources.files.is_empty() {
-        bail!("there are no .proto files in {}", folder.display());
-    }
-    Ok(sources)
 }
 
 #[cfg(test)]

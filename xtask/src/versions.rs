@@ -1,45 +1,18 @@
-//! `cargo xtask api`: the versions of the API that are below `proto/`.
-
-mod diff;
-mod import;
-mod source;
+//! The versions of the API below `proto/`.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use clap::Subcommand;
 use volt_codegen::Sources;
 
-use crate::{codegen, tree};
-
-pub(crate) use diff::report;
+use crate::tree::{files_below, read};
 
 /// The file that names the version that the SDK is generated from, from the root of the repository.
 pub(crate) const CURRENT: &str = "proto/VERSION";
 
-/// Manages the versions of the API below proto/.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand)]
-enum Task {
-    Diff(diff::Args),
-    Import(import::Args),
-}
-
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    match &args.task {
-        Task::Diff(args) => diff::run(args),
-        Task::Import(args) => import::run(args),
-    }
-}
-
 /// The version that the SDK is generated from.
 pub(crate) fn current(root: &Path) -> anyhow::Result<String> {
-    Ok(tree::read(&root.join(CURRENT))?.trim().to_owned())
+    Ok(read(&root.join(CURRENT))?.trim().to_owned())
 }
 
 /// The files of a version below `proto/`.
@@ -48,7 +21,7 @@ pub(crate) fn sources(root: &Path, version: &str) -> anyhow::Result<Sources> {
     if numbers(version).is_none() || !folder.is_dir() {
         bail!("there is no API {version} below proto/, only {}", versions(root)?.join(", "));
     }
-    codegen::sources_in(&folder)
+    sources_in(&folder)
 }
 
 /// The versions below `proto/`, the oldest first.
@@ -64,8 +37,23 @@ pub(crate) fn versions(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(versions.into_iter().map(|(_, name)| name).collect())
 }
 
-/// What a version such as 0.20.34 consists of.
+/// The numbers of a version such as 0.20.34; `None` if it is not one.
 pub(crate) fn numbers(version: &str) -> Option<Vec<u64>> {
     let digits = version.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit());
     digits.then(|| version.split('.').map(|part| part.parse().ok()).collect())?
+}
+
+/// The `.proto` files of a folder, under their paths in it.
+pub(crate) fn sources_in(folder: &Path) -> anyhow::Result<Sources> {
+    let mut sources = Sources::default();
+    for path in files_below(folder)? {
+        if path.extension().is_some_and(|extension| extension == "proto") {
+            let name = path.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
+            sources.files.insert(name, read(&path)?);
+        }
+    }
+    if sources.files.is_empty() {
+        bail!("there are no .proto files in {}", folder.display());
+    }
+    Ok(sources)
 }

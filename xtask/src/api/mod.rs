@@ -1,0 +1,29 @@
+//! `cargo xtask api`: adds and compares versions of the API.
+
+mod diff;
+mod import;
+mod source;
+
+use clap::Subcommand;
+
+pub(crate) use diff::report;
+
+/// Manages the versions of the API below proto/.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Diff(diff::Args),
+    Import(import::Args),
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    match &args.task {
+        Task::Diff(args) => diff::run(args),
+        Task::Import(args) => import::run(args),
+    }
+}

@@ -10,6 +10,7 @@ mod features;
 mod fuzz;
 mod hostile;
 mod interop;
+mod layout;
 mod process;
 mod release_notes;
 mod tools;
@@ -42,6 +43,7 @@ enum Task {
     Fuzz(fuzz::Args),
     Hostile(hostile::Args),
     Interop(interop::Args),
+    Layout(layout::Args),
     ReleaseNotes(release_notes::Args),
 }
 
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Hostile(args) => hostile::run(&args),
         Task::Interop(args) => interop::run(&args),
+        Task::Layout(args) => layout::run(&args),
         Task::ReleaseNotes(args) => release_notes::run(&args),
     };
     match outcome {

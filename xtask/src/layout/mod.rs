@@ -1,0 +1,82 @@
+//! `cargo xtask layout`: the size and shape of the code, and the circles of imports in it.
+
+mod imports;
+mod measure;
+
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::tools;
+
+/// The longest that a file written by hand may be, in lines.
+const LONGEST_FILE: usize = 500;
+/// The longest that a generated file may be, in lines.
+const LONGEST_GENERATED_FILE: usize = 3_000;
+
+/// The crates, with the file that each begins with.
+const CRATES: [(&str, &str); 6] = [
+    ("volt-api", "lib.rs"),
+    ("volt-codegen", "lib.rs"),
+    ("volt-embedded", "lib.rs"),
+    ("volt-macros", "lib.rs"),
+    ("volt-runtime", "lib.rs"),
+    ("xtask", "main.rs"),
+];
+
+/// Prints the size and shape of the code: lines, files, comments and circles of imports.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Fail if files import one another in a circle, or a file is too long.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = tools::root()?;
+    let mut faults = 0;
+    for (name, file) in CRATES {
+        for circle in imports::circles(&root.join(name).join("src"), file)? {
+            println!("{name}: these files import one another: {}", circle.join(", "));
+            faults += 1;
+        }
+    }
+    let files = measure::source_files(&root)?;
+    for file in &files {
+        let limit = if file.is_generated { LONGEST_GENERATED_FILE } else { LONGEST_FILE };
+        if file.lines > limit {
+            println!("{}: {} lines, limit {limit}", file.path.display(), file.lines);
+            faults += 1;
+        }
+    }
+    print_table(&root, &files, faults)?;
+    if args.check && faults > 0 {
+        bail!("{faults} faults in the layout of the code, listed above");
+    }
+    Ok(())
+}
+
+fn print_table(root: &Path, files: &[measure::SourceFile], faults: usize) -> anyhow::Result<()> {
+    let by_hand = || files.iter().filter(|file| !file.is_generated);
+    let generated = || files.iter().filter(|file| file.is_generated);
+    println!("circles of imports and files that are too long: {faults}");
+    println!("folders at the top: {}", measure::folders(root)?);
+    println!(
+        "files written by hand: {}, {} lines, longest {}",
+        by_hand().count(),
+        by_hand().map(|file| file.lines).sum::<usize>(),
+        by_hand().map(|file| file.lines).max().unwrap_or_default(),
+    );
+    println!(
+        "generated files: {}, {} lines, longest {}",
+        generated().count(),
+        generated().map(|file| file.lines).sum::<usize>(),
+        generated().map(|file| file.lines).max().unwrap_or_default(),
+    );
+    for (name, _) in CRATES {
+        let src = Path::new(name).join("src");
+        let summary = measure::Summary::of(by_hand().filter(|file| file.path.starts_with(&src)));
+        println!("{name}/src: {summary}");
+    }
+    Ok(())
+}

@@ -2,6 +2,7 @@
 
 mod imports;
 mod measure;
+mod references;
 
 use std::path::Path;
 
@@ -25,9 +26,11 @@ const CRATES: [(&str, &str); 6] = [
 ];
 
 /// Prints the size and shape of the code: lines, files, comments and circles of imports.
+///
+/// Also checks that the files and tests which the documentation names exist.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Fail if files import one another in a circle, or a file is too long.
+    /// Fail if files import one another in a circle, a file is too long, or a named test does not exist.
     #[arg(long)]
     check: bool,
 }
@@ -49,6 +52,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             faults += 1;
         }
     }
+    for missing in references::missing(&root, &files)? {
+        println!("{missing}");
+        faults += 1;
+    }
     print_table(&root, &files, faults)?;
     if args.check && faults > 0 {
         bail!("{faults} faults in the layout of the code, listed above");
@@ -59,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn print_table(root: &Path, files: &[measure::SourceFile], faults: usize) -> anyhow::Result<()> {
     let by_hand = || files.iter().filter(|file| !file.is_generated);
     let generated = || files.iter().filter(|file| file.is_generated);
-    println!("circles of imports and files that are too long: {faults}");
+    println!("faults listed above: {faults}");
     println!("folders at the top: {}", measure::folders(root)?);
     println!(
         "files written by hand: {}, {} lines, longest {}",

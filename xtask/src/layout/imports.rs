@@ -24,7 +24,8 @@ pub(super) fn circles(src: &Path, root: &str) -> anyhow::Result<Vec<Vec<String>>
     let edges: BTreeMap<_, _> =
         graph.modules.keys().map(|module| (module, graph.imports(module))).collect();
 
-    let reaches: BTreeMap<_, _> = edges.keys().map(|&from| (from, reachable(from, &edges))).collect();
+    let reaches: BTreeMap<_, _> =
+        edges.keys().map(|&from| (from, reachable(from, &edges))).collect();
     let mut circles = BTreeSet::new();
     for (&module, reached) in &reaches {
         if !reached.contains(module) {

@@ -56,7 +56,9 @@ fn has_suffix(name: &str, suffix: &str) -> bool {
 fn is_test_name(name: &str) -> bool {
     let body = name.strip_suffix('*').unwrap_or(name);
     body.matches('_').count() >= 3
-        && body.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
+        && body
+            .chars()
+            .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
 }
 
 #[cfg(test)]

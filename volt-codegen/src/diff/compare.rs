@@ -6,11 +6,11 @@ use std::{
 };
 
 use super::{
-    Change, Report, Verdict,
     count::counts,
     effects::{Effects, Trouble},
     inventory::{Home, Inventory, Method, Reserved, Service},
     moves::moved,
+    report::{Change, Report, Verdict},
     usage::{Usage, Use},
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Count, inventory::Inventory};
+use super::{inventory::Inventory, report::Count};
 
 /// The kinds of elements, in the order in which they are shown.
 pub(super) const KINDS: [&str; 6] =

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{Clients, Effect, Surface, Verdict, usage::Use};
+use super::{
+    report::{Clients, Effect, Surface, Verdict},
+    usage::Use,
+};
 
 /// Whom a change troubles.
 #[derive(Clone, Copy)]

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Change, Clients, Report, Surface, Verdict, count::KINDS};
+use super::{
+    count::KINDS,
+    report::{Change, Clients, Report, Surface, Verdict},
+};
 
 impl Report {
     /// The report as plain text.

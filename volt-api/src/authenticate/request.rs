@@ -1,42 +1,14 @@
-//! What is said to the Volt to get a session, and what becomes of its answer.
+//! The request for a session, and the answer to it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use volt_runtime::{ClientConfig, Error, Result, key::SigningKey};
 
-use super::Authenticate;
+use super::builder::{Authenticate, Challenge, Identity};
 use crate::volt::{
     AuthenticateRequest, AuthenticateResponse, VerifiablePresentation,
     authenticate_request::ClientIdentifier,
 };
-
-/// Who a client says it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Identity {
-    /// The DID in `credential.identity_did`; without one, a DID that the Volt makes for the key, or
-    /// has made before.
-    #[default]
-    Did,
-    /// Only its key: the session is bound to that, and there is no DID.
-    Key,
-    /// A DID of the client's own making, with this id (`did:volt:…`), or a random one: the client signs
-    /// the document that says which key it has.
-    OwnDid(Option<String>),
-}
-
-/// In which form a challenge code is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Challenge {
-    /// SHA-256 of the code, base64url without padding.
-    #[default]
-    Hash,
-    /// The code's signature by the client's key, base64url without padding.
-    Signature,
-    /// The code as it is.
-    Plain,
-}
 
 /// The request of `Authenticate`.
 pub(super) fn build(options: &Authenticate) -> Result<AuthenticateRequest> {

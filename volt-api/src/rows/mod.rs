@@ -49,7 +49,7 @@ mod value;
 
 pub use self::{
     decode::RowDecoder,
-    row::{FromRow, Row, RowError},
+    row::{FromRow, Row},
     stream::Rows,
-    value::{FromValue, Parsed, Value},
+    value::{FromValue, Parsed, RowError, Value},
 };

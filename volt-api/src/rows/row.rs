@@ -1,10 +1,6 @@
-//! One row, what is made of it, and what can be wrong with it.
+//! One row of a result, and the types that rows convert to.
 
-use std::fmt;
-
-use volt_runtime::{Error, ErrorKind};
-
-use super::{FromValue, Value};
+use super::value::{FromValue, RowError, Value};
 use crate::data::{Column, Variant};
 
 /// A type that a row becomes. Derive it, with the feature `derive`; tuples of up to eight values have it.
@@ -43,17 +39,14 @@ impl<'a> Row<'a> {
         let mut found = self.positions(column);
         match (found.next(), found.next()) {
             (Some(index), None) => self.at(index),
-            (Some(_), Some(_)) => Err(RowError {
-                column: Some(column.to_owned()),
-                problem: "it is in the result twice: give each a name by `AS`".to_owned(),
-            }),
+            (Some(_), Some(_)) => {
+                Err(RowError::new("it is in the result twice: name each with `AS`").of(column))
+            }
             (None, _) => {
                 let names: Vec<_> =
                     self.columns.iter().map(|column| format!("`{}`", column.name)).collect();
-                Err(RowError {
-                    column: Some(column.to_owned()),
-                    problem: format!("it is not in the result, which has {}", names.join(", ")),
-                })
+                let problem = format!("it is not in the result, which has {}", names.join(", "));
+                Err(RowError::new(problem).of(column))
             }
         }
     }
@@ -82,48 +75,5 @@ impl<'a> Row<'a> {
     fn positions(&self, column: &str) -> impl Iterator<Item = usize> {
         let columns = self.columns.iter().enumerate();
         columns.filter(move |(_, found)| found.name == column).map(|(index, _)| index)
-    }
-}
-
-/// Why a row is not what a type needs. Says which column, and what is wrong with it.
-///
-/// As an [`Error`](crate::Error) it is one of the kind [`ErrorKind::Conversion`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RowError {
-    column: Option<String>,
-    problem: String,
-}
-
-impl RowError {
-    /// What is wrong with a value. Whoever asked for it adds the column.
-    pub fn new(problem: impl Into<String>) -> Self {
-        Self { column: None, problem: problem.into() }
-    }
-
-    /// The column, if it is about one.
-    pub fn column(&self) -> Option<&str> {
-        self.column.as_deref()
-    }
-
-    fn of(mut self, column: &str) -> Self {
-        self.column.get_or_insert_with(|| column.to_owned());
-        self
-    }
-}
-
-impl fmt::Display for RowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(column) = &self.column {
-            write!(f, "column `{column}`: ")?;
-        }
-        f.write_str(&self.problem)
-    }
-}
-
-impl std::error::Error for RowError {}
-
-impl From<RowError> for Error {
-    fn from(error: RowError) -> Self {
-        Self::new(ErrorKind::Conversion, error.to_string()).with_source(error)
     }
 }

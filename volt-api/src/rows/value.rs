@@ -1,8 +1,12 @@
-//! One value, and what becomes of it in Rust.
+//! One value, and the types that values convert to.
 
-use std::{fmt::Display, str::FromStr};
+use std::{
+    fmt::{self, Display},
+    str::FromStr,
+};
 
-use super::RowError;
+use volt_runtime::{Error, ErrorKind};
+
 use crate::data::{Variant, variant::Data};
 
 /// A value of SQLite. There are no other kinds.
@@ -158,6 +162,50 @@ impl FromValue for Vec<u8> {
     }
 }
 
+/// A row or value that does not fit its type. Names the column and the problem.
+///
+/// Converts to an [`Error`](crate::Error) of kind [`ErrorKind::Conversion`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowError {
+    column: Option<String>,
+    problem: String,
+}
+
+impl RowError {
+    /// An error about a value. [`Row`](super::Row) adds the column.
+    pub fn new(problem: impl Into<String>) -> Self {
+        Self { column: None, problem: problem.into() }
+    }
+
+    /// The column, if the error concerns one.
+    pub fn column(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
+
+    /// Adds the column, unless one is set.
+    pub(super) fn of(mut self, column: &str) -> Self {
+        self.column.get_or_insert_with(|| column.to_owned());
+        self
+    }
+}
+
+impl Display for RowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(column) = &self.column {
+            write!(f, "column `{column}`: ")?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for RowError {}
+
+impl From<RowError> for Error {
+    fn from(error: RowError) -> Self {
+        Self::new(ErrorKind::Conversion, error.to_string()).with_source(error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -166,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    fn problem<T: FromValue + std::fmt::Debug>(value: Value<'_>) -> String {
+    fn problem<T: FromValue + fmt::Debug>(value: Value<'_>) -> String {
         T::from_value(value).unwrap_err().to_string()
     }
 

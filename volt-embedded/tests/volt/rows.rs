@@ -119,7 +119,7 @@ async fn what_does_not_fit_is_told_with_its_column() {
     let error = query::<Article>(&client, &db, twice).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot be converted: column `id`: it is in the result twice: give each a name by `AS`"
+        "cannot be converted: column `id`: it is in the result twice: name each with `AS`"
     );
 }
 

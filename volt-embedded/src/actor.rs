@@ -1,4 +1,4 @@
-//! Somebody with a session, acting on the Volt. The API's logic is written as what an actor does.
+//! `Actor`: a caller with a session. The API's logic is written as methods of an actor.
 
 use std::sync::Arc;
 
@@ -7,22 +7,25 @@ use volt_api::{Status, server::Context};
 
 use crate::{
     error::{Result, denied, unauthenticated},
-    rights,
-    store::resources,
+    rights::{self, CONTENT, READ},
+    scope::Scope,
+    store::{Tx, resources},
     volt::Volt,
 };
 
-/// Who does something, and where.
+/// A caller with a session, in one call.
 #[derive(Clone)]
 pub(crate) struct Actor {
     pub(crate) volt: Arc<Volt>,
-    /// The DID, or the key's fingerprint where there is none.
+    /// The DID, or the key's fingerprint for an identity without one.
     pub(crate) identity: String,
     pub(crate) session: String,
+    /// Ends the actor's reads and queries with the call.
+    pub(crate) scope: Scope,
 }
 
 impl Actor {
-    /// The caller, who must have a session.
+    /// Returns the caller, who must have a session.
     pub(crate) fn new(volt: &Arc<Volt>, context: &Context) -> Result<Self, Status> {
         let caller = context.caller();
         match (&caller.identity, &caller.session_id) {
@@ -30,17 +33,29 @@ impl Actor {
                 volt: Arc::clone(volt),
                 identity: identity.clone(),
                 session: session.clone(),
+                scope: volt.scope.for_call(),
             }),
             _ => Err(unauthenticated("this needs a session: call Authenticate first")),
         }
     }
 
-    /// Whether the Volt is theirs.
+    /// Reads from the store. The read stops when the call is over.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.volt.store.read(&self.scope, work)
+    }
+
+    /// Changes the store. A change that has begun takes place even if the caller leaves.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+        self.scope.check()?;
+        self.volt.store.write(work)
+    }
+
+    /// Returns whether the actor owns the Volt.
     pub(crate) fn is_owner(&self) -> bool {
         self.identity == self.volt.owner
     }
 
-    /// Refuses everyone but the owner of the Volt.
+    /// Refuses everyone except the owner of the Volt.
     pub(crate) fn demand_owner(&self) -> Result<()> {
         if self.is_owner() {
             return Ok(());
@@ -48,20 +63,31 @@ impl Actor {
         Err(denied("only the owner of the Volt may do this").into())
     }
 
-    /// Whether they may do something with a resource.
+    /// Refuses everyone except the owner of the resource and the owner of the Volt.
+    pub(crate) fn demand_ownership(&self, store: &Connection, id: &str) -> Result<()> {
+        let owner = resources::owner(store, id)?;
+        if self.is_owner() || owner == self.identity {
+            return Ok(());
+        }
+        Err(denied(format!("only the owner of resource `{id}` may do this")).into())
+    }
+
+    /// Returns whether the actor has this access to a resource.
     pub(crate) fn may(&self, store: &Connection, id: &str, access: &str) -> Result<bool> {
         rights::may(store, &self.volt.owner, &self.identity, id, access)
     }
 
-    /// Refuses them if they may not.
+    /// Refuses the actor without this access to a resource.
     pub(crate) fn demand(&self, store: &Connection, id: &str, access: &str) -> Result<()> {
         if self.may(store, id, access)? {
             return Ok(());
         }
+        // Rules do not know the right to read content, which is a part of the right to read.
+        let access = if access == CONTENT { READ } else { access };
         Err(denied(format!("`{access}` to resource `{id}` is not permitted")).into())
     }
 
-    /// The id of the resource that `reference` names, if they may do this with it.
+    /// Returns the id of the resource that `reference` names, if the actor has this access to it.
     pub(crate) fn reach(
         &self,
         store: &Connection,

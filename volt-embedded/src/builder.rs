@@ -81,6 +81,9 @@ impl Default for Builder {
                 session_lifetime: Duration::from_hours(30 * 24),
                 tls: false,
                 max_queries: 128,
+                max_queries_of_one: 32,
+                query_timeout: Duration::from_mins(1),
+                durable: false,
             },
             relay: None,
         })
@@ -152,6 +155,29 @@ impl Builder {
     /// waits for its caller.
     pub fn max_open_queries(mut self, limit: usize) -> Self {
         self.0.volt.max_queries = limit.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how many of these calls one identity may have open. Default: 32.
+    pub fn max_open_queries_per_identity(mut self, limit: usize) -> Self {
+        self.0.volt.max_queries_of_one = limit.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how long an SQL statement may run until its next row, and `BulkUpdate` as a whole; it then
+    /// fails with `DEADLINE_EXCEEDED`. Default: one minute. The time that a caller takes to read a row
+    /// does not count.
+    pub fn query_timeout(mut self, limit: Duration) -> Self {
+        self.0.volt.query_timeout = limit;
+        self
+    }
+
+    /// Writes every change of the Volt's store through to the disk before it is acknowledged, so that
+    /// it survives a power failure (SQLite's `synchronous = FULL`). By default a power failure may undo
+    /// the last changes, but leaves the store and the contents of files consistent; a crash of the
+    /// program loses nothing.
+    pub fn durable(mut self) -> Self {
+        self.0.volt.durable = true;
         self
     }
 

@@ -1,45 +1,160 @@
-//! The Volt's folder: contents of files, and databases, named by resource.
+//! The data folder: contents of files, and databases, named by resource.
 //!
-//! The content of a resource lies in a folder of its own, under a name that is its hash, and the store
-//! says which hash counts. So the store's own change is what replaces content, whole or not at all.
+//! Each resource's content is in a folder of its own, in a file named by its hash, and the store says
+//! which hash is current. So a transaction of the store replaces content completely or not at all.
+//! Contents are never changed in place, so copies of a resource share them by hard links.
 
 use std::{
-    fs, io,
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
+use rusqlite::{Connection, OpenFlags};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
-/// The longest resource id that a caller may choose.
-const MAX_ID: usize = 120;
+use crate::{
+    error::{Result, precondition},
+    scope::Scope,
+    sql,
+};
 
-/// Where things are on disk.
+/// The longest resource id that a client may choose.
+const MAX_ID: usize = 120;
+/// The content of the lock file while a Volt runs in the folder, and after it was killed.
+const RUNNING: &[u8] = b"running";
+/// How many of SQLite's instructions run between two checks of the scope while a database is copied.
+const INSTRUCTIONS: i32 = 10_000;
+
+/// The data folder of a running Volt. No other Volt can open it.
 pub(crate) struct Disk {
+    root: PathBuf,
     files: PathBuf,
     databases: PathBuf,
     incoming: PathBuf,
+    /// Whether contents are written through to the disk before the store names them.
+    durable: bool,
+    /// Locked while the Volt runs.
+    lock: File,
+    /// Held while a database is created or removed, so that a deleted one is not created again.
+    databases_lock: Mutex<()>,
+}
+
+/// Copies of a resource's data, which are removed unless they are [placed](Disk::place_copy).
+pub(crate) struct Copied {
+    content: Option<(TempPath, String)>,
+    database: Option<TempPath>,
 }
 
 impl Disk {
-    /// Uses `root`, and makes its folders if they are not there.
-    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+    /// Locks the data folder and creates what it lacks.
+    pub(crate) fn open(root: &Path, durable: bool) -> Result<Self> {
+        create_private(root)?;
+        let path = root.join("volt.lock");
+        make_private(&path)?;
+        let lock = File::options().read(true).write(true).open(path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another Volt uses the data folder `{}`", root.display());
+                return Err(precondition(message).into());
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
         let disk = Self {
+            root: root.to_owned(),
             files: root.join("files"),
             databases: root.join("databases"),
             incoming: root.join("incoming"),
+            durable,
+            lock,
+            databases_lock: Mutex::default(),
         };
-        // Uploads that a crash left half done.
+        // Unfinished uploads of a Volt that was killed.
         match fs::remove_dir_all(&disk.incoming) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
         for folder in [&disk.files, &disk.databases, &disk.incoming] {
-            fs::create_dir_all(folder)?;
+            create_private(folder)?;
+            #[cfg(unix)]
+            fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         }
         Ok(disk)
     }
 
-    /// The content with this hash of the file with this id.
+    /// Returns the path of the store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.root.join("volt.db")
+    }
+
+    /// Refuses a folder whose store, or the store's write-ahead log, is missing.
+    pub(crate) fn refuse_incomplete(&self) -> Result<()> {
+        let missing = if self.store().exists() {
+            let killed = self.was_killed()?;
+            (killed && !self.root.join("volt.db-wal").exists()).then_some("volt.db-wal")
+        } else {
+            let used = self.was_killed()?
+                || fs::read_dir(&self.files)?.next().is_some()
+                || fs::read_dir(&self.databases)?.next().is_some();
+            used.then_some("volt.db")
+        };
+        let Some(missing) = missing else { return Ok(()) };
+        let message = format!(
+            "`{}` is missing, but `{}` has data of a Volt; restore it from a backup, or choose \
+             another data folder",
+            missing,
+            self.root.display()
+        );
+        Err(precondition(message).into())
+    }
+
+    /// Returns whether the last Volt in this folder was killed.
+    fn was_killed(&self) -> io::Result<bool> {
+        let mut state = Vec::new();
+        (&self.lock).rewind()?;
+        (&self.lock).take(64).read_to_end(&mut state)?;
+        Ok(state == RUNNING)
+    }
+
+    /// Records whether a Volt runs in this folder. The store must have a write-ahead log if so.
+    pub(crate) fn set_running(&self, running: bool) -> io::Result<()> {
+        self.lock.set_len(0)?;
+        if running {
+            (&self.lock).rewind()?;
+            (&self.lock).write_all(RUNNING)?;
+        }
+        self.lock.sync_all()
+    }
+
+    /// Removes the data of resources that do not exist, which a killed Volt left behind.
+    pub(crate) fn remove_orphans(&self, exists: impl Fn(&str) -> Result<bool>) -> Result<()> {
+        for (folder, is_database) in [(&self.files, false), (&self.databases, true)] {
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                let stem = if is_database {
+                    name.rsplit_once(".db").map_or("", |(stem, _)| stem)
+                } else {
+                    &name
+                };
+                if exists(&stem.replace('+', ":"))? {
+                    continue;
+                }
+                tracing::warn!(path = %entry.path().display(), "removing the data of a deleted resource");
+                if entry.file_type()?.is_dir() {
+                    fs::remove_dir_all(entry.path())?;
+                } else {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the path of a file's content with this hash.
     pub(crate) fn content(&self, id: &str, hash: &str) -> PathBuf {
         self.contents(id).join(hash)
     }
@@ -48,25 +163,57 @@ impl Disk {
         self.files.join(file_name(id))
     }
 
-    /// The database with this id.
-    pub(crate) fn database(&self, id: &str) -> PathBuf {
+    fn database(&self, id: &str) -> PathBuf {
         self.databases.join(format!("{}.db", file_name(id)))
     }
 
-    /// A file for content that is still coming. It goes away by itself unless it is
-    /// [put in place](Self::place).
+    /// Returns whether a resource has a database.
+    pub(crate) fn has_database(&self, id: &str) -> bool {
+        self.database(id).exists()
+    }
+
+    /// Returns the path of a database, and creates it unless it exists. `exists` returns whether the
+    /// resource still exists.
+    pub(crate) fn open_database(
+        &self,
+        id: &str,
+        exists: impl FnOnce() -> Result<()>,
+    ) -> Result<PathBuf> {
+        let path = self.database(id);
+        // Deleting a resource removes its database under the same lock, after its row.
+        let _lock = self.databases_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        exists()?;
+        if !path.exists() {
+            make_private(&path)?;
+            sql::create(&path)?;
+            self.sync_folder(&self.databases)?;
+        }
+        Ok(path)
+    }
+
+    /// Creates a file for incoming content. It is removed when dropped, unless it is
+    /// [placed](Self::place).
     pub(crate) fn incoming(&self) -> io::Result<NamedTempFile> {
         Builder::new().tempfile_in(&self.incoming)
     }
 
-    /// Puts complete content with this hash beside what the file with this id has.
-    pub(crate) fn place(&self, content: TempPath, id: &str, hash: &str) -> io::Result<()> {
-        fs::create_dir_all(self.contents(id))?;
-        content.persist(self.content(id, hash)).map_err(|error| error.error)
+    /// Writes incoming content through to the disk, if the Volt is durable.
+    pub(crate) fn sync(&self, content: &File) -> io::Result<()> {
+        if self.durable { content.sync_all() } else { Ok(()) }
     }
 
-    /// Removes all contents of a file but the one with this hash: what was replaced, and what a crash
-    /// kept from counting.
+    /// Moves complete content with this hash beside the other contents of a file.
+    pub(crate) fn place(&self, content: TempPath, id: &str, hash: &str) -> io::Result<()> {
+        let folder = self.contents(id);
+        if !folder.exists() {
+            create_private(&folder)?;
+            self.sync_folder(&self.files)?;
+        }
+        content.persist(folder.join(hash)).map_err(|error| error.error)?;
+        self.sync_folder(&folder)
+    }
+
+    /// Removes all contents of a file except the one with this hash.
     pub(crate) fn keep_only(&self, id: &str, hash: &str) {
         for other in fs::read_dir(self.contents(id)).into_iter().flatten().flatten() {
             if other.file_name() != hash {
@@ -75,26 +222,74 @@ impl Disk {
         }
     }
 
-    /// Copies what one resource has on disk to another; `hash` is that of its content, if it has any.
-    pub(crate) fn copy(&self, from: &str, to: &str, hash: &str) -> io::Result<()> {
+    /// Copies the data of a resource; `hash` is that of its content, if it has any. Stops when the
+    /// scope is over.
+    pub(crate) fn copy(&self, id: &str, hash: &str, scope: &Scope) -> Result<Copied> {
+        let mut copied = Copied { content: None, database: None };
         if !hash.is_empty() {
-            fs::create_dir_all(self.contents(to))?;
-            copy_if_there(&self.content(from, hash), &self.content(to, hash))?;
+            copied.content =
+                self.link(&self.content(id, hash), scope)?.map(|path| (path, hash.to_owned()));
         }
-        let (source, target) = (self.database(from), self.database(to));
-        if !source.exists() {
-            return Ok(());
+        let source = self.database(id);
+        if source.exists() {
+            let target = self.vacant()?;
+            // A copy of the file would lack what is only in the log beside it.
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let mut connection = Connection::open_with_flags(source, flags)?;
+            let scope = scope.clone();
+            connection.progress_handler(INSTRUCTIONS, Some(move || scope.is_over()))?;
+            let name =
+                target.to_str().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+            connection.execute("VACUUM INTO ?1", [name])?;
+            self.sync(&File::open(&target)?)?;
+            copied.database = Some(target);
         }
-        // A copy of the bytes would lack what still stands in the log beside the database.
-        let connection = rusqlite::Connection::open(source).map_err(io::Error::other)?;
-        let target = target.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
-        connection.execute("VACUUM INTO ?1", [target]).map_err(io::Error::other)?;
+        Ok(copied)
+    }
+
+    /// Links content into the folder of incoming files, or copies it where links are not supported.
+    /// Returns `None` if it does not exist.
+    fn link(&self, from: &Path, scope: &Scope) -> Result<Option<TempPath>> {
+        let target = self.vacant()?;
+        match fs::hard_link(from, &target) {
+            Ok(()) => return Ok(Some(target)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(_) => {}
+        }
+        let (mut source, mut copy) = (File::open(from)?, self.incoming()?);
+        while io::copy(&mut (&mut source).take(16 << 20), &mut copy)? > 0 {
+            scope.check()?;
+        }
+        self.sync(copy.as_file())?;
+        Ok(Some(copy.into_temp_path()))
+    }
+
+    /// Returns an unused path for an incoming file.
+    fn vacant(&self) -> io::Result<TempPath> {
+        let path = self.incoming()?.into_temp_path();
+        fs::remove_file(&path)?;
+        Ok(path)
+    }
+
+    /// Moves copied data to the resource with this id.
+    pub(crate) fn place_copy(&self, copied: Copied, id: &str) -> Result<()> {
+        if let Some((content, hash)) = copied.content {
+            self.place(content, id, &hash)?;
+        }
+        if let Some(database) = copied.database {
+            database.persist(self.database(id)).map_err(|error| error.error)?;
+            make_private(&self.database(id))?;
+            // The copy is not in WAL mode.
+            sql::create(&self.database(id))?;
+            self.sync_folder(&self.databases)?;
+        }
         Ok(())
     }
 
-    /// Removes what a resource has on disk. What cannot be removed is left and logged: the resource
-    /// is gone either way.
+    /// Removes the data of a deleted resource. Files that cannot be removed are logged, and removed
+    /// at the next start.
     pub(crate) fn remove(&self, id: &str) {
+        let _lock = self.databases_lock.lock().unwrap_or_else(PoisonError::into_inner);
         let database = self.database(id);
         let beside = |suffix: &str| {
             let mut name = database.clone().into_os_string();
@@ -105,37 +300,60 @@ impl Disk {
             remove_or_log(&path);
         }
         self.keep_only(id, "");
-        // What is not empty was logged.
+        // Files that remain were logged.
         let _ = fs::remove_dir(self.contents(id));
     }
+
+    /// Makes new names in a folder durable.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        #[cfg(unix)]
+        if self.durable {
+            File::open(folder)?.sync_all()?;
+        }
+        #[cfg(not(unix))]
+        let _ = folder;
+        Ok(())
+    }
+}
+
+/// Creates a folder that only its owner can use, unless it exists.
+fn create_private(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Creates a file that only its owner can read, or changes an existing file so. SQLite applies the
+/// same permissions to the files beside a database.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    let file = File::options().create(true).append(true).open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    drop(file);
+    Ok(())
 }
 
 fn remove_or_log(path: &Path) {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "a file was left behind");
+            tracing::warn!(path = %path.display(), %error, "removing a file failed");
         }
         _ => {}
     }
 }
 
-fn copy_if_there(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::copy(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map(|_| ()),
-    }
-}
-
-/// Whether this can be the id of a resource: a DID, a UUID, or the like.
+/// Returns whether a client may choose this id for a resource: a DID, a UUID, or the like.
 ///
-/// Ids become file names, so this is what keeps them in their folder.
+/// Ids become file names, so this check keeps them in their folder.
 pub(crate) fn is_valid_id(id: &str) -> bool {
     id.len() <= MAX_ID
         && id.starts_with(|first: char| first.is_ascii_alphanumeric())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":._-".contains(&byte))
 }
 
-/// Colons are not allowed everywhere; no valid id has a plus.
+/// Colons are not allowed on every platform; no valid id contains a plus.
 fn file_name(id: &str) -> String {
     id.replace(':', "+")
 }
@@ -143,6 +361,10 @@ fn file_name(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn disk(root: &Path) -> Disk {
+        Disk::open(root, true).unwrap()
+    }
 
     #[test]
     fn ids_cannot_leave_their_folder() {
@@ -155,11 +377,64 @@ mod tests {
     }
 
     #[test]
-    fn what_came_before_a_crash_is_cleared_away() {
+    fn opening_removes_unfinished_uploads() {
         let root = tempfile::tempdir().unwrap();
-        let disk = Disk::open(root.path()).unwrap();
-        let (_, kept) = disk.incoming().unwrap().keep().unwrap();
-        Disk::open(root.path()).unwrap();
+        let first = disk(root.path());
+        let (_, kept) = first.incoming().unwrap().keep().unwrap();
+        drop(first);
+        disk(root.path());
         assert!(!kept.exists());
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let first = disk(root.path());
+        let upload = first.incoming().unwrap();
+        assert!(Disk::open(root.path(), true).is_err());
+        assert!(upload.path().exists());
+        drop((upload, first));
+        disk(root.path());
+    }
+
+    #[test]
+    fn data_without_a_resource_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = disk(root.path());
+        for id in ["did:volt:kept", "orphan"] {
+            disk.place(disk.incoming().unwrap().into_temp_path(), id, "hash").unwrap();
+            disk.open_database(id, || Ok(())).unwrap();
+        }
+        fs::write(root.path().join("databases/orphan.db-wal"), "log").unwrap();
+        disk.remove_orphans(|id| Ok(id == "did:volt:kept")).unwrap();
+        let left = |folder: &str| fs::read_dir(root.path().join(folder)).unwrap().count();
+        assert_eq!((left("files"), left("databases")), (1, 1));
+        assert!(disk.content("did:volt:kept", "hash").exists());
+    }
+
+    #[test]
+    fn a_deleted_database_is_not_created_again() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = disk(root.path());
+        let path = disk.open_database("db", || Ok(())).unwrap();
+        disk.remove("db");
+        let gone = || Err(precondition("deleted").into());
+        assert!(disk.open_database("db", gone).is_err());
+        assert!(!path.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_the_data() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let root = tempfile::tempdir().unwrap();
+        let disk = disk(root.path());
+        let database = disk.open_database("db", || Ok(())).unwrap();
+        disk.place(disk.incoming().unwrap().into_temp_path(), "file", "hash").unwrap();
+        for path in [database, disk.content("file", "hash"), disk.contents("file"), disk.databases]
+        {
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+        }
     }
 }

@@ -66,10 +66,8 @@ impl EmbeddedVolt {
         let opened = blocking(move || {
             let temporary = match &data_dir {
                 None => Some(tempfile::Builder::new().prefix("volt-").tempdir()?),
-                Some(folder) => {
-                    std::fs::create_dir_all(folder)?;
-                    None
-                }
+                // The Volt creates it.
+                Some(_) => None,
             };
             let folder = match (&data_dir, &temporary) {
                 (Some(folder), _) => folder.clone(),
@@ -189,8 +187,11 @@ impl EmbeddedVolt {
     /// The Volt stops even if the future is dropped; awaiting it waits until it has stopped.
     pub async fn shutdown(self) {
         let Self { server, volt, mut closed, relayed, .. } = self;
+        let scope = volt.scope.clone();
         drop((volt, relayed));
         server.shutdown().await;
+        // Whatever still runs for a caller has no caller any more.
+        scope.stop();
         // No value is ever sent: the channel closes when the last call has released the Volt.
         let _ = closed.recv().await;
     }

@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
+use rusqlite::ErrorCode;
 use volt_api::{Code, Status};
 
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
@@ -65,20 +66,48 @@ impl From<io::Error> for Fault {
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
+        // The details, such as paths, are the operator's concern, not the caller's: they go to the log.
         match fault {
             Fault::Refused(status) => status,
-            // How the Volt stores its data is the operator's concern, not the caller's: the details
-            // go to the log.
-            Fault::Store(error) => {
-                tracing::error!(%error, "the store failed");
-                internal("the Volt's store failed")
-            }
+            Fault::Store(error) => store_status(&error),
             Fault::Disk(error) => {
                 tracing::error!(%error, "the disk failed");
-                internal("the Volt's disk failed")
+                match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full(),
+                    io::ErrorKind::NotFound => Self::new(
+                        Code::Unavailable,
+                        "a part of the Volt's data folder is missing; its operator must restore it",
+                    ),
+                    _ => internal("the Volt's disk failed"),
+                }
             }
         }
     }
+}
+
+fn store_status(error: &rusqlite::Error) -> Status {
+    let code = error.sqlite_error_code();
+    match code {
+        Some(ErrorCode::OperationInterrupted) => {
+            return Status::new(Code::Cancelled, "the caller has ended the call");
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            return Status::new(Code::Unavailable, "the Volt's store is busy: try again");
+        }
+        _ => tracing::error!(%error, "the store failed"),
+    }
+    match code {
+        Some(ErrorCode::DiskFull) => full(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Status::new(
+            Code::Unavailable,
+            "a database of the Volt cannot be opened; its operator must restore the data folder",
+        ),
+        _ => internal("the Volt's store failed"),
+    }
+}
+
+fn full() -> Status {
+    exhausted("the Volt's disk is full: its operator must free space")
 }
 
 pub(crate) fn invalid(message: impl Into<String>) -> Status {

@@ -1,7 +1,7 @@
 //! A TDX Volt in one process, for examples and tests.
 //!
-//! [`EmbeddedVolt::start`] gives a Volt on a free port of this machine, with a store of its own that
-//! goes away with it, and [`config`](EmbeddedVolt::config) what a client needs to use it:
+//! [`EmbeddedVolt::start`] starts a Volt on a free port of the loopback address, with a temporary store,
+//! and [`config`](EmbeddedVolt::config) returns a client configuration for it:
 //!
 //! ```
 //! use volt_api::{Client, volt::GetResourceRequest};
@@ -19,11 +19,12 @@
 //! # }
 //! ```
 //!
-//! It is a test double that behaves: a real store, real files and databases, real errors, real access
-//! checks. Use [`guest`](EmbeddedVolt::guest) to see what others than the owner of the Volt may do,
-//! and a [`Builder`] to choose the address, the data folder, and what becomes of unknown clients.
+//! It is a test double that behaves like a Volt: a real store, real files and databases, real errors,
+//! real access checks. Use [`guest`](EmbeddedVolt::guest) to test what clients other than the owner of
+//! the Volt may do, and a [`Builder`] to choose the address, the data folder, and the decision for
+//! unknown clients.
 //!
-//! # What it does
+//! # Services
 //!
 //! | service | methods |
 //! |---|---|
@@ -33,42 +34,60 @@
 //! | `SqliteServerAPI` | `CreateDatabase` |
 //! | `SqliteDatabaseAPI` | all |
 //!
-//! Everything else answers [`Code::Unimplemented`](volt_api::Code).
+//! All other methods fail with [`Code::Unimplemented`](volt_api::Code).
 //!
-//! With [`Builder::tls`] it speaks TLS, certified by an authority of its own, which its configurations
-//! carry as `ca_pem`.
+//! With [`Builder::tls`] the Volt speaks TLS. Its own certificate authority signs the certificate, and is
+//! in its configurations as `ca_pem`.
 //!
-//! At the same address it answers HTTP requests, by which Volts are found:
+//! The same address answers the HTTP requests with which clients discover Volts:
 //!
-//! | GET | gives |
+//! | GET | response |
 //! |---|---|
-//! | `/discover` | what a client has to know of the Volt: the `volt` part of a client configuration |
-//! | `/did/<did>` | the DID document of the Volt, which says where that is, or of an identity that it knows |
-//! | `/relay` | the Volts that are connected to this one as their relay |
+//! | `/discover` | the `volt` part of a client configuration |
+//! | `/did/<did>` | the DID document of the Volt, or of an identity in its store |
+//! | `/relay` | the Volts that use this one as their relay |
 //!
-//! Where nothing public says what a Volt does, this one does as follows:
+//! # Behaviour
 //!
-//! - **Saving** a resource changes only the fields that are given: proto3 cannot tell an empty field
-//!   from an absent one. Attributes are merged by name, unless `purge_attributes` is set.
-//! - **Deleting** a resource with `recursive` deletes what is in it and nowhere else.
-//! - **Home folders** are the identities' own resources, which are in the Volt's.
-//! - **Access** is had by the owner of the Volt, by the owner of a resource, or by a rule:
+//! Where the API leaves the behaviour open, this Volt behaves as follows:
+//!
+//! - **Saving** a resource changes only the given fields: proto3 cannot distinguish an empty field from
+//!   an absent one. Attributes are merged by name, unless `purge_attributes` is set.
+//! - **Deleting** a resource with `recursive` deletes what is only in it, and needs the right to write
+//!   to all of that. Only the owner of a deleted resource can reuse its id.
+//! - **Home folders** are the identities' own resources, in the root resource.
+//! - **Access** belongs to the owner of the Volt, the owner of the resource, and the subjects of rules:
 //!   `volt:resource-read`, `volt:resource-write`, `volt:resource-create`, `volt:database-read`,
-//!   `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`, or `*` for all of these. Rules
-//!   with `extra` or `credential_lookup` are kept and grant nothing.
-//! - **File paths** go by the names of resources, from a folder down.
-//! - **Wires** keep nothing unless they persist. A slow subscriber slows publishing down; one that
-//!   takes nothing for five seconds is given up with `RESOURCE_EXHAUSTED`.
+//!   `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`, or `*` for all of these. The
+//!   subject of a rule is an identity, the fingerprint of a key, or `*` for everyone. Rules with
+//!   `extra` or `credential_lookup` grant nothing, and cannot deny.
+//! - **Ownership** is needed to share a resource as public, to put it into a folder of a third party,
+//!   and to change its rules.
+//! - **Identities** cannot be claimed by an unknown client if they were deleted or have rights on the
+//!   Volt: its owner first saves them with their key. A key that an identity adds to itself can
+//!   authenticate after it has signed an `Authenticate` call with the identity's `did`.
+//! - **Sessions** end their open calls and one-time tokens when they end. A key with a revoked or
+//!   rejected session is not admitted again.
+//! - **File paths** lead from a folder down through the names of resources.
+//! - **Wires** store nothing unless they are persistent. A slow subscriber slows publishing down; one
+//!   that reads nothing for five seconds fails with `RESOURCE_EXHAUSTED`.
 //! - **SQL**: within a transaction each statement ends with `affected_rows`; without one none does,
-//!   since a published client cannot read it. A transaction that is not committed is rolled back.
-//! - **Hosts**: a client whose `Connect` call takes invocations gets the calls of services that are
-//!   relayed to its identity. Going online with `online_services`, its own relayed services get its
-//!   identity and key, by which callers reach them. A caller that takes nothing for five seconds loses
-//!   its call. Who may call is for the host to ask, by `CanAccessResource`.
-//! - **Relays**: any Volt is one, for every caller. [`Builder::relay`] puts a Volt behind another.
-//! - **Legacy**: clients with RSA keys are served at the same address, as if by an API that has
-//!   today's methods, and the flat `Execute` of 0.15. [`EmbeddedVolt::legacy_config`] makes one.
-//! - **Unknown clients** are let in, unless [`Builder::unknown_clients`] says otherwise.
+//!   because a published client cannot read it. A transaction that is not committed is rolled back.
+//!   Statements have limits in size and [time](Builder::query_timeout), and most pragmas are refused.
+//! - **Hosts**: a client whose `Connect` call accepts invocations receives the calls of services that
+//!   are relayed to its identity. With `online_services`, its own relayed services receive its identity
+//!   and key, by which callers reach them. A caller that reads nothing for five seconds loses its call.
+//!   Hosts authorize their callers with `CanAccessResource`.
+//! - **Relays**: every Volt is a relay, for every caller. [`Builder::relay`] puts a Volt behind another.
+//! - **Legacy**: clients with RSA keys are served at the same address, with an API that has today's
+//!   methods and the flat `Execute` of 0.15. [`EmbeddedVolt::legacy_config`] creates a configuration.
+//! - **Unknown clients** are admitted, unless [`Builder::unknown_clients`] decides otherwise.
+//!
+//! # Data folder
+//!
+//! One Volt uses a data folder at a time. A Volt that was killed loses nothing that it had
+//! acknowledged; after a power failure the last changes may be missing, unless the Volt is
+//! [durable](Builder::durable). A folder whose store is missing, damaged or another program's is refused.
 
 mod actor;
 mod api;
@@ -78,6 +97,7 @@ mod embedded;
 mod error;
 mod logic;
 mod rights;
+mod scope;
 mod sql;
 mod state;
 mod store;

@@ -1,6 +1,7 @@
-//! Runs a Volt that any client can be pointed at.
+//! Runs a Volt in its own process.
 
 use std::{
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -46,6 +47,8 @@ async fn main() -> Result<()> {
     }
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
+    // Before anything shows that the program runs, so that it can be stopped from then on.
+    let stopped = stopped().context("listening for signals failed")?;
     let mut builder = EmbeddedVolt::builder().listen(args.listen);
     if let Some(folder) = &args.data {
         builder = builder.data_dir(folder);
@@ -54,39 +57,42 @@ async fn main() -> Result<()> {
         builder = builder.tls();
     }
     let volt = builder.start().await?;
-    println!("A Volt listens at {}", volt.url());
-    println!("  id      {}", volt.id());
+    say(&format!("A Volt listens at {}", volt.url()));
+    say(&format!("  id      {}", volt.id()));
     match &args.data {
-        Some(folder) => println!("  data    {}", folder.display()),
-        None => println!("  data    temporary, removed at the end (keep it with --data DIR)"),
+        Some(folder) => say(&format!("  data    {}", folder.display())),
+        None => say("  data    temporary, removed at the end (keep it with --data DIR)"),
     }
     let write = |config: ClientConfig, path: &Path| {
-        let failed = || format!("the client configuration {} was not written", path.display());
+        let failed = || format!("writing the client configuration {} failed", path.display());
         config.write(path).with_context(failed)?;
-        println!("  client  {} (has a private key: keep it to yourself)", path.display());
+        say(&format!("  client  {} (contains a private key: keep it secret)", path.display()));
         anyhow::Ok(())
     };
     match &args.write_config {
         Some(path) => write(volt.config(), path)?,
-        None => println!("  client  none written (get one with --write-config FILE)"),
+        None => say("  client  none written (get one with --write-config FILE)"),
     }
     if let Some(path) = &args.write_legacy_config {
         write(volt.legacy_config("legacy owner")?, path)?;
     }
-    let stopped = stopped().context("signals cannot be listened for")?;
-    println!("Ctrl-C stops it.");
+    say("Ctrl-C stops it.");
 
     tokio::select! {
         () = stopped => {}
-        () = volt.stop_requested() => println!("A client asked the Volt to stop."),
+        () = volt.stop_requested() => say("A client asked the Volt to stop."),
     }
     volt.shutdown().await;
-    println!("Stopped.");
+    say("Stopped.");
     Ok(())
 }
 
-/// Listens from now on for Ctrl-C, and for the signal by which service managers and containers stop a
-/// program.
+/// Prints a line. The Volt goes on if nobody reads its output any more.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Listens for Ctrl-C, and for the signal with which service managers and containers stop a program.
 #[cfg(unix)]
 fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -104,7 +110,7 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 #[cfg(not(unix))]
 fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async {
-        // Where it cannot be listened for, a client can still stop the Volt.
+        // Without signals, a client can still stop the Volt.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }

@@ -1,47 +1,55 @@
-//! Who may do what.
+//! Access rules: what an identity may do with a resource.
 //!
-//! The owner of the Volt may do everything, the owner of a resource everything with it. Others need
-//! a rule that permits it, on the resource or, if the rule is recursive, on something that it is in;
-//! a rule that denies outweighs one that permits. A resource shared as public can be read by anyone
-//! with a session.
+//! The owner of the Volt has all rights, and the owner of a resource has all rights to it. Others need
+//! a rule that permits the access, on the resource or, if the rule is recursive, on a resource that
+//! contains it; a rule that denies outweighs those that permit. A resource that is shared as public
+//! can be read by every client with a session.
 
 use rusqlite::{Connection, OptionalExtension as _};
 use volt_api::volt::{PolicyDecision, ShareMode};
 
 use crate::{error::Result, store};
 
-/// See a resource, download its content.
+/// See a resource: its name, kinds and attributes.
 pub(crate) const READ: &str = "volt:resource-read";
+/// Read the content of a file. Only rules for [`READ`] and [`WRITE`] permit it: the right to publish to
+/// a wire, for instance, implies the right to see the wire, but not to read its content.
+pub(crate) const CONTENT: &str = "volt:resource-content";
 /// Change a resource or its content, delete it, move it.
 pub(crate) const WRITE: &str = "volt:resource-write";
-/// Put something into a resource.
+/// Create something in a resource.
 pub(crate) const CREATE: &str = "volt:resource-create";
 /// Query a database.
 pub(crate) const DATABASE_READ: &str = "volt:database-read";
-/// Change what is in a database.
+/// Change the content of a database.
 pub(crate) const DATABASE_WRITE: &str = "volt:database-write";
 /// Publish to a wire.
 pub(crate) const WIRE_PUBLISH: &str = "volt:wire-publish";
 /// Subscribe to a wire.
 pub(crate) const WIRE_SUBSCRIBE: &str = "volt:wire-subscribe";
 
-/// What else grants this: whoever may write may read, and whoever may use a thing may see it.
+/// The other accesses that imply this one.
 fn implied_by(access: &str) -> &'static [&'static str] {
     match access {
         READ => &[WRITE, DATABASE_READ, DATABASE_WRITE, WIRE_PUBLISH, WIRE_SUBSCRIBE],
         CREATE | DATABASE_WRITE | WIRE_PUBLISH => &[WRITE],
         DATABASE_READ => &[DATABASE_WRITE, WRITE],
-        WIRE_SUBSCRIBE => &[READ, WRITE],
+        CONTENT | WIRE_SUBSCRIBE => &[READ, WRITE],
         _ => &[],
     }
 }
 
-/// What a public resource lets everyone do.
-fn is_public(access: &str) -> bool {
-    matches!(access, READ | DATABASE_READ | WIRE_SUBSCRIBE)
+/// Whether a rule that denies this access also denies `access`.
+fn denies(rule: &str, access: &str) -> bool {
+    rule == "*" || rule == access || (access == CONTENT && rule == READ)
 }
 
-/// Whether an identity may do something with a resource. A resource that is not there: no.
+/// Whether a public resource permits this access to everyone.
+fn is_public(access: &str) -> bool {
+    matches!(access, READ | CONTENT | DATABASE_READ | WIRE_SUBSCRIBE)
+}
+
+/// Returns whether an identity has this access to a resource. The answer for a missing resource is no.
 pub(crate) fn may(
     store: &Connection,
     volt_owner: &str,
@@ -60,7 +68,7 @@ pub(crate) fn may(
     let mut permitted = share_mode == i32::from(ShareMode::PublicRead) && is_public(access);
     for (rule, decision) in store::access::rules(store, resource, identity)? {
         match decision {
-            PolicyDecision::Deny if rule == access || rule == "*" => return Ok(false),
+            PolicyDecision::Deny if denies(&rule, access) => return Ok(false),
             PolicyDecision::Permit => {
                 permitted |=
                     rule == access || rule == "*" || implied_by(access).contains(&rule.as_str());

@@ -21,8 +21,8 @@ use volt_api::{
         SqlExecuteStart, sql_execute_response::Payload, variant::Data,
     },
     volt::{
-        GetFileContentRequest, GetResourceRequest, Resource, SaveResourceRequest,
-        UploadFileRequest, UploadFileStart,
+        GetFileContentRequest, GetResourceRequest, GetResourcesRequest, Resource,
+        SaveResourceRequest, UploadFileRequest, UploadFileStart,
     },
 };
 
@@ -192,6 +192,16 @@ async fn what_was_accepted_survives_being_killed() {
     for (number, _) in &rows {
         let number = i64::try_from(*number).unwrap();
         assert!(found.contains(&number), "{number} was accepted");
+    }
+    // Nothing is left of what was not accepted.
+    let all = client.volt().get_resources(GetResourcesRequest::default()).await.unwrap();
+    let ids: Vec<_> = all.resource.iter().map(|one| one.id.replace(':', "+")).collect();
+    for (folder, end) in [("files", ""), ("databases", ".db"), ("incoming", "")] {
+        for entry in std::fs::read_dir(data.path().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let id = if end.is_empty() { &name } else { name.rsplit_once(end).unwrap().0 };
+            assert!(ids.iter().any(|one| one == id), "{folder}/{name}");
+        }
     }
     // A transaction is there whole or not at all.
     for number in &found {

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use volt_api::{
     Code, Status,
     config::VoltConfig,
+    key::VerifyingKey,
     server::{Requests, Responses},
     volt::{
         ConnectAcknowledge, ConnectAuthRequest, ConnectEvent, ConnectHello, ConnectPing,
@@ -33,7 +34,7 @@ use crate::{
     state::hosts::Hosting,
     state::listing::Listed,
     store::events::Event,
-    store::{now, sessions},
+    store::{identities, now, sessions},
 };
 
 /// The ping interval in the acknowledgement, in milliseconds. The Volt answers each ping.
@@ -146,8 +147,15 @@ async fn list(actor: &Actor, hello: &ConnectHello) -> Result<Option<Listed>, Sta
     if !hello.accept_invocation || hello.address.is_empty() {
         return Ok(None);
     }
-    let session =
-        on(actor, |actor| actor.volt.store.read(|store| sessions::get(store, &actor.session)));
+    let session = on(actor, |actor| {
+        actor.read(|store| {
+            let session = sessions::get(store, &actor.session)?;
+            // A DID keeps its first key: another key of the identity cannot take over its address.
+            let first =
+                identities::keys(store, &actor.identity)?.first().map(VerifyingKey::fingerprint);
+            Ok(session.filter(|session| Some(&session.fingerprint) == first.as_ref()))
+        })
+    });
     let Some(session) = session.await? else { return Ok(None) };
     let mut volt = VoltConfig::from(actor.identity.as_str());
     volt.display_name = Some(session.origin);
@@ -227,7 +235,7 @@ async fn may_know(
         return Ok(false);
     }
     let id = resource.id.clone();
-    on(actor, move |actor| actor.volt.store.read(|store| actor.may(store, &id, READ))).await
+    on(actor, move |actor| actor.read(|store| actor.may(store, &id, READ))).await
 }
 
 /// Keeps the caller's services online until the call ends.

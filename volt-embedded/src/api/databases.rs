@@ -9,10 +9,7 @@ use std::{
 };
 
 use tempfile::NamedTempFile;
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 use volt_api::{
     Code, Status,
     data::{
@@ -27,7 +24,7 @@ use volt_api::{
 use super::{Handlers, on};
 use crate::{
     actor::Actor,
-    error::{Result, exhausted, internal, invalid},
+    error::{Result, internal, invalid},
     sql::{
         csv,
         execute::{Command, Execution},
@@ -63,70 +60,86 @@ impl SqliteDatabaseApi for Handlers {
         requests: Requests<SqlExecuteRequest>,
         responses: Responses<SqlExecuteResponse>,
     ) -> Result<(), Status> {
-        execute(self.actor(&context)?, requests, responses).await
+        self.run_long(&context, |actor| execute(actor, requests, responses)).await
     }
 
     async fn import_csv(
         &self,
         context: Context,
-        mut requests: Requests<SqlImportCsvRequest>,
-        mut responses: Responses<SqlImportCsvResponse>,
+        requests: Requests<SqlImportCsvRequest>,
+        responses: Responses<SqlImportCsvResponse>,
     ) -> Result<(), Status> {
-        let actor = self.actor(&context)?;
-        let Some(Payload::Configuration(configuration)) =
-            requests.message().await?.and_then(|first| first.payload)
-        else {
-            return Err(invalid("the first message of ImportCSV is `configuration`"));
-        };
-        if configuration.table_name.is_empty() {
-            return Err(invalid("`table_name` is missing"));
-        }
-        let source = if configuration.source_resource_id.is_empty() {
-            receive(&actor, &mut requests).await?
-        } else {
-            let reference = configuration.source_resource_id.clone();
-            on(&actor, move |actor| copy_of(actor, &reference)).await?
-        };
-        let permit = permit(&actor)?;
-        let abort = Arc::new(AtomicBool::new(false));
-        let _abort = AbortOnDrop(Arc::clone(&abort));
-        let (progress, mut reports) = mpsc::channel(16);
-        let flag = Arc::clone(&abort);
-        let worker = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            import(&actor, &configuration, &source, &flag, &progress)
-        });
-        let mut open = true;
-        loop {
-            tokio::select! {
-                report = reports.recv() => match report {
-                    Some(report) => responses.send(report).await?,
-                    None => return outcome(worker).await,
-                },
-                request = requests.message(), if open => {
-                    match request?.map(|request| request.payload) {
-                        Some(Some(Payload::Abort(true))) => abort.store(true, Ordering::Relaxed),
-                        Some(_) => {}
-                        None => open = false,
-                    }
+        let call = async |actor: Actor| import_csv(actor, requests, responses).await;
+        self.run_long(&context, call).await
+    }
+}
+
+async fn import_csv(
+    actor: Actor,
+    mut requests: Requests<SqlImportCsvRequest>,
+    mut responses: Responses<SqlImportCsvResponse>,
+) -> Result<(), Status> {
+    let Some(Payload::Configuration(configuration)) =
+        requests.message().await?.and_then(|first| first.payload)
+    else {
+        return Err(invalid("the first message of ImportCSV is `configuration`"));
+    };
+    if configuration.table_name.is_empty() {
+        return Err(invalid("`table_name` is missing"));
+    }
+    let permit = actor.volt.permits.query(&actor.identity)?;
+    // Before anything is uploaded.
+    let database = configuration.database_id.clone();
+    on(&actor, move |actor| actor.open_database_to_write(&database).map(drop)).await?;
+    let source = if configuration.source_resource_id.is_empty() {
+        receive(&actor, &mut requests).await?
+    } else {
+        let reference = configuration.source_resource_id.clone();
+        on(&actor, move |actor| copy_of(actor, &reference)).await?
+    };
+    let abort = Arc::new(AtomicBool::new(false));
+    let _abort = AbortOnDrop(Arc::clone(&abort));
+    let (progress, mut reports) = mpsc::channel(16);
+    let flag = Arc::clone(&abort);
+    let worker = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        import(&actor, &configuration, &source, &flag, &progress)
+    });
+    let mut open = true;
+    loop {
+        tokio::select! {
+            report = reports.recv() => match report {
+                Some(report) => responses.send(report).await?,
+                None => return outcome(worker).await,
+            },
+            request = requests.message(), if open => {
+                match request?.map(|request| request.payload) {
+                    Some(Some(Payload::Abort(true))) => abort.store(true, Ordering::Relaxed),
+                    Some(_) => {}
+                    None => open = false,
                 }
             }
         }
     }
 }
 
-/// What `Execute` is told, in any version of the API.
+/// The commands of `Execute`, in any version of the API.
 pub(super) trait Commands: Send {
-    /// The next command; `None` after the last.
+    /// The error for a first message that is not a start.
+    const EXPECTED_START: &'static str;
+
+    /// Receives the next command, or `None` after the last.
     fn next(&mut self) -> impl Future<Output = Result<Option<Command>, Status>> + Send;
 }
 
-/// Where the answers of `Execute` go, in any version of the API.
+/// The responses of `Execute`, in any version of the API.
 pub(super) trait Rows: Send {
     fn give(&mut self, row: SqlExecuteResponse) -> impl Future<Output = Result<(), Status>> + Send;
 }
 
 impl Commands for Requests<SqlExecuteRequest> {
+    const EXPECTED_START: &'static str = "the first message of Execute is `start`";
+
     async fn next(&mut self) -> Result<Option<Command>, Status> {
         match self.message().await? {
             Some(SqlExecuteRequest { payload: Some(command), .. }) => Ok(Some(command)),
@@ -142,38 +155,29 @@ impl Rows for Responses<SqlExecuteResponse> {
     }
 }
 
-/// Lets one more call take a thread for as long as it is open. Without a limit, callers that do not go on
-/// would take them all.
-fn permit(actor: &Actor) -> Result<OwnedSemaphorePermit, Status> {
-    Arc::clone(&actor.volt.queries).try_acquire_owned().map_err(|_| {
-        exhausted("too many queries are open on this Volt: finish others first".to_owned())
-    })
-}
-
-/// The query runs on a thread of its own, and waits there while the caller is slow.
-pub(super) async fn execute(
+/// Runs `Execute`. The query runs on its own thread, which waits while the caller is slow.
+pub(super) async fn execute<C: Commands>(
     actor: Actor,
-    mut requests: impl Commands,
+    mut requests: C,
     mut responses: impl Rows,
 ) -> Result<(), Status> {
     let Some(Command::Start(start)) = requests.next().await? else {
-        return Err(invalid("the first message of Execute is `start`"));
+        return Err(invalid(C::EXPECTED_START));
     };
-    let permit = permit(&actor)?;
+    let permit = actor.volt.permits.query(&actor.identity)?;
     let reference = start.database_id.clone();
     let database = on(&actor, move |actor| actor.open_database(&reference)).await?;
-    let _stop = database.stop_on_drop();
     let (commands, inbox) = mpsc::channel(1);
     let (outbox, mut rows) = outbox();
     let worker = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let execution = Execution { database: &database, commands: inbox, responses: outbox };
-        if execution.run(&start)? {
+        if execution.run(&start, || actor.demand_database_write(database.id()))? {
             actor.database_written(database.id())?;
         }
         Ok(())
     });
-    // Dropping the sender tells the worker that no more commands come.
+    // Dropping the sender ends the worker's commands.
     let mut commands = Some(commands);
     let mut waiting = None;
     loop {
@@ -212,15 +216,16 @@ fn import(
         let report = SqlImportCsvResponse::default().with_row_count(rows).with_total_rows(total);
         progress
             .blocking_send(report)
-            .map_err(|_| Status::new(Code::Cancelled, "the caller is gone").into())
+            .map_err(|_| Status::new(Code::Cancelled, "the caller has ended the call").into())
     };
     let database = actor.open_database_to_write(&configuration.database_id)?;
-    let rows = csv::import(&database, configuration, source.path(), abort, report)?;
+    let recheck = || actor.demand_database_write(database.id());
+    let rows = csv::import(&database, configuration, source.path(), abort, recheck, report)?;
     actor.database_written(database.id())?;
     report(rows, rows)
 }
 
-/// Takes an upload, up to its `upload_complete`.
+/// Receives an upload, up to its `upload_complete`.
 async fn receive(
     actor: &Actor,
     requests: &mut Requests<SqlImportCsvRequest>,
@@ -241,19 +246,21 @@ async fn receive(
             }
             _ => {
                 return Err(invalid(
-                    "after `configuration`, blocks and `upload_complete` are sent",
+                    "after `configuration`, ImportCSV takes blocks and `upload_complete`",
                 ));
             }
         }
     }
-    Err(invalid("the upload ended without `upload_complete`, so nothing was imported"))
+    Err(invalid("the upload ended without `upload_complete`; nothing was imported"))
 }
 
-/// A file of the Volt, as it is now.
+/// Copies a file of the Volt, which may be replaced during the import.
 fn copy_of(actor: &Actor, reference: &str) -> Result<NamedTempFile> {
     let mut copy = actor.volt.disk.incoming()?;
     if let Some(mut file) = actor.open_file(reference, "")? {
-        std::io::copy(&mut file, &mut copy)?;
+        while std::io::copy(&mut std::io::Read::take(&mut file, 16 << 20), &mut copy)? > 0 {
+            actor.scope.check()?;
+        }
     }
     Ok(copy)
 }
@@ -267,7 +274,7 @@ async fn outcome(worker: JoinHandle<Result<()>>) -> Result<(), Status> {
     Ok(outcome?)
 }
 
-/// Stops an import whose caller is gone.
+/// Stops the import when its caller leaves.
 struct AbortOnDrop(Arc<AtomicBool>);
 
 impl Drop for AbortOnDrop {

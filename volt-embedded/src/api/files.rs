@@ -13,9 +13,13 @@ use volt_api::{
 };
 
 use super::{Handlers, on};
-use crate::error::{Fault, internal, invalid};
+use crate::{
+    actor::Actor,
+    error::{Fault, internal, invalid},
+    volt::blocking,
+};
 
-/// How much of a file goes into one message.
+/// The size of a block of a download, in bytes.
 const BLOCK: usize = 64 << 10;
 
 impl FileApi for Handlers {
@@ -25,19 +29,21 @@ impl FileApi for Handlers {
         request: DownloadFileRequest,
         mut responses: Responses<DownloadFileResponse>,
     ) -> Result<(), Status> {
-        let open = move |actor: &crate::actor::Actor| {
-            actor.open_file(&request.resource_id, &request.file_path)
-        };
-        let Some(file) = self.run(&context, open).await? else { return Ok(()) };
-        let mut file = tokio::fs::File::from_std(file);
-        loop {
-            let mut block = Vec::with_capacity(BLOCK);
-            let filled = (&mut file).take(BLOCK as u64).read_to_end(&mut block).await;
-            if filled.map_err(Fault::from)? == 0 {
-                return Ok(());
+        let call = async |actor: Actor| {
+            let open =
+                move |actor: &Actor| actor.open_file(&request.resource_id, &request.file_path);
+            let Some(file) = on(&actor, open).await? else { return Ok(()) };
+            let mut file = tokio::fs::File::from_std(file);
+            loop {
+                let mut block = Vec::with_capacity(BLOCK);
+                let filled = (&mut file).take(BLOCK as u64).read_to_end(&mut block).await;
+                if filled.map_err(Fault::from)? == 0 {
+                    return Ok(());
+                }
+                responses.send(DownloadFileResponse::default().with_block(block)).await?;
             }
-            responses.send(DownloadFileResponse::default().with_block(block)).await?;
-        }
+        };
+        self.run_long(&context, call).await
     }
 
     async fn get_file(
@@ -76,33 +82,36 @@ impl FileApi for Handlers {
         Ok(SetFileContentResponse::default())
     }
 
-    /// Acknowledges each block once it is written. The file is replaced when the caller says that
-    /// there is no more; a caller that goes away before that changes nothing.
+    /// Acknowledges each block after it is written. The file is replaced when the caller half-closes; a
+    /// caller that leaves before changes nothing.
     async fn upload_file(
         &self,
         context: Context,
         mut requests: Requests<UploadFileRequest>,
         mut responses: Responses<UploadFileResponse>,
     ) -> Result<(), Status> {
-        let actor = self.actor(&context)?;
-        let Some(Payload::Start(start)) = requests.message().await?.and_then(|first| first.payload)
-        else {
-            return Err(invalid("the first message of UploadFile is `start`"));
-        };
-        let mut upload = on(&actor, move |actor| actor.begin_upload(&start)).await?;
-        let mut ack = 0u32;
-        while let Some(request) = requests.message().await? {
-            let Some(Payload::Block(block)) = request.payload else {
-                return Err(invalid("after `start`, only blocks are sent"));
+        let call = async |actor: Actor| {
+            let Some(Payload::Start(start)) =
+                requests.message().await?.and_then(|first| first.payload)
+            else {
+                return Err(invalid("the first message of UploadFile is `start`"));
             };
-            upload = crate::volt::blocking(move || {
-                upload.write(&block)?;
-                Ok(upload)
-            })
-            .await?;
-            ack = ack.checked_add(1).ok_or_else(|| internal("more blocks than can be counted"))?;
-            responses.send(UploadFileResponse::default().with_ack(ack)).await?;
-        }
-        on(&actor, move |actor| actor.finish_upload(upload)).await
+            let mut upload = on(&actor, move |actor| actor.begin_upload(&start)).await?;
+            let mut ack = 0u32;
+            while let Some(request) = requests.message().await? {
+                let Some(Payload::Block(block)) = request.payload else {
+                    return Err(invalid("after `start`, UploadFile takes blocks only"));
+                };
+                upload = blocking(move || {
+                    upload.write(&block)?;
+                    Ok(upload)
+                })
+                .await?;
+                ack = ack.checked_add(1).ok_or_else(|| internal("the block counter overflowed"))?;
+                responses.send(UploadFileResponse::default().with_ack(ack)).await?;
+            }
+            on(&actor, move |actor| actor.finish_upload(upload)).await
+        };
+        self.run_long(&context, call).await
     }
 }

@@ -57,7 +57,7 @@ fn did_document(volt: &Volt, did: &str) -> Result<Option<Value>> {
         // Identities without a DID have a fingerprint for an id, and no document.
         return Ok(None);
     }
-    volt.store.read(|store| match resources::get(store, did)? {
+    volt.store.read_for_authentication(|store| match resources::get(store, did)? {
         Some(resource) if has_kind(&resource, "volt:identity") => {
             Ok(Some(document(did, &identities::keys(store, did)?)))
         }

@@ -1,5 +1,5 @@
-//! What clients of the older API 0.15.1 call. Nearly everything reads the same as JSON in both versions
-//! and is answered by the same handlers; here is what differs.
+//! The older API 0.15.1. Most messages have the same JSON in both versions and are handled by the same
+//! handlers; this module handles the differences.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{sql::execute::Command, volt::Volt};
 
-/// The routes of legacy calls.
+/// Returns the routes of legacy calls.
 pub(crate) fn router(volt: &Arc<Volt>) -> Router {
     let older = Older(Handlers { volt: Arc::clone(volt) });
     Handlers::router(volt).with(SqliteDatabaseApiServer::new(older))
@@ -47,12 +47,15 @@ impl SqliteDatabaseApi for Older {
         requests: Requests<old::SqlExecuteRequest>,
         responses: Responses<old::SqlExecuteResponse>,
     ) -> Result<(), Status> {
-        execute(self.0.actor(&context)?, requests, responses).await
+        self.0.run_long(&context, |actor| execute(actor, requests, responses)).await
     }
 }
 
-/// A request with a statement starts it; one without asks for the next page.
+/// A request with a statement starts it; one without requests the next page.
 impl Commands for Requests<old::SqlExecuteRequest> {
+    const EXPECTED_START: &'static str = "the first message of Execute needs `database_id` and `statement`: this connection speaks the \
+         API 0.15, because the client has an RSA key; `start` is of the newer API";
+
     async fn next(&mut self) -> Result<Option<Command>, Status> {
         let Some(request) = self.message().await? else { return Ok(None) };
         if request.statement.is_empty() {
@@ -75,7 +78,7 @@ impl Rows for Responses<old::SqlExecuteResponse> {
     }
 }
 
-/// The message of the other version that is the same in JSON.
+/// Converts a message to the other version through JSON.
 fn recode<A: serde::Serialize, B: serde::de::DeserializeOwned>(message: &A) -> Result<B, Status> {
     let other = serde_json::to_value(message).and_then(serde_json::from_value);
     other.map_err(|error| crate::error::internal(format!("a message has no older form: {error}")))

@@ -1,4 +1,4 @@
-//! The services, as the SDK's server traits: streams and waiting. What is done is in
+//! The services, as implementations of the SDK's server traits. The operations are in
 //! [`logic`](crate::logic).
 
 mod connect;
@@ -26,7 +26,7 @@ use crate::{
     volt::{Volt, blocking},
 };
 
-/// The services that are built in.
+/// The built-in services.
 pub(crate) const SERVICES: [&str; 5] = [
     "tdx.volt_api.volt.v1.VoltAPI",
     "tdx.volt_api.volt.v1.FileAPI",
@@ -35,13 +35,13 @@ pub(crate) const SERVICES: [&str; 5] = [
     "tdx.volt_api.data.v1.SqliteDatabaseAPI",
 ];
 
-/// What answers calls: one type for all services, because they share everything.
+/// Handles the calls of all services, which share their state.
 pub(crate) struct Handlers {
     volt: Arc<Volt>,
 }
 
 impl Handlers {
-    /// The routes to all services.
+    /// Returns the routes to all services.
     pub(crate) fn router(volt: &Arc<Volt>) -> Router {
         let handlers = Arc::new(Self { volt: Arc::clone(volt) });
         Router::new()
@@ -52,27 +52,51 @@ impl Handlers {
             .with(SqliteDatabaseApiServer::from_arc(handlers))
     }
 
-    /// The caller, who must have a session.
+    /// Returns the caller, who must have a session.
     fn actor(&self, context: &Context) -> Result<Actor, Status> {
         Actor::new(&self.volt, context)
     }
 
-    /// Does something for a caller with a session.
+    /// Runs work for a caller with a session. Reads stop when the caller leaves.
     async fn run<T: Send + 'static>(
         &self,
         context: &Context,
         work: impl FnOnce(&Actor) -> Result<T> + Send + 'static,
     ) -> Result<T, Status> {
         let actor = self.actor(context)?;
-        Ok(blocking(move || work(&actor)).await?)
+        let _cancel = actor.scope.cancel_on_drop();
+        on(&actor, work).await
+    }
+
+    /// Runs a long call of a caller with a session. The call ends with the session, and the blocking
+    /// work of the call ends with the call.
+    async fn run_long<F: Future<Output = Result<(), Status>>>(
+        &self,
+        context: &Context,
+        call: impl FnOnce(Actor) -> F,
+    ) -> Result<(), Status> {
+        let actor = self.actor(context)?;
+        let _cancel = actor.scope.cancel_on_drop();
+        let session = on(&actor, Actor::join_session).await?;
+        tokio::select! {
+            biased;
+            outcome = call(actor) => outcome,
+            status = session.ended() => Err(status),
+        }
     }
 }
 
-/// Does something for an actor. See [`blocking`].
+/// Runs blocking work for an actor, within the limits of its identity.
 async fn on<T: Send + 'static>(
     actor: &Actor,
     work: impl FnOnce(&Actor) -> Result<T> + Send + 'static,
 ) -> Result<T, Status> {
+    let permit = actor.volt.permits.operation(&actor.identity).await?;
     let actor = actor.clone();
-    Ok(blocking(move || work(&actor)).await?)
+    let work = move || {
+        // Held until the work ends, which may be later than its caller leaves.
+        let _permit = permit;
+        work(&actor)
+    };
+    Ok(blocking(work).await?)
 }

@@ -1,4 +1,4 @@
-//! `VoltAPI`, but for `Connect`, which has a module of its own.
+//! `VoltAPI`, except `Connect`, which has its own module.
 
 use std::sync::Arc;
 
@@ -30,14 +30,20 @@ use super::Handlers;
 use crate::{actor::Actor, logic::services::check_compatibility, volt::blocking};
 
 impl VoltApi for Handlers {
-    /// Open to callers without a session, who get one here.
+    /// Open to callers without a session.
     async fn authenticate(
         &self,
         context: Context,
         request: AuthenticateRequest,
     ) -> Result<AuthenticateResponse, Status> {
+        // Clients without a session share the permits of one identity.
+        let permit = self.volt.permits.operation("").await?;
         let volt = Arc::clone(&self.volt);
-        Ok(blocking(move || volt.authenticate(context.token(), &request)).await?)
+        let work = move || {
+            let _permit = permit;
+            volt.authenticate(context.token(), &request)
+        };
+        Ok(blocking(work).await?)
     }
 
     /// Open to callers without a session.
@@ -55,7 +61,7 @@ impl VoltApi for Handlers {
         requests: Requests<ConnectRequest>,
         responses: Responses<ConnectResponse>,
     ) -> Result<(), Status> {
-        super::connect::run(self.actor(&context)?, requests, responses).await
+        self.run_long(&context, |actor| super::connect::run(actor, requests, responses)).await
     }
 
     async fn can_access_resource(

@@ -12,9 +12,9 @@ use volt_api::{
 
 use super::{Handlers, on};
 use crate::{
+    actor::Actor,
     error::invalid,
     rights::{WIRE_PUBLISH, WIRE_SUBSCRIBE},
-    volt::blocking,
 };
 
 impl WireApi for Handlers {
@@ -27,70 +27,101 @@ impl WireApi for Handlers {
         Ok(SaveWireResponse::default().with_resource(resource))
     }
 
-    /// Messages go to whoever subscribes at that time. An empty chunk is no message: sent first, it
-    /// finds out whether publishing is permitted.
+    /// Delivers messages to the current subscribers. An empty chunk is not a message: sent first, it
+    /// checks whether publishing is permitted.
     async fn publish_wire(
         &self,
         context: Context,
-        mut requests: Requests<PublishWireRequest>,
+        requests: Requests<PublishWireRequest>,
         _: Responses<PublishWireResponse>,
     ) -> Result<(), Status> {
-        let actor = self.actor(&context)?;
-        let Some(first) = requests.message().await? else { return Ok(()) };
-        let reference = first.wire_id.clone();
-        let (id, mut archive) = on(&actor, move |actor| {
-            let wire = actor.reach_wire(&first.wire_id, WIRE_PUBLISH)?;
-            Ok((wire.id.clone(), actor.open_archive(&wire)?))
-        })
-        .await?;
-        let wire = self.volt.wires.get(&id);
-        let mut next = Some((first.chunk, first.do_not_persist));
-        while let Some((chunk, do_not_persist)) = next {
-            if !chunk.is_empty() {
-                if let Some(kept) = archive.take_if(|_| !do_not_persist) {
-                    let (identity, chunk) = (actor.identity.clone(), chunk.clone());
-                    let keep = move || kept.keep(&identity, &chunk).map(|()| kept);
-                    archive = Some(blocking(keep).await?);
-                }
-                wire.publish(chunk).await?;
-            }
-            next = match requests.message().await? {
-                Some(request) if ["", &id, &reference].contains(&request.wire_id.as_str()) => {
-                    Some((request.chunk, request.do_not_persist))
-                }
-                Some(_) => return Err(invalid("a call publishes to one wire")),
-                None => None,
-            };
-        }
-        Ok(())
+        self.run_long(&context, |actor| publish(actor, requests)).await
     }
 
     async fn subscribe_wire(
         &self,
         context: Context,
-        mut requests: Requests<SubscribeWireRequest>,
-        mut responses: Responses<SubscribeWireResponse>,
+        requests: Requests<SubscribeWireRequest>,
+        responses: Responses<SubscribeWireResponse>,
     ) -> Result<(), Status> {
-        let actor = self.actor(&context)?;
-        let reference = match requests.message().await?.and_then(|first| first.payload) {
-            Some(Payload::WireId(reference)) => reference,
-            Some(Payload::Stop(true)) => return Ok(()),
-            _ => return Err(invalid("the first message of SubscribeWire is `wire_id`")),
+        self.run_long(&context, |actor| subscribe(actor, requests, responses)).await
+    }
+}
+
+async fn publish(actor: Actor, mut requests: Requests<PublishWireRequest>) -> Result<(), Status> {
+    let Some(first) = requests.message().await? else { return Ok(()) };
+    let reference = first.wire_id.clone();
+    let mut checked = actor.volt.store.changes();
+    let (id, mut archive) = on(&actor, move |actor| {
+        let wire = actor.reach_wire(&first.wire_id, WIRE_PUBLISH)?;
+        Ok((wire.id.clone(), actor.open_archive(&wire)?))
+    })
+    .await?;
+    let wire = actor.volt.wires.get(&id);
+    let mut next = Some((first.chunk, first.do_not_persist));
+    while let Some((chunk, do_not_persist)) = next {
+        if !chunk.is_empty() {
+            recheck(&actor, &id, WIRE_PUBLISH, &mut checked).await?;
+            if let Some(kept) = archive.take_if(|_| !do_not_persist) {
+                let kept_chunk = chunk.clone();
+                let keep =
+                    move |actor: &Actor| kept.keep(&actor.identity, &kept_chunk).map(|()| kept);
+                archive = Some(on(&actor, keep).await?);
+            }
+            wire.publish(chunk).await?;
+        }
+        next = match requests.message().await? {
+            Some(request) if ["", &id, &reference].contains(&request.wire_id.as_str()) => {
+                Some((request.chunk, request.do_not_persist))
+            }
+            Some(_) => return Err(invalid("one call can publish to one wire only")),
+            None => None,
         };
-        let reach = move |actor: &crate::actor::Actor| actor.reach_wire(&reference, WIRE_SUBSCRIBE);
-        let wire = on(&actor, reach).await?;
-        let mut subscription = self.volt.wires.get(&wire.id).subscribe()?;
-        loop {
-            tokio::select! {
-                request = requests.message() => match request?.map(|request| request.payload) {
-                    None | Some(Some(Payload::Stop(true))) => return Ok(()),
-                    Some(_) => return Err(invalid("after `wire_id`, only `stop` is sent")),
-                },
-                chunk = subscription.next() => {
-                    let chunk = chunk?.to_vec();
-                    responses.send(SubscribeWireResponse::default().with_chunk(chunk)).await?;
-                }
+    }
+    Ok(())
+}
+
+async fn subscribe(
+    actor: Actor,
+    mut requests: Requests<SubscribeWireRequest>,
+    mut responses: Responses<SubscribeWireResponse>,
+) -> Result<(), Status> {
+    let reference = match requests.message().await?.and_then(|first| first.payload) {
+        Some(Payload::WireId(reference)) => reference,
+        Some(Payload::Stop(true)) => return Ok(()),
+        _ => return Err(invalid("the first message of SubscribeWire is `wire_id`")),
+    };
+    let mut checked = actor.volt.store.changes();
+    let reach = move |actor: &Actor| actor.reach_wire(&reference, WIRE_SUBSCRIBE);
+    let id = on(&actor, reach).await?.id;
+    let mut subscription = actor.volt.wires.get(&id).subscribe()?;
+    loop {
+        tokio::select! {
+            request = requests.message() => match request?.map(|request| request.payload) {
+                None | Some(Some(Payload::Stop(true))) => return Ok(()),
+                Some(_) => return Err(invalid("after `wire_id`, SubscribeWire takes `stop` only")),
+            },
+            chunk = subscription.next() => {
+                let chunk = chunk?.to_vec();
+                recheck(&actor, &id, WIRE_SUBSCRIBE, &mut checked).await?;
+                responses.send(SubscribeWireResponse::default().with_chunk(chunk)).await?;
             }
         }
     }
+}
+
+/// Checks the actor's access to a wire again if the store has changed since it was last checked.
+async fn recheck(
+    actor: &Actor,
+    id: &str,
+    access: &'static str,
+    checked: &mut u64,
+) -> Result<(), Status> {
+    let changes = actor.volt.store.changes();
+    if changes != *checked {
+        let id = id.to_owned();
+        on(actor, move |actor| actor.reach_wire(&id, access)).await?;
+        *checked = changes;
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Access rules: asking for access, granting it, and finding out whether one has it.
+//! Access rules: requesting access, granting it, and checking it.
 
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -13,15 +13,19 @@ use volt_api::{
     },
 };
 
+use super::limits;
 use crate::{
     actor::Actor,
-    error::{Result, denied, invalid, not_found, unauthenticated},
+    error::{Result, exhausted, invalid, not_found, unauthenticated},
     rights,
-    store::{Tx, access, now, resources, rows::signed},
+    store::{Tx, access, identities, now, resources, rows::signed},
 };
 
+/// How many undecided requests for access one identity may have.
+const MAX_REQUESTS: u64 = 200;
+
 impl Actor {
-    /// Whether the actor, or somebody who called them and whose token they have, may do something.
+    /// Checks an access of the actor, or of a caller whose token the actor has received.
     pub(crate) fn can_access_resource(
         &self,
         request: &CanAccessResourceRequest,
@@ -30,16 +34,17 @@ impl Actor {
             None => (self.identity.clone(), self.session.clone()),
             Some(Whose::Token(jwt)) => {
                 let token = parse_jwt(jwt)?;
+                self.demand_audience(&token)?;
                 let id = token.claims().sub.as_deref().unwrap_or_default();
                 let session = self.volt.session_of(&token, id)?;
                 (session.identity_did, session.id)
             }
             Some(_) => {
-                let message = "this Volt issues no certificates, so it knows nobody by one";
+                let message = "callers cannot be identified by certificates on this Volt";
                 return Err(Status::new(Code::Unimplemented, message).into());
             }
         };
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let id = resources::resolve(store, &request.resource_id)?;
             let owner = &self.volt.owner;
             let permitted = rights::may(store, owner, &identity, &id, &request.access)?;
@@ -52,15 +57,31 @@ impl Actor {
         })
     }
 
-    /// The rules about the actor's resources, and about the actor; all for the owner of the Volt.
+    /// Refuses a token that was not made for the actor, which could have been taken from another
+    /// service.
+    fn demand_audience(&self, token: &Token) -> Result<()> {
+        let audience = &token.claims().aud;
+        let keys = || self.read(|store| identities::keys(store, &self.identity));
+        if *audience == self.identity
+            || *audience == self.volt.id
+            || keys()?.iter().any(|key| key.fingerprint() == *audience)
+        {
+            return Ok(());
+        }
+        Err(unauthenticated("the token is for another service").into())
+    }
+
+    /// Returns the rules for the actor's resources and about the actor, or all rules for the owner of
+    /// the Volt.
     pub(crate) fn get_access(&self, request: &GetAccessRequest) -> Result<Vec<Access>> {
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let resource = match request.resource_id.as_str() {
                 "" => None,
                 reference => Some(resources::resolve(store, reference)?),
             };
             let mut found = Vec::new();
             for rule in access::list(store, resource.as_deref())? {
+                self.scope.check()?;
                 let rule = describe(store, rule)?;
                 let subject = subject(&rule);
                 let visible = self.is_owner()
@@ -84,7 +105,7 @@ impl Actor {
         if request.access.is_none() && request.access_list.is_empty() {
             return Err(invalid("no rule is given").into());
         }
-        self.volt.store.write(|tx| {
+        self.write(|tx| {
             for rule in request.access.into_iter().chain(request.access_list) {
                 self.save_rule(tx, rule)?;
             }
@@ -101,13 +122,15 @@ impl Actor {
         if subject(&rule).is_empty() {
             return Err(invalid("a rule needs `identity_did` or `credential_lookup`").into());
         }
+        limits::rule(&rule)?;
+        refuse_undecidable(&rule)?;
         let time = signed(now());
         if rule.id.is_empty() {
             let same = access::find(tx, &rule.resource_id, subject(&rule), &rule.access)?;
             let same = same.filter(|same| same.extra == rule.extra);
             rule.id = same.map_or_else(|| Uuid::new_v4().to_string(), |same| same.id);
         } else if let Some(old) = access::get(tx, &rule.id)? {
-            // Or a rule of somebody else's could be taken over.
+            // Otherwise rules of others could be replaced.
             self.demand_ownership(tx, &old.resource_id)?;
         }
         if rule.decision == 0 {
@@ -119,7 +142,7 @@ impl Actor {
     }
 
     pub(crate) fn delete_access(&self, request: &DeleteAccessRequest) -> Result<()> {
-        self.volt.store.write(|tx| {
+        self.write(|tx| {
             if !request.resource_id.is_empty() {
                 let id = resources::resolve(tx, &request.resource_id)?;
                 self.demand_ownership(tx, &id)?;
@@ -132,15 +155,16 @@ impl Actor {
         })
     }
 
-    /// Asks for access. Who has it is told so; else the request waits for a decision.
+    /// Requests access. Without the right, the request waits for a decision.
     pub(crate) fn request_access(
         &self,
         request: &RequestAccessRequest,
     ) -> Result<RequestAccessResponse> {
         if request.access.is_empty() {
-            return Err(invalid("say which `access` is asked for").into());
+            return Err(invalid("`access` is missing").into());
         }
-        self.volt.store.write(|tx| {
+        limits::rule(&Access::default().with_access(&request.access))?;
+        self.write(|tx| {
             let id = resources::resolve(tx, &request.resource_id)?;
             let response = RequestAccessResponse::default()
                 .with_resource_id(&id)
@@ -159,10 +183,14 @@ impl Actor {
                     .with_decision(PolicyDecision::Prompt)
                     .with_request_time(signed(now()))
             });
+            if before.is_none() && access::count_requests(tx, &self.identity)? >= MAX_REQUESTS {
+                let message = "the caller has too many undecided requests for access";
+                return Err(exhausted(message).into());
+            }
             rule.request_count += 1;
             access::save(tx, &rule)?;
             let decision = match (rule.decision(), before) {
-                // Nobody has decided since it was first asked for.
+                // The owner has not decided yet.
                 (PolicyDecision::Prompt, Some(_)) => PolicyDecision::Pending,
                 (decision, _) => decision,
             };
@@ -179,24 +207,30 @@ impl Actor {
         &self,
         request: &SetAccessRequestDecisionRequest,
     ) -> Result<()> {
-        self.volt.store.write(|tx| {
+        self.write(|tx| {
             let mut rule = access::get(tx, &request.id)?
                 .ok_or_else(|| not_found("access request", &request.id))?;
             self.demand_ownership(tx, &rule.resource_id)?;
             rule.decision = request.decision;
+            refuse_undecidable(&rule)?;
             rule.decision_time = signed(now());
             access::save(tx, &rule)
         })
     }
+}
 
-    /// Only the owner of a resource, or of the Volt, says who else may use it.
-    fn demand_ownership(&self, store: &Connection, id: &str) -> Result<()> {
-        let owner = resources::require(store, id)?.owner;
-        if self.is_owner() || owner == self.identity {
-            return Ok(());
-        }
-        Err(denied(format!("resource `{id}` belongs to somebody else")).into())
+/// Refuses a decision that is unknown, and a rule that denies under a condition that this Volt cannot
+/// judge: it would protect nothing.
+fn refuse_undecidable(rule: &Access) -> Result<()> {
+    let decision = PolicyDecision::try_from(rule.decision)
+        .map_err(|_| invalid(format!("`decision` {} is unknown", rule.decision)))?;
+    let conditional =
+        !rule.extra.is_empty() || matches!(rule.subject, Some(Subject::CredentialLookup(_)));
+    if decision == PolicyDecision::Deny && conditional {
+        let message = "a rule that denies cannot have `extra` or `credential_lookup` on this Volt";
+        return Err(invalid(message).into());
     }
+    Ok(())
 }
 
 pub(crate) fn decision(permitted: bool) -> PolicyDecision {
@@ -210,7 +244,7 @@ fn subject(rule: &Access) -> &str {
     }
 }
 
-/// Adds to a rule what people want to read.
+/// Adds the names and kinds of the resource and the identity.
 fn describe(store: &Connection, mut rule: Access) -> Result<Access> {
     if let Some(resource) = resources::get(store, &rule.resource_id)? {
         rule.resource_name = resource.name;
@@ -224,11 +258,10 @@ fn describe(store: &Connection, mut rule: Access) -> Result<Access> {
     Ok(rule)
 }
 
-/// A token in its usual form, whose times are checked and whose signature is not.
+/// Parses a token and checks its times, but not its signature.
 fn parse_jwt(jwt: &str) -> Result<Token> {
     let token = Token::parse_jwt(jwt)
         .map_err(|error| invalid(format!("the token cannot be read: {error}")))?;
-    // It was made for the service that asks, so whom it is for says nothing here.
     token.check_times(now() / 1000).map_err(|error| unauthenticated(error.to_string()))?;
     Ok(token)
 }

@@ -1,6 +1,6 @@
 //! `Authenticate`: from a key to a session.
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use rusqlite::Connection;
 use serde_json::Value;
 use volt_api::{
@@ -13,88 +13,104 @@ use volt_api::{
 };
 
 use super::{
+    limits,
     sessions::show,
     signing::{decode, encode},
 };
 use crate::{
     disk::is_valid_id,
-    error::{Result, denied, invalid, unauthenticated},
-    store::events::Event,
-    store::{Tx, identities, new_did, now, resources, sessions, sessions::SessionRow},
-    volt::{NewSession, Volt},
+    error::{Result, denied, exhausted, invalid, unauthenticated},
+    store::{
+        Tx, access, events::Event, identities, new_did, now, resources, sessions,
+        sessions::SessionRow, tombstones,
+    },
+    volt::{Volt, clients::NewSession},
 };
 
-/// Who a client says it is.
+/// How many sessions may wait for the owner's decision.
+const MAX_PENDING: u64 = 200;
+/// How many live sessions unknown clients may have.
+const MAX_LIVE: u64 = 100_000;
+
+/// A client that has proved that it has its key.
 struct Client {
     key: VerifyingKey,
-    /// What the identity is to be called: an id, or nothing where the Volt makes one.
+    /// The id of its identity, or `None` if the Volt chooses one.
     identity: Option<String>,
 }
 
 impl Volt {
-    /// Gives a client a session, or says why it has none yet. `token` is that of the call: it proves
-    /// that the client has the key that it names.
+    /// Returns a session, or why the client has none yet. `token` is the call's token, which proves that
+    /// the client has the key that it names.
     pub(crate) fn authenticate(
         &self,
         token: Option<&Token>,
         request: &AuthenticateRequest,
     ) -> Result<AuthenticateResponse> {
+        limits::authenticate(request)?;
         let identifier = request.client_identifier.as_ref().ok_or_else(|| {
-            invalid("say who you are: `public_key`, `did_public_key`, `did` or `did_document`")
+            invalid("expected `public_key`, `did_public_key`, `did` or `did_document`")
         })?;
-        let client = self.store.read(|store| identify(store, token, identifier, request))?;
+        // Refuse impostors before the write, which others wait for.
+        let client = self
+            .store
+            .read_for_authentication(|store| identify(store, token, identifier, request))?;
         let patron = match request.exchange_token.as_str() {
             "" => None,
             given => Some(self.tokens.take(given).ok_or_else(|| {
-                unauthenticated("the one-time token is unknown, used or too old")
+                unauthenticated("the one-time token is unknown, used or expired")
             })?),
         };
-        self.store.write(|tx| self.admit(tx, &client, patron, request))
+        let proves = self.proves(&client, &request.challenge)?;
+        self.store.write(|tx| {
+            // Another client may have claimed the identity since.
+            let client = identify(tx, token, identifier, request)?;
+            self.admit(tx, &client, patron, proves, request)
+        })
     }
 
-    /// Decides, and writes the decision down.
+    /// Decides, and stores the decision.
     fn admit(
         &self,
         tx: &Tx<'_>,
         client: &Client,
         patron: Option<String>,
+        proves: bool,
         request: &AuthenticateRequest,
     ) -> Result<AuthenticateResponse> {
         let name = &request.session_name;
-        let last = sessions::latest(tx, &client.key.fingerprint(), name)?;
+        let fingerprint = client.key.fingerprint();
+        let last = sessions::latest(tx, &fingerprint, name)?;
+        if sessions::is_banned(tx, &fingerprint)? {
+            // Whatever the name of the session: the decision is about the client.
+            return Ok(answer(PolicyDecision::Deny, last.as_ref()));
+        }
         if let (Some(last), None) = (&last, &patron) {
-            let decision = match last.status {
-                SessionStatus::Live => Some(PolicyDecision::Permit),
-                SessionStatus::Pending if !self.proves(client, &request.challenge) => {
-                    Some(PolicyDecision::Pending)
+            match last.status {
+                SessionStatus::Live => return Ok(answer(PolicyDecision::Permit, Some(last))),
+                SessionStatus::Pending if !proves => {
+                    return Ok(answer(PolicyDecision::Pending, Some(last)));
                 }
-                SessionStatus::Rejected | SessionStatus::Revoked => Some(PolicyDecision::Deny),
-                _ => None,
-            };
-            if let Some(decision) = decision {
-                return Ok(answer(decision, Some(last)));
+                _ => {}
             }
         }
-        let decision = if patron.is_some() {
-            PolicyDecision::Permit
-        } else {
-            self.decide(tx, client, request, last.as_ref())?
+        let decision = match &patron {
+            Some(_) if key_decision(tx, client)? == PolicyDecision::Deny => PolicyDecision::Deny,
+            Some(_) => PolicyDecision::Permit,
+            None => self.decide(tx, client, proves, request, last.as_ref())?,
         };
         let status = match decision {
             PolicyDecision::Permit => SessionStatus::Live,
             PolicyDecision::Prompt => SessionStatus::Pending,
             _ => return Ok(answer(decision, None)),
         };
-        let identity = match patron.or_else(|| client.identity.clone()) {
-            Some(id) if resources::get(tx, &id)?.is_some() => id,
-            Some(id) => identities::create(tx, &self.id, &id, &request.client_name)?,
-            None => identities::create(tx, &self.id, &new_did(), &request.client_name)?,
-        };
-        if identities::with_key(tx, &client.key)?.is_none() {
-            identities::add_key(tx, &identity, &client.key)?;
+        let limit = if status == SessionStatus::Pending { MAX_PENDING } else { MAX_LIVE };
+        if sessions::count(tx, status)? >= limit {
+            return Err(exhausted("the Volt has too many sessions: try again later").into());
         }
+        let identity = self.identity_of(tx, client, patron, request)?;
         let session = match last {
-            // Nobody has decided yet, and now the client has proved itself.
+            // The owner has not decided yet, and now the client has proved itself.
             Some(last) if last.status == SessionStatus::Pending => {
                 SessionRow { status, identity_did: identity, modified: now(), ..last }
             }
@@ -111,43 +127,98 @@ impl Volt {
         Ok(answer(decision, Some(&session)))
     }
 
-    /// What becomes of a client that has no session that says so.
+    /// Returns the id of the client's identity. Creates it, and adds the key, if they are new.
+    fn identity_of(
+        &self,
+        tx: &Tx<'_>,
+        client: &Client,
+        patron: Option<String>,
+        request: &AuthenticateRequest,
+    ) -> Result<String> {
+        let identity = match patron.or_else(|| client.identity.clone()) {
+            Some(id) if resources::exists(tx, &id)? => id,
+            Some(id) => {
+                refuse_claim(tx, &id, &client.key)?;
+                identities::create(tx, &self.id, &id, &request.client_name)?
+            }
+            None => identities::create(tx, &self.id, &new_did(), &request.client_name)?,
+        };
+        if identities::with_key(tx, &client.key)?.is_none() {
+            identities::add_key(tx, &identity, &client.key)?;
+        }
+        Ok(identity)
+    }
+
+    /// Decides about a client whose sessions decide nothing.
     fn decide(
         &self,
         tx: &Tx<'_>,
         client: &Client,
+        proves: bool,
         request: &AuthenticateRequest,
         last: Option<&SessionRow>,
     ) -> Result<PolicyDecision> {
-        // A client whose session ran out had been let in.
-        if last.is_some_and(|last| last.status == SessionStatus::Expired) {
+        match key_decision(tx, client)? {
+            PolicyDecision::Unknown => {}
+            decision => return Ok(decision),
+        }
+        // A client whose session has expired had been admitted.
+        if proves || last.is_some_and(|last| last.status == SessionStatus::Expired) {
             return Ok(PolicyDecision::Permit);
         }
-        if let Some(alias) = identities::with_key(tx, &client.key)? {
-            match alias.authenticate() {
-                PolicyDecision::Unknown => {}
-                decision => return Ok(decision),
-            }
-        }
         if self.options.challenge.is_some() && !request.challenge.is_empty() {
-            return Ok(if self.proves(client, &request.challenge) {
-                PolicyDecision::Permit
-            } else {
-                PolicyDecision::Deny
-            });
+            return Ok(PolicyDecision::Deny);
         }
         Ok(self.options.decision)
     }
 
-    /// Whether the client knows the Volt's code. It may show that in any of three ways: the code's
-    /// SHA-256, its own signature of the code, or the code itself.
-    fn proves(&self, client: &Client, challenge: &str) -> bool {
-        let Some(code) = &self.options.challenge else { return false };
-        let hash = digest::digest(&digest::SHA256, code.as_bytes());
-        challenge == code
-            || challenge == encode(hash.as_ref())
-            || decode(challenge).is_ok_and(|given| client.key.verify(code.as_bytes(), &given))
+    /// Returns whether the client knows the challenge code. It may send the code's SHA-256, its own
+    /// signature of the code, or the code itself. Fails after too many wrong guesses.
+    fn proves(&self, client: &Client, challenge: &str) -> Result<bool> {
+        let Some(code) = &self.options.challenge else { return Ok(false) };
+        if challenge.is_empty() {
+            return Ok(false);
+        }
+        let fingerprint = client.key.fingerprint();
+        if !self.attempts.may_guess(&fingerprint) {
+            return Err(exhausted("too many wrong challenge codes: try again later").into());
+        }
+        let hash = encode(digest::digest(&digest::SHA256, code.as_bytes()).as_ref());
+        let same = |expected: &str| {
+            verify_slices_are_equal(challenge.as_bytes(), expected.as_bytes()).is_ok()
+        };
+        let proves = same(code)
+            || same(&hash)
+            || decode(challenge).is_ok_and(|given| client.key.verify(code.as_bytes(), &given));
+        if !proves {
+            self.attempts.failed(&fingerprint);
+        }
+        Ok(proves)
     }
+}
+
+/// Returns the owner's decision about the client's key, or `Unknown`.
+fn key_decision(store: &Connection, client: &Client) -> Result<PolicyDecision> {
+    let alias = identities::with_key(store, &client.key)?;
+    Ok(alias.map_or(PolicyDecision::Unknown, |alias| alias.authenticate()))
+}
+
+/// Refuses to create an identity that already has rights here, which any client could claim: one that
+/// was deleted, owns resources, or is the subject of access rules. The id of an identity that is the
+/// key's own fingerprint cannot be claimed by others.
+fn refuse_claim(tx: &Tx<'_>, id: &str, key: &VerifyingKey) -> Result<()> {
+    if id == key.fingerprint() {
+        return Ok(());
+    }
+    let deleted = tombstones::get(tx, id)?.is_some();
+    if deleted || access::permits_any(tx, id)? || resources::owns_any(tx, id)? {
+        return Err(denied(format!(
+            "`{id}` was deleted, or has rights on this Volt: its owner must first save the identity \
+             with its key"
+        ))
+        .into());
+    }
+    Ok(())
 }
 
 /// Finds the client's key and identity, and checks that the key signed the call's token.
@@ -163,8 +234,11 @@ fn identify(
             let key = public_key(pem)?;
             let known = identities::with_key(store, &key)?.map(|alias| alias.identity_did);
             // Without a DID, the key's fingerprint is the identity.
-            let identity = Some(known.unwrap_or_else(|| key.fingerprint()));
-            Client { key, identity }
+            let identity = known.unwrap_or_else(|| key.fingerprint());
+            if identity == key.fingerprint() {
+                refuse_stranger(store, &identity)?;
+            }
+            Client { key, identity: Some(identity) }
         }
         ClientIdentifier::DidPublicKey(pem) => {
             let key = public_key(pem)?;
@@ -172,9 +246,10 @@ fn identify(
             Client { key, identity: known }
         }
         ClientIdentifier::Did(did) => {
-            let keys = identities::keys(store, did)?;
+            // A claimed key proves itself here, because it signed a call that names the identity.
+            let keys = identities::claimed_keys(store, did)?;
             let key = keys.into_iter().find(|key| signed(key)).ok_or_else(|| {
-                unauthenticated(format!("no key of `{did}` that is known here signed the call"))
+                unauthenticated(format!("the call is not signed by a known key of `{did}`"))
             })?;
             Client { key, identity: Some(did.clone()) }
         }
@@ -182,18 +257,32 @@ fn identify(
             let client = read_did_document(text, &request.did_document_signature)?;
             let owner = identities::with_key(store, &client.key)?.map(|key| key.identity_did);
             let did = client.identity.as_deref().unwrap_or_default();
-            let exists = resources::get(store, did)?.is_some();
+            let exists = resources::exists(store, did)?;
             if owner.as_deref() != client.identity.as_deref() && (exists || owner.is_some()) {
-                return Err(denied(format!("`{did}` or its key is known otherwise")).into());
+                return Err(
+                    denied(format!("`{did}` has another key, or the key another DID")).into()
+                );
             }
             client
         }
-        _ => return Err(invalid("this way to name a client is not known here").into()),
+        _ => return Err(invalid("this kind of `client_identifier` is not supported").into()),
     };
     if !signed(&client.key) {
         return Err(unauthenticated("the call is not signed by the key that it names").into());
     }
     Ok(client)
+}
+
+/// Refuses the fingerprint of a key as an identity if something else has that id.
+fn refuse_stranger(store: &Connection, id: &str) -> Result<()> {
+    match resources::get(store, id)? {
+        Some(resource)
+            if !resources::has_kind(&resource, resources::IDENTITY) || resource.owner != id =>
+        {
+            Err(denied(format!("the id `{id}` belongs to another resource")).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn answer(decision: PolicyDecision, session: Option<&SessionRow>) -> AuthenticateResponse {
@@ -211,13 +300,13 @@ fn public_key(pem: &str) -> Result<VerifyingKey> {
         .map_err(|error| invalid(format!("the public key is invalid: {error}")).into())
 }
 
-/// The identity and the key of a DID document that its own key signed.
+/// Returns the identity and the key of a DID document that is signed by its own key.
 fn read_did_document(text: &str, signature: &str) -> Result<Client> {
     let document: Value = serde_json::from_str(text)
-        .map_err(|error| invalid(format!("`did_document` is not JSON: {error}")))?;
+        .map_err(|error| invalid(format!("`did_document` is not valid JSON: {error}")))?;
     let did = document.get("id").and_then(Value::as_str).unwrap_or_default();
     if !did.starts_with("did:volt:") || !is_valid_id(did) {
-        return Err(invalid(format!("`{did}` in the DID document is no `did:volt:…`")).into());
+        return Err(invalid(format!("`{did}` in the DID document is not a `did:volt:…`")).into());
     }
     let methods = document.get("verificationMethod").and_then(Value::as_array);
     let pem = methods

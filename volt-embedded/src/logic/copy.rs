@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rusqlite::Connection;
 use uuid::Uuid;
 use volt_api::volt::{
     ConnectResourceEvent as What, CopyResourceMode, CopyResourceRequest, Resource,
@@ -10,14 +11,27 @@ use volt_api::volt::{
 use super::resources::refuse_cycle;
 use crate::{
     actor::Actor,
+    disk::Copied,
     error::{Result, invalid, not_found},
-    rights::{CREATE, READ, WRITE},
-    store::events::Event,
-    store::{Tx, links, now, resources},
+    rights::{CONTENT, CREATE, DATABASE_READ, WRITE},
+    store::{
+        Tx,
+        events::Event,
+        links, now, resources,
+        resources::{DATABASE_KINDS, IDENTITY, has_kind},
+    },
 };
 
+/// A copy of one resource, before it is in the store.
+struct Draft {
+    source: String,
+    resource: Resource,
+    parents: Vec<String>,
+    data: Copied,
+}
+
 impl Actor {
-    /// Copies a resource, or puts it into one more folder.
+    /// Copies a resource, or adds it to one more folder.
     pub(crate) fn copy_resource(&self, request: &CopyResourceRequest) -> Result<()> {
         match request.mode() {
             CopyResourceMode::Copy => self.copy(request),
@@ -27,9 +41,8 @@ impl Actor {
     }
 
     fn link(&self, request: &CopyResourceRequest) -> Result<()> {
-        self.volt.store.write(|tx| {
-            // Rules of the new folder will be about the resource as well, so only who may change
-            // it may put it there.
+        self.write(|tx| {
+            // Rules of the folder will apply to the resource, so the right to read is not enough.
             let id = self.reach(tx, &request.resource_id, WRITE)?;
             let to = self.reach(tx, &request.to_resource_id, CREATE)?;
             if !request.from_resource_id.is_empty() {
@@ -39,6 +52,7 @@ impl Actor {
                 }
             }
             refuse_cycle(tx, &id, &to)?;
+            self.refuse_foreign_folder(tx, &id, &to)?;
             links::add(tx, &to, &id)?;
             tx.emit(Event::resource(What::CreateChild, &resources::require(tx, &to)?));
             Ok(())
@@ -46,37 +60,26 @@ impl Actor {
     }
 
     fn copy(&self, request: &CopyResourceRequest) -> Result<()> {
+        // The data is copied before the change, so that no other change waits for it.
+        let sources = self.read(|store| {
+            self.reach(store, &request.to_resource_id, CREATE)?;
+            self.sources(store, request)
+        })?;
+        let mut drafts = Vec::new();
+        for (resource, parents) in sources {
+            self.scope.check()?;
+            let data = self.volt.disk.copy(&resource.id, &resource.content_hash, &self.scope)?;
+            let source = resource.id.clone();
+            drafts.push(Draft { source, resource: self.draft(resource), parents, data });
+        }
         let mut made = Vec::new();
-        let outcome = self.volt.store.write(|tx| {
-            let id = self.reach(tx, &request.resource_id, READ)?;
+        let outcome = self.write(|tx| {
             let to = self.reach(tx, &request.to_resource_id, CREATE)?;
-            let mut sources = vec![id.clone()];
-            if request.recursive {
-                sources.extend(links::descendants(tx, &id, 0)?);
+            // The rights may have changed while the data was copied.
+            for draft in &drafts {
+                self.demand_content(tx, &draft.source, &draft.resource)?;
             }
-            let mut copies = HashMap::new();
-            for source in &sources {
-                self.demand(tx, source, READ)?;
-                let copy = self.copy_one(tx, source)?;
-                made.push(copy.id.clone());
-                self.volt.disk.copy(source, &copy.id, &copy.content_hash)?;
-                copies.insert(source.as_str(), copy);
-            }
-            for (source, copy) in &copies {
-                for parent in links::parents(tx, source)? {
-                    if let Some(parent) = copies.get(parent.as_str()) {
-                        links::add(tx, &parent.id, &copy.id)?;
-                    }
-                }
-            }
-            for copy in sources.iter().filter_map(|source| copies.get(source.as_str())) {
-                tx.emit(Event::resource(What::Create, copy));
-            }
-            if let Some(top) = copies.get(id.as_str()) {
-                links::add(tx, &to, &top.id)?;
-            }
-            tx.emit(Event::resource(What::CreateChild, &resources::require(tx, &to)?));
-            Ok(())
+            self.insert_copies(tx, drafts, &to, &mut made)
         });
         if outcome.is_err() {
             for id in &made {
@@ -86,20 +89,80 @@ impl Actor {
         outcome
     }
 
-    /// A copy belongs to whoever makes it. Aliases are unique, so it has none.
-    fn copy_one(&self, tx: &Tx<'_>, source: &str) -> Result<Resource> {
+    /// Returns the resources to be copied, the top one first, each with its parents.
+    fn sources(
+        &self,
+        store: &Connection,
+        request: &CopyResourceRequest,
+    ) -> Result<Vec<(Resource, Vec<String>)>> {
+        let top = resources::resolve(store, &request.resource_id)?;
+        let mut ids = vec![top.clone()];
+        if request.recursive {
+            ids.extend(links::descendants(store, &top, 0)?);
+        }
+        let mut sources = Vec::new();
+        for id in ids {
+            self.scope.check()?;
+            let resource = resources::require(store, &id)?;
+            self.demand_content(store, &id, &resource)?;
+            sources.push((resource, links::parents(store, &id)?));
+        }
+        Ok(sources)
+    }
+
+    /// Refuses the actor unless it may read everything that a copy of this resource contains.
+    fn demand_content(&self, store: &Connection, id: &str, resource: &Resource) -> Result<()> {
+        self.demand(store, id, CONTENT)?;
+        if DATABASE_KINDS.iter().any(|kind| has_kind(resource, kind))
+            || self.volt.disk.has_database(id)
+        {
+            self.demand(store, id, DATABASE_READ)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a resource the actor's own copy. Aliases are unique, so it has none, and a copy of an
+    /// identity is a folder.
+    fn draft(&self, mut copy: Resource) -> Resource {
         let created = now();
-        let mut copy = resources::require(tx, source)?;
         copy.id = Uuid::new_v4().to_string();
         copy.owner.clone_from(&self.identity);
         copy.alias.clear();
+        copy.kind.retain(|kind| kind != IDENTITY);
         copy.created = created;
         copy.modified = created;
         copy.version = 1;
         for attribute in &mut copy.attribute {
             attribute.id = 0;
         }
-        resources::insert(tx, &copy)?;
-        resources::require(tx, &copy.id)
+        copy
+    }
+
+    fn insert_copies(
+        &self,
+        tx: &Tx<'_>,
+        drafts: Vec<Draft>,
+        to: &str,
+        made: &mut Vec<String>,
+    ) -> Result<()> {
+        let copies: HashMap<String, String> =
+            drafts.iter().map(|draft| (draft.source.clone(), draft.resource.id.clone())).collect();
+        for draft in &drafts {
+            resources::insert(tx, &draft.resource)?;
+            tx.emit(Event::resource(What::Create, &resources::require(tx, &draft.resource.id)?));
+        }
+        for (index, draft) in drafts.into_iter().enumerate() {
+            let id = draft.resource.id;
+            if index == 0 {
+                links::add(tx, to, &id)?;
+            }
+            for parent in draft.parents.iter().filter_map(|parent| copies.get(parent)) {
+                links::add(tx, parent, &id)?;
+            }
+            made.push(id.clone());
+            self.volt.disk.place_copy(draft.data, &id)?;
+        }
+        tx.emit(Event::resource(What::CreateChild, &resources::require(tx, to)?));
+        Ok(())
     }
 }

@@ -10,9 +10,9 @@ use crate::{
     actor::Actor,
     error::{Result, denied, precondition},
     rights::{DATABASE_READ, DATABASE_WRITE},
-    sql::Database,
-    store::events::Event,
+    sql::{Database, OpenOptions},
     store::{
+        events::Event,
         resources,
         resources::{DATABASE_KINDS, has_kind},
     },
@@ -35,9 +35,9 @@ impl Actor {
         })
     }
 
-    /// Opens a database: to change it where the actor may, else only to read.
+    /// Opens a database: for writing if the actor may, otherwise for reading.
     pub(crate) fn open_database(&self, reference: &str) -> Result<Database> {
-        let (id, writable) = self.volt.store.read(|store| {
+        let (id, writable) = self.read(|store| {
             let id = resources::resolve(store, reference)?;
             let writable = self.may(store, &id, DATABASE_WRITE)?;
             if !writable {
@@ -45,14 +45,23 @@ impl Actor {
             }
             let resource = resources::require(store, &id)?;
             if !DATABASE_KINDS.iter().any(|kind| has_kind(&resource, kind)) {
-                return Err(precondition(format!("`{id}` is no database")).into());
+                return Err(precondition(format!("`{id}` is not a database")).into());
             }
             Ok((id, writable))
         })?;
-        Database::open(&self.volt.disk.database(&id), id, writable)
+        self.open_file_of(id, writable)
     }
 
-    /// Opens a database to change it.
+    /// Opens the database file of a resource.
+    pub(crate) fn open_file_of(&self, id: String, writable: bool) -> Result<Database> {
+        let exists = || self.read(|store| resources::owner(store, &id)).map(drop);
+        let path = self.volt.disk.open_database(&id, exists)?;
+        let scope = self.scope.clone();
+        let time_limit = self.volt.options.query_timeout;
+        Database::open(&path, OpenOptions { id, writable, scope, time_limit })
+    }
+
+    /// Opens a database for writing.
     pub(crate) fn open_database_to_write(&self, reference: &str) -> Result<Database> {
         let database = self.open_database(reference)?;
         if !database.is_writable() {
@@ -62,23 +71,34 @@ impl Actor {
         Ok(database)
     }
 
+    /// Checks the rights again before a long change is committed.
+    pub(crate) fn demand_database_write(&self, id: &str) -> Result<()> {
+        self.read(|store| {
+            let id = resources::resolve(store, id)?;
+            self.demand(store, &id, DATABASE_WRITE)
+        })
+    }
+
     /// Runs statements, all of them or none.
     pub(crate) fn bulk_update(&self, request: &SqlBulkUpdateRequest) -> Result<()> {
         let database = self.open_database_to_write(&request.database_id)?;
+        // One time limit for all statements: they are one transaction, and block other writers.
+        database.restart_timer();
         database.begin()?;
         for (index, sql) in request.statement.iter().enumerate() {
             database.run(sql).map_err(|fault| {
-                // Which of them it was cannot be seen from the message.
+                // The message does not show which statement failed.
                 Status::from(fault).with_description(format!("statement {}", index + 1))
             })?;
         }
+        self.demand_database_write(database.id())?;
         database.commit()?;
         self.database_written(database.id())
     }
 
-    /// Tells subscribers that a database has changed.
+    /// Emits the event of a changed database.
     pub(crate) fn database_written(&self, id: &str) -> Result<()> {
-        let resource = self.volt.store.read(|store| resources::get(store, id))?;
+        let resource = self.read(|store| resources::get(store, id))?;
         if let Some(resource) = resource {
             self.volt.store.emit(Event::resource(ConnectResourceEvent::DatabaseWrite, &resource));
         }

@@ -1,7 +1,8 @@
-//! Files: resources with content. A path leads from a folder to a resource by the names on the way,
-//! so it never touches the disk, and cannot leave the folder.
+//! Files: resources with content. A path leads from a folder to a resource through the names of
+//! resources, so it never touches the disk and cannot leave the folder.
 
 use std::{
+    collections::{HashSet, VecDeque},
     fs::File as DiskFile,
     io::{self, Write as _},
     sync::Arc,
@@ -18,8 +19,8 @@ use volt_api::volt::{
 use super::{resources::changed, signing::encode};
 use crate::{
     actor::Actor,
-    error::{Result, invalid, not_found, precondition},
-    rights::{READ, WRITE},
+    error::{Result, exhausted, invalid, not_found, precondition},
+    rights::{CONTENT, READ, WRITE},
     store::{
         Tx, links, now, resources,
         resources::{DATABASE_KINDS, add_kind, has_kind},
@@ -31,7 +32,10 @@ const MAX_CONTENT: u64 = 64 << 20;
 const FOLDER: &str = "volt:folder";
 const FILE: &str = "volt:file";
 
-/// Content that is still coming.
+/// How many files and folders a list may have.
+const MAX_LISTED: usize = 200_000;
+
+/// Incoming content of a file.
 pub(crate) struct Upload {
     id: String,
     store_name: String,
@@ -53,7 +57,7 @@ impl Upload {
 impl Actor {
     /// Starts to replace the content of a file.
     pub(crate) fn begin_upload(&self, start: &UploadFileStart) -> Result<Upload> {
-        let id = self.volt.store.read(|store| {
+        let id = self.read(|store| {
             let id = self.reach(store, &start.resource_id, WRITE)?;
             refuse_without_content(&resources::require(store, &id)?)?;
             Ok(id)
@@ -67,9 +71,18 @@ impl Actor {
         Ok(Upload { id, store_name: store_name.to_owned(), file, path, hash, size: 0 })
     }
 
-    /// Puts complete content in place, all at once.
+    /// Replaces a file's content. The actor's rights are checked again, because they may have changed
+    /// since the upload began.
     pub(crate) fn finish_upload(&self, upload: Upload) -> Result<()> {
-        self.volt.store.write(|tx| self.place(tx, upload))
+        // Before the change, so that other changes do not wait for the disk.
+        self.volt.disk.sync(&upload.file)?;
+        self.write(|tx| {
+            resources::exists(tx, &upload.id)?
+                .then_some(())
+                .ok_or_else(|| not_found("resource", &upload.id))?;
+            self.demand(tx, &upload.id, WRITE)?;
+            self.place(tx, upload)
+        })
     }
 
     fn place(&self, tx: &Tx<'_>, upload: Upload) -> Result<()> {
@@ -87,22 +100,23 @@ impl Actor {
         }
         resource.size = size;
         resource.content_hash = encode(hash.finish().as_ref());
-        resource.modified = now();
+        resource.modified = now().max(resource.modified);
         resource.version += 1;
         changed(tx, &resource)?;
-        // It counts when the store says so, and what it replaces goes after that.
+        // The content is in place before the store names it, and the old content goes after that.
         self.volt.disk.place(path, &id, &resource.content_hash)?;
         let volt = Arc::clone(&self.volt);
         tx.afterwards(move || volt.disk.keep_only(&id, &resource.content_hash));
         Ok(())
     }
 
-    /// The content of a file, to read from. `None` if it never had any.
+    /// Opens the content of a file. Returns `None` if it never had any.
     pub(crate) fn open_file(&self, reference: &str, path: &str) -> Result<Option<DiskFile>> {
         let mut missed = String::new();
         loop {
-            let (id, hash) = self.volt.store.read(|store| {
-                let resource = resources::require(store, &self.locate(store, reference, path)?)?;
+            let (id, hash) = self.read(|store| {
+                let resource =
+                    resources::require(store, &self.locate(store, reference, path, CONTENT)?)?;
                 refuse_without_content(&resource)?;
                 Ok((resource.id, resource.content_hash))
             })?;
@@ -110,7 +124,7 @@ impl Actor {
                 return Ok(None);
             }
             match DiskFile::open(self.volt.disk.content(&id, &hash)) {
-                // It has just been replaced.
+                // The content has just been replaced.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && hash != missed => {
                     missed = hash;
                 }
@@ -131,13 +145,17 @@ impl Actor {
         Ok(content)
     }
 
-    /// Replaces the content of a file. In a folder, a file that is not there is made, with the
-    /// folders on the way to it.
+    /// Replaces the content of a file. In a folder, a missing file is created, with the folders on the
+    /// way to it.
     pub(crate) fn set_file_content(&self, request: &SetFileContentRequest) -> Result<()> {
         if request.content.len() as u64 > MAX_CONTENT {
             return Err(invalid("the content is longer than 64 MB: use UploadFile").into());
         }
-        self.volt.store.write(|tx| {
+        // Before the change, so that other changes do not wait for the disk.
+        let mut upload = self.upload(String::new(), &request.store_name)?;
+        upload.write(&request.content)?;
+        self.volt.disk.sync(&upload.file)?;
+        self.write(|tx| {
             let mut id = resources::resolve(tx, &request.resource_id)?;
             let names = names(&request.file_path)?;
             for (index, name) in names.iter().enumerate() {
@@ -155,34 +173,45 @@ impl Actor {
             }
             self.demand(tx, &id, WRITE)?;
             refuse_without_content(&resources::require(tx, &id)?)?;
-            let mut upload = self.upload(id, &request.store_name)?;
-            upload.write(&request.content)?;
+            upload.id = id;
             self.place(tx, upload)
         })
     }
 
     pub(crate) fn get_file(&self, request: &GetFileRequest) -> Result<File> {
-        self.volt.store.read(|store| {
-            let id = self.locate(store, &request.resource_id, &request.file_path)?;
+        self.read(|store| {
+            let id = self.locate(store, &request.resource_id, &request.file_path, READ)?;
             let path = names(&request.file_path)?.join("/");
             let base = resources::resolve(store, &request.resource_id)?;
             Ok(describe(resources::require(store, &id)?, path, &base))
         })
     }
 
-    /// All files and folders in a folder, each with its path from there.
+    /// Returns all files and folders in a folder, each once, with its shortest path.
     pub(crate) fn get_file_descendants(
         &self,
         request: &GetFileDescendantsRequest,
     ) -> Result<Vec<File>> {
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let base = resources::resolve(store, &request.resource_id)?;
-            let top = self.locate(store, &request.resource_id, &request.file_path)?;
+            let top = self.locate(store, &request.resource_id, &request.file_path, READ)?;
             let wanted = request.extension.trim_start_matches('.');
             let mut found = Vec::new();
-            let mut open = vec![(top, names(&request.file_path)?.join("/"))];
-            while let Some((folder, path)) = open.pop() {
+            let mut seen = HashSet::from([top.clone()]);
+            let mut open = VecDeque::from([(top, names(&request.file_path)?.join("/"))]);
+            while let Some((folder, path)) = open.pop_front() {
+                self.scope.check()?;
                 for id in links::children(store, &folder)? {
+                    // A folder with several parents is listed once, under the shortest path: the
+                    // number of paths may be exponential.
+                    if !seen.insert(id.clone()) {
+                        continue;
+                    }
+                    if seen.len() > MAX_LISTED {
+                        let message =
+                            format!("more than {MAX_LISTED} files: list a smaller folder");
+                        return Err(exhausted(message).into());
+                    }
                     let child = resources::require(store, &id)?;
                     let hidden = child.name.starts_with('.') && !request.include_hidden;
                     if hidden || !self.may(store, &id, READ)? {
@@ -190,7 +219,7 @@ impl Actor {
                     }
                     let separator = if path.is_empty() { "" } else { "/" };
                     let path = format!("{path}{separator}{}", child.name);
-                    open.push((id, path.clone()));
+                    open.push_back((id, path.clone()));
                     if !has_kind(&child, FILE) && !has_kind(&child, FOLDER) {
                         continue;
                     }
@@ -209,13 +238,19 @@ impl Actor {
         })
     }
 
-    /// The resource at the end of a path, if the actor may read it.
-    fn locate(&self, store: &Connection, reference: &str, path: &str) -> Result<String> {
+    /// Returns the resource at the end of a path, if the actor has this access to it.
+    fn locate(
+        &self,
+        store: &Connection,
+        reference: &str,
+        path: &str,
+        access: &str,
+    ) -> Result<String> {
         let mut id = resources::resolve(store, reference)?;
         for name in names(path)? {
             id = links::child(store, &id, name)?.ok_or_else(|| not_found("file", path))?;
         }
-        self.demand(store, &id, READ)?;
+        self.demand(store, &id, access)?;
         Ok(id)
     }
 }

@@ -9,6 +9,7 @@ use volt_api::{
     },
 };
 
+use super::limits;
 use crate::{
     actor::Actor,
     error::{Result, denied, invalid, not_found, precondition},
@@ -17,7 +18,7 @@ use crate::{
         Tx, identities,
         identities::{KINDS, PUBLIC_KEY},
         new_did, resources,
-        resources::{add_kind, has_kind},
+        resources::{IDENTITY, add_kind, has_kind},
     },
 };
 
@@ -27,7 +28,7 @@ impl Actor {
             .alias
             .as_ref()
             .map_or(("", ""), |alias| (alias.alias.as_str(), alias.alias_type.as_str()));
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let mut found = Vec::new();
             for id in identities::find(store, &request.name, alias, alias_type)? {
                 if self.may(store, &id, READ)? {
@@ -39,7 +40,7 @@ impl Actor {
     }
 
     pub(crate) fn get_identity(&self, request: &GetIdentityRequest) -> Result<Identity> {
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let id = match &request.lookup {
                 Some(Lookup::IdentityDid(did)) => resources::resolve(store, did)?,
                 Some(Lookup::Fingerprint(fingerprint)) => {
@@ -60,7 +61,7 @@ impl Actor {
         }
         let given = request.identity.ok_or_else(|| invalid("the identity is missing"))?;
         let mut resource = given.resource.unwrap_or_default();
-        self.volt.store.write(|tx| {
+        self.write(|tx| {
             let id = if request.create {
                 self.demand_owner()?;
                 if resource.id.is_empty() {
@@ -89,6 +90,7 @@ impl Actor {
                 identities::purge(tx, &id)?;
             }
             for alias in &request.delete_alias {
+                self.demand_undecided(tx, &id, alias)?;
                 identities::remove(tx, &id, alias)?;
             }
             for alias in given.alias {
@@ -107,6 +109,17 @@ impl Actor {
         Err(denied("only the identity itself or the owner of the Volt may do this").into())
     }
 
+    /// Refuses everyone except the owner of the Volt if the owner has decided how this alias
+    /// authenticates.
+    fn demand_undecided(&self, tx: &Tx<'_>, identity: &str, alias: &IdentityAlias) -> Result<()> {
+        let decided = identities::aliases(tx, identity)?.into_iter().any(|known| {
+            let same = known.id == alias.id
+                || (known.alias_type == alias.alias_type && known.alias == alias.alias);
+            same && known.authenticate != 0
+        });
+        if decided { self.demand_owner() } else { Ok(()) }
+    }
+
     fn save_alias(&self, tx: &Tx<'_>, identity: &str, mut alias: IdentityAlias) -> Result<()> {
         identity.clone_into(&mut alias.identity_did);
         alias.private_key.clear();
@@ -119,17 +132,21 @@ impl Actor {
         if alias.alias.is_empty() || alias.alias_type.is_empty() {
             return Err(invalid("an identity's alias needs `alias` and `alias_type`").into());
         }
+        limits::identity_alias(&alias)?;
         if alias.authenticate != 0 {
             // Otherwise every client could admit further keys.
             self.demand_owner()?;
+        } else {
+            self.demand_undecided(tx, identity, &alias)?;
         }
-        identities::save(tx, &alias)
+        // The key has signed nothing: until it does, it must not decide whose identity it is.
+        identities::save(tx, &alias, alias.alias_type != PUBLIC_KEY || self.is_owner())
     }
 }
 
 fn identity(store: &Connection, id: &str) -> Result<Identity> {
     let resource = resources::require(store, id)?;
-    if !has_kind(&resource, "volt:identity") {
+    if !has_kind(&resource, IDENTITY) {
         return Err(not_found("identity", id).into());
     }
     let alias = identities::aliases(store, id)?;

@@ -8,6 +8,7 @@ pub(crate) mod copy;
 pub(crate) mod databases;
 pub(crate) mod files;
 pub(crate) mod identities;
+mod limits;
 pub(crate) mod query;
 pub(crate) mod resources;
 pub(crate) mod services;

@@ -1,5 +1,7 @@
 //! Looking resources up.
 
+use std::collections::HashSet;
+
 use rusqlite::Connection;
 use volt_api::volt::{
     GetResourceAncestorsRequest, GetResourceDescendantsRequest, GetResourceRequest,
@@ -13,7 +15,7 @@ use crate::{
     store::{links, resources, resources::has_kind, search},
 };
 
-/// How much of a resource to show.
+/// Which parts of a resource to return.
 #[derive(Clone, Copy)]
 pub(crate) struct Detail {
     pub(crate) attributes: bool,
@@ -21,7 +23,7 @@ pub(crate) struct Detail {
 }
 
 impl Detail {
-    /// Leaves out what was not asked for.
+    /// Removes the parts that were not requested.
     pub(crate) fn trim(self, mut resource: Resource) -> Resource {
         if !self.attributes {
             resource.attribute.clear();
@@ -37,7 +39,7 @@ impl Actor {
     pub(crate) fn get_resource(&self, request: &GetResourceRequest) -> Result<Resource> {
         let detail =
             Detail { attributes: request.include_attributes, protobuf: request.include_protobuf };
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let id = self.reach(store, &request.resource_id, READ)?;
             Ok(detail.trim(resources::require(store, &id)?))
         })
@@ -50,7 +52,7 @@ impl Actor {
             0 => usize::MAX,
             limit => usize::try_from(limit).unwrap_or(usize::MAX),
         };
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let ids = search::find(store, request)?;
             self.visible(store, ids, detail, limit, |_| true)
         })
@@ -63,7 +65,7 @@ impl Actor {
         let detail =
             Detail { attributes: request.include_attributes, protobuf: request.include_protobuf };
         let depth = depth(request.depth)?;
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let id = self.reach(store, &request.resource_id, READ)?;
             let ids = links::ancestors(store, &id, depth)?;
             let kind = &request.ancestor_kind;
@@ -85,12 +87,12 @@ impl Actor {
         let detail =
             Detail { attributes: request.include_attributes, protobuf: request.include_protobuf };
         let depth = depth(request.depth)?;
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let id = self.reach(store, &request.resource_id, READ)?;
             let mut ids = links::descendants(store, &id, depth)?;
             if !request.parent_id.is_empty() {
-                let siblings =
-                    links::children(store, &resources::resolve(store, &request.parent_id)?)?;
+                let parent = resources::resolve(store, &request.parent_id)?;
+                let siblings: HashSet<_> = links::children(store, &parent)?.into_iter().collect();
                 ids.retain(|id| siblings.contains(id));
             }
             let kinds = &request.descendant_kind;
@@ -108,7 +110,7 @@ impl Actor {
         })
     }
 
-    /// The resources among these that are wanted and that the actor may see.
+    /// Returns the wanted resources that the actor may see.
     pub(crate) fn visible(
         &self,
         store: &Connection,
@@ -122,6 +124,7 @@ impl Actor {
             if found.len() >= limit {
                 break;
             }
+            self.scope.check()?;
             let Some(resource) = resources::get(store, &id)? else { continue };
             if wanted(&resource) && self.may(store, &id, READ)? {
                 found.push(detail.trim(resource));
@@ -131,7 +134,7 @@ impl Actor {
     }
 }
 
-/// Whether a reference, if there is one, names this resource.
+/// Returns whether a reference is empty or names this resource.
 fn is_named(resource: &Resource, reference: &str) -> bool {
     match reference.strip_prefix('@') {
         Some(alias) => resource.alias.iter().any(|one| one == alias),

@@ -1,6 +1,9 @@
 //! Saving, deleting and moving resources.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 use volt_api::volt::{
@@ -10,22 +13,25 @@ use volt_api::volt::{
     attribute_value::Value,
 };
 
+use super::limits;
 use crate::{
     actor::Actor,
     disk::is_valid_id,
-    error::{Result, invalid, not_found, precondition},
+    error::{Result, denied, invalid, not_found, precondition},
     rights::{CREATE, WRITE},
-    store::events::Event,
     store::{
-        Tx, links, now, resources,
-        resources::{DATABASE_KINDS, add_kind},
+        Tx,
+        events::Event,
+        links, now, resources,
+        resources::{DATABASE_KINDS, IDENTITY, add_kind, has_kind},
+        sessions, tombstones,
     },
 };
 
 impl Actor {
     /// Creates or updates a resource.
     pub(crate) fn save_resource(&self, request: SaveResourceRequest) -> Result<Resource> {
-        self.volt.store.write(|tx| self.save(tx, request))
+        self.write(|tx| self.save(tx, request))
     }
 
     /// Creates or updates a resource that is a database.
@@ -59,6 +65,7 @@ impl Actor {
                 return Err(invalid("an alias is empty").into());
             }
         }
+        limits::resource(&given)?;
         if given.attribute.iter().any(|attribute| attribute.attribute_id.is_empty()) {
             return Err(invalid("an attribute has no `attribute_id`").into());
         }
@@ -73,8 +80,12 @@ impl Actor {
         if given.name.is_empty() {
             return Err(invalid("a new resource needs a name").into());
         }
-        if !given.id.is_empty() && !is_valid_id(&given.id) {
-            return Err(invalid(format!("`{}` cannot be the id of a resource", given.id)).into());
+        if !given.id.is_empty() {
+            self.demand_id(tx, &given.id)?;
+        }
+        if has_kind(&given, IDENTITY) {
+            // Only the Volt decides who is an identity.
+            self.demand_owner()?;
         }
         let parent = match parent {
             "" => self.identity.clone(),
@@ -106,6 +117,29 @@ impl Actor {
         Ok(resource)
     }
 
+    /// Refuses an id that the actor may not choose: one that looks like an identity's, which a client
+    /// could later be taken for, or that of a resource that somebody else has deleted.
+    fn demand_id(&self, tx: &Tx<'_>, id: &str) -> Result<()> {
+        if !is_valid_id(id) {
+            return Err(invalid(format!("`{id}` is not a valid id for a resource")).into());
+        }
+        if self.is_owner() {
+            return Ok(());
+        }
+        if looks_like_identity(id) {
+            let message = format!("`{id}` looks like the id of an identity; choose another");
+            return Err(denied(message).into());
+        }
+        match tombstones::get(tx, id)? {
+            Some(deleted) if deleted.identity || deleted.owner != self.identity => {
+                let message =
+                    format!("resource `{id}` was deleted, and only its owner may reuse the id");
+                Err(denied(message).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn update(&self, tx: &Tx<'_>, given: Resource, purge: bool) -> Result<Resource> {
         if given.id.is_empty() {
             return Err(invalid("`resource.id` is missing; to make a new one set `create`").into());
@@ -116,6 +150,13 @@ impl Actor {
             self.demand_owner()?;
             resource.owner.clone_from(&given.owner);
         }
+        if given.share_mode != 0 && given.share_mode != resource.share_mode {
+            // Others could make public what they may only change.
+            self.demand_ownership(tx, &id)?;
+        }
+        if has_kind(&given, IDENTITY) && !has_kind(&resource, IDENTITY) {
+            self.demand_owner()?;
+        }
         if purge {
             resource.attribute.clear();
         }
@@ -125,7 +166,7 @@ impl Actor {
 
     /// Deletes a resource, or takes it out of one of its folders.
     pub(crate) fn delete_resource(&self, request: &DeleteResourceRequest) -> Result<()> {
-        let gone = self.volt.store.write(|tx| {
+        self.write(|tx| {
             let id = self.reach(tx, &request.resource_id, WRITE)?;
             if !request.parent_id.is_empty() {
                 let parent = resources::resolve(tx, &request.parent_id)?;
@@ -136,7 +177,7 @@ impl Actor {
                 if parents.len() > 1 {
                     links::remove(tx, &parent, &id)?;
                     tx.emit(Event::resource(What::DeleteChild, &resources::require(tx, &parent)?));
-                    return Ok(Vec::new());
+                    return Ok(());
                 }
             }
             if !request.recursive && !links::children(tx, &id)?.is_empty() {
@@ -144,8 +185,14 @@ impl Actor {
                 return Err(precondition(message).into());
             }
             let doomed = doomed(tx, &id)?;
-            if doomed.iter().any(|id| *id == self.volt.id || *id == self.volt.owner) {
-                return Err(precondition("the Volt and its owner cannot be deleted").into());
+            let mut ended = Vec::new();
+            for id in &doomed {
+                if *id == self.volt.id || *id == self.volt.owner {
+                    return Err(precondition("the Volt and its owner cannot be deleted").into());
+                }
+                // The right to write to a folder covers what is in it only if the rule is recursive.
+                self.demand(tx, id, WRITE)?;
+                ended.extend(sessions::of_identity(tx, id)?);
             }
             for parent in links::parents(tx, &id)? {
                 tx.emit(Event::resource(What::DeleteChild, &resources::require(tx, &parent)?));
@@ -154,18 +201,22 @@ impl Actor {
                 tx.emit(Event::resource(What::Delete, &resources::require(tx, id)?));
                 resources::delete(tx, id)?;
             }
-            Ok(doomed)
-        })?;
-        for id in gone {
-            self.volt.wires.delete(&id);
-            self.volt.disk.remove(&id);
-        }
-        Ok(())
+            let volt = Arc::clone(&self.volt);
+            // Before the next change, which may create a resource with the same id.
+            tx.afterwards(move || {
+                volt.end_sessions(&ended);
+                for id in doomed {
+                    volt.wires.delete(&id);
+                    volt.disk.remove(&id);
+                }
+            });
+            Ok(())
+        })
     }
 
     /// Moves a resource from one folder to another.
     pub(crate) fn move_resource(&self, request: &MoveResourceRequest) -> Result<()> {
-        self.volt.store.write(|tx| {
+        self.write(|tx| {
             let id = self.reach(tx, &request.resource_id, WRITE)?;
             let to = self.reach(tx, &request.to_resource_id, CREATE)?;
             let parents = links::parents(tx, &id)?;
@@ -180,6 +231,7 @@ impl Actor {
                 return Err(not_found("child", &id).with_description("of that parent").into());
             }
             refuse_cycle(tx, &id, &to)?;
+            self.refuse_foreign_folder(tx, &id, &to)?;
             links::remove(tx, &from, &id)?;
             links::add(tx, &to, &id)?;
             tx.emit(Event::resource(What::DeleteChild, &resources::require(tx, &from)?));
@@ -189,7 +241,30 @@ impl Actor {
     }
 }
 
-/// Writes an existing resource and says that it has changed.
+impl Actor {
+    /// Refuses to put somebody else's resource into a folder of a third party, whose recursive rules
+    /// would apply to it. Folders of the resource's owner and of the Volt's owner are permitted.
+    pub(crate) fn refuse_foreign_folder(&self, tx: &Tx<'_>, id: &str, folder: &str) -> Result<()> {
+        let owner = resources::owner(tx, id)?;
+        if self.is_owner() || owner == self.identity {
+            return Ok(());
+        }
+        let mut folders = links::ancestors(tx, folder, 0)?;
+        folders.push(folder.to_owned());
+        for folder in folders {
+            let theirs = resources::owner(tx, &folder)?;
+            if theirs != owner && theirs != self.volt.owner {
+                return Err(denied(format!(
+                    "only the owner of resource `{id}` may put it into a folder of somebody else"
+                ))
+                .into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Stores a changed resource and emits the event.
 pub(crate) fn changed(tx: &Tx<'_>, resource: &Resource) -> Result<Resource> {
     resources::update(tx, resource)?;
     let resource = resources::require(tx, &resource.id)?;
@@ -205,30 +280,38 @@ pub(crate) fn refuse_cycle(tx: &Tx<'_>, id: &str, into: &str) -> Result<()> {
     Ok(())
 }
 
-/// What goes when a resource goes: also all that is in nothing else.
+/// Returns what is deleted with a resource: everything that is only in it.
+///
+/// A resource goes when all its parents go. Each resource is visited once for each of its parents.
 fn doomed(tx: &Tx<'_>, id: &str) -> Result<Vec<String>> {
     let mut doomed = vec![id.to_owned()];
-    let mut known: HashSet<String> = doomed.iter().cloned().collect();
-    let mut rest = links::descendants(tx, id, 0)?;
-    loop {
-        let before = doomed.len();
-        let mut kept = Vec::new();
-        for descendant in rest {
-            if links::parents(tx, &descendant)?.iter().all(|parent| known.contains(parent)) {
-                known.insert(descendant.clone());
-                doomed.push(descendant);
-            } else {
-                kept.push(descendant);
+    // How many parents of a resource are not doomed.
+    let mut others: HashMap<String, usize> = HashMap::new();
+    let mut next = 0;
+    while let Some(parent) = doomed.get(next).cloned() {
+        next += 1;
+        for child in links::children(tx, &parent)? {
+            let left = match others.entry(child.clone()) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(links::parents(tx, &child)?.len()),
+            };
+            *left -= 1;
+            if *left == 0 {
+                doomed.push(child);
             }
         }
-        rest = kept;
-        if doomed.len() == before || rest.is_empty() {
-            return Ok(doomed);
-        }
     }
+    Ok(doomed)
 }
 
-/// A service is online once its host says so; all else always is.
+/// Whether an id could be that of an identity: a DID, or the base58 of a SHA-256 hash, which is the
+/// fingerprint of a key.
+fn looks_like_identity(id: &str) -> bool {
+    let base58 = |byte: u8| byte.is_ascii_alphanumeric() && !b"0OIl".contains(&byte);
+    id.starts_with("did:") || ((40..=44).contains(&id.len()) && id.bytes().all(base58))
+}
+
+/// A service is online after its host says so; everything else always is.
 fn initial_online_status(given: &Resource) -> OnlineStatus {
     match given.service_description.as_ref().map(ServiceDescription::host_type) {
         Some(ServiceHostType::Server | ServiceHostType::Relayed) => OnlineStatus::Offline,
@@ -236,7 +319,8 @@ fn initial_online_status(given: &Resource) -> OnlineStatus {
     }
 }
 
-/// Takes over what is given. What is empty is left as it was: proto3 cannot tell it from absent.
+/// Applies the given fields. Empty fields change nothing: proto3 cannot distinguish them from absent
+/// ones.
 fn merge(resource: &mut Resource, given: Resource, modified: u64) {
     let take = |old: &mut String, new: String| {
         if !new.is_empty() {
@@ -272,7 +356,7 @@ fn put_attribute(resource: &mut Resource, mut attribute: ResourceAttribute) {
         attribute.id = old.id;
         *old = attribute;
     } else {
-        // Numbers are this Volt's to give.
+        // The Volt assigns the numbers.
         attribute.id = 0;
         resource.attribute.push(attribute);
     }

@@ -17,8 +17,8 @@ use crate::{
     store::{now, resources, resources::platform_version, search, sessions},
 };
 
-/// Whether a client of this version can use this Volt: while the API is young, its minor versions
-/// differ too much.
+/// Checks whether a client of this version can use the Volt. Minor versions are incompatible before
+/// version 1.
 pub(crate) fn check_compatibility(request: &CheckCompatibilityRequest) -> Result<Version, Status> {
     let own = platform_version();
     match &request.version {
@@ -41,8 +41,8 @@ pub(crate) fn check_compatibility(request: &CheckCompatibilityRequest) -> Result
 }
 
 impl Actor {
-    /// The services that have any of the wanted APIs: the Volt's own resource, which describes the
-    /// ones that are built in, and those that have been saved.
+    /// Returns the services with any of the wanted APIs: the root resource, which describes the built-in
+    /// services, and saved ones.
     pub(crate) fn discover_services(
         &self,
         request: &DiscoverServicesRequest,
@@ -52,7 +52,7 @@ impl Actor {
         let wanted = |service: &Resource| {
             request.include_offline || service.online_status() == OnlineStatus::Online
         };
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let ids = search::services(store, &request.service_api)?;
             self.visible(store, ids, detail, usize::MAX, wanted)
         })
@@ -61,13 +61,13 @@ impl Actor {
     /// Takes a service online or offline.
     pub(crate) fn set_service_status(&self, request: &SetServiceStatusRequest) -> Result<Resource> {
         let given = request.service.as_ref().ok_or_else(|| invalid("the service is missing"))?;
-        self.volt.store.write(|tx| {
+        self.write(|tx| {
             let id = self.reach(tx, &given.id, WRITE)?;
             let mut service = resources::require(tx, &id)?;
             match service.service_description.as_ref().map(ServiceDescription::host_type) {
-                None => return Err(precondition(format!("`{id}` is no service")).into()),
+                None => return Err(precondition(format!("`{id}` is not a service")).into()),
                 Some(ServiceHostType::Builtin) => {
-                    return Err(precondition("what is built in is always online").into());
+                    return Err(precondition("built-in services are always online").into());
                 }
                 Some(_) => {}
             }
@@ -77,12 +77,13 @@ impl Actor {
                 description.clone_from(given);
             }
             service.online_status = given.online_status;
-            service.modified = now();
+            service.modified = now().max(service.modified);
+            service.version += 1;
             changed(tx, &service)
         })
     }
 
-    /// The few settings that this Volt has. Secrets are left out.
+    /// Returns the settings of the Volt, without secrets.
     pub(crate) fn get_parameters(&self) -> Result<VoltParameters> {
         self.demand_owner()?;
         let options = &self.volt.options;
@@ -148,6 +149,7 @@ impl Actor {
     /// key that its host is connected with, by which callers reach it.
     fn set_own_services(&self, online: bool) -> Result<()> {
         let status = if online { OnlineStatus::Online } else { OnlineStatus::Offline };
+        // Not within the actor's scope, which is over when its last connection has ended.
         self.volt.store.write(|tx| {
             let session = sessions::get(tx, &self.session)?;
             for id in search::services(tx, &[])? {

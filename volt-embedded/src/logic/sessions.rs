@@ -1,4 +1,4 @@
-//! Sessions: who calls, and which sessions there are.
+//! Sessions: authenticating calls, listing sessions and ending them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +16,7 @@ use volt_api::{
 use crate::{
     actor::Actor,
     error::{Result, denied, invalid, not_found, unauthenticated},
+    state::{sessions::LiveSession, tokens::MAX_TTL},
     store::events::Event,
     store::{now, resources, search::like, sessions, sessions::SessionRow},
     volt::Volt,
@@ -30,50 +31,74 @@ pub(crate) struct SessionAuthenticator(pub(crate) Arc<Volt>);
 impl Authenticator for SessionAuthenticator {
     fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
         let session = match (&token.claims().sub, token.key_id()) {
-            (Some(id), _) => self.0.session_of(token, id)?,
-            (None, Some(fingerprint)) => self.0.session_of_key(token, fingerprint)?,
-            (None, None) => return Ok(Caller::default()),
+            // The published WebAssembly client sends an empty `sub` for an absent one.
+            (Some(id), _) if !id.is_empty() => self.0.session_of(token, id)?,
+            (_, Some(fingerprint)) => self.0.session_of_key(token, fingerprint)?,
+            _ => return Ok(Caller::default()),
         };
         Ok(Caller::new(session.id, session.identity_did))
     }
 }
 
 impl Volt {
-    /// The session that a token names, if it is live and its key signed the token.
+    /// Returns the session that a token names, if it is live and its key signed the token.
     pub(crate) fn session_of(&self, token: &Token, id: &str) -> Result<SessionRow> {
-        let session = self.store.read(|store| sessions::get(store, id))?.ok_or_else(refusal)?;
-        check(token, session)
+        let session = self.store.read_for_authentication(|store| sessions::get(store, id))?;
+        check(token, session.ok_or_else(refusal)?)
     }
 
-    /// The session of the key that a legacy token names.
+    /// Returns the session of the key that a legacy token names.
     pub(crate) fn session_of_key(&self, token: &Token, fingerprint: &str) -> Result<SessionRow> {
-        let session = self.store.read(|store| sessions::latest(store, fingerprint, ""))?;
+        let session =
+            self.store.read_for_authentication(|store| sessions::latest(store, fingerprint, ""))?;
         check(token, session.ok_or_else(refusal)?)
+    }
+
+    /// Ends the calls and the one-time tokens of sessions that have just ended.
+    pub(crate) fn end_sessions(&self, ids: &[String]) {
+        for id in ids {
+            self.tokens.end_session(id);
+            self.live_sessions.ends(id, 1);
+        }
     }
 }
 
-/// All that is told to somebody who may be a stranger. Clients know this text.
+/// The only reason that a possible stranger receives. Published clients match this text.
 fn refusal() -> Status {
     unauthenticated("session invalid")
 }
 
-/// A session is good for a token if it is live and its key signed the token.
+/// Returns the session if it is live and its key signed the token.
 fn check(token: &Token, session: SessionRow) -> Result<SessionRow> {
     let key = VerifyingKey::from_pem(&session.public_key).map_err(|_| refusal())?;
     if session.status != SessionStatus::Live || token.verify(&key).is_err() {
-        tracing::debug!(session = session.id, status = ?session.status, "session refused");
+        tracing::debug!(identity = session.identity_did, status = ?session.status, "session refused");
         return Err(refusal().into());
     }
     Ok(session)
 }
 
 impl Actor {
-    /// One's own sessions; all of them for the owner of the Volt.
+    /// Adds a long call to the actor's session, which ends the call when it ends.
+    pub(crate) fn join_session(&self) -> Result<LiveSession> {
+        self.read(|store| {
+            let row = sessions::get(store, &self.session)?.ok_or_else(refusal)?;
+            if row.status != SessionStatus::Live {
+                return Err(refusal().into());
+            }
+            Ok(self.volt.live_sessions.join(&row.id, row.expires))
+        })
+    }
+
+    /// Returns the actor's sessions, or all sessions for the owner of the Volt.
     pub(crate) fn get_sessions(&self, request: &GetSessionsRequest) -> Result<Vec<Session>> {
         let own = (!self.is_owner()).then_some(self.identity.as_str());
-        self.volt.store.read(|store| {
+        // Refuses an invalid pattern even if there is no session to match.
+        like(&request.identity_name)?;
+        self.read(|store| {
             let mut found = Vec::new();
             for row in sessions::list(store, own)? {
+                self.scope.check()?;
                 let session = show(store, &row)?;
                 let same = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
                 if same(&request.id, &session.id)
@@ -88,11 +113,14 @@ impl Actor {
         })
     }
 
-    /// Lets a session live, ends it, or sets when it ends. Ending one's own is all that others than
-    /// the owner of the Volt may do.
+    /// Changes the status or the end of a session. Only the owner of the Volt may do more than end its
+    /// own live sessions.
     pub(crate) fn save_session(&self, request: &SaveSessionRequest) -> Result<Session> {
         let given = request.session.as_ref().ok_or_else(|| invalid("the session is missing"))?;
-        self.volt.store.write(|tx| {
+        if SessionStatus::try_from(given.status).is_err() {
+            return Err(invalid(format!("`status` {} is unknown", given.status)).into());
+        }
+        self.write(|tx| {
             let mut row = sessions::get(tx, &given.id)?
                 .filter(|row| self.is_owner() || row.identity_did == self.identity)
                 .ok_or_else(|| not_found("session", &given.id))?;
@@ -101,22 +129,36 @@ impl Actor {
             if !self.is_owner() && !ends {
                 return Err(denied("only the owner of the Volt may change a session").into());
             }
+            // An expired session is renewed without the owner, so that others cannot turn a session
+            // that the owner has rejected or revoked, or not admitted yet, into an expired one.
+            if !self.is_owner() && row.status != SessionStatus::Live {
+                return Err(denied("only the owner of the Volt may change an ended session").into());
+            }
             if given.status != 0 {
                 row.status = given.status();
             }
             if given.expires != 0 {
                 row.expires = given.expires;
             }
-            row.modified = now();
+            row.modified = now().max(row.modified);
             sessions::save(tx, &row)?;
+            // Read again: a session whose time is up has expired.
+            let row = sessions::get(tx, &given.id)?.ok_or_else(refusal)?;
+            let (volt, id) = (Arc::clone(&self.volt), row.id.clone());
+            let (live, expires) = (row.status == SessionStatus::Live, row.expires);
+            tx.afterwards(move || {
+                if live {
+                    volt.live_sessions.ends(&id, expires);
+                } else {
+                    volt.end_sessions(&[id]);
+                }
+            });
             let session = show(tx, &row)?;
             tx.emit(Event::session(What::UpdateSession, &session));
             Ok(session)
         })
     }
-}
 
-impl Actor {
     /// Creates a one-time token for the actor's identity.
     pub(crate) fn get_one_time_token(&self, request: &GetOneTimeTokenRequest) -> Result<String> {
         let ttl = match u64::try_from(request.ttl) {
@@ -124,21 +166,30 @@ impl Actor {
             Ok(ttl) => ttl,
             Err(_) => return Err(invalid("`ttl` is negative").into()),
         };
-        Ok(self.volt.tokens.issue(&self.identity, Duration::from_secs(ttl)))
+        let ttl = Duration::from_secs(ttl).min(MAX_TTL);
+        // The session may have ended since the call was authenticated. Its end waits for the writer,
+        // so no token can be issued after its tokens have been removed.
+        self.write(|tx| {
+            let row = sessions::get(tx, &self.session)?;
+            if row.is_some_and(|row| row.status != SessionStatus::Live) {
+                return Err(refusal().into());
+            }
+            Ok(self.volt.tokens.issue(&self.identity, &self.session, ttl))
+        })
     }
 }
 
-/// A session as the API shows it.
+/// Converts a session to the API's message, with the name of its identity.
 pub(crate) fn show(store: &Connection, session: &SessionRow) -> Result<Session> {
     let identity = resources::get(store, &session.identity_did)?.unwrap_or_default();
     Ok(session.to_message(&identity.name))
 }
 
-/// Whether a text matches a pattern with `*`; an empty pattern matches all.
+/// Returns whether a text matches a pattern with `*`. An empty pattern matches everything.
 fn matches(store: &Connection, pattern: &str, text: &str) -> Result<bool> {
     if pattern.is_empty() {
         return Ok(true);
     }
     let mut select = store.prepare_cached("SELECT ?1 LIKE ?2 ESCAPE '\\'")?;
-    Ok(select.query_row([text, &like(pattern)], |row| row.get(0))?)
+    Ok(select.query_row([text, &like(pattern)?], |row| row.get(0))?)
 }

@@ -30,16 +30,31 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>> {
         if text.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
     GeneralPurpose::new(alphabet, LENIENT)
         .decode(text)
-        .map_err(|error| invalid(format!("this is not base64: {error}")).into())
+        .map_err(|error| invalid(format!("invalid base64: {error}")).into())
+}
+
+/// Refuses to sign what could pass for a token of the Volt: a header and claims, in base64url.
+fn refuse_token(message: &str) -> Result<()> {
+    let is_object = |part: &str| {
+        let value = decode(part).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        value.is_some_and(|value: serde_json::Value| value.is_object())
+    };
+    if message.split_once('.').is_some_and(|(header, _)| is_object(header)) {
+        return Err(
+            invalid("the message looks like a token, which this method does not sign").into()
+        );
+    }
+    Ok(())
 }
 
 impl Actor {
-    /// Signs with the Volt's key, or checks a signature; a wrong one is refused, a right one gets an
-    /// empty answer.
+    /// Signs with the Volt's key, or verifies a signature: an invalid one is refused, a valid one returns
+    /// an empty response.
     pub(crate) fn sign_verify(&self, request: &SignVerifyRequest) -> Result<SignVerifyResponse> {
         let message = request.message.as_bytes();
         if !request.verify {
             self.demand_owner()?;
+            refuse_token(&request.message)?;
             let signature = self.volt.key.sign(message).map_err(|error| key_fault(&error))?;
             let payload = if request.encode {
                 Payload::DigestEncoded(encode(&signature))
@@ -57,7 +72,7 @@ impl Actor {
         let keys = if did.is_empty() || *did == self.volt.id {
             vec![self.volt.key.verifying_key()]
         } else {
-            self.volt.store.read(|store| {
+            self.read(|store| {
                 let id = resources::resolve(store, did)?;
                 identities::keys(store, &id)
             })?
@@ -65,6 +80,6 @@ impl Actor {
         if keys.iter().any(|key| key.verify(message, &signature)) {
             return Ok(SignVerifyResponse::default());
         }
-        Err(invalid("the signature is wrong").into())
+        Err(invalid("the signature is invalid").into())
     }
 }

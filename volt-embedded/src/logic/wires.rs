@@ -1,4 +1,4 @@
-//! Wires: resources that messages are published to. Some keep what was published, in a table.
+//! Wires: resources that messages are published to. Persistent wires keep their messages in a table.
 
 use volt_api::volt::{
     AttributeDataType, Resource, SaveResourceRequest, SaveWireRequest, attribute_value::Value,
@@ -21,7 +21,7 @@ const PERSIST: &str = "volt:wire-persist";
 const TABLE: &str = "volt:wire-persist-table";
 const DEFAULT_TABLE: &str = "wire_data";
 
-/// Where a wire keeps what is published.
+/// The table of a persistent wire.
 pub(crate) struct Archive {
     database: Database,
     insert: String,
@@ -31,12 +31,12 @@ impl Actor {
     /// Creates or updates a wire.
     pub(crate) fn save_wire(&self, request: SaveWireRequest) -> Result<Resource> {
         let mut wire = request.resource.unwrap_or_default();
-        // Without kinds given, an existing wire keeps its own.
+        // An existing wire keeps its kinds if none are given.
         if request.create || !wire.kind.is_empty() || request.persist {
             add_kind(&mut wire, KIND);
         }
         if request.persist {
-            // History is read with SQL, so the wire is a database as well.
+            // The messages are read with SQL, so the wire is also a database.
             for kind in DATABASE_KINDS {
                 add_kind(&mut wire, kind);
             }
@@ -48,27 +48,30 @@ impl Actor {
         }
         let persist = Value::Boolean(request.persist);
         set_attribute(&mut wire, PERSIST, AttributeDataType::Boolean, persist);
-        self.save_resource(SaveResourceRequest {
+        let wire = self.save_resource(SaveResourceRequest {
             resource: Some(wire),
             create: request.create,
             create_in_parent_id: request.create_in_parent_id,
             purge_attributes: request.purge_attributes,
-        })
+        })?;
+        // The table exists before the first message, so that it can be queried.
+        self.open_archive(&wire)?;
+        Ok(wire)
     }
 
-    /// The id of a wire that the actor may use in this way.
+    /// Returns a wire, if the actor has this access to it.
     pub(crate) fn reach_wire(&self, reference: &str, access: &str) -> Result<Resource> {
-        self.volt.store.read(|store| {
+        self.read(|store| {
             let id = self.reach(store, reference, access)?;
             let wire = resources::require(store, &id)?;
             if !has_kind(&wire, KIND) {
-                return Err(precondition(format!("`{id}` is no wire")).into());
+                return Err(precondition(format!("`{id}` is not a wire")).into());
             }
             Ok(wire)
         })
     }
 
-    /// Opens a wire's archive, if it has one. Publishing is enough to write to it.
+    /// Opens the table of a persistent wire. The right to publish is enough to add messages.
     pub(crate) fn open_archive(&self, wire: &Resource) -> Result<Option<Archive>> {
         if !matches!(attribute(wire, PERSIST), Some(Value::Boolean(true))) {
             return Ok(None);
@@ -77,9 +80,9 @@ impl Actor {
             Some(Value::String(table)) if !table.is_empty() => table,
             _ => DEFAULT_TABLE,
         };
-        let path = self.volt.disk.database(&wire.id);
-        let database = Database::open(&path, wire.id.clone(), true)?;
+        let database = self.open_file_of(wire.id.clone(), true)?;
         let table = quoted(table);
+        database.restart_timer();
         database.run(&format!(
             "CREATE TABLE IF NOT EXISTS {table}
                  (id INTEGER PRIMARY KEY, created INTEGER, identity_did TEXT, payload)"
@@ -91,7 +94,7 @@ impl Actor {
 }
 
 impl Archive {
-    /// Keeps a message: as text if it is that, so that SQL can work with it.
+    /// Stores a message. Valid UTF-8 is stored as text, which SQL can search.
     pub(crate) fn keep(&self, identity: &str, chunk: &[u8]) -> Result<()> {
         let created = signed(now());
         match std::str::from_utf8(chunk) {

@@ -10,28 +10,30 @@ use csv::{Reader, StringRecord};
 use rusqlite::params_from_iter;
 use volt_api::{Code, Status, data::SqlImportCsvConfiguration};
 
-use super::{Database, quoted, sql_status};
+use super::{Database, quoted};
 use crate::error::{Fault, Result, exists, invalid};
 
-/// Imports a whole file or nothing. `progress` hears how many rows are in, each time that the
-/// configured number of rows has been added; what it says against that ends the import.
+/// Imports a complete file or nothing. `progress` receives the number of imported rows after each
+/// configured interval; an error from it ends the import. `recheck` checks the caller's right to write
+/// again before the commit.
 ///
-/// The table is made if it is not there, with column types that fit the rows that are scanned for
-/// that. Empty fields become NULL.
+/// A missing table is created, with column types that fit the scanned rows. Empty fields become NULL.
 pub(crate) fn import(
     database: &Database,
     configuration: &SqlImportCsvConfiguration,
     source: &Path,
     abort: &AtomicBool,
+    recheck: impl FnOnce() -> Result<()>,
     mut progress: impl FnMut(i64, i64) -> Result<()>,
 ) -> Result<i64> {
     let table = &configuration.table_name;
     let survey = survey(source, configuration.schema_scan_limit)?;
+    database.restart_timer();
     database.begin()?;
     let there = database
         .connection
         .table_exists(None, table.as_str())
-        .map_err(|error| sql_status(&error))?;
+        .map_err(|error| database.fault(&error))?;
     if there && configuration.create_table {
         return Err(exists(format!("table `{table}` exists already")).into());
     }
@@ -47,7 +49,7 @@ pub(crate) fn import(
         names.join(", "),
         vec!["?"; names.len()].join(", ")
     );
-    let refused = |error: rusqlite::Error| Fault::from(sql_status(&error));
+    let refused = |error: rusqlite::Error| database.fault(&error);
     let mut insert = database.connection.prepare(&sql).map_err(refused)?;
     let mut reader = open(source)?;
     let mut record = StringRecord::new();
@@ -57,6 +59,7 @@ pub(crate) fn import(
             return Err(Status::new(Code::Aborted, "the import was aborted").into());
         }
         let fields = record.iter().map(|field| (!field.is_empty()).then_some(field));
+        database.restart_timer();
         insert.execute(params_from_iter(fields)).map_err(refused)?;
         count += 1;
         let interval = i64::from(configuration.progress_interval);
@@ -65,6 +68,8 @@ pub(crate) fn import(
         }
     }
     drop(insert);
+    recheck()?;
+    database.restart_timer();
     database.commit()?;
     Ok(count)
 }

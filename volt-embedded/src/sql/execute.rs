@@ -1,11 +1,10 @@
-//! `Execute`, on a thread of its own: statements go in, rows come out.
+//! `Execute`: runs statements on their own thread.
 //!
-//! - A query answers with a header, then its rows; a statement that gives no rows only ends.
-//! - With a page size, `next` is waited for after each full page while there are more rows.
-//! - Without a transaction there is one statement, and the end comes by itself.
-//! - Within a transaction each statement ends with `affected_rows` (0 for a query), so that the
-//!   caller knows that it is done; then another `start` or the `end` is waited for. A transaction
-//!   that is not ended with a commit, for whatever reason, is rolled back.
+//! - A query answers with a header and its rows; a statement without rows answers with nothing.
+//! - With a page size, the call waits for `next` after each full page while there are more rows.
+//! - Without a transaction there is one statement, and the call ends after it.
+//! - Within a transaction each statement ends with `affected_rows` (0 for a query), and the call waits
+//!   for another `start` or the `end`. A transaction that does not end with a commit is rolled back.
 
 use tokio::sync::mpsc;
 use volt_api::{
@@ -16,23 +15,28 @@ use volt_api::{
     },
 };
 
-use super::{Database, outbox::Putter, sql_status, values};
-use crate::error::{Fault, Result, invalid};
+use super::{Database, outbox::Putter, values};
+use crate::error::{Result, invalid};
 
-/// What callers send, as it is in a request.
+/// A command of the caller.
 pub(crate) type Command = sql_execute_request::Payload;
 
 /// One call of `Execute`.
 pub(crate) struct Execution<'a> {
     pub(crate) database: &'a Database,
-    /// What the caller sends after the start. Closed when there will be no more.
+    /// The commands after the start. Closed after the last.
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) responses: Putter<SqlExecuteResponse>,
 }
 
 impl Execution<'_> {
-    /// Runs the call to its end. Says whether it changed the database.
-    pub(crate) fn run(mut self, start: &SqlExecuteStart) -> Result<bool> {
+    /// Runs the call to its end. `recheck` checks the caller's right to write again before a
+    /// transaction is committed. Returns whether the database has changed.
+    pub(crate) fn run(
+        mut self,
+        start: &SqlExecuteStart,
+        recheck: impl Fn() -> Result<()>,
+    ) -> Result<bool> {
         if !start.transaction {
             let before = self.database.connection.total_changes();
             let writes = self.statement(start)?.writes;
@@ -50,16 +54,20 @@ impl Execution<'_> {
             match command {
                 Some(Command::Start(start)) => {
                     if !start.database_id.is_empty() && start.database_id != self.database.id() {
-                        // By alias it may well be the same, but not even then is it needed.
-                        return Err(invalid("a transaction stays with its database").into());
+                        return Err(invalid("a transaction cannot change its database").into());
                     }
                     done = self.statement(&start)?;
                 }
                 Some(Command::End(SqlExecuteEnd { commit_transaction: true })) => {
+                    if wrote {
+                        // The right may have been taken away since the transaction began.
+                        recheck()?;
+                    }
+                    self.database.restart_timer();
                     self.database.commit()?;
                     return Ok(wrote);
                 }
-                // There is no next page.
+                // The statement has no further page.
                 Some(Command::Next(_)) => {}
                 _ => return Ok(false),
             }
@@ -69,9 +77,10 @@ impl Execution<'_> {
     fn statement(&mut self, start: &SqlExecuteStart) -> Result<Done> {
         let connection = &self.database.connection;
         let before = connection.total_changes();
-        let refused = |error: rusqlite::Error| Fault::from(sql_status(&error));
+        let refused = |error: rusqlite::Error| self.database.fault(&error);
+        self.database.restart_timer();
         let mut statement = self.database.prepare(&start.statement)?;
-        values::bind(&mut statement, &start.parameter)?;
+        self.database.bind(&mut statement, &start.parameter)?;
         let writes = !statement.readonly();
         let mut columns: Vec<_> = statement.columns().map(|one| column(&one)).collect();
         let width = columns.len();
@@ -82,7 +91,7 @@ impl Execution<'_> {
         if width > 0 {
             if let Some(first) = row {
                 for (index, column) in columns.iter_mut().enumerate() {
-                    // Expressions have no declared type, and clients go by the header.
+                    // Expressions have no declared type, and clients read the header.
                     if column.r#type() == DataType::Unknown {
                         let value = first.get_ref(index).map_err(refused)?;
                         column.r#type = values::value_type(value).into();
@@ -97,7 +106,7 @@ impl Execution<'_> {
                 match self.next_command() {
                     Some(Command::Next(_)) => in_page = 0,
                     other => {
-                        // Nobody wants the rest. Without a command, there will be none.
+                        // The caller does not want the rest.
                         interrupted_by = Some(other.unwrap_or_else(|| Command::End(rollback())));
                         break;
                     }
@@ -105,6 +114,8 @@ impl Execution<'_> {
             }
             self.respond(Payload::Row(values::row(current, width).map_err(refused)?))?;
             in_page += 1;
+            // The time that the caller takes to read a row does not count.
+            self.database.restart_timer();
             row = rows.next().map_err(refused)?;
         }
         drop(rows);
@@ -132,15 +143,15 @@ impl Execution<'_> {
         let response = SqlExecuteResponse { payload: Some(payload) };
         self.responses
             .put(response, bytes)
-            .map_err(|_| Status::new(Code::Cancelled, "the caller is gone").into())
+            .map_err(|_| Status::new(Code::Cancelled, "the caller has ended the call").into())
     }
 }
 
 /// How a statement ended.
 struct Done {
-    /// Whether it was one that changes something.
+    /// Whether the statement may change something.
     writes: bool,
-    /// What the caller sent before all rows were out.
+    /// The command that the caller sent before it had read all rows.
     interrupted_by: Option<Command>,
 }
 

@@ -1,104 +1,97 @@
-//! SQL on the databases of callers.
+//! SQL on callers' databases.
 
 pub(crate) mod csv;
 pub(crate) mod execute;
 pub(crate) mod outbox;
+mod policy;
 mod values;
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{
     Connection, Error, ErrorCode, OpenFlags, Params, Statement,
     fallible_iterator::FallibleIterator as _,
-    hooks::{AuthAction, AuthContext, Authorization},
 };
 use volt_api::{Code, Status};
 
-use crate::error::{Fault, Result, denied, internal, invalid};
+use crate::{
+    error::{Fault, Result, denied, exhausted, internal, invalid, not_found},
+    scope::Scope,
+};
 
-/// A caller's database, for one call.
-///
-/// Callers' SQL can do what it likes within the database. It cannot open other files, and leaves
-/// transactions to the API, which could not promise anything about them otherwise.
-pub(crate) struct Database {
-    connection: Connection,
-    id: String,
-    writable: bool,
-    /// Whether the statement at hand is this program's own.
-    own: Arc<AtomicBool>,
-    /// Whether the caller is gone.
-    left: Arc<AtomicBool>,
+/// How many of SQLite's instructions run between two checks of the scope and the time limit.
+const INSTRUCTIONS: i32 = 10_000;
+/// How long a statement waits for another call's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a database is opened.
+pub(crate) struct OpenOptions {
+    /// The id of its resource.
+    pub(crate) id: String,
+    /// Whether the caller may change it.
+    pub(crate) writable: bool,
+    /// Stops statements when the call is over.
+    pub(crate) scope: Scope,
+    /// How long a statement may run until its next row.
+    pub(crate) time_limit: Duration,
 }
 
-/// How many of SQLite's own instructions pass between two looks at whether the caller is gone.
-const INSTRUCTIONS: i32 = 10_000;
-
-/// Stops what a database does for a caller when that caller is gone, that is, when it is dropped.
-///
-/// An interrupt would not do: it is lost on a statement that is just about to begin.
-pub(crate) struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+/// A caller's database, opened for one call.
+pub(crate) struct Database {
+    connection: Connection,
+    path: PathBuf,
+    options: OpenOptions,
+    /// True while the connection runs a statement of the Volt's own.
+    own: Arc<AtomicBool>,
+    timer: Timer,
 }
 
 impl Database {
-    /// Opens the database in this file, and makes it if it is not there.
-    pub(crate) fn open(path: &Path, id: String, writable: bool) -> Result<Self> {
-        if !path.exists() {
-            make(path)?;
-        }
-        let access = if writable {
+    /// Opens the database in this file.
+    pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Self> {
+        let access = if options.writable {
             OpenFlags::SQLITE_OPEN_READ_WRITE
         } else {
             OpenFlags::SQLITE_OPEN_READ_ONLY
         };
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         let own = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&own);
-        connection.authorizer(Some(move |context: AuthContext<'_>| match context.action {
-            AuthAction::Attach { .. } | AuthAction::Detach { .. } => Authorization::Deny,
-            AuthAction::Transaction { .. } | AuthAction::Savepoint { .. }
-                if !flag.load(Ordering::Relaxed) =>
-            {
-                Authorization::Deny
-            }
-            _ => Authorization::Allow,
-        }))?;
-        let left = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&left);
-        connection.progress_handler(INSTRUCTIONS, Some(move || flag.load(Ordering::Relaxed)))?;
-        Ok(Self { connection, id, writable, own, left })
+        policy::apply(&mut connection, move || flag.load(Ordering::Relaxed))?;
+        let timer = Timer::default();
+        let (clock, scope) = (timer.clone(), options.scope.clone());
+        // An interrupt would be lost on a statement that is about to begin.
+        let stop = move || scope.is_over() || clock.has_expired();
+        connection.progress_handler(INSTRUCTIONS, Some(stop))?;
+        Ok(Self { connection, path: path.to_owned(), options, own, timer })
     }
 
     pub(crate) fn id(&self) -> &str {
-        &self.id
+        &self.options.id
     }
 
     pub(crate) fn is_writable(&self) -> bool {
-        self.writable
+        self.options.writable
     }
 
-    /// What stops the database when the caller is gone.
-    pub(crate) fn stop_on_drop(&self) -> StopOnDrop {
-        StopOnDrop(Arc::clone(&self.left))
+    /// Restarts the time limit.
+    pub(crate) fn restart_timer(&self) {
+        self.timer.start(self.options.time_limit);
     }
 
-    /// Starts a transaction. It is rolled back unless it is [committed](Self::commit).
+    /// Begins a transaction, which is rolled back unless it is [committed](Self::commit).
     pub(crate) fn begin(&self) -> Result<()> {
-        self.own(if self.writable { "BEGIN IMMEDIATE" } else { "BEGIN" })
+        self.own(if self.is_writable() { "BEGIN IMMEDIATE" } else { "BEGIN" })
     }
 
     pub(crate) fn commit(&self) -> Result<()> {
@@ -109,70 +102,115 @@ impl Database {
         self.own.store(true, Ordering::Relaxed);
         let outcome = self.connection.execute_batch(sql);
         self.own.store(false, Ordering::Relaxed);
-        outcome.map_err(|error| sql_status(&error).into())
+        outcome.map_err(|error| self.fault(&error))
     }
 
-    /// Runs a statement for what it changes; rows that it gives are dropped.
+    /// Runs a statement and discards its rows.
     pub(crate) fn run(&self, sql: &str) -> Result<()> {
         let mut statement = self.prepare(sql)?;
-        values::bind(&mut statement, &BTreeMap::new())?;
+        self.bind(&mut statement, &BTreeMap::new())?;
         let mut rows = statement.raw_query();
-        while rows.next().map_err(|error| sql_status(&error))?.is_some() {}
+        while rows.next().map_err(|error| self.fault(&error))?.is_some() {}
         Ok(())
     }
 
-    /// Runs an insert of this program's own.
+    /// Runs an insert of the Volt's own.
     pub(crate) fn insert(&self, sql: &str, values: impl Params) -> Result<()> {
-        self.connection.prepare_cached(sql)?.execute(values)?;
+        self.restart_timer();
+        let insert = || self.connection.prepare_cached(sql)?.execute(values);
+        insert().map_err(|error| self.fault(&error))?;
         Ok(())
     }
 
-    /// Prepares one statement.
+    /// Prepares a single statement.
     fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
-        let refused = |error: Error| Fault::from(sql_status(&error));
         let mut batch = rusqlite::Batch::new(&self.connection, sql);
-        let statement = batch.next().map_err(refused)?;
+        let statement = batch.next().map_err(|error| self.fault(&error))?;
         let statement = statement.ok_or_else(|| invalid("the statement is missing"))?;
         match batch.next() {
             Ok(None) => Ok(statement),
-            // What is wrong with the second does not matter.
-            _ => Err(invalid("one statement at a time: this is several").into()),
+            // Errors in the second statement do not matter.
+            _ => Err(invalid("expected one statement, got several").into()),
         }
+    }
+
+    fn bind(
+        &self,
+        statement: &mut Statement<'_>,
+        parameters: &BTreeMap<String, volt_api::volt::AttributeValue>,
+    ) -> Result<()> {
+        for (index, value) in values::assign(statement, parameters)? {
+            statement.raw_bind_parameter(index, value).map_err(|error| self.fault(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Maps an error of SQLite to the status that the caller receives.
+    fn fault(&self, error: &Error) -> Fault {
+        let message = match error {
+            Error::SqlInputError { msg, .. } => msg.clone(),
+            Error::SqliteFailure(_, Some(message)) => message.clone(),
+            other => other.to_string(),
+        };
+        let status = match error.sqlite_error_code() {
+            Some(ErrorCode::ReadOnly) => denied("`volt:database-write` is not permitted"),
+            Some(ErrorCode::AuthorizationForStatementDenied) => denied(
+                "the statement is not permitted: use `transaction` and `end` for transactions; \
+                 databases cannot be attached, and most pragmas cannot be used",
+            ),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Status::new(Code::Aborted, "another call is changing the database")
+            }
+            Some(ErrorCode::OperationInterrupted) => match self.options.scope.check() {
+                Err(status) => status,
+                Ok(()) => Status::new(
+                    Code::DeadlineExceeded,
+                    format!("the statement ran for longer than {:?}", self.options.time_limit),
+                ),
+            },
+            Some(ErrorCode::TooBig) => exhausted(format!(
+                "{message}: a value may have at most {} MiB",
+                policy::MAX_VALUE >> 20
+            )),
+            Some(ErrorCode::ConstraintViolation) => Status::new(Code::FailedPrecondition, message),
+            Some(ErrorCode::DiskFull) => exhausted("the Volt's disk is full"),
+            // SQLite reports a deleted file as one of several errors.
+            Some(_) if !self.path.exists() => not_found("database", self.id()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure) => {
+                tracing::error!(database = self.id(), %error, "a database failed");
+                internal(message)
+            }
+            _ => invalid(message),
+        };
+        status.into()
     }
 }
 
-fn make(path: &Path) -> Result<()> {
+/// Creates an empty database in a new file.
+pub(crate) fn create(path: &Path) -> Result<()> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    // Readers and a writer then do not wait for one another. The mode stays with the file.
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // In WAL mode readers and a writer do not block each other. The file keeps the mode.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     Ok(())
 }
 
-/// What a caller hears of an SQL error.
-pub(crate) fn sql_status(error: &Error) -> Status {
-    let message = match error {
-        Error::SqlInputError { msg, .. } => msg.clone(),
-        Error::SqliteFailure(_, Some(message)) => message.clone(),
-        other => other.to_string(),
-    };
-    match error.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly) => denied("`volt:database-write` is not permitted"),
-        Some(ErrorCode::AuthorizationForStatementDenied) => denied(
-            "not in SQL: use `transaction` and `end` for transactions; databases cannot be attached",
-        ),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Status::new(Code::Aborted, "another call is changing the database")
-        }
-        Some(ErrorCode::OperationInterrupted) => Status::new(Code::Cancelled, message),
-        Some(ErrorCode::DiskFull | ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure) => {
-            internal(message)
-        }
-        _ => invalid(message),
-    }
-}
-
-/// A name as SQL wants it, whatever is in it.
+/// Quotes a name for SQL.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The time limit of a running statement. Clones share it.
+#[derive(Clone, Default)]
+struct Timer(Arc<Mutex<Option<Instant>>>);
+
+impl Timer {
+    fn start(&self, limit: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(limit);
+    }
+
+    fn has_expired(&self) -> bool {
+        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| until <= Instant::now())
+    }
 }

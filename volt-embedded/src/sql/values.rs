@@ -1,4 +1,4 @@
-//! Values, between SQLite and the API.
+//! Conversion of values between SQLite and the API.
 
 use std::collections::BTreeMap;
 
@@ -11,34 +11,42 @@ use volt_api::{
     volt::{AttributeValue, attribute_value},
 };
 
-use super::sql_status;
 use crate::error::{Result, invalid};
 
-/// Binds parameters by name. The `:`, `@` or `$` before a name in the statement may be left out, and
-/// a parameter without a name goes by its number.
-pub(super) fn bind(
-    statement: &mut Statement<'_>,
+/// The largest row, in bytes.
+const MAX_ROW: usize = 32 << 20;
+
+/// Assigns values to the parameters of a statement, by name. The `:`, `@` or `$` before a name in the
+/// statement may be left out, and a parameter without a name is named by its number.
+pub(super) fn assign(
+    statement: &Statement<'_>,
     parameters: &BTreeMap<String, AttributeValue>,
-) -> Result<()> {
-    let mut used = 0;
+) -> Result<Vec<(usize, Value)>> {
+    let mut assigned = Vec::new();
+    let last_numbered = (1..=statement.parameter_count())
+        .rev()
+        .find(|index| statement.parameter_name(*index).is_some_and(|name| name.starts_with('?')));
     for index in 1..=statement.parameter_count() {
-        let name = statement.parameter_name(index).map(str::to_owned);
+        let name = statement.parameter_name(index);
         let number = index.to_string();
-        let name = name.as_deref().unwrap_or(&number);
-        let bare = name.trim_start_matches([':', '@', '$', '?']);
-        let value = parameters.get(name).or_else(|| parameters.get(bare));
-        let value = value.ok_or_else(|| invalid(format!("parameter `{name}` has no value")))?;
-        statement
-            .raw_bind_parameter(index, to_sqlite(value))
-            .map_err(|error| sql_status(&error))?;
-        used += 1;
+        let bare = name.unwrap_or(&number).trim_start_matches([':', '@', '$', '?']);
+        let value = name.and_then(|name| parameters.get(name)).or_else(|| parameters.get(bare));
+        match value {
+            Some(value) => assigned.push((index, to_sqlite(value))),
+            // A statement with `?3` has three parameters, whether it uses the others or not.
+            None if name.is_none() && last_numbered.is_some_and(|last| index < last) => {}
+            None => {
+                let name = name.unwrap_or(&number);
+                return Err(invalid(format!("parameter `{name}` has no value")).into());
+            }
+        }
     }
-    if used < parameters.len() {
+    if assigned.len() < parameters.len() {
         let names: Vec<_> = parameters.keys().map(String::as_str).collect();
         let message = format!("the statement does not use all of `{}`", names.join("`, `"));
         return Err(invalid(message).into());
     }
-    Ok(())
+    Ok(assigned)
 }
 
 fn to_sqlite(value: &AttributeValue) -> Value {
@@ -52,15 +60,29 @@ fn to_sqlite(value: &AttributeValue) -> Value {
     }
 }
 
-/// A row as the API sends it.
+/// Converts a row to the API's message.
+///
+/// Fails before it copies values that do not fit into one message.
 pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow> {
+    let mut total = 0;
+    for index in 0..columns {
+        total += match row.get_ref(index)? {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+            _ => 8,
+        };
+    }
+    if total > MAX_ROW {
+        let too_big = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_TOOBIG);
+        let message = format!("a row has {total} bytes; the limit is {MAX_ROW}");
+        return Err(rusqlite::Error::SqliteFailure(too_big, Some(message)));
+    }
     let mut cells = Vec::with_capacity(columns);
     for index in 0..columns {
         let data = match row.get_ref(index)? {
             ValueRef::Null => Data::Null(true),
             ValueRef::Integer(number) => Data::Integer(number),
             ValueRef::Real(number) => Data::Real(number),
-            // SQLite does not check that texts are UTF-8; JSON must be.
+            // SQLite does not check that texts are valid UTF-8, which JSON must be.
             ValueRef::Text(bytes) => Data::Text(String::from_utf8_lossy(bytes).into_owned()),
             ValueRef::Blob(bytes) => Data::Blob(bytes.to_vec()),
         };
@@ -69,7 +91,7 @@ pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow>
     Ok(VariantRow { column: cells })
 }
 
-/// How many bytes the values of a row take that can be large.
+/// Returns the size of the texts and blobs of a row.
 pub(super) fn size(row: &VariantRow) -> usize {
     let size = |cell: &Variant| match &cell.data {
         Some(Data::Text(text)) => text.len(),
@@ -79,7 +101,7 @@ pub(super) fn size(row: &VariantRow) -> usize {
     row.column.iter().map(size).sum()
 }
 
-/// The type that a column was declared with, by SQLite's own rules.
+/// Returns the type of a column's declaration, by the rules of SQLite.
 pub(super) fn declared_type(declaration: &str) -> DataType {
     let declaration = declaration.to_ascii_uppercase();
     let has = |part: &str| declaration.contains(part);
@@ -96,7 +118,7 @@ pub(super) fn declared_type(declaration: &str) -> DataType {
     }
 }
 
-/// The type of a value.
+/// Returns the type of a value.
 pub(super) fn value_type(value: ValueRef<'_>) -> DataType {
     match value {
         ValueRef::Null => DataType::Null,

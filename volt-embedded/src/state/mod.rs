@@ -1,8 +1,11 @@
-//! What the Volt keeps in memory while it runs: one-time tokens, hosts, wires, and the connections
-//! that keep services online. None of it survives a restart.
+//! What the Volt keeps in memory while it runs: permits, one-time tokens, sessions with open calls,
+//! hosts, wires, and the connections that keep services online. None of it survives a restart.
 
+pub(crate) mod attempts;
 pub(crate) mod hosts;
 pub(crate) mod listing;
+pub(crate) mod permits;
+pub(crate) mod sessions;
 pub(crate) mod tokens;
 pub(crate) mod wires;
 

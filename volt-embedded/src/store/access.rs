@@ -1,15 +1,15 @@
-//! Access rules, and requests for access that nobody has decided yet.
+//! Access rules, and requests for access that await a decision.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use volt_api::volt::{Access, PolicyDecision, access::Subject};
 
-use super::Tx;
+use super::{Tx, rows::unsigned};
 use crate::error::Result;
 
 const COLUMNS: &str = "access.id, resource_id, identity_did, credential_lookup, access, extra, \
                        decision, recursive, request_time, decision_time, request_count";
 
-/// A rule as it stands; names and kinds are filled in by whoever shows it.
+/// Reads a rule without the names and kinds, which other tables have.
 fn read(row: &Row<'_>) -> rusqlite::Result<Access> {
     let identity: String = row.get(2)?;
     let credential: String = row.get(3)?;
@@ -37,7 +37,7 @@ pub(crate) fn get(store: &Connection, id: &str) -> Result<Option<Access>> {
     Ok(store.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
-/// All rules; those of one resource if one is given.
+/// Returns all rules, or those of one resource.
 pub(crate) fn list(store: &Connection, resource: Option<&str>) -> Result<Vec<Access>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM access WHERE ?1 IS NULL OR resource_id = ?1
@@ -48,7 +48,7 @@ pub(crate) fn list(store: &Connection, resource: Option<&str>) -> Result<Vec<Acc
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The same identity's rule for the same access to the same resource.
+/// Finds an identity's rule for this access to this resource.
 pub(crate) fn find(
     store: &Connection,
     resource: &str,
@@ -62,8 +62,11 @@ pub(crate) fn find(
     Ok(store.prepare_cached(&sql)?.query_row([resource, identity, access], read).optional()?)
 }
 
-/// What the rules say about an identity and a resource: the access that each is about, and its
-/// decision. A recursive rule is also about all that is in its resource.
+/// Returns the accesses and decisions of the rules that apply to an identity and a resource. A
+/// recursive rule also applies to everything in its resource. A rule for the fingerprint of one of the
+/// identity's keys applies to the identity.
+///
+/// Rules with conditions, which this Volt cannot judge, permit nothing; those that deny always apply.
 pub(crate) fn rules(
     store: &Connection,
     resource: &str,
@@ -73,17 +76,21 @@ pub(crate) fn rules(
         "WITH RECURSIVE up (id) AS (
              SELECT ?1 UNION SELECT parent_id FROM link JOIN up ON child_id = up.id)
          SELECT access, decision FROM access JOIN up ON up.id = resource_id
-         WHERE (resource_id = ?1 OR recursive) AND identity_did IN (?2, '*')
-           AND credential_lookup = '' AND extra = ''",
+         WHERE (resource_id = ?1 OR recursive)
+           AND (identity_did IN (?2, '*') OR identity_did IN
+                (SELECT alias FROM identity_alias WHERE identity_alias.identity_did = ?2
+                 AND alias_type = 'volt:public-key' AND proven))
+           AND credential_lookup = '' AND (extra = '' OR decision = ?3)",
     )?;
-    let rows = select.query_map([resource, identity], |row| {
+    let deny = i32::from(PolicyDecision::Deny);
+    let rows = select.query_map(params![resource, identity, deny], |row| {
         let decision = PolicyDecision::try_from(row.get::<_, i32>(1)?).unwrap_or_default();
         Ok((row.get(0)?, decision))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Adds a rule, or writes it as it now is.
+/// Inserts or replaces a rule.
 pub(crate) fn save(store: &Tx<'_>, rule: &Access) -> Result<()> {
     let (identity, credential) = match &rule.subject {
         Some(Subject::IdentityDid(did)) => (did.as_str(), ""),
@@ -113,6 +120,22 @@ pub(crate) fn save(store: &Tx<'_>, rule: &Access) -> Result<()> {
 pub(crate) fn delete(store: &Tx<'_>, id: &str) -> Result<()> {
     store.prepare_cached("DELETE FROM access WHERE id = ?1")?.execute([id])?;
     Ok(())
+}
+
+/// Counts an identity's requests for access that await a decision.
+pub(crate) fn count_requests(store: &Connection, identity: &str) -> Result<u64> {
+    let sql = "SELECT COUNT(*) FROM access WHERE identity_did = ?1 AND decision = ?2";
+    let prompt = i32::from(PolicyDecision::Prompt);
+    let count =
+        store.prepare_cached(sql)?.query_row(params![identity, prompt], |row| row.get(0))?;
+    Ok(unsigned(count))
+}
+
+/// Returns whether a rule permits something to this identity.
+pub(crate) fn permits_any(store: &Connection, identity: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM access WHERE identity_did = ?1 AND decision = ?2 LIMIT 1";
+    let permit = i32::from(PolicyDecision::Permit);
+    Ok(store.prepare_cached(sql)?.exists(params![identity, permit])?)
 }
 
 pub(crate) fn delete_all(store: &Tx<'_>, resource: &str) -> Result<()> {

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
-use volt_api::volt::{ConnectAuthRequestType, ConnectResourceEvent, Resource, Session};
+use volt_api::volt::{
+    ConnectAuthRequestType, ConnectResourceEvent, Resource, Session, attribute_value::Value,
+};
 
 /// How many events a subscriber may lag behind before it misses some.
 const CAPACITY: usize = 4096;
+/// The size of a resource, in bytes, that an event contains completely. Events wait for the slowest
+/// subscriber, so they are bounded in bytes as well as in number.
+const MAX_RESOURCE: usize = 16 << 10;
 
 /// A change to a resource or a session. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// A resource changed. Holds its new state, or its last state if it was deleted.
+    /// A resource changed. Holds its new state, or its last state if it was deleted. A large resource
+    /// lacks its description, aliases, attributes and service.
     Resource(ConnectResourceEvent, Arc<Resource>),
     /// A session changed.
     Session(ConnectAuthRequestType, Arc<Session>),
@@ -19,12 +25,46 @@ pub(crate) enum Event {
 
 impl Event {
     pub(crate) fn resource(event: ConnectResourceEvent, resource: &Resource) -> Self {
-        Self::Resource(event, Arc::new(resource.clone()))
+        let resource = if size(resource) <= MAX_RESOURCE {
+            resource.clone()
+        } else {
+            Resource {
+                description: String::new(),
+                kind: resource.kind.iter().take(16).cloned().collect(),
+                alias: Vec::new(),
+                attribute: Vec::new(),
+                service_description: None,
+                ..resource.clone()
+            }
+        };
+        Self::Resource(event, Arc::new(resource))
     }
 
     pub(crate) fn session(event: ConnectAuthRequestType, session: &Session) -> Self {
         Self::Session(event, Arc::new(session.clone()))
     }
+}
+
+/// The approximate size of the parts of a resource that can be large.
+fn size(resource: &Resource) -> usize {
+    let texts = |list: &[String]| list.iter().map(String::len).sum::<usize>();
+    let attributes = resource.attribute.iter().map(|attribute| {
+        let values = attribute.value.iter().map(|value| match &value.value {
+            Some(Value::String(text)) => text.len(),
+            Some(Value::Bytes(bytes)) => bytes.len(),
+            _ => 8,
+        });
+        attribute.attribute_id.len() + values.sum::<usize>()
+    });
+    let service = resource.service_description.as_ref().map_or(0, |service| {
+        let files = service.proto_file.iter().map(|file| file.protobuf.len());
+        texts(&service.service_api) + files.sum::<usize>()
+    });
+    resource.description.len()
+        + texts(&resource.kind)
+        + texts(&resource.alias)
+        + attributes.sum::<usize>()
+        + service
 }
 
 /// The broadcast channel of events.

@@ -10,7 +10,7 @@ use super::{Tx, events::Event, links, now, resources, rows::strings, search::lik
 use crate::error::{Result, exists};
 
 /// The kinds of an identity's resource.
-pub(crate) const KINDS: [&str; 3] = ["volt:identity", "volt:folder", "volt:home-folder"];
+pub(crate) const KINDS: [&str; 3] = [resources::IDENTITY, "volt:folder", "volt:home-folder"];
 /// The type of an alias that is a public key; its text is the key's fingerprint.
 pub(crate) const PUBLIC_KEY: &str = "volt:public-key";
 
@@ -50,23 +50,35 @@ pub(crate) fn create(tx: &Tx<'_>, root: &str, id: &str, name: &str) -> Result<St
     Ok(id.to_owned())
 }
 
-/// Adds a key to an identity.
+/// Adds a key that has proved itself to an identity.
 pub(crate) fn add_key(tx: &Tx<'_>, identity: &str, key: &VerifyingKey) -> Result<()> {
     let alias = IdentityAlias::default()
         .with_identity_did(identity)
         .with_alias(key.fingerprint())
         .with_alias_type(PUBLIC_KEY)
         .with_public_key(key.to_pem());
-    save(tx, &alias)
+    save(tx, &alias, true)
 }
 
-/// Returns the alias that belongs to this key, which names the key's identity.
+/// Returns the alias of this key, which names the key's identity. The key must have proved itself:
+/// otherwise an identity could claim the key of somebody else.
 pub(crate) fn with_key(store: &Connection, key: &VerifyingKey) -> Result<Option<IdentityAlias>> {
-    by_alias(store, PUBLIC_KEY, &key.fingerprint())
+    let sql = format!(
+        "SELECT {COLUMNS} FROM identity_alias WHERE alias_type = ?1 AND alias = ?2 AND proven"
+    );
+    Ok(store.prepare_cached(&sql)?.query_row([PUBLIC_KEY, &key.fingerprint()], read).optional()?)
 }
 
-/// Returns the keys of an identity.
+/// Returns the keys of an identity that have proved themselves, in the order in which it got them.
 pub(crate) fn keys(store: &Connection, identity: &str) -> Result<Vec<VerifyingKey>> {
+    let sql = "SELECT public_key FROM identity_alias
+               WHERE identity_did = ?1 AND alias_type = ?2 AND proven ORDER BY id";
+    let keys = strings(store, sql, [identity, PUBLIC_KEY])?;
+    Ok(keys.iter().filter_map(|pem| VerifyingKey::from_pem(pem).ok()).collect())
+}
+
+/// Returns all keys of an identity, also those that it claims and that have not proved themselves.
+pub(crate) fn claimed_keys(store: &Connection, identity: &str) -> Result<Vec<VerifyingKey>> {
     let aliases = aliases(store, identity)?;
     let keys = aliases.iter().filter(|alias| alias.alias_type == PUBLIC_KEY);
     Ok(keys.filter_map(|alias| VerifyingKey::from_pem(&alias.public_key).ok()).collect())
@@ -106,23 +118,31 @@ pub(crate) fn find(
                       WHERE identity_did = resource.id
                         AND alias LIKE ?3 ESCAPE '\\' AND alias_type LIKE ?4 ESCAPE '\\'))
                ORDER BY name, resource.id";
-    strings(store, sql, params![all(name), any_alias, all(alias), all(alias_type)])
+    strings(store, sql, params![all(name)?, any_alias, all(alias)?, all(alias_type)?])
 }
 
-/// Adds an alias, or updates the one with the same type and text.
-pub(crate) fn save(store: &Tx<'_>, alias: &IdentityAlias) -> Result<()> {
+/// Adds an alias, or updates the one with the same type and text. `proven` is whether a key has signed
+/// a call that names the identity, or the owner of the Volt vouches for it.
+pub(crate) fn save(store: &Tx<'_>, alias: &IdentityAlias, proven: bool) -> Result<()> {
     if let Some(other) = by_alias(store, &alias.alias_type, &alias.alias)?
         && other.identity_did != alias.identity_did
     {
-        return Err(exists(format!("`{}` belongs to another identity", alias.alias)).into());
+        let mut claimed =
+            store.prepare_cached("DELETE FROM identity_alias WHERE id = ?1 AND NOT proven")?;
+        // A claim gives way to the identity that proves it.
+        if !proven || claimed.execute([other.id])? == 0 {
+            return Err(exists(format!("`{}` belongs to another identity", alias.alias)).into());
+        }
     }
     store
         .prepare_cached(
             "INSERT INTO identity_alias
-                 (identity_did, alias, alias_type, public_key, issuer_id, authenticate, description)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 (identity_did, alias, alias_type, public_key, issuer_id, authenticate,
+                  description, proven)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (alias_type, alias) DO UPDATE
-             SET public_key = ?4, issuer_id = ?5, authenticate = ?6, description = ?7",
+             SET public_key = ?4, issuer_id = ?5, authenticate = ?6, description = ?7,
+                 proven = MAX(proven, ?8)",
         )?
         .execute(params![
             alias.identity_did,
@@ -132,6 +152,7 @@ pub(crate) fn save(store: &Tx<'_>, alias: &IdentityAlias) -> Result<()> {
             alias.issuer_id,
             alias.authenticate,
             alias.description,
+            proven,
         ])?;
     Ok(())
 }

@@ -1,11 +1,13 @@
-//! The tree: which resource is in which.
+//! The tree of resources.
 
-use rusqlite::{Connection, params};
+use std::collections::HashSet;
+
+use rusqlite::Connection;
 
 use super::{Tx, rows::strings};
 use crate::error::Result;
 
-/// Puts a resource into a folder. Nothing happens if it is there already.
+/// Adds a resource to a folder, unless it is in it already.
 pub(crate) fn add(store: &Tx<'_>, parent: &str, child: &str) -> Result<()> {
     store
         .prepare_cached("INSERT OR IGNORE INTO link (parent_id, child_id) VALUES (?1, ?2)")?
@@ -13,7 +15,7 @@ pub(crate) fn add(store: &Tx<'_>, parent: &str, child: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes a resource out of a folder; says whether it was there.
+/// Removes a resource from a folder. Returns whether it was in it.
 pub(crate) fn remove(store: &Tx<'_>, parent: &str, child: &str) -> Result<bool> {
     let removed = store
         .prepare_cached("DELETE FROM link WHERE parent_id = ?1 AND child_id = ?2")?
@@ -21,50 +23,65 @@ pub(crate) fn remove(store: &Tx<'_>, parent: &str, child: &str) -> Result<bool> 
     Ok(removed > 0)
 }
 
-/// What a resource is directly in.
+/// Returns the parents of a resource.
 pub(crate) fn parents(store: &Connection, id: &str) -> Result<Vec<String>> {
     strings(store, "SELECT parent_id FROM link WHERE child_id = ?1 ORDER BY parent_id", [id])
 }
 
-/// What is directly in a resource, by name.
+/// Returns the children of a resource, ordered by name.
 pub(crate) fn children(store: &Connection, id: &str) -> Result<Vec<String>> {
     let sql = "SELECT id FROM link JOIN resource ON id = child_id
                WHERE parent_id = ?1 ORDER BY name, id";
     strings(store, sql, [id])
 }
 
-/// The first child of this name.
+/// Returns the oldest child with this name.
 pub(crate) fn child(store: &Connection, id: &str, name: &str) -> Result<Option<String>> {
     let sql = "SELECT id FROM link JOIN resource ON id = child_id
                WHERE parent_id = ?1 AND name = ?2 ORDER BY resource.rowid LIMIT 1";
     Ok(strings(store, sql, [id, name])?.into_iter().next())
 }
 
-/// What is in a resource, at most `depth` levels down (0: all the way), nearest first.
+/// Returns what is in a resource, at most `depth` levels down (0: all), nearest first.
 pub(crate) fn descendants(store: &Connection, id: &str, depth: u32) -> Result<Vec<String>> {
-    let sql = "WITH RECURSIVE down (id, depth) AS (
-                   SELECT child_id, 1 FROM link WHERE parent_id = ?1
-                   UNION
-                   SELECT child_id, depth + 1 FROM link JOIN down ON parent_id = down.id
-                   WHERE ?2 = 0 OR depth < ?2)
-               SELECT resource.id FROM down JOIN resource ON resource.id = down.id
-               GROUP BY resource.id ORDER BY MIN(depth), name, resource.id";
-    strings(store, sql, params![id, depth])
+    let below = "SELECT name, id FROM link JOIN resource ON id = child_id WHERE parent_id = ?1";
+    walk(store, id, depth, below)
 }
 
-/// What a resource is in, at most `depth` levels up (0: to the top), nearest first.
+/// Returns what contains a resource, at most `depth` levels up (0: all), nearest first.
 pub(crate) fn ancestors(store: &Connection, id: &str, depth: u32) -> Result<Vec<String>> {
-    let sql = "WITH RECURSIVE up (id, depth) AS (
-                   SELECT parent_id, 1 FROM link WHERE child_id = ?1
-                   UNION
-                   SELECT parent_id, depth + 1 FROM link JOIN up ON child_id = up.id
-                   WHERE ?2 = 0 OR depth < ?2)
-               SELECT resource.id FROM up JOIN resource ON resource.id = up.id
-               GROUP BY resource.id ORDER BY MIN(depth), name, resource.id";
-    strings(store, sql, params![id, depth])
+    let above = "SELECT name, id FROM link JOIN resource ON id = parent_id WHERE child_id = ?1";
+    walk(store, id, depth, above)
 }
 
-/// Whether `inner` is `outer`, or somewhere in it.
+/// Walks the tree level by level, each ordered by name. It visits each resource once, however many
+/// paths lead to it.
+fn walk(store: &Connection, id: &str, depth: u32, next: &str) -> Result<Vec<String>> {
+    let mut select = store.prepare_cached(next)?;
+    let mut seen = HashSet::from([id.to_owned()]);
+    let mut found = Vec::new();
+    let mut level = vec![(String::new(), id.to_owned())];
+    let mut left = if depth == 0 { u32::MAX } else { depth };
+    while left > 0 && !level.is_empty() {
+        left -= 1;
+        let mut below = Vec::new();
+        for (_, id) in level {
+            let rows = select.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            for row in rows {
+                let (name, id): (String, String) = row?;
+                if seen.insert(id.clone()) {
+                    below.push((name, id));
+                }
+            }
+        }
+        below.sort_unstable();
+        found.extend(below.iter().map(|(_, id)| id.clone()));
+        level = below;
+    }
+    Ok(found)
+}
+
+/// Returns whether `inner` is `outer`, or is somewhere in it.
 pub(crate) fn is_within(store: &Connection, inner: &str, outer: &str) -> Result<bool> {
     Ok(inner == outer || ancestors(store, inner, 0)?.iter().any(|id| id == outer))
 }

@@ -2,150 +2,140 @@
 //!
 //! Reading functions take a [`Connection`], writing ones a [`Tx`], which also collects the events of
 //! the change. This module knows rows, and nothing about callers and their rights.
+//!
+//! One connection writes. A pool of others reads, so that a long query delays no other call, and one
+//! is kept for authentication, which every call needs.
 
 pub(crate) mod access;
 pub(crate) mod events;
 pub(crate) mod identities;
 pub(crate) mod links;
+pub(crate) mod open;
+mod pool;
 pub(crate) mod resources;
 pub(crate) mod rows;
 pub(crate) mod search;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod tombstones;
+mod tx;
 
 use std::{
-    cell::RefCell,
-    fs::File,
     io,
-    ops::Deref,
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use self::events::{Event, Events};
-use crate::error::{Result, internal};
+pub(crate) use self::tx::Tx;
+use self::{
+    events::{Event, Events},
+    pool::Readers,
+};
+use crate::{error::Result, scope::Scope};
 
-/// The version of the schema, kept in the file's `user_version`.
-const VERSION: i64 = 1;
-
-/// The store. One connection writes and another reads, so that looking something up, which every
-/// call does, never waits for a long change.
+/// The store. The readers are closed before the writer, which then merges the write-ahead log.
 pub(crate) struct Store {
+    path: PathBuf,
+    readers: Readers,
     writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
     events: Events,
-}
-
-/// A change that takes place whole or not at all.
-pub(crate) struct Tx<'a> {
-    transaction: Transaction<'a>,
-    events: RefCell<Vec<Event>>,
-    afterwards: RefCell<Vec<Box<dyn FnOnce()>>>,
-}
-
-impl Tx<'_> {
-    /// Does something once the change is made, and before the next one. Not if it fails.
-    pub(crate) fn afterwards(&self, work: impl FnOnce() + 'static) {
-        self.afterwards.borrow_mut().push(Box::new(work));
-    }
-
-    /// Says what happened. Subscribers hear of it once the change is made.
-    pub(crate) fn emit(&self, event: Event) {
-        self.events.borrow_mut().push(event);
-    }
-}
-
-impl Deref for Tx<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.transaction
-    }
-}
-
-/// Makes a file its owner's alone, and first makes it if it is not there. The Volt's keys are in it;
-/// what SQLite puts beside it gets the same permissions.
-fn make_private(path: &Path) -> io::Result<()> {
-    let file = File::options().create(true).append(true).open(path)?;
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    drop(file);
-    Ok(())
+    /// How many changes there have been since the Volt started.
+    changes: AtomicU64,
 }
 
 impl Store {
-    /// Opens the store in this file, and makes it if it is not there.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        make_private(path)?;
-        let writer = Connection::open(path)?;
-        writer.pragma_update(None, "journal_mode", "WAL")?;
-        writer.pragma_update(None, "synchronous", "NORMAL")?;
-        let version: i64 = writer.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        match version {
-            0 => writer.execute_batch(&format!(
-                "BEGIN; {} PRAGMA user_version = {VERSION}; COMMIT;",
-                include_str!("schema.sql")
-            ))?,
-            VERSION => {}
-            other => {
-                let message = format!("the store has version {other}, this Volt needs {VERSION}");
-                return Err(internal(message).into());
-            }
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = Connection::open_with_flags(path, flags)?;
-        for connection in [&writer, &reader] {
-            connection.pragma_update(None, "foreign_keys", true)?;
-            // Wildcards tell upper and lower case apart, as equality does.
-            connection.pragma_update(None, "case_sensitive_like", true)?;
-            connection.busy_timeout(Duration::from_secs(5))?;
-            connection.set_prepared_statement_cache_capacity(64);
-        }
-        Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(reader), events: Events::new() })
+    /// Opens the store in this file. With `durable`, each change is written through to the disk.
+    pub(crate) fn open(path: &Path, durable: bool) -> Result<Self> {
+        let writer = open::writer(path, durable)?;
+        Ok(Self {
+            path: path.to_owned(),
+            readers: Readers::open(path)?,
+            writer: Mutex::new(writer),
+            events: Events::new(),
+            changes: AtomicU64::new(0),
+        })
     }
 
-    /// Looks something up, in one consistent state of the store.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let connection = lock(&self.reader);
+    /// Reads for a caller, in one consistent state of the store. Queries stop when the scope is over.
+    pub(crate) fn read<T>(
+        &self,
+        scope: &Scope,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        scope.check()?;
+        let reader = self.readers.take(scope)?;
+        let transaction = reader.connection()?.unchecked_transaction()?;
+        let outcome = work(&transaction);
+        // An interrupted query has a reason that the caller can be told.
+        if outcome.is_err() {
+            scope.check()?;
+        }
+        outcome
+    }
+
+    /// Reads to authenticate a caller, which never waits for other calls. The work must be short.
+    pub(crate) fn read_for_authentication<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        let connection = self.readers.authentication();
         let transaction = connection.unchecked_transaction()?;
         work(&transaction)
     }
 
-    /// Changes something. When `work` fails, nothing has changed.
+    /// Changes the store. If `work` fails, nothing has changed.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = lock(&self.writer);
+        // A transaction that a panic cut short was rolled back.
+        let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.path.exists() {
+            // SQLite would go on writing to the deleted file, and every change would be lost.
+            let message = format!("the store `{}` has been deleted", self.path.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, message).into());
+        }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let tx = Tx { transaction, events: RefCell::default(), afterwards: RefCell::default() };
+        let tx = Tx::new(transaction);
         let done = work(&tx)?;
-        let Tx { transaction, events, afterwards } = tx;
-        transaction.commit()?;
-        afterwards.into_inner().into_iter().for_each(|work| work());
-        // Still under the lock, so that events come in the order of the changes.
-        for event in events.into_inner() {
+        let events = tx.commit(|| {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        })?;
+        // Still under the lock, so that events arrive in the order of the changes.
+        for event in events {
             self.events.send(event);
         }
         Ok(done)
     }
 
-    /// Says what happened outside the store.
+    /// Returns a number that grows with every change. Rights that were checked at the same number
+    /// still hold.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Sends the event of a change outside the store.
     pub(crate) fn emit(&self, event: Event) {
         self.events.send(event);
     }
 
-    /// Everything that happens from now on.
+    /// Subscribes to all events from now on.
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
-}
 
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    // A transaction that a panic cut short was rolled back, so the connection is still good.
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Merges the write-ahead log into the store's file. Returns whether all of it was merged.
+    pub(crate) fn checkpoint(&self) -> Result<bool> {
+        let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
+        Ok(busy == 0)
+    }
 }
 
 /// A new DID.
@@ -155,6 +145,6 @@ pub(crate) fn new_did() -> String {
 
 /// Now, in milliseconds since 1970.
 pub(crate) fn now() -> u64 {
-    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
     elapsed.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

@@ -9,10 +9,12 @@ use volt_api::volt::{
 use super::{
     Tx,
     rows::{from_json, signed, strings, to_json, unsigned},
-    search,
+    search, tombstones,
 };
-use crate::error::{Result, exists, invalid, not_found};
+use crate::error::{Result, exists as taken, invalid, not_found};
 
+/// The kind of an identity.
+pub(crate) const IDENTITY: &str = "volt:identity";
 /// The kinds of a database.
 pub(crate) const DATABASE_KINDS: [&str; 2] = ["volt:database", "volt:sqlite-database"];
 
@@ -21,7 +23,7 @@ pub(crate) fn platform_version() -> Version {
     Version::default().with_version_major(0).with_version_minor(20).with_version_patch(34)
 }
 
-/// The id of the resource that `reference` names: an id, or an alias behind an `@`.
+/// Returns the id of the resource that `reference` names: an id, or an alias after an `@`.
 pub(crate) fn resolve(store: &Connection, reference: &str) -> Result<String> {
     if reference.is_empty() {
         return Err(invalid("a resource id is missing").into());
@@ -39,7 +41,7 @@ pub(crate) fn resolve(store: &Connection, reference: &str) -> Result<String> {
     id.ok_or_else(|| not_found("resource", reference).into())
 }
 
-/// A resource with all that is known of it.
+/// Returns a complete resource.
 pub(crate) fn get(store: &Connection, id: &str) -> Result<Option<Resource>> {
     let resource = store
         .prepare_cached(
@@ -61,16 +63,37 @@ pub(crate) fn get(store: &Connection, id: &str) -> Result<Option<Resource>> {
     Ok(Some(resource))
 }
 
-/// A resource that must be there.
+/// Returns a resource, or fails with `NOT_FOUND`.
 pub(crate) fn require(store: &Connection, id: &str) -> Result<Resource> {
     get(store, id)?.ok_or_else(|| not_found("resource", id).into())
 }
 
-/// Adds a resource.
+/// Returns the owner of a resource, or fails with `NOT_FOUND`.
+pub(crate) fn owner(store: &Connection, id: &str) -> Result<String> {
+    let owner = store
+        .prepare_cached("SELECT owner FROM resource WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    owner.ok_or_else(|| not_found("resource", id).into())
+}
+
+/// Returns whether a resource exists.
+pub(crate) fn exists(store: &Connection, id: &str) -> Result<bool> {
+    Ok(store.prepare_cached("SELECT 1 FROM resource WHERE id = ?1")?.exists([id])?)
+}
+
+/// Returns whether an identity owns a resource.
+pub(crate) fn owns_any(store: &Connection, identity: &str) -> Result<bool> {
+    let mut select = store.prepare_cached("SELECT 1 FROM resource WHERE owner = ?1 LIMIT 1")?;
+    Ok(select.exists([identity])?)
+}
+
+/// Inserts a new resource.
 pub(crate) fn insert(store: &Tx<'_>, resource: &Resource) -> Result<()> {
-    if get(store, &resource.id)?.is_some() {
-        return Err(exists(format!("resource `{}` exists already", resource.id)).into());
+    if exists(store, &resource.id)? {
+        return Err(taken(format!("resource `{}` exists already", resource.id)).into());
     }
+    tombstones::remove(store, &resource.id)?;
     store
         .prepare_cached(
             "INSERT INTO resource VALUES (?1, '', '', 0, '', 0, 0, 0, 0, 0, 0, '', '', NULL)",
@@ -79,7 +102,7 @@ pub(crate) fn insert(store: &Tx<'_>, resource: &Resource) -> Result<()> {
     update(store, resource)
 }
 
-/// Writes a resource as it now is.
+/// Updates all columns of a resource.
 pub(crate) fn update(store: &Tx<'_>, resource: &Resource) -> Result<()> {
     let id = &resource.id;
     let service = resource.service_description.as_ref().map(to_json).transpose()?;
@@ -118,7 +141,7 @@ pub(crate) fn update(store: &Tx<'_>, resource: &Resource) -> Result<()> {
     let mut insert = store.prepare_cached("INSERT OR IGNORE INTO alias VALUES (?1, ?2)")?;
     for alias in &resource.alias {
         if insert.execute([alias, id])? == 0 {
-            return Err(exists(format!("the alias `{alias}` is taken")).into());
+            return Err(taken(format!("the alias `{alias}` is taken")).into());
         }
     }
     let mut insert = store.prepare_cached(
@@ -137,10 +160,12 @@ pub(crate) fn update(store: &Tx<'_>, resource: &Resource) -> Result<()> {
     Ok(())
 }
 
-/// Removes a resource and everything that hangs on its row. Its children stay.
+/// Deletes a resource with everything that refers to its row, and leaves a tombstone. Its children
+/// stay.
 pub(crate) fn delete(store: &Tx<'_>, id: &str) -> Result<()> {
+    let resource = require(store, id)?;
     store.prepare_cached("DELETE FROM resource WHERE id = ?1")?.execute([id])?;
-    Ok(())
+    tombstones::add(store, id, &resource.owner, has_kind(&resource, IDENTITY))
 }
 
 /// Adds a kind unless the resource has it.

@@ -21,6 +21,8 @@ CREATE TABLE resource (
     service       TEXT
 ) STRICT;
 
+CREATE INDEX resource_by_owner ON resource (owner);
+
 CREATE TABLE kind (
     resource_id TEXT NOT NULL REFERENCES resource (id) ON DELETE CASCADE,
     position    INTEGER NOT NULL,
@@ -53,7 +55,7 @@ CREATE TABLE link (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX link_by_child ON link (child_id);
 
--- What an identity is known by, such as its keys. The identity itself is a resource.
+-- The aliases of identities, such as their keys. The identity itself is a resource.
 CREATE TABLE identity_alias (
     id           INTEGER PRIMARY KEY,
     identity_did TEXT NOT NULL REFERENCES resource (id) ON DELETE CASCADE,
@@ -63,6 +65,8 @@ CREATE TABLE identity_alias (
     issuer_id    TEXT NOT NULL,
     authenticate INTEGER NOT NULL,
     description  TEXT NOT NULL,
+    -- Whether a key has signed a call that names the identity. Others cannot be used to authenticate.
+    proven       INTEGER NOT NULL DEFAULT 1,
     UNIQUE (alias_type, alias)
 ) STRICT;
 CREATE INDEX identity_alias_by_identity ON identity_alias (identity_did);
@@ -70,7 +74,7 @@ CREATE INDEX identity_alias_by_identity ON identity_alias (identity_did);
 CREATE TABLE session (
     id           TEXT PRIMARY KEY,
     identity_did TEXT NOT NULL REFERENCES resource (id) ON DELETE CASCADE,
-    -- Tells the sessions of one client apart.
+    -- Distinguishes the sessions of one client.
     name         TEXT NOT NULL,
     public_key   TEXT NOT NULL,
     fingerprint  TEXT NOT NULL,
@@ -81,6 +85,7 @@ CREATE TABLE session (
     status       INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX session_by_key ON session (fingerprint, name);
+CREATE INDEX session_by_status ON session (status);
 
 CREATE TABLE access (
     id                TEXT PRIMARY KEY,
@@ -96,3 +101,11 @@ CREATE TABLE access (
     request_count     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX access_by_resource ON access (resource_id);
+CREATE INDEX access_by_identity ON access (identity_did);
+
+-- Deleted resources, whose ids others cannot take over.
+CREATE TABLE tombstone (
+    id       TEXT PRIMARY KEY,
+    owner    TEXT NOT NULL,
+    identity INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,57 +1,56 @@
-//! `GetResources`: from criteria to ids.
+//! Searches: from the criteria of a request to the ids of resources.
 
 use rusqlite::{Connection, params_from_iter, types::Value};
 use volt_api::volt::{GetResourcesRequest, ResourceAttributeQuery};
 
 use super::rows::{signed, strings, to_json};
-use crate::error::Result;
+use crate::error::{Result, invalid};
 
-/// The ids of the resources that match, by name. The limit is the caller's to apply, because not
-/// everyone may see all of them.
+/// The longest pattern, in bytes.
+pub(crate) const MAX_PATTERN: usize = 500;
+/// How many `*` a pattern may contain. Matching takes longer with each.
+const MAX_WILDCARDS: usize = 16;
+/// How many values or patterns a criterion may list.
+const MAX_TERMS: usize = 10_000;
+/// How many attributes a search may name.
+const MAX_ATTRIBUTES: usize = 100;
+
+/// Returns the ids of the matching resources, ordered by name. The caller applies the limit, because
+/// it may not see all of them.
 pub(crate) fn find(store: &Connection, request: &GetResourcesRequest) -> Result<Vec<String>> {
     let mut query = Query::default();
-    query.exact("id = ?", &request.id);
-    query.exact("owner = ?", &request.owner);
-    query.exact("store = ?", &request.store);
-    query.exact(
-        "EXISTS (SELECT 1 FROM link WHERE child_id = resource.id AND parent_id = ?)",
-        &request.parent_id,
-    );
-    query.wild("name LIKE ? ESCAPE '\\'", &request.name);
-    query.wild("description LIKE ? ESCAPE '\\'", &request.description);
-    query.wild(
-        "EXISTS (SELECT 1 FROM kind WHERE resource_id = resource.id AND kind LIKE ? ESCAPE '\\')",
-        &request.kind,
-    );
-    query.wild(
-        "EXISTS (SELECT 1 FROM alias WHERE resource_id = resource.id AND alias LIKE ? ESCAPE '\\')",
-        &request.alias,
-    );
-    query.wild(SERVICE_API, &request.service_api);
+    query.exact("id IN", &request.id)?;
+    query.exact("owner IN", &request.owner)?;
+    query.exact("store IN", &request.store)?;
+    query.exact("id IN (SELECT child_id FROM link WHERE parent_id IN", &request.parent_id)?;
+    query.wild("", "name", &request.name)?;
+    query.wild("", "description", &request.description)?;
+    query.wild("kind WHERE resource_id = resource.id", "kind", &request.kind)?;
+    query.wild("alias WHERE resource_id = resource.id", "alias", &request.alias)?;
+    query.wild(SERVICES, "json_each.value", &request.service_api)?;
     query.attributes(&request.attribute, request.any_of)?;
     let glue = if request.combine_terms_exclusive { " OR " } else { " AND " };
     let terms = if query.terms.is_empty() { "1".to_owned() } else { query.terms.join(glue) };
     let sql = format!("SELECT id FROM resource WHERE ({terms}) AND modified > ? ORDER BY name, id");
-    // A resource made at the start of time has been modified since then, too.
+    // Resources from the start of time have been modified since then.
     let since = signed(request.modified_since);
     query.values.push(Value::Integer(if since == 0 { -1 } else { since }));
     strings(store, &sql, params_from_iter(query.values))
 }
 
-/// The ids of the services that have an API whose name matches any of `patterns`.
+/// Returns the ids of the services with an API whose name matches any of `patterns`.
 pub(crate) fn services(store: &Connection, patterns: &[String]) -> Result<Vec<String>> {
     let mut query = Query::default();
-    query.wild(SERVICE_API, patterns);
+    query.wild(SERVICES, "json_each.value", patterns)?;
     let terms = query.terms.pop().unwrap_or_else(|| "1".to_owned());
     let sql =
         format!("SELECT id FROM resource WHERE service IS NOT NULL AND {terms} ORDER BY rowid");
     strings(store, &sql, params_from_iter(query.values))
 }
 
-const SERVICE_API: &str = "EXISTS (SELECT 1 FROM json_each(resource.service, '$.service_api')
-                                   WHERE json_each.value LIKE ? ESCAPE '\\')";
+const SERVICES: &str = "json_each(resource.service, '$.service_api') WHERE 1";
 
-/// A `WHERE` clause that grows. `?`s and values stay in step.
+/// A `WHERE` clause under construction. The `?`s and the values stay in step.
 #[derive(Default)]
 struct Query {
     terms: Vec<String>,
@@ -59,22 +58,45 @@ struct Query {
 }
 
 impl Query {
-    fn any(&mut self, condition: &str, values: impl ExactSizeIterator<Item = Value>) {
-        if values.len() > 0 {
-            self.terms.push(format!("({})", vec![condition; values.len()].join(" OR ")));
-            self.values.extend(values);
+    /// Adds the condition that a column is one of the values. They are one parameter, a JSON array,
+    /// so that their number does not deepen the expression.
+    fn exact(&mut self, column: &str, values: &[String]) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
         }
+        refuse_too_many(values)?;
+        let close = if column.contains('(') { ")" } else { "" };
+        self.terms.push(format!("{column} (SELECT value FROM json_each(?)){close}"));
+        self.values.push(Value::Text(to_json(&values)?));
+        Ok(())
     }
 
-    fn exact(&mut self, condition: &str, values: &[String]) {
-        self.any(condition, values.iter().map(|value| Value::Text(value.clone())));
-    }
-
-    fn wild(&mut self, condition: &str, patterns: &[String]) {
-        self.any(condition, patterns.iter().map(|pattern| Value::Text(like(pattern))));
+    /// Adds the condition that a column, of a row in `source` if that is not empty, matches any of
+    /// the patterns.
+    fn wild(&mut self, source: &str, column: &str, patterns: &[String]) -> Result<()> {
+        if patterns.is_empty() {
+            return Ok(());
+        }
+        refuse_too_many(patterns)?;
+        let patterns = patterns.iter().map(|pattern| like(pattern)).collect::<Result<Vec<_>>>()?;
+        let matches = format!(
+            "EXISTS (SELECT 1 FROM json_each(?) AS pattern WHERE {column} LIKE pattern.value ESCAPE '\\')"
+        );
+        self.terms.push(if source.is_empty() {
+            matches
+        } else {
+            format!("EXISTS (SELECT 1 FROM {source} AND {matches})")
+        });
+        self.values.push(Value::Text(to_json(&patterns)?));
+        Ok(())
     }
 
     fn attributes(&mut self, queries: &[ResourceAttributeQuery], any_of: bool) -> Result<()> {
+        if queries.len() > MAX_ATTRIBUTES {
+            return Err(
+                invalid(format!("a search may have {MAX_ATTRIBUTES} attributes at most")).into()
+            );
+        }
         let mut conditions = Vec::new();
         for query in queries {
             let mut condition = "EXISTS (SELECT 1 FROM attribute WHERE resource_id = resource.id
@@ -99,8 +121,23 @@ impl Query {
     }
 }
 
-/// A pattern with `*` as one for `LIKE`.
-pub(crate) fn like(pattern: &str) -> String {
+fn refuse_too_many(terms: &[String]) -> Result<()> {
+    if terms.len() <= MAX_TERMS {
+        return Ok(());
+    }
+    Err(invalid(format!("a search may list {MAX_TERMS} values at most")).into())
+}
+
+/// Translates a pattern with `*` to one for `LIKE`. Refuses patterns that are too long or have too
+/// many wildcards.
+pub(crate) fn like(pattern: &str) -> Result<String> {
+    let wildcards = pattern.bytes().filter(|byte| *byte == b'*').count();
+    if pattern.len() > MAX_PATTERN || wildcards > MAX_WILDCARDS {
+        return Err(invalid(format!(
+            "a search pattern may have {MAX_PATTERN} bytes and {MAX_WILDCARDS} `*` at most"
+        ))
+        .into());
+    }
     let mut like = String::with_capacity(pattern.len() + 4);
     for character in pattern.chars() {
         match character {
@@ -112,5 +149,5 @@ pub(crate) fn like(pattern: &str) -> String {
             other => like.push(other),
         }
     }
-    like
+    Ok(like)
 }

@@ -5,16 +5,16 @@ use volt_api::volt::{Session, SessionCredential, SessionStatus};
 
 use super::{
     Tx, now,
-    rows::{signed, unsigned},
+    rows::{signed, strings, unsigned},
 };
 use crate::error::Result;
 
-/// A session and the key that it belongs to.
+/// A session with its key.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SessionRow {
     pub(crate) id: String,
     pub(crate) identity_did: String,
-    /// Tells the sessions of one client apart.
+    /// Distinguishes the sessions of one client.
     pub(crate) name: String,
     /// PEM.
     pub(crate) public_key: String,
@@ -45,14 +45,14 @@ impl SessionRow {
             expires: unsigned(row.get(8)?),
             status: SessionStatus::try_from(row.get::<_, i32>(9)?).unwrap_or_default(),
         };
-        // Nothing runs when a session's time is up, so it is noticed when somebody looks.
+        // The stored status stays LIVE when the time is up, so it is corrected on reading.
         if session.status == SessionStatus::Live && (1..=now()).contains(&session.expires) {
             session.status = SessionStatus::Expired;
         }
         Ok(session)
     }
 
-    /// As the API shows it: without its key's PEM, but with the key's fingerprint.
+    /// Converts to the API's message.
     pub(crate) fn to_message(&self, identity_name: &str) -> Session {
         let key = SessionCredential::default()
             .with_session_id(&self.id)
@@ -72,12 +72,37 @@ impl SessionRow {
     }
 }
 
+/// How many sessions a list has at most, so that it fits into one message.
+const MAX_LISTED: usize = 20_000;
+
+/// Returns whether the owner has rejected or revoked a session of this key, under any name.
+pub(crate) fn is_banned(store: &Connection, fingerprint: &str) -> Result<bool> {
+    let mut select = store.prepare_cached(
+        "SELECT 1 FROM session WHERE fingerprint = ?1 AND status IN (?2, ?3) LIMIT 1",
+    )?;
+    let (rejected, revoked) =
+        (i32::from(SessionStatus::Rejected), i32::from(SessionStatus::Revoked));
+    Ok(select.exists(params![fingerprint, rejected, revoked])?)
+}
+
+/// Counts the sessions with this status.
+pub(crate) fn count(store: &Connection, status: SessionStatus) -> Result<u64> {
+    let mut select = store.prepare_cached("SELECT COUNT(*) FROM session WHERE status = ?1")?;
+    Ok(unsigned(select.query_row([i32::from(status)], |row| row.get(0))?))
+}
+
+/// Returns the ids of an identity's sessions.
+pub(crate) fn of_identity(store: &Connection, identity: &str) -> Result<Vec<String>> {
+    strings(store, "SELECT id FROM session WHERE identity_did = ?1", [identity])
+}
+
 pub(crate) fn get(store: &Connection, id: &str) -> Result<Option<SessionRow>> {
     let sql = format!("SELECT {COLUMNS} FROM session WHERE id = ?1");
     Ok(store.prepare_cached(&sql)?.query_row([id], SessionRow::read).optional()?)
 }
 
-/// The newest session of a key.
+/// Returns the newest session of a key with this name. Creation order decides, because the clock may
+/// have been set back.
 pub(crate) fn latest(
     store: &Connection,
     fingerprint: &str,
@@ -85,26 +110,30 @@ pub(crate) fn latest(
 ) -> Result<Option<SessionRow>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM session WHERE fingerprint = ?1 AND name = ?2
-         ORDER BY created DESC, rowid DESC LIMIT 1"
+         ORDER BY rowid DESC LIMIT 1"
     );
     Ok(store.prepare_cached(&sql)?.query_row([fingerprint, name], SessionRow::read).optional()?)
 }
 
-/// All sessions, oldest first; those of one identity if one is given.
+/// Returns sessions, oldest first: the newest [`MAX_LISTED`] of all, or of one identity.
 pub(crate) fn list(store: &Connection, identity: Option<&str>) -> Result<Vec<SessionRow>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM session WHERE ?1 IS NULL OR identity_did = ?1 ORDER BY created, rowid"
+        "SELECT {COLUMNS} FROM session WHERE rowid IN
+             (SELECT rowid FROM session WHERE ?1 IS NULL OR identity_did = ?1
+              ORDER BY rowid DESC LIMIT {MAX_LISTED})
+         ORDER BY rowid"
     );
     let mut select = store.prepare_cached(&sql)?;
     let rows = select.query_map([identity], SessionRow::read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Adds a session, or writes it as it now is.
+/// Inserts a session, or updates its identity, status and end.
 pub(crate) fn save(store: &Tx<'_>, session: &SessionRow) -> Result<()> {
     let sql = format!(
         "INSERT INTO session ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (id) DO UPDATE SET modified = ?8, expires = ?9, status = ?10"
+         ON CONFLICT (id) DO UPDATE
+         SET identity_did = ?2, modified = ?8, expires = ?9, status = ?10"
     );
     store.prepare_cached(&sql)?.execute(params![
         session.id,

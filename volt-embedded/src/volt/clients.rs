@@ -10,7 +10,7 @@ use volt_api::{
     volt::SessionStatus,
 };
 
-use super::{Volt, key_fault};
+use super::{LEGACY_KEY, Volt, key_fault, stored_legacy_key};
 use crate::{
     error::{Result, internal},
     store::{Tx, identities, new_did, now, sessions, sessions::SessionRow, settings},
@@ -19,8 +19,6 @@ use crate::{
 
 /// The setting with the key of the owner's client.
 const OWNER_KEY: &str = "owner_key";
-/// The setting with the Volt's RSA key.
-const LEGACY_KEY: &str = "legacy_key";
 
 /// The parts of a new session.
 pub(crate) struct NewSession<'a> {
@@ -173,12 +171,6 @@ impl Volt {
             status: new.status,
         }
     }
-}
-
-/// Reads the Volt's RSA key, if it has been generated.
-pub(super) fn stored_legacy_key(tx: &Tx<'_>) -> Result<Option<SigningKey>> {
-    let pem = settings::get(tx, LEGACY_KEY)?;
-    pem.map(|pem| SigningKey::from_pem(&pem).map_err(|error| key_fault(&error))).transpose()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,6 +1,6 @@
 //! The Volt: the state that all its services share, and how it is opened.
 
-mod clients;
+pub(crate) mod clients;
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use volt_api::{
     key::{KeyError, SigningKey},
     volt::{
@@ -20,14 +20,20 @@ use volt_api::{
     },
 };
 
-pub(crate) use self::clients::NewSession;
 use crate::{
     disk::Disk,
     error::{Fault, Result, internal},
-    state::{OnlineCounts, hosts::Hosts, listing::Listing, tokens::OneTimeTokens, wires::Wires},
-    store::{Store, Tx, identities, new_did, now, resources, settings},
+    scope::Scope,
+    state::{
+        OnlineCounts, attempts::Attempts, hosts::Hosts, listing::Listing, permits::Permits,
+        sessions::LiveSessions, tokens::OneTimeTokens, wires::Wires,
+    },
+    store::{self, Store, Tx, identities, new_did, now, resources, settings},
     tls::CertificateAuthority,
 };
+
+/// The setting with the Volt's RSA key.
+const LEGACY_KEY: &str = "legacy_key";
 
 /// The settings of a Volt.
 #[derive(Clone)]
@@ -44,6 +50,12 @@ pub(crate) struct Options {
     pub(crate) tls: bool,
     /// How many queries may be open at once.
     pub(crate) max_queries: usize,
+    /// How many of them one identity may have open.
+    pub(crate) max_queries_of_one: usize,
+    /// How long a statement may run until its next row.
+    pub(crate) query_timeout: Duration,
+    /// Whether changes are written through to the disk before they are acknowledged.
+    pub(crate) durable: bool,
 }
 
 impl fmt::Debug for Options {
@@ -56,6 +68,9 @@ impl fmt::Debug for Options {
             .field("session_lifetime", &self.session_lifetime)
             .field("tls", &self.tls)
             .field("max_queries", &self.max_queries)
+            .field("max_queries_of_one", &self.max_queries_of_one)
+            .field("query_timeout", &self.query_timeout)
+            .field("durable", &self.durable)
             .finish()
     }
 }
@@ -88,15 +103,19 @@ pub(crate) struct Volt {
     pub(crate) address: SocketAddr,
     /// Signs the server's certificate, if the Volt speaks TLS.
     pub(crate) authority: Option<CertificateAuthority>,
-    /// One permit for each open query, because each occupies a thread.
-    pub(crate) queries: Arc<Semaphore>,
+    /// The scope of all calls.
+    pub(crate) scope: Scope,
+    pub(crate) permits: Permits,
+    pub(crate) attempts: Attempts,
+    pub(crate) live_sessions: LiveSessions,
     pub(crate) tokens: OneTimeTokens,
     pub(crate) wires: Wires,
     pub(crate) hosts: Hosts,
     pub(crate) online: OnlineCounts,
     pub(crate) listing: Listing,
-    pub(crate) disk: Disk,
     pub(crate) store: Store,
+    /// After the store, because it unlocks the data folder.
+    pub(crate) disk: Disk,
     /// Set when a client asks the Volt to stop.
     pub(crate) stop: watch::Sender<bool>,
     _temporary: Option<TempDir>,
@@ -106,12 +125,19 @@ pub(crate) struct Volt {
 impl Volt {
     /// Opens the Volt in a data folder, and creates it if the folder has none.
     pub(crate) fn open(place: Place<'_>, options: Options) -> Result<Self> {
-        let disk = Disk::open(place.folder)?;
-        let store = Store::open(&place.folder.join("volt.db"))?;
+        let disk = Disk::open(place.folder, place.temporary.is_none())?;
+        disk.refuse_incomplete()?;
+        let path = disk.store();
+        if !path.exists() {
+            store::open::create(&path, |tx| create(tx, &options.name))?;
+        }
+        let store = Store::open(&path, options.durable)?;
+        disk.remove_orphans(|id| {
+            store.read_for_authentication(|store| resources::exists(store, id))
+        })?;
         let known = store.write(|tx| {
-            if settings::get(tx, "volt_id")?.is_none() {
-                create(tx, &options.name)?;
-            }
+            // A change at every start, so that the store has a write-ahead log while it is open.
+            settings::set(tx, "started", &now().to_string())?;
             let setting = |name| {
                 let missing = || internal(format!("the store lacks the Volt's `{name}`"));
                 Ok::<_, Fault>(settings::get(tx, name)?.ok_or_else(missing)?)
@@ -121,16 +147,20 @@ impl Volt {
             describe(tx, &id, &key, place.services)?;
             // A Volt that was killed could not take its relayed services offline.
             resources::take_relayed_offline(tx)?;
-            Ok((id, owner, key, clients::stored_legacy_key(tx)?))
+            Ok((id, owner, key, stored_legacy_key(tx)?))
         })?;
         let (id, owner, key, legacy_key) = known;
+        disk.set_running(true)?;
         let authority = options.tls.then(|| authority(&id, &key)).transpose()?;
         Ok(Self {
             id,
             key,
             legacy_key: Arc::new(legacy_key.map_or_else(OnceLock::new, OnceLock::from)),
             owner,
-            queries: Arc::new(Semaphore::new(options.max_queries)),
+            scope: Scope::default(),
+            permits: Permits::new(options.max_queries, options.max_queries_of_one),
+            attempts: Attempts::default(),
+            live_sessions: LiveSessions::default(),
             options,
             address: place.address,
             authority,
@@ -149,7 +179,7 @@ impl Volt {
 
     /// Returns the Volt's name, which is the name of the root resource.
     pub(crate) fn name(&self) -> Result<String> {
-        Ok(self.store.read(|store| resources::require(store, &self.id))?.name)
+        Ok(self.store.read_for_authentication(|store| resources::require(store, &self.id))?.name)
     }
 
     /// Returns the Volt's HTTP address.
@@ -161,6 +191,18 @@ impl Volt {
     /// Returns the Volt's private key as PEM.
     pub(crate) fn key_pem(&self) -> Result<String> {
         Ok(self.key.to_pem().map_err(|error| key_fault(&error))?.to_string())
+    }
+}
+
+impl Drop for Volt {
+    /// Merges the write-ahead log, so that the store is one file after a clean stop.
+    fn drop(&mut self) {
+        let merged = self.store.checkpoint().and_then(|merged| {
+            if merged { self.disk.set_running(false).map_err(Fault::from) } else { Ok(()) }
+        });
+        if let Err(fault) = merged {
+            tracing::warn!(?fault, "merging the write-ahead log failed; the next start does it");
+        }
     }
 }
 
@@ -180,6 +222,12 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let outcome = tokio::task::spawn_blocking(work).await;
     outcome.unwrap_or_else(|error| Err(internal(format!("the work was lost: {error}")).into()))
+}
+
+/// Reads the Volt's RSA key, if it has been generated.
+fn stored_legacy_key(tx: &Tx<'_>) -> Result<Option<SigningKey>> {
+    let pem = settings::get(tx, LEGACY_KEY)?;
+    pem.map(|pem| SigningKey::from_pem(&pem).map_err(|error| key_fault(&error))).transpose()
 }
 
 /// Creates a new Volt: its identity, its key and its owner.

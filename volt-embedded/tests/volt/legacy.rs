@@ -95,3 +95,15 @@ async fn the_rsa_key_survives_a_restart() {
     let request = GetResourceRequest::default().with_resource_id(volt.id());
     client.volt().get_resource(request).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_newer_execute_on_a_legacy_connection_is_explained() {
+    let (volt, _modern) = support::start().await;
+    let old = legacy(&volt).await;
+    let mut call = old.sqlite_database().execute().await.unwrap();
+    // The older API reads the newer `start` as an unknown field.
+    call.send(SqlExecuteRequest::default()).await.unwrap();
+    let error = call.message().await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument);
+    assert!(error.to_string().contains("API 0.15"), "{error}");
+}

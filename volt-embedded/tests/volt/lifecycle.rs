@@ -12,7 +12,7 @@ use volt_api::{
 };
 use volt_embedded::EmbeddedVolt;
 
-use crate::support::{database, make, query, start};
+use crate::support::{database, make, query, soon, start};
 
 #[tokio::test]
 async fn a_restart_keeps_everything_and_sessions_with_it() {
@@ -108,6 +108,45 @@ async fn the_program_stops_cleanly_when_it_is_terminated() {
     assert!(kill.success());
     assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("Stopped."));
     assert!(program.wait().await.unwrap().success());
+}
+
+/// The signal handlers come before anything that shows that the program runs, and a closed standard
+/// output does not end it.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_program_can_be_terminated_as_soon_as_its_configuration_is_there() {
+    let folder = tempdir().unwrap();
+    let config = folder.path().join("volt.config.json");
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_volt-embedded"))
+        .arg("--write-config")
+        .arg(&config)
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    drop(program.stdout.take());
+    soon(async {
+        while !config.exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let id = program.id().unwrap().to_string();
+    let kill = tokio::process::Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+    assert!(kill.success());
+    assert!(soon(program.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_second_volt_in_a_data_folder_is_refused() {
+    let folder = tempdir().unwrap();
+    let start = || EmbeddedVolt::builder().data_dir(folder.path()).start();
+    let first = start().await.unwrap();
+    let error = start().await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("another Volt"), "{source}");
+    first.shutdown().await;
+    start().await.unwrap().shutdown().await;
 }
 
 #[tokio::test]

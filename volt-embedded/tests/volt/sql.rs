@@ -166,6 +166,11 @@ async fn parameters_go_by_name() {
     let mut call = execute(&client, start.clone()).await;
     call.message().await.unwrap();
     assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), "123");
+    // A numbered parameter does not need those before it.
+    let third = on(&db, "SELECT ?3").with_parameter([("3", text("3"))]);
+    let mut call = execute(&client, third).await;
+    call.message().await.unwrap();
+    assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), "3");
     let mut missing = execute(&client, on(&db, "SELECT :a")).await;
     assert_eq!(code(missing.message().await), Code::InvalidArgument);
     let surplus = on(&db, "SELECT 1").with_parameter([("a", text("1"))]);
@@ -181,7 +186,8 @@ async fn sql_that_is_wrong_or_not_for_here_is_refused() {
         ("SELEC 1", Code::InvalidArgument),
         ("SELECT * FROM none", Code::InvalidArgument),
         ("SELECT 1; SELECT 2", Code::InvalidArgument),
-        ("INSERT INTO t VALUES (1), (1)", Code::InvalidArgument),
+        // A violated constraint is not a mistake in the statement.
+        ("INSERT INTO t VALUES (1), (1)", Code::FailedPrecondition),
         ("ATTACH '/tmp/other.db' AS other", Code::PermissionDenied),
         ("BEGIN", Code::PermissionDenied),
         ("VACUUM INTO '/tmp/other.db'", Code::PermissionDenied),

@@ -1,12 +1,17 @@
-//! The logic, without a network.
+//! Tests of the logic, without a network.
 
-// Requests are made where they are passed, as callers of the API do.
+// Requests are built where they are passed, as callers of the API do.
 #![allow(clippy::needless_pass_by_value)]
 
 mod access;
 mod authenticate;
+mod claims;
+mod durability;
 mod files;
 mod identities;
+mod limits;
+mod methods;
+mod model;
 mod query;
 mod resources;
 mod services;
@@ -22,23 +27,31 @@ use volt_api::{
 use crate::{
     actor::Actor,
     error::{Fault, Result},
+    scope::Scope,
     volt::{Options, Place, Volt},
 };
 
-/// A Volt with a folder of its own.
+/// A Volt with its own folder.
 pub(crate) fn volt() -> Arc<Volt> {
     volt_with(|_| {})
 }
 
-fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
-    let mut options = Options {
+fn options(decision: PolicyDecision) -> Options {
+    Options {
         name: "test".to_owned(),
-        decision: PolicyDecision::Permit,
+        decision,
         challenge: None,
         session_lifetime: Duration::from_hours(1),
         tls: false,
         max_queries: 1,
-    };
+        max_queries_of_one: 1,
+        query_timeout: Duration::from_mins(1),
+        durable: false,
+    }
+}
+
+fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
+    let mut options = options(PolicyDecision::Permit);
     change(&mut options);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
@@ -55,17 +68,17 @@ fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
 
 pub(crate) fn owner(volt: &Arc<Volt>) -> Actor {
     let identity = volt.owner.clone();
-    Actor { volt: Arc::clone(volt), identity, session: String::new() }
+    Actor { volt: Arc::clone(volt), identity, session: String::new(), scope: Scope::default() }
 }
 
-/// Somebody who owns nothing but their home folder.
+/// A client that owns only its home folder.
 fn guest(volt: &Arc<Volt>) -> Actor {
     let config = volt.client("guest", None).unwrap();
     let identity = config.credential.as_ref().unwrap().identity_did.clone().unwrap();
-    Actor { volt: Arc::clone(volt), identity, session: String::new() }
+    Actor { volt: Arc::clone(volt), identity, session: String::new(), scope: Scope::default() }
 }
 
-/// Makes a resource; in the actor's home folder if `parent` is empty.
+/// Creates a resource, in the actor's home folder if `parent` is empty.
 pub(crate) fn make(actor: &Actor, parent: &str, name: &str, kind: &str) -> String {
     let resource = Resource::default().with_name(name).with_kind([kind]);
     let request = SaveResourceRequest::default()

@@ -1,0 +1,149 @@
+//! Measures `GetResource` beside the heavy work of others, and prints its latency.
+//!
+//! ```text
+//! cargo run --release -p volt-embedded --example latency -- 20000
+//! ```
+//!
+//! The argument is the number of resources in the Volt. Each line is one kind of work, done by another
+//! client for five seconds, with the 99th percentile and the worst latency of an authenticated
+//! `GetResource` beside it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use volt_api::{
+    Client, Result,
+    data::{CreateDatabaseRequest, SqlBulkUpdateRequest},
+    volt::{
+        CopyResourceMode, CopyResourceRequest, GetFileDescendantsRequest, GetResourceRequest,
+        GetResourcesRequest, Resource, SaveResourceRequest, SetFileContentRequest,
+    },
+};
+use volt_embedded::EmbeddedVolt;
+
+/// How long each kind of work is measured.
+const TIME: Duration = Duration::from_secs(5);
+const ENDLESS: &str = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n)";
+
+async fn save(client: &Client, parent: &str, name: &str, kind: &str) -> Result<String> {
+    let resource = Resource::default().with_name(name).with_kind([kind]);
+    let request = SaveResourceRequest::default()
+        .with_resource(resource)
+        .with_create(true)
+        .with_create_in_parent_id(parent);
+    Ok(client.volt().save_resource(request).await?.resource.unwrap_or_default().id)
+}
+
+async fn bulk_update(client: &Client, database: &str, statement: &str) -> Result<()> {
+    let request =
+        SqlBulkUpdateRequest::default().with_database_id(database).with_statement([statement]);
+    client.sqlite_database().bulk_update(request).await.map(drop)
+}
+
+async fn copy(client: &Client, id: &str, to: &str, mode: CopyResourceMode) -> Result<()> {
+    let request =
+        CopyResourceRequest::default().with_resource_id(id).with_to_resource_id(to).with_mode(mode);
+    client.volt().copy_resource(request).await.map(drop)
+}
+
+/// Measures while `work` is repeated.
+async fn measure(name: &str, client: &Client, id: &str, work: impl AsyncFn()) {
+    let until = Instant::now() + TIME;
+    let load = async {
+        while Instant::now() < until {
+            work().await;
+        }
+    };
+    let probe = async {
+        let mut latencies = Vec::new();
+        while Instant::now() < until {
+            let begin = Instant::now();
+            let request = GetResourceRequest::default().with_resource_id(id);
+            client.volt().get_resource(request).await.unwrap();
+            latencies.push(begin.elapsed());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        latencies.sort_unstable();
+        latencies
+    };
+    // The load may outlast the measurement.
+    tokio::select! {
+        latencies = probe => {
+            let (p99, worst) = (latencies[latencies.len() * 99 / 100], latencies[latencies.len() - 1]);
+            println!("{name:<40} {:>6} calls, p99 {p99:>10.1?}, worst {worst:>10.1?}", latencies.len());
+        }
+        () = async { load.await; std::future::pending().await } => {}
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let count: usize = std::env::args().nth(1).map_or(Ok(20_000), |text| text.parse())?;
+    let volt = EmbeddedVolt::builder().query_timeout(Duration::from_secs(2)).start().await?;
+    let client = Client::connect(volt.config()).await?;
+    let config = volt.guest("other")?;
+    let home = config.credential.as_ref().unwrap().identity_did.clone().unwrap();
+    let other = Client::connect(config).await?;
+    let probe = save(&client, "", "probe", "volt:folder").await?;
+
+    let many = save(&other, &home, "many", "volt:folder").await?;
+    for begin in (0..count).step_by(100) {
+        let saves = (begin..(begin + 100).min(count)).map(|number| {
+            let other = &other;
+            let many = &many;
+            async move { save(other, many, &format!("file {number}"), "volt:file").await }
+        });
+        join_all(saves).await.into_iter().collect::<Result<Vec<_>>>()?;
+    }
+    let top = save(&other, &home, "diamonds", "volt:folder").await?;
+    let mut above = vec![top.clone()];
+    for layer in 0..28 {
+        let mut below = Vec::new();
+        for side in 0..2 {
+            let id = save(&other, &above[0], &format!("{layer}-{side}"), "volt:folder").await?;
+            for parent in above.iter().skip(1) {
+                copy(&other, &id, parent, CopyResourceMode::Link).await?;
+            }
+            below.push(id);
+        }
+        above = below;
+    }
+    let file = save(&other, &home, "large", "volt:file").await?;
+    let content =
+        SetFileContentRequest::default().with_resource_id(&file).with_content(vec![0; 48 << 20]);
+    other.file().set_file_content(content).await?;
+    let request = CreateDatabaseRequest::default().with_name("db");
+    let created = other.sqlite_server().create_database(request).await?;
+    let database = created.resource.unwrap_or_default().id;
+    bulk_update(&other, &database, "CREATE TABLE t (x)").await?;
+
+    measure("nothing", &client, &probe, async || tokio::time::sleep(TIME).await).await;
+    measure("listing everything", &client, &probe, async || {
+        other.volt().get_resources(GetResourcesRequest::default()).await.unwrap();
+    })
+    .await;
+    measure("1,000 BulkUpdates at once", &client, &probe, async || {
+        let updates = (0..1000).map(|_| bulk_update(&other, &database, "INSERT INTO t VALUES (1)"));
+        join_all(updates).await;
+    })
+    .await;
+    let endless = format!("INSERT INTO t {ENDLESS} SELECT max(n) FROM n");
+    measure("100 endless BulkUpdates", &client, &probe, async || {
+        join_all((0..100).map(|_| bulk_update(&other, &database, &endless))).await;
+    })
+    .await;
+    measure("walking diamonds", &client, &probe, async || {
+        let request = GetFileDescendantsRequest::default().with_resource_id(&top);
+        other.file().get_file_descendants(request).await.unwrap();
+    })
+    .await;
+    measure("copying 48 MiB", &client, &probe, async || {
+        copy(&other, &file, &home, CopyResourceMode::Copy).await.unwrap();
+    })
+    .await;
+    drop(other);
+    volt.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Limits for the texts that clients store.
+
+use volt_api::{
+    Status,
+    volt::{
+        Access, AuthenticateRequest, IdentityAlias, Resource, access::Subject,
+        authenticate_request::ClientIdentifier as Id,
+    },
+};
+
+use crate::error::invalid;
+
+/// Names, in bytes.
+const NAME: usize = 1024;
+/// Keys, documents and signatures, in bytes.
+const DOCUMENT: usize = 64 << 10;
+/// Descriptions, in bytes.
+const DESCRIPTION: usize = 256 << 10;
+/// The number of kinds, aliases or attributes of a resource.
+const LIST: usize = 1000;
+
+/// Refuses a longer text. `field` names it in the error.
+fn text(field: &str, text: &str, limit: usize) -> Result<(), Status> {
+    if text.len() <= limit {
+        return Ok(());
+    }
+    Err(invalid(format!("`{field}` has {} bytes; the limit is {limit}", text.len())))
+}
+
+fn list<T>(field: &str, list: &[T]) -> Result<(), Status> {
+    if list.len() <= LIST {
+        return Ok(());
+    }
+    Err(invalid(format!("`{field}` has {} entries; the limit is {LIST}", list.len())))
+}
+
+/// Checks a request of a client that may be unknown.
+pub(super) fn authenticate(request: &AuthenticateRequest) -> Result<(), Status> {
+    text("client_name", &request.client_name, NAME)?;
+    text("session_name", &request.session_name, NAME)?;
+    text("challenge", &request.challenge, NAME)?;
+    text("exchange_token", &request.exchange_token, NAME)?;
+    text("did_document_signature", &request.did_document_signature, DOCUMENT)?;
+    match &request.client_identifier {
+        Some(Id::PublicKey(key) | Id::DidPublicKey(key)) => text("public_key", key, DOCUMENT),
+        Some(Id::Did(did)) => text("did", did, NAME),
+        Some(Id::DidDocument(document)) => text("did_document", document, DOCUMENT),
+        _ => Ok(()),
+    }
+}
+
+/// Checks a resource to be saved.
+pub(super) fn resource(resource: &Resource) -> Result<(), Status> {
+    let name = &resource.name;
+    text("name", name, NAME)?;
+    // Clients write resources to disk under their names.
+    let climbs = name.split(['/', '\\']).any(|part| part == "..") || name == ".";
+    if climbs || name.contains('\0') {
+        return Err(invalid(format!(
+            "`{}` is not a valid name for a resource",
+            name.escape_debug()
+        )));
+    }
+    text("description", &resource.description, DESCRIPTION)?;
+    text("store", &resource.store, NAME)?;
+    text("owner", &resource.owner, NAME)?;
+    list("kind", &resource.kind)?;
+    list("alias", &resource.alias)?;
+    list("attribute", &resource.attribute)?;
+    for kind in &resource.kind {
+        text("kind", kind, NAME)?;
+    }
+    for alias in &resource.alias {
+        text("alias", alias, NAME)?;
+    }
+    for attribute in &resource.attribute {
+        text("attribute_id", &attribute.attribute_id, NAME)?;
+    }
+    Ok(())
+}
+
+/// Checks an alias of an identity to be saved.
+pub(super) fn identity_alias(alias: &IdentityAlias) -> Result<(), Status> {
+    text("alias", &alias.alias, NAME)?;
+    text("alias_type", &alias.alias_type, NAME)?;
+    text("public_key", &alias.public_key, DOCUMENT)?;
+    text("issuer_id", &alias.issuer_id, NAME)?;
+    text("description", &alias.description, DESCRIPTION)
+}
+
+/// Checks an access rule to be saved.
+pub(super) fn rule(rule: &Access) -> Result<(), Status> {
+    text("access", &rule.access, NAME)?;
+    text("extra", &rule.extra, DOCUMENT)?;
+    match &rule.subject {
+        Some(Subject::IdentityDid(did)) => text("identity_did", did, NAME),
+        Some(Subject::CredentialLookup(lookup)) => text("credential_lookup", lookup, DOCUMENT),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,234 @@
+//! Every method with every right: a guest with one rule calls each method.
+
+use volt_api::{
+    Code,
+    data::SqlBulkUpdateRequest,
+    volt::{
+        Access, CopyResourceMode, CopyResourceRequest, DeleteAccessRequest, DeleteResourceRequest,
+        GetFileContentRequest, GetFileDescendantsRequest, GetFileRequest,
+        GetResourceAncestorsRequest, GetResourceDescendantsRequest, GetResourceRequest, Identity,
+        MoveResourceRequest, Resource, SaveAccessRequest, SaveIdentityRequest, SaveResourceRequest,
+        SaveWireRequest, ServiceDescription, ServiceHostType, SetFileContentRequest,
+        SetServiceStatusRequest, ShareMode, UploadFileStart,
+    },
+};
+
+use super::{guest, make, owner, volt};
+use crate::{
+    actor::Actor,
+    error::{Fault, Result},
+    rights::{CREATE, DATABASE_READ, DATABASE_WRITE, READ, WIRE_PUBLISH, WIRE_SUBSCRIBE, WRITE},
+};
+
+/// The resources that a guest calls methods on, which belong to the Volt's owner.
+struct Targets {
+    folder: String,
+    /// A second folder, in which the guest may create.
+    other: String,
+    file: String,
+    database: String,
+    wire: String,
+    service: String,
+    /// Where the guest may put what it copies or moves.
+    home: String,
+}
+
+type Method = fn(&Actor, &Targets) -> Result<()>;
+
+const SEE: [&str; 7] =
+    [READ, WRITE, DATABASE_READ, DATABASE_WRITE, WIRE_PUBLISH, WIRE_SUBSCRIBE, "*"];
+
+fn copy(actor: &Actor, id: &str, to: &str, mode: CopyResourceMode) -> Result<()> {
+    let request =
+        CopyResourceRequest::default().with_resource_id(id).with_to_resource_id(to).with_mode(mode);
+    actor.copy_resource(&request)
+}
+
+fn update(actor: &Actor, resource: Resource) -> Result<()> {
+    actor.save_resource(SaveResourceRequest::default().with_resource(resource)).map(drop)
+}
+
+/// Each method, and the rights with which it is permitted.
+const METHODS: &[(&str, &[&str], Method)] = &[
+    ("GetResource", &SEE, |guest, on| {
+        guest.get_resource(&GetResourceRequest::default().with_resource_id(&on.file)).map(drop)
+    }),
+    ("GetResourceAncestors", &SEE, |guest, on| {
+        let request = GetResourceAncestorsRequest::default().with_resource_id(&on.file);
+        guest.get_resource_ancestors(&request).map(drop)
+    }),
+    ("GetResourceDescendants", &SEE, |guest, on| {
+        let request = GetResourceDescendantsRequest::default().with_resource_id(&on.folder);
+        guest.get_resource_descendants(&request).map(drop)
+    }),
+    ("GetFile", &SEE, |guest, on| {
+        guest.get_file(&GetFileRequest::default().with_resource_id(&on.file)).map(drop)
+    }),
+    ("GetFileDescendants", &SEE, |guest, on| {
+        let request = GetFileDescendantsRequest::default().with_resource_id(&on.folder);
+        guest.get_file_descendants(&request).map(drop)
+    }),
+    ("GetFileContent", &[READ, WRITE, "*"], |guest, on| {
+        let request = GetFileContentRequest::default().with_resource_id(&on.file);
+        guest.get_file_content(&request).map(drop)
+    }),
+    ("DownloadFile", &[READ, WRITE, "*"], |guest, on| guest.open_file(&on.file, "").map(drop)),
+    ("SetFileContent", &[WRITE, "*"], |guest, on| {
+        let request = SetFileContentRequest::default().with_resource_id(&on.file);
+        guest.set_file_content(&request)
+    }),
+    ("UploadFile", &[WRITE, "*"], |guest, on| {
+        let start = UploadFileStart::default().with_resource_id(&on.file);
+        guest.finish_upload(guest.begin_upload(&start)?)
+    }),
+    ("SaveResource", &[WRITE, "*"], |guest, on| {
+        update(guest, Resource::default().with_id(&on.file).with_description("changed"))
+    }),
+    ("SaveResource, share_mode", &[], |guest, on| {
+        let public = Resource::default().with_id(&on.file).with_share_mode(ShareMode::PublicRead);
+        update(guest, public)
+    }),
+    ("SaveResource, owner", &[], |guest, on| {
+        update(guest, Resource::default().with_id(&on.file).with_owner(&guest.identity))
+    }),
+    ("SaveResource, create", &[CREATE, WRITE, "*"], |guest, on| {
+        let request = SaveResourceRequest::default()
+            .with_resource(Resource::default().with_name("new"))
+            .with_create(true)
+            .with_create_in_parent_id(&on.folder);
+        guest.save_resource(request).map(drop)
+    }),
+    ("DeleteResource", &[WRITE, "*"], |guest, on| {
+        guest.delete_resource(&DeleteResourceRequest::default().with_resource_id(&on.file))
+    }),
+    ("MoveResource", &[WRITE, "*"], |guest, on| {
+        let request = MoveResourceRequest::default()
+            .with_resource_id(&on.file)
+            .with_to_resource_id(&on.other);
+        guest.move_resource(&request)
+    }),
+    ("MoveResource, to a third party", &[], |guest, on| {
+        let request =
+            MoveResourceRequest::default().with_resource_id(&on.file).with_to_resource_id(&on.home);
+        guest.move_resource(&request)
+    }),
+    ("CopyResource, LINK", &[WRITE, "*"], |guest, on| {
+        copy(guest, &on.file, &on.other, CopyResourceMode::Link)
+    }),
+    ("CopyResource, LINK to a third party", &[], |guest, on| {
+        copy(guest, &on.file, &on.home, CopyResourceMode::Link)
+    }),
+    ("CopyResource, COPY", &[READ, WRITE, "*"], |guest, on| {
+        copy(guest, &on.file, &on.home, CopyResourceMode::Copy)
+    }),
+    ("CopyResource, COPY of a database", &[WRITE, "*"], |guest, on| {
+        copy(guest, &on.database, &on.home, CopyResourceMode::Copy)
+    }),
+    ("CopyResource, COPY of a persistent wire", &[WRITE, "*"], |guest, on| {
+        copy(guest, &on.wire, &on.home, CopyResourceMode::Copy)
+    }),
+    ("Execute", &[DATABASE_READ, DATABASE_WRITE, WRITE, "*"], |guest, on| {
+        guest.open_database(&on.database).map(drop)
+    }),
+    ("Execute on a persistent wire", &[DATABASE_READ, DATABASE_WRITE, WRITE, "*"], |guest, on| {
+        guest.open_database(&on.wire).map(drop)
+    }),
+    ("BulkUpdate", &[DATABASE_WRITE, WRITE, "*"], |guest, on| {
+        let request = SqlBulkUpdateRequest::default().with_database_id(&on.database);
+        guest.bulk_update(&request)
+    }),
+    ("PublishWire", &[WIRE_PUBLISH, WRITE, "*"], |guest, on| {
+        guest.reach_wire(&on.wire, WIRE_PUBLISH).map(drop)
+    }),
+    ("SubscribeWire", &[WIRE_SUBSCRIBE, READ, WRITE, "*"], |guest, on| {
+        guest.reach_wire(&on.wire, WIRE_SUBSCRIBE).map(drop)
+    }),
+    ("SetServiceStatus", &[WRITE, "*"], |guest, on| {
+        let service = Resource::default().with_id(&on.service);
+        guest
+            .set_service_status(&SetServiceStatusRequest::default().with_service(service))
+            .map(drop)
+    }),
+    ("SaveAccess", &[], |guest, on| {
+        let rule = Access::default()
+            .with_resource_id(&on.file)
+            .with_identity_did(&guest.identity)
+            .with_access("*");
+        guest.save_access(SaveAccessRequest::default().with_access(rule))
+    }),
+    ("DeleteAccess", &[], |guest, on| {
+        guest.delete_access(&DeleteAccessRequest::default().with_resource_id(&on.file))
+    }),
+    ("SaveIdentity", &[], |guest, on| {
+        let resource = Resource::default().with_id(&on.folder);
+        let identity = Identity::default().with_resource(resource);
+        guest.save_identity(SaveIdentityRequest::default().with_identity(identity)).map(drop)
+    }),
+];
+
+fn targets(owner: &Actor, guest: &Actor) -> Targets {
+    let folder = make(owner, "", "folder", "volt:folder");
+    let other = make(owner, "", "other", "volt:folder");
+    rule(owner, &other, guest, CREATE);
+    let description = ServiceDescription::default().with_host_type(ServiceHostType::Server);
+    let service = Resource::default().with_name("service").with_service_description(description);
+    let request = SaveResourceRequest::default().with_resource(service).with_create(true);
+    let service = owner.save_resource(request).unwrap().id;
+    let wire = SaveWireRequest::default()
+        .with_resource(Resource::default().with_name("wire"))
+        .with_create(true)
+        .with_persist(true);
+    Targets {
+        file: make(owner, &folder, "file", "volt:file"),
+        database: make(owner, "", "database", "volt:sqlite-database"),
+        wire: owner.save_wire(wire).unwrap().id,
+        home: guest.identity.clone(),
+        folder,
+        other,
+        service,
+    }
+}
+
+fn rule(owner: &Actor, resource: &str, guest: &Actor, access: &str) {
+    let rule = Access::default()
+        .with_resource_id(resource)
+        .with_identity_did(&guest.identity)
+        .with_access(access);
+    owner.save_access(SaveAccessRequest::default().with_access(rule)).unwrap();
+}
+
+#[test]
+fn every_method_demands_its_right() {
+    let volt = volt();
+    let owner = owner(&volt);
+    let rights = [
+        "",
+        READ,
+        WRITE,
+        CREATE,
+        DATABASE_READ,
+        DATABASE_WRITE,
+        WIRE_PUBLISH,
+        WIRE_SUBSCRIBE,
+        "*",
+        "my:own",
+    ];
+    for (name, permitted, method) in METHODS {
+        for right in rights {
+            let guest = guest(&volt);
+            let on = targets(&owner, &guest);
+            if !right.is_empty() {
+                for id in [&on.folder, &on.file, &on.database, &on.wire, &on.service] {
+                    rule(&owner, id, &guest, right);
+                }
+            }
+            let outcome = method(&guest, &on);
+            let denied = matches!(
+                &outcome,
+                Err(Fault::Refused(status)) if status.code() == Code::PermissionDenied
+            );
+            assert_eq!(denied, !permitted.contains(&right), "{name} with `{right}`: {outcome:?}");
+            assert!(denied || outcome.is_ok(), "{name} with `{right}`: {outcome:?}");
+        }
+    }
+}

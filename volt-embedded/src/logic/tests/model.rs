@@ -1,0 +1,265 @@
+//! The access rules against a model: random trees, rules, links and identities, and every access.
+//!
+//! `VOLT_ACCESS_CASES` sets the number of decisions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use volt_api::{
+    Code, Status,
+    key::SigningKey,
+    volt::{Access, PolicyDecision, Resource, ShareMode},
+};
+
+use super::volt;
+use crate::{
+    rights::{
+        self, CONTENT, CREATE, DATABASE_READ, DATABASE_WRITE, READ, WIRE_PUBLISH, WIRE_SUBSCRIBE,
+        WRITE,
+    },
+    store::{Tx, access, identities, links, resources},
+};
+
+const ACCESSES: [&str; 9] = [
+    READ,
+    CONTENT,
+    WRITE,
+    CREATE,
+    DATABASE_READ,
+    DATABASE_WRITE,
+    WIRE_PUBLISH,
+    WIRE_SUBSCRIBE,
+    "my:own",
+];
+const RESOURCES: usize = 7;
+const IDENTITIES: usize = 3;
+
+/// A generator of numbers (`SplitMix64`), so that a failure can be repeated by its seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap()
+    }
+
+    fn one<'a>(&mut self, list: &[&'a str]) -> &'a str {
+        list[self.below(list.len())]
+    }
+}
+
+/// A random state of the store, in words that the model understands.
+#[derive(Debug, Default)]
+struct World {
+    owner: BTreeMap<String, String>,
+    public: BTreeSet<String>,
+    parents: BTreeMap<String, BTreeSet<String>>,
+    /// The fingerprints of the identities' keys.
+    keys: BTreeMap<String, String>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    resource: String,
+    subject: String,
+    access: String,
+    denies: bool,
+    recursive: bool,
+    conditional: bool,
+}
+
+impl World {
+    fn random(random: &mut Random, keys: &BTreeMap<String, String>) -> Self {
+        let mut world = Self { keys: keys.clone(), ..Self::default() };
+        let identities: Vec<_> = keys.keys().map(String::as_str).collect();
+        for index in 0..RESOURCES {
+            let id = format!("r{index}");
+            world.owner.insert(id.clone(), random.one(&identities).to_owned());
+            if random.below(4) == 0 {
+                world.public.insert(id.clone());
+            }
+            // Parents have smaller numbers, so there is no cycle.
+            let parents = (0..index).filter(|_| random.below(3) == 0).map(|p| format!("r{p}"));
+            world.parents.insert(id, parents.collect());
+        }
+        for _ in 0..random.below(8) {
+            let identity = random.one(&identities);
+            let subject = match random.below(6) {
+                0 => "*",
+                1 => &keys[identity],
+                _ => identity,
+            };
+            let denies = random.below(4) == 0;
+            world.rules.push(Rule {
+                resource: format!("r{}", random.below(RESOURCES)),
+                subject: subject.to_owned(),
+                access: if random.below(8) == 0 { "*" } else { random.one(&ACCESSES) }.to_owned(),
+                denies,
+                recursive: random.below(2) == 0,
+                conditional: random.below(8) == 0,
+            });
+        }
+        world
+    }
+
+    /// Everything that contains a resource, and the resource.
+    fn above(&self, resource: &str) -> BTreeSet<&str> {
+        let mut above = BTreeSet::new();
+        let mut open = vec![resource];
+        while let Some(next) = open.pop() {
+            if let Some((id, parents)) = self.parents.get_key_value(next)
+                && above.insert(id.as_str())
+            {
+                open.extend(parents.iter().map(String::as_str));
+            }
+        }
+        above
+    }
+
+    /// The model: what the documentation says.
+    fn may(&self, identity: &str, resource: &str, access: &str) -> bool {
+        if self.owner[resource] == identity {
+            return true;
+        }
+        let above = self.above(resource);
+        let rules: Vec<_> = self
+            .rules
+            .iter()
+            .filter(|rule| {
+                let about = rule.resource == resource
+                    || (rule.recursive && above.contains(rule.resource.as_str()));
+                let to = rule.subject == "*"
+                    || rule.subject == identity
+                    || rule.subject == self.keys[identity];
+                about && to
+            })
+            .collect();
+        let denied = rules.iter().any(|rule| rule.denies && covers_denied(&rule.access, access));
+        let by_all = self.public.contains(resource)
+            && [READ, CONTENT, DATABASE_READ, WIRE_SUBSCRIBE].contains(&access);
+        let permitted = rules
+            .iter()
+            .any(|rule| !rule.denies && !rule.conditional && granted(&rule.access, access));
+        !denied && (by_all || permitted)
+    }
+
+    fn store(&self, tx: &Tx<'_>) {
+        for (id, owner) in &self.owner {
+            let mode =
+                if self.public.contains(id) { ShareMode::PublicRead } else { ShareMode::Unknown };
+            let resource = Resource::default()
+                .with_id(id)
+                .with_name(id)
+                .with_owner(owner)
+                .with_share_mode(mode);
+            resources::insert(tx, &resource).unwrap();
+        }
+        for (id, parents) in &self.parents {
+            for parent in parents {
+                links::add(tx, parent, id).unwrap();
+            }
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            let decision = if rule.denies { PolicyDecision::Deny } else { PolicyDecision::Permit };
+            let rule = Access::default()
+                .with_id(index.to_string())
+                .with_resource_id(&rule.resource)
+                .with_identity_did(&rule.subject)
+                .with_access(&rule.access)
+                .with_extra(if rule.conditional { "condition" } else { "" })
+                .with_recursive(rule.recursive)
+                .with_decision(decision);
+            access::save(tx, &rule).unwrap();
+        }
+    }
+}
+
+/// The accesses that a rule for `rule` grants.
+fn granted(rule: &str, access: &str) -> bool {
+    let grants: &[&str] = match rule {
+        "*" => return true,
+        READ => &[READ, CONTENT, WIRE_SUBSCRIBE],
+        WRITE => &[
+            READ,
+            CONTENT,
+            WRITE,
+            CREATE,
+            DATABASE_READ,
+            DATABASE_WRITE,
+            WIRE_PUBLISH,
+            WIRE_SUBSCRIBE,
+        ],
+        DATABASE_READ => &[DATABASE_READ, READ],
+        DATABASE_WRITE => &[DATABASE_WRITE, DATABASE_READ, READ],
+        WIRE_PUBLISH => &[WIRE_PUBLISH, READ],
+        WIRE_SUBSCRIBE => &[WIRE_SUBSCRIBE, READ],
+        other => return other == access,
+    };
+    grants.contains(&access)
+}
+
+/// Whether a rule that denies `rule` denies the access.
+fn covers_denied(rule: &str, access: &str) -> bool {
+    match rule {
+        "*" => true,
+        READ => access == READ || access == CONTENT,
+        other => other == access,
+    }
+}
+
+#[test]
+fn every_decision_agrees_with_the_model() {
+    let cases = std::env::var("VOLT_ACCESS_CASES").map_or(20_000, |text| text.parse().unwrap());
+    let volt = volt();
+    let mut keys = BTreeMap::new();
+    volt.store
+        .write(|tx| {
+            for index in 0..IDENTITIES {
+                let key = SigningKey::generate().unwrap().verifying_key();
+                let id = identities::create(tx, &volt.id, &format!("did:volt:i{index}"), "")?;
+                identities::add_key(tx, &id, &key)?;
+                keys.insert(id, key.fingerprint());
+            }
+            Ok(())
+        })
+        .unwrap();
+    let mut decisions = 0;
+    let mut permitted = 0;
+    for seed in 0.. {
+        let world = World::random(&mut Random(seed), &keys);
+        // The change is rolled back, which is faster than a new store.
+        let outcome = volt.store.write(|tx| {
+            world.store(tx);
+            for identity in keys.keys() {
+                for resource in world.owner.keys() {
+                    for access in ACCESSES {
+                        let real = rights::may(tx, &volt.owner, identity, resource, access)?;
+                        let expected = world.may(identity, resource, access);
+                        let what =
+                            || format!("seed {seed}: {identity} {access} {resource}\n{world:#?}");
+                        assert_eq!(real, expected, "{}", what());
+                        decisions += 1;
+                        permitted += u64::from(real);
+                    }
+                }
+            }
+            Err::<(), _>(Status::new(Code::Aborted, "rolled back").into())
+        });
+        assert!(outcome.is_err());
+        if decisions >= cases {
+            break;
+        }
+    }
+    // Neither answer is rare.
+    assert!(
+        permitted * 10 > decisions && permitted * 10 < decisions * 9,
+        "{permitted}/{decisions}"
+    );
+}

@@ -1,0 +1,127 @@
+//! The policy for callers' SQL: what a statement may do, and how large it may be.
+//!
+//! A caller's statement stays within its database. It cannot open other files, reach settings of the
+//! whole process, or control transactions, which the API does.
+
+use rusqlite::{
+    Connection, Result,
+    config::DbConfig,
+    hooks::{AuthAction, AuthContext, Authorization},
+    limits::Limit,
+};
+
+/// The longest text or blob, in bytes. SQLite holds several at once while it evaluates a row.
+pub(crate) const MAX_VALUE: i32 = 16 << 20;
+
+/// The longest pattern of `LIKE` and `GLOB`, in bytes. SQLite recurses for each wildcard, and a
+/// pattern of many thousands overflows the stack.
+pub(crate) const MAX_PATTERN: i32 = 1000;
+
+const LIMITS: [(Limit, i32); 11] = [
+    (Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, 4 << 20),
+    (Limit::SQLITE_LIMIT_COLUMN, 1000),
+    (Limit::SQLITE_LIMIT_EXPR_DEPTH, 250),
+    (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 250),
+    (Limit::SQLITE_LIMIT_VDBE_OP, 1_000_000),
+    (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
+    (Limit::SQLITE_LIMIT_ATTACHED, 0),
+    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN),
+    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 10_000),
+    (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 50),
+];
+
+/// Pragmas that read, or that take a table, an index or a count for an argument.
+const READING_PRAGMAS: [&str; 14] = [
+    "collation_list",
+    "compile_options",
+    "foreign_key_check",
+    "foreign_key_list",
+    "function_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "module_list",
+    "pragma_list",
+    "quick_check",
+    "table_info",
+    "table_xinfo",
+];
+
+/// Pragmas that are permitted without an argument, because an argument would change the file format
+/// or the whole process.
+const BARE_PRAGMAS: [&str; 8] = [
+    "data_version",
+    "encoding",
+    "freelist_count",
+    "journal_mode",
+    "page_count",
+    "page_size",
+    "schema_version",
+    "table_list",
+];
+
+/// Pragmas of the connection or of the database itself, with or without a value.
+const SETTINGS: [&str; 7] = [
+    "application_id",
+    "case_sensitive_like",
+    "defer_foreign_keys",
+    "foreign_keys",
+    "optimize",
+    "recursive_triggers",
+    "user_version",
+];
+
+/// Functions that reach beyond the database.
+const FORBIDDEN_FUNCTIONS: [&str; 3] = ["fts3_tokenizer", "load_extension", "sqlite_log"];
+
+/// The modules of virtual tables.
+const MODULES: [&str; 8] =
+    ["fts3", "fts4", "fts4aux", "fts5", "fts5vocab", "geopoly", "rtree", "rtree_i32"];
+
+/// Applies the policy to a connection. `own` is true while the connection runs a statement of the
+/// Volt's own.
+pub(super) fn apply(
+    connection: &mut Connection,
+    own: impl Fn() -> bool + Send + 'static,
+) -> Result<()> {
+    for (limit, value) in LIMITS {
+        connection.set_limit(limit, value)?;
+    }
+    // The schema is the caller's: neither it nor a statement may damage the file, and its views and
+    // triggers may not call functions with side effects.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.authorizer(Some(move |context: AuthContext<'_>| {
+        if own() || is_permitted(&context.action) {
+            Authorization::Allow
+        } else {
+            Authorization::Deny
+        }
+    }))
+}
+
+fn is_permitted(action: &AuthAction<'_>) -> bool {
+    match *action {
+        AuthAction::Attach { .. }
+        | AuthAction::Detach { .. }
+        | AuthAction::Transaction { .. }
+        | AuthAction::Savepoint { .. }
+        | AuthAction::Unknown { .. } => false,
+        AuthAction::Pragma { pragma_name, pragma_value } => {
+            let named =
+                |list: &[&str]| list.iter().any(|one| one.eq_ignore_ascii_case(pragma_name));
+            named(&READING_PRAGMAS)
+                || named(&SETTINGS)
+                || (pragma_value.is_none() && named(&BARE_PRAGMAS))
+        }
+        AuthAction::Function { function_name } => {
+            !FORBIDDEN_FUNCTIONS.iter().any(|one| one.eq_ignore_ascii_case(function_name))
+        }
+        AuthAction::CreateVtable { module_name, .. } => {
+            MODULES.iter().any(|one| one.eq_ignore_ascii_case(module_name))
+        }
+        _ => true,
+    }
+}

@@ -1,0 +1,128 @@
+//! Permits: how many threads all callers, and each identity, may occupy at once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use volt_api::Status;
+
+use crate::error::exhausted;
+
+/// How many operations of one identity run at once; further ones wait.
+const OPERATIONS_OF_ONE: usize = 4;
+/// How many operations of all identities run at once; further ones wait.
+const OPERATIONS: usize = 64;
+
+/// The permits of a Volt.
+pub(crate) struct Permits {
+    all: Shares,
+    /// How many queries one identity may have open.
+    queries_of_one: usize,
+    identities: Mutex<HashMap<String, Weak<Shares>>>,
+}
+
+/// The permits of all callers, or of one identity.
+struct Shares {
+    /// Short operations, each on its own thread.
+    operations: Arc<Semaphore>,
+    /// Open queries, each of which occupies a thread, even while it waits for its caller.
+    queries: Arc<Semaphore>,
+}
+
+/// A permit, returned when it is dropped.
+pub(crate) struct Permit {
+    _of_one: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+    /// Keeps the identity's entry while it is used.
+    _shares: Arc<Shares>,
+}
+
+impl Shares {
+    fn new(operations: usize, queries: usize) -> Self {
+        Self {
+            operations: Arc::new(Semaphore::new(operations)),
+            queries: Arc::new(Semaphore::new(queries)),
+        }
+    }
+}
+
+impl Permits {
+    pub(crate) fn new(queries: usize, queries_of_one: usize) -> Self {
+        Self { all: Shares::new(OPERATIONS, queries), queries_of_one, identities: Mutex::default() }
+    }
+
+    fn of(&self, identity: &str) -> Arc<Shares> {
+        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shares) = identities.get(identity).and_then(Weak::upgrade) {
+            return shares;
+        }
+        identities.retain(|_, shares| shares.strong_count() > 0);
+        let shares = Arc::new(Shares::new(OPERATIONS_OF_ONE, self.queries_of_one));
+        identities.insert(identity.to_owned(), Arc::downgrade(&shares));
+        shares
+    }
+
+    /// Waits for the permit to run an operation for this identity.
+    pub(crate) async fn operation(&self, identity: &str) -> Result<Permit, Status> {
+        let shares = self.of(identity);
+        // The identity's own share comes first, so that waiting for it takes nothing from others.
+        let of_one = Arc::clone(&shares.operations).acquire_owned().await;
+        let of_all = Arc::clone(&self.all.operations).acquire_owned().await;
+        match (of_one, of_all) {
+            (Ok(of_one), Ok(of_all)) => {
+                Ok(Permit { _of_one: of_one, _of_all: of_all, _shares: shares })
+            }
+            // The semaphores are never closed.
+            _ => Err(exhausted("no further operation can start")),
+        }
+    }
+
+    /// Returns the permit to keep a query open, or fails if there are too many. Queries do not wait
+    /// for each other, because a caller can keep one open indefinitely.
+    pub(crate) fn query(&self, identity: &str) -> Result<Permit, Status> {
+        let shares = self.of(identity);
+        let of_one = Arc::clone(&shares.queries).try_acquire_owned();
+        let of_one = of_one
+            .map_err(|_| exhausted("the caller has too many open queries: finish others first"))?;
+        let of_all = Arc::clone(&self.all.queries).try_acquire_owned();
+        let of_all = of_all
+            .map_err(|_| exhausted("the Volt has too many open queries: finish others first"))?;
+        Ok(Permit { _of_one: of_one, _of_all: of_all, _shares: shares })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_identity_cannot_take_the_permits_of_others() {
+        let permits = Permits::new(4, 2);
+        let mut held = Vec::new();
+        for _ in 0..OPERATIONS_OF_ONE {
+            held.push(permits.operation("greedy").await.unwrap());
+        }
+        assert!(permits.operation("greedy").now_or_never().is_none());
+        assert!(permits.operation("other").now_or_never().is_some());
+        held.clear();
+        assert!(permits.operation("greedy").now_or_never().is_some());
+
+        let queries = [permits.query("greedy").unwrap(), permits.query("greedy").unwrap()];
+        assert!(permits.query("greedy").is_err());
+        permits.query("other").unwrap();
+        drop(queries);
+        permits.query("greedy").unwrap();
+    }
+
+    #[tokio::test]
+    async fn unused_identities_are_removed() {
+        let permits = Permits::new(4, 2);
+        drop(permits.query("left").unwrap());
+        let _used = permits.query("used").unwrap();
+        assert_eq!(permits.identities.lock().unwrap().len(), 1);
+    }
+}

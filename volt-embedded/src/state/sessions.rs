@@ -1,0 +1,67 @@
+//! The sessions that have open calls, which end with them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::sleep};
+use volt_api::Status;
+
+use crate::{error::unauthenticated, store::now};
+
+/// How long a call sleeps at most before it looks at the clock again, which may have been set.
+const LOOK: Duration = Duration::from_hours(1);
+
+/// The sessions with open calls. The value is when a session ends, in milliseconds since 1970.
+#[derive(Default)]
+pub(crate) struct LiveSessions(Mutex<HashMap<String, Weak<watch::Sender<u64>>>>);
+
+/// A session with an open call.
+pub(crate) struct LiveSession(Arc<watch::Sender<u64>>);
+
+impl LiveSessions {
+    /// Adds an open call of a session. `ends` is when the session ends, or 0.
+    pub(crate) fn join(&self, session: &str, ends: u64) -> LiveSession {
+        let ends = if ends == 0 { u64::MAX } else { ends };
+        let mut sessions = self.lock();
+        if let Some(sender) = sessions.get(session).and_then(Weak::upgrade) {
+            return LiveSession(sender);
+        }
+        sessions.retain(|_, sender| sender.strong_count() > 0);
+        let sender = Arc::new(watch::Sender::new(ends));
+        sessions.insert(session.to_owned(), Arc::downgrade(&sender));
+        LiveSession(sender)
+    }
+
+    /// Changes when a session ends; 1 is at once, and 0 never.
+    pub(crate) fn ends(&self, session: &str, ends: u64) {
+        let ends = if ends == 0 { u64::MAX } else { ends };
+        if let Some(sender) = self.lock().get(session).and_then(Weak::upgrade) {
+            sender.send_replace(ends);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Weak<watch::Sender<u64>>>> {
+        // Each change is a single operation, so a poisoned map is still consistent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LiveSession {
+    /// Waits until the session ends.
+    pub(crate) async fn ended(&self) -> Status {
+        let mut changes = self.0.subscribe();
+        loop {
+            let left = changes.borrow_and_update().saturating_sub(now());
+            if left == 0 {
+                return unauthenticated("the session has ended");
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = sleep(Duration::from_millis(left).min(LOOK)) => {}
+            }
+        }
+    }
+}

@@ -152,10 +152,14 @@ impl Error {
         self.0.status.as_ref()
     }
 
-    /// The gRPC code: the Volt's own if it said one, else the one that fits what happened.
+    /// The gRPC code: the Volt's own if it sent one, else the one that fits what happened. A call that ran
+    /// out of time while there was no connection has [`Code::Unavailable`], and one that was rejected
+    /// because its session is invalid has [`Code::Unauthenticated`].
     pub fn code(&self) -> Code {
         match (&self.0.status, self.0.kind) {
+            _ if self.is_session_invalid() => Code::Unauthenticated,
             (Some(status), _) => status.code(),
+            (None, ErrorKind::Deadline) if self.lacked_connection() => Code::Unavailable,
             (None, ErrorKind::Deadline) => Code::DeadlineExceeded,
             (None, ErrorKind::ResourceExhausted) => Code::ResourceExhausted,
             (None, ErrorKind::Connection) => Code::Unavailable,
@@ -163,6 +167,12 @@ impl Error {
             (None, ErrorKind::Protocol) => Code::Internal,
             (None, _) => Code::Unknown,
         }
+    }
+
+    /// Returns whether a call ran out of time because there was no connection, which is then the source.
+    fn lacked_connection(&self) -> bool {
+        let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Self>());
+        source.is_some_and(Self::is_connection)
     }
 
     /// The call that failed, as `/package.Service/Method`.
@@ -264,6 +274,15 @@ mod tests {
         assert_eq!(error.to_string(), "/pkg.Svc/Get: refused: not found: no such resource");
         assert_eq!(error.code(), Code::NotFound);
         assert_eq!(error.executed(), Executed::Yes);
+    }
+
+    #[test]
+    fn an_invalid_session_is_unauthenticated() {
+        let rejected = Error::new(ErrorKind::Routing, "session invalid");
+        assert_eq!((rejected.code(), rejected.kind()), (Code::Unauthenticated, ErrorKind::Routing));
+        let refused = Error::refused(Status::new(Code::Unknown, "session invalid"));
+        assert_eq!(refused.code(), Code::Unauthenticated);
+        assert_eq!(Error::new(ErrorKind::Routing, "no route").code(), Code::Unknown);
     }
 
     #[test]

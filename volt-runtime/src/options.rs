@@ -20,9 +20,13 @@ pub struct CallOptions {
     /// Whether the call gets a token and an ephemeral key that serve no other call. Default no:
     /// `ConnectOptions::token_lifetime` says for how long they are used, and what that means.
     pub fresh_key: bool,
-    /// Whether a call that is made while the connection is being made again waits for it, rather
-    /// than failing at once. Default yes.
+    /// Whether a call that is made while the client reconnects waits for the connection, rather than
+    /// failing at once. Default true.
     pub wait_for_ready: bool,
+    /// How long a call waits for a connection at most while the client reconnects, if
+    /// [`wait_for_ready`](Self::wait_for_ready) is set; then it fails, and was not executed. Default one
+    /// minute. The call's own timeout may end it earlier; subscriptions wait until their timeout.
+    pub ready_timeout: Duration,
     /// Whether it does no harm to make the call twice. Default no. If so, a unary call is tried
     /// again even if the connection was lost after it may have reached the Volt.
     pub idempotent: bool,
@@ -55,6 +59,7 @@ impl Default for CallOptions {
             overflow: Overflow::Wait(Duration::from_secs(5)),
             fresh_key: false,
             wait_for_ready: true,
+            ready_timeout: Duration::from_mins(1),
             idempotent: false,
             max_attempts: 5,
         }

@@ -32,6 +32,14 @@ impl ConnectionState {
         matches!(self, Self::Connected)
     }
 
+    /// Why there is no connection; `None` while there is one.
+    pub fn reason(&self) -> Option<&Error> {
+        match self {
+            Self::Connected => None,
+            Self::Reconnecting { reason, .. } | Self::Closed { reason } => Some(reason),
+        }
+    }
+
     /// Whether there will be no connection any more.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed { .. })

@@ -9,7 +9,7 @@ use volt_runtime::{ClientConfig, Code, Error, Result, Status, transport::BoxFutu
 pub use self::builder::{Authenticate, Challenge, Identity};
 use crate::{
     Client,
-    volt::{AuthenticateResponse, CheckCompatibilityRequest, PolicyDecision},
+    volt::{AuthenticateRequest, AuthenticateResponse, CheckCompatibilityRequest, PolicyDecision},
 };
 
 impl Authenticate {
@@ -42,8 +42,30 @@ impl Authenticate {
     async fn ask(&self) -> Result<AuthenticateResponse> {
         let request = request::build(self)?;
         let client = Client::connect_with(self.config.clone(), self.options.clone()).await?;
+        self.ask_until_decided(&client, request).await
+    }
+
+    async fn ask_until_decided(
+        &self,
+        client: &Client,
+        request: AuthenticateRequest,
+    ) -> Result<AuthenticateResponse> {
+        let mut asked = false;
         loop {
-            let answer = client.volt().authenticate(request.clone()).await?;
+            let answer = match client.volt().authenticate(request.clone()).await {
+                // The owner may take longer than the Volt, or the network, is away.
+                Err(error) if asked && (error.is_connection() || error.is_deadline()) => {
+                    let closed = client.channel().watch_state().current().is_closed();
+                    if closed {
+                        return Err(error);
+                    }
+                    tracing::debug!(%error, "the Volt cannot be asked for its owner's decision");
+                    sleep(self.poll_interval).await;
+                    continue;
+                }
+                answer => answer?,
+            };
+            asked = true;
             let waiting = match answer.decision() {
                 PolicyDecision::Permit => return Ok(answer),
                 decision @ (PolicyDecision::Prompt | PolicyDecision::Pending) => decision,
@@ -104,4 +126,60 @@ fn denied(decision: PolicyDecision) -> Error {
         _ => (Code::PermissionDenied, "the Volt has not granted this client a session"),
     };
     Error::refused(Status::new(code, message))
+}
+
+#[cfg(all(test, feature = "server", feature = "volt"))]
+mod tests {
+    use std::{
+        future::pending,
+        sync::atomic::{AtomicU32, Ordering},
+        time::Duration,
+    };
+
+    use volt_runtime::{
+        Channel,
+        server::{Context, Router},
+    };
+
+    use super::*;
+    use crate::volt::volt_api::{VoltApi, VoltApiServer};
+
+    /// A Volt that prompts its owner, then stops answering for one call, then permits the client.
+    #[derive(Default)]
+    struct Away(AtomicU32);
+
+    impl VoltApi for Away {
+        async fn authenticate(
+            &self,
+            _: Context,
+            _: AuthenticateRequest,
+        ) -> Result<AuthenticateResponse, Status> {
+            let decision = match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => PolicyDecision::Prompt,
+                1 => pending().await,
+                _ => PolicyDecision::Permit,
+            };
+            Ok(AuthenticateResponse::default().with_decision(decision))
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_for_the_owner_outlasts_a_volt_that_is_away() {
+        let router = Router::new().with(VoltApiServer::new(Away::default()));
+        let channel = Channel::in_process(router);
+        let client =
+            Client::from_channel(channel.with_unary_timeout(Some(Duration::from_millis(20))));
+        let authenticate =
+            Client::authenticate(ClientConfig::default()).poll_interval(Duration::from_millis(1));
+        let request = AuthenticateRequest::default();
+        let asked = authenticate.ask_until_decided(&client, request.clone()).await;
+        assert_eq!(asked.unwrap().decision(), PolicyDecision::Permit);
+        // The first answer is not waited for again.
+        let never = Away(AtomicU32::new(1));
+        let channel = Channel::in_process(Router::new().with(VoltApiServer::new(never)));
+        let client =
+            Client::from_channel(channel.with_unary_timeout(Some(Duration::from_millis(20))));
+        let error = authenticate.ask_until_decided(&client, request).await.unwrap_err();
+        assert!(error.is_deadline(), "{error}");
+    }
 }

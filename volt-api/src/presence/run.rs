@@ -38,9 +38,11 @@ pub(super) struct Opened {
 
 /// Says hello and waits for the acknowledgement.
 pub(super) async fn open(client: &Client, hello: ConnectHello) -> Result<Opened> {
-    let (mut requests, mut responses) = client.volt().connect().await?.into_split();
+    let mut call = client.volt().connect().await?;
     let hello = hello.with_timestamp(now());
-    requests.send(ConnectRequest::default().with_hello(hello)).await?;
+    // Sent before the call is split, so that a rejected call fails with the Volt's reason.
+    call.send(ConnectRequest::default().with_hello(hello)).await?;
+    let (requests, mut responses) = call.into_split();
     let first = timeout(PATIENCE, responses.message())
         .await
         .map_err(|_| Error::deadline("the Volt did not acknowledge the connect call"))??;

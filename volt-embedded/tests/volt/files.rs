@@ -6,7 +6,7 @@ use volt_api::{
     },
 };
 
-use crate::support::{code, guest, make, permit, start};
+use crate::support::{code, guest, make, permit, soon, start};
 
 async fn upload(client: &Client, id: &str, blocks: &[Vec<u8>]) -> volt_api::Result<Vec<u32>> {
     let mut call = client.file().upload_file().await?;
@@ -50,6 +50,45 @@ async fn what_is_uploaded_comes_back_in_blocks() {
     let request = GetResourceRequest::default().with_resource_id(&id);
     let resource = client.volt().get_resource(request).await.unwrap().resource.unwrap();
     assert_eq!(resource.size, 200_000);
+}
+
+#[tokio::test]
+async fn sending_to_a_refused_upload_returns_the_volts_reason() {
+    let (_volt, client) = start().await;
+    let mut call = client.file().upload_file().await.unwrap();
+    let start = UploadFileStart::default().with_resource_id("none");
+    call.send(UploadFileRequest::default().with_start(start)).await.unwrap();
+    // Accepted until the refusal arrives.
+    let error = soon(async {
+        loop {
+            let block = UploadFileRequest::default().with_block(vec![0; 10]);
+            if let Err(error) = call.send(block).await {
+                break error;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(error.code(), Code::NotFound, "{error}");
+    assert_eq!(code(call.message().await), Code::NotFound);
+}
+
+#[tokio::test]
+async fn finishing_an_upload_waits_until_the_volt_has_all_of_it() {
+    let (_volt, client) = start().await;
+    let id = make(&client, "data.bin", "volt:file").await.id;
+    let mut call = client.file().upload_file().await.unwrap();
+    let start = UploadFileStart::default().with_resource_id(&id);
+    call.send(UploadFileRequest::default().with_start(start)).await.unwrap();
+    for _ in 0..3 {
+        let block = UploadFileRequest::default().with_block(vec![1; 10_000]);
+        call.send(block).await.unwrap();
+    }
+    let last = call.finish().await.unwrap().unwrap();
+    assert_eq!(last.ack, 3);
+    let request = GetResourceRequest::default().with_resource_id(&id);
+    let resource = client.volt().get_resource(request).await.unwrap().resource.unwrap();
+    assert_eq!(resource.size, 30_000);
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use futures_util::future::join_all;
 use tempfile::{TempDir, tempdir};
 use volt_api::{
-    Client, ConnectOptions, ErrorKind, Event, Reconnect, Update,
+    Client, Code, ConnectOptions, ErrorKind, Event, Reconnect, Update,
     volt::{
-        ConnectResourceEvent as What, GetResourceRequest, PublishWireRequest, SubscribeWireRequest,
-        subscribe_wire_response::Payload,
+        ConnectResourceEvent as What, GetResourceRequest, PublishWireRequest, SaveSessionRequest,
+        Session, SessionStatus, SubscribeWireRequest, subscribe_wire_response::Payload,
     },
 };
 use volt_embedded::EmbeddedVolt;
@@ -180,4 +180,29 @@ async fn drain(news: &mut volt_api::Subscription<volt_api::volt::SubscribeWireRe
             () = tokio::task::yield_now() => break,
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_presence_whose_session_was_revoked_ends_with_the_rejection() {
+    let mut lives = Lives::start().await;
+    let owner = lives.client().await;
+    let config = lives.volt.as_ref().unwrap().guest("guest").unwrap();
+    let guest = Client::connect(config.clone()).await.unwrap();
+    let mut presence = guest.presence().await.unwrap();
+    let revoked = Session::default()
+        .with_id(config.session_id().unwrap())
+        .with_status(SessionStatus::Revoked);
+    owner.volt().save_session(SaveSessionRequest::default().with_session(revoked)).await.unwrap();
+    lives.start_again().await;
+    let error = soon(async {
+        loop {
+            match presence.event().await {
+                Ok(Some(Event::Resumed(_)) | None) => panic!("the Volt accepted the session"),
+                Ok(Some(_)) => {}
+                Err(error) => break error,
+            }
+        }
+    })
+    .await;
+    assert_eq!(error.code(), Code::Unauthenticated, "{error}");
 }

@@ -5,7 +5,8 @@ use volt_api::{
     key::SigningKey,
     volt::{
         AuthenticateRequest, CheckCompatibilityRequest, GetIdentityRequest, GetResourceRequest,
-        GetSessionsRequest, PolicyDecision, SaveSessionRequest, Session, SessionStatus, Version,
+        GetSessionsRequest, PolicyDecision, SaveSessionRequest, Session, SessionStatus,
+        UploadFileRequest, Version,
     },
 };
 use volt_embedded::{EmbeddedVolt, UnknownClients};
@@ -87,8 +88,14 @@ async fn a_session_that_is_not_valid_opens_no_call() {
     for config in [unknown, stolen, revoked] {
         let client = Client::connect(config).await.unwrap();
         let error = client.volt().get_resource(get(volt.id())).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Routing);
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Routing, Code::Unauthenticated));
         assert!(error.to_string().contains("session invalid"), "{error}");
+        // Calls that start by sending fail with the same reason.
+        let error = client.presence().await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Routing, Code::Unauthenticated));
+        let mut call = client.file().upload_file().await.unwrap();
+        let error = call.send(UploadFileRequest::default()).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Routing, Code::Unauthenticated));
     }
 }
 

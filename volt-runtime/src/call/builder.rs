@@ -50,7 +50,18 @@ impl Parts {
 
     /// Opens the call, once there is a connection.
     pub(super) async fn open(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
-        self.wait_until_ready(at).await?;
+        let latest = Instant::now().checked_add(self.options.ready_timeout);
+        self.wait_until_ready(at, latest).await?;
+        self.open_now(at)
+    }
+
+    /// As [`open`](Self::open), for a call that waits for a connection until its deadline.
+    pub(super) async fn reopen(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
+        self.wait_until_ready(at, None).await?;
+        self.open_now(at)
+    }
+
+    fn open_now(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
         let raw = self.channel.open(self.method, &self.options)?;
         Ok((
             RawSink::new(self.method, raw.sender, Deadline::new(at)),
@@ -58,19 +69,33 @@ impl Parts {
         ))
     }
 
-    async fn wait_until_ready(&self, at: Option<Instant>) -> Result<()> {
+    /// Waits for a connection, until the call's deadline or the `latest` moment, whichever comes first.
+    async fn wait_until_ready(&self, at: Option<Instant>, latest: Option<Instant>) -> Result<()> {
         let ready = if self.options.wait_for_ready { self.channel.ready() } else { None };
         let Some(mut ready) = ready else {
             return Ok(());
         };
-        let mut deadline = Deadline::new(at);
+        let (mut deadline, mut latest) = (Deadline::new(at), Deadline::new(latest));
         let outcome = poll_fn(|cx| match ready.as_mut().poll(cx) {
-            Poll::Pending => deadline.poll_passed(cx).map(Err),
-            ready @ Poll::Ready(_) => ready,
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => match (deadline.poll_passed(cx), latest.poll_passed(cx)) {
+                (Poll::Ready(_), _) => Poll::Ready(Err(self.no_connection(Error::deadline))),
+                (_, Poll::Ready(_)) => Poll::Ready(Err(self.no_connection(Error::connection))),
+                _ => Poll::Pending,
+            },
         });
         outcome
             .await
             .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
+    }
+
+    /// The error of a call that waited for a connection in vain, with the reason that there is none.
+    fn no_connection(&self, kind: fn(String) -> Error) -> Error {
+        let message = "there was no connection in time";
+        match self.channel.watch_state().current().reason() {
+            Some(reason) => kind(format!("{message}: {reason}")).with_source(reason.clone()),
+            None => kind(message.to_owned()),
+        }
     }
 
     /// Returns whether the call may be retried after this error.
@@ -171,7 +196,7 @@ impl<C> CallBuilder<C> {
     }
 
     /// Sets whether a call made while the client reconnects waits for the connection (the default) or
-    /// fails at once.
+    /// fails at once. It waits for [`CallOptions::ready_timeout`] at most.
     pub fn wait_for_ready(mut self, wait: bool) -> Self {
         self.parts.options.wait_for_ready = wait;
         self

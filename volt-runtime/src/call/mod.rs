@@ -19,8 +19,9 @@
 //! | client streaming | [`Upload`] | `send(…).await?`, then `finish().await?` |
 //! | bidirectional | [`Duplex`] | both, or `into_split()` |
 //!
-//! Opening a stream never waits for the Volt: the first `message()` reports a refusal. It does wait for
-//! a connection while the client reconnects, unless
+//! Opening a stream never waits for the Volt: the first `message()` reports a refusal. While the client
+//! reconnects it waits for the connection, for
+//! [`ready_timeout`](crate::options::CallOptions::ready_timeout) at most, unless
 //! [`wait_for_ready(false)`](UnaryCall::wait_for_ready) is set.
 //!
 //! # Reading and ending
@@ -31,6 +32,10 @@
 //!
 //! `half_close` tells the Volt that no more requests follow, and never waits. `finish().await`
 //! half-closes and waits for the result of the call.
+//!
+//! A `send` that returns `Ok` has accepted the message; it has not delivered it. Dropping a call cancels
+//! it, and the Volt may then discard messages that were accepted. Await `finish`, or read until
+//! `message` returns `None`, to know that the Volt has processed them.
 //!
 //! # When the connection is lost
 //!

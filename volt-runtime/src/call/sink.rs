@@ -122,8 +122,8 @@ impl<Req: Message> RequestSink<Req> {
         Self { raw, request: PhantomData }
     }
 
-    /// Sends a message, waiting while the connection is slow. `Ok` means that it will be sent, not
-    /// that the Volt has it. The first message is what invokes the method.
+    /// Sends a message, waiting while the connection is slow. `Ok` means accepted, not delivered: see
+    /// [the module](crate::call). The first message invokes the method.
     ///
     /// # Errors
     ///
@@ -136,8 +136,17 @@ impl<Req: Message> RequestSink<Req> {
         self.raw.send_when_ready(&message).await
     }
 
+    pub(super) async fn ready(&mut self) -> Result<()> {
+        poll_fn(|cx| self.raw.poll_ready(cx)).await
+    }
+
+    pub(super) fn send_ready(&mut self, message: &Req) -> Result<()> {
+        self.raw.send(message)
+    }
+
     /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Sending after
-    /// this fails. Dropping the sink does the same.
+    /// this fails. Dropping the sink does the same. To know that the Volt has processed all messages, read
+    /// the responses until their end.
     pub fn half_close(&mut self) {
         self.raw.half_close();
     }

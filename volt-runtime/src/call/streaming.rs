@@ -17,6 +17,7 @@ use crate::{
     json,
     message::Message,
     method::Method,
+    status::Status,
     time::Deadline,
     transport::ReceiveHalf,
 };
@@ -155,6 +156,11 @@ pub(super) fn read_response<Res: Message>(text: &str) -> Result<Res> {
     json::read_text(text).map_err(|error| unreadable(Res::NAME, error))
 }
 
+/// The refusal that a response carries, if it can be read.
+pub(super) fn refusal<Res: Message>(text: &str) -> Option<Status> {
+    json::read::<Res>(text.as_bytes()).ok()?.refusal()
+}
+
 /// A response that is not what it should be.
 fn unreadable(message: &str, error: serde_json::Error) -> Error {
     Error::protocol(format!("the Volt's `{message}` cannot be read")).with_source(error)
@@ -189,6 +195,24 @@ impl<Res: Message> Streaming<Res> {
     /// Nothing is lost when the future is dropped: the next read goes on where this one was.
     pub async fn message(&mut self) -> Result<Option<Res>> {
         poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    /// Why the other half cannot send: the Volt's reason if it has arrived, else `error`. Never waits, and
+    /// loses no response.
+    async fn reason_for(&mut self, error: Error) -> Error {
+        if error.is_deadline() {
+            return error;
+        }
+        poll_fn(|cx| {
+            Poll::Ready(match self.raw.peek(cx) {
+                Err(reason) => reason,
+                Ok(text) => match text.and_then(refusal::<Res>) {
+                    Some(status) => Error::refused(status).with_method(self.raw.method.path),
+                    None => error.clone(),
+                },
+            })
+        })
+        .await
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Res>>> {
@@ -243,13 +267,18 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     ///
     /// # Errors
     ///
-    /// When the call has ended or its connection is lost. The responses say why.
+    /// When the call has ended or its connection is lost. If the Volt has ended the call, the error is the
+    /// Volt's own reason.
     ///
     /// # Cancel safety
     ///
     /// A message is sent whole or, if the future is dropped while it waits, not at all.
     pub async fn send(&mut self, message: Req) -> Result<()> {
-        self.requests.send(message).await
+        match self.requests.ready().await {
+            Ok(()) => self.requests.send_ready(&message),
+            // The responses know why the call has ended.
+            Err(error) => Err(self.responses.reason_for(error).await),
+        }
     }
 
     /// The next response; see [`Streaming::message`].
@@ -269,6 +298,25 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     /// still arrive; sending after this fails.
     pub fn half_close(&mut self) {
         self.requests.half_close();
+    }
+
+    /// Half-closes and waits until the Volt has ended the call, which means that it has processed every
+    /// message. Returns the last response, if there was one; the others are discarded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Streaming::message`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call; the Volt may have executed it.
+    pub async fn finish(mut self) -> Result<Option<Res>> {
+        self.half_close();
+        let mut last = None;
+        while let Some(response) = self.message().await? {
+            last = Some(response);
+        }
+        Ok(last)
     }
 
     /// The halves, for two tasks.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     builder::Parts,
@@ -18,8 +18,9 @@ use super::{
 };
 use crate::{
     backoff::{Backoff, Reconnect},
-    error::{Error, Result},
+    error::{Error, Executed, Result},
     message::{Message, Payload},
+    time::Deadline,
     transport::BoxFuture,
 };
 
@@ -78,8 +79,11 @@ enum State {
 }
 
 impl Call {
-    async fn open(&self) -> Result<RawStreaming> {
-        let (sink, mut stream) = self.parts.open(self.at).await?;
+    async fn open(&self, again: bool) -> Result<RawStreaming> {
+        let (sink, mut stream) = match again {
+            false => self.parts.open(self.at).await?,
+            true => self.parts.reopen(self.at).await?,
+        };
         sink.send_first(Arc::clone(&self.request), self.requests, &mut stream);
         Ok(stream)
     }
@@ -93,7 +97,7 @@ impl<Res: Message> Subscription<Res> {
         at: Option<Instant>,
     ) -> Result<Self> {
         let call = Arc::new(Call { parts, request, requests, at });
-        let state = State::Open(call.open().await?);
+        let state = State::Open(call.open(false).await?);
         let backoff = Backoff::new(Reconnect::default());
         Ok(Self { call, state, backoff, response: PhantomData })
     }
@@ -137,11 +141,8 @@ impl<Res: Message> Subscription<Res> {
                 State::Ended => return Poll::Ready(Ok(None)),
                 State::Failed(error) => return Poll::Ready(Err(error.clone())),
             };
-            self.state = if error.is_connection() && !self.call.parts.is_closed() {
-                self.open_again()
-            } else {
-                State::Failed(error)
-            };
+            self.state =
+                if self.may_reopen(&error) { self.open_again() } else { State::Failed(error) };
         }
     }
 
@@ -157,13 +158,26 @@ impl<Res: Message> Subscription<Res> {
         })
     }
 
+    /// Returns whether the call is reopened after this error: the connection was lost, or the Volt did not
+    /// answer the key exchange, and the call's own deadline has not passed.
+    fn may_reopen(&self, error: &Error) -> bool {
+        let unanswered = error.is_deadline() && error.executed() == Executed::No;
+        let passed = self.call.at.is_some_and(|at| at <= Instant::now());
+        (error.is_connection() || unanswered) && !passed && !self.call.parts.is_closed()
+    }
+
     fn open_again(&mut self) -> State {
         let call = Arc::clone(&self.call);
-        // The connection has waits of its own; these are for a peer that ends calls, not connections.
-        let delay = self.backoff.next_delay();
+        // The connection has its own backoff; this one is for a peer that ends calls, not connections.
+        let until = Instant::now() + self.backoff.next_delay();
+        // The deadline applies to the backoff too.
+        let until = call.at.map_or(until, |at| at.min(until));
         State::Opening(Box::pin(async move {
-            sleep(delay).await;
-            call.open().await
+            sleep_until(until).await;
+            match call.at {
+                Some(at) if at <= Instant::now() => Err(Deadline::error()),
+                _ => call.open(true).await,
+            }
         }))
     }
 }

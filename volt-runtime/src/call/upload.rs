@@ -5,10 +5,13 @@ use std::{future::poll_fn, marker::PhantomData, task::Poll};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
-use super::{builder::read_single, sink::RawSink, streaming::RawStreaming};
+use super::{
+    builder::read_single,
+    sink::RawSink,
+    streaming::{RawStreaming, refusal},
+};
 use crate::{
     error::{Error, Result},
-    json,
     message::{Message, Payload},
     status::Status,
 };
@@ -96,8 +99,4 @@ async fn send(
         Err(error) if error.is_refused() => Err(error.with_method(sink.method().path)),
         Err(error) => Err(stream.reason_for(error).await),
     }
-}
-
-fn refusal<Res: Message>(text: &str) -> Option<Status> {
-    json::read::<Res>(text.as_bytes()).ok()?.refusal()
 }

@@ -8,7 +8,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_tungstenite::{accept_async, tungstenite::Message};
-use volt_runtime::{ConnectionState, ErrorKind, Executed, Keepalive, Reconnect, Update, connect};
+use volt_runtime::{
+    CallOptions, Code, ConnectionState, ErrorKind, Executed, Keepalive, Reconnect, Update, connect,
+};
 
 use crate::support::{Note, NotesClient, Volt, quick, soon};
 
@@ -61,6 +63,40 @@ async fn a_call_that_will_not_wait_fails_while_there_is_no_connection() {
     let error = soon(client.get(Note::default()).timeout(Duration::from_millis(20))).await;
     let error = error.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Deadline, Executed::No), "{error}");
+    // It says that there was no connection, and why.
+    let reason = client.0.watch_state().current().reason().unwrap().kind();
+    assert_eq!((reason, error.code()), (ErrorKind::Connection, Code::Unavailable));
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains(&source), "{error}");
+    drop(stopped);
+}
+
+/// A stream has no timeout by default, and must not wait for a Volt that is away for good.
+#[tokio::test]
+async fn opening_a_stream_waits_for_a_connection_within_its_limit() {
+    let volt = Volt::start().await;
+    let client = volt.client_with(|_| {}).await;
+    let stopped = volt.stop().await;
+    lost(&client).await;
+    let mut options = CallOptions::default();
+    options.ready_timeout = Duration::from_millis(20);
+    let limited = NotesClient(client.0.clone().with_defaults(options));
+    let error = soon(limited.echo()).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::No), "{error}");
+    assert!(error.to_string().contains("there was no connection in time: "), "{error}");
+    drop(stopped);
+}
+
+#[tokio::test]
+async fn a_subscription_ends_at_its_deadline_while_the_client_reconnects() {
+    let volt = Volt::start().await;
+    let client = volt.client_with(|_| {}).await;
+    let call = client.list(Note::new("wait", 1)).timeout(Duration::from_millis(300));
+    let mut list = call.subscribe().await.unwrap();
+    assert_eq!(soon(list.update()).await.unwrap(), Some(Update::Message(Note::new("wait", 0))));
+    let stopped = volt.stop().await;
+    let error = soon(list.update()).await.unwrap_err();
+    assert!(error.is_deadline(), "{error}");
     drop(stopped);
 }
 

@@ -159,11 +159,11 @@ impl<Res: Message> Subscription<Res> {
     }
 
     /// Returns whether the call is reopened after this error: the connection was lost, or the Volt did not
-    /// answer the key exchange, and the call's own deadline has not passed.
+    /// answer the key exchange. If the call's own deadline has passed, reopening fails with that.
     fn may_reopen(&self, error: &Error) -> bool {
         let unanswered = error.is_deadline() && error.executed() == Executed::No;
         let passed = self.call.at.is_some_and(|at| at <= Instant::now());
-        (error.is_connection() || unanswered) && !passed && !self.call.parts.is_closed()
+        (error.is_connection() || (unanswered && !passed)) && !self.call.parts.is_closed()
     }
 
     fn open_again(&mut self) -> State {
@@ -175,7 +175,9 @@ impl<Res: Message> Subscription<Res> {
         State::Opening(Box::pin(async move {
             sleep_until(until).await;
             match call.at {
-                Some(at) if at <= Instant::now() => Err(Deadline::error()),
+                Some(at) if at <= Instant::now() => {
+                    Err(Deadline::error().with_method(call.parts.method.path))
+                }
                 _ => call.open(true).await,
             }
         }))

@@ -88,12 +88,12 @@ async fn configuration_errors_name_the_field() {
         (broken(|c| c.credential = None), "`credential.key` is missing"),
         (broken(|c| c.volt.id = None), "`volt.id` is missing"),
         (broken(|c| c.volt.public_key = None), "`volt.public_key` is missing"),
-        (broken(|c| c.volt.public_key = Some("nonsense".into())), "`volt.public_key` is no use"),
+        (broken(|c| c.volt.public_key = Some("nonsense".into())), "`volt.public_key` is invalid"),
         (broken(|c| c.volt.http_address = None), "`volt.http_address` is missing"),
         (broken(|c| c.volt.http_address = Some("volt.example:1".into())), "lacks a scheme"),
         (
             broken(|c| c.credential.as_mut().unwrap().key = Some("x".into())),
-            "`credential.key` is no use",
+            "`credential.key` is invalid",
         ),
     ] {
         let message = connect_error(&config).await;

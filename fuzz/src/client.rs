@@ -17,7 +17,7 @@ use arbitrary::Arbitrary;
 use bytes::Bytes;
 use volt_runtime::{
     CallOptions, Code, ConnectOptions, MethodKind, Method, Overflow, Status,
-    fuzzing::ClientEnd,
+    __core::ClientConnection,
     proto::{
         call::{self, Outgoing},
         crypto::CallKey,
@@ -148,7 +148,6 @@ impl Call {
 
 /// Runs one input.
 pub fn run(input: Input) {
-    let _entered = FIXED.runtime.enter();
     let mut options = ConnectOptions::default();
     if !matches!(input.setup, Setup::None) {
         options.preopened_calls = 2;
@@ -166,7 +165,7 @@ pub fn run(input: Input) {
 }
 
 struct Model {
-    end: ClientEnd,
+    end: ClientConnection,
     calls: BTreeMap<u64, Call>,
     lost: bool,
 }
@@ -264,7 +263,7 @@ impl Model {
     }
 
     fn tend(&mut self) {
-        self.end.tend_ahead();
+        self.end.work();
         // Their answers were worked with, and are of no use.
         self.calls.retain(|_, call| call.made || !call.answered || call.key.is_some());
     }
@@ -364,7 +363,7 @@ impl Model {
 
     /// Notes the key exchanges; everything that the client sends must be a frame.
     fn take_sent(&mut self) {
-        while let Some(message) = self.end.sent() {
+        while let Some(message) = self.end.transmit() {
             let frame = Frame::decode(message).expect("a client sends frames");
             let id = frame.call;
             if frame.kind == FrameKind::KeyExchange {

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::{runtime::Runtime, task::yield_now};
 use volt_runtime::{
     Overflow, Status,
-    fuzzing::ServerEnd,
+    __core::ServerSide,
     key::SigningKey,
     proto::{
         call::{self, Incoming, Outgoing},
@@ -137,7 +137,7 @@ struct Call {
 pub fn run(events: Vec<Event>) {
     opening::renew();
     FIXED.runtime.block_on(async {
-        let end = ServerEnd::new(Arc::clone(&FIXED.endpoint));
+        let end = ServerSide::new(Arc::clone(&FIXED.endpoint));
         let mut model = Model { end, calls: BTreeMap::new(), lost: false };
         for event in events {
             model.happen(event).await;
@@ -152,7 +152,7 @@ pub fn run(events: Vec<Event>) {
 }
 
 struct Model {
-    end: ServerEnd,
+    end: ServerSide,
     calls: BTreeMap<u64, Call>,
     lost: bool,
 }
@@ -290,7 +290,7 @@ impl Model {
     }
 
     fn take_sent(&mut self) {
-        while let Some(message) = self.end.sent() {
+        while let Some(message) = self.end.transmit() {
             let frame = Frame::decode(message).expect("a server sends frames");
             let call = self.calls.get_mut(&frame.call).expect("a server answers what was sent");
             if !call.spoiled {

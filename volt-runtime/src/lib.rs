@@ -27,9 +27,6 @@ pub mod call;
 mod channel;
 pub mod config;
 mod error;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod json;
 pub mod key;
 mod message;
@@ -45,7 +42,7 @@ mod state;
 mod status;
 /// What the queue is made of; loom's in its tests.
 mod sync {
-    pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 }
 mod time;
 pub mod transport;
@@ -55,6 +52,15 @@ mod client;
 
 #[doc(hidden)]
 pub mod __private;
+
+/// The core, for tests, benchmarks and fuzz targets. No API: it changes without notice.
+#[doc(hidden)]
+pub mod __core {
+    #[cfg(feature = "client")]
+    pub use crate::client::Connection as ClientConnection;
+    #[cfg(feature = "socket")]
+    pub use crate::server::ServerSide;
+}
 
 pub use crate::{
     backoff::{Backoff, Reconnect},

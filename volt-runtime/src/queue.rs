@@ -1,6 +1,7 @@
-//! A queue that is bounded in bytes, between tasks: the way into a call, and out of a connection.
+//! Bounded buffers, in bytes. [`Buffer`] is plain data for state machines that are locked as a whole;
+//! [`Queue`] is a buffer with its own lock, between two tasks.
 //!
-//! Its tests are in `tests/queue.rs`, where loom runs them in every order of their threads.
+//! The tests are in `tests/queue.rs`, where loom runs them in every order of their threads.
 
 use std::{
     collections::VecDeque,
@@ -10,36 +11,58 @@ use std::{
 
 use crate::{
     Error,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Many producers, one consumer. Producers ask for room before they push, so that the queue holds
-/// at most its limit and one item of each producer.
-pub(crate) struct Queue<T> {
-    limit: usize,
-    budget: Option<Arc<Budget>>,
-    state: Mutex<State<T>>,
+/// Wakers to call after the lock has been released. A task that is woken while the lock is held would
+/// run into it at once.
+///
+/// Most changes concern one task or two, which costs no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    first: Option<Waker>,
+    second: Option<Waker>,
+    more: Vec<Waker>,
 }
 
-struct State<T> {
+impl Wakes {
+    pub(crate) fn add(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        match (&mut self.first, &mut self.second) {
+            (first @ None, _) => *first = Some(waker),
+            (_, second @ None) => *second = Some(waker),
+            _ => self.more.push(waker),
+        }
+    }
+
+    /// Wakes them. The caller must not hold the lock.
+    pub(crate) fn wake(self) {
+        self.first.into_iter().chain(self.second).chain(self.more).for_each(Waker::wake);
+    }
+}
+
+/// Stores a waker, unless the same one is stored already.
+pub(crate) fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    if !slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        *slot = Some(cx.waker().clone());
+    }
+}
+
+/// A queue of items, bounded in bytes, with the wakers of its two sides.
+///
+/// Producers ask for room before they push, so that it holds at most its limit and one item of each
+/// producer.
+pub(crate) struct Buffer<T> {
+    limit: usize,
     items: VecDeque<(T, usize)>,
     bytes: usize,
-    /// Set once nothing more will be pushed: `Some(error)` says why, for whoever drains the queue.
+    /// Set when nothing more will be pushed. The consumer gets the reason after the last item.
     closed: Option<Option<Error>>,
     consumer: Option<Waker>,
     producers: Vec<Waker>,
 }
 
-impl<T> State<T> {
-    /// Wakes the consumer when something changes.
-    fn wait(&mut self, cx: &mut Context<'_>) {
-        if !self.consumer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.consumer = Some(cx.waker().clone());
-        }
-    }
-}
-
-/// What a consumer finds.
+/// What a consumer receives.
 #[derive(Debug)]
 pub(crate) enum Popped<T> {
     Item(T),
@@ -47,197 +70,194 @@ pub(crate) enum Popped<T> {
     Closed(Option<Error>),
 }
 
-/// What several queues, which one producer fills, may hold together.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    limit: usize,
-    spent: Mutex<Spent>,
-}
-
-#[derive(Debug, Default)]
-struct Spent {
-    bytes: usize,
-    producer: Option<Waker>,
-}
-
-impl Budget {
-    #[cfg(feature = "socket")]
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, spent: Mutex::default() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Spent> {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut spent = self.lock();
-        if spent.bytes < self.limit {
-            return Poll::Ready(());
-        }
-        spent.producer = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    fn spend(&self, bytes: usize) {
-        self.lock().bytes += bytes;
-    }
-
-    fn free(&self, bytes: usize) {
-        let mut spent = self.lock();
-        spent.bytes -= bytes;
-        let producer = if spent.bytes < self.limit { spent.producer.take() } else { None };
-        drop(spent);
-        if let Some(producer) = producer {
-            producer.wake();
-        }
-    }
-}
-
-impl<T> Queue<T> {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self::with(limit, None)
-    }
-
-    /// One of the queues that share a budget.
-    #[cfg(feature = "socket")]
-    pub(crate) fn within(limit: usize, budget: &Arc<Budget>) -> Self {
-        Self::with(limit, Some(Arc::clone(budget)))
-    }
-
-    fn with(limit: usize, budget: Option<Arc<Budget>>) -> Self {
-        let state = State {
+impl<T> Buffer<T> {
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self {
+            limit,
             items: VecDeque::new(),
             bytes: 0,
             closed: None,
             consumer: None,
             producers: Vec::new(),
-        };
-        Self { limit, budget, state: Mutex::new(state) }
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing in here can panic between two changes, so a poisoned state is still whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes < self.limit
     }
 
-    /// Waits until there is room. `Err` once the queue is closed.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
-        let mut state = self.lock();
-        if let Some(reason) = &state.closed {
+    /// Waits until there is room. `Err` after the buffer was closed.
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
+        if let Some(reason) = &self.closed {
             return Poll::Ready(Err(reason.clone()));
         }
-        if state.bytes < self.limit {
-            return match &self.budget {
-                Some(budget) => budget.poll_room(cx).map(Ok),
-                None => Poll::Ready(Ok(())),
-            };
+        if self.has_room() {
+            return Poll::Ready(Ok(()));
         }
-        if !state.producers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.producers.push(cx.waker().clone());
+        if !self.producers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.producers.push(cx.waker().clone());
         }
         Poll::Pending
     }
 
-    /// Adds an item whether there is room or not; dropped silently once the queue is closed.
-    pub(crate) fn push(&self, item: T, bytes: usize) {
-        let mut state = self.lock();
-        if state.closed.is_some() {
+    /// Adds an item whether there is room or not. A closed buffer drops it.
+    pub(crate) fn push(&mut self, item: T, bytes: usize, wakes: &mut Wakes) {
+        if self.closed.is_some() {
             return;
         }
-        state.items.push_back((item, bytes));
-        state.bytes += bytes;
-        if let Some(budget) = &self.budget {
-            budget.spend(bytes);
-        }
-        let consumer = state.consumer.take();
-        drop(state);
-        if let Some(consumer) = consumer {
-            consumer.wake();
-        }
+        self.items.push_back((item, bytes));
+        self.bytes += bytes;
+        wakes.add(self.consumer.take());
     }
 
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Popped<T>> {
-        let mut state = self.lock();
-        if let Some((item, bytes)) = state.items.pop_front() {
-            state.bytes -= bytes;
+    pub(crate) fn poll_pop(&mut self, cx: &mut Context<'_>, wakes: &mut Wakes) -> Poll<Popped<T>> {
+        if let Some((item, bytes)) = self.items.pop_front() {
+            self.bytes -= bytes;
             // Half empty: waking producers for each item would only make them take turns.
-            let producers = if state.bytes <= self.limit / 2 {
-                std::mem::take(&mut state.producers)
-            } else {
-                Vec::new()
-            };
-            drop(state);
-            self.free(bytes);
-            producers.into_iter().for_each(Waker::wake);
+            if self.bytes <= self.limit / 2 {
+                self.producers.drain(..).for_each(|waker| wakes.add(Some(waker)));
+            }
             return Poll::Ready(Popped::Item(item));
         }
-        if let Some(reason) = &state.closed {
+        if let Some(reason) = &self.closed {
             return Poll::Ready(Popped::Closed(reason.clone()));
         }
-        state.wait(cx);
+        register(&mut self.consumer, cx);
         Poll::Pending
     }
 
-    /// Waits, for the consumer, until nothing more can be pushed.
-    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        if state.closed.is_some() {
+    /// Waits, as the consumer, until nothing more can be pushed.
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.closed.is_some() {
             return Poll::Ready(());
         }
-        state.wait(cx);
+        register(&mut self.consumer, cx);
         Poll::Pending
     }
 
-    /// Ends the queue: what is in it can still be taken, then the reason shows. The first wins.
-    pub(crate) fn close(&self, reason: Option<Error>) {
-        self.finish(reason, false);
+    /// Ends the buffer: its items can still be taken, then the reason shows. The first reason wins.
+    pub(crate) fn close(&mut self, reason: Option<Error>, wakes: &mut Wakes) {
+        self.closed.get_or_insert(reason);
+        self.wake_all(wakes);
     }
 
-    /// The consumer is gone: drops what is queued, and everything pushed later.
-    pub(crate) fn abandon(&self) {
-        self.finish(None, true);
+    /// Ends the buffer for a consumer that has gone, and returns what was in it. The caller drops that
+    /// outside of the lock, because items may own something that locks.
+    #[must_use = "drop the items outside of the lock"]
+    pub(crate) fn abandon(&mut self, wakes: &mut Wakes) -> VecDeque<(T, usize)> {
+        self.closed.get_or_insert(None);
+        self.bytes = 0;
+        self.wake_all(wakes);
+        std::mem::take(&mut self.items)
     }
 
-    fn finish(&self, reason: Option<Error>, clear: bool) {
-        let mut state = self.lock();
-        state.closed.get_or_insert(reason);
-        let (cleared, bytes) = if clear {
-            (std::mem::take(&mut state.items), std::mem::take(&mut state.bytes))
-        } else {
-            (VecDeque::new(), 0)
-        };
-        let producers = std::mem::take(&mut state.producers);
-        let consumer = state.consumer.take();
-        drop(state);
-        // Items may own what locks other queues when dropped.
-        drop(cleared);
-        self.free(bytes);
-        producers.into_iter().chain(consumer).for_each(Waker::wake);
-    }
-
-    fn free(&self, bytes: usize) {
-        if let Some(budget) = &self.budget {
-            budget.free(bytes);
-        }
+    fn wake_all(&mut self, wakes: &mut Wakes) {
+        self.producers.drain(..).chain(self.consumer.take()).for_each(|waker| {
+            wakes.add(Some(waker));
+        });
     }
 }
 
-impl<T> Drop for Queue<T> {
-    fn drop(&mut self) {
-        let bytes = self.lock().bytes;
-        self.free(bytes);
+/// What state machines use beside the above.
+#[cfg_attr(not(feature = "socket"), expect(dead_code, reason = "only connections need it"))]
+impl<T> Buffer<T> {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Why the buffer was closed, if it was and there was a reason.
+    pub(crate) fn reason(&self) -> Option<&Error> {
+        self.closed.as_ref()?.as_ref()
+    }
+
+    /// Wakes the consumer although there may be nothing to take.
+    pub(crate) fn wake_consumer(&mut self, wakes: &mut Wakes) {
+        wakes.add(self.consumer.take());
+    }
+
+    /// Registers the consumer without taking anything.
+    pub(crate) fn register(&mut self, cx: &Context<'_>) {
+        register(&mut self.consumer, cx);
+    }
+}
+
+impl<T> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer")
+            .field("items", &self.items.len())
+            .field("bytes", &self.bytes)
+            .field("limit", &self.limit)
+            .field("closed", &self.closed.is_some())
+            .finish()
+    }
+}
+
+/// A buffer between tasks: many producers, one consumer.
+pub(crate) struct Queue<T>(Mutex<Buffer<T>>);
+
+impl<T> Queue<T> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self(Mutex::new(Buffer::new(limit)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buffer<T>> {
+        // No operation can panic between two changes, so a poisoned buffer is still whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the buffer, and wakes whoever waited for that after the lock has been released.
+    fn with<R>(&self, change: impl FnOnce(&mut Buffer<T>, &mut Wakes) -> R) -> R {
+        let mut wakes = Wakes::default();
+        let result = change(&mut self.lock(), &mut wakes);
+        wakes.wake();
+        result
+    }
+
+    /// Waits until there is room. `Err` after the queue was closed.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
+        self.lock().poll_room(cx)
+    }
+
+    /// Adds an item whether there is room or not. A closed queue drops it.
+    pub(crate) fn push(&self, item: T, bytes: usize) {
+        self.with(|buffer, wakes| buffer.push(item, bytes, wakes));
+    }
+
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Popped<T>> {
+        self.with(|buffer, wakes| buffer.poll_pop(cx, wakes))
+    }
+
+    /// Waits, as the consumer, until nothing more can be pushed.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.lock().poll_closed(cx)
+    }
+
+    /// Ends the queue: its items can still be taken, then the reason shows. The first reason wins.
+    pub(crate) fn close(&self, reason: Option<Error>) {
+        self.with(|buffer, wakes| buffer.close(reason, wakes));
+    }
+
+    /// The consumer has gone: drops what is queued, and everything that is pushed later.
+    pub(crate) fn abandon(&self) {
+        // Dropped here, outside of the lock.
+        drop(self.with(Buffer::abandon));
     }
 }
 
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
-        f.debug_struct("Queue")
-            .field("items", &state.items.len())
-            .field("bytes", &state.bytes)
-            .field("limit", &self.limit)
-            .field("closed", &state.closed.is_some())
-            .finish()
+        self.lock().fmt(f)
     }
 }

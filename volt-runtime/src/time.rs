@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::error::Error;
 
 /// A timer that is allocated on first use. Most calls end before they have to wait for one.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
@@ -35,6 +35,11 @@ impl Deadline {
     /// Creates a deadline; `None` never passes.
     pub(crate) fn new(at: Option<Instant>) -> Self {
         Self { at, timer: Timer::default() }
+    }
+
+    /// When it passes.
+    pub(crate) fn at(&self) -> Option<Instant> {
+        self.at
     }
 
     /// Ready with an error once the deadline has passed.

@@ -8,7 +8,9 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use crate::{CallOptions, Method, Result, StateWatch, Status};
@@ -77,6 +79,12 @@ pub trait SendHalf: Send {
     ///
     /// When the message cannot be written, or the half is not ready.
     fn send(&mut self, message: &dyn Payload) -> Result<()>;
+
+    /// Sends the first message as soon as the half is ready, without being waited for; `last` if no other
+    /// follows. It is not sent after `deadline`. Whatever goes wrong shows on the receiving half.
+    ///
+    /// This half is not to be dropped before the other one.
+    fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, deadline: Option<Instant>);
 
     /// Ends this half, with the reason if it is a failure: a client's half-close, a server's end.
     /// Never waits; does nothing the second time.

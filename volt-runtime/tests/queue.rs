@@ -12,17 +12,13 @@ mod sync {
     pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
 }
 
-use std::{
-    future::poll_fn,
-    sync::atomic::{AtomicUsize, Ordering},
-    task::{Context, Poll, Wake, Waker},
-};
+use std::future::poll_fn;
 
 use loom::{future::block_on, model::Builder, thread};
 pub(crate) use volt_runtime::Error;
 
 use self::{
-    queue::{Budget, Popped, Queue},
+    queue::{Popped, Queue},
     sync::Arc,
 };
 
@@ -99,73 +95,5 @@ fn a_producer_learns_that_the_consumer_is_gone() {
         });
         assert!(wait_for_room(&queue).is_err());
         consumer.join().unwrap();
-    });
-}
-
-/// A producer that waits for a budget is woken by whoever takes from another queue of that budget.
-#[test]
-fn room_that_one_queue_gives_back_is_another_ones() {
-    model(|| {
-        let budget = Budget::new(1);
-        let full = Arc::new(Queue::within(8, &budget));
-        let other = Queue::within(8, &budget);
-        full.push(1, 1);
-        let consumer = thread::spawn({
-            let full = Arc::clone(&full);
-            move || pop(&full)
-        });
-        wait_for_room(&other).unwrap();
-        assert_eq!(consumer.join().unwrap(), Some(1));
-    });
-}
-
-/// How often a waker was woken.
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: std::sync::Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn has_room(queue: &Queue<u8>, waker: &Waker) -> bool {
-    queue.poll_room(&mut Context::from_waker(waker)).is_ready()
-}
-
-/// Whatever way items leave a queue, the producer that waits for their room is woken.
-#[test]
-fn queues_share_a_budget_and_give_back_what_leaves_them() {
-    model(|| {
-        let ways: [fn(Queue<u8>); 3] = [
-            |queue| assert_eq!(pop(&queue), Some(1)),
-            |queue| queue.abandon(),
-            |queue| drop(queue),
-        ];
-        for way in ways {
-            let (woken, budget) = (std::sync::Arc::new(Woken::default()), Budget::new(10));
-            let waker = Waker::from(std::sync::Arc::clone(&woken));
-            let (full, other) = (Queue::within(100, &budget), Queue::within(100, &budget));
-            assert!(has_room(&full, &waker));
-            full.push(1, 10);
-            assert!(!has_room(&full, &waker) && !has_room(&other, &waker));
-            assert_eq!(woken.0.load(Ordering::Relaxed), 0);
-            way(full);
-            assert_eq!(woken.0.load(Ordering::Relaxed), 1);
-            assert!(has_room(&other, &waker));
-        }
-    });
-}
-
-#[test]
-fn what_comes_after_the_end_is_not_counted() {
-    model(|| {
-        let budget = Budget::new(10);
-        let (ended, other) = (Queue::within(100, &budget), Queue::within(100, &budget));
-        ended.close(None);
-        ended.push(1, 10);
-        assert!(has_room(&other, Waker::noop()));
-        let popped = ended.poll_pop(&mut Context::from_waker(Waker::noop()));
-        assert!(matches!(popped, Poll::Ready(Popped::Closed(None))));
     });
 }

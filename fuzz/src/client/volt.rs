@@ -7,10 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::runtime::{Builder, Runtime};
 use volt_runtime::{
-    ClientConfig,
-    fuzzing::ClientEnd,
+    ClientConfig, ConnectOptions,
+    __core::ClientConnection,
     key::SigningKey,
     proto::{
         crypto::{CallKey, Ephemeral},
@@ -23,17 +22,15 @@ use volt_runtime::{
 pub(super) struct Fixed {
     volt: SigningKey,
     /// Its keys and tokens serve all inputs.
-    pub(super) end: ClientEnd,
-    /// For the timers of calls, which never fire: nothing drives it.
-    pub(super) runtime: Runtime,
+    pub(super) end: ClientConnection,
 }
 
 pub(super) static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let (volt, client) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let config = ClientConfig::new("volt", "http://127.0.0.1", volt.verifying_key().to_pem())
         .with_credential(client.to_pem().unwrap().as_str(), Some("session".into()));
-    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    Fixed { volt, end: ClientEnd::new(&config).unwrap(), runtime }
+    let end = ClientConnection::new(&config, &ConnectOptions::default()).unwrap();
+    Fixed { volt, end }
 });
 
 /// The Volt's answers to one token's key exchanges: they serve all inputs for as long as the client

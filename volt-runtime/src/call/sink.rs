@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::Sink;
-use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::streaming::RawStreaming;
 use crate::{
@@ -65,32 +65,18 @@ impl RawSink {
         self.half.end(None);
     }
 
-    /// Sends the first request of a stream in a task: it leaves when the key exchange is done, which
-    /// opening a stream does not wait for, and the stream may be read much later. What goes wrong
-    /// shows when it is read.
+    /// Sends the first request of a stream. It leaves as soon as the key exchange is complete, which
+    /// opening a stream does not wait for, even if the stream is read much later. Failures show when it
+    /// is read.
     pub(super) fn send_first(
         mut self,
         request: Arc<dyn Payload>,
         requests: Requests,
         stream: &mut RawStreaming,
     ) {
-        let (mut unsent, failure) = oneshot::channel();
-        stream.fail_if_unsent(failure);
-        tokio::spawn(async move {
-            // Where the half is never ready, the stream says why.
-            if poll_fn(|cx| self.poll_ready(cx)).await.is_ok() {
-                if let Err(error) = self.send(&*request) {
-                    // Nobody listens once the stream is gone, and then nobody has to.
-                    let _ = unsent.send(error);
-                    return;
-                }
-                if requests == Requests::KeepOpen {
-                    // That is, until the stream is gone.
-                    unsent.closed().await;
-                }
-            }
-            self.half_close();
-        });
+        let deadline = self.deadline.at().map(Instant::into_std);
+        self.half.send_first(request, requests == Requests::One, deadline);
+        stream.keep(self);
     }
 }
 

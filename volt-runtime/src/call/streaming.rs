@@ -2,16 +2,15 @@
 
 use std::{
     fmt,
-    future::{Future as _, poll_fn},
+    future::poll_fn,
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use futures_core::{FusedStream, Stream};
-use tokio::sync::oneshot;
 
-use super::RequestSink;
+use super::sink::{RawSink, RequestSink};
 use crate::{
     error::{Error, Result},
     json,
@@ -29,8 +28,9 @@ pub(super) struct RawStreaming {
     deadline: Deadline,
     /// A response that was read early and put back.
     put_back: Option<String>,
-    /// Where a task that sends the request says that it could not be sent.
-    unsent: Option<oneshot::Receiver<Error>>,
+    /// The sending half, where the caller does not have it. It is dropped after the receiving half, so
+    /// that dropping the whole cancels rather than half-closes.
+    sink: Option<RawSink>,
 }
 
 enum State {
@@ -48,7 +48,7 @@ impl RawStreaming {
         half: Box<dyn ReceiveHalf>,
         deadline: Deadline,
     ) -> Self {
-        Self { method, state: State::Open(half), deadline, put_back: None, unsent: None }
+        Self { method, state: State::Open(half), deadline, put_back: None, sink: None }
     }
 
     pub(super) fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
@@ -60,9 +60,6 @@ impl RawStreaming {
             State::Ended => return Poll::Ready(Ok(None)),
             State::Failed(error) => return Poll::Ready(Err(error.clone())),
         };
-        if let Poll::Ready(error) = Self::poll_unsent(&mut self.unsent, cx) {
-            return Poll::Ready(Err(self.fail(error)));
-        }
         let outcome = match half.poll_message(cx) {
             // A stream that always has something to give must not outlive its deadline.
             Poll::Ready(Ok(Some(_))) if self.deadline.has_passed() => Err(Deadline::error()),
@@ -79,22 +76,9 @@ impl RawStreaming {
         })
     }
 
-    /// Makes the call fail with what comes out of here.
-    pub(super) fn fail_if_unsent(&mut self, unsent: oneshot::Receiver<Error>) {
-        self.unsent = Some(unsent);
-    }
-
-    fn poll_unsent(
-        unsent: &mut Option<oneshot::Receiver<Error>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Error> {
-        let Some(receiver) = unsent else { return Poll::Pending };
-        if let Ok(error) = ready!(Pin::new(receiver).poll(cx)) {
-            return Poll::Ready(error);
-        }
-        // Nothing was said: the request was sent.
-        *unsent = None;
-        Poll::Pending
+    /// Keeps the sending half for as long as the call is open.
+    pub(super) fn keep(&mut self, sink: RawSink) {
+        self.sink = Some(sink);
     }
 
     /// Looks at the next response, which will be read again.

@@ -6,13 +6,12 @@ use super::{
     ConnectOptions,
     connection::{ClientSide, Connection},
     dial::Remote,
-    ends::Ends,
+    identity::Identity,
     supervisor::Supervised,
 };
 use crate::{
     Channel, ClientConfig, Result,
-    key::KeyAlgorithm,
-    socket::{Driver, DriverOptions, Link, Protocol, Stream},
+    socket::{Driver, DriverOptions, Protocol, Stream},
 };
 
 /// Connects to the Volt that a configuration names and gives the channel to make calls on.
@@ -42,7 +41,7 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
 pub(super) struct Dialer {
     remote: Remote,
     protocol: Protocol,
-    ends: Arc<Ends>,
+    identity: Arc<Identity>,
     pub(super) options: ConnectOptions,
 }
 
@@ -57,13 +56,10 @@ pub(super) type ClientDriver = Driver<Stream, ClientSide>;
 impl Dialer {
     fn new(config: &ClientConfig, options: ConnectOptions) -> Result<Self> {
         let endpoint = config.dial_address()?;
-        let ends = Ends::new(config, endpoint.relayed, &options)?;
-        let protocol = match ends.key.algorithm() {
-            KeyAlgorithm::Ed25519 => Protocol::Binary,
-            KeyAlgorithm::Rsa => Protocol::Legacy,
-        };
-        let remote = Remote::new(config, &endpoint, &ends.key, &options)?;
-        Ok(Self { remote, protocol, ends: Arc::new(ends), options })
+        let identity = Identity::new(config, endpoint.relayed, &options)?;
+        let protocol = if identity.is_legacy() { Protocol::Legacy } else { Protocol::Binary };
+        let remote = Remote::new(config, &endpoint, identity.key(), &options)?;
+        Ok(Self { remote, protocol, identity: Arc::new(identity), options })
     }
 
     /// The address, for people.
@@ -72,20 +68,18 @@ impl Dialer {
     }
 
     pub(super) fn volt_id(&self) -> &str {
-        &self.ends.volt_id
+        self.identity.volt_id()
     }
 
     /// Connects, once.
     pub(super) async fn dial(&self) -> Result<Dialed> {
         let socket = self.remote.open().await?;
-        let link = Link::new();
-        let (connection, side) =
-            Connection::new(Arc::clone(&link), Arc::clone(&self.ends), &self.options);
+        let connection = Connection::established(Arc::clone(&self.identity), &self.options);
         let options = DriverOptions {
             close_timeout: self.options.close_timeout,
             keepalive: self.options.keepalive,
         };
-        let driver = Driver::new(socket, Some(self.protocol), link, side, &options);
+        let driver = Driver::new(socket, Some(self.protocol), connection.side(), &options);
         Ok(Dialed { connection, driver })
     }
 }

@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// What the transport, the supervising task and a connection's driver share.
-pub(super) struct Core {
+pub(super) struct SharedState {
     /// The connection, while there is one.
     connection: RwLock<Option<Arc<Connection>>>,
     states: watch::Sender<ConnectionState>,
     reconnects: bool,
 }
 
-impl Core {
+impl SharedState {
     fn connection(&self) -> Option<Arc<Connection>> {
         self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -68,17 +68,17 @@ impl Core {
 
 /// What the holders of the transport want.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Stay,
-    Close,
+enum Shutdown {
+    None,
+    Requested,
     /// There are none any more.
-    Leave,
+    Abandoned,
 }
 
 /// The transport of a channel to a Volt.
 pub(super) struct Supervised {
-    core: Arc<Core>,
-    wish: watch::Sender<Wish>,
+    state: Arc<SharedState>,
+    shutdown: watch::Sender<Shutdown>,
     /// Its other end goes with the supervising task.
     done: watch::Receiver<()>,
     volt_id: String,
@@ -87,37 +87,37 @@ pub(super) struct Supervised {
 impl Supervised {
     /// Runs a connection, and those that follow it, in a task.
     pub(super) fn start(dialer: Dialer, first: Dialed) -> Self {
-        let core = Arc::new(Core {
+        let state = Arc::new(SharedState {
             connection: RwLock::new(None),
             states: watch::channel(ConnectionState::Connected).0,
             reconnects: dialer.options.reconnect.is_some(),
         });
-        let (wish, wishes) = watch::channel(Wish::Stay);
+        let (shutdown, shutdowns) = watch::channel(Shutdown::None);
         let (done_sender, done) = watch::channel(());
         let volt_id = dialer.volt_id().to_owned();
-        let mut supervisor = Supervisor { core: Arc::clone(&core), dialer, wishes };
+        let mut supervisor = Supervisor { state: Arc::clone(&state), dialer, shutdowns };
         let driver = supervisor.begin(first);
         tokio::spawn(async move {
             supervisor.run(driver).await;
             drop(done_sender);
         });
-        Self { core, wish, done, volt_id }
+        Self { state, shutdown, done, volt_id }
     }
 }
 
 impl Drop for Supervised {
     fn drop(&mut self) {
         // In this order: a connection that is made meanwhile is dropped by one of the two.
-        self.wish.send_replace(Wish::Leave);
-        self.core.set_connection(None);
+        self.shutdown.send_replace(Shutdown::Abandoned);
+        self.state.set_connection(None);
     }
 }
 
 impl Transport for Supervised {
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
-        match self.core.connection() {
+        match self.state.connection() {
             Some(connection) => connection.open(method, options),
-            None => Err(match &*self.core.states.borrow() {
+            None => Err(match &*self.state.states.borrow() {
                 ConnectionState::Reconnecting { reason, .. }
                 | ConnectionState::Closed { reason } => reason.clone(),
                 ConnectionState::Connected => Error::connection("the connection was just lost"),
@@ -127,7 +127,7 @@ impl Transport for Supervised {
     }
 
     fn ready(&self) -> Option<BoxFuture<Result<()>>> {
-        if self.core.states.borrow().is_connected() {
+        if self.state.states.borrow().is_connected() {
             return None;
         }
         let mut states = self.state();
@@ -137,14 +137,14 @@ impl Transport for Supervised {
     }
 
     fn state(&self) -> StateWatch {
-        StateWatch::new(self.core.states.subscribe())
+        StateWatch::new(self.state.states.subscribe())
     }
 
     fn close(&self) -> BoxFuture<()> {
-        self.core.set_state(ConnectionState::Closed { reason: closed() });
-        self.wish.send_if_modified(|wish| {
-            let changes = *wish == Wish::Stay;
-            *wish = Wish::Close;
+        self.state.set_state(ConnectionState::Closed { reason: closed() });
+        self.shutdown.send_if_modified(|shutdown| {
+            let changes = *shutdown == Shutdown::None;
+            *shutdown = Shutdown::Requested;
             changes
         });
         let mut done = self.done.clone();
@@ -155,7 +155,7 @@ impl Transport for Supervised {
     }
 
     fn open_calls(&self) -> usize {
-        self.core.connection().map_or(0, |connection| connection.open_calls())
+        self.state.connection().map_or(0, |connection| connection.open_calls())
     }
 }
 
@@ -163,7 +163,7 @@ impl fmt::Debug for Supervised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Supervised")
             .field("volt", &self.volt_id)
-            .field("state", &*self.core.states.borrow())
+            .field("state", &*self.state.states.borrow())
             .field("open_calls", &self.open_calls())
             .finish_non_exhaustive()
     }
@@ -171,9 +171,9 @@ impl fmt::Debug for Supervised {
 
 /// The task behind a [`Supervised`].
 struct Supervisor {
-    core: Arc<Core>,
+    state: Arc<SharedState>,
     dialer: Dialer,
-    wishes: watch::Receiver<Wish>,
+    shutdowns: watch::Receiver<Shutdown>,
 }
 
 impl Supervisor {
@@ -182,44 +182,45 @@ impl Supervisor {
         let mut backoff = self.dialer.options.reconnect.clone().map(Backoff::new);
         loop {
             let reason = self.drive(driver).await;
-            let connection = self.core.connection();
-            self.core.set_connection(None);
-            let Some(backoff) = backoff.as_mut().filter(|_| self.wish() == Wish::Stay) else {
-                return self.core.set_state(ConnectionState::Closed { reason });
+            let connection = self.state.connection();
+            self.state.set_connection(None);
+            let Some(backoff) = backoff.as_mut().filter(|_| self.shutdown() == Shutdown::None)
+            else {
+                return self.state.set_state(ConnectionState::Closed { reason });
             };
             // A peer that accepts connections and says nothing is not one that works.
-            if connection.is_some_and(|connection| connection.answered()) {
+            if connection.is_some_and(|connection| connection.has_heard()) {
                 backoff.reset();
             }
             tracing::warn!(url = self.dialer.url(), %reason, "the connection was lost");
             match self.reconnect(backoff, reason).await {
                 Ok(next) => driver = next,
-                Err(reason) => return self.core.set_state(ConnectionState::Closed { reason }),
+                Err(reason) => return self.state.set_state(ConnectionState::Closed { reason }),
             }
         }
     }
 
-    fn wish(&self) -> Wish {
-        *self.wishes.borrow()
+    fn shutdown(&self) -> Shutdown {
+        *self.shutdowns.borrow()
     }
 
     /// Ready once the connection is not wanted any more.
     async fn unwanted(&self) {
         // An error cannot be: who holds the other end says so before it goes.
-        let _ = self.wishes.clone().wait_for(|wish| *wish != Wish::Stay).await;
+        let _ = self.shutdowns.clone().wait_for(|shutdown| *shutdown != Shutdown::None).await;
     }
 
     /// Lets callers use a connection.
     fn begin(&mut self, dialed: Dialed) -> ClientDriver {
         let Dialed { connection, mut driver } = dialed;
-        driver.side_mut().attach(&self.core);
+        driver.side_mut().attach(&self.state);
         let connection = Arc::new(connection);
-        connection.keep_ahead();
-        self.core.set_connection(Some(connection));
-        if self.wish() == Wish::Leave {
-            self.core.set_connection(None);
+        connection.start_worker();
+        self.state.set_connection(Some(connection));
+        if self.shutdown() == Shutdown::Abandoned {
+            self.state.set_connection(None);
         }
-        self.core.set_state(ConnectionState::Connected);
+        self.state.set_state(ConnectionState::Connected);
         driver
     }
 
@@ -229,7 +230,7 @@ impl Supervisor {
             reason = &mut driver => return reason,
             () = self.closing() => {}
         }
-        if let Some(connection) = self.core.connection() {
+        if let Some(connection) = self.state.connection() {
             let (limit, reason) = (self.dialer.options.close_timeout, closed());
             tokio::select! {
                 reason = &mut driver => return reason,
@@ -244,7 +245,7 @@ impl Supervisor {
     /// last call.
     async fn closing(&self) {
         self.unwanted().await;
-        if self.wish() == Wish::Leave {
+        if self.shutdown() == Shutdown::Abandoned {
             pending::<()>().await;
         }
     }
@@ -277,7 +278,7 @@ impl Supervisor {
                     let failed_attempts = backoff.failures();
                     tracing::warn!(failed_attempts, %error, "not connected");
                     reason = error;
-                    self.core.set_state(ConnectionState::Reconnecting {
+                    self.state.set_state(ConnectionState::Reconnecting {
                         failed_attempts,
                         reason: reason.clone(),
                     });

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
+pub use super::envelope::Incoming;
 use super::{
     ProtocolError,
     crypto::{self, CallKey, IV_LEN},
@@ -63,6 +64,13 @@ impl Outgoing {
     /// A server's side.
     pub fn server(call: u64) -> Self {
         Self { call, phase: Phase::Responses }
+    }
+
+    /// Splits off what seals the first message. What is left seals those that follow.
+    #[must_use]
+    pub fn split_first(&mut self) -> Self {
+        let rest = Self { call: self.call, phase: Phase::Requests };
+        std::mem::replace(self, rest)
     }
 
     /// Whether the call has ended on this side.
@@ -149,17 +157,13 @@ impl Outgoing {
         self.seal_end(key, iv, failure)
     }
 
-    /// The frame by which a client gives the call up, whether it has ended its side or not.
-    ///
-    /// It is a `method_end` with gRPC's code for a cancelled call. A peer that does not look at the
-    /// code sees a half-close, or a frame after one, which it ignores.
+    /// The frame with which a client cancels the call, as the function [`cancel`].
     ///
     /// # Errors
     ///
     /// When the crypto library fails, which is not expected.
     pub fn cancel(&mut self, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
-        let status = Status::new(Code::Cancelled, "cancelled by the caller");
-        self.seal_end(key, crypto::random_iv()?, Some(&status))
+        self.seal_end(key, crypto::random_iv()?, Some(&cancelled()))
     }
 
     fn seal_end(
@@ -214,14 +218,34 @@ impl Outgoing {
     }
 }
 
-/// What a sealed frame turned out to hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Incoming {
-    /// A message, or an end.
-    Envelope(Envelope),
-    /// The call could not be routed or was not accepted; nothing else will come.
-    Rejected(String),
+/// The frame with which a client cancels a call, whether it has half-closed before or not.
+///
+/// It is a `method_end` with gRPC's code for a cancelled call. A peer that does not look at the code
+/// sees a half-close, or a frame after one, which it ignores.
+///
+/// # Errors
+///
+/// When the crypto library fails, which is not expected.
+pub fn cancel(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
+    requests(call).cancel(key)
+}
+
+/// The frame with which a client half-closes a call that it need not have invoked.
+///
+/// # Errors
+///
+/// As [`cancel`].
+pub fn half_close(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
+    requests(call).end(key, None)
+}
+
+/// A client's side that has nothing left to say but an end.
+fn requests(call: u64) -> Outgoing {
+    Outgoing { call, phase: Phase::Requests }
+}
+
+fn cancelled() -> Status {
+    Status::new(Code::Cancelled, "cancelled by the caller")
 }
 
 #[derive(Default, Deserialize)]

@@ -29,6 +29,16 @@ pub enum Envelope {
     End(Option<Status>),
 }
 
+/// The content of a sealed frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incoming {
+    /// A message, or an end.
+    Envelope(Envelope),
+    /// The call could not be routed or was not accepted; nothing else will come.
+    Rejected(String),
+}
+
 #[derive(Deserialize)]
 struct Members {
     #[serde(alias = "methodInvoke")]

@@ -64,10 +64,10 @@ impl Via {
 /// as long as it is valid.
 ///
 /// The key of each call is another one in any case, because the server draws its own ephemeral key
-/// for each. What calls that share a pass have in common is who could read them: whoever learns the
-/// pass's private key while it lives, from this process's memory, can derive the keys of all of
-/// them; with a pass for each call, only of the calls that are open.
-pub struct Pass {
+/// for each. What calls that share a token have in common is who could read them: whoever learns the
+/// token's private key while it lives, from this process's memory, can derive the keys of all of
+/// them; with a token for each call, only of the calls that are open.
+pub struct CallToken {
     route: Route,
     ephemeral: Arc<Ephemeral>,
     /// What the key exchange of each call carries.
@@ -76,8 +76,8 @@ pub struct Pass {
     made: u64,
 }
 
-impl Pass {
-    /// Makes a pass at `now` (Unix seconds).
+impl CallToken {
+    /// Makes a token at `now` (Unix seconds).
     ///
     /// # Errors
     ///
@@ -124,9 +124,9 @@ impl Pass {
 }
 
 /// Its token is good for calls, and so is not printed.
-impl fmt::Debug for Pass {
+impl fmt::Debug for CallToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pass").field("route", &self.route).finish_non_exhaustive()
+        f.debug_struct("CallToken").field("route", &self.route).finish_non_exhaustive()
     }
 }
 
@@ -138,11 +138,11 @@ pub struct ClientHandshake {
 }
 
 impl ClientHandshake {
-    /// Opens call number `call` at `now` (Unix seconds), with a pass of its own.
+    /// Opens call number `call` at `now` (Unix seconds), with its own token.
     ///
     /// # Errors
     ///
-    /// As [`Pass::new`] and [`Pass::open`].
+    /// As [`CallToken::new`] and [`CallToken::open`].
     pub fn begin(
         call: u64,
         route: &Route,
@@ -151,7 +151,7 @@ impl ClientHandshake {
         ephemeral: Ephemeral,
         now: u64,
     ) -> Result<(Self, Vec<u8>), ProtocolError> {
-        Pass::new(route, key, session, ephemeral, now)?.open(call)
+        CallToken::new(route, key, session, ephemeral, now)?.open(call)
     }
 
     /// Takes the body of the server's key exchange and gives the call's key.
@@ -318,7 +318,7 @@ mod tests {
     fn a_pass_serves_its_route_for_its_lifetime_and_never_longer_than_half_its_token() {
         let key = SigningKey::generate().unwrap();
         let (here, there) = (route("here", &key), route("there", &key));
-        let pass = Pass::new(&here, &key, None, Ephemeral::generate().unwrap(), 1000).unwrap();
+        let pass = CallToken::new(&here, &key, None, Ephemeral::generate().unwrap(), 1000).unwrap();
         assert!(pass.serves(&here, 1000, 20) && pass.serves(&here, 1019, 20));
         assert!(!pass.serves(&here, 1020, 20), "too old");
         assert!(!pass.serves(&here, 1000, 0), "never again");
@@ -333,7 +333,7 @@ mod tests {
         let (client, volt) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let route = route("volt", &volt);
         let ephemeral = Ephemeral::generate().unwrap();
-        let pass = Pass::new(&route, &client, Some("session"), ephemeral, 1000).unwrap();
+        let pass = CallToken::new(&route, &client, Some("session"), ephemeral, 1000).unwrap();
         let mut earlier: Option<Arc<Token>> = None;
         let mut probes = Vec::new();
         for call in 1..=3 {

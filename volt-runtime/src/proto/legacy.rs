@@ -13,9 +13,8 @@ use zeroize::Zeroizing;
 
 use super::{
     ProtocolError,
-    call::Incoming,
     crypto::{self, CallKey, IV_LEN, KEY_LEN},
-    envelope::Envelope,
+    envelope::{Envelope, Incoming},
     frame::{Frame, FrameKind},
     handshake::Route,
     token::{Claims, TTL, Token},

@@ -9,13 +9,18 @@
 //! Both the client and the server are built from these parts, and both are tested and fuzzed here,
 //! where bytes go in and come out and time is an argument.
 
-pub mod ahead;
 pub mod call;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod crypto;
 pub mod envelope;
+#[cfg(feature = "socket")]
+mod flow;
 pub mod frame;
 pub mod handshake;
 pub mod legacy;
+#[cfg(feature = "socket")]
+pub mod server;
 pub mod token;
 pub mod tunnel;
 

@@ -4,14 +4,16 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context as TaskContext, Poll, ready},
 };
 
-use super::{Context, Requests, Responses, streams::to_status};
+use super::{
+    Context,
+    streams::{Requests, Responses, SharedSender, to_status},
+};
 use crate::{
     Code, Message, Method, Status,
-    message::Payload,
     queue::Queue,
     transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf},
 };
@@ -37,7 +39,7 @@ impl IncomingCall {
             receiver: self.raw.receiver,
             feed: Arc::new(Queue::new(1)),
             ahead: None,
-            sender: SharedSender(Arc::new(Mutex::new(self.raw.sender))),
+            sender: SharedSender::new(self.raw.sender),
         };
         (self.context, running)
     }
@@ -217,29 +219,5 @@ impl Running {
             },
         };
         self.sender.end(failure.as_ref());
-    }
-}
-
-/// The sending half, for the handler while it runs and for the end of the call after it.
-#[derive(Clone)]
-pub(super) struct SharedSender(Arc<Mutex<Box<dyn SendHalf>>>);
-
-impl SharedSender {
-    fn lock(&self) -> MutexGuard<'_, Box<dyn SendHalf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl SendHalf for SharedSender {
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<crate::Result<()>> {
-        self.lock().poll_ready(cx)
-    }
-
-    fn send(&mut self, message: &dyn Payload) -> crate::Result<()> {
-        self.lock().send(message)
-    }
-
-    fn end(&mut self, failure: Option<&Status>) {
-        self.lock().end(failure);
     }
 }

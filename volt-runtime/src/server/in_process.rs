@@ -4,6 +4,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context as TaskContext, Poll, ready},
+    time::Instant,
 };
 
 use tokio::sync::watch;
@@ -52,7 +53,11 @@ impl Transport for InProcess {
         let requests = Arc::new(Queue::new(BUFFER));
         let responses = Arc::new(Queue::new(BUFFER));
         let server = RawCall {
-            sender: Box::new(Sender { queue: Arc::clone(&responses), finished: false }),
+            sender: Box::new(Sender {
+                queue: Arc::clone(&responses),
+                finished: false,
+                fails: None,
+            }),
             receiver: Box::new(Receiver { queue: Arc::clone(&requests), cancels: None }),
         };
         let router = Arc::clone(&self.router);
@@ -63,7 +68,11 @@ impl Transport for InProcess {
             drop(open);
         });
         Ok(RawCall {
-            sender: Box::new(Sender { queue: Arc::clone(&requests), finished: false }),
+            sender: Box::new(Sender {
+                queue: Arc::clone(&requests),
+                finished: false,
+                fails: Some(Arc::clone(&responses)),
+            }),
             receiver: Box::new(Receiver { queue: responses, cancels: Some(requests) }),
         })
     }
@@ -93,6 +102,9 @@ enum Item {
 struct Sender {
     queue: Arc<Queue<Item>>,
     finished: bool,
+    /// On a client: the other direction, which fails when a message cannot be written that is not waited
+    /// for.
+    fails: Option<Arc<Queue<Item>>>,
 }
 
 impl SendHalf for Sender {
@@ -113,6 +125,19 @@ impl SendHalf for Sender {
         let bytes = text.len();
         self.queue.push(Item::Message(text), bytes);
         Ok(())
+    }
+
+    fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, _: Option<Instant>) {
+        // There is always room for the first.
+        if let Err(error) = self.send(&*message) {
+            if let Some(responses) = &self.fails {
+                responses.close(Some(error));
+            }
+            return;
+        }
+        if last {
+            self.end(None);
+        }
     }
 
     fn end(&mut self, failure: Option<&Status>) {

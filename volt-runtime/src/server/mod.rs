@@ -11,8 +11,6 @@ mod call;
 mod connection;
 mod context;
 mod dispatch;
-#[cfg(feature = "fuzzing")]
-mod end;
 #[cfg(feature = "socket")]
 mod endpoint;
 #[cfg(feature = "server")]
@@ -23,6 +21,8 @@ mod options;
 #[cfg(feature = "socket")]
 mod relay;
 mod router;
+#[cfg(feature = "socket")]
+mod side;
 mod streams;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
@@ -34,8 +34,6 @@ mod tunnel;
 #[cfg(feature = "server")]
 mod websocket;
 
-#[cfg(feature = "fuzzing")]
-pub use self::end::ServerEnd;
 pub(crate) use self::in_process::InProcess;
 pub use self::{
     context::{Authenticator, Caller, Context},
@@ -51,6 +49,7 @@ pub use self::{
     endpoint::ServiceHost,
     options::ServerOptions,
     relay::{RelayHandler, RelayedCall},
+    side::ServerSide,
     tunnel::Tunnel,
 };
 #[cfg(feature = "server")]

@@ -1,13 +1,11 @@
 //! Calls that are for somebody else.
 
-use std::{fmt, future::poll_fn, sync::Arc};
+use std::{fmt, future::poll_fn};
 
-use super::call::{CallState, Entry};
+use super::connection::Entry;
 use crate::{
     Result,
     proto::{handshake::Via, token::Token, tunnel::TunnelFrame},
-    queue::Popped,
-    socket::CallSlot as _,
 };
 
 /// Passes calls on to those who are connected here, such as the hosts of services.
@@ -22,12 +20,11 @@ pub trait RelayHandler: Send + Sync + 'static {
 /// The caller's end of a call that is passed on. Dropping it forgets the call.
 pub struct RelayedCall {
     entry: Entry,
-    state: Arc<CallState>,
 }
 
 impl RelayedCall {
-    pub(super) fn new(entry: Entry, state: Arc<CallState>) -> Self {
-        Self { entry, state }
+    pub(super) fn new(entry: Entry) -> Self {
+        Self { entry }
     }
 
     /// The next frame of the caller, or `None` when the caller is gone.
@@ -36,37 +33,35 @@ impl RelayedCall {
     ///
     /// Nothing is lost when the future is dropped.
     pub async fn receive(&self) -> Option<TunnelFrame> {
-        match poll_fn(|cx| self.state.inbox().poll_pop(cx)).await {
-            Popped::Item(body) => {
-                let frame = TunnelFrame::from_caller(body).ok()?;
-                if frame.is_last() {
-                    self.state.half_closed();
-                }
-                Some(frame)
-            }
-            Popped::Closed(_) => None,
+        let id = self.entry.call().id();
+        let body =
+            poll_fn(|cx| self.entry.call().with(|machine| machine.poll_read(id, cx))).await.ok()?;
+        let frame = TunnelFrame::from_caller(body).ok()?;
+        if frame.is_last() {
+            self.entry.call().with(|machine| machine.half_closed(id));
         }
+        Some(frame)
     }
 
     /// Sends a frame of the target to the caller, as soon as the connection has room.
     ///
     /// # Errors
     ///
-    /// When the connection is gone.
+    /// When the connection is lost.
     pub async fn send(&self, frame: &TunnelFrame) -> Result<()> {
-        poll_fn(|cx| self.entry.connection().link.poll_room(cx)).await?;
+        poll_fn(|cx| self.entry.call().with(|machine| machine.poll_room(cx))).await?;
         self.write(frame);
         Ok(())
     }
 
-    /// Turns the call away. The reason travels unencrypted.
+    /// Rejects the call. The reason travels unencrypted.
     pub fn reject(self, reason: impl Into<String>) {
         self.write(&TunnelFrame::Rejected(reason.into()));
     }
 
     fn write(&self, frame: &TunnelFrame) {
-        match frame.to_caller(self.entry.id()) {
-            Ok(bytes) => self.entry.connection().link.send(bytes),
+        match frame.to_caller(self.entry.call().id()) {
+            Ok(bytes) => self.entry.call().with(|machine| machine.transmit(bytes)),
             Err(error) => tracing::warn!(%error, "a frame cannot be passed on"),
         }
     }
@@ -74,6 +69,6 @@ impl RelayedCall {
 
 impl fmt::Debug for RelayedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RelayedCall").field("call", &self.entry.id()).finish_non_exhaustive()
+        f.debug_struct("RelayedCall").field("call", &self.entry.call().id()).finish_non_exhaustive()
     }
 }

@@ -5,17 +5,18 @@ use std::{
     future::poll_fn,
     marker::PhantomData,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context as TaskContext, Poll, ready},
+    time::Instant,
 };
 
 use futures_core::Stream;
 
-use super::dispatch::SharedSender;
 use crate::{
     Code, Error, ErrorKind, Message, Status, json,
+    message::Payload,
     queue::{Popped, Queue},
-    transport::SendHalf as _,
+    transport::SendHalf,
 };
 
 /// The requests of a call. Also a [`Stream`].
@@ -115,5 +116,37 @@ impl<Res: Message> Responses<Res> {
 impl<Res> fmt::Debug for Responses<Res> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Responses").finish_non_exhaustive()
+    }
+}
+
+/// The sending half, for the handler while it runs and for the end of the call after it.
+#[derive(Clone)]
+pub(super) struct SharedSender(Arc<Mutex<Box<dyn SendHalf>>>);
+
+impl SharedSender {
+    pub(super) fn new(sender: Box<dyn SendHalf>) -> Self {
+        Self(Arc::new(Mutex::new(sender)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Box<dyn SendHalf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SendHalf for SharedSender {
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Error>> {
+        self.lock().poll_ready(cx)
+    }
+
+    fn send(&mut self, message: &dyn Payload) -> Result<(), Error> {
+        self.lock().send(message)
+    }
+
+    fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, deadline: Option<Instant>) {
+        self.lock().send_first(message, last, deadline);
+    }
+
+    fn end(&mut self, failure: Option<&Status>) {
+        self.lock().end(failure);
     }
 }

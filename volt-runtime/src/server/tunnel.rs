@@ -2,73 +2,62 @@
 
 use std::{
     fmt,
-    future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
 };
 
-use bytes::Bytes;
-
-use super::{
-    ServiceHost,
-    connection::{Late, ServerSide},
-};
+use super::{ServiceHost, side::ServerSide};
 use crate::{
-    Error, Overflow,
-    proto::{ProtocolError, frame::Frame, tunnel::TunnelFrame},
-    queue::Popped,
-    socket::{CallSlot as _, Link, Side as _},
+    Error,
+    proto::{ProtocolError, frame::Frame, server::DrainPolicy, tunnel::TunnelFrame},
+    socket::{Side as _, Timeouts, now},
 };
 
-/// Runs the calls that a relay passes on to an endpoint. Cloning gives another handle.
+/// Runs the calls that a relay passes on to a host. Cloning returns another handle.
 ///
-/// It knows nothing of how frames travel: whoever holds it [delivers](Self::deliver) what arrives
-/// and sends on what [comes out](Self::next_frame).
+/// It is independent of how frames travel: its owner [delivers](Self::deliver) the frames that arrive
+/// and sends on the frames that [come out](Self::next_frame).
 #[derive(Clone)]
-pub struct Tunnel {
-    side: Arc<Mutex<ServerSide>>,
-    link: Arc<Link>,
-}
+pub struct Tunnel(ServerSide);
 
 impl Tunnel {
-    /// A tunnel to an endpoint. Calls run as tasks of the current tokio runtime.
+    /// A tunnel to a host. Calls run as tasks of the current tokio runtime.
     pub fn new(endpoint: Arc<ServiceHost>) -> Self {
-        let link = Link::new();
-        let side = Arc::new(Mutex::new(ServerSide::new(endpoint, Arc::clone(&link))));
-        Self { side, link }
+        Self(ServerSide::new(endpoint))
     }
 
-    /// Takes a frame of call number `call`. Waits while that call has no room, within the limit that
-    /// the endpoint's options set; after that the call fails.
+    /// Accepts a frame of call number `call`. Waits while that call has no room, within the limit that
+    /// the host's options set; after that the call fails. Other frames wait meanwhile.
     ///
     /// # Errors
     ///
-    /// When the frame is damaged or is none that a caller sends; other calls are not concerned.
+    /// When the frame is damaged or is not one that a caller sends. Other calls are not affected.
     pub async fn deliver(&self, call: u64, frame: &TunnelFrame) -> Result<(), ProtocolError> {
         let frame = frame.to_target(call)?;
         if frame.kind.opens() {
-            // Whoever opens calls has to take the answers. A tunnel that is closed takes nothing.
-            let _ = poll_fn(|cx| self.link.poll_room(cx)).await;
+            // A peer that opens calls has to take the answers. A closed tunnel takes nothing.
+            let room = poll_fn(|cx| self.0.shared().with(|machine| machine.poll_room(cx)));
+            let _ = self.timed(room).await;
         }
-        let Some((state, body)) = self.route(frame) else { return Ok(()) };
-        let room = poll_fn(|cx| state.inbox().poll_room(cx).map(drop));
-        let limit = match state.overflow() {
-            Overflow::Fail => Duration::ZERO,
-            Overflow::Wait(limit) => limit,
-        };
-        if tokio::time::timeout(limit, room).await.is_err() {
-            state.overflowed();
-        }
-        let bytes = body.len();
-        state.inbox().push(body, bytes);
+        let mut frame = Some(frame);
+        self.timed(poll_fn(|cx| {
+            let ready = self.0.poll_receive(cx);
+            if ready.is_ready()
+                && let Some(frame) = frame.take()
+            {
+                // Accepted in the same poll, so that no other frame comes in between.
+                self.0.accept(now(), frame);
+                return self.0.poll_receive(cx);
+            }
+            ready
+        }))
+        .await;
         Ok(())
     }
 
-    fn route(&self, frame: Frame) -> Option<(Arc<super::call::CallState>, Bytes)> {
-        self.side.lock().unwrap_or_else(PoisonError::into_inner).route(frame)
-    }
-
-    /// The next frame to send on, with the number of its call; `None` once the tunnel is
+    /// The next frame to send on, with the number of its call; `None` after the tunnel was
     /// [closed](Self::close).
     ///
     /// # Cancel safety
@@ -76,10 +65,8 @@ impl Tunnel {
     /// Nothing is lost when the future is dropped.
     pub async fn next_frame(&self) -> Option<(u64, TunnelFrame)> {
         loop {
-            let bytes = match poll_fn(|cx| self.link.poll_frame(cx)).await {
-                Popped::Item(bytes) => bytes,
-                Popped::Closed(_) => return None,
-            };
+            let next = poll_fn(|cx| self.0.shared().with(|machine| machine.poll_transmit(cx)));
+            let bytes = self.timed(next).await?;
             // Frames of our own can be read.
             let Ok(frame) = Frame::decode(bytes) else { continue };
             let call = frame.call;
@@ -89,26 +76,35 @@ impl Tunnel {
         }
     }
 
-    /// Rejects further calls, and waits until those are over whose callers have said all that they had
-    /// to say, and up to a second for those to name their method that have exchanged keys. What is to
-    /// be invoked after that fails with [`Code::Unavailable`](crate::Code) and is not executed. The
-    /// frames that come out meanwhile have still to be sent on.
+    /// Rejects further calls, and waits until those have ended whose callers have said everything, and up
+    /// to a second until those have named their method that have exchanged keys. A call that is invoked
+    /// after that fails with [`Code::Unavailable`](crate::Code) and is not executed. The frames that come
+    /// out meanwhile have still to be sent on.
     ///
     /// # Cancel safety
     ///
-    /// Further calls are rejected once this has been polled.
+    /// Further calls are rejected after this has been polled.
     pub async fn drain(&self) {
-        let connection = {
-            let side = self.side.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(side.connection())
-        };
-        connection.drain(Late::Rejected).await;
+        self.timed(self.0.drain(DrainPolicy::Reject)).await;
     }
 
-    /// Ends all calls: what the frames travelled over is gone.
+    /// Ends all calls: the connection that carried the frames is lost.
     pub fn close(&self, reason: &Error) {
-        self.side.lock().unwrap_or_else(PoisonError::into_inner).lost(reason);
-        self.link.close();
+        self.0.shared().with(|machine| machine.lose(reason));
+    }
+
+    /// Drives the timeouts of the calls for as long as something is waited for. A tunnel has no task that
+    /// could.
+    async fn timed<T>(&self, work: impl Future<Output = T>) -> T {
+        let (mut work, mut timeouts) = (pin!(work), Timeouts::default());
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = work.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            timeouts.poll(cx, self.0.shared());
+            Poll::Pending
+        })
+        .await
     }
 }
 

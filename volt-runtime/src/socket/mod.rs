@@ -2,46 +2,32 @@
 
 mod driver;
 mod keepalive;
+mod shared;
 mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 pub use self::keepalive::Keepalive;
 pub(crate) use self::{
-    driver::{Driver, Link, Protocol},
+    driver::{Driver, Protocol},
+    shared::{Machine, Shared, Timeouts, machine, now},
     stream::Stream,
 };
-use crate::{Overflow, proto::frame::Frame, queue::Queue};
+use crate::{Error, Result, proto::frame::Frame};
 
-/// One side's knowledge of its calls, which the driver asks where frames go.
+/// One end of a connection: its machine, and what belongs to it beyond frames and timeouts.
 pub(crate) trait Side: Send + Unpin {
-    type Call: CallSlot;
+    type Machine: Machine;
 
-    /// Whether this side answers calls. Whoever opens calls then has to take the answers: none is
-    /// read while too much waits to be written.
-    const ANSWERS: bool;
+    fn shared(&self) -> &Shared<Self::Machine>;
 
-    /// Takes a frame. What it returns is put into that call's inbox; `None` when there is nothing
-    /// left to do, as for a call that nobody knows.
-    fn route(&mut self, frame: Frame) -> Option<(Arc<Self::Call>, Bytes)>;
+    /// Accepts a frame.
+    fn receive(&mut self, now: Instant, frame: Frame);
 
-    /// The connection is gone: every call fails for this reason.
-    fn lost(&mut self, reason: &crate::Error);
-}
-
-/// What the driver knows of a call.
-pub(crate) trait CallSlot: Send + Sync {
-    /// Where frame bodies go.
-    fn inbox(&self) -> &Queue<Bytes>;
-
-    /// What to do when that is full.
-    fn overflow(&self) -> Overflow;
-
-    /// It stayed full for too long: fail the call.
-    fn overflowed(&self);
+    /// The connection is lost: every call fails for this reason.
+    fn lost(&mut self, reason: &Error);
 }
 
 /// The protocol that TLS is told will be spoken: a websocket begins with HTTP/1.1.
@@ -66,4 +52,19 @@ pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(max_message_size))
         .max_frame_size(Some(max_message_size))
+}
+
+/// The time of day, which tokens are valid by.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// Reads a websocket message: text in the legacy protocol.
+///
+/// # Errors
+///
+/// When its header cannot be read. No one can say to which call it belongs, so the connection fails.
+pub(crate) fn read_frame(message: bytes::Bytes, text: bool) -> Result<Frame> {
+    let frame = if text { crate::proto::legacy::decode(message) } else { Frame::decode(message) };
+    frame.map_err(|error| Error::protocol("a frame cannot be read").with_source(error))
 }

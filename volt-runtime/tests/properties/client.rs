@@ -6,10 +6,9 @@ use std::{
 };
 
 use proptest::{collection::vec, prelude::*, sample::Index};
-use tokio::runtime::{Builder, Runtime};
 use volt_runtime::{
-    CallOptions, ClientConfig, Code, Error, Method, MethodKind, Status,
-    fuzzing::ClientEnd,
+    __core::ClientConnection,
+    CallOptions, ClientConfig, Code, ConnectOptions, Error, MethodKind, Method, Status,
     key::SigningKey,
     proto::{
         call::Outgoing,
@@ -28,16 +27,13 @@ struct Volt {
     key: SigningKey,
     ephemeral: Ephemeral,
     config: ClientConfig,
-    /// For the timers of calls, which never fire: nothing drives it.
-    runtime: Runtime,
 }
 
 static VOLT: LazyLock<Volt> = LazyLock::new(|| {
     let (key, client) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let config = ClientConfig::new("volt", "http://127.0.0.1", key.verifying_key().to_pem())
         .with_credential(client.to_pem().unwrap().as_str(), None);
-    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    Volt { key, ephemeral: Ephemeral::generate().unwrap(), config, runtime }
+    Volt { key, ephemeral: Ephemeral::generate().unwrap(), config }
 });
 
 /// What the Volt says to one call after the key: so many messages, and whether it then fails.
@@ -57,12 +53,12 @@ fn text(call: usize, message: usize) -> String {
 }
 
 /// Opens the calls and makes all frames that answer each.
-fn open(end: &mut ClientEnd, scripts: &[Script]) -> (Vec<RawCall>, Vec<Vec<Vec<u8>>>) {
+fn open(end: &ClientConnection, scripts: &[Script]) -> (Vec<RawCall>, Vec<Vec<Vec<u8>>>) {
     let open = |_| end.open(&METHOD, &CallOptions::default()).unwrap();
     let calls: Vec<_> = (0..scripts.len()).map(open).collect();
     let mut answers = Vec::new();
     for (call, script) in scripts.iter().enumerate() {
-        let frame = Frame::decode(end.sent().unwrap()).unwrap();
+        let frame = Frame::decode(end.transmit().unwrap()).unwrap();
         assert_eq!(frame.kind, FrameKind::KeyExchange);
         let handshake = ServerHandshake::accept(&frame).unwrap();
         let (key, reply) = handshake.reply(frame.call, &VOLT.key, &VOLT.ephemeral).unwrap();
@@ -102,9 +98,8 @@ fn run(
     choices: &[Index],
     harmed: Option<(usize, Index, Harm)>,
 ) -> Vec<Outcome> {
-    let _entered = VOLT.runtime.enter();
-    let mut end = ClientEnd::new(&VOLT.config).unwrap();
-    let (mut calls, answers) = open(&mut end, scripts);
+    let end = ClientConnection::new(&VOLT.config, &ConnectOptions::default()).unwrap();
+    let (mut calls, answers) = open(&end, scripts);
     let mut outcomes: Vec<Outcome> = scripts.iter().map(|_| Outcome::default()).collect();
     let mut answers: Vec<Vec<Vec<Vec<u8>>>> = answers
         .into_iter()
@@ -121,6 +116,8 @@ fn run(
         for frame in answers[call].next().unwrap() {
             end.receive(frame.into(), false).unwrap();
         }
+        // The worker gets its turns between frames.
+        end.work();
         // Sometimes at once, sometimes only when more has come.
         let Outcome { read: texts, end } = &mut outcomes[call];
         if step % 3 > 0 && end.is_none() {

@@ -10,8 +10,8 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde::{Deserialize, Serialize};
 use tokio::{runtime::Builder, task::yield_now};
 use volt_runtime::{
-    Message, Method, MethodKind, Status,
-    fuzzing::ServerEnd,
+    __core::ServerSide,
+    MethodKind, Message, Method, Status,
     key::SigningKey,
     proto::{
         call::{self, Incoming, Outgoing},
@@ -100,14 +100,14 @@ async fn settle() {
     }
 }
 
-async fn open(end: &mut ServerEnd, call: u64) -> CallKey {
+async fn open(end: &ServerSide, call: u64) -> CallKey {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let ephemeral = Ephemeral::generate().unwrap();
     let (handshake, frame) =
         ClientHandshake::begin(call, &FIXED.route, &FIXED.client, None, ephemeral, now).unwrap();
     end.receive(frame.into(), false).unwrap();
     settle().await;
-    let reply = Frame::decode(end.sent().unwrap()).unwrap();
+    let reply = Frame::decode(end.transmit().unwrap()).unwrap();
     assert_eq!(reply.call, call);
     handshake.complete(reply.body).unwrap()
 }
@@ -126,11 +126,11 @@ async fn run(
     choices: &[Index],
     harmed: Option<(usize, Index, Harm)>,
 ) -> Vec<Answers> {
-    let mut end = ServerEnd::new(Arc::clone(&FIXED.endpoint));
+    let end = ServerSide::new(Arc::clone(&FIXED.endpoint));
     let mut keys = Vec::new();
     let mut requests: Vec<Vec<Vec<Vec<u8>>>> = Vec::new();
     for (call, length) in (0..).zip(lengths) {
-        let key = open(&mut end, call).await;
+        let key = open(&end, call).await;
         let mut outgoing = Outgoing::client(call, METHODS[0].path, None);
         let mut frames = Vec::new();
         for message in 0..*length {
@@ -158,7 +158,7 @@ async fn run(
     }
     settle().await;
     let mut answers: Vec<Answers> = keys.iter().map(|_| Answers::default()).collect();
-    while let Some(message) = end.sent() {
+    while let Some(message) = end.transmit() {
         let frame = Frame::decode(message).unwrap();
         let call = usize::try_from(frame.call).unwrap();
         let answers = &mut answers[call];

@@ -7,12 +7,9 @@ use tokio_tungstenite::WebSocketStream;
 
 use super::{patient::Patient, request};
 use crate::{
-    server::{
-        ServiceHost,
-        connection::{Late, ServerSide},
-        tls::ServerTls,
-    },
-    socket::{Driver, DriverOptions, Link, Stream},
+    proto::server::DrainPolicy,
+    server::{ServiceHost, side::ServerSide, tls::ServerTls},
+    socket::{Driver, DriverOptions, Stream},
 };
 
 pub(super) async fn run(
@@ -38,23 +35,22 @@ pub(super) async fn run(
         Ok(Err(error)) => return tracing::debug!(%error, "the client asked for nothing"),
         Err(_) => return tracing::debug!("the client took too long to ask for something"),
     };
-    let link = Link::new();
     let (limit, keepalive) = {
         let options = endpoint.options();
         (options.drain_timeout, options.keepalive)
     };
-    let side = ServerSide::new(endpoint, Arc::clone(&link));
-    let connection = Arc::clone(side.connection());
+    let side = ServerSide::new(endpoint);
+    let connection = side.clone();
     let options = DriverOptions { close_timeout: limit, keepalive };
-    let mut driver = Driver::new(socket, None, link, side, &options);
+    let mut driver = Driver::new(socket, None, side, &options);
     tokio::select! {
         _ = &mut driver => return,
         _ = stopping.changed() => {}
     }
     tokio::select! {
         _ = &mut driver => return,
-        // What is not over by then is cut off.
-        _ = timeout(limit, connection.drain(Late::Ignored)) => connection.close(),
+        // Calls that are still open by then are cut off.
+        _ = timeout(limit, connection.drain(DrainPolicy::Ignore)) => connection.close(),
     }
     driver.await;
 }

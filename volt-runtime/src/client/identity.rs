@@ -1,0 +1,173 @@
+//! The client's identity, the Volt's, and the tokens between them.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    CallOptions, ClientConfig, ConnectOptions, Error, Result,
+    key::{KeyAlgorithm, SigningKey, VerifyingKey},
+    proto::{
+        ProtocolError,
+        crypto::{CallKey, Ephemeral},
+        handshake::{CallToken, Route, Via},
+        legacy::{self, Opening},
+    },
+    socket::unix_now,
+};
+
+/// For how many routes tokens are kept: the Volt's own, and those of recently called services.
+const KEPT: usize = 8;
+
+/// Who the client is, and which Volt it calls.
+#[derive(Debug)]
+pub(super) struct Identity {
+    key: SigningKey,
+    session: Option<String>,
+    volt_id: String,
+    volt_key: VerifyingKey,
+    volt_fingerprint: String,
+    /// Whether the Volt is behind a relay.
+    relayed: bool,
+    tokens: TokenCache,
+}
+
+impl Identity {
+    /// # Errors
+    ///
+    /// A configuration error names the field that is missing or invalid.
+    pub(super) fn new(
+        config: &ClientConfig,
+        relayed: bool,
+        options: &ConnectOptions,
+    ) -> Result<Self> {
+        let (key, volt_key) = (config.signing_key()?, config.volt_key()?);
+        let (ours, theirs) = (key.algorithm(), volt_key.algorithm());
+        if ours != theirs {
+            return Err(Error::configuration(format!(
+                "`credential.key` is an {ours} key and the Volt's is an {theirs} key: \
+                 both must be of one kind, which decides the protocol"
+            )));
+        }
+        Ok(Self {
+            key,
+            session: config.session_id().map(str::to_owned),
+            volt_id: config.volt_id()?.to_owned(),
+            volt_key,
+            volt_fingerprint: config.volt_fingerprint()?,
+            relayed,
+            tokens: TokenCache::new(options.token_lifetime),
+        })
+    }
+
+    pub(super) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    pub(super) fn volt_id(&self) -> &str {
+        &self.volt_id
+    }
+
+    /// Whether calls speak the legacy protocol, which the kind of the key decides.
+    pub(super) fn is_legacy(&self) -> bool {
+        self.key.algorithm() == KeyAlgorithm::Rsa
+    }
+
+    pub(super) fn route(&self, options: &CallOptions) -> Result<Route> {
+        let mut destinations = Vec::new();
+        if self.relayed {
+            destinations.push(self.volt_id.clone());
+        }
+        let mut route = Route {
+            audience: self.volt_id.clone(),
+            signer: self.volt_key.clone(),
+            via: Via { destinations, service: None },
+        };
+        let Some(target) = &options.target else {
+            return Ok(route);
+        };
+        if let Some(host) = target.host_client_id.as_ref().filter(|host| **host != self.volt_id) {
+            route.audience.clone_from(host);
+        }
+        if let Some(pem) = &target.host_public_key {
+            route.signer = VerifyingKey::from_pem(pem).map_err(|error| {
+                Error::configuration(format!(
+                    "the service's `host_public_key` is not a valid public key: {error}"
+                ))
+            })?;
+        }
+        if target.relayed
+            && target.host_client_id.as_ref().is_some_and(|host| *host != self.volt_id)
+        {
+            route.via.destinations.extend(target.host_client_id.clone());
+            route.via.service.clone_from(&target.host_service_id);
+        }
+        Ok(route)
+    }
+
+    /// A token for a call on `route`. A `fresh` one serves no other call.
+    pub(super) fn token(
+        &self,
+        route: &Route,
+        fresh: bool,
+    ) -> Result<Arc<CallToken>, ProtocolError> {
+        let now = unix_now();
+        if !fresh && let Some(token) = self.tokens.get(route, now) {
+            return Ok(token);
+        }
+        // Signed outside of the lock of the cache. Two calls may sign one at once, which does no harm.
+        let session = self.session.as_deref();
+        let ephemeral = Ephemeral::generate()?;
+        let token = Arc::new(CallToken::new(route, &self.key, session, ephemeral, now)?);
+        if !fresh {
+            self.tokens.keep(&token, now);
+        }
+        Ok(token)
+    }
+
+    /// What opens a legacy call: its key, and what its first message carries.
+    pub(super) fn open_legacy(&self, route: &Route) -> Result<(CallKey, Opening), ProtocolError> {
+        // The call is routed by the fingerprints of keys.
+        let volt = self.relayed.then(|| self.volt_fingerprint.clone());
+        let host = route.via.service.as_ref().map(|_| route.signer.fingerprint());
+        let targets = volt.into_iter().chain(host).collect();
+        legacy::open(route, targets, &self.key, unix_now())
+    }
+}
+
+/// Tokens that serve more than one call, the newest last.
+#[derive(Debug)]
+struct TokenCache {
+    tokens: Mutex<Vec<Arc<CallToken>>>,
+    /// In seconds.
+    lifetime: u64,
+}
+
+impl TokenCache {
+    fn new(lifetime: Duration) -> Self {
+        Self { tokens: Mutex::default(), lifetime: lifetime.as_secs() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<CallToken>>> {
+        // The list is changed by single operations only, so a poisoned one is still whole.
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, route: &Route, now: u64) -> Option<Arc<CallToken>> {
+        let tokens = self.lock();
+        tokens.iter().rfind(|token| token.serves(route, now, self.lifetime)).cloned()
+    }
+
+    fn keep(&self, token: &Arc<CallToken>, now: u64) {
+        if self.lifetime == 0 {
+            return;
+        }
+        let mut tokens = self.lock();
+        tokens.retain(|token| token.is_valid(now, self.lifetime));
+        if tokens.len() == KEPT {
+            tokens.remove(0);
+        }
+        tokens.push(Arc::clone(token));
+    }
+}

@@ -1,0 +1,55 @@
+//! One call, as its connection knows it.
+
+use bytes::Bytes;
+
+use crate::{Error, Overflow, proto::flow::Inbox, queue::Wakes};
+
+/// How long a frame may be, in bytes, that is looked at before its turn. It is kept outside of the
+/// inbox, and a cancellation is short.
+const LONGEST_CANCEL: usize = 1024;
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The caller is authenticated and keys are exchanged.
+    Keying,
+    /// Keys have been exchanged. The caller has not named the method.
+    Keyed,
+    /// The method has been invoked, and more requests may come.
+    Open,
+    /// The caller has said everything. The end of the call is due.
+    HalfClosed,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) phase: Phase,
+    pub(super) inbox: Inbox,
+    /// The newest frame that says in clear that it is the caller's last, until its content has been
+    /// looked at. It is in the inbox as well, in its turn.
+    last: Option<Bytes>,
+}
+
+impl Call {
+    pub(super) fn new(receive_buffer: usize, overflow: Overflow) -> Box<Self> {
+        let inbox = Inbox::new(receive_buffer, overflow);
+        Box::new(Self { phase: Phase::Keying, inbox, last: None })
+    }
+
+    pub(super) fn fail(&mut self, reason: Error, wakes: &mut Wakes) {
+        self.inbox.close(reason, wakes);
+    }
+
+    /// Keeps a frame that may cancel the call.
+    pub(super) fn keep_last(&mut self, body: &Bytes) {
+        if body.len() <= LONGEST_CANCEL {
+            // A copy, because the body refers to a buffer that other frames are in.
+            self.last = Some(Bytes::copy_from_slice(body));
+        }
+    }
+
+    pub(super) fn take_last(&mut self) -> Option<Bytes> {
+        self.last.take()
+    }
+}

@@ -1,0 +1,118 @@
+//! The server's side of a connection, whatever carries its frames: it runs the calls that are opened.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use super::{ServiceHost, call, connection::Shared};
+use crate::{
+    Error, Result,
+    proto::{
+        frame::Frame,
+        server::{Connection, DrainPolicy, Limits, Opening},
+    },
+    socket::{Side, now, read_frame},
+};
+
+/// A connection to a host. Its calls run as tasks of the current tokio runtime.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "public for tests only")]
+pub struct ServerSide {
+    host: Arc<ServiceHost>,
+    shared: Arc<Shared>,
+}
+
+impl ServerSide {
+    /// A connection that has just been established.
+    pub fn new(host: Arc<ServiceHost>) -> Self {
+        let options = host.options();
+        let shared = Shared::new(Connection::new(Limits {
+            max_calls: options.max_calls,
+            receive_buffer: options.receive_buffer,
+            connection_buffer: options.connection_buffer,
+            overflow: options.overflow,
+            invoke_timeout: options.invoke_timeout,
+        }));
+        Self { host, shared }
+    }
+
+    /// Opens no further calls, and waits until those have ended whose end is due.
+    pub(super) async fn drain(&self, policy: DrainPolicy) {
+        self.shared.with(|machine| machine.drain(now(), policy));
+        poll_fn(|cx| self.shared.with(|machine| machine.poll_drained(cx))).await;
+    }
+
+    /// Ends the connection after everything queued has been written.
+    pub(super) fn close(&self) {
+        self.shared.with(Connection::close);
+    }
+
+    /// Waits until the next frame may be received.
+    pub(super) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.shared.with(|machine| machine.poll_receive(cx))
+    }
+
+    /// Accepts a frame, and runs the call that it opens.
+    pub(super) fn accept(&self, now: Instant, frame: Frame) {
+        let opened = self.shared.with(|machine| machine.receive(now, frame));
+        if let Some(Opening(frame)) = opened {
+            tokio::spawn(call::run(Arc::clone(&self.host), Arc::clone(&self.shared), frame));
+        }
+    }
+
+    // For tests, which have no driver.
+
+    /// Accepts a message from the client: text in the legacy protocol. A frame without room in its call
+    /// fails that call at once.
+    ///
+    /// # Errors
+    ///
+    /// When its header cannot be read. The connection is then lost.
+    pub fn receive(&self, message: Bytes, text: bool) -> Result<()> {
+        let frame = read_frame(message, text)
+            .inspect_err(|error| self.shared.with(|machine| machine.lose(error)))?;
+        self.accept(now(), frame);
+        self.shared.with(Connection::fail_blocked);
+        Ok(())
+    }
+
+    /// The next message to the client.
+    pub fn transmit(&self) -> Option<Bytes> {
+        let cx = &mut Context::from_waker(Waker::noop());
+        match self.shared.with(|machine| machine.poll_transmit(cx)) {
+            Poll::Ready(message) => message,
+            Poll::Pending => None,
+        }
+    }
+
+    /// How many calls are open.
+    pub fn open_calls(&self) -> usize {
+        self.shared.with(|machine| machine.open_calls())
+    }
+
+    /// Loses the connection.
+    pub fn lose(&self) {
+        self.shared.with(|machine| machine.lose(&Error::connection("the connection is closed")));
+    }
+}
+
+impl Side for ServerSide {
+    type Machine = Connection;
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn receive(&mut self, now: Instant, frame: Frame) {
+        self.accept(now, frame);
+    }
+
+    fn lost(&mut self, reason: &Error) {
+        self.shared.with(|machine| machine.lose(reason));
+    }
+}

@@ -19,7 +19,7 @@ use volt_runtime::{
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
         frame::{Frame, Sealed},
-        handshake::{ClientHandshake, CallToken, Route, ServerHandshake, Via},
+        handshake::{CallToken, ClientHandshake, Route, ServerHandshake, Via},
         token::Claims,
     },
     transport::Payload as _,
@@ -179,7 +179,8 @@ fn opening(workloads: &mut Vec<Workload>) {
     });
     let ephemeral = Ephemeral::generate().expect("a key");
     let now = NOW.as_secs();
-    let pass = CallToken::new(&both.route, &both.client, Some(SESSION), ephemeral, now).expect("a pass");
+    let pass =
+        CallToken::new(&both.route, &both.client, Some(SESSION), ephemeral, now).expect("a pass");
     add(workloads, "key_exchange/begin_again", move || {
         black_box(black_box(&pass).open(1).expect("a handshake"));
     });

@@ -179,8 +179,9 @@ impl Connection {
 
     // For tests, which have no driver and no worker.
 
-    /// Does what the worker would do now.
+    /// Does what the driver's timer and the worker would do now.
     pub fn work(&self) {
+        self.with(|machine| machine.handle_timeout(now()));
         let worker =
             Worker { shared: Arc::clone(&self.handle.0), identity: Arc::clone(&self.identity) };
         let cx = &mut Context::from_waker(Waker::noop());
@@ -212,15 +213,6 @@ impl Connection {
             Poll::Ready(message) => message,
             Poll::Pending => None,
         }
-    }
-
-    /// Lets all timeouts pass that are set now.
-    pub fn time_out(&self) {
-        self.with(|machine| {
-            if let Some(next) = machine.next_timeout() {
-                machine.handle_timeout(next);
-            }
-        });
     }
 
     /// Loses the connection.

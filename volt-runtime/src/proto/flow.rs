@@ -16,6 +16,9 @@ use crate::{
     queue::{Buffer, Popped, Wakes},
 };
 
+/// How many bytes may wait to be written before senders have to wait.
+pub(super) const OUTBOX_BYTES: usize = 1 << 20;
+
 /// The frames of one call that its owner has not read yet.
 #[derive(Debug)]
 pub(super) struct Inbox {

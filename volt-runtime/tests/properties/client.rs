@@ -8,7 +8,7 @@ use std::{
 use proptest::{collection::vec, prelude::*, sample::Index};
 use volt_runtime::{
     __core::ClientConnection,
-    CallOptions, ClientConfig, Code, ConnectOptions, Error, MethodKind, Method, Status,
+    CallOptions, ClientConfig, Code, ConnectOptions, Error, Method, MethodKind, Status,
     key::SigningKey,
     proto::{
         call::Outgoing,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{runtime::Builder, task::yield_now};
 use volt_runtime::{
     __core::ServerSide,
-    MethodKind, Message, Method, Status,
+    Message, Method, MethodKind, Status,
     key::SigningKey,
     proto::{
         call::{self, Incoming, Outgoing},

@@ -22,15 +22,12 @@ use crate::{
     proto::{
         ProtocolError,
         crypto::CallKey,
-        flow::{Delivery, Inboxes, earliest},
+        flow::{Delivery, Inboxes, OUTBOX_BYTES, earliest},
         frame::{Frame, FrameKind},
         handshake::CallToken,
     },
     queue::{Buffer, Popped, Wakes, register},
 };
-
-/// How many bytes may wait to be written before senders have to wait.
-const OUTBOX_BYTES: usize = 1 << 20;
 
 /// What a connection may hold, and for how long it waits.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use crate::{
     Error, ErrorKind, Overflow,
     proto::{
         ProtocolError, call,
-        flow::{Delivery, Inboxes, earliest},
+        flow::{Delivery, Inboxes, OUTBOX_BYTES, earliest},
         frame::{Frame, FrameKind},
         handshake::Answer,
         legacy,
@@ -23,9 +23,6 @@ use crate::{
     },
     queue::{Buffer, Popped, Wakes, register},
 };
-
-/// How many bytes may wait to be written before senders have to wait.
-const OUTBOX_BYTES: usize = 1 << 20;
 
 /// How long a connection that drains waits for calls with exchanged keys to name their method. A call
 /// that was opened to be invoked names it a round trip later. One that was pre-opened may never.

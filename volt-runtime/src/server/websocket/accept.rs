@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_tungstenite::WebSocketStream;
 
-use super::{patient::Patient, request};
+use super::{request, write_timeout::WriteTimeout};
 use crate::{
     proto::server::DrainPolicy,
     server::{ServiceHost, side::ServerSide, tls::ServerTls},
@@ -60,11 +60,11 @@ async fn open(
     stream: TcpStream,
     tls: Option<&ServerTls>,
     endpoint: &ServiceHost,
-) -> io::Result<Option<WebSocketStream<Patient<Stream>>>> {
+) -> io::Result<Option<WebSocketStream<WriteTimeout<Stream>>>> {
     let stream = match tls {
         Some(tls) => tls.accept(stream).await?,
         None => Stream::Plain(stream),
     };
-    let stream = Patient::new(stream, endpoint.options().write_timeout);
+    let stream = WriteTimeout::new(stream, endpoint.options().write_timeout);
     request::answer(stream, endpoint).await.map_err(io::Error::other)
 }

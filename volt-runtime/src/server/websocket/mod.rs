@@ -1,8 +1,8 @@
 //! A websocket server: it accepts connections and runs the calls that come over them.
 
 mod accept;
-mod patient;
 mod request;
+mod write_timeout;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 

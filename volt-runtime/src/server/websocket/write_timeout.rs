@@ -1,4 +1,4 @@
-//! A stream whose peer must take something now and then of what is written to it.
+//! A stream that fails when its peer accepts nothing of what is written for too long.
 
 use std::{
     io,
@@ -13,16 +13,16 @@ use tokio::{
 };
 
 /// Fails a write that has waited for too long.
-pub(super) struct Patient<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     /// Set while a write waits.
-    give_up: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, give_up: None }
+        Self { stream, limit, timer: None }
     }
 
     fn watch<T>(
@@ -31,21 +31,21 @@ impl<S> Patient<S> {
         outcome: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.give_up = None;
+            self.timer = None;
             return outcome;
         }
         let limit = self.limit;
-        let give_up = self.give_up.get_or_insert_with(|| Box::pin(sleep(limit)));
-        give_up.as_mut().poll(cx).map(|()| {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| {
             Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("the peer took nothing of what was written for {limit:?}"),
+                format!("the peer accepted nothing of what was written for {limit:?}"),
             ))
         })
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -55,7 +55,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -48,6 +48,7 @@ impl ServerSide {
     }
 
     /// Ends the connection after everything queued has been written.
+    #[cfg(feature = "server")]
     pub(super) fn close(&self) {
         self.shared.with(Connection::close);
     }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use volt_api::{
     Client, Code,
-    data::{SqlBulkUpdateRequest, SqlExecuteRequest, SqlExecuteStart},
+    data::{
+        SqlBulkUpdateRequest, SqlExecuteRequest, SqlExecuteStart, SqlImportCsvConfiguration,
+        SqlImportCsvRequest,
+    },
     volt::{
         ConnectHello, ConnectRequest, GetResourceRequest, PublishWireRequest, Resource,
         SaveAccessRequest, SaveSessionRequest, SaveWireRequest, Session, SessionStatus,
@@ -313,6 +316,19 @@ async fn only_a_database_reader_copies_a_database() {
     }
     permit(&owner, &db, &identity, "volt:database-read").await;
     client.volt().copy_resource(copy).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_import_is_refused_before_its_upload() {
+    let (volt, owner) = start().await;
+    let (client, identity) = guest(&volt).await;
+    let db = database(&owner, &["CREATE TABLE t (x)"]).await;
+    permit(&owner, &db, &identity, "volt:database-read").await;
+    let configuration =
+        SqlImportCsvConfiguration::default().with_database_id(&db).with_table_name("t");
+    let mut call = client.sqlite_database().import_csv().await.unwrap();
+    call.send(SqlImportCsvRequest::default().with_configuration(configuration)).await.unwrap();
+    assert_eq!(code(soon(call.message()).await), Code::PermissionDenied);
 }
 
 #[tokio::test]

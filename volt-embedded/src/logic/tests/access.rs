@@ -1,18 +1,22 @@
 use volt_api::{
     Code,
+    key::SigningKey,
+    server::Token,
     volt::{
-        Access, CanAccessResourceRequest, CopyResourceMode, CopyResourceRequest,
-        DeleteAccessRequest, DeleteResourceRequest, GetAccessRequest, GetResourceRequest,
-        PolicyDecision, RequestAccessRequest, Resource, SaveAccessRequest, SaveResourceRequest,
-        SetAccessRequestDecisionRequest, ShareMode,
+        Access, AuthenticateRequest, CanAccessResourceRequest, CopyResourceMode,
+        CopyResourceRequest, DeleteAccessRequest, DeleteResourceRequest, GetAccessRequest,
+        GetResourceRequest, PolicyDecision, RequestAccessRequest, Resource, SaveAccessRequest,
+        SaveResourceRequest, SetAccessRequestDecisionRequest, ShareMode,
     },
 };
+use volt_runtime::proto::token::Claims;
 
 use super::{code, guest, make, owner, volt};
 use crate::{
     actor::Actor,
     error::Result,
     rights::{READ, WRITE},
+    store::now,
 };
 
 fn read(actor: &Actor, id: &str) -> Result<Resource> {
@@ -160,4 +164,70 @@ fn services_can_ask_what_their_callers_may() {
         let by_token = request.clone().with_token(token);
         assert_eq!(code(owner.can_access_resource(&by_token)), Code::InvalidArgument, "{token}");
     }
+}
+
+#[test]
+fn tokens_for_other_services_are_refused() {
+    let volt = volt();
+    let (host, key) = (guest(&volt), SigningKey::generate().unwrap());
+    let token = |audience: &str, session: Option<&str>| {
+        let claims = Claims::new(audience, session, &[], now() / 1000);
+        let (claims, signature) = claims.sign(&key).unwrap();
+        Token::parse(&claims, signature.into()).unwrap()
+    };
+    let request = AuthenticateRequest::default().with_public_key(key.verifying_key().to_pem());
+    let answer = volt.authenticate(Some(&token("any", None)), &request).unwrap();
+    let ask = |audience: &str| {
+        let request = CanAccessResourceRequest::default()
+            .with_resource_id(&host.identity)
+            .with_access(READ)
+            .with_token(token(audience, Some(&answer.session_id)).to_jwt());
+        host.can_access_resource(&request)
+    };
+    assert_eq!(ask(&host.identity).unwrap().identity_did, answer.identity_did);
+    assert_eq!(code(ask("did:volt:another")), Code::Unauthenticated);
+}
+
+#[test]
+fn a_rule_that_denies_under_a_condition_is_refused() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let id = make(&owner, "", "shared", "volt:folder");
+    let deny = rule(&id, &guest, READ).with_decision(PolicyDecision::Deny);
+    assert_eq!(code(save(&owner, deny.clone().with_extra("condition"))), Code::InvalidArgument);
+    let by_credential = deny.clone().with_credential_lookup("lookup");
+    assert_eq!(code(save(&owner, by_credential)), Code::InvalidArgument);
+    save(&owner, rule(&id, &guest, READ).with_extra("condition")).unwrap();
+    save(&owner, deny).unwrap();
+}
+
+#[test]
+fn deleting_a_folder_needs_the_right_to_delete_its_content() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let folder = make(&owner, "", "folder", "volt:folder");
+    let file = make(&owner, &folder, "file", "volt:file");
+    save(&owner, rule(&folder, &guest, WRITE)).unwrap();
+    let delete = DeleteResourceRequest::default().with_resource_id(&folder).with_recursive(true);
+    assert_eq!(code(guest.delete_resource(&delete)), Code::PermissionDenied);
+    read(&owner, &file).unwrap();
+    save(&owner, rule(&folder, &guest, WRITE).with_recursive(true)).unwrap();
+    guest.delete_resource(&delete).unwrap();
+}
+
+#[test]
+fn requests_for_access_are_limited() {
+    let volt = volt();
+    let (owner, guest) = (owner(&volt), guest(&volt));
+    let id = make(&owner, "", "wanted", "volt:folder");
+    let ask = |access: String| {
+        let request = RequestAccessRequest::default().with_resource_id(&id).with_access(access);
+        guest.request_access(&request)
+    };
+    for number in 0..200 {
+        ask(format!("my:{number}")).unwrap();
+    }
+    assert_eq!(code(ask("my:more".to_owned())), Code::ResourceExhausted);
+    // One that waits can be repeated.
+    assert_eq!(ask("my:0".to_owned()).unwrap().decision(), PolicyDecision::Pending);
 }

@@ -62,7 +62,10 @@ fn a_key_gets_a_session_that_opens_the_gate_for_its_tokens_alone() {
     assert_eq!(gate.authenticate(&stolen).unwrap_err().message(), "session invalid");
     let unknown = gate.authenticate(&token(&key, Some("none"))).unwrap_err();
     assert_eq!((unknown.code(), unknown.message()), (Code::Unauthenticated, "session invalid"));
-    assert!(gate.authenticate(&token(&key, None)).unwrap().is_anonymous());
+    // An empty `sub` is an absent one.
+    for absent in [None, Some("")] {
+        assert!(gate.authenticate(&token(&key, absent)).unwrap().is_anonymous());
+    }
     // The same client keeps its session.
     assert_eq!(ask(&volt, &key, &as_key(&key)).unwrap().session_id, answer.session_id);
     let named = as_key(&key).with_session_name("second");
@@ -231,6 +234,12 @@ fn the_volts_signature_can_be_checked() {
             .with_digest_encoded(&signature);
         owner.sign_verify(&request)
     };
+    // The signature of a token would let its holder act as the Volt.
+    let header = encode(br#"{"alg":"EdDSA","typ":"JWT"}"#);
+    for message in [format!("{header}.{}", encode(br#"{"sub":"x"}"#)), format!("{header}.")] {
+        let token = SignVerifyRequest::default().with_message(message);
+        assert_eq!(code(owner.sign_verify(&token)), Code::InvalidArgument);
+    }
     assert_eq!(check("words").unwrap().payload, None);
     assert_eq!(code(check("other words")), Code::InvalidArgument);
 }

@@ -1,4 +1,4 @@
-//! Makes the gRPC service of the tonic peer, with the SDK's own messages.
+//! Generates the gRPC service of the tonic peer, with the SDK's messages.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,16 +1,14 @@
-// The work of the benchmarks by the published JavaScript client.
+// The work of the benchmarks with the published JavaScript client.
 //
 //     node driver.mjs WORK --config FILE --out FILE [--in-flight N] [--size BYTES] …
 //
-// Takes what ../measure/src/lib.rs says and writes what is measured as the programs there do. The
-// environment variable VOLT_CLIENT_BUILD says by which of the client's builds, `js` or `wasm`.
+// The arguments and the output are those of bench/load/measure/src/lib.rs.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { argv, env, exit, resourceUsage } from "node:process";
+import { argv, exit, resourceUsage } from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-// Node has had a WebSocket of its own since version 22 only; the client's README names this package.
-import WebSocket from "ws";
+import { check, connect, each } from "./client.mjs";
 
 const { positionals, values } = parseArgs({
   args: argv.slice(2),
@@ -40,7 +38,7 @@ const work = {
   unary: (client) =>
     closedLoop(async () => {
       const answer = await client.GetResource({ resource_id: text });
-      check(answer.resource.id.length === size, "something else came back");
+      check(answer.resource.id.length === size, "another answer came back");
     }),
 
   "open-close": (client) =>
@@ -57,7 +55,7 @@ const work = {
     let left = count;
     const worker = async () => {
       while (left-- > 0) {
-        const client = await connect();
+        const client = await connect(config);
         await client.GetResource({ resource_id: "" });
         client.close();
       }
@@ -109,8 +107,8 @@ const work = {
     call.send({ start: { resource_id: file } });
     for (let sent = 0; sent < blocks; sent += 1) {
       call.send({ block: block.toString("base64") });
-      // What was sent goes out, and what came is heard, only when nothing else runs. Without this the
-      // whole file would wait in memory.
+      // Sockets are read and written only while nothing else runs. Without this the whole file would
+      // wait in memory.
       if (sent - acks > 16) await new Promise(setImmediate);
     }
     call.end();
@@ -137,7 +135,7 @@ const work = {
           });
         })
       );
-      // Nothing says when a subscription has begun, so something is published until it arrives.
+      // The Volt does not acknowledge a subscription: publish until a message arrives.
       while (!heard[index].any) {
         await sleep(20);
         publication.send({ wire_id: resource, chunk: Buffer.from("begin").toString("base64") });
@@ -153,39 +151,14 @@ const work = {
   }
 };
 
-/** The client's class in a build of the package, which may want more of the configuration. */
-const builds = {
-  async js() {
-    const { VoltClient } = await import("@tdxvolt/volt-client-web/js");
-    return VoltClient;
-  },
-
-  async wasm() {
-    // It takes no configuration without this, and uses it for nothing.
-    config.volt.ca_pem ??= "";
-    const { VoltClient, voltUtils } = await import("@tdxvolt/volt-client-web/wasm");
-    // It would fetch its module by a URL of a file, which Node refuses; it keeps one that is there.
-    const module = "@tdxvolt/volt-ws-protocol-web/volt_ws_protocol_web_bg.wasm";
-    voltUtils.initSync(readFileSync(new URL(import.meta.resolve(module))));
-    return VoltClient;
-  }
-};
-const VoltClient = await builds[env.VOLT_CLIENT_BUILD || "js"]();
-
-async function connect() {
-  const client = new VoltClient(WebSocket);
-  await client.initialise(config);
-  return client;
-}
-
-/** Runs so many at a time for so long, and longer until so many are done. Counts those that are done. */
+/** Runs `inFlight` operations at a time until the time is over and `inFlight` have finished. Counts the finished ones. */
 async function closedLoop(operation) {
   const begin = performance.now() + Number(values["warm-up"]) * 1000;
   const end = begin + Number(values.seconds) * 1000;
   const latencies = [];
   let done = 0;
   let span = null;
-  // A call that is never answered must not hold up the others' measurement.
+  // A call without an answer must not delay the others' measurement.
   const measured = await new Promise((resolve, reject) => {
     let over = false;
     const worker = async () => {
@@ -211,7 +184,7 @@ async function closedLoop(operation) {
   return measured;
 }
 
-/** An idle call that the server has answered. */
+/** Opens an idle call and waits for the server's first answer. */
 async function opened(client) {
   const call = client.Connect();
   const answered = new Promise((resolve, reject) => {
@@ -221,15 +194,6 @@ async function opened(client) {
   call.send({ hello: {} });
   await answered;
   return call;
-}
-
-/** Looks at each message of a streaming call, up to its end. */
-function each(call, look) {
-  return new Promise((resolve, reject) => {
-    call.on("data", look);
-    call.on("error", reject);
-    call.on("end", resolve);
-  });
 }
 
 function start() {
@@ -252,7 +216,7 @@ function cpu() {
   return (userCPUTime + systemCPUTime) / 1e6;
 }
 
-/** What the server took, to a hundredth of a second, which is how Linux tells it. */
+/** The server's CPU seconds, in hundredths: the resolution of Linux. */
 function serverCpu() {
   try {
     const stat = readFileSync(`/proc/${values.server}/stat`, "utf8");
@@ -263,7 +227,7 @@ function serverCpu() {
   }
 }
 
-/** The process's own mark: `maxRSS` counts what the parent had before the program was started. */
+/** A value of /proc/self/status in bytes. `maxRSS` would include the parent's memory before `exec`. */
 function memory(name) {
   try {
     const line = readFileSync("/proc/self/status", "utf8").split("\n").find((line) => line.startsWith(name));
@@ -271,10 +235,6 @@ function memory(name) {
   } catch {
     return null;
   }
-}
-
-function check(holds, message) {
-  if (!holds) throw new Error(message);
 }
 
 function fail(error) {
@@ -285,8 +245,8 @@ function fail(error) {
 
 try {
   const [name] = positionals;
-  check(Object.hasOwn(work, name), `this program does no ${name}`);
-  const client = name === "connect" ? null : await connect();
+  check(Object.hasOwn(work, name), `this program has no work ${name}`);
+  const client = name === "connect" ? null : await connect(config);
   writeFileSync(values.out, JSON.stringify(await work[name](client)));
   exit(0);
 } catch (error) {

@@ -1,9 +1,9 @@
-"""The work of the benchmarks by the published Python client, which speaks the legacy protocol.
+"""The work of the benchmarks with the published Python client, which speaks the legacy protocol.
 
     python driver.py WORK --config FILE --out FILE [--in-flight N] [--size BYTES] …
 
-Takes what ../measure/src/lib.rs says and writes what is measured as the programs there do. The
-configuration is one with RSA keys.
+The arguments and the output are those of bench/load/measure/src/lib.rs. The configuration must have
+RSA keys.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import resource
 import sys
 import time
 
-from volt_client_web import VoltClient
+from volt_calls import connect, messages
 
 
 async def unary(client, load):
@@ -23,7 +23,7 @@ async def unary(client, load):
 
     async def call():
         answer = await client.GetResource({"resource_id": text})
-        check(len(answer["resource"]["id"]) == load.size, "something else came back")
+        check(len(answer["resource"]["id"]) == load.size, "another answer came back")
 
     return await closed_loop(load, call)
 
@@ -39,37 +39,21 @@ async def rows(client, load):
     return span.finish(count, 0)
 
 
-# Its `DownloadFile` fails for want of a method that it calls.
+# The client's `DownloadFile` calls a method that it does not have.
 WORK = {"unary": unary, "rows": rows}
 
 
-def messages(call):
-    """The messages of a streaming call, as they come, up to its end.
-
-    The listeners stand when this returns, not when it is iterated.
-    """
-    queue = asyncio.Queue()
-    call.on("data", queue.put_nowait)
-    call.on("error", queue.put_nowait)
-    call.on("end", lambda: queue.put_nowait(None))
-
-    async def read():
-        while (item := await queue.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-
-    return read()
-
-
 async def closed_loop(load, operation):
-    """Runs so many at a time for so long, and longer until so many are done. Counts those that are done."""
+    """Runs `in_flight` operations at a time until the time is over and `in_flight` have finished.
+
+    Counts the finished ones.
+    """
     begin = time.perf_counter() + load.warm_up
     end = begin + load.seconds
     latencies = []
     done = 0
     span = None
-    # A call that is never answered must not hold up the others' measurement.
+    # A call without an answer must not delay the others' measurement.
     outcome = asyncio.get_running_loop().create_future()
 
     async def work():
@@ -107,7 +91,7 @@ async def closed_loop(load, operation):
 
 
 class Span:
-    """A stretch of time that is measured."""
+    """A measured interval."""
 
     def __init__(self, load):
         self.server = load.server
@@ -134,7 +118,7 @@ def cpu():
 
 
 def server_cpu(process):
-    """What the server took, to a hundredth of a second, which is how Linux tells it."""
+    """The server's CPU seconds, in hundredths: the resolution of Linux."""
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8") as stat:
             fields = stat.read().rpartition(") ")[2].split(" ")
@@ -144,7 +128,7 @@ def server_cpu(process):
 
 
 def peak_memory():
-    """The process's own mark: `ru_maxrss` counts what the parent had before the program was started."""
+    """Peak memory in bytes. `ru_maxrss` would include the parent's memory before `exec`."""
     try:
         with open("/proc/self/status", encoding="utf-8") as status:
             line = next(line for line in status if line.startswith("VmHWM:"))
@@ -159,10 +143,7 @@ def check(holds, message):
 
 
 async def main(load):
-    with open(load.config, encoding="utf-8") as file:
-        config = json.load(file)
-    client = VoltClient(config)
-    await client.initialise()
+    client, _ = await connect(load.config)
     measured = await WORK[load.work](client, load)
     with open(load.out, "w", encoding="utf-8") as file:
         json.dump(measured, file)

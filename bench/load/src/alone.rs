@@ -1,4 +1,4 @@
-//! What the protocol asks of a machine at the least: cryptography, JSON and base64, each alone.
+//! The minimal costs of the protocol: cryptography, JSON and base64, each alone.
 
 use std::{
     collections::BTreeMap,
@@ -22,16 +22,16 @@ use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 use volt_bench_measure::text;
 
-/// Nanoseconds by what was done, such as `aes-encrypt 1024`: the median of several batches.
+/// Nanoseconds by operation, such as `aes-encrypt 1024`: the median of several batches.
 pub type Costs = BTreeMap<String, f64>;
 
-/// The sizes in which the work is measured elsewhere: messages, and blocks.
+/// The sizes of messages and blocks in the other measurements.
 pub const SIZES: [usize; 4] = [100, 1 << 10, 64 << 10, 1 << 20];
 
-/// How many batches there are of each.
+/// The number of batches of each operation.
 const BATCHES: usize = 7;
 
-/// Measures everything, for that long each.
+/// Measures every operation for this time.
 pub fn measure(time: Duration) -> Result<Costs> {
     let mut bench = Bench { batch: time / BATCHES.try_into()?, costs: Costs::new() };
     bench.keys().map_err(|_| anyhow!("the crypto library refuses its own keys"))?;
@@ -48,7 +48,7 @@ struct Bench {
     costs: Costs,
 }
 
-/// What a message is wrapped in.
+/// The envelope of a message.
 #[derive(Deserialize, Serialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -61,7 +61,7 @@ struct Payload<'a> {
     json_payload: std::borrow::Cow<'a, str>,
 }
 
-/// A message with a block, which stays as it is in JSON.
+/// A message with a block, which stays base64 text.
 #[derive(Deserialize, Serialize)]
 struct Block<'a> {
     block: &'a str,
@@ -115,7 +115,7 @@ impl Bench {
         encrypting.less_safe_encrypt(&mut encrypted, EncryptionContext::Iv128(iv()))?;
         let mut buffer = encrypted.clone();
         self.time(&format!("aes-decrypt {size}"), || {
-            // Copying costs little beside it, and without it there is nothing to decrypt again.
+            // Decryption works in place, so restore the ciphertext. Copying costs little.
             buffer.copy_from_slice(&encrypted);
             let context = DecryptionContext::Iv128(iv());
             decrypting.decrypt(&mut buffer, context).map(|plain| {
@@ -155,13 +155,13 @@ impl Bench {
         })
     }
 
-    /// Does something over and over, and notes how long it takes once.
+    /// Repeats an operation and records its time.
     fn time<E>(&mut self, name: &str, mut once: impl FnMut() -> Result<(), E>) -> Result<(), E> {
         let mut batches = Vec::with_capacity(BATCHES);
         for _ in 0..BATCHES {
             let (started, mut count) = (Instant::now(), 0u32);
             while started.elapsed() < self.batch {
-                // Looking at the clock after each would cost as much as the shortest of them.
+                // Reading the clock costs as much as the shortest operation.
                 for _ in 0..16 {
                     once()?;
                 }
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_measured_at_every_size() {
+    fn every_operation_is_measured_at_every_size() {
         let costs = measure(Duration::from_micros(70)).unwrap();
         assert_eq!(costs.len(), 5 + 6 * SIZES.len(), "{costs:?}");
         assert!(costs.values().all(|cost| *cost > 0.0), "{costs:?}");

@@ -1,12 +1,12 @@
-//! The workloads in instructions, which do not depend on what else the machine does:
-//! `cargo bench -p volt-benches --bench instructions [-- FILTER]`. It needs valgrind.
+//! Counts the instructions of the workloads, which do not depend on the load of the machine:
+//! `cargo bench -p volt-bench-micro --bench instructions [-- FILTER]`. It needs valgrind.
 //!
-//! Each workload runs in a process of its own under callgrind, which counts only what happens
-//! within [`measured`]. Callgrind knows no AVX-512, so the ciphers take the way of older machines.
+//! Each workload runs in its own process under callgrind, which counts only within [`measured`].
+//! Callgrind does not support AVX-512, so the ciphers use the code for older processors.
 
 use std::{env, process::Command};
 
-/// Names the one workload to run, in a process that callgrind watches.
+/// The environment variable with the workload to run, in a process under callgrind.
 const ONLY: &str = "VOLT_BENCH_ONLY";
 const ITERATIONS: u64 = 100;
 
@@ -14,10 +14,10 @@ fn main() {
     if let Ok(only) = env::var(ONLY) {
         return run(&only);
     }
-    // Cargo passes flags for its own harness too.
+    // Cargo also passes flags for its own harness.
     let filter = env::args().skip(1).find(|argument| !argument.starts_with('-'));
     println!("{:<32} {:>12}", "workload", "instructions");
-    for (name, _) in volt_benches::all() {
+    for (name, _) in volt_bench_micro::all() {
         if filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {
             println!("{name:<32} {:>12}", count(&name));
         }
@@ -25,9 +25,9 @@ fn main() {
 }
 
 fn run(only: &str) {
-    let workload = volt_benches::all().into_iter().find(|(name, _)| name == only);
+    let workload = volt_bench_micro::all().into_iter().find(|(name, _)| name == only);
     let (_, mut work) = workload.expect("a workload of this name");
-    // What is set up once, such as the random generator's seed, is no part of the work.
+    // One-time setup, such as seeding the random generator, is not part of the work.
     work();
     measured(&mut *work);
 }
@@ -37,7 +37,7 @@ fn measured(work: &mut dyn FnMut()) {
     (0..ITERATIONS).for_each(|_| work());
 }
 
-/// How many instructions one iteration of a workload takes.
+/// The instructions of one iteration of a workload.
 fn count(name: &str) -> u64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--toggle-collect=*measured*", "--callgrind-out-file=/dev/null"])
@@ -45,7 +45,7 @@ fn count(name: &str) -> u64 {
         .env(ONLY, name)
         .output()
         .expect("valgrind runs");
-    // The last line of what callgrind says is `==PID== Collected : COUNT`.
+    // The last line of callgrind's output is `==PID== Collected : COUNT`.
     let report = String::from_utf8_lossy(&output.stderr);
     let collected = report.lines().find_map(|line| line.split_once("Collected :"));
     let count = collected.and_then(|(_, count)| count.trim().parse::<u64>().ok());

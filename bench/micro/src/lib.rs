@@ -1,7 +1,7 @@
-//! What a call consists of, each piece by itself, on messages as they are in practice.
+//! The parts of a call, each alone, with realistic messages.
 //!
-//! `cargo bench -p volt-benches --bench micro` measures them in time, and `--bench instructions` in
-//! instructions, which do not depend on what else the machine does.
+//! `cargo bench -p volt-bench-micro --bench micro` measures time, and `--bench instructions` counts
+//! instructions, which do not depend on the load of the machine.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use volt_runtime::{
     transport::Payload as _,
 };
 
-/// A piece of work by its name, `group/piece/message`.
+/// A named piece of work, `group/piece/message`.
 pub type Workload = (String, Box<dyn FnMut()>);
 
 const RESOURCE: &str = include_str!("resource.json");
@@ -35,7 +35,7 @@ const VOLT_ID: &str = "did:volt:4f1c2a90-7c58-4c53-9d6a-0a6f6f1f7b52";
 const SESSION: &str = "9d3f6c1e-52f1-4c6b-a7a0-6b1f0e7f2c11";
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 
-/// All of them.
+/// All workloads.
 pub fn all() -> Vec<Workload> {
     let mut workloads = Vec::new();
     frames(&mut workloads);
@@ -51,7 +51,7 @@ fn read<M: Message>(text: &str) -> M {
 }
 
 fn block() -> DownloadFileResponse {
-    // Bytes without a pattern that a decoder could profit from.
+    // Bytes without a pattern that would speed up a decoder.
     let bytes = (0_u32..).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).take(BLOCK);
     DownloadFileResponse::default().with_block(bytes.collect::<Vec<_>>())
 }
@@ -79,7 +79,7 @@ fn frames(workloads: &mut Vec<Workload>) {
     });
 }
 
-/// A message on its way out and in: its text alone, its envelope, and both.
+/// Writing and reading a message: its JSON alone, its envelope, and both.
 fn message<M: Message>(workloads: &mut Vec<Workload>, name: &str, message: &M) {
     let mut text = Vec::new();
     message.write(&mut text, Form::Plain).expect("text");
@@ -100,7 +100,7 @@ fn message<M: Message>(workloads: &mut Vec<Workload>, name: &str, message: &M) {
     add(workloads, &format!("envelope/seal/{name}"), move || {
         black_box(outgoing.message(&key, black_box(&one)).expect("a frame"));
     });
-    // As a websocket hands it on: its buffer still refers to the frame.
+    // As a websocket delivers it: the buffer is still shared.
     let (key, received) = (call_key(), body.clone());
     add(workloads, &format!("envelope/open/{name}"), move || {
         black_box(call::open(&key, black_box(&received).clone()).expect("an envelope"));
@@ -113,7 +113,7 @@ fn message<M: Message>(workloads: &mut Vec<Workload>, name: &str, message: &M) {
     });
 }
 
-/// Both ends of a call's key exchange.
+/// Both ends of a key exchange.
 struct Opening {
     route: Route,
     client: SigningKey,

@@ -1,4 +1,4 @@
-//! `cargo xtask build-time`: what the SDK costs those who build it.
+//! `cargo xtask build-time`: the build times of the SDK and of a program that uses it.
 
 use std::{
     fmt::Write as _,
@@ -9,32 +9,33 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use volt_codegen::{
-    Options,
+    Options, Sources, VOLT_API,
     model::{Method, MethodKind, Model, Service},
 };
+use xtask_tools::{cargo::cargo, process, root};
 
-use crate::{tools, versions};
-
-/// How often each build is done; the smallest time counts, which others disturbed least.
+/// The number of builds. The smallest time counts, because other processes disturbed it least.
 const RUNS: usize = 3;
-/// The one service that the table has beside all of them.
+/// The service that is measured alone.
 const ONE: &str = "file";
 
-/// Prints a table of what the SDK costs to build, with all services and with one.
+/// Measures the build of the SDK with all services and with one, and prints a table.
 ///
-/// Measured are the crate `volt-api` and a program that makes every call of those services; what they depend
-/// on is built before. Times are of the processor, not of the clock, so that other work on the machine
-/// matters less; lines of LLVM IR are what the compiler has to work on, and the same each time.
+/// Measures the crate `volt-api` and a program that makes every call of those services, without their
+/// dependencies. CPU time is less disturbed by other processes than elapsed time. The lines of LLVM IR
+/// measure the compiler's input; they are the same in every run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Measures the profile `release` instead of `dev`.
+    /// Measure the profile `release` instead of `dev`.
     #[arg(long)]
     release: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = tools::root()?;
-    let set = versions::sources(root, &versions::current(root)?)?.compile()?;
+    let root = root()?;
+    let mut sources = Sources::default();
+    sources.files.extend(VOLT_API.iter().map(|(name, text)| ((*name).into(), (*text).into())));
+    let set = sources.compile()?;
     let model = Model::new(&set, &Options::default().features(true))?;
     println!("| services | methods | crate | CPU time | lines of LLVM IR |");
     println!("|---|---|---|---|---|");
@@ -76,7 +77,7 @@ impl Probe {
             root.join("volt-api").display()
         );
         fs::write(folder.path().join("Cargo.toml"), manifest)?;
-        // The same versions of everything, and no need to ask a registry.
+        // The same versions as in the workspace, without asking a registry.
         fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
         fs::create_dir(folder.path().join("src"))?;
         fs::write(folder.path().join("src/lib.rs"), calls(services))?;
@@ -84,7 +85,7 @@ impl Probe {
     }
 
     fn cargo(&self, command: &str) -> Command {
-        let mut cargo = tools::cargo();
+        let mut cargo = cargo();
         cargo.current_dir(self.folder.path()).env("CARGO_TARGET_DIR", &self.target);
         cargo.env("CARGO_INCREMENTAL", "0").args([command, "--quiet", "--offline"]);
         if self.release {
@@ -93,24 +94,24 @@ impl Probe {
         cargo
     }
 
-    /// Builds a crate alone: the seconds of the processor, and the lines of LLVM IR.
+    /// Builds one crate. Returns the CPU seconds and the lines of LLVM IR.
     fn measure(&self, package: &str) -> anyhow::Result<(f64, usize)> {
-        tools::run(self.cargo("build").args(["--package", package]))?;
+        process::run(self.cargo("build").args(["--package", package]))?;
         let mut best = f64::INFINITY;
         for _ in 0..RUNS {
-            tools::run(self.cargo("clean").args(["--package", package]))?;
+            process::run(self.cargo("clean").args(["--package", package]))?;
             let before = children_seconds()?;
-            tools::run(self.cargo("build").args(["--package", package]))?;
+            process::run(self.cargo("build").args(["--package", package]))?;
             best = best.min(children_seconds()? - before);
         }
-        tools::run(self.cargo("clean").args(["--package", package]))?;
+        process::run(self.cargo("clean").args(["--package", package]))?;
         let mut rustc = self.cargo("rustc");
         rustc.args(["--package", package, "--lib", "--", "--emit=llvm-ir,link"]);
-        tools::run(rustc.arg("-Ccodegen-units=1"))?;
+        process::run(rustc.arg("-Ccodegen-units=1"))?;
         Ok((best, self.lines(package)?))
     }
 
-    /// The lines of the LLVM IR that was written for a crate.
+    /// Counts the lines of LLVM IR that the compiler wrote for a crate.
     fn lines(&self, package: &str) -> anyhow::Result<usize> {
         let profile = if self.release { "release" } else { "debug" };
         let start = format!("{}-", package.replace('-', "_"));
@@ -122,21 +123,22 @@ impl Probe {
                 return Ok(text.lines().count());
             }
         }
-        bail!("the compiler wrote no LLVM IR of {package}")
+        bail!("the compiler wrote no LLVM IR for {package}")
     }
 }
 
-/// The time that finished children of this process, and theirs, took of the processor.
+/// The CPU time of all finished descendants of this process.
 fn children_seconds() -> anyhow::Result<f64> {
-    // Linux counts in hundredths of a second; the fields are behind the name, which may contain spaces.
-    let stat = fs::read_to_string("/proc/self/stat").context("this works on Linux only")?;
+    // Linux counts in hundredths of a second. The fields follow the name, which may contain spaces.
+    let stat = fs::read_to_string("/proc/self/stat")
+        .context("/proc/self/stat is needed, which only Linux has")?;
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
     let times: Option<Vec<u32>> = fields.skip(13).take(2).map(|field| field.parse().ok()).collect();
     let times = times.context("/proc/self/stat has another form")?;
     Ok(f64::from(times.iter().sum::<u32>()) / 100.0)
 }
 
-/// A function for each method that makes the call and uses all of it.
+/// Generates a function for each method that makes the call and reads the whole answer.
 fn calls(services: &[&Service]) -> String {
     let mut out = "use std::{future::Future, pin::Pin};\n\nuse volt_api::Client;\n\n\
                    type Done = Pin<Box<dyn Future<Output = volt_api::Result<()>> + Send>>;\n"
@@ -144,7 +146,7 @@ fn calls(services: &[&Service]) -> String {
     for service in services {
         for method in &service.methods {
             let name = format!("{}_{}", service.nickname, method.ident).replace("r#", "");
-            // Writing to a text does not fail.
+            // Writing to a `String` cannot fail.
             let _ = writeln!(
                 out,
                 "\npub fn {name}(client: Client) -> Done {{\n    Box::pin(async move {{\n{}        \

@@ -1,16 +1,21 @@
-//! How long the generator and the compiler take.
+//! Measures the time of the generator and of a clean build.
 
 use std::{
-    env, fs,
+    fs,
     path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
 
-use super::Results;
-use crate::tools;
+use anyhow::Context as _;
+use xtask_tools::{
+    cargo::{self, Programs, cargo},
+    process::run,
+};
 
-/// Measures both: the generator so often, and the compiler once, from nothing.
+use crate::results::Results;
+
+/// Measures the generator `rounds` times, and a clean build once for each profile.
 pub(super) fn measure(
     results: &mut Results,
     root: &Path,
@@ -18,7 +23,8 @@ pub(super) fn measure(
     rounds: usize,
 ) -> anyhow::Result<()> {
     let mut note = |name: &str, times| results.builds.push((name.to_owned(), times));
-    let mut generating = Command::new(env::current_exe()?);
+    let xtask = Programs::build(cargo::build(root).args(["--package", "xtask"]))?.take("xtask");
+    let mut generating = Command::new(xtask.context("the generator is part of xtask")?);
     generating.args(["codegen", "--check"]).stdout(Stdio::null()).current_dir(root);
     let times = (0..rounds).map(|_| time(&mut generating));
     note("`cargo xtask codegen --check`", times.collect::<Result<_, _>>()?);
@@ -28,18 +34,18 @@ pub(super) fn measure(
         if target.exists() {
             fs::remove_dir_all(&target)?;
         }
-        let mut build = tools::cargo();
+        let mut build = cargo();
         build.args(["build", "--locked", "--quiet", "-p", "volt-api", "--profile", profile]);
         build.arg("--target-dir").arg(&target).current_dir(root);
-        note(&format!("`volt-api` and all that it needs, {name}"), vec![time(&mut build)?]);
+        note(&format!("`volt-api` and its dependencies, {name}"), vec![time(&mut build)?]);
     }
     fs::remove_dir_all(&target)?;
     Ok(())
 }
 
-/// Seconds that a program takes to its end.
+/// The seconds that a program runs.
 fn time(command: &mut Command) -> anyhow::Result<f64> {
     let started = Instant::now();
-    tools::run(command)?;
+    run(command)?;
     Ok(started.elapsed().as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! Charts as SVG.
+//! Draws charts as SVG.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -16,17 +16,17 @@ use plotters::{
     },
 };
 
-use super::results::Spread;
+use crate::results::Spread;
 
 const WIDTH: u32 = 760;
 const FONT: &str = "sans-serif";
 const TEXT: RGBColor = RGBColor(51, 51, 51);
 
-/// One line, or one bar of a chart.
+/// A line or a bar of a chart.
 pub(super) struct Series {
     pub(super) peer: String,
     pub(super) name: String,
-    /// What is on the horizontal axis, and what was measured there.
+    /// The position on the horizontal axis, and the measured value.
     pub(super) points: Vec<(f64, Spread)>,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn bars(path: &Path, title: &str, unit: &str, series: &[Series]) -> R
     let area = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
     draw(&area, title, |area| {
         let room = f64::from(WIDTH) - f64::from(LEFT) - 130.0;
-        // Bars are far shorter than an i32 is long.
+        // The length of a bar is far below `i32::MAX`.
         #[allow(clippy::cast_possible_truncation)]
         let at = |value: f64| LEFT + (value / longest * room) as i32;
         for (index, (one, spread)) in values().enumerate() {
@@ -131,7 +131,7 @@ fn draw(area: &Area<'_>, title: &str, content: impl FnOnce(&Area<'_>) -> Result<
     area.present().map_err(failed)
 }
 
-/// A colour that stays a peer's own in all charts.
+/// The colour of a peer, the same in all charts.
 fn colour(peer: &str) -> RGBColor {
     let colours = BTreeMap::from([
         ("sdk", RGBColor(214, 39, 40)),
@@ -147,7 +147,7 @@ fn colour(peer: &str) -> RGBColor {
     colours.get(peer).copied().unwrap_or(TEXT)
 }
 
-/// A number with three digits that count, and commas.
+/// A number with three significant digits, or with commas.
 pub(super) fn number(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude >= 1000.0 {
@@ -176,7 +176,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 fn failed(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("a chart can't be drawn: {error}")
+    anyhow!("a chart cannot be drawn: {error}")
 }
 
 #[cfg(test)]
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits_that_count_or_commas() {
+    fn numbers_have_three_significant_digits_or_commas() {
         let numbers =
             [(1_234_567.8, "1,234,568"), (999.6, "1000"), (123.4, "123"), (12.34, "12.3")];
         for (value, text) in numbers {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_names_its_series_and_their_values() {
+    fn charts_show_names_and_values() {
         let folder = tempfile::tempdir().unwrap();
         let spread = Spread { median: 20.0, min: 10.0, max: 30.0 };
         let series =

@@ -1,4 +1,4 @@
-//! Keeping processes to cores, by `taskset`.
+//! Pins processes to cores with `taskset`.
 
 use std::{
     fs,
@@ -6,16 +6,16 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::plan::Cores;
+use crate::plan::Cores;
 
-/// The cores that there are for a run.
+/// The cores of a run.
 pub(super) struct Machine {
-    /// Their numbers, as the system has them. Empty where processes can't be kept to them.
+    /// The system's numbers of the cores. Empty if processes cannot be pinned.
     cores: Vec<usize>,
 }
 
 impl Machine {
-    /// Finds out what there is.
+    /// Detects the cores of this machine.
     pub(super) fn new() -> Self {
         let mut taskset = Command::new("taskset");
         taskset.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
@@ -26,12 +26,12 @@ impl Machine {
         Self { cores: cores.unwrap_or_default() }
     }
 
-    /// Whether processes can be kept to cores: that takes `taskset`, and two cores.
+    /// Whether processes can be pinned, which needs `taskset` and two cores.
     pub(super) fn pins(&self) -> bool {
         !self.cores.is_empty()
     }
 
-    /// The command that runs a program where a server is to run.
+    /// The command that runs a program on the server's cores.
     pub(super) fn server(&self, program: &Path, cores: Cores) -> Command {
         command(
             program,
@@ -43,7 +43,7 @@ impl Machine {
         )
     }
 
-    /// The command that runs a program where a client is to run.
+    /// The command that runs a program on the client's cores.
     pub(super) fn client(&self, program: &Path, cores: Cores) -> Command {
         match cores {
             Cores::Apart => command(program, self.cores.get(self.cores.len() / 2..)),
@@ -52,7 +52,7 @@ impl Machine {
     }
 }
 
-/// The command that runs a program on some cores, if they are known.
+/// The command that runs a program on some cores, or on any if there are none.
 fn command(program: &Path, cores: Option<&[usize]>) -> Command {
     let Some(cores @ [_, ..]) = cores else { return Command::new(program) };
     let list: Vec<_> = cores.iter().map(usize::to_string).collect();
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_cores_has_ranges_and_single_ones() {
+    fn core_list_has_ranges_and_single_cores() {
         assert_eq!(list("\t0-2,5\n"), Some(vec![0, 1, 2, 5]));
         assert_eq!(list("3"), Some(vec![3]));
         assert_eq!(list("all"), None);

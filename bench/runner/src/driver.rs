@@ -1,4 +1,4 @@
-//! Running a peer's program once.
+//! Runs a peer's program once.
 
 use std::{
     fs::{self, File},
@@ -9,19 +9,19 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
+use xtask_tools::process;
 
-use super::{
+use crate::{
     cores::Machine,
     peers::{self, Peer},
     plan::Item,
     server::Server,
 };
-use crate::process;
 
-/// How long a program may take for one piece of work.
+/// The time limit of one piece of work.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Lets a peer do a piece of work, and gives what it measured.
+/// Runs a peer on a piece of work and returns its measurements.
 pub(super) fn run<T: DeserializeOwned>(
     machine: &Machine,
     server: &Server,
@@ -31,7 +31,7 @@ pub(super) fn run<T: DeserializeOwned>(
 ) -> anyhow::Result<T> {
     let cell = &item.cell;
     let (out, log) = (folder.join("measured.json"), folder.join("errors.log"));
-    // What is left of the run before must not be taken for this one's.
+    // An empty file, so that the measurements of an earlier run are never read.
     fs::write(&out, "")?;
     let mut command = peers::with_arguments(machine.client(&peer.program, cell.cores), peer);
     command.arg(cell.work.name());
@@ -44,18 +44,14 @@ pub(super) fn run<T: DeserializeOwned>(
     command.args(["--warm-up", &(item.seconds / 2.0).to_string()]);
     command.args(["--resource", server.resource(cell.work)]);
     command.args(["--server", &server.id().to_string()]);
-    // One of the clients prints all that it does: to write that to a disk would be measured.
+    // One of the clients logs every call to its output; writing that to a disk would be measured.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
-    let mut child = command.spawn().with_context(|| format!("{} can't be run", peer.name))?;
-    let Some(status) = process::wait(&mut child, TIMEOUT)? else {
-        child.kill()?;
-        child.wait()?;
-        bail!("no end after {} s", TIMEOUT.as_secs());
-    };
+    let mut child = command.spawn().with_context(|| format!("{} cannot be run", peer.name))?;
+    let status = process::wait(&mut child, TIMEOUT)?;
     if !status.success() {
         let printed = fs::read(&log)?;
         let printed = String::from_utf8_lossy(&printed);
-        bail!("{status}: {}", printed.lines().last().unwrap_or("nothing was printed"));
+        bail!("{status}: {}", printed.lines().last().unwrap_or("the program printed nothing"));
     }
-    serde_json::from_slice(&fs::read(&out)?).context("what it measured is not JSON")
+    serde_json::from_slice(&fs::read(&out)?).context("its measurements are not JSON")
 }

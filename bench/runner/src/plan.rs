@@ -1,11 +1,11 @@
-//! What is measured, how long and how often.
+//! The plan: what is measured, for how long and how often.
 
 use std::fmt;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// A kind of work, by the name that the programs below `bench/` know it by.
+/// A kind of work. The programs below `bench/` use the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Work {
@@ -19,11 +19,11 @@ pub(super) enum Work {
     Wire,
     /// Cryptography, JSON and base64 alone.
     Alone,
-    /// The time that the generator and the compiler take, which no program of a client measures.
+    /// The time of the generator and of the compiler. No client measures it.
     Build,
 }
 
-/// Where the server and the client run.
+/// The cores that the server and the client run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Cores {
@@ -35,13 +35,13 @@ pub(super) enum Cores {
     Two,
 }
 
-/// One thing to measure, by every peer that can do it.
+/// One measurement, for every peer that can do the work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cell {
     pub(super) work: Work,
     pub(super) in_flight: usize,
     pub(super) size: usize,
-    /// What there is in all where that ends the work; 0 where the time does.
+    /// The total that ends the work; 0 if the time ends it.
     pub(super) count: u64,
     pub(super) cores: Cores,
 }
@@ -49,11 +49,11 @@ pub(super) struct Cell {
 /// A cell, and how it is measured.
 pub(super) struct Item {
     pub(super) cell: Cell,
-    /// How long each time, where no count ends it.
+    /// The time of each round, if no count ends it.
     pub(super) seconds: f64,
-    /// How often. The peers take turns in each round.
+    /// The number of rounds. The peers take turns in each.
     pub(super) rounds: usize,
-    /// The peers that do it, if those are not all that can.
+    /// The peers that take part; `None` for all that can.
     pub(super) peers: Option<&'static [&'static str]>,
 }
 
@@ -63,9 +63,9 @@ pub(super) struct Item {
 pub(super) enum Extent {
     /// Everything, in less than 20 minutes.
     Full,
-    /// What shows whether a change made something slower, in about 3.
+    /// Enough to see whether a change made something slower, in about 3 minutes.
     Quick,
-    /// Whether all of it still works.
+    /// Only a check that everything works.
     Smoke,
 }
 
@@ -95,7 +95,7 @@ impl Item {
 }
 
 impl Extent {
-    /// What is measured.
+    /// The measurements of a run.
     pub(super) fn plan(self) -> Vec<Item> {
         match self {
             Self::Full => full(),
@@ -104,7 +104,7 @@ impl Extent {
         }
     }
 
-    /// How many rows the server has.
+    /// The number of rows that the server has.
     pub(super) fn rows(self) -> u64 {
         match self {
             Self::Full => ROWS,
@@ -161,7 +161,7 @@ fn quick() -> Vec<Item> {
     plan
 }
 
-/// A little of everything by the programs that need nothing from elsewhere.
+/// A little of all work, by the programs of this repository.
 fn smoke() -> Vec<Item> {
     let timed = |cell| Item::timed(cell, 0.05, 1);
     let counted =
@@ -180,7 +180,7 @@ fn smoke() -> Vec<Item> {
     plan.into_iter().map(|item| item.by(&["sdk", "sdk-ahead", "floor"])).collect()
 }
 
-/// What shows how throughput grows with cores.
+/// Shows how throughput grows with the number of cores.
 fn cores(seconds: f64, rounds: usize) -> impl Iterator<Item = Item> {
     [Cores::One, Cores::Two].into_iter().map(move |cores| {
         let cell = Cell { cores, ..Cell::new(Work::Unary, 64, 64 * KIB, 0) };
@@ -230,7 +230,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// A number of bytes in words.
+/// A number of bytes with a unit.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let unit = UNITS.into_iter().find(|(shift, _)| bytes >> shift > 0);

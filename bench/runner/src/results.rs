@@ -1,50 +1,50 @@
-//! What was measured, as it is kept in `results.json`.
+//! The measurements, as `results.json` stores them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Cell, Cores, Extent, Work};
+use crate::plan::{Cell, Cores, Extent, Work};
 
 /// All of one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Results {
-    /// The command that gave them.
+    /// The command line of the run.
     pub(super) command: String,
     pub(super) extent: Extent,
     pub(super) machine: Machine,
-    /// The peers' names by their short names, in the order in which they are shown.
+    /// The short and full names of the peers, in the order of the report.
     pub(super) peers: Vec<(String, String)>,
     pub(super) measured: Vec<Samples>,
-    /// Nanoseconds of cryptography, JSON and base64 alone: one of each for each round.
+    /// Nanoseconds of cryptography, JSON and base64 alone, one value for each round.
     pub(super) alone: BTreeMap<String, Vec<f64>>,
-    /// Seconds that the generator and the compiler take.
+    /// Seconds of the generator and the compiler.
     pub(super) builds: Vec<(String, Vec<f64>)>,
 }
 
-/// What it was measured on.
+/// The machine of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Machine {
     pub(super) processor: String,
-    /// How many cores the run could use.
+    /// The number of cores that the run could use.
     pub(super) cores: usize,
-    /// Whether the server and the clients were kept to their cores.
+    /// Whether the server and the clients were pinned to cores.
     pub(super) pinned: bool,
     pub(super) rustc: String,
 }
 
-/// What one peer measured of one cell, a sample for each round.
+/// The samples of one peer for one cell, one for each round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Samples {
     pub(super) cell: Cell,
     pub(super) peer: String,
     pub(super) samples: Vec<Measured>,
-    /// Why there are fewer samples than rounds.
+    /// The error, if there are fewer samples than rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failed: Option<String>,
 }
 
-/// What a program below `bench/` writes.
+/// The output of a program below `bench/`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Measured {
     pub(super) operations: u64,
@@ -68,7 +68,7 @@ pub(super) struct Latency {
     pub(super) p999: f64,
 }
 
-/// The middle of some samples, and how far they go.
+/// The median and the range of some samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spread {
     pub(super) median: f64,
@@ -77,13 +77,13 @@ pub(super) struct Spread {
 }
 
 impl Results {
-    /// What a peer measured of a cell.
+    /// The samples of a peer for a cell.
     pub(super) fn of(&self, peer: &str, is: impl Fn(&Cell) -> bool) -> Option<&Samples> {
         let mut found = self.measured.iter().filter(|one| one.peer == peer && is(&one.cell));
         found.find(|one| !one.samples.is_empty())
     }
 
-    /// What a peer measured of unary calls, with the server and the client apart.
+    /// The samples of a peer for unary calls, with the server and the client on different cores.
     pub(super) fn unary(&self, peer: &str, in_flight: usize, size: usize) -> Option<&Samples> {
         self.of(peer, |cell| {
             cell.work == Work::Unary
@@ -93,7 +93,7 @@ impl Results {
         })
     }
 
-    /// The median cost of something alone, in nanoseconds.
+    /// The median cost of one operation alone, in nanoseconds.
     pub(super) fn alone(&self, name: &str) -> Option<f64> {
         Spread::of(self.alone.get(name)?.iter().copied()).map(|spread| spread.median)
     }
@@ -106,7 +106,7 @@ impl Results {
 }
 
 impl Samples {
-    /// The spread of something that each sample has.
+    /// The spread of a value of the samples.
     pub(super) fn spread(&self, value: impl Fn(&Measured) -> Option<f64>) -> Option<Spread> {
         Spread::of(self.samples.iter().filter_map(value))
     }
@@ -121,34 +121,34 @@ impl Samples {
         self.spread(|one| ratio(one.bytes as f64 / 1e6, one.seconds))
     }
 
-    /// Microseconds of the client's processor for each operation.
+    /// Microseconds of the client's CPU time for each operation.
     pub(super) fn cpu(&self) -> Option<Spread> {
         self.spread(|one| ratio(one.cpu_seconds * 1e6, one.operations as f64))
     }
 
-    /// Microseconds of the server's processor for each operation.
+    /// Microseconds of the server's CPU time for each operation.
     pub(super) fn server_cpu(&self) -> Option<Spread> {
         self.spread(|one| ratio(one.server_cpu_seconds? * 1e6, one.operations as f64))
     }
 
-    /// Bytes that each idle call takes.
+    /// Bytes of memory for each idle call.
     pub(super) fn memory_each(&self) -> Option<Spread> {
         self.spread(|one| one.memory_each.map(|each| each as f64))
     }
 
-    /// The most memory, in megabytes (10⁶).
+    /// Peak memory in megabytes (10⁶).
     pub(super) fn memory(&self) -> Option<Spread> {
         self.spread(|one| Some(one.peak_memory as f64 / 1e6).filter(|memory| *memory > 0.0))
     }
 
-    /// Microseconds that half of the calls took at most.
+    /// The median latency in microseconds.
     pub(super) fn p50(&self) -> Option<Spread> {
         self.spread(|one| one.latency.map(|latency| latency.p50))
     }
 }
 
 impl Spread {
-    /// Of some numbers; `None` of none.
+    /// The spread of some numbers, or `None` without any.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_unstable_by(f64::total_cmp);
@@ -172,8 +172,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_between_the_two_in_the_middle() {
-        let spread = Spread::of([4.0, 1.0, 2.0, 10.0]).expect("there are numbers");
+    fn median_of_an_even_number_is_the_mean_of_the_middle_two() {
+        let spread = Spread::of([4.0, 1.0, 2.0, 10.0]).expect("numbers");
         assert_eq!(spread, Spread { median: 3.0, min: 1.0, max: 10.0 });
         assert_eq!(Spread::of([7.0]), Some(Spread { median: 7.0, min: 7.0, max: 7.0 }));
         assert_eq!(Spread::of([]), None);

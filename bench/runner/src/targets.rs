@@ -1,21 +1,21 @@
-//! What this SDK is to reach, as ratios of what one run measured.
+//! The targets of this SDK, as ratios of measurements of one run.
 
-use super::{
+use crate::{
     plan::{Cores, Work},
     results::{Results, Samples, Spread},
 };
 
-/// One thing to reach.
+/// One target.
 pub(super) struct Target {
     pub(super) what: String,
     pub(super) needed: Bound,
-    /// `None` where the run did not measure it.
+    /// The measured value. `None` if the run did not measure it.
     pub(super) got: Option<f64>,
-    /// What else is to be known of it; may be empty.
+    /// A remark, which may be empty.
     pub(super) note: &'static str,
 }
 
-/// How it is reached.
+/// The condition of a target.
 #[derive(Clone, Copy)]
 pub(super) enum Bound {
     AtLeast(f64),
@@ -30,7 +30,7 @@ impl Bound {
         }
     }
 
-    /// By what factor it is missed: 1.25 is a quarter too little, or too much.
+    /// The factor by which the target is missed: 1.25 is a quarter too little or too much.
     pub(super) fn missed_by(self, got: f64) -> f64 {
         match self {
             Self::AtLeast(bound) => bound / got,
@@ -41,7 +41,7 @@ impl Bound {
 
 const KIB: usize = 1 << 10;
 
-/// All that is to be reached, in the order in which it is shown.
+/// All targets, in the order of the report.
 pub(super) fn all(results: &Results) -> Vec<Target> {
     let mut targets = unary(results);
     targets.extend(floors(results));
@@ -83,7 +83,7 @@ fn unary(results: &Results) -> Vec<Target> {
             "1 in flight, 1 KiB: calls/s ÷ volt-client-rs",
             Bound::AtLeast(50.0),
             calls("rust", 1),
-            "it waits for Nagle's algorithm",
+            "the peer waits for Nagle's algorithm",
         ),
         target(
             "1 in flight, 1 KiB: calls/s ÷ volt-client-rs with `TCP_NODELAY`",
@@ -107,7 +107,7 @@ fn floors(results: &Results) -> Vec<Target> {
             "the call's key exchange is one of the two",
         ),
         target(
-            "the same with keys exchanged ahead: p50 ÷ one raw echo and the cryptography",
+            "the same with pre-opened calls: p50 ÷ one raw echo and the cryptography",
             Bound::AtMost(1.3),
             above("sdk-ahead", 1.0),
             "",
@@ -119,12 +119,12 @@ fn data(results: &Results) -> Vec<Target> {
     let rows = |peer| largest(results, peer, Work::Rows, 0);
     let download =
         median(largest(results, "sdk", Work::Download, 64 * KIB).and_then(Samples::megabytes));
-    // Nanoseconds for so many bytes: what takes longest gives the fewest megabytes.
+    // Nanoseconds for 64 KiB. The slowest operation limits the throughput.
     let slowest = ["aes-decrypt 65536", "json-read 65536", "base64-decode 65536"]
         .into_iter()
         .map(|name| results.alone(name))
         .try_fold(0.0, |slowest: f64, cost| Some(slowest.max(cost?)));
-    // What the server has to encrypt is the base64 of a block, a third more.
+    // The server encrypts the base64 of a block, which is a third longer.
     let encrypted = results.alone("aes-encrypt 65536").map(|cost| cost * 4.0 / 3.0);
     let downloaded = |cost: Option<f64>| {
         let floor = cost.filter(|cost| *cost > 0.0).map(|cost| 65536.0 * 1e3 / cost);
@@ -153,7 +153,7 @@ fn data(results: &Results) -> Vec<Target> {
             "the same ÷ the server's encryption alone",
             Bound::AtLeast(0.6),
             downloaded(encrypted),
-            "it cannot be shared among cores, nor done by parts",
+            "CBC encryption of a message is sequential",
         ),
     ]
 }
@@ -178,8 +178,8 @@ fn memory(results: &Results) -> Vec<Target> {
     ]
 }
 
-/// Nanoseconds of cryptography in a unary call, at both ends: each makes an ephemeral key and agrees,
-/// signs once and checks one signature, and encrypts one message and decrypts another.
+/// Nanoseconds of cryptography in a unary call, for both ends. Each end generates an ephemeral key and
+/// agrees on a secret, signs once and verifies once, encrypts one message and decrypts another.
 pub(super) fn crypto_of_a_call(results: &Results, size: usize) -> Option<f64> {
     let names = ["x25519-generate", "x25519-agree", "hkdf", "ed25519-sign", "ed25519-verify"];
     let fixed = names.into_iter().map(|name| results.alone(name));
@@ -187,7 +187,7 @@ pub(super) fn crypto_of_a_call(results: &Results, size: usize) -> Option<f64> {
     fixed.chain(sized).sum::<Option<f64>>().map(|one_end| 2.0 * one_end)
 }
 
-/// What a peer measured of the most that there was of some work.
+/// The samples of a peer for the largest count of some work.
 pub(super) fn largest<'a>(
     results: &'a Results,
     peer: &str,
@@ -203,7 +203,7 @@ pub(super) fn largest<'a>(
     measured.max_by_key(|one| one.cell.count)
 }
 
-/// Calls per second with large messages, on so many cores.
+/// Calls per second with large messages, by the number of cores.
 fn scaled(results: &Results, cores: Cores) -> Option<Spread> {
     results.of("sdk", |cell| cell.work == Work::Unary && cell.cores == cores)?.rate()
 }
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missed_is_missed_by_a_factor() {
+    fn targets_are_missed_by_a_factor() {
         assert!(Bound::AtLeast(2.5).is_met(2.5));
         assert!(!Bound::AtMost(1.3).is_met(1.31));
         assert!((Bound::AtLeast(2.5).missed_by(2.0) - 1.25).abs() < 1e-9);

@@ -1,8 +1,7 @@
-//! The work by the published Rust client, `volt-client-rs`.
+//! The work of the benchmarks with the published Rust client, `volt-client-rs`.
 //!
-//! It prints whatever it does, so its output is best thrown away.
+//! The client logs every call to the standard output, which is best discarded.
 
-mod call;
 mod work;
 
 use std::{fs, process, sync::Arc};
@@ -11,9 +10,7 @@ use clap::Parser as _;
 use tokio::sync::Mutex;
 use volt_bench_measure::{Load, Measured, Work};
 use volt_client_rs::volt_client::VoltClient;
-
-/// Whatever goes wrong, in words, as the client itself has it.
-type Result<T, E = String> = std::result::Result<T, E>;
+use volt_interop_rust_client::Result;
 
 #[tokio::main]
 async fn main() {
@@ -22,7 +19,7 @@ async fn main() {
         Ok(measured) => load.finish(&measured).map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
-    // The client can't be closed; its connections go with the process.
+    // The client cannot be closed; its connections end with the process.
     if let Err(error) = written {
         eprintln!("{error}");
         process::exit(1);

@@ -1,17 +1,17 @@
-//! The work, as `../../src/bin/sdk` does it.
+//! The same work as `bench/load/src/bin/sdk`.
 
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::JoinSet,
+    time::sleep,
+};
 use volt_bench_measure::{Load, Measured, Span, closed_loop, resident};
 use volt_client_rs::volt_client::VoltClient;
-
-use crate::{
-    Result,
-    call::{Call, Shared},
-};
+use volt_interop_rust_client::{Call, Result};
 
 const GET_RESOURCE: &str = "/tdx.volt_api.volt.v1.VoltAPI/GetResource";
 const CONNECT: &str = "/tdx.volt_api.volt.v1.VoltAPI/Connect";
@@ -21,7 +21,15 @@ const UPLOAD: &str = "/tdx.volt_api.volt.v1.FileAPI/UploadFile";
 const SUBSCRIBE: &str = "/tdx.volt_api.volt.v1.WireAPI/SubscribeWire";
 const PUBLISH: &str = "/tdx.volt_api.volt.v1.WireAPI/PublishWire";
 
-/// By the client's own method, which keeps the client to itself until the call is over.
+/// The client, whose methods take it by `&mut`. It is locked only while a call is opened.
+pub type Shared = Arc<Mutex<VoltClient>>;
+
+async fn open(client: &Shared, path: &str) -> Result<Call> {
+    let call = client.lock().await.streaming_call(path, &Value::Null, "").await;
+    Call::new(call).await
+}
+
+/// Makes unary calls with the client's own method, which locks the client until the call is over.
 pub async fn unary_alone(load: &Load, client: Shared) -> Result<Measured> {
     let (request, size) = (Arc::new(json!({ "resource_id": load.text() })), load.size);
     let call = move || {
@@ -34,13 +42,13 @@ pub async fn unary_alone(load: &Load, client: Shared) -> Result<Measured> {
     closed_loop(load, call).await
 }
 
-/// As streaming calls, of which there can be many at a time.
+/// Makes unary calls as streaming calls, of which many can run at a time.
 pub async fn unary(load: &Load, client: Shared) -> Result<Measured> {
     let (request, size) = (Arc::new(json!({ "resource_id": load.text() })), load.size);
     let call = move || {
         let (client, request) = (Arc::clone(&client), Arc::clone(&request));
         async move {
-            let mut call = Call::open(&client, GET_RESOURCE).await?;
+            let mut call = open(&client, GET_RESOURCE).await?;
             call.send(&request).await?;
             call.half_close().await?;
             let mut answered = 0;
@@ -57,7 +65,7 @@ pub async fn open_close(load: &Load, client: Shared) -> Result<Measured> {
     let call = move || {
         let client = Arc::clone(&client);
         async move {
-            let mut call = Call::open(&client, CONNECT).await?;
+            let mut call = open(&client, CONNECT).await?;
             call.send(&json!({})).await?;
             call.half_close().await?;
             while call.message().await?.is_some() {}
@@ -67,7 +75,7 @@ pub async fn open_close(load: &Load, client: Shared) -> Result<Measured> {
     closed_loop(load, call).await
 }
 
-/// The connections stay, because the client can't close them.
+/// Opens connections. They stay open, because the client cannot close them.
 pub async fn connect(load: &Load, config: &str) -> Result<Measured> {
     let (at_a_time, span) = (Arc::new(Semaphore::new(load.in_flight)), Span::start(load));
     let mut tasks = JoinSet::new();
@@ -89,17 +97,17 @@ pub async fn connect(load: &Load, config: &str) -> Result<Measured> {
 }
 
 pub async fn idle(load: &Load, client: Shared) -> Result<Measured> {
-    let open = async || {
-        let mut call = Call::open(&client, CONNECT).await?;
+    let open_idle = async || {
+        let mut call = open(&client, CONNECT).await?;
         call.send(&json!({ "hello": {} })).await?;
         call.message().await?;
         Ok::<_, String>(call)
     };
-    let first = open().await?;
+    let first = open_idle().await?;
     let (before, span) = (resident(), Span::start(load));
     let mut calls = Vec::new();
     for _ in 0..load.count {
-        calls.push(open().await?);
+        calls.push(open_idle().await?);
     }
     let mut measured = span.finish(load.count, 0);
     measured.memory_each = Some(resident().saturating_sub(before) / load.count.max(1));
@@ -109,7 +117,7 @@ pub async fn idle(load: &Load, client: Shared) -> Result<Measured> {
 
 pub async fn rows(load: &Load, client: Shared) -> Result<Measured> {
     let span = Span::start(load);
-    let mut call = Call::open(&client, EXECUTE).await?;
+    let mut call = open(&client, EXECUTE).await?;
     let statement = format!("SELECT id, name, weight, place FROM bird LIMIT {}", load.count);
     call.send(&json!({ "start": { "database_id": load.resource, "statement": statement } }))
         .await?;
@@ -124,7 +132,7 @@ pub async fn rows(load: &Load, client: Shared) -> Result<Measured> {
 
 pub async fn download(load: &Load, client: Shared) -> Result<Measured> {
     let span = Span::start(load);
-    let mut call = Call::open(&client, DOWNLOAD).await?;
+    let mut call = open(&client, DOWNLOAD).await?;
     call.send(&json!({ "resource_id": load.file() })).await?;
     call.half_close().await?;
     let (mut blocks, mut bytes) = (0, 0);
@@ -141,7 +149,7 @@ pub async fn download(load: &Load, client: Shared) -> Result<Measured> {
 pub async fn upload(load: &Load, client: Shared) -> Result<Measured> {
     let block: Vec<u8> = (0..=u8::MAX).cycle().take(load.size).collect();
     let span = Span::start(load);
-    let mut call = Call::open(&client, UPLOAD).await?;
+    let mut call = open(&client, UPLOAD).await?;
     call.send(&json!({ "start": { "resource_id": load.file() } })).await?;
     for _ in 0..load.blocks() {
         call.send(&json!({ "block": BASE64.encode(&block) })).await?;
@@ -157,14 +165,14 @@ pub async fn upload(load: &Load, client: Shared) -> Result<Measured> {
 
 pub async fn wire(load: &Load, client: Shared) -> Result<Measured> {
     let wire = &load.resource;
-    let publication = Call::open(&client, PUBLISH).await?;
+    let publication = open(&client, PUBLISH).await?;
     publication.send(&json!({ "wire_id": wire })).await?;
     let begin = json!({ "wire_id": wire, "chunk": BASE64.encode("begin") });
     let mut subscriptions = Vec::new();
     for _ in 0..load.in_flight {
-        let mut subscription = Call::open(&client, SUBSCRIBE).await?;
+        let mut subscription = open(&client, SUBSCRIBE).await?;
         subscription.send(&json!({ "wire_id": wire })).await?;
-        // Nothing says when a subscription has begun, so something is published until it arrives.
+        // The Volt does not acknowledge a subscription: publish until a message arrives.
         loop {
             tokio::select! {
                 _ = subscription.message() => break,

@@ -1,4 +1,4 @@
-//! So many at a time, one after the other, for so long.
+//! Runs a fixed number of concurrent operations for a fixed time.
 
 use std::{
     sync::{
@@ -15,11 +15,12 @@ use tokio::{
 
 use crate::{Latency, Load, Measured, Span};
 
-const NO_PANIC: &str = "operations end by errors, not by panics";
+const NO_PANIC: &str = "operations return errors and do not panic";
 
-/// Runs `in_flight` operations at a time until the time is over, and longer until as many are done.
-/// Counts those that are done within the time that is measured; the latencies are those of the ones
-/// that were begun in it as well.
+/// Runs `in_flight` operations at a time until the time is over and that many have finished.
+///
+/// Counts the operations that finish in the measured time. Latencies are those of operations that also
+/// started in it.
 pub async fn closed_loop<F, O, E>(load: &Load, operation: F) -> Result<Measured, E>
 where
     F: Fn() -> O + Clone + Send + 'static,
@@ -53,7 +54,7 @@ where
     sleep_until(end.into()).await;
     while done.load(Ordering::Relaxed) < load.in_flight as u64 {
         if let Some(outcome) = tasks.try_join_next() {
-            // A task ends early only by an error.
+            // A task ends early only with an error.
             outcome.expect(NO_PANIC)?;
         }
         sleep(Duration::from_millis(1)).await;

@@ -1,7 +1,7 @@
-//! What the programs of the benchmarks share: their command line, and measuring.
+//! The command line and the measurements of the programs of the benchmarks.
 //!
-//! Each program does one piece of [`Work`] against the load server and writes what it measured as
-//! JSON. `../js` and `../python` do the same in their languages.
+//! Each program does one piece of [`Work`] against the load server and writes its measurements as JSON.
+//! `bench/clients/js` and `bench/clients/python` do the same in their languages.
 
 mod closed_loop;
 mod usage;
@@ -19,41 +19,41 @@ pub use self::{
 /// Does one piece of work against the load server and measures it.
 #[derive(Clone, Debug, Parser)]
 pub struct Load {
-    /// What to do.
+    /// The work to do.
     pub work: Work,
-    /// The file that says where the server is: a client configuration, for those that take one.
+    /// The file with the address of the server. For Volt clients: a client configuration.
     #[arg(long)]
     pub config: PathBuf,
-    /// The file that the measurement goes to, as JSON.
+    /// The file for the measurements, as JSON.
     #[arg(long)]
     pub out: PathBuf,
-    /// How many calls, connections or subscriptions there are at a time.
+    /// The number of concurrent calls, connections or subscriptions.
     #[arg(long, default_value_t = 1)]
     pub in_flight: usize,
-    /// How long a message or block is, in bytes.
+    /// The size of a message or block, in bytes.
     #[arg(long, default_value_t = 1024)]
     pub size: usize,
-    /// How many rows, messages, calls or connections, or how many bytes there are in all.
+    /// The total number of rows, messages, calls, connections or bytes.
     #[arg(long, default_value_t = 1)]
     pub count: u64,
-    /// How long to measure, where no count ends the work.
+    /// The seconds to measure, if no count ends the work.
     #[arg(long, default_value_t = 1.0)]
     pub seconds: f64,
-    /// How long to work before measuring.
+    /// The seconds to work before measuring.
     #[arg(long, default_value_t = 0.2)]
     pub warm_up: f64,
-    /// The database or wire to work on.
+    /// The id of the database or wire to work on.
     #[arg(long, default_value = "")]
     pub resource: String,
-    /// The server's process, whose CPU seconds are measured as well.
+    /// The id of the server's process, whose CPU time is measured as well.
     #[arg(long)]
     pub server: Option<u32>,
 }
 
-/// What a program does.
+/// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Work {
-    /// Unary calls that give back what they are sent.
+    /// Unary calls whose answer is the request.
     Unary,
     /// Streaming calls that are opened and closed.
     OpenClose,
@@ -73,26 +73,26 @@ pub enum Work {
     Alone,
 }
 
-/// What was measured.
+/// The measurements of a program.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Measured {
     /// Calls, rows, messages, blocks or connections.
     pub operations: u64,
-    /// Of payload, where that is what counts.
+    /// Bytes of payload, for work that counts them.
     pub bytes: u64,
-    /// How long it took.
+    /// The elapsed time.
     pub seconds: f64,
-    /// Of the client's process, user and system.
+    /// User and system time of the client's process.
     pub cpu_seconds: f64,
-    /// The same of the server's, to a hundredth of a second.
+    /// The same for the server's process, in hundredths of a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_cpu_seconds: Option<f64>,
-    /// The most memory that the process had, in bytes.
+    /// The peak memory of the process, in bytes.
     pub peak_memory: u64,
-    /// How long single calls took.
+    /// The latency of single operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
-    /// Memory that each idle call takes, in bytes.
+    /// The memory of each idle call, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_each: Option<u64>,
 }
@@ -106,7 +106,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Of samples, which get sorted. `None` without any.
+    /// Sorts samples and returns their percentiles, or `None` without samples.
     pub fn of(samples: &mut [Duration]) -> Option<Self> {
         samples.sort_unstable();
         let at = |per_mille: usize| {
@@ -118,28 +118,28 @@ impl Latency {
 }
 
 impl Load {
-    /// A text as long as a message is to be.
+    /// A text of the size of a message.
     pub fn text(&self) -> String {
         text(self.size)
     }
 
-    /// How many blocks make up the bytes that there are in all.
+    /// The number of blocks of a file.
     pub fn blocks(&self) -> u64 {
         self.count / self.size.max(1) as u64
     }
 
-    /// The id of a file of the load server that has that many bytes in blocks of that size.
+    /// The id of the load server's file with this number of bytes and this block size.
     pub fn file(&self) -> String {
         format!("{}/{}", self.count, self.size)
     }
 
-    /// Writes what was measured, or any other outcome.
+    /// Writes the measurements, or any other outcome.
     pub fn finish(&self, outcome: &impl Serialize) -> io::Result<()> {
         fs::write(&self.out, serde_json::to_vec(outcome)?)
     }
 }
 
-/// A text of that many bytes, in which nothing has to be escaped.
+/// A text of this many bytes that needs no escapes in JSON.
 pub fn text(size: usize) -> String {
     "did:volt:a4c0e2-".chars().cycle().take(size).collect()
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentile_is_the_smallest_sample_that_so_many_do_not_exceed() {
+    fn percentile_is_the_smallest_sample_that_the_share_does_not_exceed() {
         let mut samples: Vec<_> = (1..=100).rev().map(Duration::from_micros).collect();
         let latency = Latency::of(&mut samples).unwrap();
         assert!((latency.p50 - 50.0).abs() < 1e-9, "{latency:?}");

@@ -1,4 +1,4 @@
-//! What the process takes of the machine.
+//! The CPU time and the memory of processes.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use nix::sys::{
 
 use crate::{Load, Measured};
 
-/// A stretch of time that is measured.
+/// A measured interval.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     started: Instant,
@@ -22,13 +22,13 @@ pub struct Span {
 }
 
 impl Span {
-    /// Begins now.
+    /// Starts an interval.
     pub fn start(load: &Load) -> Self {
         let server_cpu = load.server.and_then(cpu_of);
         Self { started: Instant::now(), cpu: cpu(), server: load.server, server_cpu }
     }
 
-    /// Ends now, after so many operations with so many bytes.
+    /// Ends the interval, after this many operations and bytes.
     pub fn finish(self, operations: u64, bytes: u64) -> Measured {
         let server_cpu = self.server.and_then(cpu_of).zip(self.server_cpu);
         Measured {
@@ -44,7 +44,7 @@ impl Span {
     }
 }
 
-/// How much memory the process has now, in bytes. 0 where the system does not say.
+/// The resident memory of this process in bytes, or 0 if the system does not report it.
 pub fn resident() -> u64 {
     status("VmRSS:").unwrap_or_default()
 }

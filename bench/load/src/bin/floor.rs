@@ -1,5 +1,5 @@
-//! What no client can be faster than: a websocket that carries the same bytes and does nothing with
-//! them; and cryptography, JSON and base64, each alone.
+//! The limits that no client can exceed: a websocket that echoes the same number of bytes, and
+//! cryptography, JSON and base64 alone.
 
 use std::{
     collections::VecDeque,
@@ -14,8 +14,8 @@ use tokio_tungstenite::{client_async, tungstenite::Message};
 use volt_bench::{Peers, alone};
 use volt_bench_measure::{Latency, Load, Measured, Span, Work};
 
-/// What the frame of an invocation has around a message: its header, the initialisation vector, the
-/// padding, and the envelope with the name of the method.
+/// The bytes of an invocation around its message: header, initialisation vector, padding, and the
+/// envelope with the name of the method.
 const AROUND: usize = 168;
 
 #[tokio::main]
@@ -29,7 +29,7 @@ async fn main() -> Result<()> {
     written.with_context(|| load.out.display().to_string())
 }
 
-/// Sends messages to be given back, so many of them under way at a time.
+/// Sends messages to the echo, with `in_flight` of them on the way at a time.
 async fn echo(load: &Load) -> Result<Measured> {
     let peers: Peers = volt_bench::read(&load.config)?;
     let stream = TcpStream::connect(("127.0.0.1", peers.echo_port)).await?;
@@ -42,12 +42,12 @@ async fn echo(load: &Load) -> Result<Measured> {
 
     let begin = Instant::now() + Duration::from_secs_f64(load.warm_up);
     let end = begin + Duration::from_secs_f64(load.seconds);
-    // Sending goes on while messages are received, or both ends would wait for each other to read.
+    // Send and receive concurrently, or both ends would wait for each other to read.
     let (more, mut due) = unbounded_channel();
     let sending = async move {
         while due.recv().await.is_some() {
             sink.feed(message.clone()).await?;
-            // What is due already goes with the same write.
+            // Everything that is due goes into the same write.
             while due.try_recv().is_ok() {
                 sink.feed(message.clone()).await?;
             }

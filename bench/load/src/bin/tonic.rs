@@ -1,4 +1,4 @@
-//! The unary call and the download by tonic over TLS, with the SDK's own messages.
+//! The unary call and the download with tonic over TLS, with the SDK's messages.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser as _;

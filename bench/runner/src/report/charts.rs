@@ -1,17 +1,17 @@
-//! The charts of the report.
+//! Selects the charts of the report.
 
 use std::path::Path;
 
-use crate::bench::{
+use crate::{
     chart::{self, Series},
     plan::{Cores, Work},
     results::{Results, Samples, Spread},
     targets::largest,
 };
 
-/// A chart that was drawn.
+/// A finished chart.
 pub(super) struct Chart {
-    /// The part of the report that it belongs to.
+    /// The title of its section in the report.
     pub(super) section: &'static str,
     pub(super) title: &'static str,
     pub(super) file: &'static str,
@@ -19,11 +19,11 @@ pub(super) struct Chart {
 
 const KIB: usize = 1 << 10;
 
-/// Draws what was measured, in a folder.
+/// Draws the charts into a folder.
 pub(super) fn draw(results: &Results, folder: &Path) -> anyhow::Result<Vec<Chart>> {
     let mut charts = Vec::new();
     let mut lines = |file, title, axes, series: Vec<Series>| {
-        // A line has two points.
+        // A line needs two points.
         let series: Vec<_> = series.into_iter().filter(|one| one.points.len() > 1).collect();
         if !series.is_empty() {
             chart::lines(&folder.join(file), title, axes, &series)?;
@@ -74,7 +74,7 @@ pub(super) fn draw(results: &Results, folder: &Path) -> anyhow::Result<Vec<Chart
     Ok(charts)
 }
 
-/// A line for each peer through what it measured of unary calls.
+/// A line for each peer through its measurements of unary calls.
 fn unary(
     results: &Results,
     at: &dyn Fn(&Samples) -> Option<usize>,
@@ -90,7 +90,7 @@ fn unary(
     series.collect()
 }
 
-/// A bar for each peer: what it measured of the most of some work.
+/// A bar for each peer, with its measurement of the largest count of some work.
 fn most(
     results: &Results,
     work: Work,

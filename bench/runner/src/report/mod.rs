@@ -1,4 +1,4 @@
-//! The report: performance.md with tables, and charts beside it.
+//! The report: performance.md with tables and charts.
 
 mod charts;
 mod tables;
@@ -7,18 +7,17 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::Context as _;
 
-use super::{
+use crate::{
     chart::number,
     plan::Extent,
     results::Results,
     targets::{self, Target},
 };
 
-/// What comes before the part of the report that is written by hand.
+/// The line before the hand-written part of the report.
 const BY_HAND: &str = "<!-- From here on this is written by hand, and stays. -->";
 
-/// Writes the report of some results into a folder. What was written by hand in one that is there
-/// stays.
+/// Writes the report into a folder. Keeps the hand-written part of an existing report.
 pub(super) fn write(results: &Results, folder: &Path) -> anyhow::Result<()> {
     let pictures = folder.join("performance");
     fs::create_dir_all(&pictures).with_context(|| pictures.display().to_string())?;
@@ -29,7 +28,7 @@ pub(super) fn write(results: &Results, folder: &Path) -> anyhow::Result<()> {
     fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
-/// The part of a report that was written by hand.
+/// The hand-written part of a report.
 fn by_hand(report: &str) -> &str {
     report.split_once(BY_HAND).map_or("\n", |(_, by_hand)| by_hand)
 }
@@ -52,27 +51,26 @@ fn render(results: &Results, charts: &[charts::Chart]) -> String {
 fn introduction(results: &Results) -> String {
     let machine = &results.machine;
     let pinned = if machine.pinned {
-        "The server and the client run on halves of the cores of their own, where nothing else is said."
+        "The server and the client each run on half of the cores, unless a line says otherwise."
     } else {
         "The server and the client share the cores."
     };
     let extent = match results.extent {
         Extent::Full => "",
-        Extent::Quick => " This was a quick run, which measures less, and each thing more shortly.",
-        Extent::Smoke => " This was a smoke run, whose numbers mean nothing.",
+        Extent::Quick => " This was a quick run, with fewer and shorter measurements.",
+        Extent::Smoke => " This was a smoke run; its numbers mean nothing.",
     };
     format!(
-        "Made by `{}` on {} ({} cores), {}.{extent} {pinned} The peers take turns, each as a new process, \
-         in several rounds; shown is the median, and in brackets the least and the most where the rounds \
+        "Written by `{}` on {} ({} cores), {}.{extent} {pinned} The peers take turns, each as a new process, \
+         in several rounds. The tables show the median, and the range in brackets if the rounds \
          differ by more than a tenth. All numbers are in [results.json](performance/results.json); \
-         `bench/README.md` says what does the work. A dash is what a peer cannot do or was not asked to.\n\n",
+         `bench/README.md` describes the programs. A dash marks work that a peer cannot do or was not asked to do.\n\n",
         results.command, machine.processor, machine.cores, machine.rustc,
     )
 }
 
 fn table_of_targets(targets: &[Target]) -> String {
-    let mut table =
-        String::from("## What is to be reached\n\n| | needed | measured | |\n|---|---|---|---|\n");
+    let mut table = String::from("## Targets\n\n| | needed | measured | |\n|---|---|---|---|\n");
     for Target { what, needed, got, note } in targets {
         let bound = match *needed {
             targets::Bound::AtLeast(bound) => format!("at least {}", number(bound)),
@@ -98,7 +96,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::bench::{
+    use crate::{
         plan::{Cell, Cores, Work},
         results::{Latency, Machine, Measured, Samples},
     };
@@ -158,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_by_hand_stays() {
+    fn hand_written_part_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let (path, results) =
             (folder.path().join("performance.md"), results(vec![unary("sdk", &[1])]));

@@ -1,22 +1,22 @@
-//! The tables of the report.
+//! Renders the tables of the report.
 
 use std::fmt::Write as _;
 
-use crate::bench::{
+use crate::{
     chart::number,
     plan::{Cell, Cores, Work, size},
     results::{Measured, Results, Samples, Spread},
     targets::crypto_of_a_call,
 };
 
-/// A part of the report.
+/// A section of the report.
 pub(super) struct Section {
     pub(super) title: &'static str,
     pub(super) text: &'static str,
     pub(super) table: String,
 }
 
-/// One column: its title, and what stands in it.
+/// A column: its title and its value.
 type Column = (&'static str, fn(&Samples) -> Option<Spread>);
 
 const RATE: Column = ("/s", Samples::rate);
@@ -25,7 +25,7 @@ const CPU: Column = ("client's CPU, µs each", Samples::cpu);
 const SERVER_CPU: Column = ("server's CPU, µs each", Samples::server_cpu);
 const MEMORY: Column = ("peak memory, MB", Samples::memory);
 const P50: Column = ("p50, µs", Samples::p50);
-/// Of fewer calls it would be that of a single one.
+/// Of fewer calls it would be the value of a single one.
 const P99: Column = ("p99, µs", |one| {
     one.spread(|one| one.latency.filter(|_| one.operations >= 100).map(|latency| latency.p99))
 });
@@ -41,7 +41,7 @@ const PER_CPU: Column = ("MB per second of the client's CPU", |one| {
     one.spread(|one| (one.cpu_seconds > 0.0).then(|| one.bytes as f64 / 1e6 / one.cpu_seconds))
 });
 
-/// All parts that something was measured for.
+/// All sections that have measurements.
 pub(super) fn all(results: &Results) -> Vec<Section> {
     let section = |title, text, is: fn(&Cell) -> bool, columns: &[Column]| Section {
         title,
@@ -51,9 +51,8 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
     let mut sections = vec![
         section(
             "Unary calls",
-            "`GetResource` of a mock that gives back the id which it is sent: a message of that size \
-             there and back. The raw echo carries as many bytes in frames of a websocket, and does \
-             nothing with them.",
+            "`GetResource` of a mock that returns the id in the request: a message of that size in each \
+             direction. The raw echo sends as many bytes in websocket frames, without any processing.",
             |cell| cell.work == Work::Unary && cell.cores == Cores::Apart,
             &[("calls/s", RATE.1), P50, P99, P999, CPU, SERVER_CPU, MEMORY],
         ),
@@ -71,55 +70,55 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
         ),
         section(
             "Connections",
-            "Each is opened, used for one unary call, and closed; `volt-client-rs` cannot close one.",
+            "Each is opened, used for one unary call and closed; `volt-client-rs` cannot close one.",
             |cell| cell.work == Work::Connect,
             &[("connections/s", RATE.1), CPU, SERVER_CPU, MEMORY],
         ),
         section(
             "Idle calls",
-            "`Connect` calls that are answered once and then stay open, opened one after the other. \
+            "`Connect` calls that receive one answer and stay open, opened one after the other. \
              Some peers open fewer.",
             |cell| cell.work == Work::Idle,
             &[("calls/s", RATE.1), EACH, MEMORY],
         ),
         section(
             "Rows",
-            "One `Execute` on the embedded Volt, whose server reads them from SQLite: an integer, two \
-             texts and a real number in each. The published clients read a part of the million only.",
+            "One `Execute` on the embedded Volt, which reads the rows from SQLite: an integer, two \
+             texts and a real number in each. The published clients read only a part of the million.",
             |cell| cell.work == Work::Rows,
             &[("rows/s", RATE.1), CPU, SERVER_CPU, MEMORY],
         ),
         section(
             "Downloads",
-            "One `DownloadFile` of a mock that makes the blocks of nothing.",
+            "One `DownloadFile` of a mock that generates the blocks.",
             |cell| cell.work == Work::Download,
             &[MEGABYTES, PER_CPU, PER_SERVER_CPU, MEMORY],
         ),
         section(
             "Uploads",
-            "One `UploadFile`, each block of which is acknowledged by a mock that drops it.",
+            "One `UploadFile` to a mock that acknowledges each block and drops it.",
             |cell| cell.work == Work::Upload,
             &[MEGABYTES, PER_CPU, PER_SERVER_CPU, MEMORY],
         ),
         section(
             "Wires",
-            "One publisher and so many subscriptions on one connection to the embedded Volt; what \
-             counts is messages that subscriptions hear.",
+            "One publisher and several subscriptions on one connection to the embedded Volt. A message \
+             counts once for each subscription that receives it.",
             |cell| cell.work == Work::Wire,
             &[("messages/s", RATE.1), CPU, SERVER_CPU, MEMORY],
         ),
         Section {
             title: "Cryptography, JSON and base64 alone",
-            text: "By aws-lc-rs, serde_json and base64, each with nothing around it. JSON is the \
-                   envelope and in it a message with a block, which stays text. A call is what both \
-                   ends of a unary call need of cryptography.",
+            text: "With aws-lc-rs, serde_json and base64, each alone. JSON is an envelope with a message \
+                   that has a block, which stays base64 text. A call is the cryptography of both ends \
+                   of a unary call.",
             table: alone(results),
         },
         Section {
             title: "Generator and compiler",
-            text: "The generator makes all of the SDK's code anew and compares it with what is there. \
-                   The compiler uses all cores, by the clock; what of its time is the SDK's own is in \
-                   [build-time.md](build-time.md).",
+            text: "The generator generates all of the SDK's code and compares it with the files. The \
+                   compiler uses all cores; the times are elapsed times. [build-time.md](build-time.md) \
+                   has the SDK's own share.",
             table: builds(results),
         },
     ];
@@ -127,14 +126,14 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
     sections
 }
 
-/// A row for each peer, below one another by what was asked of them.
+/// Renders a row for each peer, grouped by cell.
 fn table(results: &Results, is: fn(&Cell) -> bool, columns: &[Column]) -> String {
     let rows: Vec<_> = results
         .measured
         .iter()
         .filter(|one| is(&one.cell) && (!one.samples.is_empty() || one.failed.is_some()))
         .collect();
-    // A column that nobody has anything for says nothing.
+    // Skip columns without any value.
     let columns: Vec<_> =
         columns.iter().filter(|(_, value)| rows.iter().any(|row| value(row).is_some())).collect();
     if rows.is_empty() {
@@ -165,7 +164,7 @@ fn table(results: &Results, is: fn(&Cell) -> bool, columns: &[Column]) -> String
     table
 }
 
-/// What was asked of the peers.
+/// Describes a cell.
 fn asked(cell: &Cell) -> String {
     let of = |bytes: usize| size(bytes as u64);
     match cell.work {
@@ -191,7 +190,7 @@ fn asked(cell: &Cell) -> String {
     }
 }
 
-/// The median, and how far the rounds go where that is far.
+/// The median, and the range if it is wide.
 fn shown(spread: Spread) -> String {
     let Spread { median, min, max } = spread;
     if max - min > median / 10.0 {

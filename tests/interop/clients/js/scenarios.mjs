@@ -1,14 +1,12 @@
-// The interop scenarios by the published JavaScript client.
+// The interop scenarios with the published JavaScript client.
 //
 //     node scenarios.mjs CONFIG SCENARIO
 //
-// Runs one scenario of ../scenarios.json and prints its result as `result: {…}`. The environment
-// variable VOLT_CLIENT_BUILD says by which of the client's builds, `js` (the default) or `wasm`.
+// Runs one scenario of tests/interop/scenarios.json and prints the result as `result: {…}`.
 
 import { readFileSync } from "node:fs";
-import { argv, env, exit } from "node:process";
-// Node has had a WebSocket of its own since version 22 only; the client's README names this package.
-import WebSocket from "ws";
+import { argv, exit } from "node:process";
+import { all, check, connect, messages } from "./client.mjs";
 
 const UNKNOWN_ID = "did:volt:00000000-0000-4000-8000-000000000000";
 
@@ -82,7 +80,7 @@ const scenarios = {
     const publication = client.PublishWire({ wire_id });
     const published = all(publication);
 
-    // Nothing says when a subscription has begun, so the chunk is published until it arrives.
+    // The Volt does not acknowledge a subscription: publish until the chunk arrives.
     const chunk = Buffer.from("hello, wire").toString("base64");
     const timer = setInterval(() => publication.send({ wire_id, chunk }), 50);
     let received = null;
@@ -123,7 +121,7 @@ const scenarios = {
     };
   },
 
-  // The helper reads cells by the type of their column: NULL would become undefined, or NaN.
+  // The helper converts cells by the type of their column; NULL would become undefined or NaN.
   async "sql-helper"(client) {
     const database_id = await createDatabase(client);
     for (const statement of [
@@ -139,11 +137,11 @@ const scenarios = {
   async hosted(client) {
     const api = "tdx.volt_api.volt.v1.TerminalAPI";
     const { resource: services } = await client.DiscoverServices({ service_api: [api] });
-    check(services?.length, "no service has been found");
+    check(services?.length, "no service was found");
     const service = services.at(-1);
     const discover = (request) =>
       client.unaryCall("/tdx.volt_api.volt.v1.DiscoveryAPI/Discover", request, service);
-    // The path of no built-in method that the client knows: the host says who it thinks calls.
+    // A method that the client has no function for. The host answers with the caller's identity.
     const { endpoint } = await discover({ require_relay: false });
     const { code } = await refusal(discover({ require_relay: true }));
     const call = client.CommandStream({ control: { command: "one", arg: ["two"] } }, service);
@@ -155,25 +153,7 @@ const scenarios = {
   }
 };
 
-/** The client's class in a build of the package, which may want more of the configuration. */
-const builds = {
-  async js() {
-    const { VoltClient } = await import("@tdxvolt/volt-client-web/js");
-    return VoltClient;
-  },
-
-  async wasm(config) {
-    // It takes no configuration without this, and uses it for nothing.
-    config.volt.ca_pem ??= "";
-    const { VoltClient, voltUtils } = await import("@tdxvolt/volt-client-web/wasm");
-    // It would fetch its module by a URL of a file, which Node refuses; it keeps one that is there.
-    const module = "@tdxvolt/volt-ws-protocol-web/volt_ws_protocol_web_bg.wasm";
-    voltUtils.initSync(readFileSync(new URL(import.meta.resolve(module))));
-    return VoltClient;
-  }
-};
-
-/** Creates a resource and gives its id. */
+/** Creates a resource and returns its id. */
 async function create(client, kind, name) {
   const saved = await client.SaveResource({ resource: { name, kind: [kind] }, create: true });
   return saved.resource.id;
@@ -184,63 +164,25 @@ async function createDatabase(client) {
   return created.resource.id;
 }
 
-/** What the Volt refused the call with. */
+/** The error with which the Volt rejected the call. */
 async function refusal(call) {
   try {
     await call;
   } catch ({ code, message }) {
     return { code, message };
   }
-  throw new Error("the call was not refused");
+  throw new Error("the call succeeded; expected an error");
 }
 
-/** The messages of a streaming call, as they come, up to its end. */
-async function* messages(call) {
-  const queue = [];
-  let wake = () => {};
-  const put = (item) => {
-    queue.push(item);
-    wake();
-  };
-  call.on("data", (data) => put({ data }));
-  call.on("error", (error) => put({ error }));
-  call.on("end", () => put({ end: true }));
-  for (;;) {
-    while (queue.length === 0) await new Promise((resolve) => (wake = resolve));
-    const { data, error, end } = queue.shift();
-    if (error) throw error;
-    if (end) return;
-    yield data;
-  }
-}
-
-/** All messages of a streaming call. The listeners stand when this returns, not when it is awaited. */
-function all(call) {
-  return new Promise((resolve, reject) => {
-    const received = [];
-    call.on("data", (data) => received.push(data));
-    call.on("error", reject);
-    call.on("end", () => resolve(received));
-  });
-}
-
-/** Bytes that a lost, doubled or swapped block would not match. */
+/** Bytes in which a lost, repeated or swapped block makes a difference. */
 function pattern(length) {
   return Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8)) % 251);
-}
-
-function check(holds, message) {
-  if (!holds) throw new Error(message);
 }
 
 try {
   const [, , configFile, name] = argv;
   const config = JSON.parse(readFileSync(configFile, "utf8"));
-  const build = env.VOLT_CLIENT_BUILD || "js";
-  check(Object.hasOwn(builds, build), `there is no build ${build}`);
-  const VoltClient = await builds[build](config);
-  const client = new VoltClient(WebSocket);
-  await client.initialise(config);
+  const client = await connect(config);
   console.log(`result: ${JSON.stringify(await scenarios[name](client, config))}`);
   client.close();
   exit(0);

@@ -1,9 +1,9 @@
-"""The interop scenarios by the published Python client, which speaks the legacy protocol.
+"""The interop scenarios with the published Python client, which speaks the legacy protocol.
 
     python scenarios.py CONFIG SCENARIO
 
-Runs one of those scenarios of ../scenarios.json that are below, and prints its result as
-`result: {…}`. The configuration is one with RSA keys.
+Runs one scenario of tests/interop/scenarios.json and prints the result as `result: {…}`. The
+configuration must have RSA keys.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import base64
 import json
 import sys
 
-from volt_client_web import VoltClient
+from volt_calls import connect, messages
 
 UNKNOWN_ID = "did:volt:00000000-0000-4000-8000-000000000000"
 
@@ -28,10 +28,10 @@ async def unary(client, config):
 async def refused(client, _config):
     try:
         await client.GetResource({"resource_id": UNKNOWN_ID})
-    except Exception as error:  # the client raises nothing more special
-        # It keeps the refusal's message, not its code.
+    except Exception as error:  # the client raises nothing more specific
+        # It keeps the message of an error, not its code.
         return {"code": None, "message": str(error)}
-    raise ValueError("the call was not refused")
+    raise ValueError("the call succeeded; expected an error")
 
 
 async def wire(client, _config):
@@ -45,7 +45,7 @@ async def wire(client, _config):
     published = messages(publication)
     received = None
 
-    # Nothing says when a subscription has begun, so the chunk is published until it arrives.
+    # The Volt does not acknowledge a subscription: publish until the chunk arrives.
     async def publish():
         chunk = base64.b64encode(b"hello, wire").decode()
         while received is None:
@@ -57,7 +57,7 @@ async def wire(client, _config):
         if received is None and "chunk" in message:
             received = base64.b64decode(message["chunk"]).decode()
             await publishing
-            # A call that was half-closed reads no more; the other one reads its end.
+            # The client stops reading a call that it half-closes.
             await publication.end()
             async for _ in published:
                 pass
@@ -90,30 +90,8 @@ async def sql(client, _config):
 SCENARIOS = {"unary": unary, "refused": refused, "wire": wire, "sql": sql}
 
 
-def messages(call):
-    """The messages of a streaming call, as they come, up to its end.
-
-    The listeners stand when this returns, not when it is iterated.
-    """
-    queue = asyncio.Queue()
-    call.on("data", queue.put_nowait)
-    call.on("error", queue.put_nowait)
-    call.on("end", lambda: queue.put_nowait(None))
-
-    async def read():
-        while (item := await queue.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-
-    return read()
-
-
 async def main(config_file, name):
-    with open(config_file, encoding="utf-8") as file:
-        config = json.load(file)
-    client = VoltClient(config)
-    await client.initialise()
+    client, config = await connect(config_file)
     try:
         result = await SCENARIOS[name](client, config)
         print(f"result: {json.dumps(result)}", flush=True)

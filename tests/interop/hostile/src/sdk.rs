@@ -1,4 +1,4 @@
-//! This SDK on a Volt that misbehaves, for `cargo xtask hostile`. All of its options are the defaults.
+//! This SDK on a Volt that breaks the protocol, for `cargo xtask hostile`. All options are the defaults.
 
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
-//! What is tried with a client on a Volt that misbehaves, and how the client is judged: the same for
-//! every client, so that `cargo xtask hostile` can compare them.
+//! The trials of a client on a Volt that breaks the protocol. They are the same for every client, so
+//! that `cargo xtask hostile` can compare them.
 //!
 //! ```sh
 //! PROGRAM CONFIG TRIAL SECONDS
 //! ```
 //!
-//! A program connects, does what the trial says, and then makes one more call with the same client,
-//! which the Volt answers as it should. It prints what came of it as `result: {…}`.
+//! A program connects, runs the trial, and makes one more call with the same client, which the Volt
+//! answers correctly. It prints the outcome as `result: {…}`.
 
 mod memory;
 mod panics;
@@ -25,44 +25,44 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-/// Whatever goes wrong, in words.
+/// A result whose error is a text.
 pub type Result<T, E = String> = std::result::Result<T, E>;
 
-/// The id that is asked for, and that a Volt answers with when it does not misbehave.
+/// The id in requests and in correct answers.
 pub const ANSWER: &str = "did:volt:answer";
-/// The id of which a Volt says nothing.
+/// The id in requests that the Volt never answers.
 pub const NEVER: &str = "did:volt:never";
-/// How many messages the Volt sends on the stream that nobody reads.
+/// The number of messages on the stream that the client does not read.
 pub const UNREAD: usize = 1000;
-/// How many calls are given up, or answered, one after the other.
+/// The number of calls that are cancelled, or answered, one after the other.
 pub const MANY: u64 = 1000;
-/// After which a call is given up.
+/// The time after which a call is cancelled.
 const GIVEN_UP_AFTER: Duration = Duration::from_millis(10);
-/// For how long nobody reads.
+/// How long the client does not read.
 const UNREAD_FOR: Duration = Duration::from_secs(8);
-/// How long connecting, and the call that comes last, may take.
+/// The time limit of the second call.
 const SOON: Duration = Duration::from_secs(15);
 
-/// What a client can do.
+/// The operations of a client.
 pub trait Client: Sized + Send + 'static {
-    /// Connects with a configuration, given as its text.
+    /// Connects with the text of a configuration.
     fn connect(config: &str) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Calls `VoltAPI/GetResource` for this id, and gives the id in the answer; `None` if there is none.
+    /// Calls `VoltAPI/GetResource` with an id. Returns the id in the answer, or `None` without one.
     fn get(&mut self, id: &'static str) -> impl Future<Output = Result<Option<String>>> + Send;
 
-    /// Calls `FileAPI/DownloadFile`, reads nothing for so long if there is a way to do that, then all
-    /// there is. Gives the number of messages.
+    /// Calls `FileAPI/DownloadFile`, waits for `span` before it reads, if the client can, and returns the
+    /// number of messages.
     fn unread(&mut self, span: Duration) -> impl Future<Output = Result<usize>> + Send;
 }
 
-/// Runs the trial that the command line names, prints its result, and ends the process.
+/// Runs the trial of the command line, prints the outcome, and ends the process.
 pub async fn main<C: Client>() {
     finish(run::<C>().await)
 }
 
-/// Prints a result as `cargo xtask` reads it, and ends the process. Not every client can be closed:
-/// what it keeps running goes with it.
+/// Prints a result in the form that `cargo xtask` reads, and ends the process. Not every client can be
+/// closed; its tasks end with the process.
 pub fn finish(result: Result<Value>) -> ! {
     match result {
         Ok(result) => {
@@ -96,7 +96,7 @@ async fn run<C: Client>() -> Result<Value> {
             let second = judged(SOON, get(&client, ANSWER), |id| right(id.as_deref())).await;
             (first, second)
         }
-        // The call that a program would have made fails with it.
+        // Without a connection the first call fails.
         other => {
             let first = other.map(|_| json!(null)).outcome(connecting);
             (first, json!({ "is": "unconnected" }))
@@ -110,7 +110,7 @@ async fn run<C: Client>() -> Result<Value> {
     }))
 }
 
-/// Does what the trial says.
+/// Runs a trial.
 async fn tried<C: Client>(
     client: &Arc<Mutex<C>>,
     trial: &str,
@@ -156,7 +156,7 @@ fn get<C: Client>(
     async move { client.lock().await.get(id).await }
 }
 
-/// Whether that is the answer.
+/// Checks the id in an answer.
 fn right(id: Option<&str>) -> Result<()> {
     match id {
         Some(ANSWER) => Ok(()),
@@ -165,7 +165,7 @@ fn right(id: Option<&str>) -> Result<()> {
     }
 }
 
-/// How something ended.
+/// How an operation ended.
 enum Ended<T> {
     Answer(T),
     Error(String),
@@ -185,7 +185,7 @@ impl<T> Ended<T> {
 }
 
 impl Ended<Value> {
-    /// What is printed of it.
+    /// The outcome for the report.
     fn outcome(self, started: Instant) -> Value {
         match self {
             Self::Answer(Value::Null) => json!({ "is": "answered", "ms": ms(started) }),
@@ -201,7 +201,7 @@ fn ms(started: Instant) -> u64 {
     u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How a call ends within a limit, and whether its answer is the right one.
+/// Runs a call with a time limit and checks its answer.
 async fn judged<T: Send + 'static>(
     limit: Duration,
     call: impl Future<Output = Result<T>> + Send + 'static,
@@ -212,7 +212,7 @@ async fn judged<T: Send + 'static>(
     ended.map(|answer| right(answer).err().map_or(Value::Null, Value::from)).outcome(started)
 }
 
-/// Runs it as a task, which may panic, and ends it when it takes too long.
+/// Runs a future as a task, which may panic, with a time limit.
 async fn limited<T: Send + 'static>(
     limit: Duration,
     call: impl Future<Output = Result<T>> + Send + 'static,

@@ -1,10 +1,10 @@
-//! How much memory the process needs.
+//! The memory of the process.
 
 use std::fs;
 
 use crate::Result;
 
-/// The most that has been resident so far, in KiB.
+/// The peak resident memory so far, in KiB.
 pub(crate) fn peak() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

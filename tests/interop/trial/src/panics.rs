@@ -1,10 +1,10 @@
-//! Panics, also those in tasks that nobody waits for.
+//! Records panics, including those in detached tasks.
 
 use std::{panic, path::Path, sync::OnceLock};
 
 static FIRST: OnceLock<String> = OnceLock::new();
 
-/// From now on, keeps the first panic in mind. The program goes on as it does by default.
+/// Records the first panic from now on. The default hook still runs.
 pub(crate) fn note() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -12,13 +12,13 @@ pub(crate) fn note() {
             let file = Path::new(location.file()).file_name().unwrap_or_default();
             format!("{}:{}", file.display(), location.line())
         });
-        // Others that panic are not of interest.
+        // Later panics are ignored.
         let _ = FIRST.set(place);
         hook(info);
     }));
 }
 
-/// Where the first panic was, if there was one.
+/// The location of the first panic.
 pub(crate) fn first() -> Option<&'static str> {
     FIRST.get().map(String::as_str)
 }

@@ -1,4 +1,4 @@
-//! The suite's program, which wants a newer C library than a stable system may have.
+//! Runs the suite's program, which may need a newer C library than the system has.
 
 use std::{
     fs,
@@ -7,31 +7,30 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use xtask_tools::process::{output, run};
 
-use crate::tools;
-
-/// The release of Debian whose libraries the program can be run with.
+/// The Debian release whose libraries are new enough.
 const RELEASE: &str = "trixie";
-/// The libraries that it needs, as packages.
+/// The packages of the libraries that the program needs.
 const PACKAGES: [&str; 3] = ["libc6", "libstdc++6", "libgcc-s1"];
-/// What the packages of Debian are signed with.
+/// The keyring of Debian's package archive.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The command that runs the program.
 ///
-/// Where it does not start with the system's libraries, newer ones are fetched into a directory
-/// and used for this program alone.
+/// If the program does not start with the system's libraries, newer ones are downloaded into
+/// `libraries` and used for this program alone.
 pub(super) fn command(program: &Path, libraries: &Path) -> anyhow::Result<Command> {
     ensure!(
         cfg!(all(target_os = "linux", target_arch = "x86_64")),
-        "the conformance suite's program is for Linux on x86-64"
+        "the conformance suite needs Linux on x86-64"
     );
     if starts(program) {
         return Ok(Command::new(program));
     }
     let root = libraries.join("root");
     if !root.exists() {
-        println!("The suite's program needs a newer C library; fetching Debian {RELEASE}'s.");
+        println!("The suite needs a newer C library; downloading that of Debian {RELEASE}.");
         fetch(libraries, &root).context("the suite's program needs a newer C library")?;
     }
     let mut command = Command::new(root.join("usr/lib64/ld-linux-x86-64.so.2"));
@@ -39,17 +38,17 @@ pub(super) fn command(program: &Path, libraries: &Path) -> anyhow::Result<Comman
     Ok(command)
 }
 
-/// Whether the program comes as far as to complain that it is told nothing.
+/// Whether the program starts. Without arguments it prints its usage.
 fn starts(program: &Path) -> bool {
     let output = Command::new(program).stdin(Stdio::null()).output();
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stderr).contains("Usage"))
 }
 
-/// Downloads the packages from where this system gets its own, and unpacks them.
+/// Downloads the packages from the mirror that this system uses, and unpacks them.
 fn fetch(directory: &Path, root: &Path) -> anyhow::Result<()> {
     let lists = directory.join("lists");
     fs::create_dir_all(lists.join("partial"))
-        .with_context(|| format!("{} can't be made", lists.display()))?;
+        .with_context(|| format!("{} cannot be created", lists.display()))?;
     let sources = directory.join("sources.list");
     fs::write(&sources, format!("deb [signed-by={KEYRING}] {} {RELEASE} main\n", mirror()?))?;
 
@@ -59,7 +58,7 @@ fn fetch(directory: &Path, root: &Path) -> anyhow::Result<()> {
         option("Dir::Cache", &directory.join("cache")),
         option("Dir::Etc::sourcelist", &sources),
         option("Dir::Etc::sourceparts", Path::new("-")),
-        // Everything is the caller's: nothing to hand over to apt's own user.
+        // All files belong to the caller; apt must not switch to its own user.
         "APT::Sandbox::User=".to_owned(),
     ];
     let apt = |task: &[&str]| {
@@ -68,31 +67,31 @@ fn fetch(directory: &Path, root: &Path) -> anyhow::Result<()> {
         for option in &options {
             command.args(["--option", option]);
         }
-        tools::run(command.args(task))
+        run(command.args(task))
     };
     apt(&["update"])?;
     apt(&[&["download"], &PACKAGES[..]].concat())?;
 
-    // What is there is complete: a directory gets its name when it is.
+    // Unpack into another folder and rename it, so that `root` is always complete.
     let unpacked = directory.join("unpacked");
     for entry in fs::read_dir(directory)? {
         let path: PathBuf = entry?.path();
         if path.extension().is_some_and(|extension| extension == "deb") {
-            tools::run(Command::new("dpkg-deb").arg("--extract").arg(&path).arg(&unpacked))?;
+            run(Command::new("dpkg-deb").arg("--extract").arg(&path).arg(&unpacked))?;
         }
     }
     fs::rename(&unpacked, root).with_context(|| root.display().to_string())
 }
 
-/// The address of this system's own Debian packages.
+/// The address of the mirror that this system's Debian packages come from.
 fn mirror() -> anyhow::Result<String> {
-    let release = fs::read_to_string("/etc/os-release").context("this is no Debian")?;
+    let release = fs::read_to_string("/etc/os-release").context("the system is not Debian")?;
     let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    let codename = codename.context("/etc/os-release doesn't name a release of Debian")?;
+    let codename = codename.context("/etc/os-release has no VERSION_CODENAME")?;
     let mut apt = Command::new("apt-get");
     apt.args(["indextargets", "--no-release-info"]);
     apt.args(["--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"]);
-    let targets = String::from_utf8(tools::output(&mut apt)?).context("apt prints text")?;
+    let targets = String::from_utf8(output(&mut apt)?).context("apt prints text")?;
     let of_release = |line: &str| line.strip_prefix(codename)?.strip_prefix(' ').map(str::to_owned);
-    targets.lines().find_map(of_release).context("apt knows no packages of this release")
+    targets.lines().find_map(of_release).context("apt has no package source for this release")
 }

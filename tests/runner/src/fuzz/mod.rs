@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: runs the fuzz targets in `fuzz/` with seeds made from the recorded calls.
+//! `cargo xtask fuzz`: runs the fuzz targets in `fuzz/`, with seeds from recorded calls.
 
 mod seeds;
 
@@ -11,41 +11,40 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-
-use crate::tools;
+use xtask_tools::{cargo, root};
 
 const VERSION: &str = "0.13.2";
 
-/// Runs fuzz targets, one after the other, and sums up what they did.
+/// Runs fuzz targets one after the other and prints a summary.
 ///
-/// What they learn is kept in `target/fuzz/corpus`, and an input that breaks a target in
+/// The corpus is kept in `target/fuzz/corpus`, and inputs that crash a target in
 /// `target/fuzz/artifacts`. Needs a C++ compiler.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The targets to run; all of them by default.
+    /// The targets to run. Default: all.
     targets: Vec<String>,
-    /// How many inputs to try in each.
+    /// The number of inputs for each target.
     #[arg(long, default_value_t = 10_000)]
     runs: u64,
-    /// How long to try in each, in seconds, if that is over sooner.
+    /// The time limit for each target, in seconds.
     #[arg(long)]
     seconds: Option<u64>,
-    /// `address` looks at every memory access as well, and takes several times as long.
+    /// `address` checks every memory access, and takes several times as long.
     #[arg(long, default_value = "none")]
     sanitizer: String,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = tools::root()?;
+    let root = root()?;
     let fuzz = Fuzz {
-        program: tools::cargo_tool("cargo-fuzz", VERSION)?,
+        program: cargo::tool("cargo-fuzz", VERSION)?,
         source: root.join("fuzz"),
         work: root.join("target/fuzz"),
         sanitizer: &args.sanitizer,
     };
     let all = targets(&fuzz.source)?;
     if let Some(unknown) = args.targets.iter().find(|target| !all.contains(target)) {
-        bail!("there is no target `{unknown}`: there are {}", all.join(", "));
+        bail!("unknown target `{unknown}`; expected one of {}", all.join(", "));
     }
     let chosen = if args.targets.is_empty() { &all } else { &args.targets };
     seeds::write(root, &fuzz.work.join("seeds"))?;
@@ -73,8 +72,8 @@ fn targets(source: &Path) -> anyhow::Result<Vec<String>> {
     Ok(targets)
 }
 
-/// The longest input, in bytes. Where a few bytes are a whole call, or a message to generate code for,
-/// it is less, so that there is time for more of them.
+/// The longest input, in bytes. Targets in which a few bytes are a whole call or a whole .proto file get
+/// shorter inputs, and so more of them.
 fn max_len(target: &str) -> u32 {
     match target {
         "client" | "server" | "proto" => 1024,
@@ -90,7 +89,7 @@ struct Fuzz<'a> {
 }
 
 impl Fuzz<'_> {
-    /// Runs one target to its end, and gives how many inputs it tried.
+    /// Runs one target to its end. Returns the number of inputs that it ran.
     fn run(&self, target: &str, args: &Args) -> anyhow::Result<u64> {
         let corpus = self.work.join("corpus").join(target);
         let artifacts = self.work.join("artifacts").join(target);
@@ -99,12 +98,12 @@ impl Fuzz<'_> {
         }
         let log = self.work.join(format!("{target}.log"));
         let mut fuzz = Command::new(&self.program);
-        // What counts the branches is not stable; nothing else here needs a nightly compiler.
+        // Coverage instrumentation is unstable; nothing else here needs a nightly compiler.
         fuzz.env("RUSTC_BOOTSTRAP", "1").env_remove("CARGO_TARGET_DIR");
         fuzz.args(["fuzz", "run", "--sanitizer", self.sanitizer]);
         let dictionary = self.source.join(format!("{target}.dict"));
         let build = if dictionary.exists() {
-            // The words are known: to learn them from comparisons takes half of the time.
+            // With a dictionary, tracing comparisons teaches nothing new and takes half of the time.
             fuzz.arg("--no-trace-compares");
             "build-plain"
         } else {
@@ -129,6 +128,6 @@ impl Fuzz<'_> {
             printed.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         executions
             .and_then(|count| count.trim().parse().ok())
-            .context("libFuzzer counts what it does")
+            .context("libFuzzer prints the number of executed units")
     }
 }

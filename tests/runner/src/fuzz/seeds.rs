@@ -1,16 +1,16 @@
-//! What the fuzz targets begin with: the calls, tokens and configurations that were recorded of the
-//! published clients, and the API's own files.
+//! Seeds of the fuzz targets: calls, tokens and configurations recorded from the published clients,
+//! and the API's .proto files.
 
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
 use serde_json::Value;
 
-/// Writes the seeds of all targets, each below a folder of its target's name.
+/// Writes the seeds of all targets, one folder for each target.
 pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::remove_dir_all(folder).ok();
     let mut seeds = Seeds { folder, count: 0 };
-    // These make what happens from their bytes: nothing that was recorded helps.
+    // These targets derive a sequence of events from the bytes; recorded calls do not help.
     for target in ["client", "server"] {
         seeds.add(target, [0x5a; 64])?;
     }
@@ -41,7 +41,7 @@ impl Seeds<'_> {
         Ok(())
     }
 
-    /// Takes what is of use from a recording, by the names of its members.
+    /// Collects seeds from a recording, by the names of its members.
     fn recorded(&mut self, name: &str, value: &Value) -> anyhow::Result<()> {
         match value {
             Value::Array(list) => list.iter().try_for_each(|value| self.recorded(name, value)),
@@ -72,12 +72,12 @@ impl Seeds<'_> {
         }
     }
 
-    /// The messages inside of an envelope.
+    /// The messages inside an envelope.
     fn messages(&mut self, envelope: &str) -> anyhow::Result<()> {
         let envelope: Value = serde_json::from_str(envelope).unwrap_or_default();
         for member in ["/method_invoke/json_request", "/method_payload/json_payload"] {
             let Some(text) = envelope.pointer(member).and_then(Value::as_str) else { continue };
-            // The first byte chooses the message that it is read as.
+            // The first byte selects the message type.
             for choice in 0..6 {
                 self.add("json", [&[choice], text.as_bytes()].concat())?;
             }
@@ -92,7 +92,7 @@ fn protos(seeds: &mut Seeds<'_>, folder: &Path) -> anyhow::Result<()> {
         if path.is_dir() {
             protos(seeds, &path)?;
         } else if path.extension().is_some_and(|extension| extension == "proto") {
-            // The first byte chooses the options.
+            // The first byte selects the options.
             seeds.add("proto", [&[0], &fs::read(&path)?[..]].concat())?;
         }
     }

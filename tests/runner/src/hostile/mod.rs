@@ -1,8 +1,8 @@
-//! `cargo xtask hostile`: this SDK and the published Rust client on a Volt that misbehaves.
+//! `cargo xtask hostile`: this SDK and the published Rust client on a Volt that breaks the protocol.
 //!
-//! For each input of `interop/hostile/inputs.json` and each client there is a Volt of its own, which
-//! does to the first call what the input says, and a process of its own in which the client makes that
-//! call and then another. `interop/trial` is what both processes do, and how they are judged.
+//! Each input of `tests/interop/hostile/inputs.json` is tried with each client: a new Volt process
+//! applies the input to the first call, and a new client process makes that call and then another.
+//! `tests/interop/trial` is the part of the client processes that is the same for all clients.
 
 mod outcome;
 mod table;
@@ -19,45 +19,46 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
-
-use self::outcome::Outcome;
-use crate::{
-    interop::clients,
+use xtask_tools::{
+    cargo::{self, Programs},
     process::{self, Running},
-    tools::{self, Programs},
+    published, root,
 };
 
-/// How many trials run at once. Most of the time is spent waiting.
-const AT_ONCE: usize = 6;
-/// What a trial may take beyond the time for its first call: for the second, and to start.
-const BESIDE: Duration = Duration::from_mins(1);
+use self::outcome::Outcome;
+use crate::interop::clients;
 
-/// Compares this SDK with the published Rust client on a Volt that misbehaves.
+/// How many trials run at once. They mostly wait.
+const AT_ONCE: usize = 6;
+/// The time limit of a trial beyond its first call: for starting and for the second call.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// Compares this SDK with the published Rust client on a Volt that breaks the protocol.
 ///
-/// Fails if this SDK panics, hangs, takes anything for an answer that is none, or is of no use afterwards.
+/// Fails if this SDK panics, hangs, accepts an invalid answer, or cannot make another call afterwards.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What the Volt does, by its names in interop/hostile/inputs.json; all of them by default.
+    /// The inputs to try, by their names in tests/interop/hostile/inputs.json. Default: all.
     inputs: Vec<String>,
-    /// Put the table into docs/robustness.md.
+    /// Write the table to docs/robustness.md.
     #[arg(long, conflicts_with = "inputs")]
     write: bool,
 }
 
-/// One entry of `interop/hostile/inputs.json`.
+/// One entry of `tests/interop/hostile/inputs.json`.
 #[derive(Clone, Deserialize)]
 struct Input {
     name: String,
     what: String,
-    /// What the Volt is told to do, if that has another name.
+    /// The name by which the Volt knows the input, if it differs.
     volt: Option<String>,
-    /// What the client does, if it is not one call.
+    /// What the client does. Default: one call.
     #[serde(default = "one_call")]
     trial: String,
-    /// After how long a call counts as one that hangs.
+    /// The seconds after which a call counts as hanging.
     #[serde(default = "five")]
     seconds: u64,
-    /// Whether a call without a deadline has every right to wait.
+    /// Whether a call without a deadline may wait indefinitely.
     #[serde(default)]
     waits: bool,
 }
@@ -78,7 +79,7 @@ struct Client {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = tools::root()?;
+    let root = root()?;
     let work = root.join("target/hostile");
     fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
     let inputs = inputs(root, &args.inputs)?;
@@ -99,13 +100,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         table::write(&root.join("docs/robustness.md"), &table)?;
     }
     for (input, outcomes) in rows {
-        ensure!(outcomes[0].is_well(input.waits), "{}: this SDK does not withstand it", input.name);
+        ensure!(outcomes[0].is_well(input.waits), "this SDK fails on input {}", input.name);
     }
     Ok(())
 }
 
 fn inputs(root: &Path, names: &[String]) -> anyhow::Result<Vec<Input>> {
-    let path = root.join("interop/hostile/inputs.json");
+    let path = root.join("tests/interop/hostile/inputs.json");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let inputs: Vec<Input> =
         serde_json::from_str(&text).with_context(|| path.display().to_string())?;
@@ -113,32 +114,30 @@ fn inputs(root: &Path, names: &[String]) -> anyhow::Result<Vec<Input>> {
         return Ok(inputs);
     }
     let find = |name: &String| inputs.iter().find(|input| input.name == *name).cloned();
-    names
-        .iter()
-        .map(|name| find(name).with_context(|| format!("no input is called {name:?}")))
-        .collect()
+    names.iter().map(|name| find(name).with_context(|| format!("unknown input {name:?}"))).collect()
 }
 
-/// Builds the Volt, and the clients' programs: this SDK's comes first.
+/// Builds the Volt and the clients' programs. This SDK's comes first.
 fn build(root: &Path) -> anyhow::Result<(PathBuf, [Client; 2])> {
-    // As for the scenarios, so that nothing is built twice.
-    let mut command = tools::cargo_build(root);
+    // The same features as for the interop scenarios, so that nothing is built twice.
+    let mut command = cargo::build(root);
     command.args(["--workspace", "--features", "volt-api/server"]);
     command.args(["--bin", "hostile-peer", "--bin", "hostile-sdk"]);
     let mut programs = Programs::build(&mut command)?;
-    let target = root.join("target/interop/rust-client");
-    let (mut rust, name) = clients::rust_programs(&root.join("interop/rust-client"), &target)?;
     let sdk = Client {
         name: "this SDK".to_owned(),
         short_name: "sdk",
         program: programs.take("hostile-sdk")?,
     };
-    let published =
-        Client { name, short_name: "rust", program: rust.take("hostile-volt-client-rs")? };
+    let published = Client {
+        name: published::rust_name(root)?,
+        short_name: "rust",
+        program: clients::published_rust(root)?.take("hostile-volt-client-rs")?,
+    };
     Ok((programs.take("hostile-peer")?, [sdk, published]))
 }
 
-/// Lets a client meet a Volt that does what the input says.
+/// Runs one client on a Volt that applies the input.
 fn trial(peer: &Path, input: &Input, client: &Client, work: &Path) -> Outcome {
     let file = |what: &str| work.join(format!("{}.{}.{what}", input.name, client.short_name));
     let (config, log) = (file("json"), file("log"));
@@ -148,13 +147,13 @@ fn trial(peer: &Path, input: &Input, client: &Client, work: &Path) -> Outcome {
         let _volt = Running::start(volt, &file("volt.log"))?;
         let mut command = Command::new(&client.program);
         command.arg(&config).arg(&input.trial).arg(input.seconds.to_string());
-        let result = process::result(command, &log, Duration::from_secs(input.seconds) + BESIDE)?;
-        serde_json::from_value(result).context("the result cannot be read")
+        let result = process::result(command, &log, Duration::from_secs(input.seconds) + MARGIN)?;
+        serde_json::from_value(result).context("the result has another form")
     };
     Outcome::from_result(result())
 }
 
-/// Does all of it, some at a time, and gives the results in order.
+/// Processes all items, [`AT_ONCE`] at a time. Returns the results in order.
 fn all<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let (next, done) = (Mutex::new(items.iter().enumerate()), Mutex::new(BTreeMap::new()));
     thread::scope(|scope| {

@@ -1,27 +1,27 @@
-//! What came of a trial.
+//! The outcome of a trial.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// What came of a trial.
+/// The outcome of a trial.
 pub(super) enum Outcome {
-    /// It was seen through.
+    /// The client's process finished and reported both calls.
     Seen(Seen),
-    /// The process did not get to the end.
+    /// The client's process failed.
     Died(String),
 }
 
-/// What the process of a trial says in the end.
+/// The report of a client's process.
 #[derive(Deserialize)]
 pub(super) struct Seen {
-    /// The call to which the Volt did what the input says.
+    /// The call that the Volt applied the input to.
     first: Call,
-    /// The next one, with the same client.
+    /// The next call of the same client.
     second: Call,
-    /// Where the first panic was, if there was one in any task.
+    /// The location of the first panic in any task.
     panic: Option<String>,
-    /// By how much the most that was resident has grown, in KiB.
+    /// The growth of the peak resident memory, in KiB.
     memory: u64,
 }
 
@@ -33,11 +33,11 @@ enum Call {
     Answered {
         ms: u64,
     },
-    /// As the caller wanted it, who gave it up.
+    /// Cancelled by the caller, as intended.
     Done {
         ms: u64,
     },
-    /// With something that is no answer.
+    /// With an answer that the Volt never sent.
     Wrong {
         what: String,
         ms: u64,
@@ -46,15 +46,15 @@ enum Call {
         what: String,
         ms: u64,
     },
-    /// By a panic in the task that made it.
+    /// The calling task panicked.
     Panic {
         ms: u64,
     },
-    /// Not at all.
+    /// Not within the time limit.
     Hang {
         ms: u64,
     },
-    /// There was no connection to make it on.
+    /// The client had not connected.
     Unconnected,
 }
 
@@ -63,7 +63,7 @@ impl Outcome {
         result.map_or_else(|error| Self::Died(format!("{error:#}")), Self::Seen)
     }
 
-    /// Whether the client withstood the input; `waits` says that the call has every right to wait.
+    /// Whether the client handled the input. With `waits`, the first call may wait indefinitely.
     pub(super) fn is_well(&self, waits: bool) -> bool {
         let Self::Seen(Seen { first, second, panic: None, .. }) = self else { return false };
         let first = match first {
@@ -74,7 +74,7 @@ impl Outcome {
         first && matches!(second, Call::Answered { .. } | Call::Unconnected)
     }
 
-    /// How the call ended to which the Volt did something.
+    /// How the first call ended, for the table.
     pub(super) fn first(&self) -> String {
         match self {
             Self::Died(error) => format!("**the process fails**: {}", short(error)),
@@ -85,7 +85,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the client is of use afterwards.
+    /// How the second call ended, for the table.
     pub(super) fn second(&self) -> String {
         match self {
             Self::Seen(Seen { second: Call::Answered { .. }, .. }) => "works".to_owned(),
@@ -94,7 +94,7 @@ impl Outcome {
         }
     }
 
-    /// How much more memory was needed, in MiB.
+    /// The memory growth in MiB, for the table.
     pub(super) fn memory(&self) -> String {
         match self {
             Self::Died(_) => "–".to_owned(),
@@ -128,7 +128,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// How long something took. Less than two seconds are not worth telling apart: several trials run at once.
+/// A duration in milliseconds. Below two seconds it means little, because several trials run at once.
 struct Time(u64);
 
 impl fmt::Display for Time {
@@ -140,11 +140,11 @@ impl fmt::Display for Time {
     }
 }
 
-/// The beginning of a text, for a cell of a table.
+/// The first line of a text, shortened to fit a table cell.
 fn short(text: &str) -> String {
     const LONGEST: usize = 100;
     let line = text.lines().next().unwrap_or_default().replace('|', "\\|");
-    // This SDK's errors begin with the method.
+    // This SDK's errors start with the method.
     let line = match line.split_once(": ") {
         Some((method, rest)) if method.starts_with('/') => rest.to_owned(),
         _ => line,

@@ -1,4 +1,4 @@
-//! The comparison as a table.
+//! Renders the comparison as a Markdown table.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -6,11 +6,11 @@ use anyhow::Context as _;
 
 use super::{Input, outcome::Outcome};
 
-/// What stands before and after the table in the document.
+/// The lines before and after the table in the document.
 const BEGIN: &str = "<!-- Written by `cargo xtask hostile --write`. -->\n";
 const END: &str = "<!-- The end of what is written by it. -->\n";
 
-/// One row for each input, with three columns for each client.
+/// Renders one row for each input, with three columns for each client.
 pub(super) fn render(clients: &[&str], rows: &[(&Input, &[Outcome])]) -> String {
     let mut table = "| what the Volt does |".to_owned();
     for client in clients {
@@ -28,11 +28,11 @@ pub(super) fn render(clients: &[&str], rows: &[(&Input, &[Outcome])]) -> String 
     table
 }
 
-/// Puts the table into a document, in place of the one that is there.
+/// Replaces the table in a document.
 pub(super) fn write(path: &Path, table: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let text = replaced(&text, table)
-        .with_context(|| format!("{} has no place for the table", path.display()))?;
+        .with_context(|| format!("{} has lost the markers of the table", path.display()))?;
     fs::write(path, text).with_context(|| path.display().to_string())
 }
 
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_panics_hangs_or_is_wrong_has_not_withstood_it() {
+    fn panics_hangs_and_wrong_answers_are_failures() {
         let seen = |first: &str, second: &str, panic: Option<&str>| {
             let call = |is: &str| json!({ "is": is, "what": "something", "ms": 5000 });
             let (first, second) = (call(first), call(second));
@@ -69,16 +69,13 @@ mod tests {
         for first in ["hang", "wrong", "panic", "unconnected"] {
             assert!(!seen(first, "answered", None).is_well(false), "{first}");
         }
-        assert!(
-            !outcome(json!({ "first": 1 })).is_well(true),
-            "a process that says nothing of use"
-        );
+        assert!(!outcome(json!({ "first": 1 })).is_well(true), "a process without a valid report");
     }
 
     #[test]
-    fn a_table_replaces_the_one_before_and_nothing_else() {
+    fn only_the_table_is_replaced() {
         let document = format!("before\n{BEGIN}old\n{END}after\n");
-        let new = replaced(&document, "| new |\n").expect("there is a place");
+        let new = replaced(&document, "| new |\n").expect("the markers");
         assert_eq!(new, format!("before\n{BEGIN}\n| new |\n\n{END}after\n"));
         assert_eq!(replaced(&new, "| new |\n").as_ref(), Some(&new));
         assert_eq!(replaced("before\nafter\n", "| new |\n"), None);

@@ -1,8 +1,8 @@
-//! `cargo xtask interop`: the published clients and this SDK do the same things on one Volt.
+//! `cargo xtask interop`: the published clients and this SDK run the same scenarios on one Volt.
 //!
-//! Each client has a program that runs one scenario of `interop/scenarios.json` and prints what came
-//! of it as JSON. Every result must be what the scenario expects and what the other clients got, so
-//! the published clients vouch for the embedded Volt, and the Volt then for this SDK.
+//! Each client has a program that runs one scenario of `tests/interop/scenarios.json` and prints the
+//! result as JSON. Every result must match the scenario and the other clients' results. The published
+//! clients thus test the embedded Volt, and the Volt tests this SDK.
 
 pub(crate) mod clients;
 mod scenario;
@@ -16,25 +16,26 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::{scenario::Scenario, volt::Volt};
-use crate::{
+use xtask_tools::{
     process::{self, Running},
-    tools,
+    root,
 };
 
-/// Runs the published clients and this SDK against the embedded Volt, and compares.
+use self::{scenario::Scenario, volt::Volt};
+
+/// Runs the published clients and this SDK on the embedded Volt and compares their results.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The scenarios to run, by their names in interop/scenarios.json; all of them by default.
+    /// The scenarios to run, by their names in tests/interop/scenarios.json. Default: all.
     scenarios: Vec<String>,
-    /// The client configuration of another Volt to run against.
+    /// Use another Volt: the path of a client configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The same with RSA keys, for the clients that speak the legacy protocol. Without one, those are
-    /// left out when --config is given.
+    /// A client configuration with RSA keys, for clients that speak the legacy protocol. With --config
+    /// alone, those clients are skipped.
     #[arg(long, value_name = "FILE", requires = "config")]
     legacy_config: Option<PathBuf>,
-    /// Speak TLS with the embedded Volt; clients that cannot are left out.
+    /// Connect to the embedded Volt over TLS. Clients without TLS are skipped.
     #[arg(long, conflicts_with = "config")]
     tls: bool,
     /// How long a client may take for a scenario.
@@ -43,20 +44,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = tools::root()?;
+    let root = root()?;
     let work = root.join("target/interop");
     let logs = work.join("logs");
     fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
 
-    // Two runs at once would take the Volt away from one another.
+    // Concurrent runs would replace each other's Volt.
     let lock = File::create(work.join("lock"))?;
     if lock.try_lock().is_err() {
-        println!("Waiting for another run to end.");
+        println!("Waiting for another run to finish.");
         lock.lock()?;
     }
 
     let scenarios = chosen(scenario::load(root)?, &args.scenarios)?;
-    let built = clients::build(root, &work)?;
+    let built = clients::build(root)?;
     // The embedded Volt lives as long as this binding.
     let volt = match &args.config {
         Some(_) => None,
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let config = config.context("there is a Volt or a configuration")?;
     let legacy_config = volt.as_ref().map(Volt::legacy_config).or(args.legacy_config.as_deref());
     let sdk = built.clients.last().context("the SDK is the last client")?;
-    // The host of the service that the scenario `hosted` calls; lives as long as this binding, too.
+    // Hosts the service of the scenario `hosted`, as long as this binding lives.
     let _host = Running::start(sdk.command(config, "host"), &logs.join("host.log"))?;
 
     let timeout = Duration::from_secs(args.timeout);
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             let start = Instant::now();
             let mut command = client.command(config, &scenario.name);
             if let Some(authority) = volt.as_ref().and_then(Volt::authority) {
-                // None of the published clients reads it from the configuration.
+                // The published clients do not read the certificate from the configuration.
                 command.env("NODE_EXTRA_CA_CERTS", authority).env("SSL_CERT_FILE", authority);
             }
             let outcome =
@@ -103,7 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     println!("{passed} passed, {failed} failed");
-    ensure!(failed == 0, "the clients don't agree");
+    ensure!(failed == 0, "{failed} scenarios failed");
     Ok(())
 }
 
@@ -111,7 +112,7 @@ fn chosen(mut scenarios: Vec<Scenario>, names: &[String]) -> anyhow::Result<Vec<
     for name in names {
         if !scenarios.iter().any(|scenario| scenario.name == *name) {
             let known: Vec<_> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
-            bail!("no scenario is called {name:?}; there are {}", known.join(", "));
+            bail!("unknown scenario {name:?}; expected one of {}", known.join(", "));
         }
     }
     if !names.is_empty() {

@@ -1,4 +1,4 @@
-//! What the clients do, and how their results are compared.
+//! The scenarios, and the comparison of their results.
 
 use std::{fs, path::Path};
 
@@ -6,25 +6,25 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// One scenario of `interop/scenarios.json`.
+/// One scenario of `tests/interop/scenarios.json`.
 #[derive(Deserialize)]
 pub(super) struct Scenario {
     pub(super) name: String,
-    /// The members that a result must have. `null` stands for what isn't known before; the first
-    /// client to tell it sets it for the others.
+    /// The members that a result must have. `null` stands for a value that is not known in advance; the
+    /// first client that reports one sets it for the others.
     expected: Map<String, Value>,
 }
 
 pub(super) fn load(root: &Path) -> anyhow::Result<Vec<Scenario>> {
-    let path = root.join("interop/scenarios.json");
+    let path = root.join("tests/interop/scenarios.json");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
 impl Scenario {
-    /// Compares a client's result with what is expected and with what clients before it got.
+    /// Compares a client's result with the expected one and with those of earlier clients.
     ///
-    /// A member that is `null` is one that the client can't tell.
+    /// A member that is `null` is one that the client cannot report.
     pub(super) fn compare(&mut self, result: Value) -> anyhow::Result<()> {
         let Value::Object(result) = result else { bail!("the result is not an object: {result}") };
         let missing = self.expected.keys().find(|name| !result.contains_key(*name));
@@ -33,19 +33,19 @@ impl Scenario {
         }
         for (name, got) in result {
             let Some(expected) = self.expected.get_mut(&name) else {
-                bail!("the result has a {name:?}, which is not expected");
+                bail!("the result has an unexpected member {name:?}");
             };
             if expected.is_null() {
                 *expected = got;
             } else if !got.is_null() && !same(expected, &got) {
-                bail!("{name:?} is {got}, not {expected}");
+                bail!("{name:?} is {got}; expected {expected}");
             }
         }
         Ok(())
     }
 }
 
-/// Equality of JSON, in which 1 and 1.0 are the same number.
+/// JSON equality in which 1 and 1.0 are the same number.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_has_what_is_expected_and_nothing_else() {
+    fn missing_extra_and_different_members_are_errors() {
         let mut scenario = scenario(&json!({ "cells": [{ "real": 1.0 }] }));
         scenario.compare(json!({ "cells": [{ "real": 1 }] })).expect("the same number");
         for wrong in [
@@ -92,12 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn clients_must_agree_on_what_is_not_known_before() {
+    fn first_reported_value_binds_later_clients() {
         let mut scenario = scenario(&json!({ "message": null }));
-        scenario.compare(json!({ "message": null })).expect("a client that can't tell");
-        scenario.compare(json!({ "message": "not found" })).expect("the first to tell");
-        scenario.compare(json!({ "message": null })).expect("another that can't tell");
+        scenario.compare(json!({ "message": null })).expect("a client that cannot report it");
+        scenario.compare(json!({ "message": "not found" })).expect("the first report");
+        scenario.compare(json!({ "message": null })).expect("another client that cannot report it");
         let error = scenario.compare(json!({ "message": "gone" })).expect_err("a difference");
-        assert_eq!(error.to_string(), r#""message" is "gone", not "not found""#);
+        assert_eq!(error.to_string(), r#""message" is "gone"; expected "not found""#);
     }
 }

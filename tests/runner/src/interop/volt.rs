@@ -1,37 +1,35 @@
-//! The embedded Volt as a process.
+//! Runs the embedded Volt as a process.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::{Child, Command},
-    thread,
-    time::{Duration, Instant},
+    process::Command,
+    time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use serde_json::Value;
-
-use crate::process;
+use xtask_tools::process::Running;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running embedded Volt; dropping it ends it.
+/// A running embedded Volt. Dropping it kills the process.
 pub(super) struct Volt {
-    process: Child,
+    _process: Running,
     config: PathBuf,
     legacy_config: PathBuf,
     authority: Option<PathBuf>,
 }
 
 impl Volt {
-    /// Starts a Volt with an empty store, and waits until it has written its configuration.
+    /// Starts a Volt with an empty store, and waits until it has written its configurations.
     pub(super) fn start(
         program: &Path,
         work: &Path,
         log: &Path,
         tls: bool,
     ) -> anyhow::Result<Self> {
-        // A store of its own choice would stay behind, since the process is killed at the end.
+        // A temporary store would be left behind, because the process is killed in the end.
         let (data, config) = (work.join("data"), work.join("volt.config.json"));
         let legacy_config = work.join("legacy.config.json");
         absent(fs::remove_dir_all(&data)).with_context(|| data.display().to_string())?;
@@ -43,32 +41,24 @@ impl Volt {
         command.arg("--write-config").arg(&config);
         command.arg("--write-legacy-config").arg(&legacy_config);
         command.args(tls.then_some("--tls"));
-        let process = process::start(command, log)?;
-        let mut volt = Self { process, config, legacy_config, authority: None };
-
-        let deadline = Instant::now() + START_TIMEOUT;
-        let url = loop {
-            // The second is the last that it writes.
-            let found = (read(&volt.config, "http_address"), read(&volt.legacy_config, "id"));
-            if let (Some(url), Some(_)) = found {
-                break url;
+        let (process, url) = Running::start_until(command, log, START_TIMEOUT, || {
+            // The Volt writes the legacy configuration last.
+            let written = read(&legacy_config, "id").and_then(|_| read(&config, "http_address"));
+            Ok(written)
+        })?;
+        let authority = match read(&config, "ca_pem") {
+            Some(pem) => {
+                let authority = work.join("authority.pem");
+                fs::write(&authority, pem).with_context(|| authority.display().to_string())?;
+                Some(authority)
             }
-            if let Some(status) = volt.process.try_wait()? {
-                bail!("the embedded Volt ended with {status}; see {}", log.display());
-            }
-            ensure!(Instant::now() < deadline, "the embedded Volt doesn't write its configuration");
-            thread::sleep(Duration::from_millis(10));
+            None => None,
         };
-        if let Some(pem) = read(&volt.config, "ca_pem") {
-            let authority = work.join("authority.pem");
-            fs::write(&authority, pem).with_context(|| authority.display().to_string())?;
-            volt.authority = Some(authority);
-        }
-        println!("An embedded Volt listens at {url}.");
-        Ok(volt)
+        println!("The embedded Volt listens at {url}.");
+        Ok(Self { _process: process, config, legacy_config, authority })
     }
 
-    /// The configuration of its owner's client.
+    /// The client configuration of the Volt's owner.
     pub(super) fn config(&self) -> &Path {
         &self.config
     }
@@ -78,21 +68,13 @@ impl Volt {
         &self.legacy_config
     }
 
-    /// The certificate of its authority, if it speaks TLS.
+    /// The Volt's CA certificate, with TLS.
     pub(super) fn authority(&self) -> Option<&Path> {
         self.authority.as_deref()
     }
 }
 
-impl Drop for Volt {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nobody to tell.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Makes nothing of an error which says that there is no such file.
+/// Ignores an error if it says that the file does not exist.
 fn absent(outcome: io::Result<()>) -> io::Result<()> {
     outcome.or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
@@ -100,7 +82,7 @@ fn absent(outcome: io::Result<()>) -> io::Result<()> {
     })
 }
 
-/// A field of the Volt's part of a configuration, when the file is there and whole.
+/// A field of the Volt's part of a configuration. `None` while the file is missing or incomplete.
 fn read(config: &Path, field: &str) -> Option<String> {
     let config: Value = serde_json::from_slice(&fs::read(config).ok()?).ok()?;
     Some(config.get("volt")?.get(field)?.as_str()?.to_owned())

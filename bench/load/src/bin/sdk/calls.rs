@@ -1,4 +1,4 @@
-//! Calls that are short.
+//! Short calls.
 
 use anyhow::{Result, ensure};
 use volt_api::{
@@ -7,7 +7,7 @@ use volt_api::{
 };
 use volt_bench_measure::{Load, Measured, closed_loop};
 
-/// Calls `GetResource`, and looks whether the answer has what was sent.
+/// Calls `GetResource` and checks that the answer contains the request.
 pub async fn unary(load: &Load, client: &Client) -> Result<Measured> {
     let (volt, size) = (client.volt(), load.size);
     let request = GetResourceRequest::default().with_resource_id(load.text());
@@ -23,7 +23,7 @@ pub async fn unary(load: &Load, client: &Client) -> Result<Measured> {
     closed_loop(load, call).await
 }
 
-/// Opens streaming calls, and closes them at once.
+/// Opens streaming calls and closes them at once.
 pub async fn open_close(load: &Load, client: &Client) -> Result<Measured> {
     let volt = client.volt();
     let call = move || {

@@ -1,4 +1,4 @@
-//! Connections, and calls that stay open.
+//! Connections and idle calls.
 
 use std::sync::{
     Arc,
@@ -13,7 +13,7 @@ use volt_api::{
 };
 use volt_bench_measure::{Load, Measured, Span, resident};
 
-/// Opens connections, makes one call on each, and closes them.
+/// Opens connections, makes one call on each and closes them.
 pub async fn connect(load: &Load, config: ClientConfig) -> Result<Measured> {
     let (left, span) = (Arc::new(AtomicU64::new(load.count)), Span::start(load));
     let mut tasks = JoinSet::new();
@@ -35,9 +35,9 @@ pub async fn connect(load: &Load, config: ClientConfig) -> Result<Measured> {
     Ok(span.finish(load.count, 0))
 }
 
-/// Opens calls, waits until the server has answered each, and sees how much memory they take.
+/// Opens calls, waits for the server's answer to each, and measures their memory.
 pub async fn idle(load: &Load, client: &Client) -> Result<Measured> {
-    // What the first call needs, others share.
+    // The first call initializes memory that all calls share.
     let first = open(client).await?;
     let (before, span) = (resident(), Span::start(load));
     let mut calls = Vec::new();

@@ -14,7 +14,7 @@ use volt_api::{
 };
 use volt_bench_measure::{Load, Measured, Span};
 
-/// Reads rows as one `Execute` gives them.
+/// Reads the rows of one `Execute`.
 pub async fn rows(load: &Load, client: &Client) -> Result<Measured> {
     let span = Span::start(load);
     let mut call = client.sqlite_database().execute().await?;
@@ -34,7 +34,7 @@ pub async fn rows(load: &Load, client: &Client) -> Result<Measured> {
     Ok(span.finish(rows, 0))
 }
 
-/// Downloads a file, and drops what comes.
+/// Downloads a file and drops the blocks.
 pub async fn download(load: &Load, client: &Client) -> Result<Measured> {
     let span = Span::start(load);
     let request = DownloadFileRequest::default().with_resource_id(load.file());
@@ -50,7 +50,7 @@ pub async fn download(load: &Load, client: &Client) -> Result<Measured> {
     Ok(span.finish(blocks, bytes))
 }
 
-/// Uploads a file, and waits until every block is acknowledged.
+/// Uploads a file and waits until every block is acknowledged.
 pub async fn upload(load: &Load, client: &Client) -> Result<Measured> {
     let block: Vec<u8> = (0..=u8::MAX).cycle().take(load.size).collect();
     let blocks = load.blocks();
@@ -77,7 +77,7 @@ pub async fn upload(load: &Load, client: &Client) -> Result<Measured> {
     Ok(span.finish(blocks, blocks * load.size as u64))
 }
 
-/// Publishes messages on a wire that so many subscriptions hear, and waits until each has all.
+/// Publishes messages on a wire and waits until every subscription has received all.
 pub async fn wire(load: &Load, client: &Client) -> Result<Measured> {
     let request = PublishWireRequest::default().with_wire_id(&load.resource);
     let mut publication = client.wire().publish_wire().await?;
@@ -87,7 +87,7 @@ pub async fn wire(load: &Load, client: &Client) -> Result<Measured> {
     for _ in 0..load.in_flight {
         let mut subscription = client.wire().subscribe_wire().await?;
         subscription.send(SubscribeWireRequest::default().with_wire_id(&load.resource)).await?;
-        // Nothing says when a subscription has begun, so something is published until it arrives.
+        // The Volt does not acknowledge a subscription: publish until a message arrives.
         loop {
             tokio::select! {
                 _ = subscription.message() => break,

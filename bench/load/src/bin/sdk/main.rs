@@ -1,4 +1,4 @@
-//! The work by this SDK.
+//! The work with this SDK.
 
 mod calls;
 mod connections;
@@ -9,7 +9,7 @@ use clap::Parser;
 use volt_api::{Client, ClientConfig, ConnectOptions};
 use volt_bench_measure::{Load, Measured, Work};
 
-/// Does one piece of work by this SDK.
+/// Does one piece of work with this SDK.
 #[derive(Parser)]
 struct Args {
     /// How many calls are kept open with their keys exchanged.

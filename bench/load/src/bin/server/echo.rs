@@ -1,4 +1,4 @@
-//! A websocket that gives back what it gets.
+//! A websocket echo.
 
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use tokio_tungstenite::{accept_async, tungstenite::Error};
 
 pub async fn run(listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
-        // A client goes without saying so; that is no error here.
+        // Clients disconnect without a close frame; that error is expected.
         tokio::spawn(echo(stream));
     }
 }
@@ -16,7 +16,7 @@ async fn echo(stream: TcpStream) -> Result<(), Error> {
     let mut socket = accept_async(stream).await?;
     while let Some(message) = socket.next().await {
         socket.feed(message?).await?;
-        // What is there already is answered with the same write.
+        // Messages that have arrived already are answered in the same write.
         while let Some(Some(message)) = socket.next().now_or_never() {
             socket.feed(message?).await?;
         }

@@ -1,4 +1,4 @@
-//! The same work by tonic over TLS.
+//! The same work with tonic over TLS.
 
 use std::pin::Pin;
 

@@ -1,13 +1,13 @@
-//! The load server: all that the programs of the benchmarks are measured against, in one process.
+//! The load server: all servers of the benchmarks in one process.
 //!
 //! - an embedded Volt, for `Execute` and wires;
-//! - a mock of a Volt by this SDK's server, whose handlers take no time: `GetResource` gives back its
-//!   `resource_id`, `Connect` only stays open, files are made of nothing;
-//! - the same unary call and download by tonic over TLS;
-//! - a websocket that gives back what it gets.
+//! - a mock of a Volt on this SDK's server, whose handlers take no time: `GetResource` returns its
+//!   `resource_id`, `Connect` only stays open, files have generated contents;
+//! - the same unary call and download with tonic over TLS;
+//! - a websocket echo.
 //!
-//! It writes the client configurations for the first two and [`Peers`] for the rest to a folder,
-//! last of all `peers.json`.
+//! It writes the client configurations of the first two and [`Peers`] for the others to a folder,
+//! `peers.json` last.
 
 mod echo;
 #[cfg(feature = "tonic")]
@@ -30,9 +30,9 @@ use volt_embedded::EmbeddedVolt;
 /// Runs the load server until it is killed.
 #[derive(Parser)]
 struct Args {
-    /// The folder that the configurations go to.
+    /// The folder for the configurations.
     folder: PathBuf,
-    /// How many rows there are for `Execute`.
+    /// The number of rows for `Execute`.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
 }
@@ -66,14 +66,14 @@ async fn main() -> Result<()> {
         grpc,
     };
     client.close().await;
-    // By renaming, so that whoever waits for the file finds it whole.
+    // Rename, so that the waiting runner never reads a partial file.
     let (part, whole) = (args.folder.join("peers.part"), args.folder.join("peers.json"));
     fs::write(&part, serde_json::to_vec_pretty(&peers)?)?;
     fs::rename(part, whole)?;
     std::future::pending().await
 }
 
-/// A database with a table of so many rows.
+/// Creates a database with a table of this many rows.
 async fn database(client: &Client, rows: u64) -> Result<String> {
     let request = CreateDatabaseRequest::default().with_name("load");
     let created = client.sqlite_server().create_database(request).await?;

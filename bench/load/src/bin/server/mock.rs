@@ -1,4 +1,4 @@
-//! A Volt whose handlers take no time, so that what is measured is the client and the transport.
+//! A Volt whose handlers take no time, so that only the client and the transport are measured.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,14 +20,14 @@ use volt_api::{
     },
 };
 
-/// A mock that runs, and the configurations of its clients.
+/// A running mock and the configurations of its clients.
 pub struct Mock {
     pub config: ClientConfig,
     pub legacy_config: ClientConfig,
     _server: Server,
 }
 
-/// Starts a mock for the clients of these configurations of another Volt.
+/// Starts a mock for the clients of another Volt's configurations.
 pub async fn start(config: &ClientConfig, legacy_config: &ClientConfig) -> Result<Mock> {
     let id = config.volt_id()?;
     let (key, legacy_key) = (SigningKey::generate()?, SigningKey::generate_rsa()?);
@@ -55,7 +55,7 @@ fn public(config: &ClientConfig) -> Result<VerifyingKey> {
     Ok(SigningKey::from_pem(key.context("the configuration has a key")?)?.verifying_key())
 }
 
-/// Knows one client by its key, and one that speaks the legacy protocol.
+/// Admits one client by its key, and one that speaks the legacy protocol.
 struct Clients {
     key: VerifyingKey,
     legacy_key: VerifyingKey,
@@ -129,14 +129,13 @@ impl FileApi for Handlers {
     }
 }
 
-/// What `GetResource` answers.
+/// The answer of `GetResource`.
 pub fn echo(request: GetResourceRequest) -> GetResourceResponse {
     let resource = volt_api::volt::Resource::default().with_id(request.resource_id);
     GetResourceResponse::default().with_resource(resource)
 }
 
-/// The blocks of a file, which are all the same; its id says how many bytes there are, and how long a
-/// block is.
+/// The number of blocks of a file, and its only block. The id of the file is its size and block size.
 pub fn blocks(request: &DownloadFileRequest) -> Result<(u64, DownloadFileResponse), Status> {
     let numbers = request.resource_id.split_once('/');
     let numbers =

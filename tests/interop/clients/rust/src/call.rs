@@ -11,17 +11,21 @@ use volt_client_rs::websocket_rpc::{Event, EventType, WebsocketRpc};
 
 use crate::Result;
 
-/// A streaming call.
+/// A streaming call, as a queue of messages.
 pub struct Call {
     rpc: WebsocketRpc,
     events: UnboundedReceiver<Event>,
 }
 
 impl Call {
-    /// Listens to a call that was opened without a first request, so that no event can be missed.
+    /// Wraps a call that was opened without a first request, so that no event is missed.
+    ///
+    /// # Errors
+    ///
+    /// If the call could not be opened.
     pub async fn new(rpc: Result<Arc<Mutex<WebsocketRpc>>>) -> Result<Self> {
-        // A clone, because sending while holding the lock of the original can deadlock with the
-        // client's reader. Clones share the listeners.
+        // Sending with the lock of the original held can deadlock with the client's reader, so send
+        // through a clone. Clones share the listeners.
         let rpc = rpc?.lock().await.clone();
         let (sender, events) = unbounded_channel();
         for kind in [EventType::Data, EventType::Error, EventType::End] {
@@ -32,16 +36,28 @@ impl Call {
     }
 
     /// Sends a request message.
-    pub async fn send(&self, request: Value) -> Result<()> {
-        self.rpc.send(&request).await
+    ///
+    /// # Errors
+    ///
+    /// If the client cannot send.
+    pub async fn send(&self, request: &Value) -> Result<()> {
+        self.rpc.send(request).await
     }
 
-    /// Says that no more requests come.
+    /// Half-closes the call.
+    ///
+    /// # Errors
+    ///
+    /// If the client cannot send.
     pub async fn half_close(&self) -> Result<()> {
         self.rpc.end().await
     }
 
-    /// The next response message, or `None` when the Volt has ended the call.
+    /// Returns the next response message, or `None` after the Volt has ended the call.
+    ///
+    /// # Errors
+    ///
+    /// If the Volt rejected the call or the connection was lost.
     pub async fn message(&mut self) -> Result<Option<Value>> {
         match self.events.recv().await {
             Some(Event::Data(message)) => Ok(Some(message)),
@@ -51,7 +67,11 @@ impl Call {
         }
     }
 
-    /// All response messages up to the end.
+    /// Returns all response messages up to the end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`message`](Self::message).
     pub async fn all(&mut self) -> Result<Vec<Value>> {
         let mut messages = Vec::new();
         while let Some(message) = self.message().await? {

@@ -1,4 +1,4 @@
-//! The published Rust client on a Volt that misbehaves, for `cargo xtask hostile`.
+//! The published Rust client on a Volt that breaks the protocol, for `cargo xtask hostile`.
 
 use std::{
     sync::{
@@ -35,7 +35,7 @@ impl trial::Client for Published {
         Ok(answer["resource"]["id"].as_str().map(str::to_owned))
     }
 
-    /// The client gives messages to callbacks, and there is no way to let it wait: these only count.
+    /// Counts messages in a callback: this client has no backpressure.
     async fn unread(&mut self, _: Duration) -> Result<usize> {
         let call = self.0.streaming_call(DOWNLOAD, &Value::Null, "").await?;
         let call = call.lock().await.clone();

@@ -4,24 +4,21 @@
 //! volt-interop-rust-client CONFIG SCENARIO
 //! ```
 //!
-//! Runs one scenario of `../scenarios.json` and prints its result as `result: {…}`, among what the
-//! client itself prints. What this client can't tell is `null` in the result: it drops the code of
-//! a refusal.
+//! Runs one scenario of `tests/interop/scenarios.json` and prints the result as `result: {…}`, among
+//! the client's own output. Members that this client cannot report, such as the code of an error, are
+//! `null`.
 
-mod call;
 mod scenarios;
 
 use std::{env, fs, panic, process};
 
 use serde_json::Value;
 use volt_client_rs::volt_client::VoltClient;
-
-/// Whatever goes wrong, in words, as the client itself has it.
-type Result<T, E = String> = std::result::Result<T, E>;
+use volt_interop_rust_client::Result;
 
 #[tokio::main]
 async fn main() {
-    // A panic in the client's reader task would leave every call hanging; this says at once what happened.
+    // After a panic in the client's reader task every call would hang. Abort instead.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         hook(info);

@@ -6,8 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 use volt_client_rs::volt_client::VoltClient;
-
-use crate::{Result, call::Call};
+use volt_interop_rust_client::{Call, Result};
 
 const UNKNOWN_ID: &str = "did:volt:00000000-0000-4000-8000-000000000000";
 
@@ -45,15 +44,15 @@ async fn connect(client: &mut VoltClient) -> Result<Value> {
     let mut call = Call::new(client.connect(&Value::Null).await).await?;
     let now = SystemTime::UNIX_EPOCH.elapsed().map_err(|error| error.to_string())?;
     let timestamp = u64::try_from(now.as_millis()).map_err(|error| error.to_string())?;
-    call.send(json!({ "hello": { "ping_interval": 10000, "timestamp": timestamp } })).await?;
+    call.send(&json!({ "hello": { "ping_interval": 10000, "timestamp": timestamp } })).await?;
     let (mut acknowledged, mut pinged) = (false, false);
     while let Some(answer) = call.message().await? {
         if let Some(acknowledge) = answer.get("acknowledge") {
             acknowledged = acknowledge["connection_id"].is_string();
-            call.send(json!({ "ping": {} })).await?;
+            call.send(&json!({ "ping": {} })).await?;
         } else if answer.get("ping").is_some() {
             pinged = true;
-            call.send(json!({ "goodbye": {} })).await?;
+            call.send(&json!({ "goodbye": {} })).await?;
             call.half_close().await?;
         }
     }
@@ -65,11 +64,11 @@ async fn download(client: &mut VoltClient) -> Result<Value> {
     let content = pattern(200_000);
     // This client calls the unary method as a stream.
     let mut call = Call::new(client.set_file_content(&Value::Null).await).await?;
-    call.send(json!({ "resource_id": file, "content": BASE64.encode(&content) })).await?;
+    call.send(&json!({ "resource_id": file, "content": BASE64.encode(&content) })).await?;
     call.all().await?;
 
     let mut call = open_download(client).await?;
-    call.send(json!({ "resource_id": file })).await?;
+    call.send(&json!({ "resource_id": file })).await?;
     call.half_close().await?;
     let mut received = Vec::new();
     let mut blocks = 0;
@@ -82,7 +81,7 @@ async fn download(client: &mut VoltClient) -> Result<Value> {
 
 async fn refused_stream(client: &mut VoltClient) -> Result<Value> {
     let mut call = open_download(client).await?;
-    call.send(json!({ "resource_id": UNKNOWN_ID })).await?;
+    call.send(&json!({ "resource_id": UNKNOWN_ID })).await?;
     call.half_close().await?;
     refusal(call.all().await)
 }
@@ -96,9 +95,9 @@ async fn open_download(client: &mut VoltClient) -> Result<Call> {
 async fn upload(client: &mut VoltClient) -> Result<Value> {
     let file = create(client, "volt:file", "upload.txt").await?;
     let mut call = Call::new(client.upload_file(&Value::Null).await).await?;
-    call.send(json!({ "start": { "resource_id": file, "truncate": true } })).await?;
+    call.send(&json!({ "start": { "resource_id": file, "truncate": true } })).await?;
     for part in ["one, ", "two, ", "three"] {
-        call.send(json!({ "block": BASE64.encode(part) })).await?;
+        call.send(&json!({ "block": BASE64.encode(part) })).await?;
     }
     call.half_close().await?;
     let acks: Vec<Value> =
@@ -118,9 +117,9 @@ async fn wire(client: &mut VoltClient) -> Result<Value> {
     let wire = &saved["resource"]["id"];
 
     let mut subscription = Call::new(client.subscribe_wire(&Value::Null).await).await?;
-    subscription.send(json!({ "wire_id": wire })).await?;
+    subscription.send(&json!({ "wire_id": wire })).await?;
     let mut publication = Call::new(client.publish_wire(&Value::Null).await).await?;
-    publication.send(json!({ "wire_id": wire })).await?;
+    publication.send(&json!({ "wire_id": wire })).await?;
 
     // Nothing says when a subscription has begun, so the chunk is published until it arrives.
     let chunk = BASE64.encode("hello, wire");
@@ -129,14 +128,14 @@ async fn wire(client: &mut VoltClient) -> Result<Value> {
     let message = loop {
         tokio::select! {
             message = subscription.message() => break message?,
-            _ = ticks.tick() => publication.send(json!({ "wire_id": wire, "chunk": chunk })).await?,
+            _ = ticks.tick() => publication.send(&json!({ "wire_id": wire, "chunk": chunk })).await?,
         }
     };
     let received = match message {
         Some(message) => bytes(&message["chunk"])?,
         None => return Err("the subscription ended before a chunk came".to_owned()),
     };
-    subscription.send(json!({ "stop": true })).await?;
+    subscription.send(&json!({ "stop": true })).await?;
     subscription.all().await?;
     publication.half_close().await?;
     publication.all().await?;
@@ -180,7 +179,7 @@ async fn sql(client: &mut VoltClient) -> Result<Value> {
 /// REAL that is a number. The client's own helper can't.
 async fn execute(client: &mut VoltClient, start: Value) -> Result<Vec<Value>> {
     let mut call = Call::new(client.sql_execute(&Value::Null, "").await).await?;
-    call.send(json!({ "start": start })).await?;
+    call.send(&json!({ "start": start })).await?;
     call.all().await
 }
 

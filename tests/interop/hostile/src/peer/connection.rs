@@ -1,4 +1,4 @@
-//! A connection, by which anything can be sent.
+//! A connection that can send any bytes.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -40,7 +40,7 @@ impl Connection {
     pub(crate) async fn frame(&mut self) -> anyhow::Result<Option<Frame>> {
         while let Some(message) = self.socket.next().await {
             match message? {
-                // One of the clients sends empty messages when it has nothing to send yet.
+                // One of the clients sends empty messages; skip them.
                 Message::Binary(bytes) if !bytes.is_empty() => {
                     return Ok(Some(Frame::decode(bytes)?));
                 }
@@ -59,20 +59,20 @@ impl Connection {
         self.message(Message::Binary(frame.into())).await
     }
 
-    /// The answer to a key exchange, signed by `signer`, and the key of the call.
+    /// The reply to a key exchange, signed by `signer`, and the call's key.
     pub(crate) fn reply(signer: &SigningKey, opened: &Frame) -> anyhow::Result<(CallKey, Vec<u8>)> {
         let handshake = ServerHandshake::accept(opened)?;
         Ok(handshake.reply(opened.call, signer, &Ephemeral::generate()?)?)
     }
 
-    /// An answer to a key exchange that is as it should be; its key is the call's from now on.
+    /// The correct reply to a key exchange. Its key becomes the call's.
     pub(crate) fn exchange(&mut self, opened: &Frame) -> anyhow::Result<Vec<u8>> {
         let (key, reply) = Self::reply(&self.identity, opened)?;
         self.keys.insert(opened.call, key);
         Ok(reply)
     }
 
-    /// The request, if this frame is the one that names the method.
+    /// The request, if the frame invokes a method.
     pub(crate) fn invoked(&mut self, frame: &Frame) -> anyhow::Result<Option<String>> {
         match call::open(self.key(frame.call)?, frame.body.clone())? {
             Incoming::Envelope(Envelope::Invoke { json_request, .. }) => Ok(Some(json_request)),
@@ -84,12 +84,12 @@ impl Connection {
         self.keys.get(&call).context("a frame of a call without a key")
     }
 
-    /// The frame of a message.
+    /// The sealed frame of a message.
     pub(crate) fn sealed(&self, call: u64, message: impl Into<String>) -> anyhow::Result<Vec<u8>> {
         Ok(Outgoing::server(call).message(self.key(call)?, &Text(message.into()))?)
     }
 
-    /// The frame of the right answer.
+    /// The frame of the correct answer.
     pub(crate) fn answer(&self, call: u64) -> anyhow::Result<Vec<u8>> {
         self.sealed(call, resource(ANSWER))
     }
@@ -99,13 +99,13 @@ impl Connection {
         Ok(Outgoing::server(call).end(self.key(call)?, None)?)
     }
 
-    /// Answers a call as it should be answered.
+    /// Answers a call correctly and ends it.
     pub(crate) async fn finish(&mut self, call: u64) -> anyhow::Result<()> {
         self.send(self.answer(call)?).await?;
         self.send(self.end(call)?).await
     }
 
-    /// The frame of whatever is to be in place of metadata and envelope.
+    /// A sealed frame with arbitrary metadata and text in place of the envelope.
     pub(crate) fn sealed_raw(
         &self,
         call: u64,
@@ -120,12 +120,12 @@ impl Connection {
     }
 }
 
-/// The message with a resource of that id.
+/// A message with a resource of this id.
 pub(crate) fn resource(id: &str) -> String {
     json!({ "resource": { "id": id } }).to_string()
 }
 
-/// The frame of a payload, whatever is in it.
+/// A payload frame with arbitrary contents.
 pub(crate) fn payload(call: u64, iv: &[u8], ciphertext: &[u8]) -> anyhow::Result<Vec<u8>> {
     with_metadata(call, b"", iv, ciphertext)
 }
@@ -147,7 +147,7 @@ fn with_metadata(
     Ok(frame)
 }
 
-/// A websocket frame with a binary message, as it is on the way.
+/// The bytes of a websocket frame with a binary message.
 pub(crate) fn on_the_way(message: &[u8]) -> anyhow::Result<Vec<u8>> {
     let Ok(length) = u8::try_from(message.len()) else {
         bail!("a message of {} bytes is not short", message.len());

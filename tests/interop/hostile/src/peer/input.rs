@@ -1,20 +1,20 @@
-//! What the Volt can do to a client.
+//! The inputs: the ways in which the Volt breaks the protocol.
 
-/// What `../../inputs.json` describes.
+/// An input. `inputs.json` describes each.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Input {
     /// Nothing.
     Good,
-    // Before there is a websocket.
+    // Before the websocket is open.
     SilentUpgrade,
     RefusedUpgrade,
-    // What happens to the connection.
+    // To the connection.
     Cut,
     HalfClose,
     Reset,
     Frozen,
     Drip,
-    // The key exchange.
+    // To the key exchange.
     SilentKeys,
     Rejected,
     StrangeKey,
@@ -22,7 +22,7 @@ pub(crate) enum Input {
     ShortSignature,
     PayloadFirst,
     SecondKey,
-    // What is no frame.
+    // Invalid frames before the answer.
     Ping,
     Empty,
     ShortHeader,
@@ -30,7 +30,7 @@ pub(crate) enum Input {
     Text,
     TooLong,
     Flood,
-    // Within the call.
+    // To the call.
     SilentCall,
     Truncated,
     ShortIv,

@@ -1,7 +1,7 @@
-//! A Volt that misbehaves once, for `cargo xtask hostile`.
+//! A Volt that breaks the protocol once, for `cargo xtask hostile`.
 //!
-//! It does what its input says to the first call of the first connection, and then answers every
-//! further call as it should. Whatever it sends is made of the SDK's own protocol core.
+//! It applies its input to the first call of the first connection, and answers every later call
+//! correctly. Its frames are built with the SDK's own protocol core.
 
 mod connection;
 mod input;
@@ -18,12 +18,12 @@ use volt_runtime::{key::SigningKey, proto::frame::FrameKind};
 
 use self::{connection::Connection, input::Input};
 
-/// A Volt that misbehaves once.
+/// A Volt that breaks the protocol once.
 #[derive(Parser)]
 struct Args {
-    /// What it does to the first call.
+    /// The input that is applied to the first call.
     input: Input,
-    /// Where the configuration for a client goes.
+    /// The file for the client configuration.
     config: PathBuf,
 }
 
@@ -33,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let (key, client) = (Arc::new(SigningKey::generate()?), SigningKey::generate()?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
-    // With what each of the clients wants to have.
+    // With the members that each client requires.
     let config = json!({
         "client_name": "trial",
         "volt": {

@@ -1,4 +1,4 @@
-//! What is done at which stage of the first call.
+//! Applies an input at the stage of the call that it belongs to.
 
 use std::{future::pending, time::Duration};
 
@@ -25,25 +25,25 @@ use crate::{
     input::Input,
 };
 
-/// How deep JSON is nested.
+/// The nesting depth of JSON.
 const DEEP: usize = 100_000;
-/// Within metadata, which is no longer than 64 KiB.
+/// The nesting depth in metadata, which is at most 64 KiB long.
 const DEEP_METADATA: usize = 60_000;
-/// Frames for calls that nobody made.
+/// The number of frames for calls that do not exist.
 const FLOOD: u64 = 100_000;
-/// A message that is longer than any client takes, in parts.
+/// The parts of a message that is longer than any client accepts, and the size of each.
 const TOO_LONG: (usize, usize) = (200, 1 << 20);
-/// The id in an answer that is not the one.
+/// The id in a wrong answer.
 const ANOTHER: &str = "did:volt:another";
-/// The bytes of a message on the stream that nobody reads.
+/// The size of a message on the stream that the client does not read.
 const UNREAD_SIZE: usize = 64 << 10;
 
-/// A client has connected by TCP.
+/// After a client has connected over TCP.
 pub(crate) async fn connecting(input: Input, stream: &mut TcpStream) -> anyhow::Result<()> {
     match input {
         Input::SilentUpgrade => pending().await,
         Input::RefusedUpgrade => {
-            // Whoever is not read to its end sees a reset.
+            // Closing with unread data would reset the connection.
             let mut request = [0; 4096];
             let _ = stream.read(&mut request).await?;
             stream.write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await?;
@@ -53,7 +53,7 @@ pub(crate) async fn connecting(input: Input, stream: &mut TcpStream) -> anyhow::
     }
 }
 
-/// A client has sent a key exchange.
+/// After a client has sent a key exchange.
 pub(crate) async fn opened(
     input: Input,
     connection: &mut Connection,
@@ -63,7 +63,7 @@ pub(crate) async fn opened(
     let reply = match input {
         Input::SilentKeys => return Ok(()),
         Input::Rejected => call::reject(frame.call, "the token is not valid")?,
-        // By whoever stands between.
+        // Signed by an attacker in between.
         Input::StrangeKey => Connection::reply(&SigningKey::generate()?, frame)?.1,
         Input::ShortKey => {
             let mut reply = connection.exchange(frame)?;
@@ -72,7 +72,7 @@ pub(crate) async fn opened(
         }
         Input::ShortSignature => {
             let mut reply = connection.exchange(frame)?;
-            // It comes last, after a byte with its length.
+            // The signature comes last, after a byte with its length.
             let length = reply.len() - 65;
             reply.truncate(length);
             reply.extend([10; 11]);
@@ -92,7 +92,7 @@ pub(crate) async fn opened(
     connection.send(reply).await
 }
 
-/// A client has named its method.
+/// After a client has invoked a method.
 pub(crate) async fn invoked(
     input: Input,
     connection: &mut Connection,
@@ -161,7 +161,7 @@ pub(crate) async fn invoked(
         }
         Input::Unread => {
             let message = format!("{{\"block\":\"{}\"}}", "A".repeat(UNREAD_SIZE));
-            // One frame will do, and so this Volt is faster than any client.
+            // Sending the same frame again makes this Volt faster than any client.
             let frame = Bytes::from(connection.sealed(call, message)?);
             for _ in 0..UNREAD {
                 connection.message(Message::Binary(frame.clone())).await?;
@@ -172,7 +172,7 @@ pub(crate) async fn invoked(
     }
 }
 
-/// What is sent before the answer, and has nothing to do with any call.
+/// The message before the answer, which belongs to no call.
 fn before(input: Input) -> Option<Message> {
     Some(match input {
         Input::Ping => Message::Ping(Bytes::new()),
@@ -184,7 +184,7 @@ fn before(input: Input) -> Option<Message> {
     })
 }
 
-/// The frame that is sent in place of the answer.
+/// The frame in place of the answer.
 fn instead(input: Input, connection: &Connection, call: u64) -> anyhow::Result<Option<Vec<u8>>> {
     Ok(Some(match input {
         Input::Truncated => {
@@ -193,7 +193,7 @@ fn instead(input: Input, connection: &Connection, call: u64) -> anyhow::Result<O
             frame
         }
         Input::ShortIv => payload(call, &[1; 15], &[1; 48])?,
-        // That it is right by chance is one in 256.
+        // The padding is valid by chance with a probability of one in 256.
         Input::Padding => payload(call, &[1; 16], &[1; 48])?,
         Input::NoJson => connection.sealed_raw(call, "", "no JSON")?,
         Input::NoEnvelope => connection.sealed_raw(call, "", r#"{"hello":"world"}"#)?,

@@ -1,22 +1,8 @@
-//! `cargo xtask bench`: this SDK, the published clients, tonic and the floors do the same work
-//! against the same server on the same machine, and a report says how they compare.
+//! `cargo xtask bench`: compares this SDK, the published clients, tonic and the hardware limits.
 //!
-//! The programs are below `bench/`; each does one piece of work and writes what it measured. Here
-//! they are built and take turns, and what they measured becomes tables and charts.
-
-// What is counted here is far below 2^52.
-#![allow(clippy::cast_precision_loss)]
-
-mod builds;
-mod chart;
-mod cores;
-mod driver;
-mod peers;
-mod plan;
-mod report;
-mod results;
-mod server;
-mod targets;
+//! All peers do the same work against the same server on the same machine. Their programs are below
+//! `bench/`; each does one piece of work and writes its measurements. This module builds the programs,
+//! runs them in turns, and passes the measurements to the report.
 
 use std::{
     collections::BTreeMap,
@@ -28,44 +14,47 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use xtask_tools::{process::output, root};
 
-use self::{
+use crate::{
+    builds,
     cores::Machine,
+    driver,
     peers::Built,
     plan::{Cores, Extent, Item, Work},
-    results::{Measured, Results, Samples},
+    report,
+    results::{self, Measured, Results, Samples},
     server::Server,
 };
-use crate::tools;
 
-/// Measures this SDK beside the published clients, tonic and what the machine can do at most.
+/// Measures this SDK beside the published clients, tonic and the limits of the machine.
 ///
-/// Writes performance.md, and charts and the numbers below performance/. The text of performance.md
-/// that is written by hand stays. Run it on a machine that does nothing else.
+/// Writes performance.md, and charts and numbers below performance/. The hand-written part of
+/// performance.md is kept. Run it on an idle machine.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Measure less, in about 3 minutes instead of 20, into target/bench/quick.
+    /// Measure less, in about 3 minutes instead of 20. Writes to target/bench/quick.
     #[arg(long)]
     quick: bool,
-    /// Only see whether everything still works, without other clients, into target/bench/smoke.
+    /// Only check that everything works, without other clients. Writes to target/bench/smoke.
     #[arg(long, conflicts_with = "quick")]
     smoke: bool,
-    /// The work to do; all of it by default.
+    /// The work to do. Default: all.
     #[arg(long, value_name = "WORK", value_delimiter = ',', value_enum)]
     only: Vec<Work>,
-    /// The peers that do it, by their short names; all of them by default.
+    /// The peers to measure, by their short names. Default: all.
     #[arg(long, value_name = "PEER", value_delimiter = ',')]
     peers: Vec<String>,
-    /// The folder that the report goes to. By default docs, if everything is measured.
+    /// The folder of the report. Default: docs, if everything is measured.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Measure nothing, and write the report once more from the numbers that are there.
+    /// Measure nothing; write the report again from the existing numbers.
     #[arg(long)]
     report: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = tools::root()?;
+    let root = root()?;
     let work = root.join("target/bench");
     let extent = match (args.quick, args.smoke) {
         (true, _) => Extent::Quick,
@@ -81,14 +70,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let numbers = out.join("performance/results.json");
     if args.report {
         let text = fs::read(&numbers).with_context(|| numbers.display().to_string())?;
-        let results = serde_json::from_slice(&text).context("the numbers can't be read")?;
+        let results = serde_json::from_slice(&text).context("results.json has another form")?;
         return report::write(&results, &out);
     }
 
     fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
     let lock = File::create(work.join("lock"))?;
-    ensure!(lock.try_lock().is_ok(), "another run is under way, which would be measured as well");
-    let built = peers::build(root, &work, extent == Extent::Smoke)?;
+    ensure!(lock.try_lock().is_ok(), "another run is under way and would disturb this one");
+    let built = crate::peers::build(root, &work, extent == Extent::Smoke)?;
     let started = Instant::now();
     let results = measure(args, extent, &built, root, &work)?;
     let part = out.join("performance");
@@ -97,16 +86,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     report::write(&results, &out)?;
     println!("Measured in {} s; see {}", started.elapsed().as_secs(), out.display());
     let failed = results.measured.iter().filter(|samples| samples.failed.is_some()).count();
-    // What cannot be done by a published client is for the report; what we can't is a failure.
+    // Failures of a published client go into the report; ours fail the run.
     let ours = |samples: &&Samples| samples.failed.is_some() && samples.peer == "sdk";
     ensure!(!results.measured.iter().any(|samples| ours(&samples)), "this SDK failed");
     if failed > 0 {
-        println!("{failed} pieces of work failed, and are not in the report");
+        println!("{failed} pieces of work failed and are missing in the report");
     }
     Ok(())
 }
 
-/// Measures what was asked for.
+/// Measures the selected work.
 fn measure(
     args: &Args,
     extent: Extent,
@@ -118,7 +107,7 @@ fn measure(
     for name in &args.peers {
         if !known().any(|known| known == name) {
             bail!(
-                "no peer is called {name:?}; there are {}",
+                "unknown peer {name:?}; expected one of {}",
                 known().collect::<Vec<_>>().join(", ")
             );
         }
@@ -140,7 +129,7 @@ fn measure(
         builds: Vec::new(),
     };
 
-    // How the server is pinned decides how many threads it has, so each way has a server of its own.
+    // The pinning decides how many threads the server starts, so each pinning has its own server.
     let (first, then): (Vec<_>, Vec<_>) =
         plan.iter().partition(|item| item.cell.cores == Cores::Apart);
     let mut run = Run { args, machine: &machine, built, work, results: &mut results };
@@ -166,7 +155,7 @@ fn measure(
     Ok(results)
 }
 
-/// What stays the same from one piece of work to the next.
+/// The parts of a run that all pieces of work share.
 struct Run<'a> {
     args: &'a Args,
     machine: &'a Machine,
@@ -176,7 +165,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Measures one thing by all peers, in turns.
+    /// Measures one item with all peers, in turns.
     fn item(&mut self, server: &Server, item: &Item) -> anyhow::Result<()> {
         if item.cell.work == Work::Build {
             return Ok(());
@@ -227,7 +216,7 @@ impl Run<'_> {
             let outcome = match (&samples.failed, samples.rate()) {
                 (Some(error), _) => format!("FAILED  {error}"),
                 (None, Some(rate)) => format!("{:>12.1} /s", rate.median),
-                (None, None) => "nothing".to_owned(),
+                (None, None) => "no samples".to_owned(),
             };
             println!("{:<32} {:<14} {outcome}", item.cell.to_string(), samples.peer);
         }
@@ -236,7 +225,7 @@ impl Run<'_> {
     }
 }
 
-/// The command that was given.
+/// The command line of this run.
 fn command() -> String {
     let arguments: Vec<_> = env::args().skip(1).collect();
     format!("cargo xtask {}", arguments.join(" "))
@@ -246,7 +235,7 @@ fn describe(machine: &Machine) -> anyhow::Result<results::Machine> {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find(|line| line.starts_with("model name"));
     let model = model.and_then(|line| line.split_once(':')).map(|(_, model)| model.trim());
-    let rustc = tools::output(Command::new("rustc").arg("--version"))?;
+    let rustc = output(Command::new("rustc").arg("--version"))?;
     Ok(results::Machine {
         processor: model.unwrap_or("unknown processor").to_owned(),
         cores: std::thread::available_parallelism()?.get(),

@@ -17,8 +17,8 @@ use volt_runtime::{
         frame::{Frame, FrameKind},
         handshake::ServerHandshake,
     },
-    transport::{Form, Payload},
 };
+use volt_test_support::Text;
 
 /// A connection to a client.
 pub(crate) struct Connection {
@@ -154,15 +154,4 @@ pub(crate) fn on_the_way(message: &[u8]) -> anyhow::Result<Vec<u8>> {
     };
     let length = if length < 126 { vec![length] } else { vec![126, 0, length] };
     Ok([&[0x82][..], &length, message].concat())
-}
-
-/// A message of this text, whatever it is.
-struct Text(String);
-
-impl Payload for Text {
-    fn write(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
-        let quoted = serde_json::to_vec(&self.0)?;
-        out.extend(quoted.iter().skip(1).take(quoted.len() - 2));
-        Ok(())
-    }
 }

@@ -5,6 +5,7 @@ mod codegen;
 mod deny;
 mod features;
 mod layout;
+mod public_api;
 mod release_notes;
 mod runners;
 mod tools;
@@ -50,6 +51,7 @@ enum Task {
     #[command(disable_help_flag = true)]
     Interop(runners::Args),
     Layout(layout::Args),
+    PublicApi(public_api::Args),
     ReleaseNotes(release_notes::Args),
 }
 
@@ -59,6 +61,9 @@ const BENCH: &str = "volt-bench-runner";
 const TESTS: &str = "volt-test-runner";
 
 fn main() -> ExitCode {
+    if let Some(code) = public_api::as_rustdoc() {
+        return code;
+    }
     match run(&Cli::parse().task) {
         Ok(code) => code,
         Err(error) => {
@@ -75,6 +80,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Deny => deny::run()?,
         Task::Features => features::run()?,
         Task::Layout(args) => layout::run(args)?,
+        Task::PublicApi(args) => public_api::run(args)?,
         Task::ReleaseNotes(args) => release_notes::run(args)?,
         Task::Bench(args) => return runners::start(BENCH, "bench", args),
         Task::BuildTime(args) => return runners::start(BENCH, "build-time", args),

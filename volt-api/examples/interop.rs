@@ -1,7 +1,7 @@
 //! The interop scenarios by this SDK, for `cargo xtask interop`.
 //!
-//! Runs one scenario of `interop/scenarios.json` and prints its result as `result: {…}`, as the
-//! programs of the published clients in `interop/` do. To learn the SDK, read `quickstart` instead.
+//! Runs one scenario of `tests/interop/scenarios.json` and prints its result as `result: {…}`, as the
+//! programs of the published clients in `tests/interop/` do. To learn the SDK, read `quickstart` instead.
 
 use std::{
     path::PathBuf,

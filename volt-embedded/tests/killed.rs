@@ -13,7 +13,6 @@ use std::{
 };
 
 use tempfile::tempdir;
-use tokio::time::timeout;
 use volt_api::{
     Client, ClientConfig, Result,
     data::{
@@ -25,6 +24,7 @@ use volt_api::{
         SaveResourceRequest, UploadFileRequest, UploadFileStart,
     },
 };
+use volt_test_support::soon;
 
 /// A Volt as a process of its own.
 struct Process(Child);
@@ -68,10 +68,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    timeout(Duration::from_mins(1), future.into_future()).await.expect("it hangs")
 }
 
 async fn save(client: &Client, name: &str, kind: &str) -> Result<String> {

@@ -1,17 +1,19 @@
-//! `cargo xtask deny`: where the dependencies come from and what their licences ask for.
+//! `cargo xtask deny`: the licences, duplicates and origins of the dependencies.
 
 use std::process::Command;
+
+use xtask_tools::cargo;
 
 use crate::tools;
 
 const VERSION: &str = "0.20.2";
 
-/// Checks the workspace, and those beside it, by the rules of `deny.toml`.
+/// Checks the dependencies of the SDK and of the fuzz targets against `deny.toml`.
 ///
-/// Known vulnerabilities are left to `cargo deny check advisories`, which fetches their list.
+/// `cargo deny check advisories` checks known vulnerabilities: it needs to download their list.
 pub(crate) fn run() -> anyhow::Result<()> {
     let root = tools::root()?;
-    let program = tools::cargo_tool("cargo-deny", VERSION)?;
+    let program = cargo::tool("cargo-deny", VERSION)?;
     for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
         let mut deny = Command::new(&program);
         deny.arg("--manifest-path").arg(root.join(manifest));

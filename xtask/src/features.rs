@@ -1,10 +1,10 @@
-//! `cargo xtask features`: each service of the SDK compiles without the others.
+//! `cargo xtask features`: checks that each service of the SDK compiles without the others.
 
 use anyhow::Context as _;
 
 use crate::{codegen, tools};
 
-/// Checks `volt-api` with one service at a time, and with none.
+/// Checks `volt-api` with each service alone and without any, with and without `server`.
 pub(crate) fn run() -> anyhow::Result<()> {
     for features in std::iter::once(String::new()).chain(codegen::services()?) {
         for server in [false, true] {

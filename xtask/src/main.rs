@@ -1,18 +1,13 @@
-//! What a maintainer of the Volt SDK runs: `cargo xtask --help`.
+//! The tasks of the maintainers: `cargo xtask --help`.
 
 mod api;
-mod bench;
-mod build_time;
 mod codegen;
-mod conformance;
 mod deny;
 mod features;
-mod fuzz;
-mod hostile;
-mod interop;
 mod layout;
-mod process;
+mod public_api;
 mod release_notes;
+mod runners;
 mod tools;
 mod tree;
 mod versions;
@@ -21,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What a maintainer of the Volt SDK runs.
+/// The tasks of the maintainers of the Volt SDK.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -32,41 +27,67 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Api(api::Args),
-    Bench(bench::Args),
-    BuildTime(build_time::Args),
+    /// Compares the speed of this SDK with other clients, and writes docs/performance.md.
+    #[command(disable_help_flag = true)]
+    Bench(runners::Args),
+    /// Measures how long the SDK takes to build.
+    #[command(disable_help_flag = true)]
+    BuildTime(runners::Args),
     Codegen(codegen::Args),
-    Conformance(conformance::Args),
-    /// Checks licences, duplicates and origins of all dependencies, as deny.toml says.
+    /// Runs protobuf's conformance suite against the generated code.
+    #[command(disable_help_flag = true)]
+    Conformance(runners::Args),
+    /// Checks licences, duplicates and origins of all dependencies against deny.toml.
     Deny,
     /// Checks that each service of the SDK compiles without the others.
     Features,
-    Fuzz(fuzz::Args),
-    Hostile(hostile::Args),
-    Interop(interop::Args),
+    /// Runs the fuzz targets.
+    #[command(disable_help_flag = true)]
+    Fuzz(runners::Args),
+    /// Runs this SDK and the published Rust client on a Volt that breaks the protocol.
+    #[command(disable_help_flag = true)]
+    Hostile(runners::Args),
+    /// Runs this SDK and the published clients on the embedded Volt.
+    #[command(disable_help_flag = true)]
+    Interop(runners::Args),
     Layout(layout::Args),
+    PublicApi(public_api::Args),
     ReleaseNotes(release_notes::Args),
 }
 
+/// The runner of the benchmarks.
+const BENCH: &str = "volt-bench-runner";
+/// The runner of the tests that need more than `cargo test`.
+const TESTS: &str = "volt-test-runner";
+
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().task {
-        Task::Api(args) => api::run(&args),
-        Task::Bench(args) => bench::run(&args),
-        Task::BuildTime(args) => build_time::run(&args),
-        Task::Codegen(args) => codegen::run(&args),
-        Task::Conformance(args) => conformance::run(&args),
-        Task::Deny => deny::run(),
-        Task::Features => features::run(),
-        Task::Fuzz(args) => fuzz::run(&args),
-        Task::Hostile(args) => hostile::run(&args),
-        Task::Interop(args) => interop::run(&args),
-        Task::Layout(args) => layout::run(&args),
-        Task::ReleaseNotes(args) => release_notes::run(&args),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    if let Some(code) = public_api::as_rustdoc() {
+        return code;
+    }
+    match run(&Cli::parse().task) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(task: &Task) -> anyhow::Result<ExitCode> {
+    match task {
+        Task::Api(args) => api::run(args)?,
+        Task::Codegen(args) => codegen::run(args)?,
+        Task::Deny => deny::run()?,
+        Task::Features => features::run()?,
+        Task::Layout(args) => layout::run(args)?,
+        Task::PublicApi(args) => public_api::run(args)?,
+        Task::ReleaseNotes(args) => release_notes::run(args)?,
+        Task::Bench(args) => return runners::start(BENCH, "bench", args),
+        Task::BuildTime(args) => return runners::start(BENCH, "build-time", args),
+        Task::Conformance(args) => return runners::start(TESTS, "conformance", args),
+        Task::Fuzz(args) => return runners::start(TESTS, "fuzz", args),
+        Task::Hostile(args) => return runners::start(TESTS, "hostile", args),
+        Task::Interop(args) => return runners::start(TESTS, "interop", args),
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -15,8 +15,9 @@ use volt_api::{
     },
 };
 use volt_embedded::EmbeddedVolt;
+use volt_test_support::soon;
 
-use crate::support::{self, code, database, guest, make, permit, query, soon, start};
+use crate::support::{self, code, database, guest, make, permit, query, start};
 
 const ENDLESS: &str = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n)";
 

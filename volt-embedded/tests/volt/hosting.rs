@@ -1,18 +1,16 @@
 //! Services that clients host for one another: called through the Volt, which passes on what it cannot
 //! read.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::{
-    sync::{Notify, Semaphore},
-    time::timeout,
-};
+use tokio::sync::{Notify, Semaphore};
 use volt_api::{
     Client, Code, ErrorKind, Executed, Presence, Status, Target,
     server::{Context, Requests, Responses},
     volt::{DiscoverServicesRequest, Resource, SaveResourceRequest},
 };
 use volt_embedded::EmbeddedVolt;
+use volt_test_support::soon;
 
 use crate::{
     shop::shop::{
@@ -163,10 +161,6 @@ impl Scene {
 
 fn get(id: &str) -> GetArticleRequest {
     GetArticleRequest::default().with_id(id)
-}
-
-async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    timeout(Duration::from_secs(20), future.into_future()).await.expect("it hangs")
 }
 
 /// Calls one method of each kind of a shop.

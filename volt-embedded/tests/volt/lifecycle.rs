@@ -11,8 +11,9 @@ use volt_api::{
     },
 };
 use volt_embedded::EmbeddedVolt;
+use volt_test_support::soon;
 
-use crate::support::{database, make, query, soon, start};
+use crate::support::{database, make, query, start};
 
 #[tokio::test]
 async fn a_restart_keeps_everything_and_sessions_with_it() {

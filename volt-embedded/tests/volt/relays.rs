@@ -1,8 +1,5 @@
 //! A relay between client and Volt: two Volts, one reached through the other.
 
-use std::time::Duration;
-
-use tokio::time::timeout;
 use volt_api::{
     Client, ClientConfig, ErrorKind, Executed, Target,
     volt::{
@@ -12,6 +9,7 @@ use volt_api::{
     },
 };
 use volt_embedded::EmbeddedVolt;
+use volt_test_support::soon;
 
 use crate::{
     hosting::{Shop, call_all_four_kinds},
@@ -31,10 +29,6 @@ async fn scene() -> Scene {
     let config = volt.config_by_relay().unwrap();
     let client = Client::connect(config).await.unwrap();
     Scene { relay, volt, client }
-}
-
-async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    timeout(Duration::from_secs(20), future.into_future()).await.expect("it hangs")
 }
 
 #[tokio::test]

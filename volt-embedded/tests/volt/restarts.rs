@@ -12,8 +12,9 @@ use volt_api::{
     },
 };
 use volt_embedded::EmbeddedVolt;
+use volt_test_support::soon;
 
-use crate::support::{make, soon};
+use crate::support::make;
 
 /// A Volt that can be started again at the same address.
 struct Lives {

@@ -10,12 +10,6 @@ use volt_api::{
 };
 use volt_embedded::EmbeddedVolt;
 
-/// A hang is a failure, not a test that never ends.
-pub(crate) async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    let limit = std::time::Duration::from_mins(1);
-    tokio::time::timeout(limit, future.into_future()).await.expect("it hangs")
-}
-
 /// A Volt, and a client of its owner's.
 pub(crate) async fn start() -> (EmbeddedVolt, Client) {
     let volt = EmbeddedVolt::start().await.unwrap();

@@ -12,10 +12,11 @@ use volt_runtime::{
         frame::{Frame, FrameKind, KeyRequest},
     },
 };
+use volt_test_support::{Note, soon};
 
 use crate::{
     hostile_volt::RawVolt,
-    support::{Note, NotesClient, Volt, no_open_calls, soon},
+    support::{NotesClient, Volt, no_open_calls},
 };
 
 fn ahead(calls: usize) -> ConnectOptions {

@@ -12,24 +12,10 @@ use volt_runtime::{
         frame::{Frame, FrameKind},
         handshake::ServerHandshake,
     },
-    transport::{Form, Payload},
 };
+use volt_test_support::{Note, Text, soon};
 
-use crate::{
-    hostile_volt::RawVolt,
-    support::{Note, soon},
-};
-
-/// Sends this text, whatever it is.
-struct Text(String);
-
-impl Payload for Text {
-    fn write(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
-        let quoted = serde_json::to_string(&self.0)?;
-        out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
-        Ok(())
-    }
-}
+use crate::hostile_volt::RawVolt;
 
 #[tokio::test]
 async fn a_relay_that_puts_in_its_own_key_learns_nothing() {

@@ -6,8 +6,9 @@ use tokio::net::TcpListener;
 use volt_runtime::{
     ClientConfig, Code, ConnectOptions, ErrorKind, Executed, Overflow, connect, key::SigningKey,
 };
+use volt_test_support::{Note, soon};
 
-use crate::support::{Note, NotesClient, Volt, in_process, no_open_calls, soon};
+use crate::support::{NotesClient, Volt, in_process, no_open_calls};
 
 async fn connect_error(config: &ClientConfig) -> String {
     soon(connect(config, ConnectOptions::default())).await.unwrap_err().to_string()

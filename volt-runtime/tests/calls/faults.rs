@@ -16,8 +16,9 @@ use tokio::{
     task::JoinSet,
 };
 use volt_runtime::{ConnectOptions, ErrorKind, Keepalive, connect, server::ServerOptions};
+use volt_test_support::{Note, soon};
 
-use crate::support::{Note, NotesClient, Volt, no_open_calls, quick, soon};
+use crate::support::{NotesClient, Volt, no_open_calls, quick};
 
 /// What a proxy does to the bytes that flow in one direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq)]

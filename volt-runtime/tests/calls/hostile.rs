@@ -16,8 +16,9 @@ use volt_runtime::{
     },
     transport::{Form, Payload},
 };
+use volt_test_support::{Note, soon};
 
-use crate::support::{Note, VOLT_ID, Volt, soon};
+use crate::support::{VOLT_ID, Volt};
 
 /// A client made of the protocol's parts, which can send what ours never would.
 pub(crate) struct RawClient {
@@ -106,9 +107,10 @@ pub(crate) fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
-struct Text(&'static str);
+/// Bytes in the place of an escaped message, as they are.
+struct Raw(&'static str);
 
-impl Payload for Text {
+impl Payload for Raw {
     fn write(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
         out.extend_from_slice(self.0.as_bytes());
         Ok(())
@@ -167,7 +169,7 @@ async fn garbage_within_a_call_ends_that_call() {
     assert!(client.end(&key).await.contains("before it named a method"));
     // A request that is no message of the method's.
     let key = client.open(&volt, 11).await;
-    let invoke = Outgoing::client(11, "/test.Notes/Get", None).message(&key, &Text("[1]")).unwrap();
+    let invoke = Outgoing::client(11, "/test.Notes/Get", None).message(&key, &Raw("[1]")).unwrap();
     client.send(invoke).await;
     let answer = client.frame().await.unwrap();
     let Incoming::Envelope(Envelope::Payload(text)) = call::open(&key, answer.body).unwrap() else {

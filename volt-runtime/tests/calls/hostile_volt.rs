@@ -14,8 +14,9 @@ use volt_runtime::{
         handshake::ServerHandshake,
     },
 };
+use volt_test_support::{Note, soon};
 
-use crate::support::{Note, NotesClient, Volt, connect_to, no_open_calls, soon};
+use crate::support::{NotesClient, Volt, connect_to, no_open_calls};
 
 /// A Volt made of the protocol's parts, which can send what ours never would.
 pub(crate) struct RawVolt {

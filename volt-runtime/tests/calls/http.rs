@@ -7,8 +7,9 @@ use tokio::{
     net::TcpStream,
 };
 use volt_runtime::server::{HttpAnswer, HttpHandler, ServerOptions};
+use volt_test_support::{Note, soon};
 
-use crate::support::{Note, Volt, soon};
+use crate::support::Volt;
 
 /// Says which path was asked for, whatever it is, but for one.
 struct Echo;

@@ -2,7 +2,9 @@
 
 use futures_util::StreamExt as _;
 
-use crate::support::{Note, NotesClient, Volt, in_process, soon};
+use volt_test_support::{Note, soon};
+
+use crate::support::{NotesClient, Volt, in_process};
 
 /// Runs the same check within the process and over both protocols: typed calls cannot tell them apart.
 async fn everywhere(check: impl AsyncFn(NotesClient)) {

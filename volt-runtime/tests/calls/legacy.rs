@@ -5,8 +5,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{client_async, tungstenite::Message};
 use volt_runtime::{ConnectOptions, Error, ErrorKind, Executed, connect, key::SigningKey};
+use volt_test_support::{Note, soon};
 
-use crate::support::{Note, NotesClient, Volt, no_open_calls, soon};
+use crate::support::{NotesClient, Volt, no_open_calls};
 
 async fn call(config: &volt_runtime::ClientConfig) -> Result<Note, Error> {
     let client = NotesClient(soon(connect(config, ConnectOptions::default())).await?);

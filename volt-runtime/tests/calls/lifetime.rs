@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 use tokio_tungstenite::accept_async;
 use volt_runtime::{ConnectOptions, ErrorKind, Executed, connect};
+use volt_test_support::{Note, soon};
 
-use crate::support::{Note, NotesClient, Volt, in_process, no_open_calls, soon};
+use crate::support::{NotesClient, Volt, in_process, no_open_calls};
 
 /// A peer that completes the websocket handshake and then says nothing.
 async fn mute_volt() -> (NotesClient, tokio::net::TcpStream) {

@@ -23,10 +23,11 @@ use volt_runtime::{
     server::ServerOptions,
     transport::{Form, Payload},
 };
+use volt_test_support::{Note, soon};
 
 use crate::{
     hostile::{RawClient, now},
-    support::{Note, VOLT_ID, Volt, soon},
+    support::{VOLT_ID, Volt},
 };
 
 async fn volt_with(change: impl FnOnce(&mut ServerOptions)) -> Volt {

@@ -2,7 +2,9 @@
 
 use futures_util::{StreamExt as _, future::join_all};
 
-use crate::support::{Note, Volt, no_open_calls, soon};
+use volt_test_support::{Note, soon};
+
+use crate::support::{Volt, no_open_calls};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_calls_and_a_hundred_streams_share_a_connection() {

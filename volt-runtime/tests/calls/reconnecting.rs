@@ -11,8 +11,9 @@ use tokio_tungstenite::{accept_async, tungstenite::Message};
 use volt_runtime::{
     CallOptions, Code, ConnectionState, ErrorKind, Executed, Keepalive, Reconnect, Update, connect,
 };
+use volt_test_support::{Note, soon};
 
-use crate::support::{Note, NotesClient, Volt, quick, soon};
+use crate::support::{NotesClient, Volt, quick};
 
 /// Waits until the client has noticed that the connection is lost.
 async fn lost(client: &NotesClient) {

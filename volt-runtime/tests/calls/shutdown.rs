@@ -19,10 +19,11 @@ use volt_runtime::{
     },
     server::{ServerOptions, Tunnel, TunnelFrame},
 };
+use volt_test_support::{Note, soon};
 
 use crate::{
     hostile::{RawClient, now},
-    support::{Note, NotesClient, Parts, VOLT_ID, Volt, soon},
+    support::{NotesClient, Parts, VOLT_ID, Volt},
 };
 
 /// Waits until a client's connection is closed for good.

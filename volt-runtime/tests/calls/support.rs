@@ -11,51 +11,20 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::Notify};
 use volt_runtime::{
-    BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Message, Method,
-    MethodKind, Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
+    BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Method, MethodKind,
+    Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
     key::SigningKey,
     server::{
         self, Authenticator, Caller, IncomingCall, Router, Server, ServerOptions, Service,
         ServiceHost, Token, serve,
     },
 };
+use volt_test_support::{Note, soon};
 
 pub(crate) const VOLT_ID: &str = "did:volt:test";
 const SESSION: &str = "session-1";
-
-/// Request and response of every method.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Note {
-    pub(crate) text: String,
-    pub(crate) number: u64,
-    /// In a response: why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) refused: Option<(i32, String)>,
-}
-
-impl Note {
-    pub(crate) fn new(text: &str, number: u64) -> Self {
-        Self { text: text.to_owned(), number, refused: None }
-    }
-}
-
-impl Message for Note {
-    const NAME: &'static str = "test.Note";
-
-    fn refusal(&self) -> Option<Status> {
-        let (code, message) = self.refused.as_ref()?;
-        Status::from_parts(*code, message, "")
-    }
-
-    fn refused(status: &Status) -> Option<Self> {
-        let refused = Some((status.code().into(), status.message().to_owned()));
-        Some(Self { refused, ..Self::default() })
-    }
-}
 
 static METHODS: [Method; 4] = [
     Method { path: "/test.Notes/Get", kind: MethodKind::Unary },
@@ -390,11 +359,6 @@ pub(crate) async fn connect_to(
 pub(crate) fn in_process() -> (NotesClient, Probe) {
     let probe = Probe::default();
     (NotesClient(Channel::in_process(Router::new().with(Notes(probe.clone())))), probe)
-}
-
-/// A hang is a failure, not a test that never ends.
-pub(crate) async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future.into_future()).await.expect("it hangs")
 }
 
 /// Waits until no call is open on the channel. There is no event for this, by design: it is a gauge.

@@ -19,9 +19,10 @@ use volt_runtime::{
     ClientConfig, ConnectOptions, Error, connect,
     server::{ServerOptions, serve_tls},
 };
+use volt_test_support::soon;
 
 use super::{Authority, failure, says, start, works};
-use crate::support::{Parts, Volt, soon};
+use crate::support::{Parts, Volt};
 
 /// What a client makes of a server that does this with a connection.
 async fn against<F>(scheme: &str, serve: impl FnOnce(TcpStream) -> F + Send + 'static) -> Error

@@ -11,9 +11,10 @@ use volt_runtime::{
     ClientConfig, ConnectOptions, Error, Executed, connect,
     server::{ServerTls, serve_tls},
 };
+use volt_test_support::{Note, soon};
 
 use self::authority::Authority;
-use crate::support::{Note, NotesClient, Parts, Volt, soon};
+use crate::support::{NotesClient, Parts, Volt};
 
 /// A Volt that speaks TLS at a host's address, and a client that knows its authority.
 async fn start(authority: &Authority, tls: ServerTls, host: &str) -> Volt {

@@ -1,0 +1,181 @@
+//! `cargo xtask build-time`: the build times of the SDK and of a program that uses it.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, bail};
+use volt_codegen::{
+    Options, Sources, VOLT_API,
+    model::{Method, MethodKind, Model, Service},
+};
+use xtask_tools::{cargo::cargo, process, root};
+
+/// The number of builds. The smallest time counts, because other processes disturbed it least.
+const RUNS: usize = 3;
+/// The service that is measured alone.
+const ONE: &str = "file";
+
+/// Measures the build of the SDK with all services and with one, and prints a table.
+///
+/// Measures the crate `volt-api` and a program that makes every call of those services, without their
+/// dependencies. CPU time is less disturbed by other processes than elapsed time. The lines of LLVM IR
+/// measure the compiler's input; they are the same in every run.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Measure the profile `release` instead of `dev`.
+    #[arg(long)]
+    release: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = root()?;
+    let mut sources = Sources::default();
+    sources.files.extend(VOLT_API.iter().map(|(name, text)| ((*name).into(), (*text).into())));
+    let set = sources.compile()?;
+    let model = Model::new(&set, &Options::default().features(true))?;
+    println!("| services | methods | crate | CPU time | lines of LLVM IR |");
+    println!("|---|---|---|---|---|");
+    for (name, services) in [
+        ("all", model.services().collect::<Vec<_>>()),
+        (ONE, model.services().filter(|service| feature(service) == ONE).collect()),
+    ] {
+        let probe = Probe::new(root, &services, args.release)?;
+        let methods: usize = services.iter().map(|service| service.methods.len()).sum();
+        for package in ["volt-api", "probe"] {
+            let (seconds, lines) = probe.measure(package)?;
+            let shown = if package == "probe" { "a program with every call" } else { "`volt-api`" };
+            println!("| {name} | {methods} | {shown} | {seconds:.1} s | {lines} |");
+        }
+    }
+    Ok(())
+}
+
+fn feature(service: &Service) -> &str {
+    service.feature.as_deref().unwrap_or_default()
+}
+
+/// A crate outside the workspace that makes every call of some services.
+struct Probe {
+    folder: tempfile::TempDir,
+    target: PathBuf,
+    release: bool,
+}
+
+impl Probe {
+    fn new(root: &Path, services: &[&Service], release: bool) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let features: Vec<_> = services.iter().map(|service| feature(service)).collect();
+        let manifest = format!(
+            "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+             [dependencies]\n\
+             volt-api = {{ path = '{}', default-features = false, features = {features:?} }}\n\n\
+             [workspace]\n",
+            root.join("volt-api").display()
+        );
+        fs::write(folder.path().join("Cargo.toml"), manifest)?;
+        // The same versions as in the workspace, without asking a registry.
+        fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
+        fs::create_dir(folder.path().join("src"))?;
+        fs::write(folder.path().join("src/lib.rs"), calls(services))?;
+        Ok(Self { folder, target: root.join("target/build-time"), release })
+    }
+
+    fn cargo(&self, command: &str) -> Command {
+        let mut cargo = cargo();
+        cargo.current_dir(self.folder.path()).env("CARGO_TARGET_DIR", &self.target);
+        cargo.env("CARGO_INCREMENTAL", "0").args([command, "--quiet", "--offline"]);
+        if self.release {
+            cargo.arg("--release");
+        }
+        cargo
+    }
+
+    /// Builds one crate. Returns the CPU seconds and the lines of LLVM IR.
+    fn measure(&self, package: &str) -> anyhow::Result<(f64, usize)> {
+        process::run(self.cargo("build").args(["--package", package]))?;
+        let mut best = f64::INFINITY;
+        for _ in 0..RUNS {
+            process::run(self.cargo("clean").args(["--package", package]))?;
+            let before = children_seconds()?;
+            process::run(self.cargo("build").args(["--package", package]))?;
+            best = best.min(children_seconds()? - before);
+        }
+        process::run(self.cargo("clean").args(["--package", package]))?;
+        let mut rustc = self.cargo("rustc");
+        rustc.args(["--package", package, "--lib", "--", "--emit=llvm-ir,link"]);
+        process::run(rustc.arg("-Ccodegen-units=1"))?;
+        Ok((best, self.lines(package)?))
+    }
+
+    /// Counts the lines of LLVM IR that the compiler wrote for a crate.
+    fn lines(&self, package: &str) -> anyhow::Result<usize> {
+        let profile = if self.release { "release" } else { "debug" };
+        let start = format!("{}-", package.replace('-', "_"));
+        for entry in fs::read_dir(self.target.join(profile).join("deps"))? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(&start) && path.extension().is_some_and(|is| is == "ll") {
+                let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+                return Ok(text.lines().count());
+            }
+        }
+        bail!("the compiler wrote no LLVM IR for {package}")
+    }
+}
+
+/// The CPU time of all finished descendants of this process.
+fn children_seconds() -> anyhow::Result<f64> {
+    // Linux counts in hundredths of a second. The fields follow the name, which may contain spaces.
+    let stat = fs::read_to_string("/proc/self/stat")
+        .context("/proc/self/stat is needed, which only Linux has")?;
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let times: Option<Vec<u32>> = fields.skip(13).take(2).map(|field| field.parse().ok()).collect();
+    let times = times.context("/proc/self/stat has another form")?;
+    Ok(f64::from(times.iter().sum::<u32>()) / 100.0)
+}
+
+/// Generates a function for each method that makes the call and reads the whole answer.
+fn calls(services: &[&Service]) -> String {
+    let mut out = "use std::{future::Future, pin::Pin};\n\nuse volt_api::Client;\n\n\
+                   type Done = Pin<Box<dyn Future<Output = volt_api::Result<()>> + Send>>;\n"
+        .to_owned();
+    for service in services {
+        for method in &service.methods {
+            let name = format!("{}_{}", service.nickname, method.ident).replace("r#", "");
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(
+                out,
+                "\npub fn {name}(client: Client) -> Done {{\n    Box::pin(async move {{\n{}        \
+                 Ok(())\n    }})\n}}",
+                call(service, method)
+            );
+        }
+    }
+    out
+}
+
+fn call(service: &Service, method: &Method) -> String {
+    let open =
+        |request| format!("client.{}().{}({request}).await?", service.nickname, method.ident);
+    match method.kind {
+        MethodKind::Unary => format!("        {};\n", open("Default::default()")),
+        MethodKind::ServerStreaming => format!(
+            "        let mut answers = {};\n        while answers.message().await?.is_some() {{}}\n",
+            open("Default::default()")
+        ),
+        MethodKind::ClientStreaming => format!(
+            "        let mut upload = {};\n        upload.send(Default::default()).await?;\n        \
+             upload.finish().await?;\n",
+            open("")
+        ),
+        MethodKind::Bidi => format!(
+            "        let mut call = {};\n        call.send(Default::default()).await?;\n        \
+             while call.message().await?.is_some() {{}}\n",
+            open("")
+        ),
+    }
+}

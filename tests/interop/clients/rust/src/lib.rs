@@ -1,0 +1,8 @@
+//! Glue around the published Rust client, `volt-client-rs`, for the interop tests and the benchmarks.
+
+mod call;
+
+pub use call::Call;
+
+/// A result with the client's own kind of error, which is a text.
+pub type Result<T, E = String> = std::result::Result<T, E>;

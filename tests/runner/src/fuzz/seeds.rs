@@ -1,0 +1,106 @@
+//! Seeds of the fuzz targets: calls, tokens and configurations recorded from the published clients,
+//! and the API's .proto files.
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+/// Writes the seeds of all targets, one folder for each target.
+pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
+    fs::remove_dir_all(folder).ok();
+    let mut seeds = Seeds { folder, count: 0 };
+    // These targets derive a sequence of events from the bytes; recorded calls do not help.
+    for target in ["client", "server"] {
+        seeds.add(target, [0x5a; 64])?;
+    }
+    let vectors = root.join("volt-runtime/tests/vectors");
+    for entry in fs::read_dir(&vectors).with_context(|| vectors.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let text = fs::read_to_string(&path)?;
+            let vector = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+            seeds.recorded("", &vector)?;
+        }
+    }
+    protos(&mut seeds, &root.join("volt-codegen/tests/protos"))?;
+    protos(&mut seeds, &root.join("proto"))
+}
+
+struct Seeds<'a> {
+    folder: &'a Path,
+    count: usize,
+}
+
+impl Seeds<'_> {
+    fn add(&mut self, target: &str, seed: impl AsRef<[u8]>) -> anyhow::Result<()> {
+        let folder = self.folder.join(target);
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        self.count += 1;
+        fs::write(folder.join(format!("{:04}", self.count)), seed)?;
+        Ok(())
+    }
+
+    /// Collects seeds from a recording, by the names of its members.
+    fn recorded(&mut self, name: &str, value: &Value) -> anyhow::Result<()> {
+        match value {
+            Value::Array(list) => list.iter().try_for_each(|value| self.recorded(name, value)),
+            Value::Object(members) => {
+                if members.contains_key("volt") && members.contains_key("credential") {
+                    self.add("config", value.to_string())?;
+                }
+                members.iter().try_for_each(|(name, value)| self.recorded(name, value))
+            }
+            Value::String(text) => self.text(name, text),
+            _ => Ok(()),
+        }
+    }
+
+    fn text(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
+        match name {
+            "message" if text.starts_with('{') => self.add("legacy", text),
+            "token" => self.add("token", text),
+            name if name.starts_with("plaintext") => {
+                self.add("envelope", text)?;
+                self.messages(text)
+            }
+            name if name.contains("frame") => match from_hex(text) {
+                Some(frame) if !frame.is_empty() => self.add("frame", frame),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The messages inside an envelope.
+    fn messages(&mut self, envelope: &str) -> anyhow::Result<()> {
+        let envelope: Value = serde_json::from_str(envelope).unwrap_or_default();
+        for member in ["/method_invoke/json_request", "/method_payload/json_payload"] {
+            let Some(text) = envelope.pointer(member).and_then(Value::as_str) else { continue };
+            // The first byte selects the message type.
+            for choice in 0..6 {
+                self.add("json", [&[choice], text.as_bytes()].concat())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn protos(seeds: &mut Seeds<'_>, folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            protos(seeds, &path)?;
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            // The first byte selects the options.
+            seeds.add("proto", [&[0], &fs::read(&path)?[..]].concat())?;
+        }
+    }
+    Ok(())
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
+    digits?.chunks(2).map(|pair| Some((pair.first()? << 4) | pair.get(1)?)).collect()
+}

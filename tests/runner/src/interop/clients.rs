@@ -1,0 +1,131 @@
+//! Builds and installs the clients of the interop scenarios.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+use xtask_tools::{
+    cargo::{self, Programs},
+    published::{self, Python, WEB_BUILDS, Web},
+};
+
+/// A client's program, which takes the path of a configuration and the name of a scenario.
+pub(super) struct Client {
+    /// The package and its version.
+    pub(super) name: String,
+    /// Used in file names.
+    pub(super) short_name: &'static str,
+    program: PathBuf,
+    /// The arguments before the configuration.
+    arguments: Vec<OsString>,
+    environment: Vec<(&'static str, OsString)>,
+    /// The scenarios that it runs; `None` for all.
+    scenarios: Option<&'static [&'static str]>,
+    /// Whether it speaks the legacy protocol.
+    pub(super) is_legacy: bool,
+    /// Whether it can connect over TLS.
+    pub(super) speaks_tls: bool,
+}
+
+/// The scenarios of the Python client.
+const PYTHON: &[&str] = &["unary", "refused", "wire", "sql"];
+/// The scenarios of volt-client-rs: all but calls to hosted services.
+const RUST: &[&str] = &[
+    "unary",
+    "refused",
+    "connect",
+    "download",
+    "refused-stream",
+    "upload",
+    "wire",
+    "sql",
+    "sql-helper",
+];
+
+impl Client {
+    /// A client that runs every scenario with the current protocol, over TLS too.
+    fn new(name: String, short_name: &'static str, program: impl Into<PathBuf>) -> Self {
+        Self {
+            name,
+            short_name,
+            program: program.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            scenarios: None,
+            is_legacy: false,
+            speaks_tls: true,
+        }
+    }
+
+    /// The command that runs a scenario.
+    pub(super) fn command(&self, config: &Path, scenario: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(config).arg(scenario);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Whether it has this scenario.
+    pub(super) fn runs(&self, scenario: &str) -> bool {
+        self.scenarios.is_none_or(|scenarios| scenarios.contains(&scenario))
+    }
+}
+
+/// The programs of one run.
+pub(super) struct Built {
+    /// The embedded Volt.
+    pub(super) volt: PathBuf,
+    /// The clients. This SDK's comes last.
+    pub(super) clients: Vec<Client>,
+}
+
+/// Builds the Volt and the clients' programs, with the packages that they need from npm, pip and
+/// crates.io.
+pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
+    let web = Web::install(root)?;
+    let script = web.script(&published::source(root, "js").join("scenarios.mjs"))?;
+    let mut clients: Vec<_> = WEB_BUILDS
+        .into_iter()
+        .map(|build| Client {
+            arguments: vec![script.clone().into()],
+            environment: vec![("VOLT_CLIENT_BUILD", build.into())],
+            ..Client::new(format!("{} {build}", web.name), build, "node")
+        })
+        .collect();
+
+    let python = Python::install(root)?;
+    let script = published::source(root, "python").join("scenarios.py");
+    clients.push(Client {
+        arguments: Python::arguments(script),
+        environment: python.environment(),
+        scenarios: Some(PYTHON),
+        is_legacy: true,
+        ..Client::new(python.name, "python", python.program)
+    });
+
+    let rust = published_rust(root)?.take("volt-interop-rust-client")?;
+    clients.push(Client {
+        scenarios: Some(RUST),
+        speaks_tls: false,
+        ..Client::new(published::rust_name(root)?, "rust", rust)
+    });
+
+    // The features of shared dependencies come from the whole workspace, as in `cargo test`.
+    let mut command = cargo::build(root);
+    command.args(["--workspace", "--features", "volt-api/server"]);
+    command.args(["--bin", "volt-embedded", "--example", "interop"]);
+    let mut programs = Programs::build(&mut command)?;
+    let sdk = programs.take("interop")?;
+    clients.push(Client::new("volt-api (this SDK)".to_owned(), "sdk", sdk));
+    Ok(Built { volt: programs.take("volt-embedded")?, clients })
+}
+
+/// Builds the programs of the published Rust client, in their own workspace.
+pub(crate) fn published_rust(root: &Path) -> anyhow::Result<Programs> {
+    let mut command = cargo::build(&published::source(root, "rust"));
+    command.arg("--target-dir").arg(root.join("target/interop/rust-client"));
+    Programs::build(&mut command).context("the programs of volt-client-rs")
+}

@@ -1,0 +1,122 @@
+//! `cargo xtask interop`: the published clients and this SDK run the same scenarios on one Volt.
+//!
+//! Each client has a program that runs one scenario of `tests/interop/scenarios.json` and prints the
+//! result as JSON. Every result must match the scenario and the other clients' results. The published
+//! clients thus test the embedded Volt, and the Volt tests this SDK.
+
+pub(crate) mod clients;
+mod scenario;
+mod volt;
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+
+use xtask_tools::{
+    process::{self, Running},
+    root,
+};
+
+use self::{scenario::Scenario, volt::Volt};
+
+/// Runs the published clients and this SDK on the embedded Volt and compares their results.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The scenarios to run, by their names in tests/interop/scenarios.json. Default: all.
+    scenarios: Vec<String>,
+    /// Use another Volt: the path of a client configuration.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A client configuration with RSA keys, for clients that speak the legacy protocol. With --config
+    /// alone, those clients are skipped.
+    #[arg(long, value_name = "FILE", requires = "config")]
+    legacy_config: Option<PathBuf>,
+    /// Connect to the embedded Volt over TLS. Clients without TLS are skipped.
+    #[arg(long, conflicts_with = "config")]
+    tls: bool,
+    /// How long a client may take for a scenario.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = root()?;
+    let work = root.join("target/interop");
+    let logs = work.join("logs");
+    fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
+
+    // Concurrent runs would replace each other's Volt.
+    let lock = File::create(work.join("lock"))?;
+    if lock.try_lock().is_err() {
+        println!("Waiting for another run to finish.");
+        lock.lock()?;
+    }
+
+    let scenarios = chosen(scenario::load(root)?, &args.scenarios)?;
+    let built = clients::build(root)?;
+    // The embedded Volt lives as long as this binding.
+    let volt = match &args.config {
+        Some(_) => None,
+        None => Some(Volt::start(&built.volt, &work, &logs.join("volt.log"), args.tls)?),
+    };
+    let config = volt.as_ref().map(Volt::config).or(args.config.as_deref());
+    let config = config.context("there is a Volt or a configuration")?;
+    let legacy_config = volt.as_ref().map(Volt::legacy_config).or(args.legacy_config.as_deref());
+    let sdk = built.clients.last().context("the SDK is the last client")?;
+    // Hosts the service of the scenario `hosted`, as long as this binding lives.
+    let _host = Running::start(sdk.command(config, "host"), &logs.join("host.log"))?;
+
+    let timeout = Duration::from_secs(args.timeout);
+    let (mut passed, mut failed) = (0, 0);
+    for mut scenario in scenarios {
+        for client in &built.clients {
+            if !client.runs(&scenario.name) || (args.tls && !client.speaks_tls) {
+                continue;
+            }
+            let config = if client.is_legacy { legacy_config } else { Some(config) };
+            let Some(config) = config else { continue };
+            let log = logs.join(format!("{}.{}.log", scenario.name, client.short_name));
+            let start = Instant::now();
+            let mut command = client.command(config, &scenario.name);
+            if let Some(authority) = volt.as_ref().and_then(Volt::authority) {
+                // The published clients do not read the certificate from the configuration.
+                command.env("NODE_EXTRA_CA_CERTS", authority).env("SSL_CERT_FILE", authority);
+            }
+            let outcome =
+                process::result(command, &log, timeout).and_then(|result| scenario.compare(result));
+            let time = start.elapsed().as_millis();
+            let (name, client) = (&scenario.name, &client.name);
+            match outcome {
+                Ok(()) => {
+                    passed += 1;
+                    println!("{name:<16} {client:<32} ok      {time:>6} ms");
+                }
+                Err(error) => {
+                    failed += 1;
+                    println!("{name:<16} {client:<32} FAILED  {time:>6} ms  {error:#}");
+                    println!("{:<16} {:<32} see {}", "", "", log.display());
+                }
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    ensure!(failed == 0, "{failed} scenarios failed");
+    Ok(())
+}
+
+fn chosen(mut scenarios: Vec<Scenario>, names: &[String]) -> anyhow::Result<Vec<Scenario>> {
+    for name in names {
+        if !scenarios.iter().any(|scenario| scenario.name == *name) {
+            let known: Vec<_> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+            bail!("unknown scenario {name:?}; expected one of {}", known.join(", "));
+        }
+    }
+    if !names.is_empty() {
+        scenarios.retain(|scenario| names.contains(&scenario.name));
+    }
+    Ok(scenarios)
+}

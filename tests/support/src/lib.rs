@@ -1,0 +1,31 @@
+//! Helpers that the integration tests of several crates share.
+
+// A test fails by a panic.
+#![allow(clippy::missing_panics_doc)]
+
+mod note;
+mod text;
+
+use std::time::Duration;
+
+use volt_runtime::{
+    Status,
+    server::{Authenticator, Caller, Token},
+};
+
+pub use self::{note::Note, text::Text};
+
+/// Waits for a future, but at most a minute, so that a hang fails the test.
+pub async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_mins(1), future.into_future()).await.expect("it hangs")
+}
+
+/// Admits every caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Anyone;
+
+impl Authenticator for Anyone {
+    fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
+        Ok(Caller::default())
+    }
+}

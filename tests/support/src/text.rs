@@ -1,0 +1,21 @@
+//! A payload that is JSON text already.
+
+use volt_runtime::{json::Form, transport::Payload};
+
+/// A payload that is this text, which need not be valid JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<T>(pub T);
+
+impl<T: AsRef<str> + Send + Sync> Payload for Text<T> {
+    fn write(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
+        let text = self.0.as_ref();
+        match form {
+            Form::Plain => out.extend_from_slice(text.as_bytes()),
+            Form::Escaped => {
+                let quoted = serde_json::to_vec(text)?;
+                out.extend_from_slice(&quoted[1..quoted.len() - 1]);
+            }
+        }
+        Ok(())
+    }
+}

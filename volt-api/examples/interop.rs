@@ -22,13 +22,12 @@ use volt_api::{
     volt::{
         AttributeValue, CommandStreamRequest, CommandStreamResponse, ConnectGoodbye, ConnectHello,
         ConnectPing, ConnectRequest, Control, DiscoverRequest, DiscoverResponse,
-        DiscoverServicesRequest, DownloadFileRequest, GetFileContentRequest, GetResourceRequest,
-        PublishWireRequest, Resource, SaveResourceRequest, SaveWireRequest, SetFileContentRequest,
-        SignedEndpoint, SubscribeWireRequest, UploadFileRequest, UploadFileStart,
-        command_stream_request, connect_response,
-        discovery_api::{self, DiscoveryApi, DiscoveryApiServer},
-        download_file_response, subscribe_wire_response,
-        terminal_api::{self, TerminalApi, TerminalApiServer},
+        DiscoverServicesRequest, DiscoveryApi, DiscoveryApiClient, DiscoveryApiServer,
+        DownloadFileRequest, GetFileContentRequest, GetResourceRequest, PublishWireRequest,
+        Resource, SaveResourceRequest, SaveWireRequest, SetFileContentRequest, SignedEndpoint,
+        SubscribeWireRequest, TerminalApi, TerminalApiClient, TerminalApiServer, UploadFileRequest,
+        UploadFileStart, command_stream_request, connect_response, download_file_response,
+        subscribe_wire_response,
     },
 };
 
@@ -270,7 +269,7 @@ async fn create_database(client: &Client) -> Result<String> {
 
 /// Calls a service that a client hosts.
 async fn hosted(client: &Client) -> Result<Value> {
-    let request = DiscoverServicesRequest::default().with_service_api([terminal_api::NAME]);
+    let request = DiscoverServicesRequest::default().with_service_api([TerminalApiClient::NAME]);
     let found = client.volt().discover_services(request).await?.resource;
     let service = Target::from(found.last().context("no service has been found")?);
     let request = DiscoverRequest::default();
@@ -296,7 +295,7 @@ async fn host(client: &Client) -> Result<()> {
     let server = TerminalApiServer::new(Host);
     let mut resource = Resource::hosted_service("interop host", &server);
     let description = resource.service_description.get_or_insert_default();
-    description.service_api.push(discovery_api::NAME.to_owned());
+    description.service_api.push(DiscoveryApiClient::NAME.to_owned());
     let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
     let resource = client.volt().save_resource(request).await?.resource.context("no resource")?;
     let discovery = DiscoveryApiServer::new(Host);

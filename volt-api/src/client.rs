@@ -56,7 +56,7 @@ impl Client {
     /// use volt_api::{
     ///     Channel, Client, Status,
     ///     server::{Context, Router},
-    ///     volt::{GetResourceRequest, GetResourceResponse, Resource, volt_api::{VoltApi, VoltApiServer}},
+    ///     volt::{GetResourceRequest, GetResourceResponse, Resource, VoltApi, VoltApiServer},
     /// };
     ///
     /// struct Mock;

@@ -81,6 +81,11 @@ pub use volt_runtime::server;
 #[doc(hidden)]
 pub use volt_runtime::__private;
 
+/// The whole API, one module for each of its packages: `tdx.volt_api.relay.v1` is `api::relay::v1`.
+pub mod api {
+    pub use crate::generated::{data, proto_db_sync, relay, volt};
+}
+
 #[cfg(feature = "derive")]
 pub use volt_macros::FromRow;
 #[cfg(feature = "proto")]
@@ -97,9 +102,6 @@ pub use crate::{
 };
 pub use crate::{
     client::Client,
-    generated::tdx::{
-        self,
-        volt_api::{data::v1 as data, volt::v1 as volt},
-    },
+    generated::{data::v1 as data, volt::v1 as volt},
     version::API_VERSION,
 };

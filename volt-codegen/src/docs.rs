@@ -46,12 +46,17 @@ impl Docs {
         self
     }
 
-    /// The `#[doc]` attributes.
-    pub(crate) fn attributes(&self) -> TokenStream {
-        let lines = self.0.iter().map(|line| match line.as_str() {
+    /// The lines as they stand behind the slashes.
+    pub(crate) fn printed(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|line| match line.as_str() {
             "" => String::new(),
             line => format!(" {line}"),
-        });
+        })
+    }
+
+    /// The `#[doc]` attributes.
+    pub(crate) fn attributes(&self) -> TokenStream {
+        let lines = self.printed();
         quote!(#(#[doc = #lines])*)
     }
 }

@@ -22,13 +22,19 @@
 //! );
 //! let output = volt_codegen::generate(&sources.compile()?, &volt_codegen::Options::default())?;
 //! let paths: Vec<_> = output.files.iter().map(|file| file.path.as_str()).collect();
-//! assert_eq!(paths, ["clock/mod.rs", "clock/v1/clock_api.rs", "clock/v1/mod.rs", "mod.rs"]);
+//! assert_eq!(paths, [
+//!     "clock/mod.rs",
+//!     "clock/v1/clock/messages.rs",
+//!     "clock/v1/clock/mod.rs",
+//!     "clock/v1/clock/tables.rs",
+//!     "clock/v1/mod.rs",
+//!     "mod.rs",
+//! ]);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! What it makes of a package is a module with its messages, and in it a module for each service
-//! with a client, a trait and a server. It names one crate: `volt-runtime`, or with
+//! A package becomes a module with its messages and, for each service, a client, a trait and a server. It names one crate: `volt-runtime`, or with
 //! [`Options::volt_api`] `volt-api`.
 
 pub mod build;

@@ -208,15 +208,13 @@ pub struct EnumValue {
     pub deprecated: bool,
 }
 
-/// A service, which becomes a module with a client, a trait and a server.
+/// A service, which becomes a client, a trait and a server.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// The full protobuf name, as on the wire.
     pub name: String,
     /// The name of the trait, the stem of the other names.
     pub ident: String,
-    /// The module.
-    pub module: String,
     /// What users call it: the name without a final `API`, in snake case.
     pub nickname: String,
     /// The Cargo feature, if services have features.
@@ -266,7 +264,7 @@ pub enum MethodKind {
     Bidi,
 }
 
-/// The features of which at least one must be on for something to be compiled. None: always.
+/// The services that need something, by their full names. None: it is always compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Gate(pub BTreeSet<String>);
 
@@ -316,6 +314,14 @@ impl TypeRef {
         }
     }
 
+    /// The module and the name of a type that is generated along.
+    pub(crate) fn local(&self) -> Option<(&Module, &str)> {
+        match &self.path {
+            RustPath::Extern(_) => None,
+            RustPath::Local(module, ident) => Some((module, ident)),
+        }
+    }
+
     /// The last part of the path.
     pub(crate) fn ident(&self) -> &str {
         match &self.path {
@@ -335,9 +341,57 @@ impl Model {
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.packages.iter().flat_map(|package| &package.services)
     }
+
+    /// The Cargo features of the services in a gate; none where one of the services has none.
+    pub(crate) fn features(&self, gate: &Gate) -> BTreeSet<String> {
+        let services = self.services().filter(|service| gate.0.contains(&service.name));
+        let features: Option<BTreeSet<String>> =
+            services.map(|service| service.feature.clone()).collect();
+        features.unwrap_or_default()
+    }
+
+    /// The modules of packages directly inside a module.
+    pub(crate) fn modules_in(&self, module: &Module) -> impl Iterator<Item = String> {
+        let depth = module.0.len();
+        let inside = self.packages.iter().filter(move |package| {
+            package.module.0.len() > depth && package.module.0[..depth] == module.0
+        });
+        inside.map(move |package| package.module.0[depth].clone())
+    }
+
+    /// Whether a package, a part of its name, or a message with something inside has this module.
+    pub(crate) fn has_module(&self, name: &str) -> bool {
+        self.packages.iter().any(|package| {
+            let mut messages = package.messages.iter().flat_map(Message::with_nested);
+            package.module.0.iter().any(|part| part == name)
+                || messages.any(|message| message.has_module() && message.module() == name)
+        })
+    }
+}
+
+impl Service {
+    /// The name of the client.
+    pub(crate) fn client(&self) -> String {
+        format!("{}Client", self.ident)
+    }
+
+    /// The name of the server.
+    pub(crate) fn server(&self) -> String {
+        format!("{}Server", self.ident)
+    }
 }
 
 impl Message {
+    /// Whether the message has a module, for what it contains.
+    pub(crate) fn has_module(&self) -> bool {
+        !(self.messages.is_empty() && self.enums.is_empty() && self.oneofs.is_empty())
+    }
+
+    /// The module of what the message contains.
+    pub(crate) fn module(&self) -> String {
+        names::snake(self.name.rsplit('.').next().unwrap_or_default())
+    }
+
     /// The message and all messages inside, outermost first.
     pub fn with_nested(&self) -> Vec<&Self> {
         let nested = self.messages.iter().flat_map(Self::with_nested);

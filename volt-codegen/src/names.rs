@@ -55,7 +55,7 @@ pub(crate) fn tokens(path: &str) -> TokenStream {
     path.parse().unwrap_or_default()
 }
 
-/// Whether a path given by the user is one, such as `::volt_api::tdx` or `crate::generated`.
+/// Whether a path given by the user is one, such as `::volt_api::api` or `crate::generated`.
 pub(crate) fn is_path(path: &str) -> bool {
     syn::parse_str::<syn::Path>(path).is_ok()
 }

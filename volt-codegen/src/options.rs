@@ -11,7 +11,7 @@ use crate::emit::RUNTIME;
 ///
 /// let options = Options::default()
 ///     .layout(Layout::Single)
-///     .extern_path("tdx", "::volt_api::tdx");
+///     .extern_path("tdx.volt_api", "::volt_api::api");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -20,6 +20,7 @@ pub struct Options {
     pub(crate) layout: Layout,
     pub(crate) features: bool,
     pub(crate) server: Server,
+    pub(crate) root: String,
     pub(crate) extern_paths: BTreeMap<String, String>,
     pub(crate) status: String,
     pub(crate) accessors: Option<String>,
@@ -56,6 +57,7 @@ impl Default for Options {
             layout: Layout::Files,
             features: false,
             server: Server::Always,
+            root: String::new(),
             extern_paths: BTreeMap::new(),
             status: "tdx.volt_api.volt.v1.Status".to_owned(),
             accessors: None,
@@ -71,7 +73,7 @@ impl Options {
         Self::default()
             .layout(Layout::Single)
             .runtime("::volt_api::__private")
-            .extern_path("tdx.volt_api", "::volt_api::tdx::volt_api")
+            .extern_path("tdx.volt_api", "::volt_api::api")
     }
 
     /// The module in which generated code finds everything. The default is
@@ -106,8 +108,16 @@ impl Options {
         self
     }
 
+    /// The protobuf package whose modules stand at the root of the generated code: with `acme.api`,
+    /// the package `acme.api.shop.v1` becomes the module `shop::v1`. Other packages keep all parts of
+    /// their names. None by default.
+    pub fn root(mut self, package: impl Into<String>) -> Self {
+        self.root = package.into();
+        self
+    }
+
     /// Says that a protobuf package, with those below it, or a single type exists elsewhere, and
-    /// where in Rust: `tdx` → `::volt_api::tdx`. It is named and not generated.
+    /// where in Rust: `tdx.volt_api` → `::volt_api::api`. It is named and not generated.
     pub fn extern_path(mut self, name: impl Into<String>, path: impl Into<String>) -> Self {
         self.extern_paths.insert(name.into(), path.into());
         self

@@ -7,11 +7,10 @@ mod generated;
 use generated::shop::{
     common::v1::{Money, Size, Status as ShopStatus},
     v1::{
-        Article, GetArticleRequest, GetArticleResponse, ListArticlesRequest, Offer, Receipt, Type,
+        Article, EmptyApi, EmptyApiServer, GetArticleRequest, GetArticleResponse,
+        ListArticlesRequest, Offer, Receipt, ShopApi, ShopApiClient, ShopApiServer, Type,
         article::{Material, material},
-        empty_api, offer, receipt,
-        shop_api::{self, ShopApi, ShopApiClient, ShopApiServer},
-        r#type,
+        offer, receipt, r#type,
     },
 };
 use volt_runtime::{
@@ -99,14 +98,13 @@ fn article(name: &str) -> Article {
 }
 
 fn client() -> ShopApiClient {
-    let router =
-        Router::new().with(ShopApiServer::new(Shop)).with(empty_api::EmptyApiServer::new(Nothing));
+    let router = Router::new().with(ShopApiServer::new(Shop)).with(EmptyApiServer::new(Nothing));
     ShopApiClient::new(Channel::in_process(router))
 }
 
 struct Nothing;
 
-impl empty_api::EmptyApi for Nothing {}
+impl EmptyApi for Nothing {}
 
 #[tokio::test]
 async fn unary() {
@@ -193,8 +191,8 @@ async fn words_of_rust_are_names() {
 
 #[test]
 fn services_describe_themselves() {
-    assert_eq!(shop_api::NAME, "shop.v1.ShopAPI");
-    let kinds: Vec<_> = shop_api::METHODS.iter().take(4).map(|method| method.kind).collect();
+    assert_eq!(ShopApiClient::NAME, "shop.v1.ShopAPI");
+    let kinds: Vec<_> = ShopApiClient::METHODS.iter().take(4).map(|method| method.kind).collect();
     assert_eq!(
         kinds,
         [
@@ -204,7 +202,7 @@ fn services_describe_themselves() {
             MethodKind::Bidi
         ]
     );
-    assert_eq!(ShopApiServer::new(Shop).methods(), shop_api::METHODS);
+    assert_eq!(ShopApiServer::new(Shop).methods(), ShopApiClient::METHODS);
     assert_eq!(<material::Origin as Message>::NAME, "shop.v1.Article.Material.Origin");
 }
 

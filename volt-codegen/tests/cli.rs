@@ -69,8 +69,8 @@ fn a_folder_becomes_a_tree_or_one_file() {
     let folder = folder();
     let path = folder.path();
     succeeds(path, &["folder", "proto", "--out", "src/api"]);
-    let client = read(&path.join("src/api/clock/v1/clock_api.rs"));
-    assert!(client.contains("::volt_api::tdx::volt_api::volt::v1::Resource"), "{client}");
+    let client = read(&path.join("src/api/clock/v1/clock/mod.rs"));
+    assert!(client.contains("::volt_api::api::volt::v1::Resource"), "{client}");
     assert!(client.contains("pub trait ClockApi"), "{client}");
 
     succeeds(path, &["folder", "proto", "--out", "src/api.rs", "--client-only"]);

@@ -154,12 +154,12 @@ fn method_named_new() {
 }
 
 #[test]
-fn service_and_message_with_one_module() {
+fn service_and_message_with_one_name() {
     let body = "message FileApi {\n  enum E {\n    E_NONE = 0;\n  }\n}\nservice FileAPI {}";
     assert_says(
         &error(body),
         &[
-            "a.proto:8:1: the service `a.v1.FileAPI` makes an item named `file_api`, as does the message `a.v1.FileApi` at a.proto:3:1",
+            "a.proto:8:1: the service `a.v1.FileAPI` makes an item named `FileApi`, as does the message `a.v1.FileApi` at a.proto:3:1",
             "  help: rename one of the two; case and underscores alone make no difference in Rust",
         ],
     );
@@ -319,7 +319,7 @@ fn extern_path_that_is_none() {
         &error_with(&files, &[change]),
         &[
             "a.proto:2:1: the options name `volt api`, which is not a Rust path",
-            "  help: write it like `::volt_api::tdx`",
+            "  help: write it like `::volt_api::api`",
         ],
     );
 }

@@ -15,7 +15,7 @@ use proc_macro::TokenStream;
 /// // Where this stands, the package `shop.v1` becomes the module `shop::v1`.
 /// volt_api::include_proto!("proto/shop/v1/shop.proto", includes = ["proto"]);
 ///
-/// use shop::v1::{GetArticleRequest, shop_api::ShopApiClient};
+/// use shop::v1::{GetArticleRequest, ShopApiClient};
 /// ```
 ///
 /// First come the paths of one or more files, then options by name. Paths are relative to the folder of
@@ -26,9 +26,8 @@ use proc_macro::TokenStream;
 /// | `includes = ["proto"]` | the folders in which imports are looked up; each file must be in one | the folders of the files |
 /// | `server = false` | no traits to implement and no servers | `true` |
 ///
-/// A service `ShopAPI` becomes a module `shop_api` in that of its package, with the client
-/// `ShopApiClient`, the trait `ShopApi` and the server `ShopApiServer`. Messages are structs, as those of
-/// `volt-api` are.
+/// A service `ShopAPI` becomes the client `ShopApiClient`, the trait `ShopApi` and the server
+/// `ShopApiServer`, in the module of its package. Messages are structs, as those of `volt-api` are.
 ///
 /// # The Volt API
 ///

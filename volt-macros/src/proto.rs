@@ -137,8 +137,8 @@ mod tests {
         let folder = folder(CLOCK);
         let code = expanded(folder.path(), "\"proto/clock.proto\"").unwrap();
         assert!(!code.contains("volt_runtime"), "{code}");
-        let call = "->::volt_api::__private::UnaryCall<super::Tick,\
-                    ::volt_api::tdx::volt_api::volt::v1::Resource";
+        let call = "->rt::UnaryCall<Tick,\
+                    ::volt_api::api::volt::v1::Resource";
         assert!(code.contains(call), "{code}");
         assert!(!code.contains("pubstructResource"), "{code}");
         assert!(code.contains("pubstructZone"), "{code}");

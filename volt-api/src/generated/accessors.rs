@@ -7,20 +7,14 @@ impl crate::Client {
     /// the embedded Volt does not have it.
     #[cfg(feature = "discovery")]
     #[must_use]
-    pub fn discovery(
-        &self,
-    ) -> super::tdx::volt_api::volt::v1::discovery_api::DiscoveryApiClient {
-        super::tdx::volt_api::volt::v1::discovery_api::DiscoveryApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn discovery(&self) -> super::volt::v1::DiscoveryApiClient {
+        super::volt::v1::DiscoveryApiClient::new(self.channel().clone())
     }
     /// Keeps a folder of a computer and a folder of the Volt the same.
     #[cfg(feature = "drive")]
     #[must_use]
-    pub fn drive(&self) -> super::tdx::volt_api::volt::v1::drive_api::DriveApiClient {
-        super::tdx::volt_api::volt::v1::drive_api::DriveApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn drive(&self) -> super::volt::v1::DriveApiClient {
+        super::volt::v1::DriveApiClient::new(self.channel().clone())
     }
     /// Reads and writes the content of files.
     ///
@@ -34,18 +28,14 @@ impl crate::Client {
     /// no content to read or write, and are refused with `FAILED_PRECONDITION`.
     #[cfg(feature = "file")]
     #[must_use]
-    pub fn file(&self) -> super::tdx::volt_api::volt::v1::file_api::FileApiClient {
-        super::tdx::volt_api::volt::v1::file_api::FileApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn file(&self) -> super::volt::v1::FileApiClient {
+        super::volt::v1::FileApiClient::new(self.channel().clone())
     }
     /// Has no methods in this version of the API.
     #[cfg(feature = "proxy")]
     #[must_use]
-    pub fn proxy(&self) -> super::tdx::volt_api::relay::v1::proxy_api::ProxyApiClient {
-        super::tdx::volt_api::relay::v1::proxy_api::ProxyApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn proxy(&self) -> super::relay::v1::ProxyApiClient {
+        super::relay::v1::ProxyApiClient::new(self.channel().clone())
     }
     /// What a relay offers to Volts and to those who look for them.
     ///
@@ -56,10 +46,8 @@ impl crate::Client {
     /// A Volt that is no relay may not have it and answers `UNIMPLEMENTED`.
     #[cfg(feature = "relay")]
     #[must_use]
-    pub fn relay(&self) -> super::tdx::volt_api::relay::v1::relay_api::RelayApiClient {
-        super::tdx::volt_api::relay::v1::relay_api::RelayApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn relay(&self) -> super::relay::v1::RelayApiClient {
+        super::relay::v1::RelayApiClient::new(self.channel().clone())
     }
     /// Runs SQL on the SQLite databases of a Volt.
     ///
@@ -74,22 +62,14 @@ impl crate::Client {
     /// long.
     #[cfg(feature = "sqlite-database")]
     #[must_use]
-    pub fn sqlite_database(
-        &self,
-    ) -> super::tdx::volt_api::data::v1::sqlite_database_api::SqliteDatabaseApiClient {
-        super::tdx::volt_api::data::v1::sqlite_database_api::SqliteDatabaseApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn sqlite_database(&self) -> super::data::v1::SqliteDatabaseApiClient {
+        super::data::v1::SqliteDatabaseApiClient::new(self.channel().clone())
     }
     /// Creates SQLite databases and data views. `SqliteDatabaseAPI` runs SQL on the databases.
     #[cfg(feature = "sqlite-server")]
     #[must_use]
-    pub fn sqlite_server(
-        &self,
-    ) -> super::tdx::volt_api::data::v1::sqlite_server_api::SqliteServerApiClient {
-        super::tdx::volt_api::data::v1::sqlite_server_api::SqliteServerApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn sqlite_server(&self) -> super::data::v1::SqliteServerApiClient {
+        super::data::v1::SqliteServerApiClient::new(self.channel().clone())
     }
     /// Works with decentralised identifiers (DIDs) and verifiable credentials: self-sovereign
     /// identity.
@@ -102,10 +82,8 @@ impl crate::Client {
     /// Not every Volt has this service. One that does not answers `UNIMPLEMENTED`.
     #[cfg(feature = "ssi")]
     #[must_use]
-    pub fn ssi(&self) -> super::tdx::volt_api::volt::v1::ssi_api::SsiApiClient {
-        super::tdx::volt_api::volt::v1::ssi_api::SsiApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn ssi(&self) -> super::volt::v1::SsiApiClient {
+        super::volt::v1::SsiApiClient::new(self.channel().clone())
     }
     /// Documents that several clients edit at once, and the files and folders that go with them.
     ///
@@ -115,10 +93,8 @@ impl crate::Client {
     /// (v2); merging them is the client's work.
     #[cfg(feature = "sync")]
     #[must_use]
-    pub fn sync(&self) -> super::tdx::volt_api::volt::v1::sync_api::SyncApiClient {
-        super::tdx::volt_api::volt::v1::sync_api::SyncApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn sync(&self) -> super::volt::v1::SyncApiClient {
+        super::volt::v1::SyncApiClient::new(self.channel().clone())
     }
     /// Runs commands on the machine of a Volt.
     ///
@@ -128,12 +104,8 @@ impl crate::Client {
     /// does not have it.
     #[cfg(feature = "terminal")]
     #[must_use]
-    pub fn terminal(
-        &self,
-    ) -> super::tdx::volt_api::volt::v1::terminal_api::TerminalApiClient {
-        super::tdx::volt_api::volt::v1::terminal_api::TerminalApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn terminal(&self) -> super::volt::v1::TerminalApiClient {
+        super::volt::v1::TerminalApiClient::new(self.channel().clone())
     }
     /// The core of a Volt: resources, identities, sessions, access rules, services and settings.
     ///
@@ -153,10 +125,8 @@ impl crate::Client {
     /// success. A Volt need not have all calls: one that it lacks is refused with `UNIMPLEMENTED`.
     #[cfg(feature = "volt")]
     #[must_use]
-    pub fn volt(&self) -> super::tdx::volt_api::volt::v1::volt_api::VoltApiClient {
-        super::tdx::volt_api::volt::v1::volt_api::VoltApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn volt(&self) -> super::volt::v1::VoltApiClient {
+        super::volt::v1::VoltApiClient::new(self.channel().clone())
     }
     /// Publishes and subscribes to wires.
     ///
@@ -169,9 +139,7 @@ impl crate::Client {
     /// `NOT_FOUND`, and a resource that is no wire with `FAILED_PRECONDITION`.
     #[cfg(feature = "wire")]
     #[must_use]
-    pub fn wire(&self) -> super::tdx::volt_api::volt::v1::wire_api::WireApiClient {
-        super::tdx::volt_api::volt::v1::wire_api::WireApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn wire(&self) -> super::volt::v1::WireApiClient {
+        super::volt::v1::WireApiClient::new(self.channel().clone())
     }
 }

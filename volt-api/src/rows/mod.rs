@@ -1,6 +1,6 @@
 //! Rows of SQL as types of your own.
 //!
-//! [`query`](crate::data::sqlite_database_api::SqliteDatabaseApiClient::query) runs a statement and gives
+//! [`query`](crate::data::SqliteDatabaseApiClient::query) runs a statement and gives
 //! its rows as any type that implements [`FromRow`]: a struct that derives it (feature `derive`), whose
 //! fields are columns by name; or a tuple, by position.
 //!

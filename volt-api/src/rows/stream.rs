@@ -13,7 +13,7 @@ use volt_runtime::{Duplex, Error, RequestSink, Result, Streaming};
 use super::{FromRow, RowDecoder};
 use crate::data::{
     SqlExecuteNext, SqlExecuteRequest, SqlExecuteResponse, SqlExecuteStart,
-    sql_execute_response::Payload, sqlite_database_api::SqliteDatabaseApiClient,
+    SqliteDatabaseApiClient, sql_execute_response::Payload,
 };
 
 impl SqliteDatabaseApiClient {

@@ -21,11 +21,13 @@ mod client;
 mod generated;
 mod version;
 
+/// The whole API, one module for each of its packages: `tdx.volt_api.relay.v1` is `api::relay::v1`.
+pub mod api {
+    pub use super::generated::{data, relay, ssi, sync, volt};
+}
+
 pub use self::{
     client::Client,
-    generated::tdx::{
-        self,
-        volt_api::{data::v1 as data, volt::v1 as volt},
-    },
+    generated::{data::v1 as data, volt::v1 as volt},
     version::API_VERSION,
 };

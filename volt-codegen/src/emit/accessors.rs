@@ -4,16 +4,13 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{
-    cfg, client,
+    cfg,
     service::{deprecated, service_docs},
 };
-use crate::{
-    model::{Gate, Model, Module},
-    names,
-};
+use crate::{model::Model, names};
 
-/// The implementation of `holder`, for code in `scope`.
-pub(super) fn items(model: &Model, holder: &str, scope: &Module) -> TokenStream {
+/// The implementation of `holder`, for code in the module `scope`.
+pub(super) fn items(model: &Model, holder: &str, scope: &[&str]) -> TokenStream {
     let holder = names::tokens(holder);
     let mut accessors: Vec<_> = model
         .packages
@@ -22,11 +19,14 @@ pub(super) fn items(model: &Model, holder: &str, scope: &Module) -> TokenStream 
         .collect();
     accessors.sort_by_key(|(_, service)| &service.nickname);
     let accessors = accessors.into_iter().map(|(package, service)| {
-        let cfg = cfg(&Gate(service.feature.iter().cloned().collect()));
+        let cfg = cfg(service.feature.as_deref());
         let docs = service_docs(service).attributes();
         let deprecated = deprecated(service.deprecated);
         let accessor = names::ident(&service.nickname);
-        let client = package.module.child(&service.module).path_to(&client::name(service), scope);
+        let up = scope.iter().map(|_| "super");
+        let path = up.chain(package.module.0.iter().map(String::as_str));
+        let client = service.client();
+        let client = names::tokens(&path.chain([client.as_str()]).collect::<Vec<_>>().join("::"));
         quote! {
             #docs
             #cfg

@@ -1,66 +1,196 @@
-//! What the client and the server of a service share: its methods, and how docs speak of them.
+//! A service: its client, its trait and its server.
+
+use std::fmt::Write as _;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{client, runtime, server};
+use super::{Code, RT, cfg, paths::Paths, runtime};
 use crate::{
-    Docs, Options, Server,
-    model::{Gate, Method, MethodKind, Module, Service, TypeRef},
+    Docs, Error, Options, Server,
+    model::{Method, MethodKind, Service, TypeRef},
     names,
 };
 
-/// Everything of a service, for its module.
-pub(super) fn items(service: &Service, package: &Module, options: &Options) -> TokenStream {
-    let scope = package.child(&service.module);
-    let methods = methods(service);
-    let client = client::items(service, &scope);
+/// How many modules below the package's module a service stands.
+const DEPTH: usize = 1;
+
+/// Everything of a service, for the module of its group.
+pub(super) fn code(service: &Service, paths: &Paths<'_>, options: &Options) -> Result<Code, Error> {
     let server = match &options.server {
-        Server::Always => server::items(service, &scope, &Gate::default()),
-        Server::Feature(feature) => server::items(service, &scope, &Gate([feature.clone()].into())),
-        Server::Never => TokenStream::new(),
+        Server::Always => Some(None),
+        Server::Feature(feature) => Some(Some(feature.as_str())),
+        Server::Never => None,
     };
-    quote!(#client #server #methods)
+    let mut code = Code::default();
+    code.items(client(service, paths))?;
+    if let Some(feature) = server {
+        code.items(trait_and_server(service, paths, feature))?;
+    }
+    code.text(&table(service));
+    if let Some(feature) = server {
+        code.text(&server_table(service, feature));
+    }
+    Ok(code)
 }
 
-/// The constants that describe the service.
-fn methods(service: &Service) -> TokenStream {
-    let (method, kind) = (runtime("Method"), runtime("MethodKind"));
-    let name = &service.name;
-    let constants: Vec<_> =
-        service.methods.iter().map(|method| names::ident(&method.constant)).collect();
-    let descriptions = service.methods.iter().zip(&constants).map(|(described, constant)| {
-        let path = &described.path;
-        let docs = format!(" `{}`.", described.name);
-        let variant = names::ident(match described.kind {
-            MethodKind::Unary => "Unary",
-            MethodKind::ServerStreaming => "ServerStreaming",
-            MethodKind::ClientStreaming => "ClientStreaming",
-            MethodKind::Bidi => "Bidi",
-        });
-        quote! {
-            #[doc = #docs]
-            pub const #constant: #method = #method { path: #path, kind: #kind::#variant };
-        }
-    });
-    let all = constants.iter().map(|constant| quote!(methods::#constant));
+fn client(service: &Service, paths: &Paths<'_>) -> TokenStream {
+    let client = names::ident(&service.client());
+    let about = service_docs(service)
+        .and(&format!("Calls the service `{}`. Cheap to clone.", service.name))
+        .attributes();
+    let deprecated = deprecated(service.deprecated);
+    let channel = runtime("Channel");
+    let methods = service.methods.iter().map(|method| call(method, paths));
     quote! {
-        /// The name of the service on the wire.
-        pub const NAME: &str = #name;
-        /// Every method, in the order of the `.proto`.
-        pub const METHODS: &[#method] = &[#(#all),*];
-        /// The methods one by one.
-        pub mod methods {
-            #(#descriptions)*
+        #about
+        #deprecated
+        #[derive(Clone, Debug)]
+        pub struct #client {
+            channel: #channel,
+        }
+        impl #client {
+            #(#methods)*
         }
     }
 }
 
+fn call(method: &Method, paths: &Paths<'_>) -> TokenStream {
+    let docs = docs(method, paths).attributes();
+    let deprecated = deprecated(method.deprecated);
+    let (name, constant) = (names::ident(&method.ident), names::ident(&method.constant));
+    let (request, response) = types(method, paths);
+    let (call, takes_request) = match method.kind {
+        MethodKind::Unary => ("UnaryCall", true),
+        MethodKind::ServerStreaming => ("ServerStreamingCall", true),
+        MethodKind::ClientStreaming => ("ClientStreamingCall", false),
+        MethodKind::Bidi => ("BidiCall", false),
+    };
+    let call = runtime(call);
+    let (parameter, argument) = if takes_request {
+        (quote!(, request: #request), quote!(, request))
+    } else {
+        (TokenStream::new(), TokenStream::new())
+    };
+    quote! {
+        #docs
+        #deprecated
+        pub fn #name(&self #parameter) -> #call<#request, #response> {
+            #call::new(&self.channel, &#constant #argument)
+        }
+    }
+}
+
+fn trait_and_server(service: &Service, paths: &Paths<'_>, feature: Option<&str>) -> TokenStream {
+    let cfg = cfg(feature);
+    let (name, server) = (names::ident(&service.ident), names::ident(&service.server()));
+    let trait_docs = service_docs(service)
+        .and("Implement the methods that you serve; the others answer that they are not implemented.")
+        .attributes();
+    let server_docs = format!(" Serves a [`{}`].", service.ident);
+    let deprecated = deprecated(service.deprecated);
+    let (send, sync) = (paths.prelude("Send"), paths.prelude("Sync"));
+    let methods = service.methods.iter().map(|method| handler(method, paths));
+    quote! {
+        #trait_docs
+        #cfg
+        #deprecated
+        pub trait #name: #send + #sync + 'static {
+            #(#methods)*
+        }
+        #[doc = #server_docs]
+        #cfg
+        #deprecated
+        #[derive(Debug)]
+        pub struct #server<T> {
+            service: ::std::sync::Arc<T>,
+        }
+    }
+}
+
+fn handler(method: &Method, paths: &Paths<'_>) -> TokenStream {
+    let docs = docs(method, paths).attributes();
+    let deprecated = deprecated(method.deprecated);
+    let (name, constant) = (names::ident(&method.ident), names::ident(&method.constant));
+    let (request, response) = types(method, paths);
+    let (requests, responses) = (runtime("Requests"), runtime("Responses"));
+    let (parameter, output) = match method.kind {
+        MethodKind::Unary => (quote!(request: #request), response),
+        MethodKind::ServerStreaming => {
+            (quote!(request: #request, responses: #responses<#response>), quote!(()))
+        }
+        MethodKind::ClientStreaming => (quote!(requests: #requests<#request>), response),
+        MethodKind::Bidi => {
+            (quote!(requests: #requests<#request>, responses: #responses<#response>), quote!(()))
+        }
+    };
+    let arguments = match method.kind {
+        MethodKind::Unary => quote!(context, request),
+        MethodKind::ServerStreaming => quote!(context, request, responses),
+        MethodKind::ClientStreaming => quote!(context, requests),
+        MethodKind::Bidi => quote!(context, requests, responses),
+    };
+    let (context, status, future) = (runtime("Context"), runtime("Status"), runtime("Future"));
+    let (ready, unimplemented) = (runtime("ready"), runtime("unimplemented"));
+    let (result, send) = (paths.prelude("Result"), paths.prelude("Send"));
+    quote! {
+        #docs
+        #deprecated
+        fn #name(
+            &self,
+            context: #context,
+            #parameter,
+        ) -> impl #future<Output = #result<#output, #status>> + #send {
+            let _ = (#arguments);
+            #ready(Err(#unimplemented(&#constant)))
+        }
+    }
+}
+
+/// The methods, for the runtime's macro.
+fn table(service: &Service) -> String {
+    // Writing to a text does not fail.
+    let mut table = format!("{RT}::service! {{ {} = {:?} {{\n", service.client(), service.name);
+    for method in &service.methods {
+        let kind = match method.kind {
+            MethodKind::Unary => "Unary",
+            MethodKind::ServerStreaming => "ServerStreaming",
+            MethodKind::ClientStreaming => "ClientStreaming",
+            MethodKind::Bidi => "Bidi",
+        };
+        let _ = writeln!(table, "    {} {:?} {kind};", method.constant, method.name);
+    }
+    table + "} }\n"
+}
+
+/// The handlers, for the runtime's macro.
+fn server_table(service: &Service, feature: Option<&str>) -> String {
+    let cfg = feature.map(|feature| format!("#[cfg(feature = {feature:?})]\n")).unwrap_or_default();
+    let (name, client, server) = (&service.ident, service.client(), service.server());
+    let mut table = format!("{cfg}{RT}::server! {{ {name}, {client}, {server} {{\n");
+    for (index, method) in service.methods.iter().enumerate() {
+        let kind = match method.kind {
+            MethodKind::Unary => "unary",
+            MethodKind::ServerStreaming => "server_streaming",
+            MethodKind::ClientStreaming => "client_streaming",
+            MethodKind::Bidi => "bidi",
+        };
+        let _ = writeln!(table, "    {index} {kind} {};", method.ident);
+    }
+    table + "} }\n"
+}
+
+/// The request and the response.
+fn types(method: &Method, paths: &Paths<'_>) -> (TokenStream, TokenStream) {
+    let path = |ty: &TypeRef| names::tokens(&paths.of(ty, DEPTH));
+    (path(&method.request), path(&method.response))
+}
+
 /// What is said about a method, and what goes in and out.
-pub(super) fn docs(method: &Method, scope: &Module) -> Docs {
-    let link = |ty: &TypeRef| {
-        let path = ty.path(scope).to_string().replace(' ', "");
-        format!("[`{}`]({path})", ty.ident())
+fn docs(method: &Method, paths: &Paths<'_>) -> Docs {
+    let link = |ty: &TypeRef| match paths.of(ty, DEPTH) {
+        path if path == ty.ident() => format!("[`{path}`]"),
+        path => format!("[`{}`]({path})", ty.ident()),
     };
     let (request, response) = (link(&method.request), link(&method.response));
     let flow = match method.kind {

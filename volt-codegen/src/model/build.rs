@@ -35,10 +35,13 @@ impl Model {
 
         let services = || files.iter().flat_map(|file| &file.service);
         let methods = || services().flat_map(|service| &service.method);
-        let roots = services().filter(|_| options.features).map(|service| {
+        let named = files.iter().flat_map(|file| {
+            file.service.iter().map(|service| (join(file.package(), service.name()), service))
+        });
+        let roots = named.map(|(name, service)| {
             let methods = service.method.iter();
             let used = methods.flat_map(|method| [method.input_type(), method.output_type()]);
-            (service::feature(service.name()), used.map(full_name).collect())
+            (name, used.map(full_name).collect())
         });
         let mut builder = Builder {
             options,
@@ -111,7 +114,7 @@ impl Builder<'_> {
             source: &source,
             path: Vec::new(),
             prefix: file.package().to_owned(),
-            module: module(file.package()),
+            module: module(file.package(), self.options),
         };
         let package = packages.entry(file.package().to_owned()).or_insert_with(|| Package {
             name: file.package().to_owned(),

@@ -83,7 +83,9 @@ impl Check<'_> {
         }
         for service in &package.services {
             let element = format!("the service `{}`", service.name);
-            items.add(self.problems, &service.module, element, &service.place);
+            for name in [service.client(), service.ident.clone(), service.server()] {
+                items.add(self.problems, &name, element.clone(), &service.place);
+            }
             self.service(service);
         }
     }
@@ -107,7 +109,7 @@ impl Check<'_> {
         }
         if !items.taken.is_empty() {
             // They stand in a module beside the struct.
-            let module = names::snake(message.name.rsplit('.').next().unwrap_or_default());
+            let module = message.module();
             siblings.add(self.problems, &module, element, &message.place);
         }
         self.fields(message);
@@ -191,7 +193,7 @@ impl Check<'_> {
 
     fn service(&mut self, service: &Service) {
         let accessor = self.options.accessors.as_ref().map(|_| &service.nickname);
-        let idents = [Some(&service.module), accessor, service.feature.as_ref()];
+        let idents = [Some(&service.ident), accessor, service.feature.as_ref()];
         if let Some(ident) = idents.into_iter().flatten().find(|ident| is_nameless(ident)) {
             self.named(ident, &format!("the service `{}`", service.name), &service.place);
         }
@@ -244,7 +246,7 @@ impl Check<'_> {
             self.problems.add(
                 &package.place,
                 format!("the options name `{path}`, which is not a Rust path"),
-                "write it like `::volt_api::tdx`",
+                "write it like `::volt_api::api`",
             );
         }
     }

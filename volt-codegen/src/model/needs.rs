@@ -9,11 +9,11 @@ use super::{
     resolve::{Types, join},
 };
 
-/// For each message and enum at top level: the features of the services that reach it.
+/// For each message and enum at top level: the services that reach it.
 pub(super) struct Needs(HashMap<String, BTreeSet<String>>);
 
 impl Needs {
-    /// `roots` are the requests and responses of each feature's service.
+    /// `roots` are the requests and responses of each service.
     pub(super) fn new(
         set: &FileDescriptorSet,
         types: &Types,
@@ -28,8 +28,8 @@ impl Needs {
             }
         }
         let mut needs = Self(HashMap::new());
-        for (feature, used) in roots {
-            needs.spread(used, &edges, types, |gate| gate.insert(feature.clone()));
+        for (service, used) in roots {
+            needs.spread(used, &edges, types, |gate| gate.insert(service.clone()));
         }
         // What no service reaches is always there, and so is what it holds.
         let unreached: Vec<String> =

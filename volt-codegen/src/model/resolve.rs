@@ -27,7 +27,7 @@ impl Types {
         for file in &set.file {
             let scope = Scope {
                 package: file.package(),
-                module: module(file.package()),
+                module: module(file.package(), options),
                 prefix: file.package().to_owned(),
                 outermost: None,
                 options,
@@ -107,8 +107,16 @@ pub(super) fn is_well_known(name: &str) -> bool {
 }
 
 /// The module of a package.
-pub(super) fn module(package: &str) -> Module {
-    Module(package.split('.').filter(|part| !part.is_empty()).map(names::snake).collect())
+pub(super) fn module(package: &str, options: &Options) -> Module {
+    let below = package.strip_prefix(&options.root).filter(|rest| rest.starts_with('.'));
+    Module(
+        below
+            .unwrap_or(package)
+            .split('.')
+            .filter(|part| !part.is_empty())
+            .map(names::snake)
+            .collect(),
+    )
 }
 
 /// A full name.

@@ -253,10 +253,8 @@ mod tests {
         Channel, Client,
         server::{Context, Router},
         volt::{
-            InvokeResponse,
-            connect_event::Event,
+            InvokeResponse, VoltApi, VoltApiServer, connect_event::Event,
             connect_response::Payload as Answer,
-            volt_api::{VoltApi, VoltApiServer},
         },
     };
 

@@ -15,8 +15,7 @@ use volt_api::{
     data::{
         CreateDatabaseRequest, CreateDatabaseResponse, SqlBulkUpdateRequest, SqlBulkUpdateResponse,
         SqlExecuteRequest, SqlExecuteResponse, SqlImportCsvConfiguration, SqlImportCsvRequest,
-        SqlImportCsvResponse, sql_import_csv_request::Payload,
-        sqlite_database_api::SqliteDatabaseApi, sqlite_server_api::SqliteServerApi,
+        SqlImportCsvResponse, SqliteDatabaseApi, SqliteServerApi, sql_import_csv_request::Payload,
     },
     server::{Context, Requests, Responses},
 };

@@ -5,10 +5,10 @@ use volt_api::{
     Status,
     server::{Context, Requests, Responses},
     volt::{
-        DownloadFileRequest, DownloadFileResponse, GetFileContentRequest, GetFileContentResponse,
-        GetFileDescendantsRequest, GetFileDescendantsResponse, GetFileRequest, GetFileResponse,
-        SetFileContentRequest, SetFileContentResponse, UploadFileRequest, UploadFileResponse,
-        file_api::FileApi, upload_file_request::Payload,
+        DownloadFileRequest, DownloadFileResponse, FileApi, GetFileContentRequest,
+        GetFileContentResponse, GetFileDescendantsRequest, GetFileDescendantsResponse,
+        GetFileRequest, GetFileResponse, SetFileContentRequest, SetFileContentResponse,
+        UploadFileRequest, UploadFileResponse, upload_file_request::Payload,
     },
 };
 

@@ -7,10 +7,7 @@ use volt_api::{
     Status,
     data::{SqlBulkUpdateRequest, SqlExecuteNext, SqlExecuteResponse, SqlExecuteStart},
     server::{Context, Requests, Responses, Router},
-    v0_15::data::{
-        self as old,
-        sqlite_database_api::{SqliteDatabaseApi, SqliteDatabaseApiServer},
-    },
+    v0_15::data::{self as old, SqliteDatabaseApi, SqliteDatabaseApiServer},
     volt::AttributeValue,
 };
 

@@ -13,11 +13,9 @@ use std::sync::Arc;
 
 use volt_api::{
     Status,
-    data::{
-        sqlite_database_api::SqliteDatabaseApiServer, sqlite_server_api::SqliteServerApiServer,
-    },
+    data::{SqliteDatabaseApiServer, SqliteServerApiServer},
     server::{Context, Router},
-    volt::{file_api::FileApiServer, volt_api::VoltApiServer, wire_api::WireApiServer},
+    volt::{FileApiServer, VoltApiServer, WireApiServer},
 };
 
 use crate::{

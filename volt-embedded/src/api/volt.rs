@@ -22,7 +22,7 @@ use volt_api::{
         SaveResourceResponse, SaveSessionRequest, SaveSessionResponse,
         SetAccessRequestDecisionRequest, SetAccessRequestDecisionResponse, SetServiceStatusRequest,
         SetServiceStatusResponse, ShutdownRequest, ShutdownResponse, SignVerifyRequest,
-        SignVerifyResponse, volt_api::VoltApi,
+        SignVerifyResponse, VoltApi,
     },
 };
 

@@ -5,8 +5,7 @@ use volt_api::{
     server::{Context, Requests, Responses},
     volt::{
         PublishWireRequest, PublishWireResponse, SaveWireRequest, SaveWireResponse,
-        SubscribeWireRequest, SubscribeWireResponse, subscribe_wire_request::Payload,
-        wire_api::WireApi,
+        SubscribeWireRequest, SubscribeWireResponse, WireApi, subscribe_wire_request::Payload,
     },
 };
 

@@ -4,8 +4,7 @@ use volt_api::{
     API_VERSION, ApiVersion, Channel, Client, Status,
     server::{Context, Router},
     volt::{
-        CheckCompatibilityRequest, CheckCompatibilityResponse, Version,
-        volt_api::{VoltApi, VoltApiServer},
+        CheckCompatibilityRequest, CheckCompatibilityResponse, Version, VoltApi, VoltApiServer,
     },
 };
 

@@ -17,8 +17,7 @@ use crate::{
         common::v1::Money,
         v1::{
             Article, GetArticleRequest, GetArticleResponse, ListArticlesRequest, Offer, Receipt,
-            Type, offer,
-            shop_api::{self, ShopApi, ShopApiClient, ShopApiServer},
+            ShopApi, ShopApiClient, ShopApiServer, Type, offer,
         },
     },
     support::{guest, permit, start},
@@ -148,7 +147,7 @@ impl Scene {
 
     /// The service as the caller finds it.
     async fn found(&self) -> Target {
-        let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+        let request = DiscoverServicesRequest::default().with_service_api([ShopApiClient::NAME]);
         let answer = self.caller.volt().discover_services(request).await.unwrap();
         assert_eq!(answer.resource.len(), 1);
         Target::from(&answer.resource[0])
@@ -240,7 +239,7 @@ async fn of_two_services_with_one_api_each_answers_its_own_calls() {
     let (hats, shoes) = (save("hats").await, save("shoes").await);
     let presence = host.presence().host(&hats, shop("hats")).host(&shoes, shop("shoes"));
     let _presence = presence.await.unwrap();
-    let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+    let request = DiscoverServicesRequest::default().with_service_api([ShopApiClient::NAME]);
     let found = host.volt().discover_services(request).await.unwrap().resource;
     let find = |own: &Resource| Target::from(found.iter().find(|one| one.id == own.id).unwrap());
 
@@ -332,7 +331,7 @@ async fn a_relayed_service_whose_key_was_swapped_is_not_believed() {
 async fn a_goodbye_takes_the_service_offline() {
     let mut scene = Scene::new().await;
     soon(scene.presence.take().unwrap().close()).await.unwrap();
-    let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+    let request = DiscoverServicesRequest::default().with_service_api([ShopApiClient::NAME]);
     let offline = async {
         loop {
             let found = scene.caller.volt().discover_services(request.clone()).await.unwrap();

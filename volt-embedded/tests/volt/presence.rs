@@ -9,9 +9,8 @@ use volt_api::{
     server::{Context, Requests, Responses, Router},
     volt::{
         ConnectAcknowledge, ConnectAuthRequest, ConnectEvent, ConnectGoodbye, ConnectHello,
-        ConnectRequest, ConnectResourceEvent as What, ConnectResponse,
+        ConnectRequest, ConnectResourceEvent as What, ConnectResponse, VoltApi, VoltApiServer,
         connect_request::Payload,
-        volt_api::{VoltApi, VoltApiServer},
     },
 };
 

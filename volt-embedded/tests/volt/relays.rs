@@ -13,7 +13,7 @@ use volt_test_support::soon;
 
 use crate::{
     hosting::{Shop, call_all_four_kinds},
-    shop::shop::v1::shop_api::{self, ShopApiClient, ShopApiServer},
+    shop::shop::v1::{ShopApiClient, ShopApiServer},
     support::{database, guest, identity, make, permit, query},
 };
 
@@ -158,7 +158,7 @@ async fn a_service_that_a_client_of_the_volt_hosts_is_called_through_the_relay()
     let config = volt.guest("caller").unwrap().with_relay(relay.url());
     permit(&host, &resource.id, &identity(&config), "volt:resource-read").await;
     let caller = Client::connect(config).await.unwrap();
-    let request = DiscoverServicesRequest::default().with_service_api([shop_api::NAME]);
+    let request = DiscoverServicesRequest::default().with_service_api([ShopApiClient::NAME]);
     let found = soon(caller.volt().discover_services(request)).await.unwrap().resource;
     let shop = ShopApiClient::new(caller.channel().clone());
     call_all_four_kinds(&shop, Target::from(&found[0])).await;

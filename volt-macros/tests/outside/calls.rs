@@ -14,7 +14,7 @@ use volt_embedded::EmbeddedVolt;
 
 use crate::kinds::v1::{
     Answer, Text,
-    kinds_api::{KindsApi, KindsApiClient, KindsApiServer, NAME},
+    KindsApi, KindsApiClient, KindsApiServer,
 };
 
 struct Kinds;
@@ -69,6 +69,21 @@ impl KindsApi for Kinds {
     }
 }
 
+/// No module that a glob brings in has the crate's name, which would make every path below ambiguous.
+mod globs {
+    use volt_api::{Client, ClientConfig, api::*, data::*, volt::*};
+
+    pub(super) async fn name(config: ClientConfig, id: &str) -> volt_api::Result<String> {
+        let client = Client::connect(config).await?;
+        let request = GetResourceRequest::default().with_resource_id(id);
+        let resource: volt_api::volt::Resource =
+            client.volt().get_resource(request).await?.resource.unwrap_or_default();
+        let _: (SqlExecuteStart, relay::v1::RelayApiClient) =
+            (SqlExecuteStart::default(), relay::v1::RelayApiClient::new(client.channel().clone()));
+        Ok(resource.name)
+    }
+}
+
 pub async fn run() -> Result<(), Box<dyn Error>> {
     tokio::time::timeout(Duration::from_secs(60), calls()).await?
 }
@@ -91,8 +106,9 @@ async fn calls() -> Result<(), Box<dyn Error>> {
         .with_access("volt:resource-read");
     host.volt().save_access(SaveAccessRequest::default().with_access(rule)).await?;
 
+    assert_eq!(globs::name(config.clone(), &resource.id).await?, resource.name);
     let caller = Client::connect(config).await?;
-    let request = DiscoverServicesRequest::default().with_service_api([NAME]);
+    let request = DiscoverServicesRequest::default().with_service_api([KindsApiClient::NAME]);
     let found = caller.volt().discover_services(request).await?.resource;
     let target = Target::from(found.first().ok_or("the service is not found")?);
     let kinds = KindsApiClient::new(caller.channel().clone());

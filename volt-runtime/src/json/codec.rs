@@ -7,7 +7,11 @@ use serde::{
     de::{DeserializeOwned, DeserializeSeed, Error, Visitor},
 };
 
-use super::{base64, message::Fields, number};
+use super::{
+    base64,
+    message::Fields,
+    number::{self, FloatVisitor, not_finite, read_integer},
+};
 
 /// How one protobuf type, whose values are `T` in Rust, looks in JSON.
 pub trait Codec<T> {
@@ -65,6 +69,11 @@ impl<E: Enumeration> Codec<i32> for Enum<E> {
     }
 }
 
+/// The number of an enum's value, which is what a field keeps.
+pub fn enum_number(value: impl Into<i32>) -> i32 {
+    value.into()
+}
+
 /// Knows the names of an enum. Compiled once for all enums.
 struct EnumVisitor(fn(&str) -> Option<i32>);
 
@@ -89,6 +98,85 @@ impl Visitor<'_> for EnumVisitor {
 
     fn visit_str<R: Error>(self, name: &str) -> Result<Option<i32>, R> {
         Ok(self.0(name))
+    }
+}
+
+macro_rules! integers {
+    ($($integer:ident $write:ident $expected:literal;)*) => {$(
+        impl Codec<$integer> for Plain {
+            fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<$integer>, D::Error> {
+                read_integer(input, $expected).map(Some)
+            }
+
+            fn write<S: Serializer>(value: &$integer, output: S) -> Result<S::Ok, S::Error> {
+                $write(output, *value)
+            }
+
+            fn is_default(value: &$integer) -> bool {
+                *value == 0
+            }
+        }
+    )*};
+}
+
+integers! {
+    i32 serialize_i32 "an int32";
+    u32 serialize_u32 "a uint32";
+    i64 serialize_text "an int64";
+    u64 serialize_text "a uint64";
+}
+
+fn serialize_i32<S: Serializer>(output: S, value: i32) -> Result<S::Ok, S::Error> {
+    output.serialize_i32(value)
+}
+
+fn serialize_u32<S: Serializer>(output: S, value: u32) -> Result<S::Ok, S::Error> {
+    output.serialize_u32(value)
+}
+
+/// As text, because many readers of JSON have floats for numbers.
+fn serialize_text<S: Serializer>(output: S, value: impl itoa::Integer) -> Result<S::Ok, S::Error> {
+    output.serialize_str(itoa::Buffer::new().format(value))
+}
+
+impl Codec<f64> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f64>, D::Error> {
+        input.deserialize_any(FloatVisitor).map(Some)
+    }
+
+    fn write<S: Serializer>(value: &f64, output: S) -> Result<S::Ok, S::Error> {
+        match not_finite(*value) {
+            Some(name) => output.serialize_str(name),
+            None => output.serialize_f64(*value),
+        }
+    }
+
+    fn is_default(value: &f64) -> bool {
+        // The default is the positive zero only.
+        value.to_bits() == 0
+    }
+}
+
+impl Codec<f32> for Plain {
+    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f32>, D::Error> {
+        let wide = input.deserialize_any(FloatVisitor)?;
+        #[expect(clippy::cast_possible_truncation, reason = "what is lost is looked at below")]
+        let value = wide as f32;
+        if value.is_infinite() && wide.is_finite() {
+            return Err(D::Error::custom(format_args!("{wide} is out of range for a float")));
+        }
+        Ok(Some(value))
+    }
+
+    fn write<S: Serializer>(value: &f32, output: S) -> Result<S::Ok, S::Error> {
+        match not_finite((*value).into()) {
+            Some(name) => output.serialize_str(name),
+            None => output.serialize_f32(*value),
+        }
+    }
+
+    fn is_default(value: &f32) -> bool {
+        value.to_bits() == 0
     }
 }
 

@@ -46,30 +46,6 @@ impl<M: Fields> Fields for Box<M> {
     }
 }
 
-/// Implements serde's traits for a generated message, by its three functions.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __json_message {
-    ($message:path) => {
-        impl $crate::__private::serde::Serialize for $message {
-            fn serialize<S: $crate::__private::serde::Serializer>(
-                &self,
-                serializer: S,
-            ) -> ::core::result::Result<S::Ok, S::Error> {
-                $crate::__private::json::serialize(self, serializer)
-            }
-        }
-
-        impl<'de> $crate::__private::serde::Deserialize<'de> for $message {
-            fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
-                $crate::__private::json::deserialize(deserializer)
-            }
-        }
-    };
-}
-
 /// Writes a message.
 pub fn serialize<M: Fields, S: Serializer>(message: &M, output: S) -> Result<S::Ok, S::Error> {
     let mut map = output.serialize_map(None)?;

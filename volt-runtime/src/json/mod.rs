@@ -23,13 +23,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 #[doc(hidden)]
 pub use self::{
-    codec::{Codec, Enum, Enumeration, NullValue, Plain},
+    codec::{Codec, Enum, Enumeration, NullValue, Plain, enum_number},
     message::{Fields, deserialize, serialize},
     reader::Reader,
     writer::Writer,
 };
-#[doc(hidden)]
-pub use crate::__json_message as message;
 
 /// How text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,9 @@
 use std::fmt;
 
 use serde::{
-    Deserializer, Serializer,
+    Deserializer,
     de::{Error, IntoDeserializer, Unexpected, Visitor},
 };
-
-use super::codec::{Codec, Plain};
 
 /// The largest float below which every integer is a float: beyond, `9223372036854775808` would
 /// pass for the largest `int64`.
@@ -90,49 +88,11 @@ impl Visitor<'_> for IntegerVisitor {
     }
 }
 
-macro_rules! integers {
-    ($($integer:ident $write:ident $expected:literal;)*) => {$(
-        impl Codec<$integer> for Plain {
-            fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<$integer>, D::Error> {
-                read_integer(input, $expected).map(Some)
-            }
-
-            fn write<S: Serializer>(value: &$integer, output: S) -> Result<S::Ok, S::Error> {
-                $write(output, *value)
-            }
-
-            fn is_default(value: &$integer) -> bool {
-                *value == 0
-            }
-        }
-    )*};
-}
-
-integers! {
-    i32 serialize_i32 "an int32";
-    u32 serialize_u32 "a uint32";
-    i64 serialize_text "an int64";
-    u64 serialize_text "a uint64";
-}
-
-fn serialize_i32<S: Serializer>(output: S, value: i32) -> Result<S::Ok, S::Error> {
-    output.serialize_i32(value)
-}
-
-fn serialize_u32<S: Serializer>(output: S, value: u32) -> Result<S::Ok, S::Error> {
-    output.serialize_u32(value)
-}
-
-/// As text, because many readers of JSON have floats for numbers.
-fn serialize_text<S: Serializer>(output: S, value: impl itoa::Integer) -> Result<S::Ok, S::Error> {
-    output.serialize_str(itoa::Buffer::new().format(value))
-}
-
 /// What JSON has no numbers for.
 const NOT_FINITE: [(&str, f64); 3] =
     [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
 
-struct FloatVisitor;
+pub(super) struct FloatVisitor;
 
 impl Visitor<'_> for FloatVisitor {
     type Value = f64;
@@ -164,48 +124,8 @@ impl Visitor<'_> for FloatVisitor {
     }
 }
 
-impl Codec<f64> for Plain {
-    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f64>, D::Error> {
-        input.deserialize_any(FloatVisitor).map(Some)
-    }
-
-    fn write<S: Serializer>(value: &f64, output: S) -> Result<S::Ok, S::Error> {
-        match not_finite(*value) {
-            Some(name) => output.serialize_str(name),
-            None => output.serialize_f64(*value),
-        }
-    }
-
-    fn is_default(value: &f64) -> bool {
-        // The default is the positive zero only.
-        value.to_bits() == 0
-    }
-}
-
-impl Codec<f32> for Plain {
-    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f32>, D::Error> {
-        let wide = input.deserialize_any(FloatVisitor)?;
-        #[expect(clippy::cast_possible_truncation, reason = "what is lost is looked at below")]
-        let value = wide as f32;
-        if value.is_infinite() && wide.is_finite() {
-            return Err(D::Error::custom(format_args!("{wide} is out of range for a float")));
-        }
-        Ok(Some(value))
-    }
-
-    fn write<S: Serializer>(value: &f32, output: S) -> Result<S::Ok, S::Error> {
-        match not_finite((*value).into()) {
-            Some(name) => output.serialize_str(name),
-            None => output.serialize_f32(*value),
-        }
-    }
-
-    fn is_default(value: &f32) -> bool {
-        value.to_bits() == 0
-    }
-}
-
-fn not_finite(value: f64) -> Option<&'static str> {
+/// The name of a number that JSON has no form for.
+pub(super) fn not_finite(value: f64) -> Option<&'static str> {
     let same = |other: f64| value.total_cmp(&other).is_eq() || (value.is_nan() && other.is_nan());
     NOT_FINITE.iter().find(|(_, other)| same(*other)).map(|(name, _)| *name)
 }

@@ -16,6 +16,8 @@ use crate::{
     versions,
 };
 
+/// The package whose modules stand at the root of the generated code.
+const ROOT: &str = "tdx.volt_api";
 /// What to run when the check fails, and what the generated files name.
 const COMMAND: &str = "cargo xtask codegen";
 /// The generated code, from the root of the repository.
@@ -167,13 +169,13 @@ fn options() -> Options {
 
 /// The SDK's own API.
 fn generate(sources: &Sources) -> anyhow::Result<Output> {
-    let options = options().features(true).accessors("crate::Client");
+    let options = options().features(true).accessors("crate::Client").root(ROOT);
     Ok(volt_codegen::generate(&sources.compile()?, &options)?)
 }
 
 /// The older API, which has one feature for all of it.
 fn generate_older(sources: &Sources) -> anyhow::Result<Output> {
-    let options = options().accessors("crate::v0_15::Client");
+    let options = options().accessors("crate::v0_15::Client").root(ROOT);
     Ok(volt_codegen::generate(&sources.compile()?, &options)?)
 }
 

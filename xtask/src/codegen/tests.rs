@@ -47,12 +47,12 @@ fn what_was_just_generated_is_fresh() {
 #[test]
 fn a_check_shows_what_is_stale() {
     let root = repository();
-    let module = root.path().join(GENERATED).join("p/v1/clock_api.rs");
+    let module = root.path().join(GENERATED).join("p/v1/clock/mod.rs");
     let text = read(&module).unwrap();
     fs::write(&module, text.replacen("pub fn tick(", "pub fn tock(", 1)).unwrap();
     let error = stale(root.path(), None);
     assert!(
-        error.contains("  change  volt-api/src/generated/p/v1/clock_api.rs (+1 -1)\n"),
+        error.contains("  change  volt-api/src/generated/p/v1/clock/mod.rs (+1 -1)\n"),
         "{error}"
     );
     assert!(error.contains("      -    pub fn tock("), "{error}");
@@ -61,7 +61,7 @@ fn a_check_shows_what_is_stale() {
 
     fs::remove_file(&module).unwrap();
     let error = stale(root.path(), None);
-    assert!(error.contains("  add     volt-api/src/generated/p/v1/clock_api.rs ("), "{error}");
+    assert!(error.contains("  add     volt-api/src/generated/p/v1/clock/mod.rs ("), "{error}");
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn another_version_is_checked_and_written() {
     let error = stale(root.path(), Some("2.0.0"));
     for line in [
         "  change  proto/VERSION (+1 -1)\n      ",
-        "  add     volt-api/src/generated/p/v1/watch_api.rs (",
-        "  remove  volt-api/src/generated/p/v1/clock_api.rs\n",
+        "  add     volt-api/src/generated/p/v1/watch/mod.rs (",
+        "  remove  volt-api/src/generated/p/v1/clock/mod.rs\n",
         "  change  volt-api/src/version.rs (+1 -1)\n",
     ] {
         assert!(error.contains(line), "{line} in {error}");

@@ -6,12 +6,8 @@ impl crate::v0_15::Client {
     /// It is spoken over gRPC without TLS. A Volt need not have it, and then answers `UNIMPLEMENTED`;
     /// the embedded Volt does not have it.
     #[must_use]
-    pub fn discovery(
-        &self,
-    ) -> super::tdx::volt_api::volt::v1::discovery_api::DiscoveryApiClient {
-        super::tdx::volt_api::volt::v1::discovery_api::DiscoveryApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn discovery(&self) -> super::volt::v1::DiscoveryApiClient {
+        super::volt::v1::DiscoveryApiClient::new(self.channel().clone())
     }
     /// Reads and writes the content of files.
     ///
@@ -24,17 +20,13 @@ impl crate::v0_15::Client {
     /// `volt:resource-write`. What is not there is refused with `NOT_FOUND`. Folders and databases have
     /// no content to read or write, and are refused with `FAILED_PRECONDITION`.
     #[must_use]
-    pub fn file(&self) -> super::tdx::volt_api::volt::v1::file_api::FileApiClient {
-        super::tdx::volt_api::volt::v1::file_api::FileApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn file(&self) -> super::volt::v1::FileApiClient {
+        super::volt::v1::FileApiClient::new(self.channel().clone())
     }
     /// Has no methods in this version of the API.
     #[must_use]
-    pub fn proxy(&self) -> super::tdx::volt_api::relay::v1::proxy_api::ProxyApiClient {
-        super::tdx::volt_api::relay::v1::proxy_api::ProxyApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn proxy(&self) -> super::relay::v1::ProxyApiClient {
+        super::relay::v1::ProxyApiClient::new(self.channel().clone())
     }
     /// What a relay offers to Volts and to those who look for them.
     ///
@@ -44,17 +36,13 @@ impl crate::v0_15::Client {
     ///
     /// A Volt that is no relay may not have it and answers `UNIMPLEMENTED`.
     #[must_use]
-    pub fn relay(&self) -> super::tdx::volt_api::relay::v1::relay_api::RelayApiClient {
-        super::tdx::volt_api::relay::v1::relay_api::RelayApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn relay(&self) -> super::relay::v1::RelayApiClient {
+        super::relay::v1::RelayApiClient::new(self.channel().clone())
     }
     /// The service `tdx.volt_api.volt.v1.SparkAPI`.
     #[must_use]
-    pub fn spark(&self) -> super::tdx::volt_api::volt::v1::spark_api::SparkApiClient {
-        super::tdx::volt_api::volt::v1::spark_api::SparkApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn spark(&self) -> super::volt::v1::SparkApiClient {
+        super::volt::v1::SparkApiClient::new(self.channel().clone())
     }
     /// Runs SQL on the SQLite databases of a Volt.
     ///
@@ -68,26 +56,18 @@ impl crate::v0_15::Client {
     /// `INVALID_ARGUMENT`, and `ABORTED` means that another call kept the database locked for too
     /// long.
     #[must_use]
-    pub fn sqlite_database(
-        &self,
-    ) -> super::tdx::volt_api::data::v1::sqlite_database_api::SqliteDatabaseApiClient {
-        super::tdx::volt_api::data::v1::sqlite_database_api::SqliteDatabaseApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn sqlite_database(&self) -> super::data::v1::SqliteDatabaseApiClient {
+        super::data::v1::SqliteDatabaseApiClient::new(self.channel().clone())
     }
     /// Creates SQLite databases and data views. `SqliteDatabaseAPI` runs SQL on the databases.
     #[must_use]
-    pub fn sqlite_server(
-        &self,
-    ) -> super::tdx::volt_api::data::v1::sqlite_server_api::SqliteServerApiClient {
-        super::tdx::volt_api::data::v1::sqlite_server_api::SqliteServerApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn sqlite_server(&self) -> super::data::v1::SqliteServerApiClient {
+        super::data::v1::SqliteServerApiClient::new(self.channel().clone())
     }
     /// The service `tdx.volt_api.ssi.v1.SsiAPI`.
     #[must_use]
-    pub fn ssi(&self) -> super::tdx::volt_api::ssi::v1::ssi_api::SsiApiClient {
-        super::tdx::volt_api::ssi::v1::ssi_api::SsiApiClient::new(self.channel().clone())
+    pub fn ssi(&self) -> super::ssi::v1::SsiApiClient {
+        super::ssi::v1::SsiApiClient::new(self.channel().clone())
     }
     /// The core of a Volt: resources, identities, sessions, access rules, services and settings.
     ///
@@ -106,10 +86,8 @@ impl crate::v0_15::Client {
     /// Each response has a `status`. It is set when the call is refused; an absent or empty one means
     /// success. A Volt need not have all calls: one that it lacks is refused with `UNIMPLEMENTED`.
     #[must_use]
-    pub fn volt(&self) -> super::tdx::volt_api::volt::v1::volt_api::VoltApiClient {
-        super::tdx::volt_api::volt::v1::volt_api::VoltApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn volt(&self) -> super::volt::v1::VoltApiClient {
+        super::volt::v1::VoltApiClient::new(self.channel().clone())
     }
     /// Publishes and subscribes to wires.
     ///
@@ -121,9 +99,7 @@ impl crate::v0_15::Client {
     /// Wires are named by resource id or `@alias`. One that does not exist is refused with
     /// `NOT_FOUND`, and a resource that is no wire with `FAILED_PRECONDITION`.
     #[must_use]
-    pub fn wire(&self) -> super::tdx::volt_api::volt::v1::wire_api::WireApiClient {
-        super::tdx::volt_api::volt::v1::wire_api::WireApiClient::new(
-            self.channel().clone(),
-        )
+    pub fn wire(&self) -> super::volt::v1::WireApiClient {
+        super::volt::v1::WireApiClient::new(self.channel().clone())
     }
 }

@@ -30,7 +30,6 @@ impl Builder<'_> {
             .collect();
         Service {
             ident: names::upper_camel(proto.name()),
-            module: names::snake(proto.name()),
             nickname: names::snake(stem(proto.name())),
             feature: self.options.features.then(|| feature(proto.name())),
             methods,

@@ -259,9 +259,9 @@ fn from_the_older_version_to_what_is_checked_in() {
     fs::copy(repository.join("volt-api/Cargo.toml"), root.join("volt-api/Cargo.toml")).unwrap();
     codegen::run_in(root, &codegen::Args { version: None, check: false }).unwrap();
     let start = written(root);
-    let old_only = Path::new("volt-api/src/generated/tdx/volt_api/volt/v1/spark_api.rs");
+    let old_only = Path::new("volt-api/src/generated/volt/v1/spark/mod.rs");
     assert!(start.contains_key(old_only));
-    assert!(!start.keys().any(|path| path.ends_with("generated/tdx/volt_api/volt/v1/sync_api.rs")));
+    assert!(!start.keys().any(|path| path.ends_with("generated/volt/v1/sync/mod.rs")));
 
     // As it is published: the same declarations, and no comment of ours.
     let checked_in = versions::sources(repository, "0.20.34").unwrap().compile().unwrap();

@@ -14,9 +14,9 @@ use volt_api::{
         ConnectAcknowledge, ConnectRequest, ConnectResponse, DownloadFileRequest,
         DownloadFileResponse, GetResourceRequest, GetResourceResponse, UploadFileRequest,
         UploadFileResponse, connect_request,
-        file_api::{FileApi, FileApiServer},
+        FileApi, FileApiServer,
         upload_file_request,
-        volt_api::{VoltApi, VoltApiServer},
+        VoltApi, VoltApiServer,
     },
 };
 

@@ -1,0 +1,217 @@
+//! Paths in generated code: as short as they can be, and right where the code stands.
+//!
+//! The code of a package stands in private modules below the package's module, which bring in all of its
+//! names. So types of the same package are named without a path. Types of the standard library have
+//! their short names too, unless a type of the package has the same.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Delimiter, Group, Literal, Spacing, TokenStream, TokenTree};
+
+use super::{PROST, RT};
+use crate::{
+    model::{Message, Model, Package, TypeRef},
+    names,
+};
+
+/// How the code of one package names things.
+pub(super) struct Paths<'a> {
+    package: &'a Package,
+    model: &'a Model,
+    /// The types of the package that its services see.
+    top: HashSet<&'a str>,
+    /// Those, and all inside of them.
+    all: HashSet<&'a str>,
+}
+
+/// How many modules below the package's module its code stands.
+const DEPTH: usize = 2;
+
+impl<'a> Paths<'a> {
+    pub(super) fn new(package: &'a Package, model: &'a Model) -> Self {
+        let messages = package.messages.iter().map(|message| message.ident.as_str());
+        let enums = package.enums.iter().map(|item| item.ident.as_str());
+        let services = package.services.iter().map(|service| service.ident.as_str());
+        let top: HashSet<&str> = messages.chain(enums).chain(services).collect();
+        let mut all = top.clone();
+        for message in package.messages.iter().flat_map(Message::with_nested) {
+            all.insert(message.ident.as_str());
+            all.extend(message.enums.iter().map(|item| item.ident.as_str()));
+            all.extend(message.oneofs.iter().map(|oneof| oneof.ty.ident()));
+        }
+        Self { package, model, top, all }
+    }
+
+    /// A name of the prelude for the code of services, or its full path where a type has that name.
+    pub(super) fn prelude(&self, name: &str) -> TokenStream {
+        names::tokens(if self.top.contains(name) { Self::full(name) } else { name })
+    }
+
+    fn full(name: &str) -> &str {
+        match name {
+            "Option" => "::core::option::Option",
+            "Result" => "::core::result::Result",
+            "Send" => "::core::marker::Send",
+            "Sync" => "::core::marker::Sync",
+            "Clone" => "::core::clone::Clone",
+            "String" => "::std::string::String",
+            "Vec" => "::std::vec::Vec",
+            "Box" => "::std::boxed::Box",
+            other => other,
+        }
+    }
+
+    /// A type, for code that stands `depth` modules below the package's module.
+    pub(super) fn of(&self, ty: &TypeRef, depth: usize) -> String {
+        let package = &self.package.module;
+        let Some((module, ident)) = ty.local() else {
+            return ty.path(package).to_string().replace(' ', "");
+        };
+        match module.0.strip_prefix(package.0.as_slice()) {
+            Some(inside) => {
+                let parts = inside.iter().map(String::as_str).chain([ident]);
+                parts.collect::<Vec<_>>().join("::")
+            }
+            None => self.outside(module.0.iter().map(String::as_str).chain([ident]), depth),
+        }
+    }
+
+    /// A path from the root of the generated code, for code `depth` modules below the package's.
+    fn outside<'p>(&self, path: impl Iterator<Item = &'p str>, depth: usize) -> String {
+        let path: Vec<&str> = path.collect();
+        let own = &self.package.module.0;
+        let common = own.iter().zip(&path).take_while(|(a, b)| a == *b).count();
+        let up = std::iter::repeat_n("super", own.len() - common + depth);
+        up.chain(path.into_iter().skip(common)).collect::<Vec<_>>().join("::")
+    }
+
+    /// What prost-build wrote for the package's module, for where it stands.
+    pub(super) fn moved(&self, tokens: TokenStream) -> TokenStream {
+        self.stream(tokens, 0)
+    }
+
+    fn stream(&self, tokens: TokenStream, depth: usize) -> TokenStream {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut out = TokenStream::new();
+        let mut rest = tokens.as_slice();
+        // Whether the next braces are those of a module.
+        let mut module = false;
+        while let Some(token) = rest.first() {
+            let length = path_length(rest);
+            if length > 1 {
+                let path: String = rest[..length].iter().map(ToString::to_string).collect();
+                out.extend(names::tokens(&self.path(&path, depth)));
+                rest = &rest[length..];
+                continue;
+            }
+            rest = &rest[1..];
+            out.extend([match token {
+                TokenTree::Group(group) => {
+                    let braces = group.delimiter() == Delimiter::Brace;
+                    let inside = usize::from(braces && std::mem::take(&mut module));
+                    let stream = self.stream(group.stream(), depth + inside);
+                    TokenTree::Group(Group::new(group.delimiter(), stream))
+                }
+                TokenTree::Literal(literal) => TokenTree::Literal(self.literal(literal, depth)),
+                other => {
+                    module |= matches!(other, TokenTree::Ident(ident) if ident == "mod");
+                    other.clone()
+                }
+            }]);
+        }
+        out
+    }
+
+    /// Paths in prost's attributes are texts.
+    fn literal(&self, literal: &Literal, depth: usize) -> Literal {
+        let text = literal.to_string();
+        let Some(text) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+            return literal.clone();
+        };
+        if !text.contains("super::") {
+            return literal.clone();
+        }
+        let mut moved = String::new();
+        let mut rest = text;
+        while let Some(start) = rest.find("super::") {
+            let (before, path) = rest.split_at(start);
+            let end = path.find(|c: char| !(c.is_alphanumeric() || "_:#".contains(c)));
+            let (path, after) = path.split_at(end.unwrap_or(path.len()));
+            moved.push_str(before);
+            moved.push_str(&self.path(path, depth));
+            rest = after;
+        }
+        moved.push_str(rest);
+        Literal::string(&moved)
+    }
+
+    /// A path of prost-build's, which stands `depth` modules within the package's.
+    fn path(&self, path: &str, depth: usize) -> String {
+        if let Some(short) = self.short(path) {
+            return short;
+        }
+        let parts: Vec<&str> = path.split("::").collect();
+        let up = parts.iter().take_while(|part| **part == "super").count();
+        if up <= depth {
+            return path.to_owned();
+        }
+        let full: Vec<String> = self.package.name.split('.').map(names::snake).collect();
+        let kept = full.len().saturating_sub(up - depth);
+        let absolute: Vec<&str> =
+            full[..kept].iter().map(String::as_str).chain(parts[up..].iter().copied()).collect();
+        let absolute = self.placed(&absolute);
+        self.outside(absolute.iter().map(String::as_str), DEPTH + depth)
+    }
+
+    /// A path by the full names of packages, as a path from the root of the generated code.
+    fn placed(&self, path: &[&str]) -> Vec<String> {
+        let longest = self.model.packages.iter().filter_map(|package| {
+            let full: Vec<String> = package.name.split('.').map(names::snake).collect();
+            let inside = full.iter().zip(path).take_while(|(a, b)| a == *b).count();
+            (inside == full.len()).then_some((inside, &package.module))
+        });
+        let Some((length, module)) = longest.max_by_key(|(length, _)| *length) else {
+            return path.iter().map(|part| (*part).to_owned()).collect();
+        };
+        module
+            .0
+            .iter()
+            .cloned()
+            .chain(path[length..].iter().map(|part| (*part).to_owned()))
+            .collect()
+    }
+
+    /// The short form of a path to the standard library.
+    fn short(&self, path: &str) -> Option<String> {
+        let name = match path.strip_prefix(PROST).and_then(|rest| rest.strip_prefix("::alloc::")) {
+            Some("string::String") => "String",
+            Some("vec::Vec") => "Vec",
+            Some("boxed::Box") => "Box",
+            Some("collections::BTreeMap") => return Some(format!("{RT}::BTreeMap")),
+            _ if path == "::core::option::Option" => "Option",
+            _ => return None,
+        };
+        Some(if self.all.contains(name) { Self::full(name) } else { name }.to_owned())
+    }
+}
+
+/// How many tokens the path at the start consists of; less than 2 where there is none.
+fn path_length(tokens: &[TokenTree]) -> usize {
+    let colons = |at: usize| {
+        let colon = |at: usize, spacing| match tokens.get(at) {
+            Some(TokenTree::Punct(punct)) => punct.as_char() == ':' && punct.spacing() == spacing,
+            _ => false,
+        };
+        colon(at, Spacing::Joint) && colon(at + 1, Spacing::Alone)
+    };
+    let name = |at: usize| matches!(tokens.get(at), Some(TokenTree::Ident(_)));
+    let mut length = match (name(0), colons(0) && name(2)) {
+        (true, _) => 1,
+        (_, true) => 3,
+        _ => return 0,
+    };
+    while colons(length) && name(length + 2) {
+        length += 3;
+    }
+    length
+}

@@ -1,0 +1,56 @@
+//! `Debug` for messages with secrets, which shows whether there is one and not what it is.
+
+use std::fmt::Write as _;
+
+use super::{RT, paths::Paths, tables::DEPTH};
+use crate::model::{Field, Label, Message};
+
+/// Whether a field of the message itself is a secret, so that prost's own `Debug` will not do.
+pub(super) fn has_secret(message: &Message) -> bool {
+    message.fields.iter().any(|field| field.secret && !is_in_oneof(field))
+}
+
+/// Whether a variant of a oneof is a secret.
+pub(super) fn oneof_has_secret(message: &Message, index: usize) -> bool {
+    message.fields.iter().any(|field| field.secret && is_variant_of(field, index))
+}
+
+/// The tables of `Debug` for a message and its oneofs, where prost derives none.
+pub(super) fn tables(out: &mut String, message: &Message, paths: &Paths<'_>) {
+    // Writing to a text does not fail.
+    if has_secret(message) {
+        let ty = paths.of(&message.ty, DEPTH);
+        let _ = writeln!(out, "{RT}::redacted! {{ struct {ty} = {:?} {{", message.ident);
+        for field in message.fields.iter().filter(|field| !is_in_oneof(field)) {
+            let _ = writeln!(out, "    {} {};", how(field), field.ident);
+        }
+        for oneof in &message.oneofs {
+            let _ = writeln!(out, "    shown {};", oneof.ident);
+        }
+        let _ = writeln!(out, "}} }}\n");
+    }
+    for (index, oneof) in message.oneofs.iter().enumerate() {
+        if !oneof_has_secret(message, index) {
+            continue;
+        }
+        let _ = writeln!(out, "{RT}::redacted! {{ enum {} {{", paths.of(&oneof.ty, DEPTH));
+        for field in message.fields.iter().filter(|field| is_variant_of(field, index)) {
+            if let Label::Oneof { variant, .. } = &field.label {
+                let _ = writeln!(out, "    {} {variant};", how(field));
+            }
+        }
+        let _ = writeln!(out, "}} }}\n");
+    }
+}
+
+fn how(field: &Field) -> &'static str {
+    if field.secret { "hidden" } else { "shown" }
+}
+
+fn is_in_oneof(field: &Field) -> bool {
+    matches!(field.label, Label::Oneof { .. })
+}
+
+fn is_variant_of(field: &Field, index: usize) -> bool {
+    matches!(field.label, Label::Oneof { index: of, .. } if of == index)
+}

@@ -1,0 +1,226 @@
+//! The structs and enums, which prost-build writes.
+//!
+//! prost-build writes one text for each package. This module reads it once: paths are shortened and
+//! moved to where the items stand, the items are cut apart by the message or enum they belong to, and
+//! each gets the documentation of the model.
+
+use std::collections::HashMap;
+
+use proc_macro2::TokenStream;
+use prost_build::{Config, Module};
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use syn::{Attribute, Item, parse_quote};
+
+use super::{
+    PROST, RT,
+    paths::Paths,
+    redacted::{has_secret, oneof_has_secret},
+};
+use crate::{
+    Docs, Error,
+    model::{Enum, FieldKind, Label, Message, Model, Oneof, Package},
+    names,
+};
+
+/// The items of every package, by the type at top level to which they belong.
+pub(super) struct Structs(HashMap<Module, HashMap<String, Vec<Item>>>);
+
+impl Structs {
+    pub(super) fn new(set: &FileDescriptorSet, model: &Model) -> Result<Self, Error> {
+        let mut config = Config::new();
+        config
+            .btree_map(["."])
+            .enum_attribute(".", "#[non_exhaustive]")
+            .prost_path(PROST)
+            // This turns off prost-build's own list, of which the next lines take the place.
+            .compile_well_known_types();
+        for (name, path) in &model.externs {
+            // Each type by itself: prost-build rewrites the paths of packages (`__private`).
+            config.extern_path(format!(".{name}"), path.clone());
+        }
+        let mut files: Vec<&FileDescriptorProto> = set.file.iter().collect();
+        files.sort_by_key(|file| file.name());
+        let requests = files.into_iter().map(|file| {
+            // The model has the comments, made safe.
+            let file = FileDescriptorProto { source_code_info: None, ..file.clone() };
+            (Module::from_protobuf_package_name(file.package()), file)
+        });
+        let modules = config
+            .generate(requests.collect())
+            .map_err(|error| Error::new(format!("prost-build: {error}")))?;
+        let mut structs = HashMap::new();
+        for package in &model.packages {
+            let module = Module::from_protobuf_package_name(&package.name);
+            let Some(text) = modules.get(&module) else { continue };
+            let tokens: TokenStream = text.parse().map_err(wrong)?;
+            let tokens = Paths::new(package, model).moved(tokens);
+            let file: syn::File = syn::parse2(tokens).map_err(wrong)?;
+            let mut owned: HashMap<String, Vec<Item>> = HashMap::new();
+            for item in file.items {
+                if let Some(owner) = owner(&item) {
+                    owned.entry(owner).or_default().push(item);
+                }
+            }
+            structs.insert(module, owned);
+        }
+        Ok(Self(structs))
+    }
+
+    /// Takes a message: its struct and, if it has something inside, its module.
+    pub(super) fn message(&mut self, package: &Package, message: &Message) -> Vec<Item> {
+        let mut items = self.take(package, &message.ident);
+        // A module is kept under its own name, which begins in lower case.
+        let inside = message.module();
+        if inside != message.ident {
+            items.extend(self.take(package, &inside));
+        }
+        finish_message(&mut items, message);
+        items
+    }
+
+    /// Takes an enum.
+    pub(super) fn enumeration(&mut self, package: &Package, item: &Enum) -> Vec<Item> {
+        let mut items = self.take(package, &item.ident);
+        finish_enum(&mut items, item);
+        items
+    }
+
+    fn take(&mut self, package: &Package, ident: &str) -> Vec<Item> {
+        let items = self.0.get_mut(&Module::from_protobuf_package_name(&package.name));
+        items.and_then(|items| items.remove(ident)).unwrap_or_default()
+    }
+}
+
+fn wrong(error: impl std::fmt::Display) -> Error {
+    Error::new(format!("prost-build wrote bad Rust: {error}"))
+}
+
+/// The name by which an item is kept. Implementations are not: a table has the names of an enum's
+/// values.
+fn owner(item: &Item) -> Option<String> {
+    match item {
+        Item::Struct(item) => Some(item.ident.to_string()),
+        Item::Enum(item) => Some(item.ident.to_string()),
+        Item::Mod(item) => Some(item.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// Documents the items of a message, marks what is deprecated, and derives `Debug` where prost's own
+/// does not work.
+fn finish_message(items: &mut [Item], message: &Message) {
+    for item in items {
+        match item {
+            Item::Struct(item) if item.ident == message.ident => {
+                let docs = message.docs.or(&format!("The message `{}`.", message.name));
+                put(&mut item.attrs, &docs, message.deprecated);
+                if has_secret(message) {
+                    item.attrs.push(parse_quote!(#[prost(skip_debug)]));
+                } else if message
+                    .fields
+                    .iter()
+                    .any(|field| matches!(field.kind, FieldKind::Map(..)))
+                {
+                    // For a `BTreeMap`, prost's `Debug` names the crate `prost` wherever that is.
+                    item.attrs.push(parse_quote!(#[derive(Debug)]));
+                    item.attrs.push(parse_quote!(#[prost(skip_debug)]));
+                }
+                for field in &mut item.fields {
+                    let Some(ident) = &field.ident else { continue };
+                    let plain = message.fields.iter().find(|field| {
+                        *ident == field.ident && !matches!(field.label, Label::Oneof { .. })
+                    });
+                    let oneof = message.oneofs.iter().find(|oneof| *ident == oneof.ident);
+                    match (plain, oneof) {
+                        (Some(plain), _) => put(&mut field.attrs, &plain.docs, plain.deprecated),
+                        (None, Some(oneof)) => put(&mut field.attrs, &oneof.docs, false),
+                        (None, None) => {}
+                    }
+                }
+            }
+            Item::Mod(item) => {
+                let docs = Docs::trusted(&format!("Types of [`{}`].", message.ident));
+                put(&mut item.attrs, &docs, false);
+                if let Some((_, items)) = &mut item.content {
+                    finish_inside(items, message);
+                    let rt = names::ident(RT);
+                    items.retain(|item| !matches!(item, Item::Impl(_)));
+                    items.insert(0, parse_quote!(use super::#rt;));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Finishes what a message contains. Each call changes only its own items.
+fn finish_inside(items: &mut [Item], outer: &Message) {
+    for nested in &outer.messages {
+        let module = nested.module();
+        for item in items.iter_mut() {
+            let own = match &*item {
+                Item::Struct(item) => item.ident == nested.ident,
+                Item::Mod(item) => item.ident == module,
+                _ => false,
+            };
+            if own {
+                finish_message(std::slice::from_mut(item), nested);
+            }
+        }
+    }
+    for nested in &outer.enums {
+        finish_enum(items, nested);
+    }
+    for (index, nested) in outer.oneofs.iter().enumerate() {
+        finish_oneof(items, outer, index, nested);
+    }
+}
+
+fn finish_enum(items: &mut [Item], proto: &Enum) {
+    for item in items {
+        let Item::Enum(item) = item else { continue };
+        if item.ident != proto.ident {
+            continue;
+        }
+        let docs = proto.docs.or(&format!("The enum `{}`.", proto.name));
+        put(&mut item.attrs, &docs, proto.deprecated);
+        for variant in &mut item.variants {
+            let mut values = proto.values.iter().filter(|value| !value.alias);
+            if let Some(value) = values.find(|value| variant.ident == value.ident) {
+                put(&mut variant.attrs, &value.docs, value.deprecated);
+            }
+        }
+    }
+}
+
+fn finish_oneof(items: &mut [Item], message: &Message, index: usize, proto: &Oneof) {
+    for item in items {
+        let Item::Enum(item) = item else { continue };
+        if item.ident != proto.ty.ident() {
+            continue;
+        }
+        put(&mut item.attrs, &proto.docs.or(&format!("The oneof `{}`.", proto.name)), false);
+        if oneof_has_secret(message, index) {
+            item.attrs.push(parse_quote!(#[prost(skip_debug)]));
+        }
+        for variant in &mut item.variants {
+            let field = message.fields.iter().find(|field| match &field.label {
+                Label::Oneof { index: of, variant: name } => *of == index && variant.ident == *name,
+                _ => false,
+            });
+            if let Some(field) = field {
+                put(&mut variant.attrs, &field.docs, field.deprecated);
+            }
+        }
+    }
+}
+
+/// Replaces documentation and marks what is deprecated, unless prost-build has done so.
+fn put(attributes: &mut Vec<Attribute>, docs: &Docs, deprecated: bool) {
+    attributes.retain(|attribute| !attribute.path().is_ident("doc"));
+    if deprecated && !attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")) {
+        attributes.insert(0, parse_quote!(#[deprecated]));
+    }
+    let lines = docs.printed().map(|line| -> Attribute { parse_quote!(#[doc = #line]) });
+    attributes.splice(0..0, lines);
+}

@@ -1,0 +1,125 @@
+//! The tables of messages and enums: one line for each field and value, which the runtime's macros expand
+//! to everything that is not the struct.
+
+use std::fmt::Write as _;
+
+use super::{RT, paths::Paths, redacted};
+use crate::{
+    model::{Enum, Field, FieldKind, Label, Message, Scalar},
+    names,
+};
+
+/// How many modules below the package's module the tables stand.
+pub(super) const DEPTH: usize = 2;
+
+/// The tables of a message and of all that it contains.
+pub(super) fn message(out: &mut String, message: &Message, paths: &Paths<'_>) {
+    for message in message.with_nested() {
+        table(out, message, paths);
+        redacted::tables(out, message, paths);
+    }
+    for nested in message.nested_enums() {
+        enumeration(out, nested, paths);
+    }
+}
+
+/// The names of an enum's values.
+pub(super) fn enumeration(out: &mut String, item: &Enum, paths: &Paths<'_>) {
+    // Writing to a text does not fail.
+    let _ = writeln!(out, "{RT}::enumeration! {{ {} {{", paths.of(&item.ty, DEPTH));
+    for value in item.values.iter().filter(|value| !value.alias) {
+        let _ = write!(out, "    {:?}", value.name);
+        for alias in item.values.iter().filter(|alias| alias.alias && alias.number == value.number)
+        {
+            let _ = write!(out, " | {:?}", alias.name);
+        }
+        let _ = writeln!(out, " {};", value.ident);
+    }
+    let _ = writeln!(out, "}} }}\n");
+}
+
+fn table(out: &mut String, message: &Message, paths: &Paths<'_>) {
+    let ty = paths.of(&message.ty, DEPTH);
+    let refuses = message.status_field.and_then(|index| message.fields.get(index));
+    let refuses = refuses.map(|field| match &field.label {
+        Label::Oneof { index, variant } => {
+            let oneof = &message.oneofs[*index];
+            format!(" refuses [{} as {}::{variant}]", oneof.ident, paths.of(&oneof.ty, DEPTH))
+        }
+        _ => format!(" refuses [{}]", field.ident),
+    });
+    let refuses = refuses.unwrap_or_default();
+    let _ = writeln!(out, "{RT}::message! {{ {ty} = {:?}{refuses};", message.name);
+    for (index, field) in message.fields.iter().enumerate() {
+        let deprecated = if field.deprecated { "#[deprecated] " } else { "" };
+        let camel = Some(&field.json_name).filter(|name| **name != field.name);
+        let camel = camel.map(|name| format!(" | {name:?}")).unwrap_or_default();
+        let (kind, target) = (kind(message, field, paths), target(message, field));
+        let setter = names::snake_rest(&field.name);
+        let _ = writeln!(
+            out,
+            "    {deprecated}{index} {:?}{camel} [{kind}] {target} with_{setter};",
+            field.name
+        );
+    }
+    let _ = writeln!(out, "}}\n");
+    if message.is_status {
+        let _ = writeln!(out, "{RT}::status! {{ {ty} }}\n");
+    }
+}
+
+/// The field of the struct.
+fn target<'a>(message: &'a Message, field: &'a Field) -> &'a str {
+    match &field.label {
+        Label::Oneof { index, .. } => &message.oneofs[*index].ident,
+        _ => &field.ident,
+    }
+}
+
+/// A field's kind, as the macro reads it.
+fn kind(message: &Message, field: &Field, paths: &Paths<'_>) -> String {
+    if let FieldKind::Map(key, held) = &field.kind {
+        return format!("map {}, {}", scalar(*key), value(held, paths));
+    }
+    let held = value(&field.kind, paths);
+    let boxed = if field.boxed { "boxed " } else { "" };
+    let is_message = matches!(field.kind, FieldKind::Message(_) | FieldKind::WellKnown(_));
+    match &field.label {
+        Label::Oneof { index, variant } => {
+            let oneof = paths.of(&message.oneofs[*index].ty, DEPTH);
+            format!("oneof {oneof}::{variant}, {boxed}{held}")
+        }
+        Label::Repeated => format!("repeated {held}"),
+        _ if field.boxed => format!("boxed {held}"),
+        Label::Optional => format!("optional {held}"),
+        Label::Singular if is_message => format!("optional {held}"),
+        Label::Singular => held,
+    }
+}
+
+fn value(kind: &FieldKind, paths: &Paths<'_>) -> String {
+    match kind {
+        FieldKind::Scalar(kind) => scalar(*kind).to_owned(),
+        FieldKind::Message(ty) | FieldKind::WellKnown(ty) => {
+            format!("message {}", paths.of(ty, DEPTH))
+        }
+        FieldKind::Enum(ty) if ty.name == "google.protobuf.NullValue" => "null".to_owned(),
+        FieldKind::Enum(ty) => format!("named {}", paths.of(ty, DEPTH)),
+        // Maps hold no maps.
+        FieldKind::Map(..) => String::new(),
+    }
+}
+
+fn scalar(scalar: Scalar) -> &'static str {
+    match scalar {
+        Scalar::Double => "f64",
+        Scalar::Float => "f32",
+        Scalar::Int32 => "i32",
+        Scalar::Int64 => "i64",
+        Scalar::Uint32 => "u32",
+        Scalar::Uint64 => "u64",
+        Scalar::Bool => "bool",
+        Scalar::String => "string",
+        Scalar::Bytes => "bytes",
+    }
+}

@@ -1,0 +1,167 @@
+//! The tree of modules: which code stands in which file.
+//!
+//! A package is a module, and what it generates stands in private modules below: one for each service
+//! with the messages that only it needs, and one for each set of messages that several services need, or
+//! none. The package's module exports what they contain. So one `#[cfg]` is enough for a service, and no
+//! file contains everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Code, RT, accessors, paths::Paths, service, structs::Structs, tables};
+use crate::{
+    Docs, Error, Options,
+    model::{Gate, Message, Model, Package, Service},
+    names,
+};
+
+/// A module of the output.
+#[derive(Default)]
+pub(super) struct Node {
+    pub(super) docs: Docs,
+    /// The features of which one must be enabled.
+    pub(super) features: BTreeSet<String>,
+    pub(super) public: bool,
+    /// Whether everything public in the module is exported.
+    pub(super) exported: bool,
+    /// Whether the module's file is the `mod.rs` of a directory.
+    pub(super) directory: bool,
+    pub(super) children: BTreeMap<String, Self>,
+    pub(super) code: String,
+}
+
+/// The module for the accessors.
+const ACCESSORS: &str = "accessors";
+
+pub(super) fn tree(model: &Model, mut structs: Structs, options: &Options) -> Result<Node, Error> {
+    let mut root = Node { directory: true, ..Node::default() };
+    for package in &model.packages {
+        root.package(package, model, &mut structs, options)?;
+    }
+    if let Some(holder) = &options.accessors {
+        let mut code = Code::default();
+        code.items(accessors::items(model, holder, &[ACCESSORS]))?;
+        let node = Node { code: code.into_text(), ..Node::default() };
+        root.children.insert(ACCESSORS.to_owned(), node);
+    }
+    Ok(root)
+}
+
+/// What stands together: messages with the same gate, and the service that they are for.
+#[derive(Default)]
+struct Group<'a> {
+    service: Option<&'a Service>,
+    messages: Code,
+    tables: String,
+}
+
+impl Node {
+    fn package(
+        &mut self,
+        package: &Package,
+        model: &Model,
+        structs: &mut Structs,
+        options: &Options,
+    ) -> Result<(), Error> {
+        let paths = Paths::new(package, model);
+        let mut groups: BTreeMap<Gate, Group<'_>> = BTreeMap::new();
+        for message in &package.messages {
+            let group = groups.entry(shared(&message.gate, options)).or_default();
+            group.messages.add(structs.message(package, message));
+            tables::message(&mut group.tables, message, &paths);
+        }
+        for item in &package.enums {
+            let group = groups.entry(shared(&item.gate, options)).or_default();
+            group.messages.add(structs.enumeration(package, item));
+            tables::enumeration(&mut group.tables, item, &paths);
+        }
+        for service in &package.services {
+            let gate = Gate([service.name.clone()].into());
+            groups.entry(gate).or_default().service = Some(service);
+        }
+
+        let node = package.module.0.iter().fold(self, |node, name| {
+            let child = node.children.entry(name.clone()).or_default();
+            child.directory = true;
+            child.public = true;
+            child
+        });
+        node.docs = package.docs.or(&format!("The package `{}`.", package.name));
+        let mut taken: BTreeSet<String> = package
+            .messages
+            .iter()
+            .filter(|message| message.has_module())
+            .map(Message::module)
+            .chain(model.modules_in(&package.module))
+            .map(|name| names::bare(&name).to_owned())
+            .collect();
+        let inner = |name: &str| fresh(&mut taken.clone(), name);
+        let (messages_name, tables_name) = (inner("messages"), inner("tables"));
+        for (gate, group) in groups {
+            let name = fresh(&mut taken, &group_name(&gate, model));
+            let mut child = Node {
+                features: model.features(&gate),
+                directory: true,
+                exported: true,
+                ..Node::default()
+            };
+            if let Some(service) = group.service {
+                let code = service::code(service, &paths, options)?;
+                child.code = format!("{}{}", scope(1, options), code.into_text());
+            }
+            if !group.messages.is_empty() {
+                let code = format!("{}{}", scope(2, options), group.messages.into_text());
+                let messages = Node { code, exported: true, ..Node::default() };
+                child.children.insert(messages_name.clone(), messages);
+                let code = format!("{}\n{}", scope(2, options), group.tables.trim_end());
+                let tables = Node { code: code + "\n", ..Node::default() };
+                child.children.insert(tables_name.clone(), tables);
+            }
+            node.children.insert(name, child);
+        }
+        Ok(())
+    }
+}
+
+/// The names that code `depth` modules below the package's module uses.
+fn scope(depth: usize, options: &Options) -> String {
+    let package = vec!["super"; depth].join("::");
+    format!("use {package}::*;\nuse {} as {RT};\n", options.runtime)
+}
+
+/// What decides which messages stand together. Only where services are compiled one by one do several
+/// sets of services need modules of their own.
+fn shared(gate: &Gate, options: &Options) -> Gate {
+    if gate.0.len() == 1 || options.features { gate.clone() } else { Gate::default() }
+}
+
+/// The name of a group's module: that of its service, or of the services that share it.
+fn group_name(gate: &Gate, model: &Model) -> String {
+    let services = model.services().filter(|service| gate.0.contains(&service.name));
+    let mut names: Vec<String> = services
+        .map(|service| match service.nickname.as_str() {
+            // What is left of a name without `API` may be nothing.
+            "_" => names::snake(&service.ident),
+            nickname => nickname.to_owned(),
+        })
+        .collect();
+    names.sort();
+    match names.as_slice() {
+        [] => "shared".to_owned(),
+        [name] => name.clone(),
+        [first, second] => format!("{}_and_{}", names::bare(first), names::bare(second)),
+        more => format!("shared_by_{}", more.len()),
+    }
+}
+
+/// A name for a private module that no other item has.
+fn fresh(taken: &mut BTreeSet<String>, wanted: &str) -> String {
+    let bare = names::bare(wanted);
+    // `mod.rs` is the file of the module around.
+    let is_free = |name: &str| name != "mod" && !taken.contains(name);
+    let numbered = (2..).map(|number| format!("{bare}_{number}"));
+    let name =
+        [wanted.to_owned()].into_iter().chain(numbered).find(|name| is_free(names::bare(name)));
+    let name = name.unwrap_or_default();
+    taken.insert(names::bare(&name).to_owned());
+    name
+}

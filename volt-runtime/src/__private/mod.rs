@@ -1,0 +1,30 @@
+//! The only thing that generated code names. Not for use by hand: it changes without notice.
+
+mod message;
+mod service;
+
+pub use std::{
+    collections::BTreeMap,
+    future::{Future, ready},
+};
+
+pub use prost;
+pub use prost_types;
+pub use serde;
+
+pub use crate::{
+    __enumeration as enumeration, __message as message, __redacted as redacted, __server as server,
+    __service as service, __status as status,
+    call::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
+    channel::Channel,
+    json,
+    message::{Message, StatusMessage},
+    method::{Method, MethodKind},
+    redact::Redacted,
+    server::{
+        Context, IncomingCall, Requests, Responses, Service, bidi, client_streaming,
+        server_streaming, unary, unimplemented, unknown_method,
+    },
+    status::{Code, Status},
+    transport::BoxFuture,
+};

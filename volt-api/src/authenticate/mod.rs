@@ -142,7 +142,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::volt::volt_api::{VoltApi, VoltApiServer};
+    use crate::volt::{VoltApi, VoltApiServer};
 
     /// A Volt that prompts its owner, then stops answering for one call, then permits the client.
     #[derive(Default)]

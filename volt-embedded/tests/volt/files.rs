@@ -5,8 +5,9 @@ use volt_api::{
         download_file_response::Payload,
     },
 };
+use volt_test_support::soon;
 
-use crate::support::{code, guest, make, permit, soon, start};
+use crate::support::{code, guest, make, permit, start};
 
 async fn upload(client: &Client, id: &str, blocks: &[Vec<u8>]) -> volt_api::Result<Vec<u32>> {
     let mut call = client.file().upload_file().await?;

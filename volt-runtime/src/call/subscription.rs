@@ -80,9 +80,10 @@ enum State {
 
 impl Call {
     async fn open(&self, again: bool) -> Result<RawStreaming> {
-        let (sink, mut stream) = match again {
-            false => self.parts.open(self.at).await?,
-            true => self.parts.reopen(self.at).await?,
+        let (sink, mut stream) = if again {
+            self.parts.reopen(self.at).await?
+        } else {
+            self.parts.open(self.at).await?
         };
         sink.send_first(Arc::clone(&self.request), self.requests, &mut stream);
         Ok(stream)

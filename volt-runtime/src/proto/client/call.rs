@@ -135,7 +135,9 @@ impl Work {
     #[must_use]
     pub fn run(self, now: Instant) -> Done {
         Done(match self.0 {
-            Job::Derive(derivation) => Outcome::Derived(derivation.call, derivation.key()),
+            Job::Derive(derivation) => {
+                Outcome::Derived(derivation.call, derivation.key().map(Arc::new))
+            }
             Job::First(id, key, first) => Outcome::First(id, first.seal(now, id, &key)),
             Job::HalfClose(id, key) => Outcome::HalfClose(id, call::half_close(id, &key)),
             Job::Cancel(id, key) => Outcome::Cancel(id, call::cancel(id, &key)),
@@ -149,7 +151,7 @@ pub struct Done(pub(super) Outcome);
 
 #[derive(Debug)]
 pub(super) enum Outcome {
-    Derived(u64, Result<CallKey, ProtocolError>),
+    Derived(u64, Result<Arc<CallKey>, ProtocolError>),
     /// The frames of the request, and of a half-close if it was the last.
     First(u64, Result<Vec<Vec<u8>>>),
     HalfClose(u64, Result<Vec<u8>, ProtocolError>),
@@ -245,6 +247,12 @@ impl Call {
             Phase::Keying(queued) => !queued.is_empty(),
             _ => false,
         }
+    }
+
+    /// Makes both halves look at the call again.
+    pub(super) fn wake_halves(&mut self, wakes: &mut Wakes) {
+        wakes.add(self.writer.take());
+        self.inbox.wake_reader(wakes);
     }
 
     /// Makes the sending half fail, even while it waits for a key.

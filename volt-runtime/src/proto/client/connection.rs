@@ -11,14 +11,13 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    call::{
-        Call, Done, FirstRequest, Job, KeyExchange, Outcome, Phase, Queued, Task, Work,
-        protocol_error,
-    },
+    call::{Call, KeyExchange, Phase},
     pool::CallPool,
 };
 use crate::{
-    CallOptions, Error, ErrorKind, Executed, MethodKind, Result,
+    error::{Error, ErrorKind, Executed, Result},
+    method::MethodKind,
+    options::CallOptions,
     proto::{
         ProtocolError,
         crypto::CallKey,
@@ -44,49 +43,29 @@ pub struct Limits {
     pub preopened_max_age: Duration,
 }
 
-/// What a call's sending half finds.
-#[derive(Debug)]
-pub enum Ready {
-    /// A message can be sealed with this key.
-    Open(Arc<CallKey>),
-    /// This has to be done first.
-    Work(Work),
-}
-
-/// What a call's receiving half finds.
-#[derive(Debug)]
-pub enum Read {
-    /// A frame, with the key that opens it. Without a key it can only be a rejection.
-    Frame(Bytes, Option<Arc<CallKey>>),
-    /// Nothing more will come.
-    Closed(Error),
-    /// This has to be done first.
-    Work(Work),
-}
-
 /// The client's end of one connection.
 pub struct Connection {
-    limits: Limits,
+    pub(super) limits: Limits,
     /// Boxed, so that a map that grows moves pointers only.
-    calls: HashMap<u64, Box<Call>>,
-    next_id: u64,
-    pool: CallPool,
-    outbox: Buffer<Bytes>,
-    inboxes: Inboxes,
+    pub(super) calls: HashMap<u64, Box<Call>>,
+    pub(super) next_id: u64,
+    pub(super) pool: CallPool,
+    pub(super) outbox: Buffer<Bytes>,
+    pub(super) inboxes: Inboxes,
     /// Calls that wait for the Volt's key, in the order of their deadlines: one timeout applies to all.
     /// Entries of calls that no longer wait are skipped when they come up.
-    keying: VecDeque<(Instant, u64)>,
+    pub(super) keying: VecDeque<(Instant, u64)>,
     /// Calls for which the worker may have something to do.
-    work: VecDeque<u64>,
-    worker: Option<Waker>,
+    pub(super) work: VecDeque<u64>,
+    pub(super) worker: Option<Waker>,
     /// Waits until no answer is due any more.
-    drainer: Option<Waker>,
+    pub(super) drainer: Option<Waker>,
     /// Why no further calls can be opened: the connection is lost, or is being closed.
-    closed: Option<Error>,
-    lost: bool,
+    pub(super) closed: Option<Error>,
+    pub(super) lost: bool,
     /// The Volt has sent something.
-    heard: bool,
-    wakes: Wakes,
+    pub(super) heard: bool,
+    pub(super) wakes: Wakes,
 }
 
 impl Connection {
@@ -240,7 +219,7 @@ impl Connection {
     }
 
     /// Starts the timeout of a call that waits for the Volt's key.
-    fn await_key(&mut self, now: Instant, id: u64) {
+    pub(super) fn await_key(&mut self, now: Instant, id: u64) {
         // A timeout that is too long for the clock is none.
         let Some(deadline) = now.checked_add(self.limits.key_exchange_timeout) else { return };
         if self.keying.len() > 64 + 2 * self.calls.len() {
@@ -303,7 +282,7 @@ impl Connection {
             call.inbox.close(error, &mut self.wakes);
             return;
         }
-        wake_both(call, &mut self.wakes);
+        call.wake_halves(&mut self.wakes);
         if call.needs_worker() {
             self.schedule(id);
         }
@@ -317,13 +296,13 @@ impl Connection {
         })
     }
 
-    fn transmit(&mut self, frame: Vec<u8>) {
+    pub(super) fn transmit(&mut self, frame: Vec<u8>) {
         let bytes = frame.len();
         self.outbox.push(frame.into(), bytes, &mut self.wakes);
     }
 
     /// Queues the end of a call.
-    fn transmit_sealed(&mut self, frame: Result<Vec<u8>, ProtocolError>) {
+    pub(super) fn transmit_sealed(&mut self, frame: Result<Vec<u8>, ProtocolError>) {
         match frame {
             Ok(frame) => self.transmit(frame),
             Err(error) => tracing::warn!(%error, "the end of a call cannot be sealed"),
@@ -397,289 +376,6 @@ impl Connection {
         self.schedule(id);
     }
 
-    // The sending half of a call.
-
-    /// Waits until a message can be sealed and sent.
-    ///
-    /// # Errors
-    ///
-    /// When the call can send no more messages.
-    pub fn poll_ready(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Ready>> {
-        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(ended())) };
-        match (&call.phase, &call.exchange) {
-            (Phase::Open, KeyExchange::Done(key)) => {
-                let key = Arc::clone(key);
-                let room = self.outbox.poll_room(cx);
-                room.map(|room| {
-                    room.map(|()| Ready::Open(key)).map_err(|reason| reason.unwrap_or_else(closed))
-                })
-            }
-            (Phase::Keying(_), _) => match call.exchange.derive(id) {
-                Some(work) => Poll::Ready(Ok(Ready::Work(work))),
-                None => {
-                    register(&mut call.writer, cx);
-                    Poll::Pending
-                }
-            },
-            _ => Poll::Ready(Err(call.inbox.reason().cloned().unwrap_or_else(ended))),
-        }
-    }
-
-    /// Sends a sealed message. It is dropped if the call has ended meanwhile, which the receiving half
-    /// reports.
-    pub fn send(&mut self, id: u64, frame: Vec<u8>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if matches!(call.phase, Phase::Open) {
-            call.invoked = true;
-            self.transmit(frame);
-        }
-    }
-
-    /// Sends a request as soon as there is a key and room.
-    pub fn send_first(&mut self, id: u64, first: FirstRequest) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if let Phase::Open = call.phase {
-            call.phase = Phase::Keying(Queued::default());
-        }
-        let Phase::Keying(queued) = &mut call.phase else { return };
-        call.half_closed |= first.last;
-        queued.first = Some(first);
-        self.schedule(id);
-    }
-
-    /// Half-closes: `frame` says so to the Volt. Without one, returns the key to seal it with, if that
-    /// is to be done now; else it is done as soon as there is a key.
-    pub fn half_close(&mut self, id: u64, frame: Option<Vec<u8>>) -> Option<Arc<CallKey>> {
-        let call = self.calls.get_mut(&id)?;
-        match (&mut call.phase, frame) {
-            (Phase::Open, None) => return call.exchange.key().cloned(),
-            (Phase::Open, Some(frame)) => {
-                call.phase = Phase::HalfClosed;
-                call.half_closed = true;
-                self.transmit(frame);
-            }
-            (Phase::Keying(queued), _) => {
-                queued.half_close = true;
-                call.half_closed = true;
-                self.schedule(id);
-            }
-            (Phase::HalfClosed | Phase::Closing | Phase::Closed, _) => {}
-        }
-        None
-    }
-
-    // The receiving half of a call.
-
-    /// Reads the next frame.
-    pub fn poll_read(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Read> {
-        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Read::Closed(ended())) };
-        // The reader does the call's cryptography itself where it can: calls that are read need not
-        // queue for the worker.
-        let work = call.exchange.derive(id).or_else(|| next_work(id, call, &mut self.outbox, None));
-        if let Some(work) = work {
-            return Poll::Ready(Read::Work(work));
-        }
-        if matches!(call.exchange, KeyExchange::Deriving) {
-            call.inbox.register(cx);
-            return Poll::Pending;
-        }
-        match self.inboxes.poll_pop(&mut call.inbox, cx, &mut self.wakes) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Popped::Closed(reason)) => {
-                Poll::Ready(Read::Closed(reason.unwrap_or_else(ended)))
-            }
-            Poll::Ready(Popped::Item(body)) => {
-                let key = call.exchange.key().cloned();
-                self.unblock();
-                Poll::Ready(Read::Frame(body, key))
-            }
-        }
-    }
-
-    /// Whether the Volt was told which method is called.
-    pub fn is_invoked(&self, id: u64) -> bool {
-        self.calls.get(&id).is_some_and(|call| call.invoked)
-    }
-
-    /// Whether this side has half-closed.
-    pub fn is_half_closed(&self, id: u64) -> bool {
-        self.calls.get(&id).is_some_and(|call| call.half_closed)
-    }
-
-    /// Forgets a call that the Volt has ended, or that cannot go on. `frame` is what is still to be said.
-    pub fn finish(&mut self, id: u64, frame: Option<Vec<u8>>) {
-        if let Some(frame) = frame {
-            self.transmit(frame);
-        }
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.stop_sending(&mut self.wakes);
-            self.remove(id);
-        }
-    }
-
-    /// Notes that the receiving half has been dropped before the end of the call. Returns the work of
-    /// cancelling it, if that can be done now.
-    pub fn abandon(&mut self, now: Instant, id: u64) -> Option<Work> {
-        let call = self.calls.get_mut(&id)?;
-        call.abandoned = true;
-        call.stop_sending(&mut self.wakes);
-        self.inboxes.abandon(&mut call.inbox, &mut self.wakes);
-        match (&call.phase, &call.exchange) {
-            (Phase::Closed, _) | (_, KeyExchange::Failed) => self.remove(id),
-            (_, KeyExchange::Done(key)) if key.legacy_iv().is_none() || call.invoked => {
-                let key = Arc::clone(key);
-                // Not `Closing`, or the worker would cancel it as well.
-                call.phase = Phase::Closed;
-                self.unblock();
-                return Some(Work(Job::Cancel(id, key)));
-            }
-            // The Volt has not heard of the call.
-            (_, KeyExchange::Done(_)) => self.remove(id),
-            // Only with the key can the Volt be told. It may still come.
-            (_, KeyExchange::Awaiting(_)) => {
-                call.phase = Phase::Closing;
-                self.await_key(now, id);
-            }
-            (_, KeyExchange::Replied(..) | KeyExchange::Deriving) => {
-                call.phase = Phase::Closing;
-                self.schedule(id);
-            }
-        }
-        self.unblock();
-        self.wake_drainer();
-        None
-    }
-
-    // Cryptography.
-
-    /// Waits for work that no half of a call is sure to do; `None` after the connection was lost.
-    pub fn poll_task(&mut self, cx: &mut Context<'_>) -> Poll<Option<Task>> {
-        if self.lost {
-            return Poll::Ready(None);
-        }
-        for _ in 0..self.work.len() {
-            let Some(id) = self.work.pop_front() else { break };
-            let Some(call) = self.calls.get_mut(&id) else { continue };
-            if !call.needs_worker() {
-                continue;
-            }
-            if let Some(work) = call.exchange.derive(id) {
-                return Poll::Ready(Some(Task::Call(work)));
-            }
-            match next_work(id, call, &mut self.outbox, Some(cx)) {
-                Some(work) => return Poll::Ready(Some(Task::Call(work))),
-                // It waits for room. Calls that wait for a key are scheduled again when it arrives.
-                None if call.exchange.key().is_some() => self.work.push_back(id),
-                None => {}
-            }
-        }
-        let expired = |(id, key)| Work(Job::Cancel(id, key));
-        if let Some(work) = self.pool.derive().or_else(|| self.pool.expired().map(expired)) {
-            return Poll::Ready(Some(Task::Call(work)));
-        }
-        if self.closed.is_none() {
-            let missing = self.pool.missing();
-            if missing > 0 {
-                return Poll::Ready(Some(Task::Preopen(missing)));
-            }
-        }
-        register(&mut self.worker, cx);
-        Poll::Pending
-    }
-
-    /// Accepts the result of some work.
-    pub fn complete(&mut self, done: Done) {
-        match done.0 {
-            Outcome::Derived(id, key) => self.derived(id, key),
-            Outcome::First(id, frames) => self.first_sealed(id, frames),
-            Outcome::HalfClose(id, frame) => self.half_close_sealed(id, frame),
-            Outcome::Cancel(id, frame) => self.cancelled(id, frame),
-        }
-    }
-
-    fn derived(&mut self, id: u64, key: Result<CallKey, ProtocolError>) {
-        let Some(call) = self.calls.get_mut(&id) else {
-            if let Err(error) = &key {
-                tracing::warn!(%error, "the key exchange of a pre-opened call failed");
-            }
-            return self.pool.derived(id, key.ok());
-        };
-        match key {
-            Ok(key) => {
-                call.exchange = KeyExchange::Done(Arc::new(key));
-                if matches!(&call.phase, Phase::Keying(queued) if queued.is_empty()) {
-                    call.phase = Phase::Open;
-                }
-            }
-            Err(error) => {
-                call.exchange = KeyExchange::Failed;
-                call.phase = Phase::Closed;
-                let error = protocol_error(error).with_executed(Executed::No);
-                call.inbox.close(error, &mut self.wakes);
-            }
-        }
-        wake_both(call, &mut self.wakes);
-        if matches!(call.phase, Phase::Closed) && call.abandoned {
-            self.remove(id);
-        } else if call.needs_worker() {
-            self.schedule(id);
-        }
-    }
-
-    fn first_sealed(&mut self, id: u64, sealed: Result<Vec<Vec<u8>>>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let Phase::Keying(queued) = &mut call.phase else { return };
-        queued.sealing = false;
-        match sealed {
-            Ok(frames) => {
-                call.invoked = true;
-                let half_close = queued.half_close;
-                if frames.len() > 1 {
-                    call.phase = Phase::HalfClosed;
-                } else if !half_close {
-                    call.phase = Phase::Open;
-                }
-                self.wakes.add(call.writer.take());
-                for frame in frames {
-                    self.transmit(frame);
-                }
-                if half_close {
-                    self.schedule(id);
-                }
-            }
-            Err(error) => {
-                call.inbox.close(error, &mut self.wakes);
-                call.stop_sending(&mut self.wakes);
-            }
-        }
-    }
-
-    fn half_close_sealed(&mut self, id: u64, frame: Result<Vec<u8>, ProtocolError>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if matches!(call.phase, Phase::Keying(_)) {
-            call.phase = Phase::HalfClosed;
-            self.transmit_sealed(frame);
-        }
-    }
-
-    /// The call may be one of the pool.
-    fn cancelled(&mut self, id: u64, frame: Result<Vec<u8>, ProtocolError>) {
-        self.transmit_sealed(frame);
-        if self.calls.get(&id).is_some_and(|call| call.abandoned) {
-            self.remove(id);
-        }
-    }
-
-    /// Lets the worker look at a call. Before the Volt's key there is nothing to do yet; its arrival
-    /// schedules the call again.
-    fn schedule(&mut self, id: u64) {
-        if awaits_key(&self.calls, id) {
-            return;
-        }
-        self.work.push_back(id);
-        self.wakes.add(self.worker.take());
-    }
-
     // The end.
 
     /// Refuses further calls.
@@ -697,7 +393,7 @@ impl Connection {
         Poll::Pending
     }
 
-    fn wake_drainer(&mut self) {
+    pub(super) fn wake_drainer(&mut self) {
         self.wakes.add(self.drainer.take());
     }
 
@@ -736,7 +432,7 @@ impl Connection {
         self.wake_drainer();
     }
 
-    fn remove(&mut self, id: u64) {
+    pub(super) fn remove(&mut self, id: u64) {
         if let Some(mut call) = self.calls.remove(&id) {
             self.inboxes.abandon(&mut call.inbox, &mut self.wakes);
         }
@@ -744,7 +440,7 @@ impl Connection {
         self.wake_drainer();
     }
 
-    fn unblock(&mut self) {
+    pub(super) fn unblock(&mut self) {
         let Some(id) = self.inboxes.blocked_call() else { return };
         let inbox = self.calls.get_mut(&id).map(|call| &mut call.inbox);
         self.inboxes.unblock(inbox, &mut self.wakes);
@@ -757,55 +453,10 @@ impl fmt::Debug for Connection {
     }
 }
 
-fn awaits_key(calls: &HashMap<u64, Box<Call>>, id: u64) -> bool {
+pub(super) fn awaits_key(calls: &HashMap<u64, Box<Call>>, id: u64) -> bool {
     calls.get(&id).is_some_and(|call| matches!(call.exchange, KeyExchange::Awaiting(_)))
-}
-
-fn wake_both(call: &mut Call, wakes: &mut Wakes) {
-    wakes.add(call.writer.take());
-    call.inbox.wake_reader(wakes);
-}
-
-/// What is to be sealed for a call that has a key. A request needs room, which `waits` waits for.
-fn next_work(
-    id: u64,
-    call: &mut Call,
-    outbox: &mut Buffer<Bytes>,
-    waits: Option<&mut Context<'_>>,
-) -> Option<Work> {
-    let key = Arc::clone(call.exchange.key()?);
-    match &mut call.phase {
-        Phase::Closing => {
-            // Sealed once. The call stays until its owner has read what is left.
-            call.phase = Phase::Closed;
-            Some(Work(Job::Cancel(id, key)))
-        }
-        Phase::Keying(queued) if queued.sealing => None,
-        Phase::Keying(queued) if queued.first.is_some() => {
-            let has_room = match waits {
-                Some(cx) => outbox.poll_room(cx).is_ready(),
-                None => outbox.has_room(),
-            };
-            let first = queued.first.take_if(|_| has_room)?;
-            queued.sealing = true;
-            Some(Work(Job::First(id, key, first)))
-        }
-        Phase::Keying(queued) if queued.half_close => {
-            queued.sealing = true;
-            Some(Work(Job::HalfClose(id, key)))
-        }
-        _ => None,
-    }
 }
 
 fn cannot_open(error: ProtocolError) -> Error {
     Error::protocol("the call cannot be opened").with_source(error).with_executed(Executed::No)
-}
-
-fn ended() -> Error {
-    Error::connection("the call has ended")
-}
-
-fn closed() -> Error {
-    Error::connection("the connection is closed")
 }

@@ -14,13 +14,16 @@
 
 mod call;
 mod connection;
+mod halves;
 mod pool;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use self::{
     call::{Done, FirstRequest, KeyExchange, Task, Work},
-    connection::{Connection, Limits, Read, Ready},
+    connection::{Connection, Limits},
+    halves::{Read, Ready},
     pool::CallPool,
 };
 

@@ -118,9 +118,9 @@ impl CallPool {
 
     /// Accepts a derived key. A call without one is forgotten, as is one that the Volt has dropped
     /// meanwhile.
-    pub fn derived(&mut self, id: u64, key: Option<CallKey>) {
+    pub fn derived(&mut self, id: u64, key: Option<Arc<CallKey>>) {
         match (key, self.calls.iter_mut().find(|call| call.id == id)) {
-            (Some(key), Some(call)) => call.exchange = KeyExchange::Done(Arc::new(key)),
+            (Some(key), Some(call)) => call.exchange = KeyExchange::Done(key),
             (None, _) => self.dropped(id),
             (Some(_), None) => {}
         }

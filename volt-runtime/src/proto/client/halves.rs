@@ -1,0 +1,202 @@
+//! What the two halves of a call do to their connection.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use super::{
+    call::{FirstRequest, Job, KeyExchange, Phase, Queued, Work},
+    connection::Connection,
+    work::next_work,
+};
+use crate::{
+    error::{Error, Result},
+    proto::crypto::CallKey,
+    queue::{Popped, register},
+};
+
+/// What a call's sending half finds.
+#[derive(Debug)]
+pub enum Ready {
+    /// A message can be sealed with this key.
+    Open(Arc<CallKey>),
+    /// This has to be done first.
+    Work(Work),
+}
+
+/// What a call's receiving half finds.
+#[derive(Debug)]
+pub enum Read {
+    /// A frame, with the key that opens it. Without a key it can only be a rejection.
+    Frame(Bytes, Option<Arc<CallKey>>),
+    /// Nothing more will come.
+    Closed(Error),
+    /// This has to be done first.
+    Work(Work),
+}
+impl Connection {
+    // The sending half of a call.
+
+    /// Waits until a message can be sealed and sent.
+    ///
+    /// # Errors
+    ///
+    /// When the call can send no more messages.
+    pub fn poll_ready(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Ready>> {
+        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(ended())) };
+        match (&call.phase, &call.exchange) {
+            (Phase::Open, KeyExchange::Done(key)) => {
+                let key = Arc::clone(key);
+                let room = self.outbox.poll_room(cx);
+                room.map(|room| {
+                    room.map(|()| Ready::Open(key)).map_err(|reason| reason.unwrap_or_else(closed))
+                })
+            }
+            (Phase::Keying(_), _) => {
+                if let Some(work) = call.exchange.derive(id) {
+                    return Poll::Ready(Ok(Ready::Work(work)));
+                }
+                register(&mut call.writer, cx);
+                Poll::Pending
+            }
+            _ => Poll::Ready(Err(call.inbox.reason().cloned().unwrap_or_else(ended))),
+        }
+    }
+
+    /// Sends a sealed message. It is dropped if the call has ended meanwhile, which the receiving half
+    /// reports.
+    pub fn send(&mut self, id: u64, frame: Vec<u8>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if matches!(call.phase, Phase::Open) {
+            call.invoked = true;
+            self.transmit(frame);
+        }
+    }
+
+    /// Sends a request as soon as there is a key and room.
+    pub fn send_first(&mut self, id: u64, first: FirstRequest) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Phase::Open = call.phase {
+            call.phase = Phase::Keying(Queued::default());
+        }
+        let Phase::Keying(queued) = &mut call.phase else { return };
+        call.half_closed |= first.last;
+        queued.first = Some(first);
+        self.schedule(id);
+    }
+
+    /// Half-closes: `frame` says so to the Volt. Without one, returns the key to seal it with, if that
+    /// is to be done now; else it is done as soon as there is a key.
+    pub fn half_close(&mut self, id: u64, frame: Option<Vec<u8>>) -> Option<Arc<CallKey>> {
+        let call = self.calls.get_mut(&id)?;
+        match (&mut call.phase, frame) {
+            (Phase::Open, None) => return call.exchange.key().cloned(),
+            (Phase::Open, Some(frame)) => {
+                call.phase = Phase::HalfClosed;
+                call.half_closed = true;
+                self.transmit(frame);
+            }
+            (Phase::Keying(queued), _) => {
+                queued.half_close = true;
+                call.half_closed = true;
+                self.schedule(id);
+            }
+            (Phase::HalfClosed | Phase::Closing | Phase::Closed, _) => {}
+        }
+        None
+    }
+
+    // The receiving half of a call.
+
+    /// Reads the next frame.
+    pub fn poll_read(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Read> {
+        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Read::Closed(ended())) };
+        // The reader does the call's cryptography itself where it can: calls that are read need not
+        // queue for the worker.
+        let work = call.exchange.derive(id).or_else(|| next_work(id, call, &mut self.outbox, None));
+        if let Some(work) = work {
+            return Poll::Ready(Read::Work(work));
+        }
+        if matches!(call.exchange, KeyExchange::Deriving) {
+            call.inbox.register(cx);
+            return Poll::Pending;
+        }
+        match self.inboxes.poll_pop(&mut call.inbox, cx, &mut self.wakes) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Popped::Closed(reason)) => {
+                Poll::Ready(Read::Closed(reason.unwrap_or_else(ended)))
+            }
+            Poll::Ready(Popped::Item(body)) => {
+                let key = call.exchange.key().cloned();
+                self.unblock();
+                Poll::Ready(Read::Frame(body, key))
+            }
+        }
+    }
+
+    /// Whether the Volt was told which method is called.
+    pub fn is_invoked(&self, id: u64) -> bool {
+        self.calls.get(&id).is_some_and(|call| call.invoked)
+    }
+
+    /// Whether this side has half-closed.
+    pub fn is_half_closed(&self, id: u64) -> bool {
+        self.calls.get(&id).is_some_and(|call| call.half_closed)
+    }
+
+    /// Forgets a call that the Volt has ended, or that cannot go on. `frame` is what is still to be said.
+    pub fn finish(&mut self, id: u64, frame: Option<Vec<u8>>) {
+        if let Some(frame) = frame {
+            self.transmit(frame);
+        }
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.stop_sending(&mut self.wakes);
+            self.remove(id);
+        }
+    }
+
+    /// Notes that the receiving half has been dropped before the end of the call. Returns the work of
+    /// cancelling it, if that can be done now.
+    pub fn abandon(&mut self, now: Instant, id: u64) -> Option<Work> {
+        let call = self.calls.get_mut(&id)?;
+        call.abandoned = true;
+        call.stop_sending(&mut self.wakes);
+        self.inboxes.abandon(&mut call.inbox, &mut self.wakes);
+        match (&call.phase, &call.exchange) {
+            (Phase::Closed, _) | (_, KeyExchange::Failed) => self.remove(id),
+            (_, KeyExchange::Done(key)) if key.legacy_iv().is_none() || call.invoked => {
+                let key = Arc::clone(key);
+                // Not `Closing`, or the worker would cancel it as well.
+                call.phase = Phase::Closed;
+                self.unblock();
+                return Some(Work(Job::Cancel(id, key)));
+            }
+            // The Volt has not heard of the call.
+            (_, KeyExchange::Done(_)) => self.remove(id),
+            // Only with the key can the Volt be told. It may still come.
+            (_, KeyExchange::Awaiting(_)) => {
+                call.phase = Phase::Closing;
+                self.await_key(now, id);
+            }
+            (_, KeyExchange::Replied(..) | KeyExchange::Deriving) => {
+                call.phase = Phase::Closing;
+                self.schedule(id);
+            }
+        }
+        self.unblock();
+        self.wake_drainer();
+        None
+    }
+}
+
+fn ended() -> Error {
+    Error::connection("the call has ended")
+}
+
+fn closed() -> Error {
+    Error::connection("the connection is closed")
+}

@@ -1,0 +1,75 @@
+//! Collects the `rust` blocks of README.md and docs/ into modules that the compiler checks.
+//!
+//! A block becomes the body of an async function, so that it may use `?` and `.await`. Names that it
+//! uses but does not define come from [`CONTEXT`]; `client` is an argument. A block with a function `main` or a test becomes a
+//! module instead, and its tests run.
+
+use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
+
+/// The variables that a block may use without a definition, and their definitions.
+const CONTEXT: [(&str, &str); 5] = [
+    ("found", "let found = volt_api::volt::Resource::default();"),
+    ("id", "let id = String::new();"),
+    ("request", "let request = Default::default();"),
+    ("resource", "let resource = volt_api::volt::Resource::default();"),
+    ("subscribe", "let subscribe = Default::default();"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..");
+    println!("cargo::rerun-if-changed={}", root.join("docs").display());
+    let mut files = vec![root.join("README.md")];
+    for entry in fs::read_dir(root.join("docs"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut modules = String::new();
+    for file in files {
+        println!("cargo::rerun-if-changed={}", file.display());
+        let name = file.file_stem().ok_or("a file has a name")?.to_string_lossy().to_lowercase();
+        let name = name.replace(|other: char| !other.is_ascii_alphanumeric(), "_");
+        for (line, code) in blocks(&fs::read_to_string(&file)?) {
+            write_module(&mut modules, &format!("{name}_line_{line}"), &code)?;
+        }
+    }
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("blocks.rs"), modules)?;
+    Ok(())
+}
+
+/// The code of each block, with the number of its first line.
+fn blocks(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        if line.starts_with("```rust") {
+            let code = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
+            found.push((at + 2, code.map(|line| format!("{line}\n")).collect()));
+        }
+    }
+    found
+}
+
+fn write_module(out: &mut String, name: &str, code: &str) -> std::fmt::Result {
+    writeln!(out, "mod {name} {{\nuse crate::prelude::*;")?;
+    if code.contains("fn main()") || code.contains("#[tokio::test]") {
+        return writeln!(out, "{code}}}");
+    }
+    writeln!(out, "async fn block(client: volt_api::Client) -> anyhow::Result<()> {{")?;
+    for (variable, definition) in CONTEXT {
+        if is_free(variable, code) {
+            writeln!(out, "{definition}")?;
+        }
+    }
+    writeln!(out, "{code}Ok(())\n}}\n}}")
+}
+
+/// Whether a block uses a variable that it does not define.
+fn is_free(variable: &str, code: &str) -> bool {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    let mut words = code.split(|character| !is_word(character));
+    let is_defined = code.contains(&format!("let {variable} = "));
+    !is_defined && words.any(|word| word == variable)
+}

@@ -1,0 +1,32 @@
+//! The Rust code of README.md and docs/, compiled. `build.rs` collects it.
+
+// The service of the examples.
+#[allow(unused, unreachable_pub)]
+mod example {
+    volt_api::include_proto!("proto/shop/v1/shop.proto", includes = ["proto"]);
+
+    pub(crate) struct Shop;
+
+    impl shop::v1::ShopApi for Shop {}
+}
+
+/// The names that every block may use.
+#[allow(unused_imports)]
+mod prelude {
+    pub(crate) use std::time::Duration;
+
+    pub(crate) use volt_api::{
+        Client, ClientConfig, Code, Executed, Update, data::SqlExecuteStart, volt::*,
+    };
+
+    pub(crate) use crate::example::{
+        Shop,
+        shop::v1::{GetArticleRequest, ShopApiClient, ShopApiServer},
+    };
+}
+
+// Examples ignore results and read nothing of what they bind.
+#[allow(unused, unused_qualifications, clippy::all, clippy::pedantic)]
+mod blocks {
+    include!(concat!(env!("OUT_DIR"), "/blocks.rs"));
+}

@@ -46,7 +46,7 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
     while let Some((at, line)) = lines.next() {
         if line.starts_with("```rust") {
             let code = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
-            found.push((at + 2, code.map(|line| format!("{line}\n")).collect()));
+            found.push((at + 2, code.flat_map(|line| [line, "\n"]).collect()));
         }
     }
     found

@@ -632,7 +632,9 @@ async fn a_certificate_authority_outside_of_its_validity_is_refused_with_the_dat
             "http_address": "https://127.0.0.1:1", "ca_pem": pem,
         }));
         let config = config.with_credential(key.to_pem().unwrap().as_str(), None);
-        let error = volt_runtime::connect(&config, Default::default()).await.unwrap_err();
+        let error = volt_runtime::connect(&config, volt_runtime::ConnectOptions::default())
+            .await
+            .unwrap_err();
         assert!(error.is_configuration(), "{error}");
         for part in ["`volt.ca_pem`", part] {
             assert!(error.to_string().contains(part), "{error}");

@@ -49,7 +49,7 @@ struct Everything {
     #[prost(enumeration = "Size", tag = "4")]
     size: i32,
     #[prost(message, optional, boxed, tag = "5")]
-    inner: Option<Box<Everything>>,
+    inner: Option<Box<Self>>,
     #[prost(message, optional, tag = "6")]
     status: Option<Refusal>,
     #[prost(enumeration = "Size", repeated, tag = "7")]

@@ -55,7 +55,7 @@ fn client_source(program: &Path) -> anyhow::Result<std::path::PathBuf> {
 /// The manifest of a workspace member as that of a workspace.
 fn own_workspace(manifest: &str) -> String {
     let lines = manifest.lines().filter(|line| !line.starts_with("workspace = "));
-    lines.map(|line| format!("{line}\n")).collect::<String>() + "\n[workspace]\n"
+    lines.flat_map(|line| [line, "\n"]).collect::<String>() + "\n[workspace]\n"
 }
 
 /// The manifest with absolute paths of its dependencies.

@@ -54,7 +54,7 @@ impl Printer<'_> {
         }
         let mut exports = String::new();
         for (name, child) in node.children.iter().filter(|(_, child)| child.exported) {
-            exports.push_str(&format!("{}pub use self::{name}::*;\n", cfg(child)));
+            exports.extend([&cfg(child), "pub use self::", name, "::*;\n"]);
         }
         if !exports.is_empty() {
             text.push('\n');
@@ -69,7 +69,11 @@ impl Printer<'_> {
 
     /// A module in another: itself, or its declaration and its file.
     fn module(&mut self, name: &str, node: &Node, dir: &str, attributes: &str) -> String {
-        let docs: String = node.docs.printed().map(|line| format!("///{line}\n")).collect();
+        let docs: String = node
+            .docs
+            .printed()
+            .flat_map(|line| ["///".to_owned(), line, "\n".to_owned()])
+            .collect();
         let visibility = if node.public { "pub " } else { "" };
         let stem = format!("{dir}{}", names::bare(name));
         let contents = self.contents(node, &format!("{stem}/"), "");

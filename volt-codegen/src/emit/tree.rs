@@ -98,11 +98,11 @@ impl Node {
         let (messages_name, tables_name) = (inner("messages"), inner("tables"));
         for (gate, group) in groups {
             let name = fresh(&mut taken, &group_name(&gate, model));
-            let mut child = Node {
+            let mut child = Self {
                 features: model.features(&gate),
                 directory: true,
                 exported: true,
-                ..Node::default()
+                ..Self::default()
             };
             if let Some(service) = group.service {
                 let code = service::code(service, &paths, options)?;
@@ -110,10 +110,10 @@ impl Node {
             }
             if !group.messages.is_empty() {
                 let code = format!("{}{}", scope(2, options), group.messages.into_text());
-                let messages = Node { code, exported: true, ..Node::default() };
+                let messages = Self { code, exported: true, ..Self::default() };
                 child.children.insert(messages_name.clone(), messages);
                 let code = format!("{}\n{}", scope(2, options), group.tables.trim_end());
-                let tables = Node { code: code + "\n", ..Node::default() };
+                let tables = Self { code: code + "\n", ..Self::default() };
                 child.children.insert(tables_name.clone(), tables);
             }
             node.children.insert(name, child);

@@ -197,7 +197,7 @@ async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
         calls.push((list, key, Outgoing::server(opened.call)));
     }
     // No call comes near its own bound, but together they pass the connection's.
-    let long = Note::new(&"x".repeat(300 << 10), 0);
+    let long = Note::new("x".repeat(300 << 10), 0);
     for (_, key, outgoing) in &mut calls {
         volt.send(outgoing.message(key, &long).unwrap()).await;
         volt.send(outgoing.end(key, None).unwrap()).await;

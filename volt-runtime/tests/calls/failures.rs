@@ -168,7 +168,7 @@ async fn a_stream_that_nobody_reads_fails_alone_when_its_buffer_is_full() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut notes = client
-        .list(Note::new(&"x".repeat(1000), 10_000))
+        .list(Note::new("x".repeat(1000), 10_000))
         .receive_buffer(64 << 10, Overflow::Fail)
         .await
         .unwrap();
@@ -193,7 +193,7 @@ async fn a_slow_reader_slows_the_connection_and_loses_nothing() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut notes = client
-        .list(Note::new(&"x".repeat(1000), 5_000))
+        .list(Note::new("x".repeat(1000), 5_000))
         .receive_buffer(16 << 10, Overflow::Wait(Duration::from_secs(20)))
         .await
         .unwrap();

@@ -77,7 +77,7 @@ async fn bidi_halves_work_together_and_apart() {
 #[tokio::test]
 async fn large_messages_pass() {
     everywhere(async |client| {
-        let note = Note::new(&"0123456789abcdef".repeat(256 << 10), 1);
+        let note = Note::new("0123456789abcdef".repeat(256 << 10), 1);
         assert_eq!(client.get(note.clone()).await.unwrap(), note);
     })
     .await;

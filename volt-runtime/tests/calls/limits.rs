@@ -104,7 +104,7 @@ struct Long(usize);
 
 impl Payload for Long {
     fn write(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
-        Note::new(&"x".repeat(self.0), 0).write(out, form)
+        Note::new("x".repeat(self.0), 0).write(out, form)
     }
 }
 

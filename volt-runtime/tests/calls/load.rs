@@ -32,7 +32,7 @@ async fn a_thousand_calls_and_a_hundred_streams_share_a_connection() {
         tokio::spawn(async move {
             let mut echo = client.echo().await.unwrap();
             for number in 0..100 {
-                let note = Note::new(&format!("echo {stream}"), number);
+                let note = Note::new(format!("echo {stream}"), number);
                 echo.send(note.clone()).await.unwrap();
                 assert_eq!(echo.message().await.unwrap(), Some(note));
             }

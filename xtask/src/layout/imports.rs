@@ -19,7 +19,7 @@ type ModPath = Vec<String>;
 /// count.
 pub(super) fn circles(src: &Path, root: &str) -> anyhow::Result<Vec<Vec<String>>> {
     let mut modules = BTreeMap::new();
-    read_module(src, src.join(root), Vec::new(), &mut modules)?;
+    read_module(src, &src.join(root), &Vec::new(), &mut modules)?;
     let graph = Graph { modules };
     let edges: BTreeMap<_, _> =
         graph.modules.keys().map(|module| (module, graph.imports(module))).collect();
@@ -66,11 +66,11 @@ struct Module {
 
 fn read_module(
     src: &Path,
-    file: PathBuf,
-    path: ModPath,
+    file: &Path,
+    path: &ModPath,
     modules: &mut BTreeMap<ModPath, Module>,
 ) -> anyhow::Result<()> {
-    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let syntax = syn::parse_file(&text).with_context(|| file.display().to_string())?;
     let mut collector = Collector::new(path.clone());
     collector.visit_file(&syntax);
@@ -79,7 +79,7 @@ fn read_module(
     // A re-export that the file uses itself is an import as well.
     let used = reexports.into_iter().filter(|(name, _)| first_segments.contains(name));
     uses.extend(used.map(|(_, path)| path));
-    let relative = file.strip_prefix(src).unwrap_or(&file).to_owned();
+    let relative = file.strip_prefix(src).unwrap_or(file).to_owned();
     modules.insert(path.clone(), Module { file: relative, names, globs, items, uses });
 
     let is_mod_file =
@@ -94,7 +94,7 @@ fn read_module(
         if let Some(file) = candidates.into_iter().find(|file| file.exists()) {
             let mut path = path.clone();
             path.push(child);
-            read_module(src, file, path, modules)?;
+            read_module(src, &file, &path, modules)?;
         }
     }
     Ok(())

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             faults += 1;
         }
     }
-    let files = measure::source_files(&root)?;
+    let files = measure::source_files(root)?;
     for file in &files {
         let limit = if file.is_generated { LONGEST_GENERATED_FILE } else { LONGEST_FILE };
         if file.lines > limit {
@@ -52,11 +52,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             faults += 1;
         }
     }
-    for missing in references::missing(&root, &files)? {
+    for missing in references::missing(root, &files)? {
         println!("{missing}");
         faults += 1;
     }
-    print_table(&root, &files, faults)?;
+    print_table(root, &files, faults)?;
     if args.check && faults > 0 {
         bail!("{faults} faults in the layout of the code, listed above");
     }

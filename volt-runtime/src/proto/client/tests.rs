@@ -206,7 +206,7 @@ impl Pair {
     }
 }
 
-fn is_cancel(envelope: Option<Envelope>) -> bool {
+fn is_cancel(envelope: Option<&Envelope>) -> bool {
     matches!(envelope, Some(Envelope::End(Some(_))))
 }
 
@@ -266,27 +266,27 @@ fn a_call_is_cancelled_in_every_state() {
     assert!(pair.sent().is_none());
     let key = pair.reply(&opening);
     pair.work();
-    assert!(is_cancel(pair.said(&key)));
+    assert!(is_cancel(pair.said(&key).as_ref()));
 
     // When the key has arrived and nobody has derived it.
     let (id, opening) = pair.open();
     let key = pair.reply(&opening);
     pair.abandon(id);
     pair.work();
-    assert!(is_cancel(pair.said(&key)));
+    assert!(is_cancel(pair.said(&key).as_ref()));
 
     // With a key, invoked, and half-closed: at once.
     let (id, key) = pair.keyed();
     pair.abandon(id);
-    assert!(is_cancel(pair.said(&key)));
+    assert!(is_cancel(pair.said(&key).as_ref()));
     let (id, key) = pair.invoked();
     pair.abandon(id);
-    assert!(is_cancel(pair.said(&key)));
+    assert!(is_cancel(pair.said(&key).as_ref()));
     let (id, key) = pair.invoked();
     pair.half_close(id);
     assert_eq!(pair.said(&key), Some(Envelope::End(None)));
     pair.abandon(id);
-    assert!(is_cancel(pair.said(&key)));
+    assert!(is_cancel(pair.said(&key).as_ref()));
 
     // Nothing more is said, and nothing is left.
     pair.work();
@@ -384,9 +384,8 @@ fn draining_waits_for_answers_that_are_due() {
 #[test]
 fn a_call_that_is_not_read_fails_after_its_wait_and_is_cancelled() {
     let mut pair = Pair::new();
-    let mut options = CallOptions::default();
-    options.receive_buffer = 1;
-    options.overflow = Overflow::Wait(Duration::from_secs(5));
+    let overflow = Overflow::Wait(Duration::from_secs(5));
+    let options = CallOptions { receive_buffer: 1, overflow, ..CallOptions::default() };
     let (id, opening) = pair.open_as(MethodKind::Bidi, &options);
     let key = pair.reply(&opening);
     pair.send(id);
@@ -399,7 +398,7 @@ fn a_call_that_is_not_read_fails_after_its_wait_and_is_cancelled() {
     pair.wait(Duration::from_secs(5));
     assert!(pair.connection.poll_receive(&mut cx()).is_ready());
     pair.work();
-    assert!(is_cancel(pair.said(&key)));
+    assert!(is_cancel(pair.said(&key).as_ref()));
     // What had arrived can be read.
     assert!(matches!(pair.read(id), Poll::Ready(Ok(Some(_)))));
     assert_eq!(pair.error(id).kind(), ErrorKind::ResourceExhausted);
@@ -468,7 +467,7 @@ fn an_expired_preopened_call_is_cancelled_and_not_replaced() {
     pair.wait(Duration::from_secs(30));
     let options = CallOptions::default();
     pair.work();
-    assert!(is_cancel(pair.said(&key)));
+    assert!(is_cancel(pair.said(&key).as_ref()));
     assert!(pair.sent().is_none() && pair.connection.next_timeout().is_none());
     let taken = pair.connection.take_preopened(pair.now, MethodKind::Bidi, &options).unwrap();
     assert_eq!(taken, None);

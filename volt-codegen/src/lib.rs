@@ -47,6 +47,7 @@ mod error;
 pub mod model;
 mod names;
 mod options;
+mod output;
 mod source;
 pub mod text;
 
@@ -57,28 +58,9 @@ pub use crate::{
     docs::Docs,
     error::{Error, Place, Problem},
     options::{Layout, Options, Server},
+    output::{GeneratedFile, Output},
     source::Sources,
 };
-
-/// What was generated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Output {
-    /// The files, sorted by path.
-    pub files: Vec<GeneratedFile>,
-    /// The Cargo features that the files ask for, one for each service, sorted. Empty without
-    /// [`Options::features`].
-    pub features: Vec<String>,
-}
-
-/// A file that was generated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GeneratedFile {
-    /// Its path from the root of the generated code, with `/`.
-    pub path: String,
-    /// Its text, with `\n`.
-    pub contents: String,
-}
 
 /// Generates the code for a set of files.
 ///

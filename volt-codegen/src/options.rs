@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::emit::RUNTIME;
+/// Where generated code finds everything, unless the options name another module.
+pub(crate) const RUNTIME: &str = "::volt_runtime::__private";
 
 /// How to generate. [`Options::default`] suits a user's own services.
 ///

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{
-    cfg,
+    code::cfg,
     service::{deprecated, service_docs},
 };
 use crate::{model::Model, names};

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Delimiter, Group, Literal, Spacing, TokenStream, TokenTree};
 
-use super::{PROST, RT};
+use super::code::{PROST, RT};
 use crate::{
     model::{Message, Model, Package, TypeRef},
     names,

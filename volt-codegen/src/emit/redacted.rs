@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{RT, paths::Paths, tables::DEPTH};
+use super::{
+    code::{RT, TABLES_DEPTH},
+    paths::Paths,
+};
 use crate::model::{Field, Label, Message};
 
 /// Whether a field of the message itself is a secret, so that prost's own `Debug` will not do.
@@ -19,7 +22,7 @@ pub(super) fn oneof_has_secret(message: &Message, index: usize) -> bool {
 pub(super) fn tables(out: &mut String, message: &Message, paths: &Paths<'_>) {
     // Writing to a text does not fail.
     if has_secret(message) {
-        let ty = paths.of(&message.ty, DEPTH);
+        let ty = paths.of(&message.ty, TABLES_DEPTH);
         let _ = writeln!(out, "{RT}::redacted! {{ struct {ty} = {:?} {{", message.ident);
         for field in message.fields.iter().filter(|field| !is_in_oneof(field)) {
             let _ = writeln!(out, "    {} {};", how(field), field.ident);
@@ -33,7 +36,7 @@ pub(super) fn tables(out: &mut String, message: &Message, paths: &Paths<'_>) {
         if !oneof_has_secret(message, index) {
             continue;
         }
-        let _ = writeln!(out, "{RT}::redacted! {{ enum {} {{", paths.of(&oneof.ty, DEPTH));
+        let _ = writeln!(out, "{RT}::redacted! {{ enum {} {{", paths.of(&oneof.ty, TABLES_DEPTH));
         for field in message.fields.iter().filter(|field| is_variant_of(field, index)) {
             if let Label::Oneof { variant, .. } = &field.label {
                 let _ = writeln!(out, "    {} {variant};", how(field));

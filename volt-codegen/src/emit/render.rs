@@ -1,6 +1,6 @@
 //! From the tree of modules to files.
 
-use super::{RT, tree::Node};
+use super::{code::RT, tree::Node};
 use crate::{GeneratedFile, Layout, Options, names};
 
 /// All files, sorted by path.

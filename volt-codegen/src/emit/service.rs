@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Code, RT, cfg, paths::Paths, runtime};
+use super::{
+    code::{Code, RT, cfg, runtime},
+    paths::Paths,
+};
 use crate::{
     Docs, Error, Options, Server,
     model::{Method, MethodKind, Service, TypeRef},

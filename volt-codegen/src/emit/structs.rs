@@ -12,7 +12,7 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use syn::{Attribute, Item, parse_quote};
 
 use super::{
-    PROST, RT,
+    code::{PROST, RT},
     paths::Paths,
     redacted::{has_secret, oneof_has_secret},
 };

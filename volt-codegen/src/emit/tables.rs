@@ -3,14 +3,15 @@
 
 use std::fmt::Write as _;
 
-use super::{RT, paths::Paths, redacted};
+use super::{
+    code::{RT, TABLES_DEPTH},
+    paths::Paths,
+    redacted,
+};
 use crate::{
     model::{Enum, Field, FieldKind, Label, Message, Scalar},
     names,
 };
-
-/// How many modules below the package's module the tables stand.
-pub(super) const DEPTH: usize = 2;
 
 /// The tables of a message and of all that it contains.
 pub(super) fn message(out: &mut String, message: &Message, paths: &Paths<'_>) {
@@ -26,7 +27,7 @@ pub(super) fn message(out: &mut String, message: &Message, paths: &Paths<'_>) {
 /// The names of an enum's values.
 pub(super) fn enumeration(out: &mut String, item: &Enum, paths: &Paths<'_>) {
     // Writing to a text does not fail.
-    let _ = writeln!(out, "{RT}::enumeration! {{ {} {{", paths.of(&item.ty, DEPTH));
+    let _ = writeln!(out, "{RT}::enumeration! {{ {} {{", paths.of(&item.ty, TABLES_DEPTH));
     for value in item.values.iter().filter(|value| !value.alias) {
         let _ = write!(out, "    {:?}", value.name);
         for alias in item.values.iter().filter(|alias| alias.alias && alias.number == value.number)
@@ -39,12 +40,16 @@ pub(super) fn enumeration(out: &mut String, item: &Enum, paths: &Paths<'_>) {
 }
 
 fn table(out: &mut String, message: &Message, paths: &Paths<'_>) {
-    let ty = paths.of(&message.ty, DEPTH);
+    let ty = paths.of(&message.ty, TABLES_DEPTH);
     let refuses = message.status_field.and_then(|index| message.fields.get(index));
     let refuses = refuses.map(|field| match &field.label {
         Label::Oneof { index, variant } => {
             let oneof = &message.oneofs[*index];
-            format!(" refuses [{} as {}::{variant}]", oneof.ident, paths.of(&oneof.ty, DEPTH))
+            format!(
+                " refuses [{} as {}::{variant}]",
+                oneof.ident,
+                paths.of(&oneof.ty, TABLES_DEPTH)
+            )
         }
         _ => format!(" refuses [{}]", field.ident),
     });
@@ -86,7 +91,7 @@ fn kind(message: &Message, field: &Field, paths: &Paths<'_>) -> String {
     let is_message = matches!(field.kind, FieldKind::Message(_) | FieldKind::WellKnown(_));
     match &field.label {
         Label::Oneof { index, variant } => {
-            let oneof = paths.of(&message.oneofs[*index].ty, DEPTH);
+            let oneof = paths.of(&message.oneofs[*index].ty, TABLES_DEPTH);
             format!("oneof {oneof}::{variant}, {boxed}{held}")
         }
         Label::Repeated => format!("repeated {held}"),
@@ -101,10 +106,10 @@ fn value(kind: &FieldKind, paths: &Paths<'_>) -> String {
     match kind {
         FieldKind::Scalar(kind) => scalar(*kind).to_owned(),
         FieldKind::Message(ty) | FieldKind::WellKnown(ty) => {
-            format!("message {}", paths.of(ty, DEPTH))
+            format!("message {}", paths.of(ty, TABLES_DEPTH))
         }
         FieldKind::Enum(ty) if ty.name == "google.protobuf.NullValue" => "null".to_owned(),
-        FieldKind::Enum(ty) => format!("named {}", paths.of(ty, DEPTH)),
+        FieldKind::Enum(ty) => format!("named {}", paths.of(ty, TABLES_DEPTH)),
         // Maps hold no maps.
         FieldKind::Map(..) => String::new(),
     }

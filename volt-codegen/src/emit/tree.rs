@@ -7,7 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Code, RT, accessors, paths::Paths, service, structs::Structs, tables};
+use super::{
+    accessors,
+    code::{Code, RT},
+    paths::Paths,
+    service,
+    structs::Structs,
+    tables,
+};
 use crate::{
     Docs, Error, Options,
     model::{Gate, Message, Model, Package, Service},

@@ -141,7 +141,7 @@ fn extern_path(name: &str, paths: &BTreeMap<String, String>) -> Option<String> {
 /// What prost uses for a type of `google.protobuf`.
 fn well_known(name: &str) -> String {
     let short = name.strip_prefix("google.protobuf.").unwrap_or(name);
-    let prost = crate::emit::PROST;
+    let prost = crate::emit::code::PROST;
     match short {
         "BoolValue" => "bool".to_owned(),
         "BytesValue" => format!("{prost}::alloc::vec::Vec<u8>"),
@@ -156,7 +156,7 @@ fn well_known(name: &str) -> String {
         _ => {
             let (modules, ident) = short.rsplit_once('.').unwrap_or(("", short));
             let modules = modules.split('.').filter(|part| !part.is_empty()).map(names::snake);
-            let parts: Vec<String> = [crate::emit::PROST_TYPES.to_owned()]
+            let parts: Vec<String> = [crate::emit::code::PROST_TYPES.to_owned()]
                 .into_iter()
                 .chain(modules)
                 .chain([names::upper_camel(ident)])

@@ -1,155 +1,25 @@
 //! The builder of the four kinds of call.
 
-use std::{
-    future::{IntoFuture, poll_fn},
-    marker::PhantomData,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::IntoFuture, marker::PhantomData, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Duplex, RequestSink, Streaming, Subscription, Upload,
-    sink::{RawSink, Requests},
-    streaming::{RawStreaming, read_response},
+    duplex::Duplex,
+    parts::Parts,
+    sink::{RequestSink, Requests},
+    streaming::{Streaming, read_single},
+    subscription::Subscription,
+    upload::Upload,
 };
 use crate::{
     channel::Channel,
-    error::{Error, Executed, Result},
-    message::{Message, Payload},
+    error::Result,
+    message::Message,
     method::Method,
-    options::{CallOptions, Overflow, Target},
-    time::Deadline,
+    options::{Overflow, Target},
     transport::BoxFuture,
 };
-
-/// The untyped part of a builder.
-#[derive(Clone, Debug)]
-pub(super) struct Parts {
-    channel: Channel,
-    pub(super) method: &'static Method,
-    options: CallOptions,
-    deadline: Option<Instant>,
-}
-
-impl Parts {
-    fn new(channel: &Channel, method: &'static Method) -> Self {
-        let options = channel.options(method);
-        Self { channel: channel.clone(), method, options, deadline: None }
-    }
-
-    /// When the call times out, if it is made now.
-    fn expires_at(&self) -> Option<Instant> {
-        // A timeout too long for the clock is no timeout.
-        let by_timeout =
-            self.options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        by_timeout.into_iter().chain(self.deadline).min()
-    }
-
-    /// Opens the call, once there is a connection.
-    pub(super) async fn open(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
-        let latest = Instant::now().checked_add(self.options.ready_timeout);
-        self.wait_until_ready(at, latest).await?;
-        self.open_now(at)
-    }
-
-    /// As [`open`](Self::open), for a call that waits for a connection until its deadline.
-    pub(super) async fn reopen(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
-        self.wait_until_ready(at, None).await?;
-        self.open_now(at)
-    }
-
-    fn open_now(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
-        let raw = self.channel.open(self.method, &self.options)?;
-        Ok((
-            RawSink::new(self.method, raw.sender, Deadline::new(at)),
-            RawStreaming::new(self.method, raw.receiver, Deadline::new(at)),
-        ))
-    }
-
-    /// Waits for a connection, until the call's deadline or the `latest` moment, whichever comes first.
-    async fn wait_until_ready(&self, at: Option<Instant>, latest: Option<Instant>) -> Result<()> {
-        let ready = if self.options.wait_for_ready { self.channel.ready() } else { None };
-        let Some(mut ready) = ready else {
-            return Ok(());
-        };
-        let (mut deadline, mut latest) = (Deadline::new(at), Deadline::new(latest));
-        let outcome = poll_fn(|cx| match ready.as_mut().poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => match (deadline.poll_passed(cx), latest.poll_passed(cx)) {
-                (Poll::Ready(_), _) => Poll::Ready(Err(self.no_connection(Error::deadline))),
-                (_, Poll::Ready(_)) => Poll::Ready(Err(self.no_connection(Error::connection))),
-                _ => Poll::Pending,
-            },
-        });
-        outcome
-            .await
-            .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
-    }
-
-    /// The error of a call that waited for a connection in vain, with the reason that there is none.
-    fn no_connection(&self, kind: fn(String) -> Error) -> Error {
-        let message = "there was no connection in time";
-        match self.channel.watch_state().current().reason() {
-            Some(reason) => kind(format!("{message}: {reason}")).with_source(reason.clone()),
-            None => kind(message.to_owned()),
-        }
-    }
-
-    /// Returns whether the call may be retried after this error.
-    pub(super) fn may_retry(&self, error: &Error) -> bool {
-        let harmless = error.executed() == Executed::No || self.options.idempotent;
-        error.is_connection() && harmless && !self.is_closed()
-    }
-
-    /// Returns whether the channel is closed for good.
-    pub(super) fn is_closed(&self) -> bool {
-        self.channel.watch_state().current().is_closed()
-    }
-
-    /// Makes a unary call, with retries, and returns the text of its response.
-    fn unary(self, request: Box<dyn Payload>) -> BoxFuture<Result<String>> {
-        Box::pin(async move {
-            let at = self.expires_at();
-            let mut attempt = 1;
-            loop {
-                match self.unary_once(&*request, at).await {
-                    Err(error) if attempt < self.options.max_attempts && self.may_retry(&error) => {
-                        tracing::debug!(attempt, %error, "trying again");
-                        attempt += 1;
-                    }
-                    outcome => return outcome,
-                }
-            }
-        })
-    }
-
-    async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<String> {
-        let (mut sink, mut stream) = self.open(at).await?;
-        if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
-            return Err(stream.reason_for(error).await.with_executed(Executed::No));
-        }
-        sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
-        sink.half_close();
-        stream.single().await
-    }
-
-    /// Opens a stream of responses to one request.
-    fn server_streaming(self, request: Arc<dyn Payload>) -> BoxFuture<Result<RawStreaming>> {
-        Box::pin(async move {
-            let (sink, mut stream) = self.open(self.expires_at()).await?;
-            sink.send_first(request, Requests::One, &mut stream);
-            Ok(stream)
-        })
-    }
-
-    /// Opens a call without sending a request.
-    fn streaming(self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
-        Box::pin(async move { self.open(self.expires_at()).await })
-    }
-}
 
 /// A call that has not been made yet. Set its options, then await it.
 ///
@@ -355,14 +225,5 @@ impl<Req: Message, Res: Message> IntoFuture for BidiCall<Req, Res> {
             let (sink, stream) = call.await?;
             Ok(Duplex::new(RequestSink::new(sink), Streaming::new(stream)))
         })
-    }
-}
-
-/// Parses the single response of a call.
-pub(super) fn read_single<Res: Message>(method: &'static Method, text: &str) -> Result<Res> {
-    let response: Res = read_response(text).map_err(|error| error.with_method(method.path))?;
-    match response.refusal() {
-        Some(status) => Err(Error::refused(status).with_method(method.path)),
-        None => Ok(response),
     }
 }

@@ -45,6 +45,8 @@
 //! is reopened, and reports that with [`Update::Resumed`].
 
 mod builder;
+mod duplex;
+mod parts;
 mod sink;
 mod streaming;
 mod subscription;
@@ -55,8 +57,9 @@ pub use self::{
         Bidi, BidiCall, CallBuilder, ClientStreaming, ClientStreamingCall, ServerStreaming,
         ServerStreamingCall, Unary, UnaryCall,
     },
+    duplex::Duplex,
     sink::RequestSink,
-    streaming::{Duplex, Streaming},
+    streaming::Streaming,
     subscription::{Subscription, Update},
     upload::Upload,
 };

@@ -12,7 +12,6 @@ use std::{
 use futures_util::Sink;
 use tokio::time::Instant;
 
-use super::streaming::RawStreaming;
 use crate::{
     error::{Error, Result},
     message::{Message, Payload},
@@ -67,16 +66,11 @@ impl RawSink {
 
     /// Sends the first request of a stream. It leaves as soon as the key exchange is complete, which
     /// opening a stream does not wait for, even if the stream is read much later. Failures show when it
-    /// is read.
-    pub(super) fn send_first(
-        mut self,
-        request: Arc<dyn Payload>,
-        requests: Requests,
-        stream: &mut RawStreaming,
-    ) {
+    /// is read. The receiving half keeps the sink that this returns.
+    pub(super) fn send_first(mut self, request: Arc<dyn Payload>, requests: Requests) -> Self {
         let deadline = self.deadline.at().map(Instant::into_std);
         self.half.send_first(request, requests == Requests::One, deadline);
-        stream.keep(self);
+        self
     }
 }
 

@@ -1,4 +1,4 @@
-//! The receiving half of a call, and both halves together.
+//! The receiving half of a call.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
 
 use futures_core::{FusedStream, Stream};
 
-use super::sink::{RawSink, RequestSink};
+use super::sink::RawSink;
 use crate::{
     error::{Error, Result},
     json,
@@ -140,6 +140,15 @@ pub(super) fn read_response<Res: Message>(text: &str) -> Result<Res> {
     json::read_text(text).map_err(|error| unreadable(Res::NAME, error))
 }
 
+/// Parses the single response of a call.
+pub(super) fn read_single<Res: Message>(method: &'static Method, text: &str) -> Result<Res> {
+    let response: Res = read_response(text).map_err(|error| error.with_method(method.path))?;
+    match response.refusal() {
+        Some(status) => Err(Error::refused(status).with_method(method.path)),
+        None => Ok(response),
+    }
+}
+
 /// The refusal that a response carries, if it can be read.
 pub(super) fn refusal<Res: Message>(text: &str) -> Option<Status> {
     json::read::<Res>(text.as_bytes()).ok()?.refusal()
@@ -183,7 +192,7 @@ impl<Res: Message> Streaming<Res> {
 
     /// Why the other half cannot send: the Volt's reason if it has arrived, else `error`. Never waits, and
     /// loses no response.
-    async fn reason_for(&mut self, error: Error) -> Error {
+    pub(super) async fn reason_for(&mut self, error: Error) -> Error {
         if error.is_deadline() {
             return error;
         }
@@ -229,90 +238,5 @@ impl<Res: Message> Stream for Streaming<Res> {
 impl<Res: Message> FusedStream for Streaming<Res> {
     fn is_terminated(&self) -> bool {
         self.yielded_error || matches!(self.raw.state, State::Ended)
-    }
-}
-
-/// Both halves of a bidirectional call.
-///
-/// Dropping it cancels the call. [`into_split`](Self::into_split) gives the halves to two tasks.
-#[derive(Debug)]
-pub struct Duplex<Req, Res> {
-    // Dropped first, so that dropping the whole cancels rather than half-closes.
-    responses: Streaming<Res>,
-    requests: RequestSink<Req>,
-}
-
-impl<Req: Message, Res: Message> Duplex<Req, Res> {
-    pub(super) fn new(requests: RequestSink<Req>, responses: Streaming<Res>) -> Self {
-        Self { responses, requests }
-    }
-
-    /// Sends a message; see [`RequestSink::send`].
-    ///
-    /// # Errors
-    ///
-    /// When the call has ended or its connection is lost. If the Volt has ended the call, the error is the
-    /// Volt's own reason.
-    ///
-    /// # Cancel safety
-    ///
-    /// A message is sent whole or, if the future is dropped while it waits, not at all.
-    pub async fn send(&mut self, message: Req) -> Result<()> {
-        match self.requests.ready().await {
-            Ok(()) => self.requests.send_ready(&message),
-            // The responses know why the call has ended.
-            Err(error) => Err(self.responses.reason_for(error).await),
-        }
-    }
-
-    /// The next response; see [`Streaming::message`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Streaming::message`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost when the future is dropped.
-    pub async fn message(&mut self) -> Result<Option<Res>> {
-        self.responses.message().await
-    }
-
-    /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Responses may
-    /// still arrive; sending after this fails.
-    pub fn half_close(&mut self) {
-        self.requests.half_close();
-    }
-
-    /// Half-closes and waits until the Volt has ended the call, which means that it has processed every
-    /// message. Returns the last response, if there was one; the others are discarded.
-    ///
-    /// # Errors
-    ///
-    /// As [`Streaming::message`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels the call; the Volt may have executed it.
-    pub async fn finish(mut self) -> Result<Option<Res>> {
-        self.half_close();
-        let mut last = None;
-        while let Some(response) = self.message().await? {
-            last = Some(response);
-        }
-        Ok(last)
-    }
-
-    /// The halves, for two tasks.
-    pub fn into_split(self) -> (RequestSink<Req>, Streaming<Res>) {
-        (self.requests, self.responses)
-    }
-}
-
-impl<Req: Message, Res: Message> Stream for Duplex<Req, Res> {
-    type Item = Result<Res>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.responses).poll_next(cx)
     }
 }

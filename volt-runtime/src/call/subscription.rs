@@ -12,7 +12,7 @@ use futures_core::Stream;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    builder::Parts,
+    parts::Parts,
     sink::Requests,
     streaming::{RawStreaming, read_response},
 };
@@ -85,7 +85,7 @@ impl Call {
         } else {
             self.parts.open(self.at).await?
         };
-        sink.send_first(Arc::clone(&self.request), self.requests, &mut stream);
+        stream.keep(sink.send_first(Arc::clone(&self.request), self.requests));
         Ok(stream)
     }
 }

@@ -6,9 +6,8 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 
 use super::{
-    builder::read_single,
     sink::RawSink,
-    streaming::{RawStreaming, refusal},
+    streaming::{RawStreaming, read_single, refusal},
 };
 use crate::{
     error::{Error, Result},

@@ -1,4 +1,4 @@
-//! The two halves of a call that its owner holds.
+//! The two halves of a call that its owner holds, and the handle by which they keep the connection open.
 //!
 //! The state of the call is in the connection's machine. The halves do the call's cryptography, each in
 //! its owner's task and outside of the lock around the machine: the sending half seals, the receiving
@@ -12,19 +12,42 @@ use std::{
 
 use bytes::Bytes;
 
-use super::connection::{Handle, Shared};
 use crate::{
     Error, ErrorKind, Executed, Result, Status,
     message::Payload,
     proto::{
         call::{self, Outgoing},
-        client::{FirstRequest, Read, Ready, Work, protocol_error},
+        client::{self, FirstRequest, Read, Ready, Work, protocol_error},
         crypto::CallKey,
         envelope::{Envelope, Incoming},
     },
-    socket::now,
+    queue::Wakes,
+    socket::{self, machine, now},
     transport::{ReceiveHalf, SendHalf},
 };
+
+machine!(client::Connection);
+
+pub(super) type Shared = socket::Shared<client::Connection>;
+
+/// Keeps a connection open. When the channel and all calls have dropped theirs, the connection closes.
+pub(super) struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.with(client::Connection::close);
+    }
+}
 
 /// Does the cryptography that a call waits for.
 pub(super) fn perform(shared: &Shared, work: Work) {

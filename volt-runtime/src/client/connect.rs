@@ -1,4 +1,4 @@
-//! From a configuration to a channel.
+//! Dialing: from a configuration to a connection, as often as needed.
 
 use std::sync::Arc;
 
@@ -7,37 +7,13 @@ use super::{
     connection::{ClientSide, Connection},
     dial::Remote,
     identity::Identity,
-    supervisor::Supervised,
 };
 use crate::{
-    Channel, ClientConfig, Result,
+    ClientConfig, Result,
     socket::{Driver, DriverOptions, Protocol, Stream},
 };
 
-/// Connects to the Volt that a configuration names and gives the channel to make calls on.
-///
-/// Connecting opens the websocket. Who is at its other end is checked with each call's key exchange,
-/// so a wrong `volt.public_key` shows at the first call.
-///
-/// From then on the connection is supervised: when it is lost, its open calls fail at once, and it is
-/// made again as [`ConnectOptions::reconnect`] says. [`Channel::watch_state`] tells of that.
-///
-/// # Errors
-///
-/// A configuration error names the field that is missing or wrong, or says that `http://` is no way to
-/// reach that address. A connection error names the address and says what the system or the peer
-/// answered, or why its certificate is not trusted.
-///
-/// # Cancel safety
-///
-/// Dropping the future leaves no connection behind.
-pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
-    let dialer = Dialer::new(config, options)?;
-    let first = dialer.dial().await?;
-    Ok(Channel::new(Supervised::start(dialer, first)))
-}
-
-/// What it takes to connect, and to do so again.
+/// Connects to one Volt, any number of times.
 pub(super) struct Dialer {
     remote: Remote,
     protocol: Protocol,
@@ -54,7 +30,7 @@ pub(super) struct Dialed {
 pub(super) type ClientDriver = Driver<Stream, ClientSide>;
 
 impl Dialer {
-    fn new(config: &ClientConfig, options: ConnectOptions) -> Result<Self> {
+    pub(super) fn new(config: &ClientConfig, options: ConnectOptions) -> Result<Self> {
         let endpoint = config.dial_address()?;
         let identity = Identity::new(config, endpoint.relayed, &options)?;
         let protocol = if identity.is_legacy() { Protocol::Legacy } else { Protocol::Binary };

@@ -11,9 +11,8 @@ use bytes::Bytes;
 
 use super::{
     ConnectOptions,
-    call::{CallReceiver, CallSender, perform},
+    call::{CallReceiver, CallSender, Handle, Shared, perform},
     identity::Identity,
-    supervisor::SharedState,
 };
 use crate::{
     CallOptions, ClientConfig, Error, Executed, Method, Result,
@@ -23,29 +22,9 @@ use crate::{
         client::{self, Limits, Task},
         frame::Frame,
     },
-    queue::Wakes,
-    socket::{self, Side, machine, now, read_frame},
+    socket::{Side, now, read_frame},
     transport::RawCall,
 };
-
-machine!(client::Connection);
-
-pub(super) type Shared = socket::Shared<client::Connection>;
-
-/// Keeps a connection open. When the channel and all calls have dropped theirs, the connection closes.
-pub(super) struct Handle(Arc<Shared>);
-
-impl Handle {
-    pub(super) fn shared(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.with(client::Connection::close);
-    }
-}
 
 /// One connection to a Volt, whatever carries its frames.
 #[expect(missing_debug_implementations, reason = "public for tests only")]
@@ -80,7 +59,7 @@ impl Connection {
             preopened_calls: if identity.is_legacy() { 0 } else { options.preopened_calls },
             preopened_max_age: options.preopened_max_age,
         }));
-        Self { handle: Arc::new(Handle(shared)), identity }
+        Self { handle: Arc::new(Handle::new(shared)), identity }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut client::Connection) -> T) -> T {
@@ -155,7 +134,7 @@ impl Connection {
 
     /// The side of the connection that its driver sees.
     pub(super) fn side(&self) -> ClientSide {
-        ClientSide { shared: Arc::clone(&self.handle.0), state: None }
+        ClientSide { shared: Arc::clone(self.handle.shared()), on_lost: None }
     }
 
     /// Starts the worker of the connection, which ends with it.
@@ -163,8 +142,10 @@ impl Connection {
     /// It does the cryptography of calls that nobody waits for at the moment: streams that are not read,
     /// calls that were dropped before their key came, and the pool of pre-opened calls.
     pub(super) fn start_worker(&self) {
-        let worker =
-            Worker { shared: Arc::clone(&self.handle.0), identity: Arc::clone(&self.identity) };
+        let worker = Worker {
+            shared: Arc::clone(self.handle.shared()),
+            identity: Arc::clone(&self.identity),
+        };
         tokio::spawn(async move {
             // It holds no handle, so that it does not keep the connection open.
             while let Some(task) =
@@ -182,8 +163,10 @@ impl Connection {
     /// Does what the driver's timer and the worker would do now.
     pub fn work(&self) {
         self.with(|machine| machine.handle_timeout(now()));
-        let worker =
-            Worker { shared: Arc::clone(&self.handle.0), identity: Arc::clone(&self.identity) };
+        let worker = Worker {
+            shared: Arc::clone(self.handle.shared()),
+            identity: Arc::clone(&self.identity),
+        };
         let cx = &mut Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(task)) = self.with(|machine| machine.poll_task(cx)) {
             worker.run(task);
@@ -251,13 +234,13 @@ impl Worker {
 /// The driver's side of a connection.
 pub(super) struct ClientSide {
     shared: Arc<Shared>,
-    state: Option<Arc<SharedState>>,
+    on_lost: Option<Box<dyn FnOnce(&Error) + Send>>,
 }
 
 impl ClientSide {
-    /// Sets who is notified first when the connection is lost.
-    pub(super) fn attach(&mut self, state: &Arc<SharedState>) {
-        self.state = Some(Arc::clone(state));
+    /// Sets a function that is called when the connection is lost, before its calls fail.
+    pub(super) fn on_lost(&mut self, call: impl FnOnce(&Error) + Send + 'static) {
+        self.on_lost = Some(Box::new(call));
     }
 }
 
@@ -275,8 +258,8 @@ impl Side for ClientSide {
     fn lost(&mut self, reason: &Error) {
         // The state changes before the calls fail, so that a call that is retried at once waits for the
         // next connection.
-        if let Some(state) = self.state.take() {
-            state.lost(reason);
+        if let Some(on_lost) = self.on_lost.take() {
+            on_lost(reason);
         }
         self.shared.with(|machine| machine.lose(reason));
     }

@@ -1,4 +1,4 @@
-//! The websocket client: a connection, which is made again when it is lost, and the calls on it.
+//! The websocket client: a connection, re-established when it is lost, and the calls on it.
 
 mod call;
 mod connect;
@@ -17,4 +17,4 @@ mod tls;
 
 #[cfg(not(feature = "tls"))]
 use self::no_tls as tls;
-pub use self::{connect::connect, connection::Connection, options::ConnectOptions};
+pub use self::{connection::Connection, options::ConnectOptions, supervisor::connect};

@@ -1,4 +1,4 @@
-//! A connection that is made again when it is lost.
+//! A connection that is re-established when it is lost.
 
 use std::{
     fmt,
@@ -12,14 +12,39 @@ use tokio::{
 };
 
 use super::{
+    ConnectOptions,
     connect::{ClientDriver, Dialed, Dialer},
     connection::Connection,
 };
 use crate::{
-    CallOptions, ConnectionState, Error, Executed, Method, Reconnect, Result, StateWatch,
+    CallOptions, Channel, ClientConfig, ConnectionState, Error, Executed, Method, Reconnect,
+    Result, StateWatch,
     backoff::Backoff,
     transport::{BoxFuture, RawCall, Transport},
 };
+
+/// Connects to the Volt that a configuration names, and returns the channel for calls.
+///
+/// Connecting opens the websocket. Each call's key exchange verifies the peer, so a wrong
+/// `volt.public_key` shows at the first call.
+///
+/// From then on the connection is supervised: when it is lost, its open calls fail at once, and it is
+/// re-established as [`ConnectOptions::reconnect`] says. [`Channel::watch_state`] reports the state.
+///
+/// # Errors
+///
+/// A configuration error names the field that is missing or invalid, or the address that plaintext may
+/// not reach. A connection error names the address, and the answer of the system or the peer, or the
+/// reason why its certificate is not trusted.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves no connection behind.
+pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
+    let dialer = Dialer::new(config, options)?;
+    let first = dialer.dial().await?;
+    Ok(Channel::new(Supervised::start(dialer, first)))
+}
 
 /// What the transport, the supervising task and a connection's driver share.
 pub(super) struct SharedState {
@@ -54,9 +79,9 @@ impl SharedState {
         });
     }
 
-    /// The connection is lost. Told before its calls fail, so that a call which is tried again at
-    /// once waits for the next connection.
-    pub(super) fn lost(&self, reason: &Error) {
+    /// The connection is lost. Called before its calls fail, so that a call that is retried at once waits
+    /// for the next connection.
+    fn lost(&self, reason: &Error) {
         let reason = reason.clone();
         self.set_state(if self.reconnects {
             ConnectionState::Reconnecting { failed_attempts: 0, reason }
@@ -213,7 +238,8 @@ impl Supervisor {
     /// Lets callers use a connection.
     fn begin(&mut self, dialed: Dialed) -> ClientDriver {
         let Dialed { connection, mut driver } = dialed;
-        driver.side_mut().attach(&self.state);
+        let state = Arc::clone(&self.state);
+        driver.side_mut().on_lost(move |reason| state.lost(reason));
         let connection = Arc::new(connection);
         connection.start_worker();
         self.state.set_connection(Some(connection));

@@ -9,12 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{ClientConfig, missing};
-use crate::{
-    error::{Error, Result},
-    key::{KeyError, SigningKey},
-    redact::Redacted,
-};
+use crate::{key::KeyError, redact::Redacted};
 
 /// The `credential` part: the client's key and what the Volt issued to it.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -76,64 +71,6 @@ impl Drop for Credential {
     fn drop(&mut self) {
         self.key.zeroize();
         self.challenge_code.zeroize();
-    }
-}
-
-impl ClientConfig {
-    /// Replaces the client's key with a new Ed25519 key. Everything issued for the old key is removed: the
-    /// session, the client's DID or id, and the certificates. User input such as a challenge code is kept.
-    ///
-    /// # Errors
-    ///
-    /// When the system returns no random bytes.
-    pub fn with_new_key(mut self) -> Result<Self> {
-        let failed = |error| Error::configuration("generating a key failed").with_source(error);
-        let pem = SigningKey::generate().and_then(|key| key.to_pem()).map_err(failed)?;
-        let credential = self.credential.get_or_insert_default();
-        credential.session_id = None;
-        credential.identity_did = None;
-        credential.client_id = None;
-        credential.cert = None;
-        credential.ca = None;
-        credential.key = Some(pem.to_string());
-        Ok(self)
-    }
-
-    /// Reads the client's key.
-    ///
-    /// # Errors
-    ///
-    /// When `credential.key` is missing or invalid, or is encrypted and the passphrase is missing or
-    /// wrong.
-    pub fn signing_key(&self) -> Result<SigningKey> {
-        let pem = self.credential.as_ref().and_then(|credential| credential.key.as_deref());
-        let pem = pem.filter(|pem| !pem.trim().is_empty()).ok_or_else(|| {
-            missing("credential.key", "the client's private key in PKCS#8 PEM, best an Ed25519 key")
-        })?;
-        self.open(pem).map_err(|error| match error {
-            KeyError::Encrypted => Error::configuration(
-                "`credential.key` is protected by a passphrase: \
-                 set it with `ClientConfig::with_passphrase`",
-            ),
-            KeyError::Passphrase => Error::configuration(
-                "`credential.key` cannot be decrypted: the passphrase is wrong. Set the right one with \
-                 `ClientConfig::with_passphrase`, the prompt, or the field `p`",
-            ),
-            error => Error::configuration(format!(
-                "`credential.key` is invalid: {error}. Expected an Ed25519 or RSA private key in \
-                 PKCS#8 PEM (`openssl pkcs8 -topk8` converts other private keys, \
-                 `ClientConfig::with_new_key` creates a new one)"
-            )),
-        })
-    }
-
-    fn open(&self, pem: &str) -> Result<SigningKey, KeyError> {
-        let open = |passphrase: &str| SigningKey::from_encrypted_pem(pem, passphrase);
-        match (SigningKey::from_pem(pem), &self.passphrase, &self.prompt) {
-            (Err(KeyError::Encrypted), Some(passphrase), _) => open(passphrase.as_str()),
-            (Err(KeyError::Encrypted), None, Some(prompt)) => prompt.open(open),
-            (outcome, ..) => outcome,
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod address;
 mod credential;
 mod file;
+mod keys;
 mod volt;
 
 use std::{fmt, path::PathBuf};

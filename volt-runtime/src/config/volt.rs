@@ -8,12 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{ClientConfig, missing};
-use crate::{
-    error::{Error, Result},
-    key::VerifyingKey,
-    redact,
-};
+use crate::redact;
 
 /// The `volt` part: the Volt's identity and addresses.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -101,55 +96,6 @@ where
     }
 
     deserializer.deserialize_any(ObjectOrText)
-}
-
-impl ClientConfig {
-    /// The Volt's id.
-    ///
-    /// # Errors
-    ///
-    /// When `volt.id` is missing.
-    pub fn volt_id(&self) -> Result<&str> {
-        given(self.volt.id.as_ref()).ok_or_else(|| missing("volt.id", "the Volt's DID"))
-    }
-
-    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`.
-    ///
-    /// # Errors
-    ///
-    /// When both are missing, or the key cannot be read.
-    pub fn volt_key(&self) -> Result<VerifyingKey> {
-        let public_key = given(self.volt.public_key.as_ref());
-        let (field, key) = match (public_key, given(self.volt.ca_pem.as_ref())) {
-            (Some(pem), _) => ("volt.public_key", VerifyingKey::from_pem(pem)),
-            (None, Some(pem)) => ("volt.ca_pem", VerifyingKey::from_certificate(pem)),
-            (None, None) => {
-                return Err(missing(
-                    "volt.public_key",
-                    "the Volt's public key in PEM, which its answers are checked with",
-                ));
-            }
-        };
-        key.map_err(|error| {
-            Error::configuration(format!(
-                "`{field}` is invalid: {error}. A public key belongs into `volt.public_key`, \
-                 a certificate into `volt.ca_pem`, both in PEM, Ed25519 or RSA"
-            ))
-        })
-    }
-
-    /// The fingerprint of the Volt's key, by which relays find it: `volt.fingerprint`, or else computed.
-    /// A given one takes precedence, because that of an RSA key depends on how its PEM text was written.
-    ///
-    /// # Errors
-    ///
-    /// As [`volt_key`](Self::volt_key), if it has to be computed.
-    pub fn volt_fingerprint(&self) -> Result<String> {
-        match given(self.volt.fingerprint.as_ref()) {
-            Some(fingerprint) => Ok(fingerprint.to_owned()),
-            None => self.volt_key().map(|key| key.fingerprint()),
-        }
-    }
 }
 
 /// A field's text, unless it is blank: some clients write an empty text for what they do not have.

@@ -21,6 +21,7 @@ mod writer;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::output::Form;
 #[doc(hidden)]
 pub use self::{
     codec::{Codec, Enum, Enumeration, NullValue, Plain, enum_number},
@@ -28,15 +29,6 @@ pub use self::{
     reader::Reader,
     writer::Writer,
 };
-
-/// How text is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// As it is.
-    Plain,
-    /// For the inside of a JSON string: quotes and backslashes are escaped.
-    Escaped,
-}
 
 /// Appends a message to `out`.
 ///

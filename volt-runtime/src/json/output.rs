@@ -13,7 +13,16 @@ use serde::{
 };
 use serde_json::Error;
 
-use super::{Form, base64, scan};
+use super::{base64, scan};
+
+/// The form in which text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Unchanged.
+    Plain,
+    /// For the inside of a JSON string: quotes and backslashes are escaped.
+    Escaped,
+}
 
 /// What an envelope and a cipher append to a message: room for it saves them moving a large one.
 const TAIL: usize = 64;

@@ -9,7 +9,7 @@ use pkcs8::{
 };
 use zeroize::Zeroizing;
 
-use super::KeyError;
+use super::error::KeyError;
 
 pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
 pub(super) const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";

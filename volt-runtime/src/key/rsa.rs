@@ -13,13 +13,14 @@ use aws_lc_rs::{
 };
 use zeroize::Zeroizing;
 
-use super::{KeyError, SigningKey, VerifyingKey};
+use super::error::KeyError;
 
 /// A private RSA key. The PKCS#8 bytes serve to decrypt, which needs another form of the key.
 pub(super) struct RsaSigningKey {
     pair: KeyPair,
     pkcs8: Zeroizing<Vec<u8>>,
-    public: VerifyingKey,
+    /// The DER `SubjectPublicKeyInfo`.
+    public: Vec<u8>,
 }
 
 impl RsaSigningKey {
@@ -33,7 +34,7 @@ impl RsaSigningKey {
         let pair = KeyPair::from_pkcs8(der).map_err(|_| KeyError::Unsupported)?;
         let public: PublicKeyX509Der<'_> =
             pair.public_key().as_der().map_err(|_| KeyError::Crypto)?;
-        let public = VerifyingKey::from_rsa(public.as_ref());
+        let public = public.as_ref().to_vec();
         Ok(Self { pair, pkcs8: Zeroizing::new(der.to_vec()), public })
     }
 
@@ -41,7 +42,7 @@ impl RsaSigningKey {
         &self.pkcs8
     }
 
-    pub(super) fn public(&self) -> &VerifyingKey {
+    pub(super) fn public_spki(&self) -> &[u8] {
         &self.public
     }
 
@@ -70,9 +71,9 @@ pub(super) fn verify(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki).verify(message, signature).is_ok()
 }
 
-/// Encrypts for the owner of an RSA key: OAEP with SHA-1, as the legacy protocol wants it.
-pub(crate) fn oaep_encrypt(key: &VerifyingKey, plain: &[u8]) -> Result<Vec<u8>, KeyError> {
-    let key = PublicEncryptingKey::from_der(key.rsa_spki()?).map_err(|_| KeyError::Crypto)?;
+/// Encrypts with a public key: OAEP with SHA-1, as the legacy protocol requires.
+pub(super) fn oaep_encrypt(spki: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let key = PublicEncryptingKey::from_der(spki).map_err(|_| KeyError::Crypto)?;
     let key = OaepPublicEncryptingKey::new(key).map_err(|_| KeyError::Crypto)?;
     let mut out = vec![0; key.ciphertext_size()];
     let written = key
@@ -83,12 +84,9 @@ pub(crate) fn oaep_encrypt(key: &VerifyingKey, plain: &[u8]) -> Result<Vec<u8>, 
     Ok(out)
 }
 
-/// Decrypts what was encrypted with [`oaep_encrypt`].
-pub(crate) fn oaep_decrypt(
-    key: &SigningKey,
-    sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let key = PrivateDecryptingKey::from_pkcs8(key.rsa_pkcs8()?).map_err(|_| KeyError::Crypto)?;
+/// Decrypts with a private key.
+pub(super) fn oaep_decrypt(pkcs8: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let key = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(|_| KeyError::Crypto)?;
     let key = OaepPrivateDecryptingKey::new(key).map_err(|_| KeyError::Crypto)?;
     let mut out = Zeroizing::new(vec![0; key.min_output_size()]);
     let written = key

@@ -5,7 +5,12 @@ use std::fmt;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use zeroize::Zeroizing;
 
-use super::{KeyAlgorithm, KeyError, VerifyingKey, pem, rsa::RsaSigningKey};
+use super::{
+    error::{KeyAlgorithm, KeyError},
+    pem,
+    rsa::{self, RsaSigningKey},
+    verifying::VerifyingKey,
+};
 
 /// A private key, Ed25519 or RSA. It is wiped from memory when dropped and never printed.
 ///
@@ -132,7 +137,7 @@ impl SigningKey {
                 raw.copy_from_slice(key.public_key().as_ref());
                 VerifyingKey::from_raw(raw)
             }
-            Inner::Rsa(key) => key.public().clone(),
+            Inner::Rsa(key) => VerifyingKey::from_rsa(key.public_spki()),
         }
     }
 
@@ -149,12 +154,21 @@ impl SigningKey {
         }
     }
 
-    pub(super) fn rsa_pkcs8(&self) -> Result<&[u8], KeyError> {
+    fn rsa_pkcs8(&self) -> Result<&[u8], KeyError> {
         match &self.0 {
             Inner::Rsa(key) => Ok(key.pkcs8()),
             Inner::Ed25519(_) => Err(KeyError::WrongKind { expected: KeyAlgorithm::Rsa }),
         }
     }
+}
+
+/// Decrypts what was encrypted for the owner of an RSA key: OAEP with SHA-1, as the legacy protocol
+/// requires.
+pub(crate) fn oaep_decrypt(
+    key: &SigningKey,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    rsa::oaep_decrypt(key.rsa_pkcs8()?, sealed)
 }
 
 impl fmt::Debug for SigningKey {

@@ -11,7 +11,10 @@ use x509_cert::{
     der::{Decode as _, Encode as _},
 };
 
-use super::{KeyAlgorithm, KeyError, pem, rsa};
+use super::{
+    error::{KeyAlgorithm, KeyError},
+    pem, rsa,
+};
 
 /// The DER bytes that stand before the 32 raw bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI_PREFIX: [u8; 12] =
@@ -119,12 +122,17 @@ impl VerifyingKey {
         }
     }
 
-    pub(super) fn rsa_spki(&self) -> Result<&[u8], KeyError> {
+    fn rsa_spki(&self) -> Result<&[u8], KeyError> {
         match &self.0 {
             Inner::Rsa(spki) => Ok(spki),
             Inner::Ed25519(_) => Err(KeyError::WrongKind { expected: KeyAlgorithm::Rsa }),
         }
     }
+}
+
+/// Encrypts for the owner of an RSA key: OAEP with SHA-1, as the legacy protocol requires.
+pub(crate) fn oaep_encrypt(key: &VerifyingKey, plain: &[u8]) -> Result<Vec<u8>, KeyError> {
+    rsa::oaep_encrypt(key.rsa_spki()?, plain)
 }
 
 impl fmt::Display for VerifyingKey {

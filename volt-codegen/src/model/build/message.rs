@@ -8,7 +8,7 @@ use prost_types::{
     field_descriptor_proto::{Label as ProtoLabel, Type},
 };
 
-use super::{Builder, Scope, full_name};
+use super::builder::{Builder, Scope, full_name};
 use crate::{
     error::Place,
     model::{

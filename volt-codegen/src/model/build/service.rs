@@ -2,7 +2,7 @@
 
 use prost_types::{MethodDescriptorProto, MethodOptions, ServiceDescriptorProto, ServiceOptions};
 
-use super::{Builder, Scope, full_name};
+use super::builder::{Builder, Scope, full_name};
 use crate::{
     model::{
         Method, MethodKind, Service,

@@ -7,7 +7,14 @@ use tokio_rustls::rustls::{
     pki_types::{ServerName, UnixTime},
 };
 
-use super::Trust;
+/// Whose certificates are trusted.
+#[derive(Clone, Debug)]
+pub(super) enum Trust {
+    /// The authorities of the platform.
+    Platform,
+    /// That in this field of the configuration, and no other.
+    Pinned(String),
+}
 
 pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {

@@ -20,7 +20,7 @@ use tokio_rustls::{
 
 use x509_cert::{Certificate, der::Decode as _};
 
-use self::explain::explain;
+use self::explain::{Trust, explain};
 use crate::{
     ClientConfig, Error, Result,
     config::{CertificateAuthority, DialAddress},
@@ -35,15 +35,6 @@ pub(super) struct Tls {
     trust: Trust,
     /// Whether the client has a certificate to show.
     shows_certificate: bool,
-}
-
-/// Whose certificates are trusted.
-#[derive(Clone, Debug)]
-pub(super) enum Trust {
-    /// The authorities of the platform.
-    Platform,
-    /// That in this field of the configuration, and no other.
-    Pinned(String),
 }
 
 impl Tls {

@@ -1,14 +1,16 @@
 //! From descriptors to the model.
 
+mod builder;
 mod message;
 mod service;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
+use self::builder::{Builder, Scope, full_name};
 use super::{
-    Gate, Model, Module, Package, TypeRef, check,
+    Gate, Model, Package, TypeRef, check,
     needs::Needs,
     recursion::Recursion,
     resolve::{Types, is_generated, join, module},
@@ -58,31 +60,6 @@ impl Model {
         let model = Self { packages: packages.into_values().collect(), externs: types.externs() };
         check::model(&model, options, &mut builder.problems);
         builder.problems.into_result(model)
-    }
-}
-
-struct Builder<'a> {
-    options: &'a Options,
-    types: &'a Types,
-    needs: Needs,
-    recursion: Recursion,
-    responses: HashSet<String>,
-    problems: Problems,
-}
-
-/// Where in a file and in Rust an element stands.
-struct Scope<'a> {
-    source: &'a SourceMap<'a>,
-    path: Vec<i32>,
-    prefix: String,
-    module: Module,
-}
-
-impl Scope<'_> {
-    /// The path of the element at `index` of a repeated field.
-    fn at(&self, tag: i32, index: usize) -> Vec<i32> {
-        let index = i32::try_from(index).unwrap_or(i32::MAX);
-        self.path.iter().copied().chain([tag, index]).collect()
     }
 }
 
@@ -163,9 +140,4 @@ impl Builder<'_> {
         }
         found
     }
-}
-
-/// Names in descriptors begin with a dot.
-fn full_name(name: &str) -> String {
-    name.trim_start_matches('.').to_owned()
 }

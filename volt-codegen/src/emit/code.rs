@@ -1,0 +1,64 @@
+//! The text of generated files, in parts.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Item;
+
+use crate::{error::Error, names};
+
+/// The name of the runtime's module within generated files until they are printed, when it becomes `rt`.
+/// It has as many letters, so that lines break equally, and none that a name in a `.proto` can have.
+pub(crate) const RT: &str = "ɍŧ";
+/// How many modules below the package's module the tables stand.
+pub(super) const TABLES_DEPTH: usize = 2;
+/// Where generated code finds prost.
+pub(crate) const PROST: &str = "ɍŧ::prost";
+/// Where generated code finds prost's well-known types.
+pub(crate) const PROST_TYPES: &str = "ɍŧ::prost_types";
+
+/// The path of an item of the runtime.
+pub(super) fn runtime(item: &str) -> TokenStream {
+    let (rt, item) = (names::ident(RT), names::ident(item));
+    quote!(#rt::#item)
+}
+
+/// The `#[cfg]` of an item that needs a feature.
+pub(super) fn cfg(feature: Option<&str>) -> Option<TokenStream> {
+    feature.map(|feature| quote!(#[cfg(feature = #feature)]))
+}
+
+/// The text of a file, in parts.
+#[derive(Default)]
+pub(super) struct Code(String);
+
+impl Code {
+    /// Adds items as an emitter wrote them. That they can be parsed is the emitter's duty.
+    pub(super) fn items(&mut self, tokens: TokenStream) -> Result<(), Error> {
+        let text = tokens.to_string();
+        let file: syn::File = syn::parse2(tokens).map_err(|error| {
+            Error::new(format!("the generator wrote bad Rust ({error}): {text}"))
+        })?;
+        self.add(file.items);
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, items: Vec<Item>) {
+        for item in items {
+            let file = syn::File { shebang: None, attrs: Vec::new(), items: vec![item] };
+            self.text(&prettyplease::unparse(&file));
+        }
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.0.push('\n');
+        self.0.push_str(text);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+}

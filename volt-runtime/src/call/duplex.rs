@@ -1,0 +1,96 @@
+//! Both halves of a bidirectional call.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+
+use super::{sink::RequestSink, streaming::Streaming};
+use crate::{error::Result, message::Message};
+
+/// Both halves of a bidirectional call.
+///
+/// Dropping it cancels the call. [`into_split`](Self::into_split) gives the halves to two tasks.
+#[derive(Debug)]
+pub struct Duplex<Req, Res> {
+    // Dropped first, so that dropping the whole cancels rather than half-closes.
+    responses: Streaming<Res>,
+    requests: RequestSink<Req>,
+}
+
+impl<Req: Message, Res: Message> Duplex<Req, Res> {
+    pub(super) fn new(requests: RequestSink<Req>, responses: Streaming<Res>) -> Self {
+        Self { responses, requests }
+    }
+
+    /// Sends a message; see [`RequestSink::send`].
+    ///
+    /// # Errors
+    ///
+    /// When the call has ended or its connection is lost. If the Volt has ended the call, the error is the
+    /// Volt's own reason.
+    ///
+    /// # Cancel safety
+    ///
+    /// A message is sent whole or, if the future is dropped while it waits, not at all.
+    pub async fn send(&mut self, message: Req) -> Result<()> {
+        match self.requests.ready().await {
+            Ok(()) => self.requests.send_ready(&message),
+            // The responses know why the call has ended.
+            Err(error) => Err(self.responses.reason_for(error).await),
+        }
+    }
+
+    /// The next response; see [`Streaming::message`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Streaming::message`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn message(&mut self) -> Result<Option<Res>> {
+        self.responses.message().await
+    }
+
+    /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Responses may
+    /// still arrive; sending after this fails.
+    pub fn half_close(&mut self) {
+        self.requests.half_close();
+    }
+
+    /// Half-closes and waits until the Volt has ended the call, which means that it has processed every
+    /// message. Returns the last response, if there was one; the others are discarded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Streaming::message`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call; the Volt may have executed it.
+    pub async fn finish(mut self) -> Result<Option<Res>> {
+        self.half_close();
+        let mut last = None;
+        while let Some(response) = self.message().await? {
+            last = Some(response);
+        }
+        Ok(last)
+    }
+
+    /// The halves, for two tasks.
+    pub fn into_split(self) -> (RequestSink<Req>, Streaming<Res>) {
+        (self.requests, self.responses)
+    }
+}
+
+impl<Req: Message, Res: Message> Stream for Duplex<Req, Res> {
+    type Item = Result<Res>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.responses).poll_next(cx)
+    }
+}

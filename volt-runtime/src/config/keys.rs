@@ -1,0 +1,114 @@
+//! The keys that a configuration holds: the client's own, and the Volt's.
+
+use super::{ClientConfig, missing, volt::given};
+use crate::{
+    error::{Error, Result},
+    key::{KeyError, SigningKey, VerifyingKey},
+};
+
+impl ClientConfig {
+    /// Replaces the client's key with a new Ed25519 key. Everything issued for the old key is removed: the
+    /// session, the client's DID or id, and the certificates. User input such as a challenge code is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the system returns no random bytes.
+    pub fn with_new_key(mut self) -> Result<Self> {
+        let failed = |error| Error::configuration("generating a key failed").with_source(error);
+        let pem = SigningKey::generate().and_then(|key| key.to_pem()).map_err(failed)?;
+        let credential = self.credential.get_or_insert_default();
+        credential.session_id = None;
+        credential.identity_did = None;
+        credential.client_id = None;
+        credential.cert = None;
+        credential.ca = None;
+        credential.key = Some(pem.to_string());
+        Ok(self)
+    }
+
+    /// Reads the client's key.
+    ///
+    /// # Errors
+    ///
+    /// When `credential.key` is missing or invalid, or is encrypted and the passphrase is missing or
+    /// wrong.
+    pub fn signing_key(&self) -> Result<SigningKey> {
+        let pem = self.credential.as_ref().and_then(|credential| credential.key.as_deref());
+        let pem = pem.filter(|pem| !pem.trim().is_empty()).ok_or_else(|| {
+            missing("credential.key", "the client's private key in PKCS#8 PEM, best an Ed25519 key")
+        })?;
+        self.open(pem).map_err(|error| match error {
+            KeyError::Encrypted => Error::configuration(
+                "`credential.key` is protected by a passphrase: \
+                 set it with `ClientConfig::with_passphrase`",
+            ),
+            KeyError::Passphrase => Error::configuration(
+                "`credential.key` cannot be decrypted: the passphrase is wrong. Set the right one with \
+                 `ClientConfig::with_passphrase`, the prompt, or the field `p`",
+            ),
+            error => Error::configuration(format!(
+                "`credential.key` is invalid: {error}. Expected an Ed25519 or RSA private key in \
+                 PKCS#8 PEM (`openssl pkcs8 -topk8` converts other private keys, \
+                 `ClientConfig::with_new_key` creates a new one)"
+            )),
+        })
+    }
+
+    fn open(&self, pem: &str) -> Result<SigningKey, KeyError> {
+        let open = |passphrase: &str| SigningKey::from_encrypted_pem(pem, passphrase);
+        match (SigningKey::from_pem(pem), &self.passphrase, &self.prompt) {
+            (Err(KeyError::Encrypted), Some(passphrase), _) => open(passphrase.as_str()),
+            (Err(KeyError::Encrypted), None, Some(prompt)) => prompt.open(open),
+            (outcome, ..) => outcome,
+        }
+    }
+}
+
+impl ClientConfig {
+    /// The Volt's id.
+    ///
+    /// # Errors
+    ///
+    /// When `volt.id` is missing.
+    pub fn volt_id(&self) -> Result<&str> {
+        given(self.volt.id.as_ref()).ok_or_else(|| missing("volt.id", "the Volt's DID"))
+    }
+
+    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`.
+    ///
+    /// # Errors
+    ///
+    /// When both are missing, or the key cannot be read.
+    pub fn volt_key(&self) -> Result<VerifyingKey> {
+        let public_key = given(self.volt.public_key.as_ref());
+        let (field, key) = match (public_key, given(self.volt.ca_pem.as_ref())) {
+            (Some(pem), _) => ("volt.public_key", VerifyingKey::from_pem(pem)),
+            (None, Some(pem)) => ("volt.ca_pem", VerifyingKey::from_certificate(pem)),
+            (None, None) => {
+                return Err(missing(
+                    "volt.public_key",
+                    "the Volt's public key in PEM, which its answers are checked with",
+                ));
+            }
+        };
+        key.map_err(|error| {
+            Error::configuration(format!(
+                "`{field}` is invalid: {error}. A public key belongs into `volt.public_key`, \
+                 a certificate into `volt.ca_pem`, both in PEM, Ed25519 or RSA"
+            ))
+        })
+    }
+
+    /// The fingerprint of the Volt's key, by which relays find it: `volt.fingerprint`, or else computed.
+    /// A given one takes precedence, because that of an RSA key depends on how its PEM text was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`volt_key`](Self::volt_key), if it has to be computed.
+    pub fn volt_fingerprint(&self) -> Result<String> {
+        match given(self.volt.fingerprint.as_ref()) {
+            Some(fingerprint) => Ok(fingerprint.to_owned()),
+            None => self.volt_key().map(|key| key.fingerprint()),
+        }
+    }
+}

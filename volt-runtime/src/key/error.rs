@@ -1,0 +1,83 @@
+//! The algorithms of keys, and why a key cannot be read or used.
+
+use std::fmt;
+
+/// Why a key could not be read or used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The text is not valid PEM.
+    #[error("it is not PEM text: {0}")]
+    NotPem(&'static str),
+    /// A PEM block with another label.
+    #[error("it is a PEM block `{found}`, not `{expected}`{}", conversion(found, expected))]
+    WrongLabel {
+        /// The label of the block.
+        found: String,
+        /// The expected label.
+        expected: &'static str,
+    },
+    /// The key is encrypted and no passphrase was given.
+    #[error("it is protected by a passphrase, and none was given")]
+    Encrypted,
+    /// The passphrase does not decrypt the key.
+    #[error("the passphrase is wrong")]
+    Passphrase,
+    /// The key is encrypted with an unsupported scheme.
+    #[error(
+        "it is protected by an unsupported cipher: {0}. \
+         Protect it with another: `openssl pkcs8 -in KEY | openssl pkcs8 -topk8 -v2 aes-256-cbc`"
+    )]
+    Cipher(String),
+    /// Neither an Ed25519 nor an RSA key, or damaged.
+    #[error("it is neither an Ed25519 nor an RSA key, or it is damaged")]
+    Unsupported,
+    /// Not a certificate, or damaged.
+    #[error("the certificate cannot be read: {0}")]
+    Certificate(String),
+    /// The key has the wrong algorithm for its use.
+    #[error(
+        "an {expected} key is required: the client's key and the Volt's must have the same algorithm"
+    )]
+    WrongKind {
+        /// The required algorithm.
+        expected: KeyAlgorithm,
+    },
+    /// The crypto library failed, which is not expected.
+    #[error("the crypto library failed")]
+    Crypto,
+}
+
+impl KeyError {
+    pub(super) fn wrong_label(found: &str, expected: &'static str) -> Self {
+        Self::WrongLabel { found: found.to_owned(), expected }
+    }
+}
+
+/// How to convert a block with another label.
+fn conversion(found: &str, expected: &str) -> &'static str {
+    if found == "OPENSSH PRIVATE KEY" && expected == "PRIVATE KEY" {
+        ": it is in OpenSSH's own format; convert it with `ssh-keygen -p -m PKCS8 -f KEY`"
+    } else {
+        ""
+    }
+}
+
+/// The algorithm of a key. It selects the protocol: Ed25519 the binary one, RSA the legacy one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyAlgorithm {
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+    /// RSA, signing with PKCS#1 v1.5 and SHA-256.
+    Rsa,
+}
+
+impl fmt::Display for KeyAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ed25519 => "Ed25519",
+            Self::Rsa => "RSA",
+        })
+    }
+}

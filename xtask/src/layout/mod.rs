@@ -15,6 +15,10 @@ const LONGEST_FILE: usize = 500;
 /// The longest that a generated file may be, in lines.
 const LONGEST_GENERATED_FILE: usize = 3_000;
 
+/// Folders whose files are one recursion. A message's fields are read and written through codecs, and a
+/// codec may be that of a message.
+const RECURSIVE: [&str; 1] = ["volt-runtime/src/json"];
+
 /// The crates, with the file that each begins with.
 const CRATES: [(&str, &str); 6] = [
     ("volt-api", "lib.rs"),
@@ -39,7 +43,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let root = tools::root()?;
     let mut faults = 0;
     for (name, file) in CRATES {
-        for circle in imports::circles(&root.join(name).join("src"), file)? {
+        let src = Path::new(name).join("src");
+        for circle in imports::circles(&root.join(&src), file)? {
+            let is_within = |folder| circle.iter().all(|file| src.join(file).starts_with(folder));
+            if RECURSIVE.into_iter().any(is_within) {
+                continue;
+            }
             println!("{name}: these files import one another: {}", circle.join(", "));
             faults += 1;
         }

@@ -1,6 +1,8 @@
-//! The client configuration: what is read, kept, written and said.
+//! The client configuration: reading, keeping and writing it.
 
 #![allow(clippy::unwrap_used)]
+
+mod invalid;
 
 use std::path::Path;
 
@@ -133,7 +135,7 @@ fn a_volt_may_be_only_a_did_or_an_address() {
 
 #[test]
 fn a_protected_key_needs_its_passphrase_which_is_never_written() {
-    let vectors: Value = serde_json::from_str(include_str!("vectors/pbes2.json")).unwrap();
+    let vectors: Value = serde_json::from_str(include_str!("../vectors/pbes2.json")).unwrap();
     for vector in vectors.as_array().unwrap() {
         let text =
             json!({ "credential": { "key": vector["encrypted_pem"] }, "volt": { "id": "v" } });
@@ -236,7 +238,7 @@ fn a_bare_seed_is_read_as_an_ed25519_key_and_nothing_else_of_odd_length_is() {
 /// The configuration that the published Python client shows as its example.
 #[test]
 fn the_python_clients_example_loads_and_asks_for_its_passphrase() {
-    let text = include_str!("vectors/python_readme_config.json");
+    let text = include_str!("../vectors/python_readme_config.json");
     let config = ClientConfig::from_json(text).unwrap();
     assert_eq!(config.client_name.as_deref(), Some("Bob"));
     let message = config.signing_key().unwrap_err().to_string();
@@ -258,7 +260,7 @@ fn the_python_clients_example_loads_and_asks_for_its_passphrase() {
 
 #[test]
 fn the_volts_key_may_be_in_its_certificate() {
-    let (volt, pem) = (SigningKey::generate().unwrap(), include_str!("vectors/ed25519_ca.pem"));
+    let (volt, pem) = (SigningKey::generate().unwrap(), include_str!("../vectors/ed25519_ca.pem"));
     let mut config = config(json!({ "id": "v", "ca_pem": pem }));
     let key = config.volt_key().unwrap();
     assert_eq!(key.algorithm(), KeyAlgorithm::Ed25519);
@@ -273,7 +275,7 @@ fn the_volts_key_may_be_in_its_certificate() {
     config.volt.ca_pem = config.volt.public_key.take();
     let message = config.volt_key().unwrap_err().to_string();
     assert!(message.contains("`volt.ca_pem`") && message.contains("CERTIFICATE"), "{message}");
-    let rsa = VerifyingKey::from_certificate(include_str!("vectors/rsa_ca.pem")).unwrap();
+    let rsa = VerifyingKey::from_certificate(include_str!("../vectors/rsa_ca.pem")).unwrap();
     assert_eq!(rsa.algorithm(), KeyAlgorithm::Rsa);
 }
 
@@ -409,235 +411,5 @@ fn keys_that_are_no_use_say_what_they_are() {
     let message = config.volt_key().unwrap_err().to_string();
     for part in ["`volt.public_key` is invalid", "`volt.ca_pem`"] {
         assert!(message.contains(part), "{message}");
-    }
-}
-
-/// An address is understood as it stands, or rejected with the field and the reason.
-#[test]
-fn an_invalid_address_is_an_error_that_names_the_field_and_the_reason() {
-    for (address, reason) in [
-        ("http://127.0.0.1:99999", "port `99999`"),
-        ("http://127.0.0.1:0", "port `0`"),
-        ("http://127.0.0.1:", "port ``"),
-        ("http://127.0.0.1:+80", "port `+80`"),
-        ("http://127.0.0.1:80x", "port `80x`"),
-        ("http://127.0.0.1: 80", "port ` 80`"),
-        ("http://", "no host"),
-        ("http:///api", "no host"),
-        ("https://:8443", "no host"),
-        ("http://[::1", "`]`"),
-        ("http://[::1]8001", "`8001`"),
-        ("http://[::g]", "IPv6 address `::g`"),
-        ("http://[fe80::1%eth0]", "zone id"),
-        ("http://::1:8001", "brackets"),
-        ("http://127.1", "IPv4 address `127.1`"),
-        ("http://010.0.0.1", "IPv4 address `010.0.0.1`"),
-        ("http://1.2.3.4.5", "IPv4 address"),
-        ("http://0x7f.0x1", "IPv4 address"),
-        ("http://volt .example", "invalid host"),
-        ("http://volt..example", "invalid host"),
-        ("http://vo\\lt", "invalid host"),
-        ("http://völt.example", "xn--"),
-        ("http://volt.example/?a=b", "query"),
-        ("http://volt.example?a=b", "query"),
-        ("http://volt.example#a", "fragment"),
-        ("http://volt.example/a b", "percent-encoded"),
-        ("http://volt.example/a\\b", "percent-encoded"),
-        ("ftp://volt.example", "scheme"),
-        ("volt.example:8001", "https://volt.example:8001"),
-        ("http:/volt.example", "scheme"),
-    ] {
-        for field in ["http_address", "relay"] {
-            let error = config(json!({ field: address })).url().unwrap_err();
-            let text = error.to_string();
-            assert!(error.is_configuration(), "{address}: {text}");
-            let shown = address.split(['?', '#']).next().unwrap();
-            assert!(text.contains(&format!("`volt.{field}` is `{shown}")), "{text}");
-            assert!(text.contains(reason), "{address}: {text}");
-        }
-    }
-}
-
-#[test]
-fn a_valid_address_is_used_as_it_stands() {
-    for (address, url) in [
-        ("HTTP://volt.example", "ws://volt.example/api"),
-        ("HttpS://volt.example", "wss://volt.example/api"),
-        (" http://volt.example\n", "ws://volt.example/api"),
-        ("http://volt.example:65535", "ws://volt.example:65535/api"),
-        ("http://volt.example/base/", "ws://volt.example/base/api"),
-        ("http://volt_1.example.", "ws://volt_1.example./api"),
-        ("http://127.0.0.1", "ws://127.0.0.1/api"),
-        ("http://[2001:db8::1]:8001", "ws://[2001:db8::1]:8001/api"),
-        // The websocket's own address, as `ClientConfig::url` returns it.
-        ("ws://volt.example:8001", "ws://volt.example:8001/api"),
-        ("ws://volt.example:8001/api", "ws://volt.example:8001/api"),
-        ("WSS://volt.example/api", "wss://volt.example/api"),
-    ] {
-        assert_eq!(config(json!({ "http_address": address })).url().unwrap(), url, "{address}");
-        assert_eq!(config(json!({ "relay": address })).url().unwrap(), url, "{address}");
-        assert_eq!(config(address).url().unwrap(), url.trim_end(), "{address}");
-    }
-}
-
-#[test]
-fn blank_fields_are_absent_fields() {
-    let ca = include_str!("vectors/ed25519_ca.pem");
-    let config = config(json!({
-        "http_address": "", "relay": " ", "address": "volt.example:1", "public_key": "", "ca_pem": ca,
-    }));
-    assert_eq!(config.url().unwrap(), "ws://volt.example:3/api");
-    assert_eq!(config.volt_key().unwrap().algorithm(), KeyAlgorithm::Ed25519);
-}
-
-#[test]
-fn a_did_without_an_address_names_the_resolver() {
-    let text = config("did:volt:7").url().unwrap_err().to_string();
-    assert!(text.contains("`volt.http_address` is missing"), "{text}");
-    assert!(text.contains("volt_api::resolve::Resolver"), "{text}");
-}
-
-#[test]
-fn passwords_in_addresses_are_refused_and_never_shown() {
-    for address in [
-        "http://user:SECRET@volt.example",
-        "https://SECRET@volt.example:1/a",
-        "user:SECRET@volt.example",
-        "http://user:SEC/SECRET@volt.example",
-        "http://volt.example/?token=SECRET",
-        "volt.example?token=SECRET",
-    ] {
-        for volt in [
-            json!({ "http_address": address }),
-            json!({ "relay": address }),
-            json!({ "relay": { "http_address": address } }),
-        ] {
-            let config = config(volt);
-            let error = config.url().unwrap_err();
-            let shown = format!("{error} {error:?} {config:?} {config:#?}");
-            assert!(!shown.contains("SECRET"), "{shown}");
-            assert!(error.is_configuration() && shown.contains("volt.example"), "{shown}");
-        }
-    }
-    // Older configurations have it beside the modelled fields.
-    let config = ClientConfig::from_json(
-        r#"{ "volt": { "challenge_code": "SECRET" }, "token": "SECRET",
-             "credential": { "challenge_code": "SECRET", "x": "SECRET" } }"#,
-    );
-    let shown = format!("{:?}", config.unwrap());
-    assert!(!shown.contains("SECRET"), "{shown}");
-}
-
-#[test]
-fn text_after_the_configuration_is_an_error() {
-    for rest in ["<<<<<<< HEAD", "{}", "x"] {
-        let text = format!("{{ \"volt\": {{}} }}\n{rest}");
-        let error = ClientConfig::from_json(&text).unwrap_err().to_string();
-        assert!(error.contains("trailing characters at line 2"), "{error}");
-    }
-    ClientConfig::from_json("\u{feff}{ \"volt\": {} } \n").unwrap();
-}
-
-/// As OpenSSL reads them.
-#[test]
-fn pem_lines_may_have_any_length_and_trailing_blanks() {
-    let key = SigningKey::generate_rsa().unwrap();
-    let pem = key.to_pem().unwrap();
-    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    let wrapped = |width: usize, end: &str| {
-        let lines: Vec<_> =
-            base64.as_bytes().chunks(width).map(|line| str::from_utf8(line).unwrap()).collect();
-        let body = lines.join(end);
-        format!("-----BEGIN PRIVATE KEY-----{end}{body}{end}-----END PRIVATE KEY-----{end}")
-    };
-    for text in [
-        wrapped(48, "\n"),
-        wrapped(76, "\n"),
-        wrapped(64, "\r\n"),
-        wrapped(64, "  \t\n"),
-        wrapped(10_000, "\n"),
-        wrapped(10_000, " "),
-        format!("Bag Attributes\n    localKeyID: 01\n{}", *pem),
-    ] {
-        let read = SigningKey::from_pem(&text).unwrap();
-        assert_eq!(read.verifying_key(), key.verifying_key(), "{text}");
-    }
-    let certificate = include_str!("vectors/ed25519_ca.pem");
-    let one_line = certificate.replace('\n', " ");
-    assert_eq!(
-        VerifyingKey::from_certificate(&one_line).unwrap(),
-        VerifyingKey::from_certificate(certificate).unwrap()
-    );
-}
-
-#[test]
-fn each_unreadable_key_says_what_it_is_and_what_to_do() {
-    let pem = |label: &str, body: &str| {
-        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
-    };
-    let escaped = SigningKey::generate().unwrap().to_pem().unwrap().trim().replace('\n', "\\n");
-    for (key, parts) in [
-        (pem("OPENSSH PRIVATE KEY", "b3BlbnNzaC1rZXk="), ["OpenSSH", "ssh-keygen -p -m PKCS8"]),
-        (
-            pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA"),
-            ["`RSA PRIVATE KEY`", "openssl pkcs8 -topk8"],
-        ),
-        (pem("EC PRIVATE KEY", "AAAA"), ["`EC PRIVATE KEY`", "openssl pkcs8 -topk8"]),
-        (escaped, ["the two characters `\\n`", "line breaks"]),
-        ("-----BEGIN PRIVATE KEY-----\nAAAA\n".to_owned(), ["-----END", "missing"]),
-        (pem("PRIVATE KEY", "A!AA"), ["not base64", "not PEM"]),
-        ("secret".to_owned(), ["not PEM", "-----BEGIN PRIVATE KEY-----"]),
-        (
-            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PUBLIC KEY-----".to_owned(),
-            ["do not match", "not PEM"],
-        ),
-    ] {
-        let config = ClientConfig::default().with_credential(key.clone(), None);
-        let error = config.signing_key().unwrap_err().to_string();
-        assert!(error.contains("`credential.key` is invalid"), "{error}");
-        for part in parts {
-            assert!(error.contains(part), "{part}: {error}");
-        }
-    }
-}
-
-/// OpenSSL wrote this key with PBE-MD5-DES, of PKCS#5 version 1.5.
-#[test]
-fn a_key_protected_with_pbes1_says_how_to_convert_it() {
-    let pem = include_str!("vectors/pbes1.pem");
-    let config = ClientConfig::default().with_credential(pem, None).with_passphrase("secret");
-    let error = config.signing_key().unwrap_err().to_string();
-    for part in ["`credential.key` is invalid", "PBES1", "openssl pkcs8 -topk8 -v2 aes-256-cbc"] {
-        assert!(error.contains(part), "{part}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn a_certificate_authority_outside_of_its_validity_is_refused_with_the_date() {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
-    let authority = |from: i32, until: i32| {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        (params.not_before, params.not_after) =
-            (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 2));
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
-    };
-    let key = SigningKey::generate().unwrap();
-    for (pem, part) in [
-        (authority(2001, 2011), "expired at 2011-01-02"),
-        (authority(2101, 2111), "is not valid before 2101-01-01"),
-    ] {
-        let config = config(json!({
-            "id": "v", "public_key": key.verifying_key().to_pem(),
-            "http_address": "https://127.0.0.1:1", "ca_pem": pem,
-        }));
-        let config = config.with_credential(key.to_pem().unwrap().as_str(), None);
-        let error = volt_runtime::connect(&config, volt_runtime::ConnectOptions::default())
-            .await
-            .unwrap_err();
-        assert!(error.is_configuration(), "{error}");
-        for part in ["`volt.ca_pem`", part] {
-            assert!(error.to_string().contains(part), "{error}");
-        }
     }
 }

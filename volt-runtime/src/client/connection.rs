@@ -231,10 +231,13 @@ impl Worker {
     }
 }
 
+/// Called with the reason when the connection is lost.
+type OnLost = Box<dyn FnOnce(&Error) + Send>;
+
 /// The driver's side of a connection.
 pub(super) struct ClientSide {
     shared: Arc<Shared>,
-    on_lost: Option<Box<dyn FnOnce(&Error) + Send>>,
+    on_lost: Option<OnLost>,
 }
 
 impl ClientSide {

@@ -1,7 +1,7 @@
-//! Lists the `.proto` files of the Volt API, so that they are part of this crate.
+//! Lists the `.proto` files of the Volt API, so that they are included in this crate.
 //!
-//! `proto` is a link to the repository's folder, whose files go into a package. Where a checkout has no
-//! links, the folder itself is there.
+//! `proto` is a link to the repository's folder; packaging replaces it with the files. In a
+//! checkout without links, the folder itself is used.
 
 use std::{
     env,

@@ -1,5 +1,5 @@
-//! The client configuration: what is read is the same after writing and reading, and using it gives
-//! values or errors.
+//! The client configuration: reading, writing and reading again returns the same configuration, and
+//! using it returns values or errors.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ fuzz_target!(|text: &str| {
     let _ = config.volt_id();
     let _ = config.volt_key();
     let _ = config.volt_fingerprint();
-    // Without its passphrase: deriving a key from one is slow on purpose.
+    // Without the passphrase: deriving a key from one is slow by design.
     let _ = again.signing_key();
     let _ = format!("{config:?}");
 });

@@ -1,4 +1,4 @@
-//! What is inside a sealed payload: what can be read survives being written, sealed, opened and read.
+//! The contents of a sealed payload: a valid one survives being written, sealed, opened and read.
 
 #![no_main]
 

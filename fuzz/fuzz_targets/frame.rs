@@ -1,4 +1,4 @@
-//! The frame decoder: what is read is written back as it came, and every body can be looked at.
+//! The frame decoder: a decoded frame encodes to the same bytes, and every body can be inspected.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The JSON of generated messages: what is read is the same after writing and reading.
+//! The JSON of generated messages: a message is unchanged after writing and reading.
 
 #![no_main]
 
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Compared as text, because a message may hold numbers that are equal to nothing.
+/// Compared as text, because a message may contain NaN, which is not equal to itself.
 fn round_trip<M: Message>(text: &[u8]) {
     let Ok(message) = json::read::<M>(text) else { return };
     let write = |message: &M| {

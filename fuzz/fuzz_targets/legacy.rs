@@ -1,5 +1,5 @@
-//! The decoder of the legacy JSON protocol. With an Ed25519 key as the identity, everything of an
-//! opening is read up to the RSA operation, which would be all that the time is spent on.
+//! The decoder of the legacy JSON protocol. The identity is an Ed25519 key, so an opening is read
+//! only up to the RSA operation, which would otherwise take most of the time.
 
 #![no_main]
 

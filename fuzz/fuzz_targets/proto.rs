@@ -1,4 +1,4 @@
-//! The generator: any text is an error that says where, or gives Rust that can be parsed.
+//! The generator: any text results in an error with its place, or in Rust that can be parsed.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((choices, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let mut sources = Sources::default();
-    // A second file, for what a file may import.
+    // A second file, which the first one may import.
     let mut texts = text.splitn(2, "//////// b.proto\n");
     for (name, text) in ["a.proto", "b.proto"].into_iter().zip(&mut texts) {
         sources.files.insert(name.to_owned(), text.to_owned());

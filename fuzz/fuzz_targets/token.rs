@@ -1,5 +1,5 @@
-//! The check of tokens. One token is signed, by a key that nothing else is signed with: no other
-//! input may pass as this key's.
+//! The verification of tokens. One token is signed, with a key that signs nothing else: no other
+//! input may be accepted for this key.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use volt_runtime::{
     proto::token::{LEEWAY, Token},
 };
 
-/// The client's key in the recorded calls, and the tokens that it signed there.
+/// The client's key in the recorded calls, and the tokens signed with it.
 static KEY: LazyLock<VerifyingKey> = LazyLock::new(|| {
     let keys: serde_json::Value =
         serde_json::from_str(include_str!("../../volt-runtime/tests/vectors/keys.json")).unwrap();
@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
         check(&token);
         assert_eq!(token.to_jwt().as_bytes(), data);
     }
-    // As a key exchange brings it: the signature, then the claims.
+    // In the form of a key exchange: the signature, then the claims.
     if let Some((signature, claims)) = data.split_at_checked(64)
         && let Ok(token) = Token::parse(claims, Bytes::copy_from_slice(signature))
     {

@@ -1,8 +1,8 @@
-//! The client's end against a Volt that does what the input says.
+//! The client against a Volt that the input controls.
 //!
-//! What is checked: a call is given its own messages, in order, each once, until its end or an error;
-//! an end that is clean only where the Volt said so; no call that the Volt has turned away before it
-//! was made; and nothing left behind.
+//! The target checks that a call receives only its own messages, in order, each once, until its end
+//! or an error; that a clean end is reported only if the Volt sent one; that a call is not made
+//! with a pre-opened one that the Volt has rejected; and that nothing is left behind.
 
 mod volt;
 
@@ -31,26 +31,26 @@ use crate::{Text, frame};
 
 static METHOD: Method = Method { path: "/fuzz.Service/Method", kind: MethodKind::Bidi };
 
-/// How many calls are made at most.
+/// The maximum number of calls.
 const MAX_CALLS: usize = 8;
 
-/// What a client is set to, and what happens then.
+/// The options of a client, and the events.
 #[derive(Arbitrary, Debug)]
 pub struct Input {
     setup: Setup,
     events: Vec<Event>,
 }
 
-/// How many calls are kept ahead, if any.
+/// The number of pre-opened calls, if any.
 #[derive(Arbitrary, Debug)]
 enum Setup {
     None,
     Ahead,
-    /// They are too old for use as soon as they are open.
+    /// Pre-opened calls expire as soon as they are open.
     AheadOld,
 }
 
-/// One thing that happens; calls are numbered as they are opened.
+/// One event; calls are numbered in the order in which they are opened.
 #[derive(Arbitrary, Debug)]
 enum Event {
     Open {
@@ -74,7 +74,7 @@ enum Event {
     Reject {
         call: u8,
     },
-    /// A message of the call's with one byte changed.
+    /// A message of the call with one byte changed.
     Damaged {
         call: u8,
         at: u16,
@@ -102,27 +102,27 @@ enum Event {
         call: u8,
     },
     Lose,
-    /// The task for the calls ahead has a turn.
+    /// The task of the pre-opened calls runs.
     Tend,
 }
 
-/// A call as the Volt and the caller know it.
+/// A call from the point of view of the Volt and the caller.
 struct Call {
-    /// Before that it is one of those ahead.
+    /// Set when the call is made; before, it is a pre-opened call.
     made: bool,
     exchange: Frame,
-    /// Some answer to it was given.
+    /// Set when the Volt has sent any answer.
     answered: bool,
     key: Option<Arc<CallKey>>,
     sender: Option<Box<dyn SendHalf>>,
     receiver: Option<Box<dyn ReceiveHalf>>,
     outgoing: Outgoing,
-    /// What the Volt sent and the caller has not read.
+    /// The messages from the Volt that the caller has not read.
     sent: VecDeque<String>,
     ended: bool,
-    /// The call may fail now, or may have to.
+    /// The call may fail now, or must fail.
     may_fail: bool,
-    /// Nothing can be said of what is read: something damaged came.
+    /// A damaged frame arrived: anything may be read.
     spoiled: bool,
     count: u32,
 }
@@ -243,7 +243,8 @@ impl Model {
         assert_eq!(raw.is_err(), self.lost);
         let Ok(raw) = raw else { return };
         self.take_sent();
-        // It was opened now, or ahead: then it must be one that the Volt has not turned away.
+        // It was opened now or pre-opened: a pre-opened one must not have been rejected by the
+        // Volt.
         let is_made = |id: &u64| self.calls.get(id).is_some_and(|call| call.made);
         let opened = self.end.open_ids().into_iter().find(|id| !is_made(id)).expect("it is open");
         let call = self.calls.get_mut(&opened).expect("only a call that is of use is given out");
@@ -256,7 +257,7 @@ impl Model {
     fn exchange(&mut self, call: u8) {
         let Some((_, call)) = self.call(call) else { return };
         let (key, reply) = reply(&call.exchange);
-        // A second one fails the call.
+        // A second key exchange fails the call.
         call.may_fail |= call.key.is_some();
         call.key.get_or_insert(key);
         self.receive(reply);
@@ -264,7 +265,7 @@ impl Model {
 
     fn tend(&mut self) {
         self.end.work();
-        // Their answers were worked with, and are of no use.
+        // Their answers were processed, so they are unusable.
         self.calls.retain(|_, call| call.made || !call.answered || call.key.is_some());
     }
 
@@ -299,7 +300,7 @@ impl Model {
         let Some(key) = &call.key else { return };
         let text = Text("a message that will not arrive as it is");
         let mut message = Outgoing::server(id).message_with_iv(key, [5; 16], &text).unwrap();
-        // Not its header: that would be another call's message.
+        // Not the header: that would make it another call's message.
         let at = 10 + usize::from(at) % (message.len() - 10);
         message[at] ^= by | 1;
         call.spoiled = true;
@@ -344,7 +345,7 @@ impl Model {
             return self.lose();
         }
         let frame = Frame::decode(message).expect("the client could read it");
-        // Of the calls ahead only those are of use to which the Volt has said nothing but its key.
+        // Pre-opened calls are usable only if the Volt has sent nothing but its key.
         if let Some(call) = self.calls.get_mut(&frame.call)
             && !call.made
         {
@@ -361,7 +362,7 @@ impl Model {
         self.end.lose();
     }
 
-    /// Notes the key exchanges; everything that the client sends must be a frame.
+    /// Records the key exchanges; everything that the client sends must be a valid frame.
     fn take_sent(&mut self) {
         while let Some(message) = self.end.transmit() {
             let frame = Frame::decode(message).expect("a client sends frames");
@@ -377,7 +378,7 @@ impl Model {
             };
             call::open(key, frame.body).expect("a client seals with the call's key");
             if !call.made {
-                // Too old: it is ended.
+                // Expired: it is cancelled.
                 self.calls.remove(&id);
             }
         }
@@ -396,7 +397,7 @@ impl Model {
             let ended = |outcome: Poll<Result<Option<String>, _>>| {
                 !matches!(outcome, Poll::Pending | Poll::Ready(Ok(Some(_))))
             };
-            // What has arrived may still be read.
+            // Messages that have arrived may still be read.
             let ends = (0..10_000).any(|_| ended(receiver.poll_message(cx)));
             assert!(ends, "call {id} outlives its connection");
         }

@@ -1,11 +1,11 @@
-//! What the fuzz targets share: keys, messages and a service.
+//! Shared parts of the fuzz targets: keys, messages and a service.
 
 pub mod client;
 pub mod server;
 
 use volt_runtime::transport::{Form, Payload};
 
-/// A message that is text already, whatever it says.
+/// A message that is already text, with any content.
 pub struct Text<'a>(pub &'a str);
 
 impl Payload for Text<'_> {
@@ -19,7 +19,7 @@ impl Payload for Text<'_> {
     }
 }
 
-/// A frame, whatever it holds.
+/// A frame with any content.
 pub fn frame(kind: u8, call: u64, body: &[u8]) -> Vec<u8> {
     [&[1, kind][..], &call.to_be_bytes(), body].concat()
 }

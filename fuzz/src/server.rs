@@ -1,7 +1,7 @@
-//! The server's end against a client that does what the input says.
+//! The server against a client that the input controls.
 //!
-//! What is checked: a call is given its own answers, in order, each once, and one end; nothing comes
-//! after that; and no call and no handler is left behind.
+//! The target checks that a call receives only its own answers, in order, each once, and one end;
+//! that nothing follows the end; and that no call and no handler is left behind.
 
 mod opening;
 mod service;
@@ -38,7 +38,7 @@ use self::{
 };
 use crate::{Text, frame};
 
-/// One thing that a client does.
+/// One action of a client.
 #[derive(Arbitrary, Debug)]
 pub enum Event {
     Open {
@@ -56,13 +56,13 @@ pub enum Event {
         call: u8,
         cancel: bool,
     },
-    /// A message of the call's with one byte changed.
+    /// A message of the call with one byte changed.
     Damaged {
         call: u8,
         at: u16,
         by: u8,
     },
-    /// Sealed well, but no envelope or no message.
+    /// Sealed correctly, but not an envelope or not a message.
     Sealed {
         call: u8,
         text: String,
@@ -92,7 +92,7 @@ impl Authenticator for Anyone {
 
 struct Fixed {
     endpoint: Arc<ServiceHost>,
-    /// How many handlers are.
+    /// The number of running handlers.
     running: Arc<AtomicUsize>,
     route: Route,
     client: SigningKey,
@@ -116,11 +116,11 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     }
 });
 
-/// A call as its client knows it.
+/// A call from the point of view of its client.
 #[derive(Default)]
 struct Call {
     opened_with: u8,
-    /// The server's key exchange, as long as the key is not needed: it takes time to work it out.
+    /// The server's key exchange, until the key is needed: computing it is slow.
     reply: Option<Bytes>,
     key: Option<CallKey>,
     outgoing: Option<Outgoing>,
@@ -128,7 +128,7 @@ struct Call {
     sent: VecDeque<String>,
     answers: usize,
     ended: bool,
-    /// The client did something that nothing can be said of what follows.
+    /// The client made the rest of the call unpredictable.
     spoiled: bool,
     count: u32,
 }
@@ -163,7 +163,7 @@ impl Model {
         self.calls.get_mut(&id).map(|call| (id, call))
     }
 
-    /// A call and, if it has one, its key.
+    /// A call and its key, if it has one.
     fn keyed(&mut self, number: u8) -> Option<(u64, &mut Call)> {
         let (id, call) = self.call(number)?;
         call.work_key_out();
@@ -182,7 +182,7 @@ impl Model {
             Event::Open { call, key } => {
                 let id = u64::from(call) % 8;
                 match self.calls.get_mut(&id) {
-                    // A number that is used again: nothing that comes can be told apart.
+                    // A reused number: its frames cannot be told apart.
                     Some(call) => call.spoiled = true,
                     None => {
                         self.calls.insert(id, Call { opened_with: key, ..Call::default() });
@@ -210,7 +210,7 @@ impl Model {
             }
             Event::End { call, cancel } => {
                 let Some((id, call)) = self.keyed(call) else { return };
-                // One that was never invoked, as a client opens ahead, may be cancelled.
+                // A pre-opened call that was never invoked may be cancelled.
                 let mut unused = cancel.then(|| Outgoing::client(id, "", None));
                 let outgoing = call.outgoing.as_mut().or(unused.as_mut());
                 let (Some(key), Some(outgoing)) = (&call.key, outgoing) else { return };
@@ -255,7 +255,7 @@ impl Model {
                 self.receive(frame);
             }
             Event::Garbage(bytes) => {
-                // It may be a frame all the same, of any call.
+                // It may still be a valid frame, of any call.
                 if let Ok(frame) = Frame::decode(Bytes::copy_from_slice(&bytes)) {
                     self.calls.entry(frame.call).or_default();
                 }
@@ -296,7 +296,7 @@ impl Model {
             if !call.spoiled {
                 call.answered(frame);
             } else if frame.kind == FrameKind::KeyExchange {
-                // Good enough for what is sent next.
+                // Any key will do for the frames that follow.
                 call.exchanged(frame);
             }
         }
@@ -309,7 +309,8 @@ impl Call {
         self.key = None;
     }
 
-    /// The server's signature is not looked at: other tests do, and it takes as long as all else.
+    /// The server's signature is not verified here: other tests do, and it takes as long as
+    /// everything else.
     fn work_key_out(&mut self) {
         let Some(reply) = self.reply.take() else { return };
         let reply = KeyReply::decode(reply).expect("a server's key exchange can be read");
@@ -324,7 +325,7 @@ impl Call {
             return self.exchanged(frame);
         }
         if let Some(reason) = call::rejection(&frame.body).expect("a server's frames can be read") {
-            // A process that was held up may be late with its token.
+            // After a stall of the process its token may have expired.
             let late = opening::with(self.opened_with, Opening::is_old);
             assert!(late || reason.contains("too many calls"), "rejected: {reason}");
             self.ended = true;
@@ -339,7 +340,7 @@ impl Call {
                 let expected = match self.method {
                     // Both answers of a list are its request.
                     Some(1) if self.answers == 1 => self.sent.front().cloned(),
-                    // The last of those that were sent until the end.
+                    // The last of the requests sent before the end.
                     Some(2) => self.sent.drain(..).next_back(),
                     _ => self.sent.pop_front(),
                 };
@@ -351,7 +352,7 @@ impl Call {
                     (Some(0 | 2), None) => self.answers == 1,
                     (Some(1), None) => self.answers == 2,
                     (Some(3), None) => self.sent.is_empty(),
-                    // There is no such method, or none was named.
+                    // The method does not exist, or none was named.
                     (Some(4) | None, Some(_)) => self.answers == 0,
                     _ => false,
                 };

@@ -1,8 +1,8 @@
 //! Collects the `rust` blocks of README.md and docs/ into modules that the compiler checks.
 //!
 //! A block becomes the body of an async function, so that it may use `?` and `.await`. Names that it
-//! uses but does not define come from [`CONTEXT`]; `client` is an argument. A block with a function `main` or a test becomes a
-//! module instead, and its tests run.
+//! uses but does not define come from [`CONTEXT`]; `client` is an argument. A block with a function
+//! `main` or a test becomes a module instead, and its tests run.
 
 use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
 
@@ -66,7 +66,7 @@ fn write_module(out: &mut String, name: &str, code: &str) -> std::fmt::Result {
     writeln!(out, "{code}Ok(())\n}}\n}}")
 }
 
-/// Whether a block uses a variable that it does not define.
+/// Returns whether a block uses a variable that it does not define.
 fn is_free(variable: &str, code: &str) -> bool {
     let is_word = |character: char| character.is_alphanumeric() || character == '_';
     let mut words = code.split(|character| !is_word(character));

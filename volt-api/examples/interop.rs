@@ -1,4 +1,4 @@
-//! The interop scenarios by this SDK, for `cargo xtask interop`.
+//! Runs the interop scenarios with this SDK, for `cargo xtask interop`.
 //!
 //! Runs one scenario of `tests/interop/scenarios.json` and prints its result as `result: {…}`, as the
 //! programs of the published clients in `tests/interop/` do. To learn the SDK, read `quickstart` instead.
@@ -38,7 +38,8 @@ const UNKNOWN_ID: &str = "did:volt:00000000-0000-4000-8000-000000000000";
 struct Args {
     /// The client configuration.
     config: PathBuf,
-    /// The name of the scenario; `host` hosts the service of the scenario `hosted`, for ever.
+    /// The name of the scenario; `host` hosts the service of the scenario `hosted` until it is
+    /// killed.
     scenario: String,
 }
 
@@ -159,7 +160,7 @@ async fn wire(client: &Client) -> Result<Value> {
     let request = PublishWireRequest::default().with_wire_id(&wire);
     publication.send(request.clone()).await?;
 
-    // Nothing says when a subscription has begun, so the chunk is published until it arrives.
+    // A subscription is not acknowledged, so publish the chunk until it arrives.
     let message = loop {
         tokio::select! {
             message = subscription.message() => break message?,
@@ -224,7 +225,7 @@ async fn sql_helper(client: &Client) -> Result<Value> {
         for (column, cell) in header.column.iter().zip(row.column) {
             let value = match cell.data {
                 Some(variant::Data::Integer(number)) => json!(number),
-                // The other cells are as JSON has them.
+                // The other cells are plain JSON values.
                 _ => serde_json::to_value(&cell)?
                     .as_object()
                     .and_then(|cell| cell.values().next().cloned())
@@ -237,7 +238,7 @@ async fn sql_helper(client: &Client) -> Result<Value> {
     Ok(json!({ "rows": objects }))
 }
 
-/// Runs a statement, and gives its columns and rows.
+/// Runs a statement and returns its columns and rows.
 async fn execute(client: &Client, start: SqlExecuteStart) -> Result<(RowHeader, Vec<VariantRow>)> {
     let mut call = client.sqlite_database().execute().await?;
     call.send(SqlExecuteRequest::default().with_start(start)).await?;
@@ -253,7 +254,7 @@ async fn execute(client: &Client, start: SqlExecuteStart) -> Result<(RowHeader, 
     Ok((columns, rows))
 }
 
-/// Creates a resource and gives its id.
+/// Creates a resource and returns its id.
 async fn create(client: &Client, kind: &str, name: &str) -> Result<String> {
     let resource = Resource::default().with_name(name).with_kind([kind]);
     let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
@@ -324,7 +325,7 @@ impl DiscoveryApi for Host {
 }
 
 impl TerminalApi for Host {
-    /// Gives each command back.
+    /// Echoes each command.
     async fn command_stream(
         &self,
         _: Context,
@@ -342,14 +343,14 @@ impl TerminalApi for Host {
     }
 }
 
-/// What the Volt refused the call with.
+/// The error with which the Volt rejected the call.
 fn refusal<T>(answer: volt_api::Result<T>) -> Result<Value> {
     let Err(error) = answer else { bail!("the call was not refused") };
     let Some(status) = error.status() else { return Err(error.into()) };
     Ok(json!({ "code": i32::from(status.code()), "message": status.message() }))
 }
 
-/// Bytes that a lost, doubled or swapped block would not match.
+/// Bytes in which a lost, duplicated or reordered block is detected.
 fn pattern(length: usize) -> Vec<u8> {
     let byte = |index: usize| u8::try_from((index * 31 + (index >> 8)) % 251).unwrap_or(u8::MAX);
     (0..length).map(byte).collect()

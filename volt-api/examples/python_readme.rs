@@ -1,13 +1,14 @@
-//! The steps of the Python client's README, in the same order, by the older API that it was written
-//! for: a configuration with a protected RSA key, the home folder, rows of a database, a wire.
+//! The steps of the Python client's README, in the same order and with the older API that it was
+//! written for: a configuration with a protected RSA key, the home folder, rows of a database, a
+//! wire.
 //!
 //! ```sh
 //! cargo run -p volt-api --example python_readme --features v0_15
 //! ```
 //!
-//! It brings a Volt of its own. With `--config volt.config.json` it talks to the Volt of that
+//! It starts its own Volt. With `--config volt.config.json` it connects to the Volt of that
 //! configuration instead, and then needs `--database` and `--wire`. The key in the configuration is
-//! protected by a passphrase, which the environment variable `VOLT_PASSPHRASE` has.
+//! encrypted with the passphrase in the environment variable `VOLT_PASSPHRASE`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -25,13 +26,13 @@ use volt_api::{
 };
 use volt_embedded::EmbeddedVolt;
 
-/// The passphrase of the key that the example makes.
+/// The passphrase of the key that the example generates.
 const PASSPHRASE: &str = "correct horse battery staple";
 
 /// The steps of the Python client's README.
 #[derive(Parser)]
 struct Args {
-    /// The client configuration of a Volt to talk to, instead of one that the example brings.
+    /// The client configuration of the Volt to use, instead of the one that the example starts.
     #[arg(long, requires_all = ["database", "wire"])]
     config: Option<PathBuf>,
     /// The database to read, with a table `NETFLIX`.
@@ -53,7 +54,7 @@ async fn main() -> Result<()> {
             let (database, wire) = prepare(&volt).await?;
             (protect(volt.legacy_config("Bob")?)?, database, wire, Some(volt))
         };
-    // A program with a terminal would ask whoever sits there.
+    // An interactive program would prompt for it.
     let brought = volt.is_some();
     let config = config.with_passphrase_prompt(move || {
         println!("the passphrase of the key is asked for");
@@ -68,7 +69,7 @@ async fn main() -> Result<()> {
     let resource = client.volt().get_resource(request).await?.resource.unwrap_or_default();
     println!("home folder: {} ({})", resource.name, resource.id);
 
-    // The rows of a query, as they come.
+    // The rows of a query, as they arrive.
     let (mut requests, mut rows) = client.sqlite_database().execute().await?.into_split();
     let request = SqlExecuteRequest::default()
         .with_database_id(database)
@@ -87,12 +88,12 @@ async fn main() -> Result<()> {
     }
     println!("complete");
 
-    // What is published on a wire, until the subscription is ended.
+    // The messages published on a wire, until the subscription ends.
     let (mut subscription, mut chunks) = client.wire().subscribe_wire().await?.into_split();
     subscription.send(SubscribeWireRequest::default().with_wire_id(&wire)).await?;
     let publisher = client.clone();
     let publishing = tokio::spawn(async move {
-        // A wire keeps nothing for those who come later, so this is said until somebody hears it.
+        // A wire has no history for later subscribers, so publish until the subscriber receives it.
         let mut call = publisher.wire().publish_wire().await?;
         loop {
             let request = PublishWireRequest::default().with_wire_id(&wire);
@@ -114,14 +115,14 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Puts a passphrase on the key in a configuration, as the README's has one.
+/// Encrypts the key in a configuration with a passphrase, as in the README.
 fn protect(mut config: ClientConfig) -> Result<ClientConfig> {
     let key = config.signing_key()?.to_encrypted_pem(PASSPHRASE)?;
     config.credential.get_or_insert_default().key = Some(key);
     Ok(config)
 }
 
-/// Gives a new Volt what the README takes for granted. A client of the API of today does that.
+/// Creates the resources that the README assumes, with a client of the current API.
 async fn prepare(volt: &EmbeddedVolt) -> Result<(String, String)> {
     let client = volt_api::Client::connect(volt.config()).await?;
     let request =

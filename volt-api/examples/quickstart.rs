@@ -1,12 +1,12 @@
-//! A tour of the SDK: every kind of call, on a Volt that runs within this program.
+//! A tour of the SDK: every kind of call, on an embedded Volt.
 //!
 //! ```sh
 //! cargo run -p volt-api --example quickstart
 //! cargo run -p volt-api --example quickstart -- --config volt.config.json
 //! ```
 //!
-//! With `--config` it talks to the Volt of that client configuration, makes a folder there, and
-//! removes it at the end.
+//! With `--config` it connects to the Volt of that client configuration, creates a folder there,
+//! and removes it at the end.
 
 use std::path::PathBuf;
 
@@ -26,10 +26,10 @@ use volt_api::{
 };
 use volt_embedded::EmbeddedVolt;
 
-/// Makes every kind of call that the Volt API has.
+/// Makes one call of each kind.
 #[derive(Parser)]
 struct Args {
-    /// The client configuration of the Volt to talk to. Without it, an embedded Volt is started.
+    /// The client configuration of the Volt to use. Without it, an embedded Volt is started.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -50,7 +50,7 @@ async fn main() -> Result<()> {
 
     unary(&client, &volt_id).await?;
     let folder = make_folder(&client).await?;
-    // Whatever fails, the folder is removed again.
+    // Remove the folder even if a step failed.
     let tour = tour(&client, &folder).await;
     let request = DeleteResourceRequest::default().with_resource_id(&folder).with_recursive(true);
     client.volt().delete_resource(request).await?;
@@ -115,7 +115,7 @@ async fn upload(client: &Client, folder: &str) -> Result<String> {
             println!("Sent {} bytes; the Volt has acknowledged block {}.", line.len(), answer.ack);
         }
     }
-    // Saying that there is no more is what completes the file.
+    // Half-closing completes the file.
     upload.half_close();
     while upload.message().await?.is_some() {}
     println!("The file is in place.");
@@ -150,7 +150,7 @@ async fn wire(client: &Client, folder: &str) -> Result<()> {
     let (mut subscription, mut news) = client.wire().subscribe_wire().await?.into_split();
     subscription.send(SubscribeWireRequest::default().with_wire_id(&wire)).await?;
 
-    // A wire has no history, and nothing says when a subscription has begun: publish until it has.
+    // A wire has no history and does not acknowledge subscriptions: publish until it arrives.
     let publisher = client.clone();
     let publishing = tokio::spawn(async move {
         let mut publish = publisher.wire().publish_wire().await?;
@@ -222,7 +222,7 @@ fn show(row: &VariantRow) -> String {
     cells.collect::<Vec<_>>().join(" | ")
 }
 
-/// What a Volt refuses is an error with its status.
+/// A rejected call returns an error with the Volt's status.
 async fn refused(client: &Client, gone: &str) -> Result<()> {
     title("A refused call: the error carries the Volt's status");
     let request = GetResourceRequest::default().with_resource_id(gone);

@@ -20,8 +20,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When a field of the configuration is missing or wrong (the error names it), or the Volt cannot
-    /// be reached.
+    /// Fails if a field of the configuration is missing or invalid (the error names it), or the Volt
+    /// cannot be reached.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! Whether this SDK and a Volt understand one another.
+//! Checks whether this SDK and a Volt are compatible.
 
 use std::{fmt, str::FromStr};
 
@@ -12,11 +12,11 @@ use crate::{
 /// A version of the API, such as 0.20.34.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApiVersion {
-    /// The first number.
+    /// The major version.
     pub major: u32,
-    /// The second.
+    /// The minor version.
     pub minor: u32,
-    /// The third.
+    /// The patch version.
     pub patch: u32,
 }
 
@@ -30,7 +30,7 @@ impl ApiVersion {
 impl FromStr for ApiVersion {
     type Err = std::num::ParseIntError;
 
-    /// Reads `major.minor.patch`; what is left out is 0.
+    /// Parses `major.minor.patch`; missing parts are 0.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut numbers = text.splitn(3, '.').map(str::parse);
         let mut next = || numbers.next().unwrap_or(Ok(0));
@@ -44,32 +44,32 @@ impl fmt::Display for ApiVersion {
     }
 }
 
-/// What a Volt says of the API version of this SDK.
+/// A Volt's answer about the API version of this SDK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Compatibility {
     /// The version that this SDK was generated from.
     pub sdk: ApiVersion,
-    /// The Volt's version, if it told.
+    /// The Volt's version, if it reported one.
     pub volt: Option<ApiVersion>,
-    /// Why the Volt says that the two do not fit; `None` when it says that they do.
+    /// The Volt's reason why the two are incompatible; `None` if it considers them compatible.
     pub objection: Option<String>,
 }
 
 impl Compatibility {
-    /// Whether the Volt says that the two fit.
+    /// Returns whether the Volt considers the two compatible.
     pub fn is_compatible(&self) -> bool {
         self.objection.is_none()
     }
 
-    /// Whether the Volt has a newer API, in which case some of it may be missing here.
+    /// Returns whether the Volt has a newer API, parts of which may be missing here.
     pub fn is_volt_newer(&self) -> bool {
         self.volt.is_some_and(|volt| volt > self.sdk)
     }
 }
 
 impl Client {
-    /// Asks the Volt whether it understands the API version that this SDK was [generated
+    /// Asks the Volt whether it is compatible with the API version that this SDK was [generated
     /// from](API_VERSION).
     ///
     /// ```no_run
@@ -84,11 +84,11 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the Volt could not be asked. That it objects is no error.
+    /// Fails if the Volt could not be asked. An objection of the Volt is not an error.
     ///
     /// # Cancel safety
     ///
-    /// Asking changes nothing.
+    /// The call has no side effects.
     pub async fn check_compatibility(&self) -> Result<Compatibility> {
         let sdk = ApiVersion::of_sdk();
         let version = Version::default()

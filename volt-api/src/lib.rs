@@ -1,8 +1,8 @@
 //! A typed client for every call of the TDX Volt API.
 //!
 //! A Volt is a personal data server: resources, files, SQLite databases, wires, sync documents and
-//! services behind one encrypted connection. [`Client`] connects to one; its accessors give a client
-//! for each service, with a typed async method for each call.
+//! services behind one encrypted connection. [`Client`] connects to one; its accessors return a
+//! client for each service, with a typed async method for each call.
 //!
 //! ```no_run
 //! use volt_api::{Client, ClientConfig, volt::GetResourceRequest};
@@ -18,36 +18,37 @@
 //!
 //! # Calls
 //!
-//! | the API says | you write | you get |
+//! | kind | call | result |
 //! |---|---|---|
 //! | unary | `client.volt().get_resource(request).await?` | the response |
 //! | server streaming | `client.file().download_file(request).await?` | a [`Streaming`]: `message().await?` until `None` |
 //! | bidirectional | `client.wire().subscribe_wire().await?` | a [`Duplex`]: `send`, `message`, `into_split` |
 //!
-//! Options such as `timeout` chain before the `await`. Opening a stream never waits for the Volt; a
-//! refusal shows at the first `message()`. Dropping a call ends it.
+//! Options such as `timeout` chain before the `await`. Opening a stream does not wait for the Volt;
+//! a rejection is returned by the first `message()`. Dropping a call cancels it.
 //!
 //! # Messages
 //!
-//! Messages are plain structs. Build them with their `with_…` methods or a struct literal with
-//! `..Default::default()`, which goes on compiling when the API grows. Enum fields are `i32` with
-//! a getter and a `with_…` that take the enum.
+//! Messages are plain structs. Build them with their `with_…` methods, or with a struct literal and
+//! `..Default::default()`, which still compiles when the API grows. Enum fields are `i32`, with a
+//! getter and a `with_…` method that use the enum.
 //!
 //! # Errors
 //!
-//! Every call returns [`Error`]: its [`kind`](Error::kind) says what happened,
-//! [`status`](Error::status) what the Volt said, [`executed`](Error::executed) whether it may have
-//! acted.
+//! Every call returns [`Error`]: its [`kind`](Error::kind) classifies the failure,
+//! [`status`](Error::status) is the Volt's status, and [`executed`](Error::executed) tells whether
+//! the call may have been executed.
 //!
 //! # Features
 //!
-//! Each service has a feature, all on by default: turn the default off and name the services that
-//! you call to compile only those. `tls`, on by default as well, is what it takes to connect to `https://`
-//! addresses. `server` adds a trait for each service, to implement it or to mock
-//! a Volt: see [`Client::new`]. `v0_15` adds the older API 0.15.1 as a module of its own. `resolve` adds
-//! the module `resolve`, which finds a Volt by its DID, its address or its relay, and an HTTP client with
-//! it. `derive` adds `#[derive(FromRow)]`, by which rows of SQL become structs: see [`rows`]. `proto` adds
-//! `include_proto!`, which makes clients and servers from `.proto` files of your own.
+//! Each service has a feature, and all are on by default. To compile only the services that you
+//! call, disable the default features and name those services. `tls`, also on by default, is
+//! required to connect to `https://` addresses. `server` adds a trait for each service, to
+//! implement it or to mock a Volt: see [`Client::from_channel`]. `v0_15` adds the older API 0.15.1
+//! as a separate module. `resolve` adds the module `resolve`, which finds a Volt by its DID, its
+//! address or its relay, and the HTTP client that this needs. `derive` adds `#[derive(FromRow)]`,
+//! which converts rows of SQL to structs: see [`rows`]. `proto` adds `include_proto!`, which
+//! generates clients and servers from your own `.proto` files.
 
 #[cfg(feature = "volt")]
 pub mod authenticate;
@@ -81,7 +82,7 @@ pub use volt_runtime::server;
 #[doc(hidden)]
 pub use volt_runtime::__private;
 
-/// The whole API, one module for each of its packages: `tdx.volt_api.relay.v1` is `api::relay::v1`.
+/// The whole API, with one module for each package: `tdx.volt_api.relay.v1` is `api::relay::v1`.
 pub mod api {
     pub use crate::generated::{data, proto_db_sync, relay, volt};
 }

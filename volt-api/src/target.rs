@@ -1,4 +1,4 @@
-//! From the resource of a service to the target of a call.
+//! Creates the target of a call from the resource of a service.
 
 use crate::Target;
 
@@ -9,7 +9,7 @@ macro_rules! target_from_resource {
             use $api::{Resource, ServiceHostType};
 
             impl From<&Resource> for Target {
-                /// The target that calls reach this service by, for a resource that
+                /// The target with which calls reach this service, for a resource that
                 /// `DiscoverServices` returned.
                 fn from(service: &Resource) -> Self {
                     let target = Self::new(&service.id);

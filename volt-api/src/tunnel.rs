@@ -1,4 +1,4 @@
-//! Calls that are passed on: the frames of the protocol as messages of `Connect` and `Invoke`.
+//! Forwarded calls: the frames of the protocol as messages of `Connect` and `Invoke`.
 
 use volt_runtime::{
     Error,
@@ -35,7 +35,8 @@ impl InvokeRequest {
     ///
     /// # Errors
     ///
-    /// When it holds binary protobuf, as calls by gRPC do: such calls cannot be taken here.
+    /// Fails if it contains binary protobuf, as calls through gRPC do: these are not supported
+    /// here.
     pub fn into_frame(self) -> Result<TunnelFrame, Error> {
         if !self.token.is_empty() {
             let service = Some(self.target_service_id).filter(|id| !id.is_empty());

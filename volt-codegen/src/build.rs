@@ -1,4 +1,4 @@
-//! For the `build.rs` of a crate: generates code from its `.proto` files into cargo's `OUT_DIR`.
+//! Generates code from a crate's `.proto` files into cargo's `OUT_DIR`, for use in its `build.rs`.
 //!
 //! ```no_run
 //! // build.rs, with volt-codegen in [build-dependencies]
@@ -21,8 +21,8 @@ use std::{
 
 use crate::{Error, Layout, Options, Place, Problem, disk::Protos};
 
-/// Generates code from `files` into `volt.rs` in `OUT_DIR`, as [`Builder`] does by default. Imports are
-/// looked up in the folders `includes`; without any, in the folders of the files.
+/// Generates code from `files` into `volt.rs` in `OUT_DIR`, with the defaults of [`Builder`].
+/// Imports are looked up in the folders `includes`; if there are none, in the folders of the files.
 ///
 /// # Errors
 ///
@@ -38,7 +38,7 @@ where
     Builder::default().compile(files, includes)
 }
 
-/// How to generate into `OUT_DIR`.
+/// Configures the generation into `OUT_DIR`.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is generated before `compile`"]
 pub struct Builder {
@@ -54,34 +54,35 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// What to generate. The default is [`Options::volt_api`]. The layout is a single text in any case.
+    /// Sets what to generate. Default: [`Options::volt_api`]. The layout is always a single file.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// The name of the file. The default is `volt.rs`.
+    /// Sets the name of the file. Default: `volt.rs`.
     pub fn file_name(mut self, name: impl Into<String>) -> Self {
         self.file_name = name.into();
         self
     }
 
-    /// The folder to write to. The default is what cargo says by `OUT_DIR`.
+    /// Sets the folder to write to. Default: cargo's `OUT_DIR`.
     pub fn out_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
     }
 
-    /// Generates code from `files`, and tells cargo to do so again when one of them changes, or one of
-    /// those that they import. Imports are looked up in the folders `includes`; without any, in the
-    /// folders of the files.
+    /// Generates code from `files`, and tells cargo to rerun the build script when one of them, or
+    /// of the files that they import, changes. Imports are looked up in the folders `includes`; if
+    /// there are none, in the folders of the files.
     ///
-    /// The files can import those of the Volt API without having them; their types are then those of
+    /// The files can import those of the Volt API, which are built in; their types are those of
     /// `volt-api`.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or written, or something in one is wrong, with file, line and column.
+    /// Fails if a file cannot be read or written, or is invalid; the error has file, line and
+    /// column.
     pub fn compile<F, I>(
         self,
         files: impl IntoIterator<Item = F>,

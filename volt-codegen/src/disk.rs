@@ -1,5 +1,5 @@
-//! Reads `.proto` files, with all that they import, from folders. Nothing else of this crate's library
-//! reads or writes files, but for [`build`](crate::build).
+//! Reads `.proto` files, with all their imports, from folders. Only this module and
+//! [`build`](crate::build) access files.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use protox::file::File;
 
 use crate::{Error, Options, Output, Place, Problem, Sources, bundled, generate};
 
-/// Files that were read, ready to be generated from.
+/// Files that were read, ready for the generator.
 #[derive(Clone, Debug)]
 pub struct Protos {
     sources: Sources,
@@ -20,15 +20,15 @@ pub struct Protos {
 }
 
 impl Protos {
-    /// Reads `files` and what they import from the folders `includes`. Without such folders each file is
-    /// looked up in, and named from, the folder that it is in. All paths are relative to `base`.
+    /// Reads `files` and their imports from the folders `includes`. Without such folders, each file
+    /// is looked up in, and named relative to, its own folder. All paths are relative to `base`.
     ///
-    /// The Volt API's own files are there in any case, and come before files of the same names.
+    /// The Volt API's own files are built in, and take precedence over files with the same names.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, or is in none of the folders. What is wrong within a file, such as an
-    /// import of something that is nowhere, [`generate`](Self::generate) says.
+    /// Fails if a file cannot be read, or is in none of the folders. Errors within a file, such as
+    /// an import that does not exist, are reported by [`generate`](Self::generate).
     pub fn read<F, I>(
         base: impl Into<PathBuf>,
         files: impl IntoIterator<Item = F>,
@@ -59,7 +59,7 @@ impl Protos {
         Ok(protos)
     }
 
-    /// The files that were read, sorted: when one of them changes, the output may.
+    /// The files that were read, sorted: the output depends on them.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.paths.values().map(PathBuf::as_path)
     }
@@ -77,7 +77,7 @@ impl Protos {
         })
     }
 
-    /// The name by which others import a file.
+    /// The name under which others import a file.
     fn name(&self, file: &Path, folders: &[PathBuf]) -> Result<String, Error> {
         let name = folders.iter().find_map(|folder| file.strip_prefix(folder).ok());
         let Some(name) = name else {
@@ -89,7 +89,7 @@ impl Protos {
     }
 
     fn follow_imports(&mut self, name: &str, text: &str, folders: &[PathBuf]) -> Result<(), Error> {
-        // What does not parse is reported when it is compiled.
+        // A syntax error is reported when the file is compiled.
         let Ok(file) = File::from_source(name, text) else { return Ok(()) };
         for import in &file.file_descriptor_proto().dependency {
             let known = self.paths.contains_key(import)
@@ -117,7 +117,7 @@ impl Protos {
         Problem { place, message: message.to_owned(), help }.into()
     }
 
-    /// A path as people know it.
+    /// The path for error messages.
     fn shown(&self, path: &Path) -> String {
         let path = path.strip_prefix(&self.base).unwrap_or(path);
         if path.as_os_str().is_empty() { ".".to_owned() } else { path.display().to_string() }

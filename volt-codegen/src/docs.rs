@@ -1,8 +1,8 @@
 //! Comments of `.proto` files, made safe for rustdoc.
 //!
-//! Whoever wrote a comment did not write it for rustdoc: an indented paragraph would become a
-//! doctest, `[x]` a broken link, `<T>` a broken tag. This module decides what is kept (paragraphs,
-//! lists, code spans, links with a web address) and makes the rest literal text.
+//! Comments are not written for rustdoc: an indented paragraph would become a doctest, `[x]` a
+//! broken link, `<T>` a broken tag. This module decides what to keep (paragraphs, lists, code
+//! spans, links with a web address) and escapes the rest.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -12,17 +12,17 @@ use quote::quote;
 pub struct Docs(Vec<String>);
 
 impl Docs {
-    /// Takes a comment as protobuf's source information has it.
+    /// Converts a comment from protobuf's source information.
     pub fn from_comment(comment: &str) -> Self {
         Self(lines(comment))
     }
 
-    /// Takes text that is rustdoc already.
+    /// Wraps text that is rustdoc already.
     pub(crate) fn trusted(text: &str) -> Self {
         Self(text.lines().map(str::to_owned).collect())
     }
 
-    /// Whether there is nothing to say.
+    /// Returns whether there is no documentation.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -32,12 +32,12 @@ impl Docs {
         &self.0
     }
 
-    /// These lines, or others where there are none.
+    /// These lines, or others if there are none.
     pub(crate) fn or(&self, fallback: &str) -> Self {
         if self.is_empty() { Self::trusted(fallback) } else { self.clone() }
     }
 
-    /// These lines and, as a new paragraph, others.
+    /// These lines, followed by others as a new paragraph.
     pub(crate) fn and(mut self, text: &str) -> Self {
         if !self.is_empty() {
             self.0.push(String::new());
@@ -46,7 +46,7 @@ impl Docs {
         self
     }
 
-    /// The lines as they stand behind the slashes.
+    /// The lines as they follow the slashes.
     pub(crate) fn printed(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|line| match line.as_str() {
             "" => String::new(),
@@ -61,12 +61,12 @@ impl Docs {
     }
 }
 
-/// What the line before was, as far as it matters.
+/// The state after the previous line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
     Blank,
     Text,
-    /// Within a fence of the comment's own: its character and length.
+    /// Within a fence of the comment: its character and length.
     Fence(char, usize),
     /// Within a fence that we put around an indented block.
     Indented,
@@ -106,7 +106,7 @@ fn push(out: &mut Vec<String>, before: Before, line: &str) -> Before {
     match before {
         Before::Fence(mark, length) => {
             let closes = fence_length(text, mark) >= length && text.trim_matches(mark).is_empty();
-            // Without an indentation rustdoc is sure to see the end too.
+            // Without an indentation rustdoc reliably recognizes the end.
             out.push(if closes { text.to_owned() } else { line.to_owned() });
             return if closes { Before::Text } else { before };
         }
@@ -126,7 +126,7 @@ fn push(out: &mut Vec<String>, before: Before, line: &str) -> Before {
         return Before::Blank;
     }
     if let Some((mark, length)) = fence(text) {
-        // Without an indentation the fence cannot be taken for part of a list or a block.
+        // Without an indentation the fence cannot be parsed as part of a list or a block.
         out.push(format!("{}text", mark.to_string().repeat(length)));
         return Before::Fence(mark, length);
     }
@@ -135,16 +135,16 @@ fn push(out: &mut Vec<String>, before: Before, line: &str) -> Before {
         out.push(block_line(line));
         return Before::Indented;
     }
-    // More than three spaces at the start of a continued paragraph mean nothing.
+    // More than three leading spaces in a continued paragraph have no meaning.
     let kept = indent(line).min(3);
     out.push(" ".repeat(kept) + &escape(text));
     Before::Text
 }
 
-/// Longer than what people write, so that a fence within the block does not end it.
+/// Longer than fences in practice, so that a fence within the block does not end it.
 const INDENTED_FENCE: &str = "``````";
 
-/// A line of an indented block. One that would end our fence is indented, so that it does not.
+/// A line of an indented block. A line that would end our fence is indented, so that it does not.
 fn block_line(line: &str) -> String {
     let line: String = line.chars().skip(4).collect();
     if line.trim_start().starts_with(INDENTED_FENCE) { format!("    {line}") } else { line }
@@ -159,12 +159,12 @@ fn indent(line: &str) -> usize {
     line.chars().take_while(|c| *c == ' ').count()
 }
 
-/// Whether a line opens or closes a fence: its character and length.
+/// Parses a line that opens or closes a fence: its character and length.
 fn fence(text: &str) -> Option<(char, usize)> {
     ['`', '~'].into_iter().find_map(|mark| {
         let length = fence_length(text, mark);
         let info = text.get(length..).unwrap_or_default();
-        // Three backticks with another behind are a code span.
+        // Three backticks with another one after them are a code span.
         (length >= 3 && !(mark == '`' && info.contains('`'))).then_some((mark, length))
     })
 }
@@ -173,11 +173,11 @@ fn fence_length(text: &str, mark: char) -> usize {
     text.chars().take_while(|c| *c == mark).count()
 }
 
-/// Makes one line of a paragraph literal, but for code spans and links to the web.
+/// Escapes one line of a paragraph, except for code spans and web links.
 fn escape(line: &str) -> String {
     let mut out = String::new();
     let mut rest = match list_marker(line) {
-        // A marker with much space behind would begin a code block.
+        // A marker followed by many spaces would begin a code block.
         Some(marker) => {
             out.push_str(&line[..marker]);
             out.push(' ');
@@ -197,7 +197,7 @@ fn escape(line: &str) -> String {
     out
 }
 
-/// The length of a list marker that has a space behind it.
+/// The length of a list marker that is followed by a space.
 fn list_marker(line: &str) -> Option<usize> {
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
     let marks: &[char] = if digits == 0 { &['-', '*', '+'] } else { &['.', ')'] };
@@ -210,7 +210,7 @@ fn literal(char: char) -> (usize, String) {
     (char.len_utf8(), text)
 }
 
-/// Punctuation that the author made literal.
+/// Punctuation that the author escaped.
 fn escaped(rest: &str) -> Option<(usize, String)> {
     let char = rest.strip_prefix('\\')?.chars().next()?;
     char.is_ascii_punctuation().then(|| (2, rest[..2].to_owned()))
@@ -247,7 +247,7 @@ fn link(rest: &str) -> Option<(usize, String)> {
     (plain && target[length..].starts_with(')')).then(|| (end, rest[..end].to_owned()))
 }
 
-/// A web address in running text.
+/// A web address in plain text.
 fn address(rest: &str) -> Option<(usize, String)> {
     let length = address_length(rest)?;
     let length =

@@ -1,42 +1,43 @@
-//! What is wrong with an API, each with its place in the `.proto` and a way out.
+//! Errors of an API, each with its place in the `.proto` and a remedy.
 
 use std::fmt;
 
-/// Everything that keeps an API from being generated.
+/// All problems that prevent code from being generated.
 ///
-/// Its `Debug` is its `Display`, since that is what a `build.rs` shows whose `main` returns it.
+/// Its `Debug` is the same as its `Display`, because a failing `main` of a `build.rs` prints
+/// `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     problems: Vec<Problem>,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where it is, as far as known.
+    /// The place, if known.
     pub place: Option<Place>,
-    /// What is wrong, naming the element.
+    /// A description that names the element.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub help: Option<String>,
 }
 
 /// A place in a `.proto` file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The name by which the file is imported; or its path, from [`disk`](crate::disk).
+    /// The name under which the file is imported; or its path, from [`disk`](crate::disk).
     pub file: String,
-    /// Line and column, both from 1, if the descriptors came with source information.
+    /// Line and column, both from 1, if the descriptors contain source information.
     pub position: Option<(u32, u32)>,
 }
 
 impl Error {
-    /// Everything that is wrong, sorted by place. Never empty.
+    /// Returns all problems, sorted by place. Never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The same with other names of files, where `rename` has one.
+    /// Replaces the names of files for which `rename` returns another one.
     pub(crate) fn with_files(mut self, rename: impl Fn(&str) -> Option<String>) -> Self {
         for place in self.problems.iter_mut().filter_map(|problem| problem.place.as_mut()) {
             if let Some(file) = rename(&place.file) {

@@ -1,10 +1,11 @@
 //! Generates typed Volt clients, server traits, messages and their JSON from `.proto` files.
 //!
-//! A crate with `.proto` files of its own calls [`build::compile_protos`] in its `build.rs`, or uses the
-//! macro `volt_api::include_proto!`. The program `volt-codegen` (feature `cli`) writes code to be kept.
+//! A crate with its own `.proto` files calls [`build::compile_protos`] in its `build.rs`, or uses
+//! the macro `volt_api::include_proto!`. The program `volt-codegen` (feature `cli`) writes code to
+//! check in.
 //!
-//! The generator itself is a function: texts and [`Options`] in, named files out. It reads no disk, no
-//! clock and no environment, so the same input gives the same bytes. [`disk`] reads the texts.
+//! The generator itself is a function from texts and [`Options`] to named files. It accesses no
+//! disk, clock or environment, so the same input produces the same bytes. [`disk`] reads the texts.
 //!
 //! ```
 //! # fn main() -> Result<(), volt_codegen::Error> {
@@ -34,8 +35,8 @@
 //! # }
 //! ```
 //!
-//! A package becomes a module with its messages and, for each service, a client, a trait and a server. It names one crate: `volt-runtime`, or with
-//! [`Options::volt_api`] `volt-api`.
+//! A package becomes a module with its messages and, for each service, a client, a trait and a
+//! server. The code depends on one crate: `volt-runtime`, or with [`Options::volt_api`] `volt-api`.
 
 pub mod build;
 mod bundled;
@@ -66,7 +67,8 @@ pub use crate::{
 ///
 /// # Errors
 ///
-/// When something in the files has no form in Rust: each [`Problem`] says where and what to do.
+/// Fails if something in the files cannot be expressed in Rust: each [`Problem`] has its place and
+/// a remedy.
 pub fn generate(set: &FileDescriptorSet, options: &Options) -> Result<Output, Error> {
     let model = model::Model::new(set, options)?;
     let mut features: Vec<String> =

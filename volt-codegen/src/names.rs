@@ -1,4 +1,4 @@
-//! Rust names for protobuf names, exactly as prost-build chooses them.
+//! Rust names for protobuf names, identical to prost-build's.
 
 use heck::{ToKebabCase, ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -8,7 +8,7 @@ pub(crate) fn snake(name: &str) -> String {
     sanitize(name.to_snake_case())
 }
 
-/// The rest of a name that begins with something else, so that it need not avoid keywords.
+/// A name that follows a prefix, so that it need not avoid keywords.
 pub(crate) fn snake_rest(name: &str) -> String {
     name.to_snake_case()
 }
@@ -28,7 +28,7 @@ pub(crate) fn kebab(name: &str) -> String {
     name.to_kebab_case()
 }
 
-/// The variant of an enum's value, without the enum's own name in front.
+/// The variant of an enum's value, without the enum's own name as a prefix.
 pub(crate) fn variant(enum_ident: &str, value: &str) -> String {
     let name = upper_camel(value);
     match name.strip_prefix(enum_ident) {
@@ -37,7 +37,7 @@ pub(crate) fn variant(enum_ident: &str, value: &str) -> String {
     }
 }
 
-/// The name without the `r#` that makes an identifier of a keyword.
+/// The name without the `r#` of a raw identifier.
 pub(crate) fn bare(ident: &str) -> &str {
     ident.strip_prefix("r#").unwrap_or(ident)
 }
@@ -50,12 +50,12 @@ pub(crate) fn ident(name: &str) -> Ident {
     }
 }
 
-/// The tokens of a path. Model building has checked or made each of its parts.
+/// The tokens of a path. The model has validated or created each of its parts.
 pub(crate) fn tokens(path: &str) -> TokenStream {
     path.parse().unwrap_or_default()
 }
 
-/// Whether a path given by the user is one, such as `::volt_api::api` or `crate::generated`.
+/// Returns whether a user's path is valid, such as `::volt_api::api` or `crate::generated`.
 pub(crate) fn is_path(path: &str) -> bool {
     syn::parse_str::<syn::Path>(path).is_ok()
 }

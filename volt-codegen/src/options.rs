@@ -1,11 +1,11 @@
-//! What the output depends on besides the `.proto` files.
+//! Options of the generator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where generated code finds everything, unless the options name another module.
+/// The default module in which generated code finds its dependencies.
 pub(crate) const RUNTIME: &str = "::volt_runtime::__private";
 
-/// How to generate. [`Options::default`] suits a user's own services.
+/// The options of the generator. [`Options::default`] suits custom services.
 ///
 /// ```
 /// use volt_codegen::{Layout, Options};
@@ -28,13 +28,13 @@ pub struct Options {
     pub(crate) secrets: BTreeSet<String>,
 }
 
-/// How the output is cut.
+/// The division of the output into files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layout {
-    /// A `mod.rs`, and a file for each service below a directory for each package.
+    /// A directory for each package, with a file for each service in it, and a `mod.rs`.
     Files,
-    /// One text named `mod.rs`, to be included where a module may stand.
+    /// A single file `mod.rs`, for `include!` inside a module.
     Single,
 }
 
@@ -42,11 +42,11 @@ pub enum Layout {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Server {
-    /// In any case.
+    /// Always.
     Always,
-    /// If this Cargo feature is on.
+    /// If this Cargo feature is enabled.
     Feature(String),
-    /// They are not generated.
+    /// Never: they are not generated.
     Never,
 }
 
@@ -68,8 +68,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What suits a program that depends on the crate `volt-api` alone: one text, which finds the
-    /// runtime and the types of the Volt API there.
+    /// Options for a program that depends only on the crate `volt-api`: a single file, which uses
+    /// the runtime and the types of the Volt API there.
     pub fn volt_api() -> Self {
         Self::default()
             .layout(Layout::Single)
@@ -77,68 +77,68 @@ impl Options {
             .extern_path("tdx.volt_api", "::volt_api::api")
     }
 
-    /// The module in which generated code finds everything. The default is
-    /// `::volt_runtime::__private`; another one must have the same items.
+    /// Sets the module in which generated code finds its dependencies. Default:
+    /// `::volt_runtime::__private`; another module must have the same items.
     pub fn runtime(mut self, path: impl Into<String>) -> Self {
         self.runtime = path.into();
         self
     }
 
-    /// The command that the header of each file names as its maker. The default is `volt-codegen`.
+    /// Sets the command that the header of each file names. Default: `volt-codegen`.
     pub fn command(mut self, command: impl Into<String>) -> Self {
         self.command = command.into();
         self
     }
 
-    /// Files, which is the default, or one text.
+    /// Sets the layout. Default: [`Layout::Files`].
     pub fn layout(mut self, layout: Layout) -> Self {
         self.layout = layout;
         self
     }
 
-    /// Whether each service gets a Cargo feature, and with it the messages that only it needs. Off
-    /// by default.
+    /// Sets whether each service gets a Cargo feature, which also gates the messages that only it
+    /// needs. Default: false.
     pub fn features(mut self, features: bool) -> Self {
         self.features = features;
         self
     }
 
-    /// What it takes for server traits to be compiled. The default is nothing.
+    /// Sets when server traits are compiled. Default: always.
     pub fn server(mut self, server: Server) -> Self {
         self.server = server;
         self
     }
 
-    /// The protobuf package whose modules stand at the root of the generated code: with `acme.api`,
-    /// the package `acme.api.shop.v1` becomes the module `shop::v1`. Other packages keep all parts of
-    /// their names. None by default.
+    /// Sets the protobuf package whose modules are at the root of the generated code: with
+    /// `acme.api`, the package `acme.api.shop.v1` becomes the module `shop::v1`. Other packages
+    /// keep all parts of their names. Default: none.
     pub fn root(mut self, package: impl Into<String>) -> Self {
         self.root = package.into();
         self
     }
 
-    /// Says that a protobuf package, with those below it, or a single type exists elsewhere, and
-    /// where in Rust: `tdx.volt_api` → `::volt_api::api`. It is named and not generated.
+    /// Maps a protobuf package, with those below it, or a single type to existing Rust code:
+    /// `tdx.volt_api` → `::volt_api::api`. It is used and not generated.
     pub fn extern_path(mut self, name: impl Into<String>, path: impl Into<String>) -> Self {
         self.extern_paths.insert(name.into(), path.into());
         self
     }
 
-    /// The full name of the message by which responses carry a refusal. The default is that of the
-    /// Volt API, `tdx.volt_api.volt.v1.Status`.
+    /// Sets the full name of the message that carries the status of a response. Default: that of
+    /// the Volt API, `tdx.volt_api.volt.v1.Status`.
     pub fn status(mut self, name: impl Into<String>) -> Self {
         self.status = name.into();
         self
     }
 
-    /// A type that gets a method for each service which makes its client, such as `crate::Client`.
-    /// It must have a method `channel(&self) -> &Channel`. None by default.
+    /// Sets a type that gets a method for each service, which creates the service's client, such as
+    /// `crate::Client`. It must have a method `channel(&self) -> &Channel`. Default: none.
     pub fn accessors(mut self, path: impl Into<String>) -> Self {
         self.accessors = Some(path.into());
         self
     }
-    /// Says that fields of this name, of any message, are secrets if they are strings or bytes: `Debug`
-    /// shows whether there is a value, and not which. None are by default.
+    /// Declares string and bytes fields of this name, in any message, as secrets: `Debug` shows
+    /// whether a value is set, but not the value. Default: none.
     pub fn secret(mut self, field: impl Into<String>) -> Self {
         self.secrets.insert(field.into());
         self

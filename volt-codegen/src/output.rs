@@ -1,12 +1,12 @@
 //! The result of the generator.
 
-/// The generated files, and the features that they need.
+/// The generated files and their Cargo features.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
     /// The files, sorted by path.
     pub files: Vec<GeneratedFile>,
-    /// The Cargo features that the files need, one for each service, sorted. Empty without
+    /// The Cargo features that the files use, one for each service, sorted. Empty without
     /// [`Options::features`](crate::Options::features).
     pub features: Vec<String>,
 }
@@ -14,8 +14,8 @@ pub struct Output {
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneratedFile {
-    /// Its path from the root of the generated code, with `/`.
+    /// The path from the root of the generated code, with `/`.
     pub path: String,
-    /// Its text, with `\n`.
+    /// The text, with `\n`.
     pub contents: String,
 }

@@ -1,4 +1,4 @@
-//! From the text of `.proto` files to descriptors, by protox.
+//! Parses the text of `.proto` files into descriptors, with protox.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -14,22 +14,22 @@ use crate::{
     error::{Error, Place, Problem},
 };
 
-/// The text of `.proto` files by the names under which they import each other
+/// The texts of `.proto` files, by the names under which they import each other
 /// (`tdx/volt_api/volt/v1/volt.proto`). Those of `google/protobuf/` are built in.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// Files to generate code for.
     pub files: BTreeMap<String, String>,
-    /// Further files that those may import. What they define is generated too if it is imported,
-    /// unless [`Options::extern_path`](crate::Options::extern_path) says where it is.
+    /// Further files that these may import. If imported, their types are generated too, unless
+    /// [`Options::extern_path`](crate::Options::extern_path) maps them to existing code.
     pub imports: BTreeMap<String, String>,
-    /// Where imports were looked for, as errors say it.
+    /// The folders searched for imports, for errors.
     pub(crate) searched: Vec<String>,
 }
 
 impl Sources {
-    /// Adds the files of the Volt API, which are part of this crate, to those that may be imported.
-    /// [`Options::volt_api`](crate::Options::volt_api) names the types that `volt-api` has for them.
+    /// Adds the files of the Volt API, which are part of this crate, to the possible imports.
+    /// [`Options::volt_api`](crate::Options::volt_api) maps their types to those of `volt-api`.
     pub fn with_volt_api(mut self) -> Self {
         let files = VOLT_API.iter();
         self.imports.extend(files.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
@@ -40,8 +40,8 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// When a file does not parse, imports what is not there or names what does not exist. The
-    /// first such problem is reported, with file, line and column.
+    /// Fails if a file does not parse, or an import or a name cannot be resolved. The first such
+    /// problem is reported, with file, line and column.
     pub fn compile(&self) -> Result<FileDescriptorSet, Error> {
         let mut resolver = ChainFileResolver::new();
         let all = self.imports.iter().chain(&self.files);
@@ -67,7 +67,7 @@ impl FileResolver for Texts {
 }
 
 impl Sources {
-    /// protox shows the place only in the `Debug` form, and what else it knows in none.
+    /// protox has the place only in its `Debug` form, and the other details only in its labels.
     fn explain(&self, error: &protox::Error) -> Error {
         let shown = format!("{error:?}");
         let text = error.to_string();
@@ -103,7 +103,7 @@ impl Sources {
         Problem { place, message, help }.into()
     }
 
-    /// The line of the text that a place is in.
+    /// The line of the text that contains a place.
     fn line(&self, place: &Place) -> Option<&str> {
         let text = self.files.get(&place.file).or_else(|| self.imports.get(&place.file))?;
         let (line, _) = place.position?;
@@ -111,7 +111,7 @@ impl Sources {
     }
 }
 
-/// Reads `file:line:column:`.
+/// Parses `file:line:column:`.
 fn place_of(shown: &str) -> Option<Place> {
     let mut parts = shown.strip_suffix(':')?.rsplitn(3, ':');
     let column = parts.next()?.parse().ok()?;

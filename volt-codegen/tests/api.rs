@@ -1,4 +1,4 @@
-//! What holds for the output of every API.
+//! Properties of the output for every API.
 
 mod common;
 
@@ -39,7 +39,7 @@ fn every_rpc_has_a_method() {
 fn the_same_input_gives_the_same_bytes() {
     assert_eq!(outputs(), outputs());
 
-    // Neither does the order of the files matter.
+    // The order of the files does not matter either.
     let mut set = shop().compile().expect("the shop compiles");
     let first = volt_codegen::generate(&set, &shop_options());
     set.file.reverse();
@@ -94,8 +94,8 @@ fn what_exists_elsewhere_is_named_and_not_generated() {
     assert!(tables.contains("refuses [status]"), "a status from elsewhere is a status too");
 }
 
-/// Walks the syntax trees: only the package's own names and the runtime are imported, and no comment of a
-/// `.proto` becomes code, a link or a tag.
+/// Walks the syntax trees: imports are limited to the package's own names and the runtime, and no
+/// comment of a `.proto` becomes code, a link or a tag.
 #[test]
 fn only_the_package_is_imported_and_docs_are_inert() {
     for output in outputs() {
@@ -110,7 +110,7 @@ fn only_the_package_is_imported_and_docs_are_inert() {
 
 struct Walk {
     path: String,
-    /// The lines of the doc comment that is being read.
+    /// The lines of the current doc comment.
     docs: Vec<String>,
 }
 
@@ -135,7 +135,7 @@ impl<'ast> syn::visit::Visit<'ast> for Walk {
         }
     }
 
-    /// What is documented has a name, which stands behind the docs.
+    /// A documented item has a name, which follows the docs.
     fn visit_ident(&mut self, _: &'ast syn::Ident) {
         self.end_of_docs();
     }

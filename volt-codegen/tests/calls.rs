@@ -217,7 +217,7 @@ fn refusals_are_found_where_they_are() {
     assert_eq!(GetArticleResponse::default().with_status(ShopStatus::default()).refusal(), None);
 }
 
-/// One of everything, through the setters and through JSON.
+/// A message with one field of each kind, through the setters and through JSON.
 #[test]
 fn messages_are_built_and_become_json() {
     #[expect(deprecated, reason = "deprecated fields and values are still there")]

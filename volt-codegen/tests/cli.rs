@@ -1,4 +1,4 @@
-//! The program `volt-codegen`, as people run it.
+//! The program `volt-codegen`, run as a process.
 
 #![allow(clippy::unwrap_used)]
 
@@ -55,7 +55,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// What stands in a folder, without what was put there in passing.
+/// The contents of a folder, without temporary files.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<_> =
@@ -92,7 +92,7 @@ fn a_tree_is_replaced_as_a_whole() {
     succeeds(path, &["folder", "proto", "--out", "src/api"]);
     assert_eq!(names(&generated), ["mod.rs", "uhr"]);
 
-    // Nothing changes when something is wrong.
+    // An error leaves everything unchanged.
     fs::write(path.join("proto/clock/v1/time.proto"), "syntax = \"proto3\";\nmessage {").unwrap();
     let error = fails(path, &["folder", "proto", "--out", "src/api"]);
     assert_eq!(
@@ -145,7 +145,7 @@ fn what_is_missing_is_told() {
     );
 }
 
-/// The files as a service publishes them, some with a path of its disk, and one of the Volt API's.
+/// The files as a service publishes them, some with a path on its disk, and one of the Volt API's.
 fn published() -> serde_json::Value {
     serde_json::json!([
         { "file_path": "./clock/v1/clock.proto", "protobuf": CLOCK },

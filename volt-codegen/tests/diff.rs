@@ -1,4 +1,5 @@
-//! What changed between two versions of an API, and for whom: one small API and one change at a time.
+//! The changes between two versions of an API and whom they affect: one small API and one change at
+//! a time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -28,19 +29,19 @@ fn compared(old: &str, new: &str) -> Report {
     diff(&compile(old), &compile(new))
 }
 
-/// What a change means on the wire, in JSON and in Rust.
+/// The effects of a change on the wire, in JSON and in Rust.
 fn verdicts(change: &Change) -> [Verdict; 3] {
     [Wire, Json, Source].map(|surface| change.verdict(surface))
 }
 
-/// The one change, and what it means.
+/// The only change, and its effects.
 fn change(old: &str, new: &str) -> (String, [Verdict; 3]) {
     let report = compared(old, new);
     let [change] = &report.changes[..] else { panic!("{old} → {new}: {:#?}", report.changes) };
     (change.what.clone(), verdicts(change))
 }
 
-/// The changes of a report in the order of their elements, without what they mean to Rust code.
+/// The changes of a report in the order of their elements, without their effects on Rust code.
 fn data(report: &Report) -> Vec<(&str, &str, [Verdict; 2])> {
     let mut data: Vec<_> = report
         .changes
@@ -69,7 +70,7 @@ fn a_field_is_renumbered_renamed_removed_added_or_deprecated() {
         // The same name in Rust.
         ("string aB = 1;", "string a_b = 1;", "renamed to a_b", [Fine, Breaking, Fine]),
         ("string a = 1;", "", "field removed", [Risky, Risky, Breaking]),
-        // Structs have public fields, so that code may name them all.
+        // Structs have public fields, so code may list them all.
         ("", "string a = 1;", "field added", [Fine, Fine, Risky]),
         ("string a = 1;", "string a = 1 [deprecated = true];", "deprecated", [Fine, Fine, Risky]),
         (
@@ -89,7 +90,7 @@ fn a_field_is_renumbered_renamed_removed_added_or_deprecated() {
     }
 }
 
-/// The groups of types that protobuf lets stand for one another, and pairs from different groups.
+/// The groups of types that protobuf treats as compatible, and pairs from different groups.
 #[test]
 fn a_field_is_retyped() {
     for (old, new, verdicts) in [
@@ -101,7 +102,7 @@ fn a_field_is_retyped() {
         ("sint32", "sint64", [Risky, Risky, Breaking]),
         ("fixed32", "sfixed32", [Risky, Risky, Breaking]),
         ("fixed64", "sfixed64", [Risky, Risky, Breaking]),
-        // The same number in Rust and JSON, but other bytes.
+        // The same number in Rust and JSON, but another encoding.
         ("int32", "sint32", [Breaking, Fine, Fine]),
         ("int64", "sfixed64", [Breaking, Fine, Fine]),
         ("fixed32", "fixed64", [Breaking, Risky, Breaking]),
@@ -138,7 +139,7 @@ fn a_field_gets_another_message_or_enum() {
     ] {
         assert_eq!(change(&message(old), &message(new)), (what.to_owned(), verdicts));
     }
-    // Another enum that has all the values under the same names, and more.
+    // Another enum with all the values under the same names, and more.
     let wrap = |of: &str| {
         format!(
             "message M {{ {of}.E e = 1; }} message O {{ enum E {{ A = 0; }} }} \
@@ -146,7 +147,7 @@ fn a_field_gets_another_message_or_enum() {
         )
     };
     let expected = ("was p.O.E, is p.P.E".to_owned(), [Fine, Risky, Breaking]);
-    // Names of values are unique within their messages.
+    // Names of enum values are unique within their scope.
     assert_eq!(change(&wrap("O"), &wrap("P")), expected);
 }
 
@@ -156,7 +157,7 @@ fn a_field_becomes_repeated_single_or_a_map() {
         ("string a = 1;", "repeated string a = 1;", "was single, is repeated", Risky),
         ("repeated bytes a = 1;", "bytes a = 1;", "was repeated, is single", Risky),
         ("N a = 1;", "repeated N a = 1;", "was single, is repeated", Risky),
-        // Numbers are packed, which a surface of one number does not understand.
+        // Repeated numbers are packed, which a reader of a singular number does not accept.
         ("int32 a = 1;", "repeated int32 a = 1;", "was single, is repeated", Breaking),
         ("repeated E a = 1;", "E a = 1;", "was repeated, is single", Breaking),
         (
@@ -205,19 +206,19 @@ fn a_field_becomes_repeated_single_or_a_map() {
 fn the_presence_of_a_field_changes() {
     let expected = ("its presence counts now".to_owned(), [Fine, Fine, Breaking]);
     assert_eq!(change(&message("string a = 1;"), &message("optional string a = 1;")), expected);
-    // That of a message always counts.
+    // The presence of a message always counts.
     assert!(compared(&message("N a = 1;"), &message("optional N a = 1;")).changes.is_empty());
 }
 
 #[test]
 fn a_field_moves_into_a_oneof_or_out_of_it() {
     let into = "was in no oneof, is in the oneof o";
-    // Alone: nothing else could be set beside it.
+    // Alone: no other field could be set beside it.
     let report = compared("message M { string a = 1; }", "message M { oneof o { string a = 1; } }");
     let alone = [("p.M.a", into, [Fine, Fine]), ("p.M.o", "oneof added", [Fine, Fine])];
     assert_eq!(data(&report), alone);
     assert_eq!(report.breaking(Source), 1);
-    // With another that was free before.
+    // With another field that could be set beside it before.
     let both = "message M { string a = 1; string b = 2; }";
     let one = "message M { oneof o { string a = 1; string b = 2; } }";
     let report = compared(both, one);
@@ -230,17 +231,17 @@ fn a_field_moves_into_a_oneof_or_out_of_it() {
     assert_eq!(data(&report)[0].1, "was in the oneof o, is in no oneof");
     assert_eq!(data(&report)[0].2, [Breaking, Breaking]);
     assert_eq!(data(&report)[2].1, "oneof removed");
-    // The name of a oneof is in no data.
+    // The name of a oneof is not encoded.
     let renamed = one.replace("oneof o", "oneof q");
     assert_eq!(change(one, &renamed), ("oneof renamed to q".to_owned(), [Fine, Fine, Breaking]));
-    // One more member: the enum of a oneof may grow.
+    // One more member: the enum of a oneof is non-exhaustive.
     let more = one.replace("string b", "string c = 3; string b");
     assert_eq!(change(one, &more), ("field added".to_owned(), [Fine, Fine, Fine]));
 }
 
 #[test]
 fn a_number_that_means_something_else_is_the_worst() {
-    // Given to a new field, and to one that was there.
+    // Used for a new field, and for an existing one.
     for (new, heir) in [("int32 b = 1;", "b"), ("string other = 1;", "other")] {
         let old = message("string a = 1; string other = 2;");
         let report = compared(&old, &message(new));
@@ -355,7 +356,7 @@ fn moves_are_told_from_removals() {
     assert!(report.changes.iter().all(|change| change.what == "moved from a.proto"));
     assert_eq!(report.changes.len(), 4);
     assert!(report.changes.iter().all(|change| change.worst() == Fine));
-    // To another package: the name of a service is how it is called, that of a message is in no data.
+    // To another package: the name of a service is part of calls, that of a message is not encoded.
     let report = diff(&old, &compile_as("q.v1", "a.proto", body));
     let moved: Vec<_> =
         data(&report).into_iter().filter(|(_, what, _)| what.starts_with("moved to")).collect();
@@ -369,13 +370,13 @@ fn moves_are_told_from_removals() {
         ]
     );
     assert_eq!((report.breaking(Wire), report.breaking(Source)), (1, 4));
-    // And changed on the way.
+    // Moved and changed as well.
     let changed = body.replace("string a = 1;", "string b = 1; bool c = 9;");
     let report = diff(&old, &compile_as("q.v1", "a.proto", &changed));
     let data = data(&report);
     assert!(data.contains(&("p.v1.M", "moved to q.v1.M", [Fine, Fine])), "{data:#?}");
     assert!(data.contains(&("p.v1.M.a", "renamed to b", [Fine, Breaking])), "{data:#?}");
-    // The same name alone is not enough.
+    // The same name alone is not sufficient.
     let other = body.replace("string a = 1; E e = 2;", "bool x = 7;");
     let report = diff(&old, &compile_as("q.v1", "a.proto", &other));
     let what = |name: &str| {
@@ -386,7 +387,7 @@ fn moves_are_told_from_removals() {
     assert_eq!(what("q.v1.M").as_deref(), Some("message added"));
 }
 
-/// An old client with a new Volt is not the same as a new client with an old Volt.
+/// The effects on an old client with a new Volt differ from those on a new client with an old Volt.
 #[test]
 fn it_is_told_which_clients_are_troubled() {
     let wrap = |request: &str, response: &str, methods: &str| {
@@ -407,7 +408,7 @@ fn it_is_told_which_clients_are_troubled() {
     let report = compared(&more, &plain);
     assert_eq!(report.breaking_for(Wire, Clients::Old), 1);
     assert_eq!(report.breaking_for(Wire, Clients::New), 0);
-    // What is not UTF-8 comes from the writer of bytes, and the surface of text refuses it.
+    // Invalid UTF-8 comes from the writer of bytes, and the reader of text rejects it.
     let [bytes, text] = ["bytes a = 1;", "string a = 1;"];
     let request = [wrap(bytes, "", ""), wrap(text, "", "")];
     assert_eq!(clients(&request[0], &request[1], Wire), Clients::Old);
@@ -415,7 +416,7 @@ fn it_is_told_which_clients_are_troubled() {
     let response = [wrap("", bytes, ""), wrap("", text, "")];
     assert_eq!(clients(&response[0], &response[1], Wire), Clients::New);
     assert_eq!(clients(&response[1], &response[0], Wire), Clients::Old);
-    // A message deep inside, and one that goes both ways.
+    // A deeply nested message, and one in both requests and responses.
     let inside = |field: &str, both: bool| {
         let response = if both { "repeated I i = 1;" } else { "" };
         format!("message I {{ {field} }}") + &wrap("map<string, I> i = 1;", response, "")

@@ -1,4 +1,4 @@
-//! The report of the real versions against what is counted here from the descriptors, in another way.
+//! Compares the report of the real versions with an independent count from the descriptors.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,10 +10,11 @@ use common::api;
 use protox::prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, MessageDescriptor};
 use volt_codegen::diff::{Report, diff};
 
-/// What is said of each element by its full name: one text for each property that a diff must see.
+/// The properties of each element by its full name: one text for each property that a diff must
+/// see.
 type Facts = BTreeMap<String, BTreeMap<&'static str, String>>;
 
-/// Walks the pool of descriptors, which has resolved names, maps and oneofs by itself.
+/// Walks the descriptor pool, which resolves names, maps and oneofs itself.
 fn facts(pool: &DescriptorPool) -> Facts {
     let mut facts = Facts::new();
     let mut say = |name: &str, kind: &'static str, of: Vec<(&'static str, String)>| {
@@ -93,7 +94,7 @@ fn versions() -> Versions {
 }
 
 impl Versions {
-    /// The elements that are in one version only.
+    /// The elements that exist in one version only.
     fn only(facts: &Facts, other: &Facts) -> BTreeSet<String> {
         facts.keys().filter(|name| !other.contains_key(*name)).cloned().collect()
     }
@@ -135,12 +136,12 @@ fn every_kind_of_element_is_counted_rightly() {
         assert_eq!([count.old, count.new, count.removed, count.added], expected, "{kind}");
     }
     assert_eq!(report.counts.len(), 6);
-    // So that both ways of counting cannot be wrong alike.
+    // So that both ways of counting cannot share an error.
     let methods = report.counts["methods"];
     assert_eq!((methods.old, methods.new, methods.removed, methods.added), (56, 92, 12, 48));
 }
 
-/// Whatever is in one version only is in the report: by itself, or as part of something that is.
+/// Every element of one version only is in the report: by itself, or as part of another one.
 #[test]
 fn whatever_comes_or_goes_is_reported() {
     let versions = versions();
@@ -173,7 +174,7 @@ fn whatever_comes_or_goes_is_reported() {
     }
 }
 
-/// The properties in which elements differ, and nothing else, are what the report has on them.
+/// The report contains exactly the properties in which elements differ.
 #[test]
 fn whatever_differs_is_reported_once() {
     let versions = versions();
@@ -190,10 +191,10 @@ fn whatever_differs_is_reported_once() {
             let is = &is[property];
             let in_oneof = !versions.old[name].get("oneof").is_none_or(String::is_empty);
             let skipped = match *property {
-                // Said of the one that moved or was renamed.
+                // Reported for the element that was moved or renamed.
                 "file" | "json" => heir.is_some() && direct.is_none(),
                 "oneof" => renamed_oneof(&format!("{holder}.{was}")),
-                // What a oneof does.
+                // Reported for the oneof.
                 "presence" => {
                     in_oneof
                         || versions
@@ -226,7 +227,7 @@ fn whatever_differs_is_reported_once() {
             }
         }
     }
-    // And the reverse: as many reports as there are differences.
+    // And the reverse: the numbers of reports and differences are equal.
     for (property, said) in
         [("number", "number was"), ("file", "moved from"), ("json", "JSON name")]
     {

@@ -1,8 +1,8 @@
-//! What is wrong with an API is said with its place and a way out.
+//! Errors in an API are reported with their place and a remedy.
 
 use volt_codegen::{Error, Options, Sources, generate};
 
-/// The error for one file, `a.proto`, with this text below its package.
+/// The error for a file `a.proto` with this text after its package.
 fn error(body: &str) -> String {
     error_with(&[("a.proto", &format!("syntax = \"proto3\";\npackage a.v1;\n{body}"))], &[])
 }
@@ -280,7 +280,7 @@ fn names_of_underscores() {
             "  help: rename it",
         ],
     );
-    // A module can be named after all of it, an accessor and a feature after what is before `API`.
+    // The module may use the full name; the accessor and the feature use the part before `API`.
     let service = "syntax = \"proto3\";\npackage a.v1;\nservice _API {}";
     try_all(&[("a.proto", service)], &[]).unwrap();
     let changes: [fn(Options) -> Options; 2] =

@@ -1,7 +1,7 @@
-//! The output for the tests' own API is what is checked in below `golden`.
+//! The output for the API of the tests equals the files in `golden`.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p volt-codegen --test golden` writes it anew; look at the difference.
-//! That it compiles and works is for `calls.rs` to show.
+//! `UPDATE_GOLDEN=1 cargo test -p volt-codegen --test golden` updates them; review the difference.
+//! `calls.rs` tests that they compile and work.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What generated messages read and write as JSON: strict in what they write, lenient in what they read.
+//! The JSON of generated messages: strict output, lenient input.
 
 #[path = "golden/mod.rs"]
 #[rustfmt::skip]
@@ -57,7 +57,7 @@ fn integers_may_be_numbers_or_text_and_floats_without_a_fraction() {
         let request = ListArticlesRequest::default().with_limit(7_u32);
         reads(&format!(r#"{{"limit": {value}}}"#), &request);
     }
-    // Not rounded, as a double would be.
+    // Not rounded, unlike a double.
     for value in ["18446744073709551615", "\"18446744073709551615\""] {
         let expected = Article::default().with_serial(u64::MAX);
         reads(&format!(r#"{{"serial": {value}}}"#), &expected);
@@ -72,7 +72,7 @@ fn integers_may_be_numbers_or_text_and_floats_without_a_fraction() {
 
 #[test]
 fn bytes_may_be_in_either_alphabet_with_padding_or_without() {
-    // In the usual alphabet: +/+/AQ==
+    // In the standard alphabet: +/+/AQ==
     let expected = Article::default().with_picture([0xfb, 0xff, 0xbf, 0x01]);
     for value in ["+/+/AQ==", "+/+/AQ", "-_-_AQ==", "-_-_AQ"] {
         reads(&format!(r#"{{"picture": "{value}"}}"#), &expected);
@@ -161,7 +161,7 @@ fn what_is_written_is_canonical() {
         "name": "hat",
         "price": {"cents": "-9223372036854775808"},
         "size": "SIZE_LARGE",
-        // What is optional is written although it is the default, because it is there.
+        // An optional field is written even with its default value, because it is present.
         "second_size": Size::try_from(0).expect("every enum has a zero").as_str_name(),
         "picture": "+/+/AQ==",
         "parts": [{}],
@@ -174,11 +174,11 @@ fn what_is_written_is_canonical() {
     let written = text(&article, Form::Plain);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&written).expect("JSON"), expected);
     reads(&written, &article);
-    // Nothing that is only the default, and no space.
+    // No default values, and no spaces.
     assert_eq!(text(&Article::default(), Form::Plain), "{}");
     let empty = Article::default().with_name("").with_serial(0_u64).with_weight(0.0);
     assert_eq!(text(&empty, Form::Plain), "{}");
-    // A member of a oneof is there whatever its value is.
+    // A member of a oneof is written whatever its value is.
     assert_eq!(text(&Offer::default().with_done(false), Form::Plain), r#"{"done":false}"#);
     assert_eq!(text(&Offer::default().with_type(""), Form::Plain), r#"{"type":""}"#);
 }
@@ -200,7 +200,7 @@ fn escaped_is_the_same_text_as_within_a_string() {
         let quoted = serde_json::to_string(&plain).expect("text can be quoted");
         let inside = &quoted[1..quoted.len() - 1];
         let escaped = text(&message, Form::Escaped);
-        // Characters can be escaped in several ways, so what counts is what is read.
+        // Characters can be escaped in several ways, so compare the parsed value.
         let read = |inside: &str| serde_json::from_str::<String>(&format!("\"{inside}\""));
         assert_eq!(read(&escaped).expect("the inside of a string"), read(inside).expect("quoted"));
         assert_eq!(read(&escaped).expect("the inside of a string"), plain);
@@ -226,10 +226,10 @@ fn what_is_not_this_message_is_refused() {
         r#"{"sizes": {"x": "SIZE_SMALL"}}"#,
         r#"{"sold": "true"}"#,
         r#"{"price": 7}"#,
-        // There twice, by one name or by both.
+        // Present twice, under one name or both.
         r#"{"name": "a", "name": "b"}"#,
         r#"{"second_size": 1, "secondSize": 1}"#,
-        // No such character.
+        // Not a valid character.
         r#"{"name": "\ud83d"}"#,
     ] {
         refuses::<Article>(text);
@@ -248,7 +248,7 @@ fn nesting_is_limited_before_the_stack_is() {
     };
     assert!(read::<Article>(nested(50).as_bytes()).is_ok());
     assert!(read::<Article>(nested(100_000).as_bytes()).is_err());
-    // What is skipped takes no stack.
+    // Skipping unknown values uses no stack.
     let skipped = format!(r#"{{"new": {}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert!(read::<Article>(skipped.as_bytes()).is_ok_and(|read| read == Article::default()));
 }
@@ -264,7 +264,7 @@ fn other_messages_within_read_and_write_alike() {
     assert!(matches!(bundled.body, Some(offer::BodyOneOf::Goods(_))));
 }
 
-/// `picture` and `threat` are named as secrets in the options that the messages are made with.
+/// `picture` and `threat` are declared secret in the options of these messages.
 #[test]
 fn a_secret_is_not_printed_but_that_there_is_one() {
     let article = Article::default().with_id("7").with_picture(b"face".as_slice());

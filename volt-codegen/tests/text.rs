@@ -1,4 +1,4 @@
-//! Descriptors become the text of `.proto` files that compile to the same.
+//! Descriptors are printed as `.proto` files that compile to the same descriptors.
 
 #![allow(clippy::unwrap_used)]
 
@@ -32,7 +32,7 @@ fn both_versions_of_the_api_are_kept_in_this_form() {
     }
 }
 
-/// Everything that the form has, in the form.
+/// Every construct of the canonical form.
 const FORM: &str = r#"syntax = "proto3";
 
 package test.v1;

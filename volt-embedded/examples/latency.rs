@@ -1,12 +1,12 @@
-//! Measures `GetResource` beside the heavy work of others, and prints its latency.
+//! Measures the latency of `GetResource` while other clients put the Volt under load.
 //!
 //! ```text
 //! cargo run --release -p volt-embedded --example latency -- 20000
 //! ```
 //!
-//! The argument is the number of resources in the Volt. Each line is one kind of work, done by another
-//! client for five seconds, with the 99th percentile and the worst latency of an authenticated
-//! `GetResource` beside it.
+//! The argument is the number of resources in the Volt. Each line shows one kind of load, generated
+//! by another client for five seconds, with the 99th percentile and the worst latency of concurrent
+//! authenticated `GetResource` calls.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ use volt_api::{
 };
 use volt_embedded::EmbeddedVolt;
 
-/// How long each kind of work is measured.
+/// The duration of each measurement.
 const TIME: Duration = Duration::from_secs(5);
 const ENDLESS: &str = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n)";
 
@@ -48,7 +48,7 @@ async fn copy(client: &Client, id: &str, to: &str, mode: CopyResourceMode) -> Re
     client.volt().copy_resource(request).await.map(drop)
 }
 
-/// Measures while `work` is repeated.
+/// Measures the latency while `work` runs repeatedly.
 async fn measure(name: &str, client: &Client, id: &str, work: impl AsyncFn()) {
     let until = Instant::now() + TIME;
     let load = async {

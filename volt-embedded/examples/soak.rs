@@ -1,12 +1,12 @@
-//! Works one connection for a while, over restarts of the Volt, and shows that nothing piles up.
+//! Keeps one connection busy while the Volt restarts, and shows that no resources leak.
 //!
 //! ```sh
 //! cargo run --release -p volt-embedded --example soak -- --seconds 180
 //! ```
 //!
-//! Each line says how many calls and messages there were so far, how many calls were made again because
-//! the connection went before they can have been executed, how many were lost with their connection, how
-//! many are open, and how much memory the process has. The last line sums up.
+//! Each line reports the calls and messages so far, the calls that were retried because the
+//! connection was lost before they can have been executed, the calls that were lost with their
+//! connection, the open calls, and the memory of the process. The last line is a summary.
 
 use std::{
     net::SocketAddr,
@@ -29,16 +29,16 @@ use volt_api::{
 };
 use volt_embedded::EmbeddedVolt;
 
-/// Works one connection for a while, over restarts of the Volt.
+/// Keeps one connection busy while the Volt restarts.
 #[derive(Parser)]
 struct Args {
-    /// For how long.
+    /// The duration of the test, in seconds.
     #[arg(long, default_value_t = 180)]
     seconds: u64,
-    /// How many tasks make calls, each without a pause.
+    /// The number of tasks that make calls back to back.
     #[arg(long, default_value_t = 64)]
     tasks: usize,
-    /// How many times the Volt is stopped and started again.
+    /// The number of times the Volt is restarted.
     #[arg(long, default_value_t = 5)]
     restarts: u32,
 }
@@ -60,7 +60,7 @@ struct Work {
 }
 
 impl Work {
-    /// A call of one kind or another.
+    /// Makes one call; `turn` selects its kind. Returns the number of messages received.
     async fn call(&self, turn: usize) -> Result<u64> {
         match turn % 3 {
             0 => {
@@ -104,7 +104,7 @@ impl Work {
                     self.counts.messages.fetch_add(messages, Ordering::Relaxed);
                     turn += 1;
                 }
-                // Unary calls are made again by the client itself, and so are not counted.
+                // The client retries unary calls itself, so those are not counted.
                 Err(error) if error.is_connection() && error.executed() == Executed::No => {
                     self.counts.again.fetch_add(1, Ordering::Relaxed);
                 }
@@ -171,7 +171,7 @@ async fn prepare(client: &Client) -> anyhow::Result<Work> {
     Ok(Work { client: client.clone(), file, database, counts: Arc::default() })
 }
 
-/// Prints how far it has come. Gives the memory that the process has.
+/// Prints the progress. Returns the memory usage of the process.
 fn report(begin: Instant, work: &Work) -> String {
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let memory = memory();
@@ -187,7 +187,7 @@ fn report(begin: Instant, work: &Work) -> String {
     memory
 }
 
-/// The memory that the process has now, where the system tells.
+/// Returns the current memory usage of the process, on systems that report it.
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

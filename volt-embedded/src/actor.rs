@@ -20,7 +20,7 @@ pub(crate) struct Actor {
     /// The DID, or the key's fingerprint for an identity without one.
     pub(crate) identity: String,
     pub(crate) session: String,
-    /// Ends the actor's reads and queries with the call.
+    /// Cancels the actor's reads and queries when the call ends.
     pub(crate) scope: Scope,
 }
 
@@ -39,12 +39,12 @@ impl Actor {
         }
     }
 
-    /// Reads from the store. The read stops when the call is over.
+    /// Reads from the store. The read is cancelled when the call ends.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.volt.store.read(&self.scope, work)
     }
 
-    /// Changes the store. A change that has begun takes place even if the caller leaves.
+    /// Changes the store. A change that has begun completes even if the caller disconnects.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
         self.scope.check()?;
         self.volt.store.write(work)
@@ -55,7 +55,7 @@ impl Actor {
         self.identity == self.volt.owner
     }
 
-    /// Refuses everyone except the owner of the Volt.
+    /// Fails unless the actor owns the Volt.
     pub(crate) fn demand_owner(&self) -> Result<()> {
         if self.is_owner() {
             return Ok(());
@@ -63,7 +63,7 @@ impl Actor {
         Err(denied("only the owner of the Volt may do this").into())
     }
 
-    /// Refuses everyone except the owner of the resource and the owner of the Volt.
+    /// Fails unless the actor owns the resource or the Volt.
     pub(crate) fn demand_ownership(&self, store: &Connection, id: &str) -> Result<()> {
         let owner = resources::owner(store, id)?;
         if self.is_owner() || owner == self.identity {
@@ -77,12 +77,12 @@ impl Actor {
         rights::may(store, &self.volt.owner, &self.identity, id, access)
     }
 
-    /// Refuses the actor without this access to a resource.
+    /// Fails unless the actor has this access to a resource.
     pub(crate) fn demand(&self, store: &Connection, id: &str, access: &str) -> Result<()> {
         if self.may(store, id, access)? {
             return Ok(());
         }
-        // Rules do not know the right to read content, which is a part of the right to read.
+        // Rules have no separate right to read content; it is part of the right to read.
         let access = if access == CONTENT { READ } else { access };
         Err(denied(format!("`{access}` to resource `{id}` is not permitted")).into())
     }

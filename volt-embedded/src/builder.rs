@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl EmbeddedVolt {
-    /// Starts a Volt on a free port, with a temporary store that is removed with the Volt.
+    /// Starts a Volt on a free port, with a temporary store that is removed when the Volt stops.
     ///
     /// # Errors
     ///
@@ -25,12 +25,12 @@ impl EmbeddedVolt {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future starts nothing.
+    /// If the future is dropped, the Volt does not start.
     pub async fn start() -> Result<Self, StartError> {
         Self::builder().start().await
     }
 
-    /// Returns a builder, to set options before the Volt starts.
+    /// Returns a builder to configure the Volt before it starts.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -55,11 +55,11 @@ impl EmbeddedVolt {
 #[must_use]
 pub struct Builder(StartOptions);
 
-/// The decision for clients that authenticate and are unknown to the Volt.
+/// The decision for authenticating clients that are unknown to the Volt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownClients {
-    /// Admit them at once.
+    /// Admit them immediately.
     #[default]
     Permit,
     /// Wait until the owner of the Volt decides, with `SaveSession`.
@@ -91,17 +91,18 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the data folder, which is created if it does not exist and keeps everything across
-    /// restarts. By default the Volt uses a temporary folder that is removed when it stops.
+    /// Sets the data folder, which is created if it does not exist and preserves all data across
+    /// restarts. By default, the Volt uses a temporary folder that is removed when it stops.
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.0.data_dir = Some(folder.into());
         self
     }
 
-    /// Sets the address to listen at. Default: a free port on the loopback address.
+    /// Sets the address to listen on. Default: a free port on the loopback address.
     ///
-    /// With an unspecified address such as `0.0.0.0`, configurations and discovery name the loopback
-    /// address; clients on other machines must put a reachable address into their configuration.
+    /// With an unspecified address such as `0.0.0.0`, configurations and discovery contain the
+    /// loopback address; clients on other machines must set a reachable address in their
+    /// configuration.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.0.listen = address;
         self
@@ -113,7 +114,7 @@ impl Builder {
         self
     }
 
-    /// Sets the limits for connections and calls.
+    /// Sets the limits on connections and calls.
     pub fn limits(mut self, limits: ServerOptions) -> Self {
         self.0.limits = limits;
         self
@@ -129,8 +130,8 @@ impl Builder {
         self
     }
 
-    /// Sets a challenge code: unknown clients with the right code are admitted at once, those with a
-    /// wrong one are rejected.
+    /// Sets a challenge code: unknown clients with the correct code are admitted immediately, and
+    /// those with a wrong code are rejected.
     pub fn challenge(mut self, code: impl Into<String>) -> Self {
         self.0.volt.challenge = Some(code.into());
         self
@@ -142,7 +143,7 @@ impl Builder {
         self
     }
 
-    /// Speaks TLS, and only TLS. The certificate is valid for `localhost`, `127.0.0.1`, `::1` and the
+    /// Serves TLS only. The certificate is valid for `localhost`, `127.0.0.1`, `::1` and the
     /// [listen address](Self::listen). It is signed by the Volt's own certificate authority, which
     /// stays the same across restarts and is in the Volt's configurations as `ca_pem`.
     pub fn tls(mut self) -> Self {
@@ -150,39 +151,40 @@ impl Builder {
         self
     }
 
-    /// Sets how many calls of `Execute` and `ImportCSV` may be open at once; further ones are rejected
-    /// with `RESOURCE_EXHAUSTED`. Default: 128. Each occupies a thread while it is open, even while it
+    /// Sets the maximum number of open `Execute` and `ImportCSV` calls; further calls are rejected
+    /// with `RESOURCE_EXHAUSTED`. Default: 128. Each open call occupies a thread, even while it
     /// waits for its caller.
     pub fn max_open_queries(mut self, limit: usize) -> Self {
         self.0.volt.max_queries = limit.min(Semaphore::MAX_PERMITS);
         self
     }
 
-    /// Sets how many of these calls one identity may have open. Default: 32.
+    /// Sets the maximum number of these calls that one identity may have open. Default: 32.
     pub fn max_open_queries_per_identity(mut self, limit: usize) -> Self {
         self.0.volt.max_queries_of_one = limit.min(Semaphore::MAX_PERMITS);
         self
     }
 
-    /// Sets how long an SQL statement may run until its next row, and `BulkUpdate` as a whole; it then
-    /// fails with `DEADLINE_EXCEEDED`. Default: one minute. The time that a caller takes to read a row
-    /// does not count.
+    /// Sets the time limit for an SQL statement to produce its next row, and for a `BulkUpdate` as
+    /// a whole. When it expires, the call fails with `DEADLINE_EXCEEDED`. Default: one minute. The
+    /// time that a caller takes to read a row does not count.
     pub fn query_timeout(mut self, limit: Duration) -> Self {
         self.0.volt.query_timeout = limit;
         self
     }
 
-    /// Writes every change of the Volt's store through to the disk before it is acknowledged, so that
-    /// it survives a power failure (SQLite's `synchronous = FULL`). By default a power failure may undo
-    /// the last changes, but leaves the store and the contents of files consistent; a crash of the
-    /// program loses nothing.
+    /// Writes every change of the Volt's store through to the disk before it is acknowledged, so
+    /// that it survives a power failure (SQLite's `synchronous = FULL`). By default, a power
+    /// failure may undo the last changes, but leaves the store and the contents of files
+    /// consistent; a crash of the program loses nothing.
     pub fn durable(mut self) -> Self {
         self.0.volt.durable = true;
         self
     }
 
-    /// Connects the Volt to a relay, another Volt, through which clients can then reach it. Only the
-    /// `volt` part of this configuration is used: the Volt connects with its own id and key.
+    /// Connects the Volt to a relay: another Volt through which clients can then reach this one.
+    /// Only the `volt` part of this configuration is used: the Volt connects with its own id and
+    /// key.
     pub fn relay(mut self, relay: ClientConfig) -> Self {
         self.0.relay = Some(relay);
         self
@@ -197,7 +199,8 @@ impl Builder {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future starts nothing, but a new data folder may have been filled.
+    /// If the future is dropped, the Volt does not start, but a new data folder may already have
+    /// been initialized.
     pub async fn start(self) -> Result<EmbeddedVolt, StartError> {
         EmbeddedVolt::run(self.0).await
     }

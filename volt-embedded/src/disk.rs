@@ -1,8 +1,8 @@
-//! The data folder: contents of files, and databases, named by resource.
+//! The data folder: file contents and databases, named after their resources.
 //!
-//! Each resource's content is in a folder of its own, in a file named by its hash, and the store says
-//! which hash is current. So a transaction of the store replaces content completely or not at all.
-//! Contents are never changed in place, so copies of a resource share them by hard links.
+//! Each resource has its own folder, which holds the content in a file named after its hash; the
+//! store records which hash is current. A store transaction therefore replaces content atomically.
+//! Contents are never modified in place, so copies of a resource share them through hard links.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -22,9 +22,9 @@ use crate::{
 
 /// The longest resource id that a client may choose.
 const MAX_ID: usize = 120;
-/// The content of the lock file while a Volt runs in the folder, and after it was killed.
+/// The content of the lock file while a Volt runs in the folder, or after that Volt was killed.
 const RUNNING: &[u8] = b"running";
-/// How many of SQLite's instructions run between two checks of the scope while a database is copied.
+/// The number of SQLite instructions between two checks of the scope while a database is copied.
 const INSTRUCTIONS: i32 = 10_000;
 
 /// The data folder of a running Volt. No other Volt can open it.
@@ -33,11 +33,11 @@ pub(crate) struct Disk {
     files: PathBuf,
     databases: PathBuf,
     incoming: PathBuf,
-    /// Whether contents are written through to the disk before the store names them.
+    /// Whether contents are synced to disk before the store refers to them.
     durable: bool,
     /// Locked while the Volt runs.
     lock: File,
-    /// Held while a database is created or removed, so that a deleted one is not created again.
+    /// Held while a database is created or removed, so that a deleted database is not recreated.
     databases_lock: Mutex<()>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Copied {
 }
 
 impl Disk {
-    /// Locks the data folder and creates what it lacks.
+    /// Locks the data folder and creates missing files and subfolders.
     pub(crate) fn open(root: &Path, durable: bool) -> Result<Self> {
         create_private(root)?;
         let path = root.join("volt.lock");
@@ -71,7 +71,7 @@ impl Disk {
             lock,
             databases_lock: Mutex::default(),
         };
-        // Unfinished uploads of a Volt that was killed.
+        // Remove unfinished uploads of a Volt that was killed.
         match fs::remove_dir_all(&disk.incoming) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
@@ -89,7 +89,7 @@ impl Disk {
         self.root.join("volt.db")
     }
 
-    /// Refuses a folder whose store, or the store's write-ahead log, is missing.
+    /// Rejects a folder whose store, or the store's write-ahead log, is missing.
     pub(crate) fn refuse_incomplete(&self) -> Result<()> {
         let missing = if self.store().exists() {
             let killed = self.was_killed()?;
@@ -118,7 +118,7 @@ impl Disk {
         Ok(state == RUNNING)
     }
 
-    /// Records whether a Volt runs in this folder. The store must have a write-ahead log if so.
+    /// Records whether a Volt runs in this folder. If so, the store must have a write-ahead log.
     pub(crate) fn set_running(&self, running: bool) -> io::Result<()> {
         self.lock.set_len(0)?;
         if running {
@@ -128,7 +128,7 @@ impl Disk {
         self.lock.sync_all()
     }
 
-    /// Removes the data of resources that do not exist, which a killed Volt left behind.
+    /// Removes data whose resources do not exist, as left behind by a killed Volt.
     pub(crate) fn remove_orphans(&self, exists: impl Fn(&str) -> Result<bool>) -> Result<()> {
         for (folder, is_database) in [(&self.files, false), (&self.databases, true)] {
             for entry in fs::read_dir(folder)? {
@@ -154,7 +154,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Returns the path of a file's content with this hash.
+    /// Returns the path of the content with this hash.
     pub(crate) fn content(&self, id: &str, hash: &str) -> PathBuf {
         self.contents(id).join(hash)
     }
@@ -172,7 +172,7 @@ impl Disk {
         self.database(id).exists()
     }
 
-    /// Returns the path of a database, and creates it unless it exists. `exists` returns whether the
+    /// Returns the path of a database, creating it if necessary. `exists` returns whether the
     /// resource still exists.
     pub(crate) fn open_database(
         &self,
@@ -197,12 +197,12 @@ impl Disk {
         Builder::new().tempfile_in(&self.incoming)
     }
 
-    /// Writes incoming content through to the disk, if the Volt is durable.
+    /// Syncs incoming content to disk if the Volt is durable.
     pub(crate) fn sync(&self, content: &File) -> io::Result<()> {
         if self.durable { content.sync_all() } else { Ok(()) }
     }
 
-    /// Moves complete content with this hash beside the other contents of a file.
+    /// Moves complete content with this hash into the folder with the file's contents.
     pub(crate) fn place(&self, content: TempPath, id: &str, hash: &str) -> io::Result<()> {
         let folder = self.contents(id);
         if !folder.exists() {
@@ -222,8 +222,8 @@ impl Disk {
         }
     }
 
-    /// Copies the data of a resource; `hash` is that of its content, if it has any. Stops when the
-    /// scope is over.
+    /// Copies the data of a resource; `hash` is the hash of its content, if it has any. Stops when
+    /// the scope ends.
     pub(crate) fn copy(&self, id: &str, hash: &str, scope: &Scope) -> Result<Copied> {
         let mut copied = Copied { content: None, database: None };
         if !hash.is_empty() {
@@ -233,7 +233,7 @@ impl Disk {
         let source = self.database(id);
         if source.exists() {
             let target = self.vacant()?;
-            // A copy of the file would lack what is only in the log beside it.
+            // Copying the file would miss changes that are only in its write-ahead log.
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let mut connection = Connection::open_with_flags(source, flags)?;
             let scope = scope.clone();
@@ -247,8 +247,8 @@ impl Disk {
         Ok(copied)
     }
 
-    /// Links content into the folder of incoming files, or copies it where links are not supported.
-    /// Returns `None` if it does not exist.
+    /// Hard-links content into the folder of incoming files, or copies it if links are not
+    /// supported. Returns `None` if it does not exist.
     fn link(&self, from: &Path, scope: &Scope) -> Result<Option<TempPath>> {
         let target = self.vacant()?;
         match fs::hard_link(from, &target) {
@@ -286,7 +286,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Removes the data of a deleted resource. Files that cannot be removed are logged, and removed
+    /// Removes the data of a deleted resource. Files that cannot be removed are logged and removed
     /// at the next start.
     pub(crate) fn remove(&self, id: &str) {
         let _lock = self.databases_lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -300,11 +300,11 @@ impl Disk {
             remove_or_log(&path);
         }
         self.keep_only(id, "");
-        // Files that remain were logged.
+        // Remaining files have already been logged.
         let _ = fs::remove_dir(self.contents(id));
     }
 
-    /// Makes new names in a folder durable.
+    /// Syncs a folder, so that new names in it are durable.
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         #[cfg(unix)]
         if self.durable {
@@ -325,8 +325,8 @@ fn create_private(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Creates a file that only its owner can read, or changes an existing file so. SQLite applies the
-/// same permissions to the files beside a database.
+/// Creates a file that only its owner can read, or restricts an existing file accordingly. SQLite
+/// applies the same permissions to the auxiliary files of a database.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     let file = File::options().create(true).append(true).open(path)?;
     #[cfg(unix)]
@@ -344,16 +344,17 @@ fn remove_or_log(path: &Path) {
     }
 }
 
-/// Returns whether a client may choose this id for a resource: a DID, a UUID, or the like.
+/// Returns whether a client may choose this id for a resource: a DID, a UUID, or similar.
 ///
-/// Ids become file names, so this check keeps them in their folder.
+/// Ids become file names, so this check also prevents path traversal.
 pub(crate) fn is_valid_id(id: &str) -> bool {
     id.len() <= MAX_ID
         && id.starts_with(|first: char| first.is_ascii_alphanumeric())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":._-".contains(&byte))
 }
 
-/// Colons are not allowed on every platform; no valid id contains a plus.
+/// Returns the file name for an id. Colons are not allowed on every platform, so they become
+/// pluses, which no valid id contains.
 fn file_name(id: &str) -> String {
     id.replace(':', "+")
 }

@@ -25,7 +25,7 @@ use crate::{
     volt::{Options, Place, Volt, blocking, key_fault},
 };
 
-/// How long the relay may take to admit the Volt.
+/// The time within which the relay must admit the Volt.
 const RELAY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A Volt that runs in this process.
@@ -43,7 +43,7 @@ pub struct EmbeddedVolt {
     relayed: Option<Relayed>,
 }
 
-/// Everything that is chosen before a Volt starts.
+/// The options set before a Volt starts.
 #[derive(Clone, Debug)]
 pub(crate) struct StartOptions {
     pub(crate) data_dir: Option<PathBuf>,
@@ -66,7 +66,7 @@ impl EmbeddedVolt {
         let opened = blocking(move || {
             let temporary = match &data_dir {
                 None => Some(tempfile::Builder::new().prefix("volt-").tempdir()?),
-                // The Volt creates it.
+                // The Volt creates this folder.
                 Some(_) => None,
             };
             let folder = match (&data_dir, &temporary) {
@@ -115,8 +115,8 @@ impl EmbeddedVolt {
         Ok(Self { server, config, id, url, stop, volt, closed, relayed })
     }
 
-    /// Returns a client configuration with a key and a live session of the Volt's owner, whose clients
-    /// have all rights.
+    /// Returns a client configuration with a key and a live session of the Volt's owner. Its
+    /// clients have all rights.
     pub fn config(&self) -> ClientConfig {
         self.config.clone()
     }
@@ -129,8 +129,8 @@ impl EmbeddedVolt {
         Some(config)
     }
 
-    /// Creates a client configuration with a key and a live session of a new identity, which owns only
-    /// its home folder: its clients may do what access rules permit.
+    /// Creates a client configuration with a key and a live session of a new identity. The identity
+    /// owns only its home folder; access to anything else requires access rules.
     ///
     /// # Errors
     ///
@@ -139,8 +139,8 @@ impl EmbeddedVolt {
         Ok(self.volt.client(name, None)?)
     }
 
-    /// Like [`config`](Self::config), with RSA keys, for clients that speak the legacy protocol and
-    /// the older API. The first call takes a moment, because it generates the Volt's RSA key.
+    /// Like [`config`](Self::config), but with RSA keys, for clients that use the legacy protocol
+    /// and the older API. The first call is slow because it generates the Volt's RSA key.
     ///
     /// # Errors
     ///
@@ -159,7 +159,7 @@ impl EmbeddedVolt {
         Ok(self.volt.stranger(name)?)
     }
 
-    /// Returns the Volt's HTTP address, with its port.
+    /// Returns the Volt's HTTP address, including the port.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -190,7 +190,7 @@ impl EmbeddedVolt {
         let scope = volt.scope.clone();
         drop((volt, relayed));
         server.shutdown().await;
-        // Whatever still runs for a caller has no caller any more.
+        // Cancel the remaining work, whose callers have already been disconnected.
         scope.stop();
         // No value is ever sent: the channel closes when the last call has released the Volt.
         let _ = closed.recv().await;

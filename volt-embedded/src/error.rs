@@ -1,4 +1,4 @@
-//! Errors: why a Volt did not start, and why an operation inside it failed.
+//! Errors of starting a Volt and of its operations.
 
 use std::{error::Error, fmt, io};
 
@@ -7,7 +7,7 @@ use volt_api::{Code, Status};
 
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
-/// Why a Volt did not start.
+/// An error from starting a Volt.
 #[derive(Debug)]
 pub struct StartError {
     step: String,
@@ -35,10 +35,10 @@ impl Error for StartError {
     }
 }
 
-/// Why an operation failed.
+/// An error from an operation.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The caller's request is refused, with the status that it receives.
+    /// The caller's request is refused with this status.
     Refused(Status),
     /// The store failed.
     Store(rusqlite::Error),
@@ -66,7 +66,7 @@ impl From<io::Error> for Fault {
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        // The details, such as paths, are the operator's concern, not the caller's: they go to the log.
+        // Details such as paths concern the operator, not the caller, so they are only logged.
         match fault {
             Fault::Refused(status) => status,
             Fault::Store(error) => store_status(&error),

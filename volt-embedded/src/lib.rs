@@ -1,4 +1,4 @@
-//! A TDX Volt in one process, for examples and tests.
+//! An in-process TDX Volt for examples and tests.
 //!
 //! [`EmbeddedVolt::start`] starts a Volt on a free port of the loopback address, with a temporary store,
 //! and [`config`](EmbeddedVolt::config) returns a client configuration for it:
@@ -19,10 +19,10 @@
 //! # }
 //! ```
 //!
-//! It is a test double that behaves like a Volt: a real store, real files and databases, real errors,
-//! real access checks. Use [`guest`](EmbeddedVolt::guest) to test what clients other than the owner of
-//! the Volt may do, and a [`Builder`] to choose the address, the data folder, and the decision for
-//! unknown clients.
+//! It is a test double that behaves like a Volt, with a real store, real files and databases, real
+//! errors and real access checks. Use [`guest`](EmbeddedVolt::guest) to test access by clients
+//! other than the owner of the Volt, and a [`Builder`] to configure the address, the data folder,
+//! and the decision for unknown clients.
 //!
 //! # Services
 //!
@@ -36,10 +36,10 @@
 //!
 //! All other methods fail with [`Code::Unimplemented`](volt_api::Code).
 //!
-//! With [`Builder::tls`] the Volt speaks TLS. Its own certificate authority signs the certificate, and is
-//! in its configurations as `ca_pem`.
+//! With [`Builder::tls`], the Volt serves TLS. The certificate is signed by the Volt's own
+//! certificate authority, which is included in its configurations as `ca_pem`.
 //!
-//! The same address answers the HTTP requests with which clients discover Volts:
+//! The same address answers the HTTP requests that clients use for discovery:
 //!
 //! | GET | response |
 //! |---|---|
@@ -49,45 +49,51 @@
 //!
 //! # Behaviour
 //!
-//! Where the API leaves the behaviour open, this Volt behaves as follows:
+//! The API leaves some behaviour unspecified. This Volt behaves as follows:
 //!
 //! - **Saving** a resource changes only the given fields: proto3 cannot distinguish an empty field from
 //!   an absent one. Attributes are merged by name, unless `purge_attributes` is set.
-//! - **Deleting** a resource with `recursive` deletes what is only in it, and needs the right to write
-//!   to all of that. Only the owner of a deleted resource can reuse its id.
-//! - **Home folders** are the identities' own resources, in the root resource.
-//! - **Access** belongs to the owner of the Volt, the owner of the resource, and the subjects of rules:
-//!   `volt:resource-read`, `volt:resource-write`, `volt:resource-create`, `volt:database-read`,
-//!   `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`, or `*` for all of these. The
-//!   subject of a rule is an identity, the fingerprint of a key, or `*` for everyone. Rules with
-//!   `extra` or `credential_lookup` grant nothing, and cannot deny.
-//! - **Ownership** is needed to share a resource as public, to put it into a folder of a third party,
-//!   and to change its rules.
-//! - **Identities** cannot be claimed by an unknown client if they were deleted or have rights on the
-//!   Volt: its owner first saves them with their key. A key that an identity adds to itself can
-//!   authenticate after it has signed an `Authenticate` call with the identity's `did`.
-//! - **Sessions** end their open calls and one-time tokens when they end. A key with a revoked or
-//!   rejected session is not admitted again.
-//! - **File paths** lead from a folder down through the names of resources.
-//! - **Wires** store nothing unless they are persistent. A slow subscriber slows publishing down; one
-//!   that reads nothing for five seconds fails with `RESOURCE_EXHAUSTED`.
-//! - **SQL**: within a transaction each statement ends with `affected_rows`; without one none does,
-//!   because a published client cannot read it. A transaction that is not committed is rolled back.
-//!   Statements have limits in size and [time](Builder::query_timeout), and most pragmas are refused.
-//! - **Hosts**: a client whose `Connect` call accepts invocations receives the calls of services that
-//!   are relayed to its identity. With `online_services`, its own relayed services receive its identity
-//!   and key, by which callers reach them. A caller that reads nothing for five seconds loses its call.
-//!   Hosts authorize their callers with `CanAccessResource`.
-//! - **Relays**: every Volt is a relay, for every caller. [`Builder::relay`] puts a Volt behind another.
-//! - **Legacy**: clients with RSA keys are served at the same address, with an API that has today's
-//!   methods and the flat `Execute` of 0.15. [`EmbeddedVolt::legacy_config`] creates a configuration.
+//! - **Deleting** a resource with `recursive` also deletes everything that is only in it, and
+//!   requires the right to write to all of it. Only the owner of a deleted resource can reuse its
+//!   id.
+//! - **Home folders** are the resources of identities, located in the root resource.
+//! - **Access** is granted to the owner of the Volt, the owner of the resource, and the subjects of
+//!   rules: `volt:resource-read`, `volt:resource-write`, `volt:resource-create`,
+//!   `volt:database-read`, `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`, or
+//!   `*` for all of these. The subject of a rule is an identity, the fingerprint of a key, or `*`
+//!   for every identity. Rules with `extra` or `credential_lookup` grant nothing and cannot deny.
+//! - **Ownership** is required to share a resource as public, to place it in a third party's
+//!   folder, and to change its rules.
+//! - **Identities** that were deleted or have rights on the Volt cannot be claimed by an unknown
+//!   client; the owner of the Volt must first save them with their key. A key that an identity adds
+//!   to itself can authenticate after it has signed an `Authenticate` call with the identity's
+//!   `did`.
+//! - **Sessions** that end also end their open calls and invalidate their one-time tokens. A key
+//!   with a revoked or rejected session is not admitted again.
+//! - **File paths** are resolved from a folder through the names of resources.
+//! - **Wires** do not store messages unless they are persistent. A slow subscriber slows down
+//!   publishing; a subscriber that reads nothing for five seconds fails with `RESOURCE_EXHAUSTED`.
+//! - **SQL**: within a transaction, each statement ends with `affected_rows`; outside a transaction
+//!   none does, because a published client cannot parse it. A transaction that is not committed is
+//!   rolled back. Statements are limited in size and [time](Builder::query_timeout), and most
+//!   pragmas are rejected.
+//! - **Hosts**: a client whose `Connect` call accepts invocations receives the calls to services
+//!   that are relayed to its identity. With `online_services`, its own relayed services are updated
+//!   with its identity and key, which callers use to reach them. A caller that reads nothing for
+//!   five seconds loses its call. Hosts authorize their callers with `CanAccessResource`.
+//! - **Relays**: every Volt acts as a relay for all callers. [`Builder::relay`] puts a Volt behind
+//!   another.
+//! - **Legacy**: clients with RSA keys are served at the same address, with an API that has the
+//!   current methods and the flat `Execute` of 0.15. [`EmbeddedVolt::legacy_config`] creates a
+//!   configuration.
 //! - **Unknown clients** are admitted, unless [`Builder::unknown_clients`] decides otherwise.
 //!
 //! # Data folder
 //!
-//! One Volt uses a data folder at a time. A Volt that was killed loses nothing that it had
-//! acknowledged; after a power failure the last changes may be missing, unless the Volt is
-//! [durable](Builder::durable). A folder whose store is missing, damaged or another program's is refused.
+//! A data folder can be used by only one Volt at a time. A killed Volt loses no acknowledged
+//! changes; after a power failure, the last changes may be missing unless the Volt is
+//! [durable](Builder::durable). A folder is rejected if its store is missing, damaged or belongs to
+//! another program.
 
 mod actor;
 mod api;

@@ -12,21 +12,22 @@ use tracing_subscriber::EnvFilter;
 use volt_api::ClientConfig;
 use volt_embedded::EmbeddedVolt;
 
-/// Runs a TDX Volt in this process: resources, files, SQLite databases and wires, over a websocket.
+/// Runs a TDX Volt in this process: resources, files, SQLite databases and wires over a websocket.
 ///
-/// Point a client at it with the configuration that --write-config writes; that client is the owner
-/// of the Volt and may do everything. Ctrl-C or SIGTERM stops it. Set `RUST_LOG`, for example to `debug`, to see
-/// what it does.
+/// Connect a client with the configuration that --write-config writes; that client is the owner of
+/// the Volt and has all rights. Ctrl-C or SIGTERM stops the Volt. Set `RUST_LOG`, for example to
+/// `debug`, to log what it does.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Where to listen. Port 0 is any free port.
+    /// The address to listen on. Port 0 selects any free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// The folder to keep everything in. Without it, a temporary one is used, and removed at the end.
+    /// The data folder. By default, a temporary folder is used and removed at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Speak TLS, certified by the Volt's own authority, which client configurations carry.
+    /// Serve TLS with a certificate from the Volt's own authority, which is part of client
+    /// configurations.
     #[arg(long)]
     tls: bool,
     /// Write a client configuration with the owner's rights to this file.
@@ -41,13 +42,13 @@ struct Args {
 async fn main() -> Result<()> {
     let args = Args::parse();
     let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    // At TRACE the websocket library logs whole frames, with tokens and session ids in them.
+    // At TRACE, the websocket library logs whole frames, including tokens and session ids.
     for directive in ["tungstenite=info", "tokio_tungstenite=info"] {
         filter = filter.add_directive(directive.parse()?);
     }
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
-    // Before anything shows that the program runs, so that it can be stopped from then on.
+    // Listen before any output, so that the program can be stopped as soon as it appears to run.
     let stopped = stopped().context("listening for signals failed")?;
     let mut builder = EmbeddedVolt::builder().listen(args.listen);
     if let Some(folder) = &args.data {
@@ -87,12 +88,13 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Prints a line. The Volt goes on if nobody reads its output any more.
+/// Prints a line. Errors are ignored, so the Volt keeps running if its output is closed.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Listens for Ctrl-C, and for the signal with which service managers and containers stop a program.
+/// Listens for Ctrl-C and for SIGTERM, which service managers and containers send to stop a
+/// program.
 #[cfg(unix)]
 fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};

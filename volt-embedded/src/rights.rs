@@ -1,9 +1,9 @@
-//! Access rules: what an identity may do with a resource.
+//! Access rights: decides what an identity may do with a resource.
 //!
-//! The owner of the Volt has all rights, and the owner of a resource has all rights to it. Others need
-//! a rule that permits the access, on the resource or, if the rule is recursive, on a resource that
-//! contains it; a rule that denies outweighs those that permit. A resource that is shared as public
-//! can be read by every client with a session.
+//! The owner of the Volt has all rights, and the owner of a resource has all rights to it. Other
+//! identities need a rule that permits the access, on the resource or, if the rule is recursive, on
+//! a resource that contains it. Denying rules take precedence over permitting ones. A public
+//! resource can be read by every client with a session.
 
 use rusqlite::{Connection, OptionalExtension as _};
 use volt_api::volt::{PolicyDecision, ShareMode};
@@ -12,10 +12,10 @@ use crate::{error::Result, store};
 
 /// See a resource: its name, kinds and attributes.
 pub(crate) const READ: &str = "volt:resource-read";
-/// Read the content of a file. Only rules for [`READ`] and [`WRITE`] permit it: the right to publish to
-/// a wire, for instance, implies the right to see the wire, but not to read its content.
+/// Read the content of a file. Only rules for [`READ`] and [`WRITE`] permit it: the right to
+/// publish to a wire, for instance, implies the right to see the wire but not to read its content.
 pub(crate) const CONTENT: &str = "volt:resource-content";
-/// Change a resource or its content, delete it, move it.
+/// Change a resource or its content, delete it, or move it.
 pub(crate) const WRITE: &str = "volt:resource-write";
 /// Create something in a resource.
 pub(crate) const CREATE: &str = "volt:resource-create";
@@ -28,7 +28,7 @@ pub(crate) const WIRE_PUBLISH: &str = "volt:wire-publish";
 /// Subscribe to a wire.
 pub(crate) const WIRE_SUBSCRIBE: &str = "volt:wire-subscribe";
 
-/// The other accesses that imply this one.
+/// Returns the other accesses that imply this one.
 fn implied_by(access: &str) -> &'static [&'static str] {
     match access {
         READ => &[WRITE, DATABASE_READ, DATABASE_WRITE, WIRE_PUBLISH, WIRE_SUBSCRIBE],
@@ -39,17 +39,18 @@ fn implied_by(access: &str) -> &'static [&'static str] {
     }
 }
 
-/// Whether a rule that denies this access also denies `access`.
+/// Returns whether a rule that denies the access `rule` also denies `access`.
 fn denies(rule: &str, access: &str) -> bool {
     rule == "*" || rule == access || (access == CONTENT && rule == READ)
 }
 
-/// Whether a public resource permits this access to everyone.
+/// Returns whether every identity has this access to a public resource.
 fn is_public(access: &str) -> bool {
     matches!(access, READ | CONTENT | DATABASE_READ | WIRE_SUBSCRIBE)
 }
 
-/// Returns whether an identity has this access to a resource. The answer for a missing resource is no.
+/// Returns whether an identity has this access to a resource. Returns `false` if the resource does
+/// not exist.
 pub(crate) fn may(
     store: &Connection,
     volt_owner: &str,

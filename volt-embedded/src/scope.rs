@@ -1,4 +1,4 @@
-//! `Scope`: ends work on a blocking thread when its caller leaves or the Volt stops.
+//! `Scope`: cancels work on a blocking thread when its call ends or the Volt stops.
 
 use std::sync::{
     Arc,

@@ -1,8 +1,8 @@
 //! TLS: the Volt's certificate authority, and the server's certificate.
 //!
-//! The authority's key is the Volt's own key, because the published clients read the Volt's public key
-//! from the authority's certificate. The certificate contains nothing else, so it is the same at every
-//! start and needs no file.
+//! The authority's key is the Volt's own key, because the published clients read the Volt's public
+//! key from the authority's certificate. The authority's certificate depends on nothing else, so it
+//! is the same at every start and need not be stored.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -25,13 +25,13 @@ impl CertificateAuthority {
         CertifiedIssuer::self_signed(params, key).map(Self)
     }
 
-    /// Returns its certificate as PEM.
+    /// Returns the authority's certificate as PEM.
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
-    /// Creates the TLS identity of a server at this address: a new key, certified for the machine's
-    /// loopback names and the address.
+    /// Creates the TLS identity of a server at this address: a new key, with a certificate for the
+    /// machine's loopback names and the address.
     pub(crate) fn server(
         &self,
         listen: IpAddr,
@@ -52,7 +52,8 @@ impl CertificateAuthority {
     }
 }
 
-/// Parameters of a certificate that does not expire (RFC 5280, 4.1.2.5): it is valid as long as its key.
+/// Returns the parameters of a certificate that does not expire (RFC 5280, 4.1.2.5): it is valid as
+/// long as its key.
 fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();

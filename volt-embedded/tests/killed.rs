@@ -1,4 +1,4 @@
-//! The program is killed while it works: what it had accepted is there when it runs again.
+//! Kills the program while it is busy: everything it acknowledged is still there after a restart.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,11 +26,11 @@ use volt_api::{
 };
 use volt_test_support::soon;
 
-/// A Volt as a process of its own.
+/// A Volt in its own process.
 struct Process(Child);
 
 impl Process {
-    /// Starts one and waits until it serves.
+    /// Starts a Volt and waits until it accepts connections.
     async fn start(data: &Path, config: &Path) -> (Self, Client) {
         let _ = std::fs::remove_file(config);
         let child = Command::new(env!("CARGO_BIN_EXE_volt-embedded"))
@@ -42,7 +42,7 @@ impl Process {
             .spawn()
             .unwrap();
         let process = Self(child);
-        // It is written once the Volt listens, and as a whole.
+        // The file is written atomically, after the Volt starts listening.
         let config = soon(async {
             loop {
                 match ClientConfig::from_file(config) {
@@ -56,7 +56,7 @@ impl Process {
         (process, client)
     }
 
-    /// Kills it: no handler of its own runs.
+    /// Kills the process without running any of its handlers.
     fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -104,7 +104,7 @@ async fn transaction(client: &Client, database: &str, number: usize) -> Result<(
     Ok(())
 }
 
-/// The numbers in the table, each as often as it is there.
+/// Returns the numbers in the table, including duplicates.
 async fn numbers(client: &Client, database: &str) -> Vec<i64> {
     let start = SqlExecuteStart::default()
         .with_database_id(database)
@@ -135,7 +135,7 @@ async fn what_was_accepted_survives_being_killed() {
         .with_statement(["CREATE TABLE t (n INTEGER, half TEXT)"]);
     client.sqlite_database().bulk_update(request).await.unwrap();
 
-    // Each task notes what was accepted, until the Volt is gone.
+    // Each task records what was acknowledged until the Volt is killed.
     let accepted = Arc::new(AtomicUsize::new(0));
     let work = |writes_sql: bool| {
         let (client, database, accepted) = (client.clone(), database.clone(), accepted.clone());
@@ -172,7 +172,8 @@ async fn what_was_accepted_survives_being_killed() {
     })
     .await;
     volt.kill();
-    // A call that waits for another connection would wait for ever: nobody starts one there.
+    // Otherwise calls would wait indefinitely for a new connection, because the Volt is not
+    // restarted there.
     client.close().await;
     let (files, rows) = (soon(files).await.unwrap(), soon(rows).await.unwrap());
 
@@ -189,7 +190,7 @@ async fn what_was_accepted_survives_being_killed() {
         let number = i64::try_from(*number).unwrap();
         assert!(found.contains(&number), "{number} was accepted");
     }
-    // Nothing is left of what was not accepted.
+    // No remains are left of unacknowledged work.
     let all = client.volt().get_resources(GetResourcesRequest::default()).await.unwrap();
     let ids: Vec<_> = all.resource.iter().map(|one| one.id.replace(':', "+")).collect();
     for (folder, end) in [("files", ""), ("databases", ".db"), ("incoming", "")] {
@@ -199,7 +200,7 @@ async fn what_was_accepted_survives_being_killed() {
             assert!(ids.iter().any(|one| one == id), "{folder}/{name}");
         }
     }
-    // A transaction is there whole or not at all.
+    // Transactions are atomic.
     for number in &found {
         assert_eq!(found.iter().filter(|other| *other == number).count(), 2, "{number}");
     }

@@ -1,4 +1,4 @@
-//! `include_proto!`: reads what it is given, has the generator do the work, and says where errors are.
+//! `include_proto!`: parses the arguments, runs the generator, and places errors.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ use syn::{
 };
 use volt_codegen::{Options, Server, disk::Protos};
 
-/// What stands in the macro's parentheses.
+/// The arguments of the macro.
 pub(crate) struct Input {
     files: Vec<LitStr>,
     includes: Vec<LitStr>,
@@ -61,7 +61,7 @@ impl Input {
     }
 }
 
-/// The generated code, for the crate that cargo says is built.
+/// The generated code, for the crate that cargo is building.
 pub(crate) fn expand(input: &Input) -> syn::Result<TokenStream> {
     let folder = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let folder =
@@ -88,7 +88,7 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
     })
 }
 
-/// An error at the path of the file that it is about, or else of the first.
+/// An error at the path of its file, or of the first file.
 fn error(input: &Input, message: impl std::fmt::Display) -> syn::Error {
     let message = message.to_string();
     let about = input.files.iter().find(|file| message.starts_with(&file.value()));

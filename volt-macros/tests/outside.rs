@@ -1,8 +1,8 @@
-//! Crates outside the workspace, as users have them: with a `.proto` of their own, by the macro and by a
-//! `build.rs`, which host a service of all four kinds on an embedded Volt and call it.
+//! Crates outside the workspace, like those of users: with their own `.proto`, compiled with the
+//! macro or a `build.rs`. They host a service of all four kinds on an embedded Volt and call it.
 //!
-//! They are made below `target` from the files in `tests/outside`, and built into the `target` that this
-//! test was built into, with the workspace's versions and profiles, so that libraries are not built again.
+//! They are created below `target` from the files in `tests/outside`, and share this test's
+//! `target` and the workspace's versions and profiles, so that libraries are not built again.
 
 #![allow(clippy::unwrap_used)]
 
@@ -58,8 +58,8 @@ impl Outside {
     fn is_built_and_follows_its_protos(&self) {
         assert_eq!(text(&self.run().stdout), ANSWERED, "{}", text(&self.run().stderr));
 
-        // What is wrong in the file, or in one that it imports, is told with its place there; and that it
-        // is told shows that the crate is built anew when the file changes.
+        // An error in the file, or in one that it imports, is reported with its place there; the
+        // report also shows that the crate is rebuilt when the file changes.
         let kinds = "proto/kinds/v1/kinds.proto";
         self.edit(kinds, "string text = 2;", "Strang text = 2;");
         self.fails_with(&format!("{kinds}:19:3: name 'Strang' is not defined"));
@@ -68,14 +68,14 @@ impl Outside {
         self.edit(imported, "= 1;", "= 0;");
         self.fails_with(&format!("{imported}:6:17: "));
 
-        // A change that is right is in the code.
+        // A valid change is compiled in.
         self.edit(imported, "string text = 0;", "string word = 1;");
         self.fails_with("available field is: `word`");
         self.edit(imported, "word", "text");
         assert_eq!(text(&self.run().stdout), ANSWERED);
     }
 
-    /// Each error is at what is wrong, and says what to do.
+    /// Each error points at its cause, and has a remedy.
     fn wrong_uses_are_told(&self) {
         let input = [
             ("there is no `renam`: use `rename`, `from_str`, `default` or `skip`", "7:11"),
@@ -133,7 +133,7 @@ impl Outside {
         self.cargo(&["run"])
     }
 
-    /// Everything that the crate needs has been fetched for the workspace.
+    /// Everything that the crate needs is already downloaded for the workspace.
     fn cargo(&self, arguments: &[&str]) -> Output {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         Command::new(env!("CARGO"))

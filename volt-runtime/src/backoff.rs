@@ -1,21 +1,22 @@
-//! How long to wait before something that failed is tried again.
+//! Exponential backoff with jitter.
 
 use std::time::Duration;
 
 use aws_lc_rs::rand;
 
-/// How a connection that was lost is made again.
+/// The backoff for re-establishing a lost connection.
 ///
-/// The waits before the attempts grow exponentially, each drawn evenly between nothing and its
-/// limit ("full jitter"), so that the clients of a Volt that restarts do not all come at once.
+/// The delays grow exponentially. Each is drawn uniformly between zero and its limit ("full
+/// jitter"), so that the clients of a restarting Volt do not all reconnect at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconnect {
-    /// The longest wait before the first attempt. It doubles with each attempt. Default 200 ms.
+    /// The maximum delay before the first attempt. It doubles with each attempt. Default 200 ms.
     pub first_delay: Duration,
-    /// What it grows to. Default 30 seconds.
+    /// The upper limit of the delay. Default 30 seconds.
     pub longest_delay: Duration,
-    /// How long to go on trying. Default `None`: until the channel is closed or dropped.
+    /// The time after which reconnecting fails for good. Default `None`: retry until the channel is
+    /// closed or dropped.
     pub give_up_after: Option<Duration>,
 }
 
@@ -29,7 +30,7 @@ impl Default for Reconnect {
     }
 }
 
-/// The waits of one series of attempts.
+/// The delays of one series of attempts.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     policy: Reconnect,
@@ -37,26 +38,26 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A series that has not begun.
+    /// Creates a series that has not begun.
     pub fn new(policy: Reconnect) -> Self {
         Self { policy, failures: 0 }
     }
 
-    /// How many waits were given out since the series began.
+    /// Returns the number of delays since the series began.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// Begins anew: something has succeeded.
+    /// Restarts the series, after a success.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// How long to wait now.
+    /// Returns the next delay.
     pub fn next_delay(&mut self) -> Duration {
         let limit = self.limit();
         self.failures = self.failures.saturating_add(1);
-        // Rounding can lead beyond what a duration holds.
+        // Rounding can exceed the range of a duration.
         Duration::try_from_secs_f64(limit.as_secs_f64() * fraction()).unwrap_or(limit)
     }
 
@@ -66,7 +67,8 @@ impl Backoff {
     }
 }
 
-/// A random number from 0 to 1. Where the system has none to give, the whole: the longest wait.
+/// Returns a random number from 0 to 1, or 1 (the longest delay) if the system returns no random
+/// bytes.
 fn fraction() -> f64 {
     let mut bytes = [0; 4];
     match rand::fill(&mut bytes) {

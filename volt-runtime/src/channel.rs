@@ -1,4 +1,4 @@
-//! The handle that typed clients make their calls on.
+//! The handle through which typed clients make their calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,29 +11,29 @@ use crate::{
     transport::{BoxFuture, RawCall, Transport},
 };
 
-/// Where calls go: one connection to a Volt, or a service in this process.
+/// A handle to the destination of calls: a connection to a Volt, or services in this process.
 ///
-/// Cloning is cheap and gives another handle to the same connection. One channel carries any number
-/// of calls at once. When the last handle is dropped, and the last call on it has ended, the
-/// connection closes.
+/// Cloning is cheap and returns another handle to the same connection. One channel carries any
+/// number of concurrent calls. The connection closes when the last handle has been dropped and the
+/// last call on it has ended.
 #[derive(Clone, Debug)]
 pub struct Channel {
     transport: Arc<dyn Transport>,
     defaults: Defaults,
 }
 
-/// What calls on a channel get that do not ask for something else.
+/// The default options of a channel's calls.
 #[derive(Clone, Debug)]
 struct Defaults {
     unary_timeout: Option<Duration>,
     options: CallOptions,
 }
 
-/// How long a unary call may take if nothing else is said.
+/// The default timeout of unary calls.
 pub(crate) const UNARY_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Channel {
-    /// A channel over any transport.
+    /// Creates a channel over any transport.
     pub fn new(transport: impl Transport) -> Self {
         Self {
             transport: Arc::new(transport),
@@ -44,16 +44,17 @@ impl Channel {
         }
     }
 
-    /// A channel to services in this process: no network, no encryption, the same calls. A mock of
-    /// a Volt is a generated server trait with the methods that matter, in a [`Router`].
+    /// Creates a channel to services in this process: the same calls, without network or
+    /// encryption. To mock a Volt, implement the relevant methods of a generated server trait and
+    /// add it to a [`Router`].
     ///
-    /// Handlers run as tasks of the tokio runtime that the calls are made on. [`close`](Self::close)
-    /// lets those that run already go on.
+    /// Handlers run as tasks of the tokio runtime on which the calls are made.
+    /// [`close`](Self::close) does not stop running handlers.
     pub fn in_process(router: Router) -> Self {
         Self::new(InProcess::new(router))
     }
 
-    /// Sets how long unary calls may take that set no timeout themselves; `None` is for ever. The
+    /// Sets the timeout of unary calls that do not set one themselves; `None` means no timeout. The
     /// default is one minute. Streaming calls have no timeout unless they set one.
     pub fn with_unary_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.defaults.unary_timeout = timeout;
@@ -66,26 +67,25 @@ impl Channel {
         self
     }
 
-    /// Ends the connection: no further calls can be made, by this handle or another, and it is not
-    /// made again. What has been accepted is written, and calls that have said all that they had to
-    /// say get their answer, within
-    /// [`close_timeout`](crate::ConnectOptions::close_timeout). All others fail: streams
-    /// that only receive, and those that may still be sent something.
+    /// Closes the connection for good: no further calls can be made through this or any other
+    /// handle. Accepted messages are written, and half-closed calls that await a single response
+    /// receive it, within [`close_timeout`](crate::ConnectOptions::close_timeout). All others fail:
+    /// streams that only receive, and calls that are not half-closed.
     ///
     /// # Cancel safety
     ///
-    /// The connection ends even if the future is dropped; awaiting it only says when.
+    /// The connection closes even if the future is dropped; awaiting it only waits for the end.
     pub async fn close(&self) {
         self.transport.close().await;
     }
 
-    /// How many calls are open on the connection, by any handle. Calls that have been dropped count
-    /// until the Volt can be told.
+    /// Returns the number of open calls on the connection, through any handle. Dropped calls count
+    /// until their cancellation is sent to the Volt.
     pub fn open_calls(&self) -> usize {
         self.transport.open_calls()
     }
 
-    /// Whether there is a connection, now and later.
+    /// Returns a watch of the connection's state.
     pub fn watch_state(&self) -> StateWatch {
         self.transport.state()
     }

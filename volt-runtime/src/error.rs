@@ -1,4 +1,4 @@
-//! What went wrong on this side of a call.
+//! Errors on this side of a call.
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
@@ -7,19 +7,20 @@ use crate::status::{Code, Status};
 /// A `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call or a connection failed, which method it was, and whether the Volt may have acted.
+/// The failure of a call or a connection: its kind, the method, and whether the Volt may have
+/// acted.
 ///
-/// What a Volt *said* is in [`status`](Self::status); everything else happened on the way. The type
-/// is one pointer wide and cheap to clone: all calls of a lost connection share one cause.
+/// A Volt's own answer is in [`status`](Self::status); everything else happened on the way. The
+/// type is one pointer wide and cheap to clone: all calls of a lost connection share one cause.
 ///
 /// # Troubleshooting
 ///
-/// | predicate | what to look at |
+/// | predicate | check |
 /// |---|---|
 /// | [`is_configuration`](Self::is_configuration) | the message names the field of the client configuration and what to do |
-/// | [`is_connection`](Self::is_connection) | the Volt's address, the network; [`executed`](Self::executed) says whether to try again |
+/// | [`is_connection`](Self::is_connection) | the Volt's address, the network; [`executed`](Self::executed) tells whether to retry |
 /// | [`is_deadline`](Self::is_deadline) | the timeout of the call, the load of the Volt |
-/// | [`is_refused`](Self::is_refused) | the Volt understood and said no: read [`status`](Self::status) |
+/// | [`is_refused`](Self::is_refused) | the Volt understood the request and refused it: read [`status`](Self::status) |
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -33,7 +34,7 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// What kind of thing went wrong.
+/// The kind of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -43,18 +44,19 @@ pub enum ErrorKind {
     Failed,
     /// The call could not be routed or was not accepted: a bad token, an unknown target.
     Routing,
-    /// The peer broke the protocol within this call: a wrong signature, a payload that cannot be
-    /// decrypted or parsed, a response too many or too few.
+    /// The peer violated the protocol within this call: a wrong signature, a payload that cannot be
+    /// decrypted or parsed, or a wrong number of responses.
     Protocol,
     /// There is no connection, or it was lost.
     Connection,
     /// The deadline passed.
     Deadline,
-    /// More than a limit of this client allows, such as responses that nobody reads.
+    /// A limit of this client was exceeded, such as by unread responses.
     ResourceExhausted,
-    /// The client configuration, or how a call was made, is not usable.
+    /// The client configuration or the options of a call are invalid.
     Configuration,
-    /// A response came, and is not what the caller's own type can hold: a NULL for an `i64`.
+    /// A response arrived, but the caller's type cannot hold its value, such as a NULL for an
+    /// `i64`.
     Conversion,
 }
 
@@ -62,18 +64,18 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Executed {
-    /// Certainly not: the request was never sent, or was turned away before it was looked at.
+    /// Certainly not: the request was never sent, or was rejected before it was processed.
     No,
-    /// It may have.
+    /// The Volt may have acted.
     Maybe,
     /// The Volt answered.
     Yes,
 }
 
 impl Error {
-    /// Creates an error of this kind. [`executed`](Self::executed) is what the kind implies:
-    /// [`Executed::Yes`] where the Volt answered, [`Executed::No`] where nothing can have been sent,
-    /// else [`Executed::Maybe`].
+    /// Creates an error of this kind. [`executed`](Self::executed) follows from the kind:
+    /// [`Executed::Yes`] if the Volt answered, [`Executed::No`] if nothing can have been sent, else
+    /// [`Executed::Maybe`].
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let executed = match kind {
             ErrorKind::Refused | ErrorKind::Failed | ErrorKind::Conversion => Executed::Yes,
@@ -90,7 +92,7 @@ impl Error {
         }))
     }
 
-    /// Creates a configuration error. Its message names the field or option, and what to do.
+    /// Creates a configuration error. The message names the field or option, and what to do.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Configuration, message)
     }
@@ -105,7 +107,7 @@ impl Error {
         Self::new(ErrorKind::Protocol, message)
     }
 
-    /// Creates a deadline error: `message` says what took too long.
+    /// Creates a deadline error. `message` names what took too long.
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Deadline, message)
     }
@@ -115,12 +117,12 @@ impl Error {
         Self::new(ErrorKind::Refused, "").with_status(status)
     }
 
-    /// Adds what caused it.
+    /// Adds the cause.
     pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)))
     }
 
-    /// Adds what the Volt said.
+    /// Adds the Volt's status.
     pub fn with_status(self, status: Status) -> Self {
         self.edit(|inner| inner.status = Some(status))
     }
@@ -132,7 +134,7 @@ impl Error {
         self.edit(|inner| inner.method = Some(method))
     }
 
-    /// Says whether the Volt may have acted.
+    /// Sets whether the Volt may have acted.
     pub fn with_executed(self, executed: Executed) -> Self {
         self.edit(|inner| inner.executed = executed)
     }
@@ -142,19 +144,19 @@ impl Error {
         self
     }
 
-    /// What kind of thing went wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What the Volt said, if it said something.
+    /// Returns the Volt's status, if it sent one.
     pub fn status(&self) -> Option<&Status> {
         self.0.status.as_ref()
     }
 
-    /// The gRPC code: the Volt's own if it sent one, else the one that fits what happened. A call that ran
-    /// out of time while there was no connection has [`Code::Unavailable`], and one that was rejected
-    /// because its session is invalid has [`Code::Unauthenticated`].
+    /// Returns the gRPC code: the Volt's own if it sent one, else the one that matches the failure.
+    /// A call that ran out of time while there was no connection has [`Code::Unavailable`], and one
+    /// that was rejected because its session is invalid has [`Code::Unauthenticated`].
     pub fn code(&self) -> Code {
         match (&self.0.status, self.0.kind) {
             _ if self.is_session_invalid() => Code::Unauthenticated,
@@ -169,23 +171,24 @@ impl Error {
         }
     }
 
-    /// Returns whether a call ran out of time because there was no connection, which is then the source.
+    /// Returns whether a call timed out because there was no connection. That error is then the
+    /// source.
     fn lacked_connection(&self) -> bool {
         let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Self>());
         source.is_some_and(Self::is_connection)
     }
 
-    /// The call that failed, as `/package.Service/Method`.
+    /// Returns the method of the failed call, as `/package.Service/Method`.
     pub fn method(&self) -> Option<&'static str> {
         self.0.method
     }
 
-    /// Whether the Volt may have acted on the call. [`Executed::No`] is safe to try again.
+    /// Returns whether the Volt may have acted on the call. [`Executed::No`] is safe to retry.
     pub fn executed(&self) -> Executed {
         self.0.executed
     }
 
-    /// The API refused the call; [`status`](Self::status) says why.
+    /// Returns whether the API refused the call; [`status`](Self::status) has the reason.
     pub fn is_refused(&self) -> bool {
         self.0.kind == ErrorKind::Refused
     }
@@ -195,19 +198,19 @@ impl Error {
         self.0.kind == ErrorKind::Connection
     }
 
-    /// The deadline passed first.
+    /// Returns whether the deadline passed.
     pub fn is_deadline(&self) -> bool {
         self.0.kind == ErrorKind::Deadline
     }
 
-    /// The Volt does not accept the client's session, because it has expired or was revoked: the
-    /// client must authenticate anew. Nothing but this text says so.
+    /// Returns whether the Volt rejected the client's session, because it has expired or was
+    /// revoked: the client must authenticate again. Only the message's text indicates this.
     pub fn is_session_invalid(&self) -> bool {
         let status = self.0.status.as_ref().map_or("", Status::message);
         [&*self.0.message, status].iter().any(|text| text.ends_with("session invalid"))
     }
 
-    /// The configuration, or how the call was made, is not usable.
+    /// Returns whether the configuration or the options of the call are invalid.
     pub fn is_configuration(&self) -> bool {
         self.0.kind == ErrorKind::Configuration
     }
@@ -259,7 +262,7 @@ impl StdError for Error {
     }
 }
 
-// Every call returns it: it must stay as small as a pointer.
+// Every call returns this type: it must stay as small as a pointer.
 const _: () = assert!(size_of::<Error>() == size_of::<usize>());
 const _: () = assert!(size_of::<Status>() == size_of::<usize>());
 

@@ -1,25 +1,26 @@
 //! The transport of the Volt SDK: keys, encrypted calls over one websocket, streams, errors, and
-//! the server side of the same.
+//! their server side.
 //!
-//! Most programs use the `volt-api` crate, whose typed clients stand on this one. Look here for
-//! what every call shares:
+//! Most programs use the `volt-api` crate, whose typed clients are built on this one. This crate
+//! documents what all calls share:
 //!
-//! - [`Channel`]: where calls go. It is cheap to clone and carries any number of calls at once.
-//! - [`UnaryCall`], [`ServerStreamingCall`], [`ClientStreamingCall`], [`BidiCall`]: what a client
-//!   method returns. Options chain on it, then it is awaited.
-//! - [`Error`] and [`Status`]: what happened here, and what a Volt said.
+//! - [`Channel`]: the handle for making calls. It is cheap to clone and carries any number of
+//!   concurrent calls.
+//! - [`UnaryCall`], [`ServerStreamingCall`], [`ClientStreamingCall`], [`BidiCall`]: the
+//!   builders that client methods return. Set options on them, then await them.
+//! - [`Error`] and [`Status`]: local failures, and a Volt's answers.
 //! - [`ClientConfig`]: the client configuration file that all Volt clients share.
-//! - [`server`]: routing, contexts and streams for whoever implements a service; and
+//! - [`server`]: routing, contexts and streams for implementing services; and
 //!   [`Channel::in_process`], which runs a client against one without a network.
 //!
-//! The protocol itself is in [`proto`]: bytes in, events out, no sockets, clocks or tasks.
+//! The protocol itself is in [`proto`], without sockets, clocks or tasks.
 //!
 //! # Features
 //!
-//! | feature | default | what it adds |
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `client` | yes | [`connect`]: the websocket client |
-//! | `server` | no | `server::serve`: a websocket server, with plain HTTP beside it |
+//! | `server` | no | `server::serve`: a websocket server, with plain HTTP on the same port |
 //! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
 mod backoff;
@@ -40,7 +41,7 @@ pub mod server;
 mod socket;
 mod state;
 mod status;
-/// What the queue is made of; loom's in its tests.
+/// The queue's synchronization primitives; loom's in its tests.
 mod sync {
     pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 }
@@ -53,7 +54,8 @@ mod client;
 #[doc(hidden)]
 pub mod __private;
 
-/// The core, for tests, benchmarks and fuzz targets. No API: it changes without notice.
+/// The core, for tests, benchmarks and fuzz targets. Not part of the public API: it may change
+/// without notice.
 #[doc(hidden)]
 pub mod __core {
     #[cfg(feature = "client")]

@@ -1,4 +1,4 @@
-//! What every generated message implements.
+//! The traits that generated messages implement.
 
 use std::fmt::Debug;
 
@@ -13,12 +13,13 @@ pub trait Message:
     /// The full protobuf name, such as `tdx.volt_api.volt.v1.Resource`.
     const NAME: &'static str;
 
-    /// The refusal that this response carries, if it has a status and that is not OK.
+    /// Returns the refusal that this response carries, if it has a status other than OK.
     fn refusal(&self) -> Option<Status> {
         None
     }
 
-    /// A response that carries `status`, or `None` where this message has no field for one.
+    /// Creates a response that carries `status`. Returns `None` if this message has no field for
+    /// one.
     fn refused(status: &Status) -> Option<Self> {
         let _ = status;
         None
@@ -27,16 +28,16 @@ pub trait Message:
 
 /// The message that carries a status within responses (`tdx.volt_api.volt.v1.Status`).
 pub trait StatusMessage: Sized {
-    /// What it says, or `None` when it says that all is well.
+    /// Converts the message to a status. Returns `None` on success.
     fn to_status(&self) -> Option<Status>;
 
-    /// The message that says `status`.
+    /// Creates the message from `status`.
     fn from_status(status: &Status) -> Self;
 }
 
-/// A message of any type on its way out, so that transports need not be generic.
+/// An outgoing message of any type, so that transports need not be generic.
 ///
-/// Transports write it once, straight into the buffer that leaves.
+/// Transports write it once, directly into the outgoing buffer.
 pub trait Payload: Send + Sync {
     /// Appends the message's JSON text to `out`, in the given form.
     ///

@@ -1,16 +1,16 @@
-//! What the runtime knows of one RPC.
+//! Descriptors of RPCs.
 
 /// One RPC of a service. Generated code holds a `static` for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Method {
     /// The name on the wire, `/package.Service/Method`.
     pub path: &'static str,
-    /// Which side sends more than one message.
+    /// The kind of call: which sides stream messages.
     pub kind: MethodKind,
 }
 
 impl Method {
-    /// The full name of the service that it belongs to, `package.Service`.
+    /// Returns the full name of the method's service, `package.Service`.
     pub fn service(&self) -> &'static str {
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
         path.split_once('/').map_or(path, |(service, _)| service)
@@ -31,12 +31,12 @@ pub enum MethodKind {
 }
 
 impl MethodKind {
-    /// Whether the client may send more than one message.
+    /// Returns whether the client may send more than one message.
     pub const fn client_streams(self) -> bool {
         matches!(self, Self::ClientStreaming | Self::Bidi)
     }
 
-    /// Whether the server may send more than one message.
+    /// Returns whether the server may send more than one message.
     pub const fn server_streams(self) -> bool {
         matches!(self, Self::ServerStreaming | Self::Bidi)
     }

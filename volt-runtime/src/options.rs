@@ -1,49 +1,53 @@
-//! What can be set for one call, and for all calls of a channel.
+//! Options for one call, or for all calls of a channel.
 
 use std::time::Duration;
 
-/// How a call is made. Every builder has a method for each of these; a channel holds the defaults.
+/// The options of a call. Every builder has a method for each of these; a channel holds the
+/// defaults.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// How long the whole call may take, from opening it to its end. `None` is for ever.
+    /// The timeout of the whole call, from opening it to its end. `None` means no timeout.
     ///
-    /// Left unset, unary calls get the channel's `unary_timeout` and streaming calls none.
+    /// By default, unary calls use the channel's `unary_timeout`, and streaming calls have no
+    /// timeout.
     pub timeout: Option<Duration>,
-    /// The service to call, where it is not one of the Volt's own.
+    /// The service to call, if it is not one of the Volt's own.
     pub target: Option<Target>,
-    /// How many bytes of responses that nobody has read yet are kept. Default 4 MiB. One message is
-    /// always taken, whatever its size.
+    /// The maximum number of bytes of unread responses. Default 4 MiB. One message is always
+    /// accepted, whatever its size.
     pub receive_buffer: usize,
-    /// What happens when that is full.
+    /// The policy for when that limit is reached.
     pub overflow: Overflow,
-    /// Whether the call gets a token and an ephemeral key that serve no other call. Default no:
-    /// `ConnectOptions::token_lifetime` says for how long they are used, and what that means.
+    /// Opens the call with its own token and ephemeral key, not shared with other calls. Default
+    /// false: see `ConnectOptions::token_lifetime` for how long they are reused, and the
+    /// consequences.
     pub fresh_key: bool,
-    /// Whether a call that is made while the client reconnects waits for the connection, rather than
-    /// failing at once. Default true.
+    /// Lets a call that is made while the client reconnects wait for the connection, rather than
+    /// fail at once. Default true.
     pub wait_for_ready: bool,
-    /// How long a call waits for a connection at most while the client reconnects, if
-    /// [`wait_for_ready`](Self::wait_for_ready) is set; then it fails, and was not executed. Default one
-    /// minute. The call's own timeout may end it earlier; subscriptions wait until their timeout.
+    /// The maximum time that a call waits for a connection while the client reconnects, if
+    /// [`wait_for_ready`](Self::wait_for_ready) is set. After that it fails and was not executed.
+    /// Default one minute. The call's own timeout may end it earlier; subscriptions wait until
+    /// their timeout.
     pub ready_timeout: Duration,
-    /// Whether it does no harm to make the call twice. Default no. If so, a unary call is tried
-    /// again even if the connection was lost after it may have reached the Volt.
+    /// Declares that executing the call twice does no harm. Default false. If set, a unary call is
+    /// retried even if the connection was lost after the Volt may have received the call.
     pub idempotent: bool,
-    /// How often a unary call is tried at most, where the connection was lost before it can have
-    /// reached the Volt, or the call is `idempotent`. Default 5; 1 is no second try.
+    /// The maximum number of attempts of a unary call, if the connection was lost before the call
+    /// can have reached the Volt, or if the call is `idempotent`. Default 5; 1 disables retries.
     pub max_attempts: u32,
 }
 
-/// What happens when responses arrive faster than they are read.
+/// The policy for responses that arrive faster than they are read.
 ///
-/// The wire has no flow control for a single call, so there are only these two ways.
+/// The protocol has no per-call flow control, so these are the only two options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
     /// Stop reading the connection until there is room, at most for this long; after that the call
-    /// fails as with [`Overflow::Fail`]. All other calls of the connection wait as well, so this
-    /// bounds what a reader that forgets its stream can do to them.
+    /// fails as with [`Overflow::Fail`]. All other calls of the connection wait too, so this bounds
+    /// the harm that a neglected stream can do to them.
     Wait(Duration),
     /// Fail the call at once with [`ErrorKind::ResourceExhausted`](crate::ErrorKind) and end it on
     /// the wire. Responses received before that can still be read.
@@ -66,9 +70,9 @@ impl Default for CallOptions {
     }
 }
 
-/// A service that is not one of the Volt's own: where it is and who answers for it.
+/// A service that is not one of the Volt's own: its location and its host.
 ///
-/// `volt-api` makes one from the resource of a service that `DiscoverServices` returned.
+/// `volt-api` creates one from the resource of a service that `DiscoverServices` returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Target {
@@ -80,17 +84,17 @@ pub struct Target {
     pub host_service_id: Option<String>,
     /// The host's public key (PEM), which must sign the key exchange.
     pub host_public_key: Option<String>,
-    /// Whether the host is a client of the Volt, to be reached through it.
+    /// Set if the host is a client of the Volt, to be reached through it.
     pub relayed: bool,
 }
 
 impl Target {
-    /// A service by its resource id.
+    /// Creates a target from the service's resource id.
     pub fn new(service_id: impl Into<String>) -> Self {
         Self { service_id: Some(service_id.into()), ..Self::default() }
     }
 
-    /// The host, as the service's description names it.
+    /// Sets the host, as named in the service's description.
     pub fn hosted_by(
         mut self,
         client_id: impl Into<String>,
@@ -101,7 +105,7 @@ impl Target {
         self
     }
 
-    /// The service is reached through the Volt that its host is connected to.
+    /// Reaches the service through the Volt that its host is connected to.
     pub fn relayed(mut self, host_service_id: impl Into<String>) -> Self {
         self.host_service_id = Some(host_service_id.into()).filter(|id| !id.is_empty());
         self.relayed = true;

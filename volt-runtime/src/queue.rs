@@ -1,7 +1,7 @@
 //! Bounded buffers, in bytes. [`Buffer`] is plain data for state machines that are locked as a whole;
 //! [`Queue`] is a buffer with its own lock, between two tasks.
 //!
-//! The tests are in `tests/queue.rs`, where loom runs them in every order of their threads.
+//! The tests are in `tests/queue.rs`, where loom runs them in every interleaving of their threads.
 
 use std::{
     collections::VecDeque,
@@ -14,10 +14,10 @@ use crate::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Wakers to call after the lock has been released. A task that is woken while the lock is held would
-/// run into it at once.
+/// Wakers to call after the lock has been released. A task that is woken while the lock is held
+/// would block on it at once.
 ///
-/// Most changes concern one task or two, which costs no allocation.
+/// Most changes wake at most two tasks, which needs no allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     first: Option<Waker>,
@@ -50,8 +50,8 @@ pub(crate) fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
 
 /// A queue of items, bounded in bytes, with the wakers of its two sides.
 ///
-/// Producers ask for room before they push, so that it holds at most its limit and one item of each
-/// producer.
+/// Producers wait for room before they push, so the buffer holds at most its limit plus one item
+/// per producer.
 pub(crate) struct Buffer<T> {
     limit: usize,
     items: VecDeque<(T, usize)>,
@@ -62,7 +62,7 @@ pub(crate) struct Buffer<T> {
     producers: Vec<Waker>,
 }
 
-/// What a consumer receives.
+/// The result of popping from a buffer.
 #[derive(Debug)]
 pub(crate) enum Popped<T> {
     Item(T),
@@ -86,7 +86,7 @@ impl<T> Buffer<T> {
         self.bytes < self.limit
     }
 
-    /// Waits until there is room. `Err` after the buffer was closed.
+    /// Waits until there is room. Returns `Err` after the buffer was closed.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
         if let Some(reason) = &self.closed {
             return Poll::Ready(Err(reason.clone()));
@@ -100,7 +100,7 @@ impl<T> Buffer<T> {
         Poll::Pending
     }
 
-    /// Adds an item whether there is room or not. A closed buffer drops it.
+    /// Adds an item even if the buffer is full. A closed buffer drops it.
     pub(crate) fn push(&mut self, item: T, bytes: usize, wakes: &mut Wakes) {
         if self.closed.is_some() {
             return;
@@ -113,7 +113,8 @@ impl<T> Buffer<T> {
     pub(crate) fn poll_pop(&mut self, cx: &mut Context<'_>, wakes: &mut Wakes) -> Poll<Popped<T>> {
         if let Some((item, bytes)) = self.items.pop_front() {
             self.bytes -= bytes;
-            // Half empty: waking producers for each item would only make them take turns.
+            // Wake producers only when half empty: otherwise they would alternate with the consumer
+            // on every item.
             if self.bytes <= self.limit / 2 {
                 self.producers.drain(..).for_each(|waker| wakes.add(Some(waker)));
             }
@@ -135,14 +136,15 @@ impl<T> Buffer<T> {
         Poll::Pending
     }
 
-    /// Ends the buffer: its items can still be taken, then the reason shows. The first reason wins.
+    /// Closes the buffer. Its items can still be popped, followed by the reason. The first reason
+    /// wins.
     pub(crate) fn close(&mut self, reason: Option<Error>, wakes: &mut Wakes) {
         self.closed.get_or_insert(reason);
         self.wake_all(wakes);
     }
 
-    /// Ends the buffer for a consumer that has gone, and returns what was in it. The caller drops that
-    /// outside of the lock, because items may own something that locks.
+    /// Closes the buffer because its consumer was dropped, and returns its items. The caller drops
+    /// them outside the lock, because dropping an item may take a lock.
     #[must_use = "drop the items outside of the lock"]
     pub(crate) fn abandon(&mut self, wakes: &mut Wakes) -> VecDeque<(T, usize)> {
         self.closed.get_or_insert(None);
@@ -158,7 +160,7 @@ impl<T> Buffer<T> {
     }
 }
 
-/// What state machines use beside the above.
+/// Operations used only by state machines.
 #[cfg_attr(not(feature = "socket"), expect(dead_code, reason = "only connections need it"))]
 impl<T> Buffer<T> {
     pub(crate) fn bytes(&self) -> usize {
@@ -177,17 +179,17 @@ impl<T> Buffer<T> {
         self.closed.is_some()
     }
 
-    /// Why the buffer was closed, if it was and there was a reason.
+    /// Returns why the buffer was closed, if it was closed with a reason.
     pub(crate) fn reason(&self) -> Option<&Error> {
         self.closed.as_ref()?.as_ref()
     }
 
-    /// Wakes the consumer although there may be nothing to take.
+    /// Wakes the consumer although the buffer may be empty.
     pub(crate) fn wake_consumer(&mut self, wakes: &mut Wakes) {
         wakes.add(self.consumer.take());
     }
 
-    /// Registers the consumer without taking anything.
+    /// Registers the consumer without popping.
     pub(crate) fn register(&mut self, cx: &Context<'_>) {
         register(&mut self.consumer, cx);
     }
@@ -213,11 +215,11 @@ impl<T> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Buffer<T>> {
-        // No operation can panic between two changes, so a poisoned buffer is still whole.
+        // No operation can panic halfway, so the buffer is consistent even if the lock is poisoned.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the buffer, and wakes whoever waited for that after the lock has been released.
+    /// Changes the buffer, and wakes the waiting tasks after releasing the lock.
     fn with<R>(&self, change: impl FnOnce(&mut Buffer<T>, &mut Wakes) -> R) -> R {
         let mut wakes = Wakes::default();
         let result = change(&mut self.lock(), &mut wakes);
@@ -225,12 +227,12 @@ impl<T> Queue<T> {
         result
     }
 
-    /// Waits until there is room. `Err` after the queue was closed.
+    /// Waits until there is room. Returns `Err` after the queue was closed.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Option<Error>>> {
         self.lock().poll_room(cx)
     }
 
-    /// Adds an item whether there is room or not. A closed queue drops it.
+    /// Adds an item even if the queue is full. A closed queue drops it.
     pub(crate) fn push(&self, item: T, bytes: usize) {
         self.with(|buffer, wakes| buffer.push(item, bytes, wakes));
     }
@@ -244,14 +246,15 @@ impl<T> Queue<T> {
         self.lock().poll_closed(cx)
     }
 
-    /// Ends the queue: its items can still be taken, then the reason shows. The first reason wins.
+    /// Closes the queue. Its items can still be popped, followed by the reason. The first reason
+    /// wins.
     pub(crate) fn close(&self, reason: Option<Error>) {
         self.with(|buffer, wakes| buffer.close(reason, wakes));
     }
 
-    /// The consumer has gone: drops what is queued, and everything that is pushed later.
+    /// Called when the consumer is dropped. Drops the queued items, and all that are pushed later.
     pub(crate) fn abandon(&self) {
-        // Dropped here, outside of the lock.
+        // Dropped here, outside the lock.
         drop(self.with(Buffer::abandon));
     }
 }

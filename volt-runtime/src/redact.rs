@@ -9,7 +9,7 @@ pub struct Redacted {
 }
 
 impl Redacted {
-    /// Stands in for this value. The default of its type counts as not set.
+    /// Creates the stand-in for a value. The default of its type counts as not set.
     pub fn new<T: Default + PartialEq>(value: &T) -> Self {
         Self { empty: *value == T::default() }
     }
@@ -21,12 +21,12 @@ impl fmt::Debug for Redacted {
     }
 }
 
-/// An address as messages may show it: without user name, password, query and fragment, which may all
+/// Redacts an address for messages: removes user name, password, query and fragment, which may all
 /// hold secrets.
 pub(crate) fn address(text: &str) -> Cow<'_, str> {
     let start = text.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = text.split_at(start);
-    // Up to the last `@`: a password may hold a `/`, `?` or `#` that was not escaped.
+    // Up to the last `@`: a password may contain an unescaped `/`, `?` or `#`.
     let (hides, rest) = match rest.rfind('@') {
         Some(at) => (true, &rest[at + 1..]),
         None => (false, rest),

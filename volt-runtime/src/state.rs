@@ -1,4 +1,4 @@
-//! Whether there is a connection, for whoever wants to know.
+//! The state of a channel's connection.
 
 use std::fmt;
 
@@ -6,33 +6,33 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 
-/// Whether a channel has a connection.
+/// The state of a channel's connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectionState {
     /// Calls can be made.
     Connected,
-    /// The connection was lost and is being made again.
+    /// The connection was lost and is being re-established.
     Reconnecting {
-        /// How many attempts have failed so far.
+        /// The number of attempts that have failed so far.
         failed_attempts: u32,
-        /// Why the connection was lost or, after an attempt, why that failed.
+        /// The reason why the connection was lost or, after an attempt, why that failed.
         reason: Error,
     },
-    /// There will be no connection any more: it was closed, or could not be made again.
+    /// The channel is closed for good: it was closed, or reconnecting failed.
     Closed {
-        /// Why.
+        /// The reason.
         reason: Error,
     },
 }
 
 impl ConnectionState {
-    /// Whether calls can be made.
+    /// Returns whether calls can be made.
     pub fn is_connected(&self) -> bool {
         matches!(self, Self::Connected)
     }
 
-    /// Why there is no connection; `None` while there is one.
+    /// Returns why there is no connection, or `None` while there is one.
     pub fn reason(&self) -> Option<&Error> {
         match self {
             Self::Connected => None,
@@ -40,13 +40,13 @@ impl ConnectionState {
         }
     }
 
-    /// Whether there will be no connection any more.
+    /// Returns whether the channel is closed for good.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed { .. })
     }
 }
 
-/// Follows the state of a channel's connection. Made by
+/// Watches the state of a channel's connection. Returned by
 /// [`Channel::watch_state`](crate::Channel::watch_state).
 ///
 /// ```no_run
@@ -65,19 +65,19 @@ impl StateWatch {
         Self(states)
     }
 
-    /// The state of a transport that needs no connection.
+    /// Creates the state of a transport that needs no connection.
     pub fn connected() -> Self {
-        // The sender is gone, which says that nothing will change.
+        // The sender is dropped, so the state never changes.
         Self(watch::channel(ConnectionState::Connected).1)
     }
 
-    /// The state as it is now.
+    /// Returns the current state.
     pub fn current(&self) -> ConnectionState {
         self.0.borrow().clone()
     }
 
-    /// Waits for a state that was not seen yet and gives it; the newest, if there were several.
-    /// `None` when none can follow.
+    /// Waits for a state that was not seen yet and returns it; the newest, if there were several.
+    /// Returns `None` when the state can no longer change.
     ///
     /// # Cancel safety
     ///
@@ -91,7 +91,7 @@ impl StateWatch {
     ///
     /// # Errors
     ///
-    /// When there will be none any more: why.
+    /// When the channel is closed for good; returns the reason.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! What a Volt says about a call.
+//! A Volt's status for a call.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ struct Parts {
 }
 
 impl Status {
-    /// A status with a code and a message for people.
+    /// Creates a status with a code and a human-readable message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self(Box::new(Parts { code, message: message.into(), description: String::new() }))
     }
@@ -29,7 +29,7 @@ impl Status {
         self
     }
 
-    /// Reads the three fields of a status on the wire; `None` is success.
+    /// Reads the three fields of a status on the wire. Returns `None` on success.
     ///
     /// Relays are known to report failures with code 0 and a message, so a message alone is a
     /// failure too; its code is then [`Code::Unknown`].
@@ -41,17 +41,17 @@ impl Status {
         Some(Self::new(code, message).with_description(description))
     }
 
-    /// The kind of failure.
+    /// Returns the kind of failure.
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// What the Volt says, for people.
+    /// Returns the Volt's human-readable message.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// More detail, often empty.
+    /// Returns more detail, often empty.
     pub fn description(&self) -> &str {
         &self.0.description
     }
@@ -121,37 +121,37 @@ macro_rules! codes {
 codes! {
     /// Success.
     Ok = 0, "ok";
-    /// The caller gave the call up.
+    /// The caller cancelled the call.
     Cancelled = 1, "cancelled";
-    /// Nothing more precise is known.
+    /// The failure has no more specific code.
     Unknown = 2, "unknown error";
-    /// The request makes no sense, whatever the state of the Volt.
+    /// The request is invalid, regardless of the state of the Volt.
     InvalidArgument = 3, "invalid argument";
-    /// The deadline passed first.
+    /// The deadline passed before the call completed.
     DeadlineExceeded = 4, "deadline exceeded";
-    /// There is no such thing, or the caller may not see it.
+    /// The requested entity does not exist, or the caller may not see it.
     NotFound = 5, "not found";
-    /// It exists already.
+    /// The entity already exists.
     AlreadyExists = 6, "already exists";
-    /// The caller is known and may not do this.
+    /// The caller is authenticated but not authorized.
     PermissionDenied = 7, "permission denied";
-    /// A quota, a limit or a queue is full.
+    /// A quota or limit is exhausted, or a queue is full.
     ResourceExhausted = 8, "resource exhausted";
-    /// The Volt is not in the state that this needs.
+    /// The Volt is not in the state that the operation requires.
     FailedPrecondition = 9, "failed precondition";
-    /// Something else got in between; the whole sequence may be tried again.
+    /// The operation was aborted by a conflict; the whole sequence may be retried.
     Aborted = 10, "aborted";
-    /// Past the end.
+    /// The operation is past the valid range.
     OutOfRange = 11, "out of range";
     /// The Volt does not have this method.
     Unimplemented = 12, "unimplemented";
-    /// A fault of the Volt.
+    /// An internal error of the Volt.
     Internal = 13, "internal error";
-    /// Not available now; trying again later may help.
+    /// The service is currently unavailable; retrying later may help.
     Unavailable = 14, "unavailable";
     /// Data is lost or damaged.
     DataLoss = 15, "data loss";
-    /// The caller is not known, or its session is not valid.
+    /// The caller is not authenticated, or its session is invalid.
     Unauthenticated = 16, "unauthenticated";
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::Error;
 
-/// A timer that is allocated on first use. Most calls end before they have to wait for one.
+/// A timer that is allocated on first use. Most calls end without needing it.
 #[derive(Debug, Default)]
 pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
@@ -37,7 +37,7 @@ impl Deadline {
         Self { at, timer: Timer::default() }
     }
 
-    /// When it passes.
+    /// Returns when the deadline passes.
     pub(crate) fn at(&self) -> Option<Instant> {
         self.at
     }

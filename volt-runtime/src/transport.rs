@@ -1,4 +1,4 @@
-//! The seam between typed calls and what carries them.
+//! The interface between typed calls and their transport.
 //!
 //! A transport moves messages as canonical JSON text and knows none of their types. The websocket
 //! client is one; [`Channel::in_process`](crate::Channel::in_process) is another. The same two
@@ -16,45 +16,46 @@ use std::{
 use crate::{CallOptions, Method, Result, StateWatch, Status};
 pub use crate::{json::Form, message::Payload};
 
-/// A future that owns what it needs.
+/// A boxed future without borrows.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
-/// What carries calls to a Volt.
+/// A transport for calls to a Volt.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// Opens a call. This never waits for the peer: a refusal shows when the call is read.
+    /// Opens a call. This never waits for the peer: a refusal is reported when the call is read.
     ///
     /// # Errors
     ///
     /// When there is no connection, or the options cannot be met.
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall>;
 
-    /// Waits until calls can be opened; `None` where they can.
+    /// Waits until calls can be opened. Returns `None` if they can be opened now.
     ///
     /// # Errors
     ///
-    /// When there will be no connection any more.
+    /// When the transport is closed for good.
     fn ready(&self) -> Option<BoxFuture<Result<()>>> {
         None
     }
 
-    /// Whether there is a connection, now and later.
+    /// Returns a watch of the connection's state.
     fn state(&self) -> StateWatch {
         StateWatch::connected()
     }
 
-    /// Closes the connection. Calls that only wait for their single response get it; all others fail.
-    /// The future resolves when the connection has closed.
+    /// Closes the connection. Calls that only await their single response receive it; all others
+    /// fail. The future resolves when the connection has closed.
     fn close(&self) -> BoxFuture<()>;
 
-    /// How many calls are open, those included whose end the peer has not been told yet.
+    /// Returns the number of open calls, including those whose end has not been sent to the peer
+    /// yet.
     fn open_calls(&self) -> usize;
 }
 
 /// The two halves of one end of a call.
 pub struct RawCall {
-    /// Where messages go.
+    /// The sending half.
     pub sender: Box<dyn SendHalf>,
-    /// Where messages come from. On a client, dropping it before its end cancels the call.
+    /// The receiving half. On a client, dropping it before its end cancels the call.
     pub receiver: Box<dyn ReceiveHalf>,
 }
 
@@ -70,42 +71,44 @@ pub trait SendHalf: Send {
     ///
     /// # Errors
     ///
-    /// When the call can take no more messages, because it has ended or its connection is lost.
+    /// When the call cannot send any more messages, because it has ended or its connection is lost.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
-    /// Takes a message. `Ok` means accepted, not delivered.
+    /// Accepts a message for sending. `Ok` means accepted, not delivered.
     ///
     /// # Errors
     ///
     /// When the message cannot be written, or the half is not ready.
     fn send(&mut self, message: &dyn Payload) -> Result<()>;
 
-    /// Sends the first message as soon as the half is ready, without being waited for; `last` if no other
-    /// follows. It is not sent after `deadline`. Whatever goes wrong shows on the receiving half.
+    /// Sends the first message in the background, as soon as the half is ready; `last` is set if no
+    /// other follows. It is not sent after `deadline`. Failures are reported by the receiving half.
     ///
-    /// This half is not to be dropped before the other one.
+    /// Do not drop this half before the other one.
     fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, deadline: Option<Instant>);
 
     /// Ends this half, with the reason if it is a failure: a client's half-close, a server's end.
-    /// Never waits; does nothing the second time.
+    /// Never waits. A second call does nothing.
     fn end(&mut self, failure: Option<&Status>);
 }
 
 /// The receiving half of one end of a call.
 pub trait ReceiveHalf: Send {
-    /// The next message's JSON text, or `None` after a clean end. Not to be called after an error.
+    /// Reads the next message's JSON text. Returns `None` after a clean end. Must not be called
+    /// after an error.
     ///
-    /// A client does not read on after the end. A server may: that waits until the caller is gone,
-    /// which is an error.
+    /// A client does not read after the end. A server may: this waits until the caller cancels or
+    /// disconnects, which is an error.
     ///
     /// # Errors
     ///
-    /// When the peer ended the call with an error, or the call could not go on.
+    /// When the peer ended the call with an error, or the call failed.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>>;
 
-    /// Waits until nothing more can arrive because the call has failed, such as with its connection.
-    /// What arrived before is still to be read, and then the reason. Servers stop by it what nobody
-    /// waits for any more; by default it is never known before all has been read.
+    /// Waits until nothing more can arrive because the call has failed, for example with its
+    /// connection. Earlier messages can still be read, followed by the reason. Lets a server stop a
+    /// handler early. The default never resolves: a failure is then seen only after everything has
+    /// been read.
     fn poll_failed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = cx;
         Poll::Pending

@@ -1,5 +1,5 @@
-//! The legacy JSON protocol as the published Python client was recorded to speak it, in both
-//! directions, and what our own two ends make of one another.
+//! The legacy JSON protocol against recordings of the published Python client, in both directions,
+//! and our own two ends against one another.
 
 #![allow(clippy::unwrap_used)]
 
@@ -49,7 +49,7 @@ fn frame(message: &str) -> volt_runtime::proto::frame::Frame {
     legacy::decode(Bytes::copy_from_slice(message.as_bytes())).unwrap()
 }
 
-/// A message that is JSON text already.
+/// A message that is already JSON text.
 struct Text(String);
 
 impl Payload for Text {
@@ -60,7 +60,7 @@ impl Payload for Text {
     }
 }
 
-/// The same JSON, whatever its spaces and the order of its members, and without absent members.
+/// Compares JSON, ignoring whitespace, the order of members and absent members.
 fn same(ours: &[u8], theirs: &str) {
     let clean = |text: &[u8]| {
         let mut value: Value = serde_json::from_slice(text).unwrap();
@@ -126,8 +126,8 @@ fn a_client_understands_the_recorded_server() {
     assert_eq!(call::open(&key, rejection.body).unwrap(), expected);
 }
 
-/// With the recorded key, what our client writes decrypts to what the recorded one wrote, in
-/// messages with the same members.
+/// With the recorded key, our client's messages have the recorded members, and their plaintexts are
+/// those of the recorded client.
 #[test]
 fn our_messages_are_those_of_the_recorded_client() {
     let vectors = vectors();
@@ -214,14 +214,14 @@ fn what_is_no_legacy_message_is_an_error() {
     for token in ["", "a.b", "a.b.c", "e30.e30.e30"] {
         assert!(with_token(token).is_err(), "{token}");
     }
-    // A good token whose key is for somebody else.
+    // A valid token whose key is for another recipient.
     let token = legacy::accept(message.to_string().as_bytes()).unwrap();
     let for_other = legacy::call_key(&token, &keys(&vectors, "client"));
     assert_eq!(for_other.map(drop).unwrap_err(), ProtocolError::PeerKey);
     let ed25519 = SigningKey::generate().unwrap();
     let kind = legacy::call_key(&token, &ed25519);
     assert_eq!(kind.map(drop).unwrap_err(), ProtocolError::PeerKey);
-    // A payload that is not what it should be fails its call.
+    // An invalid payload fails its call.
     let key = CallKey::legacy(&[1; 32], [1; 16]).unwrap();
     for body in
         ["{\"id\":1}", "{\"id\":1,\"json_payload\":\"?\"}", "{\"id\":1,\"json_payload\":\"AAAA\"}"]

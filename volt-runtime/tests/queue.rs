@@ -1,11 +1,11 @@
-//! The queue between tasks, in every order in which its threads can run: loom tries them all, and
-//! fails where a thread sleeps and nobody will wake it.
+//! The queue between tasks, model-checked with loom: every interleaving of its threads is tried,
+//! and a lost wakeup fails the test.
 
 #[path = "../src/queue.rs"]
 #[allow(dead_code, reason = "the library uses all of it")]
 mod queue;
 
-/// What the queue is made of here.
+/// The synchronization primitives of the queue in this test.
 mod sync {
     pub(crate) use std::sync::PoisonError;
 
@@ -22,8 +22,8 @@ use self::{
     sync::Arc,
 };
 
-/// Runs a model. After so many switches from a thread that could have gone on, nothing new is found,
-/// and without a limit it takes for ever.
+/// Runs a model. More than two preemptions find nothing new, and without a bound the search would
+/// not finish.
 fn model(threads: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(2);
@@ -41,7 +41,8 @@ fn pop(queue: &Queue<u8>) -> Option<u8> {
     }
 }
 
-/// Producers wait for room, a consumer for items: all items come, those of each producer in order.
+/// Producers wait for room, a consumer for items: all items arrive, those of each producer in
+/// order.
 #[test]
 fn everything_that_is_pushed_comes_out_once_and_in_order() {
     model(|| {
@@ -64,7 +65,7 @@ fn everything_that_is_pushed_comes_out_once_and_in_order() {
     });
 }
 
-/// A consumer that waits is woken by the end, and gets what came before it first.
+/// The end wakes a waiting consumer, which receives the earlier items first.
 #[test]
 fn the_end_is_seen_after_all_that_was_pushed_before_it() {
     model(|| {
@@ -83,7 +84,7 @@ fn the_end_is_seen_after_all_that_was_pushed_before_it() {
     });
 }
 
-/// A producer that waits for room is woken when nobody will take anything any more.
+/// The end of the consumer wakes a producer that waits for room.
 #[test]
 fn a_producer_learns_that_the_consumer_is_gone() {
     model(|| {

@@ -1,4 +1,4 @@
-//! The macros that generated messages and enums are made with, on messages written by hand.
+//! The macros for generated messages and enums, on messages written by hand.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,7 +36,7 @@ rt::message! { Refusal = "test.Refusal";
 
 rt::status! { Refusal }
 
-/// One field for each line that a table can have.
+/// One field for each kind of line in a table.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(skip_debug)]
 struct Everything {

@@ -1,5 +1,5 @@
-//! Everything that the published clients were recorded to send and to understand, in both
-//! directions: our client writes their bytes, our server reads them, and the reverse.
+//! Recordings of the published clients, in both directions: our client writes their bytes, our
+//! server reads them, and the reverse.
 
 #![allow(clippy::unwrap_used)]
 
@@ -45,7 +45,7 @@ fn array<const N: usize>(value: &Value, name: &str) -> [u8; N] {
     bytes(value, name).try_into().unwrap()
 }
 
-/// A message that is JSON text already.
+/// A message that is already JSON text.
 struct Text(String);
 
 impl Payload for Text {
@@ -75,7 +75,7 @@ fn keys_and_fingerprints() {
         assert_eq!(public.fingerprint(), text(vector, "fingerprint_raw"));
     }
     for vector in list(&vectors("fingerprints")) {
-        // Of Ed25519 keys, Volts hash the raw bytes; one published function hashes the text.
+        // For Ed25519 keys, Volts hash the raw bytes; one published function hashes the text.
         let rsa = text(vector, "what").starts_with("RSA");
         if rsa || vector["hashed_hex"].is_string() {
             let key = VerifyingKey::from_pem(text(vector, "public_pem")).unwrap();
@@ -110,12 +110,12 @@ fn key_derivation() {
     }
 }
 
-/// The key itself does not leave its type: equal keys make equal ciphertext.
+/// The key itself is not accessible: equal keys produce equal ciphertext.
 fn assert_same(one: &CallKey, other: &CallKey) {
     assert_eq!(encrypt(one, [1; 16], b"probe"), encrypt(other, [1; 16], b"probe"));
 }
 
-/// The key that a recorded X25519 secret gives, without our key exchange.
+/// The key for a recorded X25519 secret, without our key exchange.
 fn from_shared_secret(vector: &Value) -> CallKey {
     let mut key = [0; 32];
     hkdf::Salt::new(hkdf::HKDF_SHA256, b"a06e10d13fa4445a")
@@ -170,7 +170,7 @@ fn tokens() {
         token.verify(&public).unwrap();
         token.check(text(vector, "audience"), NOW).unwrap();
 
-        // Made from their parts, the claims are the same where the defaults are used.
+        // Claims built from their parts are the same if the defaults are used.
         if vector["ttl"] == 60 && vector["ephemeral_private_raw"].is_string() {
             let ephemeral = Ephemeral::from_raw(&bytes(vector, "ephemeral_private_raw")).unwrap();
             let subject = vector["subject"].as_str();
@@ -187,7 +187,7 @@ fn private_pem(raw: &[u8]) -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
 }
 
-/// The route of a recorded call, from how its client was called.
+/// The route of a recorded call, from its client's arguments.
 fn route(session: &Value) -> Route {
     let config = &session["config"]["volt"];
     let mut route = Route {
@@ -209,7 +209,7 @@ fn route(session: &Value) -> Route {
 }
 
 /// Replays recorded calls of the JavaScript client: our client sends the same bytes and reads the
-/// same answers; our server reads what was sent and answers in the same bytes.
+/// same answers; our server reads the requests and answers in the same bytes.
 #[test]
 fn javascript_sessions_both_ways() {
     for session in list(&vectors("binary_sessions")) {
@@ -270,7 +270,7 @@ impl<'a> Replay<'a> {
         if frame.kind == FrameKind::KeyExchange {
             self.key = Some(self.handshake.complete(frame.body).unwrap());
             let ephemeral = bytes(self.session, "server_ephemeral_private_raw");
-            // Relayed services are answered by their host.
+            // The host of a relayed service answers.
             let who = if self.session["service"].is_null() { "volt" } else { "host" };
             let identity =
                 SigningKey::from_pem(text(&vectors("keys")[who], "private_pem")).unwrap();
@@ -332,13 +332,13 @@ fn iv_of(frame: &Bytes) -> [u8; 16] {
     sealed.iv[..].try_into().unwrap()
 }
 
-/// Where the published clients connected to with these configurations.
+/// The addresses that the published clients connected to with these configurations.
 #[test]
 fn addresses() {
     for (file, path) in [("binary_sessions", ""), ("rust_sessions", "/api")] {
         for session in list(&vectors(file)) {
             let config = ClientConfig::from_json(&session["config"].to_string()).unwrap();
-            // The Rust client connects to the root, where Volts answer as well.
+            // The Rust client connects to the root, where Volts also answer.
             let expected = format!("{}{path}", text(session, "connect_url"));
             assert_eq!(config.url().unwrap(), expected, "{}", session["name"]);
         }
@@ -349,8 +349,8 @@ fn addresses() {
     }
 }
 
-/// The Rust client's frames, which differ in small ways: our server reads them all, and answers in the
-/// bytes that it was recorded to understand.
+/// The Rust client's frames, which differ slightly: our server reads them all, and answers in the
+/// bytes that this client was recorded to understand.
 #[test]
 fn rust_client_sessions() {
     for session in list(&vectors("rust_sessions")) {
@@ -376,7 +376,7 @@ fn rust_client_sessions() {
         assert_eq!(decoded["method_id"], reply.call);
         assert_same(&key, &from_shared_secret(session));
 
-        // What it sends while it waits for that is a message with nothing in it.
+        // While it waits for that, it sends an empty message.
         assert_eq!(text(session, "client_end_while_pending_frame"), "");
         let invoke = call::open(&key, frame("client_invoke_frame").body).unwrap();
         let Incoming::Envelope(Envelope::Invoke { method_name, .. }) = invoke else {

@@ -94,7 +94,7 @@ pub(crate) fn as_rustdoc() -> Option<ExitCode> {
     Some(code.into())
 }
 
-/// The public items of a crate, one a line, sorted by path.
+/// The public items of a crate, one per line, sorted by path.
 ///
 /// Left out are the methods of trait implementations, which the line of the implementation implies, and
 /// the lines of inherent implementations.
@@ -116,7 +116,7 @@ fn render(root: &Path, name: &str) -> anyhow::Result<String> {
         line.contains(" fn ") && item.parent_id().is_some_and(|parent| traits.contains(&parent))
     };
     let others = others.into_iter().filter(|(item, line)| !is_implied(item, line));
-    // The name of the crate itself is left out, too.
+    // The name of the crate itself is also omitted.
     let own = format!("{krate}::");
     let mut lines: Vec<_> =
         others.chain(of_traits).map(|(_, line)| line.replace(&own, "")).collect();

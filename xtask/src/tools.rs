@@ -1,4 +1,4 @@
-//! The helpers that xtask shares with the runners.
+//! The helpers shared by xtask and the runners.
 
 pub(crate) use xtask_tools::{
     cargo::cargo,

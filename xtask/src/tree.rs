@@ -1,4 +1,4 @@
-//! Changes to the files of a tree: all of them happen, or none.
+//! Applies changes to a file tree atomically: all or none.
 
 use std::{
     collections::BTreeMap,
@@ -9,13 +9,13 @@ use std::{
 use anyhow::{Context as _, bail};
 use similar::{ChangeTag, TextDiff};
 
-/// A file that is not as it should be.
+/// A file that differs from the expected state.
 pub(crate) struct Change {
-    /// From the root of the tree.
+    /// The path, from the root of the tree.
     path: PathBuf,
-    /// What is there.
+    /// The current contents.
     was: Option<String>,
-    /// What should be.
+    /// The expected contents.
     is: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Change {
 }
 
 impl Change {
-    /// The first lines of the difference, where a file is there that should be another.
+    /// The first lines of the difference, if the file exists and has other contents.
     pub(crate) fn excerpt(&self, lines: usize) -> String {
         let (Some(was), Some(is)) = (&self.was, &self.is) else { return String::new() };
         let diff = TextDiff::from_lines(was, is).unified_diff().context_radius(1).to_string();
@@ -49,7 +49,7 @@ impl Change {
     }
 }
 
-/// What has to change so that these files are there, and in these folders no others.
+/// The changes needed so that these files exist, and these folders contain no others.
 pub(crate) fn changes(
     root: &Path,
     mut wanted: BTreeMap<PathBuf, String>,
@@ -78,13 +78,13 @@ pub(crate) fn changes(
     Ok(changes)
 }
 
-/// Makes the changes. When one fails, the tree is as it was.
+/// Applies the changes. If one fails, the tree is restored.
 pub(crate) fn apply(root: &Path, changes: &[Change]) -> anyhow::Result<()> {
     apply_with(root, changes, &mut |path, text| fs::write(path, text))
 }
 
-/// All texts are written beside the tree first, so that what is left to do is to rename; what was
-/// there is kept until that is done.
+/// All texts are written beside the tree first, so that only renames remain; replaced files are
+/// kept until the end.
 fn apply_with(
     root: &Path,
     changes: &[Change],
@@ -130,8 +130,8 @@ fn apply_with(
     Ok(())
 }
 
-/// Puts what is at a path to `old`, if something is there, and `new` in its place, if there is one;
-/// or changes nothing. Folders come and go with their files.
+/// Moves an existing file at a path to `old`, and `new`, if given, in its place; or changes
+/// nothing. Folders are created and removed with their files.
 fn exchange(path: &Path, new: Option<&Path>, old: &Path) -> io::Result<()> {
     let existed = path.is_file();
     if existed {
@@ -176,7 +176,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| path.display().to_string())
 }
 
-/// A file that may be in the way, whatever it is.
+/// A file that may be in the way, with any contents.
 fn read_lossy(path: &Path) -> anyhow::Result<String> {
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -204,7 +204,7 @@ pub(crate) mod tests {
         all
     }
 
-    /// A tree in which one file is to be added, one changed, one removed, and one that stays.
+    /// A tree with one file to add, one to change, one to remove and one to keep.
     fn tree() -> (tempfile::TempDir, Vec<Change>) {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("g/old")).unwrap();
@@ -242,7 +242,7 @@ pub(crate) mod tests {
         assert_eq!(fs::read_to_string(root.path().join("g/a")).unwrap(), "1\n3\n");
     }
 
-    /// A writer to a disk that has room for so many files: then it is the kernel that refuses.
+    /// A writer to a disk with room for this number of files: the kernel then rejects the next one.
     fn full_after(files: usize) -> impl FnMut(&Path, &str) -> io::Result<()> {
         let mut left = files;
         move |path, text| match left.checked_sub(1) {
@@ -270,7 +270,7 @@ pub(crate) mod tests {
 
     #[test]
     fn something_in_the_way_changes_nothing() {
-        // A file where a folder should be: found out when the others are in place already.
+        // A file in place of a folder: detected after the others were moved.
         let (root, changes) = tree();
         fs::write(root.path().join("other"), "in the way\n").unwrap();
         let before = snapshot(root.path());

@@ -7,7 +7,8 @@ use volt_codegen::Sources;
 
 use crate::tree::{files_below, read};
 
-/// The file that names the version that the SDK is generated from, from the root of the repository.
+/// The file with the version that the SDK is generated from, relative to the root of the
+/// repository.
 pub(crate) const CURRENT: &str = "proto/VERSION";
 
 /// The version that the SDK is generated from.

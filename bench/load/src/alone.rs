@@ -1,4 +1,4 @@
-//! The minimal costs of the protocol: cryptography, JSON and base64, each alone.
+//! The minimal costs of the protocol: cryptography, JSON and base64, each on its own.
 
 use std::{
     collections::BTreeMap,

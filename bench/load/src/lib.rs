@@ -1,4 +1,4 @@
-//! Code that the load server and the programs of this package share.
+//! Code shared by the load server and the programs of this package.
 
 pub mod alone;
 #[cfg(feature = "tonic")]

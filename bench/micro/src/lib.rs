@@ -100,7 +100,7 @@ fn message<M: Message>(workloads: &mut Vec<Workload>, name: &str, message: &M) {
     add(workloads, &format!("envelope/seal/{name}"), move || {
         black_box(outgoing.message(&key, black_box(&one)).expect("a frame"));
     });
-    // As a websocket delivers it: the buffer is still shared.
+    // The buffer is still shared, as a websocket delivers it.
     let (key, received) = (call_key(), body.clone());
     add(workloads, &format!("envelope/open/{name}"), move || {
         black_box(call::open(&key, black_box(&received).clone()).expect("an envelope"));

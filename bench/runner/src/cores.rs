@@ -26,7 +26,7 @@ impl Machine {
         Self { cores: cores.unwrap_or_default() }
     }
 
-    /// Whether processes can be pinned, which needs `taskset` and two cores.
+    /// Returns whether processes can be pinned, which requires `taskset` and two cores.
     pub(super) fn pins(&self) -> bool {
         !self.cores.is_empty()
     }

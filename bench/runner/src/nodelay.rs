@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use xtask_tools::{cargo::cargo, process::output};
 
-/// What the published client calls to connect, and what the copy calls.
+/// The code with which the published client connects, and its replacement in the copy.
 const CONNECT: [&str; 2] = [
     "connect_async(url).await",
     "tokio_tungstenite::connect_async_with_config(url, None, true).await",
@@ -40,7 +40,7 @@ pub(super) fn write(
     write_changed(&copy.join("Cargo.lock"), &locked_to_path(&lock.replace(name, patched_name)))
 }
 
-/// Where cargo keeps the source of the published client.
+/// The folder of the published client's source in cargo's registry.
 fn client_source(program: &Path) -> anyhow::Result<std::path::PathBuf> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--locked", "--format-version", "1"]).current_dir(program);

@@ -85,7 +85,7 @@ impl Peer {
         }
     }
 
-    /// Whether it can do this work.
+    /// Returns whether the peer can do this work.
     pub(super) fn does(&self, work: Work) -> bool {
         self.works.contains(&work)
     }

@@ -1,4 +1,4 @@
-//! The plan: what is measured, for how long and how often.
+//! The plan: the measurements, their durations and their repetitions.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ pub(super) enum Cores {
     Two,
 }
 
-/// One measurement, for every peer that can do the work.
+/// One measurement, taken for every peer that supports the work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cell {
     pub(super) work: Work,
@@ -46,7 +46,7 @@ pub(super) struct Cell {
     pub(super) cores: Cores,
 }
 
-/// A cell, and how it is measured.
+/// A cell, and the way it is measured.
 pub(super) struct Item {
     pub(super) cell: Cell,
     /// The time of each round, if no count ends it.
@@ -57,13 +57,13 @@ pub(super) struct Item {
     pub(super) peers: Option<&'static [&'static str]>,
 }
 
-/// How much is measured.
+/// The extent of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Extent {
     /// Everything, in less than 20 minutes.
     Full,
-    /// Enough to see whether a change made something slower, in about 3 minutes.
+    /// Enough to see whether a change made something slower; takes about 3 minutes.
     Quick,
     /// Only a check that everything works.
     Smoke,
@@ -161,7 +161,7 @@ fn quick() -> Vec<Item> {
     plan
 }
 
-/// A little of all work, by the programs of this repository.
+/// A small amount of all work, for the programs of this repository.
 fn smoke() -> Vec<Item> {
     let timed = |cell| Item::timed(cell, 0.05, 1);
     let counted =

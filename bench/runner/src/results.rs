@@ -28,7 +28,7 @@ pub(super) struct Machine {
     pub(super) processor: String,
     /// The number of cores that the run could use.
     pub(super) cores: usize,
-    /// Whether the server and the clients were pinned to cores.
+    /// True if the server and the clients were pinned to cores.
     pub(super) pinned: bool,
     pub(super) rustc: String,
 }

@@ -1,4 +1,4 @@
-//! The keys of both ends, and the Volt's answers to key exchanges: made once, because they take time.
+//! The keys of both ends, and the Volt's key exchange replies: created once, because they are slow.
 
 use std::{
     cell::RefCell,
@@ -18,10 +18,10 @@ use volt_runtime::{
     },
 };
 
-/// What all inputs share.
+/// The state that all inputs share.
 pub(super) struct Fixed {
     volt: SigningKey,
-    /// Its keys and tokens serve all inputs.
+    /// Its keys and tokens are used for all inputs.
     pub(super) end: ClientConnection,
 }
 
@@ -33,8 +33,8 @@ pub(super) static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     Fixed { volt, end }
 });
 
-/// The Volt's answers to one token's key exchanges: they serve all inputs for as long as the client
-/// uses that token. Each has another key.
+/// The Volt's replies to the key exchanges of one token: all inputs use them for as long as the
+/// client uses that token. Each has another key.
 #[derive(Default)]
 struct Replies {
     request: Bytes,
@@ -45,7 +45,7 @@ thread_local! {
     static REPLIES: RefCell<Replies> = RefCell::default();
 }
 
-/// The Volt's key and its answer to a key exchange.
+/// The Volt's key and its reply to a key exchange.
 pub(super) fn reply(exchange: &Frame) -> (Arc<CallKey>, Vec<u8>) {
     REPLIES.with_borrow_mut(|replies| {
         if replies.request != exchange.body {

@@ -1,4 +1,4 @@
-//! The key exchanges by which calls are opened.
+//! The key exchanges that open calls.
 
 use std::{
     cell::RefCell,
@@ -12,7 +12,7 @@ use volt_runtime::proto::{
 
 use super::FIXED;
 
-/// A key exchange, made once and sent as that of many calls, which a token allows.
+/// A key exchange, created once and sent for many calls, which a token allows.
 pub(super) struct Opening {
     made: Instant,
     pub(super) ephemeral: Ephemeral,
@@ -28,7 +28,7 @@ impl Opening {
         Self { made: Instant::now(), ephemeral: Ephemeral::from_raw(&raw).unwrap(), frame }
     }
 
-    /// Its token may soon expire.
+    /// Returns whether the token may expire soon.
     pub(super) fn is_old(&self) -> bool {
         self.made.elapsed() > Duration::from_secs(30)
     }
@@ -38,7 +38,7 @@ thread_local! {
     static OPENINGS: RefCell<Vec<Opening>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes the openings anew before their tokens expire, but not within one input.
+/// Recreates the openings before their tokens expire, but not within one input.
 pub(super) fn renew() {
     OPENINGS.with_borrow_mut(|openings| {
         if openings.first().is_none_or(Opening::is_old) {
@@ -51,7 +51,7 @@ pub(super) fn with<T>(key: u8, work: impl FnOnce(&Opening) -> T) -> T {
     OPENINGS.with_borrow(|openings| work(&openings[usize::from(key) % openings.len()]))
 }
 
-/// The frame by which a call is opened.
+/// The frame that opens a call.
 pub(super) fn frame(call: u64, key: u8) -> Vec<u8> {
     let mut frame = with(key, |opening| opening.frame.clone());
     frame[2..10].copy_from_slice(&call.to_be_bytes());

@@ -1,4 +1,4 @@
-//! The service that is called.
+//! The called service.
 
 use std::{
     pin::Pin,
@@ -20,7 +20,7 @@ pub(super) static METHODS: [Method; 4] = [
     Method { path: "/fuzz.Service/Echo", kind: MethodKind::Bidi },
 ];
 
-/// A message of the service's: any text.
+/// A message of the service: any text.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Note {
     pub(super) text: String,
@@ -30,7 +30,7 @@ impl Message for Note {
     const NAME: &'static str = "fuzz.Note";
 }
 
-/// Answers with what it was sent. Counts how many handlers run.
+/// Echoes its requests. Counts the running handlers.
 pub(super) struct Echo(pub(super) Arc<AtomicUsize>);
 
 struct Running(Arc<AtomicUsize>);

@@ -1,6 +1,6 @@
-//! Helpers that the integration tests of several crates share.
+//! Shared helpers of the integration tests of several crates.
 
-// A test fails by a panic.
+// Tests fail with a panic.
 #![allow(clippy::missing_panics_doc)]
 
 mod note;
@@ -15,7 +15,7 @@ use volt_runtime::{
 
 pub use self::{note::Note, text::Text};
 
-/// Waits for a future, but at most a minute, so that a hang fails the test.
+/// Waits for a future for at most a minute, so that a hang fails the test.
 pub async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {
     tokio::time::timeout(Duration::from_mins(1), future.into_future()).await.expect("it hangs")
 }

@@ -1,4 +1,4 @@
-//! A payload that is JSON text already.
+//! A payload that is already JSON text.
 
 use volt_runtime::{json::Form, transport::Payload};
 

@@ -34,7 +34,7 @@ pub enum Challenge {
     Plain,
 }
 
-/// How often the client asks again while the Volt's owner has not decided.
+/// The interval between requests while the Volt's owner has not decided.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Called while the owner of the Volt has not decided.

@@ -38,7 +38,7 @@ impl Authenticate {
         Client::connect_with(self.config, self.options).await
     }
 
-    /// Asks until the Volt has decided.
+    /// Repeats the request until the Volt has decided.
     async fn ask(&self) -> Result<AuthenticateResponse> {
         let request = request::build(self)?;
         let client = Client::connect_with(self.config.clone(), self.options.clone()).await?;
@@ -53,7 +53,7 @@ impl Authenticate {
         let mut asked = false;
         loop {
             let answer = match client.volt().authenticate(request.clone()).await {
-                // The owner may take longer than the Volt, or the network, is away.
+                // The owner may take longer than an outage of the Volt or the network lasts.
                 Err(error) if asked && (error.is_connection() || error.is_deadline()) => {
                     let closed = client.channel().watch_state().current().is_closed();
                     if closed {

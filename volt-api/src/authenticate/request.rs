@@ -36,7 +36,7 @@ pub(super) fn build(options: &Authenticate) -> Result<AuthenticateRequest> {
     request.session_name = options.session_name.clone().unwrap_or_default();
     let given = options.challenge_code.as_deref();
     let code = given.or_else(|| own.and_then(|own| own.challenge_code.as_deref()));
-    // Where configurations of the older API have it.
+    // The location of the code in configurations of the older API.
     let code = code.or_else(|| config.volt.other.get("challenge_code")?.as_str());
     if let Some(code) = code.filter(|code| !code.is_empty()) {
         request.challenge = match options.challenge {
@@ -52,8 +52,8 @@ pub(super) fn build(options: &Authenticate) -> Result<AuthenticateRequest> {
     Ok(request)
 }
 
-/// The document says which key the DID has. Its members stand in alphabetical order, because it is
-/// the text that is signed.
+/// Creates the document that states the DID's key. Its members are in alphabetical order, because
+/// this text is signed.
 fn did_document(id: &str, public_key: &str) -> Result<String> {
     let document = json!({
         "id": id,
@@ -98,7 +98,7 @@ pub(super) fn take_answer(config: &mut ClientConfig, answer: AuthenticateRespons
             tracing::warn!("the Volt issued a credential that is no JSON; it is not kept");
             continue;
         };
-        // One that is issued anew replaces the old one.
+        // A newly issued credential replaces the old one.
         own.vc.retain(|known| known.get("id").is_none() || known.get("id") != credential.get("id"));
         own.vc.push(credential);
     }
@@ -177,7 +177,7 @@ mod tests {
             panic!("no document");
         };
         verifies(&config, document, &request.did_document_signature);
-        // Alphabetical order, two spaces: what others sign.
+        // Alphabetical order, two spaces: the form that other clients sign.
         assert!(
             document.starts_with("{\n  \"id\": \"did:volt:own\",\n  \"verificationMethod\": [")
         );

@@ -1,4 +1,4 @@
-//! What a Volt tells those who are online.
+//! Events that a Volt sends to online clients.
 
 use crate::volt::{
     ConnectAcknowledge, ConnectAuthRequest, ConnectDidRegistryUpdate, ConnectEvent,
@@ -9,18 +9,18 @@ use crate::volt::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// To a resource, which is as it was just after; just before, if it is gone.
+    /// A change of a resource, with its state just after; just before, if it was removed.
     Resource(ConnectResourceEvent, Box<Resource>),
-    /// A client asks to be let in, or its session has changed.
+    /// A client requests access, or its session has changed.
     Authentication(Box<ConnectAuthRequest>),
     /// A DID registry has changed.
     DidRegistry(Box<ConnectDidRegistryUpdate>),
     /// The connection was lost and the client is online again, on a new call that the Volt has
-    /// acknowledged. What happened in between was not told.
+    /// acknowledged. Events in between were not delivered.
     Resumed(Box<ConnectAcknowledge>),
-    /// So many events were lost here, because nobody took them in time.
+    /// This number of events was dropped, because the program did not read them in time.
     Missed(u64),
-    /// Something that this version of the API does not know.
+    /// An event that this version of the API does not know.
     Other(Box<ConnectEvent>),
 }
 

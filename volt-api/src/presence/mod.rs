@@ -1,5 +1,5 @@
-//! Being online at a Volt: the `Connect` call, kept alive, with its events and the services that the
-//! client hosts.
+//! Keeps a client online at a Volt: the `Connect` call with its pings, its events and the services
+//! that the client hosts.
 
 mod event;
 mod hosting;
@@ -30,13 +30,13 @@ use crate::{
     volt::{ConnectAcknowledge, ConnectHello, ConnectResourceEvent, Resource},
 };
 
-/// How often the client pings, unless it is told otherwise.
+/// The default ping interval.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// How many events may wait to be taken.
+/// The number of events that may wait to be read.
 const EVENTS: usize = 1024;
 
-/// Goes online at a Volt: choose what for, then await it for the [`Presence`]. Made by
-/// [`Client::presence`].
+/// Goes online at a Volt: set what to receive and host, then await it for the [`Presence`]. Created
+/// by [`Client::presence`].
 ///
 /// ```no_run
 /// # use volt_api::{Client, Event, Result, volt::ConnectResourceEvent};
@@ -61,8 +61,8 @@ pub struct PresenceBuilder {
 }
 
 impl Client {
-    /// Goes online at the Volt: to hear of events, to host services, or to have one's own services
-    /// shown as online.
+    /// Goes online at the Volt: to receive events, to host services, or to have the client's
+    /// services shown as online.
     pub fn presence(&self) -> PresenceBuilder {
         PresenceBuilder {
             client: self.clone(),
@@ -75,7 +75,7 @@ impl Client {
     }
 }
 
-/// The interval that a configuration asks for, by either name that clients know.
+/// The interval in a configuration, under either of the names that clients use.
 fn configured_interval(config: &ClientConfig) -> Option<Duration> {
     let names = ["pingInterval", "ping_interval"];
     let milliseconds = names.into_iter().find_map(|name| config.other.get(name)?.as_u64())?;
@@ -83,15 +83,15 @@ fn configured_interval(config: &ClientConfig) -> Option<Duration> {
 }
 
 impl PresenceBuilder {
-    /// How often the client pings the Volt, which drops a client that it hears nothing of for
-    /// several of these intervals. By default `pingInterval` of the client's configuration, in
-    /// milliseconds, or else 10 seconds.
+    /// Sets the interval at which the client pings the Volt, which disconnects a client that is
+    /// silent for several intervals. Default: `pingInterval` of the client's configuration, in
+    /// milliseconds, otherwise 10 seconds.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.ping_interval = interval;
         self
     }
 
-    /// Tells what happens to resources: these things, or all where none are named.
+    /// Subscribes to events of resources: of these kinds, or of all if none are named.
     pub fn resource_events(
         mut self,
         events: impl IntoIterator<Item = ConnectResourceEvent>,
@@ -101,58 +101,57 @@ impl PresenceBuilder {
         self
     }
 
-    /// Tells which clients ask to be let in. Only the owner of a Volt hears that.
+    /// Subscribes to clients' requests for access. Only the owner of a Volt receives them.
     pub fn authentication_requests(mut self) -> Self {
         self.hello.subscribe_auth_requests = true;
         self
     }
 
-    /// Tells what changes in these DID registries.
+    /// Subscribes to changes in these DID registries.
     pub fn did_registries(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.hello.subscribe_did_registry_updates = true;
         self.hello.did_registry.extend(urls.into_iter().map(Into::into));
         self
     }
 
-    /// Shows all services that the client owns as online for as long as it is.
+    /// Shows all services that the client owns as online while it is online.
     pub fn online_services(mut self) -> Self {
         self.hello.online_services = true;
         self
     }
 
-    /// Hosts a service: its calls run here, and `resource` is what callers find it by. Sets it
-    /// online as [`online_services`](Self::online_services) does.
+    /// Hosts a service: its calls run here, and callers find it by `resource`. The service is shown
+    /// as online, as with [`online_services`](Self::online_services).
     ///
-    /// The Volt is asked about each call before it runs: whether the caller may
-    /// `volt:resource-read` the service's resource, unless [`access`](Self::access) says something
-    /// else.
+    /// The Volt authorizes each call before it runs. The caller needs `volt:resource-read` for the
+    /// service's resource, unless [`access`](Self::access) sets another access.
     pub fn host(mut self, resource: &Resource, service: impl Service) -> Self {
         self.hosting.add(resource, service);
         self.hello.online_services = true;
         self
     }
 
-    /// What callers of hosted services must be allowed to do with the service's resource.
+    /// Sets the access to the service's resource that callers of hosted services need.
     pub fn access(mut self, access: impl Into<String>) -> Self {
         self.hosting.set_access(access);
         self
     }
 
-    /// Serves incoming calls with this host, which authorizes its callers itself. A Volt behind a relay
-    /// does that. Replaces [`host`](Self::host).
+    /// Serves incoming calls with this host, which authorizes its callers itself, as a Volt behind
+    /// a relay does. Replaces [`host`](Self::host).
     pub fn service_host(mut self, service_host: impl Into<Arc<ServiceHost>>) -> Self {
         self.service_host = Some(service_host.into());
         self
     }
 
-    /// Whether the client goes online again when the connection was lost, with all that it hosts. The
-    /// default is yes; [`Event::Resumed`] says when that has happened.
+    /// Sets whether the client goes online again, with all its services, after the connection was
+    /// lost. Default: true. [`Event::Resumed`] reports each time.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
     }
 
-    /// Changes the first message of the call, for what has no method here.
+    /// Changes the first message of the call, for settings without a method here.
     pub fn hello(mut self, change: impl FnOnce(&mut ConnectHello)) -> Self {
         change(&mut self.hello);
         self
@@ -189,8 +188,8 @@ impl IntoFuture for PresenceBuilder {
 
     /// # Errors
     ///
-    /// What the Volt says when it refuses, a connection error when it does not answer, and a
-    /// configuration error when services are to be hosted and the client has no identity for that.
+    /// The Volt's rejection, a connection error if it does not answer, or a configuration error if
+    /// services are to be hosted and the client has no identity for that.
     ///
     /// # Cancel safety
     ///
@@ -207,39 +206,40 @@ impl fmt::Debug for PresenceBuilder {
     }
 }
 
-/// Being online at a Volt. Dropping it ends the call, and the calls of hosted services with it.
+/// A client's presence at a Volt. Dropping it ends the call and the calls of hosted services.
 ///
-/// It is a `Stream` of [events](Event); [`event`](Self::event) does the same. Pings and hosted calls
-/// go on whether events are taken or not.
+/// It is a `Stream` of [events](Event), equivalent to [`event`](Self::event). Pings and hosted
+/// calls continue whether or not events are read.
 #[derive(Debug)]
 pub struct Presence {
     acknowledge: ConnectAcknowledge,
     events: mpsc::Receiver<Event>,
     goodbye: mpsc::Sender<()>,
     task: Option<JoinHandle<Result<()>>>,
-    /// How the call ended, once it has.
+    /// The outcome of the call, once it has ended.
     end: Option<Result<()>>,
 }
 
 impl Presence {
-    /// What the Volt answered first: the id of the connection, its time and its ping interval.
-    /// [`Event::Resumed`] has what it answered later.
+    /// The Volt's first answer: the id of the connection, its time and its ping interval.
+    /// [`Event::Resumed`] contains later ones.
     pub fn acknowledge(&self) -> &ConnectAcknowledge {
         &self.acknowledge
     }
 
     /// Reads the next [`Event`]. Named after what it returns: the messages of the `Connect` call itself
-    /// are handled here. Returns `None` after either side said goodbye.
+    /// are handled here. Returns `None` after either side has said goodbye.
     ///
     /// # Errors
     ///
-    /// When the Volt refused, or the connection was lost for good or, without
-    /// [`resume`](PresenceBuilder::resume), at all: it may have closed, or no ping came back in time. The error
-    /// stays.
+    /// Fails if the Volt rejected the call, or the connection was lost permanently. A connection is
+    /// lost if it closes or a ping is not answered in time; without
+    /// [`resume`](PresenceBuilder::resume), every loss is permanent. Later calls return the same
+    /// error.
     ///
     /// # Cancel safety
     ///
-    /// No event is lost when the future is dropped.
+    /// Dropping the future loses no event.
     pub async fn event(&mut self) -> Result<Option<Event>> {
         std::future::poll_fn(|cx| self.poll_event(cx)).await
     }
@@ -258,19 +258,19 @@ impl Presence {
         Poll::Ready(self.end.clone().unwrap_or(Ok(())).map(|()| None))
     }
 
-    /// Says goodbye and waits until the Volt has heard it. Calls of hosted services may end before, for
-    /// up to 5 seconds, if their callers have said all that they had to say; the others are dropped.
+    /// Says goodbye and waits until the Volt has received it. Hosted calls whose callers have
+    /// half-closed get up to 5 seconds to finish first; the others are dropped.
     ///
     /// # Errors
     ///
-    /// When the call had failed already.
+    /// Fails if the call had already failed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the call as dropping the presence does: the Volt may not have heard the
-    /// goodbye, and notices that the client is gone all the same.
+    /// Dropping the future has the same effect as dropping the presence: the Volt may not receive
+    /// the goodbye, but notices that the client has disconnected.
     pub async fn close(mut self) -> Result<()> {
-        // An error means that the call has ended by itself.
+        // An error means that the call has already ended.
         let _ = self.goodbye.try_send(());
         while self.event().await?.is_some() {}
         Ok(())

@@ -20,13 +20,13 @@ use crate::{
     },
 };
 
-/// How long the Volt may take to acknowledge, and to end the call after a goodbye.
+/// The time limit for the Volt to acknowledge, and to end the call after a goodbye.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long hosted calls may take to end when the client leaves.
+/// The time limit for hosted calls to finish when the client leaves.
 const DRAIN: Duration = Duration::from_secs(5);
-/// The clock cannot tell what is further away.
+/// The longest interval that the clock can represent reliably.
 const LONGEST_INTERVAL: Duration = Duration::from_hours(24 * 365);
-/// How long the Volt may be silent where it does not say how often it pings.
+/// The time that the Volt may be silent if it does not report its ping interval.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// The call after the Volt's acknowledgement.
@@ -54,21 +54,21 @@ pub(super) async fn open(client: &Client, hello: ConnectHello) -> Result<Opened>
     }
 }
 
-/// What outlives a single call.
+/// The state that outlives a single call.
 pub(super) struct Online {
     pub(super) client: Client,
     pub(super) hello: ConnectHello,
     pub(super) ping_interval: Duration,
     pub(super) service_host: Option<Arc<ServiceHost>>,
-    /// Whether the call is made again when it was lost.
+    /// Whether to reconnect after the call was lost.
     pub(super) resume: bool,
     pub(super) events: Events,
-    /// Says that the call is to end.
+    /// Signals that the call is to end.
     pub(super) leaving: mpsc::Receiver<()>,
 }
 
 impl Online {
-    /// Keeps the client online until either side ends that.
+    /// Keeps the client online until either side leaves.
     pub(super) async fn run(mut self, mut opened: Opened) -> Result<()> {
         let mut backoff = Backoff::new(Reconnect::default());
         loop {
@@ -102,7 +102,7 @@ impl Online {
         }
     }
 
-    /// Whether it makes sense to call again after this error.
+    /// Returns whether to call again after this error.
     fn may_resume(&self, error: &Error) -> bool {
         let passes = matches!(error.kind(), ErrorKind::Connection | ErrorKind::Deadline);
         passes && !self.client.channel().watch_state().current().is_closed()
@@ -110,12 +110,12 @@ impl Online {
 
     /// Keeps one call alive until either side ends it.
     ///
-    /// Its two directions run side by side: a hosted call that takes no more for a while must not
-    /// hold up what goes out, its own answers least of all.
+    /// The two directions run concurrently: a hosted call that does not read must not block
+    /// outgoing frames, least of all its own answers.
     async fn keep_alive(&mut self, opened: Opened) -> Result<()> {
         let Opened { acknowledge, requests, responses } = opened;
         let hosted = Hosted(self.service_host.clone().map(Tunnel::new));
-        // The Volt answers each ping, and says how often something must come from it.
+        // The Volt answers each ping, and reports the interval within which it sends something.
         let silence = match acknowledge.ping_interval {
             0 => SILENCE,
             millis => Duration::from_millis(millis.into()),
@@ -132,10 +132,10 @@ impl Online {
         let mut reading = pin!(reading);
         tokio::select! {
             ended = &mut reading => ended,
-            // What still comes is of no interest, and neither is a Volt that says nothing more.
+            // Ignore what still arrives, and a Volt that no longer answers.
             left = writing => match (left, timeout(PATIENCE, reading).await) {
                 (Ok(()), _) => Ok(()),
-                // What was read says better why nothing could be sent.
+                // The error from reading is the better reason why sending failed.
                 (Err(_), Ok(Err(reason))) => Err(reason),
                 (Err(error), _) => Err(error),
             },
@@ -143,7 +143,7 @@ impl Online {
     }
 }
 
-/// Sends pings and what hosted calls answer, and a goodbye in the end.
+/// Sends pings and the answers of hosted calls, and a goodbye at the end.
 async fn write(
     mut requests: RequestSink<ConnectRequest>,
     hosted: &Hosted,
@@ -178,7 +178,7 @@ async fn write(
     Ok(())
 }
 
-/// What [`read`] works on.
+/// The state of [`read`].
 struct Reading<'a> {
     responses: Streaming<ConnectResponse>,
     hosted: &'a Hosted,
@@ -187,7 +187,7 @@ struct Reading<'a> {
     silence: Duration,
 }
 
-/// Takes what the Volt says until it has no more to say.
+/// Handles the Volt's messages until the call ends.
 async fn read(mut reading: Reading<'_>) -> Result<()> {
     loop {
         let silence = reading.silence;
@@ -201,7 +201,7 @@ async fn read(mut reading: Reading<'_>) -> Result<()> {
             Some(Payload::Evt(event)) => reading.events.send(event.into()),
             Some(Payload::InvokeRequest(request)) => {
                 if let Some(rejection) = reading.hosted.deliver(request).await {
-                    // An error means that nothing is sent any more.
+                    // An error means that sending has ended.
                     let _ = reading.rejections.send(rejection).await;
                 }
             }
@@ -210,7 +210,7 @@ async fn read(mut reading: Reading<'_>) -> Result<()> {
     }
 }
 
-/// The hosted services behind one `Connect` call, if there are any. Dropping it ends their calls.
+/// The hosted services behind one `Connect` call, if any. Dropping it ends their calls.
 struct Hosted(Option<Tunnel>);
 
 impl Hosted {
@@ -252,7 +252,7 @@ impl Drop for Hosted {
     }
 }
 
-/// The way of events to whoever takes them; it never holds anything up.
+/// The channel for events; it never blocks the sender.
 pub(super) struct Events {
     sender: mpsc::Sender<Event>,
     missed: u64,
@@ -276,7 +276,7 @@ impl Events {
     }
 }
 
-/// Now, in milliseconds.
+/// The current time in milliseconds.
 fn now() -> u64 {
     let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     elapsed.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))

@@ -1,9 +1,10 @@
-//! What answers say, and what of it is believed.
+//! Merges answers into the known configuration, after checking them against it.
 
 use serde_json::Value;
 use volt_runtime::{config::VoltConfig, key::VerifyingKey};
 
-/// Adds what an answer says of a Volt to what is known of it. What the answer lacks stays as it was.
+/// Merges an answer about a Volt into the configuration. Fields that the answer lacks are
+/// unchanged.
 ///
 /// # Errors
 ///
@@ -14,7 +15,7 @@ pub(super) fn merge(known: &VoltConfig, answer: VoltConfig) -> Result<VoltConfig
     keep("public_key", &mut merged.public_key, answer.public_key, same_key)?;
     keep("fingerprint", &mut merged.fingerprint, answer.fingerprint, |a, b| a == b)?;
     keep("ca_pem", &mut merged.ca_pem, answer.ca_pem, same_pem)?;
-    // Nothing of this says who the Volt is.
+    // These fields do not identify the Volt.
     for (field, given) in [
         (&mut merged.display_name, answer.display_name),
         (&mut merged.address, answer.address),
@@ -27,7 +28,7 @@ pub(super) fn merge(known: &VoltConfig, answer: VoltConfig) -> Result<VoltConfig
     Ok(merged)
 }
 
-/// The first thing that is missing before a client can use what is known of a Volt.
+/// The first missing field that a client needs to connect.
 pub(super) fn lacks(volt: &VoltConfig) -> Option<&'static str> {
     let reachable = volt.relay.is_some() || volt.http_address.is_some() || volt.address.is_some();
     if volt.public_key.is_none() && volt.ca_pem.is_none() {
@@ -39,7 +40,7 @@ pub(super) fn lacks(volt: &VoltConfig) -> Option<&'static str> {
     }
 }
 
-/// Takes a value where there is none yet; another than the one that is there is an error.
+/// Sets a value that is not set yet; a different existing value is an error.
 fn keep(
     name: &'static str,
     field: &mut Option<String>,
@@ -53,20 +54,20 @@ fn keep(
     Ok(())
 }
 
-/// A key that was not known before must be the one that the rest of the configuration tells of. What
-/// that tells and cannot be read is not believed to tell the same.
+/// Checks that a new key matches the rest of the configuration. Fields that cannot be parsed count
+/// as a mismatch.
 fn check_key(known: &VoltConfig, merged: &VoltConfig) -> Result<(), &'static str> {
     let ca_pem = text(known.ca_pem.clone());
     if text(known.public_key.clone()).is_some() {
         return Ok(());
     }
-    // As a client chooses the key that it believes.
+    // The same choice of key as a client makes.
     let key = match (&merged.public_key, &merged.ca_pem) {
         (Some(pem), _) => VerifyingKey::from_pem(pem),
         (None, Some(pem)) if ca_pem.is_none() => VerifyingKey::from_certificate(pem),
         _ => return Ok(()),
     };
-    // Whoever wants to use it hears that it is none.
+    // Using it later reports that it is invalid.
     let Ok(key) = key else { return Ok(()) };
     if ca_pem.is_some_and(|pem| VerifyingKey::from_certificate(&pem) != Ok(key.clone())) {
         return Err("ca_pem");
@@ -78,7 +79,7 @@ fn check_key(known: &VoltConfig, merged: &VoltConfig) -> Result<(), &'static str
     Ok(())
 }
 
-/// Some write an empty text for what they do not have.
+/// Some servers send an empty string for a missing value.
 fn text(value: Option<String>) -> Option<String> {
     value.filter(|text| !text.is_empty())
 }
@@ -90,12 +91,12 @@ fn same_key(ours: &str, theirs: &str) -> bool {
     }
 }
 
-/// Lines may end in different ways.
+/// Line endings may differ.
 fn same_pem(ours: &str, theirs: &str) -> bool {
     ours.split_whitespace().eq(theirs.split_whitespace())
 }
 
-/// Where a DID document sends those who look for its subject, by the type of the service.
+/// The endpoints in a DID document, by the type of the service.
 pub(super) fn services<'a>(
     document: &'a Value,
     kind: &'a str,
@@ -107,7 +108,7 @@ pub(super) fn services<'a>(
 
 /// An endpoint in a DID document.
 pub(super) enum Service {
-    /// Where to ask.
+    /// The address to ask.
     Url(String),
     /// The HTTP address of a Volt.
     Volt(String),

@@ -1,4 +1,4 @@
-//! GET, within limits.
+//! HTTP GET with limits.
 
 use std::{error::Error as _, time::Duration};
 
@@ -6,25 +6,25 @@ use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
 use serde_json::Value;
 use volt_runtime::{Error, Result};
 
-/// The longest answer that is read, in bytes.
+/// The maximum size of an answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 const MAX_REDIRECTS: usize = 3;
-/// Documents name whom to ask next: a search must end even if they name ever more.
+/// The maximum number of requests: documents name further servers, and a search must end.
 const MAX_REQUESTS: usize = 32;
 
-/// Whose certificates are trusted, of those who are asked by `https`.
+/// The certificate authorities that `https` servers are checked against.
 #[derive(Clone, Copy)]
 pub(super) enum Trust<'a> {
     /// The system's authorities.
     System,
-    /// These (PEM) as well.
+    /// The system's authorities and these (PEM).
     Also(&'a str),
-    /// These (PEM) alone.
+    /// Only these (PEM).
     Only(&'a str),
 }
 
 impl Trust<'_> {
-    /// What is wrong with the authority is said by the name of its field.
+    /// Errors about the authority name its field.
     fn apply(self, builder: ClientBuilder) -> Result<ClientBuilder, String> {
         let (Self::Also(pem) | Self::Only(pem)) = self else { return Ok(builder) };
         let certificates = Certificate::from_pem_bundle(pem.as_bytes())
@@ -54,12 +54,12 @@ impl Http {
         Ok(Self { client, timeout, requests: 0 })
     }
 
-    /// Whether nobody has been asked.
+    /// Returns whether no request has been sent.
     pub(super) fn is_unused(&self) -> bool {
         self.requests == 0
     }
 
-    /// The JSON at an address, or why there is none.
+    /// The JSON at an address, or the reason why there is none.
     pub(super) async fn get(&mut self, address: &str, trust: Trust<'_>) -> Result<Value, String> {
         if self.requests >= MAX_REQUESTS {
             return Err(format!("not asked, after {MAX_REQUESTS} other requests"));
@@ -109,7 +109,7 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     attempt.follow()
 }
 
-/// Whether two addresses lead to the same server.
+/// Returns whether two addresses have the same origin.
 pub(super) fn same_server(one: &str, other: &str) -> bool {
     match (Url::parse(one), Url::parse(other)) {
         (Ok(one), Ok(other)) => one.origin() == other.origin(),
@@ -117,7 +117,7 @@ pub(super) fn same_server(one: &str, other: &str) -> bool {
     }
 }
 
-/// An address without a name and password in it, for messages.
+/// An address without its user name and password, for messages.
 pub(super) fn shown(address: &str) -> String {
     match Url::parse(address) {
         Ok(mut url) if url.password().is_some() || !url.username().is_empty() => {
@@ -130,7 +130,7 @@ pub(super) fn shown(address: &str) -> String {
     }
 }
 
-/// The innermost cause is the one that says something.
+/// The innermost cause is the informative one.
 fn explain(error: reqwest::Error, timeout: Duration) -> String {
     if error.is_timeout() {
         return format!("no answer within {timeout:?}");

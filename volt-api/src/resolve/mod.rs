@@ -1,4 +1,4 @@
-//! Finding a Volt of which only a part is known, such as its DID.
+//! Finds a Volt of which only a part is known, such as its DID.
 //!
 //! ```no_run
 //! use volt_api::{Client, resolve::Resolver};
@@ -11,27 +11,28 @@
 //! # }
 //! ```
 //!
-//! # Where it looks
+//! # Search order
 //!
-//! 1. If the configuration has a relay, the relay is found first, in the same way; then it is asked
-//!    for the Volt: `GET <relay>/relay`. Nobody else is asked.
-//! 2. Else, if it has the Volt's id, each registry that you named is asked for the DID document:
-//!    `GET <registry>/did/<id>`. Where that names a `volt-discovery` service, that service is asked,
-//!    else each `volt-relay` that it names.
-//! 3. Else, or if that leads nowhere, the Volt itself is asked: `GET <http_address>/discover`.
-//! 4. If nobody has an answer, the configuration is given back if it has an address and a key anyway.
+//! 1. If the configuration has a relay, the resolver finds the relay first, in the same way, and
+//!    asks only the relay for the Volt: `GET <relay>/relay`.
+//! 2. Otherwise, if it has the Volt's id, the resolver asks each registry that you named for the
+//!    DID document: `GET <registry>/did/<id>`. If the document names a `volt-discovery` service, it
+//!    asks that service, otherwise each `volt-relay` in the document.
+//! 3. Otherwise, or if that fails, it asks the Volt itself: `GET <http_address>/discover`.
+//! 4. If every request fails, it returns the configuration unchanged if it has an address and a
+//!    key.
 //!
-//! No registry is built in, no proxy is used, and nothing is contacted before you resolve. By `https`, a
-//! Volt or relay whose `ca_pem` the configuration has must have its certificate from that authority at its
-//! own `http_address`; others who speak for it may have theirs from there, or from an authority of the
-//! system, as must everybody else.
+//! No registry is built in, no proxy is used, and nothing is contacted before you resolve. With
+//! `https`, a Volt or relay whose `ca_pem` is in the configuration must present a certificate from
+//! that authority at its own `http_address`. Other servers that answer for it may use that
+//! authority or an authority of the system. All other servers need an authority of the system.
 //!
-//! # Whom it trusts
+//! # Trust
 //!
-//! An answer fills in what the configuration lacks and updates names and addresses. It never replaces
-//! an `id`, `public_key`, `fingerprint` or `ca_pem` that the configuration has: one that differs is an
-//! error that names the field, and ends the search. A configuration without these believes whoever
-//! answers, so ask by `https` then, or set the key that you expect.
+//! An answer fills in what the configuration lacks and updates names and addresses. It never
+//! replaces an `id`, `public_key`, `fingerprint` or `ca_pem` that the configuration has: a
+//! different value is an error that names the field, and ends the search. A configuration without
+//! these trusts any answer, so use `https` then, or set the key that you expect.
 
 mod answer;
 mod http;
@@ -43,7 +44,7 @@ use volt_runtime::{ClientConfig, Error, Result, config::VoltConfig, key::Verifyi
 
 use self::{http::Http, search::Search};
 
-/// Finds Volts. See the [module](self) for where it looks.
+/// Finds Volts. See the [module](self) for the search order.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Resolver {
@@ -58,26 +59,26 @@ impl Default for Resolver {
 }
 
 impl Resolver {
-    /// A resolver that knows no registry.
+    /// Creates a resolver without registries.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks this registry for DIDs, after those named before. It is an address with `http://` or
-    /// `https://`; every Volt is a registry of those that it knows.
+    /// Adds a registry to ask for DIDs, after those added before. The address begins with `http://`
+    /// or `https://`; every Volt is a registry of the Volts that it knows.
     pub fn registry(mut self, address: impl Into<String>) -> Self {
         self.registries.push(address.into());
         self
     }
 
-    /// How long each request may take, from its beginning to the last byte of its answer. 10 seconds
-    /// by default. There are as many requests as are needed, at most 32.
+    /// Sets the timeout of each request, from its start to the last byte of the answer. Default: 10
+    /// seconds. A search sends as many requests as it needs, at most 32.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Completes what a configuration says about its Volt. Everything else in it stays as it is.
+    /// Completes the part of a configuration that describes its Volt. The rest is unchanged.
     ///
     /// ```no_run
     /// # async fn example() -> volt_api::Result<()> {
@@ -91,15 +92,14 @@ impl Resolver {
     ///
     /// # Errors
     ///
-    /// A connection error lists everything that was tried and how it failed. A configuration error
-    /// says that there is nothing to look for the Volt by, or names a field that an answer
-    /// contradicts.
+    /// A connection error lists every attempt and its failure. A configuration error reports that
+    /// there is nothing to find the Volt by, or names a field that an answer contradicts.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends the search and changes nothing.
     pub async fn resolve(&self, config: &ClientConfig) -> Result<ClientConfig> {
-        // An authority that cannot be read pins nothing, and was meant to.
+        // An authority that cannot be parsed would pin nothing, although it was meant to.
         if let Some(pem) = config.volt.ca_pem.as_deref().filter(|pem| !pem.trim().is_empty()) {
             VerifyingKey::from_certificate(pem).map_err(|error| {
                 let message = format!("`volt.ca_pem` is no use: {error}");
@@ -112,12 +112,12 @@ impl Resolver {
         Ok(found)
     }
 
-    /// Finds the Volt with this DID, or at this HTTP address, and makes a configuration for it. The
-    /// client's key is left to be set.
+    /// Finds the Volt with this DID, or at this HTTP address, and creates a configuration for it.
+    /// The client's key is not set.
     ///
     /// # Errors
     ///
-    /// As [`resolve`](Self::resolve), and when the text is neither a DID nor an address.
+    /// As [`resolve`](Self::resolve); also if the text is neither a DID nor an address.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! One search: whom to ask, in which order.
+//! One search: the servers to ask, and their order.
 
 use std::pin::Pin;
 
@@ -13,26 +13,26 @@ use super::{
     http::{Http, Trust, same_server, shown},
 };
 
-/// How many relays may have to be found before the Volt.
+/// The maximum length of a chain of relays.
 const MAX_DEPTH: usize = 4;
 
 pub(super) struct Search<'a> {
     registries: &'a [String],
     http: Http,
-    /// What led nowhere, and why.
+    /// The failed attempts, with the reasons.
     tried: Vec<String>,
 }
 
-/// A Volt that is looked for.
+/// A Volt to find.
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     known: &'a VoltConfig,
-    /// 0 for the Volt itself, 1 for its relay, 2 for that one's.
+    /// 0 for the Volt itself, 1 for its relay, 2 for the relay's relay.
     depth: usize,
 }
 
 impl<'a> Wanted<'a> {
-    /// What errors call it.
+    /// The name in errors.
     fn name(self) -> String {
         format!("volt{}", ".relay".repeat(self.depth))
     }
@@ -41,14 +41,14 @@ impl<'a> Wanted<'a> {
         self.known.id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// The relay of a Volt that is looked for.
+    /// The relay of this Volt.
     fn relay(self, known: &'a VoltConfig) -> Self {
         Self { known, depth: self.depth + 1 }
     }
 }
 
-/// Where a way leads: to the Volt, or nowhere. An error ends the search: somebody contradicts what is
-/// known.
+/// The Volt that an attempt found, if any. An error ends the search: an answer contradicts the
+/// configuration.
 type Outcome = Result<Option<VoltConfig>>;
 
 impl<'a> Search<'a> {
@@ -61,7 +61,7 @@ impl<'a> Search<'a> {
         found.ok_or_else(|| self.not_found())
     }
 
-    /// Looks for a Volt, in all ways. Boxed because the relays on the way are looked for likewise.
+    /// Tries all ways to find a Volt. Boxed, because it calls itself for relays.
     fn find<'f>(
         &'f mut self,
         wanted: Wanted<'f>,
@@ -103,7 +103,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Looks among the Volts that are connected to a relay.
+    /// Searches the Volts that are connected to a relay.
     async fn listed(&mut self, wanted: Wanted<'_>, id: &str, relay: VoltConfig) -> Outcome {
         let Some(address) = &relay.http_address else {
             self.fail(&wanted.relay(&relay).name(), "it has no `http_address` to ask at");
@@ -165,7 +165,7 @@ impl<'a> Search<'a> {
                     }
                 }
                 Ok(None) => {}
-                // It contradicts the document, which is nothing that the caller knows.
+                // It contradicts the document, but not the caller's configuration.
                 Err(error) => self.tried.push(error.to_string()),
             }
         }
@@ -175,7 +175,7 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    /// Asks the Volt itself, or whoever speaks for it.
+    /// Asks the Volt itself, or the server that answers for it.
     async fn discover(&mut self, wanted: Wanted<'_>, url: &str) -> Outcome {
         match self.get(url, trust(wanted.known, url)).await {
             Some(answer) => self.accept(wanted, url, answer, None),
@@ -183,7 +183,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Takes an answer, if it is enough together with what is known.
+    /// Merges an answer, if the result is enough to connect.
     fn accept(
         &mut self,
         wanted: Wanted<'_>,
@@ -238,8 +238,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whose certificate a server may have that is asked about a Volt. The Volt itself has that of its own
-/// authority, if this is known; others may speak for it.
+/// The authorities to trust when asking a server about a Volt. The Volt itself must use its own
+/// authority, if that is known; servers that answer for it may use that or one of the system.
 fn trust<'a>(volt: &'a VoltConfig, url: &str) -> Trust<'a> {
     let own = |address: &String| same_server(address, url);
     match volt.ca_pem.as_deref().filter(|pem| !pem.trim().is_empty()) {

@@ -1,14 +1,15 @@
-//! From the responses of an `Execute` call to rows, without the call.
+//! Decodes the responses of an `Execute` call into rows, without the call.
 
 use std::marker::PhantomData;
 
 use super::{FromRow, Row, RowError};
 use crate::data::{Column, SqlExecuteResponse, sql_execute_response::Payload};
 
-/// Makes rows of the responses of an `Execute` call.
+/// Decodes the responses of an `Execute` call into rows.
 ///
-/// A header, which comes first in the answer to each statement, says what the columns of the next rows
-/// are; the decoder keeps it. Use one where a call has several statements, as in a transaction:
+/// A header comes first in the answer to each statement and names the columns of the rows that
+/// follow; the decoder keeps it. Use a decoder for calls with several statements, such as a
+/// transaction:
 ///
 /// ```no_run
 /// # use volt_api::{Client, Result, data::*, rows::RowDecoder};
@@ -41,11 +42,11 @@ impl<T> Default for RowDecoder<T> {
 }
 
 impl<T: FromRow> RowDecoder<T> {
-    /// The row that a response has, or `None` for one that has another part of the answer.
+    /// Returns the row in a response, or `None` if it contains another part of the answer.
     ///
     /// # Errors
     ///
-    /// When the row does not fit the type. The decoder can go on with the next one.
+    /// Fails if the row does not fit the type. The decoder can continue with the next one.
     pub fn decode(&mut self, response: &SqlExecuteResponse) -> Result<Option<T>, RowError> {
         match &response.payload {
             Some(Payload::Header(header)) => {

@@ -1,8 +1,8 @@
-//! Rows of SQL as types of your own.
+//! Converts rows of SQL to your own types.
 //!
-//! [`query`](crate::data::SqliteDatabaseApiClient::query) runs a statement and gives
-//! its rows as any type that implements [`FromRow`]: a struct that derives it (feature `derive`), whose
-//! fields are columns by name; or a tuple, by position.
+//! [`query`](crate::data::SqliteDatabaseApiClient::query) runs a statement and returns its rows as
+//! any type that implements [`FromRow`]: a struct that derives it (feature `derive`), whose fields
+//! are columns by name; or a tuple, by position.
 //!
 //! ```no_run
 //! # #[cfg(feature = "derive")]
@@ -36,10 +36,10 @@
 //! # }
 //! ```
 //!
-//! A value is never bent to fit: what has the wrong type, is out of range, is NULL without an [`Option`]
-//! or is not there is an error ([`RowError`]) that names the column.
+//! Values are never coerced: a wrong type, an out-of-range value, NULL without an [`Option`] or a
+//! missing column is an error ([`RowError`]) that names the column.
 //!
-//! A transaction runs several statements in one call: there, [`RowDecoder`] makes rows of its responses.
+//! A transaction runs several statements in one call: decode its responses with [`RowDecoder`].
 
 mod decode;
 mod row;

@@ -3,21 +3,22 @@
 use super::value::{FromValue, RowError, Value};
 use crate::data::{Column, Variant};
 
-/// A type that a row becomes. Derive it, with the feature `derive`; tuples of up to eight values have it.
+/// A type that rows convert to. Derive it with the feature `derive`; tuples of up to eight values
+/// implement it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not made from rows",
     note = "derive `volt_api::FromRow` for it, with the feature `derive` of `volt-api`"
 )]
 pub trait FromRow: Sized {
-    /// Reads a row.
+    /// Converts a row.
     ///
     /// # Errors
     ///
-    /// When a column is missing or its value does not fit.
+    /// Fails if a column is missing or its value does not fit.
     fn from_row(row: &Row<'_>) -> Result<Self, RowError>;
 }
 
-/// One row of a result, whose values are had by name or position.
+/// One row of a result. Values are read by name or position.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     columns: &'a [Column],
@@ -25,16 +26,16 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The row that has `values` in these columns.
+    /// Creates a row with `values` in these columns.
     pub fn new(columns: &'a [Column], values: &'a [Variant]) -> Self {
         Self { columns, values }
     }
 
-    /// The value of a column. Upper and lower case are different, as the result has them.
+    /// Returns the value of a column. Names are case-sensitive.
     ///
     /// # Errors
     ///
-    /// When there is no such column, or there are two, or its value does not fit.
+    /// Fails if the column is missing or ambiguous, or its value does not fit.
     pub fn get<T: FromValue>(&self, column: &str) -> Result<T, RowError> {
         let mut found = self.positions(column);
         match (found.next(), found.next()) {
@@ -51,11 +52,11 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The value at a position, from 0.
+    /// Returns the value at a position, from 0.
     ///
     /// # Errors
     ///
-    /// When there are fewer columns, or the value does not fit.
+    /// Fails if there are fewer columns, or the value does not fit.
     pub fn at<T: FromValue>(&self, index: usize) -> Result<T, RowError> {
         let value = self.values.get(index).ok_or_else(|| {
             RowError::new(format!("there is none; the row has {} values", self.values.len()))
@@ -67,7 +68,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// Whether there is a column of this name.
+    /// Returns whether there is a column of this name.
     pub fn has(&self, column: &str) -> bool {
         self.positions(column).next().is_some()
     }

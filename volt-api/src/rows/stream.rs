@@ -1,4 +1,4 @@
-//! The rows of one statement as they come.
+//! The rows of one statement, as they arrive.
 
 use std::{
     future::poll_fn,
@@ -17,27 +17,28 @@ use crate::data::{
 };
 
 impl SqliteDatabaseApiClient {
-    /// Runs one statement by [`execute`](Self::execute) and gives its rows as a type of your own.
+    /// Runs one statement with [`execute`](Self::execute) and returns its rows as your own type.
     ///
-    /// With a `page_size`, further pages are asked for as they are needed. For options of the call, such
-    /// as a timeout, see [`Rows::start`].
+    /// With a `page_size`, further pages are requested as they are needed. For options of the call,
+    /// such as a timeout, see [`Rows::start`].
     ///
     /// # Errors
     ///
-    /// As [`Rows::start`]. What the Volt says to the statement comes with the first row.
+    /// As [`Rows::start`]. The Volt's answer to the statement arrives with the first row.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future may leave the statement run, or not.
+    /// If the future is dropped, the statement may or may not have run.
     pub async fn query<T: FromRow>(&self, start: SqlExecuteStart) -> Result<Rows<T>> {
         Rows::start(self.execute().await?, start).await
     }
 }
 
-/// The rows of a statement, as a type of your own. Also a [`Stream`].
+/// The rows of a statement, as your own type. Also a [`Stream`].
 ///
-/// A row that does not fit the type is an error that names the column, and the rows after it can still be
-/// read. Any other error is the end. Dropping it cancels the call, and with it a statement that runs.
+/// A row that does not fit the type is an error that names the column, and the rows after it can
+/// still be read. Any other error is final. Dropping it cancels the call, and with it a running
+/// statement.
 #[derive(Debug)]
 pub struct Rows<T> {
     // Dropped first, so that dropping the whole cancels rather than half-closes.
@@ -48,7 +49,7 @@ pub struct Rows<T> {
     failed: Option<Error>,
 }
 
-/// How far a page is read.
+/// The progress within a page.
 #[derive(Debug)]
 struct Page {
     size: u32,
@@ -56,7 +57,7 @@ struct Page {
 }
 
 impl<T: FromRow> Rows<T> {
-    /// Runs one statement on a call that was opened by `execute`, with whatever options:
+    /// Runs one statement on a call opened with `execute` and any options:
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -70,12 +71,12 @@ impl<T: FromRow> Rows<T> {
     ///
     /// # Errors
     ///
-    /// When the call has ended, or `start` asks for a transaction, which more than one statement belongs
-    /// to: see [`RowDecoder`].
+    /// Fails if the call has ended, or if `start` requests a transaction, which has more than one
+    /// statement: see [`RowDecoder`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future may leave the statement run, or not.
+    /// If the future is dropped, the statement may or may not have run.
     pub async fn start(
         mut call: Duplex<SqlExecuteRequest, SqlExecuteResponse>,
         start: SqlExecuteStart,
@@ -96,25 +97,25 @@ impl<T: FromRow> Rows<T> {
     ///
     /// # Errors
     ///
-    /// When the row does not fit the type, which ends nothing; or the Volt refuses the statement or it
-    /// fails, which every later read says again.
+    /// Fails if the row does not fit the type; later rows can still be read. Also fails if the Volt
+    /// rejects the statement or it fails; every later read then returns the same error.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped: the next read goes on where this one was.
+    /// Dropping the future loses nothing: the next read continues at the same place.
     pub async fn row(&mut self) -> Result<Option<T>> {
         poll_fn(|cx| self.poll_row(cx)).await
     }
 
-    /// All rows that are left.
+    /// Returns all remaining rows.
     ///
     /// # Errors
     ///
-    /// The first error, as [`row`](Self::row) gives it.
+    /// The first error of [`row`](Self::row).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the call. Rows that were read are lost.
+    /// Dropping the future cancels the call. Rows that were already read are lost.
     pub async fn all(mut self) -> Result<Vec<T>> {
         let mut rows = Vec::new();
         while let Some(row) = self.row().await? {
@@ -146,13 +147,14 @@ impl<T: FromRow> Rows<T> {
         }
     }
 
-    /// Asks for the next page after the last row of one.
+    /// Requests the next page after the last row of one.
     fn poll_turn_page(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(page) = self.page.as_mut().filter(|page| page.read >= page.size) else {
             return Poll::Ready(());
         };
         let mut requests = Pin::new(&mut self.requests);
-        // There may be no further page, and the call have ended. The responses say whether it went well.
+        // Sending fails if there is no further page and the call has ended. The responses tell
+        // whether it succeeded.
         if ready!(requests.as_mut().poll_ready(cx)).is_ok() {
             let next = SqlExecuteRequest::default().with_next(SqlExecuteNext::default());
             let _ = requests.start_send(next);

@@ -1,4 +1,4 @@
-//! Tuples are rows by position.
+//! Implements rows for tuples, by position.
 
 use super::{FromRow, FromValue, Row, RowError};
 

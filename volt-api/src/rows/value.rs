@@ -9,7 +9,7 @@ use volt_runtime::{Error, ErrorKind};
 
 use crate::data::{Variant, variant::Data};
 
-/// A value of SQLite. There are no other kinds.
+/// A value of SQLite. There are no other types.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     /// NULL.
@@ -25,7 +25,7 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// What the API says by a `Variant`. One with nothing set is NULL.
+    /// Converts a `Variant` of the API. One with nothing set is NULL.
     pub fn of(variant: &'a Variant) -> Self {
         match &variant.data {
             None | Some(Data::Null(_)) => Self::Null,
@@ -36,7 +36,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// That the value is not what was wanted.
+    /// The error for a value of another type than expected.
     fn is_not(self, wanted: &str) -> RowError {
         RowError::new(match self {
             Self::Null => "it is NULL: make the field an `Option`".to_owned(),
@@ -48,7 +48,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// A type that a value becomes. Implement it for types of your own:
+/// A type that values convert to. Implement it for your own types:
 ///
 /// ```
 /// use volt_api::rows::{FromValue, RowError, Value};
@@ -71,11 +71,11 @@ impl<'a> Value<'a> {
     note = "if it implements `FromStr`, say `#[row(from_str)]`; else implement `volt_api::rows::FromValue`"
 )]
 pub trait FromValue: Sized {
-    /// Reads a value.
+    /// Converts a value.
     ///
     /// # Errors
     ///
-    /// When the value has another type, or is none of this one's.
+    /// Fails if the value has another type or is out of range for this one.
     fn from_value(value: Value<'_>) -> Result<Self, RowError>;
 }
 
@@ -89,7 +89,7 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// A text that the type reads by `FromStr`.
+/// A text that the type parses with `FromStr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Parsed<T>(pub T);
 
@@ -117,7 +117,7 @@ macro_rules! integers {
 integers!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
 
 impl FromValue for f64 {
-    /// Takes integers too, as far as each has a value of its own.
+    /// Also accepts integers, if they can be represented exactly.
     fn from_value(value: Value<'_>) -> Result<Self, RowError> {
         match value {
             Value::Real(number) => Ok(number),
@@ -224,7 +224,7 @@ mod tests {
             ($($integer:ty)*) => {$(
                 let (least, most) = (<$integer>::MIN, <$integer>::MAX);
                 for limit in [least, most] {
-                    // The most of a u64 is more than SQLite has.
+                    // The maximum of a u64 exceeds SQLite's range.
                     if let Ok(number) = i64::try_from(i128::from(limit)) {
                         assert_eq!(<$integer>::from_value(Value::Integer(number)), Ok(limit));
                     }

@@ -21,7 +21,7 @@ mod client;
 mod generated;
 mod version;
 
-/// The whole API, one module for each of its packages: `tdx.volt_api.relay.v1` is `api::relay::v1`.
+/// The whole API, with one module for each package: `tdx.volt_api.relay.v1` is `api::relay::v1`.
 pub mod api {
     pub use super::generated::{data, relay, ssi, sync, volt};
 }

@@ -1,4 +1,4 @@
-//! Who is asked, in which order.
+//! The servers that a search asks, and their order.
 
 use serde_json::json;
 use volt_api::{Client, ClientConfig, resolve::Resolver, volt::GetResourceRequest};
@@ -24,7 +24,7 @@ async fn a_did_and_a_registry_are_enough_to_connect() {
     let volt = EmbeddedVolt::start().await.unwrap();
     let resolver = Resolver::new().registry(format!("{}/", volt.url()));
     let id = volt.id().to_owned();
-    // The future can move to another thread.
+    // The future is `Send`.
     let found = tokio::spawn(async move { resolver.find(&id).await });
     let found = found.await.unwrap().unwrap();
     assert_eq!(found.volt, volt.config().volt);
@@ -83,7 +83,7 @@ async fn a_relay_is_found_first_and_then_asked_and_nobody_else() {
 
 #[tokio::test]
 async fn relays_may_be_behind_relays_but_not_for_ever() {
-    // All of them are at the same address and list one another.
+    // All of them have the same address and list one another.
     let relay = relay(DID, key()).await;
     let mut given = json!(relay.url());
     for relays in 1..=6 {

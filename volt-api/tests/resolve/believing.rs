@@ -1,4 +1,4 @@
-//! What of an answer is believed.
+//! The parts of an answer that a search trusts.
 
 use serde_json::json;
 use volt_api::{
@@ -28,7 +28,7 @@ async fn an_answer_that_contradicts_the_configuration_is_an_error_that_names_the
     }
     let error = failure(&resolver, json!({ "id": DID, "http_address": volt.url() })).await;
     assert!(error.to_string().contains("`volt.id`"), "{error}");
-    // Only for the one that the registry does not know was the next one asked.
+    // The next server was asked only for the one that the registry does not know.
     assert_eq!(unasked.asked().len(), 1);
 }
 

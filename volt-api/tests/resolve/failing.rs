@@ -1,4 +1,4 @@
-//! What is said when nobody knows the Volt.
+//! Errors of a search that does not find the Volt.
 
 use std::time::Duration;
 

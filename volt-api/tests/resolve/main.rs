@@ -1,6 +1,6 @@
-//! Finding a Volt: who is asked, what is believed, and what is said when nobody knows.
+//! Finding a Volt: the servers that are asked, the answers that are trusted, and the errors.
 
-// JSON is made where it is passed.
+// JSON is created where it is passed.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 mod asking;
@@ -30,7 +30,7 @@ fn key() -> String {
     SigningKey::generate().unwrap().verifying_key().to_pem()
 }
 
-/// An answer about the wanted Volt.
+/// An answer about the requested Volt.
 fn answer(key: &str) -> Value {
     json!({ "id": DID, "http_address": "http://volt.example", "public_key": key })
 }
@@ -42,17 +42,17 @@ fn document(services: &[(&str, Value)]) -> Reply {
     Reply::Json(json!({ "id": DID, "service": services.collect::<Vec<_>>() }))
 }
 
-/// The error of a search by this resolver.
+/// The error of a search with this resolver.
 async fn failure(resolver: &Resolver, volt: Value) -> Error {
     let resolver = resolver.clone().timeout(Duration::from_secs(20));
     resolver.resolve(&config(volt)).await.unwrap_err()
 }
 
-/// A relay to which the wanted Volt is connected.
+/// A relay to which the requested Volt is connected.
 async fn relay(id: &'static str, key: String) -> Scripted {
     Scripted::start_at(move |url, path| match path {
         "/discover" => Reply::Json(json!({ "id": id, "http_address": url, "public_key": key })),
-        // Others do not get in the way, whatever they are.
+        // Other entries do not interfere, even malformed ones.
         "/relay" => {
             Reply::Json(json!({ "clients": [7, { "id": 7 }, { "id": DID, "public_key": key }] }))
         }

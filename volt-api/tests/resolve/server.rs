@@ -1,4 +1,4 @@
-//! A server that says what a test wants it to say.
+//! A server whose answers a test scripts.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,11 +15,11 @@ pub(crate) enum Reply {
     Text(String),
     NotFound,
     Redirect(String),
-    /// These bytes, and then the end of the connection.
+    /// These bytes, after which the connection closes.
     Raw(String),
-    /// An answer without end.
+    /// An endless answer.
     Endless,
-    /// No answer, and no end of the connection.
+    /// No answer; the connection stays open.
     Silence,
 }
 
@@ -31,12 +31,12 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// Answers each path as `script` says.
+    /// Answers each path with the result of `script`.
     pub(crate) async fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         Self::start_at(move |_, path| script(path)).await
     }
 
-    /// Answers each path as `script` says, which is told the server's own address.
+    /// Answers each path with the result of `script`, which also receives the server's own address.
     pub(crate) async fn start_at(
         script: impl Fn(&str, &str) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -67,13 +67,13 @@ impl Scripted {
         self.url.clone()
     }
 
-    /// The paths that have been asked for.
+    /// The requested paths.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-/// Answers one request. `None` when the client did not send one, or went away.
+/// Answers one request. `None` if the client sent none or disconnected.
 async fn serve(mut stream: TcpStream, script: impl Fn(&str) -> Reply) -> Option<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! Asking by `https`.
+//! Searches with `https`.
 
 use serde_json::json;
 use volt_api::{Client, ClientConfig, resolve::Resolver};
@@ -29,7 +29,7 @@ async fn a_volt_with_a_pinned_authority_is_asked_at_its_own_address() {
 #[tokio::test]
 async fn another_authority_than_the_pinned_one_is_not_believed() {
     let (tls, other) = (start().await, start().await);
-    // What is known is enough to connect, so it is given back; nothing was learned.
+    // The configuration is enough to connect, so it is returned; nothing was added.
     let pinned = json!({ "http_address": tls.url(), "ca_pem": other.config().volt.ca_pem });
     let found = Resolver::new().resolve(&config(pinned.clone())).await.unwrap();
     assert_eq!(volt(&found), pinned);

@@ -1,4 +1,4 @@
-//! From two inventories to what changed: services, methods, and messages and enums as wholes.
+//! Compares two inventories: services, methods, and messages and enums as wholes.
 
 use std::{
     cmp::Reverse,
@@ -30,7 +30,7 @@ pub(super) fn compare(old: &Inventory, new: &Inventory) -> Report {
     Report { changes, counts: counts(old, new) }
 }
 
-/// For how many readers a change breaks something.
+/// The number of surfaces that a change breaks.
 fn broken(change: &Change) -> usize {
     change.effects.values().filter(|effect| effect.verdict == Verdict::Breaking).count()
 }
@@ -38,15 +38,15 @@ fn broken(change: &Change) -> usize {
 pub(super) struct Comparison<'a> {
     pub(super) old: &'a Inventory,
     pub(super) new: &'a Inventory,
-    /// The new names of what was moved, by the old ones.
+    /// The new names of moved elements, by the old ones.
     moved: BTreeMap<String, String>,
-    /// The new names alone.
+    /// Only the new names.
     arrived: BTreeSet<String>,
     usage: Usage,
     changes: Vec<Change>,
 }
 
-/// The element whose parts are compared: its old name, its new file, and what it is part of.
+/// The element whose parts are compared: its old name, its new file, and its uses.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) file: &'a str,
@@ -55,7 +55,7 @@ pub(super) struct Place<'a> {
 }
 
 impl Comparison<'_> {
-    /// Notes a change of an element.
+    /// Records a change of an element.
     pub(super) fn add(&mut self, place: Place<'_>, what: impl Into<String>, effects: Effects) {
         self.changes.push(Change {
             element: place.name.to_owned(),
@@ -65,7 +65,7 @@ impl Comparison<'_> {
         });
     }
 
-    /// Notes a change of a part of an element.
+    /// Records a change of a part of an element.
     pub(super) fn add_part(
         &mut self,
         place: Place<'_>,
@@ -77,7 +77,7 @@ impl Comparison<'_> {
         self.add(Place { name: &name, ..place }, what, effects);
     }
 
-    /// The name that an element has in the new version, if it is there.
+    /// The name of an element in the new version, if it exists there.
     pub(super) fn renamed<'n>(&'n self, name: &'n str) -> &'n str {
         self.moved.get(name).map_or(name, String::as_str)
     }
@@ -87,7 +87,7 @@ impl Comparison<'_> {
         Place { file: &home.file, name, used }
     }
 
-    /// Whether it is new, and not moved from elsewhere.
+    /// Returns whether an element is new rather than moved.
     fn is_new(&self, name: &str, in_old: bool) -> bool {
         !in_old && !self.arrived.contains(name)
     }
@@ -110,7 +110,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Reservations that were given up.
+    /// Removed reservations.
     fn reservations(&mut self, place: Place<'_>, old: &Reserved, new: &Reserved) {
         let (numbers, names) = old.without(new);
         let again = || Trouble::risky("what it meant once is still sent by some");
@@ -124,7 +124,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// A message or enum that is in both versions, under these names.
+    /// A message or enum that exists in both versions, under these names.
     fn whereabouts(&mut self, place: Place<'_>, was: &Home, now: &str) {
         if now != place.name {
             let effects = Effects::source(Trouble::breaking("the type is elsewhere"));
@@ -212,7 +212,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// What it means that something has a type of another name.
+    /// The effect of a type's new name.
     pub(super) fn other_type(&self, was: &str, is: &str) -> Effects {
         if self.renamed(was) == is {
             return Effects::source(Trouble::note("the type was moved"));
@@ -285,13 +285,13 @@ impl Comparison<'_> {
     }
 }
 
-/// A service or method that is new.
+/// The effects of a new service or method.
 fn missing() -> Effects {
     let missing = Trouble::note("an old Volt answers that it is not implemented");
     Effects::alike(missing.for_new_clients(), Trouble::none())
 }
 
-/// A message or enum that is gone; whatever used it has changed as well, and says so.
+/// The effects of a removed message or enum; its users are reported as changed themselves.
 fn type_gone() -> Effects {
     Effects::source(Trouble::breaking("the type is gone"))
 }

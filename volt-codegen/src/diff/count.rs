@@ -1,10 +1,10 @@
-//! The sums.
+//! Counts elements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{inventory::Inventory, report::Count};
 
-/// The kinds of elements, in the order in which they are shown.
+/// The kinds of elements, in the order in which they are printed.
 pub(super) const KINDS: [&str; 6] =
     ["services", "methods", "messages", "fields", "enums", "values"];
 

@@ -1,4 +1,4 @@
-//! What a change does, before it is known which way the data in question flows.
+//! The effects of a change, before the direction in which the data flows is known.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -7,13 +7,13 @@ use super::{
     usage::Use,
 };
 
-/// Whom a change troubles.
+/// The peers that a change affects.
 #[derive(Clone, Copy)]
 enum Whom {
     Clients(Clients),
-    /// A new reader of what the old version wrote.
+    /// New readers of data that the old version wrote.
     OldData,
-    /// An old reader of what the new version wrote.
+    /// Old readers of data that the new version wrote.
     NewData,
 }
 
@@ -34,7 +34,7 @@ impl Trouble {
         Self::note("")
     }
 
-    /// Nothing, but there is something to say.
+    /// No effect, but with a remark.
     pub(super) fn note(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Verdict::Fine, why)
     }
@@ -47,22 +47,22 @@ impl Trouble {
         Self::new(Verdict::Breaking, why)
     }
 
-    /// Only for clients of the old version.
+    /// Only affects clients of the old version.
     pub(super) fn for_old_clients(self) -> Self {
         Self { whom: Whom::Clients(Clients::Old), ..self }
     }
 
-    /// Only for clients of the new version.
+    /// Only affects clients of the new version.
     pub(super) fn for_new_clients(self) -> Self {
         Self { whom: Whom::Clients(Clients::New), ..self }
     }
 
-    /// Only where the new version reads what the old one wrote.
+    /// Only affects the new version reading data that the old one wrote.
     pub(super) fn in_old_data(self) -> Self {
         Self { whom: Whom::OldData, ..self }
     }
 
-    /// Only where the old version reads what the new one wrote.
+    /// Only affects the old version reading data that the new one wrote.
     pub(super) fn in_new_data(self) -> Self {
         Self { whom: Whom::NewData, ..self }
     }
@@ -79,7 +79,7 @@ impl Trouble {
     }
 }
 
-/// What a change does to all readers.
+/// The effects of a change on all readers.
 pub(super) struct Effects {
     pub(super) wire: Trouble,
     pub(super) json: Trouble,
@@ -87,17 +87,17 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    /// Nothing to anybody.
+    /// No effects.
     pub(super) fn none() -> Self {
         Self::source(Trouble::none())
     }
 
-    /// Something to Rust code only.
+    /// Affects Rust code only.
     pub(super) fn source(source: Trouble) -> Self {
         Self::alike(Trouble::none(), source)
     }
 
-    /// The same to both forms of the data.
+    /// Affects both forms of the data alike.
     pub(super) fn alike(data: Trouble, source: Trouble) -> Self {
         Self { wire: data.clone(), json: data, source }
     }

@@ -1,4 +1,4 @@
-//! What changed in an enum.
+//! Compares enums.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use super::{
     inventory::Enum,
 };
 
-/// What became of a value of the old version that has another name now, or none.
+/// The fate of an old value whose name has changed or been removed.
 enum Fate<'a> {
     Renamed(&'a str),
-    /// Another name of the same number is still there.
+    /// The number still exists under another name.
     Alias,
-    /// Its number is that of another value now.
+    /// The number now belongs to another value.
     Replaced(&'a str),
     Gone,
 }

@@ -1,4 +1,4 @@
-//! What changed in a message.
+//! Compares messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::names;
 
-/// What became of a field of the old version.
+/// The fate of an old field.
 enum Fate<'a> {
     Kept(&'a Field),
     Renamed(&'a str, &'a Field),
-    /// Its number is that of another field now.
+    /// The number now belongs to another field.
     Replaced(&'a str),
     Gone,
 }
@@ -67,7 +67,7 @@ impl Comparison<'_> {
         }
         for (name, field) in &new.fields {
             if !old.fields.contains_key(name) && !heirs.contains(name.as_str()) {
-                // The enum of a oneof may grow.
+                // The enum of a oneof is non-exhaustive.
                 let source = if field.oneof.is_some() { Trouble::none() } else { one_more() };
                 self.add_part(place, name, "field added", Effects::source(source));
             }
@@ -93,7 +93,7 @@ impl Comparison<'_> {
             && self.renamed(&old.value.of) == new.value.of
     }
 
-    /// A field that is in both versions, with the messages that have it.
+    /// A field that exists in both versions, with its messages.
     fn field(&mut self, place: Place<'_>, name: &str, both: [(&Message, &Field); 2]) {
         let [(_, old), (_, new)] = both;
         self.deprecation(place, Some(name), old.deprecated, new.deprecated);
@@ -122,7 +122,7 @@ impl Comparison<'_> {
             let source = Trouble::breaking("an Option, or none any more");
             self.add_part(place, name, what, Effects::source(source));
         }
-        // Whoever was renamed has another name in JSON as well.
+        // A renamed field has another name in JSON as well.
         if old.json_name != new.json_name && both[1].0.fields.contains_key(name) {
             let json = Trouble::breaking("the name counts in JSON");
             let what = format!("JSON name was {}, is {}", old.json_name, new.json_name);
@@ -153,7 +153,7 @@ impl Comparison<'_> {
             return self.value(place, name, &old.value, &new.value);
         }
         let wire = match (old.shape, new.shape) {
-            // An entry of a map is a message in binary.
+            // A map's entry is a message in the binary form.
             (Shape::Map(_), Shape::Repeated) if new.value.kind == Type::Message => entries(),
             (Shape::Repeated, Shape::Map(_)) if old.value.kind == Type::Message => entries(),
             (Shape::Single, Shape::Repeated) => several(&old.value, new).in_new_data(),
@@ -180,7 +180,7 @@ impl Comparison<'_> {
         if now == new.oneof.as_deref() {
             return;
         }
-        // Where other fields were free to be set beside it and are not now, or the reverse.
+        // Fields that could be set together before now exclude one another, or the reverse.
         let (mut in_old, mut in_new) = (false, false);
         for (other, was) in old_message.fields.iter().filter(|(other, _)| *other != name) {
             let is = match self.fate(other, was, old_message, new_message) {
@@ -214,7 +214,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The oneofs whose members are all in a new one together, by their old names.
+/// The new oneofs that contain all members of an old one, by the old names.
 fn renamed_oneofs<'a>(old: &'a Message, new: &'a Message) -> BTreeMap<&'a str, &'a str> {
     let mut renamed = BTreeMap::new();
     for oneof in old.oneofs.difference(&new.oneofs) {
@@ -232,7 +232,7 @@ fn renamed_oneofs<'a>(old: &'a Message, new: &'a Message) -> BTreeMap<&'a str, &
     renamed
 }
 
-/// Several values where one is expected.
+/// Several values where a single one is expected.
 fn several(one: &Value, many: &Field) -> Trouble {
     if many.packed {
         Trouble::breaking("a block of numbers is not read as one")
@@ -252,7 +252,7 @@ fn field_gone() -> Effects {
     Effects::alike(skipped, Trouble::breaking("the field is gone"))
 }
 
-/// A struct with one field more.
+/// The effects of a new field of a struct.
 fn one_more() -> Trouble {
     Trouble::risky("a literal of the struct that names all fields lacks it")
 }

@@ -1,4 +1,4 @@
-//! The elements of an API by their full names.
+//! Collects the elements of an API by their full names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub(super) struct Inventory {
     pub(super) enums: BTreeMap<String, Enum>,
 }
 
-/// Where a service, message or enum is.
+/// The location of a service, message or enum.
 #[derive(Clone)]
 pub(super) struct Home {
     pub(super) file: String,
@@ -37,7 +37,7 @@ pub(super) struct Method {
     pub(super) deprecated: bool,
 }
 
-/// A message; the entries of maps, which nobody wrote, are part of their fields.
+/// A message. The implicit entries of maps are part of their fields instead.
 pub(super) struct Message {
     pub(super) home: Home,
     pub(super) deprecated: bool,
@@ -52,11 +52,11 @@ pub(super) struct Field {
     /// For a map, the type of its values.
     pub(super) value: Value,
     pub(super) shape: Shape,
-    /// Whether it matters that it is there, beside its value.
+    /// Whether the field's presence matters, beside its value.
     pub(super) optional: bool,
     pub(super) oneof: Option<String>,
     pub(super) json_name: String,
-    /// Whether its numbers are written as one block.
+    /// Whether its numbers are packed.
     pub(super) packed: bool,
     pub(super) deprecated: bool,
 }
@@ -64,16 +64,16 @@ pub(super) struct Field {
 #[derive(Clone, PartialEq)]
 pub(super) struct Value {
     pub(super) kind: Type,
-    /// The full name of a message or enum; else empty.
+    /// The full name of a message or enum; otherwise empty.
     pub(super) of: String,
 }
 
-/// How many values a field has.
+/// The number of values of a field.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Shape {
     Single,
     Repeated,
-    /// With keys of this type.
+    /// A map with keys of this type.
     Map(Type),
 }
 
@@ -90,7 +90,7 @@ pub(super) struct EnumValue {
     pub(super) deprecated: bool,
 }
 
-/// What must not be used again.
+/// Reserved names and numbers.
 pub(super) struct Reserved {
     /// Sorted ranges, ends included, without overlaps.
     numbers: Vec<(i32, i32)>,
@@ -209,7 +209,7 @@ impl Value {
         Self { kind: field.r#type(), of: full(field.type_name()) }
     }
 
-    /// Whether it is a number in binary, as a `bool` and an enum are.
+    /// Returns whether it is a number in binary, as a `bool` and an enum are.
     pub(super) fn is_number(&self) -> bool {
         !matches!(self.kind, Type::String | Type::Bytes | Type::Message | Type::Group)
     }
@@ -228,7 +228,7 @@ impl Reserved {
         Self { numbers, names: names.iter().cloned().collect() }
     }
 
-    /// What is reserved here and not there, as it is written: numbers, and names.
+    /// The numbers and names that are reserved here but not there, as they are written.
     pub(super) fn without(&self, other: &Self) -> (Vec<String>, Vec<String>) {
         let within =
             |(start, end): &(i32, i32)| other.numbers.iter().any(|(a, b)| a <= start && end <= b);

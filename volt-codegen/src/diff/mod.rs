@@ -1,13 +1,13 @@
-//! What changed between two versions of an API, and for whom.
+//! Compares two versions of an API and reports whom each change affects.
 //!
 //! Elements are matched by their full names. A field or value that kept its number and type under
-//! another name was renamed; a service, message or enum that kept its name and some of what is in it
+//! another name was renamed; a service, message or enum that kept its name and part of its contents
 //! in another package was moved.
 //!
-//! What a change means to the binary form is judged by what protobuf's guide says of updating a
-//! message type (<https://protobuf.dev/programming-guides/proto3/#updating>), and to the JSON form by
-//! its mapping (<https://protobuf.dev/programming-guides/json/>): a reader that keeps to that takes
-//! numbers as text too, and names in either spelling, but refuses a number where it expects a list.
+//! The effects on the binary form follow protobuf's guide for updating a message type
+//! (<https://protobuf.dev/programming-guides/proto3/#updating>), and those on the JSON form its
+//! mapping (<https://protobuf.dev/programming-guides/json/>): a conforming reader also accepts
+//! numbers as text, and names in either spelling, but rejects a number in place of a list.
 
 mod compare;
 mod count;
@@ -27,7 +27,7 @@ use prost_types::FileDescriptorSet;
 
 pub use self::report::{Change, Clients, Count, Effect, Report, Surface, Verdict};
 
-/// Compares two versions of an API. Files of `google/protobuf/` are left out.
+/// Compares two versions of an API. Files of `google/protobuf/` are excluded.
 pub fn diff(old: &FileDescriptorSet, new: &FileDescriptorSet) -> Report {
     compare::compare(&inventory::Inventory::new(old), &inventory::Inventory::new(new))
 }

@@ -1,11 +1,11 @@
-//! Which elements are in the new version under another full name.
+//! Finds the elements that have another full name in the new version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::inventory::{Enum, Home, Inventory, Message, Service};
 
-/// The new full names of what was moved, by the old ones. Services, messages and enums share one
-/// space of names.
+/// The new full names of moved elements, by the old ones. Services, messages and enums share one
+/// namespace.
 pub(super) fn moved(old: &Inventory, new: &Inventory) -> BTreeMap<String, String> {
     let mut moved = of_kind(&old.services, &new.services);
     moved.extend(of_kind(&old.messages, &new.messages));
@@ -13,7 +13,7 @@ pub(super) fn moved(old: &Inventory, new: &Inventory) -> BTreeMap<String, String
     moved
 }
 
-/// What is compared to tell whether two elements are the same one.
+/// The properties that decide whether two elements are the same one.
 trait Element {
     fn home(&self) -> &Home;
     fn parts(&self) -> BTreeSet<(&str, i32)>;
@@ -58,8 +58,8 @@ fn of_kind<E: Element>(
     let mut moved = BTreeMap::new();
     for (name, element) in old.iter().filter(|(name, _)| !new.contains_key(*name)) {
         let parts = element.parts();
-        // How sure it is: all of it is there, or some; under the same name in another package, or
-        // elsewhere in the same one.
+        // The confidence: all of the contents match, or some; under the same name in another
+        // package, or elsewhere in the same one.
         let likeness = |other: &str, candidate: &E| {
             let same_name = within(other, candidate.home()) == within(name, element.home());
             let theirs = candidate.parts();
@@ -82,7 +82,7 @@ fn of_kind<E: Element>(
     moved
 }
 
-/// The name within the package.
+/// The name without the package.
 fn within<'a>(name: &'a str, home: &Home) -> &'a str {
     name.strip_prefix(&home.package).unwrap_or(name).trim_start_matches('.')
 }

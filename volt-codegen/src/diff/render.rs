@@ -1,4 +1,4 @@
-//! The report for people.
+//! Renders the report as text and Markdown.
 
 use std::fmt::Write as _;
 
@@ -8,11 +8,11 @@ use super::{
 };
 
 impl Report {
-    /// The report as plain text.
+    /// Returns the report as plain text.
     pub fn to_text(&self) -> String {
         let mut out = String::new();
         for change in &self.changes {
-            // Writing to a text does not fail.
+            // Writing to a `String` cannot fail.
             let _ =
                 writeln!(out, "{:<8} {}: {}", change.worst().name(), change.element, change.what);
             for (surfaces, why) in reasons(change) {
@@ -25,8 +25,8 @@ impl Report {
         out + &self.summary("")
     }
 
-    /// The report as Markdown, ready for a changelog: the sums, and sections whose headings are of this
-    /// level.
+    /// Returns the report as Markdown for a changelog: the counts, and sections with headings of
+    /// this level.
     pub fn to_markdown(&self, level: usize) -> String {
         let mut out = self.summary("- ");
         for (verdict, heading) in [
@@ -56,7 +56,7 @@ impl Report {
         out
     }
 
-    /// The sums, one a line.
+    /// The counts, one a line.
     pub fn summary(&self, bullet: &str) -> String {
         let mut out = String::new();
         for (name, count) in KINDS.iter().filter_map(|name| Some((name, self.counts.get(name)?))) {
@@ -84,7 +84,7 @@ impl Report {
     }
 }
 
-/// Why a change troubles somebody, by surfaces; those with the same reason together.
+/// The reasons for the effects of a change, by surfaces; surfaces with the same reason are grouped.
 fn reasons(change: &Change) -> Vec<(String, &str)> {
     let mut reasons: Vec<(String, Clients, &str)> = Vec::new();
     for (surface, effect) in &change.effects {

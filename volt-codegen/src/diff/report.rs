@@ -1,23 +1,23 @@
-//! The outcome of a comparison.
+//! The result of a comparison.
 
 use std::collections::BTreeMap;
 
-/// Where a change can break something.
+/// A surface that a change can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Surface {
     /// Binary protobuf between peers of the two versions.
     Wire,
-    /// JSON between peers of the two versions, where names count.
+    /// JSON between peers of the two versions, which depends on names.
     Json,
     /// Rust code that uses the generated code.
     Source,
 }
 
 impl Surface {
-    /// All of them, in the order in which they are shown.
+    /// All surfaces, in the order in which they are printed.
     pub const ALL: [Self; 3] = [Self::Wire, Self::Json, Self::Source];
 
-    /// As it is shown and typed.
+    /// The name in reports and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Wire => "wire",
@@ -27,20 +27,20 @@ impl Surface {
     }
 }
 
-/// How badly a change breaks a surface.
+/// The severity of a change for a surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// Whatever worked goes on working.
+    /// Everything that worked still works.
     #[default]
     Fine,
-    /// Something may be lost or look different; it depends on the values, or on how code is written.
+    /// Data may be lost or look different, depending on the values or on how code is written.
     Risky,
-    /// What worked does not work any more, or means something else.
+    /// Something that worked fails, or has another meaning.
     Breaking,
 }
 
 impl Verdict {
-    /// As it is shown.
+    /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fine => "fine",
@@ -50,20 +50,20 @@ impl Verdict {
     }
 }
 
-/// Which clients a change troubles, where a client and a Volt are of different versions.
+/// The clients that a change affects, if a client and a Volt have different versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Clients {
-    /// Those of the old version with a new Volt, and those of the new version with an old Volt.
+    /// Clients of the old version with a new Volt, and clients of the new version with an old Volt.
     #[default]
     Both,
-    /// Those of the old version, with a new Volt.
+    /// Clients of the old version, with a new Volt.
     Old,
-    /// Those of the new version, with an old Volt.
+    /// Clients of the new version, with an old Volt.
     New,
 }
 
 impl Clients {
-    /// As it is shown; nothing for both.
+    /// The name in reports; empty for both.
     pub fn name(self) -> &'static str {
         match self {
             Self::Both => "",
@@ -72,7 +72,7 @@ impl Clients {
         }
     }
 
-    /// Whether these clients are among those.
+    /// Returns whether these clients include those.
     pub fn include(self, clients: Self) -> bool {
         self == Self::Both || self == clients
     }
@@ -82,11 +82,11 @@ impl Clients {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Effect {
-    /// How much it troubles.
+    /// The severity.
     pub verdict: Verdict,
-    /// Which clients that is about. Of no matter for [`Surface::Source`].
+    /// The affected clients. Meaningless for [`Surface::Source`].
     pub clients: Clients,
-    /// Why, in a few words; may be empty for what is fine.
+    /// The reason, in a few words; may be empty if there is no effect.
     pub why: String,
 }
 
@@ -94,60 +94,60 @@ pub struct Effect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// The full name of the element: its old one, if it had one.
+    /// The full name of the element: the old one, if it had one.
     pub element: String,
-    /// The file that it is in now, or was.
+    /// The file of the element in the new version, otherwise in the old one.
     pub file: String,
-    /// What happened to it.
+    /// A description of the change.
     pub what: String,
     /// The effect on each surface.
     pub effects: BTreeMap<Surface, Effect>,
 }
 
 impl Change {
-    /// The verdict for a surface.
+    /// Returns the verdict for a surface.
     pub fn verdict(&self, surface: Surface) -> Verdict {
         self.effects.get(&surface).map(|effect| effect.verdict).unwrap_or_default()
     }
 
-    /// The worst that it means to anybody.
+    /// Returns the worst verdict of all surfaces.
     pub fn worst(&self) -> Verdict {
         self.effects.values().map(|effect| effect.verdict).max().unwrap_or_default()
     }
 }
 
-/// How many of a kind of element there were, are, went and came.
+/// The numbers of elements of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Count {
-    /// In the old version.
+    /// Elements in the old version.
     pub old: usize,
-    /// In the new one.
+    /// Elements in the new version.
     pub new: usize,
-    /// In the old one only.
+    /// Elements in the old version only.
     pub removed: usize,
-    /// In the new one only.
+    /// Elements in the new version only.
     pub added: usize,
 }
 
-/// Everything that changed.
+/// All changes between two versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// The changes: the worst first, then by file and element.
     pub changes: Vec<Change>,
-    /// How many there are of each kind of element, by full names.
+    /// The counts of each kind of element, by full names.
     pub counts: BTreeMap<&'static str, Count>,
 }
 
 impl Report {
-    /// The number of changes that break a surface.
+    /// Returns the number of changes that break a surface.
     pub fn breaking(&self, surface: Surface) -> usize {
         self.changes.iter().filter(|change| change.verdict(surface) == Verdict::Breaking).count()
     }
 
-    /// How many changes break something for a surface that is, or serves, clients of one version with
-    /// Volts of the other.
+    /// Returns the number of changes that break a surface for clients of one version with Volts of
+    /// the other.
     pub fn breaking_for(&self, surface: Surface, clients: Clients) -> usize {
         let breaks = |change: &&Change| {
             change.effects.get(&surface).is_some_and(|effect| {

@@ -1,10 +1,10 @@
-//! What it means that a value has another type.
+//! The effects of a changed type.
 
 use prost_types::field_descriptor_proto::Type;
 
 use super::effects::Trouble;
 
-/// How a type is shown.
+/// The name of a type in reports.
 pub(super) fn name(kind: Type) -> &'static str {
     match kind {
         Type::Double => "double",
@@ -28,7 +28,7 @@ pub(super) fn name(kind: Type) -> &'static str {
     }
 }
 
-/// In binary protobuf: types whose bytes can be read as one another.
+/// Binary protobuf: types whose encodings are compatible.
 pub(super) fn on_wire(old: Type, new: Type) -> Trouble {
     let class = |kind| match kind {
         Type::Int32 | Type::Int64 | Type::Uint32 | Type::Uint64 | Type::Bool | Type::Enum => 1,
@@ -49,7 +49,7 @@ pub(super) fn on_wire(old: Type, new: Type) -> Trouble {
     }
 }
 
-/// In JSON: how a value is written.
+/// JSON: the form of a value.
 pub(super) fn in_json(old: Type, new: Type) -> Trouble {
     use Class::{Enum, Float, Integer, Long, Other, Text};
 
@@ -64,7 +64,7 @@ pub(super) fn in_json(old: Type, new: Type) -> Trouble {
         }
         (Integer | Long, Float) => fraction().in_new_data(),
         (Float, Integer | Long) => fraction().in_old_data(),
-        // An enum may be written as a number, but only as one that is none in text.
+        // An enum may be written as a number, but not as a quoted one.
         (Integer, Enum) => name().in_new_data(),
         (Enum, Integer) => name().in_old_data(),
         (Enum, Text) => any().in_new_data(),
@@ -74,7 +74,7 @@ pub(super) fn in_json(old: Type, new: Type) -> Trouble {
     }
 }
 
-/// In JSON: the keys of maps, which are all written as text.
+/// JSON: the keys of maps, which are all written as text.
 pub(super) fn in_json_keys(old: Type, new: Type) -> Trouble {
     let text = || Trouble::breaking("any text where a number is expected");
     match (class(old), class(new)) {
@@ -87,15 +87,15 @@ pub(super) fn in_json_keys(old: Type, new: Type) -> Trouble {
     }
 }
 
-/// The types of fields in Rust.
+/// Rust: the types of fields.
 pub(super) fn in_rust(old: Type, new: Type) -> Trouble {
     if rust(old) == rust(new) { Trouble::none() } else { Trouble::breaking("another type") }
 }
 
-/// How values look in JSON.
+/// The form of a value in JSON.
 enum Class {
     Integer,
-    /// An integer of 64 bits, which is written as text.
+    /// A 64-bit integer, which is written as text.
     Long,
     Float,
     Enum,
@@ -116,7 +116,7 @@ fn class(kind: Type) -> Class {
     }
 }
 
-/// Numbers of the same kind, which may differ in what fits.
+/// Numbers of the same kind, whose ranges may differ.
 fn fitting(old: Type, new: Type, why: &'static str) -> Trouble {
     match (fits(old, new), fits(new, old)) {
         (true, true) => Trouble::none(),
@@ -126,7 +126,7 @@ fn fitting(old: Type, new: Type, why: &'static str) -> Trouble {
     }
 }
 
-/// Whether every value of a type is one of the other.
+/// Returns whether every value of one type is a value of the other.
 fn fits(kind: Type, other: Type) -> bool {
     let ((signed, bits), (other_signed, other_bits)) = (range(kind), range(other));
     match (signed, other_signed) {
@@ -136,7 +136,7 @@ fn fits(kind: Type, other: Type) -> bool {
     }
 }
 
-/// Whether a number may be negative, and how many bits it has with its sign.
+/// Returns whether a number is signed, and its number of bits including the sign.
 fn range(kind: Type) -> (bool, u32) {
     match kind {
         Type::Bool => (false, 1),
@@ -158,7 +158,7 @@ fn rust(kind: Type) -> &'static str {
         Type::Bool => "bool",
         Type::String => "String",
         Type::Bytes => "Vec<u8>",
-        // A number in the struct, but with accessors by the enum's name.
+        // A number in the struct, but its accessors use the enum's name.
         Type::Enum => "enum",
         Type::Message | Type::Group => "message",
     }

@@ -1,10 +1,10 @@
-//! Which way the data of a type flows: with requests, with responses, or both.
+//! The direction in which the data of a type flows: with requests, with responses, or both.
 
 use std::{collections::BTreeMap, ops::BitOr};
 
 use super::inventory::Inventory;
 
-/// What a message or enum is part of.
+/// The uses of a message or enum.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Use {
     pub(super) requests: bool,
@@ -44,7 +44,7 @@ impl Usage {
         self.0.get(name).copied().unwrap_or_default()
     }
 
-    /// Notes the use of a type and of all that it contains.
+    /// Records the use of a type and of all types in it.
     fn mark(&mut self, inventory: &Inventory, name: &str, used: Use) {
         let known = self.get(name);
         if known | used == known {

@@ -1,4 +1,4 @@
-//! One method for each service on a type of the SDK's own.
+//! Generates one method for each service on a type of the SDK.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{model::Model, names};
 
-/// The implementation of `holder`, for code in the module `scope`.
+/// The implementation block of `holder`, for code in the module `scope`.
 pub(super) fn items(model: &Model, holder: &str, scope: &[&str]) -> TokenStream {
     let holder = names::tokens(holder);
     let mut accessors: Vec<_> = model

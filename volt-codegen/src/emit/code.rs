@@ -1,4 +1,4 @@
-//! The text of generated files, in parts.
+//! Assembles the text of generated files.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,14 +6,15 @@ use syn::Item;
 
 use crate::{error::Error, names};
 
-/// The name of the runtime's module within generated files until they are printed, when it becomes `rt`.
-/// It has as many letters, so that lines break equally, and none that a name in a `.proto` can have.
+/// The placeholder for the runtime's module in generated files; printing replaces it with `rt`. It
+/// has the same length, so that lines break equally, and its letters cannot occur in names of a
+/// `.proto`.
 pub(crate) const RT: &str = "ɍŧ";
-/// How many modules below the package's module the tables stand.
+/// The depth of the tables' module below the package's module.
 pub(super) const TABLES_DEPTH: usize = 2;
-/// Where generated code finds prost.
+/// The path of prost in generated code.
 pub(crate) const PROST: &str = "ɍŧ::prost";
-/// Where generated code finds prost's well-known types.
+/// The path of prost's well-known types in generated code.
 pub(crate) const PROST_TYPES: &str = "ɍŧ::prost_types";
 
 /// The path of an item of the runtime.
@@ -22,7 +23,7 @@ pub(super) fn runtime(item: &str) -> TokenStream {
     quote!(#rt::#item)
 }
 
-/// The `#[cfg]` of an item that needs a feature.
+/// The `#[cfg]` of an item that requires a feature.
 pub(super) fn cfg(feature: Option<&str>) -> Option<TokenStream> {
     feature.map(|feature| quote!(#[cfg(feature = #feature)]))
 }
@@ -32,7 +33,7 @@ pub(super) fn cfg(feature: Option<&str>) -> Option<TokenStream> {
 pub(super) struct Code(String);
 
 impl Code {
-    /// Adds items as an emitter wrote them. That they can be parsed is the emitter's duty.
+    /// Adds the items of an emitter, which must be valid Rust.
     pub(super) fn items(&mut self, tokens: TokenStream) -> Result<(), Error> {
         let text = tokens.to_string();
         let file: syn::File = syn::parse2(tokens).map_err(|error| {

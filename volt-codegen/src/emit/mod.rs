@@ -1,4 +1,4 @@
-//! From the model to files. Errors in the input have been reported before, while the model was built.
+//! Generates files from the model. Errors in the input were reported when the model was built.
 
 mod accessors;
 pub(crate) mod code;

@@ -1,8 +1,8 @@
-//! Paths in generated code: as short as they can be, and right where the code stands.
+//! Generates paths that are as short as possible and valid where the code is placed.
 //!
-//! The code of a package stands in private modules below the package's module, which bring in all of its
-//! names. So types of the same package are named without a path. Types of the standard library have
-//! their short names too, unless a type of the package has the same.
+//! The code of a package is in private modules below the package's module, which import all of its
+//! names. Types of the same package therefore need no path. Types of the standard library also have
+//! their short names, unless a type of the package has the same name.
 
 use std::collections::HashSet;
 
@@ -14,17 +14,17 @@ use crate::{
     names,
 };
 
-/// How the code of one package names things.
+/// The names that the code of one package uses.
 pub(super) struct Paths<'a> {
     package: &'a Package,
     model: &'a Model,
-    /// The types of the package that its services see.
+    /// The types of the package that are visible to its services.
     top: HashSet<&'a str>,
-    /// Those, and all inside of them.
+    /// These types, and all types nested in them.
     all: HashSet<&'a str>,
 }
 
-/// How many modules below the package's module its code stands.
+/// The depth of a package's code below the package's module.
 const DEPTH: usize = 2;
 
 impl<'a> Paths<'a> {
@@ -42,7 +42,7 @@ impl<'a> Paths<'a> {
         Self { package, model, top, all }
     }
 
-    /// A name of the prelude for the code of services, or its full path where a type has that name.
+    /// A name of the prelude for the code of services, or its full path if a type has that name.
     pub(super) fn prelude(&self, name: &str) -> TokenStream {
         names::tokens(if self.top.contains(name) { Self::full(name) } else { name })
     }
@@ -61,7 +61,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// A type, for code that stands `depth` modules below the package's module.
+    /// The path of a type, for code `depth` modules below the package's module.
     pub(super) fn of(&self, ty: &TypeRef, depth: usize) -> String {
         let package = &self.package.module;
         let Some((module, ident)) = ty.local() else {
@@ -85,7 +85,7 @@ impl<'a> Paths<'a> {
         up.chain(path.into_iter().skip(common)).collect::<Vec<_>>().join("::")
     }
 
-    /// What prost-build wrote for the package's module, for where it stands.
+    /// Rewrites prost-build's code of the package's module for its new place.
     pub(super) fn moved(&self, tokens: TokenStream) -> TokenStream {
         self.stream(tokens, 0)
     }
@@ -94,7 +94,7 @@ impl<'a> Paths<'a> {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut out = TokenStream::new();
         let mut rest = tokens.as_slice();
-        // Whether the next braces are those of a module.
+        // True if the next braces are those of a module.
         let mut module = false;
         while let Some(token) = rest.first() {
             let length = path_length(rest);
@@ -122,7 +122,7 @@ impl<'a> Paths<'a> {
         out
     }
 
-    /// Paths in prost's attributes are texts.
+    /// Paths in prost's attributes are string literals.
     fn literal(&self, literal: &Literal, depth: usize) -> Literal {
         let text = literal.to_string();
         let Some(text) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
@@ -145,7 +145,7 @@ impl<'a> Paths<'a> {
         Literal::string(&moved)
     }
 
-    /// A path of prost-build's, which stands `depth` modules within the package's.
+    /// Rewrites a path of prost-build, for code `depth` modules within the package's.
     fn path(&self, path: &str, depth: usize) -> String {
         if let Some(short) = self.short(path) {
             return short;
@@ -163,7 +163,7 @@ impl<'a> Paths<'a> {
         self.outside(absolute.iter().map(String::as_str), DEPTH + depth)
     }
 
-    /// A path by the full names of packages, as a path from the root of the generated code.
+    /// Converts a path by full package names to a path from the root of the generated code.
     fn placed(&self, path: &[&str]) -> Vec<String> {
         let longest = self.model.packages.iter().filter_map(|package| {
             let full: Vec<String> = package.name.split('.').map(names::snake).collect();
@@ -195,7 +195,7 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// How many tokens the path at the start consists of; less than 2 where there is none.
+/// The number of tokens of the path at the start; less than 2 if there is none.
 fn path_length(tokens: &[TokenTree]) -> usize {
     let colons = |at: usize| {
         let colon = |at: usize, spacing| match tokens.get(at) {

@@ -1,4 +1,5 @@
-//! `Debug` for messages with secrets, which shows whether there is one and not what it is.
+//! Generates `Debug` for messages with secrets: it shows whether a secret is set, but not its
+//! value.
 
 use std::fmt::Write as _;
 
@@ -8,19 +9,19 @@ use super::{
 };
 use crate::model::{Field, Label, Message};
 
-/// Whether a field of the message itself is a secret, so that prost's own `Debug` will not do.
+/// Returns whether a field of the message itself is a secret, which prost's `Debug` would print.
 pub(super) fn has_secret(message: &Message) -> bool {
     message.fields.iter().any(|field| field.secret && !is_in_oneof(field))
 }
 
-/// Whether a variant of a oneof is a secret.
+/// Returns whether a variant of a oneof is a secret.
 pub(super) fn oneof_has_secret(message: &Message, index: usize) -> bool {
     message.fields.iter().any(|field| field.secret && is_variant_of(field, index))
 }
 
-/// The tables of `Debug` for a message and its oneofs, where prost derives none.
+/// The tables of `Debug` for a message and its oneofs, for which prost derives none.
 pub(super) fn tables(out: &mut String, message: &Message, paths: &Paths<'_>) {
-    // Writing to a text does not fail.
+    // Writing to a `String` cannot fail.
     if has_secret(message) {
         let ty = paths.of(&message.ty, TABLES_DEPTH);
         let _ = writeln!(out, "{RT}::redacted! {{ struct {ty} = {:?} {{", message.ident);

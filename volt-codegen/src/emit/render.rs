@@ -1,4 +1,4 @@
-//! From the tree of modules to files.
+//! Prints the tree of modules as files.
 
 use super::{code::RT, tree::Node};
 use crate::{GeneratedFile, Layout, Options, names};
@@ -12,7 +12,7 @@ pub(super) fn files(root: &Node, alias: &str, options: &Options) -> Vec<Generate
         files: Vec::new(),
     };
     let text = match options.layout {
-        // What is included cannot have attributes of the module around.
+        // Code for `include!` cannot have inner attributes.
         Layout::Single => printer.contents(root, "", &format!("#[allow(\n    {ALLOWED}\n)]\n")),
         Layout::Files => {
             let contents = printer.contents(root, "", "#[rustfmt::skip]\n");
@@ -24,11 +24,11 @@ pub(super) fn files(root: &Node, alias: &str, options: &Options) -> Vec<Generate
     printer.files
 }
 
-/// What generated code may do and code by hand may not.
+/// The lints that generated code may violate.
 ///
-/// The `.proto` need not have a comment on everything; what it deprecates is still generated and used;
-/// not every program uses everything, nor every file all names of its package; names and sizes are the
-/// API's, and the style is in part prost's.
+/// A `.proto` may lack comments; deprecated items are still generated and used; not every program
+/// uses every item, nor every file all names of its package; names and sizes are the API's, and
+/// part of the style is prost's.
 const ALLOWED: &str = "\
     missing_docs, deprecated, dead_code, unreachable_pub, unused_imports,
     unused_qualifications, clippy::all, clippy::pedantic, clippy::nursery";
@@ -46,7 +46,7 @@ impl Printer<'_> {
         let mut text = String::new();
         for (name, child) in &node.children {
             let module = self.module(name, child, dir, attributes);
-            // Declarations of one line stand together.
+            // Declarations of one line are kept together.
             if text.is_empty() || module.trim_end().contains('\n') {
                 text.push('\n');
             }
@@ -67,7 +67,7 @@ impl Printer<'_> {
         text
     }
 
-    /// A module in another: itself, or its declaration and its file.
+    /// A child module: its contents, or its declaration and its file.
     fn module(&mut self, name: &str, node: &Node, dir: &str, attributes: &str) -> String {
         let docs: String = node
             .docs
@@ -101,7 +101,7 @@ impl Printer<'_> {
     }
 }
 
-/// The `#[cfg]` of a module that needs one of several features; nothing where it needs none.
+/// The `#[cfg]` of a module that requires one of several features; empty if it requires none.
 fn cfg(node: &Node) -> String {
     let features: Vec<_> =
         node.features.iter().map(|feature| format!("feature = {feature:?}")).collect();

@@ -1,4 +1,4 @@
-//! A service: its client, its trait and its server.
+//! Generates a service: its client, its trait and its server.
 
 use std::fmt::Write as _;
 
@@ -15,10 +15,10 @@ use crate::{
     names,
 };
 
-/// How many modules below the package's module a service stands.
+/// The depth of a service below the package's module.
 const DEPTH: usize = 1;
 
-/// Everything of a service, for the module of its group.
+/// All code of a service, for the module of its group.
 pub(super) fn code(service: &Service, paths: &Paths<'_>, options: &Options) -> Result<Code, Error> {
     let server = match &options.server {
         Server::Always => Some(None),
@@ -152,7 +152,7 @@ fn handler(method: &Method, paths: &Paths<'_>) -> TokenStream {
 
 /// The methods, for the runtime's macro.
 fn table(service: &Service) -> String {
-    // Writing to a text does not fail.
+    // Writing to a `String` cannot fail.
     let mut table = format!("{RT}::service! {{ {} = {:?} {{\n", service.client(), service.name);
     for method in &service.methods {
         let kind = match method.kind {
@@ -183,13 +183,13 @@ fn server_table(service: &Service, feature: Option<&str>) -> String {
     table + "} }\n"
 }
 
-/// The request and the response.
+/// The types of the request and the response.
 fn types(method: &Method, paths: &Paths<'_>) -> (TokenStream, TokenStream) {
     let path = |ty: &TypeRef| names::tokens(&paths.of(ty, DEPTH));
     (path(&method.request), path(&method.response))
 }
 
-/// What is said about a method, and what goes in and out.
+/// The documentation of a method, with its request and response.
 fn docs(method: &Method, paths: &Paths<'_>) -> Docs {
     let link = |ty: &TypeRef| match paths.of(ty, DEPTH) {
         path if path == ty.ident() => format!("[`{path}`]"),
@@ -211,12 +211,12 @@ fn docs(method: &Method, paths: &Paths<'_>) -> Docs {
     method.docs.or(&format!("The method `{}`.", method.name)).and(&flow)
 }
 
-/// What is said about a service.
+/// The documentation of a service.
 pub(super) fn service_docs(service: &Service) -> Docs {
     service.docs.or(&format!("The service `{}`.", service.name))
 }
 
-/// `#[deprecated]`, where it is due.
+/// `#[deprecated]`, if required.
 pub(super) fn deprecated(deprecated: bool) -> Option<TokenStream> {
     deprecated.then(|| quote!(#[deprecated]))
 }

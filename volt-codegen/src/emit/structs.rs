@@ -1,8 +1,8 @@
-//! The structs and enums, which prost-build writes.
+//! Generates the structs and enums, with prost-build.
 //!
-//! prost-build writes one text for each package. This module reads it once: paths are shortened and
-//! moved to where the items stand, the items are cut apart by the message or enum they belong to, and
-//! each gets the documentation of the model.
+//! prost-build writes one text for each package. This module parses it once: it rewrites paths for
+//! the items' new places, groups the items by the message or enum they belong to, and adds the
+//! documentation of the model.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ use crate::{
     names,
 };
 
-/// The items of every package, by the type at top level to which they belong.
+/// The items of every package, by the top-level type that they belong to.
 pub(super) struct Structs(HashMap<Module, HashMap<String, Vec<Item>>>);
 
 impl Structs {
@@ -32,16 +32,16 @@ impl Structs {
             .btree_map(["."])
             .enum_attribute(".", "#[non_exhaustive]")
             .prost_path(PROST)
-            // This turns off prost-build's own list, of which the next lines take the place.
+            // This disables prost-build's own list, which the next lines replace.
             .compile_well_known_types();
         for (name, path) in &model.externs {
-            // Each type by itself: prost-build rewrites the paths of packages (`__private`).
+            // One entry per type: prost-build rewrites the paths of packages (`__private`).
             config.extern_path(format!(".{name}"), path.clone());
         }
         let mut files: Vec<&FileDescriptorProto> = set.file.iter().collect();
         files.sort_by_key(|file| file.name());
         let requests = files.into_iter().map(|file| {
-            // The model has the comments, made safe.
+            // The model has the escaped comments.
             let file = FileDescriptorProto { source_code_info: None, ..file.clone() };
             (Module::from_protobuf_package_name(file.package()), file)
         });
@@ -66,10 +66,10 @@ impl Structs {
         Ok(Self(structs))
     }
 
-    /// Takes a message: its struct and, if it has something inside, its module.
+    /// Removes and returns a message: its struct and, if it has nested items, its module.
     pub(super) fn message(&mut self, package: &Package, message: &Message) -> Vec<Item> {
         let mut items = self.take(package, &message.ident);
-        // A module is kept under its own name, which begins in lower case.
+        // The key of a module is its own name, in lower case.
         let inside = message.module();
         if inside != message.ident {
             items.extend(self.take(package, &inside));
@@ -78,7 +78,7 @@ impl Structs {
         items
     }
 
-    /// Takes an enum.
+    /// Removes and returns an enum.
     pub(super) fn enumeration(&mut self, package: &Package, item: &Enum) -> Vec<Item> {
         let mut items = self.take(package, &item.ident);
         finish_enum(&mut items, item);
@@ -95,8 +95,7 @@ fn wrong(error: impl std::fmt::Display) -> Error {
     Error::new(format!("prost-build wrote bad Rust: {error}"))
 }
 
-/// The name by which an item is kept. Implementations are not: a table has the names of an enum's
-/// values.
+/// The key of an item. Implementations are dropped: a table has the names of an enum's values.
 fn owner(item: &Item) -> Option<String> {
     match item {
         Item::Struct(item) => Some(item.ident.to_string()),
@@ -106,7 +105,7 @@ fn owner(item: &Item) -> Option<String> {
     }
 }
 
-/// Documents the items of a message, marks what is deprecated, and derives `Debug` where prost's own
+/// Documents the items of a message, marks deprecated ones, and derives `Debug` where prost's own
 /// does not work.
 fn finish_message(items: &mut [Item], message: &Message) {
     for item in items {
@@ -121,7 +120,8 @@ fn finish_message(items: &mut [Item], message: &Message) {
                     .iter()
                     .any(|field| matches!(field.kind, FieldKind::Map(..)))
                 {
-                    // For a `BTreeMap`, prost's `Debug` names the crate `prost` wherever that is.
+                    // For a `BTreeMap`, prost's `Debug` uses the crate path `prost` regardless of
+                    // the options.
                     item.attrs.push(parse_quote!(#[derive(Debug)]));
                     item.attrs.push(parse_quote!(#[prost(skip_debug)]));
                 }
@@ -153,7 +153,7 @@ fn finish_message(items: &mut [Item], message: &Message) {
     }
 }
 
-/// Finishes what a message contains. Each call changes only its own items.
+/// Finishes a message's nested items. Each call changes only its own items.
 fn finish_inside(items: &mut [Item], outer: &Message) {
     for nested in &outer.messages {
         let module = nested.module();
@@ -215,7 +215,7 @@ fn finish_oneof(items: &mut [Item], message: &Message, index: usize, proto: &One
     }
 }
 
-/// Replaces documentation and marks what is deprecated, unless prost-build has done so.
+/// Replaces documentation and marks deprecated items, unless prost-build has done so.
 fn put(attributes: &mut Vec<Attribute>, docs: &Docs, deprecated: bool) {
     attributes.retain(|attribute| !attribute.path().is_ident("doc"));
     if deprecated && !attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")) {

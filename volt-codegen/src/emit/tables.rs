@@ -1,5 +1,5 @@
-//! The tables of messages and enums: one line for each field and value, which the runtime's macros expand
-//! to everything that is not the struct.
+//! Generates the tables of messages and enums: one line for each field and value. The runtime's
+//! macros expand them to all code except the struct.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use crate::{
     names,
 };
 
-/// The tables of a message and of all that it contains.
+/// The tables of a message and of all its nested types.
 pub(super) fn message(out: &mut String, message: &Message, paths: &Paths<'_>) {
     for message in message.with_nested() {
         table(out, message, paths);
@@ -26,7 +26,7 @@ pub(super) fn message(out: &mut String, message: &Message, paths: &Paths<'_>) {
 
 /// The names of an enum's values.
 pub(super) fn enumeration(out: &mut String, item: &Enum, paths: &Paths<'_>) {
-    // Writing to a text does not fail.
+    // Writing to a `String` cannot fail.
     let _ = writeln!(out, "{RT}::enumeration! {{ {} {{", paths.of(&item.ty, TABLES_DEPTH));
     for value in item.values.iter().filter(|value| !value.alias) {
         let _ = write!(out, "    {:?}", value.name);
@@ -73,7 +73,7 @@ fn table(out: &mut String, message: &Message, paths: &Paths<'_>) {
     }
 }
 
-/// The field of the struct.
+/// The name of the struct's field.
 fn target<'a>(message: &'a Message, field: &'a Field) -> &'a str {
     match &field.label {
         Label::Oneof { index, .. } => &message.oneofs[*index].ident,
@@ -81,7 +81,7 @@ fn target<'a>(message: &'a Message, field: &'a Field) -> &'a str {
     }
 }
 
-/// A field's kind, as the macro reads it.
+/// The kind of a field, in the macro's syntax.
 fn kind(message: &Message, field: &Field, paths: &Paths<'_>) -> String {
     if let FieldKind::Map(key, held) = &field.kind {
         return format!("map {}, {}", scalar(*key), value(held, paths));
@@ -110,7 +110,7 @@ fn value(kind: &FieldKind, paths: &Paths<'_>) -> String {
         }
         FieldKind::Enum(ty) if ty.name == "google.protobuf.NullValue" => "null".to_owned(),
         FieldKind::Enum(ty) => format!("named {}", paths.of(ty, TABLES_DEPTH)),
-        // Maps hold no maps.
+        // Maps cannot be nested.
         FieldKind::Map(..) => String::new(),
     }
 }

@@ -1,9 +1,9 @@
-//! The tree of modules: which code stands in which file.
+//! Builds the tree of modules, which assigns code to files.
 //!
-//! A package is a module, and what it generates stands in private modules below: one for each service
-//! with the messages that only it needs, and one for each set of messages that several services need, or
-//! none. The package's module exports what they contain. So one `#[cfg]` is enough for a service, and no
-//! file contains everything.
+//! A package is a module. Its code is in private modules below: one for each service with the
+//! messages that only it needs, and one for each set of messages that several services need, or
+//! none. The package's module re-exports them. One `#[cfg]` is thus enough for a service, and files
+//! stay small.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub(super) struct Node {
     /// The features of which one must be enabled.
     pub(super) features: BTreeSet<String>,
     pub(super) public: bool,
-    /// Whether everything public in the module is exported.
+    /// Whether all public items of the module are re-exported.
     pub(super) exported: bool,
     /// Whether the module's file is the `mod.rs` of a directory.
     pub(super) directory: bool,
@@ -53,7 +53,7 @@ pub(super) fn tree(model: &Model, mut structs: Structs, options: &Options) -> Re
     Ok(root)
 }
 
-/// What stands together: messages with the same gate, and the service that they are for.
+/// The items of one module: messages with the same gate, and the service that needs them.
 #[derive(Default)]
 struct Group<'a> {
     service: Option<&'a Service>,
@@ -129,14 +129,14 @@ impl Node {
     }
 }
 
-/// The names that code `depth` modules below the package's module uses.
+/// The imports for code `depth` modules below the package's module.
 fn scope(depth: usize, options: &Options) -> String {
     let package = vec!["super"; depth].join("::");
     format!("use {package}::*;\nuse {} as {RT};\n", options.runtime)
 }
 
-/// What decides which messages stand together. Only where services are compiled one by one do several
-/// sets of services need modules of their own.
+/// The gate that messages are grouped by. Sets of services have separate modules only if services
+/// are compiled one by one.
 fn shared(gate: &Gate, options: &Options) -> Gate {
     if gate.0.len() == 1 || options.features { gate.clone() } else { Gate::default() }
 }
@@ -146,7 +146,7 @@ fn group_name(gate: &Gate, model: &Model) -> String {
     let services = model.services().filter(|service| gate.0.contains(&service.name));
     let mut names: Vec<String> = services
         .map(|service| match service.nickname.as_str() {
-            // What is left of a name without `API` may be nothing.
+            // A name may be empty without its suffix `API`.
             "_" => names::snake(&service.ident),
             nickname => nickname.to_owned(),
         })
@@ -163,7 +163,7 @@ fn group_name(gate: &Gate, model: &Model) -> String {
 /// A name for a private module that no other item has.
 fn fresh(taken: &mut BTreeSet<String>, wanted: &str) -> String {
     let bare = names::bare(wanted);
-    // `mod.rs` is the file of the module around.
+    // `mod.rs` is the file of the parent module.
     let is_free = |name: &str| name != "mod" && !taken.contains(name);
     let numbered = (2..).map(|number| format!("{bare}_{number}"));
     let name =

@@ -1,4 +1,4 @@
-//! Names that are different in protobuf and the same in Rust.
+//! Checks for names that differ in protobuf and collide in Rust.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -25,9 +25,9 @@ struct Check<'a> {
     options: &'a Options,
 }
 
-/// The names of one Rust namespace, and who has them.
+/// The names in one Rust namespace, with their owners.
 struct Names<'a> {
-    /// What they are, such as "a field".
+    /// The kind of the names, such as "a field".
     what: &'a str,
     taken: BTreeMap<String, (String, Place)>,
 }
@@ -70,7 +70,7 @@ impl Check<'_> {
         for inner in inner_packages(&package.module, model) {
             let element = format!("the package `{}`", inner.name);
             if let Some(name) = inner.module.0.get(package.module.0.len()) {
-                // Several packages may begin with the same module.
+                // Several packages may share their first modules.
                 items.taken.insert(names::bare(name).to_owned(), (element, inner.place.clone()));
             }
         }
@@ -108,7 +108,7 @@ impl Check<'_> {
             items.add(self.problems, oneof.ty.ident(), element, &oneof.place);
         }
         if !items.taken.is_empty() {
-            // They stand in a module beside the struct.
+            // They are in a module beside the struct.
             let module = message.module();
             siblings.add(self.problems, &module, element, &message.place);
         }
@@ -150,7 +150,7 @@ impl Check<'_> {
         }
     }
 
-    /// Names of underscores alone have nothing left in Rust.
+    /// Names that consist of underscores have no equivalent in Rust.
     fn named(&mut self, ident: &str, element: &str, place: &Place) {
         if is_nameless(ident) {
             self.problems.add(
@@ -171,7 +171,7 @@ impl Check<'_> {
         }
     }
 
-    /// The status message must have what a status is made of.
+    /// The status message must have the fields of a status.
     fn status(&mut self, message: &Message) {
         let needed =
             [("code", Scalar::Int32), ("message", Scalar::String), ("description", Scalar::String)];
@@ -212,7 +212,7 @@ impl Check<'_> {
         }
     }
 
-    /// What services share across packages.
+    /// Checks names that services share across packages.
     fn services(&mut self, model: &Model) {
         let mut features = Names::new("a Cargo feature");
         let mut accessors = Names::new("an accessor");
@@ -263,7 +263,7 @@ fn inner_packages<'a>(module: &'a Module, model: &'a Model) -> impl Iterator<Ite
     })
 }
 
-/// The methods that a field makes: our setter and what prost adds for enums and `optional`.
+/// The methods of a field: our setter and what prost adds for enums and `optional`.
 fn accessors(field: &Field) -> Vec<String> {
     let name = names::bare(&field.ident);
     let mut methods = vec![format!("with_{}", names::snake_rest(&field.name))];

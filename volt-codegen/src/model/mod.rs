@@ -1,7 +1,7 @@
-//! What the emitters print: packages, messages, enums and services with their Rust names.
+//! The input of the emitters: packages, messages, enums and services with their Rust names.
 //!
-//! Building it ([`Model::new`]) resolves every name, type and comment of a descriptor set and finds
-//! everything that can be wrong with it. Emitters cannot fail.
+//! Building it ([`Model::new`]) resolves every name, type and comment of a descriptor set and
+//! reports all errors in it. Emitters cannot fail.
 
 mod build;
 mod check;
@@ -17,12 +17,12 @@ use proc_macro2::TokenStream;
 pub(crate) use self::source_map::tag;
 use crate::{docs::Docs, error::Place, names};
 
-/// An API: every package that is to be generated, sorted by name.
+/// An API: every package to be generated.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The packages, sorted by name.
     pub packages: Vec<Package>,
-    /// The Rust paths of the types that exist elsewhere, by full name.
+    /// The Rust paths of the types that are defined elsewhere, by full name.
     pub(crate) externs: BTreeMap<String, String>,
 }
 
@@ -33,13 +33,13 @@ pub struct Package {
     pub name: String,
     /// The Rust module, from the root of the generated code.
     pub module: Module,
-    /// What the `.proto` files say about it.
+    /// The documentation from the `.proto` files.
     pub docs: Docs,
-    /// Where the first of its files names it.
+    /// The place where the first of its files names it.
     pub place: Place,
-    /// The messages at top level, in the order of their files and declarations.
+    /// The top-level messages, in the order of their files and declarations.
     pub messages: Vec<Message>,
-    /// The enums at top level.
+    /// The top-level enums.
     pub enums: Vec<Enum>,
     /// The services.
     pub services: Vec<Service>,
@@ -52,11 +52,11 @@ pub struct Message {
     pub name: String,
     /// The name of the struct.
     pub ident: String,
-    /// Where the struct is.
+    /// The Rust location of the struct.
     pub ty: TypeRef,
-    /// What the `.proto` says about it.
+    /// The documentation from the `.proto`.
     pub docs: Docs,
-    /// Where the `.proto` has it.
+    /// The place in the `.proto`.
     pub place: Place,
     /// Whether the `.proto` marks it as deprecated.
     pub deprecated: bool,
@@ -68,11 +68,11 @@ pub struct Message {
     pub messages: Vec<Self>,
     /// The enums declared inside.
     pub enums: Vec<Enum>,
-    /// Whether this is the message by which responses say that they are refusals.
+    /// Whether this is the message that carries the status of a response.
     pub is_status: bool,
-    /// Where an RPC's response carries a status: the index of the field.
+    /// The index of the field with the status, in an RPC's response.
     pub status_field: Option<usize>,
-    /// What it takes for the message to be compiled. The same for everything inside.
+    /// The condition under which the message is compiled. The same for everything inside.
     pub gate: Gate,
 }
 
@@ -81,22 +81,22 @@ pub struct Message {
 pub struct Field {
     /// The name in the `.proto`, which is how JSON is written.
     pub name: String,
-    /// The camelCase name, which JSON may have as well.
+    /// The camelCase name, which JSON input may use as well.
     pub json_name: String,
     /// The number.
     pub number: i32,
-    /// The type of the field, or of one element where it is repeated.
+    /// The type of the field, or of one element if it is repeated.
     pub kind: FieldKind,
-    /// How many values it has, and where.
+    /// The number of values, and the oneof if it is a variant of one.
     pub label: Label,
     /// The Rust name in snake case: the field of the struct; for a variant of a oneof, the last
     /// part of its setter's name.
     pub ident: String,
     /// Whether prost keeps the message in a `Box`, because it may contain itself.
     pub boxed: bool,
-    /// What the `.proto` says about it.
+    /// The documentation from the `.proto`.
     pub docs: Docs,
-    /// Where the `.proto` has it.
+    /// The place in the `.proto`.
     pub place: Place,
     /// Whether the `.proto` marks it as deprecated.
     pub deprecated: bool,
@@ -104,7 +104,7 @@ pub struct Field {
     pub secret: bool,
 }
 
-/// How many values a field has.
+/// The number of values of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Label {
     /// One value whose default is not distinguished from its absence. A message is an `Option`.
@@ -115,7 +115,7 @@ pub enum Label {
     Repeated,
     /// A variant of a oneof.
     Oneof {
-        /// Which one: an index into [`Message::oneofs`].
+        /// The index in [`Message::oneofs`].
         index: usize,
         /// The name of the variant.
         variant: String,
@@ -131,9 +131,9 @@ pub struct Oneof {
     pub ident: String,
     /// The enum of its variants.
     pub ty: TypeRef,
-    /// What the `.proto` says about it.
+    /// The documentation from the `.proto`.
     pub docs: Docs,
-    /// Where the `.proto` has it.
+    /// The place in the `.proto`.
     pub place: Place,
 }
 
@@ -144,8 +144,8 @@ pub enum FieldKind {
     Scalar(Scalar),
     /// A message.
     Message(TypeRef),
-    /// A message of `google.protobuf`, whose Rust type is what prost makes of it (wrappers are
-    /// bare values, `Empty` is `()`) and whose JSON form is special.
+    /// A message of `google.protobuf`, with prost's Rust type (wrappers are bare values, `Empty` is
+    /// `()`) and a special JSON form.
     WellKnown(TypeRef),
     /// An enum, which is an `i32` in Rust.
     Enum(TypeRef),
@@ -153,7 +153,7 @@ pub enum FieldKind {
     Map(Scalar, Box<Self>),
 }
 
-/// The scalar types, without how they look in binary.
+/// The scalar types, regardless of their binary encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Scalar {
@@ -175,17 +175,17 @@ pub struct Enum {
     pub name: String,
     /// The name of the Rust enum.
     pub ident: String,
-    /// Where the Rust enum is.
+    /// The Rust location of the enum.
     pub ty: TypeRef,
-    /// What the `.proto` says about it.
+    /// The documentation from the `.proto`.
     pub docs: Docs,
-    /// Where the `.proto` has it.
+    /// The place in the `.proto`.
     pub place: Place,
     /// Whether the `.proto` marks it as deprecated.
     pub deprecated: bool,
     /// Its values in the order of declaration.
     pub values: Vec<EnumValue>,
-    /// What it takes for the enum to be compiled.
+    /// The condition under which the enum is compiled.
     pub gate: Gate,
 }
 
@@ -196,13 +196,13 @@ pub struct EnumValue {
     pub name: String,
     /// The number.
     pub number: i32,
-    /// The variant in Rust. An alias has that of the first value with its number.
+    /// The Rust variant. An alias has that of the first value with its number.
     pub ident: String,
     /// Whether an earlier value has the same number (`allow_alias`).
     pub alias: bool,
-    /// What the `.proto` says about it.
+    /// The documentation from the `.proto`.
     pub docs: Docs,
-    /// Where the `.proto` has it.
+    /// The place in the `.proto`.
     pub place: Place,
     /// Whether the `.proto` marks it as deprecated.
     pub deprecated: bool,
@@ -213,17 +213,17 @@ pub struct EnumValue {
 pub struct Service {
     /// The full protobuf name, as on the wire.
     pub name: String,
-    /// The name of the trait, the stem of the other names.
+    /// The name of the trait, and the stem of the other names.
     pub ident: String,
-    /// What users call it: the name without a final `API`, in snake case.
+    /// The user-facing name: without a final `API`, in snake case.
     pub nickname: String,
     /// The Cargo feature, if services have features.
     pub feature: Option<String>,
     /// The methods in the order of declaration.
     pub methods: Vec<Method>,
-    /// What the `.proto` says about it.
+    /// The documentation from the `.proto`.
     pub docs: Docs,
-    /// Where the `.proto` has it.
+    /// The place in the `.proto`.
     pub place: Place,
     /// Whether the `.proto` marks it as deprecated.
     pub deprecated: bool,
@@ -240,15 +240,15 @@ pub struct Method {
     pub ident: String,
     /// The constant that describes it.
     pub constant: String,
-    /// Who sends more than one message.
+    /// The kind: which side sends more than one message.
     pub kind: MethodKind,
     /// The request.
     pub request: TypeRef,
     /// The response.
     pub response: TypeRef,
-    /// What the `.proto` says about it.
+    /// The documentation from the `.proto`.
     pub docs: Docs,
-    /// Where the `.proto` has it.
+    /// The place in the `.proto`.
     pub place: Place,
     /// Whether the `.proto` marks it as deprecated.
     pub deprecated: bool,
@@ -264,11 +264,11 @@ pub enum MethodKind {
     Bidi,
 }
 
-/// The services that need something, by their full names. None: it is always compiled.
+/// The services that need an item, by their full names. Empty: it is always compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Gate(pub BTreeSet<String>);
 
-/// A Rust module, as the way to it from the root of the generated code.
+/// A Rust module, as its path from the root of the generated code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Module(pub Vec<String>);
 
@@ -279,7 +279,7 @@ impl Module {
         Self(self.0.iter().cloned().chain([name.to_owned()]).collect())
     }
 
-    /// The path of the item `ident` of this module, for code that stands in the module `from`.
+    /// The path of the item `ident` of this module, for code in the module `from`.
     pub(crate) fn path_to(&self, ident: &str, from: &Self) -> TokenStream {
         let common = self.0.iter().zip(&from.0).take_while(|(a, b)| a == b).count();
         let up = std::iter::repeat_n("super", from.0.len() - common);
@@ -289,7 +289,7 @@ impl Module {
     }
 }
 
-/// A type that generated code names.
+/// A type in generated code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TypeRef {
     /// The full protobuf name, without a leading dot.
@@ -299,14 +299,14 @@ pub struct TypeRef {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum RustPath {
-    /// Generated along: its module and its name.
+    /// Generated: its module and its name.
     Local(Module, String),
-    /// From elsewhere: an absolute path.
+    /// Defined elsewhere: an absolute path.
     Extern(String),
 }
 
 impl TypeRef {
-    /// The path of the type, for code that stands in the module `from`.
+    /// The path of the type, for code in the module `from`.
     pub fn path(&self, from: &Module) -> TokenStream {
         match &self.path {
             RustPath::Extern(path) => names::tokens(path),
@@ -314,7 +314,7 @@ impl TypeRef {
         }
     }
 
-    /// The module and the name of a type that is generated along.
+    /// The module and the name of a generated type.
     pub(crate) fn local(&self) -> Option<(&Module, &str)> {
         match &self.path {
             RustPath::Extern(_) => None,
@@ -330,7 +330,7 @@ impl TypeRef {
         }
     }
 
-    /// Whether the type is generated along, and not taken from another crate.
+    /// Returns whether the type is generated, and not imported from another crate.
     pub fn is_local(&self) -> bool {
         matches!(self.path, RustPath::Local(..))
     }
@@ -342,7 +342,7 @@ impl Model {
         self.packages.iter().flat_map(|package| &package.services)
     }
 
-    /// The Cargo features of the services in a gate; none where one of the services has none.
+    /// The Cargo features of the services in a gate; empty if one of the services has none.
     pub(crate) fn features(&self, gate: &Gate) -> BTreeSet<String> {
         let services = self.services().filter(|service| gate.0.contains(&service.name));
         let features: Option<BTreeSet<String>> =
@@ -359,7 +359,8 @@ impl Model {
         inside.map(move |package| package.module.0[depth].clone())
     }
 
-    /// Whether a package, a part of its name, or a message with something inside has this module.
+    /// Returns whether a package, a prefix of its name, or a message with nested items has this
+    /// module.
     pub(crate) fn has_module(&self, name: &str) -> bool {
         self.packages.iter().any(|package| {
             let mut messages = package.messages.iter().flat_map(Message::with_nested);
@@ -382,23 +383,23 @@ impl Service {
 }
 
 impl Message {
-    /// Whether the message has a module, for what it contains.
+    /// Returns whether the message has a module for its nested items.
     pub(crate) fn has_module(&self) -> bool {
         !(self.messages.is_empty() && self.enums.is_empty() && self.oneofs.is_empty())
     }
 
-    /// The module of what the message contains.
+    /// The module of the message's nested items.
     pub(crate) fn module(&self) -> String {
         names::snake(self.name.rsplit('.').next().unwrap_or_default())
     }
 
-    /// The message and all messages inside, outermost first.
+    /// The message and all messages nested in it, outermost first.
     pub fn with_nested(&self) -> Vec<&Self> {
         let nested = self.messages.iter().flat_map(Self::with_nested);
         std::iter::once(self).chain(nested).collect()
     }
 
-    /// All enums inside, at any depth.
+    /// All enums nested in the message, at any depth.
     pub fn nested_enums(&self) -> impl Iterator<Item = &Enum> {
         self.with_nested().into_iter().flat_map(|message| &message.enums)
     }

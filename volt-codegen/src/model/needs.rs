@@ -1,4 +1,4 @@
-//! Which services need which messages.
+//! Finds the messages that each service needs.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,7 +9,7 @@ use super::{
     resolve::{Types, join},
 };
 
-/// For each message and enum at top level: the services that reach it.
+/// The services that need each top-level message and enum.
 pub(super) struct Needs(HashMap<String, BTreeSet<String>>);
 
 impl Needs {
@@ -31,7 +31,7 @@ impl Needs {
         for (service, used) in roots {
             needs.spread(used, &edges, types, |gate| gate.insert(service.clone()));
         }
-        // What no service reaches is always there, and so is what it holds.
+        // Types that no service needs are always compiled, with all types in them.
         let unreached: Vec<String> =
             edges.keys().filter(|name| !needs.0.contains_key(*name)).cloned().collect();
         let mut always = Self(HashMap::new());
@@ -40,7 +40,7 @@ impl Needs {
         needs
     }
 
-    /// Marks types and all that they hold. `mark` says whether it was not there yet.
+    /// Marks types and all types in them. `mark` returns whether the mark is new.
     fn spread(
         &mut self,
         mut open: Vec<String>,
@@ -56,13 +56,13 @@ impl Needs {
         }
     }
 
-    /// What it takes for a message or enum at top level to be compiled.
+    /// The condition under which a top-level message or enum is compiled.
     pub(super) fn gate(&self, name: &str) -> Gate {
         Gate(self.0.get(name).cloned().unwrap_or_default())
     }
 }
 
-/// The outermost types of all fields, those of nested messages included.
+/// The outermost types of all fields, including those of nested messages.
 fn collect(message: &DescriptorProto, types: &Types, held: &mut BTreeSet<String>) {
     for field in &message.field {
         let found = types.get(field.type_name().trim_start_matches('.'));

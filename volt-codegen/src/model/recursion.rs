@@ -1,4 +1,4 @@
-//! Which messages may contain themselves, as prost-build decides what to box.
+//! Finds messages that may contain themselves, with prost-build's rules for boxing.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use prost_types::{
 
 use super::resolve::join;
 
-/// Which message is held by which, directly and not through a list or map.
+/// The messages that each message contains directly, not through a list or map.
 pub(super) struct Recursion(HashMap<String, Vec<String>>);
 
 impl Recursion {
@@ -23,7 +23,7 @@ impl Recursion {
         Self(edges)
     }
 
-    /// Whether a field of type `inner` in the message `outer` has to be boxed.
+    /// Returns whether a field of type `inner` in the message `outer` must be boxed.
     pub(super) fn boxed(&self, outer: &str, inner: &str) -> bool {
         let mut seen = HashSet::new();
         let mut open = vec![inner];

@@ -1,4 +1,4 @@
-//! Where every message and enum of a descriptor set is in Rust.
+//! Finds the Rust path of every message and enum of a descriptor set.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, Fil
 use super::{Module, RustPath, TypeRef};
 use crate::{Options, names};
 
-/// The package whose messages prost has types of its own for.
+/// The package for whose messages prost has its own types.
 const WELL_KNOWN: &str = "google.protobuf";
 
 /// All types by full name.
@@ -17,7 +17,7 @@ pub(super) struct Types(HashMap<String, Type>);
 pub(super) struct Type {
     pub(super) ty: TypeRef,
     pub(super) is_enum: bool,
-    /// The message or enum at top level which contains it, or which it is.
+    /// The top-level message or enum which contains it, or which it is.
     pub(super) outermost: String,
 }
 
@@ -94,14 +94,14 @@ struct Scope<'a> {
     options: &'a Options,
 }
 
-/// Whether the code of a file is to be generated, and is not elsewhere.
+/// Returns whether code is generated for a file, and not defined elsewhere.
 pub(super) fn is_generated(file: &FileDescriptorProto, options: &Options) -> bool {
     let package = file.package();
     let mut prefixes = package.match_indices('.').map(|(end, _)| &package[..end]).chain([package]);
     package != WELL_KNOWN && !prefixes.any(|prefix| options.extern_paths.contains_key(prefix))
 }
 
-/// Whether a type is one of prost's own.
+/// Returns whether a type is one of prost's own.
 pub(super) fn is_well_known(name: &str) -> bool {
     name.strip_prefix(WELL_KNOWN).is_some_and(|rest| rest.starts_with('.'))
 }
@@ -124,7 +124,7 @@ pub(super) fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
-/// The path of a type that the options place elsewhere: the longest prefix counts.
+/// The path of a type that the options map elsewhere: the longest prefix wins.
 fn extern_path(name: &str, paths: &BTreeMap<String, String>) -> Option<String> {
     if let Some(path) = paths.get(name) {
         return Some(path.clone());
@@ -138,7 +138,7 @@ fn extern_path(name: &str, paths: &BTreeMap<String, String>) -> Option<String> {
     Some(parts.join("::"))
 }
 
-/// What prost uses for a type of `google.protobuf`.
+/// Prost's type for a type of `google.protobuf`.
 fn well_known(name: &str) -> String {
     let short = name.strip_prefix("google.protobuf.").unwrap_or(name);
     let prost = crate::emit::code::PROST;

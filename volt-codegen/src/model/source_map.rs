@@ -1,4 +1,4 @@
-//! Places and comments, by the paths that protobuf's source information uses.
+//! Looks up places and comments, by the paths of protobuf's source information.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use prost_types::{FileDescriptorProto, source_code_info::Location};
 
 use crate::{docs::Docs, error::Place};
 
-/// The numbers of the fields of descriptors, of which paths are made.
+/// The field numbers in descriptors, which make up paths.
 pub(crate) mod tag {
     pub(crate) const PACKAGE: i32 = 2;
     pub(crate) const FILE_MESSAGE: i32 = 4;
@@ -37,7 +37,7 @@ impl<'a> SourceMap<'a> {
         }
     }
 
-    /// Where an element is.
+    /// The place of an element.
     pub(super) fn place(&self, path: &[i32]) -> Place {
         let span = self.locations.get(path).map(|location| location.span.as_slice());
         let position = match span {
@@ -50,7 +50,7 @@ impl<'a> SourceMap<'a> {
         }
     }
 
-    /// What is said about an element: before it and at the end of its line.
+    /// The comments of an element: before it and at the end of its line.
     pub(super) fn docs(&self, path: &[i32]) -> Docs {
         let Some(location) = self.locations.get(path) else { return Docs::default() };
         let leading = location.leading_comments();

@@ -1,4 +1,4 @@
-//! What is said about the elements of an API, by their full names.
+//! The comments on the elements of an API, by their full names.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,7 +15,7 @@ pub struct Comments {
 }
 
 impl Comments {
-    /// The comments in the files of a set.
+    /// Collects the comments in the files of a set.
     pub fn of(set: &FileDescriptorSet) -> Self {
         let mut comments = Self::default();
         for file in &set.file {
@@ -31,7 +31,7 @@ impl Comments {
         comments
     }
 
-    /// Adds what another set says of elements about which nothing is said here.
+    /// Adds another set's comments on elements that have none here.
     pub fn or(mut self, other: Self) -> Self {
         for (name, text) in other.texts {
             self.texts.entry(name).or_insert(text);
@@ -40,8 +40,7 @@ impl Comments {
         self
     }
 
-    /// Says of elements that were moved what was said of them before, under their new names too: those
-    /// that are named, and all that is in them.
+    /// Copies the comments on moved elements, and on everything in them, to their new names.
     pub fn moved(mut self, moved: &BTreeMap<String, String>) -> Self {
         for (old, new) in moved {
             let now = |name: &str| {
@@ -59,13 +58,13 @@ impl Comments {
         self
     }
 
-    /// What is said about an element, one line after the other.
+    /// The comment on an element, with lines separated by `\n`.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.texts.get(name).map(String::as_str)
     }
 
-    /// The elements of a set that were not in the sets that these comments come from, sorted, with
-    /// those left out that are part of another one.
+    /// The elements of a set that are missing in the sets that these comments come from, sorted,
+    /// without the parts of other missing elements.
     pub fn unknown(&self, set: &FileDescriptorSet) -> Vec<String> {
         let mut unknown = BTreeSet::new();
         for file in &set.file {
@@ -89,7 +88,7 @@ impl<'a> Located<'a> {
         Self(locations.map(|location| (location.path.as_slice(), location)).collect())
     }
 
-    /// Where an element begins; what is made up, such as the entry of a map, comes last.
+    /// The line where an element begins; implicit elements, such as the entry of a map, sort last.
     pub(super) fn line(&self, path: &[i32]) -> i32 {
         self.0.get(path).and_then(|location| location.span.first()).copied().unwrap_or(i32::MAX)
     }
@@ -127,7 +126,7 @@ fn message_elements(
     path: &[i32],
     see: &mut dyn FnMut(&str, &[i32]),
 ) {
-    // Nobody writes the entry of a map.
+    // The entry of a map is implicit.
     if message.options.as_ref().is_some_and(prost_types::MessageOptions::map_entry) {
         return;
     }
@@ -163,7 +162,7 @@ fn enum_elements(
     }
 }
 
-/// The full name of what is in a scope; a file without a package has none.
+/// The full name of an element in a scope; a file without a package has an empty one.
 pub(super) fn full(scope: &str, name: &str) -> String {
     if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
 }

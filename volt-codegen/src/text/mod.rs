@@ -1,4 +1,5 @@
-//! From descriptors back to the text of `.proto` files, in one form, with comments of one's choice.
+//! Prints descriptors as the text of `.proto` files, in one form, with comments of the caller's
+//! choice.
 
 mod comments;
 mod print;
@@ -8,13 +9,12 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 pub use self::comments::Comments;
 use crate::{Error, Place, Problem, Sources};
 
-/// Writes the files of a set as text, with these comments and no others. Files of `google/protobuf/`
-/// are left out.
+/// Prints the files of a set, with only these comments. Files of `google/protobuf/` are omitted.
 ///
 /// # Errors
 ///
-/// When a file has something that the text would lose, such as an option of one's own or an extension:
-/// what is written compiles to what was given, or nothing is.
+/// Fails if a file has something that the text would lose, such as a custom option or an extension:
+/// the text compiles to the same descriptors, or nothing is returned.
 pub fn write(set: &FileDescriptorSet, comments: &Comments) -> Result<Sources, Error> {
     let own = || set.file.iter().filter(|file| !file.name().starts_with("google/protobuf/"));
     let mut sources = Sources::default();
@@ -36,7 +36,7 @@ pub fn write(set: &FileDescriptorSet, comments: &Comments) -> Result<Sources, Er
     Ok(sources)
 }
 
-/// A descriptor without what depends on the text that it came from.
+/// A descriptor without the parts that depend on its source text.
 fn bare(file: &FileDescriptorProto) -> FileDescriptorProto {
     FileDescriptorProto { source_code_info: None, ..file.clone() }
 }

@@ -1,5 +1,5 @@
-//! One form for all files: two spaces, one blank line between declarations and before whatever has a
-//! comment, names of types as short as they can be.
+//! Prints a canonical form: two spaces, one blank line between declarations and before every
+//! comment, and type names as short as possible.
 
 use std::fmt::Write as _;
 
@@ -29,13 +29,13 @@ struct Printer<'a> {
     package: &'a str,
     located: Located<'a>,
     comments: &'a Comments,
-    /// The messages within the one at hand, among them the entries of its maps.
+    /// The messages within the current one, including the entries of its maps.
     maps: Vec<&'a DescriptorProto>,
     out: String,
     indent: usize,
 }
 
-/// A declaration, to be put in the order in which they stood.
+/// A declaration, to be sorted into its original order.
 enum Item<'a> {
     Message(&'a DescriptorProto),
     Enum(&'a EnumDescriptorProto),
@@ -71,7 +71,7 @@ impl<'a> Printer<'a> {
         self.items(self.package, items, true);
     }
 
-    /// Declarations in the order in which they stood.
+    /// Declarations in their original order.
     fn items(&mut self, scope: &str, mut items: Vec<(Vec<i32>, Item<'a>)>, spaced: bool) {
         items.sort_by_key(|(path, _)| self.located.line(path));
         for (position, (path, item)) in items.into_iter().enumerate() {
@@ -226,7 +226,7 @@ impl<'a> Printer<'a> {
         self.line(&format!("{kind} {} = {}{options};", field.name(), field.number()));
     }
 
-    /// The types of a map's keys and values, for a field that is one.
+    /// The types of a map's keys and values, if the field is a map.
     fn map(&self, field: &FieldDescriptorProto, scope: &str) -> Option<(String, String)> {
         let (of, entry) = field.type_name().strip_prefix('.')?.rsplit_once('.')?;
         let entry = self.maps.iter().find(|nested| of == scope && nested.name() == entry)?;
@@ -257,7 +257,7 @@ impl<'a> Printer<'a> {
         kind.to_owned()
     }
 
-    /// A type's name without the package, where that is this file's.
+    /// A type's name, without the package if it is this file's.
     fn short(&self, name: &str) -> String {
         let name = name.trim_start_matches('.');
         let own = name.strip_prefix(self.package).and_then(|name| name.strip_prefix('.'));
@@ -268,7 +268,7 @@ impl<'a> Printer<'a> {
         for (start, end) in ranges {
             match end {
                 _ if start == end => self.line(&format!("reserved {start};")),
-                // The greatest number of a field, and of a value.
+                // The greatest number of a field, and of an enum value.
                 536_870_911 | i32::MAX => self.line(&format!("reserved {start} to max;")),
                 end => self.line(&format!("reserved {start} to {end};")),
             }
@@ -308,12 +308,12 @@ impl<'a> Printer<'a> {
     }
 
     fn line(&mut self, line: &str) {
-        // Writing to a text does not fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(self.out, "{:1$}{line}", "", self.indent * 2);
     }
 }
 
-/// The name in JSON that a field has by default.
+/// The default JSON name of a field.
 fn json_name(name: &str) -> String {
     let mut upper = false;
     let mut json = String::new();

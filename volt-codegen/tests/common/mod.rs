@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared helpers of the tests.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
@@ -22,12 +22,12 @@ pub(crate) fn sources(root: &Path) -> Sources {
     sources
 }
 
-/// The tests' own API.
+/// The API of the tests.
 pub(crate) fn shop() -> Sources {
     sources(&manifest_dir().join("tests/protos"))
 }
 
-/// What the golden files are made with.
+/// The options of the golden files.
 pub(crate) fn shop_options() -> Options {
     Options::default()
         .command("UPDATE_GOLDEN=1 cargo test -p volt-codegen --test golden")

@@ -1,7 +1,7 @@
-//! `Connect`: a long call over which the Volt sends events, and relayed calls to hosts.
+//! `Connect`: a long-lived call over which the Volt sends events, and relayed calls to hosts.
 //!
-//! It begins with the caller's `hello` and ends with a `goodbye` of either side, or when the caller
-//! half-closes. A caller that accepts invocations receives the calls to its hosted services.
+//! It starts with the caller's `hello` and ends with a `goodbye` from either side, or when the
+//! caller half-closes. A caller that accepts invocations receives the calls to its hosted services.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -39,9 +39,10 @@ use crate::{
 
 /// The ping interval in the acknowledgement, in milliseconds. The Volt answers each ping.
 const PING_INTERVAL: u32 = 60_000;
-/// After how many of its own ping intervals a silent caller is disconnected.
+/// The number of ping intervals, as the caller chose them, after which a silent caller is
+/// disconnected.
 const MISSED_PINGS: u32 = 3;
-/// How many answers to pings may be queued.
+/// The maximum number of queued ping responses.
 const PINGS: usize = 16;
 
 pub(super) async fn run(
@@ -105,21 +106,21 @@ async fn receive(
                 }
             }
             Some(Payload::Hello(_)) => return Err(invalid("`hello` was sent twice")),
-            // Unsolicited answers, and messages of newer API versions.
+            // Unsolicited responses, and messages from newer API versions.
             _ => {}
         }
     }
 }
 
-/// What the Volt sends to the caller.
+/// The sources of the messages that the Volt sends to the caller.
 struct Outbound {
     events: Option<Receiver<Event>>,
     invocations: Option<mpsc::Receiver<InvokeRequest>>,
-    /// One item for each ping to be answered.
+    /// One item for each unanswered ping.
     due: mpsc::Receiver<()>,
 }
 
-/// Sends events, invocations and answers to pings to the caller.
+/// Sends events, invocations and ping responses to the caller.
 async fn send_events(
     actor: &Actor,
     hello: &ConnectHello,
@@ -141,8 +142,8 @@ async fn send_events(
     }
 }
 
-/// Lists a Volt that uses this one as its relay. Only such callers accept invocations and have their
-/// own address.
+/// Lists the caller if it is a Volt that uses this one as its relay. Only such callers accept
+/// invocations and have their own address.
 async fn list(actor: &Actor, hello: &ConnectHello) -> Result<Option<Listed>, Status> {
     if !hello.accept_invocation || hello.address.is_empty() {
         return Ok(None);
@@ -231,7 +232,7 @@ async fn may_know(
         return Ok(true);
     }
     if what == ConnectResourceEvent::Delete {
-        // The rules were deleted with the resource, so its readers are unknown.
+        // The rules were deleted with the resource, so its readers can no longer be determined.
         return Ok(false);
     }
     let id = resource.id.clone();

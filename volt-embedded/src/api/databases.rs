@@ -87,7 +87,7 @@ async fn import_csv(
         return Err(invalid("`table_name` is missing"));
     }
     let permit = actor.volt.permits.query(&actor.identity)?;
-    // Before anything is uploaded.
+    // Check the right before anything is uploaded.
     let database = configuration.database_id.clone();
     on(&actor, move |actor| actor.open_database_to_write(&database).map(drop)).await?;
     let source = if configuration.source_resource_id.is_empty() {
@@ -124,7 +124,7 @@ async fn import_csv(
 
 /// The commands of `Execute`, in any version of the API.
 pub(super) trait Commands: Send {
-    /// The error for a first message that is not a start.
+    /// The error message for a first message that is not a start.
     const EXPECTED_START: &'static str;
 
     /// Receives the next command, or `None` after the last.
@@ -154,7 +154,7 @@ impl Rows for Responses<SqlExecuteResponse> {
     }
 }
 
-/// Runs `Execute`. The query runs on its own thread, which waits while the caller is slow.
+/// Runs `Execute`. The query runs on its own thread, which blocks while the caller is slow.
 pub(super) async fn execute<C: Commands>(
     actor: Actor,
     mut requests: C,
@@ -253,7 +253,7 @@ async fn receive(
     Err(invalid("the upload ended without `upload_complete`; nothing was imported"))
 }
 
-/// Copies a file of the Volt, which may be replaced during the import.
+/// Copies a file of the Volt, because it may be replaced during the import.
 fn copy_of(actor: &Actor, reference: &str) -> Result<NamedTempFile> {
     let mut copy = actor.volt.disk.incoming()?;
     if let Some(mut file) = actor.open_file(reference, "")? {
@@ -273,7 +273,7 @@ async fn outcome(worker: JoinHandle<Result<()>>) -> Result<(), Status> {
     Ok(outcome?)
 }
 
-/// Stops the import when its caller leaves.
+/// Cancels the import when its caller disconnects.
 struct AbortOnDrop(Arc<AtomicBool>);
 
 impl Drop for AbortOnDrop {

@@ -82,8 +82,8 @@ impl FileApi for Handlers {
         Ok(SetFileContentResponse::default())
     }
 
-    /// Acknowledges each block after it is written. The file is replaced when the caller half-closes; a
-    /// caller that leaves before changes nothing.
+    /// Acknowledges each block after it is written. The file is replaced when the caller
+    /// half-closes; a caller that disconnects earlier changes nothing.
     async fn upload_file(
         &self,
         context: Context,

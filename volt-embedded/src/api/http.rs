@@ -54,7 +54,7 @@ fn did_document(volt: &Volt, did: &str) -> Result<Option<Value>> {
         return Ok(Some(document));
     }
     if !did.starts_with("did:") {
-        // Identities without a DID have a fingerprint for an id, and no document.
+        // Identities without a DID have a fingerprint as their id and no document.
         return Ok(None);
     }
     volt.store.read_for_authentication(|store| match resources::get(store, did)? {
@@ -69,7 +69,7 @@ fn document(did: &str, keys: &[VerifyingKey]) -> Value {
     let methods = keys.iter().map(|key| {
         let kind = match key.algorithm() {
             KeyAlgorithm::Rsa => "RsaVerificationKey2018",
-            // The name in the documents of the published clients.
+            // The name that published clients use in their documents.
             _ => "Ed25519Signature2018",
         };
         json!({

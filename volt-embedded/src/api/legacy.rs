@@ -1,4 +1,4 @@
-//! The older API 0.15.1. Most messages have the same JSON in both versions and are handled by the same
+//! The older API 0.15.1. Most messages have the same JSON in both versions and share the same
 //! handlers; this module handles the differences.
 
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl SqliteDatabaseApi for Older {
     }
 }
 
-/// A request with a statement starts it; one without requests the next page.
+/// A request with a statement starts it; a request without one asks for the next page.
 impl Commands for Requests<old::SqlExecuteRequest> {
     const EXPECTED_START: &'static str = "the first message of Execute needs `database_id` and `statement`: this connection speaks the \
          API 0.15, because the client has an RSA key; `start` is of the newer API";

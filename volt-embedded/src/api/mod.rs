@@ -55,7 +55,7 @@ impl Handlers {
         Actor::new(&self.volt, context)
     }
 
-    /// Runs work for a caller with a session. Reads stop when the caller leaves.
+    /// Runs work for a caller with a session. Reads are cancelled when the caller disconnects.
     async fn run<T: Send + 'static>(
         &self,
         context: &Context,
@@ -66,8 +66,8 @@ impl Handlers {
         on(&actor, work).await
     }
 
-    /// Runs a long call of a caller with a session. The call ends with the session, and the blocking
-    /// work of the call ends with the call.
+    /// Runs a long-lived call of a caller with a session. The call ends with the session, and the
+    /// blocking work of the call ends with the call.
     async fn run_long<F: Future<Output = Result<(), Status>>>(
         &self,
         context: &Context,
@@ -92,7 +92,7 @@ async fn on<T: Send + 'static>(
     let permit = actor.volt.permits.operation(&actor.identity).await?;
     let actor = actor.clone();
     let work = move || {
-        // Held until the work ends, which may be later than its caller leaves.
+        // Hold the permit until the work ends, which may be after its caller has disconnected.
         let _permit = permit;
         work(&actor)
     };

@@ -26,8 +26,8 @@ impl WireApi for Handlers {
         Ok(SaveWireResponse::default().with_resource(resource))
     }
 
-    /// Delivers messages to the current subscribers. An empty chunk is not a message: sent first, it
-    /// checks whether publishing is permitted.
+    /// Delivers messages to the current subscribers. An empty chunk is not a message; sent first,
+    /// it only checks whether publishing is permitted.
     async fn publish_wire(
         &self,
         context: Context,

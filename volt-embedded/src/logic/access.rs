@@ -21,11 +21,11 @@ use crate::{
     store::{Tx, access, identities, now, resources, rows::signed},
 };
 
-/// How many undecided requests for access one identity may have.
+/// The maximum number of undecided access requests per identity.
 const MAX_REQUESTS: u64 = 200;
 
 impl Actor {
-    /// Checks an access of the actor, or of a caller whose token the actor has received.
+    /// Checks access for the actor, or for a caller whose token the actor has received.
     pub(crate) fn can_access_resource(
         &self,
         request: &CanAccessResourceRequest,
@@ -57,7 +57,7 @@ impl Actor {
         })
     }
 
-    /// Refuses a token that was not made for the actor, which could have been taken from another
+    /// Rejects a token that was not issued for the actor: it could have been stolen from another
     /// service.
     fn demand_audience(&self, token: &Token) -> Result<()> {
         let audience = &token.claims().aud;
@@ -100,7 +100,7 @@ impl Actor {
         })
     }
 
-    /// Adds rules, or changes those whose id is given.
+    /// Adds rules, or updates the rules with the given ids.
     pub(crate) fn save_access(&self, request: SaveAccessRequest) -> Result<()> {
         if request.access.is_none() && request.access_list.is_empty() {
             return Err(invalid("no rule is given").into());
@@ -130,7 +130,7 @@ impl Actor {
             let same = same.filter(|same| same.extra == rule.extra);
             rule.id = same.map_or_else(|| Uuid::new_v4().to_string(), |same| same.id);
         } else if let Some(old) = access::get(tx, &rule.id)? {
-            // Otherwise rules of others could be replaced.
+            // Otherwise the actor could replace rules of resources that it does not own.
             self.demand_ownership(tx, &old.resource_id)?;
         }
         if rule.decision == 0 {
@@ -155,7 +155,7 @@ impl Actor {
         })
     }
 
-    /// Requests access. Without the right, the request waits for a decision.
+    /// Requests access. If the actor lacks the right, the request waits for a decision.
     pub(crate) fn request_access(
         &self,
         request: &RequestAccessRequest,
@@ -202,7 +202,7 @@ impl Actor {
         })
     }
 
-    /// Decides on a request for access.
+    /// Decides an access request.
     pub(crate) fn set_access_request_decision(
         &self,
         request: &SetAccessRequestDecisionRequest,
@@ -219,8 +219,8 @@ impl Actor {
     }
 }
 
-/// Refuses a decision that is unknown, and a rule that denies under a condition that this Volt cannot
-/// judge: it would protect nothing.
+/// Rejects an unknown decision, and a denying rule with a condition that this Volt cannot evaluate:
+/// such a rule would protect nothing.
 fn refuse_undecidable(rule: &Access) -> Result<()> {
     let decision = PolicyDecision::try_from(rule.decision)
         .map_err(|_| invalid(format!("`decision` {} is unknown", rule.decision)))?;
@@ -258,7 +258,7 @@ fn describe(store: &Connection, mut rule: Access) -> Result<Access> {
     Ok(rule)
 }
 
-/// Parses a token and checks its times, but not its signature.
+/// Parses a token and checks its validity period, but not its signature.
 fn parse_jwt(jwt: &str) -> Result<Token> {
     let token = Token::parse_jwt(jwt)
         .map_err(|error| invalid(format!("the token cannot be read: {error}")))?;

@@ -1,4 +1,4 @@
-//! `Authenticate`: from a key to a session.
+//! `Authenticate`: exchanges a key for a session.
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use rusqlite::Connection;
@@ -27,12 +27,12 @@ use crate::{
     volt::{Volt, clients::NewSession},
 };
 
-/// How many sessions may wait for the owner's decision.
+/// The maximum number of sessions that await the owner's decision.
 const MAX_PENDING: u64 = 200;
-/// How many live sessions unknown clients may have.
+/// The maximum number of live sessions of unknown clients.
 const MAX_LIVE: u64 = 100_000;
 
-/// A client that has proved that it has its key.
+/// A client that has proved possession of its key.
 struct Client {
     key: VerifyingKey,
     /// The id of its identity, or `None` if the Volt chooses one.
@@ -40,8 +40,8 @@ struct Client {
 }
 
 impl Volt {
-    /// Returns a session, or why the client has none yet. `token` is the call's token, which proves that
-    /// the client has the key that it names.
+    /// Returns a session, or the reason why the client has none yet. `token` is the call's token,
+    /// which proves possession of the key that the client names.
     pub(crate) fn authenticate(
         &self,
         token: Option<&Token>,
@@ -51,7 +51,7 @@ impl Volt {
         let identifier = request.client_identifier.as_ref().ok_or_else(|| {
             invalid("expected `public_key`, `did_public_key`, `did` or `did_document`")
         })?;
-        // Refuse impostors before the write, which others wait for.
+        // Reject impostors before the write, which blocks other callers.
         let client = self
             .store
             .read_for_authentication(|store| identify(store, token, identifier, request))?;
@@ -69,7 +69,7 @@ impl Volt {
         })
     }
 
-    /// Decides, and stores the decision.
+    /// Decides whether to admit the client, and stores the decision.
     fn admit(
         &self,
         tx: &Tx<'_>,
@@ -82,7 +82,7 @@ impl Volt {
         let fingerprint = client.key.fingerprint();
         let last = sessions::latest(tx, &fingerprint, name)?;
         if sessions::is_banned(tx, &fingerprint)? {
-            // Whatever the name of the session: the decision is about the client.
+            // The decision applies to the client, regardless of the session's name.
             return Ok(answer(PolicyDecision::Deny, last.as_ref()));
         }
         if let (Some(last), None) = (&last, &patron) {
@@ -110,7 +110,7 @@ impl Volt {
         }
         let identity = self.identity_of(tx, client, patron, request)?;
         let session = match last {
-            // The owner has not decided yet, and now the client has proved itself.
+            // The owner has not decided yet, but the client has now proved itself.
             Some(last) if last.status == SessionStatus::Pending => {
                 SessionRow { status, identity_did: identity, modified: now(), ..last }
             }
@@ -149,7 +149,7 @@ impl Volt {
         Ok(identity)
     }
 
-    /// Decides about a client whose sessions decide nothing.
+    /// Decides about a client whose previous sessions do not determine the decision.
     fn decide(
         &self,
         tx: &Tx<'_>,
@@ -162,7 +162,7 @@ impl Volt {
             PolicyDecision::Unknown => {}
             decision => return Ok(decision),
         }
-        // A client whose session has expired had been admitted.
+        // A client with an expired session was admitted before.
         if proves || last.is_some_and(|last| last.status == SessionStatus::Expired) {
             return Ok(PolicyDecision::Permit);
         }
@@ -172,8 +172,8 @@ impl Volt {
         Ok(self.options.decision)
     }
 
-    /// Returns whether the client knows the challenge code. It may send the code's SHA-256, its own
-    /// signature of the code, or the code itself. Fails after too many wrong guesses.
+    /// Returns whether the client knows the challenge code. It may send the SHA-256 of the code,
+    /// its signature of the code, or the code itself. Fails after too many wrong guesses.
     fn proves(&self, client: &Client, challenge: &str) -> Result<bool> {
         let Some(code) = &self.options.challenge else { return Ok(false) };
         if challenge.is_empty() {
@@ -203,9 +203,9 @@ fn key_decision(store: &Connection, client: &Client) -> Result<PolicyDecision> {
     Ok(alias.map_or(PolicyDecision::Unknown, |alias| alias.authenticate()))
 }
 
-/// Refuses to create an identity that already has rights here, which any client could claim: one that
-/// was deleted, owns resources, or is the subject of access rules. The id of an identity that is the
-/// key's own fingerprint cannot be claimed by others.
+/// Refuses to create an identity that already has rights on this Volt, because any client could
+/// claim it: one that was deleted, owns resources, or is the subject of access rules. An id that is
+/// the fingerprint of the client's own key is exempt, because other clients cannot claim it.
 fn refuse_claim(tx: &Tx<'_>, id: &str, key: &VerifyingKey) -> Result<()> {
     if id == key.fingerprint() {
         return Ok(());
@@ -246,7 +246,7 @@ fn identify(
             Client { key, identity: known }
         }
         ClientIdentifier::Did(did) => {
-            // A claimed key proves itself here, because it signed a call that names the identity.
+            // A claimed key is proven here, because it signed a call that names the identity.
             let keys = identities::claimed_keys(store, did)?;
             let key = keys.into_iter().find(|key| signed(key)).ok_or_else(|| {
                 unauthenticated(format!("the call is not signed by a known key of `{did}`"))
@@ -273,7 +273,7 @@ fn identify(
     Ok(client)
 }
 
-/// Refuses the fingerprint of a key as an identity if something else has that id.
+/// Rejects the fingerprint of a key as an identity if another kind of resource has that id.
 fn refuse_stranger(store: &Connection, id: &str) -> Result<()> {
     match resources::get(store, id)? {
         Some(resource)
@@ -300,7 +300,7 @@ fn public_key(pem: &str) -> Result<VerifyingKey> {
         .map_err(|error| invalid(format!("the public key is invalid: {error}")).into())
 }
 
-/// Returns the identity and the key of a DID document that is signed by its own key.
+/// Returns the identity and the key of a self-signed DID document.
 fn read_did_document(text: &str, signature: &str) -> Result<Client> {
     let document: Value = serde_json::from_str(text)
         .map_err(|error| invalid(format!("`did_document` is not valid JSON: {error}")))?;

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// A copy of one resource, before it is in the store.
+/// A copy of one resource that is not in the store yet.
 struct Draft {
     source: String,
     resource: Resource,
@@ -31,7 +31,7 @@ struct Draft {
 }
 
 impl Actor {
-    /// Copies a resource, or adds it to one more folder.
+    /// Copies a resource, or links it into another folder.
     pub(crate) fn copy_resource(&self, request: &CopyResourceRequest) -> Result<()> {
         match request.mode() {
             CopyResourceMode::Copy => self.copy(request),
@@ -42,7 +42,7 @@ impl Actor {
 
     fn link(&self, request: &CopyResourceRequest) -> Result<()> {
         self.write(|tx| {
-            // Rules of the folder will apply to the resource, so the right to read is not enough.
+            // The folder's rules will apply to the resource, so read access is not enough.
             let id = self.reach(tx, &request.resource_id, WRITE)?;
             let to = self.reach(tx, &request.to_resource_id, CREATE)?;
             if !request.from_resource_id.is_empty() {
@@ -60,7 +60,7 @@ impl Actor {
     }
 
     fn copy(&self, request: &CopyResourceRequest) -> Result<()> {
-        // The data is copied before the change, so that no other change waits for it.
+        // Copy the data before the change, so that other changes do not wait for it.
         let sources = self.read(|store| {
             self.reach(store, &request.to_resource_id, CREATE)?;
             self.sources(store, request)
@@ -89,7 +89,7 @@ impl Actor {
         outcome
     }
 
-    /// Returns the resources to be copied, the top one first, each with its parents.
+    /// Returns the resources to copy, each with its parents, topmost first.
     fn sources(
         &self,
         store: &Connection,
@@ -110,7 +110,7 @@ impl Actor {
         Ok(sources)
     }
 
-    /// Refuses the actor unless it may read everything that a copy of this resource contains.
+    /// Fails unless the actor may read everything that a copy of this resource would contain.
     fn demand_content(&self, store: &Connection, id: &str, resource: &Resource) -> Result<()> {
         self.demand(store, id, CONTENT)?;
         if DATABASE_KINDS.iter().any(|kind| has_kind(resource, kind))
@@ -121,8 +121,8 @@ impl Actor {
         Ok(())
     }
 
-    /// Makes a resource the actor's own copy. Aliases are unique, so it has none, and a copy of an
-    /// identity is a folder.
+    /// Turns a resource into the actor's own copy. The copy has no aliases, because they are
+    /// unique, and a copy of an identity becomes a folder.
     fn draft(&self, mut copy: Resource) -> Resource {
         let created = now();
         copy.id = Uuid::new_v4().to_string();

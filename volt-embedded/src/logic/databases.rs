@@ -35,7 +35,7 @@ impl Actor {
         })
     }
 
-    /// Opens a database: for writing if the actor may, otherwise for reading.
+    /// Opens a database for writing if the actor has that right, otherwise for reading.
     pub(crate) fn open_database(&self, reference: &str) -> Result<Database> {
         let (id, writable) = self.read(|store| {
             let id = resources::resolve(store, reference)?;
@@ -79,10 +79,10 @@ impl Actor {
         })
     }
 
-    /// Runs statements, all of them or none.
+    /// Runs the statements in one transaction.
     pub(crate) fn bulk_update(&self, request: &SqlBulkUpdateRequest) -> Result<()> {
         let database = self.open_database_to_write(&request.database_id)?;
-        // One time limit for all statements: they are one transaction, and block other writers.
+        // All statements share one time limit, because their transaction blocks other writers.
         database.restart_timer();
         database.begin()?;
         for (index, sql) in request.statement.iter().enumerate() {

@@ -1,5 +1,5 @@
 //! Files: resources with content. A path leads from a folder to a resource through the names of
-//! resources, so it never touches the disk and cannot leave the folder.
+//! resources. It is never used as a path on disk and cannot leave the folder.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -27,12 +27,12 @@ use crate::{
     },
 };
 
-/// The longest content that fits into one message.
+/// The largest content that fits into one message.
 const MAX_CONTENT: u64 = 64 << 20;
 const FOLDER: &str = "volt:folder";
 const FILE: &str = "volt:file";
 
-/// How many files and folders a list may have.
+/// The maximum number of files and folders in a list.
 const MAX_LISTED: usize = 200_000;
 
 /// Incoming content of a file.
@@ -55,7 +55,7 @@ impl Upload {
 }
 
 impl Actor {
-    /// Starts to replace the content of a file.
+    /// Starts replacing the content of a file.
     pub(crate) fn begin_upload(&self, start: &UploadFileStart) -> Result<Upload> {
         let id = self.read(|store| {
             let id = self.reach(store, &start.resource_id, WRITE)?;
@@ -74,7 +74,7 @@ impl Actor {
     /// Replaces a file's content. The actor's rights are checked again, because they may have changed
     /// since the upload began.
     pub(crate) fn finish_upload(&self, upload: Upload) -> Result<()> {
-        // Before the change, so that other changes do not wait for the disk.
+        // Write to disk before the change, so that other changes do not wait for it.
         self.volt.disk.sync(&upload.file)?;
         self.write(|tx| {
             resources::exists(tx, &upload.id)?
@@ -103,7 +103,7 @@ impl Actor {
         resource.modified = now().max(resource.modified);
         resource.version += 1;
         changed(tx, &resource)?;
-        // The content is in place before the store names it, and the old content goes after that.
+        // Place the content before the store refers to it, and remove the old content afterwards.
         self.volt.disk.place(path, &id, &resource.content_hash)?;
         let volt = Arc::clone(&self.volt);
         tx.afterwards(move || volt.disk.keep_only(&id, &resource.content_hash));
@@ -124,7 +124,7 @@ impl Actor {
                 return Ok(None);
             }
             match DiskFile::open(self.volt.disk.content(&id, &hash)) {
-                // The content has just been replaced.
+                // The content has just been replaced: look up its new hash.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && hash != missed => {
                     missed = hash;
                 }
@@ -145,13 +145,13 @@ impl Actor {
         Ok(content)
     }
 
-    /// Replaces the content of a file. In a folder, a missing file is created, with the folders on the
-    /// way to it.
+    /// Replaces the content of a file. In a folder, a missing file is created along with its
+    /// missing parent folders.
     pub(crate) fn set_file_content(&self, request: &SetFileContentRequest) -> Result<()> {
         if request.content.len() as u64 > MAX_CONTENT {
             return Err(invalid("the content is longer than 64 MB: use UploadFile").into());
         }
-        // Before the change, so that other changes do not wait for the disk.
+        // Write to disk before the change, so that other changes do not wait for it.
         let mut upload = self.upload(String::new(), &request.store_name)?;
         upload.write(&request.content)?;
         self.volt.disk.sync(&upload.file)?;
@@ -202,7 +202,7 @@ impl Actor {
             while let Some((folder, path)) = open.pop_front() {
                 self.scope.check()?;
                 for id in links::children(store, &folder)? {
-                    // A folder with several parents is listed once, under the shortest path: the
+                    // List a folder with several parents only once, under its shortest path: the
                     // number of paths may be exponential.
                     if !seen.insert(id.clone()) {
                         continue;
@@ -255,7 +255,7 @@ impl Actor {
     }
 }
 
-/// The names that make up a path.
+/// Splits a path into names.
 fn names(path: &str) -> Result<Vec<&str>> {
     let names: Vec<_> = path.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
     if names.contains(&"..") {

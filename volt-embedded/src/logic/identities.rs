@@ -1,4 +1,4 @@
-//! Identities: looking them up, creating them, and changing their aliases.
+//! Looking up and creating identities, and changing their aliases.
 
 use rusqlite::Connection;
 use volt_api::{
@@ -100,7 +100,7 @@ impl Actor {
         })
     }
 
-    /// Refuses everyone except the identity itself and the owner of the Volt. The right to write to the
+    /// Fails unless the actor is the identity itself or owns the Volt. The right to write to the
     /// home folder is not enough: a key added to an identity can authenticate as that identity.
     fn demand_self(&self, identity: &str) -> Result<()> {
         if self.is_owner() || self.identity == identity {
@@ -109,8 +109,8 @@ impl Actor {
         Err(denied("only the identity itself or the owner of the Volt may do this").into())
     }
 
-    /// Refuses everyone except the owner of the Volt if the owner has decided how this alias
-    /// authenticates.
+    /// If the owner of the Volt has decided how this alias authenticates, fails unless the actor is
+    /// that owner.
     fn demand_undecided(&self, tx: &Tx<'_>, identity: &str, alias: &IdentityAlias) -> Result<()> {
         let decided = identities::aliases(tx, identity)?.into_iter().any(|known| {
             let same = known.id == alias.id
@@ -139,7 +139,8 @@ impl Actor {
         } else {
             self.demand_undecided(tx, identity, &alias)?;
         }
-        // The key has signed nothing: until it does, it must not decide whose identity it is.
+        // The key has not signed anything yet. Until it does, it must not be mapped to this
+        // identity.
         identities::save(tx, &alias, alias.alias_type != PUBLIC_KEY || self.is_owner())
     }
 }

@@ -1,4 +1,4 @@
-//! Limits for the texts that clients store.
+//! Limits on the texts that clients store.
 
 use volt_api::{
     Status,
@@ -10,16 +10,16 @@ use volt_api::{
 
 use crate::error::invalid;
 
-/// Names, in bytes.
+/// The longest name, in bytes.
 const NAME: usize = 1024;
-/// Keys, documents and signatures, in bytes.
+/// The longest key, document or signature, in bytes.
 const DOCUMENT: usize = 64 << 10;
-/// Descriptions, in bytes.
+/// The longest description, in bytes.
 const DESCRIPTION: usize = 256 << 10;
-/// The number of kinds, aliases or attributes of a resource.
+/// The maximum number of kinds, aliases or attributes of a resource.
 const LIST: usize = 1000;
 
-/// Refuses a longer text. `field` names it in the error.
+/// Rejects a text longer than `limit`. `field` names it in the error.
 fn text(field: &str, text: &str, limit: usize) -> Result<(), Status> {
     if text.len() <= limit {
         return Ok(());
@@ -34,7 +34,7 @@ fn list<T>(field: &str, list: &[T]) -> Result<(), Status> {
     Err(invalid(format!("`{field}` has {} entries; the limit is {LIST}", list.len())))
 }
 
-/// Checks a request of a client that may be unknown.
+/// Checks an `Authenticate` request, whose client may be unknown.
 pub(super) fn authenticate(request: &AuthenticateRequest) -> Result<(), Status> {
     text("client_name", &request.client_name, NAME)?;
     text("session_name", &request.session_name, NAME)?;
@@ -49,11 +49,11 @@ pub(super) fn authenticate(request: &AuthenticateRequest) -> Result<(), Status> 
     }
 }
 
-/// Checks a resource to be saved.
+/// Checks a resource before it is saved.
 pub(super) fn resource(resource: &Resource) -> Result<(), Status> {
     let name = &resource.name;
     text("name", name, NAME)?;
-    // Clients write resources to disk under their names.
+    // Clients save resources to disk under these names.
     let climbs = name.split(['/', '\\']).any(|part| part == "..") || name == ".";
     if climbs || name.contains('\0') {
         return Err(invalid(format!(
@@ -79,7 +79,7 @@ pub(super) fn resource(resource: &Resource) -> Result<(), Status> {
     Ok(())
 }
 
-/// Checks an alias of an identity to be saved.
+/// Checks an alias of an identity before it is saved.
 pub(super) fn identity_alias(alias: &IdentityAlias) -> Result<(), Status> {
     text("alias", &alias.alias, NAME)?;
     text("alias_type", &alias.alias_type, NAME)?;
@@ -88,7 +88,7 @@ pub(super) fn identity_alias(alias: &IdentityAlias) -> Result<(), Status> {
     text("description", &alias.description, DESCRIPTION)
 }
 
-/// Checks an access rule to be saved.
+/// Checks an access rule before it is saved.
 pub(super) fn rule(rule: &Access) -> Result<(), Status> {
     text("access", &rule.access, NAME)?;
     text("extra", &rule.extra, DOCUMENT)?;

@@ -1,4 +1,4 @@
-//! Looking resources up.
+//! Looking up resources.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use crate::{
     store::{links, resources, resources::has_kind, search},
 };
 
-/// Which parts of a resource to return.
+/// The parts of a resource to return.
 #[derive(Clone, Copy)]
 pub(crate) struct Detail {
     pub(crate) attributes: bool,
@@ -110,7 +110,7 @@ impl Actor {
         })
     }
 
-    /// Returns the wanted resources that the actor may see.
+    /// Returns the requested resources that the actor may see.
     pub(crate) fn visible(
         &self,
         store: &Connection,

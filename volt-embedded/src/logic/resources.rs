@@ -55,11 +55,11 @@ impl Actor {
         })
     }
 
-    /// Creates or updates a resource as a part of something larger.
+    /// Creates or updates a resource within a larger change.
     pub(crate) fn save(&self, tx: &Tx<'_>, request: SaveResourceRequest) -> Result<Resource> {
         let mut given = request.resource.ok_or_else(|| invalid("the resource is missing"))?;
         for alias in &mut given.alias {
-            // An alias is written with an `@` where it stands for an id, so people write it here, too.
+            // References to aliases start with an `@`, so users tend to write it here, too.
             *alias = alias.trim_start_matches('@').to_owned();
             if alias.is_empty() {
                 return Err(invalid("an alias is empty").into());
@@ -84,7 +84,7 @@ impl Actor {
             self.demand_id(tx, &given.id)?;
         }
         if has_kind(&given, IDENTITY) {
-            // Only the Volt decides who is an identity.
+            // Only the owner of the Volt may create identities.
             self.demand_owner()?;
         }
         let parent = match parent {
@@ -117,8 +117,9 @@ impl Actor {
         Ok(resource)
     }
 
-    /// Refuses an id that the actor may not choose: one that looks like an identity's, which a client
-    /// could later be taken for, or that of a resource that somebody else has deleted.
+    /// Rejects an id that the actor may not choose: one that looks like an identity's, because a
+    /// client could later be mistaken for it, or that of a deleted resource that belonged to
+    /// another identity.
     fn demand_id(&self, tx: &Tx<'_>, id: &str) -> Result<()> {
         if !is_valid_id(id) {
             return Err(invalid(format!("`{id}` is not a valid id for a resource")).into());
@@ -151,7 +152,7 @@ impl Actor {
             resource.owner.clone_from(&given.owner);
         }
         if given.share_mode != 0 && given.share_mode != resource.share_mode {
-            // Others could make public what they may only change.
+            // Otherwise identities with write access could make the resource public.
             self.demand_ownership(tx, &id)?;
         }
         if has_kind(&given, IDENTITY) && !has_kind(&resource, IDENTITY) {
@@ -164,7 +165,7 @@ impl Actor {
         changed(tx, &resource)
     }
 
-    /// Deletes a resource, or takes it out of one of its folders.
+    /// Deletes a resource, or removes it from one of its folders.
     pub(crate) fn delete_resource(&self, request: &DeleteResourceRequest) -> Result<()> {
         self.write(|tx| {
             let id = self.reach(tx, &request.resource_id, WRITE)?;
@@ -190,7 +191,7 @@ impl Actor {
                 if *id == self.volt.id || *id == self.volt.owner {
                     return Err(precondition("the Volt and its owner cannot be deleted").into());
                 }
-                // The right to write to a folder covers what is in it only if the rule is recursive.
+                // Write access to a folder covers its contents only if the rule is recursive.
                 self.demand(tx, id, WRITE)?;
                 ended.extend(sessions::of_identity(tx, id)?);
             }
@@ -202,7 +203,7 @@ impl Actor {
                 resources::delete(tx, id)?;
             }
             let volt = Arc::clone(&self.volt);
-            // Before the next change, which may create a resource with the same id.
+            // Remove the data before the next change, which may create a resource with the same id.
             tx.afterwards(move || {
                 volt.end_sessions(&ended);
                 for id in doomed {
@@ -242,8 +243,9 @@ impl Actor {
 }
 
 impl Actor {
-    /// Refuses to put somebody else's resource into a folder of a third party, whose recursive rules
-    /// would apply to it. Folders of the resource's owner and of the Volt's owner are permitted.
+    /// Refuses to place another identity's resource in a folder of a third party, whose recursive
+    /// rules would apply to it. Folders of the resource's owner and of the Volt's owner are
+    /// permitted.
     pub(crate) fn refuse_foreign_folder(&self, tx: &Tx<'_>, id: &str, folder: &str) -> Result<()> {
         let owner = resources::owner(tx, id)?;
         if self.is_owner() || owner == self.identity {
@@ -272,7 +274,7 @@ pub(crate) fn changed(tx: &Tx<'_>, resource: &Resource) -> Result<Resource> {
     Ok(resource)
 }
 
-/// Refuses to put a resource into itself.
+/// Refuses to place a resource inside itself.
 pub(crate) fn refuse_cycle(tx: &Tx<'_>, id: &str, into: &str) -> Result<()> {
     if links::is_within(tx, into, id)? {
         return Err(invalid("a resource cannot be put into itself").into());
@@ -280,12 +282,13 @@ pub(crate) fn refuse_cycle(tx: &Tx<'_>, id: &str, into: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns what is deleted with a resource: everything that is only in it.
+/// Returns the resources that are deleted with a resource: itself and everything that is only in
+/// it.
 ///
-/// A resource goes when all its parents go. Each resource is visited once for each of its parents.
+/// A resource is deleted if all its parents are. Each resource is visited once per parent.
 fn doomed(tx: &Tx<'_>, id: &str) -> Result<Vec<String>> {
     let mut doomed = vec![id.to_owned()];
-    // How many parents of a resource are not doomed.
+    // The number of parents of each resource that are not doomed.
     let mut others: HashMap<String, usize> = HashMap::new();
     let mut next = 0;
     while let Some(parent) = doomed.get(next).cloned() {
@@ -304,14 +307,15 @@ fn doomed(tx: &Tx<'_>, id: &str) -> Result<Vec<String>> {
     Ok(doomed)
 }
 
-/// Whether an id could be that of an identity: a DID, or the base58 of a SHA-256 hash, which is the
-/// fingerprint of a key.
+/// Returns whether an id could belong to an identity: a DID, or a key fingerprint, which is a
+/// base58-encoded SHA-256 hash.
 fn looks_like_identity(id: &str) -> bool {
     let base58 = |byte: u8| byte.is_ascii_alphanumeric() && !b"0OIl".contains(&byte);
     id.starts_with("did:") || ((40..=44).contains(&id.len()) && id.bytes().all(base58))
 }
 
-/// A service is online after its host says so; everything else always is.
+/// Returns the status of a new resource. A service is offline until its host reports it online;
+/// everything else is always online.
 fn initial_online_status(given: &Resource) -> OnlineStatus {
     match given.service_description.as_ref().map(ServiceDescription::host_type) {
         Some(ServiceHostType::Server | ServiceHostType::Relayed) => OnlineStatus::Offline,
@@ -349,7 +353,7 @@ fn merge(resource: &mut Resource, given: Resource, modified: u64) {
     resource.version += 1;
 }
 
-/// Adds an attribute, or replaces the one of that name.
+/// Adds an attribute, or replaces the one with the same name.
 fn put_attribute(resource: &mut Resource, mut attribute: ResourceAttribute) {
     let same = |old: &&mut ResourceAttribute| old.attribute_id == attribute.attribute_id;
     if let Some(old) = resource.attribute.iter_mut().find(same) {
@@ -377,7 +381,7 @@ pub(crate) fn set_attribute(
     put_attribute(resource, attribute);
 }
 
-/// The first value of an attribute.
+/// Returns the first value of an attribute.
 pub(crate) fn attribute<'a>(resource: &'a Resource, name: &str) -> Option<&'a Value> {
     let attribute = resource.attribute.iter().find(|one| one.attribute_id == name)?;
     attribute.value.first()?.value.as_ref()

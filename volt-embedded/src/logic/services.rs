@@ -41,8 +41,8 @@ pub(crate) fn check_compatibility(request: &CheckCompatibilityRequest) -> Result
 }
 
 impl Actor {
-    /// Returns the services with any of the wanted APIs: the root resource, which describes the built-in
-    /// services, and saved ones.
+    /// Returns the services with any of the requested APIs: saved services, and the root resource,
+    /// which describes the built-in ones.
     pub(crate) fn discover_services(
         &self,
         request: &DiscoverServicesRequest,
@@ -106,8 +106,8 @@ impl Actor {
     }
 }
 
-/// Keeps an identity's services online while any of its connections is open. An identity that
-/// reconnects before its old connection ends stays online when the old one ends.
+/// Keeps an identity's services online while any of its connections is open. If an identity
+/// reconnects before its old connection ends, its services stay online.
 pub(crate) struct Online(Option<Actor>);
 
 impl Online {
@@ -136,7 +136,7 @@ impl Drop for Online {
                 tracing::warn!(?fault, "taking a disconnected host's services offline failed");
             }
         };
-        // A write to the store may block, and a drop runs on the runtime's threads.
+        // Writing to the store may block, and this drop may run on a runtime thread.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(leave)),
             Err(_) => leave(),
@@ -145,11 +145,11 @@ impl Drop for Online {
 }
 
 impl Actor {
-    /// Takes all of the actor's services online or offline. A relayed service receives the identity and
-    /// key that its host is connected with, by which callers reach it.
+    /// Takes all of the actor's services online or offline. A relayed service is updated with the
+    /// identity and key of its connected host, which callers use to reach it.
     fn set_own_services(&self, online: bool) -> Result<()> {
         let status = if online { OnlineStatus::Online } else { OnlineStatus::Offline };
-        // Not within the actor's scope, which is over when its last connection has ended.
+        // Do not use the actor's scope: it has ended if this was its last connection.
         self.volt.store.write(|tx| {
             let session = sessions::get(tx, &self.session)?;
             for id in search::services(tx, &[])? {

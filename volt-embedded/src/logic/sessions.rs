@@ -1,4 +1,4 @@
-//! Sessions: authenticating calls, listing sessions and ending them.
+//! Authenticating calls, and listing and ending sessions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
 /// The lifetime of a one-time token, in seconds, unless the client requests another.
 const DEFAULT_TOKEN_TTL: u64 = 10;
 
-/// Authenticates calls by the session in their token.
+/// Authenticates calls using the session in their token.
 pub(crate) struct SessionAuthenticator(pub(crate) Arc<Volt>);
 
 impl Authenticator for SessionAuthenticator {
@@ -54,7 +54,7 @@ impl Volt {
         check(token, session.ok_or_else(refusal)?)
     }
 
-    /// Ends the calls and the one-time tokens of sessions that have just ended.
+    /// Ends the calls and invalidates the one-time tokens of sessions that have just ended.
     pub(crate) fn end_sessions(&self, ids: &[String]) {
         for id in ids {
             self.tokens.end_session(id);
@@ -63,7 +63,8 @@ impl Volt {
     }
 }
 
-/// The only reason that a possible stranger receives. Published clients match this text.
+/// The only error that a caller without a valid session receives. Published clients match this
+/// text.
 fn refusal() -> Status {
     unauthenticated("session invalid")
 }
@@ -79,7 +80,7 @@ fn check(token: &Token, session: SessionRow) -> Result<SessionRow> {
 }
 
 impl Actor {
-    /// Adds a long call to the actor's session, which ends the call when it ends.
+    /// Ties a long-lived call to the actor's session, so that the call ends when the session does.
     pub(crate) fn join_session(&self) -> Result<LiveSession> {
         self.read(|store| {
             let row = sessions::get(store, &self.session)?.ok_or_else(refusal)?;
@@ -93,7 +94,7 @@ impl Actor {
     /// Returns the actor's sessions, or all sessions for the owner of the Volt.
     pub(crate) fn get_sessions(&self, request: &GetSessionsRequest) -> Result<Vec<Session>> {
         let own = (!self.is_owner()).then_some(self.identity.as_str());
-        // Refuses an invalid pattern even if there is no session to match.
+        // Reject an invalid pattern even if there are no sessions to match.
         like(&request.identity_name)?;
         self.read(|store| {
             let mut found = Vec::new();
@@ -113,8 +114,8 @@ impl Actor {
         })
     }
 
-    /// Changes the status or the end of a session. Only the owner of the Volt may do more than end its
-    /// own live sessions.
+    /// Changes the status or the expiry of a session. Actors other than the owner of the Volt may
+    /// only end their own live sessions.
     pub(crate) fn save_session(&self, request: &SaveSessionRequest) -> Result<Session> {
         let given = request.session.as_ref().ok_or_else(|| invalid("the session is missing"))?;
         if SessionStatus::try_from(given.status).is_err() {
@@ -129,8 +130,8 @@ impl Actor {
             if !self.is_owner() && !ends {
                 return Err(denied("only the owner of the Volt may change a session").into());
             }
-            // An expired session is renewed without the owner, so that others cannot turn a session
-            // that the owner has rejected or revoked, or not admitted yet, into an expired one.
+            // An expired session is renewed without asking the owner. Clients must therefore not be
+            // able to expire a session that the owner has rejected, revoked or not admitted yet.
             if !self.is_owner() && row.status != SessionStatus::Live {
                 return Err(denied("only the owner of the Volt may change an ended session").into());
             }
@@ -142,7 +143,7 @@ impl Actor {
             }
             row.modified = now().max(row.modified);
             sessions::save(tx, &row)?;
-            // Read again: a session whose time is up has expired.
+            // Read the session again: it is expired if its time is up.
             let row = sessions::get(tx, &given.id)?.ok_or_else(refusal)?;
             let (volt, id) = (Arc::clone(&self.volt), row.id.clone());
             let (live, expires) = (row.status == SessionStatus::Live, row.expires);
@@ -167,8 +168,8 @@ impl Actor {
             Err(_) => return Err(invalid("`ttl` is negative").into()),
         };
         let ttl = Duration::from_secs(ttl).min(MAX_TTL);
-        // The session may have ended since the call was authenticated. Its end waits for the writer,
-        // so no token can be issued after its tokens have been removed.
+        // The session may have ended since the call was authenticated. Ending a session also needs
+        // the writer, so no token can be issued after the session's tokens have been removed.
         self.write(|tx| {
             let row = sessions::get(tx, &self.session)?;
             if row.is_some_and(|row| row.status != SessionStatus::Live) {

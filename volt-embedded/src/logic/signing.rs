@@ -1,4 +1,5 @@
-//! `SignVerify`: signatures by the Volt's key, and checking them or those of identities.
+//! `SignVerify`: signing with the Volt's key, and verifying signatures of the Volt or of
+//! identities.
 
 use base64::{
     Engine as _, alphabet,
@@ -19,12 +20,12 @@ use crate::{
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
-/// Base64url without padding, which the API uses for texts that it does not call bytes.
+/// Encodes as base64url without padding, which the API uses for binary data in string fields.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Either kind of base64, padded or not.
+/// Decodes base64 or base64url, with or without padding.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>> {
     let alphabet =
         if text.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
@@ -33,7 +34,8 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>> {
         .map_err(|error| invalid(format!("invalid base64: {error}")).into())
 }
 
-/// Refuses to sign what could pass for a token of the Volt: a header and claims, in base64url.
+/// Refuses to sign a message that could pass for a token of the Volt: a header and claims in
+/// base64url.
 fn refuse_token(message: &str) -> Result<()> {
     let is_object = |part: &str| {
         let value = decode(part).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -48,8 +50,8 @@ fn refuse_token(message: &str) -> Result<()> {
 }
 
 impl Actor {
-    /// Signs with the Volt's key, or verifies a signature: an invalid one is refused, a valid one returns
-    /// an empty response.
+    /// Signs with the Volt's key, or verifies a signature. A valid signature yields an empty
+    /// response; an invalid one is an error.
     pub(crate) fn sign_verify(&self, request: &SignVerifyRequest) -> Result<SignVerifyResponse> {
         let message = request.message.as_bytes();
         if !request.verify {

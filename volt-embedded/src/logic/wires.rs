@@ -1,4 +1,5 @@
-//! Wires: resources that messages are published to. Persistent wires keep their messages in a table.
+//! Wires: resources to which messages are published. Persistent wires keep their messages in a
+//! table.
 
 use volt_api::volt::{
     AttributeDataType, Resource, SaveResourceRequest, SaveWireRequest, attribute_value::Value,
@@ -36,7 +37,7 @@ impl Actor {
             add_kind(&mut wire, KIND);
         }
         if request.persist {
-            // The messages are read with SQL, so the wire is also a database.
+            // Messages are queried with SQL, so the wire is also a database.
             for kind in DATABASE_KINDS {
                 add_kind(&mut wire, kind);
             }
@@ -54,7 +55,7 @@ impl Actor {
             create_in_parent_id: request.create_in_parent_id,
             purge_attributes: request.purge_attributes,
         })?;
-        // The table exists before the first message, so that it can be queried.
+        // Create the table before the first message, so that it can be queried.
         self.open_archive(&wire)?;
         Ok(wire)
     }

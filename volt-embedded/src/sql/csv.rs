@@ -1,4 +1,4 @@
-//! `ImportCSV`: a file with a header row, into a table.
+//! `ImportCSV`: imports a file with a header row into a table.
 
 use std::{
     fs::File,
@@ -13,8 +13,8 @@ use volt_api::{Code, Status, data::SqlImportCsvConfiguration};
 use super::{Database, quoted};
 use crate::error::{Fault, Result, exists, invalid};
 
-/// Imports a complete file or nothing. `progress` receives the number of imported rows after each
-/// configured interval; an error from it ends the import. `recheck` checks the caller's right to write
+/// Imports a file atomically. `progress` receives the number of imported rows after each configured
+/// interval; an error from it cancels the import. `recheck` checks the caller's right to write
 /// again before the commit.
 ///
 /// A missing table is created, with column types that fit the scanned rows. Empty fields become NULL.
@@ -74,9 +74,9 @@ pub(crate) fn import(
     Ok(count)
 }
 
-/// What a look through the file shows.
+/// The result of scanning the file.
 struct Survey {
-    /// Names and SQL types.
+    /// The names and SQL types of the columns.
     columns: Vec<(String, &'static str)>,
     rows: i64,
 }
@@ -107,7 +107,7 @@ fn survey(source: &Path, scan_limit: u32) -> Result<Survey> {
     Ok(Survey { columns, rows })
 }
 
-/// What a column holds; each can be written as the next.
+/// The type of a column's fields. Each variant can be represented as the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Shape {
     Nothing,
@@ -119,7 +119,7 @@ enum Shape {
 impl Shape {
     fn of(field: &str) -> Self {
         let digits = field.trim_start_matches(['-', '+']);
-        // Codes and telephone numbers would lose their zeros.
+        // Codes and telephone numbers would lose their leading zeros.
         let padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
         let numeric = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.');
         if field.is_empty() {

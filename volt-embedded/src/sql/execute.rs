@@ -1,10 +1,11 @@
 //! `Execute`: runs statements on their own thread.
 //!
-//! - A query answers with a header and its rows; a statement without rows answers with nothing.
+//! - A query returns a header and its rows; a statement without rows returns nothing.
 //! - With a page size, the call waits for `next` after each full page while there are more rows.
-//! - Without a transaction there is one statement, and the call ends after it.
-//! - Within a transaction each statement ends with `affected_rows` (0 for a query), and the call waits
-//!   for another `start` or the `end`. A transaction that does not end with a commit is rolled back.
+//! - Without a transaction, the call runs one statement and then ends.
+//! - Within a transaction, each statement ends with `affected_rows` (0 for a query), and the call
+//!   waits for another `start` or the `end`. A transaction that does not end with a commit is
+//!   rolled back.
 
 use tokio::sync::mpsc;
 use volt_api::{
@@ -18,19 +19,19 @@ use volt_api::{
 use super::{Database, outbox::Putter, values};
 use crate::error::{Result, invalid};
 
-/// A command of the caller.
+/// A command from the caller.
 pub(crate) type Command = sql_execute_request::Payload;
 
 /// One call of `Execute`.
 pub(crate) struct Execution<'a> {
     pub(crate) database: &'a Database,
-    /// The commands after the start. Closed after the last.
+    /// The commands after the start. The channel closes after the last one.
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) responses: Putter<SqlExecuteResponse>,
 }
 
 impl Execution<'_> {
-    /// Runs the call to its end. `recheck` checks the caller's right to write again before a
+    /// Runs the call to completion. `recheck` checks the caller's right to write again before a
     /// transaction is committed. Returns whether the database has changed.
     pub(crate) fn run(
         mut self,
@@ -60,14 +61,14 @@ impl Execution<'_> {
                 }
                 Some(Command::End(SqlExecuteEnd { commit_transaction: true })) => {
                     if wrote {
-                        // The right may have been taken away since the transaction began.
+                        // The right may have been revoked since the transaction began.
                         recheck()?;
                     }
                     self.database.restart_timer();
                     self.database.commit()?;
                     return Ok(wrote);
                 }
-                // The statement has no further page.
+                // The statement has no more pages.
                 Some(Command::Next(_)) => {}
                 _ => return Ok(false),
             }
@@ -106,7 +107,7 @@ impl Execution<'_> {
                 match self.next_command() {
                     Some(Command::Next(_)) => in_page = 0,
                     other => {
-                        // The caller does not want the rest.
+                        // The caller does not want the remaining rows.
                         interrupted_by = Some(other.unwrap_or_else(|| Command::End(rollback())));
                         break;
                     }
@@ -147,11 +148,11 @@ impl Execution<'_> {
     }
 }
 
-/// How a statement ended.
+/// The outcome of a statement.
 struct Done {
     /// Whether the statement may change something.
     writes: bool,
-    /// The command that the caller sent before it had read all rows.
+    /// The command that the caller sent before reading all rows.
     interrupted_by: Option<Command>,
 }
 

@@ -1,4 +1,4 @@
-//! SQL on callers' databases.
+//! Runs SQL on callers' databases.
 
 pub(crate) mod csv;
 pub(crate) mod execute;
@@ -27,20 +27,20 @@ use crate::{
     scope::Scope,
 };
 
-/// How many of SQLite's instructions run between two checks of the scope and the time limit.
+/// The number of SQLite instructions between two checks of the scope and the time limit.
 const INSTRUCTIONS: i32 = 10_000;
-/// How long a statement waits for another call's transaction.
+/// The time that a statement waits for another call's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a database is opened.
+/// Options for opening a database.
 pub(crate) struct OpenOptions {
-    /// The id of its resource.
+    /// The id of the database's resource.
     pub(crate) id: String,
-    /// Whether the caller may change it.
+    /// Whether the caller may change the database.
     pub(crate) writable: bool,
-    /// Stops statements when the call is over.
+    /// Stops statements when the call ends.
     pub(crate) scope: Scope,
-    /// How long a statement may run until its next row.
+    /// The time limit for a statement to produce its next row.
     pub(crate) time_limit: Duration,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Database {
     connection: Connection,
     path: PathBuf,
     options: OpenOptions,
-    /// True while the connection runs a statement of the Volt's own.
+    /// True while the connection runs one of the Volt's own statements.
     own: Arc<AtomicBool>,
     timer: Timer,
 }
@@ -70,7 +70,7 @@ impl Database {
         policy::apply(&mut connection, move || flag.load(Ordering::Relaxed))?;
         let timer = Timer::default();
         let (clock, scope) = (timer.clone(), options.scope.clone());
-        // An interrupt would be lost on a statement that is about to begin.
+        // SQLite's interrupt would not affect a statement that has yet to start.
         let stop = move || scope.is_over() || clock.has_expired();
         connection.progress_handler(INSTRUCTIONS, Some(stop))?;
         Ok(Self { connection, path: path.to_owned(), options, own, timer })
@@ -114,7 +114,7 @@ impl Database {
         Ok(())
     }
 
-    /// Runs an insert of the Volt's own.
+    /// Runs an insert that belongs to the Volt, not to the caller.
     pub(crate) fn insert(&self, sql: &str, values: impl Params) -> Result<()> {
         self.restart_timer();
         let insert = || self.connection.prepare_cached(sql)?.execute(values);
@@ -129,7 +129,7 @@ impl Database {
         let statement = statement.ok_or_else(|| invalid("the statement is missing"))?;
         match batch.next() {
             Ok(None) => Ok(statement),
-            // Errors in the second statement do not matter.
+            // Errors in the second statement are irrelevant.
             _ => Err(invalid("expected one statement, got several").into()),
         }
     }
@@ -145,7 +145,7 @@ impl Database {
         Ok(())
     }
 
-    /// Maps an error of SQLite to the status that the caller receives.
+    /// Maps a SQLite error to the status that the caller receives.
     fn fault(&self, error: &Error) -> Fault {
         let message = match error {
             Error::SqlInputError { msg, .. } => msg.clone(),
@@ -190,7 +190,7 @@ impl Database {
 pub(crate) fn create(path: &Path) -> Result<()> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // In WAL mode readers and a writer do not block each other. The file keeps the mode.
+    // In WAL mode, readers and a writer do not block each other. The file keeps the mode.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     Ok(())
 }

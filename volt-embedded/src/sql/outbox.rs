@@ -1,8 +1,8 @@
-//! Rows on their way from the thread of a query to the task that sends them.
+//! A batching channel for rows, from the thread of a query to the task that sends them.
 //!
-//! A channel would wake the task for each row, and on a busy machine that switches threads for each: it
-//! costs more than the row. Here the task is woken for many rows at a time, and no row waits for
-//! others for longer than [`PATIENCE`].
+//! An ordinary channel would wake the task for every row. On a busy machine, each wake-up is a
+//! thread switch, which costs more than the row itself. This channel wakes the task once per batch,
+//! and no row waits longer than [`PATIENCE`] for its batch to fill.
 
 use std::{
     mem,
@@ -12,16 +12,16 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-/// How many items are worth to wake the task for.
+/// The number of items in a full batch, for which the task is woken.
 const BATCH: usize = 64;
-/// And how many bytes, where the items are large.
+/// The number of bytes in a full batch, in case the items are large.
 const BATCH_BYTES: usize = 256 << 10;
-/// How many batches wait at most, before whoever puts items in does.
+/// The number of batches that may be queued before the producer blocks.
 const FULL: usize = 2;
-/// How long an item waits for others.
+/// The maximum time that an item waits for its batch to fill.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// Both ends of an outbox.
+/// Creates an outbox and returns both ends.
 pub(crate) fn outbox<T>() -> (Putter<T>, Taker<T>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State { items: Vec::new(), bytes: 0, urgent: false, over: false }),
@@ -33,24 +33,24 @@ pub(crate) fn outbox<T>() -> (Putter<T>, Taker<T>) {
 
 struct Shared<T> {
     state: Mutex<State<T>>,
-    /// For the taker: there is something, or enough.
+    /// Notifies the taker of a first item, a full batch, a flush or the end.
     changed: Notify,
-    /// For the putter: something was taken, or nobody will take anything.
+    /// Notifies the putter that items were taken, or that the taker was dropped.
     room: Condvar,
 }
 
 struct State<T> {
     items: Vec<T>,
-    /// How large they are together.
+    /// The total size of the items, in bytes.
     bytes: usize,
-    /// Nothing will follow for a while.
+    /// Set by a flush: the items should be taken immediately.
     urgent: bool,
-    /// One of the ends is gone.
+    /// Set when either end is dropped.
     over: bool,
 }
 
 impl<T> State<T> {
-    /// Whether there are so many batches.
+    /// Returns whether at least this many batches are queued.
     fn holds(&self, batches: usize) -> bool {
         self.items.len() >= batches * BATCH || self.bytes >= batches * BATCH_BYTES
     }
@@ -58,7 +58,7 @@ impl<T> State<T> {
 
 impl<T> Shared<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        // It is changed by single operations only, so a poisoned one is still whole.
+        // Each change is a single operation, so a poisoned state is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,12 +69,12 @@ impl<T> Shared<T> {
     }
 }
 
-/// The thread's end. What it has put in is taken even after it is gone.
+/// The sending end, used by the thread. Its items can still be taken after it is dropped.
 pub(crate) struct Putter<T>(Arc<Shared<T>>);
 
 impl<T> Putter<T> {
-    /// Puts something of this size in, and waits for room before that. Gives it back when nobody will
-    /// take it.
+    /// Waits for room and queues an item of this size. Returns the item as an error if the taker
+    /// was dropped.
     pub(crate) fn put(&self, item: T, bytes: usize) -> Result<(), T> {
         let full = |state: &mut State<T>| state.holds(FULL) && !state.over;
         let state = self.0.room.wait_while(self.0.state(), full);
@@ -93,7 +93,7 @@ impl<T> Putter<T> {
         Ok(())
     }
 
-    /// Lets what there is be taken at once, before something is waited for.
+    /// Releases the queued items immediately. Call this before blocking on something else.
     pub(crate) fn flush(&self) {
         self.0.state().urgent = true;
         self.0.changed.notify_one();
@@ -106,13 +106,14 @@ impl<T> Drop for Putter<T> {
     }
 }
 
-/// The task's end.
+/// The receiving end, used by the task.
 pub(crate) struct Taker<T>(Arc<Shared<T>>);
 
 impl<T> Taker<T> {
-    /// All that there is, once it is enough or has waited long enough; `None` once no more can come.
+    /// Returns all queued items once a batch is full, has waited long enough or was flushed.
+    /// Returns `None` when the queue is empty and the putter was dropped.
     ///
-    /// Nothing is lost when the future is dropped.
+    /// This method is cancel safe: no items are lost if the future is dropped.
     pub(crate) async fn take(&mut self) -> Option<Vec<T>> {
         let mut waited = false;
         loop {
@@ -149,7 +150,8 @@ impl<T> Drop for Taker<T> {
 mod tests {
     use super::*;
 
-    /// What is put in comes out, all of it and in order, however the two ends run, and then the end.
+    /// All items arrive in order, followed by the end, regardless of how the two ends are
+    /// scheduled.
     #[tokio::test]
     async fn everything_comes_out_in_order_and_then_the_end() {
         let (putter, mut taker) = outbox();
@@ -164,7 +166,8 @@ mod tests {
         assert!(all.into_iter().eq(0..10_000));
     }
 
-    /// One row of a slow query does not wait for the next, nor does one that was flushed wait at all.
+    /// A single row of a slow query does not wait for the next one, and a flushed row does not wait
+    /// at all.
     #[tokio::test(start_paused = true)]
     async fn an_item_alone_waits_for_its_patience_and_flushed_not_at_all() {
         let (putter, mut taker) = outbox();
@@ -179,8 +182,8 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
-    /// A thread that waits for room goes on when the task is gone, and learns of it. Items are counted,
-    /// and their bytes are.
+    /// A thread that waits for room is unblocked with an error when the task is dropped. Both the
+    /// number and the size of the items are limited.
     #[tokio::test]
     async fn whoever_waits_for_room_learns_that_nobody_takes() {
         for (bytes, count) in [(1, FULL * BATCH), (BATCH_BYTES, FULL)] {

@@ -1,7 +1,7 @@
-//! The policy for callers' SQL: what a statement may do, and how large it may be.
+//! The policy for callers' SQL: restricts what a statement may do and how large it may be.
 //!
-//! A caller's statement stays within its database. It cannot open other files, reach settings of the
-//! whole process, or control transactions, which the API does.
+//! A caller's statement stays within its database. It cannot open other files, change process-wide
+//! settings, or control transactions, which are managed through the API.
 
 use rusqlite::{
     Connection, Result,
@@ -31,7 +31,7 @@ const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 50),
 ];
 
-/// Pragmas that read, or that take a table, an index or a count for an argument.
+/// Read-only pragmas, and pragmas whose argument is a table, an index or a count.
 const READING_PRAGMAS: [&str; 14] = [
     "collation_list",
     "compile_options",
@@ -49,8 +49,8 @@ const READING_PRAGMAS: [&str; 14] = [
     "table_xinfo",
 ];
 
-/// Pragmas that are permitted without an argument, because an argument would change the file format
-/// or the whole process.
+/// Pragmas that are permitted only without an argument, because an argument would change the file
+/// format or affect the whole process.
 const BARE_PRAGMAS: [&str; 8] = [
     "data_version",
     "encoding",
@@ -73,15 +73,15 @@ const SETTINGS: [&str; 7] = [
     "user_version",
 ];
 
-/// Functions that reach beyond the database.
+/// Functions with effects outside the database.
 const FORBIDDEN_FUNCTIONS: [&str; 3] = ["fts3_tokenizer", "load_extension", "sqlite_log"];
 
-/// The modules of virtual tables.
+/// The permitted virtual table modules.
 const MODULES: [&str; 8] =
     ["fts3", "fts4", "fts4aux", "fts5", "fts5vocab", "geopoly", "rtree", "rtree_i32"];
 
-/// Applies the policy to a connection. `own` is true while the connection runs a statement of the
-/// Volt's own.
+/// Applies the policy to a connection. `own` is true while the connection runs one of the Volt's
+/// own statements.
 pub(super) fn apply(
     connection: &mut Connection,
     own: impl Fn() -> bool + Send + 'static,
@@ -89,8 +89,8 @@ pub(super) fn apply(
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value)?;
     }
-    // The schema is the caller's: neither it nor a statement may damage the file, and its views and
-    // triggers may not call functions with side effects.
+    // The schema belongs to the caller. Neither it nor a statement may corrupt the file, and its
+    // views and triggers may not call functions with side effects.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.authorizer(Some(move |context: AuthContext<'_>| {

@@ -1,4 +1,4 @@
-//! Conversion of values between SQLite and the API.
+//! Converts values between SQLite and the API.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ use crate::error::{Result, invalid};
 /// The largest row, in bytes.
 const MAX_ROW: usize = 32 << 20;
 
-/// Assigns values to the parameters of a statement, by name. The `:`, `@` or `$` before a name in the
-/// statement may be left out, and a parameter without a name is named by its number.
+/// Assigns values to the parameters of a statement by name. The prefix `:`, `@` or `$` may be
+/// omitted, and an unnamed parameter is identified by its number.
 pub(super) fn assign(
     statement: &Statement<'_>,
     parameters: &BTreeMap<String, AttributeValue>,
@@ -33,7 +33,7 @@ pub(super) fn assign(
         let value = name.and_then(|name| parameters.get(name)).or_else(|| parameters.get(bare));
         match value {
             Some(value) => assigned.push((index, to_sqlite(value))),
-            // A statement with `?3` has three parameters, whether it uses the others or not.
+            // A statement with `?3` has three parameters, even if it does not use the others.
             None if name.is_none() && last_numbered.is_some_and(|last| index < last) => {}
             None => {
                 let name = name.unwrap_or(&number);
@@ -62,7 +62,7 @@ fn to_sqlite(value: &AttributeValue) -> Value {
 
 /// Converts a row to the API's message.
 ///
-/// Fails before it copies values that do not fit into one message.
+/// Fails, before copying any values, if they do not fit into one message.
 pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow> {
     let mut total = 0;
     for index in 0..columns {
@@ -101,7 +101,7 @@ pub(super) fn size(row: &VariantRow) -> usize {
     row.column.iter().map(size).sum()
 }
 
-/// Returns the type of a column's declaration, by the rules of SQLite.
+/// Returns the type of a column declaration, according to SQLite's affinity rules.
 pub(super) fn declared_type(declaration: &str) -> DataType {
     let declaration = declaration.to_ascii_uppercase();
     let has = |part: &str| declaration.contains(part);

@@ -1,4 +1,4 @@
-//! Limits the guesses of the challenge code.
+//! Limits guesses of the challenge code.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many wrong guesses one key has within [`WINDOW`].
+/// The number of wrong guesses allowed for one key within [`WINDOW`].
 const OF_ONE_KEY: u32 = 5;
-/// How many wrong guesses all keys have together within [`WINDOW`]. A code of six digits then withstands
-/// weeks of guessing.
+/// The number of wrong guesses allowed for all keys together within [`WINDOW`]. With this limit, a
+/// six-digit code withstands weeks of guessing.
 const OF_ALL: u32 = 60;
 const WINDOW: Duration = Duration::from_mins(10);
 

@@ -1,6 +1,6 @@
 //! Relays calls to clients that host services, and to Volts that use this one as their relay.
 //!
-//! A host is a client with an open `Connect` call that accepts invocations; it is found by its
+//! A host is a client with an open `Connect` call that accepts invocations; it is addressed by its
 //! identity. Payloads are forwarded unread: only the two ends have the key. The host authorizes its
 //! callers itself.
 
@@ -22,12 +22,12 @@ use volt_api::{
     volt::{InvokeRequest, InvokeResponse},
 };
 
-/// How many frames are queued for a host, and for each caller.
+/// The number of frames queued for a host, and for each caller.
 const FRAMES: usize = 64;
-/// How long a host's other messages wait for a caller that reads none of its own. `Connect` has no
-/// flow control for one call, so a slow caller slows its host down for this long.
+/// The maximum time that a host's other messages wait for a caller that reads nothing. `Connect`
+/// has no flow control per call, so a slow caller can stall its host for this long.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The rejection of calls to a host that is not connected. Published clients match this text.
+/// The error message for calls to a host that is not connected. Published clients match this text.
 const NOT_FOUND: &str = "failure forwarding invocation: not found";
 
 /// The connected hosts by identity. Calls go to the most recent connection.
@@ -59,8 +59,8 @@ impl Hosts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers a host of this identity until the returned [`Hosting`] is dropped. Also returns the
-    /// frames for that host.
+    /// Registers a host with this identity until the returned [`Hosting`] is dropped. Also returns
+    /// the receiver of frames for the host.
     pub(crate) fn add(&self, identity: &str) -> (Hosting, mpsc::Receiver<InvokeRequest>) {
         let (requests, inbox) = mpsc::channel(FRAMES);
         let host = Arc::new(Host { requests, calls: Mutex::default(), next: AtomicU64::new(1) });
@@ -135,9 +135,9 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     }
 }
 
-/// How a relayed call ends.
+/// The reason for the end of a relayed call.
 enum End {
-    /// By the host's last frame.
+    /// The host sent its last frame.
     Done,
     CallerGone,
     TooSlow,
@@ -164,8 +164,8 @@ pub(crate) struct Hosting {
 }
 
 impl Hosting {
-    /// Delivers a host's frame to its caller. A caller that reads nothing for [`PATIENCE`] loses its
-    /// call, so that the host's other calls can go on.
+    /// Delivers a host's frame to its caller. A caller that reads nothing for [`PATIENCE`] loses
+    /// its call, so that the host's other calls can proceed.
     pub(crate) async fn answer(&self, response: InvokeResponse) {
         let id = response.invoke_id;
         let Some(caller) = self.host.calls().get(&id).map(|caller| caller.answers.clone()) else {

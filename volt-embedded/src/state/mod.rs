@@ -1,5 +1,5 @@
-//! What the Volt keeps in memory while it runs: permits, one-time tokens, sessions with open calls,
-//! hosts, wires, and the connections that keep services online. None of it survives a restart.
+//! The Volt's in-memory state: permits, one-time tokens, sessions with open calls, hosts, wires,
+//! and the connections that keep services online. None of it survives a restart.
 
 pub(crate) mod attempts;
 pub(crate) mod hosts;
@@ -19,8 +19,8 @@ use std::{
 pub(crate) struct OnlineCounts(Mutex<HashMap<String, usize>>);
 
 impl OnlineCounts {
-    /// Locks the counts. Hold the lock while the store changes, so that the store sees connections
-    /// come and go in the same order.
+    /// Locks the counts. Hold the lock while the store changes, so that the store is updated in the
+    /// order in which connections come and go.
     pub(crate) fn lock(&self) -> OnlineCountsGuard<'_> {
         // Each change is a single operation, so a poisoned map is still consistent.
         OnlineCountsGuard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -31,12 +31,12 @@ impl OnlineCounts {
 pub(crate) struct OnlineCountsGuard<'a>(MutexGuard<'a, HashMap<String, usize>>);
 
 impl OnlineCountsGuard<'_> {
-    /// Counts one more connection of this identity.
+    /// Adds a connection of this identity.
     pub(crate) fn join(&mut self, identity: &str) {
         *self.0.entry(identity.to_owned()).or_default() += 1;
     }
 
-    /// Counts one connection of this identity less. Returns whether it was the last.
+    /// Removes a connection of this identity. Returns whether it was the last.
     pub(crate) fn leave(&mut self, identity: &str) -> bool {
         let Entry::Occupied(mut entry) = self.0.entry(identity.to_owned()) else { return false };
         *entry.get_mut() -= 1;

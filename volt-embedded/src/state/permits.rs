@@ -1,4 +1,4 @@
-//! Permits: how many threads all callers, and each identity, may occupy at once.
+//! Permits: limit the threads that all callers together, and each identity, may occupy at once.
 
 use std::{
     collections::HashMap,
@@ -10,15 +10,15 @@ use volt_api::Status;
 
 use crate::error::exhausted;
 
-/// How many operations of one identity run at once; further ones wait.
+/// The maximum number of concurrent operations of one identity; further ones wait.
 const OPERATIONS_OF_ONE: usize = 4;
-/// How many operations of all identities run at once; further ones wait.
+/// The maximum number of concurrent operations of all identities; further ones wait.
 const OPERATIONS: usize = 64;
 
 /// The permits of a Volt.
 pub(crate) struct Permits {
     all: Shares,
-    /// How many queries one identity may have open.
+    /// The maximum number of open queries of one identity.
     queries_of_one: usize,
     identities: Mutex<HashMap<String, Weak<Shares>>>,
 }
@@ -35,7 +35,7 @@ struct Shares {
 pub(crate) struct Permit {
     _of_one: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
-    /// Keeps the identity's entry while it is used.
+    /// Keeps the identity's entry alive while it is used.
     _shares: Arc<Shares>,
 }
 
@@ -64,10 +64,11 @@ impl Permits {
         shares
     }
 
-    /// Waits for the permit to run an operation for this identity.
+    /// Waits for a permit to run an operation for this identity.
     pub(crate) async fn operation(&self, identity: &str) -> Result<Permit, Status> {
         let shares = self.of(identity);
-        // The identity's own share comes first, so that waiting for it takes nothing from others.
+        // Acquire the identity's own share first, so that waiting for it does not hold a shared
+        // permit.
         let of_one = Arc::clone(&shares.operations).acquire_owned().await;
         let of_all = Arc::clone(&self.all.operations).acquire_owned().await;
         match (of_one, of_all) {
@@ -79,7 +80,7 @@ impl Permits {
         }
     }
 
-    /// Returns the permit to keep a query open, or fails if there are too many. Queries do not wait
+    /// Returns a permit to keep a query open, or fails if too many are open. Queries do not wait
     /// for each other, because a caller can keep one open indefinitely.
     pub(crate) fn query(&self, identity: &str) -> Result<Permit, Status> {
         let shares = self.of(identity);

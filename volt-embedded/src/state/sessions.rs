@@ -1,4 +1,4 @@
-//! The sessions that have open calls, which end with them.
+//! Sessions with open calls. A call ends when its session does.
 
 use std::{
     collections::HashMap,
@@ -11,10 +11,11 @@ use volt_api::Status;
 
 use crate::{error::unauthenticated, store::now};
 
-/// How long a call sleeps at most before it looks at the clock again, which may have been set.
+/// The longest sleep of a call before it checks the clock again, which may have been adjusted.
 const LOOK: Duration = Duration::from_hours(1);
 
-/// The sessions with open calls. The value is when a session ends, in milliseconds since 1970.
+/// The sessions with open calls. The value is the time at which a session ends, in milliseconds
+/// since 1970.
 #[derive(Default)]
 pub(crate) struct LiveSessions(Mutex<HashMap<String, Weak<watch::Sender<u64>>>>);
 
@@ -22,7 +23,8 @@ pub(crate) struct LiveSessions(Mutex<HashMap<String, Weak<watch::Sender<u64>>>>)
 pub(crate) struct LiveSession(Arc<watch::Sender<u64>>);
 
 impl LiveSessions {
-    /// Adds an open call of a session. `ends` is when the session ends, or 0.
+    /// Adds an open call of a session. `ends` is the time at which the session ends, or 0 for
+    /// never.
     pub(crate) fn join(&self, session: &str, ends: u64) -> LiveSession {
         let ends = if ends == 0 { u64::MAX } else { ends };
         let mut sessions = self.lock();
@@ -35,7 +37,7 @@ impl LiveSessions {
         LiveSession(sender)
     }
 
-    /// Changes when a session ends; 1 is at once, and 0 never.
+    /// Changes the time at which a session ends; 1 means immediately, 0 means never.
     pub(crate) fn ends(&self, session: &str, ends: u64) {
         let ends = if ends == 0 { u64::MAX } else { ends };
         if let Some(sender) = self.lock().get(session).and_then(Weak::upgrade) {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// The longest lifetime of a token.
 pub(crate) const MAX_TTL: Duration = Duration::from_mins(10);
-/// How many unused tokens one session may have. A further one replaces the oldest.
+/// The maximum number of unused tokens per session. A further token replaces the oldest.
 const MAX_OF_SESSION: usize = 16;
 
 /// The one-time tokens that have not been used yet.
@@ -20,7 +20,7 @@ pub(crate) struct OneTimeTokens(Mutex<HashMap<String, Issued>>);
 
 struct Issued {
     identity: String,
-    /// The session that requested the token. The token ends with it.
+    /// The session that requested the token. The token becomes invalid when the session ends.
     session: String,
     until: Instant,
 }

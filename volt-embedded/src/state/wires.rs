@@ -1,8 +1,8 @@
 //! The wires in use, and their subscribers.
 //!
-//! Every subscriber receives every message, all in the same order. A slow subscriber slows publishing
-//! down; one that reads nothing for five seconds while its queue is full is dropped with
-//! `RESOURCE_EXHAUSTED`, so that it cannot block the others indefinitely.
+//! Every subscriber receives every message, all in the same order. A slow subscriber slows down
+//! publishing. A subscriber that reads nothing for five seconds while its queue is full is dropped
+//! with `RESOURCE_EXHAUSTED`, so that it cannot block the others indefinitely.
 
 use std::{
     collections::HashMap,
@@ -18,9 +18,9 @@ use volt_api::{Code, Status};
 
 use crate::error::exhausted;
 
-/// How many messages are queued for a subscriber before publishing waits for it.
+/// The number of messages queued for a subscriber before publishing waits for it.
 const QUEUE: usize = 256;
-/// How long a subscriber may read nothing while its queue is full.
+/// The time for which a subscriber may read nothing while its queue is full.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The wires that are in use.
@@ -44,7 +44,7 @@ struct Subscribers {
 
 struct Subscriber {
     queue: mpsc::Sender<Arc<[u8]>>,
-    /// Why the subscription ends after the queued messages.
+    /// The reason why the subscription ends, reported after the queued messages.
     end: watch::Sender<Option<Status>>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Subscription {
 }
 
 impl Wires {
-    /// The wire with this id.
+    /// Returns the wire with this id.
     pub(crate) fn get(&self, id: &str) -> Arc<Wire> {
         let mut wires = lock(&self.0);
         if let Some(wire) = wires.get(id).and_then(Weak::upgrade) {

@@ -1,4 +1,4 @@
-//! Access rules, and requests for access that await a decision.
+//! Access rules, and access requests that await a decision.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use volt_api::volt::{Access, PolicyDecision, access::Subject};
@@ -9,7 +9,7 @@ use crate::error::Result;
 const COLUMNS: &str = "access.id, resource_id, identity_did, credential_lookup, access, extra, \
                        decision, recursive, request_time, decision_time, request_count";
 
-/// Reads a rule without the names and kinds, which other tables have.
+/// Reads a rule without the names and kinds, which are in other tables.
 fn read(row: &Row<'_>) -> rusqlite::Result<Access> {
     let identity: String = row.get(2)?;
     let credential: String = row.get(3)?;
@@ -66,7 +66,8 @@ pub(crate) fn find(
 /// recursive rule also applies to everything in its resource. A rule for the fingerprint of one of the
 /// identity's keys applies to the identity.
 ///
-/// Rules with conditions, which this Volt cannot judge, permit nothing; those that deny always apply.
+/// This Volt cannot evaluate conditions: permitting rules with conditions are ignored, and denying
+/// ones always apply.
 pub(crate) fn rules(
     store: &Connection,
     resource: &str,
@@ -122,7 +123,7 @@ pub(crate) fn delete(store: &Tx<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Counts an identity's requests for access that await a decision.
+/// Counts an identity's access requests that await a decision.
 pub(crate) fn count_requests(store: &Connection, identity: &str) -> Result<u64> {
     let sql = "SELECT COUNT(*) FROM access WHERE identity_did = ?1 AND decision = ?2";
     let prompt = i32::from(PolicyDecision::Prompt);
@@ -131,7 +132,7 @@ pub(crate) fn count_requests(store: &Connection, identity: &str) -> Result<u64> 
     Ok(unsigned(count))
 }
 
-/// Returns whether a rule permits something to this identity.
+/// Returns whether any rule permits an access to this identity.
 pub(crate) fn permits_any(store: &Connection, identity: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM access WHERE identity_did = ?1 AND decision = ?2 LIMIT 1";
     let permit = i32::from(PolicyDecision::Permit);

@@ -7,17 +7,17 @@ use volt_api::volt::{
     ConnectAuthRequestType, ConnectResourceEvent, Resource, Session, attribute_value::Value,
 };
 
-/// How many events a subscriber may lag behind before it misses some.
+/// The number of events that a subscriber may lag behind before it misses some.
 const CAPACITY: usize = 4096;
-/// The size of a resource, in bytes, that an event contains completely. Events wait for the slowest
-/// subscriber, so they are bounded in bytes as well as in number.
+/// The largest resource, in bytes, that an event contains completely. Events are kept for the
+/// slowest subscriber, so they are bounded in size as well as in number.
 const MAX_RESOURCE: usize = 16 << 10;
 
 /// A change to a resource or a session. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// A resource changed. Holds its new state, or its last state if it was deleted. A large resource
-    /// lacks its description, aliases, attributes and service.
+    /// A resource changed. Holds its new state, or its last state if it was deleted. A large
+    /// resource is sent without its description, aliases, attributes and service.
     Resource(ConnectResourceEvent, Arc<Resource>),
     /// A session changed.
     Session(ConnectAuthRequestType, Arc<Session>),
@@ -45,7 +45,7 @@ impl Event {
     }
 }
 
-/// The approximate size of the parts of a resource that can be large.
+/// Returns the approximate size of the parts of a resource that can be large.
 fn size(resource: &Resource) -> usize {
     let texts = |list: &[String]| list.iter().map(String::len).sum::<usize>();
     let attributes = resource.attribute.iter().map(|attribute| {

@@ -50,7 +50,7 @@ pub(crate) fn create(tx: &Tx<'_>, root: &str, id: &str, name: &str) -> Result<St
     Ok(id.to_owned())
 }
 
-/// Adds a key that has proved itself to an identity.
+/// Adds a proven key to an identity.
 pub(crate) fn add_key(tx: &Tx<'_>, identity: &str, key: &VerifyingKey) -> Result<()> {
     let alias = IdentityAlias::default()
         .with_identity_did(identity)
@@ -60,8 +60,8 @@ pub(crate) fn add_key(tx: &Tx<'_>, identity: &str, key: &VerifyingKey) -> Result
     save(tx, &alias, true)
 }
 
-/// Returns the alias of this key, which names the key's identity. The key must have proved itself:
-/// otherwise an identity could claim the key of somebody else.
+/// Returns the alias of this key, which names the key's identity. Only proven keys are found:
+/// otherwise an identity could claim another client's key.
 pub(crate) fn with_key(store: &Connection, key: &VerifyingKey) -> Result<Option<IdentityAlias>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM identity_alias WHERE alias_type = ?1 AND alias = ?2 AND proven"
@@ -69,7 +69,7 @@ pub(crate) fn with_key(store: &Connection, key: &VerifyingKey) -> Result<Option<
     Ok(store.prepare_cached(&sql)?.query_row([PUBLIC_KEY, &key.fingerprint()], read).optional()?)
 }
 
-/// Returns the keys of an identity that have proved themselves, in the order in which it got them.
+/// Returns the proven keys of an identity, in the order in which they were added.
 pub(crate) fn keys(store: &Connection, identity: &str) -> Result<Vec<VerifyingKey>> {
     let sql = "SELECT public_key FROM identity_alias
                WHERE identity_did = ?1 AND alias_type = ?2 AND proven ORDER BY id";
@@ -77,7 +77,7 @@ pub(crate) fn keys(store: &Connection, identity: &str) -> Result<Vec<VerifyingKe
     Ok(keys.iter().filter_map(|pem| VerifyingKey::from_pem(pem).ok()).collect())
 }
 
-/// Returns all keys of an identity, also those that it claims and that have not proved themselves.
+/// Returns all keys of an identity, including those that it claims but that are not proven.
 pub(crate) fn claimed_keys(store: &Connection, identity: &str) -> Result<Vec<VerifyingKey>> {
     let aliases = aliases(store, identity)?;
     let keys = aliases.iter().filter(|alias| alias.alias_type == PUBLIC_KEY);
@@ -121,15 +121,15 @@ pub(crate) fn find(
     strings(store, sql, params![all(name)?, any_alias, all(alias)?, all(alias_type)?])
 }
 
-/// Adds an alias, or updates the one with the same type and text. `proven` is whether a key has signed
-/// a call that names the identity, or the owner of the Volt vouches for it.
+/// Adds an alias, or updates the one with the same type and text. `proven` is true for a key that
+/// has signed a call that names the identity, or that the owner of the Volt vouches for.
 pub(crate) fn save(store: &Tx<'_>, alias: &IdentityAlias, proven: bool) -> Result<()> {
     if let Some(other) = by_alias(store, &alias.alias_type, &alias.alias)?
         && other.identity_did != alias.identity_did
     {
         let mut claimed =
             store.prepare_cached("DELETE FROM identity_alias WHERE id = ?1 AND NOT proven")?;
-        // A claim gives way to the identity that proves it.
+        // An unproven claim is replaced when another identity proves the key.
         if !proven || claimed.execute([other.id])? == 0 {
             return Err(exists(format!("`{}` belongs to another identity", alias.alias)).into());
         }
@@ -157,7 +157,7 @@ pub(crate) fn save(store: &Tx<'_>, alias: &IdentityAlias, proven: bool) -> Resul
     Ok(())
 }
 
-/// Removes an alias of an identity, by number or by type and text.
+/// Removes an alias of an identity, identified by number or by type and text.
 pub(crate) fn remove(store: &Tx<'_>, identity: &str, alias: &IdentityAlias) -> Result<()> {
     store
         .prepare_cached(

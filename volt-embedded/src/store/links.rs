@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{Tx, rows::strings};
 use crate::error::Result;
 
-/// Adds a resource to a folder, unless it is in it already.
+/// Adds a resource to a folder, unless the folder already contains it.
 pub(crate) fn add(store: &Tx<'_>, parent: &str, child: &str) -> Result<()> {
     store
         .prepare_cached("INSERT OR IGNORE INTO link (parent_id, child_id) VALUES (?1, ?2)")?
@@ -15,7 +15,7 @@ pub(crate) fn add(store: &Tx<'_>, parent: &str, child: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes a resource from a folder. Returns whether it was in it.
+/// Removes a resource from a folder. Returns whether the folder contained it.
 pub(crate) fn remove(store: &Tx<'_>, parent: &str, child: &str) -> Result<bool> {
     let removed = store
         .prepare_cached("DELETE FROM link WHERE parent_id = ?1 AND child_id = ?2")?
@@ -42,20 +42,20 @@ pub(crate) fn child(store: &Connection, id: &str, name: &str) -> Result<Option<S
     Ok(strings(store, sql, [id, name])?.into_iter().next())
 }
 
-/// Returns what is in a resource, at most `depth` levels down (0: all), nearest first.
+/// Returns the descendants of a resource, at most `depth` levels down (0: all), nearest first.
 pub(crate) fn descendants(store: &Connection, id: &str, depth: u32) -> Result<Vec<String>> {
     let below = "SELECT name, id FROM link JOIN resource ON id = child_id WHERE parent_id = ?1";
     walk(store, id, depth, below)
 }
 
-/// Returns what contains a resource, at most `depth` levels up (0: all), nearest first.
+/// Returns the ancestors of a resource, at most `depth` levels up (0: all), nearest first.
 pub(crate) fn ancestors(store: &Connection, id: &str, depth: u32) -> Result<Vec<String>> {
     let above = "SELECT name, id FROM link JOIN resource ON id = parent_id WHERE child_id = ?1";
     walk(store, id, depth, above)
 }
 
-/// Walks the tree level by level, each ordered by name. It visits each resource once, however many
-/// paths lead to it.
+/// Walks the tree level by level, ordering each level by name. Each resource is visited once,
+/// regardless of the number of paths to it.
 fn walk(store: &Connection, id: &str, depth: u32, next: &str) -> Result<Vec<String>> {
     let mut select = store.prepare_cached(next)?;
     let mut seen = HashSet::from([id.to_owned()]);
@@ -81,7 +81,7 @@ fn walk(store: &Connection, id: &str, depth: u32, next: &str) -> Result<Vec<Stri
     Ok(found)
 }
 
-/// Returns whether `inner` is `outer`, or is somewhere in it.
+/// Returns whether `inner` is `outer` or one of its descendants.
 pub(crate) fn is_within(store: &Connection, inner: &str, outer: &str) -> Result<bool> {
     Ok(inner == outer || ancestors(store, inner, 0)?.iter().any(|id| id == outer))
 }

@@ -1,10 +1,11 @@
 //! The Volt's store: one SQLite file.
 //!
-//! Reading functions take a [`Connection`], writing ones a [`Tx`], which also collects the events of
-//! the change. This module knows rows, and nothing about callers and their rights.
+//! Functions that read take a [`Connection`]; functions that write take a [`Tx`], which also
+//! collects the events of the change. This module handles rows and knows nothing about callers and
+//! their rights.
 //!
-//! One connection writes. A pool of others reads, so that a long query delays no other call, and one
-//! is kept for authentication, which every call needs.
+//! One connection writes. A pool of connections reads, so that a long query does not delay other
+//! calls, and one reader is reserved for authentication, which every call needs.
 
 pub(crate) mod access;
 pub(crate) mod events;
@@ -47,12 +48,12 @@ pub(crate) struct Store {
     readers: Readers,
     writer: Mutex<Connection>,
     events: Events,
-    /// How many changes there have been since the Volt started.
+    /// The number of changes since the Volt started.
     changes: AtomicU64,
 }
 
 impl Store {
-    /// Opens the store in this file. With `durable`, each change is written through to the disk.
+    /// Opens the store in this file. With `durable`, each change is synced to disk.
     pub(crate) fn open(path: &Path, durable: bool) -> Result<Self> {
         let writer = open::writer(path, durable)?;
         Ok(Self {
@@ -64,7 +65,7 @@ impl Store {
         })
     }
 
-    /// Reads for a caller, in one consistent state of the store. Queries stop when the scope is over.
+    /// Reads a consistent snapshot of the store for a caller. Queries stop when the scope ends.
     pub(crate) fn read<T>(
         &self,
         scope: &Scope,
@@ -74,14 +75,15 @@ impl Store {
         let reader = self.readers.take(scope)?;
         let transaction = reader.connection()?.unchecked_transaction()?;
         let outcome = work(&transaction);
-        // An interrupted query has a reason that the caller can be told.
+        // If the query was interrupted, return the reason instead of SQLite's error.
         if outcome.is_err() {
             scope.check()?;
         }
         outcome
     }
 
-    /// Reads to authenticate a caller, which never waits for other calls. The work must be short.
+    /// Reads to authenticate a caller, without waiting for other calls' queries. The work must be
+    /// short.
     pub(crate) fn read_for_authentication<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T>,
@@ -93,10 +95,10 @@ impl Store {
 
     /// Changes the store. If `work` fails, nothing has changed.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
-        // A transaction that a panic cut short was rolled back.
+        // If a panic poisoned the lock, its transaction was rolled back.
         let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.path.exists() {
-            // SQLite would go on writing to the deleted file, and every change would be lost.
+            // SQLite would keep writing to the deleted file, and every change would be lost.
             let message = format!("the store `{}` has been deleted", self.path.display());
             return Err(io::Error::new(io::ErrorKind::NotFound, message).into());
         }
@@ -106,20 +108,20 @@ impl Store {
         let events = tx.commit(|| {
             self.changes.fetch_add(1, Ordering::Relaxed);
         })?;
-        // Still under the lock, so that events arrive in the order of the changes.
+        // Send while holding the lock, so that events arrive in the order of the changes.
         for event in events {
             self.events.send(event);
         }
         Ok(done)
     }
 
-    /// Returns a number that grows with every change. Rights that were checked at the same number
-    /// still hold.
+    /// Returns a counter that increases with every change. Rights that were checked at the same
+    /// count are still valid.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }
 
-    /// Sends the event of a change outside the store.
+    /// Sends an event for a change outside the store.
     pub(crate) fn emit(&self, event: Event) {
         self.events.send(event);
     }
@@ -138,12 +140,12 @@ impl Store {
     }
 }
 
-/// A new DID.
+/// Returns a new DID.
 pub(crate) fn new_did() -> String {
     format!("did:volt:{}", Uuid::new_v4())
 }
 
-/// Now, in milliseconds since 1970.
+/// Returns the current time, in milliseconds since 1970.
 pub(crate) fn now() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
     elapsed.map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! Opening the store's file: creating it, and refusing a file that is not this Volt's.
+//! Creates and opens the store's file, and rejects files that are not a Volt's store.
 
 use std::{
     fs::{self, File},
@@ -20,8 +20,8 @@ const VERSION: i64 = 2;
 /// Marks the file as a Volt's store: `VOLT` in ASCII.
 const APPLICATION: i64 = 0x564F_4C54;
 
-/// Creates a store in a new file, with the contents that `fill` adds. The file appears complete or
-/// not at all.
+/// Creates a store in a new file, with the contents that `fill` adds. The file is created
+/// atomically.
 pub(crate) fn create(path: &Path, fill: impl FnOnce(&Tx<'_>) -> Result<()>) -> Result<()> {
     let mut draft = path.to_owned().into_os_string();
     draft.push(".new");
@@ -56,7 +56,7 @@ pub(super) fn writer(path: &Path, durable: bool) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Refuses files that are not a Volt's store, and upgrades older ones.
+/// Rejects files that are not a Volt's store, and upgrades older stores.
 fn upgrade(connection: &Connection) -> Result<()> {
     let foreign = |reason: String| {
         precondition(format!(
@@ -92,7 +92,7 @@ fn upgrade(connection: &Connection) -> Result<()> {
 /// Applies the settings that all connections to the store share.
 pub(super) fn configure(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
-    // Wildcards are case-sensitive, as equality is.
+    // Make wildcards case-sensitive, like equality.
     connection.pragma_update(None, "case_sensitive_like", true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -112,7 +112,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a new name in a file's folder durable.
+/// Syncs a file's folder, so that the file's name is durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(folder) = path.parent() {

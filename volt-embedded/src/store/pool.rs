@@ -13,11 +13,11 @@ use crate::{
     scope::Scope,
 };
 
-/// How many readers there are at most, without the one for authentication.
+/// The maximum number of readers, not counting the one for authentication.
 const MAX_READERS: usize = 32;
-/// How many readers stay open while they are unused.
+/// The number of unused readers that stay open.
 const IDLE_READERS: usize = 4;
-/// How many of SQLite's instructions run between two checks of a reader's scope.
+/// The number of SQLite instructions between two checks of a reader's scope.
 const INSTRUCTIONS: i32 = 10_000;
 
 /// The readers of a store.
@@ -25,18 +25,18 @@ pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Idle>,
     returned: Condvar,
-    /// Kept for authentication, which every call needs and which never waits for a query.
+    /// Reserved for authentication, which every call needs and which must not wait for queries.
     authentication: Mutex<Connection>,
 }
 
 #[derive(Default)]
 struct Idle {
     connections: Vec<Connection>,
-    /// How many readers exist, in use or not.
+    /// The number of readers, in use or idle.
     count: usize,
 }
 
-/// A reader taken from the pool. It goes back when it is dropped.
+/// A reader taken from the pool. It is returned when dropped.
 pub(super) struct Reader<'a> {
     readers: &'a Readers,
     connection: Option<Connection>,
@@ -52,14 +52,14 @@ impl Readers {
         })
     }
 
-    /// Reads with the connection kept for authentication. The work must be short.
+    /// Locks the connection reserved for authentication. The work must be short.
     pub(super) fn authentication(&self) -> MutexGuard<'_, Connection> {
-        // A transaction that a panic cut short was rolled back.
+        // If a panic poisoned the lock, its transaction was rolled back.
         self.authentication.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a reader, and opens one if all are in use. Waits if there are too many. Its queries stop
-    /// when the scope is over.
+    /// Takes a reader, opening a new one if all are in use. Waits if the maximum is reached. The
+    /// reader's queries stop when the scope ends.
     pub(super) fn take(&self, scope: &Scope) -> Result<Reader<'_>> {
         let full = |idle: &mut Idle| idle.connections.is_empty() && idle.count >= MAX_READERS;
         let mut idle =
@@ -67,7 +67,7 @@ impl Readers {
         let connection = idle.connections.pop();
         idle.count += usize::from(connection.is_none());
         drop(idle);
-        // From here on, dropping the reader gives its place back, even after an error.
+        // From here on, dropping the reader frees its slot, even after an error.
         let mut reader = Reader { readers: self, connection };
         let mut connection = match reader.connection.take() {
             Some(connection) => connection,

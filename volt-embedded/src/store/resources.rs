@@ -1,4 +1,4 @@
-//! Resources: a row each, and their kinds, aliases and attributes.
+//! Resources: one row each, plus their kinds, aliases and attributes.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use volt_api::volt::{
@@ -82,7 +82,7 @@ pub(crate) fn exists(store: &Connection, id: &str) -> Result<bool> {
     Ok(store.prepare_cached("SELECT 1 FROM resource WHERE id = ?1")?.exists([id])?)
 }
 
-/// Returns whether an identity owns a resource.
+/// Returns whether an identity owns any resource.
 pub(crate) fn owns_any(store: &Connection, identity: &str) -> Result<bool> {
     let mut select = store.prepare_cached("SELECT 1 FROM resource WHERE owner = ?1 LIMIT 1")?;
     Ok(select.exists([identity])?)
@@ -160,15 +160,15 @@ pub(crate) fn update(store: &Tx<'_>, resource: &Resource) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a resource with everything that refers to its row, and leaves a tombstone. Its children
-/// stay.
+/// Deletes a resource with everything that refers to its row, and adds a tombstone. Its children
+/// are kept.
 pub(crate) fn delete(store: &Tx<'_>, id: &str) -> Result<()> {
     let resource = require(store, id)?;
     store.prepare_cached("DELETE FROM resource WHERE id = ?1")?.execute([id])?;
     tombstones::add(store, id, &resource.owner, has_kind(&resource, IDENTITY))
 }
 
-/// Adds a kind unless the resource has it.
+/// Adds a kind unless the resource already has it.
 pub(crate) fn add_kind(resource: &mut Resource, kind: &str) {
     if !has_kind(resource, kind) {
         resource.kind.push(kind.to_owned());

@@ -27,7 +27,7 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T>
         .map_err(|error| internal(format!("a value in the store is damaged: {error}")).into())
 }
 
-/// Converts to SQLite's signed integers. No stored number comes near the difference.
+/// Converts to SQLite's signed integers. Stored numbers never exceed the range of `i64`.
 pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Searches: from the criteria of a request to the ids of resources.
+//! Searches: translates the criteria of a request to SQL and returns the ids of resources.
 
 use rusqlite::{Connection, params_from_iter, types::Value};
 use volt_api::volt::{GetResourcesRequest, ResourceAttributeQuery};
@@ -8,15 +8,15 @@ use crate::error::{Result, invalid};
 
 /// The longest pattern, in bytes.
 pub(crate) const MAX_PATTERN: usize = 500;
-/// How many `*` a pattern may contain. Matching takes longer with each.
+/// The maximum number of `*` in a pattern. Each one makes matching slower.
 const MAX_WILDCARDS: usize = 16;
-/// How many values or patterns a criterion may list.
+/// The maximum number of values or patterns in a criterion.
 const MAX_TERMS: usize = 10_000;
-/// How many attributes a search may name.
+/// The maximum number of attributes in a search.
 const MAX_ATTRIBUTES: usize = 100;
 
-/// Returns the ids of the matching resources, ordered by name. The caller applies the limit, because
-/// it may not see all of them.
+/// Returns the ids of the matching resources, ordered by name. The caller of this function applies
+/// the limit, after removing the resources that the actor may not see.
 pub(crate) fn find(store: &Connection, request: &GetResourcesRequest) -> Result<Vec<String>> {
     let mut query = Query::default();
     query.exact("id IN", &request.id)?;
@@ -32,7 +32,7 @@ pub(crate) fn find(store: &Connection, request: &GetResourcesRequest) -> Result<
     let glue = if request.combine_terms_exclusive { " OR " } else { " AND " };
     let terms = if query.terms.is_empty() { "1".to_owned() } else { query.terms.join(glue) };
     let sql = format!("SELECT id FROM resource WHERE ({terms}) AND modified > ? ORDER BY name, id");
-    // Resources from the start of time have been modified since then.
+    // With 0, also match resources whose modification time is 0.
     let since = signed(request.modified_since);
     query.values.push(Value::Integer(if since == 0 { -1 } else { since }));
     strings(store, &sql, params_from_iter(query.values))
@@ -50,7 +50,8 @@ pub(crate) fn services(store: &Connection, patterns: &[String]) -> Result<Vec<St
 
 const SERVICES: &str = "json_each(resource.service, '$.service_api') WHERE 1";
 
-/// A `WHERE` clause under construction. The `?`s and the values stay in step.
+/// A `WHERE` clause under construction. The `?` placeholders and the values are kept in the same
+/// order.
 #[derive(Default)]
 struct Query {
     terms: Vec<String>,
@@ -58,8 +59,8 @@ struct Query {
 }
 
 impl Query {
-    /// Adds the condition that a column is one of the values. They are one parameter, a JSON array,
-    /// so that their number does not deepen the expression.
+    /// Adds the condition that a column equals one of the values. They are passed as one parameter,
+    /// a JSON array, so that their number does not increase the depth of the expression.
     fn exact(&mut self, column: &str, values: &[String]) -> Result<()> {
         if values.is_empty() {
             return Ok(());
@@ -71,8 +72,8 @@ impl Query {
         Ok(())
     }
 
-    /// Adds the condition that a column, of a row in `source` if that is not empty, matches any of
-    /// the patterns.
+    /// Adds the condition that a column matches any of the patterns. If `source` is not empty, the
+    /// column belongs to a row of `source`.
     fn wild(&mut self, source: &str, column: &str, patterns: &[String]) -> Result<()> {
         if patterns.is_empty() {
             return Ok(());
@@ -128,8 +129,8 @@ fn refuse_too_many(terms: &[String]) -> Result<()> {
     Err(invalid(format!("a search may list {MAX_TERMS} values at most")).into())
 }
 
-/// Translates a pattern with `*` to one for `LIKE`. Refuses patterns that are too long or have too
-/// many wildcards.
+/// Translates a pattern with `*` to a `LIKE` pattern. Rejects patterns that are too long or have
+/// too many wildcards.
 pub(crate) fn like(pattern: &str) -> Result<String> {
     let wildcards = pattern.bytes().filter(|byte| *byte == b'*').count();
     if pattern.len() > MAX_PATTERN || wildcards > MAX_WILDCARDS {

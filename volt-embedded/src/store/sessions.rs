@@ -1,4 +1,4 @@
-//! Sessions: which key acts for which identity, and until when.
+//! Sessions: record which key acts for which identity, and until when.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use volt_api::volt::{Session, SessionCredential, SessionStatus};
@@ -16,14 +16,14 @@ pub(crate) struct SessionRow {
     pub(crate) identity_did: String,
     /// Distinguishes the sessions of one client.
     pub(crate) name: String,
-    /// PEM.
+    /// The client's public key as PEM.
     pub(crate) public_key: String,
     pub(crate) fingerprint: String,
     /// The client's name.
     pub(crate) origin: String,
     pub(crate) created: u64,
     pub(crate) modified: u64,
-    /// In milliseconds; 0 is never.
+    /// The time at which the session ends, in milliseconds; 0 means never.
     pub(crate) expires: u64,
     pub(crate) status: SessionStatus,
 }
@@ -45,14 +45,14 @@ impl SessionRow {
             expires: unsigned(row.get(8)?),
             status: SessionStatus::try_from(row.get::<_, i32>(9)?).unwrap_or_default(),
         };
-        // The stored status stays LIVE when the time is up, so it is corrected on reading.
+        // The stored status stays LIVE after the session expires, so it is corrected on reading.
         if session.status == SessionStatus::Live && (1..=now()).contains(&session.expires) {
             session.status = SessionStatus::Expired;
         }
         Ok(session)
     }
 
-    /// Converts to the API's message.
+    /// Converts the session to the API's message.
     pub(crate) fn to_message(&self, identity_name: &str) -> Session {
         let key = SessionCredential::default()
             .with_session_id(&self.id)
@@ -72,7 +72,7 @@ impl SessionRow {
     }
 }
 
-/// How many sessions a list has at most, so that it fits into one message.
+/// The maximum number of sessions in a list, so that it fits into one message.
 const MAX_LISTED: usize = 20_000;
 
 /// Returns whether the owner has rejected or revoked a session of this key, under any name.
@@ -115,7 +115,7 @@ pub(crate) fn latest(
     Ok(store.prepare_cached(&sql)?.query_row([fingerprint, name], SessionRow::read).optional()?)
 }
 
-/// Returns sessions, oldest first: the newest [`MAX_LISTED`] of all, or of one identity.
+/// Returns the newest [`MAX_LISTED`] sessions of all identities, or of one, oldest first.
 pub(crate) fn list(store: &Connection, identity: Option<&str>) -> Result<Vec<SessionRow>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM session WHERE rowid IN
@@ -128,7 +128,7 @@ pub(crate) fn list(store: &Connection, identity: Option<&str>) -> Result<Vec<Ses
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Inserts a session, or updates its identity, status and end.
+/// Inserts a session, or updates its identity, status and expiry.
 pub(crate) fn save(store: &Tx<'_>, session: &SessionRow) -> Result<()> {
     let sql = format!(
         "INSERT INTO session ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)

@@ -1,4 +1,4 @@
-//! The Volt's own values, by name.
+//! The Volt's own settings, stored by name.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 

@@ -1,4 +1,4 @@
-//! Tombstones: the ids of deleted resources, which others cannot take over.
+//! Tombstones: the ids of deleted resources, which other identities cannot reuse.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -7,9 +7,9 @@ use crate::error::Result;
 
 /// A deleted resource.
 pub(crate) struct Tombstone {
-    /// The owner at the time of the deletion.
+    /// The owner at the time of deletion.
     pub(crate) owner: String,
-    /// Whether it was an identity.
+    /// Whether the resource was an identity.
     pub(crate) identity: bool,
 }
 

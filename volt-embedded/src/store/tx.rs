@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction};
 use super::events::Event;
 use crate::error::Result;
 
-/// A change that takes place completely or not at all.
+/// An atomic change.
 pub(crate) struct Tx<'a> {
     transaction: Transaction<'a>,
     events: RefCell<Vec<Event>>,
@@ -19,8 +19,8 @@ impl<'a> Tx<'a> {
         Self { transaction, events: RefCell::default(), afterwards: RefCell::default() }
     }
 
-    /// Commits the change. Then runs `committed` and the work for [`afterwards`](Self::afterwards), and
-    /// returns the events.
+    /// Commits the change. Then runs `committed` and the work passed to
+    /// [`afterwards`](Self::afterwards), and returns the events.
     pub(super) fn commit(self, committed: impl FnOnce()) -> Result<Vec<Event>> {
         let Self { transaction, events, afterwards } = self;
         transaction.commit()?;
@@ -29,7 +29,8 @@ impl<'a> Tx<'a> {
         Ok(events.into_inner())
     }
 
-    /// Runs `work` after the change is committed and before the next change. Not if it fails.
+    /// Runs `work` after the change is committed and before the next change. If the change fails,
+    /// `work` does not run.
     pub(crate) fn afterwards(&self, work: impl FnOnce() + 'static) {
         self.afterwards.borrow_mut().push(Box::new(work));
     }

@@ -1,4 +1,4 @@
-//! Client configurations: keys, sessions, and what clients need to know about the Volt.
+//! Client configurations: keys, sessions, and information about the Volt.
 
 use std::time::Duration;
 
@@ -17,22 +17,22 @@ use crate::{
     tls::CertificateAuthority,
 };
 
-/// The setting with the key of the owner's client.
+/// The name of the setting that holds the key of the owner's client.
 const OWNER_KEY: &str = "owner_key";
 
 /// The parts of a new session.
 pub(crate) struct NewSession<'a> {
-    /// The identity that the session acts for.
+    /// The identity on whose behalf the session acts.
     pub(crate) identity: &'a str,
     pub(crate) key: &'a VerifyingKey,
     pub(crate) client_name: &'a str,
-    /// Distinguishes several sessions of one key; empty by default.
+    /// Distinguishes multiple sessions of one key; empty by default.
     pub(crate) session_name: &'a str,
     pub(crate) status: SessionStatus,
 }
 
 impl Volt {
-    /// Returns what a client needs to know about the Volt.
+    /// Returns the information that clients need about the Volt.
     pub(crate) fn discovery(&self) -> Result<VoltConfig> {
         let key = self.key.verifying_key();
         let mut volt = VoltConfig::from(self.id.as_str());
@@ -92,7 +92,7 @@ impl Volt {
         let mut config = self.config(name, &key, None)?;
         config.volt.public_key = Some(volt_key.to_pem());
         config.volt.fingerprint = Some(volt_key.fingerprint());
-        // Legacy clients find their identity and home folder by this id.
+        // Legacy clients use this id to find their identity and home folder.
         config.credential.get_or_insert_default().client_id = Some(session.identity_did);
         Ok(config)
     }

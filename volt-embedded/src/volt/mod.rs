@@ -1,4 +1,4 @@
-//! The Volt: the state that all its services share, and how it is opened.
+//! The Volt: the state shared by all its services, and opening it.
 
 pub(crate) mod clients;
 
@@ -32,7 +32,7 @@ use crate::{
     tls::CertificateAuthority,
 };
 
-/// The setting with the Volt's RSA key.
+/// The name of the setting that holds the Volt's RSA key.
 const LEGACY_KEY: &str = "legacy_key";
 
 /// The settings of a Volt.
@@ -46,20 +46,20 @@ pub(crate) struct Options {
     pub(crate) challenge: Option<String>,
     /// The lifetime of new sessions.
     pub(crate) session_lifetime: Duration,
-    /// Whether the server speaks TLS.
+    /// Whether the server uses TLS.
     pub(crate) tls: bool,
-    /// How many queries may be open at once.
+    /// The maximum number of open queries.
     pub(crate) max_queries: usize,
-    /// How many of them one identity may have open.
+    /// The maximum number of open queries of one identity.
     pub(crate) max_queries_of_one: usize,
-    /// How long a statement may run until its next row.
+    /// The time limit for a statement to produce its next row.
     pub(crate) query_timeout: Duration,
-    /// Whether changes are written through to the disk before they are acknowledged.
+    /// Whether changes are synced to disk before they are acknowledged.
     pub(crate) durable: bool,
 }
 
 impl fmt::Debug for Options {
-    /// Leaves out the challenge code.
+    /// Omits the challenge code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("name", &self.name)
@@ -75,7 +75,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Where a Volt is opened, and for whom.
+/// The environment in which a Volt is opened.
 pub(crate) struct Place<'a> {
     /// The data folder.
     pub(crate) folder: &'a Path,
@@ -85,25 +85,26 @@ pub(crate) struct Place<'a> {
     pub(crate) address: SocketAddr,
     /// The names of the built-in services.
     pub(crate) services: &'a [&'a str],
-    /// Closes when the Volt has been dropped.
+    /// Closes the channel when the Volt is dropped.
     pub(crate) closed: mpsc::Sender<()>,
 }
 
-/// A Volt. Fields are dropped in this order, so the data folder goes after everything that uses it.
+/// A Volt. Fields are dropped in declaration order, so the data folder is removed after everything
+/// that uses it.
 pub(crate) struct Volt {
-    /// The DID, and the id of the root resource.
+    /// The Volt's DID, which is also the id of the root resource.
     pub(crate) id: String,
     pub(crate) key: SigningKey,
-    /// The RSA key, once a legacy client has needed it.
+    /// The RSA key, set after a legacy client has needed it.
     pub(crate) legacy_key: Arc<OnceLock<SigningKey>>,
     /// The identity with all rights.
     pub(crate) owner: String,
     pub(crate) options: Options,
     /// The address at which clients on this machine reach the Volt.
     pub(crate) address: SocketAddr,
-    /// Signs the server's certificate, if the Volt speaks TLS.
+    /// Signs the server's certificate, if the Volt uses TLS.
     pub(crate) authority: Option<CertificateAuthority>,
-    /// The scope of all calls.
+    /// The parent scope of all calls.
     pub(crate) scope: Scope,
     pub(crate) permits: Permits,
     pub(crate) attempts: Attempts,
@@ -114,7 +115,7 @@ pub(crate) struct Volt {
     pub(crate) online: OnlineCounts,
     pub(crate) listing: Listing,
     pub(crate) store: Store,
-    /// After the store, because it unlocks the data folder.
+    /// Must be dropped after the store, because dropping it unlocks the data folder.
     pub(crate) disk: Disk,
     /// Set when a client asks the Volt to stop.
     pub(crate) stop: watch::Sender<bool>,
@@ -123,7 +124,7 @@ pub(crate) struct Volt {
 }
 
 impl Volt {
-    /// Opens the Volt in a data folder, and creates it if the folder has none.
+    /// Opens the Volt in a data folder, creating it if the folder is empty.
     pub(crate) fn open(place: Place<'_>, options: Options) -> Result<Self> {
         let disk = Disk::open(place.folder, place.temporary.is_none())?;
         disk.refuse_incomplete()?;
@@ -136,7 +137,7 @@ impl Volt {
             store.read_for_authentication(|store| resources::exists(store, id))
         })?;
         let known = store.write(|tx| {
-            // A change at every start, so that the store has a write-ahead log while it is open.
+            // Write at every start, so that the store has a write-ahead log while it is open.
             settings::set(tx, "started", &now().to_string())?;
             let setting = |name| {
                 let missing = || internal(format!("the store lacks the Volt's `{name}`"));
@@ -216,7 +217,7 @@ pub(crate) fn key_fault(error: &KeyError) -> Fault {
     internal(format!("a key is invalid: {error}")).into()
 }
 
-/// Runs work that waits for the disk or the store on a thread where blocking is allowed.
+/// Runs work that uses the disk or the store on a thread where blocking is allowed.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -243,7 +244,7 @@ fn create(tx: &Tx<'_>, name: &str) -> Result<()> {
         .with_name(name)
         .with_owner(&owner)
         .with_kind(["volt:system-folder", "volt:folder", "volt:service"])
-        // Every client may list the root; each resource in it has its own rules.
+        // Every client may list the root; access to its contents depends on their own rules.
         .with_share_mode(ShareMode::PublicRead)
         .with_status(ResourceStatus::Live)
         .with_online_status(OnlineStatus::Online)
@@ -255,7 +256,7 @@ fn create(tx: &Tx<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Stores the description of the built-in services, which may differ from the last run's.
+/// Stores the description of the built-in services, which may differ from that of the last run.
 fn describe(tx: &Tx<'_>, id: &str, key: &SigningKey, services: &[&str]) -> Result<()> {
     let mut root = resources::require(tx, id)?;
     let description = ServiceDescription::default()

@@ -1,4 +1,5 @@
-//! Attacks of clients with a session: each is refused or bounded, and others are served.
+//! Attacks by clients with a session: each is rejected or bounded, and other clients are still
+//! served.
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ async fn bulk_update(client: &Client, database: &str, statement: &str) -> Result
     outcome.map(drop).map_err(|error| error.code())
 }
 
-/// A Volt whose statements may run for a moment only, with an owner's client and a database.
+/// Starts a Volt with a very short time limit for statements, an owner's client and a database.
 async fn impatient() -> (EmbeddedVolt, Client, String) {
     let builder = EmbeddedVolt::builder().query_timeout(Duration::from_millis(200));
     let volt = builder.start().await.unwrap();
@@ -137,7 +138,7 @@ async fn a_trigger_of_a_wire_cannot_hold_its_publishers() {
         .with_create(true)
         .with_persist(true);
     let wire = client.wire().save_wire(wire).await.unwrap().resource.unwrap().id;
-    // A fresh wire has its table before its first message.
+    // A new wire has its table before its first message.
     assert!(query(&client, &wire, "SELECT * FROM wire_data").await.unwrap().is_empty());
     let trigger = format!(
         "CREATE TRIGGER endless AFTER INSERT ON wire_data BEGIN
@@ -162,7 +163,7 @@ async fn a_statement_stops_when_its_caller_leaves() {
         assert!(tokio::time::timeout(Duration::from_millis(100), endless).await.is_err());
         leaver.close().await;
     }
-    // They held the database's lock, for which this waits.
+    // The statements held the database's lock; wait until it is released.
     soon(async { while bulk_update(&client, &db, "INSERT INTO t VALUES (1)").await.is_err() {} })
         .await;
     client.close().await;

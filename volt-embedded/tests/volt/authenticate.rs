@@ -1,4 +1,4 @@
-//! From a configuration to a session, by one call.
+//! From a configuration to a session with one call.
 
 use std::{
     path::Path,
@@ -27,7 +27,7 @@ async fn works(client: &Client, volt: &EmbeddedVolt) {
     client.volt().get_resource(request).await.unwrap();
 }
 
-/// A configuration file without a key or a session.
+/// Writes a configuration file without a key or a session, and reads it back.
 fn file(volt: &EmbeddedVolt, folder: &Path) -> ClientConfig {
     let path = folder.join("volt.config.json");
     let mut config = volt.config();
@@ -46,12 +46,12 @@ async fn a_file_without_a_key_becomes_one_with_a_session() {
     let saved = ClientConfig::from_file(&path).unwrap();
     assert_eq!(session(&saved), session(client.config().unwrap()));
     assert!(identity(&saved).starts_with("did:volt:"));
-    // The next time it is used as it is.
+    // The next time, the file is used as it is.
     let again = Client::authenticate(saved.clone()).await.unwrap();
     assert_eq!(session(again.config().unwrap()), session(&saved));
 }
 
-/// The key that is made for it is no reason to forget what else the file has.
+/// Saving the generated key preserves the other fields of the file.
 #[tokio::test]
 async fn a_file_without_a_key_that_has_a_challenge_code_proves_it() {
     let volt = EmbeddedVolt::builder()
@@ -66,7 +66,7 @@ async fn a_file_without_a_key_that_has_a_challenge_code_proves_it() {
     own.challenge_code = Some("open sesame".to_owned());
     own.other.insert("bindIp".to_owned(), "10.0.0.7".into());
     config.save().unwrap();
-    // No deadline at all, in other words.
+    // `Duration::MAX` means no deadline.
     let authenticate = Client::authenticate(config).fail_if_pending().deadline(Duration::MAX);
     works(&authenticate.await.unwrap(), &volt).await;
     let saved = ClientConfig::from_file(folder.path().join("volt.config.json")).unwrap();

@@ -1,4 +1,4 @@
-//! What the SDK and a Volt make of one another's versions.
+//! Compatibility checks between the versions of the SDK and a Volt.
 
 use volt_api::{
     API_VERSION, ApiVersion, Channel, Client, Status,

@@ -46,7 +46,7 @@ async fn import(
 async fn an_upload_becomes_a_typed_table_with_progress_on_the_way() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
-    // Blocks need not end where rows do.
+    // Blocks need not end at row boundaries.
     let (head, tail) = BIRDS.split_at(20);
     let then = vec![block(head), block(tail), complete()];
     let answers = import(&client, into(&db).with_progress_interval(2), then).await.unwrap();

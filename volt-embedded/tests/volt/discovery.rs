@@ -1,4 +1,4 @@
-//! What the Volt answers by plain HTTP.
+//! The Volt's plain HTTP responses.
 
 use serde_json::{Value, json};
 use tokio::{
@@ -10,7 +10,7 @@ use volt_embedded::EmbeddedVolt;
 
 use crate::support::{identity, make, start};
 
-/// The status of a GET, and the JSON that it gives.
+/// Returns the status and the JSON body of the response to a GET.
 async fn get(volt: &EmbeddedVolt, path: &str) -> (u16, Value) {
     let address = volt.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();

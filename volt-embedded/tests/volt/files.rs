@@ -59,7 +59,7 @@ async fn sending_to_a_refused_upload_returns_the_volts_reason() {
     let mut call = client.file().upload_file().await.unwrap();
     let start = UploadFileStart::default().with_resource_id("none");
     call.send(UploadFileRequest::default().with_start(start)).await.unwrap();
-    // Accepted until the refusal arrives.
+    // Sends are accepted until the rejection arrives.
     let error = soon(async {
         loop {
             let block = UploadFileRequest::default().with_block(vec![0; 10]);

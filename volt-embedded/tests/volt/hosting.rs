@@ -1,5 +1,5 @@
-//! Services that clients host for one another: called through the Volt, which passes on what it cannot
-//! read.
+//! Services that clients host for each other, called through the Volt, which forwards payloads that
+//! it cannot read.
 
 use std::sync::Arc;
 
@@ -24,11 +24,11 @@ use crate::{
 };
 
 pub(crate) struct Shop {
-    /// What it says when it is asked for its name.
+    /// The name that the shop returns when asked for it.
     name: String,
-    /// How many calls have come that never end.
+    /// One permit for each received call that never ends.
     endless: Arc<Semaphore>,
-    /// Told when such a call was given up.
+    /// Notified when such a call is cancelled.
     dropped: Arc<Notify>,
 }
 
@@ -39,7 +39,7 @@ impl Default for Shop {
 }
 
 impl Shop {
-    /// Waits until this many calls have come that never end.
+    /// Waits until this many calls that never end have been received.
     async fn endless(&self, count: u32) {
         soon(self.endless.acquire_many(count)).await.unwrap().forget();
     }
@@ -58,7 +58,7 @@ fn article(name: &str) -> GetArticleResponse {
 }
 
 impl ShopApi for Shop {
-    /// Who asks is told who they are.
+    /// For `me`, returns the identity of the caller.
     async fn get_article(
         &self,
         context: Context,
@@ -118,7 +118,7 @@ impl ShopApi for Shop {
     }
 }
 
-/// Somebody hosts a shop that everyone may call, and somebody else has found it.
+/// A host with a shop, and a caller that is permitted to call it.
 struct Scene {
     volt: EmbeddedVolt,
     shop: Arc<Shop>,
@@ -145,7 +145,7 @@ impl Scene {
         Self { volt, shop, presence, host, resource, caller, caller_identity }
     }
 
-    /// The service as the caller finds it.
+    /// Returns the service as the caller discovers it.
     async fn found(&self) -> Target {
         let request = DiscoverServicesRequest::default().with_service_api([ShopApiClient::NAME]);
         let answer = self.caller.volt().discover_services(request).await.unwrap();
@@ -162,7 +162,7 @@ fn get(id: &str) -> GetArticleRequest {
     GetArticleRequest::default().with_id(id)
 }
 
-/// Calls one method of each kind of a shop.
+/// Calls one method of each kind on a shop.
 pub(crate) async fn call_all_four_kinds(client: &ShopApiClient, target: Target) {
     let answer = soon(client.get_article(get("hat")).service(target.clone())).await.unwrap();
     assert_eq!(answer.article.unwrap().name, "hat");
@@ -197,7 +197,7 @@ pub(crate) async fn call_all_four_kinds(client: &ShopApiClient, target: Target) 
 async fn all_four_kinds_are_called_through_the_volt() {
     let scene = Scene::new().await;
     call_all_four_kinds(&scene.client(), scene.found().await).await;
-    // The host is still online, and has heard of no event.
+    // The host has been online all along and has read no events.
     drop(scene.presence);
 }
 
@@ -208,13 +208,13 @@ async fn the_host_knows_who_calls_and_refuses_whom_the_volt_does_not_permit() {
     let me = soon(scene.client().get_article(get("me")).service(target.clone())).await.unwrap();
     assert_eq!(me.article.unwrap().name, scene.caller_identity);
 
-    // Somebody without the right, who has the address from elsewhere.
+    // A client without the right, which got the address from elsewhere.
     let (stranger, _) = guest(&scene.volt).await;
     let client = ShopApiClient::new(stranger.channel().clone());
     let error = soon(client.get_article(get("hat")).service(target.clone())).await.unwrap_err();
     assert_eq!(error.code(), Code::PermissionDenied, "{error}");
 
-    // A service that the caller may read does not open another one.
+    // The right to one service does not grant access to another.
     let own = SaveResourceRequest::default()
         .with_create(true)
         .with_resource(Resource::default().with_name("mine"));
@@ -248,7 +248,8 @@ async fn of_two_services_with_one_api_each_answers_its_own_calls() {
     permit(&host, &hats.id, &identity, "volt:resource-read").await;
     let answer = soon(client.get_article(get("shop")).service(find(&hats))).await.unwrap();
     assert_eq!(answer.article.unwrap().name, "hats");
-    // Who may call the one may not for that call the other, nor one that is not named.
+    // The right to call one service does not permit calling the other, or calling without naming
+    // one.
     let error = soon(client.get_article(get("shop")).service(find(&shoes))).await.unwrap_err();
     assert_eq!(error.code(), Code::PermissionDenied, "{error}");
     let mut unnamed = find(&hats);
@@ -304,7 +305,7 @@ async fn when_the_host_dies_every_caller_hears_it_at_once() {
         tokio::spawn(client.get_article(get("never")).service(target.clone()).into_future())
     });
     let calls: Vec<_> = calls.collect();
-    // In the middle of all of them.
+    // Wait until all calls are in progress.
     scene.shop.endless(100).await;
     scene.host.close().await;
     for call in calls {

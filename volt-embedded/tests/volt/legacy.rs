@@ -1,4 +1,4 @@
-//! Clients with RSA keys, of the older API.
+//! Clients of the older API, with RSA keys.
 
 use volt_api::{
     Code,
@@ -54,7 +54,7 @@ async fn a_query_is_one_flat_request_and_pages_come_when_asked_for() {
     for _ in 0..3 {
         count(call.message().await.unwrap());
     }
-    // The page is full: the next comes for an empty request.
+    // The page is full: request the next one with an empty request.
     call.send(SqlExecuteRequest::default()).await.unwrap();
     assert_eq!(count(call.message().await.unwrap()), 3);
     assert!(call.message().await.unwrap().is_none());
@@ -69,7 +69,7 @@ async fn a_wire_is_heard_until_stop() {
     heard.send(SubscribeWireRequest::default().with_wire_id(&wire)).await.unwrap();
     let mut publisher = old.wire().publish_wire().await.unwrap();
     let news = PublishWireRequest::default().with_wire_id(&wire).with_chunk("news");
-    // Until the subscription is there, nobody hears what is published.
+    // Messages published before the subscription starts are not delivered.
     let chunk = loop {
         publisher.send(news.clone()).await.unwrap();
         tokio::select! {

@@ -1,4 +1,4 @@
-//! Starting, stopping, and what is still there afterwards.
+//! Starting and stopping a Volt, and what persists afterwards.
 
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ async fn a_restart_keeps_everything_and_sessions_with_it() {
 
     let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
     assert_eq!(volt.id(), id);
-    // The configuration of the first run, only that the port is another.
+    // The configuration of the first run, with the new port.
     let mut old = config;
     old.volt.http_address = Some(volt.url().to_owned());
     assert_eq!(old.volt.public_key, volt.config().volt.public_key);
@@ -47,7 +47,7 @@ async fn a_restart_keeps_everything_and_sessions_with_it() {
     volt.shutdown().await;
 }
 
-/// Else each start would leave one more key behind that may do everything.
+/// Otherwise each start would leave behind another key with all rights.
 #[tokio::test]
 async fn the_owners_client_has_the_same_key_and_session_at_each_start() {
     let folder = tempdir().unwrap();
@@ -91,7 +91,7 @@ async fn a_volt_that_exists_keeps_its_name() {
     }
 }
 
-/// Service managers and containers stop a program by this signal.
+/// Service managers and containers stop a program with this signal.
 #[cfg(unix)]
 #[tokio::test]
 async fn the_program_stops_cleanly_when_it_is_terminated() {
@@ -111,7 +111,7 @@ async fn the_program_stops_cleanly_when_it_is_terminated() {
     assert!(program.wait().await.unwrap().success());
 }
 
-/// The signal handlers come before anything that shows that the program runs, and a closed standard
+/// The signal handlers are installed before the program shows that it runs, and a closed standard
 /// output does not end it.
 #[cfg(unix)]
 #[tokio::test]

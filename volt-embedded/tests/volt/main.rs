@@ -1,4 +1,4 @@
-//! The embedded Volt, as its clients see it: over a websocket.
+//! Tests the embedded Volt as its clients see it, over a websocket.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,7 +22,7 @@ mod support;
 mod tls;
 mod wires;
 
-/// Clients and servers of a service that is not a Volt's, as the generator makes them.
+/// Generated clients and servers of a service that is not one of the Volt's.
 #[path = "../../../volt-codegen/tests/golden/mod.rs"]
 #[rustfmt::skip]
 mod shop;

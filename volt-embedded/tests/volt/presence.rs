@@ -1,5 +1,4 @@
-//! Being online: the `Connect` call as the SDK keeps it alive, against Volts that behave and Volts that
-//! do not.
+//! Presence: how the SDK keeps the `Connect` call alive, with well-behaved and misbehaving Volts.
 
 use std::{future::pending, time::Duration};
 
@@ -16,10 +15,10 @@ use volt_api::{
 
 use crate::support::{make, start};
 
-/// A Volt that answers `Connect` as the test wants; it tells what the client sends.
+/// A Volt that answers `Connect` as the test specifies, and reports what the client sends.
 struct Mock<F> {
     answers: F,
-    /// What a ping is answered with.
+    /// The response to a ping.
     at_ping: Option<ConnectResponse>,
     heard: mpsc::UnboundedSender<Payload>,
 }
@@ -150,7 +149,7 @@ async fn events_that_nobody_takes_are_counted_and_hold_nothing_up() {
         Ok([acknowledged(0)].into_iter().chain(vec![event.clone(); 1500]).collect())
     });
     let mut presence = client.presence().await.unwrap();
-    // Pings go on although nobody takes an event.
+    // Pings continue although no events are read.
     for _ in 0..3 {
         assert!(matches!(heard.recv().await, Some(Payload::Ping(_))));
     }
@@ -163,7 +162,7 @@ async fn events_that_nobody_takes_are_counted_and_hold_nothing_up() {
         }
     };
     assert_eq!(taken, 1024);
-    // The rest of them, and those that came for the first pings.
+    // The remaining events, and those sent in response to the first pings.
     assert!(missed >= 1500 - 1024, "{missed}");
     assert!(matches!(presence.event().await.unwrap(), Some(Event::Authentication(_))));
 }

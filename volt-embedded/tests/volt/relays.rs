@@ -1,4 +1,4 @@
-//! A relay between client and Volt: two Volts, one reached through the other.
+//! A relay between a client and a Volt: two Volts, one reached through the other.
 
 use volt_api::{
     Client, ClientConfig, ErrorKind, Executed, Target,
@@ -37,7 +37,7 @@ async fn all_kinds_of_call_pass() {
     all_kinds(&client, &volt).await;
 }
 
-/// Makes calls of all kinds, with more bytes than buffers hold.
+/// Makes calls of all kinds, with more data than the buffers hold.
 pub(crate) async fn all_kinds(client: &Client, volt: &EmbeddedVolt) {
     let request = GetResourceRequest::default().with_resource_id(volt.id());
     let root = soon(client.volt().get_resource(request)).await.unwrap().resource.unwrap();
@@ -111,7 +111,8 @@ async fn a_volt_that_is_not_at_the_relay_is_not_found() {
     let gone = async {
         loop {
             let error = client.volt().get_resource(request.clone()).await.unwrap_err();
-            // Until the relay has noticed, the call may still be passed on to nobody.
+            // Until the relay notices the shutdown, it may still forward the call to the closed
+            // connection.
             if error.executed() == Executed::No {
                 break error;
             }
@@ -121,7 +122,7 @@ async fn a_volt_that_is_not_at_the_relay_is_not_found() {
     assert_eq!(error.kind(), ErrorKind::Routing);
     assert!(error.to_string().contains("not found"), "{error}");
 
-    // The relay is a Volt, too, and does not answer for another one.
+    // The relay is itself a Volt, but does not answer for another Volt.
     let direct = ClientConfig::new(id, relay.url(), config.volt.public_key.clone().unwrap())
         .with_credential(
             config.credential.as_ref().unwrap().key.clone().unwrap(),
@@ -135,7 +136,8 @@ async fn a_volt_that_is_not_at_the_relay_is_not_found() {
 #[tokio::test]
 async fn a_relay_cannot_answer_for_the_volt() {
     let Scene { relay, client, volt } = scene().await;
-    // As if the relay had its own key answer: what its configuration says of the Volt is all there is.
+    // Simulate a relay that answers with its own key: the client knows the Volt's key only from its
+    // configuration.
     let mut config = client.config().unwrap().clone();
     config.volt.public_key = relay.config().volt.public_key;
     let misled = Client::connect(config).await.unwrap();

@@ -1,4 +1,4 @@
-//! Volts that go away and come back, and clients that stay.
+//! Volts that stop and restart while their clients keep running.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use volt_test_support::soon;
 
 use crate::support::make;
 
-/// A Volt that can be started again at the same address.
+/// A Volt that can be restarted at the same address.
 struct Lives {
     folder: TempDir,
     address: SocketAddr,
@@ -40,7 +40,7 @@ impl Lives {
         Client::connect_with(config, options).await.unwrap()
     }
 
-    /// Stops without waiting for anything, as a crash does.
+    /// Stops without waiting, like a crash.
     fn kill(&mut self) {
         self.volt = None;
     }
@@ -48,7 +48,7 @@ impl Lives {
     async fn start_again(&mut self) {
         self.kill();
         let builder = EmbeddedVolt::builder().data_dir(self.folder.path()).listen(self.address);
-        // Until the last life has let go of the address.
+        // Retry until the previous Volt has released the address.
         self.volt = Some(
             soon(async {
                 loop {
@@ -72,7 +72,7 @@ async fn a_thousand_calls_end_once_each_and_the_next_ones_succeed_after_a_restar
     let mut lives = Lives::start().await;
     let client = lives.client().await;
     let wire = wire(&client).await;
-    // Half of them wait for what never comes; the others come and go.
+    // Half of the calls wait for messages that never arrive; the others are short.
     let subscriptions: Vec<_> = join_all((0..500).map(async |_| {
         let mut call = client.wire().subscribe_wire().await.unwrap();
         call.send(SubscribeWireRequest::default().with_wire_id(&wire)).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_thousand_calls_end_once_each_and_the_next_ones_succeed_after_a_restar
         .map(|_| {
             let (client, wire, busy) = (client.clone(), wire.clone(), busy.clone());
             tokio::spawn(async move {
-                // Dropped with the first answer.
+                // Dropped after the first response.
                 let mut _busy = Some(busy);
                 loop {
                     let request = GetResourceRequest::default().with_resource_id(&wire);
@@ -98,7 +98,7 @@ async fn a_thousand_calls_end_once_each_and_the_next_ones_succeed_after_a_restar
         })
         .collect();
     drop(busy);
-    // Nothing is sent: this ends when each loop has had its first answer.
+    // Nothing is sent on this channel: it closes when each loop has received its first response.
     soon(all_busy.recv()).await;
     lives.kill();
     for error in soon(join_all(loops)).await {
@@ -106,7 +106,7 @@ async fn a_thousand_calls_end_once_each_and_the_next_ones_succeed_after_a_restar
     }
     for mut call in subscriptions {
         for _ in 0..2 {
-            // One end, which stays.
+            // The call ends once, and the error persists.
             let error = soon(call.message()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
         }
@@ -141,7 +141,7 @@ async fn a_subscription_and_a_presence_go_on_over_restarts() {
             assert_eq!(soon(news.update()).await.unwrap(), Some(Update::Resumed));
             assert!(matches!(soon(presence.event()).await.unwrap(), Some(Event::Resumed(_))));
         }
-        // Nothing says when a subscription has begun: publish until something arrives.
+        // There is no signal that a subscription has started: publish until a message arrives.
         let mut publisher = client.wire().publish_wire().await.unwrap();
         publisher.send(PublishWireRequest::default().with_wire_id(&wire)).await.unwrap();
         let heard = soon(async {
@@ -159,7 +159,7 @@ async fn a_subscription_and_a_presence_go_on_over_restarts() {
         assert_eq!(message.payload, Some(Payload::Chunk(b"hello".to_vec())));
         publisher.half_close();
         while soon(publisher.message()).await.unwrap().is_some() {}
-        // What was published while waiting is taken, as far as it has arrived.
+        // Drain the messages that were published while waiting and have arrived.
         let name = format!("life {life}");
         make(&client, &name, "volt:folder").await;
         let Some(Event::Resource(What::Create, made)) = soon(presence.event()).await.unwrap()
@@ -172,7 +172,7 @@ async fn a_subscription_and_a_presence_go_on_over_restarts() {
     soon(presence.close()).await.unwrap();
 }
 
-/// Takes what has been published, up to a last message of its own.
+/// Takes the published messages that have arrived so far.
 async fn drain(news: &mut volt_api::Subscription<volt_api::volt::SubscribeWireResponse>) {
     loop {
         tokio::select! {

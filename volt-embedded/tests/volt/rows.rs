@@ -1,4 +1,4 @@
-//! Rows of SQL as types of one's own.
+//! SQL rows as user-defined types.
 
 use std::net::IpAddr;
 
@@ -52,7 +52,7 @@ async fn query<T: FromRow>(
 async fn every_type_of_value_is_read_by_name() {
     let (_volt, client) = start().await;
     let db = database(&client, &[CREATE, INSERT]).await;
-    // In whatever order the columns are, and with others among them.
+    // The columns may be in any order, with others in between.
     let statement =
         "SELECT seller, soldOut, maker, 7 AS other, pic, unitPrice, name, id FROM article";
     let found: Vec<Article> = query(&client, &db, statement).await.unwrap();
@@ -130,7 +130,7 @@ const COUNT: &str = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FR
 async fn tuples_are_read_by_position_page_by_page() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
-    // Pages that end before, at and after the last row.
+    // Use pages that end before, at and after the last row.
     for page in [0, 1, 2, 3, 6, 7] {
         let parameter = [(":not", AttributeValue::default().with_integer(4))];
         let count = on(&db, COUNT).with_page_size(page).with_parameter(parameter);

@@ -1,4 +1,4 @@
-//! Who may call, and what others than the owner may do.
+//! Which clients may call, and what clients other than the owner may do.
 
 use volt_api::{
     Client, Code, ErrorKind,
@@ -77,7 +77,7 @@ async fn a_session_that_is_not_valid_opens_no_call() {
     let (volt, owner) = start().await;
     let mut unknown = volt.config();
     unknown.credential.as_mut().unwrap().session_id = Some("none".to_owned());
-    // Somebody else's session, with a key of one's own.
+    // Another client's session, with the thief's own key.
     let stranger = volt.stranger("thief").unwrap();
     let mut stolen = volt.config();
     stolen.credential.as_mut().unwrap().key = stranger.credential.as_ref().unwrap().key.clone();

@@ -33,7 +33,7 @@ fn end(commit: bool) -> SqlExecuteRequest {
     SqlExecuteRequest::default().with_end(SqlExecuteEnd::default().with_commit_transaction(commit))
 }
 
-/// The next message, which must be rows affected.
+/// Returns the next message, which must be the number of affected rows.
 async fn affected(call: &mut Call) -> u32 {
     match call.message().await.unwrap().unwrap().payload {
         Some(Payload::AffectedRows(rows)) => rows,
@@ -48,7 +48,7 @@ async fn rows_come_after_a_header_and_every_type_is_kept() {
     let insert = "INSERT INTO t VALUES (9223372036854775807, 1.0, 'ü', x'00ff', NULL)";
     let db = database(&client, &[create, insert]).await;
     let mut call = execute(&client, on(&db, "SELECT *, 1 + 1 AS two FROM t")).await;
-    // Nothing more is sent, and nothing ended: the call ends by itself.
+    // The client neither sends anything more nor half-closes: the call ends by itself.
     let Some(Payload::Header(header)) = call.message().await.unwrap().unwrap().payload else {
         panic!("no header");
     };
@@ -119,7 +119,7 @@ async fn a_transaction_is_committed_whole_or_not_at_all() {
         for number in ["1", "2"] {
             assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), number);
         }
-        // This is how the caller knows that all rows are out.
+        // This tells the caller that all rows have been sent.
         assert_eq!(affected(&mut call).await, 0);
         call.send(end(commit)).await.unwrap();
         assert!(call.message().await.unwrap().is_none());
@@ -148,7 +148,7 @@ async fn a_transaction_is_rolled_back_when_it_fails_or_is_left() {
     assert_eq!(affected(&mut dropped).await, 1);
     drop(dropped);
 
-    // Waits for the dropped one to let go of the database.
+    // Waits until the dropped call has released the database.
     assert_eq!(query(&client, &db, "INSERT INTO t VALUES (2)").await.unwrap(), [""; 0]);
     assert_eq!(query(&client, &db, "SELECT x FROM t").await.unwrap(), ["2"]);
 }
@@ -166,7 +166,7 @@ async fn parameters_go_by_name() {
     let mut call = execute(&client, start.clone()).await;
     call.message().await.unwrap();
     assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), "123");
-    // A numbered parameter does not need those before it.
+    // A numbered parameter does not require the preceding ones.
     let third = on(&db, "SELECT ?3").with_parameter([("3", text("3"))]);
     let mut call = execute(&client, third).await;
     call.message().await.unwrap();
@@ -186,7 +186,7 @@ async fn sql_that_is_wrong_or_not_for_here_is_refused() {
         ("SELEC 1", Code::InvalidArgument),
         ("SELECT * FROM none", Code::InvalidArgument),
         ("SELECT 1; SELECT 2", Code::InvalidArgument),
-        // A violated constraint is not a mistake in the statement.
+        // A constraint violation is not an error in the statement.
         ("INSERT INTO t VALUES (1), (1)", Code::FailedPrecondition),
         ("ATTACH '/tmp/other.db' AS other", Code::PermissionDenied),
         ("BEGIN", Code::PermissionDenied),
@@ -216,7 +216,7 @@ async fn readers_cannot_write() {
     query(&other, &db, insert).await.unwrap();
 }
 
-/// Each open query takes a thread, and a caller may keep one open for as long as it likes.
+/// Each open query occupies a thread, and a caller may keep one open indefinitely.
 #[tokio::test]
 async fn queries_that_wait_are_limited_and_hold_nothing_else_up() {
     let volt = EmbeddedVolt::builder().max_open_queries(2).start().await.unwrap();
@@ -234,7 +234,7 @@ async fn queries_that_wait_are_limited_and_hold_nothing_else_up() {
     assert_eq!(code(refused), Code::ResourceExhausted);
     make(&client, "other work", "volt:folder").await;
     drop(open);
-    // As soon as the Volt has heard of it, there is room.
+    // A slot is free as soon as the Volt has processed the cancellations.
     while let Err(error) = query(&client, &db, "SELECT x FROM t").await {
         assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
     }
@@ -263,10 +263,10 @@ async fn an_endless_query_is_streamed_and_can_be_left() {
         assert!(call.message().await.unwrap().is_some());
     }
     drop(call);
-    // Gives no rows at all while it runs, so no failure to send them ends it.
+    // This query returns no rows while it runs, so it cannot end because sending a row fails.
     let silent = execute(&client, on(&db, &format!("{endless} SELECT max(n) FROM n"))).await;
     drop(silent);
     client.close().await;
-    // Waits for all that still runs.
+    // Shutdown waits for everything that is still running.
     volt.shutdown().await;
 }

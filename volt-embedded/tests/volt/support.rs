@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers shared by the tests.
 
 use volt_api::{
     Client, ClientConfig, Code, Error,
@@ -10,14 +10,14 @@ use volt_api::{
 };
 use volt_embedded::EmbeddedVolt;
 
-/// A Volt, and a client of its owner's.
+/// Starts a Volt. Returns it with a client of its owner.
 pub(crate) async fn start() -> (EmbeddedVolt, Client) {
     let volt = EmbeddedVolt::start().await.unwrap();
     let client = Client::connect(volt.config()).await.unwrap();
     (volt, client)
 }
 
-/// A client of somebody who owns nothing, and their identity.
+/// Returns a client whose identity owns only its home folder, and that identity.
 pub(crate) async fn guest(volt: &EmbeddedVolt) -> (Client, String) {
     let config = volt.guest("guest").unwrap();
     let identity = identity(&config);
@@ -28,14 +28,14 @@ pub(crate) fn identity(config: &ClientConfig) -> String {
     config.credential.as_ref().unwrap().identity_did.clone().unwrap()
 }
 
-/// Makes a resource in the home folder.
+/// Creates a resource in the home folder.
 pub(crate) async fn make(client: &Client, name: &str, kind: &str) -> Resource {
     let resource = Resource::default().with_name(name).with_kind([kind]);
     let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
     client.volt().save_resource(request).await.unwrap().resource.unwrap()
 }
 
-/// Makes a database that these statements have been run on.
+/// Creates a database and runs these statements on it.
 pub(crate) async fn database(client: &Client, statements: &[&str]) -> String {
     let request = CreateDatabaseRequest::default().with_name("db");
     let answer = client.sqlite_server().create_database(request).await.unwrap();
@@ -47,7 +47,7 @@ pub(crate) async fn database(client: &Client, statements: &[&str]) -> String {
     id
 }
 
-/// Lets somebody do something with a resource.
+/// Permits an identity an access to a resource.
 pub(crate) async fn permit(client: &Client, resource: &str, identity: &str, access: &str) {
     let rule = Access::default()
         .with_resource_id(resource)
@@ -62,7 +62,7 @@ pub(crate) fn code<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Code {
     outcome.expect_err("not refused").code()
 }
 
-/// Runs a query and gives its rows, each as one line of text.
+/// Runs a query and returns its rows, each as one line of text.
 pub(crate) async fn query(
     client: &Client,
     database: &str,
@@ -79,7 +79,7 @@ pub(crate) async fn query(
     Ok(rows)
 }
 
-/// A response that is a row, as text.
+/// Returns the text of a response that is a row.
 pub(crate) fn row(response: &SqlExecuteResponse) -> Option<String> {
     match &response.payload {
         Some(Payload::Row(row)) => Some(row.column.iter().map(cell).collect::<Vec<_>>().join("|")),

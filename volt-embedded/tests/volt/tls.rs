@@ -1,4 +1,4 @@
-//! The Volt by TLS: everything that works without it, and an authority that lasts.
+//! The Volt over TLS: everything works as without it, and the authority persists.
 
 use tempfile::tempdir;
 use tokio::{
@@ -54,7 +54,8 @@ async fn the_certificate_is_for_every_name_of_this_machine() {
     let volt = EmbeddedVolt::builder().tls().listen(address).start().await.unwrap();
     assert!(volt.url().starts_with("https://[::1]:"), "{}", volt.url());
     Client::connect(volt.config()).await.unwrap();
-    // So is the address that it listens at. Not every system has more of these than one.
+    // The certificate also covers the listen address. Not every system has several loopback
+    // addresses.
     #[cfg(target_os = "linux")]
     {
         let address = (std::net::Ipv4Addr::new(127, 0, 0, 2), 0).into();
@@ -75,7 +76,8 @@ async fn the_authority_is_the_volts_key_and_the_same_after_a_restart() {
     volt.shutdown().await;
     let volt = start().await.unwrap();
     assert_eq!(volt.config().volt.ca_pem.as_ref(), Some(&pinned));
-    // The first run's configuration, but for the port; and the authority tells the Volt's key.
+    // The first run's configuration with the new port. The authority's certificate contains the
+    // Volt's key.
     let mut config = config;
     config.volt.http_address = Some(volt.url().to_owned());
     config.volt.public_key = None;
@@ -94,7 +96,7 @@ async fn the_file_with_the_volts_keys_is_its_owners_alone() {
     let start = || EmbeddedVolt::builder().tls().data_dir(folder.path()).start();
     start().await.unwrap().shutdown().await;
     assert_eq!(mode(&store), 0o600);
-    // As an earlier version may have left it.
+    // An earlier version may have left the file like this.
     std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o644)).unwrap();
     let volt = start().await.unwrap();
     for entry in std::fs::read_dir(folder.path()).unwrap() {
@@ -107,7 +109,7 @@ async fn the_file_with_the_volts_keys_is_its_owners_alone() {
 #[tokio::test]
 async fn what_is_found_by_http_says_https() {
     let volt = start().await;
-    // Plain HTTP is told where to go.
+    // The response to plain HTTP refers to https.
     let mut stream = TcpStream::connect(("127.0.0.1", port(&volt).parse().unwrap())).await.unwrap();
     stream.write_all(b"GET /discover HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = String::new();

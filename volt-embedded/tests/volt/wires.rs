@@ -44,7 +44,8 @@ async fn receive(call: &mut Subscription) -> String {
     }
 }
 
-/// Publishes until the subscriber hears of it: nothing else says that a subscription has begun.
+/// Publishes until the subscriber receives a message: nothing else signals that a subscription has
+/// started.
 async fn meet(publisher: &mut Publication, subscriber: &mut Subscription) {
     loop {
         publisher.send(chunk("hello?")).await.unwrap();
@@ -87,7 +88,7 @@ async fn every_subscriber_gets_everything_in_order() {
             assert_eq!(receive(subscriber).await, number.to_string());
         }
     }
-    // All was published before the call ended.
+    // All messages were published before the call ended.
     assert!(publisher.message().await.unwrap().is_none());
 }
 

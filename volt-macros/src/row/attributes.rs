@@ -1,9 +1,9 @@
-//! What `#[row(…)]` says.
+//! Parses `#[row(…)]`.
 
 use heck::{ToKebabCase, ToLowerCamelCase, ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 use syn::{Attribute, LitStr};
 
-/// What is said of a struct.
+/// The attributes of a struct.
 pub(super) struct Container {
     case: Option<fn(&str) -> String>,
 }
@@ -42,7 +42,7 @@ impl Container {
     }
 }
 
-/// What is said of a field: where its value comes from.
+/// The attributes of a field, which determine the source of its value.
 pub(super) enum Source {
     /// `skip`
     Default,

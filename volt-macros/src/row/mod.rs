@@ -11,7 +11,7 @@ use syn::{
 
 use self::attributes::{Container, Source};
 
-/// The implementation of `FromRow`.
+/// Generates the implementation of `FromRow`.
 pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let fields = named_fields(input)?;
     let container = Container::of(&input.attrs)?;
@@ -20,7 +20,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     for field in &fields.named {
         match value(field, &container) {
             Ok(value) => values.push(value),
-            // All fields that are wrong are reported.
+            // Report all invalid fields.
             Err(error) => match &mut errors {
                 Some(errors) => errors.combine(error),
                 None => errors = Some(error),
@@ -77,9 +77,10 @@ fn value(field: &Field, container: &Container) -> syn::Result<TokenStream> {
     })
 }
 
-/// What reads a column as a type. Where the type cannot be, the compiler points at it.
+/// The expression that reads a column as a type. For an invalid type, the compiler's error points
+/// at it.
 fn read(ty: &Type, column: &str, from_str: bool) -> TokenStream {
-    // Errors are to be at the type, not at the derive.
+    // Errors must point at the type, not at the derive.
     let parsed = quote_spanned!(ty.span()=> ::volt_api::rows::Parsed);
     match optional(ty) {
         _ if !from_str => quote_spanned!(ty.span()=> row.get::<#ty>(#column)?),

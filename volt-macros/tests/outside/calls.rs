@@ -1,4 +1,4 @@
-//! Hosts the service on an embedded Volt and calls it through that, in all four kinds.
+//! Hosts the service on an embedded Volt and calls it there, in all four kinds.
 
 use std::{error::Error, time::Duration};
 
@@ -69,7 +69,7 @@ impl KindsApi for Kinds {
     }
 }
 
-/// No module that a glob brings in has the crate's name, which would make every path below ambiguous.
+/// No glob import has a module with the crate's name: that would make every path below ambiguous.
 mod globs {
     use volt_api::{Client, ClientConfig, api::*, data::*, volt::*};
 
@@ -115,7 +115,7 @@ async fn calls() -> Result<(), Box<dyn Error>> {
 
     let shouted = kinds.shout(text("hat")).service(target.clone()).await?;
     assert_eq!(shouted, answer("HAT").with_value(AttributeValue::default().with_integer(7)));
-    // By the status that the message has a field for.
+    // In the message's status field.
     let refused = kinds.shout(text("")).service(target.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
 

@@ -1,4 +1,4 @@
-//! What the macros themselves refuse.
+//! Input that the macros reject.
 
 use volt_api::FromRow;
 

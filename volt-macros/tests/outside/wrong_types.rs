@@ -1,4 +1,4 @@
-//! What the compiler refuses in the code that the macros make.
+//! Code from the macros that the compiler rejects.
 
 use volt_api::{Client, FromRow, data::SqlExecuteStart};
 

@@ -1,12 +1,12 @@
-//! The tables from which generated messages and enums get their code.
+//! Macros that expand tables to the code of generated messages and enums.
 //!
 //! A table has one line for each field: its index, its names in JSON, its kind, the field and the
 //! setter. These macros expand the lines to the implementations of [`Message`](crate::Message) and
 //! [`Fields`](crate::json::Fields), to the setters and to serde's traits.
 //!
-//! Generated types may have any name, also that of a type of the standard library or of a generic
-//! parameter. So the macros name everything by its full path, and generic parameters begin with `__`,
-//! as no generated type does.
+//! Generated types may have any name, including that of a standard library type or a generic
+//! parameter. The macros therefore use full paths, and their generic parameters begin with `__`,
+//! which no generated type does.
 
 /// Implements everything about a message that is not its struct.
 ///
@@ -21,7 +21,7 @@
 ///
 /// A kind is the type of a value (`string`, `bytes`, a number or `bool`, `message T`, `named E` for an
 /// enum, `null` for `NullValue`), after `optional`, `boxed`, `repeated`, `map K,` or `oneof Variant,`.
-/// `refuses` names where a response carries a status.
+/// `refuses` names the field in which a response carries a status.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __message {
@@ -283,7 +283,7 @@ macro_rules! __codec {
     };
 }
 
-/// How a response carries a status: in a field, or as a variant of a oneof.
+/// The place where a response carries a status: a field, or a variant of a oneof.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __refusal {
@@ -320,7 +320,7 @@ macro_rules! __refusal {
     };
 }
 
-/// Makes a message the one that carries a status: `status! { Status }`.
+/// Implements `StatusMessage` for the message that carries a status: `status! { Status }`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __status {
@@ -341,8 +341,7 @@ macro_rules! __status {
     };
 }
 
-/// Implements `Debug` for a message or a oneof with secrets: it shows whether there is a value, and not
-/// which.
+/// Implements `Debug` for a message or a oneof with secrets: it shows only whether a value is set.
 ///
 /// ```text
 /// redacted! { struct Login "Login" { shown name; hidden password; } }
@@ -377,7 +376,7 @@ macro_rules! __redacted {
     };
 }
 
-/// What `Debug` shows of a value.
+/// The `Debug` representation of a value.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __shown {
@@ -389,13 +388,13 @@ macro_rules! __shown {
     };
 }
 
-/// Implements the names of an enum's values. The first name of a value is the one that is written.
+/// Implements the names of an enum's values. The first name of a value is the one used for writing.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __enumeration {
     ($enumeration:ty { $($name:literal $(| $alias:literal)* $variant:ident;)* }) => {
         impl $enumeration {
-            /// The name of the value in the `.proto`; of several, the first.
+            /// Returns the name of the value in the `.proto`; the first, if it has several.
             #[must_use]
             pub fn as_str_name(&self) -> &'static ::core::primitive::str {
                 match self {
@@ -403,7 +402,7 @@ macro_rules! __enumeration {
                 }
             }
 
-            /// The value with this name in the `.proto`.
+            /// Returns the value with this name in the `.proto`.
             #[must_use]
             pub fn from_str_name(name: &::core::primitive::str) -> ::core::option::Option<Self> {
                 match name {

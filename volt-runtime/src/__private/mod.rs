@@ -1,4 +1,5 @@
-//! The only thing that generated code names. Not for use by hand: it changes without notice.
+//! The only module that generated code refers to. Not part of the public API: it may change without
+//! notice.
 
 mod message;
 mod service;

@@ -1,6 +1,6 @@
-//! The tables from which generated services get their code.
+//! Macros that expand tables to the code of generated services.
 
-/// Describes a service: one constant for each method, and what its client says about it.
+/// Describes a service: one constant for each method, and the client's associated constants.
 ///
 /// ```text
 /// service! { ShopApiClient = "shop.v1.ShopAPI" {
@@ -25,7 +25,7 @@ macro_rules! __service {
             /// All methods, in the order of the `.proto`.
             pub const METHODS: &'static [$crate::__private::Method] = &[$($method),*];
 
-            /// A client whose calls go over `channel`.
+            /// Creates a client whose calls use `channel`.
             #[must_use]
             pub fn new(channel: $crate::__private::Channel) -> Self {
                 Self { channel }
@@ -34,7 +34,7 @@ macro_rules! __service {
     };
 }
 
-/// Makes an implementation of a service's trait a service of a Volt.
+/// Implements `Service` for implementations of a generated service trait.
 ///
 /// ```text
 /// server! { ShopApi, ShopApiClient, ShopApiServer {
@@ -51,7 +51,7 @@ macro_rules! __server {
                 Self::from_arc(::std::sync::Arc::new(service))
             }
 
-            /// Serves a service that is shared.
+            /// Serves a shared service.
             pub fn from_arc(service: ::std::sync::Arc<__T>) -> Self {
                 Self { service }
             }

@@ -23,7 +23,7 @@ use crate::{
 
 /// A call that has not been made yet. Set its options, then await it.
 ///
-/// `C` says which of the four kinds of call it is: [`UnaryCall`], [`ServerStreamingCall`],
+/// `C` is one of the four kinds of call: [`UnaryCall`], [`ServerStreamingCall`],
 /// [`ClientStreamingCall`] or [`BidiCall`].
 #[derive(Debug)]
 #[must_use = "a call does nothing until it is awaited"]
@@ -52,7 +52,7 @@ impl<C> CallBuilder<C> {
         self
     }
 
-    /// Opens the call with its own token and ephemeral key; see [`CallOptions::fresh_key`].
+    /// Opens the call with its own token and ephemeral key; see [`CallOptions::fresh_key`](crate::options::CallOptions::fresh_key).
     pub fn fresh_key(mut self) -> Self {
         self.parts.options.fresh_key = true;
         self
@@ -66,7 +66,7 @@ impl<C> CallBuilder<C> {
     }
 
     /// Sets whether a call made while the client reconnects waits for the connection (the default) or
-    /// fails at once. It waits for [`CallOptions::ready_timeout`] at most.
+    /// fails at once. It waits for [`CallOptions::ready_timeout`](crate::options::CallOptions::ready_timeout) at most.
     pub fn wait_for_ready(mut self, wait: bool) -> Self {
         self.parts.options.wait_for_ready = wait;
         self

@@ -12,7 +12,7 @@ use crate::{error::Result, message::Message};
 
 /// Both halves of a bidirectional call.
 ///
-/// Dropping it cancels the call. [`into_split`](Self::into_split) gives the halves to two tasks.
+/// Dropping it cancels the call. [`into_split`](Self::into_split) splits it for two tasks.
 #[derive(Debug)]
 pub struct Duplex<Req, Res> {
     // Dropped first, so that dropping the whole cancels rather than half-closes.
@@ -38,12 +38,12 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     pub async fn send(&mut self, message: Req) -> Result<()> {
         match self.requests.ready().await {
             Ok(()) => self.requests.send_ready(&message),
-            // The responses know why the call has ended.
+            // The receiving half knows why the call has ended.
             Err(error) => Err(self.responses.reason_for(error).await),
         }
     }
 
-    /// The next response; see [`Streaming::message`].
+    /// Reads the next response; see [`Streaming::message`].
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
         Ok(last)
     }
 
-    /// The halves, for two tasks.
+    /// Splits the call into its halves, for two tasks.
     pub fn into_split(self) -> (RequestSink<Req>, Streaming<Res>) {
         (self.requests, self.responses)
     }

@@ -33,9 +33,9 @@ impl Parts {
         Self { channel: channel.clone(), method, options, deadline: None }
     }
 
-    /// When the call times out, if it is made now.
+    /// Returns when the call times out if it is made now.
     pub(super) fn expires_at(&self) -> Option<Instant> {
-        // A timeout too long for the clock is no timeout.
+        // A timeout beyond the clock's range never expires.
         let by_timeout =
             self.options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         by_timeout.into_iter().chain(self.deadline).min()
@@ -82,7 +82,7 @@ impl Parts {
             .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
     }
 
-    /// The error of a call that waited for a connection in vain, with the reason that there is none.
+    /// The error of a call that waited for a connection in vain, with the reason why there is none.
     fn no_connection(&self, kind: fn(String) -> Error) -> Error {
         let message = "there was no connection in time";
         match self.channel.watch_state().current().reason() {

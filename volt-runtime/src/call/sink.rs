@@ -74,7 +74,7 @@ impl RawSink {
     }
 }
 
-/// Whether the requests of a call end with its first.
+/// The requests of a call: only the first, or an open-ended stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Requests {
     One,
@@ -107,7 +107,7 @@ impl<Req: Message> RequestSink<Req> {
     ///
     /// # Errors
     ///
-    /// When the call has ended or its connection is lost. The responses say why.
+    /// When the call has ended or its connection is lost. The responses report the reason.
     ///
     /// # Cancel safety
     ///

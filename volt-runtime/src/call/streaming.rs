@@ -28,7 +28,7 @@ pub(super) struct RawStreaming {
     deadline: Deadline,
     /// A response that was read early and put back.
     put_back: Option<String>,
-    /// The sending half, where the caller does not have it. It is dropped after the receiving half, so
+    /// The sending half, if the caller does not hold it. It is dropped after the receiving half, so
     /// that dropping the whole cancels rather than half-closes.
     sink: Option<RawSink>,
 }
@@ -38,7 +38,7 @@ enum State {
     Open(Box<dyn ReceiveHalf>),
     /// A clean end.
     Ended,
-    /// The call failed; every later read says so again.
+    /// The call failed. Every later read returns the error again.
     Failed(Error),
 }
 
@@ -61,7 +61,7 @@ impl RawStreaming {
             State::Failed(error) => return Poll::Ready(Err(error.clone())),
         };
         let outcome = match half.poll_message(cx) {
-            // A stream that always has something to give must not outlive its deadline.
+            // A stream that always has another message must not outlive its deadline.
             Poll::Ready(Ok(Some(_))) if self.deadline.has_passed() => Err(Deadline::error()),
             Poll::Ready(outcome) => outcome,
             Poll::Pending => Err(ready!(self.deadline.poll_passed(cx))),
@@ -81,7 +81,7 @@ impl RawStreaming {
         self.sink = Some(sink);
     }
 
-    /// Looks at the next response, which will be read again.
+    /// Peeks at the next response without consuming it.
     pub(super) fn peek(&mut self, cx: &mut Context<'_>) -> Result<Option<&str>> {
         match self.poll_text(cx) {
             Poll::Ready(text) => self.put_back = text?,
@@ -96,7 +96,7 @@ impl RawStreaming {
         error
     }
 
-    /// The one response of a call, which has ended cleanly behind it.
+    /// Reads the single response of a call, which must be followed by a clean end.
     pub(super) async fn single(&mut self) -> Result<String> {
         let path = self.method.path;
         let response = poll_fn(|cx| self.poll_text(cx)).await?.ok_or_else(|| {
@@ -109,7 +109,7 @@ impl RawStreaming {
         Ok(response)
     }
 
-    /// Why the other half could not send: what the peer said, if it said something, or `error`.
+    /// Returns why the other half could not send: the peer's reason if there is one, else `error`.
     pub(super) async fn reason_for(&mut self, error: Error) -> Error {
         if error.is_deadline() {
             return error;
@@ -149,24 +149,24 @@ pub(super) fn read_single<Res: Message>(method: &'static Method, text: &str) -> 
     }
 }
 
-/// The refusal that a response carries, if it can be read.
+/// Returns the refusal that a response carries, if it can be parsed.
 pub(super) fn refusal<Res: Message>(text: &str) -> Option<Status> {
     json::read::<Res>(text.as_bytes()).ok()?.refusal()
 }
 
-/// A response that is not what it should be.
+/// The error for an invalid response.
 fn unreadable(message: &str, error: serde_json::Error) -> Error {
     Error::protocol(format!("the Volt's `{message}` cannot be read")).with_source(error)
 }
 
 /// The responses of a call, as they come. Also a [`Stream`].
 ///
-/// Its end, `None`, is a clean end and nothing else: whatever goes wrong is an error. Dropping it
-/// before the end cancels the call on the wire and frees everything that the call held.
+/// `None` always means a clean end: every failure is an error. Dropping it before the end cancels
+/// the call on the wire and frees everything that the call held.
 #[derive(Debug)]
 pub struct Streaming<Res> {
     raw: RawStreaming,
-    /// As a [`Stream`], an error is yielded once and then the stream is over.
+    /// As a [`Stream`], an error is yielded once, and then the stream ends.
     yielded_error: bool,
     response: PhantomData<fn() -> Res>,
 }
@@ -181,17 +181,17 @@ impl<Res: Message> Streaming<Res> {
     /// # Errors
     ///
     /// When the Volt refuses, the method fails, the connection is lost, the deadline passes, or a
-    /// response cannot be read. The error stays: reading on gives it again.
+    /// response cannot be read. Reading again returns the same error.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped: the next read goes on where this one was.
+    /// Nothing is lost when the future is dropped: the next read continues where this one stopped.
     pub async fn message(&mut self) -> Result<Option<Res>> {
         poll_fn(|cx| self.poll_message(cx)).await
     }
 
-    /// Why the other half cannot send: the Volt's reason if it has arrived, else `error`. Never waits, and
-    /// loses no response.
+    /// Returns why the other half cannot send: the Volt's reason if it has arrived, else `error`.
+    /// Never waits, and does not lose responses.
     pub(super) async fn reason_for(&mut self, error: Error) -> Error {
         if error.is_deadline() {
             return error;

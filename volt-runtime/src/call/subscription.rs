@@ -24,18 +24,18 @@ use crate::{
     transport::BoxFuture,
 };
 
-/// What comes of a [`Subscription`].
+/// An item of a [`Subscription`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Update<Res> {
     /// A response.
     Message(Res),
-    /// The connection was lost, and the call has been made again on a new one. What the Volt had to
-    /// say in between may be missing, and what it says first may have been said before.
+    /// The connection was lost, and the call has been reopened on a new one. Messages sent in
+    /// between may be missing, and the first messages may be repetitions.
     Resumed,
 }
 
-/// The responses of a call that is made again whenever its connection was lost. Made by
+/// The responses of a call that is reopened whenever its connection is lost. Created by
 /// [`ServerStreamingCall::subscribe`](super::ServerStreamingCall::subscribe) and
 /// [`BidiCall::subscribe`](super::BidiCall::subscribe). Also a [`Stream`].
 ///
@@ -63,7 +63,7 @@ pub struct Subscription<Res> {
     response: PhantomData<fn() -> Res>,
 }
 
-/// What is needed to make the call again.
+/// The data needed to reopen the call.
 struct Call {
     parts: Parts,
     request: Arc<dyn Payload>,
@@ -109,11 +109,11 @@ impl<Res: Message> Subscription<Res> {
     /// # Errors
     ///
     /// When the Volt refuses, the method fails, the deadline passes, a response cannot be read, or
-    /// there will be no connection any more. The error stays: reading on gives it again.
+    /// the channel is closed. Reading again returns the same error.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped: the next read goes on where this one was.
+    /// Nothing is lost when the future is dropped: the next read continues where this one stopped.
     pub async fn update(&mut self) -> Result<Option<Update<Res>>> {
         std::future::poll_fn(|cx| self.poll_update(cx)).await
     }
@@ -191,7 +191,7 @@ impl<Res: Message> Stream for Subscription<Res> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let update = ready!(self.poll_update(cx));
         if update.is_err() {
-            // As a stream, an error is yielded once and then the stream is over.
+            // As a stream, an error is yielded once, and then the stream ends.
             self.state = State::Ended;
         }
         Poll::Ready(update.transpose())

@@ -15,9 +15,9 @@ use crate::{
     status::Status,
 };
 
-/// A call that takes a stream of requests and answers once, after [`finish`](Self::finish).
+/// A call that sends a stream of requests and receives one response, from [`finish`](Self::finish).
 ///
-/// Dropping it before that cancels the call; it never looks like a clean end.
+/// Dropping it before that cancels the call; the Volt never sees it as a clean end.
 #[derive(Debug)]
 pub struct Upload<Req, Res> {
     // Dropped first, so that dropping the whole cancels.
@@ -31,12 +31,11 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
         Self { stream, sink, types: PhantomData }
     }
 
-    /// Sends a message, waiting while the connection is slow. `Ok` means that it will be sent, not
-    /// that the Volt has it.
+    /// Sends a message, waiting while the connection is slow. `Ok` means accepted, not delivered.
     ///
     /// # Errors
     ///
-    /// When the Volt has already refused, or the call cannot go on.
+    /// When the Volt has already refused, or the call has failed.
     ///
     /// # Cancel safety
     ///
@@ -70,7 +69,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the call; the Volt may have acted on it.
+    /// Dropping the future cancels the call; the Volt may have executed it.
     pub async fn finish(self) -> Result<Res> {
         let Self { mut stream, mut sink, .. } = self;
         sink.half_close();
@@ -78,7 +77,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     }
 }
 
-/// Sends a message, compiled once for all types. `refusal` looks for one in a response.
+/// Sends a message, compiled once for all types. `refusal` extracts a refusal from a response.
 async fn send(
     sink: &mut RawSink,
     stream: &mut RawStreaming,
@@ -86,7 +85,7 @@ async fn send(
     refusal: fn(&str) -> Option<Status>,
 ) -> Result<()> {
     let ready = poll_fn(|cx| {
-        // A Volt that has refused already need not be sent the rest.
+        // If the Volt has already refused, do not send the rest.
         match stream.peek(cx).map(|text| text.and_then(refusal)) {
             Ok(None) => sink.poll_ready(cx),
             Ok(Some(status)) => Poll::Ready(Err(Error::refused(status))),

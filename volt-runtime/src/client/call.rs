@@ -1,4 +1,4 @@
-//! The two halves of a call that its owner holds, and the handle by which they keep the connection open.
+//! The two halves of a call, and the handle with which they keep the connection open.
 //!
 //! The state of the call is in the connection's machine. The halves do the call's cryptography, each in
 //! its owner's task and outside of the lock around the machine: the sending half seals, the receiving
@@ -49,7 +49,7 @@ impl Drop for Handle {
     }
 }
 
-/// Does the cryptography that a call waits for.
+/// Performs pending cryptography.
 pub(super) fn perform(shared: &Shared, work: Work) {
     let done = work.run(now());
     shared.with(|machine| machine.complete(done));
@@ -105,7 +105,7 @@ impl SendHalf for CallSender {
         }
         let (shared, id) = (self.handle.shared(), self.id);
         let frame = self.key.as_ref().and_then(|key| self.outgoing.end(key, None).ok());
-        // The key may have arrived although this half has not asked for it.
+        // The key may have arrived although this half has not polled for it.
         let Some(key) = shared.with(|machine| machine.half_close(id, frame)) else { return };
         if let Ok(frame) = self.outgoing.end(&key, None) {
             shared.with(|machine| machine.half_close(id, Some(frame)));
@@ -135,7 +135,8 @@ impl CallReceiver {
             Incoming::Envelope(Envelope::Invoke { .. }) => {
                 Err(Error::protocol("the Volt invoked a method on its client"))
             }
-            // After the invocation it is a relay or the crypto that failed, not the admission.
+            // After the invocation, a rejection means that a relay or decryption failed, not
+            // admission.
             Incoming::Rejected(reason)
                 if self.handle.shared().with(|machine| machine.is_invoked(self.id)) =>
             {
@@ -145,11 +146,11 @@ impl CallReceiver {
         }
     }
 
-    /// Forgets the call, which the Volt has ended or cannot be told about.
+    /// Removes the call, which the Volt has ended or which cannot be cancelled on the wire.
     fn finish(&mut self, key: Option<&CallKey>) {
         self.ended = true;
         let (shared, id) = (self.handle.shared(), self.id);
-        // A legacy server wants its end answered, unless this side has ended already.
+        // A legacy server expects an answer to its end, unless this side has already ended.
         let acknowledges = key.is_some_and(|key| key.legacy_iv().is_some())
             && shared.with(|machine| machine.is_invoked(id) && !machine.is_half_closed(id));
         let frame = key.filter(|_| acknowledges).and_then(|key| call::half_close(id, key).ok());
@@ -171,7 +172,7 @@ impl ReceiveHalf for CallReceiver {
         let over = match &outcome {
             Ok(Some(_)) => false,
             Ok(None) => true,
-            // After an error of this side the Volt has still to be told that the call is over.
+            // After an error on this side, the call must still be cancelled on the wire.
             Err(error) => matches!(
                 error.kind(),
                 ErrorKind::Failed | ErrorKind::Routing | ErrorKind::Connection
@@ -196,7 +197,7 @@ impl Drop for CallReceiver {
     }
 }
 
-/// Before the Volt's key the only frame to expect is a rejection, which is not encrypted.
+/// Before the Volt's key, the only valid frame is a rejection, which is not encrypted.
 fn without_key(body: &Bytes) -> Error {
     match call::rejection(body) {
         Ok(Some(reason)) => rejected(reason),

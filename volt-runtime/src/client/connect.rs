@@ -1,4 +1,4 @@
-//! Dialing: from a configuration to a connection, as often as needed.
+//! Dialing: establishes connections from a configuration.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) struct Dialer {
     pub(super) options: ConnectOptions,
 }
 
-/// A connection that has just been made. Its driver has to be run.
+/// A new connection. The caller must run its driver.
 pub(super) struct Dialed {
     pub(super) connection: Connection,
     pub(super) driver: ClientDriver,
@@ -38,7 +38,7 @@ impl Dialer {
         Ok(Self { remote, protocol, identity: Arc::new(identity), options })
     }
 
-    /// The address, for people.
+    /// The address for logs and messages.
     pub(super) fn url(&self) -> &str {
         self.remote.url()
     }
@@ -47,7 +47,7 @@ impl Dialer {
         self.identity.volt_id()
     }
 
-    /// Connects, once.
+    /// Makes one attempt to connect.
     pub(super) async fn dial(&self) -> Result<Dialed> {
         let socket = self.remote.open().await?;
         let connection = Connection::established(Arc::clone(&self.identity), &self.options);

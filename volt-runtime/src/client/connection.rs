@@ -1,4 +1,4 @@
-//! A connection, as its channel holds it, and the side of it that its driver sees.
+//! The channel's handle to a connection, and the driver's side of it.
 
 use std::{
     future::poll_fn,
@@ -26,7 +26,7 @@ use crate::{
     transport::RawCall,
 };
 
-/// One connection to a Volt, whatever carries its frames.
+/// One connection to a Volt, independent of the transport of its frames.
 #[expect(missing_debug_implementations, reason = "public for tests only")]
 pub struct Connection {
     handle: Arc<Handle>,
@@ -44,7 +44,7 @@ impl Connection {
         Ok(Self::established(Arc::new(identity), options))
     }
 
-    /// Another connection of the same client, with the same keys and tokens.
+    /// Creates another connection of the same client, with the same keys and tokens.
     #[must_use]
     pub fn reconnected(&self, options: &ConnectOptions) -> Self {
         Self::established(Arc::clone(&self.identity), options)
@@ -55,7 +55,7 @@ impl Connection {
             max_calls: options.max_calls,
             connection_buffer: options.connection_buffer,
             key_exchange_timeout: options.key_exchange_timeout,
-            // A legacy call has no key exchange that could be done in advance.
+            // A legacy call has no key exchange to do in advance.
             preopened_calls: if identity.is_legacy() { 0 } else { options.preopened_calls },
             preopened_max_age: options.preopened_max_age,
         }));
@@ -66,17 +66,18 @@ impl Connection {
         self.handle.shared().with(change)
     }
 
-    /// How many calls are open, including those whose end the Volt has not been told yet.
+    /// Returns the number of open calls, including those whose end has not been sent to the Volt
+    /// yet.
     pub fn open_calls(&self) -> usize {
         self.with(|machine| machine.open_calls())
     }
 
-    /// The numbers of these calls.
+    /// The ids of these calls.
     pub fn open_ids(&self) -> Vec<u64> {
         self.with(|machine| machine.open_ids().collect())
     }
 
-    /// Whether the Volt has sent anything yet.
+    /// Returns whether the Volt has sent anything yet.
     pub(super) fn has_heard(&self) -> bool {
         self.with(|machine| machine.has_heard())
     }
@@ -85,8 +86,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or being closed, when too many calls are open, or when the target of
-    /// the call is not usable.
+    /// When the connection is lost or closing, when too many calls are open, or when the target of
+    /// the call is invalid.
     pub fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
         if options.target.is_none()
@@ -101,7 +102,7 @@ impl Connection {
         {
             return Ok(self.halves(id, Outgoing::client(id, method.path, service_id)));
         }
-        // Signing and encrypting are done before the lock is taken.
+        // Sign and encrypt before taking the lock.
         let route = self.identity.route(options)?;
         if self.identity.is_legacy() {
             let (key, opening) = self.identity.open_legacy(&route).map_err(cannot_open)?;
@@ -121,46 +122,47 @@ impl Connection {
         }
     }
 
-    /// Refuses further calls, and waits until the calls have ended whose answer is due.
+    /// Refuses further calls, and waits until the calls whose answer is due have ended.
     pub(super) async fn drain(&self, reason: &Error) {
         self.with(|machine| machine.drain(reason));
         poll_fn(|cx| self.with(|machine| machine.poll_drained(cx))).await;
     }
 
-    /// Ends the connection after everything queued has been written.
+    /// Closes the connection after everything queued has been written.
     pub(super) fn close(&self) {
         self.with(client::Connection::close);
     }
 
-    /// The side of the connection that its driver sees.
+    /// Creates the driver's side of the connection.
     pub(super) fn side(&self) -> ClientSide {
         ClientSide { shared: Arc::clone(self.handle.shared()), on_lost: None }
     }
 
-    /// Starts the worker of the connection, which ends with it.
+    /// Spawns the worker of the connection, which ends with it.
     ///
-    /// It does the cryptography of calls that nobody waits for at the moment: streams that are not read,
-    /// calls that were dropped before their key came, and the pool of pre-opened calls.
+    /// The worker does the cryptography that no task is waiting on: for streams that are not being
+    /// read, for calls that were dropped before their key arrived, and for the pool of pre-opened
+    /// calls.
     pub(super) fn start_worker(&self) {
         let worker = Worker {
             shared: Arc::clone(self.handle.shared()),
             identity: Arc::clone(&self.identity),
         };
         tokio::spawn(async move {
-            // It holds no handle, so that it does not keep the connection open.
+            // The worker holds no handle, so it does not keep the connection open.
             while let Some(task) =
                 poll_fn(|cx| worker.shared.with(|machine| machine.poll_task(cx))).await
             {
                 worker.run(task);
-                // Others of this runtime get a turn.
+                // Let other tasks of this runtime run.
                 tokio::task::yield_now().await;
             }
         });
     }
 
-    // For tests, which have no driver and no worker.
+    // For tests, which have neither a driver nor a worker.
 
-    /// Does what the driver's timer and the worker would do now.
+    /// Handles expired timeouts and the worker's pending tasks.
     pub fn work(&self) {
         self.with(|machine| machine.handle_timeout(now()));
         let worker = Worker {
@@ -178,7 +180,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When its header cannot be read. The connection is then lost.
+    /// When the message's header cannot be read. The connection is then lost.
     pub fn receive(&self, message: Bytes, text: bool) -> Result<()> {
         let frame = read_frame(message, text)
             .inspect_err(|error| self.with(|machine| machine.lose(error)))?;
@@ -189,7 +191,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The next message to the Volt.
+    /// Returns the next message to the Volt.
     pub fn transmit(&self) -> Option<Bytes> {
         let cx = &mut Context::from_waker(Waker::noop());
         match self.with(|machine| machine.poll_transmit(cx)) {

@@ -24,17 +24,17 @@ use crate::{
     socket::{Stream, websocket_config},
 };
 
-/// The clock cannot tell what is further away.
+/// The longest timeout, so that deadlines stay within the clock's range.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 
 pub(super) type Socket = WebSocketStream<Stream>;
 
-/// Where to connect, and what it takes to do so: it can be done again and again.
+/// The address to connect to, and everything needed to connect repeatedly.
 pub(super) struct Remote {
     url: String,
     host: String,
     port: u16,
-    /// What to say when connecting fails.
+    /// A hint that is added to connection errors.
     hint: Option<&'static str>,
     tls: Option<Tls>,
     allow_plaintext: bool,
@@ -45,8 +45,8 @@ pub(super) struct Remote {
 impl Remote {
     /// # Errors
     ///
-    /// A configuration error names what is wrong with the address, the authority that is to be
-    /// trusted, or the client's certificate.
+    /// A configuration error names the problem with the address, the trusted authority, or the
+    /// client's certificate.
     pub(super) fn new(
         config: &ClientConfig,
         endpoint: &DialAddress,
@@ -77,12 +77,12 @@ impl Remote {
         })
     }
 
-    /// The address, for people.
+    /// The address for logs and messages.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Connects, within the time that there is for it.
+    /// Connects, within the connect timeout.
     pub(super) async fn open(&self) -> Result<Socket> {
         let now = Instant::now();
         let until = now.checked_add(self.timeout).unwrap_or(now + NEVER);
@@ -125,22 +125,22 @@ impl Remote {
         let Some(first) = addresses.first().copied() else {
             return Err(self.failed(&format!("the host `{}` has no address", self.host)));
         };
-        // What is judged are the very addresses that are dialled, so that a name cannot lead elsewhere
-        // in between.
+        // The plaintext check applies to the resolved addresses actually dialled, so DNS cannot
+        // bypass it.
         addresses.retain(|address| self.may_dial(*address));
         if addresses.is_empty() {
             return Err(self.refused(first));
         }
         let (mut failures, mut cause) = (Vec::new(), None);
         for (index, &address) in addresses.iter().enumerate() {
-            // One that does not answer leaves time for those after it.
+            // An address that does not answer leaves time for the remaining ones.
             let share = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
             let share = until.saturating_duration_since(Instant::now()) / share;
             match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     self.warn_of_plaintext(address);
-                    // Frames are small and wait for one another: without this each would wait for
-                    // Nagle's timer.
+                    // Frames are small and depend on one another: with Nagle's algorithm, each
+                    // would wait for its timer.
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "TCP_NODELAY cannot be set");
                     }
@@ -160,7 +160,7 @@ impl Remote {
         })
     }
 
-    /// Whether this address may be connected to.
+    /// Returns whether connecting to this address is allowed.
     fn may_dial(&self, address: SocketAddr) -> bool {
         self.tls.is_some() || self.allow_plaintext || Reach::of(address.ip()) != Reach::Public
     }
@@ -197,10 +197,10 @@ impl Remote {
         format!("{}: {message}{hint}", self.url)
     }
 
-    /// Why the websocket handshake failed.
+    /// Describes why the websocket handshake failed.
     fn explain(&self, error: &tungstenite::Error) -> String {
         match (&self.tls, error) {
-            // A client certificate that is missing or not wanted is only said now, by TLS 1.3.
+            // With TLS 1.3, a missing or rejected client certificate is reported only now.
             (Some(tls), tungstenite::Error::Io(error)) => tls.explain(error),
             (_, tungstenite::Error::Http(response)) => {
                 let status = response.status();
@@ -219,13 +219,13 @@ impl Remote {
     }
 }
 
-/// A time that does not come: a limit that is longer is none.
+/// A delay that never elapses in practice, for timeouts beyond the clock's range.
 const NEVER: Duration = Duration::from_hours(24 * 365 * 30);
 
-/// What to look at when an answer to plain HTTP is none.
+/// The hint for an invalid answer to plain HTTP.
 const SPEAKS_TLS: &str = " (if it speaks TLS there, the address must begin with `https://`)";
 
-/// Whether this is what a server that speaks TLS may have made of plain HTTP.
+/// Returns whether the error looks like a TLS server's answer to plain HTTP.
 fn is_no_http(error: &tungstenite::Error) -> bool {
     match error {
         tungstenite::Error::Protocol(error) => matches!(
@@ -254,7 +254,7 @@ mod tests {
         Remote::new(config, &endpoint, &key, &ConnectOptions::default()).unwrap()
     }
 
-    /// Decided for each address, whatever it was found by.
+    /// The decision is made for each address, however it was resolved.
     #[test]
     fn without_tls_only_addresses_nearby_are_dialled_unless_it_is_allowed() {
         let addresses =

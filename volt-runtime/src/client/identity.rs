@@ -17,10 +17,11 @@ use crate::{
     socket::unix_now,
 };
 
-/// For how many routes tokens are kept: the Volt's own, and those of recently called services.
+/// The number of cached tokens, one per route: the Volt's own and those of recently called
+/// services.
 const KEPT: usize = 8;
 
-/// Who the client is, and which Volt it calls.
+/// The client's identity, and that of its Volt.
 #[derive(Debug)]
 pub(super) struct Identity {
     key: SigningKey,
@@ -28,7 +29,7 @@ pub(super) struct Identity {
     volt_id: String,
     volt_key: VerifyingKey,
     volt_fingerprint: String,
-    /// Whether the Volt is behind a relay.
+    /// Set if the Volt is behind a relay.
     relayed: bool,
     tokens: TokenCache,
 }
@@ -69,7 +70,7 @@ impl Identity {
         &self.volt_id
     }
 
-    /// Whether calls speak the legacy protocol, which the kind of the key decides.
+    /// Returns whether calls use the legacy protocol, which depends on the key's algorithm.
     pub(super) fn is_legacy(&self) -> bool {
         self.key.algorithm() == KeyAlgorithm::Rsa
     }
@@ -106,7 +107,7 @@ impl Identity {
         Ok(route)
     }
 
-    /// A token for a call on `route`. A `fresh` one serves no other call.
+    /// Returns a token for a call on `route`. A `fresh` one is not shared with other calls.
     pub(super) fn token(
         &self,
         route: &Route,
@@ -116,7 +117,7 @@ impl Identity {
         if !fresh && let Some(token) = self.tokens.get(route, now) {
             return Ok(token);
         }
-        // Signed outside of the lock of the cache. Two calls may sign one at once, which does no harm.
+        // Signed outside the cache's lock. Two calls may both sign one, which is harmless.
         let session = self.session.as_deref();
         let ephemeral = Ephemeral::generate()?;
         let token = Arc::new(CallToken::new(route, &self.key, session, ephemeral, now)?);
@@ -126,7 +127,7 @@ impl Identity {
         Ok(token)
     }
 
-    /// What opens a legacy call: its key, and what its first message carries.
+    /// Returns the key of a new legacy call, and the opening for its first message.
     pub(super) fn open_legacy(&self, route: &Route) -> Result<(CallKey, Opening), ProtocolError> {
         // The call is routed by the fingerprints of keys.
         let volt = self.relayed.then(|| self.volt_fingerprint.clone());
@@ -136,7 +137,7 @@ impl Identity {
     }
 }
 
-/// Tokens that serve more than one call, the newest last.
+/// Tokens shared by several calls, newest last.
 #[derive(Debug)]
 struct TokenCache {
     tokens: Mutex<Vec<Arc<CallToken>>>,
@@ -150,7 +151,8 @@ impl TokenCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<CallToken>>> {
-        // The list is changed by single operations only, so a poisoned one is still whole.
+        // Every change is a single operation, so the list is consistent even if the lock is
+        // poisoned.
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -5,7 +5,7 @@ mod connect;
 mod connection;
 mod dial;
 mod identity;
-// Tests have a build with TLS, and look at what one without would say.
+// Tests are built with TLS, and also check the errors of a build without it.
 #[cfg(any(test, not(feature = "tls")))]
 #[cfg_attr(feature = "tls", expect(dead_code, reason = "tests need a part of it"))]
 mod no_tls;

@@ -1,4 +1,4 @@
-//! What stands in for TLS in a build without it.
+//! The replacement for TLS in a build without it.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::{ClientConfig, Error, Result, config::DialAddress, key::SigningKey, socket::Stream};
 
-/// There is none.
+/// Uninhabited: this build has no TLS.
 pub(super) enum Tls {}
 
 impl Tls {

@@ -1,15 +1,15 @@
-//! How far away an address is, which decides whether plain HTTP will do.
+//! The reach of an address, which decides whether plain HTTP is allowed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How far away an address is.
+/// The reach of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// This machine.
     Loopback,
     /// A private network: RFC 1918, link-local (RFC 3927, RFC 4291), or unique local (RFC 4193).
     Private,
-    /// Anywhere else, or not known to be nearer.
+    /// Anywhere else, or unknown.
     Public,
 }
 
@@ -23,7 +23,7 @@ impl Reach {
     }
 
     fn of_v4(address: Ipv4Addr) -> Self {
-        // Who connects to the unspecified address gets to this machine.
+        // Connecting to the unspecified address reaches this machine.
         if address.is_loopback() || address.is_unspecified() {
             Self::Loopback
         } else if address.is_private() || address.is_link_local() {
@@ -98,7 +98,7 @@ mod tests {
                     "fec0::",
                     "ff02::1",
                     "2001:db8::1",
-                    // IPv4 addresses behind translators are somewhere else.
+                    // IPv4 addresses behind a translator are elsewhere.
                     "64:ff9b::7f00:1",
                     "2002:7f00:1::",
                     "::127.0.0.1",

@@ -1,4 +1,4 @@
-//! A connection that is re-established when it is lost.
+//! A supervised connection, re-established when it is lost.
 
 use std::{
     fmt,
@@ -28,14 +28,15 @@ use crate::{
 /// Connecting opens the websocket. Each call's key exchange verifies the peer, so a wrong
 /// `volt.public_key` shows at the first call.
 ///
-/// From then on the connection is supervised: when it is lost, its open calls fail at once, and it is
-/// re-established as [`ConnectOptions::reconnect`] says. [`Channel::watch_state`] reports the state.
+/// The connection is then supervised: when it is lost, its open calls fail at once, and it is
+/// re-established according to [`ConnectOptions::reconnect`]. [`Channel::watch_state`] reports the
+/// state.
 ///
 /// # Errors
 ///
-/// A configuration error names the field that is missing or invalid, or the address that plaintext may
-/// not reach. A connection error names the address, and the answer of the system or the peer, or the
-/// reason why its certificate is not trusted.
+/// A configuration error names the field that is missing or invalid, or the address to which
+/// plaintext is not allowed. A connection error names the address and the system's or peer's error,
+/// or the reason why its certificate is not trusted.
 ///
 /// # Cancel safety
 ///
@@ -46,9 +47,9 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
     Ok(Channel::new(Supervised::start(dialer, first)))
 }
 
-/// What the transport, the supervising task and a connection's driver share.
+/// State shared by the transport, the supervising task and the connection's driver.
 pub(super) struct SharedState {
-    /// The connection, while there is one.
+    /// The current connection, if any.
     connection: RwLock<Option<Arc<Connection>>>,
     states: watch::Sender<ConnectionState>,
     reconnects: bool,
@@ -79,8 +80,8 @@ impl SharedState {
         });
     }
 
-    /// The connection is lost. Called before its calls fail, so that a call that is retried at once waits
-    /// for the next connection.
+    /// Called when the connection is lost, before its calls fail, so that a call that is retried at
+    /// once waits for the next connection.
     fn lost(&self, reason: &Error) {
         let reason = reason.clone();
         self.set_state(if self.reconnects {
@@ -91,12 +92,12 @@ impl SharedState {
     }
 }
 
-/// What the holders of the transport want.
+/// The shutdown requested by the transport's owners.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shutdown {
     None,
     Requested,
-    /// There are none any more.
+    /// All owners have dropped the transport.
     Abandoned,
 }
 
@@ -104,13 +105,13 @@ enum Shutdown {
 pub(super) struct Supervised {
     state: Arc<SharedState>,
     shutdown: watch::Sender<Shutdown>,
-    /// Its other end goes with the supervising task.
+    /// Closed when the supervising task ends.
     done: watch::Receiver<()>,
     volt_id: String,
 }
 
 impl Supervised {
-    /// Runs a connection, and those that follow it, in a task.
+    /// Spawns the task that runs the first connection and its successors.
     pub(super) fn start(dialer: Dialer, first: Dialed) -> Self {
         let state = Arc::new(SharedState {
             connection: RwLock::new(None),
@@ -132,7 +133,7 @@ impl Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        // In this order: a connection that is made meanwhile is dropped by one of the two.
+        // In this order: a connection established meanwhile is dropped by one side or the other.
         self.shutdown.send_replace(Shutdown::Abandoned);
         self.state.set_connection(None);
     }
@@ -174,7 +175,7 @@ impl Transport for Supervised {
         });
         let mut done = self.done.clone();
         Box::pin(async move {
-            // An error means that the task has dropped its end, which is what this waits for.
+            // An error means that the task has ended, which is what this waits for.
             while done.changed().await.is_ok() {}
         })
     }
@@ -202,7 +203,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Runs connections, one after the other, until there is to be none any more.
+    /// Runs connections, one after another, until shutdown or until reconnecting fails.
     async fn run(mut self, mut driver: ClientDriver) {
         let mut backoff = self.dialer.options.reconnect.clone().map(Backoff::new);
         loop {
@@ -213,7 +214,7 @@ impl Supervisor {
             else {
                 return self.state.set_state(ConnectionState::Closed { reason });
             };
-            // A peer that accepts connections and says nothing is not one that works.
+            // A peer that accepts connections but sends nothing is not working: keep backing off.
             if connection.is_some_and(|connection| connection.has_heard()) {
                 backoff.reset();
             }
@@ -229,13 +230,13 @@ impl Supervisor {
         *self.shutdowns.borrow()
     }
 
-    /// Ready once the connection is not wanted any more.
+    /// Resolves when shutdown is requested or the transport has been dropped.
     async fn unwanted(&self) {
-        // An error cannot be: who holds the other end says so before it goes.
+        // This cannot fail: the sender announces the shutdown before it is dropped.
         let _ = self.shutdowns.clone().wait_for(|shutdown| *shutdown != Shutdown::None).await;
     }
 
-    /// Lets callers use a connection.
+    /// Makes a connection available to callers.
     fn begin(&mut self, dialed: Dialed) -> ClientDriver {
         let Dialed { connection, mut driver } = dialed;
         let state = Arc::clone(&self.state);
@@ -250,7 +251,7 @@ impl Supervisor {
         driver
     }
 
-    /// Runs a connection to its end, which may be asked for. Gives the reason.
+    /// Runs a connection until it is lost or shut down. Returns the reason.
     async fn drive(&mut self, mut driver: ClientDriver) -> Error {
         tokio::select! {
             reason = &mut driver => return reason,
@@ -260,15 +261,15 @@ impl Supervisor {
             let (limit, reason) = (self.dialer.options.close_timeout, closed());
             tokio::select! {
                 reason = &mut driver => return reason,
-                // What is not over by then is cut off.
+                // Calls that have not ended by then are cut off.
                 _ = timeout(limit, connection.drain(&reason)) => connection.close(),
             }
         }
         driver.await
     }
 
-    /// Ready once the connection is to be closed. One that nobody holds closes by itself, after its
-    /// last call.
+    /// Resolves when the connection should close. An abandoned connection closes by itself, after
+    /// its last call.
     async fn closing(&self) {
         self.unwanted().await;
         if self.shutdown() == Shutdown::Abandoned {
@@ -276,7 +277,7 @@ impl Supervisor {
         }
     }
 
-    /// Connects again, as often as it takes.
+    /// Reconnects with backoff until it succeeds or times out.
     async fn reconnect(&mut self, backoff: &mut Backoff, lost: Error) -> Result<ClientDriver> {
         let started = Instant::now();
         let give_up_after = self.give_up_after();

@@ -8,7 +8,7 @@ use crate::{
     redact,
 };
 
-/// The address that a client connects to, and whom it trusts there.
+/// The address that a client connects to, and its trusted authority.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client connects"))]
 pub(crate) struct DialAddress {
@@ -21,7 +21,7 @@ pub(crate) struct DialAddress {
         expect(dead_code, reason = "only TLS has certificates")
     )]
     pub(crate) authority: Option<CertificateAuthority>,
-    /// What errors add when connecting fails.
+    /// A hint that is added to connection errors.
     pub(crate) hint: Option<&'static str>,
 }
 
@@ -79,7 +79,7 @@ fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress
         };
         return Err(missing(&field, what));
     };
-    // Announced by the published clients, implemented by none: a last resort.
+    // Documented by the published clients but implemented by none: a last resort.
     let guess = address.trim().rsplit_once(':').and_then(|(host, port)| {
         let port = port.parse::<u16>().ok()?.checked_add(2)?;
         Some(format!("http://{host}:{port}"))
@@ -95,8 +95,8 @@ fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress
     Ok(DialAddress { url, relayed, authority, hint: Some(hint) })
 }
 
-/// Turns a field's address into the one of the websocket. An address is understood as it stands or
-/// rejected: nothing is dropped from it or filled in, so that no connection goes elsewhere.
+/// Turns a field's address into the one of the websocket. An address is used as written or
+/// rejected: nothing is dropped or filled in, so that no connection goes elsewhere.
 fn websocket_url(field: &str, text: &str) -> Result<String> {
     let text = text.trim();
     let invalid = |why: &str| {
@@ -136,7 +136,7 @@ fn websocket_url(field: &str, text: &str) -> Result<String> {
     Ok(format!("{scheme}://{authority}{path}{api}"))
 }
 
-/// Checks `host` or `host:port`. The error says what the address does wrong.
+/// Checks `host` or `host:port`. The error describes what is wrong with the address.
 fn check_authority(authority: &str) -> Result<(), String> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or("lacks the `]` after its IPv6 address")?;

@@ -44,7 +44,7 @@ pub struct Credential {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub vc: Vec<Value>,
-    /// Everything else in the object.
+    /// All other members of the object.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -101,7 +101,7 @@ impl fmt::Debug for Passphrase {
     }
 }
 
-/// Asks for a passphrase. Clones remember the same answer.
+/// Prompts for a passphrase. Clones share the remembered answer.
 #[derive(Clone)]
 pub(super) struct Prompt {
     ask: Arc<dyn Fn() -> Option<String> + Send + Sync>,

@@ -88,7 +88,7 @@ impl ClientConfig {
     }
 }
 
-/// Replaces a file's content. The new content is written beside the file and renamed over it once it is
+/// Replaces a file's content. The new content is written beside the file, and renamed over it once
 /// complete. Where that is not possible, it is written in place.
 fn replace(path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     replace_with(path, &write, |file, path| file.persist(path).map(drop).map_err(Into::into))
@@ -102,7 +102,8 @@ fn replace_with(
     // A link stays a link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match write_beside(&path, write, rename) {
-        // A bind mount, a folder that is read-only or not ours, or a file of another owner.
+        // A bind mount, a read-only directory, a directory of another owner, or a file of another
+        // owner.
         Err(error)
             if path.exists()
                 && matches!(
@@ -136,15 +137,15 @@ fn write_beside(
     }
     file.as_file().sync_all()?;
     rename(file, path)?;
-    // Makes the name as durable as the content, where folders can be synchronised.
+    // Makes the name as durable as the content, on systems that can sync directories.
     if let Ok(folder) = File::open(folder) {
         folder.sync_all().ok();
     }
     Ok(())
 }
 
-/// Overwrites the file itself, which keeps its owner and mode. If that fails, its old content is put
-/// back, as far as the disk allows.
+/// Overwrites the file itself, which keeps its owner and mode. If that fails, its old content is
+/// restored, as far as the disk allows.
 fn write_in_place(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut content = Zeroizing::new(Vec::new());
     write(&mut *content)?;
@@ -180,7 +181,7 @@ fn keep_owner(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// The same permissions for the owner, and none for others.
+/// The same permissions for the owner, and none for other users.
 #[cfg(unix)]
 fn owners_alone(permissions: &Permissions) -> Permissions {
     use std::os::unix::fs::PermissionsExt as _;
@@ -199,7 +200,7 @@ fn read(text: &str) -> Result<ClientConfig, serde_path_to_error::Error<serde_jso
     let mut track = serde_path_to_error::Track::new();
     let config =
         ClientConfig::deserialize(serde_path_to_error::Deserializer::new(&mut input, &mut track));
-    // Text behind the object, such as a merge conflict's, is an error too.
+    // Trailing text, such as that of a merge conflict, is also an error.
     config
         .and_then(|config| input.end().map(|()| config))
         .map_err(|error| serde_path_to_error::Error::new(track.path(), error))
@@ -250,7 +251,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
     }
 
-    /// Only root can give a file to another user; anybody else checks that the owner stays.
+    /// Only root can change a file's owner; other users check that the owner is kept.
     #[cfg(unix)]
     #[test]
     fn a_replaced_file_keeps_its_owner() {

@@ -65,7 +65,7 @@ impl ClientConfig {
 }
 
 impl ClientConfig {
-    /// The Volt's id.
+    /// Returns the Volt's id.
     ///
     /// # Errors
     ///
@@ -99,8 +99,9 @@ impl ClientConfig {
         })
     }
 
-    /// The fingerprint of the Volt's key, by which relays find it: `volt.fingerprint`, or else computed.
-    /// A given one takes precedence, because that of an RSA key depends on how its PEM text was written.
+    /// Returns the fingerprint of the Volt's key, by which relays find it: `volt.fingerprint`, or
+    /// else computed. A configured one takes precedence, because an RSA key's fingerprint depends
+    /// on how its PEM text was written.
     ///
     /// # Errors
     ///

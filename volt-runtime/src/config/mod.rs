@@ -66,7 +66,7 @@ pub struct ClientConfig {
     /// The file that it was read from.
     #[serde(skip)]
     path: Option<PathBuf>,
-    /// Everything else in the object.
+    /// All other members of the object.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }

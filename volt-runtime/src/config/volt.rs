@@ -17,13 +17,13 @@ pub struct VoltConfig {
     /// The Volt's DID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its name, for people.
+    /// Its human-readable name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// `host:port` of its gRPC server. Used only when nothing better is known.
+    /// `host:port` of its gRPC server. Used only as a last resort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Its HTTP address, with a scheme: what this SDK connects to.
+    /// Its HTTP address, with a scheme. This SDK connects to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_address: Option<String>,
     /// Its public key, PEM. Without it the key in `ca_pem` is used.
@@ -32,14 +32,14 @@ pub struct VoltConfig {
     /// Base58 of the public key's SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// The certificate of its own authority, PEM. If set, `https://` trusts it alone; else the
-    /// authorities of the platform.
+    /// The certificate of the Volt's authority, PEM. If set, `https://` trusts only it; else the
+    /// platform's authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
-    /// The relay to reach it through.
+    /// The relay through which it is reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<RelayConfig>,
-    /// Everything else in the object.
+    /// All other members of the object.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -98,7 +98,8 @@ where
     deserializer.deserialize_any(ObjectOrText)
 }
 
-/// A field's text, unless it is blank: some clients write an empty text for what they do not have.
+/// Returns a field's text, unless it is blank: some clients write an empty string for absent
+/// values.
 pub(super) fn given(field: Option<&String>) -> Option<&str> {
     field.map(String::as_str).filter(|text| !text.trim().is_empty())
 }

@@ -1,4 +1,4 @@
-//! Bytes as text. The one place that knows how.
+//! Base64: the only place that encodes and decodes it.
 
 use base64::{
     DecodeError, Engine as _, alphabet,
@@ -6,31 +6,31 @@ use base64::{
 };
 use base64_simd as fast;
 
-/// Some encoders leave bits in the last character, or no padding. Both do no harm.
+/// Some encoders leave bits in the last character, or omit the padding. Both are harmless.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// In the standard alphabet with padding.
+/// Encodes in the standard alphabet with padding.
 pub(super) fn encode(bytes: &[u8]) -> String {
     fast::STANDARD.encode_to_string(bytes)
 }
 
-/// As [`encode`], at the end of a buffer.
+/// As [`encode`], appending to a buffer.
 pub(super) fn encode_into(bytes: &[u8], out: &mut Vec<u8>) {
     fast::STANDARD.encode_append(bytes, out);
 }
 
-/// How long the text of these bytes is.
+/// Returns the length of the encoded text.
 pub(super) fn encoded_len(bytes: &[u8]) -> usize {
     fast::STANDARD.encoded_length(bytes.len())
 }
 
-/// From either alphabet, with or without padding.
+/// Decodes either alphabet, with or without padding.
 pub(super) fn decode(text: &str) -> Result<Vec<u8>, DecodeError> {
-    // What is as it should be is read many times faster than what is not.
+    // The standard form decodes many times faster than the variants.
     if let Ok(bytes) = fast::STANDARD.decode_to_vec(text) {
         return Ok(bytes);
     }

@@ -1,4 +1,4 @@
-//! How values of each protobuf type look in JSON.
+//! The JSON form of each protobuf type's values.
 
 use std::{fmt, marker::PhantomData};
 
@@ -13,25 +13,25 @@ use super::{
     number::{self, FloatVisitor, not_finite, read_integer},
 };
 
-/// How one protobuf type, whose values are `T` in Rust, looks in JSON.
+/// The JSON form of one protobuf type, whose values are `T` in Rust.
 pub trait Codec<T> {
-    /// Whether `null` is a value and not the absence of one.
+    /// Set if `null` is a value rather than the absence of one.
     const NULL: bool = false;
 
-    /// Reads a value; `None` is one to be skipped, as if it were not there.
+    /// Reads a value. `None` means that it is skipped, as if absent.
     fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<T>, D::Error>;
 
     /// Writes a value.
     fn write<S: Serializer>(value: &T, output: S) -> Result<S::Ok, S::Error>;
 
-    /// Whether a field without presence leaves the value out.
+    /// Returns whether a field without presence omits the value.
     fn is_default(value: &T) -> bool {
         let _ = value;
         false
     }
 }
 
-/// The codec of everything whose Rust type says what it is.
+/// The codec of all types whose Rust type determines their JSON form.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
@@ -45,10 +45,10 @@ pub struct NullValue;
 
 /// A generated enum.
 pub trait Enumeration: Sized + TryFrom<i32> + Into<i32> {
-    /// The value of this name, aliases included.
+    /// Returns the value with this name, including aliases.
     fn from_name(name: &str) -> Option<Self>;
 
-    /// The name in the `.proto`; of several, the first.
+    /// Returns the name in the `.proto`; the first, if there are several.
     fn name(&self) -> &'static str;
 }
 
@@ -69,12 +69,12 @@ impl<E: Enumeration> Codec<i32> for Enum<E> {
     }
 }
 
-/// The number of an enum's value, which is what a field keeps.
+/// The number of an enum's value, as stored in a field.
 pub fn enum_number(value: impl Into<i32>) -> i32 {
     value.into()
 }
 
-/// Knows the names of an enum. Compiled once for all enums.
+/// Looks up an enum's names. Compiled once for all enums.
 struct EnumVisitor(fn(&str) -> Option<i32>);
 
 impl Visitor<'_> for EnumVisitor {
@@ -134,7 +134,7 @@ fn serialize_u32<S: Serializer>(output: S, value: u32) -> Result<S::Ok, S::Error
     output.serialize_u32(value)
 }
 
-/// As text, because many readers of JSON have floats for numbers.
+/// As text, because many JSON readers parse numbers as floats.
 fn serialize_text<S: Serializer>(output: S, value: impl itoa::Integer) -> Result<S::Ok, S::Error> {
     output.serialize_str(itoa::Buffer::new().format(value))
 }
@@ -152,7 +152,7 @@ impl Codec<f64> for Plain {
     }
 
     fn is_default(value: &f64) -> bool {
-        // The default is the positive zero only.
+        // Only positive zero is the default.
         value.to_bits() == 0
     }
 }
@@ -251,7 +251,7 @@ impl<M: Fields + Serialize + DeserializeOwned> Codec<M> for Plain {
     }
 }
 
-/// Reads a value where there must be one: in lists, maps, and below [`OrNull`].
+/// Reads a required value: in lists, maps, and below [`OrNull`].
 pub(super) struct Value<C, T>(PhantomData<(C, T)>);
 
 impl<C, T> Value<C, T> {
@@ -268,7 +268,7 @@ impl<'de, T, C: Codec<T>> DeserializeSeed<'de> for Value<C, T> {
     }
 }
 
-/// Reads what `seed` reads, or `null` as nothing.
+/// Reads a value with `seed`, or `null` as `None`.
 pub(super) struct OrNull<Seed>(pub(super) Seed);
 
 impl<'de, T, Seed> DeserializeSeed<'de> for OrNull<Seed>
@@ -305,7 +305,7 @@ where
     }
 }
 
-/// A value on its way out.
+/// A value to be written.
 pub(super) struct Encode<'a, C, T>(&'a T, PhantomData<C>);
 
 impl<'a, C, T> Encode<'a, C, T> {

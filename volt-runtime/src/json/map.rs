@@ -1,4 +1,4 @@
-//! Maps, whose keys are text in JSON whatever they are in the `.proto`.
+//! Maps, whose keys are text in JSON regardless of their type in the `.proto`.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -12,9 +12,9 @@ use super::{
     number,
 };
 
-/// What may be the key of a map. As serde's own, keys are written as text.
+/// A type that may be the key of a map. As in serde, keys are written as text.
 pub trait Key: Ord + Serialize + Sized {
-    /// The key that is written like this.
+    /// Parses a key from its text.
     fn parse(text: &str) -> Option<Self>;
 }
 

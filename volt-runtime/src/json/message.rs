@@ -11,9 +11,9 @@ use serde::{
 use super::{Reader, Writer};
 use crate::Message;
 
-/// What the JSON form of a generated message consists of.
+/// The JSON form of a generated message.
 pub trait Fields: Default {
-    /// Which field has this name, in either spelling. Fields count from 0.
+    /// Returns the index, from 0, of the field with this name, in either spelling.
     fn index(name: &str) -> Option<usize>;
 
     /// Reads the value of a field.
@@ -23,7 +23,7 @@ pub trait Fields: Default {
         input: Reader<'_, A>,
     ) -> Result<(), A::Error>;
 
-    /// Writes the fields that are set.
+    /// Writes all fields that are set.
     fn write<S: SerializeMap>(&self, output: &mut Writer<'_, S>) -> Result<(), S::Error>;
 }
 
@@ -81,7 +81,7 @@ impl<'de, M: Fields + Message> Visitor<'de> for MessageVisitor<M> {
     }
 }
 
-/// The next field that is known, and is there for the first time. Compiled once for all messages.
+/// Reads the next known field, rejecting duplicates. Compiled once for all messages.
 fn next_field<'de, A: MapAccess<'de>>(
     map: &mut A,
     seen: &mut Seen,
@@ -125,7 +125,7 @@ impl Visitor<'_> for Name {
     }
 }
 
-/// Which fields have been read.
+/// The set of fields that have been read.
 #[derive(Default)]
 struct Seen {
     /// Fields 0 to 63: enough for nearly all messages.
@@ -134,7 +134,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether the field is a new one.
+    /// Returns whether the field is new.
     fn insert(&mut self, index: usize) -> bool {
         let word = match (index / 64).checked_sub(1) {
             None => &mut self.first,

@@ -1,12 +1,12 @@
-//! Messages as JSON: protobuf's canonical mapping, over serde.
+//! Messages as JSON: protobuf's canonical mapping, based on serde.
 //!
-//! What is written is canonical: field names as in the `.proto`, defaults left out, 64-bit integers
-//! as strings, bytes as base64, enums by name. What is read may take any form that the mapping
-//! allows, and then some: see [`read`].
+//! Output is canonical: field names as in the `.proto`, defaults omitted, 64-bit integers as
+//! strings, bytes as base64, enums by name. Input may have any form that the mapping allows, and
+//! more: see [`read`].
 //!
-//! Generated messages implement serde's traits with what else is in here. Each has three functions
-//! of its own ([`Fields`]): which field a name is, how a field is read, and how all are written.
-//! Everything else is generic.
+//! Generated messages implement serde's traits with this module. Each provides three functions
+//! ([`Fields`]): look up a field by name, read a field, and write all fields. Everything else is
+//! generic.
 
 mod base64;
 mod codec;
@@ -34,9 +34,8 @@ pub use self::{
 ///
 /// # Errors
 ///
-/// When a value has no JSON form. Of the messages of the Volt API none can fail; of those of
-/// `google.protobuf` some can, such as a `Timestamp` beyond the year 9999. What was written until
-/// then stays in `out`.
+/// When a value has no JSON form. No message of the Volt API can fail; some of `google.protobuf`
+/// can, such as a `Timestamp` beyond the year 9999. Output written before the error stays in `out`.
 pub fn write(
     message: &impl Serialize,
     out: &mut Vec<u8>,
@@ -45,26 +44,26 @@ pub fn write(
     message.serialize(&mut output::Output::new(out, form))
 }
 
-/// Reads a message; `text` must hold it and nothing else.
+/// Reads a message. `text` must contain nothing else.
 ///
 /// Lenient where peers differ: names may be in camelCase too; unknown fields are skipped; `null`
-/// is the same as nothing; integers may be strings, or floats without a fraction; bytes may be in
-/// either base64 alphabet, padded or not. The unknown number of an enum is kept; an unknown name
-/// is skipped, because an enum's field has no room for it.
+/// means absent; integers may be strings, or floats without a fraction; bytes may be in either
+/// base64 alphabet, padded or not. The unknown number of an enum is kept; an unknown name is
+/// skipped, because an enum's field has no room for it.
 ///
 /// # Errors
 ///
 /// When the text is not JSON, or not this message: a value of another type or out of range, a
-/// field that is there twice, two members of a oneof, or nesting deeper than some sixty messages.
+/// duplicate field, two members of a oneof, or nesting deeper than some sixty messages.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
-    // One check of the whole is faster than serde_json's own, one for each string.
+    // One UTF-8 check of the whole text is faster than serde_json's check of each string.
     match std::str::from_utf8(text) {
         Ok(text) => read_text(text),
         Err(error) => Err(serde::de::Error::custom(error)),
     }
 }
 
-/// As [`read`], where it is known that the text is UTF-8.
+/// As [`read`], for text that is known to be UTF-8.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Numbers, which JSON has as numbers or as text.
+//! Numbers, which are numbers or text in JSON.
 
 use std::fmt;
 
@@ -11,26 +11,26 @@ use serde::{
 /// pass for the largest `int64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// An integer as text: like a number in JSON, so `1e3` but neither `+1` nor `01`.
+/// Parses an integer as text, with JSON's number syntax: `1e3` is valid, `+1` and `01` are not.
 pub(super) fn parse_integer(text: &str) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit())
         && !(digits.starts_with('0') && digits.len() > 1);
     match digits.len() {
-        // These fit an `i64`, which is the faster one to parse.
+        // These fit an `i64`, which is faster to parse.
         1..=18 if plain => text.parse::<i64>().ok().map(Into::into),
-        // At most 20 digits are a 64-bit integer; with more this is none, but may be a float.
+        // A 64-bit integer has at most 20 digits; longer text may still be a float.
         19..=20 if plain => text.parse().ok(),
         _ => integral(parse_float(text)?),
     }
 }
 
-/// A number as text: as JSON has it, since Rust's own parser also takes `.5` and `inf`.
+/// Parses a number as text, with JSON's syntax: Rust's own parser also accepts `.5` and `inf`.
 fn parse_float(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let starts = bytes.first().is_some_and(|&byte| byte == b'-' || byte.is_ascii_digit());
     let ends = bytes.last().is_some_and(u8::is_ascii_digit);
-    // serde_json would skip space at either end.
+    // serde_json would skip whitespace at either end.
     if starts && ends { serde_json::from_str(text).ok() } else { None }
 }
 
@@ -88,7 +88,7 @@ impl Visitor<'_> for IntegerVisitor {
     }
 }
 
-/// What JSON has no numbers for.
+/// The values for which JSON has no numbers.
 const NOT_FINITE: [(&str, f64); 3] =
     [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
 

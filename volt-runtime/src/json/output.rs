@@ -1,8 +1,8 @@
-//! Values as JSON text, straight into a buffer.
+//! Serializes values as JSON text, directly into a buffer.
 //!
-//! It differs from `serde_json`'s serializer in two ways that its formatters cannot give: text can
-//! be escaped once more while it is written, for the inside of a string, and bytes become base64 in
-//! the buffer itself, without a search for what would need an escape.
+//! It differs from `serde_json`'s serializer in two ways that its formatters do not support: text
+//! can be escaped a second time while it is written, for the inside of a string, and bytes are
+//! encoded as base64 in the buffer itself, without searching for characters to escape.
 
 use serde::{
     Serialize, Serializer,
@@ -24,10 +24,11 @@ pub enum Form {
     Escaped,
 }
 
-/// What an envelope and a cipher append to a message: room for it saves them moving a large one.
+/// The number of bytes that an envelope and a cipher append to a message. Reserving them avoids
+/// moving a large message.
 const TAIL: usize = 64;
 
-/// Where text goes, and in which form.
+/// The destination and form of the text.
 #[derive(Debug)]
 pub(super) struct Output<'a> {
     out: &'a mut Vec<u8>,
@@ -39,12 +40,12 @@ impl<'a> Output<'a> {
         Self { out, form }
     }
 
-    /// What needs no escape, and is the same in both forms.
+    /// Writes text that needs no escape, and is the same in both forms.
     fn punctuation(&mut self, byte: u8) {
         self.out.push(byte);
     }
 
-    /// Numbers look as `serde_json` writes them.
+    /// Numbers are formatted by `serde_json`.
     fn number(&mut self, value: impl Serialize) -> Result<(), Error> {
         serde_json::to_writer(&mut *self.out, &value)
     }
@@ -76,7 +77,7 @@ impl<'a> Output<'a> {
 
     fn escape(&mut self, byte: u8) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        // The escape's own backslash is escaped in turn, and what follows it where that needs it.
+        // The escape's own backslash is escaped too, and so is the character after it if necessary.
         if self.form == Form::Escaped {
             self.out.push(b'\\');
         }
@@ -139,7 +140,7 @@ impl<'s, 'a> Serializer for &'s mut Output<'a> {
     type SerializeStruct = Compound<'s, 'a>;
     type SerializeStructVariant = Compound<'s, 'a>;
 
-    /// Tells the codec of bytes that it need not make text of them.
+    /// Tells the codec of bytes not to encode them as text.
     fn is_human_readable(&self) -> bool {
         false
     }
@@ -262,13 +263,13 @@ impl<'s, 'a> Serializer for &'s mut Output<'a> {
     }
 }
 
-/// A list or an object that is being written.
+/// A list or an object being written.
 #[derive(Debug)]
 pub(super) struct Compound<'s, 'a> {
     output: &'s mut Output<'a>,
     first: bool,
     close: u8,
-    /// It is the value of a variant, whose object ends with it.
+    /// Set if it is the value of a variant, whose object ends with it.
     variant: bool,
 }
 
@@ -352,7 +353,7 @@ impl SerializeMap for Compound<'_, '_> {
     type Ok = ();
     type Error = Error;
 
-    /// Keys are text; numbers and truth values are put in quotes.
+    /// Keys are text; numbers and booleans are quoted.
     fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), Error> {
         self.comma();
         let start = self.output.out.len();

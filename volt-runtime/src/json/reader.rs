@@ -12,7 +12,7 @@ use super::{
     map::{Key, MapVisitor},
 };
 
-/// The value of one field, to be read into its place.
+/// Reads the value of one field into its place.
 ///
 /// In all forms of fields `null` leaves the field as it is.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl<'a, A> Reader<'a, A> {
         Reader { map: self.map, codec: PhantomData }
     }
 
-    /// Reads over the value.
+    /// Skips the value.
     pub fn skip<'de>(self) -> Result<(), A::Error>
     where
         A: MapAccess<'de>,

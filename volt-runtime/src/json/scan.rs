@@ -1,25 +1,25 @@
-//! Looking for what JSON strings treat specially, in many bytes at once.
+//! Scans for the special characters of JSON strings, many bytes at a time.
 
-/// How many bytes fit a register.
+/// The number of bytes in a register.
 pub(crate) const WORD: usize = size_of::<u64>();
-/// After how many bytes many more are expected.
+/// The length of a run after which many more bytes are expected.
 pub(crate) const LONG: usize = 128;
 
-/// How many of eight bytes come before the first quote, backslash or control character.
+/// Returns how many of eight bytes precede the first quote, backslash or control character.
 pub(crate) fn plain(bytes: [u8; WORD]) -> usize {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGH: u64 = ONES * 0x80;
-    // Where a byte is less than `limit`, its subtraction borrows into its high bit. That can spoil
+    // If a byte is less than `limit`, its subtraction borrows into its high bit. That can corrupt
     // the bytes that follow it, but not those before the first.
     let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
     let word = u64::from_le_bytes(bytes);
     let equal = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
     let special = less(word, 0x20) | equal(b'"') | equal(b'\\');
-    // Without any there are 64 zeros, and eight bytes.
+    // Without a match there are 64 zeros, hence eight bytes.
     special.trailing_zeros() as usize / 8
 }
 
-/// How many bytes come before the first quote, backslash or control character.
+/// Returns how many bytes precede the first quote, backslash or control character.
 pub(crate) fn plain_len(text: &[u8]) -> usize {
     let (start, rest) = text.split_at(text.len().min(LONG));
     let (words, tail) = start.as_chunks();
@@ -35,15 +35,15 @@ pub(crate) fn plain_len(text: &[u8]) -> usize {
     }
 }
 
-/// As [`plain_len`], for a text that goes on for long.
+/// As [`plain_len`], for a long text.
 fn plain_len_of_long(text: &[u8]) -> usize {
-    // Parts that stay in the nearest cache between the two looks at them.
+    // Chunks that stay in the L1 cache between the two passes over them.
     const PART: usize = 4096;
     let mut len = 0;
     for part in text.chunks(PART) {
         let special = memchr::memchr2(b'"', b'\\', part);
         let plain = part.split_at(special.unwrap_or(part.len())).0;
-        // The smallest of them is found without a branch for each.
+        // The smallest byte is found without branching on each.
         if plain.iter().copied().min().is_some_and(is_control) {
             let control = plain.iter().position(|&byte| is_control(byte));
             return len + control.unwrap_or(plain.len());
@@ -56,7 +56,7 @@ fn plain_len_of_long(text: &[u8]) -> usize {
     len
 }
 
-/// Whether a byte is a quote, a backslash or a control character.
+/// Returns whether a byte is a quote, a backslash or a control character.
 pub(crate) fn is_special(byte: u8) -> bool {
     is_control(byte) || byte == b'"' || byte == b'\\'
 }

@@ -9,7 +9,7 @@ use super::{
     map::Key,
 };
 
-/// A message on its way out, to which fields are added.
+/// A message being written, to which fields are added.
 #[derive(Debug)]
 pub struct Writer<'a, S, C = Plain> {
     map: &'a mut S,
@@ -52,7 +52,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
         }
     }
 
-    /// Writes a value in any case, such as the member of a oneof.
+    /// Writes a value unconditionally, such as the member of a oneof.
     pub fn put_member<T>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,

@@ -1,8 +1,8 @@
-//! The algorithms of keys, and why a key cannot be read or used.
+//! Key algorithms and key errors.
 
 use std::fmt;
 
-/// Why a key could not be read or used.
+/// The reason why a key could not be read or used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -54,7 +54,7 @@ impl KeyError {
     }
 }
 
-/// How to convert a block with another label.
+/// Returns a hint for converting a block with another label.
 fn conversion(found: &str, expected: &str) -> &'static str {
     if found == "OPENSSH PRIVATE KEY" && expected == "PRIVATE KEY" {
         ": it is in OpenSSH's own format; convert it with `ssh-keygen -p -m PKCS8 -f KEY`"

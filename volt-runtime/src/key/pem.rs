@@ -16,7 +16,8 @@ pub(super) const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
 pub(super) const PUBLIC_KEY: &str = "PUBLIC KEY";
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 
-/// Rounds of PBKDF2-HMAC-SHA-256 for a new key: what OWASP's Password Storage Cheat Sheet asks for.
+/// The number of PBKDF2-HMAC-SHA-256 iterations for a new key, as recommended by OWASP's Password
+/// Storage Cheat Sheet.
 const ITERATIONS: u32 = 600_000;
 
 /// Writes a PEM block with `\n` line ends.
@@ -27,7 +28,7 @@ pub(super) fn encode(label: &'static str, der: &[u8]) -> Result<String, KeyError
 
 /// Reads the label and the content of the first PEM block in a text.
 ///
-/// Lenient as OpenSSL is: text around the block is skipped, and white space within the base64 is
+/// As lenient as OpenSSL: text around the block is skipped, and white space within the base64 is
 /// ignored, so lines may have any length.
 pub(super) fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError> {
     const BEGIN: &str = "-----BEGIN ";
@@ -72,7 +73,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>
     }
     match encrypted.decrypt(passphrase) {
         Ok(key) => Ok(key.to_bytes()),
-        // A wrong passphrase shows as bad padding, or as a key that makes no sense.
+        // A wrong passphrase results in bad padding or an invalid key.
         Err(
             Pkcs8Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed)
             | Pkcs8Error::Asn1(_)

@@ -1,4 +1,4 @@
-//! RSA, for the legacy protocol, by aws-lc-rs.
+//! RSA for the legacy protocol, using aws-lc-rs.
 
 use std::fmt;
 
@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 
 use super::error::KeyError;
 
-/// A private RSA key. The PKCS#8 bytes serve to decrypt, which needs another form of the key.
+/// A private RSA key. The PKCS#8 bytes are kept for decryption, which needs another form of the
+/// key.
 pub(super) struct RsaSigningKey {
     pair: KeyPair,
     pkcs8: Zeroizing<Vec<u8>>,
@@ -46,7 +47,7 @@ impl RsaSigningKey {
         &self.public
     }
 
-    /// PKCS#1 v1.5 with SHA-256, as JWT's RS256.
+    /// Signs with PKCS#1 v1.5 and SHA-256, as JWT's RS256.
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
@@ -62,7 +63,7 @@ impl fmt::Debug for RsaSigningKey {
     }
 }
 
-/// Whether this `SubjectPublicKeyInfo` holds an RSA key.
+/// Returns whether this `SubjectPublicKeyInfo` holds an RSA key.
 pub(super) fn is_public_key(spki: &[u8]) -> bool {
     PublicEncryptingKey::from_der(spki).is_ok()
 }

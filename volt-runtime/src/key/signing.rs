@@ -32,17 +32,17 @@ enum Inner {
 }
 
 impl SigningKey {
-    /// Makes a new Ed25519 key.
+    /// Generates a new Ed25519 key.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Crypto`] when the system has no random bytes to give.
+    /// [`KeyError::Crypto`] when the system returns no random bytes.
     pub fn generate() -> Result<Self, KeyError> {
         let key = Ed25519KeyPair::generate().map_err(|_| KeyError::Crypto)?;
         Ok(Self(Inner::Ed25519(key)))
     }
 
-    /// Makes a new RSA key of 2048 bits, for the legacy protocol. New clients use
+    /// Generates a new RSA key of 2048 bits, for the legacy protocol. New clients use
     /// [`generate`](Self::generate).
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl SigningKey {
     }
 
     /// Reads a PKCS#8 PEM block, which may be protected by this passphrase: PBES2 with PBKDF2 and
-    /// AES-CBC or DES-EDE3-CBC. For a key without protection the passphrase is not used.
+    /// AES-CBC or DES-EDE3-CBC. For an unencrypted key the passphrase is ignored.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl SigningKey {
         RsaSigningKey::from_pkcs8(der).map(|key| Self(Inner::Rsa(Box::new(key))))
     }
 
-    /// The key as a PKCS#8 PEM block, as the published clients write it.
+    /// Writes the key as a PKCS#8 PEM block, as the published clients do.
     ///
     /// # Errors
     ///
@@ -102,12 +102,13 @@ impl SigningKey {
         pem::encode(pem::PRIVATE_KEY, &self.to_pkcs8()?).map(Zeroizing::new)
     }
 
-    /// The key as a PKCS#8 PEM block that this passphrase protects: PBES2 with AES-256-CBC and
-    /// PBKDF2-HMAC-SHA-256 of 600,000 rounds, which takes a noticeable time here and whenever it is read.
+    /// Writes the key as a PKCS#8 PEM block encrypted with this passphrase: PBES2 with AES-256-CBC
+    /// and 600,000 iterations of PBKDF2-HMAC-SHA-256, which take a noticeable time here and
+    /// whenever the key is read.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Crypto`] when the system has no random bytes to give.
+    /// [`KeyError::Crypto`] when the system returns no random bytes.
     pub fn to_encrypted_pem(&self, passphrase: &str) -> Result<String, KeyError> {
         pem::encode(pem::ENCRYPTED_KEY, &pem::encrypt(&self.to_pkcs8()?, passphrase)?)
     }
@@ -121,7 +122,7 @@ impl SigningKey {
         }))
     }
 
-    /// What kind of key it is.
+    /// Returns the key's algorithm.
     pub fn algorithm(&self) -> KeyAlgorithm {
         match &self.0 {
             Inner::Ed25519(_) => KeyAlgorithm::Ed25519,
@@ -129,7 +130,7 @@ impl SigningKey {
         }
     }
 
-    /// The public half.
+    /// Returns the public key.
     pub fn verifying_key(&self) -> VerifyingKey {
         match &self.0 {
             Inner::Ed25519(key) => {
@@ -162,7 +163,7 @@ impl SigningKey {
     }
 }
 
-/// Decrypts what was encrypted for the owner of an RSA key: OAEP with SHA-1, as the legacy protocol
+/// Decrypts data that was encrypted for an RSA key: OAEP with SHA-1, as the legacy protocol
 /// requires.
 pub(crate) fn oaep_decrypt(
     key: &SigningKey,

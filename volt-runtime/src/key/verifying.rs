@@ -16,7 +16,7 @@ use super::{
     pem, rsa,
 };
 
-/// The DER bytes that stand before the 32 raw bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
+/// The DER bytes that precede the 32 raw bytes in an Ed25519 `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI_PREFIX: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const RAW_LEN: usize = 32;
@@ -34,7 +34,7 @@ enum Inner {
 }
 
 impl VerifyingKey {
-    /// The Ed25519 key whose raw bytes these are.
+    /// Creates an Ed25519 key from its raw bytes.
     pub fn from_raw(raw: [u8; RAW_LEN]) -> Self {
         Self(Inner::Ed25519(raw))
     }
@@ -47,7 +47,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// Says what the text is instead: not PEM, or another kind of key.
+    /// When the text is not PEM, or holds another kind of key; the error says which.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let (label, der) = pem::decode(text)?;
         if label != pem::PUBLIC_KEY {
@@ -56,11 +56,12 @@ impl VerifyingKey {
         Self::from_spki(&der)
     }
 
-    /// The key in a certificate (PEM). Whose certificate it is, and who signed it, is not checked.
+    /// Reads the key in a certificate (PEM). The certificate's subject and signature are not
+    /// verified.
     ///
     /// # Errors
     ///
-    /// When it is no certificate, or one for another kind of key.
+    /// When the text is not a certificate, or its key is of another kind.
     pub fn from_certificate(text: &str) -> Result<Self, KeyError> {
         let (label, der) = pem::decode(text)?;
         if label != pem::CERTIFICATE {
@@ -82,7 +83,7 @@ impl VerifyingKey {
         Err(KeyError::Unsupported)
     }
 
-    /// The key as a `SubjectPublicKeyInfo` PEM block with `\n` line ends.
+    /// Writes the key as a `SubjectPublicKeyInfo` PEM block with `\n` line ends.
     #[expect(clippy::missing_panics_doc, reason = "a key of any size fits a PEM block")]
     pub fn to_pem(&self) -> String {
         let encode = |der: &[u8]| {
@@ -94,7 +95,7 @@ impl VerifyingKey {
         }
     }
 
-    /// What kind of key it is.
+    /// Returns the key's algorithm.
     pub fn algorithm(&self) -> KeyAlgorithm {
         match &self.0 {
             Inner::Ed25519(_) => KeyAlgorithm::Ed25519,
@@ -102,8 +103,8 @@ impl VerifyingKey {
         }
     }
 
-    /// How Volts and clients name a key: base58 of SHA-256 over the raw bytes of an Ed25519 key, or
-    /// over the PEM text of an RSA key.
+    /// Returns the fingerprint by which Volts and clients identify a key: base58 of SHA-256 over
+    /// the raw bytes of an Ed25519 key, or over the PEM text of an RSA key.
     pub fn fingerprint(&self) -> String {
         let hash = match &self.0 {
             Inner::Ed25519(raw) => digest::digest(&digest::SHA256, raw),
@@ -112,7 +113,7 @@ impl VerifyingKey {
         bs58::encode(hash).into_string()
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Returns whether `signature` is this key's signature over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Inner::Ed25519(raw) => {
@@ -130,7 +131,7 @@ impl VerifyingKey {
     }
 }
 
-/// Encrypts for the owner of an RSA key: OAEP with SHA-1, as the legacy protocol requires.
+/// Encrypts for an RSA key: OAEP with SHA-1, as the legacy protocol requires.
 pub(crate) fn oaep_encrypt(key: &VerifyingKey, plain: &[u8]) -> Result<Vec<u8>, KeyError> {
     rsa::oaep_encrypt(key.rsa_spki()?, plain)
 }

@@ -1,4 +1,4 @@
-//! A call after its key exchange: what each end may send, and what arrives.
+//! A call after its key exchange: the messages that each end may send, and the frames that arrive.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::{Code, Status, message::Payload};
 pub(super) const CLIENT_END: &[u8] = br#"{"client_end":true}"#;
 pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
 
-/// The sending side of a call: seals messages into frames, in the order that the protocol wants.
+/// The sending side of a call: seals messages into frames, in the order that the protocol requires.
 #[derive(Debug)]
 pub struct Outgoing {
     call: u64,
@@ -25,18 +25,18 @@ pub struct Outgoing {
 
 #[derive(Debug)]
 enum Phase {
-    /// A client that has not named its method yet, with what a legacy call is opened with.
+    /// A client that has not named its method yet, with the opening of a legacy call.
     Opening { method_name: String, service_id: Option<String>, legacy: Option<Opening> },
-    /// A client that has.
+    /// A client that has named its method.
     Requests,
     /// A server.
     Responses,
-    /// Nothing more may be sent. Keeps whose side it was.
+    /// Nothing more may be sent. Remembers whether this is the client's side.
     Ended { client: bool },
 }
 
 impl Outgoing {
-    /// A client's side: its first message will invoke `method_name`.
+    /// Creates a client's side. Its first message invokes `method_name`.
     pub fn client(call: u64, method_name: &str, service_id: Option<&str>) -> Self {
         let phase = Phase::Opening {
             method_name: method_name.to_owned(),
@@ -46,7 +46,7 @@ impl Outgoing {
         Self { call, phase }
     }
 
-    /// A client's side of a legacy call, whose first message also opens it.
+    /// Creates a client's side of a legacy call. Its first message also opens the call.
     pub fn legacy_client(
         call: u64,
         method_name: &str,
@@ -66,24 +66,24 @@ impl Outgoing {
         Self { call, phase: Phase::Responses }
     }
 
-    /// Splits off what seals the first message. What is left seals those that follow.
+    /// Splits off the part that seals the first message. The rest seals the messages that follow.
     #[must_use]
     pub fn split_first(&mut self) -> Self {
         let rest = Self { call: self.call, phase: Phase::Requests };
         std::mem::replace(self, rest)
     }
 
-    /// Whether the call has ended on this side.
+    /// Returns whether the call has ended on this side.
     pub fn is_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended { .. })
     }
 
-    /// Whether the peer has been told which method is called.
+    /// Returns whether the invocation has been sealed for the peer.
     pub fn is_invoked(&self) -> bool {
         !matches!(self.phase, Phase::Opening { .. })
     }
 
-    /// The frame that carries `message`.
+    /// Seals `message` into a frame.
     ///
     /// # Errors
     ///
@@ -126,12 +126,12 @@ impl Outgoing {
         }
     }
 
-    /// The frame that ends this side, with the reason if it is a failure. A side ends once; only a
-    /// cancel may follow.
+    /// Seals the frame that ends this side, with the reason if it is a failure. A side ends only
+    /// once; after that, only a cancellation may follow.
     ///
     /// # Errors
     ///
-    /// When it has ended already.
+    /// When this side has already ended.
     pub fn end(
         &mut self,
         key: &CallKey,
@@ -157,7 +157,7 @@ impl Outgoing {
         self.seal_end(key, iv, failure)
     }
 
-    /// The frame with which a client cancels the call, as the function [`cancel`].
+    /// Seals the frame with which a client cancels the call; see the function [`cancel`].
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ impl Outgoing {
         }
     }
 
-    /// Seals an envelope in the way that the call's protocol wants.
+    /// Seals an envelope as the call's protocol requires.
     fn seal(
         &self,
         key: &CallKey,
@@ -218,9 +218,9 @@ impl Outgoing {
     }
 }
 
-/// The frame with which a client cancels a call, whether it has half-closed before or not.
+/// Seals the frame with which a client cancels a call, whether or not it has half-closed.
 ///
-/// It is a `method_end` with gRPC's code for a cancelled call. A peer that does not look at the code
+/// The frame is a `method_end` with gRPC's code for a cancelled call. A peer that ignores the code
 /// sees a half-close, or a frame after one, which it ignores.
 ///
 /// # Errors
@@ -230,7 +230,7 @@ pub fn cancel(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
     requests(call).cancel(key)
 }
 
-/// The frame with which a client half-closes a call that it need not have invoked.
+/// Seals the frame with which a client half-closes a call, even one that it has not invoked.
 ///
 /// # Errors
 ///
@@ -239,7 +239,7 @@ pub fn half_close(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
     requests(call).end(key, None)
 }
 
-/// A client's side that has nothing left to say but an end.
+/// A client's side that can only end the call.
 fn requests(call: u64) -> Outgoing {
     Outgoing { call, phase: Phase::Requests }
 }
@@ -253,7 +253,7 @@ struct Metadata {
     error: Option<String>,
 }
 
-/// The error in a frame's metadata, which is readable without a key.
+/// Returns the error in a frame's metadata, which is readable without a key.
 ///
 /// # Errors
 ///
@@ -263,7 +263,7 @@ pub fn rejection(body: &Bytes) -> Result<Option<String>, ProtocolError> {
 }
 
 fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
-    // Most frames have no metadata, or only say that they are the last.
+    // Most frames have no metadata, or only the mark of the last frame.
     if sealed.metadata.is_empty() || sealed.metadata == SERVER_END || sealed.metadata == CLIENT_END
     {
         return Ok(None);
@@ -277,7 +277,7 @@ fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
 ///
 /// # Errors
 ///
-/// When it is damaged, cannot be decrypted, or does not hold an envelope.
+/// When the body is damaged, cannot be decrypted, or does not hold an envelope.
 pub fn open(key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
     if let Some(iv) = key.legacy_iv() {
         return legacy::open_message(key, iv, &body);
@@ -289,13 +289,13 @@ pub fn open(key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
     let iv: [u8; IV_LEN] = sealed.iv[..].try_into().map_err(|_| ProtocolError::Decrypt)?;
     let ciphertext = sealed.ciphertext;
     drop((sealed.metadata, sealed.iv));
-    // The one copy of a message on its way in: the socket's buffer holds the frames that follow too.
+    // The only copy of an incoming message: the socket's buffer also holds the frames that follow.
     let mut text = Vec::from(ciphertext);
     key.decrypt(iv, &mut text)?;
     Envelope::take(text).map(Incoming::Envelope)
 }
 
-/// The frame that turns a call away before it has a key; the reason travels in clear.
+/// Builds the frame that rejects a call before it has a key. The reason is sent in clear text.
 ///
 /// # Errors
 ///

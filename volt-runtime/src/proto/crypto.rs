@@ -1,4 +1,4 @@
-//! The key exchange and the cipher of a call, both by aws-lc-rs.
+//! The key exchange and the cipher of a call, both from aws-lc-rs.
 
 use std::{cell::RefCell, fmt};
 
@@ -15,36 +15,36 @@ use aws_lc_rs::{
     rand,
 };
 
-/// Length of an initialisation vector.
+/// The length of an initialisation vector.
 pub const IV_LEN: usize = 16;
-/// Length of the nonce in a server's key exchange.
+/// The length of the nonce in a server's key exchange.
 pub const NONCE_LEN: usize = 16;
-/// Length of the key of a call.
+/// The length of a call's key.
 pub const KEY_LEN: usize = 32;
 const SALT: &[u8] = b"a06e10d13fa4445a";
 const INFO: &[u8] = b"tdx-volt-encryption-key-derivation";
 
-/// One side's ephemeral X25519 key. It serves one call.
+/// One side's ephemeral X25519 key.
 pub struct Ephemeral {
     key: PrivateKey,
     public: Vec<u8>,
 }
 
 impl Ephemeral {
-    /// Makes a new key.
+    /// Generates a new key.
     ///
     /// # Errors
     ///
-    /// When the system has no random bytes to give.
+    /// When the system returns no random bytes.
     pub fn generate() -> Result<Self, ProtocolError> {
         Self::from_private(PrivateKey::generate(&X25519).map_err(|_| failed("key generation"))?)
     }
 
-    /// The key with these 32 raw bytes, for replaying a recorded call.
+    /// Creates the key from its 32 raw bytes, for replaying a recorded call.
     ///
     /// # Errors
     ///
-    /// When they are not a key.
+    /// When the bytes are not a valid key.
     pub fn from_raw(raw: &[u8]) -> Result<Self, ProtocolError> {
         Self::from_private(
             PrivateKey::from_private_key(&X25519, raw).map_err(|_| failed("key import"))?,
@@ -63,7 +63,7 @@ impl Ephemeral {
         &self.public
     }
 
-    /// The key of the call that this side and the owner of `peer` (DER) share.
+    /// Derives the key of the call shared with the owner of the public key `peer` (DER).
     ///
     /// # Errors
     ///
@@ -90,8 +90,8 @@ impl fmt::Debug for Ephemeral {
 
 /// The AES-256-CBC key of one call, for both directions.
 ///
-/// It also says which protocol the call speaks, because a legacy call has one initialisation vector
-/// for all its messages, and a binary one draws a new one for each.
+/// It also identifies the call's protocol: a legacy call uses one initialisation vector for all its
+/// messages, a binary one draws a new one for each.
 pub struct CallKey {
     legacy_iv: Option<[u8; IV_LEN]>,
     encrypting: PaddedBlockEncryptingKey,
@@ -99,16 +99,16 @@ pub struct CallKey {
 }
 
 impl CallKey {
-    /// The key with these bytes, of a call in the binary protocol.
+    /// Creates the key of a call in the binary protocol.
     ///
     /// # Errors
     ///
-    /// When the crypto library refuses it, which is not expected.
+    /// When the crypto library rejects the key, which is not expected.
     pub fn from_raw(key: &[u8; KEY_LEN]) -> Result<Self, ProtocolError> {
         Self::new(key, None)
     }
 
-    /// The key and the initialisation vector of a call in the legacy protocol.
+    /// Creates the key of a call in the legacy protocol, with its initialisation vector.
     ///
     /// # Errors
     ///
@@ -151,11 +151,11 @@ impl CallKey {
             .map_err(|_| failed("AES"))
     }
 
-    /// Decrypts `buffer` in place and cuts the padding off.
+    /// Decrypts `buffer` in place and removes the padding.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Decrypt`] when the length is no multiple of 16, or the padding is wrong.
+    /// [`ProtocolError::Decrypt`] when the length is not a multiple of 16, or the padding is wrong.
     pub fn decrypt(&self, iv: [u8; IV_LEN], buffer: &mut Vec<u8>) -> Result<(), ProtocolError> {
         let len = self
             .decrypting
@@ -173,28 +173,29 @@ impl fmt::Debug for CallKey {
     }
 }
 
-/// Random bytes from the operating system's generator.
+/// Returns random bytes from the operating system's generator.
 ///
 /// # Errors
 ///
-/// When it has none to give.
+/// When the system returns no random bytes.
 pub fn random<const N: usize>() -> Result<[u8; N], ProtocolError> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| failed("random numbers"))?;
     Ok(bytes)
 }
 
-/// How many initialisation vectors are drawn at a time: drawing a few bytes costs as much as many.
+/// The number of initialisation vectors drawn at a time: drawing few bytes costs as much as drawing
+/// many.
 const DRAWN: usize = 64;
 
 thread_local! {
-    /// Those that have been drawn, and how many of them have not been used. They are sent in clear, so
-    /// keeping them gives nothing away; each is used once.
+    /// The drawn vectors, and how many of them are unused. They are sent in clear text, so keeping
+    /// them reveals nothing; each is used once.
     static IVS: RefCell<([[u8; IV_LEN]; DRAWN], usize)> =
         const { RefCell::new(([[0; IV_LEN]; DRAWN], 0)) };
 }
 
-/// A random initialisation vector, or nonce, for one message.
+/// Returns a random initialisation vector, or nonce, for one message.
 ///
 /// # Errors
 ///
@@ -210,7 +211,7 @@ pub fn random_iv() -> Result<[u8; IV_LEN], ProtocolError> {
     })
 }
 
-/// The end of a buffer, as the thing to encrypt.
+/// The part of a buffer that is encrypted: everything from an offset on.
 struct Tail<'a> {
     buffer: &'a mut Vec<u8>,
     start: usize,

@@ -1,5 +1,5 @@
-//! What a sealed payload holds: one JSON object with exactly one member, whose inner message is
-//! JSON as a string.
+//! The content of a sealed payload: a JSON object with exactly one member, whose inner message is
+//! JSON encoded as a string.
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use crate::{
     message::Payload,
 };
 
-/// A payload that has been opened.
+/// A decrypted payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Envelope {
@@ -18,14 +18,14 @@ pub enum Envelope {
     Invoke {
         /// `/package.Service/Method`.
         method_name: String,
-        /// The service asked for, if it is not one of the Volt's own.
+        /// The requested service, if it is not one of the Volt's own.
         service_id: Option<String>,
         /// The request's JSON text.
         json_request: String,
     },
-    /// A further message's JSON text.
+    /// The JSON text of a further message.
     Payload(String),
-    /// The sender has no more to send; a status says that it gave up.
+    /// The sender has no more to send. A status means that the call failed or was cancelled.
     End(Option<Status>),
 }
 
@@ -35,7 +35,7 @@ pub enum Envelope {
 pub enum Incoming {
     /// A message, or an end.
     Envelope(Envelope),
-    /// The call could not be routed or was not accepted; nothing else will come.
+    /// The call could not be routed or was not accepted. No other frame follows.
     Rejected(String),
 }
 
@@ -73,11 +73,11 @@ struct End {
 }
 
 impl Envelope {
-    /// Reads a decrypted payload.
+    /// Parses a decrypted payload.
     ///
     /// # Errors
     ///
-    /// When it is not JSON, or does not have exactly one known member.
+    /// When the payload is not JSON, or does not have exactly one known member.
     pub fn read(text: &[u8]) -> Result<Self, ProtocolError> {
         let members: Members = serde_json::from_slice(text).map_err(|error| unreadable(&error))?;
         match (members.method_invoke, members.method_payload, members.method_end) {
@@ -99,15 +99,15 @@ impl Envelope {
     }
 }
 
-/// How every known peer begins a message, in either spelling.
+/// The beginning of a message as known peers write it, in either spelling.
 const PAYLOADS: [&[u8]; 2] =
     [br#"{"method_payload":{"json_payload":""#, br#"{"methodPayload":{"jsonPayload":""#];
-/// And how it ends one.
+/// The end of such a message.
 const PAYLOAD_END: &[u8] = br#""}}"#;
 
 impl Envelope {
-    /// As [`read`](Self::read), in the place where the payload is: the text of a message is
-    /// unescaped over itself and becomes the message.
+    /// As [`read`](Self::read), but in place: the text of a message is unescaped within the
+    /// payload's own buffer.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Envelope {
             text.truncate(written);
             return String::from_utf8(text).map(Self::Payload).map_err(|error| unreadable(&error));
         }
-        // The rest is written in a rarer way: it is read as if it were the whole.
+        // The rest uses an uncommon form: parse it as if it were the whole payload.
         let rest = [prefix, text.get(read..).unwrap_or_default()].concat();
         match Self::read(&rest)? {
             Self::Payload(rest) => {
@@ -136,16 +136,15 @@ impl Envelope {
 }
 
 /// Unescapes the JSON string that starts at `read` to the start of `text`, up to its closing quote,
-/// a `\u`, or what may not be in a string. Gives where that is and how much has been written.
+/// a `\u`, or an invalid character. Returns that position and the number of bytes written.
 ///
-/// Before `read` there must be more bytes than [`scan::WORD`], so that none is written over that is
-/// still to be read.
+/// More than [`scan::WORD`] bytes must precede `read`, so that unread bytes are never overwritten.
 fn unescape(text: &mut [u8], mut read: usize) -> (usize, usize) {
     let (mut written, mut run) = (0, 0);
     loop {
         let rest = text.get(read..).unwrap_or_default();
         let (plain, more) = match rest.first_chunk() {
-            // Copied before it is known how much of it counts.
+            // Copied before the length of the plain run is known.
             Some(&word) if run < scan::LONG => {
                 put(text, written, word);
                 let plain = scan::plain(word);
@@ -178,8 +177,8 @@ fn unescape(text: &mut [u8], mut read: usize) -> (usize, usize) {
     }
 }
 
-/// Moves bytes towards the start. By parts, because `copy_within` is slow where the two places are as
-/// close as here.
+/// Moves bytes towards the start. In parts, because `copy_within` is slow when source and
+/// destination are this close.
 fn shift(text: &mut [u8], mut from: usize, mut to: usize, len: usize) {
     const PART: usize = 256;
     let end = from + len;
@@ -276,7 +275,7 @@ mod tests {
         }
     }
 
-    /// Whether a payload is read in place or not makes no difference.
+    /// Reading a payload in place or not makes no difference.
     #[test]
     fn what_is_read_in_place_is_what_serde_json_reads() {
         let long = "long ".repeat(20);
@@ -306,7 +305,7 @@ mod tests {
                 let expected = Envelope::read(whole.as_bytes()).ok();
                 let mut bytes = whole.clone().into_bytes();
                 assert_eq!(Envelope::take(bytes.clone()).ok(), expected, "{whole}");
-                // Not UTF-8 any more, wherever that is.
+                // Invalid UTF-8, at any position.
                 let place = start.len() + inner.len() / 2;
                 bytes.insert(place, 0xFF);
                 let expected = Envelope::read(&bytes).ok();

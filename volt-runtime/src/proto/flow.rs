@@ -1,8 +1,8 @@
-//! Flow control of one connection: what its calls have not read yet, and the frame that waits for
+//! Flow control of one connection: the unread frames of its calls, and the frame that waits for
 //! room.
 //!
-//! The wire has no flow control for a single call. A frame whose call has no room therefore holds up
-//! the whole connection, for as long as the call's [`Overflow`] allows.
+//! The protocol has no per-call flow control. A frame whose call has no room therefore blocks the
+//! whole connection, for as long as the call's [`Overflow`] allows.
 
 use std::{
     task::{Context, Poll, Waker},
@@ -16,7 +16,7 @@ use crate::{
     queue::{Buffer, Popped, Wakes},
 };
 
-/// How many bytes may wait to be written before senders have to wait.
+/// The number of queued bytes above which senders wait.
 pub(super) const OUTBOX_BYTES: usize = 1 << 20;
 
 /// The frames of one call that its owner has not read yet.
@@ -26,14 +26,14 @@ pub(super) struct Inbox {
     overflow: Overflow,
 }
 
-/// What the inboxes of a connection share.
+/// State shared by the inboxes of a connection.
 #[derive(Debug)]
 pub(super) struct Inboxes {
-    /// Bytes in all inboxes.
+    /// The number of bytes in all inboxes.
     unread: usize,
     limit: usize,
     blocked: Option<Blocked>,
-    /// Wait for the blocked frame to be delivered: those who deliver frames.
+    /// The wakers of the tasks that deliver frames, waiting for the blocked frame to be delivered.
     feeders: Vec<Waker>,
 }
 
@@ -42,18 +42,18 @@ pub(super) struct Inboxes {
 struct Blocked {
     call: u64,
     body: Bytes,
-    /// When the call fails.
+    /// The time at which the call fails.
     until: Option<Instant>,
-    /// How many bytes the inbox may hold for the frame to be delivered.
+    /// The inbox size, in bytes, at or below which the frame is delivered.
     resume: usize,
 }
 
-/// What became of a frame.
+/// The outcome of delivering a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// It is in the inbox, or waits for room there.
+    /// The frame is in the inbox, or waits for room there.
     Accepted,
-    /// There is no room, and the call does not wait for it: the call fails.
+    /// There is no room, and the call's policy is not to wait: the call fails.
     Overflow,
 }
 
@@ -67,12 +67,13 @@ impl Inbox {
         self.frames.is_empty()
     }
 
-    /// Why nothing more will arrive, if something has said why.
+    /// The reason why the inbox was closed, if one was given.
     pub(super) fn reason(&self) -> Option<&Error> {
         self.frames.reason()
     }
 
-    /// Ends the inbox. What is in it can still be read, then the reason shows. The first reason wins.
+    /// Closes the inbox. Its frames can still be read, followed by the reason. The first reason
+    /// wins.
     pub(super) fn close(&mut self, reason: Error, wakes: &mut Wakes) {
         self.frames.close(Some(reason), wakes);
     }
@@ -82,7 +83,7 @@ impl Inbox {
         self.frames.poll_closed(cx)
     }
 
-    /// Makes the reader look again, although no frame has arrived.
+    /// Wakes the reader although no frame has arrived.
     pub(super) fn wake_reader(&mut self, wakes: &mut Wakes) {
         self.frames.wake_consumer(wakes);
     }
@@ -116,10 +117,10 @@ impl Inboxes {
         if limit.is_zero() {
             return Delivery::Overflow;
         }
-        // A call that was full goes on when it is half empty. Otherwise reader and connection would take
-        // turns for every frame.
+        // Resume a full inbox only once it is half empty. Otherwise reader and connection would
+        // alternate on every frame.
         let resume = if full { inbox.frames.limit() / 2 } else { inbox.frames.limit() - 1 };
-        // A wait that is too long for the clock has no end.
+        // A wait beyond the clock's range never ends.
         self.blocked = Some(Blocked { call, body, until: now.checked_add(limit), resume });
         Delivery::Accepted
     }
@@ -146,7 +147,7 @@ impl Inboxes {
         popped
     }
 
-    /// Drops what a call has not read, because its owner has gone. The caller then calls
+    /// Drops the unread frames of a call whose owner has dropped it. The caller then calls
     /// [`unblock`](Self::unblock).
     pub(super) fn abandon(&mut self, inbox: &mut Inbox, wakes: &mut Wakes) {
         self.unread -= inbox.frames.bytes();
@@ -159,7 +160,8 @@ impl Inboxes {
         self.blocked.as_ref().map(|blocked| blocked.call)
     }
 
-    /// Delivers the frame that is held back, if its call has room by now. `None` if the call has ended.
+    /// Delivers the frame that is held back, if its call has room by now. `inbox` is `None` if the
+    /// call has ended.
     pub(super) fn unblock(&mut self, inbox: Option<&mut Inbox>, wakes: &mut Wakes) {
         let Some(blocked) = &self.blocked else { return };
         let Some(inbox) = inbox else { return self.release(wakes) };
@@ -173,13 +175,13 @@ impl Inboxes {
         self.release(wakes);
     }
 
-    /// Lets further frames come; one that is held back is dropped.
+    /// Unblocks the connection. A frame that is held back is dropped.
     pub(super) fn release(&mut self, wakes: &mut Wakes) {
         self.blocked = None;
         self.feeders.drain(..).for_each(|waker| wakes.add(Some(waker)));
     }
 
-    /// When the call whose frame is held back fails.
+    /// The time at which the call whose frame is held back fails.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.blocked.as_ref()?.until
     }
@@ -196,7 +198,7 @@ impl Inboxes {
     }
 }
 
-/// The earliest of some moments.
+/// Returns the earliest of the given times.
 pub(super) fn earliest(moments: impl IntoIterator<Item = Option<Instant>>) -> Option<Instant> {
     moments.into_iter().flatten().min()
 }
@@ -214,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// How often a waker was woken.
+    /// Counts how often a waker was woken.
     #[derive(Default)]
     struct Woken(AtomicUsize);
 

@@ -9,12 +9,12 @@ use serde::Deserialize;
 
 use super::ProtocolError;
 
-/// The only version there is.
+/// The only protocol version.
 pub const VERSION: u8 = 1;
-/// Bytes before the body.
+/// The number of bytes before the body.
 pub const HEADER_LEN: usize = 10;
 
-/// What a frame carries.
+/// The content of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FrameKind {
@@ -22,14 +22,14 @@ pub enum FrameKind {
     KeyExchange,
     /// The sealed `method_invoke`, client to server.
     Invoke,
-    /// Anything else that is sealed, and what a relay or a legacy peer sends in clear.
+    /// Any other sealed envelope, and anything that a relay or a legacy peer sends in clear text.
     Payload,
-    /// The message that opens a legacy call, with token, key and first envelope in one.
+    /// The message that opens a legacy call, with its token, key and first envelope.
     LegacyOpening,
 }
 
 impl FrameKind {
-    /// Whether a caller opens a call with it.
+    /// Returns whether a frame of this kind opens a call.
     pub const fn opens(self) -> bool {
         matches!(self, Self::KeyExchange | Self::LegacyOpening)
     }
@@ -43,15 +43,15 @@ impl FrameKind {
     }
 }
 
-/// A frame whose header has been read. The body is not looked at until its call wants it. It may hold
-/// the claims of a token, so it is not printed.
+/// A frame whose header has been read. The body is not examined until its call reads it. It may
+/// hold the claims of a token, so it is not printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What the body is.
+    /// The kind of the body.
     pub kind: FrameKind,
-    /// The call's number on its connection.
+    /// The call's id on its connection.
     pub call: u64,
-    /// Whether it says in clear that nothing will follow it: an end, or a rejection.
+    /// Set if the frame is marked in clear text as the last one: an end, or a rejection.
     pub last: bool,
     /// The rest of the message; of a legacy message, all of it.
     pub body: Bytes,
@@ -62,8 +62,8 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// When the message is too short, or its version or type is unknown. After that nothing can be
-    /// said about which call it belongs to, so the connection fails.
+    /// When the message is too short, or its version or type is unknown. The call that it belongs
+    /// to is then unknown, so the connection fails.
     pub fn decode(mut message: Bytes) -> Result<Self, ProtocolError> {
         if message.len() < HEADER_LEN {
             return Err(ProtocolError::Truncated("header"));
@@ -102,10 +102,11 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// The body of a client's key exchange. Whoever has it can call as the client, so it is not printed.
+/// The body of a client's key exchange. Anyone who has it can call as the client, so it is not
+/// printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRequest {
-    /// Where to route the call, as JSON; empty for none.
+    /// The route of the call, as JSON; may be empty.
     pub metadata: Bytes,
     /// The client's signature of the token.
     pub signature: Bytes,
@@ -118,7 +119,7 @@ impl KeyRequest {
     ///
     /// # Errors
     ///
-    /// When a field is longer than what is left.
+    /// When a field is longer than the rest of the body.
     pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
         let metadata = take_u16(&mut body, "key exchange metadata")?;
         let signature = take_u8(&mut body, "key exchange signature")?;
@@ -164,7 +165,7 @@ impl KeyReply {
     ///
     /// # Errors
     ///
-    /// When a field is longer than what is left.
+    /// When a field is longer than the rest of the body.
     pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
         let key = take_u8(&mut body, "key exchange key")?;
         let nonce = take_u8(&mut body, "key exchange nonce")?;
@@ -191,7 +192,7 @@ impl KeyReply {
 /// The body of an invoke or payload frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// JSON in clear, which relays read; empty for none.
+    /// JSON in clear text, which relays read; may be empty.
     pub metadata: Bytes,
     /// The initialisation vector, 16 bytes; empty in an error frame.
     pub iv: Bytes,
@@ -204,7 +205,7 @@ impl Sealed {
     ///
     /// # Errors
     ///
-    /// When a field is longer than what is left.
+    /// When a field is longer than the rest of the body.
     pub fn decode(mut body: Bytes) -> Result<Self, ProtocolError> {
         let metadata = take_u16(&mut body, "payload metadata")?;
         let iv = take_u8(&mut body, "payload IV")?;
@@ -212,7 +213,7 @@ impl Sealed {
     }
 }
 
-/// Writes everything of a sealed frame that stands before its ciphertext.
+/// Writes the part of a sealed frame that precedes its ciphertext.
 pub(super) fn begin_sealed(
     out: &mut Vec<u8>,
     kind: FrameKind,
@@ -225,13 +226,15 @@ pub(super) fn begin_sealed(
     put_u8(out, iv, "payload IV")
 }
 
-/// The metadata at the beginning of a sealed frame's body; empty if there is none, or not all of it.
+/// Returns the metadata at the beginning of a sealed frame's body; empty if it is absent or
+/// truncated.
 fn clear_metadata(body: &[u8]) -> &[u8] {
     let Some((length, rest)) = body.split_first_chunk() else { return &[] };
     rest.get(..u16::from_be_bytes(*length).into()).unwrap_or_default()
 }
 
-/// Whether metadata says that nothing follows. Nearly no frame has any, so reading it costs nothing.
+/// Returns whether metadata marks the last frame. Hardly any frame has metadata, so parsing it is
+/// cheap.
 pub(super) fn is_last(metadata: &[u8]) -> bool {
     #[derive(Default, Deserialize)]
     struct End {
@@ -239,7 +242,7 @@ pub(super) fn is_last(metadata: &[u8]) -> bool {
         server_end: Option<bool>,
         error: Option<String>,
     }
-    // What is no such metadata says nothing. Whoever opens the frame gets the error.
+    // Invalid metadata marks nothing. Opening the frame reports the error.
     let end: End = if metadata.is_empty() {
         End::default()
     } else {
@@ -307,7 +310,7 @@ mod tests {
         assert_eq!(Frame::decode(frame(1, 0)), Err(ProtocolError::FrameType(0)));
     }
 
-    /// Or a peer could stop our side of a call with a frame that ends nothing.
+    /// Otherwise a peer could stop our side of a call with a frame that does not end it.
     #[test]
     fn a_frame_is_the_last_if_its_metadata_says_so_and_not_because_it_has_some() {
         let last = |kind, metadata: &str| {
@@ -333,7 +336,7 @@ mod tests {
         ] {
             assert!(!last(FrameKind::Payload, metadata), "{metadata}");
         }
-        // Cut off in the middle, it says nothing.
+        // Truncated metadata marks nothing.
         let mut frame = Vec::new();
         begin_sealed(&mut frame, FrameKind::Payload, 1, br#"{"server_end":true}"#, &[]).unwrap();
         frame.truncate(HEADER_LEN + 10);

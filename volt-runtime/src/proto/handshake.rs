@@ -15,21 +15,21 @@ use super::{
 };
 use crate::key::{SigningKey, VerifyingKey};
 
-/// Where a call goes, and whose key must sign the answer.
+/// The destination of a call, and the key that must sign the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The token's audience: the Volt's id, or the client id of a relayed service's host.
     pub audience: String,
-    /// Who signs the key exchange: the Volt, or the host.
+    /// The signer of the key exchange: the Volt or the host.
     pub signer: VerifyingKey,
-    /// Where relays pass the call on to, and to which service.
+    /// The relays' next hops, and the service.
     pub via: Via,
 }
 
 /// The metadata of a client's key exchange, which relays read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Via {
-    /// The ids to pass through, the target last; empty when it is who is connected to.
+    /// The ids to route through, the target last; empty when the target is the direct peer.
     #[serde(default, rename = "d", skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<String>,
     /// The relayed service's `host_service_id`.
@@ -38,7 +38,7 @@ pub struct Via {
 }
 
 impl Via {
-    /// Takes the id of who the call has come to off the way that is left.
+    /// Removes this hop from the remaining route.
     pub fn arrive(&mut self, id: &str) {
         if self.destinations.first().is_some_and(|destination| destination == id) {
             self.destinations.remove(0);
@@ -60,24 +60,24 @@ impl Via {
     }
 }
 
-/// A signed token with the ephemeral key in it. It can open any number of calls on its route, for
-/// as long as it is valid.
+/// A signed token with its ephemeral key. It can open any number of calls on its route while it is
+/// valid.
 ///
-/// The key of each call is another one in any case, because the server draws its own ephemeral key
-/// for each. What calls that share a token have in common is who could read them: whoever learns the
-/// token's private key while it lives, from this process's memory, can derive the keys of all of
-/// them; with a token for each call, only of the calls that are open.
+/// Each call still has its own key, because the server draws its own ephemeral key for each. Calls
+/// that share a token share their exposure: an attacker who reads the token's private key from this
+/// process's memory can derive the keys of all of them; with one token per call, only those of the
+/// open calls.
 pub struct CallToken {
     route: Route,
     ephemeral: Arc<Ephemeral>,
-    /// What the key exchange of each call carries.
+    /// The content of each call's key exchange.
     request: KeyRequest,
     /// Unix seconds.
     made: u64,
 }
 
 impl CallToken {
-    /// Makes a token at `now` (Unix seconds).
+    /// Creates a token at `now` (Unix seconds).
     ///
     /// # Errors
     ///
@@ -99,10 +99,10 @@ impl CallToken {
         Ok(Self { route: route.clone(), ephemeral: Arc::new(ephemeral), request, made: now })
     }
 
-    /// Whether it may open further calls at `now`: it is younger than `lifetime`, in seconds, and
-    /// than half of the time for which its token is valid.
+    /// Returns whether the token may open further calls at `now`: it must be younger than
+    /// `lifetime` (in seconds), and younger than half of its validity period.
     pub fn is_valid(&self, now: u64, lifetime: u64) -> bool {
-        // After a clock was set back, nothing is known of its age.
+        // If the clock was set back, the token's age is unknown.
         now.checked_sub(self.made).is_some_and(|age| age < lifetime.min(TTL / 2))
     }
 
@@ -123,7 +123,7 @@ impl CallToken {
     }
 }
 
-/// Its token is good for calls, and so is not printed.
+/// The token authorizes calls, so it is not printed.
 impl fmt::Debug for CallToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallToken").field("route", &self.route).finish_non_exhaustive()
@@ -138,7 +138,7 @@ pub struct ClientHandshake {
 }
 
 impl ClientHandshake {
-    /// Opens call number `call` at `now` (Unix seconds), with its own token.
+    /// Opens call `call` at `now` (Unix seconds), with its own token.
     ///
     /// # Errors
     ///
@@ -154,11 +154,11 @@ impl ClientHandshake {
         CallToken::new(route, key, session, ephemeral, now)?.open(call)
     }
 
-    /// Takes the body of the server's key exchange and gives the call's key.
+    /// Verifies the body of the server's key exchange and derives the call's key.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::Signature`] when it is not signed by whom the route says, and errors for a
+    /// [`ProtocolError::Signature`] when it is not signed by the route's signer, and errors for a
     /// damaged frame or key.
     pub fn complete(&self, body: Bytes) -> Result<CallKey, ProtocolError> {
         let reply = KeyReply::decode(body)?;
@@ -169,12 +169,12 @@ impl ClientHandshake {
     }
 }
 
-/// A key exchange that a server received.
+/// A key exchange received by a server.
 #[derive(Debug)]
 pub struct ServerHandshake {
-    /// The caller's token, not checked yet.
+    /// The caller's token, not verified yet.
     pub token: Arc<Token>,
-    /// Where the caller wants to go.
+    /// The caller's requested route.
     pub via: Via,
 }
 
@@ -183,14 +183,13 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// When it is no key exchange, or damaged.
+    /// When the frame is not a key exchange, or is damaged.
     pub fn accept(frame: &Frame) -> Result<Self, ProtocolError> {
         Self::accept_after(frame, None)
     }
 
-    /// As [`accept`](Self::accept), for a caller who has opened a call before with the token
-    /// `earlier`: if this is the same one, it need not be read again, and its signature need not
-    /// be checked again.
+    /// As [`accept`](Self::accept), for a caller that has already opened a call with the token
+    /// `earlier`. If the token is the same, it is neither parsed nor verified again.
     ///
     /// # Errors
     ///
@@ -211,7 +210,8 @@ impl ServerHandshake {
         Ok(Self { token, via })
     }
 
-    /// Answers it: the call's key and the frame to send, signed by `identity`.
+    /// Answers the key exchange. Returns the call's key and the frame to send, signed by
+    /// `identity`.
     ///
     /// # Errors
     ///
@@ -226,7 +226,7 @@ impl ServerHandshake {
         Ok((self.key(ephemeral)?, reply.encode(call)?))
     }
 
-    /// The key of the call that was answered like this.
+    /// Derives the key of the call that received this answer.
     ///
     /// # Errors
     ///
@@ -240,8 +240,8 @@ impl ServerHandshake {
     }
 }
 
-/// A server's half of the key exchange of one call. It has nothing of the caller's in it, so that it
-/// can be made before there is one.
+/// A server's half of the key exchange of one call. It does not depend on the caller, so it can be
+/// prepared in advance.
 #[derive(Debug)]
 pub struct Answer {
     ephemeral: Ephemeral,
@@ -249,7 +249,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer that is signed by `identity`.
+    /// Creates an answer signed by `identity`.
     ///
     /// # Errors
     ///
@@ -272,7 +272,7 @@ impl Answer {
         Ok(Self { ephemeral, reply })
     }
 
-    /// The frame that answers call number `call`.
+    /// Encodes the frame that answers call `call`.
     ///
     /// # Errors
     ///
@@ -327,7 +327,7 @@ mod tests {
         assert!(pass.serves(&here, 1029, u64::MAX) && !pass.serves(&here, 1030, u64::MAX));
     }
 
-    /// The key of each call is its own, and its token the same, which the server notices.
+    /// Each call has its own key; the token is the same, which the server detects.
     #[test]
     fn calls_that_share_a_pass_share_a_token_and_no_key() {
         let (client, volt) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(probes.len(), 3);
     }
 
-    /// A token that only looks like an earlier one is checked like any other.
+    /// A token that only resembles an earlier one is verified like any other.
     #[test]
     fn another_token_does_not_pass_for_an_earlier_one() {
         let (client, volt) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());

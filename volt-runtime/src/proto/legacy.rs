@@ -1,7 +1,7 @@
 //! The legacy JSON protocol of RSA keys: each websocket message is a JSON object in a text message.
 //!
-//! The first message of a call brings a token that carries the call's key, encrypted for the target,
-//! so there is no key exchange. The envelopes inside are those of the binary protocol. One
+//! The first message of a call carries a token with the call's key, encrypted for the target, so
+//! there is no key exchange. The envelopes inside are those of the binary protocol. One
 //! initialisation vector serves all messages of a call, which is the protocol's weakness.
 
 use std::fmt;
@@ -21,14 +21,14 @@ use super::{
 };
 use crate::key::{SigningKey, oaep_decrypt, oaep_encrypt};
 
-/// One websocket message, of either direction.
+/// One websocket message, in either direction.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Message {
-    /// The call's number, in requests.
+    /// The call's id, in requests.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "number")]
     id: Option<u64>,
-    /// The call's number, in responses: a 64-bit integer as JSON writes it.
+    /// The call's id, in responses: a 64-bit integer in its JSON form.
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "as_text",
@@ -63,11 +63,11 @@ impl Message {
     }
 }
 
-/// What the driver of a connection must know of a message.
+/// Reads what the driver of a connection needs to know of a message.
 ///
 /// # Errors
 ///
-/// When it is no JSON object of this protocol, or has no call number.
+/// When the text is not a JSON object of this protocol, or has no call id.
 pub fn decode(text: Bytes) -> Result<Frame, ProtocolError> {
     let message = Message::read(&text)?;
     let call = message.id.or(message.invoke_id);
@@ -78,7 +78,7 @@ pub fn decode(text: Bytes) -> Result<Frame, ProtocolError> {
     Ok(Frame { kind, call, last, body: text })
 }
 
-/// What opens a call: sent with its first message.
+/// The opening of a call, sent with its first message.
 #[derive(Clone)]
 pub struct Opening {
     token: String,
@@ -86,20 +86,21 @@ pub struct Opening {
 }
 
 impl fmt::Debug for Opening {
-    /// Without the token, with which anyone can call as its owner.
+    /// Omits the token: anyone who has it can call as its owner.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opening").field("targets", &self.targets).finish_non_exhaustive()
     }
 }
 
-/// Opens a call at `now` (Unix seconds): its key, and what its first message must carry.
+/// Opens a call at `now` (Unix seconds). Returns its key, and the opening that its first message
+/// must carry.
 ///
-/// `targets` are the fingerprints of those to route through; empty when the target is who is
-/// connected to.
+/// `targets` are the fingerprints of the peers to route through; empty when the target is the
+/// direct peer.
 ///
 /// # Errors
 ///
-/// When the target's key is no RSA key, or the crypto library fails.
+/// When the target's key is not an RSA key, or the crypto library fails.
 pub fn open(
     route: &Route,
     targets: Vec<String>,
@@ -125,7 +126,7 @@ pub fn open(
     Ok((CallKey::legacy(&secret, iv)?, Opening { token, targets }))
 }
 
-/// Reads the message that opens a call: the caller's token, not checked yet.
+/// Reads the message that opens a call. Returns the caller's token, not verified yet.
 ///
 /// # Errors
 ///
@@ -136,12 +137,12 @@ pub fn accept(text: &[u8]) -> Result<Token, ProtocolError> {
     Token::parse_jwt(&token)
 }
 
-/// The key that a token brings for its call.
+/// Decrypts the call's key in a token.
 ///
 /// # Errors
 ///
-/// [`ProtocolError::PeerKey`] when there is none for `identity`. It does not say why, because whoever
-/// may try often could learn the key from that.
+/// [`ProtocolError::PeerKey`] when there is none for `identity`. The error has no details: repeated
+/// attempts could otherwise reveal the key.
 pub fn call_key(token: &Token, identity: &SigningKey) -> Result<CallKey, ProtocolError> {
     let secret = opened(token.claims().sk.as_deref(), identity)?;
     let iv = opened(token.claims().iv.as_deref(), identity)?;
@@ -158,14 +159,14 @@ fn opened<const N: usize>(
     plain.as_slice().try_into().map(Zeroizing::new).map_err(|_| ProtocolError::PeerKey)
 }
 
-/// Which side writes a message, and whether it is that side's last.
+/// The side that writes a message, and whether it is that side's last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
     pub(super) client: bool,
     pub(super) end: bool,
 }
 
-/// The message that carries an envelope.
+/// Builds the message that carries an envelope.
 pub(super) fn seal(
     key: &CallKey,
     iv: [u8; IV_LEN],
@@ -204,16 +205,16 @@ pub(super) fn open_message(
     Envelope::take(envelope).map(Incoming::Envelope)
 }
 
-/// The message that turns a call away; the reason travels in clear.
+/// Builds the message that rejects a call. The reason is sent in clear text.
 ///
 /// # Errors
 ///
-/// When it cannot be written as JSON, which is not expected.
+/// When the message cannot be serialized as JSON, which is not expected.
 pub fn reject(call: u64, reason: &str) -> Result<Vec<u8>, ProtocolError> {
     Message { invoke_id: Some(call), error: Some(reason.to_owned()), ..Message::default() }.write()
 }
 
-/// A call number, as a number or as text.
+/// Reads a call id, as a number or as text.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

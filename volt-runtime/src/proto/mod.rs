@@ -1,13 +1,13 @@
 //! The two protocols of a Volt's websocket, without sockets, clocks or tasks.
 //!
 //! An Ed25519 key speaks the binary protocol, version 1: a websocket message is one
-//! [`frame::Frame`]. A call begins with a key exchange ([`handshake`]), whose token ([`token`]) says
-//! who calls. Everything after that is an [`envelope`] sealed by the call's key ([`crypto`]);
-//! [`call`] keeps each end of a call in order. An RSA key speaks the [`legacy`] JSON protocol, which
-//! differs in how a call is opened and sealed.
+//! [`frame::Frame`]. A call begins with a key exchange ([`handshake`]), whose token ([`token`])
+//! identifies the caller. Everything after that is an [`envelope`] sealed with the call's key
+//! ([`crypto`]); [`call`] enforces the order of each end's messages. An RSA key speaks the
+//! [`legacy`] JSON protocol, which opens and seals calls differently.
 //!
-//! Both the client and the server are built from these parts, and both are tested and fuzzed here,
-//! where bytes go in and come out and time is an argument.
+//! Both the client and the server are built from these parts, and both are tested and fuzzed here:
+//! bytes go in and come out, and time is an argument.
 
 pub mod call;
 #[cfg(feature = "client")]
@@ -24,17 +24,17 @@ pub mod server;
 pub mod token;
 pub mod tunnel;
 
-/// What a peer, or the bytes it sent, did wrong.
+/// A violation of the protocol by a peer, or invalid bytes from it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A frame ends before a field that it announces.
+    /// A frame ends before a field that its length prefix announces.
     #[error("a frame is cut short in its {0}")]
     Truncated(&'static str),
     /// Not version 1.
     #[error("frame version {0} is not known")]
     Version(u8),
-    /// A frame type that has no meaning, or none in this direction.
+    /// A frame type that is unknown, or not valid in this direction.
     #[error("frame type {0} is not known")]
     FrameType(u8),
     /// A field is too long for its length prefix.
@@ -43,21 +43,21 @@ pub enum ProtocolError {
     /// JSON that cannot be read.
     #[error("the {what} cannot be read: {why}")]
     Json {
-        /// Which part.
+        /// The part that cannot be read.
         what: &'static str,
-        /// What the parser says.
+        /// The parser's message.
         why: String,
     },
-    /// An encrypted payload that this call's key does not open.
+    /// An encrypted payload that cannot be decrypted with this call's key.
     #[error("a payload cannot be decrypted")]
     Decrypt,
-    /// The system gave no random bytes, or the crypto library failed.
+    /// The system returned no random bytes, or the crypto library failed.
     #[error("the crypto library failed in {0}")]
     Crypto(&'static str),
     /// The peer's ephemeral key is not a usable X25519 key.
     #[error("the peer's key exchange carries no usable key")]
     PeerKey,
-    /// The server's key exchange is not signed by the key that it should be.
+    /// The server's key exchange is not signed with the expected key.
     #[error(
         "the key exchange is not signed by the Volt's key: wrong `volt.public_key`, or not that Volt"
     )]

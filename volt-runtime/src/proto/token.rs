@@ -1,4 +1,4 @@
-//! The token of a call: who calls, whom, when, and with which ephemeral key.
+//! The token of a call: its caller, its audience, its validity and its ephemeral key.
 //!
 //! It is a JWT signed by the client's key. With an Ed25519 key its header is always the same, so the
 //! binary protocol carries only the claims and the signature.
@@ -17,19 +17,19 @@ use crate::key::{KeyAlgorithm, SigningKey, VerifyingKey};
 
 /// The header of every token.
 pub const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
-/// How long before and after now a token is valid, in seconds.
+/// A token is valid for this long before and after its creation, in seconds.
 pub const TTL: u64 = 60;
-/// How far a peer's clock may be off, in seconds.
+/// The tolerated difference between the peers' clocks, in seconds.
 pub const LEEWAY: u64 = 60;
 
-/// What a token says, in the order in which the published clients write it.
+/// The claims of a token, in the order in which the published clients write them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Whom it is for: the Volt's id, or the client id of a relayed service's host.
+    /// The audience: the Volt's id, or the client id of a relayed service's host.
     pub aud: String,
-    /// Valid from, in Unix seconds.
+    /// The start of the validity, in Unix seconds.
     pub iat: u64,
-    /// Valid until, in Unix seconds.
+    /// The end of the validity, in Unix seconds.
     pub exp: u64,
     /// The caller's session; absent before the first `Authenticate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// The claims of a call made at `now` (Unix seconds).
+    /// Creates the claims of a call made at `now` (Unix seconds).
     pub fn new(audience: &str, session: Option<&str>, ephemeral_der: &[u8], now: u64) -> Self {
         Self {
             aud: audience.to_owned(),
@@ -59,18 +59,18 @@ impl Claims {
         }
     }
 
-    /// Signs the claims: the JSON text, and the signature of the whole token.
+    /// Signs the claims. Returns their JSON text, and the signature of the whole token.
     ///
     /// # Errors
     ///
-    /// When the claims cannot be written as JSON, which is not expected.
+    /// When the claims cannot be serialized as JSON, which is not expected.
     pub fn sign(&self, key: &SigningKey) -> Result<(Vec<u8>, Vec<u8>), ProtocolError> {
         let claims = serde_json::to_vec(self).map_err(|error| json_error(&error))?;
         let input = signing_input(HEADER.as_bytes(), &claims);
         Ok((claims, sign(key, &input)?))
     }
 
-    /// Signs the claims as a whole token that names its key, as the legacy protocol wants it.
+    /// Signs the claims as a whole token that names its key, as the legacy protocol requires.
     ///
     /// # Errors
     ///
@@ -88,20 +88,20 @@ impl Claims {
     }
 }
 
-/// A token that arrived. Its signature has not been checked until [`verify`](Self::verify) says so.
+/// A received token. Its signature is not trusted until [`verify`](Self::verify) has succeeded.
 #[derive(Clone)]
 pub struct Token {
     claims: Claims,
     algorithm: KeyAlgorithm,
     key_id: Option<String>,
-    /// What was signed: header and claims, as in a JWT.
+    /// The signed text: header and claims, as in a JWT.
     signing_input: String,
     signature: Bytes,
-    /// The key that was found to have signed it.
+    /// The key that the signature was verified with.
     signer: OnceLock<VerifyingKey>,
 }
 
-/// What a token's header says.
+/// The header of a token.
 #[derive(Serialize, Deserialize)]
 struct Header<'a> {
     alg: &'a str,
@@ -110,7 +110,7 @@ struct Header<'a> {
     kid: Option<String>,
 }
 
-/// Why a token is not accepted.
+/// The reason why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -133,7 +133,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// When they are not the JSON of [`Claims`].
+    /// When they are not valid JSON for [`Claims`].
     pub fn parse(raw_claims: &[u8], signature: Bytes) -> Result<Self, ProtocolError> {
         Ok(Self {
             claims: serde_json::from_slice(raw_claims).map_err(|error| json_error(&error))?,
@@ -145,11 +145,11 @@ impl Token {
         })
     }
 
-    /// Reads a whole token, `header.claims.signature`, of either kind of key.
+    /// Parses a whole token, `header.claims.signature`, signed with either kind of key.
     ///
     /// # Errors
     ///
-    /// When it is no JWT, one with another algorithm, or its claims are not those of a call.
+    /// When the text is not a JWT, has another algorithm, or its claims are not those of a call.
     pub fn parse_jwt(jwt: &str) -> Result<Self, ProtocolError> {
         const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is no JWT");
         let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;
@@ -173,13 +173,13 @@ impl Token {
         })
     }
 
-    /// The fingerprint of the key that it says it is signed with, which legacy tokens name instead
-    /// of a session.
+    /// The fingerprint of the key that the token claims to be signed with. Legacy tokens have it
+    /// instead of a session.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
-    /// What it says.
+    /// Returns the claims.
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
@@ -194,11 +194,11 @@ impl Token {
         STANDARD.decode(k).map_err(|_| ProtocolError::PeerKey)
     }
 
-    /// Checks whom the token is for and when it is valid; `now` in Unix seconds.
+    /// Checks the token's audience and validity period; `now` is in Unix seconds.
     ///
     /// # Errors
     ///
-    /// Says which of the two is wrong.
+    /// Returns which of the two is wrong.
     pub fn check(&self, audience: &str, now: u64) -> Result<(), TokenError> {
         if self.claims.aud != audience {
             return Err(TokenError::Audience);
@@ -206,11 +206,11 @@ impl Token {
         self.check_times(now)
     }
 
-    /// Checks only when the token is valid, for a relay, whom it is not for.
+    /// Checks only the validity period, for a relay, which is not the token's audience.
     ///
     /// # Errors
     ///
-    /// When it has expired or is not valid yet.
+    /// When the token has expired or is not valid yet.
     pub fn check_times(&self, now: u64) -> Result<(), TokenError> {
         if self.claims.exp.saturating_add(LEEWAY) < now {
             return Err(TokenError::Expired);
@@ -221,14 +221,14 @@ impl Token {
         Ok(())
     }
 
-    /// Whether it is the token of these claims with this signature, byte for byte.
+    /// Returns whether the token has these claims and this signature, byte for byte.
     pub(super) fn is(&self, raw_claims: &[u8], signature: &[u8]) -> bool {
         self.signature == signature
             && self.algorithm == KeyAlgorithm::Ed25519
             && self.signing_input == signing_input(HEADER.as_bytes(), raw_claims)
     }
 
-    /// Checks that `key` signed the token. What was found once is remembered.
+    /// Verifies that `key` signed the token. A success is cached.
     ///
     /// # Errors
     ///
@@ -237,13 +237,13 @@ impl Token {
         if self.signer.get() == Some(key) {
             return Ok(());
         }
-        // The kind of the key decides what the signature must be, not the token's header alone.
+        // The key's algorithm decides which signature is valid, not the token's header alone.
         let valid = key.algorithm() == self.algorithm
             && key.verify(self.signing_input.as_bytes(), &self.signature);
         if !valid {
             return Err(TokenError::Signature);
         }
-        // If another key was found before, it stays: both have signed the token.
+        // If another key is cached already, it stays: both have signed the token.
         let _ = self.signer.set(key.clone());
         Ok(())
     }
@@ -258,7 +258,7 @@ impl Token {
 }
 
 impl fmt::Debug for Claims {
-    /// Without the session.
+    /// Omits the session.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claims")
             .field("aud", &self.aud)
@@ -270,7 +270,7 @@ impl fmt::Debug for Claims {
 }
 
 impl fmt::Debug for Token {
-    /// Without what makes it one: whoever has that can call as its owner.
+    /// Omits the signed content: anyone who has it can call as the token's owner.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token")
             .field("claims", &self.claims)
@@ -280,12 +280,12 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The claims and the signature of an `EdDSA` token, as a key exchange frame carries them.
+/// Splits an `EdDSA` token into claims and signature, as a key exchange frame carries them.
 ///
 /// # Errors
 ///
-/// When it is another kind of token, or has another header than [`HEADER`]: the signature covers the
-/// header, which the frame leaves out.
+/// When the token has another algorithm, or a header other than [`HEADER`]: the signature covers
+/// the header, which the frame omits.
 pub(super) fn split(jwt: &str) -> Result<(Vec<u8>, Vec<u8>), ProtocolError> {
     const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is no JWT of this protocol");
     let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;

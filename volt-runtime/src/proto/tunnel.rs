@@ -1,4 +1,4 @@
-//! Frames of the binary protocol as a relay passes them on: the same fields, in the messages of the
+//! Frames of the binary protocol as a relay forwards them: the same fields, in the messages of the
 //! `Connect` and `Invoke` calls instead of websocket messages.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use super::{
     token::{self, Token},
 };
 
-/// One frame of a call that is passed on. The call's number goes beside it.
+/// One frame of a forwarded call. The call's id is transmitted alongside.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelFrame {
@@ -20,7 +20,7 @@ pub enum TunnelFrame {
     Open {
         /// The caller's token, a JWT.
         token: String,
-        /// Where the target passes the call on to; nowhere when the call is for the target itself.
+        /// The route beyond the target; empty when the call is for the target itself.
         via: Via,
     },
     /// The target's key exchange.
@@ -32,21 +32,21 @@ pub enum TunnelFrame {
         /// The target's signature over key and nonce.
         signature: Bytes,
     },
-    /// An encrypted envelope, of either side.
+    /// An encrypted envelope, from either side.
     Payload {
         /// The initialisation vector.
         iv: Bytes,
-        /// The encrypted envelope. Empty when the sender is gone without one.
+        /// The encrypted envelope. Empty when the sender disconnected without one.
         ciphertext: Bytes,
-        /// Whether it is the sender's last.
+        /// Set if it is the sender's last.
         end: bool,
     },
-    /// The call could not be passed on, or was not accepted.
+    /// The call could not be forwarded, or was not accepted.
     Rejected(String),
 }
 
 impl fmt::Debug for TunnelFrame {
-    /// Without the token, with which anyone can call as its owner.
+    /// Omits the token: anyone who has it can call as its owner.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open { via, .. } => {
@@ -64,7 +64,7 @@ impl fmt::Debug for TunnelFrame {
 }
 
 impl TunnelFrame {
-    /// What the target of a call sent.
+    /// Converts a frame that the target of a call sent.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl TunnelFrame {
         Self::from_caller(frame.body)
     }
 
-    /// What a caller sent after it opened the call: the body of an invoke or payload frame.
+    /// Converts the body of an invoke or payload frame that the caller sent after opening the call.
     ///
     /// # Errors
     ///
@@ -91,11 +91,11 @@ impl TunnelFrame {
         Ok(Self::Payload { iv: sealed.iv, ciphertext: sealed.ciphertext, end })
     }
 
-    /// The frame of the binary protocol that says the same to a caller.
+    /// Converts the frame to the binary protocol, for the caller.
     ///
     /// # Errors
     ///
-    /// When a field is too long for a frame, or the frame is none that a caller gets.
+    /// When a field is too long for a frame, or callers do not receive this kind of frame.
     pub fn to_caller(&self, call: u64) -> Result<Vec<u8>, ProtocolError> {
         match self {
             Self::KeyExchange { key, nonce, signature } => {
@@ -110,11 +110,11 @@ impl TunnelFrame {
         }
     }
 
-    /// The frame of the binary protocol that says the same to the target.
+    /// Converts the frame to the binary protocol, for the target.
     ///
     /// # Errors
     ///
-    /// When a field is too long for a frame, or the frame is none that a target gets.
+    /// When a field is too long for a frame, or targets do not receive this kind of frame.
     pub fn to_target(&self, call: u64) -> Result<Frame, ProtocolError> {
         let frame = match self {
             Self::Open { token, via } => {
@@ -132,17 +132,17 @@ impl TunnelFrame {
         Frame::decode(frame.into())
     }
 
-    /// Opens a call that is passed on, and from there by `via`.
+    /// Creates the frame that opens a forwarded call, with the remaining route `via`.
     pub fn open(token: &Token, via: Via) -> Self {
         Self::Open { token: token.to_jwt(), via }
     }
 
-    /// Says that the caller is gone, in a way that needs no key.
+    /// Creates the frame that reports a disconnected caller. It needs no key.
     pub fn caller_gone() -> Self {
         Self::Payload { iv: Bytes::new(), ciphertext: Bytes::new(), end: true }
     }
 
-    /// Whether nothing follows it in its direction.
+    /// Returns whether this is the last frame in its direction.
     pub fn is_last(&self) -> bool {
         matches!(self, Self::Payload { end: true, .. } | Self::Rejected(_))
     }

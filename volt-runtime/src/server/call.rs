@@ -1,7 +1,7 @@
-//! One call: its key exchange, its invocation, and the two halves that its handler gets.
+//! One call: its key exchange, its invocation, and its handler's two halves.
 //!
-//! All of it runs in the call's own task. The state that the connection shares is in its machine; the
-//! lock around that is never held while something is checked, sealed or opened.
+//! Everything runs in the call's own task. The shared state is in the connection's machine, whose
+//! lock is never held during verification, sealing or opening.
 
 use std::{
     future::poll_fn,
@@ -38,7 +38,7 @@ use crate::{
     transport::{RawCall, ReceiveHalf, SendHalf},
 };
 
-/// How an admitted call begins.
+/// The destination of an admitted call.
 enum Admitted {
     /// It is for this host.
     Here(Arc<CallKey>, Peer),
@@ -83,7 +83,7 @@ pub(super) async fn run(host: Arc<ServiceHost>, shared: Arc<Shared>, frame: Fram
     }
 }
 
-/// Hands a call that is for another host to the relay, which ends it.
+/// Hands a call for another host to the relay, which ends it.
 fn pass_on(host: &ServiceHost, handshake: &ServerHandshake, entry: Entry) {
     let call = RelayedCall::new(entry);
     match host.relay() {
@@ -123,8 +123,8 @@ async fn open(host: &ServiceHost, call: &CallRef, frame: &Frame) -> Result<Admit
     };
     let reply = answer.encode(frame.call).map_err(text)?;
     call.with(|machine| machine.transmit(reply));
-    // Let the answer leave before the key is derived. The next answer is prepared after that, because the
-    // caller is busy for longer.
+    // Let the answer leave before deriving the key. The next answer is prepared after that, while
+    // the caller is still busy.
     yield_now().await;
     let key = handshake.agree(&answer).map_err(text)?;
     if call.with(|machine| machine.needs_answer()) {
@@ -153,7 +153,7 @@ impl SendHalf for CallSender {
     }
 
     fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, _: Option<Instant>) {
-        // A server's half is ready from the start.
+        // A server's half is always ready.
         match self.send(&*message) {
             Ok(()) if !last => {}
             Ok(()) => self.end(None),
@@ -225,7 +225,7 @@ impl ReceiveHalf for CallReceiver {
 
     fn poll_failed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let id = self.call.id();
-        // A cancellation does not wait until the requests before it have been read. A clean end does.
+        // A cancellation takes effect before earlier requests have been read. A clean end does not.
         if let Some(last) = self.call.with(|machine| machine.take_last(id))
             && let Ok(Incoming::Envelope(Envelope::End(Some(status)))) = self.open(last)
         {

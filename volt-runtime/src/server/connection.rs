@@ -1,4 +1,4 @@
-//! A connection's calls, as the tasks that run them hold them.
+//! References to a connection's calls, for the tasks that run them.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,7 @@ machine!(Connection);
 
 pub(super) type Shared = socket::Shared<Connection>;
 
-/// Names a call of a connection, for the halves that its handler holds.
+/// A reference to a call, held by its handler's halves.
 #[derive(Clone)]
 pub(super) struct CallRef {
     shared: Arc<Shared>,
@@ -30,14 +30,14 @@ impl CallRef {
         self.id
     }
 
-    /// Changes the machine of the call's connection.
+    /// Changes the machine of the call's connection, under its lock.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut Connection) -> T) -> T {
         self.shared.with(change)
     }
 }
 
-/// Removes a call from its connection when its task ends, however it ends. A handler may leave a half
-/// behind that lives longer.
+/// Removes a call from its connection when its task ends, for any reason. A half that the handler
+/// has moved elsewhere may outlive the task.
 pub(super) struct Entry(CallRef);
 
 impl Entry {

@@ -1,10 +1,10 @@
-//! Who calls, and how.
+//! The context of a call.
 
 use std::{fmt, sync::Arc};
 
 use crate::{Method, Status, proto::token::Token, transport::BoxFuture};
 
-/// What a handler knows of a call besides its messages.
+/// The context of a call: everything but its messages.
 #[derive(Clone, Debug)]
 pub struct Context {
     pub(super) method: &'static Method,
@@ -12,7 +12,7 @@ pub struct Context {
     pub(super) peer: Peer,
 }
 
-/// Who is at the other end of a call.
+/// The peer of a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peer {
     pub(crate) caller: Caller,
@@ -20,51 +20,51 @@ pub(crate) struct Peer {
 }
 
 impl Context {
-    /// The method that was called.
+    /// Returns the called method.
     pub fn method(&self) -> &'static Method {
         self.method
     }
 
-    /// Who calls.
+    /// Returns the caller.
     pub fn caller(&self) -> &Caller {
         &self.peer.caller
     }
 
-    /// The service that the caller asked for, if it named one.
+    /// Returns the service that the caller requested, if it named one.
     pub fn service_id(&self) -> Option<&str> {
         self.service_id.as_deref()
     }
 
-    /// The caller's token; `None` for calls within the process.
+    /// Returns the caller's token; `None` for calls within the process.
     pub fn token(&self) -> Option<&Token> {
         self.peer.token.as_deref()
     }
 }
 
-/// Who calls, as the [`Authenticator`] found out. Anonymous by default.
+/// The caller, as determined by the [`Authenticator`]. Anonymous by default.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
     /// The caller's session.
     pub session_id: Option<String>,
-    /// The identity that the session belongs to: a DID, or what stands in for one.
+    /// The identity that the session belongs to: a DID or its substitute.
     pub identity: Option<String>,
 }
 
 impl Caller {
-    /// A caller with a session.
+    /// Creates a caller with a session.
     pub fn new(session_id: impl Into<String>, identity: impl Into<String>) -> Self {
         Self { session_id: Some(session_id.into()), identity: Some(identity.into()) }
     }
 
-    /// Whether nothing is known of the caller.
+    /// Returns whether the caller has no session.
     pub fn is_anonymous(&self) -> bool {
         self.session_id.is_none()
     }
 }
 
 impl fmt::Debug for Caller {
-    /// Without the session.
+    /// Omits the session.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caller")
             .field("session_id", &self.session_id.as_ref().map(|_| "(hidden)"))
@@ -73,20 +73,20 @@ impl fmt::Debug for Caller {
     }
 }
 
-/// Decides who may open calls on a server.
+/// Authenticates and authorizes the callers of a server.
 ///
-/// When it is asked, the token has been read, is for this server and valid now; its signature has
-/// not been checked, because only the authenticator knows whose key it must be.
+/// It is called with a token that is for this server and within its validity period. The signature
+/// has not been verified, because only the authenticator knows the caller's key.
 pub trait Authenticator: Send + Sync + 'static {
-    /// Who the caller is.
+    /// Authenticates the caller.
     ///
     /// # Errors
     ///
-    /// A status turns the call away before it is invoked; its message travels unencrypted.
+    /// A status rejects the call before it is invoked; its message is sent unencrypted.
     fn authenticate(&self, token: &Token) -> Result<Caller, Status>;
 
-    /// Whether the caller may run the method that it named, where that takes asking somebody; the
-    /// future says who the caller is. `None`, the default, lets the call go on at once.
+    /// Authorizes the invoked method asynchronously. The future resolves to the caller. `None`, the
+    /// default, means no further check.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! From an incoming call to a handler with typed messages, and its outcome back.
+//! Connects incoming calls to handlers with typed messages, and returns their outcome.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ use crate::{
     transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf},
 };
 
-/// A call that has been routed and not yet been run.
+/// A call that has been routed but not run yet.
 pub struct IncomingCall {
     context: Context,
     raw: RawCall,
@@ -29,7 +29,7 @@ impl IncomingCall {
         Self { context, raw }
     }
 
-    /// Who calls what.
+    /// Returns the context of the call.
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -51,7 +51,7 @@ impl fmt::Debug for IncomingCall {
     }
 }
 
-/// What a method answers that nobody has implemented.
+/// The status of a method that is not implemented.
 pub fn unimplemented(method: &Method) -> Status {
     Status::new(Code::Unimplemented, format!("`{}` is not implemented here", method.path))
 }
@@ -63,7 +63,7 @@ pub fn unknown_method(mut call: IncomingCall) -> BoxFuture<()> {
     Box::pin(std::future::ready(()))
 }
 
-/// Runs a unary handler. The request is answered as soon as it is there.
+/// Runs a unary handler. It starts as soon as the request has arrived.
 pub fn unary<Req, Res, F, Fut>(call: IncomingCall, handler: F) -> BoxFuture<()>
 where
     Req: Message,
@@ -127,7 +127,7 @@ where
     })
 }
 
-/// The one request of a call that has only one. What else the caller sends is ignored.
+/// Reads the only request of a call. Anything else that the caller sends is ignored.
 async fn first<Req: Message>(mut requests: Requests<Req>) -> Result<Req, Status> {
     requests
         .message()
@@ -135,10 +135,10 @@ async fn first<Req: Message>(mut requests: Requests<Req>) -> Result<Req, Status>
         .ok_or_else(|| Status::new(Code::InvalidArgument, "the call ended before its request came"))
 }
 
-/// A call that is being run.
+/// A call whose handler is running.
 struct Running {
     receiver: Box<dyn ReceiveHalf>,
-    /// From the receiver to the handler: holds one request.
+    /// The queue from the receiver to the handler. It holds one request.
     feed: Arc<Queue<String>>,
     /// A request for which the feed has no room yet.
     ahead: Option<String>,
@@ -154,10 +154,10 @@ impl Running {
         Responses::new(self.sender.clone())
     }
 
-    /// Runs a handler to its end, or until the caller is gone.
+    /// Runs a handler to its end, or until the caller cancels or disconnects.
     ///
-    /// The requests are read here, not by the handler, so that a caller that gives up is noticed
-    /// while the handler is busy with something else.
+    /// The requests are read here rather than by the handler, so that a cancellation is noticed
+    /// while the handler is busy.
     async fn run<T>(&mut self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
         let mut work = pin!(work);
         poll_fn(|cx| {
@@ -169,10 +169,11 @@ impl Running {
         .await
     }
 
-    /// Hands requests on as the handler has room. Ready once the caller is gone.
+    /// Feeds requests to the handler as it has room. Ready once the caller has cancelled or
+    /// disconnected.
     ///
-    /// One request is read beyond what the feed holds, to see what comes after the last one. Whether
-    /// the call has failed is known even behind more of them.
+    /// One request is read beyond the feed's capacity, to detect the end after the last one. A
+    /// failure of the call is detected even behind further requests.
     fn poll_gone(&mut self, cx: &mut TaskContext<'_>) -> Poll<Status> {
         loop {
             if self.ahead.is_some() {
@@ -180,8 +181,8 @@ impl Running {
                 if room.is_pending() {
                     ready!(self.receiver.poll_failed(cx));
                 }
-                // Without room the handler does not get to it any more, and the reason is next. A feed
-                // that is closed takes nothing more, but the call may still be given up.
+                // Without room the call has failed: drop the request and read the reason. A closed
+                // feed accepts nothing more, but the caller may still cancel.
                 if let (Some(text), Poll::Ready(_)) = (self.ahead.take(), room) {
                     self.feed.push(text, 1);
                 }
@@ -198,7 +199,7 @@ impl Running {
     async fn answer<Res: Message>(mut self, outcome: Result<Res, Status>) {
         match outcome {
             Ok(response) => {
-                // A failure to send means that nobody is there to be told.
+                // If sending fails, the caller has already disconnected.
                 let _ = self.responses().send(response).await;
                 self.sender.end(None);
             }
@@ -206,7 +207,7 @@ impl Running {
         }
     }
 
-    /// Ends a call. A refusal goes into a response where there is a field for it.
+    /// Ends a call. A refusal is sent in a response if the response has a field for it.
     async fn end<Res: Message>(mut self, outcome: Result<(), Status>) {
         let failure = match outcome {
             Ok(()) => None,

@@ -1,4 +1,4 @@
-//! The identity that answers calls, with its services and its authorization.
+//! A server's identity, services and authorization.
 
 use std::{
     fmt,
@@ -53,9 +53,9 @@ impl ServiceHost {
         }
     }
 
-    /// Speaks the legacy protocol as well, with this RSA key, once the key is set: generating it takes
-    /// time, and most hosts never meet a client that needs it. The services may differ, because the
-    /// clients that speak this protocol were built for an older API.
+    /// Also supports the legacy protocol with this RSA key, once the key is set. It may be set
+    /// late: generating it takes time, and most hosts never meet a client that needs it. The
+    /// services may differ, because legacy clients were built for an older API.
     pub fn with_legacy(mut self, key: Arc<OnceLock<SigningKey>>, router: Router) -> Self {
         self.legacy = Some(Legacy { key, router });
         self
@@ -67,8 +67,7 @@ impl ServiceHost {
         self
     }
 
-    /// Answers plain HTTP requests that come to the port of the websocket. Without a handler nothing
-    /// is found there.
+    /// Answers plain HTTP requests on the websocket's port. Without a handler they get 404.
     #[cfg(feature = "server")]
     pub fn with_http(mut self, handler: impl HttpHandler) -> Self {
         self.http = Some(Box::new(handler));
@@ -93,7 +92,7 @@ impl ServiceHost {
         self.legacy.as_ref()?.key.get()
     }
 
-    /// The services for calls that are opened by such a frame.
+    /// Returns the services for calls opened with this kind of frame.
     pub(super) fn router(&self, opened_by: FrameKind) -> &Router {
         match (&self.legacy, opened_by) {
             (Some(legacy), FrameKind::LegacyOpening) => &legacy.router,

@@ -1,8 +1,8 @@
-//! What a server says to those who ask by plain HTTP.
+//! Answers to plain HTTP requests.
 
 use bytes::Bytes;
 
-/// Answers plain HTTP requests, which come to the same port as the websocket.
+/// Answers plain HTTP requests, which arrive on the websocket's port.
 ///
 /// ```
 /// use volt_runtime::server::{HttpAnswer, HttpHandler};
@@ -16,15 +16,14 @@ use bytes::Bytes;
 /// }
 /// ```
 pub trait HttpHandler: Send + Sync + 'static {
-    /// What a GET of this path gives; `None` is answered with 404.
+    /// Answers a GET of this path; `None` is answered with 404.
     ///
-    /// The path is as it was sent, with what is percent-encoded in it, and without the query. The
-    /// request waits for the answer, and so does its connection's task: look something up, but do
-    /// not wait for others.
+    /// The path is passed as it was sent, still percent-encoded, without the query. This runs on
+    /// the connection's task: look something up, but do not block.
     fn get(&self, path: &str) -> Option<HttpAnswer>;
 }
 
-/// What a GET gives.
+/// The answer to a GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
     pub(super) content_type: &'static str,
@@ -32,12 +31,12 @@ pub struct HttpAnswer {
 }
 
 impl HttpAnswer {
-    /// An answer of this media type.
+    /// Creates an answer of this media type.
     pub fn new(content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self { content_type, body: body.into() }
     }
 
-    /// A JSON text.
+    /// Creates a JSON answer.
     pub fn json(text: impl Into<Bytes>) -> Self {
         Self::new("application/json", text)
     }

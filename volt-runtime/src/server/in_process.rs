@@ -19,7 +19,7 @@ use crate::{
     transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, Transport},
 };
 
-/// How many bytes each direction of a call holds before its sender waits.
+/// The number of bytes that each direction of a call buffers before its sender waits.
 const BUFFER: usize = 256 << 10;
 
 /// A transport whose other end is a router in the same process.
@@ -81,7 +81,7 @@ impl Transport for InProcess {
         StateWatch::new(self.states.subscribe())
     }
 
-    /// Calls that are open already run to their end.
+    /// Calls that are already open run to their end.
     fn close(&self) -> BoxFuture<()> {
         let reason = Error::connection("the channel was closed").with_executed(Executed::No);
         self.states.send_replace(ConnectionState::Closed { reason });
@@ -93,7 +93,7 @@ impl Transport for InProcess {
     }
 }
 
-/// What passes through a queue.
+/// An item of a queue.
 enum Item {
     Message(String),
     End,
@@ -102,8 +102,8 @@ enum Item {
 struct Sender {
     queue: Arc<Queue<Item>>,
     finished: bool,
-    /// On a client: the other direction, which fails when a message cannot be written that is not waited
-    /// for.
+    /// On a client: the other direction, which fails when a message sent in the background cannot
+    /// be written.
     fails: Option<Arc<Queue<Item>>>,
 }
 
@@ -128,7 +128,7 @@ impl SendHalf for Sender {
     }
 
     fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, _: Option<Instant>) {
-        // There is always room for the first.
+        // There is always room for the first message.
         if let Err(error) = self.send(&*message) {
             if let Some(responses) = &self.fails {
                 responses.close(Some(error));
@@ -164,7 +164,8 @@ impl Drop for Sender {
 
 struct Receiver {
     queue: Arc<Queue<Item>>,
-    /// On a client: the other direction, which ends when this half goes, so that the handler notices.
+    /// On a client: the other direction, which is closed when this half is dropped, so that the
+    /// handler notices.
     cancels: Option<Arc<Queue<Item>>>,
 }
 
@@ -178,7 +179,7 @@ impl ReceiveHalf for Receiver {
     }
 
     fn poll_failed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        // A clean end is an item.
+        // A clean end is an item of the queue, not its closing.
         self.queue.poll_closed(cx)
     }
 }

@@ -1,9 +1,10 @@
-//! The server side: services, their routing, and what a handler sees of a call.
+//! The server side: services, routing, and the handler's view of a call.
 //!
-//! Generated code turns a `.proto` service into a trait to implement and a server struct that makes
-//! a [`Service`] of it. A [`Router`] holds services; [`Channel::in_process`](crate::Channel::in_process)
-//! calls them without a network, and with the feature `server`, `serve` puts them on a websocket
-//! (`serve_tls`, with the feature `tls`, on one that is encrypted).
+//! Generated code turns a `.proto` service into a trait to implement, and a server struct that
+//! makes the implementation a [`Service`]. A [`Router`] holds services;
+//! [`Channel::in_process`](crate::Channel::in_process) calls them without a network, and with the
+//! feature `server`, `serve` serves them over a websocket (`serve_tls`, with the feature `tls`,
+//! over TLS).
 
 #[cfg(feature = "socket")]
 mod call;

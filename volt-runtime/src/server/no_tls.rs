@@ -1,4 +1,4 @@
-//! What stands in for TLS in a build without it.
+//! The replacement for TLS in a build without it.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::socket::Stream;
 
-/// There is none.
+/// Uninhabited: this build has no TLS.
 #[derive(Clone)]
 pub(super) enum ServerTls {}
 

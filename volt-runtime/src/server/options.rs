@@ -8,38 +8,37 @@ use crate::{Keepalive, Overflow, proto::token};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {
-    /// The longest message that is accepted, in bytes; a longer one ends its connection. Default
-    /// 128 MiB.
+    /// The maximum size of a message, in bytes; a larger one ends its connection. Default 128 MiB.
     pub max_message_size: usize,
-    /// How many connections there may be at once; further ones are closed as they come. Default 4,096.
+    /// The maximum number of connections; further ones are closed as they arrive. Default 4,096.
     pub max_connections: usize,
-    /// How many calls one connection may have open; further ones are rejected. Default 16,384.
+    /// The maximum number of open calls per connection; further ones are rejected. Default 16,384.
     pub max_calls: usize,
-    /// How many bytes of requests that a handler has not read yet are kept for each call. Default
-    /// 4 MiB.
+    /// The maximum number of bytes of unread requests of one call. Default 4 MiB.
     pub receive_buffer: usize,
-    /// How many bytes of such requests are kept for all calls of a connection together. Default 64 MiB.
+    /// The maximum number of bytes of unread requests, for all calls of a connection together.
+    /// Default 64 MiB.
     pub connection_buffer: usize,
-    /// What happens when either is full. By default the connection is not read for up to 5 seconds,
-    /// then the call fails.
+    /// The policy for when either limit is reached. By default the connection is not read for up to
+    /// 5 seconds, then the call fails.
     pub overflow: Overflow,
-    /// How long a client may take to complete the handshakes of TLS and of the websocket, or a plain
-    /// HTTP request. Default 10 seconds.
+    /// The timeout for the TLS and websocket handshakes, or for a plain HTTP request. Default 10
+    /// seconds.
     pub handshake_timeout: Duration,
-    /// How long [`Server::shutdown`](super::Server::shutdown) waits for calls that have been asked
-    /// all that they will be asked, and then as long again for what is queued to be written and the
-    /// client to say goodbye. Default 5 seconds. Calls that come meanwhile learn only by its end that
-    /// they are too late, so it should be less than their callers wait for a key exchange (15 seconds
-    /// in this crate).
+    /// How long [`Server::shutdown`](super::Server::shutdown) waits for half-closed calls to end,
+    /// and then, for as long again, for queued frames to be written and for the client's close
+    /// frame. Default 5 seconds. Callers that open a call meanwhile learn that they are too late
+    /// only when the connection closes, so the timeout should be shorter than the callers' key
+    /// exchange timeout (15 seconds in this crate).
     pub drain_timeout: Duration,
-    /// How clients that are gone without a word are noticed. Default `None`, because one published
-    /// client dies of a ping; turn it on where that client is not used.
+    /// Detection of clients that have vanished without closing the connection. Default `None`,
+    /// because one published client crashes on a ping; enable it where that client is not used.
     pub keepalive: Option<Keepalive>,
-    /// How long a call may take from its key exchange until it names its method. Default 2 minutes,
-    /// which is how long its token is valid.
+    /// The time within which a call must name its method after its key exchange. Default 2 minutes,
+    /// the validity period of its token.
     pub invoke_timeout: Duration,
-    /// How long a client may take nothing of what is to be written to it, before its connection ends.
-    /// Default one minute.
+    /// The time after which a connection is closed if its client accepts no data. Default one
+    /// minute.
     pub write_timeout: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Calls that are for somebody else.
+//! Calls that are for another host.
 
 use std::{fmt, future::poll_fn};
 
@@ -8,16 +8,16 @@ use crate::{
     proto::{handshake::Via, token::Token, tunnel::TunnelFrame},
 };
 
-/// Passes calls on to those who are connected here, such as the hosts of services.
+/// Forwards calls to peers that are connected to this server, such as the hosts of services.
 pub trait RelayHandler: Send + Sync + 'static {
-    /// Takes a call, at once; what is passed on is passed on by a task of the relay's own.
+    /// Accepts a call, without blocking; the relay forwards frames in its own task.
     ///
-    /// The token is valid now, and nothing else about it has been checked: it is for the target.
-    /// `via` is the way that is left, the target last.
+    /// The token's validity period has been checked, and nothing else: it is for the target. `via`
+    /// is the remaining route, the target last.
     fn relay(&self, token: &Token, via: &Via, call: RelayedCall);
 }
 
-/// The caller's end of a call that is passed on. Dropping it forgets the call.
+/// The caller's end of a forwarded call. Dropping it removes the call.
 pub struct RelayedCall {
     entry: Entry,
 }
@@ -27,7 +27,7 @@ impl RelayedCall {
         Self { entry }
     }
 
-    /// The next frame of the caller, or `None` when the caller is gone.
+    /// Returns the next frame of the caller, or `None` when the caller has disconnected.
     ///
     /// # Cancel safety
     ///
@@ -43,7 +43,7 @@ impl RelayedCall {
         Some(frame)
     }
 
-    /// Sends a frame of the target to the caller, as soon as the connection has room.
+    /// Sends a frame of the target to the caller, waiting until the connection has room.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl RelayedCall {
         Ok(())
     }
 
-    /// Rejects the call. The reason travels unencrypted.
+    /// Rejects the call. The reason is sent unencrypted.
     pub fn reject(self, reason: impl Into<String>) {
         self.write(&TunnelFrame::Rejected(reason.into()));
     }

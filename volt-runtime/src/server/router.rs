@@ -1,4 +1,4 @@
-//! From a method's name to the service that has it.
+//! Routes calls to services by method name.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -23,14 +23,14 @@ pub trait Service: Send + Sync + 'static {
 /// The services of a server.
 #[derive(Clone, Default)]
 pub struct Router {
-    /// By the path of the method; those that were added last stand last.
+    /// By method path; the services added last are last.
     routes: HashMap<&'static str, Vec<Route>>,
     services: Vec<Arc<dyn Service>>,
 }
 
 #[derive(Clone)]
 struct Route {
-    /// What callers name the service by; nothing if it answers all calls.
+    /// The ids by which callers name the service; empty if it answers all calls.
     names: Vec<String>,
     service: Arc<dyn Service>,
     index: usize,
@@ -38,20 +38,19 @@ struct Route {
 }
 
 impl Router {
-    /// A router without services.
+    /// Creates a router without services.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a service that answers calls whatever service they name. Where two such have the same
-    /// method, the one added last answers.
+    /// Adds a service that answers calls regardless of the service they name. If two such services
+    /// have the same method, the one added last answers.
     pub fn with(self, service: impl Service) -> Self {
         self.add(&[], service)
     }
 
-    /// Adds a service that answers the calls for it: those that name one of these ids, and, while no
-    /// other service has the method, those that name none. So a router can have several services of
-    /// one API.
+    /// Adds a service that answers calls that name one of these ids and, while no other service has
+    /// the method, calls that name none. A router can thus have several services of one API.
     pub fn with_named(
         self,
         names: impl IntoIterator<Item = impl Into<String>>,
@@ -73,7 +72,7 @@ impl Router {
         self
     }
 
-    /// Where a call goes.
+    /// Finds the route of a call.
     fn find(&self, path: &str, service_id: Option<&str>) -> Result<&Route, Status> {
         let routes = self.routes.get(path).ok_or_else(|| {
             Status::new(Code::Unimplemented, format!("there is no method `{path}` here"))
@@ -95,14 +94,14 @@ impl Router {
             .ok_or_else(|| Status::new(Code::NotFound, "this service is not hosted here"))
     }
 
-    /// Whether a call to `path` has been asked everything once it is invoked.
+    /// Returns whether a call to `path` has only the one request that invokes it.
     #[cfg(feature = "socket")]
     pub(super) fn takes_one_request(&self, path: &str) -> bool {
         let route = self.routes.get(path).and_then(|routes| routes.first());
         route.is_none_or(|route| !route.method.kind.client_streams())
     }
 
-    /// The names of the services, in the order in which they were added.
+    /// Returns the names of the services, in the order in which they were added.
     pub fn services(&self) -> impl Iterator<Item = &'static str> {
         self.services.iter().map(|service| service.name())
     }

@@ -1,4 +1,5 @@
-//! The server's side of a connection, whatever carries its frames: it runs the calls that are opened.
+//! The server's side of a connection, independent of the transport of its frames. Runs the calls
+//! that are opened.
 
 use std::{
     future::poll_fn,
@@ -28,7 +29,7 @@ pub struct ServerSide {
 }
 
 impl ServerSide {
-    /// A connection that has just been established.
+    /// Creates the server's side of a new connection.
     pub fn new(host: Arc<ServiceHost>) -> Self {
         let options = host.options();
         let shared = Shared::new(Connection::new(Limits {
@@ -41,13 +42,13 @@ impl ServerSide {
         Self { host, shared }
     }
 
-    /// Opens no further calls, and waits until those have ended whose end is due.
+    /// Stops opening calls, and waits until the calls whose end is due have ended.
     pub(super) async fn drain(&self, policy: DrainPolicy) {
         self.shared.with(|machine| machine.drain(now(), policy));
         poll_fn(|cx| self.shared.with(|machine| machine.poll_drained(cx))).await;
     }
 
-    /// Ends the connection after everything queued has been written.
+    /// Closes the connection after everything queued has been written.
     #[cfg(feature = "server")]
     pub(super) fn close(&self) {
         self.shared.with(Connection::close);
@@ -73,7 +74,7 @@ impl ServerSide {
     ///
     /// # Errors
     ///
-    /// When its header cannot be read. The connection is then lost.
+    /// When the message's header cannot be read. The connection is then lost.
     pub fn receive(&self, message: Bytes, text: bool) -> Result<()> {
         let frame = read_frame(message, text)
             .inspect_err(|error| self.shared.with(|machine| machine.lose(error)))?;
@@ -82,7 +83,7 @@ impl ServerSide {
         Ok(())
     }
 
-    /// The next message to the client.
+    /// Returns the next message to the client.
     pub fn transmit(&self) -> Option<Bytes> {
         let cx = &mut Context::from_waker(Waker::noop());
         match self.shared.with(|machine| machine.poll_transmit(cx)) {
@@ -91,7 +92,7 @@ impl ServerSide {
         }
     }
 
-    /// How many calls are open.
+    /// Returns the number of open calls.
     pub fn open_calls(&self) -> usize {
         self.shared.with(|machine| machine.open_calls())
     }

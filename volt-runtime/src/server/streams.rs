@@ -1,4 +1,4 @@
-//! The messages of a call, as its handler sees them.
+//! The handler's view of a call's messages.
 
 use std::{
     fmt,
@@ -31,8 +31,8 @@ impl<Req: Message> Requests<Req> {
         Self { feed, request: PhantomData }
     }
 
-    /// The next request, or `None` once the caller has no more to send. A handler whose caller is
-    /// gone is dropped where it waits.
+    /// Returns the next request, or `None` once the caller has half-closed. If the caller cancels
+    /// or disconnects, the handler is dropped at its current await.
     ///
     /// # Errors
     ///
@@ -60,8 +60,8 @@ impl<Req> Drop for Requests<Req> {
     }
 }
 
-/// A failure on a server's side of a call, as a status. What the peer sees of it is this server's
-/// own doing, never a status that some other server said.
+/// Converts a failure on the server's side of a call to a status. The peer sees only this server's
+/// own failures, never a status received from another server.
 pub(super) fn to_status(error: &Error) -> Status {
     match error.kind() {
         ErrorKind::Connection => Status::new(Code::Cancelled, "the caller is gone"),
@@ -87,7 +87,7 @@ impl<Req: Message> Stream for Requests<Req> {
     }
 }
 
-/// Where a handler puts its responses.
+/// The responses of a call.
 pub struct Responses<Res> {
     sender: SharedSender,
     response: PhantomData<fn(Res)>,
@@ -98,11 +98,11 @@ impl<Res: Message> Responses<Res> {
         Self { sender, response: PhantomData }
     }
 
-    /// Sends a response, waiting while the caller's connection is slow.
+    /// Sends a response, waiting while the caller's connection has no room.
     ///
     /// # Errors
     ///
-    /// [`Code::Cancelled`] when the caller is gone: the handler should stop.
+    /// [`Code::Cancelled`] when the caller has cancelled or disconnected: the handler should stop.
     ///
     /// # Cancel safety
     ///
@@ -119,7 +119,7 @@ impl<Res> fmt::Debug for Responses<Res> {
     }
 }
 
-/// The sending half, for the handler while it runs and for the end of the call after it.
+/// The sending half, shared by the handler while it runs and by the code that ends the call.
 #[derive(Clone)]
 pub(super) struct SharedSender(Arc<Mutex<Box<dyn SendHalf>>>);
 

@@ -1,4 +1,4 @@
-//! TLS, as the server's side of it.
+//! The server's side of TLS.
 
 use std::{fmt, io, sync::Arc};
 
@@ -21,13 +21,13 @@ use crate::{
     socket::{ALPN, Stream},
 };
 
-/// How many bytes are read of a client that is turned away, so that it gets to read why.
+/// The number of bytes read from a rejected client, so that it can read the reason.
 const LINGER: u64 = 64 << 10;
 
-/// What a server speaks TLS with: its certificate and key, and whether it wants certificates of its
-/// clients. Cloning is cheap.
+/// A server's TLS settings: its certificate and key, and its policy for client certificates.
+/// Cloning is cheap.
 ///
-/// TLS 1.2 and 1.3 are spoken, with rustls's choice of ciphers, and by aws-lc-rs.
+/// TLS 1.2 and 1.3 are supported, with rustls's default cipher suites and aws-lc-rs.
 ///
 /// ```no_run
 /// # fn example(chain: &str, key: &str, authority: &str) -> volt_runtime::Result<()> {
@@ -42,12 +42,12 @@ const LINGER: u64 = 64 << 10;
 pub struct ServerTls(Arc<ServerConfig>);
 
 impl ServerTls {
-    /// The server's certificate (PEM), followed by those that lead from it to an authority which
-    /// clients trust, and its private key (PEM).
+    /// Creates settings from the server's certificate (PEM), followed by its chain to an authority
+    /// that clients trust, and its private key (PEM).
     ///
     /// # Errors
     ///
-    /// A configuration error when either cannot be read, or they do not belong together.
+    /// A configuration error when either cannot be read, or the key does not match the certificate.
     pub fn new(chain_pem: &str, key_pem: &str) -> Result<Self> {
         let chain = certificates(chain_pem)?;
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| {
@@ -62,8 +62,8 @@ impl ServerTls {
         Ok(Self(Arc::new(config)))
     }
 
-    /// Asks clients for a certificate of this authority (PEM). One that has none is let in as well; one
-    /// that shows a wrong one is not.
+    /// Requests a certificate of this authority (PEM) from clients. A client without one is
+    /// accepted; a client with an invalid one is rejected.
     ///
     /// # Errors
     ///
@@ -72,8 +72,8 @@ impl ServerTls {
         self.verifying(ca_pem, false)
     }
 
-    /// Wants a certificate of this authority (PEM) of every client, and turns those away that have
-    /// none.
+    /// Requires a certificate of this authority (PEM) from every client, and rejects clients
+    /// without one.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl ServerTls {
         Ok(Self(Arc::new(config)))
     }
 
-    /// Does the handshake with a client.
+    /// Performs the handshake with a client.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
         if is_plain(&stream).await? {
             turn_away(stream, PLAIN).await;
@@ -125,7 +125,7 @@ impl fmt::Debug for ServerTls {
     }
 }
 
-/// What is said to those who come with plain HTTP.
+/// The answer to plain HTTP.
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     content-type: text/plain\r\n\
     connection: close\r\n\
@@ -133,18 +133,18 @@ const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     \r\n\
     TLS is spoken here: use wss or https.\n";
 
-/// Whether a client speaks something else than TLS, all of which begins with a handshake record
-/// (RFC 8446, 5.1).
+/// Returns whether a client is not using TLS, which always begins with a handshake record (RFC
+/// 8446, 5.1).
 async fn is_plain(stream: &TcpStream) -> io::Result<bool> {
     const HANDSHAKE: u8 = 22;
     let mut first = [0];
     Ok(stream.peek(&mut first).await? == 1 && first != [HANDSHAKE])
 }
 
-/// Says a last word. The client's are read a while longer: a connection that is closed with something
-/// unread is reset, and what was said is lost.
+/// Sends a last message, then keeps reading for a while: closing a socket with unread data resets
+/// the connection and discards the message.
 async fn turn_away(mut stream: TcpStream, word: &[u8]) {
-    // It may have gone, and then there is nobody to tell.
+    // The client may have disconnected already.
     if stream.write_all(word).await.is_ok() && stream.shutdown().await.is_ok() {
         tokio::io::copy(&mut stream.take(LINGER), &mut tokio::io::sink()).await.ok();
     }

@@ -1,4 +1,4 @@
-//! An endpoint whose calls come over somebody else's connection, frame by frame.
+//! An endpoint whose calls arrive frame by frame over a relay's connection.
 
 use std::{
     fmt,
@@ -15,29 +15,29 @@ use crate::{
     socket::{Side as _, Timeouts, now},
 };
 
-/// Runs the calls that a relay passes on to a host. Cloning returns another handle.
+/// Runs the calls that a relay forwards to a host. Cloning returns another handle.
 ///
-/// It is independent of how frames travel: its owner [delivers](Self::deliver) the frames that arrive
-/// and sends on the frames that [come out](Self::next_frame).
+/// It is independent of the transport: its owner [delivers](Self::deliver) incoming frames and
+/// forwards [outgoing](Self::next_frame) ones.
 #[derive(Clone)]
 pub struct Tunnel(ServerSide);
 
 impl Tunnel {
-    /// A tunnel to a host. Calls run as tasks of the current tokio runtime.
+    /// Creates a tunnel to a host. Calls run as tasks of the current tokio runtime.
     pub fn new(endpoint: Arc<ServiceHost>) -> Self {
         Self(ServerSide::new(endpoint))
     }
 
-    /// Accepts a frame of call number `call`. Waits while that call has no room, within the limit that
-    /// the host's options set; after that the call fails. Other frames wait meanwhile.
+    /// Accepts a frame of call `call`. Waits while that call has no room, up to the limit set by
+    /// the host's options; after that the call fails. Other frames wait meanwhile.
     ///
     /// # Errors
     ///
-    /// When the frame is damaged or is not one that a caller sends. Other calls are not affected.
+    /// When the frame is damaged or is not a caller's frame. Other calls are not affected.
     pub async fn deliver(&self, call: u64, frame: &TunnelFrame) -> Result<(), ProtocolError> {
         let frame = frame.to_target(call)?;
         if frame.kind.opens() {
-            // A peer that opens calls has to take the answers. A closed tunnel takes nothing.
+            // A peer that opens calls must read the answers. A closed tunnel accepts nothing.
             let room = poll_fn(|cx| self.0.shared().with(|machine| machine.poll_room(cx)));
             let _ = self.timed(room).await;
         }
@@ -47,7 +47,7 @@ impl Tunnel {
             if ready.is_ready()
                 && let Some(frame) = frame.take()
             {
-                // Accepted in the same poll, so that no other frame comes in between.
+                // Accepted in the same poll, so that no other frame can intervene.
                 self.0.accept(now(), frame);
                 return self.0.poll_receive(cx);
             }
@@ -57,7 +57,7 @@ impl Tunnel {
         Ok(())
     }
 
-    /// The next frame to send on, with the number of its call; `None` after the tunnel was
+    /// Returns the next frame to forward, with the id of its call, or `None` after the tunnel was
     /// [closed](Self::close).
     ///
     /// # Cancel safety
@@ -67,7 +67,7 @@ impl Tunnel {
         loop {
             let next = poll_fn(|cx| self.0.shared().with(|machine| machine.poll_transmit(cx)));
             let bytes = self.timed(next).await?;
-            // Frames of our own can be read.
+            // Our own frames can always be decoded.
             let Ok(frame) = Frame::decode(bytes) else { continue };
             let call = frame.call;
             if let Ok(frame) = TunnelFrame::from_target(frame) {
@@ -76,14 +76,14 @@ impl Tunnel {
         }
     }
 
-    /// Rejects further calls, and waits until those have ended whose callers have said everything, and up
-    /// to a second until those have named their method that have exchanged keys. A call that is invoked
-    /// after that fails with [`Code::Unavailable`](crate::Code) and is not executed. The frames that come
-    /// out meanwhile have still to be sent on.
+    /// Rejects further calls, and waits until all half-closed calls have ended and, for up to a
+    /// second, until the calls with exchanged keys have named their methods. A call that is invoked
+    /// after that fails with [`Code::Unavailable`](crate::Code) and is not executed. Keep
+    /// forwarding outgoing frames meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Further calls are rejected after this has been polled.
+    /// Further calls are rejected once the future has been polled.
     pub async fn drain(&self) {
         self.timed(self.0.drain(DrainPolicy::Reject)).await;
     }
@@ -93,8 +93,8 @@ impl Tunnel {
         self.0.shared().with(|machine| machine.lose(reason));
     }
 
-    /// Drives the timeouts of the calls for as long as something is waited for. A tunnel has no task that
-    /// could.
+    /// Drives the timeouts of the calls while waiting for `work`. A tunnel has no task that could
+    /// do so.
     async fn timed<T>(&self, work: impl Future<Output = T>) -> T {
         let (mut work, mut timeouts) = (pin!(work), Timeouts::default());
         poll_fn(|cx| {

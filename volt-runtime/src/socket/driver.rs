@@ -1,8 +1,8 @@
-//! The task that owns a websocket: it reads and routes frames, and writes what is queued.
+//! The task that owns a websocket: it reads and routes frames, and writes queued frames.
 //!
-//! It does no cryptography and parses no JSON of messages: the tasks that wait for a message or send one
-//! do that. It never blocks on a single event: each poll handles timeouts, reads, routes, writes and
-//! flushes as far as each can go.
+//! It does no cryptography and parses no JSON messages: the tasks that send and receive them do. It
+//! never blocks on a single event: each poll handles timeouts, reads, routes, writes and flushes as
+//! far as each can go.
 
 use std::{
     future::Future,
@@ -30,10 +30,10 @@ use super::{
 };
 use crate::Error;
 
-/// How many frames are read before others of this runtime get a turn.
+/// The number of frames read before yielding to other tasks.
 const READ_BUDGET: usize = 128;
 
-/// Which of the two protocols a connection speaks.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// Binary messages, each a frame.
@@ -42,24 +42,24 @@ pub(crate) enum Protocol {
     Legacy,
 }
 
-/// The state of one connection. Runs as a task until the connection is gone.
+/// The state of one connection. Runs as a task until the connection has ended.
 pub(crate) struct Driver<S, H: Side> {
     socket: WebSocketStream<S>,
-    /// A server learns it from the first message.
+    /// A server detects it from the first message.
     protocol: Option<Protocol>,
     side: H,
-    /// Nothing is read at present: a call, or what is to be written, has no room.
+    /// Set while nothing is read, because a call or the outbox has no room.
     held_up: bool,
-    /// Something was written that has not been flushed.
+    /// Set when data has been written but not flushed.
     unflushed: bool,
-    /// The peer has been told that nothing more will come.
+    /// Set when the close frame has been sent.
     said_goodbye: bool,
-    /// How long closing may take.
+    /// The timeout for closing.
     close_timeout: Duration,
-    /// Set once the close has begun: when it has taken too long.
+    /// The timer of the close timeout, set once closing has begun.
     closing: Option<Pin<Box<Sleep>>>,
     watchdog: Option<Watchdog>,
-    /// For the timeouts of the calls.
+    /// The timer for the timeouts of the calls.
     timeouts: Timeouts,
 }
 
@@ -92,9 +92,9 @@ where
         &mut self.side
     }
 
-    /// Reads what is there, as far as it can be handed on.
+    /// Reads available frames, as far as they can be delivered.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        // One look at the clock for all frames that are read now.
+        // Read the clock once for all frames of this poll.
         let now = now();
         for _ in 0..READ_BUDGET {
             let receives = self.side.shared().with(|machine| machine.poll_receive(cx));
@@ -109,7 +109,7 @@ where
                 watchdog.heard();
             }
             let frame = match message {
-                // One published client sends an empty message whenever it has nothing to say.
+                // One published client sends empty messages when it has nothing to send.
                 Message::Binary(bytes) if bytes.is_empty() => continue,
                 Message::Binary(bytes) => {
                     self.speaks(Protocol::Binary).and_then(|()| read_frame(bytes, false))
@@ -118,7 +118,7 @@ where
                     self.speaks(Protocol::Legacy).and_then(|()| read_frame(text.into(), true))
                 }
                 Message::Close(_) => return Poll::Ready(closed()),
-                // The answer to a ping is queued by the websocket and leaves with the next flush.
+                // The websocket queues the pong, which leaves with the next flush.
                 Message::Ping(_) => {
                     self.unflushed = true;
                     continue;
@@ -134,7 +134,7 @@ where
         Poll::Pending
     }
 
-    /// Notes, or checks, which protocol the connection speaks.
+    /// Detects the connection's protocol, or checks it.
     fn speaks(&mut self, protocol: Protocol) -> Result<(), Error> {
         if *self.protocol.get_or_insert(protocol) == protocol {
             return Ok(());
@@ -149,7 +149,7 @@ where
         }))
     }
 
-    /// Writes what is queued, then flushes once. Ready when that fails.
+    /// Writes queued frames, then flushes once. Ready when that fails.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<tungstenite::Error> {
         match ready!(self.poll_written(cx)) {
             Ok(()) => Poll::Pending,
@@ -171,8 +171,8 @@ where
                 }
                 Poll::Ready(None) => {
                     ready!(Pin::new(&mut self.socket).poll_close(cx))?;
-                    // What the peer still sends is read until it says goodbye as well: a socket that
-                    // is dropped before takes what was written last with it.
+                    // Keep reading until the peer's close frame arrives: dropping a socket with
+                    // unread data would discard our last writes.
                     self.said_goodbye = true;
                 }
                 Poll::Pending => break,
@@ -185,19 +185,19 @@ where
         Poll::Ready(Ok(()))
     }
 
-    /// Looks whether the peer is still there, and asks it where nothing has come for a while.
+    /// Checks that the peer is alive, and pings it after a period of silence.
     fn poll_keepalive(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let Some(watchdog) = &mut self.watchdog else {
             return Poll::Pending;
         };
-        // While nothing is read, nothing can be heard.
+        // While nothing is read, silence means nothing.
         if self.held_up {
             watchdog.heard();
         }
         while let Poll::Ready(due) = watchdog.poll_due(cx) {
             match due {
                 Due::Ping => {
-                    // A websocket that has no room for it is busy sending, or stuck; the next look tells.
+                    // A websocket without room is busy sending or stuck; the next check will tell.
                     if let Poll::Ready(Ok(())) = Pin::new(&mut self.socket).poll_ready(cx) {
                         let ping = Message::Ping(Bytes::new());
                         if Pin::new(&mut self.socket).start_send(ping).is_ok() {
@@ -215,7 +215,7 @@ where
         Poll::Pending
     }
 
-    /// Ready when a close has taken too long: the peer does not read, or does not say goodbye.
+    /// Ready when closing has timed out: the peer does not read, or does not send its close frame.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.side.shared().with(|machine| machine.poll_closing(cx)));
         let limit = self.close_timeout;
@@ -229,13 +229,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Side,
 {
-    /// Why the connection ended.
+    /// The reason why the connection ended.
     type Output = Error;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
         let this = &mut *self;
-        // Timeouts come after reading, which may start one. Writing comes last, so that whatever the others
-        // caused (pings, pongs, rejections) leaves in the same poll.
+        // Timeouts come after reading, which may start one. Writing comes last, so that frames
+        // caused by the other steps (pings, pongs, rejections) leave in the same poll.
         let ended = match this.poll_read(cx) {
             Poll::Pending => this.poll_keepalive(cx),
             ended @ Poll::Ready(_) => ended,
@@ -259,7 +259,8 @@ where
 }
 
 impl<S, H: Side> Drop for Driver<S, H> {
-    /// A driver that is dropped in the middle, with its runtime, leaves no call waiting.
+    /// A driver that is dropped early, such as with its runtime, fails all calls rather than leave
+    /// them waiting.
     fn drop(&mut self) {
         self.side.lost(&closed());
     }

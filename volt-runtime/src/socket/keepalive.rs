@@ -1,4 +1,4 @@
-//! Noticing a peer that is gone without a word.
+//! Detection of a peer that has vanished without closing the connection.
 
 use std::{
     future::Future,
@@ -9,16 +9,16 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How a peer that is gone without a word is noticed: by websocket pings, sent while nothing else
-/// comes from it.
+/// Detects a peer that has vanished without closing the connection, with websocket pings that are
+/// sent during its silence.
 ///
-/// A peer that is gone is noticed after `interval` and `timeout` together.
+/// A vanished peer is detected after `interval` plus `timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {
-    /// How long nothing may come before the peer is pinged. Default 20 seconds.
+    /// The silence after which the peer is pinged. Default 20 seconds.
     pub interval: Duration,
-    /// How long it may then stay silent before the connection is given up. Default 20 seconds.
+    /// The further silence after which the connection is considered lost. Default 20 seconds.
     pub timeout: Duration,
 }
 
@@ -29,27 +29,27 @@ impl Default for Keepalive {
 }
 
 impl Keepalive {
-    /// With these times.
+    /// Creates a keepalive with these times.
     pub fn new(interval: Duration, timeout: Duration) -> Self {
         Self { interval, timeout }
     }
 }
 
-/// What is to be done now.
+/// The action that is due.
 pub(super) enum Due {
     Ping,
-    /// Nothing was heard for this long.
+    /// Nothing was received for this long.
     Dead(Duration),
 }
 
 /// The state of the keepalive of one connection.
 pub(super) struct Watchdog {
     times: Keepalive,
-    /// When something was heard last.
+    /// The time when something was last received.
     heard: Instant,
-    /// Something was heard since the clock was read.
+    /// Set when something was received since the clock was read.
     news: bool,
-    /// When the peer was pinged, if nothing has come since.
+    /// The time of the last ping, if nothing was received since.
     pinged: Option<Instant>,
     look: Pin<Box<Sleep>>,
 }
@@ -61,13 +61,13 @@ impl Watchdog {
         Self { times, heard: now, news: false, pinged: None, look }
     }
 
-    /// Something came. Cheap, because it happens for each frame.
+    /// Called when something was received. Cheap, because it runs for each frame.
     pub(super) fn heard(&mut self) {
         self.news = true;
     }
 
-    /// Ready when something is to be done. The timer is not moved for each frame: when it fires, it
-    /// is set to what is due by then.
+    /// Ready when an action is due. The timer is not moved for each frame: when it fires, it is set
+    /// to the next due time.
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         if std::mem::take(&mut self.news) {
             self.heard = Instant::now();
@@ -95,7 +95,7 @@ impl Watchdog {
     }
 }
 
-/// A moment that is too far for the clock is as good as never.
+/// A time beyond the clock's range is treated as never.
 fn after(start: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_hours(24 * 365);
     start.checked_add(wait).unwrap_or(start + FAR)
@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_jumps_gives_the_peer_its_time_to_answer() {
         let mut watchdog = Watchdog::new(Keepalive::default());
-        // As after a long sleep of the machine.
+        // As after a long suspension of the machine.
         advance(Duration::from_hours(10)).await;
         assert!(matches!(poll_fn(|cx| watchdog.poll_due(cx)).await, Due::Ping));
         watchdog.heard();

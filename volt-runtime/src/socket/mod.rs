@@ -1,4 +1,4 @@
-//! What both shells share: a websocket, one task that owns it, and the queues around that.
+//! Shared by client and server: a websocket, the task that owns it, and the state around it.
 
 mod driver;
 mod keepalive;
@@ -17,7 +17,7 @@ pub(crate) use self::{
 };
 use crate::{Error, Result, proto::frame::Frame};
 
-/// One end of a connection: its machine, and what belongs to it beyond frames and timeouts.
+/// One end of a connection: its machine, and its hooks beyond frames and timeouts.
 pub(crate) trait Side: Send + Unpin {
     type Machine: Machine;
 
@@ -26,27 +26,27 @@ pub(crate) trait Side: Send + Unpin {
     /// Accepts a frame.
     fn receive(&mut self, now: Instant, frame: Frame);
 
-    /// The connection is lost: every call fails for this reason.
+    /// Called when the connection is lost. Fails every call with this reason.
     fn lost(&mut self, reason: &Error);
 }
 
-/// The protocol that TLS is told will be spoken: a websocket begins with HTTP/1.1.
+/// The protocol announced in TLS (ALPN): a websocket begins with HTTP/1.1.
 #[cfg(feature = "tls")]
 pub(crate) const ALPN: &[u8] = b"http/1.1";
 
-/// How a driver treats its peer.
+/// The options of a driver.
 pub(crate) struct DriverOptions {
-    /// How long closing may take: writing what is queued, and the peer's answer.
+    /// The timeout for closing: writing queued frames, and the peer's close frame.
     pub(crate) close_timeout: Duration,
-    /// How a peer that is gone without a word is noticed, if at all.
+    /// Detection of a peer that has vanished without closing the connection, if enabled.
     pub(crate) keepalive: Option<Keepalive>,
 }
 
-/// How much is read from a socket at once. The websocket clears that much before each read, however
-/// little there is to read, so that a large buffer costs small frames more than it saves large ones.
+/// The number of bytes read from a socket at once. The websocket zeroes the buffer before each
+/// read, so a large one costs small frames more than it saves large ones.
 const READ_BUFFER: usize = 32 << 10;
 
-/// Limits of the websocket below.
+/// The limits of the underlying websocket.
 pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -54,7 +54,7 @@ pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {
         .max_frame_size(Some(max_message_size))
 }
 
-/// The time of day, which tokens are valid by.
+/// The wall clock time in Unix seconds, for the validity of tokens.
 pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
@@ -63,7 +63,7 @@ pub(crate) fn unix_now() -> u64 {
 ///
 /// # Errors
 ///
-/// When its header cannot be read. No one can say to which call it belongs, so the connection fails.
+/// When the message's header cannot be read. Its call is then unknown, so the connection fails.
 pub(crate) fn read_frame(message: bytes::Bytes, text: bool) -> Result<Frame> {
     let frame = if text { crate::proto::legacy::decode(message) } else { Frame::decode(message) };
     frame.map_err(|error| Error::protocol("a frame cannot be read").with_source(error))

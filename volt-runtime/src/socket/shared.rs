@@ -1,5 +1,5 @@
-//! What a connection's driver and the tasks of its calls share: a state machine behind one lock, and
-//! the timer that drives its timeouts.
+//! State shared by a connection's driver and the tasks of its calls: a state machine behind one
+//! lock, and the timer that drives its timeouts.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,23 +16,23 @@ pub(crate) trait Machine: Send {
     /// Waits until the next frame may be received.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The next frame to write; `None` after the connection was closed.
+    /// Returns the next frame to write, or `None` after the connection was closed.
     fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
 
-    /// Waits until the connection is to be closed.
+    /// Waits until the connection should close.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    /// Returns the time at which [`handle_timeout`](Self::handle_timeout) must be called next.
     fn next_timeout(&mut self) -> Option<Instant>;
 
-    /// Does what is due at `now`.
+    /// Handles the timeouts that have expired at `now`.
     fn handle_timeout(&mut self, now: Instant);
 
-    /// The tasks that the last changes concern.
+    /// Takes the wakers of the tasks to wake.
     fn take_wakes(&mut self) -> Wakes;
 }
 
-/// Implements [`Machine`] by the methods of the same names.
+/// Implements [`Machine`] with the methods of the same names.
 macro_rules! machine {
     ($connection:ty) => {
         impl crate::socket::Machine for $connection {
@@ -64,8 +64,8 @@ macro_rules! machine {
 }
 pub(crate) use machine;
 
-/// A machine behind its lock. The lock is held for moments only: no cryptography is done under it, and
-/// nobody is woken under it.
+/// A machine behind its lock. The lock is held only briefly: never during cryptography, and never
+/// while waking a task.
 #[derive(Debug)]
 pub(crate) struct Shared<M>(Mutex<M>);
 
@@ -74,11 +74,11 @@ impl<M: Machine> Shared<M> {
         Arc::new(Self(Mutex::new(machine)))
     }
 
-    /// Changes the machine, and wakes whoever waited for that after the lock has been released.
+    /// Changes the machine, and wakes the waiting tasks after releasing the lock.
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut M) -> T) -> T {
         let (result, wakes) = {
-            // A panic in the machine would be a bug of ours. Its calls can then only be cancelled, for
-            // which the state is good enough.
+            // A panic in the machine would be our bug. Its calls can then only be cancelled, for
+            // which the state suffices.
             let mut machine = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let result = change(&mut machine);
             (result, machine.take_wakes())
@@ -88,19 +88,19 @@ impl<M: Machine> Shared<M> {
     }
 }
 
-/// Drives the timeouts of a machine. Whoever polls it is woken when the next one is due.
+/// Drives the timeouts of a machine. The polling task is woken when the next one is due.
 #[derive(Debug, Default)]
 pub(crate) struct Timeouts {
     timer: Timer,
-    /// What the timer is set to, until it fires.
+    /// The time that the timer is set to, until it fires.
     set: Option<Instant>,
 }
 
 impl Timeouts {
     /// Handles the timeouts that are due.
     ///
-    /// The timer is moved only towards an earlier timeout. One that has become obsolete fires and finds
-    /// nothing to do, which is cheaper than moving the timer for every call.
+    /// The timer is only moved to an earlier timeout. An obsolete one fires with nothing to do,
+    /// which is cheaper than moving the timer for every call.
     pub(crate) fn poll<M: Machine>(&mut self, cx: &mut Context<'_>, shared: &Shared<M>) {
         while let Some(next) = shared.with(Machine::next_timeout) {
             let at = self.set.map_or(next, |set| set.min(next));
@@ -114,7 +114,7 @@ impl Timeouts {
     }
 }
 
-/// The time, by the clock that the timers go by: tests can stop it.
+/// The current time on the timers' clock, which tests can pause.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

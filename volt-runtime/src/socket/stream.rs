@@ -1,4 +1,4 @@
-//! The bytes below a websocket: of a TCP connection, or of TLS on one.
+//! The byte stream below a websocket: a TCP connection, or TLS over one.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A connection's bytes.
+/// The byte stream of a connection.
 pub(crate) enum Stream {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
@@ -25,7 +25,7 @@ impl Stream {
     }
 }
 
-/// Calls a method of whichever stream it is.
+/// Forwards a method call to the actual stream.
 macro_rules! forward {
     ($self:ident, $method:ident($($argument:expr),*)) => {
         match $self.get_mut() {

@@ -1,4 +1,4 @@
-//! Tokens that serve several calls, and calls whose keys are exchanged before they are made.
+//! Tokens that are valid for several calls, and pre-opened calls.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -26,7 +26,7 @@ fn ahead(calls: usize) -> ConnectOptions {
     options
 }
 
-/// A Volt with which so many keys are exchanged, and the calls' numbers and keys.
+/// A Volt with this number of pre-opened calls, and the calls' numbers and keys.
 async fn keyed(calls: usize) -> (NotesClient, RawVolt, Vec<(u64, CallKey)>) {
     let (client, mut volt) = RawVolt::start_with(|options| *options = ahead(calls)).await;
     let mut open = Vec::new();
@@ -50,7 +50,7 @@ async fn answer(volt: &mut RawVolt, call: u64, key: &CallKey) {
     volt.send(outgoing.end(key, None).unwrap()).await;
 }
 
-/// Reads until a call is invoked, past the key exchanges of others.
+/// Reads until a call is invoked, skipping the key exchanges of others.
 async fn invoked(volt: &mut RawVolt, call: u64, key: &CallKey) {
     loop {
         let frame = volt.frame().await;
@@ -67,7 +67,7 @@ fn opened(frame: Frame, key: &CallKey) -> Envelope {
     }
 }
 
-/// The first thing that the Volt hears of the call is its invocation: one round trip.
+/// The Volt's first frame for the call is its invocation: one round trip.
 #[tokio::test]
 async fn a_call_with_a_key_ahead_is_invoked_at_once_and_replaced() {
     let (client, mut volt, open) = keyed(1).await;
@@ -99,7 +99,7 @@ async fn a_call_with_a_key_ahead_is_invoked_at_once_and_replaced() {
     assert_eq!(client.0.open_calls(), 0);
 }
 
-/// A call that is taken before the Volt has answered gets the answer when it comes.
+/// A pre-opened call that is taken before the Volt has replied completes when the reply arrives.
 #[tokio::test]
 async fn a_key_exchange_that_is_under_way_is_taken_too() {
     let (client, mut volt) = RawVolt::start_with(|options| *options = ahead(1)).await;
@@ -118,10 +118,10 @@ async fn a_key_exchange_that_is_under_way_is_taken_too() {
 #[tokio::test]
 async fn a_call_that_the_volt_has_dropped_is_not_taken() {
     let (client, mut volt, open) = keyed(2).await;
-    // One in clear, one by its key.
+    // One rejected in the clear, one ended with its key.
     volt.send(call::reject(open[0].0, "idle").unwrap()).await;
     volt.send(Outgoing::server(open[1].0).end(&open[1].1, None).unwrap()).await;
-    // A call to show that both have been read: it is answered after them.
+    // This call is answered after both have been read.
     let mut options = volt_runtime::CallOptions::default();
     options.fresh_key = true;
     let fresh = NotesClient(client.0.clone().with_defaults(options));
@@ -131,8 +131,8 @@ async fn a_call_that_the_volt_has_dropped_is_not_taken() {
     assert!(open.iter().all(|(dropped, _)| !keys.contains_key(dropped)));
 }
 
-/// Answers every key exchange and every invocation until a call has its answer. A frame of a call
-/// whose keys were not exchanged here fails the test.
+/// Answers every key exchange and every invocation until a call has its answer. Fails on a frame of
+/// a call whose keys were not exchanged here.
 async fn serve(
     volt: &mut RawVolt,
     keys: &mut HashMap<u64, CallKey>,
@@ -184,13 +184,13 @@ async fn preopened_calls_keep_what_calls_promise() {
     // A deadline.
     let late = client.get(Note::new("wait", 0)).timeout(Duration::from_millis(5));
     assert_eq!(soon(late).await.unwrap_err().kind(), ErrorKind::Deadline);
-    // The connection goes, and nothing waits for what was ahead.
+    // The connection closes, and no call waits for a pre-opened one.
     soon(client.0.close()).await;
     assert_eq!(soon(client.get(Note::default())).await.unwrap_err().kind(), ErrorKind::Connection);
     assert_eq!(client.0.open_calls(), 0);
 }
 
-/// What the Volt gets to see of the tokens of two calls.
+/// The key requests of two calls, as the Volt receives them.
 async fn tokens(options: ConnectOptions, fresh: bool) -> [KeyRequest; 2] {
     let (client, mut volt) = RawVolt::start_with(|given| *given = options).await;
     let mut requests = Vec::new();

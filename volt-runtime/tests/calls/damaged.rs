@@ -1,4 +1,4 @@
-//! What Volts, and relays before them, can send that is damaged, too much or too deep.
+//! Damaged, oversized and deeply nested input from Volts and relays.
 
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
@@ -22,7 +22,7 @@ async fn a_relay_that_puts_in_its_own_key_learns_nothing() {
     let (client, mut volt) = RawVolt::start().await;
     let get = tokio::spawn(client.get(Note::new("a secret", 1)).into_future());
     let opened = volt.opened().await;
-    // All else is right: the key exchange of whoever stands between, signed by whoever that is.
+    // Everything else is valid: the attacker's own key exchange, with the attacker's signature.
     let relay = SigningKey::generate().unwrap();
     let (_, reply) = ServerHandshake::accept(&opened)
         .unwrap()
@@ -31,7 +31,7 @@ async fn a_relay_that_puts_in_its_own_key_learns_nothing() {
     volt.send(reply).await;
     let error = soon(get).await.unwrap().unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Protocol, Executed::No), "{error}");
-    // The next thing that the client sends is the next call: nothing of this one.
+    // The client's next frame belongs to the next call: it sends nothing more for this one.
     let get = tokio::spawn(client.get(Note::default()).into_future());
     assert_eq!(volt.frame().await.kind, FrameKind::KeyExchange);
     get.abort();
@@ -79,7 +79,7 @@ async fn garbage_within_a_call_fails_that_call() {
         sealed(&[1; 17], &[1; 16]),
         sealed(&[1; 16], &[]),
         sealed(&[1; 16], &[1; 15]),
-        // Its padding is wrong with all but certainty, and its text if it is not.
+        // The padding is almost certainly invalid, and otherwise the text is.
         sealed(&[1; 16], &[1; 48]),
         vec![255; 300],
     ] {
@@ -112,7 +112,7 @@ async fn json_that_is_deep_is_an_error_of_its_call() {
         let error = soon(list.message()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     }
-    // What is skipped is skipped without going into it.
+    // Unknown members are skipped without recursion.
     let mut list = client.list(Note::default()).await.unwrap();
     let opened = volt.opened().await;
     let (key, reply) = volt.reply(&opened);
@@ -121,7 +121,7 @@ async fn json_that_is_deep_is_an_error_of_its_call() {
     volt.send(Outgoing::server(opened.call).message(&key, &text).unwrap()).await;
     assert_eq!(soon(list.message()).await.unwrap(), Some(Note::new("", 7)));
 
-    // Within the metadata of a frame, which is read without a key.
+    // In the metadata of a frame, which is read without a key.
     let mut list = client.list(Note::default()).await.unwrap();
     let opened = volt.opened().await;
     let metadata = "[".repeat(60_000);
@@ -196,13 +196,13 @@ async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
         volt.send(reply).await;
         calls.push((list, key, Outgoing::server(opened.call)));
     }
-    // No call comes near its own bound, but together they pass the connection's.
+    // Each call is well within its own limit, but together they exceed the connection's.
     let long = Note::new("x".repeat(300 << 10), 0);
     for (_, key, outgoing) in &mut calls {
         volt.send(outgoing.message(key, &long).unwrap()).await;
         volt.send(outgoing.end(key, None).unwrap()).await;
     }
-    // One of them is given up before any is read.
+    // One of them is cancelled before any is read.
     loop {
         let frame = volt.frame().await;
         let (_, key, _) = &calls[usize::try_from(frame.call).unwrap() - 1];

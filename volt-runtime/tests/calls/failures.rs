@@ -1,4 +1,4 @@
-//! What goes wrong is an error that says what, and never looks like a clean end.
+//! Failures are errors that state their cause, and never look like a clean end.
 
 use std::{error::Error as _, time::Duration};
 
@@ -172,7 +172,8 @@ async fn a_stream_that_nobody_reads_fails_alone_when_its_buffer_is_full() {
         .receive_buffer(64 << 10, Overflow::Fail)
         .await
         .unwrap();
-    // The first response starts the flood; then nobody reads until another call has been answered.
+    // The first response starts the flood; then nothing is read until another call has been
+    // answered.
     assert!(soon(notes.message()).await.unwrap().is_some());
     soon(volt.probe.running(0)).await;
     soon(client.get(Note::new("other", 1))).await.unwrap();
@@ -206,7 +207,7 @@ async fn a_slow_reader_slows_the_connection_and_loses_nothing() {
     assert!(soon(notes.message()).await.unwrap().is_none());
 }
 
-/// A message that cannot be written.
+/// A message that cannot be serialized.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 struct Unwritable;
 

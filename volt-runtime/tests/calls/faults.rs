@@ -1,5 +1,5 @@
-//! A network that misbehaves: whatever it does, a call gives the right answer or an error, nothing
-//! hangs, and when it is well again, so are the calls.
+//! Network faults: under each of them a call succeeds or fails with an error and nothing hangs, and
+//! calls work again when the network has recovered.
 
 use std::{
     net::SocketAddr,
@@ -24,21 +24,21 @@ use crate::support::{NotesClient, Volt, no_open_calls, quick};
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     None,
-    /// Passes them on in pieces of one to seven bytes.
+    /// Splits them into pieces of one to seven bytes.
     Crumbs,
-    /// Lets others have a turn before each piece, so that the two directions are out of step.
+    /// Yields before each piece, so that the two directions are out of step.
     Delay,
-    /// Cuts the connection after this many.
+    /// Cuts the connection after this many bytes.
     Cut(usize),
-    /// Stops passing on after this many, and keeps the connection.
+    /// Stops forwarding after this many bytes, and keeps the connection open.
     Stall(usize),
-    /// Ends this direction after this many, and goes on with the other.
+    /// Ends this direction after this many bytes, and continues with the other.
     HalfClose(usize),
-    /// Flips a bit of this one.
+    /// Flips a bit of this byte.
     Corrupt(usize),
-    /// Exchanges two pieces from this one on.
+    /// Swaps two pieces, from this byte on.
     Reorder(usize),
-    /// Leaves out a few from this one on.
+    /// Drops a few bytes, from this one on.
     Truncate(usize),
 }
 
@@ -46,7 +46,7 @@ enum Fault {
 struct Proxy {
     address: SocketAddr,
     faults: Arc<Mutex<(Fault, Fault)>>,
-    /// Ends with the proxy.
+    /// Aborted with the proxy.
     _task: JoinSet<()>,
 }
 
@@ -65,7 +65,7 @@ impl Proxy {
                     let Ok(server) = TcpStream::connect(target).await else { return };
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
-                    // A direction that cuts ends both.
+                    // Cutting one direction ends both.
                     tokio::select! {
                         () = pass(from_client, to_server, up) => {}
                         () = pass(from_server, to_client, down) => {}
@@ -76,13 +76,13 @@ impl Proxy {
         Self { address, faults, _task: task }
     }
 
-    /// What becomes of connections from now on.
+    /// Sets the faults from now on.
     fn set(&self, up: Fault, down: Fault) {
         *self.faults.lock().unwrap() = (up, down);
     }
 }
 
-/// Passes bytes on until one of the ends is gone, or the fault ends the connection.
+/// Forwards bytes until one end closes, or the fault ends the connection.
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fault: Fault) {
     let mut passed = 0;
     let mut buffer = vec![0; 4096];
@@ -136,7 +136,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fault: Fault) {
     }
 }
 
-/// Through a proxy, with timeouts that suit a test.
+/// Connects through a proxy, with timeouts short enough for a test.
 async fn client_by(volt: &Volt, proxy: &Proxy, options: ConnectOptions) -> Option<NotesClient> {
     let mut config = volt.config.clone();
     config.volt.http_address = Some(format!("http://{}", proxy.address));
@@ -153,7 +153,7 @@ fn impatient() -> ConnectOptions {
     options
 }
 
-/// A call of each kind. Each is right, or an error.
+/// A call of each kind. Each returns the right answer or an error.
 async fn mixture(client: &NotesClient) {
     let limit = Duration::from_millis(500);
     let get = async {
@@ -202,13 +202,13 @@ async fn mixture(client: &NotesClient) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_network_does_calls_are_right_or_fail() {
-    // Where the network swallows what clients say, that one is gone shows by its silence alone.
+    // If the network drops what clients send, only their silence shows that they have disconnected.
     let mut limits = ServerOptions::default();
     limits.keepalive = Some(Keepalive::new(Duration::from_millis(100), Duration::from_secs(2)));
     let volt = Volt::start_with(limits).await;
     let proxy = Proxy::to(volt.server.local_addr()).await;
     let mut faults = vec![Fault::Crumbs, Fault::Delay];
-    // Within the HTTP handshake, the key exchanges, and the calls.
+    // During the HTTP handshake, the key exchanges, and the calls.
     for at in [10, 150, 400, 1000, 2500] {
         faults.extend([
             Fault::Cut(at),
@@ -226,14 +226,14 @@ async fn whatever_the_network_does_calls_are_right_or_fail() {
             if let Some(client) = &client {
                 mixture(client).await;
             }
-            // The same client, where it has one, on a network that is well again.
+            // The same client, if it connected, after the network has recovered.
             proxy.set(Fault::None, Fault::None);
             let client = match client {
                 Some(client) => client,
                 None => client_by(&volt, &proxy, impatient()).await.unwrap(),
             };
             soon(async {
-                // A connection that stalls is given up when the keepalive says so.
+                // The keepalive closes a stalled connection.
                 while let Err(error) = client.get(Note::new("well", 1)).await {
                     assert!(
                         matches!(
@@ -260,7 +260,7 @@ async fn a_thousand_lives_leave_nothing_behind() {
     let volt = Volt::start().await;
     let proxy = Proxy::to(volt.server.local_addr()).await;
     for life in 0..1000 {
-        // Some die at once, some in the middle of a call, some after it.
+        // Some close at once, some during a call, some after it.
         proxy.set(Fault::None, if life % 3 == 0 { Fault::Cut(900) } else { Fault::None });
         let mut options = impatient();
         options.connect_timeout = Duration::from_secs(20);

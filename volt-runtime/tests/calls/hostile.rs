@@ -20,7 +20,7 @@ use volt_test_support::{Note, soon};
 
 use crate::support::{VOLT_ID, Volt};
 
-/// A client made of the protocol's parts, which can send what ours never would.
+/// A client built from the protocol core, which can send what the real client never would.
 pub(crate) struct RawClient {
     socket: WebSocketStream<TcpStream>,
 }
@@ -75,7 +75,7 @@ impl RawClient {
         call::rejection(&self.frame().await.unwrap().body).unwrap().unwrap()
     }
 
-    /// A whole unary call, to show that the connection still works.
+    /// A complete unary call, to show that the connection still works.
     pub(crate) async fn works(&mut self, volt: &Volt, call: u64) {
         let key = self.open(volt, call).await;
         let mut outgoing = Outgoing::client(call, "/test.Notes/Get", None);
@@ -88,13 +88,13 @@ impl RawClient {
         assert_eq!(call::open(&key, end.body).unwrap(), Incoming::Envelope(Envelope::End(None)));
     }
 
-    /// What the server says when it ends the call.
+    /// The error with which the server ends the call.
     pub(crate) async fn end(&mut self, key: &CallKey) -> String {
         let frame = self.frame().await.unwrap();
         Self::failure(key, frame)
     }
 
-    /// What a frame says that ends a call with a failure.
+    /// The error in a frame that ends a call.
     pub(crate) fn failure(key: &CallKey, frame: Frame) -> String {
         match call::open(key, frame.body).unwrap() {
             Incoming::Envelope(Envelope::End(Some(status))) => status.to_string(),
@@ -107,7 +107,7 @@ pub(crate) fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Bytes in the place of an escaped message, as they are.
+/// Bytes in place of an escaped message, verbatim.
 struct Raw(&'static str);
 
 impl Payload for Raw {
@@ -162,12 +162,12 @@ async fn garbage_within_a_call_ends_that_call() {
         client.send(frame).await;
         assert!(!client.end(&key).await.is_empty());
     }
-    // Sealed well, but not an envelope, or not one that can come first.
+    // Sealed correctly, but not an envelope, or not one that may come first.
     let key = client.open(&volt, 10).await;
     let end = Outgoing::client(10, "", None).end(&key, None).unwrap();
     client.send(end).await;
     assert!(client.end(&key).await.contains("before it named a method"));
-    // A request that is no message of the method's.
+    // A request that is not a valid message of the method.
     let key = client.open(&volt, 11).await;
     let invoke = Outgoing::client(11, "/test.Notes/Get", None).message(&key, &Raw("[1]")).unwrap();
     client.send(invoke).await;
@@ -180,8 +180,8 @@ async fn garbage_within_a_call_ends_that_call() {
     client.works(&volt, 12).await;
 }
 
-/// Who changes payloads on the way sees the length of the answer. It must not tell bad padding from
-/// bad text.
+/// An attacker who changes payloads in transit sees the length of the answer. It must not
+/// distinguish bad padding from bad text.
 #[tokio::test]
 async fn bad_padding_and_bad_text_are_answered_alike() {
     let volt = Volt::start().await;

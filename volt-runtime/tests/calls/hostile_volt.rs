@@ -1,5 +1,5 @@
-//! Volts that break the protocol: each harms at most its own call or connection, and the error says
-//! what was wrong.
+//! Volts that break the protocol: each harms at most its own call or connection, and the error
+//! describes the violation.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,14 +18,14 @@ use volt_test_support::{Note, soon};
 
 use crate::support::{NotesClient, Volt, connect_to, no_open_calls};
 
-/// A Volt made of the protocol's parts, which can send what ours never would.
+/// A Volt built from the protocol core, which can send what the real server never would.
 pub(crate) struct RawVolt {
     pub(crate) socket: WebSocketStream<TcpStream>,
     volt: Volt,
 }
 
 impl RawVolt {
-    /// One connection, from a client of ours.
+    /// One connection, from one of our clients.
     pub(crate) async fn start() -> (NotesClient, Self) {
         Self::start_with(|_| ()).await
     }
@@ -71,7 +71,7 @@ impl RawVolt {
         }
     }
 
-    /// Answers one whole call, to show that the connection still works.
+    /// Answers one complete call, to show that the connection still works.
     pub(crate) async fn works(&mut self, client: &NotesClient) {
         let get = tokio::spawn(client.get(Note::new("fine", 1)).into_future());
         let opening = self.opened().await;
@@ -98,7 +98,7 @@ impl RawVolt {
         (opening.call, key)
     }
 
-    /// What the client says next on a call.
+    /// The client's next frame of a call.
     pub(crate) async fn hears(&mut self, key: &CallKey) -> Envelope {
         match call::open(key, self.frame().await.body).unwrap() {
             Incoming::Envelope(envelope) => envelope,
@@ -137,7 +137,7 @@ async fn what_is_wrong_with_one_call_is_said_and_leaves_the_others() {
     volt.send(reply).await;
     assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))));
 
-    // A key that somebody else has signed.
+    // A key that another signer has signed.
     let bad = tokio::spawn(client.get(Note::default()).into_future());
     let opening = volt.frame().await;
     let handshake = ServerHandshake::accept(&opening).unwrap();
@@ -165,7 +165,7 @@ async fn what_is_wrong_with_one_call_is_said_and_leaves_the_others() {
     assert_eq!(volt.hears(&key).await, Envelope::End(None));
     assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))), "the client gives it up");
 
-    // Damaged cipher text: an initialisation vector is 16 bytes, and so is each block.
+    // Damaged ciphertext: an initialisation vector is 16 bytes, and so is each block.
     for damage in [
         |frame: &mut Vec<u8>| frame.truncate(frame.len() - 1),
         |frame: &mut Vec<u8>| {
@@ -183,7 +183,7 @@ async fn what_is_wrong_with_one_call_is_said_and_leaves_the_others() {
         assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))));
     }
 
-    // Two responses where there is to be one.
+    // Two responses where one is expected.
     let bad = tokio::spawn(client.get(Note::default()).into_future());
     let (call, key) = volt.invoked().await;
     assert_eq!(volt.hears(&key).await, Envelope::End(None));
@@ -195,7 +195,7 @@ async fn what_is_wrong_with_one_call_is_said_and_leaves_the_others() {
     assert!(error.to_string().contains("more than one response"), "{error}");
     assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))));
 
-    // After all that, the first call gets its answer.
+    // The first call still gets its answer.
     let mut outgoing = Outgoing::server(good_call);
     volt.send(outgoing.message(&good_key, &Note::new("good", 2)).unwrap()).await;
     volt.send(outgoing.end(&good_key, None).unwrap()).await;
@@ -206,7 +206,7 @@ async fn what_is_wrong_with_one_call_is_said_and_leaves_the_others() {
 #[tokio::test]
 async fn nothing_is_said_after_the_end_of_a_call() {
     let (client, mut volt) = RawVolt::start().await;
-    // Dropped whole: one cancellation, and no half-close after it.
+    // Both halves dropped: one cancellation, and no half-close after it.
     let mut echo = client.echo().await.unwrap();
     let sending = tokio::spawn(async move {
         echo.send(Note::default()).await.unwrap();
@@ -215,7 +215,7 @@ async fn nothing_is_said_after_the_end_of_a_call() {
     let (_, key) = volt.invoked().await;
     drop(soon(sending).await.unwrap());
     assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))));
-    // Ended by the Volt: the client has nothing to add.
+    // Ended by the Volt: the client sends nothing more.
     let mut echo = client.echo().await.unwrap();
     let sending = tokio::spawn(async move {
         echo.send(Note::default()).await.unwrap();
@@ -226,7 +226,7 @@ async fn nothing_is_said_after_the_end_of_a_call() {
     let mut echo = soon(sending).await.unwrap();
     assert!(soon(echo.message()).await.unwrap().is_none());
     drop(echo);
-    // The next thing that comes is the next call.
+    // The next frame belongs to the next call.
     let _next = client.echo().await.unwrap();
     assert_eq!(volt.frame().await.call, 3);
 }

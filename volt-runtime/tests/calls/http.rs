@@ -11,7 +11,7 @@ use volt_test_support::{Note, soon};
 
 use crate::support::Volt;
 
-/// Says which path was asked for, whatever it is, but for one.
+/// Echoes the requested path, except for one.
 struct Echo;
 
 impl HttpHandler for Echo {
@@ -30,7 +30,7 @@ async fn send(volt: &Volt, request: impl AsRef<[u8]>) -> TcpStream {
     stream
 }
 
-/// Everything that the server says until it closes the connection.
+/// All bytes from the server until it closes the connection.
 async fn ask(volt: &Volt, request: &str) -> String {
     let mut stream = send(volt, request).await;
     let mut answer = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn upgrade(path: &str, key: &str) -> String {
     )
 }
 
-/// The example of RFC 6455, and what it is answered with.
+/// The example of RFC 6455, and its response.
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -133,7 +133,7 @@ async fn who_says_nothing_is_not_waited_for_longer_than_the_limit() {
 async fn half_a_request_does_not_hold_up_the_end() {
     let volt = start().await;
     let stream = send(&volt, "GET / HTT").await;
-    // Answered means that the connection before it has been accepted.
+    // An answer means that the connection before it has been accepted.
     ask(&volt, &get("/")).await;
     soon(volt.server.shutdown()).await;
     drop(stream);

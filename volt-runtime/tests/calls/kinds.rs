@@ -1,4 +1,4 @@
-//! The four kinds, when all goes well.
+//! The four kinds of call, without failures.
 
 use futures_util::StreamExt as _;
 
@@ -6,7 +6,7 @@ use volt_test_support::{Note, soon};
 
 use crate::support::{NotesClient, Volt, in_process};
 
-/// Runs the same check within the process and over both protocols: typed calls cannot tell them apart.
+/// Runs the same check in process and over both protocols: typed calls cannot tell them apart.
 async fn everywhere(check: impl AsyncFn(NotesClient)) {
     soon(check(in_process().0)).await;
     let volt = Volt::start().await;

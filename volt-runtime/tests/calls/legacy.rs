@@ -1,5 +1,5 @@
-//! What is particular to the legacy protocol. What it has in common with the other one is tested with
-//! that.
+//! Properties specific to the legacy protocol. What it shares with the current protocol is tested
+//! there.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -55,7 +55,7 @@ async fn who_is_not_known_or_uses_another_volts_key_is_turned_away() {
     let other = SigningKey::generate_rsa().unwrap();
     let stranger = volt.config.clone().with_credential(other.to_pem().unwrap().as_str(), None);
     let error = call(&stranger).await.unwrap_err();
-    // The request went with the token, so whether it was looked at cannot be told.
+    // The request was sent with the token, so the client cannot know whether it was executed.
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Routing, Executed::Maybe));
 
     let mut misled = volt.config.clone();
@@ -91,7 +91,7 @@ async fn what_a_hostile_client_sends_harms_its_call_or_its_connection() {
     let address = volt.server.local_addr();
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut socket, _) = client_async(format!("ws://{address}/api"), stream).await.unwrap();
-    // Of a call that was never opened: ignored. With a token that is none: turned away.
+    // For a call that was never opened: ignored. With an invalid token: rejected.
     for message in [
         r#"{"id": 1, "json_payload": "AAAA"}"#,
         r#"{"id": 3, "token": "e30.e30.e30", "json_payload": ""}"#,
@@ -100,7 +100,7 @@ async fn what_a_hostile_client_sends_harms_its_call_or_its_connection() {
     }
     let Some(Ok(Message::Text(answer))) = soon(socket.next()).await else { panic!("no answer") };
     assert!(answer.contains(r#""invoke_id":"3""#) && answer.contains("error"), "{answer}");
-    // Whose call this is cannot be told, so the connection ends.
+    // The frame cannot be attributed to a call, so the connection ends.
     socket.send(Message::text("{}")).await.unwrap();
     assert!(!matches!(soon(socket.next()).await, Some(Ok(Message::Text(_)))));
     let client = volt.client().await;

@@ -1,4 +1,4 @@
-//! What opening, dropping and closing do.
+//! Opening, dropping and closing.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use volt_test_support::{Note, soon};
 
 use crate::support::{NotesClient, Volt, in_process, no_open_calls};
 
-/// A peer that completes the websocket handshake and then says nothing.
+/// A peer that completes the websocket handshake and then sends nothing.
 async fn mute_volt() -> (NotesClient, tokio::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = Volt::start().await.config;
@@ -106,7 +106,7 @@ async fn a_call_that_is_dropped_ends_however_many_requests_its_handler_has_left_
                 let mut echo = client.echo().await.unwrap();
                 echo.send(Note::new("first", 0)).await.unwrap();
                 assert!(soon(echo.message()).await.unwrap().is_some());
-                // The handler takes this one, and then no more.
+                // The handler reads this message and no more.
                 echo.send(Note::new("wait", 0)).await.unwrap();
                 for _ in 0..unread {
                     echo.send(Note::new("unread", 0)).await.unwrap();
@@ -129,14 +129,14 @@ async fn a_connection_that_is_lost_ends_a_handler_that_has_left_many_requests_un
     let mut echo = client.echo().await.unwrap();
     echo.send(Note::new("first", 0)).await.unwrap();
     assert!(soon(echo.message()).await.unwrap().is_some());
-    // The handler takes the first of these, and then no more.
+    // The handler reads the first of these messages and no more.
     for _ in 0..10 {
         echo.send(Note::new("wait", 0)).await.unwrap();
     }
     soon(client.0.close()).await;
     soon(volt.probe.running(0)).await;
 
-    // Within a process, being dropped is as good as that.
+    // In process, a dropped handler has the same effect.
     let (client, probe) = in_process();
     let mut echo = client.echo().await.unwrap();
     for _ in 0..10 {
@@ -192,7 +192,7 @@ async fn the_connection_lives_as_long_as_a_channel_or_a_call() {
     drop(client);
     let mut received = vec![0; 4096];
     assert!(soon(stream.read(&mut received)).await.unwrap() > 0, "the key exchange");
-    // The Volt cannot be told that the call is over, for want of a key. That keeps nothing.
+    // Without a key the Volt cannot be notified of the cancellation. The connection still closes.
     drop(call);
     let mut rest = Vec::new();
     soon(stream.read_to_end(&mut rest)).await.unwrap();
@@ -218,7 +218,7 @@ async fn cancelled_reads_lose_nothing() {
     let mut notes = client.list(Note::new("n", 200)).await.unwrap();
     let mut numbers = Vec::new();
     while numbers.len() < 200 {
-        // The read is dropped whenever it has to wait.
+        // The read is dropped whenever it would block.
         tokio::select! {
             biased;
             note = notes.message() => numbers.push(note.unwrap().unwrap().number),

@@ -1,4 +1,4 @@
-//! What one client may take of a server, and what one Volt may take of a client.
+//! Limits on what one client may use of a server, and one Volt of a client.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn connections_beyond_the_limit_are_closed_and_those_before_it_work() {
     assert!(matches!(said, Ok(0) | Err(_)), "{said:?}");
     first.works(&volt, 1).await;
     drop(second);
-    // Its place is free as soon as the server has noticed.
+    // Its slot is free as soon as the server has noticed.
     soon(async {
         loop {
             let address = volt.server.local_addr();
@@ -68,7 +68,7 @@ async fn a_call_that_names_no_method_ends_and_frees_its_place() {
     })
     .await;
     let mut client = RawClient::connect(&volt).await;
-    // A storm of key exchanges that nothing follows, in several times the number that may be open.
+    // A storm of key exchanges without invocations, several times the number that may be open.
     for call in (0..12).step_by(3) {
         let mut keys = Vec::new();
         for call in call..call + 3 {
@@ -90,16 +90,16 @@ async fn an_invoked_call_may_take_longer_than_naming_the_method_may() {
     let client = volt.client().await;
     let mut stream = client.list(Note::new("wait", 1)).await.unwrap();
     assert!(soon(stream.message()).await.unwrap().is_some());
-    // Another call that is cut off by that limit shows that it has passed.
+    // Another call that hits that limit shows that it has elapsed.
     let mut raw = RawClient::connect(&volt).await;
     let key = raw.open(&volt, 1).await;
     assert!(raw.end(&key).await.contains("named no method"));
-    // The first goes on.
+    // The first call continues.
     let next = tokio::time::timeout(Duration::ZERO, stream.message()).await;
     assert!(next.is_err(), "{next:?}");
 }
 
-/// A request of a certain size.
+/// A request of a given size.
 struct Long(usize);
 
 impl Payload for Long {
@@ -121,12 +121,12 @@ async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
     for id in 0..CALLS {
         let key = client.open(&volt, id).await;
         let mut outgoing = Outgoing::client(id, "/test.Notes/Echo", None);
-        // The handler takes this one and reads no other.
+        // The handler reads this message and no other.
         client.send(outgoing.message(&key, &Note::new("wait", 0)).unwrap()).await;
         calls.push((key, outgoing));
     }
     soon(volt.probe.running(8)).await;
-    // No call comes near its own bound of 4 MiB, but together they pass the connection's.
+    // Each call is well within its own limit of 4 MiB, but together they exceed the connection's.
     for _ in 0..2 {
         for (key, outgoing) in &mut calls {
             client.send(outgoing.message(key, &Long(16 << 10)).unwrap()).await;
@@ -142,19 +142,19 @@ async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
 async fn a_client_that_reads_nothing_is_not_answered_without_bound() {
     let volt = volt_with(|options| options.write_timeout = Duration::from_millis(50)).await;
     let address = volt.server.local_addr();
-    // The system keeps as little as can be of what is not read.
+    // The system buffers as little as possible of the unread data.
     let stream = TcpSocket::new_v4().unwrap();
     stream.set_recv_buffer_size(4096).unwrap();
     let stream = stream.connect(address).await.unwrap();
     let (socket, _) = client_async(format!("ws://{address}/api"), stream).await.unwrap();
-    // A token that is refused, with a text that quotes it.
+    // A token that is rejected, with an error that quotes it.
     let claims = format!("{{\"iat\":\"{}\"}}", "x".repeat(60_000));
     let (metadata, signature) = (bytes::Bytes::new(), bytes::Bytes::new());
     let message = KeyRequest { metadata, signature, claims: claims.into() }.encode(1).unwrap();
     let message = bytes::Bytes::from(message);
     let (mut sink, _unread) = socket.split();
     let flood = async { while sink.send(Message::Binary(message.clone())).await.is_ok() {} };
-    // The server stops reading, the flood stops, and then the server gives the connection up.
+    // The server stops reading, the flood blocks, and then the server drops the connection.
     soon(flood).await;
     RawClient::connect(&volt).await.works(&volt, 1).await;
 }
@@ -168,7 +168,7 @@ async fn a_message_that_drips_in_holds_nothing_up_but_its_own_connection() {
     while !head.ends_with(b"\r\n\r\n") {
         assert_ne!(soon(slow.read_buf(&mut head)).await.unwrap(), 0);
     }
-    // The head of a masked binary message of a hundred mebibytes, and then a byte at a time.
+    // The header of a masked binary message of 100 MiB, and then a byte at a time.
     slow.write_all(&[0x82, 0xff, 0, 0, 0, 0, 6, 64, 0, 0, 1, 2, 3, 4]).await.unwrap();
     for _ in 0..20 {
         slow.write_all(&[0]).await.unwrap();
@@ -206,7 +206,7 @@ async fn compression_is_not_agreed_to_and_a_compressed_frame_ends_its_connection
     let head = String::from_utf8(head).unwrap();
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(!head.to_lowercase().contains("extensions"), "{head}");
-    // A masked binary message with the bit that says that it is compressed.
+    // A masked binary message with the bit for compression set.
     stream.write_all(&[0xc2, 0x81, 0, 0, 0, 0, 1]).await.unwrap();
     let mut socket =
         tokio_tungstenite::WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
@@ -229,7 +229,7 @@ async fn many_key_exchanges_at_once_all_get_their_answer() {
         }
     }
     assert_eq!(opened, 100);
-    // Other connections are not concerned.
+    // Other connections are not affected.
     let other = volt.client().await;
     let calls: FuturesUnordered<_> =
         (0..10).map(|n| other.get(Note::new("", n)).into_future()).collect();

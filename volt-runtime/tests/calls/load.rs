@@ -1,4 +1,4 @@
-//! Many calls at once on one connection.
+//! Many concurrent calls on one connection.
 
 use futures_util::{StreamExt as _, future::join_all};
 
@@ -72,7 +72,7 @@ async fn ten_thousand_calls_are_open_at_once() {
     const CALLS: u64 = 10_000;
     let volt = Volt::start().await;
     let client = volt.client().await;
-    // Opened in parts, because each part is a burst of key exchanges.
+    // Opened in batches, because each batch is a burst of key exchanges.
     let mut calls = Vec::new();
     for part in 0..CALLS / 500 {
         calls.extend(

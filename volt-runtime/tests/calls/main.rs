@@ -1,5 +1,5 @@
-//! Calls of all four kinds, over a websocket and within the process: what they promise when all
-//! goes well, and when it does not.
+//! Calls of all four kinds, over a websocket and in process: their guarantees with and without
+//! failures.
 
 #![allow(clippy::unwrap_used)]
 

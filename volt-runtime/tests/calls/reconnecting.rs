@@ -1,4 +1,4 @@
-//! Connections that are lost, and what becomes of the calls on them and after them.
+//! Lost connections, and the calls on them and after them.
 
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ async fn a_call_that_will_not_wait_fails_while_there_is_no_connection() {
     let error = soon(client.get(Note::default()).timeout(Duration::from_millis(20))).await;
     let error = error.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Deadline, Executed::No), "{error}");
-    // It says that there was no connection, and why.
+    // The error reports that there was no connection, and the reason.
     let reason = client.0.watch_state().current().reason().unwrap().kind();
     assert_eq!((reason, error.code()), (ErrorKind::Connection, Code::Unavailable));
     let source = std::error::Error::source(&error).unwrap().to_string();
@@ -72,7 +72,8 @@ async fn a_call_that_will_not_wait_fails_while_there_is_no_connection() {
     drop(stopped);
 }
 
-/// A stream has no timeout by default, and must not wait for a Volt that is away for good.
+/// A stream has no timeout by default, and must not wait for a Volt that is permanently
+/// unavailable.
 #[tokio::test]
 async fn opening_a_stream_waits_for_a_connection_within_its_limit() {
     let volt = Volt::start().await;
@@ -109,7 +110,7 @@ async fn a_call_that_cannot_have_been_executed_is_made_again() {
     config.volt.http_address = Some(format!("http://{}", listener.local_addr().unwrap()));
     let target = volt.server.local_addr();
     let between = tokio::spawn(async move {
-        // The first connection breaks when the key exchange has been sent; the second one works.
+        // The first connection breaks after the key exchange was sent; the second one works.
         let (stream, _) = listener.accept().await.unwrap();
         let mut socket = accept_async(stream).await.unwrap();
         assert!(matches!(socket.next().await, Some(Ok(Message::Binary(_)))));
@@ -210,7 +211,7 @@ async fn the_state_tells_what_happens() {
     let mut states = client.0.watch_state();
     assert!(states.current().is_connected());
     let stopped = volt.stop().await;
-    // At least one attempt fails while nobody listens.
+    // At least one attempt fails while no server is listening.
     soon(async {
         loop {
             match states.changed().await.unwrap() {
@@ -230,7 +231,7 @@ async fn the_state_tells_what_happens() {
     assert!(states.current().is_closed());
 }
 
-/// A client whose connection a test holds the other end of.
+/// A client, and the test's end of its connection.
 async fn connected(
     change: impl FnOnce(&mut volt_runtime::ConnectOptions),
 ) -> (NotesClient, TcpStream) {
@@ -265,7 +266,7 @@ async fn a_peer_that_answers_pings_is_kept() {
     let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
     let mut socket = tokio_tungstenite::WebSocketStream::from_raw_socket(stream, role, None).await;
     for _ in 0..5 {
-        // Reading is what answers them.
+        // Pings are answered while reading.
         assert!(matches!(soon(socket.next()).await, Some(Ok(Message::Ping(_)))));
     }
     assert!(client.0.watch_state().current().is_connected());

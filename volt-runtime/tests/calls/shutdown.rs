@@ -1,4 +1,4 @@
-//! Closing, on both ends: what was accepted is seen through, within a bound.
+//! Closing, on both ends: accepted calls are completed, within a time limit.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ use crate::{
     support::{NotesClient, Parts, VOLT_ID, Volt},
 };
 
-/// Waits until a client's connection is closed for good.
+/// Waits until a client's connection has closed permanently.
 async fn closed(client: &NotesClient) {
     let mut states = client.0.watch_state();
     soon(async {
@@ -88,7 +88,7 @@ async fn closing_takes_no_longer_than_it_may() {
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::Maybe));
 }
 
-/// A server that has begun to stop, which an idle connection shows by being closed.
+/// A server that has begun to stop, which is observed when it closes an idle connection.
 async fn stopping(volt: Volt) -> tokio::task::JoinHandle<crate::support::Stopped> {
     let idle = volt.client_with(|options| options.reconnect = None).await;
     let stopping = tokio::spawn(volt.stop());
@@ -107,7 +107,7 @@ async fn a_server_lets_those_calls_finish_that_have_been_asked_everything() {
     soon(volt.probe.running(2)).await;
     let probe = volt.probe.clone();
     let stopping = stopping(volt).await;
-    // Calls that come too late are not answered, which tells that they were not executed.
+    // Late calls are not answered, which implies that they were not executed.
     let late = tokio::spawn(client.get(Note::new("wait", 0)).into_future());
     let mut late_list = client.list(Note::default()).await.unwrap();
     while client.0.open_calls() < 4 {
@@ -124,7 +124,8 @@ async fn a_server_lets_those_calls_finish_that_have_been_asked_everything() {
     assert_eq!(soon(echo.message()).await.unwrap_err().kind(), ErrorKind::Connection);
 }
 
-/// A legacy call is executed without an answer to its opening, so that its caller has to be told.
+/// Legacy calls are executed without a reply to the opening, so a late one must be rejected
+/// explicitly.
 #[tokio::test]
 async fn a_legacy_call_that_comes_too_late_is_turned_away_by_name() {
     let volt = Volt::start_legacy().await;
@@ -142,7 +143,7 @@ async fn a_legacy_call_that_comes_too_late_is_turned_away_by_name() {
 }
 
 /// A call whose keys were exchanged in time is executed and answered, and so is one whose caller
-/// never half-closes although there is no more to ask.
+/// never half-closes although it has sent its last request.
 #[tokio::test]
 async fn a_server_that_stops_answers_the_calls_that_it_has_exchanged_keys_for() {
     let volt = Volt::start().await;
@@ -201,7 +202,8 @@ async fn a_tunnel_that_has_drained_executes_nothing_more_and_says_so() {
     );
 }
 
-/// Whatever a call is at when the server stops, it is answered, or made again at the next one.
+/// Whatever the state of a call when the server stops, it is answered, or retried on the next
+/// server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_calls_all_through_restarts_sees_none_of_them() {
     for preopened_calls in [0, 4] {
@@ -249,7 +251,7 @@ async fn a_client_that_reads_nothing_does_not_hold_up_the_end() {
     options.drain_timeout = Duration::from_millis(10);
     let volt = Volt::start_with(options).await;
     let client = volt.client_with(|options| options.reconnect = None).await;
-    // More than fits into the sockets' buffers, and nobody reads it.
+    // More than fits into the sockets' buffers, which are not read.
     let text = "x".repeat(1 << 20);
     let mut unread = client
         .list(Note::new(&text, 64))

@@ -1,5 +1,5 @@
-//! A service with all four kinds of method, written by hand in the form that the generator writes,
-//! and a server for it.
+//! A service with all four kinds of method, written by hand in the form of generated code, and a
+//! server for it.
 
 use std::{
     net::SocketAddr,
@@ -34,7 +34,7 @@ static METHODS: [Method; 4] = [
 ];
 static UNKNOWN: Method = Method { path: "/test.Notes/Nothing", kind: MethodKind::Unary };
 
-/// What the generator makes of the service for a client.
+/// The client, as the generator would write it.
 #[derive(Clone)]
 pub(crate) struct NotesClient(pub(crate) Channel);
 
@@ -56,14 +56,14 @@ impl NotesClient {
     }
 }
 
-/// What a test can see of the service.
+/// The observable state of the service.
 #[derive(Clone, Default)]
 pub(crate) struct Probe {
     running: Arc<AtomicUsize>,
     changed: Arc<Notify>,
-    /// Lets handlers go on that were asked to wait at the gate.
+    /// Releases handlers that were asked to wait at the gate.
     pub(crate) gate: Arc<Notify>,
-    /// How many calls asked to wait the first time.
+    /// The number of calls that asked to wait the first time.
     first: Arc<AtomicUsize>,
 }
 
@@ -169,7 +169,7 @@ impl Service for Notes {
     }
 }
 
-/// Knows one client's key and its one session.
+/// Knows the key and the only session of one client.
 pub(crate) struct OneClient(pub(crate) volt_runtime::key::VerifyingKey);
 
 impl Authenticator for OneClient {
@@ -196,7 +196,7 @@ pub(crate) struct Volt {
     key: String,
 }
 
-/// A Volt between two lives.
+/// A stopped Volt that can be restarted.
 pub(crate) struct Stopped {
     pub(crate) address: SocketAddr,
     parts: Parts,
@@ -209,7 +209,7 @@ impl Stopped {
     }
 }
 
-/// Options that try again without a pause that a test would notice.
+/// Options that reconnect without a noticeable delay.
 pub(crate) fn quick() -> ConnectOptions {
     let mut options = ConnectOptions::default();
     let mut reconnect = Reconnect::default();
@@ -237,7 +237,7 @@ impl Volt {
         Parts::legacy().serve().await
     }
 
-    /// Stops it, and gives what it takes to start it again at the same address.
+    /// Stops it and returns what is needed to restart it at the same address.
     pub(crate) async fn stop(self) -> Stopped {
         let Self { server, config, probe, key } = self;
         let address = server.local_addr();
@@ -263,7 +263,7 @@ impl Volt {
     }
 }
 
-/// What a server will be made of, and the configuration of a client that it knows.
+/// The parts of a server, and the configuration of a client that it knows.
 pub(crate) struct Parts {
     endpoint: ServiceHost,
     config: ClientConfig,
@@ -310,12 +310,12 @@ impl Parts {
         Self { endpoint, config, probe, key }
     }
 
-    /// The endpoint, for a server that is made otherwise, and what a test needs of it.
+    /// Returns the parts for a server that a test creates itself.
     pub(crate) fn endpoint(self) -> (ServiceHost, ClientConfig, Probe) {
         (self.endpoint, self.config, self.probe)
     }
 
-    /// The client's configuration, for a server that is made otherwise.
+    /// Returns the client's configuration, for a server that a test creates itself.
     pub(crate) fn config(self) -> ClientConfig {
         self.config
     }
@@ -324,7 +324,7 @@ impl Parts {
         self.serve_by("http", "127.0.0.1", 0, serve).await
     }
 
-    /// Serves at a host's address, which the client reaches by this scheme.
+    /// Serves at an address, which the client connects to with this scheme.
     pub(crate) async fn serve_by(
         self,
         scheme: &str,
@@ -341,7 +341,7 @@ impl Parts {
     }
 }
 
-/// A client of a Volt that is said to be at some other address.
+/// A client of a Volt whose configured address is another one.
 pub(crate) async fn connect_to(
     volt: &Volt,
     address: SocketAddr,
@@ -355,13 +355,13 @@ pub(crate) async fn connect_to(
     NotesClient(connect(&config, options).await.unwrap())
 }
 
-/// A client of the same service within the process.
+/// An in-process client of the same service.
 pub(crate) fn in_process() -> (NotesClient, Probe) {
     let probe = Probe::default();
     (NotesClient(Channel::in_process(Router::new().with(Notes(probe.clone())))), probe)
 }
 
-/// Waits until no call is open on the channel. There is no event for this, by design: it is a gauge.
+/// Waits until no call is open on the channel. It polls a gauge: by design there is no event.
 pub(crate) async fn no_open_calls(client: &NotesClient) {
     soon(async {
         while client.0.open_calls() > 0 {

@@ -1,4 +1,4 @@
-//! Invalid configurations: each error names the field, the reason and the cure.
+//! Invalid configurations: each error names the field, the reason and the remedy.
 
 use serde_json::json;
 use volt_runtime::{
@@ -8,7 +8,7 @@ use volt_runtime::{
 
 use crate::config;
 
-/// An address is understood as it stands, or rejected with the field and the reason.
+/// An address is accepted as written, or rejected with the field and the reason.
 #[test]
 fn an_invalid_address_is_an_error_that_names_the_field_and_the_reason() {
     for (address, reason) in [
@@ -115,7 +115,7 @@ fn passwords_in_addresses_are_refused_and_never_shown() {
             assert!(error.is_configuration() && shown.contains("volt.example"), "{shown}");
         }
     }
-    // Older configurations have it beside the modelled fields.
+    // Older configurations have it next to the modelled fields.
     let config = ClientConfig::from_json(
         r#"{ "volt": { "challenge_code": "SECRET" }, "token": "SECRET",
              "credential": { "challenge_code": "SECRET", "x": "SECRET" } }"#,

@@ -1,4 +1,4 @@
-//! The client configuration: reading, keeping and writing it.
+//! The client configuration: reading, preserving and writing it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -159,7 +159,7 @@ fn a_protected_key_needs_its_passphrase_which_is_never_written() {
         assert_eq!(file(&path), text);
         assert!(!format!("{given:?}").contains(passphrase));
 
-        // Where another client keeps it beside the key.
+        // Another client stores it next to the key.
         let mut beside = text.clone();
         beside["p"] = vector["passphrase"].clone();
         let config = ClientConfig::from_json(&beside.to_string()).unwrap();
@@ -185,7 +185,7 @@ fn a_prompt_is_asked_once_for_a_configuration_and_its_clones_and_again_after_a_w
         assert_eq!(config.signing_key().unwrap().verifying_key(), key.verifying_key());
     }
     assert_eq!(*answers.lock().unwrap(), ["never asked for"]);
-    // What is remembered is neither printed nor written.
+    // The cached passphrase is neither printed nor written.
     assert!(!format!("{config:?}").contains("right"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("volt.config.json");
@@ -220,11 +220,11 @@ fn a_bare_seed_is_read_as_an_ed25519_key_and_nothing_else_of_odd_length_is() {
         format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
     };
     let key = SigningKey::from_pem(&pem(32)).unwrap();
-    // Written again, it is PKCS#8, which has the same seed at its end.
+    // Writing it produces PKCS#8, with the same seed at the end.
     let written = key.to_pem().unwrap();
     assert_ne!(*written, pem(32));
     assert_eq!(SigningKey::from_pem(&written).unwrap().verifying_key(), key.verifying_key());
-    // The public key of the seed 00 01 … 1f, by another implementation.
+    // The public key of the seed 00 01 … 1f, from another implementation.
     let public = key.verifying_key().to_pem();
     assert!(
         public.contains("MCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="),
@@ -254,7 +254,7 @@ fn the_python_clients_example_loads_and_asks_for_its_passphrase() {
     assert!(asked.load(std::sync::atomic::Ordering::Relaxed));
     assert_eq!(config.volt_key().unwrap().algorithm(), KeyAlgorithm::Rsa);
     assert_eq!(config.volt_fingerprint().unwrap(), config.volt_key().unwrap().fingerprint());
-    // It has only the address of the gRPC server.
+    // Only the address of the gRPC server is configured.
     assert_eq!(config.url().unwrap(), "ws://192.168.1.194:50395/api");
 }
 
@@ -323,11 +323,11 @@ fn a_written_file_is_its_owners_alone() {
     config(json!({ "id": "v" })).write(&path).unwrap();
     let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(), 0o600);
-    // Written again, it has what its owner gave it, and others get nothing.
+    // Writing keeps the owner's permissions and removes all others.
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o744)).unwrap();
     config(json!({ "id": "v" })).write(&path).unwrap();
     assert_eq!(mode(), 0o700);
-    // A link to it stays a link.
+    // A symbolic link is preserved.
     let link = folder.path().join("link.json");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     config(json!({ "id": "w" })).write(&link).unwrap();
@@ -354,7 +354,7 @@ fn secrets_are_never_printed() {
     }
 }
 
-/// Whoever reads a token or a session in a log can call as its owner.
+/// A token or a session in a log would let its readers call as the owner.
 #[test]
 fn tokens_and_sessions_are_never_printed() {
     let (key, volt) = (SigningKey::generate().unwrap(), SigningKey::generate_rsa().unwrap());
@@ -380,11 +380,11 @@ fn tokens_and_sessions_are_never_printed() {
     for secret in ["session-7", parts[0], parts[1]] {
         assert!(!printed.contains(secret), "{printed}");
     }
-    // What is no secret is still there to be read.
+    // Fields that are not secret are still readable.
     for open in ["did:volt:v", "did:volt:me", "(hidden)"] {
         assert!(printed.contains(open), "{printed}");
     }
-    // All JWTs begin alike.
+    // All JWTs have this prefix.
     let printed =
         format!("{opening:?} {:?}", Outgoing::legacy_client(1, "/m", None, opening.clone()));
     assert!(!printed.contains("eyJ"), "{printed}");
@@ -401,7 +401,7 @@ fn keys_that_are_no_use_say_what_they_are() {
     assert!(error(encrypted).contains("passphrase"));
     let not_a_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
     assert!(error(not_a_key).contains("neither an Ed25519 nor an RSA key"));
-    // In a configuration they also say which field it is, and what to do.
+    // In a configuration, errors also name the field and the remedy.
     let config =
         config(json!({ "id": "v", "public_key": not_a_key })).with_credential(public, None);
     let message = config.signing_key().unwrap_err().to_string();

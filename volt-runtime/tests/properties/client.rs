@@ -1,4 +1,4 @@
-//! The client's end: every call is given its own messages, in order, each once, or an error.
+//! The client: every call receives its own messages, in order, each once, or an error.
 
 use std::{
     sync::LazyLock,
@@ -36,7 +36,7 @@ static VOLT: LazyLock<Volt> = LazyLock::new(|| {
     Volt { key, ephemeral: Ephemeral::generate().unwrap(), config }
 });
 
-/// What the Volt says to one call after the key: so many messages, and whether it then fails.
+/// The Volt's answer to one call after the key: the number of messages, and whether it then fails.
 #[derive(Clone, Debug)]
 struct Script {
     messages: usize,
@@ -47,12 +47,12 @@ fn script() -> impl Strategy<Value = Script> {
     (0..6_usize, any::<bool>()).prop_map(|(messages, fails)| Script { messages, fails })
 }
 
-/// Everything that a call may be given, in order.
+/// All messages that a call may receive, in order.
 fn text(call: usize, message: usize) -> String {
     format!("call {call}, message {message}")
 }
 
-/// Opens the calls and makes all frames that answer each.
+/// Opens the calls and creates all frames that answer each.
 fn open(end: &ClientConnection, scripts: &[Script]) -> (Vec<RawCall>, Vec<Vec<Vec<u8>>>) {
     let open = |_| end.open(&METHOD, &CallOptions::default()).unwrap();
     let calls: Vec<_> = (0..scripts.len()).map(open).collect();
@@ -74,7 +74,7 @@ fn open(end: &ClientConnection, scripts: &[Script]) -> (Vec<RawCall>, Vec<Vec<Ve
     (calls, answers)
 }
 
-/// Reads what there is, into `read`. Gives the end once it has come.
+/// Reads the available messages into `read`. Returns the end once it has arrived.
 fn read(receiver: &mut dyn ReceiveHalf, read: &mut Vec<String>) -> Option<Result<(), Error>> {
     loop {
         match receiver.poll_message(&mut Context::from_waker(Waker::noop())) {
@@ -86,7 +86,7 @@ fn read(receiver: &mut dyn ReceiveHalf, read: &mut Vec<String>) -> Option<Result
     }
 }
 
-/// How one call went.
+/// The outcome of one call.
 #[derive(Default)]
 struct Outcome {
     read: Vec<String>,
@@ -116,9 +116,9 @@ fn run(
         for frame in answers[call].next().unwrap() {
             end.receive(frame.into(), false).unwrap();
         }
-        // The worker gets its turns between frames.
+        // The worker runs between frames.
         end.work();
-        // Sometimes at once, sometimes only when more has come.
+        // Sometimes immediately, sometimes only after more frames have arrived.
         let Outcome { read: texts, end } = &mut outcomes[call];
         if step % 3 > 0 && end.is_none() {
             *end = read(&mut *calls[call].receiver, texts);

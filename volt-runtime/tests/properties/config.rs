@@ -1,10 +1,10 @@
-//! A configuration keeps what it does not model.
+//! A configuration preserves members that it does not model.
 
 use proptest::{collection::btree_map, prelude::*};
 use serde_json::{Map, Value};
 use volt_runtime::ClientConfig;
 
-/// Any JSON, not too deep.
+/// Any JSON of limited depth.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -1,4 +1,4 @@
-//! What holds for every input, tried with many that are made by chance.
+//! Properties that hold for every input, tested with random ones.
 
 #![allow(clippy::unwrap_used)]
 

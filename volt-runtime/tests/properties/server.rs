@@ -1,4 +1,4 @@
-//! The server's end: every call is given its own requests, in order, each once, or fails alone.
+//! The server: every call receives its own requests, in order, each once, or fails alone.
 
 use std::{
     pin::Pin,
@@ -38,7 +38,7 @@ impl Message for Note {
     const NAME: &'static str = "test.Note";
 }
 
-/// Answers each request with itself.
+/// Echoes each request.
 struct Echo;
 
 impl Service for Echo {
@@ -88,12 +88,12 @@ fn text(call: u64, message: usize) -> String {
     format!("call {call}, message {message}")
 }
 
-/// Runs a connection in a runtime of its own.
+/// Runs a connection in its own runtime.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
 }
 
-/// Lets all calls do what they can.
+/// Runs all calls until they are idle.
 async fn settle() {
     for _ in 0..50 {
         yield_now().await;
@@ -112,11 +112,11 @@ async fn open(end: &ServerSide, call: u64) -> CallKey {
     handshake.complete(reply.body).unwrap()
 }
 
-/// What the server said to one call.
+/// The server's answers to one call.
 #[derive(Debug, Default)]
 struct Answers {
     texts: Vec<String>,
-    /// Each end, with its failure.
+    /// Each end, with its error.
     ends: Vec<Option<Status>>,
     after_end: usize,
 }
@@ -210,7 +210,7 @@ proptest! {
         let harmed = Some((victim, frame, harm));
         let answers = block_on(run(&lengths, &choices, harmed));
         for (call, (length, answers)) in lengths.iter().zip(&answers).enumerate() {
-            // Whatever is done to it, a call ends at most once.
+            // Whatever happens to it, a call ends at most once.
             prop_assert!(answers.ends.len() <= 1 && answers.after_end == 0, "{answers:?}");
             if call != victim {
                 check(call as u64, *length, answers)?;

@@ -1,9 +1,9 @@
-//! What the properties share.
+//! Shared helpers of the property tests.
 
 use proptest::{prelude::*, sample::Index};
 use volt_runtime::transport::{Form, Payload};
 
-/// A message that is JSON text already.
+/// A message that is already JSON text.
 pub(crate) struct Text(pub(crate) String);
 
 impl Payload for Text {
@@ -17,7 +17,7 @@ impl Payload for Text {
     }
 }
 
-/// What happens to one frame of one call on its way.
+/// A fault applied to one frame of one call in transit.
 #[derive(Clone, Debug)]
 pub(crate) enum Harm {
     Flip { at: Index, by: u8 },
@@ -36,8 +36,8 @@ pub(crate) fn harm() -> impl Strategy<Value = Harm> {
 }
 
 impl Harm {
-    /// The messages that arrive in place of this one. Its header stays: a frame with another number
-    /// is another call's.
+    /// The messages that arrive in place of this one. The header is kept: a frame with another
+    /// number belongs to another call.
     pub(crate) fn apply(&self, mut message: Vec<u8>) -> Vec<Vec<u8>> {
         const HEADER: usize = 10;
         match self {
@@ -56,8 +56,8 @@ impl Harm {
     }
 }
 
-/// One order of what several calls do, each in its own order: which call is next, as often as it has
-/// something to do.
+/// One interleaving of the steps of several calls: the index of the next call, once for each of its
+/// steps.
 pub(crate) fn interleaved(lengths: &[usize], choices: &[Index]) -> Vec<usize> {
     let mut left = lengths.to_vec();
     let mut order = Vec::new();

@@ -1,4 +1,4 @@
-//! The check of tokens accepts nothing that was altered.
+//! The verification of tokens accepts nothing that was altered.
 
 use std::sync::LazyLock;
 
@@ -30,7 +30,7 @@ static SIGNED: LazyLock<[Signed; 2]> = LazyLock::new(|| {
     [binary, Signed { key: legacy.verifying_key(), claims: text, signature, jwt }]
 });
 
-/// A text that is not the one it was.
+/// A text that differs from the original.
 #[derive(Clone, Debug)]
 enum Change {
     Flip(Index, u8),
@@ -106,7 +106,7 @@ fn the_tokens_are_accepted_as_they_are() {
     for signed in &*SIGNED {
         let token = Token::parse_jwt(&signed.jwt).unwrap();
         token.verify(&signed.key).unwrap();
-        // The one key's token is not the other's.
+        // A token of one key is not valid for the other.
         let others = SIGNED.iter().filter(|other| other.jwt != signed.jwt);
         assert!(others.into_iter().all(|other| token.verify(&other.key).is_err()));
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask api diff`: what changed between two versions of the API, and for whom.
+//! `cargo xtask api diff`: the changes between two versions of the API, and whom they affect.
 
 use std::{path::Path, process::Command};
 
@@ -13,20 +13,20 @@ use volt_codegen::{
 
 use crate::{tools, versions};
 
-/// Says what changed between two versions of the API, and for whom.
+/// Reports the changes between two versions of the API, and whom they affect.
 ///
-/// Three readers are told apart: peers of the other version that speak binary protobuf (wire), those that
-/// speak JSON, and Rust code that uses the SDK (source); for the first two also whether old clients are
-/// troubled by a new Volt, or new clients by an old Volt.
+/// There are three surfaces: peers of the other version that use binary protobuf (wire), those that
+/// use JSON, and Rust code that uses the SDK (source). For the first two, the report also says
+/// whether a change affects old clients with a new Volt, or new clients with an old Volt.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The old version: one below proto/, a folder, or a git revision (REV, or REV:FOLDER).
     old: String,
-    /// The new version, likewise.
+    /// The new version, in the same form.
     new: String,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Fails when something breaks for this surface. May be given several times.
+    /// Fail if something breaks on this surface. May be repeated.
     #[arg(long, value_enum)]
     deny: Vec<Denied>,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     Text,
-    /// Ready for a changelog.
+    /// Markdown for a changelog.
     Markdown,
     Json,
 }
@@ -71,7 +71,7 @@ impl Format {
     }
 }
 
-/// Fails when something breaks for one of these readers.
+/// Fails if something breaks on one of these surfaces.
 fn denied(report: &Report, deny: &[Denied]) -> anyhow::Result<()> {
     let broken: Vec<_> = deny
         .iter()
@@ -136,8 +136,8 @@ fn read(root: &Path, version: &str) -> anyhow::Result<FileDescriptorSet> {
     sources.compile().with_context(|| format!("{version} doesn't compile"))
 }
 
-/// The files of a git revision: of the version that the SDK was then generated from, unless a folder is
-/// named.
+/// The files of a git revision: of the version that the SDK was generated from at that time, unless
+/// a folder is named.
 fn revision(root: &Path, revision: &str) -> anyhow::Result<Sources> {
     ensure!(!revision.starts_with('-'), "git would take it for an option");
     let git = |args: &[&str]| -> anyhow::Result<String> {

@@ -11,21 +11,21 @@ use volt_codegen::{
 use super::source::{self, Source};
 use crate::{codegen::Plan, tools, tree, versions};
 
-/// Adds an API version below proto/, or brings one that is there into its form.
+/// Adds an API version below proto/, or normalizes an existing one.
 ///
-/// The files are written in one form, without the comments that they came with and with our own, from the
-/// same version if it is there, else from the one that proto/VERSION names. New elements that have no
-/// documentation yet are listed, and the changes since that version are summed up. When anything fails,
-/// nothing is changed.
+/// The files are written in a canonical form. Their own comments are replaced with ours, from the
+/// same version if it exists, otherwise from the version in proto/VERSION. The output lists new
+/// elements without documentation and summarizes the changes since that version. A failed import
+/// changes nothing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A folder, a tarball (.tar, .tar.gz, .tgz), or a published version of the package
     /// @tdxvolt/volt-client-grpc, such as npm:0.20.34.
     source: Source,
-    /// The API version. By default what the source says: the version of the npm package.
+    /// The API version. Default: the version of the npm package.
     #[arg(long)]
     version: Option<String>,
-    /// Generates the SDK from it as well, as `cargo xtask codegen VERSION` does.
+    /// Also generate the SDK from it, as `cargo xtask codegen VERSION` does.
     #[arg(long)]
     codegen: bool,
 }
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives what there is to say. `npm` is the program.
+/// Returns the text to print. `npm` is the program.
 fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String> {
     let found = source::read(&args.source, npm)?;
     let version = args.version.clone().or(found.version);

@@ -1,4 +1,4 @@
-//! Where `.proto` files come from: a folder, a tarball, a published package.
+//! Reads `.proto` files from a folder, a tarball or a published package.
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +16,14 @@ use volt_codegen::Sources;
 
 use crate::{tools, tree};
 
-/// The published package that has the files.
+/// The published package with the files.
 const PACKAGE: &str = "@tdxvolt/volt-client-grpc";
-/// A longer text is no `.proto` file.
+/// The maximum size of a `.proto` file.
 const MAX_TEXT: u64 = 16 << 20;
-/// A tarball that unpacks to more is none of an API.
+/// The maximum unpacked size of a tarball.
 const MAX_TARBALL: u64 = 64 << 20;
 
-/// What was given on the command line.
+/// The source named on the command line.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Npm(String),
@@ -40,7 +40,7 @@ impl FromStr for Source {
     }
 }
 
-/// What a source has.
+/// The contents of a source.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) sources: Sources,
@@ -60,7 +60,7 @@ pub(super) fn read(source: &Source, npm: &mut Command) -> anyhow::Result<Found> 
     })
 }
 
-/// Downloads a version of the package by the `npm` program.
+/// Downloads a version of the package with the `npm` program.
 fn fetch(version: &str, npm: &mut Command) -> anyhow::Result<Found> {
     let folder = tempfile::tempdir()?;
     npm.args(["pack", "--loglevel=error", "--ignore-scripts", &format!("{PACKAGE}@{version}")]);
@@ -74,7 +74,7 @@ fn fetch(version: &str, npm: &mut Command) -> anyhow::Result<Found> {
     found(self::tarball(tarball)?).with_context(|| format!("{PACKAGE}@{version}"))
 }
 
-/// The files that matter, by their paths.
+/// The relevant files, by their paths.
 type Texts = BTreeMap<PathBuf, String>;
 
 fn matters(path: &Path) -> bool {
@@ -128,7 +128,7 @@ fn tarball(path: &Path) -> anyhow::Result<Texts> {
     Ok(texts)
 }
 
-/// A reader that fails where too much comes.
+/// A reader that fails if the input is too long.
 struct Bounded<R> {
     reader: R,
     left: u64,
@@ -145,7 +145,8 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// The `.proto` files under the names by which they import one another, which their packages tell.
+/// The `.proto` files under the names by which they import one another, derived from their
+/// packages.
 fn found(texts: Texts) -> anyhow::Result<Found> {
     let mut sources = Sources::default();
     let mut version = None;
@@ -175,7 +176,7 @@ fn add(sources: &mut Sources, name: &str, text: String) -> anyhow::Result<()> {
     let package = package.and_then(|rest| rest.split(';').next()).unwrap_or_default();
     let parts: Vec<_> = package.trim().split('.').filter(|part| !part.is_empty()).collect();
     let path = [&parts[..], &[name]].concat().join("/");
-    // Neither the package nor the name of a JavaScript constant was looked at before.
+    // Neither the package nor the name of a JavaScript constant has been validated before.
     let inside = |part| matches!(part, Component::Normal(_));
     ensure!(Path::new(&path).components().all(inside), "{path:?} is no path of a file of an API");
     if sources.files.insert(path.clone(), text).is_some() {

@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: writes the generated half of `volt-api`, or checks that it is fresh.
+//! `cargo xtask codegen`: writes the generated half of `volt-api`, or checks that it is up to date.
 
 use std::{
     collections::BTreeMap,
@@ -16,24 +16,24 @@ use crate::{
     versions,
 };
 
-/// The package whose modules stand at the root of the generated code.
+/// The package whose modules are at the root of the generated code.
 const ROOT: &str = "tdx.volt_api";
-/// What to run when the check fails, and what the generated files name.
+/// The command to run after a failed check, which the generated files name.
 const COMMAND: &str = "cargo xtask codegen";
-/// The generated code, from the root of the repository.
+/// The generated code, relative to the root of the repository.
 const GENERATED: &str = "volt-api/src/generated";
-/// The file that says what it was generated from.
+/// The file that records the version it was generated from.
 const VERSION: &str = "volt-api/src/version.rs";
 const OLDER_VERSION_FILE: &str = "volt-api/src/v0_15/version.rs";
-/// The older API that the SDK also has, and where.
+/// The older API in the SDK, and its folder.
 const OLDER_VERSION: &str = "0.15.1";
 const OLDER: &str = "volt-api/src/v0_15/generated";
 /// The manifest with the list of features.
 const MANIFEST: &str = "volt-api/Cargo.toml";
-/// How many lines of the difference are shown for a file that is stale, and for how many files.
+/// The number of lines shown for each stale file, and the number of files.
 const SHOWN_LINES: usize = 12;
 const SHOWN_FILES: usize = 5;
-/// What stands before and behind that list.
+/// The markers before and after that list.
 const MARKERS: [&str; 2] = [
     "# One feature for each service, written by `cargo xtask codegen`.\n",
     "# End of the services.\n",
@@ -41,13 +41,14 @@ const MARKERS: [&str; 2] = [
 
 /// Writes the SDK's generated code from the .proto files of an API version.
 ///
-/// That is the code, the list of Cargo features, and what says the version. All of it is written, or
-/// nothing is.
+/// This includes the code, the list of Cargo features, and the recorded version. A failure changes
+/// nothing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The API version, a folder below proto/. It is written to proto/VERSION, which is the default.
+    /// The API version, a folder below proto/. It is written to proto/VERSION, which is the
+    /// default.
     pub(crate) version: Option<String>,
-    /// Changes nothing, and fails if something would change.
+    /// Change nothing, and fail if something would change.
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -78,10 +79,10 @@ pub(crate) fn run_in(root: &Path, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What generating the SDK from a version changes.
+/// The changes from generating the SDK from a version.
 pub(crate) struct Plan {
     pub(crate) changes: Vec<Change>,
-    /// For each version, what there is in the end.
+    /// The final number of elements for each version.
     sums: Vec<String>,
 }
 
@@ -109,7 +110,7 @@ impl Plan {
         Ok(Self { changes, sums })
     }
 
-    /// What it writes.
+    /// Returns the changes as text.
     pub(crate) fn shown(&self) -> String {
         let changes = self.changes.iter().map(ToString::to_string);
         let fresh = self.changes.is_empty().then(|| "all fresh".to_owned());
@@ -117,13 +118,13 @@ impl Plan {
         lines.map(|line| line + "\n").collect()
     }
 
-    /// What it would write, with the first lines of the first files that differ.
+    /// Returns the pending changes as text, with the first lines of the first differences.
     fn excerpts(&self) -> String {
         let mut shown = String::new();
         let mut excerpts = 0;
         for change in &self.changes {
             let excerpt = change.excerpt(SHOWN_LINES);
-            // Writing to a text does not fail.
+            // Writing to a `String` cannot fail.
             let _ = writeln!(shown, "{change}");
             if excerpts < SHOWN_FILES && !excerpt.is_empty() {
                 excerpts += 1;
@@ -142,8 +143,8 @@ fn version_file(version: &str) -> String {
     )
 }
 
-/// Fields that whoever reads a log must not learn: by some of them one can call as somebody else, and
-/// others open a key. They are what the definitions of both versions call so.
+/// Fields that must not appear in logs: some authorize calls as another identity, others decrypt a
+/// key. These are their names in the definitions of both versions.
 const SECRETS: [&str; 14] = [
     "authenticate_challenge",
     "bind_challenge",
@@ -161,25 +162,25 @@ const SECRETS: [&str; 14] = [
     "token",
 ];
 
-/// What both versions of the API are made with.
+/// The options for both versions of the API.
 fn options() -> Options {
     let options = Options::default().command(COMMAND).server(Server::Feature("server".to_owned()));
     SECRETS.into_iter().fold(options, Options::secret)
 }
 
-/// The SDK's own API.
+/// The options for the SDK's own API.
 fn generate(sources: &Sources) -> anyhow::Result<Output> {
     let options = options().features(true).accessors("crate::Client").root(ROOT);
     Ok(volt_codegen::generate(&sources.compile()?, &options)?)
 }
 
-/// The older API, which has one feature for all of it.
+/// The options for the older API, which has a single feature.
 fn generate_older(sources: &Sources) -> anyhow::Result<Output> {
     let options = options().accessors("crate::v0_15::Client").root(ROOT);
     Ok(volt_codegen::generate(&sources.compile()?, &options)?)
 }
 
-/// The manifest with this list of features between the markers.
+/// Returns the manifest with this list of features between the markers.
 fn with_features(manifest: &str, features: &[String]) -> anyhow::Result<String> {
     let [start, end] = MARKERS;
     let parts = manifest

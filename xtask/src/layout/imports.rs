@@ -1,4 +1,4 @@
-//! The graph of imports between the files of a crate, and its circles.
+//! The import graph of a crate's files, and its cycles.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use syn::visit::{self, Visit};
 /// A path from the root of the crate: `["client", "call"]`.
 type ModPath = Vec<String>;
 
-/// Returns each circle of files that import one another, as sorted lists of files relative to `src`.
+/// Returns each cycle of files that import one another, as sorted lists of files relative to `src`.
 ///
 /// Starts at `root`, such as `lib.rs`, and follows its modules. Leaves out tests and `generated`. An import
 /// through a re-export counts as an import of the file that defines the item; a re-export alone does not
@@ -38,7 +38,7 @@ pub(super) fn circles(src: &Path, root: &str) -> anyhow::Result<Vec<Vec<String>>
     Ok(circles.into_iter().collect())
 }
 
-/// The modules that can be reached over at least one import.
+/// The modules that are reachable over at least one import.
 fn reachable(from: &ModPath, edges: &BTreeMap<&ModPath, BTreeSet<ModPath>>) -> BTreeSet<ModPath> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<_> = edges[from].iter().cloned().collect();
@@ -50,13 +50,13 @@ fn reachable(from: &ModPath, edges: &BTreeMap<&ModPath, BTreeSet<ModPath>>) -> B
     reached
 }
 
-/// A module with a file.
+/// A module in its own file.
 struct Module {
     /// Relative to `src`.
     file: PathBuf,
     /// Names that `use` brings into the module, with the path that each stands for.
     names: BTreeMap<String, ModPath>,
-    /// Modules of which everything is imported.
+    /// Modules that are imported with a glob.
     globs: Vec<ModPath>,
     /// Names of the items that the module defines.
     items: BTreeSet<String>,
@@ -110,7 +110,7 @@ impl Graph {
         targets.filter(|target| target != module).collect()
     }
 
-    /// The module that defines what `path` names. Re-exports are followed.
+    /// The module that defines the item at `path`. Re-exports are followed.
     fn defining(&self, path: &[String], depth: usize) -> ModPath {
         let mut module = ModPath::new();
         for (index, segment) in path.iter().enumerate() {
@@ -121,7 +121,7 @@ impl Graph {
                 continue;
             }
             let Module { names, globs, items, .. } = &self.modules[&module];
-            // Aliases of one another would never end.
+            // Stop at aliases that refer to one another.
             if depth > 20 || items.contains(segment) {
                 break;
             }
@@ -146,7 +146,7 @@ impl Graph {
 /// Collects what a file imports, exports and defines.
 struct Collector {
     path: ModPath,
-    /// How many inline modules deep the visitor is.
+    /// The nesting depth of inline modules.
     inline: usize,
     names: BTreeMap<String, ModPath>,
     globs: Vec<ModPath>,
@@ -244,7 +244,7 @@ impl Collector {
     }
 }
 
-/// Whether an item is compiled for tests only.
+/// Returns whether an item is compiled only for tests.
 pub(super) fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")

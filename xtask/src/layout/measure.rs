@@ -44,7 +44,7 @@ pub(super) fn folders(root: &Path) -> anyhow::Result<usize> {
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        // Links are not followed: `volt-codegen/proto` is one.
+        // Links are skipped: `volt-codegen/proto` is one.
         if path.symlink_metadata()?.is_dir() {
             if !is_skipped(&path) {
                 collect(&path, paths)?;
@@ -89,7 +89,7 @@ struct Panics(usize);
 impl Panics {
     fn count(text: &str) -> usize {
         let mut panics = Self::default();
-        // A test's input may be no Rust at all.
+        // A test's input may be invalid Rust.
         if let Ok(file) = syn::parse_file(text) {
             panics.visit_file(&file);
         }
@@ -110,7 +110,7 @@ impl<'ast> Visit<'ast> for Panics {
     }
 }
 
-/// The numbers of several files together.
+/// The totals of several files.
 pub(super) struct Summary {
     files: usize,
     median: usize,
@@ -142,7 +142,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { files, median, longest, code, docs, comments, panics } = self;
-        // Rounded to hundredths; the counts are far below what a float holds exactly.
+        // Rounded to hundredths; the counts are well below the exact range of a float.
         #[expect(clippy::cast_precision_loss)]
         let ratio = |lines: usize| lines as f64 / (*code).max(1) as f64;
         write!(

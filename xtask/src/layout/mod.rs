@@ -1,4 +1,4 @@
-//! `cargo xtask layout`: the size and shape of the code, and the circles of imports in it.
+//! `cargo xtask layout`: the size and shape of the code, and the import cycles in it.
 
 mod imports;
 mod measure;
@@ -10,16 +10,16 @@ use anyhow::bail;
 
 use crate::tools;
 
-/// The longest that a file written by hand may be, in lines.
+/// The maximum length of a hand-written file, in lines.
 const LONGEST_FILE: usize = 500;
-/// The longest that a generated file may be, in lines.
+/// The maximum length of a generated file, in lines.
 const LONGEST_GENERATED_FILE: usize = 3_000;
 
-/// Folders whose files are one recursion. A message's fields are read and written through codecs, and a
-/// codec may be that of a message.
+/// Folders whose files are mutually recursive. A message's fields are read and written through
+/// codecs, and a codec may be that of a message.
 const RECURSIVE: [&str; 1] = ["volt-runtime/src/json"];
 
-/// The crates, with the file that each begins with.
+/// The crates, with their root files.
 const CRATES: [(&str, &str); 6] = [
     ("volt-api", "lib.rs"),
     ("volt-codegen", "lib.rs"),
@@ -29,12 +29,12 @@ const CRATES: [(&str, &str); 6] = [
     ("xtask", "main.rs"),
 ];
 
-/// Prints the size and shape of the code: lines, files, comments and circles of imports.
+/// Prints the size and shape of the code: lines, files, comments and import cycles.
 ///
 /// Also checks that the files and tests which the documentation names exist.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Fail if files import one another in a circle, a file is too long, or a named test does not exist.
+    /// Fail if files import one another in a cycle, a file is too long, or a named test does not exist.
     #[arg(long)]
     check: bool,
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 /// The prefix of the line with a client's result.
 const RESULT: &str = "result: ";
 
-/// How long a background program may take to become ready.
+/// The time limit for a background program to become ready.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a program to its end. Fails if the program does.

@@ -17,10 +17,10 @@ use crate::{Latency, Load, Measured, Span};
 
 const NO_PANIC: &str = "operations return errors and do not panic";
 
-/// Runs `in_flight` operations at a time until the time is over and that many have finished.
+/// Runs `in_flight` operations at a time until the time has elapsed and that many have finished.
 ///
-/// Counts the operations that finish in the measured time. Latencies are those of operations that also
-/// started in it.
+/// Counts the operations that finish during the measurement. Latencies are those of operations that
+/// also started in it.
 pub async fn closed_loop<F, O, E>(load: &Load, operation: F) -> Result<Measured, E>
 where
     F: Fn() -> O + Clone + Send + 'static,

@@ -59,7 +59,7 @@ pub enum Work {
     OpenClose,
     /// Connections that are opened, used for one call, and closed.
     Connect,
-    /// Calls that are open and do nothing.
+    /// Open calls that do nothing.
     Idle,
     /// Rows of one `Execute`.
     Rows,
@@ -69,7 +69,7 @@ pub enum Work {
     Upload,
     /// Messages of one publisher to the subscribers of a wire.
     Wire,
-    /// Cryptography, JSON and base64 alone.
+    /// Cryptography, JSON and base64, each on its own.
     Alone,
 }
 
@@ -118,7 +118,7 @@ impl Latency {
 }
 
 impl Load {
-    /// A text of the size of a message.
+    /// A text with the size of a message.
     pub fn text(&self) -> String {
         text(self.size)
     }

@@ -55,17 +55,17 @@ fn cpu() -> Duration {
     duration(usage.user_time()) + duration(usage.system_time())
 }
 
-/// What another process took, to a hundredth of a second, which is how Linux tells it.
+/// The CPU time of another process, in hundredths of a second, the unit of Linux.
 fn cpu_of(process: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The second field is a name, which may have anything in it.
+    // The second field is a name, which may contain any character.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
     let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     Some(Duration::from_millis((user + system) * 10))
 }
 
-/// Linux counts what the parent had before the program was started into `ru_maxrss`, so the
-/// program's own mark is better.
+/// Linux includes the parent's memory before the program was started in `ru_maxrss`, so the
+/// process's own peak is more accurate.
 fn peak() -> u64 {
     let reported = || getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
     status("VmHWM:").unwrap_or_else(|| reported().unsigned_abs() << 10)

@@ -47,7 +47,7 @@ async fn echo(load: &Load) -> Result<Measured> {
     let sending = async move {
         while due.recv().await.is_some() {
             sink.feed(message.clone()).await?;
-            // Everything that is due goes into the same write.
+            // Everything that is due is sent in the same write.
             while due.try_recv().is_ok() {
                 sink.feed(message.clone()).await?;
             }

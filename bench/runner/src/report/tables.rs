@@ -25,7 +25,7 @@ const CPU: Column = ("client's CPU, µs each", Samples::cpu);
 const SERVER_CPU: Column = ("server's CPU, µs each", Samples::server_cpu);
 const MEMORY: Column = ("peak memory, MB", Samples::memory);
 const P50: Column = ("p50, µs", Samples::p50);
-/// Of fewer calls it would be the value of a single one.
+/// With fewer calls, the percentile would be a single sample.
 const P99: Column = ("p99, µs", |one| {
     one.spread(|one| one.latency.filter(|_| one.operations >= 100).map(|latency| latency.p99))
 });

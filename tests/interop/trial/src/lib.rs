@@ -1,5 +1,5 @@
-//! The trials of a client on a Volt that breaks the protocol. They are the same for every client, so
-//! that `cargo xtask hostile` can compare them.
+//! Fault-injection trials: a client on a Volt that breaks the protocol. They are the same for every
+//! client, so that `cargo xtask hostile` can compare them.
 //!
 //! ```sh
 //! PROGRAM CONFIG TRIAL SECONDS
@@ -38,7 +38,7 @@ pub const UNREAD: usize = 1000;
 pub const MANY: u64 = 1000;
 /// The time after which a call is cancelled.
 const GIVEN_UP_AFTER: Duration = Duration::from_millis(10);
-/// How long the client does not read.
+/// The time for which the client does not read.
 const UNREAD_FOR: Duration = Duration::from_secs(8);
 /// The time limit of the second call.
 const SOON: Duration = Duration::from_secs(15);
@@ -165,7 +165,7 @@ fn right(id: Option<&str>) -> Result<()> {
     }
 }
 
-/// How an operation ended.
+/// The outcome of an operation.
 enum Ended<T> {
     Answer(T),
     Error(String),

@@ -38,7 +38,7 @@ pub(super) fn command(program: &Path, libraries: &Path) -> anyhow::Result<Comman
     Ok(command)
 }
 
-/// Whether the program starts. Without arguments it prints its usage.
+/// Returns whether the program starts. Without arguments it prints its usage.
 fn starts(program: &Path) -> bool {
     let output = Command::new(program).stdin(Stdio::null()).output();
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stderr).contains("Usage"))

@@ -28,7 +28,7 @@ use xtask_tools::{
 use self::outcome::Outcome;
 use crate::interop::clients;
 
-/// How many trials run at once. They mostly wait.
+/// The number of concurrent trials. They mostly wait.
 const AT_ONCE: usize = 6;
 /// The time limit of a trial beyond its first call: for starting and for the second call.
 const MARGIN: Duration = Duration::from_mins(1);
@@ -52,13 +52,13 @@ struct Input {
     what: String,
     /// The name by which the Volt knows the input, if it differs.
     volt: Option<String>,
-    /// What the client does. Default: one call.
+    /// The operation of the client. Default: one call.
     #[serde(default = "one_call")]
     trial: String,
     /// The seconds after which a call counts as hanging.
     #[serde(default = "five")]
     seconds: u64,
-    /// Whether a call without a deadline may wait indefinitely.
+    /// Set if a call without a deadline may wait indefinitely.
     #[serde(default)]
     waits: bool,
 }

@@ -25,7 +25,7 @@ pub(super) struct Seen {
     memory: u64,
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Deserialize)]
 #[serde(tag = "is", rename_all = "lowercase")]
 enum Call {
@@ -63,7 +63,8 @@ impl Outcome {
         result.map_or_else(|error| Self::Died(format!("{error:#}")), Self::Seen)
     }
 
-    /// Whether the client handled the input. With `waits`, the first call may wait indefinitely.
+    /// Returns whether the client handled the input. With `waits`, the first call may wait
+    /// indefinitely.
     pub(super) fn is_well(&self, waits: bool) -> bool {
         let Self::Seen(Seen { first, second, panic: None, .. }) = self else { return false };
         let first = match first {
@@ -74,7 +75,7 @@ impl Outcome {
         first && matches!(second, Call::Answered { .. } | Call::Unconnected)
     }
 
-    /// How the first call ended, for the table.
+    /// The outcome of the first call, for the table.
     pub(super) fn first(&self) -> String {
         match self {
             Self::Died(error) => format!("**the process fails**: {}", short(error)),
@@ -85,7 +86,7 @@ impl Outcome {
         }
     }
 
-    /// How the second call ended, for the table.
+    /// The outcome of the second call, for the table.
     pub(super) fn second(&self) -> String {
         match self {
             Self::Seen(Seen { second: Call::Answered { .. }, .. }) => "works".to_owned(),

@@ -24,9 +24,9 @@ pub(super) struct Client {
     environment: Vec<(&'static str, OsString)>,
     /// The scenarios that it runs; `None` for all.
     scenarios: Option<&'static [&'static str]>,
-    /// Whether it speaks the legacy protocol.
+    /// Set if the client speaks the legacy protocol.
     pub(super) is_legacy: bool,
-    /// Whether it can connect over TLS.
+    /// Set if the client can connect over TLS.
     pub(super) speaks_tls: bool,
 }
 
@@ -68,7 +68,7 @@ impl Client {
         command
     }
 
-    /// Whether it has this scenario.
+    /// Returns whether the client runs this scenario.
     pub(super) fn runs(&self, scenario: &str) -> bool {
         self.scenarios.is_none_or(|scenarios| scenarios.contains(&scenario))
     }

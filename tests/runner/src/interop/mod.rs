@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Connect to the embedded Volt over TLS. Clients without TLS are skipped.
     #[arg(long, conflicts_with = "config")]
     tls: bool,
-    /// How long a client may take for a scenario.
+    /// The time limit of a client for a scenario.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
 }

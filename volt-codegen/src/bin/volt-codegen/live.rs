@@ -1,7 +1,7 @@
 //! Asks a Volt for its services.
 //!
-//! The messages are what JSON has; types for them would need the crate `volt-api`, which itself needs this
-//! one.
+//! Reads the messages as untyped JSON: their types are in the crate `volt-api`, which depends on
+//! this one.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ impl Message for Response {
     }
 }
 
-/// All services that the client of the configuration may see, with their files.
+/// All services that the configuration's client can see, with their files.
 pub(crate) fn discover(config: &Path) -> anyhow::Result<Value> {
     let config = ClientConfig::from_file(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,5 +1,5 @@
-//! The program `volt-codegen`: typed clients and server traits for services that are not the Volt's own,
-//! from a folder of `.proto` files or from what a Volt says about a service.
+//! The program `volt-codegen`: generates typed clients and server traits for custom services, from
+//! a folder of `.proto` files or from a Volt's description of a service.
 
 mod live;
 mod service;
@@ -17,25 +17,25 @@ use volt_codegen::{Layout, Options, Output, Server, Sources, disk::Protos, gener
 
 /// Writes typed Rust clients and server traits for Volt services.
 ///
-/// The code needs the crate `volt-api` and no other. A package such as `shop.v1` becomes the module
-/// `shop::v1` in what is written. Files can import those of the Volt API without having them.
+/// The code depends only on the crate `volt-api`. A package such as `shop.v1` becomes the module
+/// `shop::v1`. Files can import those of the Volt API, which are built in.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
     #[command(subcommand)]
     source: Source,
-    /// Where to write: a folder, or a single file if it ends in .rs. What was generated there before is
+    /// The output: a folder, or a single file if it ends in .rs. Earlier output there is
     /// replaced as a whole.
     #[arg(long, global = true, value_name = "PATH", default_value = "src/generated")]
     out: PathBuf,
-    /// Leaves out the traits and servers, for programs that only call.
+    /// Omits the server traits and servers, for programs that only make calls.
     #[arg(long, global = true)]
     client_only: bool,
 }
 
 #[derive(Subcommand)]
 enum Source {
-    /// From all .proto files below a folder, whose imports begin at that folder.
+    /// Generates from all .proto files below a folder, which is also the root of their imports.
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -43,18 +43,18 @@ enum Source {
         #[arg(long, value_name = "FOLDER")]
         include: Vec<PathBuf>,
     },
-    /// From a service's resource, saved as JSON.
+    /// Generates from a service's resource, saved as JSON.
     ///
-    /// The JSON is the answer of `DiscoverServices` with `include_protobuf`, or that of `GetResource`, or a
-    /// resource, or its `service_description`.
+    /// The JSON is the answer of `DiscoverServices` with `include_protobuf`, the answer of
+    /// `GetResource`, a resource, or its `service_description`.
     Saved {
         /// The file; - is the standard input.
         file: PathBuf,
-        /// Which service, if there are several: its id, its name, or the name of an API that it has.
+        /// The service, if there are several: its id, its name, or the name of one of its APIs.
         #[arg(long)]
         service: Option<String>,
     },
-    /// From a service that a Volt knows, asking the Volt.
+    /// Generates from a service that a Volt knows, by asking the Volt.
     Live {
         /// The API of the service, such as my.package.MyAPI, or the service's id or name.
         service: String,

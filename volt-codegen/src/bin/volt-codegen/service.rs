@@ -1,10 +1,10 @@
-//! The `.proto` files that a service's resource has, in the JSON of a Volt's answer.
+//! Extracts the `.proto` files of a service from the JSON of a Volt's answer.
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use volt_codegen::{Sources, VOLT_API};
 
-/// The files of the one service in `json`, or of the one that `wanted` means by id, name or API.
+/// The files of the only service in `json`, or of the one with the id, name or API `wanted`.
 pub(crate) fn sources(json: &Value, wanted: Option<&str>) -> anyhow::Result<Sources> {
     let mut services = services(json);
     if let Some(wanted) = wanted {
@@ -29,7 +29,7 @@ struct Service<'a> {
     description: &'a Value,
 }
 
-/// All services of an answer, a resource or a description.
+/// All services in an answer, a resource or a description.
 fn services(json: &Value) -> Vec<Service<'_>> {
     if let Some(inner) = json.get("resource") {
         return services(inner);
@@ -77,7 +77,7 @@ impl Service<'_> {
         for file in files {
             let name = text(file, "file_path").or_else(|| text(file, "filePath"));
             let name = name.context("a file of the service has no file_path")?;
-            // Some services name files as they lie on their disk.
+            // Some services name files by their path on disk.
             let name = name.trim_start_matches("./").trim_start_matches('/');
             let is_volts = VOLT_API.iter().any(|(volts, _)| *volts == name);
             if is_volts || name.starts_with("google/protobuf/") {
@@ -93,7 +93,7 @@ impl Service<'_> {
     }
 }
 
-/// A field, by either of the names that JSON of protobuf may have.
+/// A field, under either of the names that protobuf's JSON allows.
 fn field<'a>(json: &'a Value, name: &str, camel: &str) -> Option<&'a Value> {
     json.get(name).or_else(|| json.get(camel)).filter(|value| !value.is_null())
 }

@@ -1,4 +1,4 @@
-//! What the steps of building a model share.
+//! Shared code of the steps that build a model.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ pub(super) struct Builder<'a> {
     pub(super) problems: Problems,
 }
 
-/// Where in a file and in Rust an element stands.
+/// The location of an element in a file and in Rust.
 pub(super) struct Scope<'a> {
     pub(super) source: &'a SourceMap<'a>,
     pub(super) path: Vec<i32>,

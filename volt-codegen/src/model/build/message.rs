@@ -1,4 +1,4 @@
-//! Messages, fields and enums.
+//! Builds messages, fields and enums.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -205,8 +205,8 @@ pub(super) fn enumeration(
     }
 }
 
-/// The oneofs that have members, and which of them each declaration is. Those that have none in
-/// Rust were made for `optional`.
+/// The oneofs that have members, and the index of each declaration among them. The others are
+/// synthetic oneofs of `optional` fields.
 fn oneofs(scope: &Scope<'_>, proto: &DescriptorProto) -> (Vec<Oneof>, Vec<Option<usize>>) {
     let taken: HashSet<String> = proto
         .nested_type
@@ -261,7 +261,7 @@ fn map_entry<'a>(
         .find(|nested| is_map(nested) && join(&scope.prefix, nested.name()) == name)
 }
 
-/// The field by which a response says that it is a refusal: `status`, or the first of its type.
+/// The field that carries a response's status: `status`, or the first of its type.
 fn status_field(fields: &[Field], status: &str) -> Option<usize> {
     let carries = |field: &Field| {
         field.label != Label::Repeated

@@ -1,4 +1,4 @@
-//! From descriptors to the model.
+//! Builds the model from descriptors.
 
 mod builder;
 mod message;
@@ -23,12 +23,13 @@ use crate::{
 };
 
 impl Model {
-    /// Reads descriptors. They should come with source information, without which there are no
-    /// comments, and no lines in errors; and with all that they import.
+    /// Builds the model. The descriptors must include all imports, and should include source
+    /// information: without it there are no comments, and no lines in errors.
     ///
     /// # Errors
     ///
-    /// When something in the descriptors has no form in Rust. All problems are reported.
+    /// Fails if something in the descriptors cannot be expressed in Rust. All problems are
+    /// reported.
     pub fn new(set: &FileDescriptorSet, options: &Options) -> Result<Self, Error> {
         let types = Types::new(set, options);
         let mut files: Vec<_> =
@@ -123,7 +124,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The gate of a type at top level, unless it is taken from elsewhere.
+    /// The gate of a top-level type, unless it is defined elsewhere.
     fn gate_if_local(&self, scope: &Scope<'_>, name: &str) -> Option<Gate> {
         let full = join(&scope.prefix, name);
         self.types.get(&full)?.ty.is_local().then(|| self.needs.gate(&full))

@@ -1,4 +1,4 @@
-//! Services and methods.
+//! Builds services and methods.
 
 use prost_types::{MethodDescriptorProto, MethodOptions, ServiceDescriptorProto, ServiceOptions};
 
@@ -87,7 +87,7 @@ impl Builder<'_> {
     }
 }
 
-/// The name of a service without `API`, which every name has.
+/// The name of a service without the usual suffix `API`.
 fn stem(service: &str) -> &str {
     let stem = service.strip_suffix("API").or_else(|| service.strip_suffix("Api"));
     stem.filter(|stem| !stem.is_empty()).unwrap_or(service)

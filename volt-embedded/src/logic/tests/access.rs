@@ -87,7 +87,7 @@ fn linking_is_no_way_around_the_rules() {
     let (owner, guest) = (owner(&volt), guest(&volt));
     let file = make(&owner, "", "file", "volt:file");
     save(&owner, rule(&file, &guest, READ)).unwrap();
-    // In a folder of the guest's own, with a rule that would let them write to all in it.
+    // A folder that the guest owns, with a rule that would grant write access to everything in it.
     let folder = make(&guest, "", "trap", "volt:folder");
     save(&guest, rule(&folder, &guest, WRITE).with_recursive(true)).unwrap();
     let link = CopyResourceRequest::default()
@@ -228,6 +228,6 @@ fn requests_for_access_are_limited() {
         ask(format!("my:{number}")).unwrap();
     }
     assert_eq!(code(ask("my:more".to_owned())), Code::ResourceExhausted);
-    // One that waits can be repeated.
+    // A pending request can be repeated.
     assert_eq!(ask("my:0".to_owned()).unwrap().decision(), PolicyDecision::Pending);
 }

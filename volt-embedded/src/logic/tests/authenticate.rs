@@ -62,7 +62,7 @@ fn a_key_gets_a_session_that_opens_the_gate_for_its_tokens_alone() {
     assert_eq!(gate.authenticate(&stolen).unwrap_err().message(), "session invalid");
     let unknown = gate.authenticate(&token(&key, Some("none"))).unwrap_err();
     assert_eq!((unknown.code(), unknown.message()), (Code::Unauthenticated, "session invalid"));
-    // An empty `sub` is an absent one.
+    // An empty `sub` counts as absent.
     for absent in [None, Some("")] {
         assert!(gate.authenticate(&token(&key, absent)).unwrap().is_anonymous());
     }
@@ -122,7 +122,7 @@ fn a_did_document_must_be_signed_by_its_key() {
     ask(&volt, &key, &signed).unwrap();
     let wrong = request(&text, &key.sign(b"something else").unwrap());
     assert_eq!(code(ask(&volt, &key, &wrong)), Code::Unauthenticated);
-    // Somebody else's.
+    // A document with another identity's DID.
     let text = document(&volt.owner);
     let theft = request(&text, &key.sign(text.as_bytes()).unwrap());
     assert_eq!(code(ask(&volt, &key, &theft)), Code::PermissionDenied);

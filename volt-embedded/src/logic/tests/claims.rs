@@ -1,4 +1,4 @@
-//! Attempts to become another identity, or to come back after a session has ended.
+//! Attempts to take over another identity, or to return after a session has ended.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ fn as_key(key: &SigningKey) -> AuthenticateRequest {
     AuthenticateRequest::default().with_public_key(pem(key))
 }
 
-/// A claim to a DID, by a document that the key signs itself.
+/// Returns a request that claims a DID with a self-signed document.
 fn as_did(did: &str, key: &SigningKey) -> AuthenticateRequest {
     let document = serde_json::json!({
         "id": did,
@@ -59,7 +59,7 @@ fn set_status(actor: &Actor, session: &str, status: SessionStatus) -> Result<Ses
     actor.save_session(&SaveSessionRequest::default().with_session(session))
 }
 
-/// The actor of a session.
+/// Returns the actor of a session.
 fn actor(volt: &Arc<Volt>, answer: &AuthenticateResponse) -> Actor {
     let mut actor = owner(volt);
     actor.identity.clone_from(&answer.identity_did);
@@ -91,7 +91,7 @@ fn a_did_with_rights_cannot_be_claimed() {
         code(ask(&volt, &thief, as_did("did:volt:expected", &thief))),
         Code::PermissionDenied
     );
-    // The owner of the Volt says which key it has; and other DIDs can be claimed as before.
+    // The owner of the Volt saves the identity with its key; other DIDs can still be claimed.
     let expected = key();
     let identity = Identity::default()
         .with_resource(Resource::default().with_id("did:volt:expected").with_name("expected"))
@@ -152,7 +152,7 @@ fn a_key_that_another_identity_claims_keeps_its_own() {
     save_key(&thief, &thief.identity, &victim).unwrap();
     let own = ask(&volt, &victim, as_key(&victim)).unwrap().identity_did;
     assert_eq!(own, victim.verifying_key().fingerprint());
-    // The claim has given way.
+    // The unproven claim was removed.
     let by_did = AuthenticateRequest::default().with_did(&thief.identity);
     assert_eq!(code(ask(&volt, &victim, by_did)), Code::Unauthenticated);
     assert_eq!(code(save_key(&thief, &thief.identity, &victim)), Code::AlreadyExists);
@@ -185,7 +185,7 @@ fn rules_can_be_bound_to_a_key() {
     };
     assert!(may(&ask(&volt, &bound, as_did("did:volt:bound", &bound)).unwrap()));
     assert!(!may(&ask(&volt, &other, as_did("did:volt:other", &other)).unwrap()));
-    // A key that has not proved itself brings no rights.
+    // An unproven key grants no rights.
     let thief = guest(&volt);
     let claimed = key();
     let rule = Access::default()
@@ -207,7 +207,7 @@ fn a_revoked_key_does_not_come_back() {
     let ask_for = |ttl| own.get_one_time_token(&GetOneTimeTokenRequest::default().with_ttl(ttl));
     let token = ask_for(i32::MAX).unwrap();
     set_status(&owner, &answer.session_id, SessionStatus::Revoked).unwrap();
-    // Neither with the same session, nor with another name, nor with its token.
+    // The key is denied with the same session and with another name, and its token is invalid.
     for request in [as_key(&key), as_key(&key).with_session_name("another")] {
         assert_eq!(ask(&volt, &key, request).unwrap().decision(), PolicyDecision::Deny);
     }
@@ -217,7 +217,7 @@ fn a_revoked_key_does_not_come_back() {
     let exchange = as_key(&fresh).with_exchange_token(&token);
     assert_eq!(code(ask(&volt, &fresh, exchange)), Code::Unauthenticated);
     assert_eq!(code(ask_for(0)), Code::Unauthenticated);
-    // Nor by its own change to EXPIRED, which is renewed without the owner.
+    // It cannot set its session to EXPIRED, which would be renewed without asking the owner.
     let expired = set_status(&own, &answer.session_id, SessionStatus::Expired);
     assert_eq!(code(expired), Code::PermissionDenied);
     // The owner can admit it again.
@@ -300,7 +300,7 @@ fn wrong_challenge_codes_are_limited() {
         assert_eq!(guess(&guesser, "wrong").unwrap().decision(), PolicyDecision::Deny);
     }
     assert_eq!(code(guess(&guesser, "code")), Code::ResourceExhausted);
-    // Other keys are not affected, until there are too many guesses in all.
+    // Other keys are not affected until there are too many guesses in total.
     let honest = key();
     assert_eq!(guess(&honest, "code").unwrap().decision(), PolicyDecision::Permit);
     let mut refused = false;

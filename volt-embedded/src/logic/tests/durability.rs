@@ -1,4 +1,4 @@
-//! What a Volt does with the data folder of an earlier one.
+//! Opening the data folder of an earlier Volt.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -43,7 +43,8 @@ fn refusal(folder: &Path) -> String {
     }
 }
 
-/// Leaves a Volt as a kill does: nothing is closed, but the folder can be locked again.
+/// Simulates a kill: copies the folder while the Volt is still open, so that the copy is as a
+/// killed Volt would leave it and can be locked.
 fn kill(volt: Arc<Volt>, folder: &Path) -> tempfile::TempDir {
     let copy = tempdir().unwrap();
     let status = std::process::Command::new("cp")
@@ -190,7 +191,7 @@ fn a_copy_shares_no_later_change() {
     owner.bulk_update(&sql(&copy("database"), "INSERT INTO t VALUES (1)")).unwrap();
     let missing = owner.bulk_update(&sql(&copy("database"), "INSERT INTO later VALUES (1)"));
     assert!(missing.is_err());
-    // The copy's content stays when the source goes.
+    // The copy keeps its content when the source is deleted.
     owner.delete_resource(&DeleteResourceRequest::default().with_resource_id(&file)).unwrap();
     assert_eq!(read(&owner, &copy("file")), b"one");
     assert_eq!(fs::read_dir(folder.path().join("incoming")).unwrap().count(), 0);

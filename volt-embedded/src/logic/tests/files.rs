@@ -100,7 +100,7 @@ fn an_upload_is_seen_when_it_is_complete_and_leaves_nothing_when_it_is_not() {
     assert_eq!(fs::read_dir(&incoming).unwrap().count(), 0);
     assert_eq!(content(&actor, &id, "").unwrap(), b"new");
 
-    // A file that is deleted meanwhile stays deleted.
+    // A file that is deleted during an upload stays deleted.
     let late = actor.begin_upload(&start).unwrap();
     actor.delete_resource(&DeleteResourceRequest::default().with_resource_id(&id)).unwrap();
     assert_eq!(code(actor.finish_upload(late)), Code::NotFound);
@@ -115,14 +115,15 @@ fn until_a_change_is_made_the_old_content_counts_and_after_it_only_the_new_is_th
     set(&actor, &id, "", "old").unwrap();
     let on_disk = || fs::read_dir(volt.disk.content(&id, "")).unwrap().count();
     assert_eq!(on_disk(), 1);
-    // As if the Volt had died between the two: the new content is in place, the store knows the old.
+    // Simulate a crash between the two steps: the new content is in place, but the store refers to
+    // the old.
     let incoming = volt.disk.incoming().unwrap();
     fs::write(incoming.path(), "never confirmed").unwrap();
     volt.disk.place(incoming.into_temp_path(), &id, "unknown").unwrap();
     assert_eq!((content(&actor, &id, "").unwrap(), on_disk()), (b"old".to_vec(), 2));
     set(&actor, &id, "", "new").unwrap();
     assert_eq!((content(&actor, &id, "").unwrap(), on_disk()), (b"new".to_vec(), 1));
-    // The same content again is not what is replaced.
+    // Setting the same content again does not remove it.
     set(&actor, &id, "", "new").unwrap();
     assert_eq!((content(&actor, &id, "").unwrap(), on_disk()), (b"new".to_vec(), 1));
 }

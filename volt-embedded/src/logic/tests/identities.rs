@@ -23,7 +23,7 @@ fn keys(actor: &Actor, request: SaveIdentityRequest) -> usize {
     actor.save_identity(request).unwrap().alias.len()
 }
 
-/// Whoever adds a key to an identity can authenticate as it.
+/// A client that can add a key to an identity can authenticate as that identity.
 #[test]
 fn the_right_to_change_a_home_folder_is_not_the_right_to_become_its_owner() {
     let volt = volt();

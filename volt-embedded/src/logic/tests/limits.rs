@@ -1,4 +1,4 @@
-//! Requests that would take more memory, time or stack than one caller may.
+//! Requests that would use more memory, time or stack than one caller is allowed.
 
 use volt_api::{
     Code,
@@ -62,7 +62,8 @@ fn a_search_takes_thousands_of_ids() {
     assert_eq!(code(actor.get_resources(&many)), Code::InvalidArgument);
 }
 
-/// Links folders in diamonds: each layer has two folders, and both contain both of the next layer.
+/// Links folders in diamonds: each layer has two folders, both of which contain both folders of the
+/// next layer.
 fn diamonds(actor: &Actor, layers: usize) -> String {
     let top = make(actor, "", "top", "volt:folder");
     let mut above = vec![top.clone()];
@@ -86,7 +87,7 @@ fn diamonds(actor: &Actor, layers: usize) -> String {
 #[test]
 fn diamonds_are_walked_once() {
     let actor = owner(&volt());
-    // Two to the power of 28 paths.
+    // There are 2^28 paths.
     let top = diamonds(&actor, 28);
     let request = GetFileDescendantsRequest::default().with_resource_id(&top);
     assert_eq!(actor.get_file_descendants(&request).unwrap().len(), 56);
@@ -171,7 +172,7 @@ fn authentication_does_not_wait_for_readers() {
     let volt = volt();
     let actor = owner(&volt);
     let id = make(&actor, "", "folder", "volt:folder");
-    // More long reads than there are idle readers, each within the other.
+    // Nest more long reads than there are idle readers.
     nested(&actor, &id, 20);
 }
 

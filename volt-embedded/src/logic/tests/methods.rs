@@ -1,4 +1,4 @@
-//! Every method with every right: a guest with one rule calls each method.
+//! Checks every method against every right: a guest with one rule calls each method.
 
 use volt_api::{
     Code,
@@ -20,16 +20,16 @@ use crate::{
     rights::{CREATE, DATABASE_READ, DATABASE_WRITE, READ, WIRE_PUBLISH, WIRE_SUBSCRIBE, WRITE},
 };
 
-/// The resources that a guest calls methods on, which belong to the Volt's owner.
+/// The resources on which a guest calls methods. They belong to the Volt's owner.
 struct Targets {
     folder: String,
-    /// A second folder, in which the guest may create.
+    /// A second folder, in which the guest may create resources.
     other: String,
     file: String,
     database: String,
     wire: String,
     service: String,
-    /// Where the guest may put what it copies or moves.
+    /// The folder to which the guest may copy or move resources.
     home: String,
 }
 
@@ -48,7 +48,7 @@ fn update(actor: &Actor, resource: Resource) -> Result<()> {
     actor.save_resource(SaveResourceRequest::default().with_resource(resource)).map(drop)
 }
 
-/// Each method, and the rights with which it is permitted.
+/// Each method with the rights that permit it.
 const METHODS: &[(&str, &[&str], Method)] = &[
     ("GetResource", &SEE, |guest, on| {
         guest.get_resource(&GetResourceRequest::default().with_resource_id(&on.file)).map(drop)

@@ -1,6 +1,6 @@
 //! Tests of the logic, without a network.
 
-// Requests are built where they are passed, as callers of the API do.
+// Requests are built at the call site, as callers of the API do.
 #![allow(clippy::needless_pass_by_value)]
 
 mod access;
@@ -31,7 +31,7 @@ use crate::{
     volt::{Options, Place, Volt},
 };
 
-/// A Volt with its own folder.
+/// Creates a Volt with its own folder.
 pub(crate) fn volt() -> Arc<Volt> {
     volt_with(|_| {})
 }
@@ -71,7 +71,7 @@ pub(crate) fn owner(volt: &Arc<Volt>) -> Actor {
     Actor { volt: Arc::clone(volt), identity, session: String::new(), scope: Scope::default() }
 }
 
-/// A client that owns only its home folder.
+/// Creates a client that owns only its home folder.
 fn guest(volt: &Arc<Volt>) -> Actor {
     let config = volt.client("guest", None).unwrap();
     let identity = config.credential.as_ref().unwrap().identity_did.clone().unwrap();
@@ -96,7 +96,7 @@ fn code<T: std::fmt::Debug>(outcome: Result<T>) -> Code {
     }
 }
 
-/// The names of resources.
+/// Returns the names of resources.
 fn names(resources: &[Resource]) -> Vec<&str> {
     resources.iter().map(|resource| resource.name.as_str()).collect()
 }

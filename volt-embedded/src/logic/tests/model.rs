@@ -1,6 +1,7 @@
-//! The access rules against a model: random trees, rules, links and identities, and every access.
+//! Checks the access rules against a model, with random trees, rules, links and identities, and
+//! every access.
 //!
-//! `VOLT_ACCESS_CASES` sets the number of decisions.
+//! `VOLT_ACCESS_CASES` sets the number of decisions to check.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,7 @@ const ACCESSES: [&str; 9] = [
 const RESOURCES: usize = 7;
 const IDENTITIES: usize = 3;
 
-/// A generator of numbers (`SplitMix64`), so that a failure can be repeated by its seed.
+/// A random number generator (`SplitMix64`). A failure can be reproduced from its seed.
 struct Random(u64);
 
 impl Random {
@@ -54,7 +55,7 @@ impl Random {
     }
 }
 
-/// A random state of the store, in words that the model understands.
+/// A random state of the store, as the model represents it.
 #[derive(Debug, Default)]
 struct World {
     owner: BTreeMap<String, String>,
@@ -85,7 +86,7 @@ impl World {
             if random.below(4) == 0 {
                 world.public.insert(id.clone());
             }
-            // Parents have smaller numbers, so there is no cycle.
+            // Parents have smaller numbers, so there are no cycles.
             let parents = (0..index).filter(|_| random.below(3) == 0).map(|p| format!("r{p}"));
             world.parents.insert(id, parents.collect());
         }
@@ -109,7 +110,7 @@ impl World {
         world
     }
 
-    /// Everything that contains a resource, and the resource.
+    /// Returns a resource and all its ancestors.
     fn above(&self, resource: &str) -> BTreeSet<&str> {
         let mut above = BTreeSet::new();
         let mut open = vec![resource];
@@ -123,7 +124,7 @@ impl World {
         above
     }
 
-    /// The model: what the documentation says.
+    /// The model, as documented: returns whether the identity has the access.
     fn may(&self, identity: &str, resource: &str, access: &str) -> bool {
         if self.owner[resource] == identity {
             return true;
@@ -181,7 +182,7 @@ impl World {
     }
 }
 
-/// The accesses that a rule for `rule` grants.
+/// Returns whether a rule that permits `rule` grants the access.
 fn granted(rule: &str, access: &str) -> bool {
     let grants: &[&str] = match rule {
         "*" => return true,
@@ -205,7 +206,7 @@ fn granted(rule: &str, access: &str) -> bool {
     grants.contains(&access)
 }
 
-/// Whether a rule that denies `rule` denies the access.
+/// Returns whether a rule that denies `rule` denies the access.
 fn covers_denied(rule: &str, access: &str) -> bool {
     match rule {
         "*" => true,
@@ -234,7 +235,7 @@ fn every_decision_agrees_with_the_model() {
     let mut permitted = 0;
     for seed in 0.. {
         let world = World::random(&mut Random(seed), &keys);
-        // The change is rolled back, which is faster than a new store.
+        // Roll the change back, which is faster than creating a new store.
         let outcome = volt.store.write(|tx| {
             world.store(tx);
             for identity in keys.keys() {
@@ -257,7 +258,7 @@ fn every_decision_agrees_with_the_model() {
             break;
         }
     }
-    // Neither answer is rare.
+    // Neither decision is rare.
     assert!(
         permitted * 10 > decisions && permitted * 10 < decisions * 9,
         "{permitted}/{decisions}"

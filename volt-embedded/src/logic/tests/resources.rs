@@ -246,7 +246,7 @@ fn changes_are_told_in_order_once_they_are_made() {
     let folder = make(&actor, "", "folder", "volt:folder");
     let mut events = actor.volt.store.subscribe();
     let file = make(&actor, &folder, "file", "volt:file");
-    // Refused, so nothing is told of it.
+    // Rejected, so no event is emitted.
     code(actor.delete_resource(&delete(&folder)));
     actor.save_resource(update(Resource::default().with_id(&file).with_name("f"))).unwrap();
     actor.delete_resource(&delete(&file)).unwrap();

@@ -36,7 +36,7 @@ fn starting_takes_relayed_services_offline() {
     let actor = guest(&volt);
     make_service(&actor, ServiceHostType::Relayed);
     make_service(&actor, ServiceHostType::Server);
-    // As if the Volt had been killed.
+    // Simulate a kill: the guard never runs.
     std::mem::forget(Online::new(&actor).unwrap());
     assert_eq!(online(&actor), 2);
     volt.store.write(resources::take_relayed_offline).unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong with TLS, in words that say what to do.
+//! Explains TLS errors, with advice on what to do.
 
 use std::{io, net::IpAddr};
 
@@ -7,12 +7,12 @@ use tokio_rustls::rustls::{
     pki_types::{ServerName, UnixTime},
 };
 
-/// Whose certificates are trusted.
+/// The trusted certificate authorities.
 #[derive(Clone, Debug)]
 pub(super) enum Trust {
-    /// The authorities of the platform.
+    /// The platform's authorities.
     Platform,
-    /// That in this field of the configuration, and no other.
+    /// Only the authority in this field of the configuration.
     Pinned(String),
 }
 
@@ -38,7 +38,7 @@ pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool)
     }
 }
 
-/// Why the server's certificate is not accepted.
+/// Explains why the server's certificate is not accepted.
 fn certificate(error: &CertificateError, trust: &Trust) -> String {
     match error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => match trust {
@@ -85,7 +85,7 @@ fn certificate(error: &CertificateError, trust: &Trust) -> String {
     }
 }
 
-/// Why the server does not go on.
+/// Explains why the server has ended the handshake.
 fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
     match (alert, shows_certificate) {
         (AlertDescription::CertificateRequired, _)
@@ -118,7 +118,7 @@ fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
     }
 }
 
-/// A name as it is told by the verifier, without what kind it is: `DnsName("a.example")`.
+/// Strips the kind from a name as the verifier formats it: `DnsName("a.example")`.
 fn bare(name: &str) -> &str {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.unwrap_or(name).trim_matches('"')

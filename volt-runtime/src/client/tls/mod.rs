@@ -1,7 +1,7 @@
-//! TLS, as the client's side of it.
+//! The client's side of TLS.
 //!
-//! The cryptography is aws-lc-rs's, like everything else's here, and handed to rustls explicitly: no
-//! program has to choose a default for the whole process.
+//! The cryptography is that of aws-lc-rs, as everywhere in this crate. It is passed to rustls
+//! explicitly, so no program has to install a process-wide default.
 
 mod explain;
 
@@ -28,12 +28,12 @@ use crate::{
     socket::{ALPN, Stream},
 };
 
-/// What it takes to speak TLS with the server that a configuration names.
+/// The TLS settings for the server that a configuration names.
 pub(super) struct Tls {
     connector: TlsConnector,
     server: ServerName<'static>,
     trust: Trust,
-    /// Whether the client has a certificate to show.
+    /// Set if the client can present a certificate.
     shows_certificate: bool,
 }
 
@@ -52,7 +52,7 @@ impl Tls {
             Error::configuration(message).with_source(error)
         })?;
         let (builder, trust) = trusting(endpoint.authority.as_ref())?;
-        // A relay knows its clients by nothing but their tokens, as from the published clients.
+        // A relay identifies its clients only by their tokens, as with the published clients.
         let identity = if endpoint.relayed { None } else { identity(config, key)? };
         let shows_certificate = identity.is_some();
         let mut tls = match identity {
@@ -70,7 +70,7 @@ impl Tls {
         self.connector.connect(self.server.clone(), stream).await.map(Stream::tls)
     }
 
-    /// What an error of [`connect`](Self::connect), or of its stream, means and what to do about it.
+    /// Explains an error of [`connect`](Self::connect), or of its stream, and what to do about it.
     pub(super) fn explain(&self, error: &io::Error) -> String {
         explain(error, &self.trust, self.shows_certificate)
     }
@@ -78,7 +78,7 @@ impl Tls {
 
 type Builder<State> = ConfigBuilder<rustls::ClientConfig, State>;
 
-/// Begins a configuration that trusts the pinned authority alone, or else those of the platform.
+/// Begins a configuration that trusts only the pinned authority, or else those of the platform.
 fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsClientCert>, Trust)> {
     let unusable =
         |error: rustls::Error| Error::configuration("TLS cannot be used").with_source(error);
@@ -126,8 +126,8 @@ fn check_validity(field: &str, der: &[u8], now: SystemTime) -> Result<()> {
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// The client's certificate, if the Volt has given it one: its own first, then those that lead from it
-/// to the Volt's authority.
+/// The client's certificate, if the Volt has issued one: first its own, then the chain to the
+/// Volt's authority.
 fn identity(config: &ClientConfig, key: &SigningKey) -> Result<Option<Identity>> {
     let given = |pem: Option<&String>| pem.filter(|pem| !pem.trim().is_empty()).cloned();
     let Some(credential) = &config.credential else { return Ok(None) };
@@ -159,7 +159,7 @@ fn certificate_error(error: &rustls::Error) -> Error {
     })
 }
 
-/// The certificates in a field of the configuration, of which there must be one at least.
+/// Reads the certificates in a field of the configuration. There must be at least one.
 fn certificates(field: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     match read {

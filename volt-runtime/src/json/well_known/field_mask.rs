@@ -6,7 +6,7 @@ use super::text;
 
 text!(FieldMask, format, parse, "a field mask");
 
-/// `None` where a path would not come back as it was.
+/// Returns `None` if a path would not round-trip.
 fn format(mask: &FieldMask) -> Option<String> {
     let paths: Option<Vec<String>> = mask.paths.iter().map(|path| camel(path)).collect();
     Some(paths?.join(","))

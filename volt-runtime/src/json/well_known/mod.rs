@@ -1,6 +1,6 @@
-//! The messages of `google.protobuf` that have JSON forms of their own.
+//! The messages of `google.protobuf` with special JSON forms.
 //!
-//! Wrappers need nothing: prost has bare values for them, and so has JSON.
+//! Wrappers need no codec: they are bare values both in prost and in JSON.
 
 mod field_mask;
 mod structure;
@@ -86,7 +86,7 @@ impl Codec<()> for Plain {
     }
 }
 
-/// Its JSON form is that of the message inside, which takes a registry of all messages.
+/// Its JSON form is that of the inner message, which requires a registry of all messages.
 impl Codec<Any> for Plain {
     fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Any>, D::Error> {
         IgnoredAny::deserialize(input)?;

@@ -11,7 +11,7 @@ text!(Duration, format_duration, parse_duration, "a duration of at most 10000 ye
 
 const NANOS: i32 = 1_000_000_000;
 const DAY: i64 = 86_400;
-/// The first and the last second that has four digits for its year.
+/// The first and the last second of the years with four digits.
 const YEARS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 /// The most seconds that protobuf allows in a duration; nanoseconds may come on top.
 const LONGEST: i64 = 315_576_000_000;
@@ -44,7 +44,7 @@ fn parse_timestamp(text: &str) -> Option<Timestamp> {
     YEARS.contains(&seconds).then_some(Timestamp { seconds, nanos })
 }
 
-/// How far ahead of UTC a time zone is, in seconds.
+/// Parses a time zone's offset from UTC, in seconds.
 fn offset(zone: &str) -> Option<i64> {
     if zone == "Z" {
         return Some(0);
@@ -85,7 +85,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     (seconds.abs() <= LONGEST).then_some(Duration { seconds, nanos: sign * nanos })
 }
 
-/// Nothing, or as many groups of three digits as it takes.
+/// Appends the fraction: nothing, or as many groups of three digits as needed.
 fn push_fraction(text: &mut String, nanos: u32) {
     let _ = match nanos {
         0 => Ok(()),
@@ -95,7 +95,7 @@ fn push_fraction(text: &mut String, nanos: u32) {
     };
 }
 
-/// What is before the point, and the nanoseconds after it.
+/// Splits off the fraction: the text before the point, and the nanoseconds after it.
 fn split_fraction(text: &str) -> Option<(&str, i32)> {
     let Some((whole, fraction)) = text.split_once('.') else { return Some((text, 0)) };
     if fraction.len() > 9 {
@@ -105,7 +105,7 @@ fn split_fraction(text: &str) -> Option<(&str, i32)> {
     Some((whole, format!("{fraction:0<9}").parse().ok()?))
 }
 
-/// Numbers of fixed lengths between separators.
+/// Parses numbers of fixed lengths between separators.
 fn numbers<const N: usize>(text: &str, separator: char, lengths: [usize; N]) -> Option<[i64; N]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; N];
@@ -116,13 +116,13 @@ fn numbers<const N: usize>(text: &str, separator: char, lengths: [usize; N]) -> 
     parts.next().is_none().then_some(numbers)
 }
 
-/// Digits and nothing else; Rust's parser takes a sign as well.
+/// Parses digits only; Rust's parser also accepts a sign.
 fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar. The year is made to begin in March, so
-/// that the leap day is its last; 400 such years have the same number of days, wherever they begin.
+/// Returns the days from 1970-01-01 to a date of the Gregorian calendar. Years are counted from
+/// March, so that the leap day is the last day; any 400 such years have the same number of days.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (cycle, year) = (year.div_euclid(400), year.rem_euclid(400));
@@ -130,7 +130,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     cycle * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
-/// The other way round.
+/// The inverse: the date of a day.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (cycle, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));

@@ -1,4 +1,4 @@
-//! One call, as its connection knows it.
+//! The connection's state of one call.
 
 use std::{fmt, mem, sync::Arc, task::Waker, time::Instant};
 
@@ -17,18 +17,18 @@ use crate::{
     queue::Wakes,
 };
 
-/// How far the key exchange of a call is.
+/// The progress of a call's key exchange.
 #[derive(Debug)]
 pub enum KeyExchange {
     /// The Volt's key has not arrived.
     Awaiting(ClientHandshake),
-    /// The Volt's key has arrived. Deriving the call's key from it is left to whoever needs that.
+    /// The Volt's key has arrived. The half or worker that needs the call's key derives it.
     Replied(ClientHandshake, Bytes),
-    /// Somebody is deriving the call's key.
+    /// The call's key is being derived.
     Deriving,
     /// Messages can be sealed and opened.
     Done(Arc<CallKey>),
-    /// There will be no key.
+    /// The key exchange failed.
     Failed,
 }
 
@@ -47,7 +47,7 @@ impl KeyExchange {
         }
     }
 
-    /// The derivation that is to be done now, if any. It is handed out once.
+    /// Returns the pending key derivation, if any. It is returned only once.
     pub(super) fn derive(&mut self, call: u64) -> Option<Work> {
         if !matches!(self, Self::Replied(..)) {
             return None;
@@ -83,16 +83,16 @@ impl Derivation {
     }
 }
 
-/// The first request of a call that is sent without being waited for: it leaves as soon as there is a
-/// key and room.
+/// The first request of a call. It is sent in the background, as soon as the key is available and
+/// the outbox has room.
 pub struct FirstRequest {
     /// Seals the request.
     pub outgoing: Outgoing,
     /// The request.
     pub message: Arc<dyn Payload>,
-    /// Whether no other request follows.
+    /// Set if no other request follows.
     pub last: bool,
-    /// When it is too late to send it.
+    /// The time after which it must not be sent.
     pub deadline: Option<Instant>,
 }
 
@@ -130,8 +130,9 @@ pub(super) enum Job {
 }
 
 impl Work {
-    /// Does it. This takes up to a tenth of a millisecond, longer for a large request, and no lock should
-    /// be held meanwhile. The result goes to [`Connection::complete`](super::Connection::complete).
+    /// Performs the work. This takes up to a tenth of a millisecond, longer for a large request; do
+    /// not hold a lock meanwhile. The result goes to
+    /// [`Connection::complete`](super::Connection::complete).
     #[must_use]
     pub fn run(self, now: Instant) -> Done {
         Done(match self.0 {
@@ -152,36 +153,36 @@ pub struct Done(pub(super) Outcome);
 #[derive(Debug)]
 pub(super) enum Outcome {
     Derived(u64, Result<Arc<CallKey>, ProtocolError>),
-    /// The frames of the request, and of a half-close if it was the last.
+    /// The frames of the request, and of the half-close if it was the last one.
     First(u64, Result<Vec<Vec<u8>>>),
     HalfClose(u64, Result<Vec<u8>, ProtocolError>),
     Cancel(u64, Result<Vec<u8>, ProtocolError>),
 }
 
-/// What the worker of a connection does.
+/// A task for the connection's worker.
 #[derive(Debug)]
 pub enum Task {
     /// The cryptography of one call.
     Call(Work),
-    /// Open so many calls for the pool with [`Connection::preopen`](super::Connection::preopen).
+    /// Open this many calls for the pool with [`Connection::preopen`](super::Connection::preopen).
     Preopen(usize),
 }
 
-/// What this side may still send.
+/// The frames that this side may still send.
 pub(super) enum Phase {
-    /// There is no key yet, or what waits for it is being sealed.
+    /// There is no key yet, or the queued frames are being sealed.
     Keying(Queued),
     /// Messages, and then a half-close.
     Open,
-    /// Only a cancellation: this side has half-closed, or the Volt has said its last word.
+    /// Only a cancellation: this side has half-closed, or the Volt has ended the call.
     HalfClosed,
-    /// The call is to be cancelled as soon as there is a key.
+    /// The call is cancelled as soon as there is a key.
     Closing,
     /// Nothing.
     Closed,
 }
 
-/// What is to be sent as soon as there is a key.
+/// Frames to send as soon as there is a key.
 #[derive(Default)]
 pub(super) struct Queued {
     pub(super) first: Option<FirstRequest>,
@@ -200,9 +201,9 @@ impl Queued {
 pub(super) struct Call {
     pub(super) exchange: KeyExchange,
     pub(super) phase: Phase,
-    /// The Volt was told which method is called.
+    /// The invocation has been sent to the Volt.
     pub(super) invoked: bool,
-    /// This side has half-closed, or is going to.
+    /// This side has half-closed, or will do so once there is a key.
     pub(super) half_closed: bool,
     /// The receiving half, which owns the call, has been dropped.
     pub(super) abandoned: bool,
@@ -230,7 +231,7 @@ impl Call {
         })
     }
 
-    /// Whether everything has been said and one answer is due.
+    /// Returns whether all requests have been sent and a single response is due.
     pub(super) fn awaits_answer(&self) -> bool {
         !self.abandoned
             && match self.kind {
@@ -240,7 +241,8 @@ impl Call {
             }
     }
 
-    /// Whether something of this call waits for cryptography, though perhaps not for its turn.
+    /// Returns whether the call has cryptography pending. It may still lack the key or room in the
+    /// outbox.
     pub(super) fn needs_worker(&self) -> bool {
         match &self.phase {
             Phase::Closing => true,
@@ -249,13 +251,13 @@ impl Call {
         }
     }
 
-    /// Makes both halves look at the call again.
+    /// Wakes both halves, so that they poll the call again.
     pub(super) fn wake_halves(&mut self, wakes: &mut Wakes) {
         wakes.add(self.writer.take());
         self.inbox.wake_reader(wakes);
     }
 
-    /// Makes the sending half fail, even while it waits for a key.
+    /// Fails the sending half, even while it waits for the key.
     pub(super) fn stop_sending(&mut self, wakes: &mut Wakes) {
         if matches!(self.phase, Phase::Keying(_) | Phase::Open) {
             self.phase = Phase::HalfClosed;
@@ -264,7 +266,7 @@ impl Call {
     }
 }
 
-/// The error of a call that cannot go on.
+/// Converts a protocol error into the error that fails the call.
 pub(crate) fn protocol_error(error: ProtocolError) -> Error {
     Error::protocol(format!("this call cannot go on: {error}")).with_source(error)
 }

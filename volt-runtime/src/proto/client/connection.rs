@@ -1,4 +1,4 @@
-//! One connection: it opens calls, routes frames to them and knows their timeouts.
+//! One connection: opens calls, routes their frames and tracks their timeouts.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -28,39 +28,39 @@ use crate::{
     queue::{Buffer, Popped, Wakes, register},
 };
 
-/// What a connection may hold, and for how long it waits.
+/// The limits and timeouts of a connection.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How many calls may be open at once.
+    /// The maximum number of open calls.
     pub max_calls: usize,
-    /// How many bytes of unread responses all calls may hold together.
+    /// The maximum number of bytes of unread responses, for all calls together.
     pub connection_buffer: usize,
-    /// How long the Volt may take to answer a key exchange.
+    /// The time within which the Volt must answer a key exchange.
     pub key_exchange_timeout: Duration,
-    /// How many calls are pre-opened.
+    /// The number of pre-opened calls.
     pub preopened_calls: usize,
-    /// How old a pre-opened call may be when it is taken.
+    /// The maximum age at which a pre-opened call may be taken.
     pub preopened_max_age: Duration,
 }
 
 /// The client's end of one connection.
 pub struct Connection {
     pub(super) limits: Limits,
-    /// Boxed, so that a map that grows moves pointers only.
+    /// Boxed, so that growing the map only moves pointers.
     pub(super) calls: HashMap<u64, Box<Call>>,
     pub(super) next_id: u64,
     pub(super) pool: CallPool,
     pub(super) outbox: Buffer<Bytes>,
     pub(super) inboxes: Inboxes,
-    /// Calls that wait for the Volt's key, in the order of their deadlines: one timeout applies to all.
-    /// Entries of calls that no longer wait are skipped when they come up.
+    /// Calls that wait for the Volt's key. They share one timeout, so they are in deadline order.
+    /// Entries of calls that no longer wait are skipped lazily.
     pub(super) keying: VecDeque<(Instant, u64)>,
-    /// Calls for which the worker may have something to do.
+    /// Calls that may have work for the worker.
     pub(super) work: VecDeque<u64>,
     pub(super) worker: Option<Waker>,
-    /// Waits until no answer is due any more.
+    /// Woken when no answer is due any more.
     pub(super) drainer: Option<Waker>,
-    /// Why no further calls can be opened: the connection is lost, or is being closed.
+    /// The reason why no further calls can be opened: the connection is lost or closing.
     pub(super) closed: Option<Error>,
     pub(super) lost: bool,
     /// The Volt has sent something.
@@ -69,7 +69,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that has just been established.
+    /// Creates the state of a new connection.
     pub fn new(limits: Limits) -> Self {
         Self {
             calls: HashMap::new(),
@@ -89,27 +89,28 @@ impl Connection {
         }
     }
 
-    /// The tasks that the last changes concern. They are woken after the lock has been released.
+    /// Takes the wakers of the tasks to wake. The caller wakes them after releasing the lock.
     pub(crate) fn take_wakes(&mut self) -> Wakes {
         std::mem::take(&mut self.wakes)
     }
 
-    /// How many calls are open, including those whose end the Volt has not been told yet.
+    /// Returns the number of open calls, including those whose end has not been sent to the Volt
+    /// yet.
     pub fn open_calls(&self) -> usize {
         if self.lost { 0 } else { self.calls.len() }
     }
 
-    /// The numbers of these calls.
+    /// The ids of these calls.
     pub fn open_ids(&self) -> impl Iterator<Item = u64> {
         self.calls.keys().copied()
     }
 
-    /// Whether the Volt has sent anything yet.
+    /// Returns whether the Volt has sent anything yet.
     pub fn has_heard(&self) -> bool {
         self.heard
     }
 
-    /// Whether calls may be opened in advance.
+    /// Returns whether calls are pre-opened.
     pub fn is_pooled(&self) -> bool {
         self.pool.is_enabled()
     }
@@ -120,7 +121,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection is lost or being closed, when too many calls are open, or when the token does
+    /// When the connection is lost or closing, when too many calls are open, or when the token does
     /// not fit a frame.
     pub fn open(
         &mut self,
@@ -137,11 +138,11 @@ impl Connection {
         Ok(id)
     }
 
-    /// Opens a legacy call, which brings its key with its first message.
+    /// Opens a legacy call, whose first message carries its key.
     ///
     /// # Errors
     ///
-    /// When the connection is lost or being closed, or when too many calls are open.
+    /// When the connection is lost or closing, or when too many calls are open.
     pub fn open_legacy(
         &mut self,
         now: Instant,
@@ -169,7 +170,7 @@ impl Connection {
         self.admit()?;
         let taken = self.pool.take(now);
         self.wakes.add(self.worker.take());
-        // The call moves from one list to the other under one lock, so that no answer is lost.
+        // The call moves between the two collections under one lock, so that no answer is lost.
         Ok(taken.map(|(id, exchange)| {
             self.insert(now, id, Call::new(exchange, kind, options));
             id
@@ -220,14 +221,14 @@ impl Connection {
 
     /// Starts the timeout of a call that waits for the Volt's key.
     pub(super) fn await_key(&mut self, now: Instant, id: u64) {
-        // A timeout that is too long for the clock is none.
+        // A timeout beyond the clock's range never expires.
         let Some(deadline) = now.checked_add(self.limits.key_exchange_timeout) else { return };
         if self.keying.len() > 64 + 2 * self.calls.len() {
             let Self { keying, calls, .. } = self;
             keying.retain(|(_, id)| awaits_key(calls, *id));
         }
         if self.keying.is_empty() {
-            // Whoever drives the timeouts has to learn that there is one.
+            // Wake the driver, so that it sees the new timeout.
             self.outbox.wake_consumer(&mut self.wakes);
         }
         self.keying.push_back((deadline, id));
@@ -235,8 +236,8 @@ impl Connection {
 
     // Frames.
 
-    /// Waits until [`receive`](Self::receive) may be called: not while a frame is held back because its
-    /// call has no room.
+    /// Waits until [`receive`](Self::receive) may be called. Pending while a frame is held back
+    /// because its call has no room.
     pub fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.inboxes.poll_unblocked(cx)
     }
@@ -245,7 +246,7 @@ impl Connection {
     pub fn receive(&mut self, now: Instant, frame: Frame) {
         self.heard = true;
         let Some(call) = self.calls.get_mut(&frame.call) else {
-            // Calls that are unknown have ended here. What still arrives for them is ignored.
+            // An unknown call is pooled or has ended on this side. Late frames are ignored.
             if self.pool.receive(frame) {
                 self.wakes.add(self.worker.take());
             }
@@ -256,7 +257,7 @@ impl Connection {
             // Only a client opens calls.
             FrameKind::LegacyOpening => {}
             FrameKind::Invoke | FrameKind::Payload => {
-                // A frame that says in clear that it is the last, or that comes before the key, ends
+                // A frame that is marked as the last in clear text, or that precedes the key, ends
                 // the call.
                 if frame.last || matches!(call.exchange, KeyExchange::Awaiting(_)) {
                     call.stop_sending(&mut self.wakes);
@@ -277,7 +278,7 @@ impl Connection {
     fn key_replied(&mut self, id: u64, body: Bytes) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if !call.exchange.reply(body) {
-            // What has arrived before can still be read with the first key.
+            // Earlier frames can still be read with the first key.
             let error = Error::protocol("the Volt exchanged keys twice");
             call.inbox.close(error, &mut self.wakes);
             return;
@@ -288,7 +289,7 @@ impl Connection {
         }
     }
 
-    /// The next frame to write; `None` after the connection was closed.
+    /// Returns the next frame to write, or `None` after the connection was closed.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.outbox.poll_pop(cx, &mut self.wakes).map(|popped| match popped {
             Popped::Item(frame) => Some(frame),
@@ -301,7 +302,7 @@ impl Connection {
         self.outbox.push(frame.into(), bytes, &mut self.wakes);
     }
 
-    /// Queues the end of a call.
+    /// Queues the frame that ends a call.
     pub(super) fn transmit_sealed(&mut self, frame: Result<Vec<u8>, ProtocolError>) {
         match frame {
             Ok(frame) => self.transmit(frame),
@@ -309,14 +310,14 @@ impl Connection {
         }
     }
 
-    /// Waits until the connection is to be closed.
+    /// Waits until the connection should close.
     pub fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.outbox.poll_closed(cx)
     }
 
     // Timeouts.
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    /// Returns the time at which [`handle_timeout`](Self::handle_timeout) must be called next.
     pub fn next_timeout(&mut self) -> Option<Instant> {
         while let Some((_, id)) = self.keying.front()
             && !awaits_key(&self.calls, *id)
@@ -327,7 +328,7 @@ impl Connection {
         earliest([keying, self.inboxes.next_timeout(), self.pool.next_expiry()])
     }
 
-    /// Does what is due at `now`.
+    /// Handles the timeouts that have expired at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((deadline, id)) = self.keying.front().copied()
             && deadline <= now
@@ -349,7 +350,7 @@ impl Connection {
             return;
         }
         if call.abandoned {
-            // Without a key the Volt cannot be told that the call was cancelled.
+            // Without a key there is no way to cancel the call on the wire.
             return self.remove(id);
         }
         let limit = self.limits.key_exchange_timeout;
@@ -383,8 +384,7 @@ impl Connection {
         self.closed.get_or_insert_with(|| reason.clone());
     }
 
-    /// Waits until the calls have ended whose answer is due: those that have said everything and expect
-    /// one answer.
+    /// Waits until every call that only awaits its single response has ended.
     pub fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.lost || !self.calls.values().any(|call| call.awaits_answer()) {
             return Poll::Ready(());
@@ -397,12 +397,13 @@ impl Connection {
         self.wakes.add(self.drainer.take());
     }
 
-    /// Ends the connection after everything queued has been written.
+    /// Closes the connection after everything queued has been written.
     pub fn close(&mut self) {
         self.outbox.close(None, &mut self.wakes);
     }
 
-    /// Fails all calls: the connection is lost. What has arrived can still be read.
+    /// Fails all calls because the connection is lost. Responses that have arrived can still be
+    /// read.
     pub fn lose(&mut self, reason: &Error) {
         if self.lost {
             return;
@@ -415,7 +416,7 @@ impl Connection {
         self.inboxes.release(&mut self.wakes);
         self.outbox.close(Some(reason.clone()), &mut self.wakes);
         drop(self.outbox.abandon(&mut self.wakes));
-        // One error for all calls of a kind, so that a thousand calls share one cause.
+        // Build each error once, so that all calls share one cause.
         let maybe = reason.clone().with_executed(Executed::Maybe);
         let never = reason.clone().with_executed(Executed::No);
         self.calls.retain(|_, call| !call.abandoned);

@@ -1,4 +1,4 @@
-//! What the two halves of a call do to their connection.
+//! Operations of a call's two halves on their connection.
 
 use std::{
     sync::Arc,
@@ -19,23 +19,23 @@ use crate::{
     queue::{Popped, register},
 };
 
-/// What a call's sending half finds.
+/// The result of [`poll_ready`](Connection::poll_ready).
 #[derive(Debug)]
 pub enum Ready {
     /// A message can be sealed with this key.
     Open(Arc<CallKey>),
-    /// This has to be done first.
+    /// This work must be completed first.
     Work(Work),
 }
 
-/// What a call's receiving half finds.
+/// The result of [`poll_read`](Connection::poll_read).
 #[derive(Debug)]
 pub enum Read {
-    /// A frame, with the key that opens it. Without a key it can only be a rejection.
+    /// A frame, with the key that opens it. Without a key, the frame can only be a rejection.
     Frame(Bytes, Option<Arc<CallKey>>),
     /// Nothing more will come.
     Closed(Error),
-    /// This has to be done first.
+    /// This work must be completed first.
     Work(Work),
 }
 impl Connection {
@@ -45,7 +45,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the call can send no more messages.
+    /// When the call cannot send any more messages.
     pub fn poll_ready(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Ready>> {
         let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(ended())) };
         match (&call.phase, &call.exchange) {
@@ -67,8 +67,8 @@ impl Connection {
         }
     }
 
-    /// Sends a sealed message. It is dropped if the call has ended meanwhile, which the receiving half
-    /// reports.
+    /// Sends a sealed message. If the call has ended meanwhile, the message is dropped and the
+    /// receiving half reports why.
     pub fn send(&mut self, id: u64, frame: Vec<u8>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if matches!(call.phase, Phase::Open) {
@@ -77,7 +77,7 @@ impl Connection {
         }
     }
 
-    /// Sends a request as soon as there is a key and room.
+    /// Queues the first request, to be sent as soon as there is a key and room.
     pub fn send_first(&mut self, id: u64, first: FirstRequest) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Phase::Open = call.phase {
@@ -89,8 +89,8 @@ impl Connection {
         self.schedule(id);
     }
 
-    /// Half-closes: `frame` says so to the Volt. Without one, returns the key to seal it with, if that
-    /// is to be done now; else it is done as soon as there is a key.
+    /// Half-closes the call by sending `frame`. Without a frame, returns the key to seal one with
+    /// if it is available; otherwise the half-close is sent as soon as there is a key.
     pub fn half_close(&mut self, id: u64, frame: Option<Vec<u8>>) -> Option<Arc<CallKey>> {
         let call = self.calls.get_mut(&id)?;
         match (&mut call.phase, frame) {
@@ -115,8 +115,8 @@ impl Connection {
     /// Reads the next frame.
     pub fn poll_read(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Read> {
         let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Read::Closed(ended())) };
-        // The reader does the call's cryptography itself where it can: calls that are read need not
-        // queue for the worker.
+        // The reader does the call's cryptography itself where possible, rather than queue for the
+        // worker.
         let work = call.exchange.derive(id).or_else(|| next_work(id, call, &mut self.outbox, None));
         if let Some(work) = work {
             return Poll::Ready(Read::Work(work));
@@ -138,17 +138,18 @@ impl Connection {
         }
     }
 
-    /// Whether the Volt was told which method is called.
+    /// Returns whether the invocation has been sent to the Volt.
     pub fn is_invoked(&self, id: u64) -> bool {
         self.calls.get(&id).is_some_and(|call| call.invoked)
     }
 
-    /// Whether this side has half-closed.
+    /// Returns whether this side has half-closed.
     pub fn is_half_closed(&self, id: u64) -> bool {
         self.calls.get(&id).is_some_and(|call| call.half_closed)
     }
 
-    /// Forgets a call that the Volt has ended, or that cannot go on. `frame` is what is still to be said.
+    /// Removes a call that the Volt has ended or that has failed, after queueing a final `frame`,
+    /// if any.
     pub fn finish(&mut self, id: u64, frame: Option<Vec<u8>>) {
         if let Some(frame) = frame {
             self.transmit(frame);
@@ -159,8 +160,8 @@ impl Connection {
         }
     }
 
-    /// Notes that the receiving half has been dropped before the end of the call. Returns the work of
-    /// cancelling it, if that can be done now.
+    /// Called when the receiving half is dropped before the end of the call. Returns the work that
+    /// cancels the call, if that is possible now.
     pub fn abandon(&mut self, now: Instant, id: u64) -> Option<Work> {
         let call = self.calls.get_mut(&id)?;
         call.abandoned = true;
@@ -175,9 +176,9 @@ impl Connection {
                 self.unblock();
                 return Some(Work(Job::Cancel(id, key)));
             }
-            // The Volt has not heard of the call.
+            // Nothing has been sent to the Volt for this call.
             (_, KeyExchange::Done(_)) => self.remove(id),
-            // Only with the key can the Volt be told. It may still come.
+            // Cancelling needs the key, which may still arrive.
             (_, KeyExchange::Awaiting(_)) => {
                 call.phase = Phase::Closing;
                 self.await_key(now, id);

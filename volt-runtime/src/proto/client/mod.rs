@@ -1,16 +1,16 @@
 //! The client's end of a connection as a state machine, without sockets, clocks, tasks or locks.
 //!
-//! Two layers: a [`Connection`] routes frames, admits calls, keeps the [pool](CallPool) of pre-opened
-//! calls and owns the timeouts; a `Call` is what the connection knows of one call.
-//! Frames go in through [`receive`](Connection::receive) and come out of
+//! Two layers: a [`Connection`] routes frames, admits calls, keeps the [pool](CallPool) of
+//! pre-opened calls and owns the timeouts; a `Call` is the connection's state of one call. Frames
+//! go in through [`receive`](Connection::receive) and come out of
 //! [`poll_transmit`](Connection::poll_transmit); time is an argument, and
-//! [`next_timeout`](Connection::next_timeout) says when
-//! [`handle_timeout`](Connection::handle_timeout) has something to do.
+//! [`next_timeout`](Connection::next_timeout) returns when
+//! [`handle_timeout`](Connection::handle_timeout) must be called next.
 //!
-//! The machine does no cryptography, so that a lock around it is held for moments only. It hands out
-//! [`Work`], which whoever waits does outside of the lock; the result goes to
-//! [`complete`](Connection::complete). For calls that nobody waits
-//! for at the moment, one worker for each connection does it ([`poll_task`](Connection::poll_task)).
+//! The machine does no cryptography, so a lock around it is held only briefly. It hands out
+//! [`Work`], which the waiting task performs outside the lock and passes to
+//! [`complete`](Connection::complete). For calls that no task is waiting on, one worker per
+//! connection does it ([`poll_task`](Connection::poll_task)).
 
 mod call;
 mod connection;

@@ -1,9 +1,9 @@
 //! Pre-opened calls.
 //!
-//! A key exchange names no method, so a client can complete some in advance. A call that takes one of
-//! them is invoked at once and costs one round trip instead of two. Keep the pool small and
-//! short-lived: each entry occupies a call slot on the Volt, and its key stays in memory. Entries that
-//! get too old are ended on the wire like any call.
+//! A key exchange names no method, so a client can complete some in advance. A call taken from the
+//! pool is invoked at once and costs one round trip instead of two. Keep the pool small and
+//! short-lived: each entry occupies a call slot on the Volt, and its key stays in memory. Expired
+//! entries are ended on the wire like any call.
 
 use std::{
     collections::VecDeque,
@@ -21,7 +21,7 @@ use crate::proto::{
     handshake::ClientHandshake,
 };
 
-/// The pre-opened calls of a connection, the oldest first.
+/// The pre-opened calls of a connection, oldest first.
 #[derive(Debug, Default)]
 pub struct CallPool {
     calls: VecDeque<Pooled>,
@@ -36,26 +36,26 @@ struct Pooled {
     id: u64,
     opened: Instant,
     exchange: KeyExchange,
-    /// Too old to be taken. It is ended as soon as it has a key.
+    /// Too old to be taken. The call is ended as soon as it has a key.
     expired: bool,
 }
 
 impl CallPool {
-    /// A pool of at most `limit` calls, none of which is taken when it is older than `max_age`.
+    /// Creates a pool of at most `limit` calls. Calls older than `max_age` are not taken.
     pub fn new(limit: usize, max_age: Duration) -> Self {
         Self { calls: VecDeque::new(), limit, max_age, wanted: true }
     }
 
-    /// Whether there may be pre-opened calls.
+    /// Returns whether the pool may hold any calls.
     pub(super) fn is_enabled(&self) -> bool {
         self.limit > 0
     }
 
-    /// Takes the oldest call: its number and its key exchange.
+    /// Takes the oldest usable call: its id and its key exchange.
     pub fn take(&mut self, now: Instant) -> Option<(u64, KeyExchange)> {
         self.wanted = true;
         let max_age = self.max_age;
-        // The result of a derivation that is under way is for this pool.
+        // The result of a running derivation is delivered to this pool.
         let fits = |call: &Pooled| {
             !matches!(call.exchange, KeyExchange::Deriving)
                 && !call.expired
@@ -65,8 +65,8 @@ impl CallPool {
         Some((call.id, call.exchange))
     }
 
-    /// How many calls should be opened now. After the pool has been filled this is zero until a call is
-    /// taken or asked for: on an idle connection expired calls are not replaced.
+    /// Returns the number of calls to open now. Once the pool has been filled, this is zero until a
+    /// call is requested: expired calls are not replaced on an idle connection.
     pub fn missing(&mut self) -> usize {
         let missing = self.limit.saturating_sub(self.calls.len());
         if mem::take(&mut self.wanted) { missing } else { 0 }
@@ -78,12 +78,12 @@ impl CallPool {
         self.calls.push_back(Pooled { id, opened: now, exchange, expired: false });
     }
 
-    /// Accepts a frame of the Volt. Returns whether there may be something to do for the pool.
+    /// Accepts a frame from the Volt. Returns whether the pool may have work to do.
     pub(super) fn receive(&mut self, frame: Frame) -> bool {
         if frame.kind == FrameKind::KeyExchange {
             return self.replied(frame.call, frame.body);
         }
-        // Whatever the Volt says to a call that has not been invoked ends that call.
+        // Any other frame for a call that has not been invoked ends that call.
         self.dropped(frame.call);
         false
     }
@@ -111,13 +111,13 @@ impl CallPool {
         self.limit = 0;
     }
 
-    /// A key that is to be derived.
+    /// Returns the next key derivation to do, if any.
     pub fn derive(&mut self) -> Option<Work> {
         self.calls.iter_mut().find_map(|call| call.exchange.derive(call.id))
     }
 
-    /// Accepts a derived key. A call without one is forgotten, as is one that the Volt has dropped
-    /// meanwhile.
+    /// Accepts a derived key. A call whose derivation failed is removed. The key of a call that the
+    /// Volt has dropped meanwhile is discarded.
     pub fn derived(&mut self, id: u64, key: Option<Arc<CallKey>>) {
         match (key, self.calls.iter_mut().find(|call| call.id == id)) {
             (Some(key), Some(call)) => call.exchange = KeyExchange::Done(key),
@@ -126,7 +126,7 @@ impl CallPool {
         }
     }
 
-    /// Marks the calls that are too old by now. Returns whether there were any.
+    /// Marks the calls that have become too old. Returns whether there were any.
     pub fn expire(&mut self, now: Instant) -> bool {
         let mut any = false;
         for call in &mut self.calls {
@@ -138,17 +138,17 @@ impl CallPool {
         any
     }
 
-    /// Removes an expired call that can be ended on the wire, because it has a key.
+    /// Removes and returns an expired call that has a key, so that it can be ended on the wire.
     pub fn expired(&mut self) -> Option<(u64, Arc<CallKey>)> {
         let ended = |call: &Pooled| call.expired && call.exchange.key().is_some();
         let call = self.calls.remove(self.calls.iter().position(ended)?)?;
         Some((call.id, Arc::clone(call.exchange.key()?)))
     }
 
-    /// When [`expire`](Self::expire) will have something to do; `None` when no call gets old.
+    /// Returns when [`expire`](Self::expire) must be called next, or `None` if no call will expire.
     pub fn next_expiry(&self) -> Option<Instant> {
         let fresh = |call: &&Pooled| !call.expired;
-        // An age that is too great for the clock is never reached.
+        // An age beyond the clock's range is never reached.
         self.calls.iter().find(fresh)?.opened.checked_add(self.max_age)
     }
 }

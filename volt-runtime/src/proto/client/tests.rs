@@ -1,4 +1,5 @@
-//! The client's machine against a Volt made of the protocol's parts, with simulated time.
+//! Tests the client's state machine with simulated time, against a Volt built from the protocol's
+//! parts.
 
 use std::{
     sync::Arc,
@@ -32,7 +33,7 @@ impl Payload for Text {
     }
 }
 
-/// A client's connection, and the Volt at its other end.
+/// A client's connection and the Volt at its other end.
 struct Pair {
     connection: Connection,
     token: CallToken,
@@ -98,7 +99,7 @@ impl Pair {
         }
     }
 
-    /// The next frame to the Volt, opened.
+    /// The next frame to the Volt, decrypted.
     fn said(&mut self, key: &CallKey) -> Option<Envelope> {
         match call::open(key, self.sent()?.body).unwrap() {
             Incoming::Envelope(envelope) => Some(envelope),
@@ -124,7 +125,7 @@ impl Pair {
         self.connection.complete(done);
     }
 
-    /// Does what the worker would do now.
+    /// Does the worker's pending tasks.
     fn work(&mut self) {
         while let Poll::Ready(Some(task)) = self.connection.poll_task(&mut cx()) {
             match task {
@@ -221,7 +222,7 @@ fn a_lost_key_reply_fails_the_call_in_time() {
     let error = pair.error(id);
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Deadline, Executed::No));
     assert!(matches!(pair.ready(id), Poll::Ready(Err(_))));
-    // A key that comes later is used to cancel, and one that never comes is not waited for.
+    // A late key is used to cancel the call; a key that never arrives does not keep the call open.
     pair.abandon(id);
     assert_eq!(pair.connection.open_calls(), 1);
     pair.wait(TIMEOUT);
@@ -245,7 +246,7 @@ fn a_rejection_is_read_before_and_after_the_invocation() {
     let mut pair = Pair::new();
     let (id, _) = pair.open();
     pair.receive(call::reject(id, "not you").unwrap());
-    // Without a key, and the sending half learns that it need not wait for one.
+    // The call has no key, and the sending half must not wait for one.
     assert!(matches!(pair.read(id), Poll::Ready(Ok(None))));
     assert!(matches!(pair.ready(id), Poll::Ready(Err(_))));
     assert!(!pair.connection.is_invoked(id));
@@ -268,7 +269,7 @@ fn a_call_is_cancelled_in_every_state() {
     pair.work();
     assert!(is_cancel(pair.said(&key).as_ref()));
 
-    // When the key has arrived and nobody has derived it.
+    // After the key has arrived, before it is derived.
     let (id, opening) = pair.open();
     let key = pair.reply(&opening);
     pair.abandon(id);
@@ -288,7 +289,7 @@ fn a_call_is_cancelled_in_every_state() {
     pair.abandon(id);
     assert!(is_cancel(pair.said(&key).as_ref()));
 
-    // Nothing more is said, and nothing is left.
+    // No further frame is sent, and no call is left.
     pair.work();
     assert!(pair.sent().is_none());
     assert_eq!((pair.connection.open_calls(), pair.connection.next_timeout()), (0, None));
@@ -316,7 +317,7 @@ fn a_first_request_waits_for_the_key_and_takes_the_half_close_with_it() {
         let first = FirstRequest { outgoing, message: Arc::new(Text), last: true, deadline: None };
         pair.connection.send_first(id, first);
         let key = pair.reply(&opening);
-        // Whether the stream is read or left to the worker.
+        // Either the reader or the worker sends the request.
         if read {
             assert!(pair.read(id).is_pending());
         }
@@ -346,14 +347,14 @@ fn a_first_request_is_not_sent_after_its_deadline() {
 fn both_sides_may_end_at_once() {
     let mut pair = Pair::new();
     let (id, key) = pair.invoked();
-    // Our end crosses the Volt's.
+    // Both ends cross on the wire.
     pair.half_close(id);
     pair.receive(Outgoing::server(id).end(&key, None).unwrap());
     assert_eq!(pair.said(&key), Some(Envelope::End(None)));
     assert!(matches!(pair.read(id), Poll::Ready(Ok(Some(Envelope::End(None))))));
     pair.connection.finish(id, None);
     assert_eq!(pair.connection.open_calls(), 0);
-    // The other way around nothing is said any more.
+    // In the other order, no frame is sent.
     let (id, key) = pair.invoked();
     pair.receive(Outgoing::server(id).end(&key, None).unwrap());
     pair.half_close(id);
@@ -399,7 +400,7 @@ fn a_call_that_is_not_read_fails_after_its_wait_and_is_cancelled() {
     assert!(pair.connection.poll_receive(&mut cx()).is_ready());
     pair.work();
     assert!(is_cancel(pair.said(&key).as_ref()));
-    // What had arrived can be read.
+    // Messages that had arrived can be read.
     assert!(matches!(pair.read(id), Poll::Ready(Ok(Some(_)))));
     assert_eq!(pair.error(id).kind(), ErrorKind::ResourceExhausted);
     pair.abandon(id);
@@ -427,7 +428,7 @@ fn a_server_that_stops_between_key_and_invocation_leaves_the_call_unexecuted() {
 #[test]
 fn what_arrived_before_the_connection_was_lost_can_be_read() {
     let mut pair = Pair::new();
-    // A rejection, and a message whose key nobody has derived yet.
+    // A rejection, and a message whose key has not been derived yet.
     let (rejected, _) = pair.open();
     pair.receive(call::reject(rejected, "not you").unwrap());
     let (answered, opening) = pair.open();

@@ -1,4 +1,4 @@
-//! The cryptography of a connection's calls: handed out as work, and completed with its result.
+//! The cryptography of a connection's calls, handed out as work and completed with its result.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,8 @@ use crate::{
 };
 
 impl Connection {
-    /// Waits for work that no half of a call is sure to do; `None` after the connection was lost.
+    /// Waits for work that neither half of a call is certain to do. Returns `None` after the
+    /// connection was lost.
     pub fn poll_task(&mut self, cx: &mut Context<'_>) -> Poll<Option<Task>> {
         if self.lost {
             return Poll::Ready(None);
@@ -34,7 +35,8 @@ impl Connection {
             }
             match next_work(id, call, &mut self.outbox, Some(cx)) {
                 Some(work) => return Poll::Ready(Some(Task::Call(work))),
-                // It waits for room. Calls that wait for a key are scheduled again when it arrives.
+                // The call waits for room. Calls that wait for a key are rescheduled when it
+                // arrives.
                 None if call.exchange.key().is_some() => self.work.push_back(id),
                 None => {}
             }
@@ -128,7 +130,7 @@ impl Connection {
         }
     }
 
-    /// The call may be one of the pool.
+    /// Sends the cancellation of a call, which may belong to the pool.
     fn cancelled(&mut self, id: u64, frame: Result<Vec<u8>, ProtocolError>) {
         self.transmit_sealed(frame);
         if self.calls.get(&id).is_some_and(|call| call.abandoned) {
@@ -136,8 +138,8 @@ impl Connection {
         }
     }
 
-    /// Lets the worker look at a call. Before the Volt's key there is nothing to do yet; its arrival
-    /// schedules the call again.
+    /// Schedules a call for the worker. Before the Volt's key there is nothing to do; its arrival
+    /// reschedules the call.
     pub(super) fn schedule(&mut self, id: u64) {
         if awaits_key(&self.calls, id) {
             return;
@@ -147,7 +149,8 @@ impl Connection {
     }
 }
 
-/// What is to be sealed for a call that has a key. A request needs room, which `waits` waits for.
+/// Returns the next sealing work for a call that has a key. A request needs room; if there is none,
+/// `waits` is registered to be woken.
 pub(super) fn next_work(
     id: u64,
     call: &mut Call,
@@ -157,7 +160,7 @@ pub(super) fn next_work(
     let key = Arc::clone(call.exchange.key()?);
     match &mut call.phase {
         Phase::Closing => {
-            // Sealed once. The call stays until its owner has read what is left.
+            // Sealed once. The call stays until its owner has read the remaining frames.
             call.phase = Phase::Closed;
             Some(Work(Job::Cancel(id, key)))
         }

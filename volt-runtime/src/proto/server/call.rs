@@ -1,14 +1,14 @@
-//! One call, as its connection knows it.
+//! The connection's state of one call.
 
 use bytes::Bytes;
 
 use crate::{Error, Overflow, proto::flow::Inbox, queue::Wakes};
 
-/// How long a frame may be, in bytes, that is looked at before its turn. It is kept outside of the
-/// inbox, and a cancellation is short.
+/// The maximum length, in bytes, of a frame that is examined ahead of its turn. It is kept outside
+/// the inbox, and a cancellation is short.
 const LONGEST_CANCEL: usize = 1024;
 
-/// How far a call is.
+/// The progress of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The caller is authenticated and keys are exchanged.
@@ -17,7 +17,7 @@ pub(super) enum Phase {
     Keyed,
     /// The method has been invoked, and more requests may come.
     Open,
-    /// The caller has said everything. The end of the call is due.
+    /// The caller has half-closed. The end of the call is due.
     HalfClosed,
 }
 
@@ -26,8 +26,8 @@ pub(super) enum Phase {
 pub(super) struct Call {
     pub(super) phase: Phase,
     pub(super) inbox: Inbox,
-    /// The newest frame that says in clear that it is the caller's last, until its content has been
-    /// looked at. It is in the inbox as well, in its turn.
+    /// The newest frame that is marked in clear text as the caller's last, until it has been
+    /// examined. It is also in the inbox, in its turn.
     last: Option<Bytes>,
 }
 
@@ -44,7 +44,7 @@ impl Call {
     /// Keeps a frame that may cancel the call.
     pub(super) fn keep_last(&mut self, body: &Bytes) {
         if body.len() <= LONGEST_CANCEL {
-            // A copy, because the body refers to a buffer that other frames are in.
+            // A copy, because the body shares its buffer with other frames.
             self.last = Some(Bytes::copy_from_slice(body));
         }
     }

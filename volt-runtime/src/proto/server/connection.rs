@@ -1,4 +1,4 @@
-//! One connection: it admits calls, routes frames to them, drains, and knows their timeouts.
+//! One connection: admits calls, routes their frames, tracks their timeouts, and drains.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,55 +24,55 @@ use crate::{
     queue::{Buffer, Popped, Wakes, register},
 };
 
-/// How long a connection that drains waits for calls with exchanged keys to name their method. A call
-/// that was opened to be invoked names it a round trip later. One that was pre-opened may never.
+/// How long a draining connection waits for calls with exchanged keys to name their method. An
+/// ordinary call names its method one round trip later; a pre-opened one may never do so.
 pub(super) const INVOCATION_GRACE: Duration = Duration::from_secs(1);
 
-/// What a connection may hold, and for how long it waits.
+/// The limits and timeouts of a connection.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How many calls may be open at once.
+    /// The maximum number of open calls.
     pub max_calls: usize,
-    /// How many bytes of unread requests one call may hold.
+    /// The maximum number of bytes of unread requests of one call.
     pub receive_buffer: usize,
-    /// How many bytes of unread requests all calls may hold together.
+    /// The maximum number of bytes of unread requests, for all calls together.
     pub connection_buffer: usize,
-    /// What happens when either is full.
+    /// The policy for when either limit is reached.
     pub overflow: Overflow,
-    /// How long a call may take from its key exchange until it names its method.
+    /// The time within which a call must name its method after its key exchange.
     pub invoke_timeout: Duration,
 }
 
-/// What a connection that drains does with calls that are opened.
+/// The treatment of calls that are opened while the connection drains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DrainPolicy {
-    /// It leaves them unanswered. The caller sees the connection end before there was a key, knows that
-    /// the call cannot have been executed, and retries it elsewhere. A legacy call, which needs no
-    /// answer to be executed, is rejected all the same.
+    /// Leave them unanswered. The caller sees the connection end before the key exchange completed,
+    /// so it knows that the call cannot have been executed, and retries it elsewhere. A legacy call
+    /// needs no answer to be executed and is rejected in any case.
     Ignore,
-    /// It rejects them with a reason: the caller does not see the connection end.
+    /// Reject them with a reason, for callers that do not see the connection end.
     Reject,
 }
 
-/// A call that is to be run, by the frame that opened it.
+/// A call to run, given as the frame that opened it.
 #[derive(Debug)]
 pub struct Opening(pub Frame);
 
 /// The server's end of one connection.
 pub struct Connection {
     limits: Limits,
-    /// Boxed, so that a map that grows moves pointers only.
+    /// Boxed, so that growing the map only moves pointers.
     calls: HashMap<u64, Box<Call>>,
     outbox: Buffer<Bytes>,
     inboxes: Inboxes,
-    /// A call was opened: no other frame is received until its answer has room. A peer that opens calls
-    /// and does not read the answers is not read either.
+    /// Set when a call was opened: no other frame is received until its answer has room. A peer
+    /// that opens calls without reading the answers is not read from.
     opened: bool,
-    /// Calls with exchanged keys, in the order in which they have to be invoked at the latest. Entries of
-    /// calls that have been invoked are skipped when they come up.
+    /// Calls with exchanged keys, in the order of their invocation deadlines. Entries of calls that
+    /// have been invoked are skipped lazily.
     invocations: VecDeque<(Instant, u64)>,
     drain: Option<Drain>,
-    /// No call is invoked any more, not even one that is already open.
+    /// No call may be invoked any more, not even one that is already open.
     over: bool,
     drainer: Option<Waker>,
     /// The token of the last admitted call. A client may open many calls with one token.
@@ -84,12 +84,12 @@ pub struct Connection {
 
 struct Drain {
     policy: DrainPolicy,
-    /// Until when calls that have not been invoked are waited for; `None` when that has passed.
+    /// The end of the grace period for calls that have not been invoked; `None` once it has passed.
     grace: Option<Instant>,
 }
 
 impl Connection {
-    /// A connection that has just been established.
+    /// Creates the state of a new connection.
     pub fn new(limits: Limits) -> Self {
         Self {
             calls: HashMap::new(),
@@ -107,25 +107,25 @@ impl Connection {
         }
     }
 
-    /// The tasks that the last changes concern. They are woken after the lock has been released.
+    /// Takes the wakers of the tasks to wake. The caller wakes them after releasing the lock.
     pub(crate) fn take_wakes(&mut self) -> Wakes {
         std::mem::take(&mut self.wakes)
     }
 
-    /// How many calls are open.
+    /// Returns the number of open calls.
     pub fn open_calls(&self) -> usize {
         self.calls.len()
     }
 
     // Frames.
 
-    /// Waits until [`receive`](Self::receive) may be called: not while a frame is held back because its
-    /// call has no room, nor while too much waits to be written.
+    /// Waits until [`receive`](Self::receive) may be called. Pending while a frame is held back
+    /// because its call has no room, or while too much is queued for writing.
     pub fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.inboxes.poll_unblocked(cx).is_pending() {
             return Poll::Pending;
         }
-        // A connection that is being closed is read for the peer's close frame.
+        // A closing connection has room: it is read until the peer's close frame.
         if self.opened && self.outbox.poll_room(cx).is_pending() {
             return Poll::Pending;
         }
@@ -133,12 +133,12 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Accepts a frame. Returns the call that it opens, which the caller runs.
+    /// Accepts a frame. If it opens a call, returns that call for the caller to run.
     pub fn receive(&mut self, now: Instant, frame: Frame) -> Option<Opening> {
         let opens = frame.kind.opens();
         self.opened = opens;
         let Some(call) = self.calls.get_mut(&frame.call) else {
-            // What arrives for a call that has ended is ignored.
+            // Frames of a call that has ended are ignored.
             return if opens { self.open(now, frame) } else { None };
         };
         if opens {
@@ -147,7 +147,7 @@ impl Connection {
         }
         if frame.last {
             call.keep_last(&frame.body);
-            // It may be a cancellation, for which the call looks before its turn.
+            // It may be a cancellation, which the call examines ahead of its turn.
             call.inbox.wake_reader(&mut self.wakes);
         }
         self.deliver(now, frame.call, frame.body);
@@ -176,7 +176,7 @@ impl Connection {
         let call = Call::new(self.limits.receive_buffer, self.limits.overflow);
         self.calls.insert(frame.call, call);
         if frame.kind == FrameKind::LegacyOpening {
-            // Its first envelope came with it, before whatever comes next.
+            // The frame also carries the first envelope, which precedes all other frames.
             self.deliver(now, frame.call, frame.body.clone());
         }
         Some(Opening(frame))
@@ -194,7 +194,7 @@ impl Connection {
         }
     }
 
-    /// The next frame to write; `None` after the connection was closed.
+    /// Returns the next frame to write, or `None` after the connection was closed.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.outbox.poll_pop(cx, &mut self.wakes).map(|popped| match popped {
             Popped::Item(frame) => Some(frame),
@@ -202,8 +202,8 @@ impl Connection {
         })
     }
 
-    /// Queues a frame. It is never refused: messages [ask for room](Self::poll_room) first, and there are
-    /// at most a few other frames for each call.
+    /// Queues a frame. It is never refused: messages [wait for room](Self::poll_room) first, and
+    /// each call has only a few other frames.
     pub fn transmit(&mut self, frame: Vec<u8>) {
         let bytes = frame.len();
         self.outbox.push(frame.into(), bytes, &mut self.wakes);
@@ -218,14 +218,14 @@ impl Connection {
         self.outbox.poll_room(cx).map_err(|reason| reason.unwrap_or_else(closed))
     }
 
-    /// Waits until the connection is to be closed.
+    /// Waits until the connection should close.
     pub fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.outbox.poll_closed(cx)
     }
 
     // Timeouts.
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    /// Returns the time at which [`handle_timeout`](Self::handle_timeout) must be called next.
     pub fn next_timeout(&mut self) -> Option<Instant> {
         while let Some((_, id)) = self.invocations.front()
             && !awaits_invocation(&self.calls, *id)
@@ -237,7 +237,7 @@ impl Connection {
         earliest([invocation, self.inboxes.next_timeout(), grace])
     }
 
-    /// Does what is due at `now`.
+    /// Handles the timeouts that have expired at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((deadline, id)) = self.invocations.front().copied()
             && deadline <= now
@@ -259,7 +259,7 @@ impl Connection {
     fn invocation_overdue(&mut self, id: u64) {
         let limit = self.limits.invoke_timeout;
         let Some(call) = self.calls.get_mut(&id) else { return };
-        // A frame that has arrived is the invocation, or ends the call otherwise.
+        // An unread frame is the invocation, or ends the call in some other way.
         if call.phase == Phase::Keyed && call.inbox.is_empty() {
             let message = format!("the call named no method within {limit:?}");
             call.fail(Error::new(ErrorKind::Deadline, message), &mut self.wakes);
@@ -281,9 +281,10 @@ impl Connection {
         call.fail(Error::new(ErrorKind::ResourceExhausted, message), &mut self.wakes);
     }
 
-    // What the tasks of calls report, and ask.
+    // Reports and queries from the calls' tasks.
 
-    /// The token of an earlier call, which need not be parsed and verified again.
+    /// Returns the token of an earlier call, so that an identical one is not parsed and verified
+    /// again.
     pub fn earlier_token(&self) -> Option<Arc<Token>> {
         self.token.clone()
     }
@@ -297,35 +298,35 @@ impl Connection {
         self.answer.take()
     }
 
-    /// Whether an answer is to be prepared for the next call.
+    /// Returns whether an answer should be prepared for the next call.
     pub fn needs_answer(&self) -> bool {
         self.answer.is_none()
     }
 
-    /// Keeps an answer for the next call.
+    /// Stores an answer for the next call.
     pub fn prepare(&mut self, answer: Answer) {
         self.answer.get_or_insert(answer);
     }
 
-    /// Keys have been exchanged: from now on the call is waited for to name its method.
+    /// Called when keys have been exchanged. Starts the timeout for naming the method.
     pub fn keyed(&mut self, now: Instant, id: u64) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.phase = Phase::Keyed;
-        // A timeout that is too long for the clock is none.
+        // A timeout beyond the clock's range never expires.
         let Some(deadline) = now.checked_add(self.limits.invoke_timeout) else { return };
         if self.invocations.len() > 64 + 2 * self.calls.len() {
             let Self { invocations, calls, .. } = self;
             invocations.retain(|(_, id)| awaits_invocation(calls, *id));
         }
         if self.invocations.is_empty() {
-            // Whoever drives the timeouts has to learn that there is one.
+            // Wake the driver, so that it sees the new timeout.
             self.outbox.wake_consumer(&mut self.wakes);
         }
         self.invocations.push_back((deadline, id));
     }
 
-    /// Notes that a call has named its method; `asked` if the request that came with it is the only one.
-    /// Returns whether the method may be run.
+    /// Called when a call has named its method; `asked` is set if the request that came with it is
+    /// the only one. Returns whether the method may run.
     pub fn invoke(&mut self, id: u64, asked: bool) -> bool {
         if self.over {
             return false;
@@ -337,14 +338,14 @@ impl Connection {
         true
     }
 
-    /// The caller has said everything.
+    /// Called when the caller has half-closed.
     pub fn half_closed(&mut self, id: u64) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.phase = Phase::HalfClosed;
         }
     }
 
-    /// Reads the next frame of a call; the reason after the last one.
+    /// Reads the next frame of a call. After the last one, returns the reason of its end.
     pub fn poll_read(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
         let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(closed())) };
         match self.inboxes.poll_pop(&mut call.inbox, cx, &mut self.wakes) {
@@ -357,7 +358,7 @@ impl Connection {
         }
     }
 
-    /// A frame that may cancel the call, to be looked at before its turn. Each is returned once.
+    /// Takes the frame that may cancel the call, to be examined ahead of its turn.
     pub fn take_last(&mut self, id: u64) -> Option<Bytes> {
         self.calls.get_mut(&id)?.take_last()
     }
@@ -392,15 +393,16 @@ impl Connection {
 
     // The end.
 
-    /// Opens no further calls.
+    /// Stops opening calls.
     pub fn drain(&mut self, now: Instant, policy: DrainPolicy) {
         self.drain = Some(Drain { policy, grace: Some(now + INVOCATION_GRACE) });
-        // Whoever drives the timeouts has to learn of the grace period.
+        // Wake the driver, so that it sees the end of the grace period.
         self.outbox.wake_consumer(&mut self.wakes);
     }
 
-    /// Waits until the calls have ended whose callers have said everything, and for a grace period until
-    /// those have named their method that have exchanged keys. After that no call is invoked any more.
+    /// Waits until all half-closed calls have ended and, for a grace period, until the calls that
+    /// are exchanging or have exchanged keys have named their methods. After that no call is
+    /// invoked any more.
     pub fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let in_grace = self.drain.as_ref().is_some_and(|drain| drain.grace.is_some());
         let due = |call: &Call| match call.phase {
@@ -416,14 +418,15 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Ends the connection after everything queued has been written. No call is invoked any more: its
-    /// caller could not be answered.
+    /// Closes the connection after everything queued has been written. No call is invoked any more,
+    /// because its caller could not be answered.
     pub fn close(&mut self) {
         self.over = true;
         self.outbox.close(None, &mut self.wakes);
     }
 
-    /// Fails all calls: the connection is lost. What has arrived can still be read.
+    /// Fails all calls because the connection is lost. Requests that have arrived can still be
+    /// read.
     pub fn lose(&mut self, reason: &Error) {
         self.over = true;
         self.inboxes.release(&mut self.wakes);
@@ -445,8 +448,8 @@ fn awaits_invocation(calls: &HashMap<u64, Box<Call>>, id: u64) -> bool {
     calls.get(&id).is_some_and(|call| call.phase == Phase::Keyed)
 }
 
-/// One text for every failure to open a payload. Its length shows on the wire and must not become a
-/// padding oracle.
+/// One message for every failure to open a payload: its length is visible on the wire and must not
+/// become a padding oracle.
 pub(crate) fn unopened(error: ProtocolError) -> Error {
     tracing::debug!(%error, "a payload cannot be opened");
     Error::protocol("a payload cannot be opened").with_source(error)

@@ -1,4 +1,5 @@
-//! The server's machine with simulated time. It never looks into payloads, so that they can be anything.
+//! Tests the server's state machine with simulated time. It never inspects payloads, so they can be
+//! anything.
 
 use std::{
     task::{Context, Poll, Waker},
@@ -43,7 +44,7 @@ impl Server {
         Self::new(Overflow::Wait(Duration::from_secs(5)))
     }
 
-    /// Receives a frame that opens a call. Returns whether the call is to be run.
+    /// Receives a frame that opens a call. Returns whether the call should run.
     fn open(&mut self, call: u64, kind: FrameKind) -> bool {
         let frame = Frame { kind, call, last: false, body: Bytes::from_static(b"opening") };
         self.connection.receive(self.now, frame).is_some()
@@ -72,7 +73,7 @@ impl Server {
         }
     }
 
-    /// Why the next frame that leaves rejects a call, if it does.
+    /// The reason in the next outgoing frame, if that frame is a rejection.
     fn rejection(&mut self) -> Option<String> {
         match self.connection.poll_transmit(&mut cx()) {
             Poll::Ready(Some(frame)) if frame.starts_with(b"{") => {
@@ -198,7 +199,7 @@ fn draining_ignores_or_rejects_later_calls() {
         server.connection.drain(server.now, policy);
         assert!(!server.open(1, FrameKind::KeyExchange));
         assert_eq!(server.rejection().is_some(), policy == DrainPolicy::Reject);
-        // A legacy caller could not tell that its call was not executed.
+        // A legacy caller could not know that its call was not executed.
         assert!(!server.open(2, FrameKind::LegacyOpening));
         assert!(server.rejection().unwrap().contains("shutting down"));
     }

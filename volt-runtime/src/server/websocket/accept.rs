@@ -18,7 +18,8 @@ pub(super) async fn run(
     endpoint: Arc<ServiceHost>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    // Answers are small and wait for one another: without this each would wait for Nagle's timer.
+    // Answers are small and depend on one another: with Nagle's algorithm, each would wait for its
+    // timer.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
@@ -26,7 +27,7 @@ pub(super) async fn run(
         timeout(endpoint.options().handshake_timeout, open(stream, tls.as_ref(), &endpoint));
     let outcome = tokio::select! {
         outcome = answering => outcome,
-        // Who has not said yet what it wants is not waited for.
+        // Do not wait for clients that have not completed their request.
         _ = stopping.changed() => return,
     };
     let socket = match outcome {
@@ -55,7 +56,7 @@ pub(super) async fn run(
     driver.await;
 }
 
-/// Gives the websocket, if the client asks for one.
+/// Returns the websocket, if the client requests one.
 async fn open(
     stream: TcpStream,
     tls: Option<&ServerTls>,

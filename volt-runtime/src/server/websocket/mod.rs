@@ -1,4 +1,4 @@
-//! A websocket server: it accepts connections and runs the calls that come over them.
+//! A websocket server: accepts connections and runs their calls.
 
 mod accept;
 mod request;
@@ -14,15 +14,15 @@ use tokio::{
 
 use super::{ServiceHost, tls::ServerTls};
 
-/// A server that runs. Dropping it stops it at once.
+/// A running server. Dropping it stops it at once.
 pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-/// Serves an endpoint's services to the clients of `listener`, and plain HTTP to those that ask for
-/// it, if the endpoint [has a handler](ServiceHost::with_http).
+/// Serves an endpoint's services to the clients of `listener`, and answers plain HTTP requests if
+/// the endpoint [has a handler](ServiceHost::with_http).
 ///
 /// # Errors
 ///
@@ -34,10 +34,11 @@ pub fn serve(
     start(listener, None, endpoint.into())
 }
 
-/// As [`serve`], by TLS. Who comes without it gets an HTTP status that says so.
+/// As [`serve`], over TLS. Clients that connect without TLS get an HTTP status that says so.
 ///
 /// The handshake is done in the connection's own task, within
-/// [`handshake_timeout`](super::ServerOptions::handshake_timeout), so that a slow client holds up nobody.
+/// [`handshake_timeout`](super::ServerOptions::handshake_timeout), so a slow client does not block
+/// others.
 ///
 /// # Errors
 ///
@@ -63,24 +64,25 @@ fn start(
 }
 
 impl Server {
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops accepting connections and calls, lets those calls finish whose callers have said all that
-    /// they had to say, closes all connections, and waits until they are gone. Calls that may still be
-    /// sent something, and those that take longer than the endpoint's
-    /// [`drain_timeout`](super::ServerOptions::drain_timeout), are dropped where they wait.
+    /// Stops accepting connections and calls, lets half-closed calls finish, closes all
+    /// connections, and waits until they have ended. Calls that are not half-closed, and those that
+    /// take longer than the endpoint's [`drain_timeout`](super::ServerOptions::drain_timeout), are
+    /// dropped.
     ///
-    /// Callers can tell what became of their calls. One that exchanged keys in time is executed and
-    /// answered if it names its method within a second. One that comes later is not answered at all:
-    /// its caller sees the connection go before there was a key, knows by that that the call cannot
-    /// have been executed, and (this crate's client: by itself, if it is unary) makes it again. Only
-    /// legacy calls are rejected by name, because their opening is enough to execute them.
+    /// Callers can determine the outcome of their calls. A call that exchanged keys in time is
+    /// executed and answered if it names its method within a second. A later one is not answered at
+    /// all: its caller sees the connection end before the key exchange completed, so it knows that
+    /// the call cannot have been executed, and can retry it (this crate's client retries unary
+    /// calls automatically). Only legacy calls are rejected explicitly, because their opening is
+    /// enough to execute them.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
-        // The task ends by itself; it fails only if it panicked, and then it is gone as well.
+        // The task ends by itself. It fails only if it panicked, and then it has ended too.
         let _ = (&mut self.task).await;
     }
 }
@@ -119,7 +121,7 @@ async fn run(
                     connections.spawn(accept::run(stream, tls, endpoint, stopping.clone()));
                 }
                 Err(error) => {
-                    // Most often too many open files: wait until some are closed.
+                    // Usually too many open files: wait until some are closed.
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }

@@ -1,4 +1,4 @@
-//! The HTTP request that every connection begins with: most ask for a websocket.
+//! The HTTP request that every connection begins with; most request a websocket.
 
 use std::{
     convert::Infallible,
@@ -26,14 +26,14 @@ use crate::{
     socket::websocket_config,
 };
 
-/// How long the head of a request may be, in bytes.
+/// The maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 64 << 10;
 
 type Body = Full<Bytes>;
 
-/// Answers the one request of a connection, and gives the websocket if it asked for that.
+/// Answers the only request of a connection. Returns the websocket if it requested one.
 ///
-/// A connection carries one plain request only, so that none lies idle without a limit.
+/// A connection carries only one plain request, so that no connection stays idle indefinitely.
 pub(super) async fn answer<S>(
     stream: S,
     endpoint: &ServiceHost,
@@ -50,11 +50,11 @@ where
     let connection = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    // The stream comes back bare: no layer of HTTP stays below the websocket.
+    // Take back the bare stream: no HTTP layer stays below the websocket.
     let parts = connection.without_shutdown().await?;
     let (mut stream, early) = (parts.io.into_inner(), parts.read_buf.into());
     if !upgraded.load(Ordering::Relaxed) {
-        // TLS says that it ends. A client that has gone does not hear it, and need not.
+        // Sends TLS's close alert. A client that has disconnected does not need it.
         stream.shutdown().await.ok();
         return Ok(None);
     }
@@ -80,7 +80,7 @@ fn respond<B>(request: &Request<B>, http: Option<&dyn HttpHandler>) -> Response<
     }
 }
 
-/// Clients ask for `/api`, some for `/`, and for `//api` where an address ends in a slash.
+/// Clients request `/api`, some `/`, and `//api` if their address ends in a slash.
 fn is_api(path: &str) -> bool {
     matches!(path, "/" | "/api" | "//api")
 }

@@ -1,4 +1,4 @@
-//! A stream that fails when its peer accepts nothing of what is written for too long.
+//! A stream that fails when its peer accepts no data for too long.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Fails a write that has waited for too long.
+/// Fails a write that has waited too long.
 pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,

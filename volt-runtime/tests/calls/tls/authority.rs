@@ -1,4 +1,4 @@
-//! An authority that certifies whatever a test asks for.
+//! An authority that issues any certificate a test needs.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use volt_runtime::{ClientConfig, server::ServerTls};
@@ -44,7 +44,7 @@ impl Authority {
         (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
     }
 
-    /// Gives a client a certificate for the key that it has.
+    /// Sets a client's certificate for its existing key.
     pub(crate) fn certify(&self, config: &mut ClientConfig) {
         let credential = config.credential.as_mut().unwrap();
         let key = KeyPair::from_pem(credential.key.as_ref().unwrap()).unwrap();

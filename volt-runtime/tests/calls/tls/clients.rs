@@ -1,4 +1,4 @@
-//! Which clients a server lets in by their certificates.
+//! The client certificates that a server accepts.
 
 use volt_runtime::key::SigningKey;
 
@@ -11,7 +11,7 @@ async fn a_client_shows_the_certificate_that_the_volt_gave_it() {
     let mut volt = start(&authority, tls, "127.0.0.1").await;
     authority.certify(&mut volt.config);
     works(&volt.config).await;
-    // The chain that `Authenticate` gives with it does no harm.
+    // The additional chain from `Authenticate` does no harm.
     volt.config.credential.as_mut().unwrap().ca = Some(authority.pem());
     works(&volt.config).await;
 }

@@ -1,4 +1,4 @@
-//! Handshakes that fail, stall, or are none.
+//! Handshakes that fail, stall or are not TLS.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use volt_test_support::soon;
 use super::{Authority, failure, says, start, works};
 use crate::support::{Parts, Volt};
 
-/// What a client makes of a server that does this with a connection.
+/// The error of a client whose server handles the connection like this.
 async fn against<F>(scheme: &str, serve: impl FnOnce(TcpStream) -> F + Send + 'static) -> Error
 where
     F: Future<Output = ()> + Send,
@@ -46,7 +46,7 @@ async fn plain_http_to_a_server_with_tls_says_to_use_https() {
     let address = volt.server.local_addr();
     volt.config.volt.http_address = Some(format!("http://{address}"));
     says(&failure(&volt.config).await, &["HTTP status 400", "TLS is spoken here", "`https://`"]);
-    // Other servers send an alert of TLS, or nothing at all.
+    // Other servers send a TLS alert, or nothing at all.
     for answer in [&b"\x15\x03\x01\x00\x02\x02\x16"[..], b""] {
         let error = against("http", move |mut stream| async move {
             stream.read_u8().await.unwrap();
@@ -67,7 +67,7 @@ async fn tls_to_a_server_without_it_says_to_use_http() {
             stream.read_exact(&mut hello).await.unwrap();
             stream.write_all(answer).await.unwrap();
             stream.shutdown().await.unwrap();
-            // Closed with something unread, the connection would be reset and the answer lost.
+            // Closing with unread data would reset the connection and lose the answer.
             stream.read_to_end(&mut Vec::new()).await.ok();
         });
         says(&error.await, &["`http://`"]);
@@ -81,7 +81,7 @@ async fn a_server_that_stalls_in_the_handshake_is_given_up() {
     config.volt.http_address = Some(format!("https://{}", listener.local_addr().unwrap()));
     let mut options = ConnectOptions::default();
     options.connect_timeout = Duration::from_millis(500);
-    // Connections are taken by the system; nobody reads them.
+    // The system accepts connections, but nothing reads them.
     let error = soon(connect(&config, options)).await.unwrap_err();
     assert!(error.is_connection(), "{error}");
     says(&error, &["the TLS handshake did not end within 500ms"]);

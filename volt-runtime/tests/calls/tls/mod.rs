@@ -1,4 +1,4 @@
-//! TLS: whom a client trusts, whom a server lets in, and what is said when either does not.
+//! TLS: the servers that clients trust, the clients that servers accept, and the errors.
 
 mod authority;
 mod clients;
@@ -29,12 +29,12 @@ async fn with(authority: &Authority, parts: Parts, tls: ServerTls, host: &str) -
     volt
 }
 
-/// Makes a call of each kind that matters to a connection: one message, and many both ways.
+/// Makes a unary call, and one with many messages both ways.
 async fn works(config: &ClientConfig) {
     let client = NotesClient(soon(connect(config, ConnectOptions::default())).await.unwrap());
     let note = soon(client.get(Note::new("one", 1))).await.unwrap();
     assert_eq!(note, Note::new("one", 1));
-    // Larger than a record of TLS, and than what its buffers hold.
+    // Larger than a TLS record, and than the TLS buffers.
     let long = "x".repeat(200_000);
     let mut echo = client.echo().await.unwrap();
     for number in 0..10 {
@@ -48,14 +48,14 @@ async fn works(config: &ClientConfig) {
     soon(client.0.close()).await;
 }
 
-/// Why a client does not connect. It always says so before anything can have been executed.
+/// The error of a client that cannot connect. Nothing can have been executed.
 async fn failure(config: &ClientConfig) -> Error {
     let error = soon(connect(config, ConnectOptions::default())).await.unwrap_err();
     assert_eq!(error.executed(), Executed::No, "{error}");
     error
 }
 
-/// That a client does not connect, and says these things about it.
+/// Checks that an error contains these texts.
 #[track_caller]
 fn says(error: &Error, all: &[&str]) {
     let text = error.to_string();

@@ -1,9 +1,9 @@
-//! Where a connection without TLS will do.
+//! The addresses that allow connections without TLS.
 
 use super::{failure, says};
 use crate::support::{Parts, Volt};
 
-/// Documentation addresses (RFC 5737, RFC 3849): if they were dialled, nobody would answer.
+/// Documentation addresses (RFC 5737, RFC 3849): if they were dialled, no server would answer.
 #[tokio::test]
 async fn plain_http_to_a_public_address_is_refused_and_the_error_says_how_to_allow_it() {
     for host in ["192.0.2.1", "[2001:db8::1]:8001"] {

@@ -6,8 +6,8 @@ use super::{Authority, start, works};
 
 const CONFIG: &str = "VOLT_TEST_CONFIG";
 
-/// The platform's authorities are read once, from where the environment says: so this is done by another
-/// process, which runs the test below.
+/// The platform's authorities are read once, from a location in the environment, so another process
+/// runs the test below.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn without_a_pinned_authority_those_of_the_platform_are_trusted() {
@@ -26,7 +26,7 @@ async fn without_a_pinned_authority_those_of_the_platform_are_trusted() {
     assert!(output.status.success() && printed.contains("connected"), "{output:?}");
 }
 
-/// Half of the test above; by itself it has nothing to do.
+/// The second half of the test above; on its own it does nothing.
 #[tokio::test]
 async fn connects_if_told_where() {
     let Some(path) = std::env::var_os(CONFIG) else { return };

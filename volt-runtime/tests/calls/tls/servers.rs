@@ -1,4 +1,4 @@
-//! Which servers a client trusts.
+//! The servers that a client trusts.
 
 use rcgen::date_time_ymd;
 use volt_runtime::{ClientConfig, ConnectOptions, config::RelayConfig, connect};
@@ -30,7 +30,7 @@ async fn another_authority_than_the_pinned_one_is_not_trusted() {
     let error = failure(&volt.config).await;
     assert!(error.is_connection());
     says(&error, &["wss://127.0.0.1", "`volt.ca_pem`", "remove the field"]);
-    // Several may be pinned, as while one takes the place of the other.
+    // Several authorities may be pinned, such as during a rotation.
     volt.config.volt.ca_pem = Some(other.pem() + &authority.pem());
     works(&volt.config).await;
 }
@@ -60,7 +60,8 @@ async fn a_relay_has_an_authority_of_its_own() {
     };
     says(&failure(&behind(other.pem())).await, &["`volt.relay.ca_pem`"]);
     connect(&behind(authority.pem()), ConnectOptions::default()).await.unwrap();
-    // Of a relay that is only an address, nothing is pinned: the Volt's authority is not the relay's.
+    // For a relay that is only an address, nothing is pinned: the Volt's authority is not the
+    // relay's.
     let url = volt.config.volt.http_address.clone().unwrap();
     says(&failure(&volt.config.clone().with_relay(url)).await, &["the platform trusts"]);
 }

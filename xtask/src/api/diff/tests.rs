@@ -85,7 +85,7 @@ fn versions_are_folders_names_and_revisions() {
     for (old, new, what) in [
         ("1.0.0", "2.0.0", "renamed to second"),
         ("1.0.0", &*folder, "renamed to second"),
-        // As the tree was: the version of that time, or the folder that is named.
+        // The tree at that revision: its version at the time, or the named folder.
         ("first", "1.0.0", "renamed to changed"),
         ("first:proto/1.0.0/", "2.0.0", "renamed to second"),
         ("HEAD", "2.0.0", "renamed to second"),

@@ -36,7 +36,7 @@ fn no_npm() -> Command {
     Command::new("/there/is/no/npm")
 }
 
-/// A program in the place of npm. Its last argument is the folder for the tarball.
+/// A substitute for npm. Its last argument is the folder for the tarball.
 fn npm(script: &str) -> Command {
     let mut npm = Command::new("sh");
     npm.args(["-c", &format!("for last; do :; done; {script}"), "npm"]);
@@ -56,7 +56,7 @@ impl Tarball {
 
     fn entry(mut self, name: &str, kind: tar::EntryType, text: &str) -> Self {
         let mut header = tar::Header::new_gnu();
-        // The library's own setter refuses paths that lead out.
+        // The library's own setter rejects paths outside the archive.
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_entry_type(kind);
         if kind == tar::EntryType::Regular {
@@ -83,7 +83,7 @@ fn tarball(name: &str, text: &str) -> NamedTempFile {
     Tarball::new().with(name, text).file()
 }
 
-/// A small file that unpacks to a lot of nothing.
+/// A small file that unpacks to a lot of zeros.
 fn bomb() -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     let zipped = flate2::write::GzEncoder::new(file.reopen().unwrap(), flate2::Compression::fast());
@@ -108,7 +108,7 @@ fn our_comments_are_kept_and_theirs_are_not() {
     assert_eq!(text.replace("{\n}", "{}"), expected);
     assert!(said.contains("2 new elements need documentation:\n  p.v1.M.b\n  p.v1.N\n"), "{said}");
     assert!(said.contains("messages: 1 before, 2 now, 0 removed, 1 added"), "{said}");
-    // Again, from a folder: nothing but what is there already.
+    // Again, from a folder: nothing changes.
     let before = snapshot(root.path());
     let said = run(root.path(), &root.path().join("proto/2.0.0")).unwrap();
     assert!(said.starts_with("Rewrote 1 files"), "{said}");
@@ -186,7 +186,7 @@ fn npm_that_fails_changes_nothing() {
     let root = repository();
     let before = snapshot(root.path());
     for (mut npm, why) in [
-        (no_npm(), "/there/is/no/npm can't be run"),
+        (no_npm(), "/there/is/no/npm cannot be run"),
         (npm("echo 'npm error code ECONNREFUSED' >&2; exit 1"), "failed with exit status: 1"),
         (npm("echo nothing"), "npm fetched no tarball"),
     ] {
@@ -245,9 +245,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The step from 0.15.1 to 0.20.34, as it is made when a version is published: import it without a word
-/// of documentation, write what is missing, import it again. In the end all that is generated, byte by
-/// byte, is what is checked in.
+/// The step from 0.15.1 to 0.20.34, as for a newly published version: import it without
+/// documentation, write the missing comments, import it again. The generated output then equals the
+/// checked-in files, byte for byte.
 #[test]
 fn from_the_older_version_to_what_is_checked_in() {
     let repository = tools::root().unwrap();
@@ -263,12 +263,12 @@ fn from_the_older_version_to_what_is_checked_in() {
     assert!(start.contains_key(old_only));
     assert!(!start.keys().any(|path| path.ends_with("generated/volt/v1/sync/mod.rs")));
 
-    // As it is published: the same declarations, and no comment of ours.
+    // As published: the same declarations, without our comments.
     let checked_in = versions::sources(repository, "0.20.34").unwrap().compile().unwrap();
     let bare = write(&checked_in, &Comments::default()).unwrap();
     let source = tempfile::tempdir().unwrap();
     for (name, text) in &bare.files {
-        // How the files are laid out is told by their packages.
+        // The files' packages determine their layout.
         let name = Path::new(name).file_name().unwrap();
         fs::write(source.path().join(name), text).unwrap();
     }
@@ -279,13 +279,13 @@ fn from_the_older_version_to_what_is_checked_in() {
     let said = import_it();
     assert!(said.contains("new elements need documentation:\n"), "{said}");
     assert!(said.contains("  tdx.volt_api.volt.v1.SyncAPI\n"), "{said}");
-    // What was documented and is still there is documented now.
+    // Elements that still exist keep their documentation.
     let before = Comments::of(&versions::sources(root, "0.15.1").unwrap().compile().unwrap());
     let older = versions::sources(root, "0.15.1").unwrap().compile().unwrap();
     let expected = write(&checked_in, &before.moved(&moved(&older, &checked_in))).unwrap();
     assert_eq!(versions::sources(root, "0.20.34").unwrap().files, expected.files);
 
-    // Whoever documents the rest does it in those files.
+    // The rest is documented in those files.
     copy(&repository.join("proto/0.20.34"), &root.join("proto/0.20.34"));
     let said = import_it();
     assert!(!said.contains("need documentation"), "{said}");

@@ -13,7 +13,7 @@ use volt_api::{
 };
 use volt_bench_measure::{Load, Measured, Span, resident};
 
-/// Opens connections, makes one call on each and closes them.
+/// Opens connections, makes one call on each, and closes them.
 pub async fn connect(load: &Load, config: ClientConfig) -> Result<Measured> {
     let (left, span) = (Arc::new(AtomicU64::new(load.count)), Span::start(load));
     let mut tasks = JoinSet::new();

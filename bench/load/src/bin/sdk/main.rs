@@ -12,7 +12,7 @@ use volt_bench_measure::{Load, Measured, Work};
 /// Does one piece of work with this SDK.
 #[derive(Parser)]
 struct Args {
-    /// How many calls are kept open with their keys exchanged.
+    /// The number of calls that are kept pre-opened, with their keys exchanged.
     #[arg(long, default_value_t = 0)]
     preopened_calls: usize,
     #[command(flatten)]

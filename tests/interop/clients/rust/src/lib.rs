@@ -4,5 +4,5 @@ mod call;
 
 pub use call::Call;
 
-/// A result with the client's own kind of error, which is a text.
+/// A result with the client's error type, which is a string.
 pub type Result<T, E = String> = std::result::Result<T, E>;

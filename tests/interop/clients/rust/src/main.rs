@@ -1,4 +1,4 @@
-//! The interop scenarios by the published Rust client, `volt-client-rs`.
+//! Runs the interop scenarios with the published Rust client, `volt-client-rs`.
 //!
 //! ```sh
 //! volt-interop-rust-client CONFIG SCENARIO

@@ -10,7 +10,7 @@ use volt_interop_rust_client::{Call, Result};
 
 const UNKNOWN_ID: &str = "did:volt:00000000-0000-4000-8000-000000000000";
 
-/// Runs the scenario of that name.
+/// Runs the scenario with this name.
 pub async fn run(name: &str, client: &mut VoltClient, config: &Value) -> Result<Value> {
     match name {
         "unary" => unary(client, config).await,
@@ -86,7 +86,7 @@ async fn refused_stream(client: &mut VoltClient) -> Result<Value> {
     refusal(call.all().await)
 }
 
-/// The client's own `download_file` sends the request before one can listen.
+/// The client's own `download_file` sends the request before a listener can be attached.
 async fn open_download(client: &mut VoltClient) -> Result<Call> {
     let path = "/tdx.volt_api.volt.v1.FileAPI/DownloadFile";
     Call::new(client.streaming_call(path, &Value::Null, "").await).await
@@ -103,7 +103,7 @@ async fn upload(client: &mut VoltClient) -> Result<Value> {
     let acks: Vec<Value> =
         call.all().await?.into_iter().map(|mut answer| answer["ack"].take()).collect();
 
-    // A unary method that this client has as a stream only; its generic call does better.
+    // The client offers this unary method only as a stream; its generic call works better.
     let path = "/tdx.volt_api.volt.v1.FileAPI/GetFileContent";
     let answer = client.unary_rpc(path, &json!({ "resource_id": file }), "").await?;
     let content = bytes(&answer["content"])?;
@@ -121,7 +121,7 @@ async fn wire(client: &mut VoltClient) -> Result<Value> {
     let mut publication = Call::new(client.publish_wire(&Value::Null).await).await?;
     publication.send(&json!({ "wire_id": wire })).await?;
 
-    // Nothing says when a subscription has begun, so the chunk is published until it arrives.
+    // A subscription is not acknowledged, so publish the chunk until it arrives.
     let chunk = BASE64.encode("hello, wire");
     let mut ticks = interval(Duration::from_millis(50));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -175,16 +175,16 @@ async fn sql(client: &mut VoltClient) -> Result<Value> {
     Ok(json!({ "columns": columns, "rows": rows }))
 }
 
-/// The statement's answers as they come: reading the cells is left to the caller, who can read a
-/// REAL that is a number. The client's own helper can't.
+/// The statement's raw answers: the caller parses the cells, because a REAL may be a JSON number,
+/// which the client's own helper does not support.
 async fn execute(client: &mut VoltClient, start: Value) -> Result<Vec<Value>> {
     let mut call = Call::new(client.sql_execute(&Value::Null, "").await).await?;
     call.send(&json!({ "start": start })).await?;
     call.all().await
 }
 
-/// The client's own helper panics at a REAL that is a number, as canonical JSON has it: there is none
-/// here. It also sends every statement twice, and the rows show that each ran once.
+/// The client's own helper panics if a REAL is a number, as in canonical JSON; there is none here.
+/// It also sends every statement twice, and the rows show that each ran once.
 async fn sql_helper(client: &mut VoltClient) -> Result<Value> {
     let database = create_database(client).await?;
     let mut rows = Value::Null;
@@ -199,7 +199,7 @@ async fn sql_helper(client: &mut VoltClient) -> Result<Value> {
     Ok(json!({ "rows": rows }))
 }
 
-/// Creates a resource and gives its id.
+/// Creates a resource and returns its id.
 async fn create(client: &mut VoltClient, kind: &str, name: &str) -> Result<Value> {
     let request = json!({ "resource": { "name": name, "kind": [kind] }, "create": true });
     Ok(client.save_resource(&request).await?["resource"]["id"].take())
@@ -209,7 +209,7 @@ async fn create_database(client: &mut VoltClient) -> Result<Value> {
     Ok(client.create_database(&json!({ "name": "interop" })).await?["resource"]["id"].take())
 }
 
-/// What the Volt refused the call with. The client keeps the message only.
+/// The error with which the Volt rejected the call. The client keeps only the message.
 fn refusal<T>(answer: Result<T>) -> Result<Value> {
     match answer {
         Ok(_) => Err("the call was not refused".to_owned()),
@@ -221,7 +221,7 @@ fn bytes(base64: &Value) -> Result<Vec<u8>> {
     BASE64.decode(base64.as_str().unwrap_or_default()).map_err(|error| error.to_string())
 }
 
-/// Bytes that a lost, doubled or swapped block would not match.
+/// Bytes in which a lost, duplicated or reordered block is detected.
 fn pattern(length: usize) -> Vec<u8> {
     let byte = |index: usize| u8::try_from((index * 31 + (index >> 8)) % 251).unwrap_or(u8::MAX);
     (0..length).map(byte).collect()

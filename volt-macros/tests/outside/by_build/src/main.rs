@@ -1,4 +1,4 @@
-//! A service of one's own, by a `build.rs`.
+//! A custom service, generated in a `build.rs`.
 
 mod calls;
 

@@ -1,4 +1,4 @@
-//! A service of one's own, by the macro.
+//! A custom service, generated with the macro.
 
 mod calls;
 

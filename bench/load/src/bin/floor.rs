@@ -11,7 +11,7 @@ use clap::Parser as _;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{net::TcpStream, sync::mpsc::unbounded_channel};
 use tokio_tungstenite::{client_async, tungstenite::Message};
-use volt_bench::{Peers, alone};
+use volt_bench_load::{Peers, alone};
 use volt_bench_measure::{Latency, Load, Measured, Span, Work};
 
 /// The bytes of an invocation around its message: header, initialisation vector, padding, and the
@@ -31,7 +31,7 @@ async fn main() -> Result<()> {
 
 /// Sends messages to the echo, with `in_flight` of them on the way at a time.
 async fn echo(load: &Load) -> Result<Measured> {
-    let peers: Peers = volt_bench::read(&load.config)?;
+    let peers: Peers = volt_bench_load::read(&load.config)?;
     let stream = TcpStream::connect(("127.0.0.1", peers.echo_port)).await?;
     stream.set_nodelay(true)?;
     let url = format!("ws://127.0.0.1:{}/", peers.echo_port);

@@ -7,13 +7,13 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig},
 };
 use volt_api::volt::{DownloadFileRequest, GetResourceRequest, download_file_response::Payload};
-use volt_bench::{Peers, grpc::load_client::LoadClient};
+use volt_bench_load::{Peers, grpc::load_client::LoadClient};
 use volt_bench_measure::{Load, Measured, Span, Work, closed_loop};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let load = Load::parse();
-    let peers: Peers = volt_bench::read(&load.config)?;
+    let peers: Peers = volt_bench_load::read(&load.config)?;
     let server = peers.grpc.context("the server was built without tonic")?;
     let certificate = Certificate::from_pem(server.certificate);
     let tls = ClientTlsConfig::new().ca_certificate(certificate).domain_name("localhost");

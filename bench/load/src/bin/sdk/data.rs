@@ -62,7 +62,7 @@ pub async fn upload(load: &Load, client: &Client) -> Result<Measured> {
         for _ in 0..blocks {
             requests.send(UploadFileRequest::default().with_block(block.as_slice())).await?;
         }
-        requests.close();
+        requests.half_close();
         anyhow::Ok(())
     };
     let hearing = async move {

@@ -12,7 +12,7 @@ use tonic::{
 use volt_api::volt::{
     DownloadFileRequest, DownloadFileResponse, GetResourceRequest, GetResourceResponse,
 };
-use volt_bench::{
+use volt_bench_load::{
     Grpc,
     grpc::load_server::{Load, LoadServer},
 };

@@ -24,7 +24,7 @@ use volt_api::{
     data::{CreateDatabaseRequest, SqlExecuteRequest, SqlExecuteStart},
     volt::{Resource, SaveWireRequest},
 };
-use volt_bench::Peers;
+use volt_bench_load::Peers;
 use volt_embedded::EmbeddedVolt;
 
 /// Runs the load server until it is killed.

@@ -8,15 +8,14 @@ use volt_api::{
     ClientConfig, Code, Status,
     key::{SigningKey, VerifyingKey},
     server::{
-        Authenticator, Caller, Context, ServiceHost, Requests, Responses, Router, Server, Token, serve,
+        Authenticator, Caller, Context, Requests, Responses, Router, Server, ServiceHost, Token,
+        serve,
     },
     volt::{
         ConnectAcknowledge, ConnectRequest, ConnectResponse, DownloadFileRequest,
-        DownloadFileResponse, GetResourceRequest, GetResourceResponse, UploadFileRequest,
-        UploadFileResponse, connect_request,
-        FileApi, FileApiServer,
+        DownloadFileResponse, FileApi, FileApiServer, GetResourceRequest, GetResourceResponse,
+        UploadFileRequest, UploadFileResponse, VoltApi, VoltApiServer, connect_request,
         upload_file_request,
-        VoltApi, VoltApiServer,
     },
 };
 

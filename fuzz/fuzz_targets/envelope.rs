@@ -3,8 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use volt_fuzz::Text;
-use volt_runtime::proto::{
+use volt_runtime::__core::{
     call::{self, Incoming, Outgoing},
     crypto::CallKey,
     envelope::Envelope,

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use volt_runtime::proto::{
+use volt_runtime::__core::{
     call,
     crypto::CallKey,
     frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed},

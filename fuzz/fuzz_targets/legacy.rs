@@ -8,13 +8,13 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use volt_runtime::{
-    key::SigningKey,
-    proto::{
+    __core::{
         call::{self, Incoming},
         crypto::CallKey,
         frame::FrameKind,
         legacy,
     },
+    key::SigningKey,
 };
 
 static IDENTITY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwrap());

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use volt_runtime::{
+    __core::token::{LEEWAY, Token},
     key::{SigningKey, VerifyingKey},
-    proto::token::{LEEWAY, Token},
 };
 
 /// The client's key in the recorded calls, and the tokens signed with it.

@@ -6,7 +6,10 @@ use crate::{
     error::Result,
     method::Method,
     options::CallOptions,
-    server::{InProcess, Router},
+    server::{
+        Router,
+        in_process::{Encoding, InProcess},
+    },
     state::StateWatch,
     transport::{BoxFuture, RawCall, Transport},
 };
@@ -51,7 +54,7 @@ impl Channel {
     /// Handlers run as tasks of the tokio runtime on which the calls are made.
     /// [`close`](Self::close) does not stop running handlers.
     pub fn in_process(router: Router) -> Self {
-        Self::new(InProcess::new(router))
+        Self::new(InProcess::new(router, Encoding::Json))
     }
 
     /// Sets the timeout of unary calls that do not set one themselves; `None` means no timeout. The

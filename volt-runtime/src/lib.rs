@@ -13,8 +13,6 @@
 //! - [`server`]: routing, contexts and streams for implementing services; and
 //!   [`Channel::in_process`], which runs a client against one without a network.
 //!
-//! The protocol itself is in [`proto`], without sockets, clocks or tasks.
-//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -33,7 +31,7 @@ pub mod key;
 mod message;
 mod method;
 mod options;
-pub mod proto;
+mod proto;
 mod queue;
 mod redact;
 pub mod server;
@@ -46,6 +44,8 @@ mod sync {
     pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 }
 mod time;
+#[cfg(feature = "socket")]
+mod tls;
 pub mod transport;
 
 #[cfg(feature = "client")]
@@ -54,14 +54,22 @@ mod client;
 #[doc(hidden)]
 pub mod __private;
 
-/// The core, for tests, benchmarks and fuzz targets. Not part of the public API: it may change
-/// without notice.
+/// The protocol core, for tests, benchmarks and fuzz targets. Not part of the public API: it may
+/// change without notice.
 #[doc(hidden)]
 pub mod __core {
     #[cfg(feature = "client")]
     pub use crate::client::Connection as ClientConnection;
     #[cfg(feature = "socket")]
-    pub use crate::server::ServerSide;
+    pub use crate::server::connection::ServerSide;
+
+    pub use crate::proto::*;
+    pub use crate::server::in_process::Encoding;
+
+    /// As [`Channel::in_process`](crate::Channel::in_process), with a choice of encoding.
+    pub fn in_process(router: crate::server::Router, encoding: Encoding) -> crate::Channel {
+        crate::Channel::new(crate::server::in_process::InProcess::new(router, encoding))
+    }
 }
 
 pub use crate::{

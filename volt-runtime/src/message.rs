@@ -2,13 +2,15 @@
 
 use std::fmt::Debug;
 
+use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Status, json};
 
-/// A protobuf message with its canonical JSON form. Generated code implements it.
+/// A protobuf message with its binary form (prost) and its canonical JSON form (serde). Generated
+/// code implements it.
 pub trait Message:
-    Default + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+    prost::Message + Debug + Default + Clone + Serialize + DeserializeOwned + 'static
 {
     /// The full protobuf name, such as `tdx.volt_api.volt.v1.Resource`.
     const NAME: &'static str;
@@ -37,18 +39,81 @@ pub trait StatusMessage: Sized {
 
 /// An outgoing message of any type, so that transports need not be generic.
 ///
-/// Transports write it once, directly into the outgoing buffer.
+/// A transport writes it once, in its own encoding, directly into the outgoing buffer.
 pub trait Payload: Send + Sync {
     /// Appends the message's JSON text to `out`, in the given form.
     ///
     /// # Errors
     ///
-    /// When the message cannot be written, which generated messages never cause.
-    fn write(&self, out: &mut Vec<u8>, form: json::Form) -> Result<(), serde_json::Error>;
+    /// When the message has no JSON form: see [`json::write`].
+    fn write_json(&self, out: &mut Vec<u8>, form: json::Form) -> Result<(), serde_json::Error>;
+
+    /// Returns the length of the message's binary form, in bytes.
+    fn protobuf_len(&self) -> usize;
+
+    /// Appends the message's binary form to `out`.
+    fn write_protobuf(&self, out: &mut Vec<u8>);
 }
 
 impl<M: Message> Payload for M {
-    fn write(&self, out: &mut Vec<u8>, form: json::Form) -> Result<(), serde_json::Error> {
+    fn write_json(&self, out: &mut Vec<u8>, form: json::Form) -> Result<(), serde_json::Error> {
         json::write(self, out, form)
     }
+
+    fn protobuf_len(&self) -> usize {
+        self.encoded_len()
+    }
+
+    fn write_protobuf(&self, out: &mut Vec<u8>) {
+        // A vector never lacks room.
+        self.encode_raw(out);
+    }
+}
+
+/// An incoming message, in the encoding of its transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// JSON text, as on the websocket.
+    Json(String),
+    /// The binary form, as in gRPC.
+    Protobuf(Bytes),
+}
+
+impl Body {
+    /// Reads the message.
+    ///
+    /// # Errors
+    ///
+    /// When the body is not a message of this type.
+    pub fn read<M: Message>(&self) -> Result<M, DecodeError> {
+        match self {
+            Self::Json(text) => Ok(json::read_text(text)?),
+            // Reading `Bytes` copies no field of type `Bytes`.
+            Self::Protobuf(bytes) => Ok(M::decode(bytes.clone())?),
+        }
+    }
+
+    /// Returns the length in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Json(text) => text.len(),
+            Self::Protobuf(bytes) => bytes.len(),
+        }
+    }
+
+    /// Returns whether the body is empty: in the binary form, a message of defaults.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The reason why a [`Body`] cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Not JSON, or not the JSON form of this message.
+    Json(#[from] serde_json::Error),
+    /// Not the binary form of this message.
+    Protobuf(#[from] prost::DecodeError),
 }

@@ -1,8 +1,10 @@
 //! The interface between typed calls and their transport.
 //!
-//! A transport moves messages as canonical JSON text and knows none of their types. The websocket
-//! client is one; [`Channel::in_process`](crate::Channel::in_process) is another. The same two
-//! halves serve both ends of a call.
+//! A transport moves messages without knowing their types. An outgoing message is a [`Payload`],
+//! which the transport writes as JSON or as protobuf; an incoming one is a [`Body`] in either
+//! encoding. The websocket client is a transport, with JSON;
+//! [`Channel::in_process`](crate::Channel::in_process) is another. The same two halves serve both
+//! ends of a call.
 
 use std::{
     fmt,
@@ -14,7 +16,10 @@ use std::{
 };
 
 use crate::{CallOptions, Method, Result, StateWatch, Status};
-pub use crate::{json::Form, message::Payload};
+pub use crate::{
+    json::Form,
+    message::{Body, DecodeError, Payload},
+};
 
 /// A boxed future without borrows.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -94,7 +99,7 @@ pub trait SendHalf: Send {
 
 /// The receiving half of one end of a call.
 pub trait ReceiveHalf: Send {
-    /// Reads the next message's JSON text. Returns `None` after a clean end. Must not be called
+    /// Reads the next message. Returns `None` after a clean end. Must not be called
     /// after an error.
     ///
     /// A client does not read after the end. A server may: this waits until the caller cancels or
@@ -103,7 +108,7 @@ pub trait ReceiveHalf: Send {
     /// # Errors
     ///
     /// When the peer ended the call with an error, or the call failed.
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>>;
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>>;
 
     /// Waits until nothing more can arrive because the call has failed, for example with its
     /// connection. Earlier messages can still be read, followed by the reason. Lets a server stop a

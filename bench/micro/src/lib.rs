@@ -11,10 +11,7 @@ use volt_api::{
     volt::{DownloadFileResponse, GetResourceResponse},
 };
 use volt_runtime::{
-    Message,
-    json::{self, Form},
-    key::SigningKey,
-    proto::{
+    __core::{
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
@@ -22,6 +19,9 @@ use volt_runtime::{
         handshake::{CallToken, ClientHandshake, Route, ServerHandshake, Via},
         token::Claims,
     },
+    Message,
+    json::{self, Form},
+    key::SigningKey,
     transport::Payload as _,
 };
 
@@ -74,7 +74,7 @@ fn frames(workloads: &mut Vec<Workload>) {
     let handshake = Opening::new();
     let request = Frame::decode(handshake.begin().1.into()).expect("a frame").body;
     add(workloads, "frame/encode/key_exchange", move || {
-        let request = volt_runtime::proto::frame::KeyRequest::decode(black_box(&request).clone());
+        let request = volt_runtime::__core::frame::KeyRequest::decode(black_box(&request).clone());
         black_box(request.expect("a request").encode(1).expect("a frame"));
     });
 }
@@ -82,7 +82,7 @@ fn frames(workloads: &mut Vec<Workload>) {
 /// Writing and reading a message: its JSON alone, its envelope, and both.
 fn message<M: Message>(workloads: &mut Vec<Workload>, name: &str, message: &M) {
     let mut text = Vec::new();
-    message.write(&mut text, Form::Plain).expect("text");
+    message.write_json(&mut text, Form::Plain).expect("text");
     let text = String::from_utf8(text).expect("text");
     let frame = Outgoing::server(1).message(&call_key(), message).expect("a frame");
     let body = Frame::decode(frame.into()).expect("a frame").body;
@@ -90,7 +90,7 @@ fn message<M: Message>(workloads: &mut Vec<Workload>, name: &str, message: &M) {
     let (one, mut out) = (message.clone(), Vec::new());
     add(workloads, &format!("json/write/{name}"), move || {
         out.clear();
-        black_box(&one).write(&mut out, Form::Escaped).expect("text");
+        black_box(&one).write_json(&mut out, Form::Escaped).expect("text");
         black_box(&out);
     });
     add(workloads, &format!("json/read/{name}"), move || {

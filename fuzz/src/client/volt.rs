@@ -8,14 +8,14 @@ use std::{
 
 use bytes::Bytes;
 use volt_runtime::{
-    ClientConfig, ConnectOptions,
-    __core::ClientConnection,
-    key::SigningKey,
-    proto::{
+    __core::{
+        ClientConnection,
         crypto::{CallKey, Ephemeral},
         frame::Frame,
         handshake::ServerHandshake,
     },
+    ClientConfig, ConnectOptions,
+    key::SigningKey,
 };
 
 /// The state that all inputs share.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use volt_runtime::proto::{
+use volt_runtime::__core::{
     crypto::{self, Ephemeral},
     handshake::ClientHandshake,
 };

@@ -9,9 +9,10 @@ use std::{
 };
 
 use volt_runtime::{
-    MethodKind, Message, Method,
+    Method, MethodKind,
     server::{self, IncomingCall, Requests, Service},
 };
+use volt_test_support::Note;
 
 pub(super) static METHODS: [Method; 4] = [
     Method { path: "/fuzz.Service/Unary", kind: MethodKind::Unary },
@@ -19,16 +20,6 @@ pub(super) static METHODS: [Method; 4] = [
     Method { path: "/fuzz.Service/Sum", kind: MethodKind::ClientStreaming },
     Method { path: "/fuzz.Service/Echo", kind: MethodKind::Bidi },
 ];
-
-/// A message of the service: any text.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-pub(super) struct Note {
-    pub(super) text: String,
-}
-
-impl Message for Note {
-    const NAME: &'static str = "fuzz.Note";
-}
 
 /// Echoes its requests. Counts the running handlers.
 pub(super) struct Echo(pub(super) Arc<AtomicUsize>);

@@ -13,7 +13,10 @@ use volt_runtime::{
     server::{Authenticator, Caller, Token},
 };
 
-pub use self::{note::Note, text::Text};
+pub use self::{
+    note::{Note, Refusal},
+    text::Text,
+};
 
 /// Waits for a future for at most a minute, so that a hang fails the test.
 pub async fn soon<T>(future: impl IntoFuture<Output = T>) -> T {

@@ -2,12 +2,12 @@
 
 use volt_runtime::{json::Form, transport::Payload};
 
-/// A payload that is this text, which need not be valid JSON.
+/// A payload that is this text, which need not be valid JSON. It has no binary form.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<T>(pub T);
 
 impl<T: AsRef<str> + Send + Sync> Payload for Text<T> {
-    fn write(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
+    fn write_json(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
         let text = self.0.as_ref();
         match form {
             Form::Plain => out.extend_from_slice(text.as_bytes()),
@@ -18,4 +18,10 @@ impl<T: AsRef<str> + Send + Sync> Payload for Text<T> {
         }
         Ok(())
     }
+
+    fn protobuf_len(&self) -> usize {
+        0
+    }
+
+    fn write_protobuf(&self, _: &mut Vec<u8>) {}
 }

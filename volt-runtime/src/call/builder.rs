@@ -190,8 +190,8 @@ impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
 
     fn into_future(self) -> Self::IntoFuture {
         let method = self.parts.method;
-        let text = self.parts.unary(Box::new(self.call.request));
-        Box::pin(async move { read_single(method, &text.await?) })
+        let response = self.parts.unary(Box::new(self.call.request));
+        Box::pin(async move { read_single(method, &response.await?) })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     channel::Channel,
     error::{Error, Executed, Result},
-    message::Payload,
+    message::{Body, Payload},
     method::Method,
     options::CallOptions,
     time::Deadline,
@@ -102,8 +102,8 @@ impl Parts {
         self.channel.watch_state().current().is_closed()
     }
 
-    /// Makes a unary call, with retries, and returns the text of its response.
-    pub(super) fn unary(self, request: Box<dyn Payload>) -> BoxFuture<Result<String>> {
+    /// Makes a unary call, with retries, and returns its response.
+    pub(super) fn unary(self, request: Box<dyn Payload>) -> BoxFuture<Result<Body>> {
         Box::pin(async move {
             let at = self.expires_at();
             let mut attempt = 1;
@@ -119,7 +119,7 @@ impl Parts {
         })
     }
 
-    async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<String> {
+    async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<Body> {
         let (mut sink, mut stream) = self.open(at).await?;
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
             return Err(stream.reason_for(error).await.with_executed(Executed::No));

@@ -13,8 +13,7 @@ use futures_core::{FusedStream, Stream};
 use super::sink::RawSink;
 use crate::{
     error::{Error, Result},
-    json,
-    message::Message,
+    message::{Body, DecodeError, Message},
     method::Method,
     status::Status,
     time::Deadline,
@@ -27,7 +26,7 @@ pub(super) struct RawStreaming {
     state: State,
     deadline: Deadline,
     /// A response that was read early and put back.
-    put_back: Option<String>,
+    put_back: Option<Body>,
     /// The sending half, if the caller does not hold it. It is dropped after the receiving half, so
     /// that dropping the whole cancels rather than half-closes.
     sink: Option<RawSink>,
@@ -51,9 +50,9 @@ impl RawStreaming {
         Self { method, state: State::Open(half), deadline, put_back: None, sink: None }
     }
 
-    pub(super) fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
-        if let Some(text) = self.put_back.take() {
-            return Poll::Ready(Ok(Some(text)));
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
+        if let Some(body) = self.put_back.take() {
+            return Poll::Ready(Ok(Some(body)));
         }
         let half = match &mut self.state {
             State::Open(half) => half,
@@ -67,7 +66,7 @@ impl RawStreaming {
             Poll::Pending => Err(ready!(self.deadline.poll_passed(cx))),
         };
         Poll::Ready(match outcome {
-            Ok(Some(text)) => Ok(Some(text)),
+            Ok(Some(body)) => Ok(Some(body)),
             Ok(None) => {
                 self.state = State::Ended;
                 Ok(None)
@@ -82,12 +81,12 @@ impl RawStreaming {
     }
 
     /// Peeks at the next response without consuming it.
-    pub(super) fn peek(&mut self, cx: &mut Context<'_>) -> Result<Option<&str>> {
-        match self.poll_text(cx) {
-            Poll::Ready(text) => self.put_back = text?,
+    pub(super) fn peek(&mut self, cx: &mut Context<'_>) -> Result<Option<&Body>> {
+        match self.poll_body(cx) {
+            Poll::Ready(body) => self.put_back = body?,
             Poll::Pending => {}
         }
-        Ok(self.put_back.as_deref())
+        Ok(self.put_back.as_ref())
     }
 
     pub(super) fn fail(&mut self, error: Error) -> Error {
@@ -97,12 +96,12 @@ impl RawStreaming {
     }
 
     /// Reads the single response of a call, which must be followed by a clean end.
-    pub(super) async fn single(&mut self) -> Result<String> {
+    pub(super) async fn single(&mut self) -> Result<Body> {
         let path = self.method.path;
-        let response = poll_fn(|cx| self.poll_text(cx)).await?.ok_or_else(|| {
+        let response = poll_fn(|cx| self.poll_body(cx)).await?.ok_or_else(|| {
             Error::protocol("the call ended without a response").with_method(path)
         })?;
-        if poll_fn(|cx| self.poll_text(cx)).await?.is_some() {
+        if poll_fn(|cx| self.poll_body(cx)).await?.is_some() {
             let error = Error::protocol("more than one response to a call that has only one");
             return Err(error.with_method(path));
         }
@@ -114,7 +113,7 @@ impl RawStreaming {
         if error.is_deadline() {
             return error;
         }
-        match poll_fn(|cx| self.poll_text(cx)).await {
+        match poll_fn(|cx| self.poll_body(cx)).await {
             Err(reason) => reason,
             Ok(_) => error,
         }
@@ -136,13 +135,13 @@ impl fmt::Debug for RawStreaming {
 }
 
 /// Reads a response.
-pub(super) fn read_response<Res: Message>(text: &str) -> Result<Res> {
-    json::read_text(text).map_err(|error| unreadable(Res::NAME, error))
+pub(super) fn read_response<Res: Message>(body: &Body) -> Result<Res> {
+    body.read().map_err(|error| unreadable(Res::NAME, error))
 }
 
 /// Parses the single response of a call.
-pub(super) fn read_single<Res: Message>(method: &'static Method, text: &str) -> Result<Res> {
-    let response: Res = read_response(text).map_err(|error| error.with_method(method.path))?;
+pub(super) fn read_single<Res: Message>(method: &'static Method, body: &Body) -> Result<Res> {
+    let response: Res = read_response(body).map_err(|error| error.with_method(method.path))?;
     match response.refusal() {
         Some(status) => Err(Error::refused(status).with_method(method.path)),
         None => Ok(response),
@@ -150,12 +149,12 @@ pub(super) fn read_single<Res: Message>(method: &'static Method, text: &str) -> 
 }
 
 /// Returns the refusal that a response carries, if it can be parsed.
-pub(super) fn refusal<Res: Message>(text: &str) -> Option<Status> {
-    json::read::<Res>(text.as_bytes()).ok()?.refusal()
+pub(super) fn refusal<Res: Message>(body: &Body) -> Option<Status> {
+    body.read::<Res>().ok()?.refusal()
 }
 
 /// The error for an invalid response.
-fn unreadable(message: &str, error: serde_json::Error) -> Error {
+fn unreadable(message: &str, error: DecodeError) -> Error {
     Error::protocol(format!("the Volt's `{message}` cannot be read")).with_source(error)
 }
 
@@ -209,10 +208,10 @@ impl<Res: Message> Streaming<Res> {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Res>>> {
-        let Some(text) = ready!(self.raw.poll_text(cx))? else {
+        let Some(body) = ready!(self.raw.poll_body(cx))? else {
             return Poll::Ready(Ok(None));
         };
-        Poll::Ready(match read_response::<Res>(&text) {
+        Poll::Ready(match read_response::<Res>(&body) {
             Ok(response) => match response.refusal() {
                 Some(status) => Err(self.raw.fail(Error::refused(status))),
                 None => Ok(Some(response)),

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     backoff::{Backoff, Reconnect},
     error::{Error, Executed, Result},
-    message::{Message, Payload},
+    message::{Body, Message, Payload},
     time::Deadline,
     transport::BoxFuture,
 };
@@ -121,10 +121,10 @@ impl<Res: Message> Subscription<Res> {
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Update<Res>>>> {
         loop {
             let error = match &mut self.state {
-                State::Open(stream) => match ready!(stream.poll_text(cx)) {
-                    Ok(Some(text)) => {
+                State::Open(stream) => match ready!(stream.poll_body(cx)) {
+                    Ok(Some(body)) => {
                         self.backoff.reset();
-                        return Poll::Ready(self.read(&text).map(Some));
+                        return Poll::Ready(self.read(&body).map(Some));
                     }
                     Ok(None) => {
                         self.state = State::Ended;
@@ -147,8 +147,8 @@ impl<Res: Message> Subscription<Res> {
         }
     }
 
-    fn read(&mut self, text: &str) -> Result<Update<Res>> {
-        let response = read_response::<Res>(text).and_then(|response| match response.refusal() {
+    fn read(&mut self, body: &Body) -> Result<Update<Res>> {
+        let response = read_response::<Res>(body).and_then(|response| match response.refusal() {
             Some(status) => Err(Error::refused(status)),
             None => Ok(response),
         });

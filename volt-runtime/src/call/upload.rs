@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    message::{Message, Payload},
+    message::{Body, Message, Payload},
     status::Status,
 };
 
@@ -82,11 +82,11 @@ async fn send(
     sink: &mut RawSink,
     stream: &mut RawStreaming,
     message: &dyn Payload,
-    refusal: fn(&str) -> Option<Status>,
+    refusal: fn(&Body) -> Option<Status>,
 ) -> Result<()> {
     let ready = poll_fn(|cx| {
         // If the Volt has already refused, do not send the rest.
-        match stream.peek(cx).map(|text| text.and_then(refusal)) {
+        match stream.peek(cx).map(|body| body.and_then(refusal)) {
             Ok(None) => sink.poll_ready(cx),
             Ok(Some(status)) => Poll::Ready(Err(Error::refused(status))),
             Err(error) => Poll::Ready(Err(error)),

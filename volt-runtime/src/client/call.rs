@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     Error, ErrorKind, Executed, Result, Status,
-    message::Payload,
+    message::{Body, Payload},
     proto::{
         call::{self, Outgoing},
         client::{self, FirstRequest, Read, Ready, Work, protocol_error},
@@ -125,9 +125,9 @@ impl CallReceiver {
         Self { handle, id, ended: false }
     }
 
-    fn open(&self, key: &CallKey, body: Bytes) -> Result<Option<String>> {
+    fn open(&self, key: &CallKey, body: Bytes) -> Result<Option<Body>> {
         match call::open(key, body).map_err(protocol_error)? {
-            Incoming::Envelope(Envelope::Payload(text)) => Ok(Some(text)),
+            Incoming::Envelope(Envelope::Payload(text)) => Ok(Some(Body::Json(text))),
             Incoming::Envelope(Envelope::End(None)) => Ok(None),
             Incoming::Envelope(Envelope::End(Some(status))) => {
                 Err(Error::new(ErrorKind::Failed, "").with_status(status))
@@ -159,7 +159,7 @@ impl CallReceiver {
 }
 
 impl ReceiveHalf for CallReceiver {
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<String>>> {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         let shared = self.handle.shared();
         let (outcome, key) = loop {
             match ready!(shared.with(|machine| machine.poll_read(self.id, cx))) {

@@ -1,6 +1,6 @@
-//! From an address to a websocket.
+//! Dialing: from a configuration to a connection.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -16,13 +16,66 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{ConnectOptions, reach::Reach, tls::Tls};
+use super::{
+    ConnectOptions,
+    connection::{ClientSide, Connection},
+    identity::Identity,
+    reach::Reach,
+};
 use crate::{
     ClientConfig, Error, Executed, Result,
     config::DialAddress,
     key::SigningKey,
-    socket::{Stream, websocket_config},
+    socket::{Driver, DriverOptions, Protocol, Stream, websocket_config},
+    tls::Tls,
 };
+
+/// Connects to one Volt, any number of times.
+pub(super) struct Dialer {
+    remote: Remote,
+    protocol: Protocol,
+    identity: Arc<Identity>,
+    pub(super) options: ConnectOptions,
+}
+
+/// A new connection. The caller must run its driver.
+pub(super) struct Dialed {
+    pub(super) connection: Connection,
+    pub(super) driver: ClientDriver,
+}
+
+pub(super) type ClientDriver = Driver<Stream, ClientSide>;
+
+impl Dialer {
+    pub(super) fn new(config: &ClientConfig, options: ConnectOptions) -> Result<Self> {
+        let endpoint = config.dial_address()?;
+        let identity = Identity::new(config, endpoint.relayed, &options)?;
+        let protocol = if identity.is_legacy() { Protocol::Legacy } else { Protocol::Binary };
+        let remote = Remote::new(config, &endpoint, identity.key(), &options)?;
+        Ok(Self { remote, protocol, identity: Arc::new(identity), options })
+    }
+
+    /// The address for logs and messages.
+    pub(super) fn url(&self) -> &str {
+        self.remote.url()
+    }
+
+    pub(super) fn volt_id(&self) -> &str {
+        self.identity.volt_id()
+    }
+
+    /// Makes one attempt to connect.
+    pub(super) async fn dial(&self) -> Result<Dialed> {
+        let socket = self.remote.open().await?;
+        let connection = Connection::established(Arc::clone(&self.identity), &self.options);
+        let options = DriverOptions {
+            close_timeout: self.options.close_timeout,
+            keepalive: self.options.keepalive,
+        };
+        let driver = Driver::new(socket, Some(self.protocol), connection.side(), &options);
+        Ok(Dialed { connection, driver })
+    }
+}
 
 /// The longest timeout, so that deadlines stay within the clock's range.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24 * 365);

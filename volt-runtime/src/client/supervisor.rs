@@ -13,8 +13,8 @@ use tokio::{
 
 use super::{
     ConnectOptions,
-    connect::{ClientDriver, Dialed, Dialer},
     connection::Connection,
+    dial::{ClientDriver, Dialed, Dialer},
 };
 use crate::{
     CallOptions, Channel, ClientConfig, ConnectionState, Error, Executed, Method, Reconnect,

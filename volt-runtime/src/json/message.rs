@@ -75,7 +75,7 @@ impl<'de, M: Fields + Message> Visitor<'de> for MessageVisitor<M> {
         let mut message = M::default();
         let mut seen = Seen::default();
         while let Some(index) = next_field(&mut map, &mut seen, M::index, M::NAME)? {
-            message.merge(index, Reader::new(&mut map))?;
+            Fields::merge(&mut message, index, Reader::new(&mut map))?;
         }
         Ok(message)
     }

@@ -211,7 +211,7 @@ pub(super) fn write_invoke(
         write_string(out, service_id)?;
     }
     out.extend_from_slice(br#","json_request":""#);
-    request.write(out, Form::Escaped).map_err(|error| unwritable(&error))?;
+    request.write_json(out, Form::Escaped).map_err(|error| unwritable(&error))?;
     out.extend_from_slice(br#""}}"#);
     Ok(())
 }
@@ -219,7 +219,7 @@ pub(super) fn write_invoke(
 /// Appends a `method_payload`, in one pass.
 pub(super) fn write_payload(out: &mut Vec<u8>, message: &dyn Payload) -> Result<(), ProtocolError> {
     out.extend_from_slice(br#"{"method_payload":{"json_payload":""#);
-    message.write(out, Form::Escaped).map_err(|error| unwritable(&error))?;
+    message.write_json(out, Form::Escaped).map_err(|error| unwritable(&error))?;
     out.extend_from_slice(br#""}}"#);
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Code, Message, Method, Status,
     queue::Queue,
-    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf},
+    transport::{Body, BoxFuture, RawCall, ReceiveHalf, SendHalf},
 };
 
 /// A call that has been routed but not run yet.
@@ -139,9 +139,9 @@ async fn first<Req: Message>(mut requests: Requests<Req>) -> Result<Req, Status>
 struct Running {
     receiver: Box<dyn ReceiveHalf>,
     /// The queue from the receiver to the handler. It holds one request.
-    feed: Arc<Queue<String>>,
+    feed: Arc<Queue<Body>>,
     /// A request for which the feed has no room yet.
-    ahead: Option<String>,
+    ahead: Option<Body>,
     sender: SharedSender,
 }
 
@@ -183,12 +183,12 @@ impl Running {
                 }
                 // Without room the call has failed: drop the request and read the reason. A closed
                 // feed accepts nothing more, but the caller may still cancel.
-                if let (Some(text), Poll::Ready(_)) = (self.ahead.take(), room) {
-                    self.feed.push(text, 1);
+                if let (Some(body), Poll::Ready(_)) = (self.ahead.take(), room) {
+                    self.feed.push(body, 1);
                 }
             }
             match ready!(self.receiver.poll_message(cx)) {
-                Ok(Some(text)) => self.ahead = Some(text),
+                Ok(Some(body)) => self.ahead = Some(body),
                 Ok(None) => self.feed.close(None),
                 Err(error) => return Poll::Ready(to_status(&error)),
             }

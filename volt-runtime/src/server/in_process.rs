@@ -14,7 +14,7 @@ use crate::{
     CallOptions, Code, ConnectionState, Error, ErrorKind, Executed, Method, Result, StateWatch,
     Status,
     json::Form,
-    message::Payload,
+    message::{Body, Payload},
     queue::{Popped, Queue},
     transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, Transport},
 };
@@ -22,17 +22,51 @@ use crate::{
 /// The number of bytes that each direction of a call buffers before its sender waits.
 const BUFFER: usize = 256 << 10;
 
+/// The encoding of messages between the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As on the websocket: a message without a JSON form fails in the same way.
+    Json,
+    /// As in gRPC.
+    Protobuf,
+}
+
+impl Encoding {
+    fn write(self, message: &dyn Payload) -> Result<Body> {
+        let unwritable = |error: serde_json::Error| {
+            Error::protocol("the message cannot be written").with_source(error)
+        };
+        match self {
+            Self::Json => {
+                let mut text = Vec::new();
+                message.write_json(&mut text, Form::Plain).map_err(unwritable)?;
+                let text = String::from_utf8(text).map_err(|error| {
+                    Error::protocol("the message is not UTF-8").with_source(error)
+                })?;
+                Ok(Body::Json(text))
+            }
+            Self::Protobuf => {
+                let mut bytes = Vec::with_capacity(message.protobuf_len());
+                message.write_protobuf(&mut bytes);
+                Ok(Body::Protobuf(bytes.into()))
+            }
+        }
+    }
+}
+
 /// A transport whose other end is a router in the same process.
 pub(crate) struct InProcess {
     router: Arc<Router>,
+    encoding: Encoding,
     states: watch::Sender<ConnectionState>,
     open_calls: Arc<()>,
 }
 
 impl InProcess {
-    pub(crate) fn new(router: Router) -> Self {
+    pub(crate) fn new(router: Router, encoding: Encoding) -> Self {
         Self {
             router: Arc::new(router),
+            encoding,
             states: watch::channel(ConnectionState::Connected).0,
             open_calls: Arc::default(),
         }
@@ -55,6 +89,7 @@ impl Transport for InProcess {
         let server = RawCall {
             sender: Box::new(Sender {
                 queue: Arc::clone(&responses),
+                encoding: self.encoding,
                 finished: false,
                 fails: None,
             }),
@@ -70,6 +105,7 @@ impl Transport for InProcess {
         Ok(RawCall {
             sender: Box::new(Sender {
                 queue: Arc::clone(&requests),
+                encoding: self.encoding,
                 finished: false,
                 fails: Some(Arc::clone(&responses)),
             }),
@@ -95,12 +131,13 @@ impl Transport for InProcess {
 
 /// An item of a queue.
 enum Item {
-    Message(String),
+    Message(Body),
     End,
 }
 
 struct Sender {
     queue: Arc<Queue<Item>>,
+    encoding: Encoding,
     finished: bool,
     /// On a client: the other direction, which fails when a message sent in the background cannot
     /// be written.
@@ -116,14 +153,9 @@ impl SendHalf for Sender {
     }
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
-        let mut text = Vec::new();
-        let unwritable =
-            |error| Error::protocol("the message cannot be written").with_source(error);
-        message.write(&mut text, Form::Plain).map_err(unwritable)?;
-        let text = String::from_utf8(text)
-            .map_err(|error| Error::protocol("the message is no text").with_source(error))?;
-        let bytes = text.len();
-        self.queue.push(Item::Message(text), bytes);
+        let body = self.encoding.write(message)?;
+        let bytes = body.len();
+        self.queue.push(Item::Message(body), bytes);
         Ok(())
     }
 
@@ -170,9 +202,9 @@ struct Receiver {
 }
 
 impl ReceiveHalf for Receiver {
-    fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<String>>> {
+    fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Body>>> {
         Poll::Ready(match ready!(self.queue.poll_pop(cx)) {
-            Popped::Item(Item::Message(text)) => Ok(Some(text)),
+            Popped::Item(Item::Message(body)) => Ok(Some(body)),
             Popped::Item(Item::End) => Ok(None),
             Popped::Closed(reason) => Err(reason.unwrap_or_else(ended)),
         })

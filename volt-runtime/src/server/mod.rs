@@ -7,35 +7,19 @@
 //! over TLS).
 
 #[cfg(feature = "socket")]
-mod call;
-#[cfg(feature = "socket")]
-mod connection;
+pub(crate) mod connection;
 mod context;
 mod dispatch;
-#[cfg(feature = "socket")]
-mod endpoint;
 #[cfg(feature = "server")]
 mod http;
-mod in_process;
-#[cfg(feature = "socket")]
-mod options;
-#[cfg(feature = "socket")]
-mod relay;
+pub(crate) mod in_process;
 mod router;
-#[cfg(feature = "socket")]
-mod side;
 mod streams;
-#[cfg(all(feature = "server", feature = "tls"))]
-mod tls;
-#[cfg(all(feature = "server", not(feature = "tls")))]
-#[path = "no_tls.rs"]
-mod tls;
-#[cfg(feature = "socket")]
-mod tunnel;
 #[cfg(feature = "server")]
 mod websocket;
 
-pub(crate) use self::in_process::InProcess;
+#[cfg(feature = "socket")]
+pub use self::connection::{RelayHandler, RelayedCall, ServerOptions, ServiceHost, Tunnel};
 pub use self::{
     context::{Authenticator, Caller, Context},
     dispatch::{
@@ -45,19 +29,16 @@ pub use self::{
     router::{Router, Service},
     streams::{Requests, Responses},
 };
-#[cfg(feature = "socket")]
-pub use self::{
-    endpoint::ServiceHost,
-    options::ServerOptions,
-    relay::{RelayHandler, RelayedCall},
-    side::ServerSide,
-    tunnel::Tunnel,
-};
 #[cfg(feature = "server")]
 pub use self::{
     http::{HttpAnswer, HttpHandler},
     websocket::{Server, serve},
 };
+pub use crate::proto::{
+    ProtocolError,
+    handshake::Via,
+    token::{Claims, Token, TokenError},
+    tunnel::TunnelFrame,
+};
 #[cfg(all(feature = "server", feature = "tls"))]
-pub use self::{tls::ServerTls, websocket::serve_tls};
-pub use crate::proto::{handshake::Via, token::Token, tunnel::TunnelFrame};
+pub use crate::{server::websocket::serve_tls, tls::ServerTls};

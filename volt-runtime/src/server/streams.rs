@@ -13,8 +13,8 @@ use std::{
 use futures_core::Stream;
 
 use crate::{
-    Code, Error, ErrorKind, Message, Status, json,
-    message::Payload,
+    Code, Error, ErrorKind, Message, Status,
+    message::{Body, Payload},
     queue::{Popped, Queue},
     transport::SendHalf,
 };
@@ -22,12 +22,12 @@ use crate::{
 /// The requests of a call. Also a [`Stream`].
 #[derive(Debug)]
 pub struct Requests<Req> {
-    feed: Arc<Queue<String>>,
+    feed: Arc<Queue<Body>>,
     request: PhantomData<fn() -> Req>,
 }
 
 impl<Req: Message> Requests<Req> {
-    pub(super) fn new(feed: Arc<Queue<String>>) -> Self {
+    pub(super) fn new(feed: Arc<Queue<Body>>) -> Self {
         Self { feed, request: PhantomData }
     }
 
@@ -47,7 +47,7 @@ impl<Req: Message> Requests<Req> {
 
     fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Req>, Status>> {
         Poll::Ready(match ready!(self.feed.poll_pop(cx)) {
-            Popped::Item(text) => parse(&text).map(Some),
+            Popped::Item(body) => read(&body).map(Some),
             Popped::Closed(None) => Ok(None),
             Popped::Closed(Some(error)) => Err(to_status(&error)),
         })
@@ -73,8 +73,8 @@ pub(super) fn to_status(error: &Error) -> Status {
     }
 }
 
-fn parse<Req: Message>(text: &str) -> Result<Req, Status> {
-    json::read_text(text).map_err(|error| {
+fn read<Req: Message>(body: &Body) -> Result<Req, Status> {
+    body.read().map_err(|error| {
         Status::new(Code::InvalidArgument, format!("this is no `{}`: {error}", Req::NAME))
     })
 }

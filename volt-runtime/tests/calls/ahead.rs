@@ -4,13 +4,13 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::task::JoinHandle;
 use volt_runtime::{
-    ConnectOptions, ErrorKind,
-    proto::{
+    __core::{
         call::{self, Incoming, Outgoing},
         crypto::CallKey,
         envelope::Envelope,
         frame::{Frame, FrameKind, KeyRequest},
     },
+    ConnectOptions, ErrorKind,
 };
 use volt_test_support::{Note, soon};
 

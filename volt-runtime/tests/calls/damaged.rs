@@ -3,15 +3,15 @@
 use futures_util::SinkExt as _;
 use tokio_tungstenite::tungstenite::Message;
 use volt_runtime::{
-    ErrorKind, Executed, Overflow,
-    key::SigningKey,
-    proto::{
+    __core::{
         call::{self, Incoming, Outgoing},
         crypto::Ephemeral,
         envelope::Envelope,
         frame::{Frame, FrameKind},
         handshake::ServerHandshake,
     },
+    ErrorKind, Executed, Overflow,
+    key::SigningKey,
 };
 use volt_test_support::{Note, Text, soon};
 

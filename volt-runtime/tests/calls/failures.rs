@@ -208,8 +208,8 @@ async fn a_slow_reader_slows_the_connection_and_loses_nothing() {
 }
 
 /// A message that cannot be serialized.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-struct Unwritable;
+#[derive(Clone, serde::Deserialize, prost::Message)]
+struct Unwritable {}
 
 impl serde::Serialize for Unwritable {
     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -230,11 +230,11 @@ async fn a_request_that_cannot_be_written_fails_its_call_at_once() {
     ];
     let volt = Volt::start().await;
     for client in [in_process().0, volt.client().await] {
-        let call = UnaryCall::<_, Note>::new(&client.0, &METHODS[0], Unwritable);
+        let call = UnaryCall::<_, Note>::new(&client.0, &METHODS[0], Unwritable {});
         let error = soon(call).await.unwrap_err();
         assert_eq!((error.kind(), error.executed()), (ErrorKind::Protocol, Executed::No));
         assert!(format!("{error:?}").contains("no such time"), "{error:?}");
-        let call = ServerStreamingCall::<_, Note>::new(&client.0, &METHODS[1], Unwritable);
+        let call = ServerStreamingCall::<_, Note>::new(&client.0, &METHODS[1], Unwritable {});
         let error = soon(call.await.unwrap().message()).await.unwrap_err();
         assert!(format!("{error:?}").contains("no such time"), "{error:?}");
     }

@@ -7,7 +7,7 @@ use tokio_tungstenite::{
     tungstenite::{Error as SocketError, Message, http::StatusCode},
 };
 use volt_runtime::{
-    proto::{
+    __core::{
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
@@ -111,10 +111,16 @@ pub(crate) fn now() -> u64 {
 struct Raw(&'static str);
 
 impl Payload for Raw {
-    fn write(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
+    fn write_json(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
         out.extend_from_slice(self.0.as_bytes());
         Ok(())
     }
+
+    fn protobuf_len(&self) -> usize {
+        0
+    }
+
+    fn write_protobuf(&self, _: &mut Vec<u8>) {}
 }
 
 #[tokio::test]

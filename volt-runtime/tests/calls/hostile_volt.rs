@@ -5,14 +5,14 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 use volt_runtime::{
-    ConnectOptions, ErrorKind,
-    proto::{
+    __core::{
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
         frame::{Frame, FrameKind},
         handshake::ServerHandshake,
     },
+    ConnectOptions, ErrorKind,
 };
 use volt_test_support::{Note, soon};
 

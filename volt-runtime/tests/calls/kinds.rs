@@ -2,13 +2,17 @@
 
 use futures_util::StreamExt as _;
 
+use volt_runtime::__core::Encoding;
 use volt_test_support::{Note, soon};
 
-use crate::support::{NotesClient, Volt, in_process};
+use crate::support::{NotesClient, Volt, in_process_with};
 
-/// Runs the same check in process and over both protocols: typed calls cannot tell them apart.
+/// Runs the same check in process, in both encodings, and over both protocols: typed calls cannot
+/// tell them apart.
 async fn everywhere(check: impl AsyncFn(NotesClient)) {
-    soon(check(in_process().0)).await;
+    for encoding in [Encoding::Json, Encoding::Protobuf] {
+        soon(check(in_process_with(encoding).0)).await;
+    }
     let volt = Volt::start().await;
     soon(check(volt.client().await)).await;
     let volt = Volt::start_legacy().await;

@@ -15,13 +15,12 @@ use tokio_tungstenite::{
     },
 };
 use volt_runtime::{
-    Overflow,
-    proto::{
+    __core::{
         call::{self, Outgoing},
         frame::{FrameKind, KeyRequest},
     },
+    Overflow,
     server::ServerOptions,
-    transport::{Form, Payload},
 };
 use volt_test_support::{Note, soon};
 
@@ -100,12 +99,8 @@ async fn an_invoked_call_may_take_longer_than_naming_the_method_may() {
 }
 
 /// A request of a given size.
-struct Long(usize);
-
-impl Payload for Long {
-    fn write(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
-        Note::new("x".repeat(self.0), 0).write(out, form)
-    }
+fn long(bytes: usize) -> Note {
+    Note::new("x".repeat(bytes), 0)
 }
 
 #[tokio::test]
@@ -129,7 +124,7 @@ async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
     // Each call is well within its own limit of 4 MiB, but together they exceed the connection's.
     for _ in 0..2 {
         for (key, outgoing) in &mut calls {
-            client.send(outgoing.message(key, &Long(16 << 10)).unwrap()).await;
+            client.send(outgoing.message(key, &long(16 << 10)).unwrap()).await;
         }
     }
     let frame = client.frame().await.unwrap();

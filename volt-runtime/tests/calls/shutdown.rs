@@ -9,14 +9,14 @@ use std::{
 };
 
 use volt_runtime::{
-    ErrorKind, Executed,
-    proto::{
+    __core::{
         call::{self, Incoming, Outgoing},
         crypto::Ephemeral,
         envelope::Envelope,
         frame::Frame,
         handshake::{ClientHandshake, Route, ServerHandshake, Via},
     },
+    ErrorKind, Executed,
     server::{ServerOptions, Tunnel, TunnelFrame},
 };
 use volt_test_support::{Note, soon};

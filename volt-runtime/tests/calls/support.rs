@@ -13,6 +13,7 @@ use std::{
 
 use tokio::{net::TcpListener, sync::Notify};
 use volt_runtime::{
+    __core::{self, Encoding},
     BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Method, MethodKind,
     Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
     key::SigningKey,
@@ -357,8 +358,13 @@ pub(crate) async fn connect_to(
 
 /// An in-process client of the same service.
 pub(crate) fn in_process() -> (NotesClient, Probe) {
+    in_process_with(Encoding::Json)
+}
+
+pub(crate) fn in_process_with(encoding: Encoding) -> (NotesClient, Probe) {
     let probe = Probe::default();
-    (NotesClient(Channel::in_process(Router::new().with(Notes(probe.clone())))), probe)
+    let router = Router::new().with(Notes(probe.clone()));
+    (NotesClient(__core::in_process(router, encoding)), probe)
 }
 
 /// Waits until no call is open on the channel. It polls a gauge: by design there is no event.

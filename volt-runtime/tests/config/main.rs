@@ -9,9 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use volt_runtime::{
-    ClientConfig,
-    key::{KeyAlgorithm, KeyError, SigningKey, VerifyingKey},
-    proto::{
+    __core::{
         call::Outgoing,
         frame::{Frame, KeyRequest},
         handshake::{Route, ServerHandshake, Via},
@@ -19,6 +17,8 @@ use volt_runtime::{
         token::{Claims, Token},
         tunnel::TunnelFrame,
     },
+    ClientConfig,
+    key::{KeyAlgorithm, KeyError, SigningKey, VerifyingKey},
     server::Caller,
 };
 

@@ -7,19 +7,20 @@ use std::{
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use volt_runtime::{
-    __core::ClientConnection,
-    CallOptions, ClientConfig, Code, ConnectOptions, Error, Method, MethodKind, Status,
-    key::SigningKey,
-    proto::{
+    __core::{
+        ClientConnection,
         call::Outgoing,
         crypto::Ephemeral,
         frame::{Frame, FrameKind},
         handshake::ServerHandshake,
     },
-    transport::{RawCall, ReceiveHalf},
+    CallOptions, ClientConfig, Code, ConnectOptions, Error, Method, MethodKind, Status,
+    key::SigningKey,
+    transport::{Body, RawCall, ReceiveHalf},
 };
+use volt_test_support::Text;
 
-use crate::support::{Harm, Text, harm, interleaved};
+use crate::support::{Harm, harm, interleaved};
 
 static METHOD: Method = Method { path: "/test.Service/Method", kind: MethodKind::Bidi };
 
@@ -79,7 +80,8 @@ fn read(receiver: &mut dyn ReceiveHalf, read: &mut Vec<String>) -> Option<Result
     loop {
         match receiver.poll_message(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => return None,
-            Poll::Ready(Ok(Some(text))) => read.push(text),
+            Poll::Ready(Ok(Some(Body::Json(text)))) => read.push(text),
+            Poll::Ready(Ok(Some(Body::Protobuf(_)))) => unreachable!("the websocket carries JSON"),
             Poll::Ready(Ok(None)) => return Some(Ok(())),
             Poll::Ready(Err(error)) => return Some(Err(error)),
         }

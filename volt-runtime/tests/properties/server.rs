@@ -7,36 +7,25 @@ use std::{
 };
 
 use proptest::{collection::vec, prelude::*, sample::Index};
-use serde::{Deserialize, Serialize};
 use tokio::{runtime::Builder, task::yield_now};
 use volt_runtime::{
-    __core::ServerSide,
-    Message, Method, MethodKind, Status,
-    key::SigningKey,
-    proto::{
+    __core::{
+        ServerSide,
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
         frame::Frame,
         handshake::{ClientHandshake, Route, Via},
     },
-    server::{
-        self, Authenticator, Caller, IncomingCall, Requests, Router, Service, ServiceHost, Token,
-    },
+    Method, MethodKind, Status,
+    key::SigningKey,
+    server::{self, IncomingCall, Requests, Router, Service, ServiceHost},
 };
+use volt_test_support::{Anyone, Note, Text};
 
-use crate::support::{Harm, Text, harm, interleaved};
+use crate::support::{Harm, harm, interleaved};
 
 static METHODS: [Method; 1] = [Method { path: "/test.Service/Echo", kind: MethodKind::Bidi }];
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Note {
-    text: String,
-}
-
-impl Message for Note {
-    const NAME: &'static str = "test.Note";
-}
 
 /// Echoes each request.
 struct Echo;
@@ -57,14 +46,6 @@ impl Service for Echo {
             }
             Ok(())
         })
-    }
-}
-
-struct Anyone;
-
-impl Authenticator for Anyone {
-    fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
-        Ok(Caller::default())
     }
 }
 
@@ -134,7 +115,7 @@ async fn run(
         let mut outgoing = Outgoing::client(call, METHODS[0].path, None);
         let mut frames = Vec::new();
         for message in 0..*length {
-            let note = serde_json::to_string(&Note { text: text(call, message) }).unwrap();
+            let note = serde_json::to_string(&Note::new(text(call, message), 0)).unwrap();
             frames.push(vec![outgoing.message(&key, &Text(note)).unwrap()]);
         }
         frames.push(vec![outgoing.end(&key, None).unwrap()]);

@@ -1,21 +1,6 @@
 //! Shared helpers of the property tests.
 
 use proptest::{prelude::*, sample::Index};
-use volt_runtime::transport::{Form, Payload};
-
-/// A message that is already JSON text.
-pub(crate) struct Text(pub(crate) String);
-
-impl Payload for Text {
-    fn write(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
-        let quoted = serde_json::to_vec(&self.0)?;
-        match form {
-            Form::Plain => out.extend_from_slice(self.0.as_bytes()),
-            Form::Escaped => out.extend_from_slice(&quoted[1..quoted.len() - 1]),
-        }
-        Ok(())
-    }
-}
 
 /// A fault applied to one frame of one call in transit.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use proptest::{prelude::*, sample::Index};
 use volt_runtime::{
+    __core::token::{Claims, LEEWAY, TTL, Token},
     key::{SigningKey, VerifyingKey},
-    proto::token::{Claims, LEEWAY, TTL, Token},
 };
 
 const NOW: u64 = 1_700_000_000;

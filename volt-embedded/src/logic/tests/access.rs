@@ -9,7 +9,7 @@ use volt_api::{
         SaveResourceRequest, SetAccessRequestDecisionRequest, ShareMode,
     },
 };
-use volt_runtime::proto::token::Claims;
+use volt_runtime::server::Claims;
 
 use super::{code, guest, make, owner, volt};
 use crate::{

@@ -11,7 +11,7 @@ use volt_api::{
         SignVerifyRequest, sign_verify_response,
     },
 };
-use volt_runtime::{proto::token::Claims, server::Authenticator as _};
+use volt_runtime::server::{Authenticator as _, Claims};
 
 use super::{code, guest, owner, volt, volt_with};
 use crate::{

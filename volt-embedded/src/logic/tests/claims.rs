@@ -13,7 +13,7 @@ use volt_api::{
         SessionStatus,
     },
 };
-use volt_runtime::proto::token::Claims;
+use volt_runtime::server::Claims;
 
 use super::{code, guest, make, owner, volt, volt_with};
 use crate::{actor::Actor, error::Result, logic::signing::encode, store::now, volt::Volt};

@@ -10,7 +10,7 @@ use volt_api::{
         GetResourcesRequest, GetSessionsRequest, PolicyDecision, Resource, SaveResourceRequest,
     },
 };
-use volt_runtime::proto::token::Claims;
+use volt_runtime::server::Claims;
 
 use super::{code, guest, make, owner, volt, volt_with};
 use crate::{actor::Actor, store::now};

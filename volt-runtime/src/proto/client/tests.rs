@@ -27,10 +27,16 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 struct Text;
 
 impl Payload for Text {
-    fn write(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
+    fn write_json(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
         out.extend_from_slice(b"{}");
         Ok(())
     }
+
+    fn protobuf_len(&self) -> usize {
+        0
+    }
+
+    fn write_protobuf(&self, _: &mut Vec<u8>) {}
 }
 
 /// A client's connection and the Volt at its other end.

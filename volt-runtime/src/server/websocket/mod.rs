@@ -1,18 +1,26 @@
 //! A websocket server: accepts connections and runs their calls.
 
-mod accept;
 mod request;
 mod write_timeout;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
+    time::timeout,
 };
+use tokio_tungstenite::WebSocketStream;
 
-use super::{ServiceHost, tls::ServerTls};
+use self::write_timeout::WriteTimeout;
+
+use crate::{
+    proto::server::DrainPolicy,
+    server::connection::{ServerSide, ServiceHost},
+    socket::{Driver, DriverOptions, Stream},
+    tls::ServerTls,
+};
 
 /// A running server. Dropping it stops it at once.
 pub struct Server {
@@ -27,17 +35,14 @@ pub struct Server {
 /// # Errors
 ///
 /// When the listener has no address.
-pub fn serve(
-    listener: TcpListener,
-    endpoint: impl Into<Arc<ServiceHost>>,
-) -> std::io::Result<Server> {
+pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<ServiceHost>>) -> io::Result<Server> {
     start(listener, None, endpoint.into())
 }
 
 /// As [`serve`], over TLS. Clients that connect without TLS get an HTTP status that says so.
 ///
 /// The handshake is done in the connection's own task, within
-/// [`handshake_timeout`](super::ServerOptions::handshake_timeout), so a slow client does not block
+/// [`handshake_timeout`](crate::server::ServerOptions::handshake_timeout), so a slow client does not block
 /// others.
 ///
 /// # Errors
@@ -48,7 +53,7 @@ pub fn serve_tls(
     listener: TcpListener,
     tls: ServerTls,
     endpoint: impl Into<Arc<ServiceHost>>,
-) -> std::io::Result<Server> {
+) -> io::Result<Server> {
     start(listener, Some(tls), endpoint.into())
 }
 
@@ -56,7 +61,7 @@ fn start(
     listener: TcpListener,
     tls: Option<ServerTls>,
     endpoint: Arc<ServiceHost>,
-) -> std::io::Result<Server> {
+) -> io::Result<Server> {
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
     let task = tokio::spawn(run(listener, tls, endpoint, stopping));
@@ -71,7 +76,7 @@ impl Server {
 
     /// Stops accepting connections and calls, lets half-closed calls finish, closes all
     /// connections, and waits until they have ended. Calls that are not half-closed, and those that
-    /// take longer than the endpoint's [`drain_timeout`](super::ServerOptions::drain_timeout), are
+    /// take longer than the endpoint's [`drain_timeout`](crate::server::ServerOptions::drain_timeout), are
     /// dropped.
     ///
     /// Callers can determine the outcome of their calls. A call that exchanged keys in time is
@@ -118,7 +123,7 @@ async fn run(
                 Ok((stream, peer)) => {
                     tracing::debug!(%peer, "connection");
                     let (tls, endpoint) = (tls.clone(), Arc::clone(&endpoint));
-                    connections.spawn(accept::run(stream, tls, endpoint, stopping.clone()));
+                    connections.spawn(serve_connection(stream, tls, endpoint, stopping.clone()));
                 }
                 Err(error) => {
                     // Usually too many open files: wait until some are closed.
@@ -132,4 +137,63 @@ async fn run(
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// Runs one connection, from its TCP stream to its end.
+async fn serve_connection(
+    stream: TcpStream,
+    tls: Option<ServerTls>,
+    endpoint: Arc<ServiceHost>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    // Answers are small and depend on one another: with Nagle's algorithm, each would wait for its
+    // timer.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+    }
+    let answering =
+        timeout(endpoint.options().handshake_timeout, open(stream, tls.as_ref(), &endpoint));
+    let outcome = tokio::select! {
+        outcome = answering => outcome,
+        // Do not wait for clients that have not completed their request.
+        _ = stopping.changed() => return,
+    };
+    let socket = match outcome {
+        Ok(Ok(Some(socket))) => socket,
+        Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),
+        Ok(Err(error)) => return tracing::debug!(%error, "the client asked for nothing"),
+        Err(_) => return tracing::debug!("the client took too long to ask for something"),
+    };
+    let (limit, keepalive) = {
+        let options = endpoint.options();
+        (options.drain_timeout, options.keepalive)
+    };
+    let side = ServerSide::new(endpoint);
+    let connection = side.clone();
+    let options = DriverOptions { close_timeout: limit, keepalive };
+    let mut driver = Driver::new(socket, None, side, &options);
+    tokio::select! {
+        _ = &mut driver => return,
+        _ = stopping.changed() => {}
+    }
+    tokio::select! {
+        _ = &mut driver => return,
+        // Calls that are still open by then are cut off.
+        _ = timeout(limit, connection.drain(DrainPolicy::Ignore)) => connection.close(),
+    }
+    driver.await;
+}
+
+/// Returns the websocket, if the client requests one.
+async fn open(
+    stream: TcpStream,
+    tls: Option<&ServerTls>,
+    endpoint: &ServiceHost,
+) -> io::Result<Option<WebSocketStream<WriteTimeout<Stream>>>> {
+    let stream = match tls {
+        Some(tls) => tls.accept(stream).await?,
+        None => Stream::Plain(stream),
+    };
+    let stream = WriteTimeout::new(stream, endpoint.options().write_timeout);
+    request::answer(stream, endpoint).await.map_err(io::Error::other)
 }

@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 use volt_interop_trial::ANSWER;
 use volt_runtime::{
-    key::SigningKey,
-    proto::{
+    __core::{
         call::{self, Incoming, Outgoing},
         crypto::{self, CallKey, Ephemeral},
         envelope::Envelope,
         frame::{Frame, FrameKind},
         handshake::ServerHandshake,
     },
+    key::SigningKey,
 };
 use volt_test_support::Text;
 

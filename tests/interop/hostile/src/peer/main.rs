@@ -14,7 +14,7 @@ use clap::Parser;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use volt_interop_trial::NEVER;
-use volt_runtime::{key::SigningKey, proto::frame::FrameKind};
+use volt_runtime::{__core::frame::FrameKind, key::SigningKey};
 
 use self::{connection::Connection, input::Input};
 

@@ -13,11 +13,11 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 use volt_interop_trial::{ANSWER, UNREAD};
 use volt_runtime::{
-    key::SigningKey,
-    proto::{
+    __core::{
         call,
         frame::{Frame, FrameKind},
     },
+    key::SigningKey,
 };
 
 use crate::{

@@ -14,15 +14,13 @@ use bytes::Bytes;
 use tokio::task::yield_now;
 
 use super::{
-    ServiceHost,
-    connection::{CallRef, Entry, Shared},
-    context::Peer,
+    host::ServiceHost,
+    refs::{CallRef, Entry, Shared},
     relay::RelayedCall,
-    streams::to_status,
 };
 use crate::{
     Code, Error, ErrorKind, Result, Status,
-    message::Payload,
+    message::{Body, Payload},
     proto::{
         ProtocolError,
         call::{self, Outgoing},
@@ -34,6 +32,7 @@ use crate::{
         server::unopened,
         token::Token,
     },
+    server::{context::Peer, streams::to_status},
     socket::{now, unix_now},
     transport::{RawCall, ReceiveHalf, SendHalf},
 };
@@ -205,12 +204,12 @@ impl CallReceiver {
 }
 
 impl ReceiveHalf for CallReceiver {
-    fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<String>>> {
+    fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Body>>> {
         if let Some(request) = self.first.take() {
-            return Poll::Ready(Ok(Some(request)));
+            return Poll::Ready(Ok(Some(Body::Json(request))));
         }
         Poll::Ready(match ready!(self.poll_incoming(cx))? {
-            Envelope::Payload(text) => Ok(Some(text)),
+            Envelope::Payload(text) => Ok(Some(Body::Json(text))),
             Envelope::End(None) => {
                 let id = self.call.id();
                 self.call.with(|machine| machine.half_closed(id));

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::poll_fn};
 
-use super::connection::Entry;
+use super::refs::Entry;
 use crate::{
     Result,
     proto::{handshake::Via, token::Token, tunnel::TunnelFrame},

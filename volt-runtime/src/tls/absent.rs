@@ -6,11 +6,11 @@ use tokio::net::TcpStream;
 
 use crate::{ClientConfig, Error, Result, config::DialAddress, key::SigningKey, socket::Stream};
 
-/// Uninhabited: this build has no TLS.
-pub(super) enum Tls {}
+/// The client's TLS settings. Uninhabited: this build has no TLS.
+pub(crate) enum Tls {}
 
 impl Tls {
-    pub(super) fn new(
+    pub(crate) fn new(
         _: &str,
         _: &ClientConfig,
         endpoint: &DialAddress,
@@ -23,12 +23,23 @@ impl Tls {
         )))
     }
 
-    #[expect(clippy::unused_async, reason = "so it is where there is TLS")]
-    pub(super) async fn connect(&self, _: TcpStream) -> io::Result<Stream> {
+    #[expect(clippy::unused_async, reason = "as with TLS")]
+    pub(crate) async fn connect(&self, _: TcpStream) -> io::Result<Stream> {
         match *self {}
     }
 
-    pub(super) fn explain(&self, _: &io::Error) -> String {
+    pub(crate) fn explain(&self, _: &io::Error) -> String {
+        match *self {}
+    }
+}
+
+/// A server's TLS settings. Uninhabited: this build has no TLS.
+#[derive(Clone)]
+pub(crate) enum ServerTls {}
+
+impl ServerTls {
+    #[expect(clippy::unused_async, reason = "as with TLS")]
+    pub(crate) async fn accept(&self, _: TcpStream) -> io::Result<Stream> {
         match *self {}
     }
 }

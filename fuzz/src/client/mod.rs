@@ -16,18 +16,19 @@ use std::{
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use volt_runtime::{
-    CallOptions, Code, ConnectOptions, MethodKind, Method, Overflow, Status,
-    __core::ClientConnection,
-    proto::{
+    __core::{
+        ClientConnection,
         call::{self, Outgoing},
         crypto::CallKey,
         frame::{Frame, FrameKind},
     },
-    transport::{ReceiveHalf, SendHalf},
+    CallOptions, Code, ConnectOptions, Method, MethodKind, Overflow, Status,
+    transport::{Body, ReceiveHalf, SendHalf},
 };
+use volt_test_support::Text;
 
 use self::volt::{FIXED, reply};
-use crate::{Text, frame};
+use crate::frame;
 
 static METHOD: Method = Method { path: "/fuzz.Service/Method", kind: MethodKind::Bidi };
 
@@ -324,7 +325,9 @@ impl Model {
                 assert!(call.key.is_none() || call.sent.is_empty(), "call {id} hangs");
                 assert!(call.key.is_none() || !call.ended, "call {id} hangs");
             }
-            Poll::Ready(Ok(Some(text))) => assert_eq!(Some(text), call.sent.pop_front()),
+            Poll::Ready(Ok(Some(body))) => {
+                assert_eq!(Some(body), call.sent.pop_front().map(Body::Json));
+            }
             Poll::Ready(Ok(None)) => {
                 assert!(call.ended && call.sent.is_empty(), "call {id} ends by itself");
                 call.receiver = None;

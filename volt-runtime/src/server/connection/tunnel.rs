@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use super::{ServiceHost, side::ServerSide};
+use super::{host::ServiceHost, side::ServerSide};
 use crate::{
     Error,
     proto::{ProtocolError, frame::Frame, server::DrainPolicy, tunnel::TunnelFrame},

@@ -1,9 +1,4 @@
 //! The client's side of TLS.
-//!
-//! The cryptography is that of aws-lc-rs, as everywhere in this crate. It is passed to rustls
-//! explicitly, so no program has to install a process-wide default.
-
-mod explain;
 
 use std::{io, sync::Arc, time::SystemTime};
 
@@ -17,10 +12,9 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
     },
 };
-
 use x509_cert::{Certificate, der::Decode as _};
 
-use self::explain::{Trust, explain};
+use super::explain::{Trust, explain};
 use crate::{
     ClientConfig, Error, Result,
     config::{CertificateAuthority, DialAddress},
@@ -29,7 +23,7 @@ use crate::{
 };
 
 /// The TLS settings for the server that a configuration names.
-pub(super) struct Tls {
+pub(crate) struct Tls {
     connector: TlsConnector,
     server: ServerName<'static>,
     trust: Trust,
@@ -41,7 +35,7 @@ impl Tls {
     /// # Errors
     ///
     /// A configuration error that names the field.
-    pub(super) fn new(
+    pub(crate) fn new(
         host: &str,
         config: &ClientConfig,
         endpoint: &DialAddress,
@@ -66,12 +60,12 @@ impl Tls {
         Ok(Self { connector, server, trust, shows_certificate })
     }
 
-    pub(super) async fn connect(&self, stream: TcpStream) -> io::Result<Stream> {
+    pub(crate) async fn connect(&self, stream: TcpStream) -> io::Result<Stream> {
         self.connector.connect(self.server.clone(), stream).await.map(Stream::tls)
     }
 
     /// Explains an error of [`connect`](Self::connect), or of its stream, and what to do about it.
-    pub(super) fn explain(&self, error: &io::Error) -> String {
+    pub(crate) fn explain(&self, error: &io::Error) -> String {
         explain(error, &self.trust, self.shows_certificate)
     }
 }

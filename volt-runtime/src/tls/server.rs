@@ -102,7 +102,7 @@ impl ServerTls {
     }
 
     /// Performs the handshake with a client.
-    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
         if is_plain(&stream).await? {
             turn_away(stream, PLAIN).await;
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no TLS"));

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ServiceHost, call, connection::Shared};
+use super::{call, host::ServiceHost, refs::Shared};
 use crate::{
     Error, Result,
     proto::{
@@ -43,14 +43,14 @@ impl ServerSide {
     }
 
     /// Stops opening calls, and waits until the calls whose end is due have ended.
-    pub(super) async fn drain(&self, policy: DrainPolicy) {
+    pub(in crate::server) async fn drain(&self, policy: DrainPolicy) {
         self.shared.with(|machine| machine.drain(now(), policy));
         poll_fn(|cx| self.shared.with(|machine| machine.poll_drained(cx))).await;
     }
 
     /// Closes the connection after everything queued has been written.
     #[cfg(feature = "server")]
-    pub(super) fn close(&self) {
+    pub(in crate::server) fn close(&self) {
         self.shared.with(Connection::close);
     }
 

@@ -1,16 +1,11 @@
-//! Recordings of the published clients, in both directions: our client writes their bytes, our
-//! server reads them, and the reverse.
-
-#![allow(clippy::unwrap_used)]
+//! The binary protocol: our client writes the recorded bytes, our server reads them, and the reverse.
 
 use aws_lc_rs::hkdf;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::Value;
 use volt_runtime::{
-    ClientConfig,
-    key::{KeyError, SigningKey, VerifyingKey},
-    proto::{
+    __core::{
         ProtocolError,
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
@@ -19,47 +14,12 @@ use volt_runtime::{
         handshake::{Answer, ClientHandshake, Route, ServerHandshake, Via},
         token::{Claims, Token},
     },
-    transport::{Form, Payload},
+    ClientConfig,
+    key::{KeyError, SigningKey, VerifyingKey},
 };
+use volt_test_support::Text;
 
-const NOW: u64 = 1_700_000_000;
-
-fn vectors(name: &str) -> Value {
-    let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap()
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_else(|| panic!("`{name}` in {value}"))
-}
-
-fn bytes(value: &Value, name: &str) -> Vec<u8> {
-    hex::decode(text(value, name)).unwrap()
-}
-
-fn array<const N: usize>(value: &Value, name: &str) -> [u8; N] {
-    bytes(value, name).try_into().unwrap()
-}
-
-/// A message that is already JSON text.
-struct Text(String);
-
-impl Payload for Text {
-    fn write(&self, out: &mut Vec<u8>, form: Form) -> Result<(), serde_json::Error> {
-        match form {
-            Form::Plain => out.extend_from_slice(self.0.as_bytes()),
-            Form::Escaped => {
-                let quoted = serde_json::to_string(&self.0)?;
-                out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
-            }
-        }
-        Ok(())
-    }
-}
+use crate::{NOW, array, bytes, list, text, vectors};
 
 #[test]
 fn keys_and_fingerprints() {

@@ -18,25 +18,25 @@ use arbitrary::Arbitrary;
 use bytes::Bytes;
 use tokio::{runtime::Runtime, task::yield_now};
 use volt_runtime::{
-    Overflow, Status,
-    __core::ServerSide,
-    key::SigningKey,
-    proto::{
+    __core::{
+        ServerSide,
         call::{self, Incoming, Outgoing},
         crypto::CallKey,
         envelope::Envelope,
         frame::{Frame, FrameKind, KeyReply},
         handshake::{Route, Via},
-        token::Token,
     },
-    server::{Authenticator, Caller, ServiceHost, Router, ServerOptions},
+    Overflow,
+    key::SigningKey,
+    server::{Router, ServerOptions, ServiceHost},
 };
+use volt_test_support::{Anyone, Note, Text};
 
 use self::{
     opening::Opening,
-    service::{Echo, METHODS, Note},
+    service::{Echo, METHODS},
 };
-use crate::{Text, frame};
+use crate::frame;
 
 /// One action of a client.
 #[derive(Arbitrary, Debug)]
@@ -80,14 +80,6 @@ pub enum Event {
     },
     Garbage(Vec<u8>),
     Settle,
-}
-
-struct Anyone;
-
-impl Authenticator for Anyone {
-    fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
-        Ok(Caller::default())
-    }
 }
 
 struct Fixed {

@@ -1,15 +1,11 @@
 //! The legacy JSON protocol against recordings of the published Python client, in both directions,
 //! and our own two ends against one another.
 
-#![allow(clippy::unwrap_used)]
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde_json::Value;
 use volt_runtime::{
-    Code, Status,
-    key::{SigningKey, VerifyingKey},
-    proto::{
+    __core::{
         ProtocolError,
         call::{self, Incoming, Outgoing},
         crypto::CallKey,
@@ -19,45 +15,23 @@ use volt_runtime::{
         legacy,
         token::{Token, TokenError},
     },
-    transport::{Form, Payload},
+    Code, Status,
+    key::{SigningKey, VerifyingKey},
 };
+use volt_test_support::Text;
 
-const NOW: u64 = 1_700_000_000;
+use crate::{NOW, array, list, text};
 
 fn vectors() -> Value {
-    let path = format!("{}/tests/vectors/legacy.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap()
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_else(|| panic!("`{name}` in {value}"))
-}
-
-fn array<const N: usize>(value: &Value, name: &str) -> [u8; N] {
-    hex::decode(text(value, name)).unwrap().try_into().unwrap()
+    crate::vectors("legacy")
 }
 
 fn keys(vectors: &Value, who: &str) -> SigningKey {
     SigningKey::from_pem(text(&vectors[who], "private_pem")).unwrap()
 }
 
-fn frame(message: &str) -> volt_runtime::proto::frame::Frame {
+fn frame(message: &str) -> volt_runtime::__core::frame::Frame {
     legacy::decode(Bytes::copy_from_slice(message.as_bytes())).unwrap()
-}
-
-/// A message that is already JSON text.
-struct Text(String);
-
-impl Payload for Text {
-    fn write(&self, out: &mut Vec<u8>, _: Form) -> Result<(), serde_json::Error> {
-        let quoted = serde_json::to_string(&self.0)?;
-        out.extend_from_slice(quoted.trim_matches('"').as_bytes());
-        Ok(())
-    }
 }
 
 /// Compares JSON, ignoring whitespace, the order of members and absent members.
@@ -234,7 +208,7 @@ fn what_is_no_legacy_message_is_an_error() {
 #[test]
 fn a_token_is_read_by_its_own_kind_of_key_only() {
     let key = SigningKey::generate().unwrap();
-    let claims = volt_runtime::proto::token::Claims::new("a", None, b"", NOW);
+    let claims = volt_runtime::server::Claims::new("a", None, b"", NOW);
     let (claims, signature) = claims.sign(&key).unwrap();
     let jwt = Token::parse(&claims, signature.into()).unwrap().to_jwt();
     let read = Token::parse_jwt(&jwt).unwrap();

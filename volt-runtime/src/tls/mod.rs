@@ -1,0 +1,25 @@
+//! TLS for both shells. A build without it has stand-ins: an address that needs TLS is an error that
+//! names the feature.
+//!
+//! The cryptography is that of aws-lc-rs, as everywhere in this crate. It is passed to rustls
+//! explicitly, so no program has to install a process-wide default.
+
+// Tests are built with TLS, and also check the errors of a build without it.
+#[cfg(any(test, not(feature = "tls")))]
+#[cfg_attr(feature = "tls", expect(dead_code, reason = "tests need a part of it"))]
+mod absent;
+#[cfg(all(feature = "tls", feature = "client"))]
+mod client;
+#[cfg(all(feature = "tls", feature = "client"))]
+mod explain;
+#[cfg(all(feature = "tls", feature = "server"))]
+mod server;
+
+#[cfg(all(not(feature = "tls"), feature = "server"))]
+pub(crate) use self::absent::ServerTls;
+#[cfg(all(not(feature = "tls"), feature = "client"))]
+pub(crate) use self::absent::Tls;
+#[cfg(all(feature = "tls", feature = "client"))]
+pub(crate) use self::client::Tls;
+#[cfg(all(feature = "tls", feature = "server"))]
+pub use self::server::ServerTls;

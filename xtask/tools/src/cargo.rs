@@ -71,8 +71,8 @@ pub fn tool(name: &str, version: &str) -> anyhow::Result<PathBuf> {
         println!("installing {name} {version}, which takes minutes");
         let mut install = cargo();
         install.args(["install", "--locked", "--quiet", "--no-track", name, "--version", version]);
-        // An optimized build takes longer than it ever saves.
-        install.arg("--debug");
+        // An optimized build takes longer than it ever saves, and so does debug information.
+        install.arg("--debug").env("CARGO_PROFILE_DEV_DEBUG", "none");
         install.arg("--root").arg(&work).arg("--target-dir").arg(work.join("build"));
         run(&mut install).with_context(|| format!("{name} {version} cannot be installed"))?;
         fs::remove_dir_all(work.join("build")).ok();

@@ -7,13 +7,16 @@ use aws_lc_rs::rand;
 /// The backoff for re-establishing a lost connection.
 ///
 /// The delays grow exponentially. Each is drawn uniformly between zero and its limit ("full
-/// jitter"), so that the clients of a restarting Volt do not all reconnect at once.
+/// jitter"), so that the clients of a restarting Volt do not all reconnect at once. They start anew
+/// after a connection that lasted for at least [`longest_delay`](Self::longest_delay): a peer that
+/// accepts connections and soon cuts them does not speed up the attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconnect {
     /// The maximum delay before the first attempt. It doubles with each attempt. Default 200 ms.
     pub first_delay: Duration,
-    /// The upper limit of the delay. Default 30 seconds.
+    /// The upper limit of the delay, and the time after which a connection counts as stable.
+    /// Default 30 seconds.
     pub longest_delay: Duration,
     /// The time after which reconnecting fails for good. Default `None`: retry until the channel is
     /// closed or dropped.
@@ -51,6 +54,14 @@ impl Backoff {
     /// Restarts the series, after a success.
     pub fn reset(&mut self) {
         self.failures = 0;
+    }
+
+    /// Restarts the series if what it established lasted for at least the longest delay. Anything
+    /// shorter counts as another failure.
+    pub fn settle(&mut self, lasted: Duration) {
+        if lasted >= self.policy.longest_delay {
+            self.reset();
+        }
     }
 
     /// Returns the next delay.
@@ -95,6 +106,21 @@ mod tests {
         }
         backoff.reset();
         assert_eq!(backoff.limit(), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn only_a_stable_connection_restarts_the_series() {
+        let mut backoff = Backoff::new(Reconnect::default());
+        let mut waited = Duration::ZERO;
+        for _ in 0..200 {
+            waited += backoff.next_delay();
+            backoff.settle(Duration::from_secs(29));
+        }
+        assert_eq!(backoff.failures(), 200);
+        // Half of the longest delay on average.
+        assert!(waited > Duration::from_secs(200 * 10), "{waited:?}");
+        backoff.settle(Duration::from_secs(30));
+        assert_eq!(backoff.failures(), 0);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A Volt's own answer is in [`status`](Self::status); everything else happened on the way. The
 /// type is one pointer wide and cheap to clone: all calls of a lost connection share one cause.
 ///
+/// `{}` prints the error alone, `{:#}` the error and the chain of its causes.
+///
 /// # Troubleshooting
 ///
 /// | predicate | check |
@@ -31,6 +33,7 @@ struct Inner {
     method: Option<&'static str>,
     executed: Executed,
     status: Option<Status>,
+    close_code: Option<u16>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -49,6 +52,9 @@ pub enum ErrorKind {
     Protocol,
     /// There is no connection, or it was lost.
     Connection,
+    /// Nothing more can be sent: the call has ended, or was half-closed. The responses report how
+    /// it ended.
+    Ended,
     /// The deadline passed.
     Deadline,
     /// A limit of this client was exceeded, such as by unread responses.
@@ -88,6 +94,7 @@ impl Error {
             method: None,
             executed,
             status: None,
+            close_code: None,
             source: None,
         }))
     }
@@ -100,6 +107,21 @@ impl Error {
     /// Creates a connection error: there is no connection, or it was lost.
     pub fn connection(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Connection, message)
+    }
+
+    /// Creates the error for a connection that the peer closed with this code and text.
+    pub(crate) fn closed_by_peer(code: u16, text: &str) -> Self {
+        let mut message = format!("the peer closed the connection with code {code}");
+        if let Some(meaning) = close_meaning(code) {
+            message = format!("{message} ({meaning})");
+        }
+        if !text.is_empty() {
+            // Control characters would break the lines of a log.
+            let text: String =
+                text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+            message = format!("{message}: {text}");
+        }
+        Self::connection(message).edit(|inner| inner.close_code = Some(code))
     }
 
     /// Creates a protocol error: the peer sent something that the protocol does not allow.
@@ -154,20 +176,39 @@ impl Error {
         self.0.status.as_ref()
     }
 
+    /// Returns the code of the websocket close frame with which the peer closed the connection, if
+    /// it sent one. A client does not reconnect after code 1008, a violated policy.
+    pub fn close_code(&self) -> Option<u16> {
+        self.0.close_code
+    }
+
     /// Returns the gRPC code: the Volt's own if it sent one, else the one that matches the failure.
-    /// A call that ran out of time while there was no connection has [`Code::Unavailable`], and one
+    /// A call that ran out of time while there was no connection has [`Code::Unavailable`], and so
+    /// has one that could not be forwarded because its target is not connected to the relay. A call
     /// that was rejected because its session is invalid has [`Code::Unauthenticated`].
     pub fn code(&self) -> Code {
         match (&self.0.status, self.0.kind) {
             _ if self.is_session_invalid() => Code::Unauthenticated,
+            (None, ErrorKind::Routing) if is_unavailable(&self.0.message) => Code::Unavailable,
             (Some(status), _) => status.code(),
             (None, ErrorKind::Deadline) if self.lacked_connection() => Code::Unavailable,
             (None, ErrorKind::Deadline) => Code::DeadlineExceeded,
             (None, ErrorKind::ResourceExhausted) => Code::ResourceExhausted,
             (None, ErrorKind::Connection) => Code::Unavailable,
-            (None, ErrorKind::Configuration) => Code::FailedPrecondition,
+            (None, ErrorKind::Configuration | ErrorKind::Ended) => Code::FailedPrecondition,
             (None, ErrorKind::Protocol) => Code::Internal,
             (None, _) => Code::Unknown,
+        }
+    }
+
+    /// Returns whether trying again later may help: the connection was lost, or the target of the
+    /// call is not available at the moment. Whether that does no harm is another question: see
+    /// [`executed`](Self::executed).
+    pub(crate) fn is_transient(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Connection => self.0.close_code != Some(POLICY_VIOLATION),
+            ErrorKind::Routing | ErrorKind::Failed => self.code() == Code::Unavailable,
+            _ => false,
         }
     }
 
@@ -227,6 +268,7 @@ impl fmt::Display for Error {
             ErrorKind::Routing => "not accepted",
             ErrorKind::Protocol => "protocol error",
             ErrorKind::Connection => "connection error",
+            ErrorKind::Ended => "call ended",
             ErrorKind::Deadline => "deadline exceeded",
             ErrorKind::ResourceExhausted => "limit reached",
             ErrorKind::Configuration => "configuration error",
@@ -239,8 +281,59 @@ impl fmt::Display for Error {
         if let Some(status) = &self.0.status {
             write!(f, ": {status}")?;
         }
+        if f.alternate() {
+            write_causes(f, self)?;
+        }
         Ok(())
     }
+}
+
+/// Writes the chain of an error's causes, without those that its text already contains.
+fn write_causes(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
+    let mut written = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !written.contains(&text) {
+            write!(f, ": {text}")?;
+            written.push_str(&text);
+        }
+        cause = error.source();
+    }
+    Ok(())
+}
+
+/// The close code with which a peer reports that the client must not come back as it is.
+pub(crate) const POLICY_VIOLATION: u16 = 1008;
+
+/// The meaning of a websocket close code, as registered with IANA.
+fn close_meaning(code: u16) -> Option<&'static str> {
+    Some(match code {
+        1000 => "normal closure",
+        1001 => "going away",
+        1002 => "protocol error",
+        1003 => "unsupported data",
+        1007 => "invalid data",
+        POLICY_VIOLATION => "policy violation",
+        1009 => "message too big",
+        1010 => "mandatory extension",
+        1011 => "internal error",
+        1012 => "service restart",
+        1013 => "try again later",
+        1014 => "bad gateway",
+        _ => return None,
+    })
+}
+
+/// The beginning of a rejection that holds only for the moment. A rejection travels as a text
+/// alone, in clear, so the text must carry the code.
+pub(crate) const UNAVAILABLE: &str = "unavailable: ";
+
+/// The text with which a relay rejects a call whose target is not connected to it.
+const NOT_CONNECTED: &str = "failure forwarding invocation: not found";
+
+fn is_unavailable(rejection: &str) -> bool {
+    rejection.starts_with(UNAVAILABLE) || rejection.ends_with(NOT_CONNECTED)
 }
 
 impl fmt::Debug for Error {
@@ -251,6 +344,7 @@ impl fmt::Debug for Error {
             .field("method", &self.0.method)
             .field("executed", &self.0.executed)
             .field("status", &self.0.status)
+            .field("close_code", &self.0.close_code)
             .field("source", &self.0.source)
             .finish()
     }
@@ -286,6 +380,43 @@ mod tests {
         let refused = Error::refused(Status::new(Code::Unknown, "session invalid"));
         assert_eq!(refused.code(), Code::Unauthenticated);
         assert_eq!(Error::new(ErrorKind::Routing, "no route").code(), Code::Unknown);
+    }
+
+    #[test]
+    fn a_target_that_is_not_connected_is_unavailable() {
+        for text in ["failure forwarding invocation: not found", "unavailable: the host has left"] {
+            let error = Error::new(ErrorKind::Routing, text);
+            assert_eq!((error.code(), error.executed()), (Code::Unavailable, Executed::No));
+            assert!(error.is_transient());
+        }
+        let error = Error::new(ErrorKind::Routing, "failure forwarding invocation: no such relay");
+        assert!(error.code() == Code::Unknown && !error.is_transient());
+    }
+
+    #[test]
+    fn the_alternate_form_prints_each_cause_once() {
+        let io = std::io::Error::other("reset");
+        let middle = Error::connection("the socket failed").with_source(io);
+        let error = Error::connection("lost").with_source(middle);
+        assert_eq!(error.to_string(), "connection error: lost");
+        let chain = "connection error: lost: connection error: the socket failed: reset";
+        assert_eq!(format!("{error:#}"), chain);
+        let repeated = Error::connection("lost: reset").with_source(std::io::Error::other("reset"));
+        assert_eq!(format!("{repeated:#}"), "connection error: lost: reset");
+    }
+
+    #[test]
+    fn close_frames_report_code_and_text() {
+        let error = Error::closed_by_peer(1008, "key\nrevoked");
+        let text = "the peer closed the connection with code 1008 (policy violation): key revoked";
+        assert_eq!(error.to_string(), format!("connection error: {text}"));
+        assert!(error.close_code() == Some(1008) && !error.is_transient());
+        let error = Error::closed_by_peer(4001, "");
+        assert_eq!(
+            error.to_string(),
+            "connection error: the peer closed the connection with code 4001"
+        );
+        assert!(error.is_transient());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use volt_runtime::{
-    Backoff, Error, ErrorKind, Reconnect, RequestSink, Result, Streaming,
+    Backoff, Code, Error, ErrorKind, Reconnect, RequestSink, Result, Streaming,
     server::{ServiceHost, Tunnel, TunnelFrame},
 };
 
@@ -77,10 +77,8 @@ impl Online {
                 Err(error) if self.resume && self.may_resume(&error) => error,
                 outcome => return outcome,
             };
-            tracing::warn!(%error, "the connect call was lost");
-            if began.elapsed() > SILENCE {
-                backoff.reset();
-            }
+            tracing::warn!("the connect call was lost: {error:#}");
+            backoff.settle(began.elapsed());
             opened = loop {
                 let again = async {
                     sleep(backoff.next_delay()).await;
@@ -92,7 +90,7 @@ impl Online {
                 };
                 match outcome {
                     Err(error) if self.may_resume(&error) => {
-                        tracing::warn!(%error, "the connect call was not made again");
+                        tracing::warn!("the connect call was not reopened: {error:#}");
                     }
                     outcome => break outcome?,
                 }
@@ -104,7 +102,12 @@ impl Online {
 
     /// Returns whether to call again after this error.
     fn may_resume(&self, error: &Error) -> bool {
-        let passes = matches!(error.kind(), ErrorKind::Connection | ErrorKind::Deadline);
+        let passes = match error.kind() {
+            ErrorKind::Connection | ErrorKind::Deadline => true,
+            // The Volt is behind a relay, and not connected to it at the moment.
+            ErrorKind::Routing | ErrorKind::Failed => error.code() == Code::Unavailable,
+            _ => false,
+        };
         passes && !self.client.channel().watch_state().current().is_closed()
     }
 

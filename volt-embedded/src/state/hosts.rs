@@ -131,7 +131,7 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
             call.reject("the caller reads too slowly, and other calls wait for the same host");
             pass(TunnelFrame::caller_gone()).await;
         }
-        End::HostGone => call.reject("the host has disconnected"),
+        End::HostGone => call.reject("unavailable: the host has disconnected"),
     }
 }
 

@@ -12,7 +12,10 @@ use crate::{error::Result, message::Message};
 
 /// Both halves of a bidirectional call.
 ///
-/// Dropping it cancels the call. [`into_split`](Self::into_split) splits it for two tasks.
+/// Dropping it cancels the call, and the Volt may then discard messages that were accepted. A call that
+/// only sends is the exception: half-closed and never read, it ends by itself after the Volt has
+/// processed its messages; see [the module](crate::call). [`into_split`](Self::into_split) splits it
+/// for two tasks.
 #[derive(Debug)]
 pub struct Duplex<Req, Res> {
     // Dropped first, so that dropping the whole cancels rather than half-closes.
@@ -25,12 +28,15 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
         Self { responses, requests }
     }
 
-    /// Sends a message; see [`RequestSink::send`].
+    /// Sends a message, waiting while the connection is slow. `Ok` means accepted, not delivered: only
+    /// [`finish`](Self::finish) reports that the Volt has processed it. The first message invokes the
+    /// method.
     ///
     /// # Errors
     ///
-    /// When the call has ended or its connection is lost. If the Volt has ended the call, the error is the
-    /// Volt's own reason.
+    /// When the connection is lost, the deadline has passed, or the call has ended. If the Volt refused
+    /// the call or failed it, the error is the Volt's own reason; after a clean end it is of
+    /// [`ErrorKind::Ended`](crate::ErrorKind). Responses that arrived before can still be read.
     ///
     /// # Cancel safety
     ///
@@ -57,7 +63,8 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     }
 
     /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Responses may
-    /// still arrive; sending after this fails.
+    /// still arrive; sending after this fails. It does not report whether the Volt has processed the
+    /// messages: [`finish`](Self::finish) does.
     pub fn half_close(&mut self) {
         self.requests.half_close();
     }

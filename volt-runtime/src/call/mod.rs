@@ -37,15 +37,28 @@
 //! it, and the Volt may then discard messages that were accepted. Await `finish`, or read until
 //! `message` returns `None`, to know that the Volt has processed them.
 //!
+//! Dropping a call that only sends does not cancel it: a bidirectional call that is half-closed, was
+//! never read and has received nothing. The client waits in the background, for a minute at most, until
+//! the Volt has ended the call, and logs a failure. It cancels the call if a response arrives after all.
+//!
+//! After the Volt has ended a call, `send` fails with the Volt's own reason where that has arrived, else
+//! with [`ErrorKind::Ended`](crate::ErrorKind). The connection is fine then: only a lost connection is
+//! reported as one.
+//!
 //! # When the connection is lost
 //!
 //! Open calls fail at once; [`Error::executed`](crate::Error::executed) reports whether the Volt may
 //! have executed them. Unary calls that cannot have executed are retried automatically, and so are those
 //! marked [`idempotent`](UnaryCall::idempotent). A stream opened with [`subscribe`](BidiCall::subscribe)
 //! is reopened, and reports that with [`Update::Resumed`].
+//!
+//! The same holds when a relay reports that the target of a call is not connected to it, because the
+//! target restarts for example: [`Code::Unavailable`](crate::Code). These retries are spread over a few
+//! seconds.
 
 mod builder;
 mod duplex;
+mod end;
 mod parts;
 mod sink;
 mod streaming;

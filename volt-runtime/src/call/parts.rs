@@ -2,13 +2,15 @@
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
+    end::CallEnd,
     sink::{RawSink, Requests},
     streaming::RawStreaming,
 };
 use crate::{
+    backoff::{Backoff, Reconnect},
     channel::Channel,
     error::{Error, Executed, Result},
     message::{Body, Payload},
@@ -94,7 +96,7 @@ impl Parts {
     /// Returns whether the call may be retried after this error.
     pub(super) fn may_retry(&self, error: &Error) -> bool {
         let harmless = error.executed() == Executed::No || self.options.idempotent;
-        error.is_connection() && harmless && !self.is_closed()
+        error.is_transient() && harmless && !self.is_closed()
     }
 
     /// Returns whether the channel is closed for good.
@@ -107,13 +109,25 @@ impl Parts {
         Box::pin(async move {
             let at = self.expires_at();
             let mut attempt = 1;
+            let mut backoff = Backoff::new(Reconnect::default());
             loop {
-                match self.unary_once(&*request, at).await {
+                let error = match self.unary_once(&*request, at).await {
                     Err(error) if attempt < self.options.max_attempts && self.may_retry(&error) => {
-                        tracing::debug!(attempt, %error, "trying again");
-                        attempt += 1;
+                        error
                     }
                     outcome => return outcome,
+                };
+                tracing::debug!(attempt, "trying again: {error:#}");
+                attempt += 1;
+                // A call waits for a lost connection by itself. The return of a relay's client is
+                // not announced.
+                if !error.is_connection() {
+                    let delay = backoff.next_delay();
+                    let until = Instant::now().checked_add(delay);
+                    if at.is_some_and(|at| until.is_none_or(|until| at <= until)) {
+                        return Err(error);
+                    }
+                    sleep(delay).await;
                 }
             }
         })
@@ -122,7 +136,9 @@ impl Parts {
     async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<Body> {
         let (mut sink, mut stream) = self.open(at).await?;
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
-            return Err(stream.reason_for(error).await.with_executed(Executed::No));
+            // Nothing was sent, so no response can be a refusal.
+            let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));
+            return Err(reason.await.with_executed(Executed::No));
         }
         sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
         sink.half_close();
@@ -143,6 +159,12 @@ impl Parts {
 
     /// Opens a call without sending a request.
     pub(super) fn streaming(self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
-        Box::pin(async move { self.open(self.expires_at()).await })
+        Box::pin(async move {
+            let (mut sink, mut stream) = self.open(self.expires_at()).await?;
+            let end = Arc::<CallEnd>::default();
+            sink.share(Arc::clone(&end));
+            stream.share(end);
+            Ok((sink, stream))
+        })
     }
 }

@@ -12,6 +12,7 @@ use std::{
 use futures_util::Sink;
 use tokio::time::Instant;
 
+use super::end::CallEnd;
 use crate::{
     error::{Error, Result},
     message::{Message, Payload},
@@ -25,6 +26,8 @@ pub(super) struct RawSink {
     method: &'static Method,
     half: Box<dyn SendHalf>,
     deadline: Deadline,
+    /// Shared with the receiving half, if the caller holds both.
+    end: Option<Arc<CallEnd>>,
 }
 
 impl RawSink {
@@ -33,7 +36,12 @@ impl RawSink {
         half: Box<dyn SendHalf>,
         deadline: Deadline,
     ) -> Self {
-        Self { method, half, deadline }
+        Self { method, half, deadline, end: None }
+    }
+
+    /// Shares the end of the call with the receiving half.
+    pub(super) fn share(&mut self, end: Arc<CallEnd>) {
+        self.end = Some(end);
     }
 
     pub(super) fn method(&self) -> &'static Method {
@@ -48,7 +56,13 @@ impl RawSink {
             }
             ready @ Poll::Ready(_) => ready,
         };
-        ready.map_err(|error| error.with_method(self.method.path))
+        ready.map_err(|error| {
+            let error = match &self.end {
+                Some(end) => end.reason_for(error),
+                None => error,
+            };
+            error.with_method(self.method.path)
+        })
     }
 
     pub(super) fn send(&mut self, message: &dyn Payload) -> Result<()> {
@@ -61,6 +75,9 @@ impl RawSink {
     }
 
     pub(super) fn half_close(&mut self) {
+        if let Some(end) = &self.end {
+            end.half_close();
+        }
         self.half.end(None);
     }
 
@@ -89,8 +106,9 @@ impl fmt::Debug for RawSink {
 
 /// The requests of a bidirectional call. Also a [`Sink`].
 ///
-/// Dropping it half-closes the call: the Volt sees the end of the requests and may go on answering.
-/// To cancel the call, drop its [`Streaming`](super::Streaming).
+/// Dropping it half-closes the call: the Volt sees the end of the requests, processes those that were
+/// accepted, and may go on answering. To cancel the call, drop its [`Streaming`](super::Streaming)
+/// first.
 #[derive(Debug)]
 pub struct RequestSink<Req> {
     raw: RawSink,
@@ -107,7 +125,9 @@ impl<Req: Message> RequestSink<Req> {
     ///
     /// # Errors
     ///
-    /// When the call has ended or its connection is lost. The responses report the reason.
+    /// When the connection is lost, the deadline has passed, or the call has ended. After the end, the
+    /// error is the Volt's own reason once the [`Streaming`](super::Streaming) has read it, and until
+    /// then one of [`ErrorKind::Ended`](crate::ErrorKind).
     ///
     /// # Cancel safety
     ///
@@ -126,7 +146,8 @@ impl<Req: Message> RequestSink<Req> {
 
     /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Sending after
     /// this fails. Dropping the sink does the same. To know that the Volt has processed all messages, read
-    /// the responses until their end.
+    /// the responses until their end. Dropping the [`Streaming`](super::Streaming) unread after this
+    /// does not cancel a call that only sends: see [the module](crate::call).
     pub fn half_close(&mut self) {
         self.raw.half_close();
     }

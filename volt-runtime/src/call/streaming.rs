@@ -1,32 +1,47 @@
 //! The receiving half of a call.
 
 use std::{
+    collections::VecDeque,
     fmt,
     future::poll_fn,
     marker::PhantomData,
+    mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_core::{FusedStream, Stream};
+use tokio::time::Instant;
 
-use super::sink::RawSink;
+use super::{
+    end::{self, CallEnd},
+    sink::RawSink,
+};
 use crate::{
     error::{Error, Result},
     message::{Body, DecodeError, Message},
     method::Method,
     status::Status,
-    time::Deadline,
+    time::{Deadline, Timer},
     transport::ReceiveHalf,
 };
+
+/// The time without a refusal after which a call counts as accepted, at least.
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// The untyped part, compiled once.
 pub(super) struct RawStreaming {
     method: &'static Method,
     state: State,
     deadline: Deadline,
-    /// A response that was read early and put back.
-    put_back: Option<Body>,
+    /// Responses that were read early, in order. They precede the state.
+    early: VecDeque<Body>,
+    /// Set once the caller has read.
+    is_read: bool,
+    /// Shared with the sending half, if the caller holds both.
+    end: Option<Arc<CallEnd>>,
     /// The sending half, if the caller does not hold it. It is dropped after the receiving half, so
     /// that dropping the whole cancels rather than half-closes.
     sink: Option<RawSink>,
@@ -47,13 +62,25 @@ impl RawStreaming {
         half: Box<dyn ReceiveHalf>,
         deadline: Deadline,
     ) -> Self {
-        Self { method, state: State::Open(half), deadline, put_back: None, sink: None }
+        let state = State::Open(half);
+        let early = VecDeque::new();
+        Self { method, state, deadline, early, is_read: false, end: None, sink: None }
+    }
+
+    /// Shares the end of the call with the sending half.
+    pub(super) fn share(&mut self, end: Arc<CallEnd>) {
+        self.end = Some(end);
     }
 
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
-        if let Some(body) = self.put_back.take() {
-            return Poll::Ready(Ok(Some(body)));
+        self.is_read = true;
+        match self.early.pop_front() {
+            Some(body) => Poll::Ready(Ok(Some(body))),
+            None => self.poll_half(cx),
         }
+    }
+
+    fn poll_half(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         let half = match &mut self.state {
             State::Open(half) => half,
             State::Ended => return Poll::Ready(Ok(None)),
@@ -80,18 +107,56 @@ impl RawStreaming {
         self.sink = Some(sink);
     }
 
-    /// Peeks at the next response without consuming it.
-    pub(super) fn peek(&mut self, cx: &mut Context<'_>) -> Result<Option<&Body>> {
-        match self.poll_body(cx) {
-            Poll::Ready(body) => self.put_back = body?,
-            Poll::Pending => {}
+    /// Waits for the next response without consuming it.
+    pub(super) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<&Body>>> {
+        if self.early.is_empty()
+            && let Some(body) = ready!(self.poll_half(cx))?
+        {
+            self.early.push_back(body);
         }
-        Ok(self.put_back.as_ref())
+        Poll::Ready(Ok(self.early.front()))
+    }
+
+    /// Waits until the peer has accepted the call: it has answered or ended it, or not refused it for
+    /// a while. The protocol has no other sign. `refusal` extracts a refusal from a response.
+    ///
+    /// # Errors
+    ///
+    /// When the call is refused or fails.
+    pub(super) async fn accepted(&mut self, refusal: fn(&Body) -> Option<Status>) -> Result<()> {
+        let (opened, mut timer, mut settled) = (Instant::now(), Timer::default(), None);
+        poll_fn(|cx| {
+            match self.poll_peek(cx).map_ok(|body| body.and_then(refusal)) {
+                Poll::Ready(Ok(Some(status))) => {
+                    return Poll::Ready(Err(self.fail(Error::refused(status))));
+                }
+                Poll::Ready(outcome) => return Poll::Ready(outcome.map(|_| ())),
+                Poll::Pending => {}
+            }
+            if settled.is_none() {
+                ready!(self.poll_first_sent(cx));
+                settled = Some(Instant::now() + SETTLING.max(2 * opened.elapsed()));
+            }
+            let Some(settled) = settled else { return Poll::Pending };
+            timer.poll(settled, cx).map(Ok)
+        })
+        .await
+    }
+
+    /// Waits until the first request has been sent, or cannot be sent, which this half reports.
+    fn poll_first_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.sink {
+            Some(sink) => sink.poll_ready(cx).map(|_| ()),
+            None => Poll::Ready(()),
+        }
     }
 
     pub(super) fn fail(&mut self, error: Error) -> Error {
         let error = error.with_method(self.method.path);
         self.state = State::Failed(error.clone());
+        if let Some(end) = &self.end {
+            end.fail(&error);
+        }
         error
     }
 
@@ -108,14 +173,39 @@ impl RawStreaming {
         Ok(response)
     }
 
-    /// Returns why the other half could not send: the peer's reason if there is one, else `error`.
-    pub(super) async fn reason_for(&mut self, error: Error) -> Error {
-        if error.is_deadline() {
+    /// Returns why the other half could not send: the peer's reason if it has arrived, else `error`.
+    /// Never waits, and loses no responses. `refusal` extracts a refusal from a response.
+    pub(super) fn reason_for(
+        &mut self,
+        error: Error,
+        refusal: fn(&Body) -> Option<Status>,
+        cx: &mut Context<'_>,
+    ) -> Error {
+        let half_closed = self.end.as_ref().is_some_and(|end| end.is_half_closed());
+        if error.is_deadline() || half_closed {
             return error;
         }
-        match poll_fn(|cx| self.poll_body(cx)).await {
-            Err(reason) => reason,
-            Ok(_) => error,
+        // The call has ended, so this reads no more than its buffer holds.
+        while let Poll::Ready(Ok(Some(body))) = self.poll_half(cx) {
+            self.early.push_back(body);
+        }
+        // A refusal is the last response of its call.
+        match (self.early.back().and_then(refusal), &self.state) {
+            (Some(status), _) => Error::refused(status).with_method(self.method.path),
+            (None, State::Failed(reason)) => reason.clone(),
+            (None, _) => error,
+        }
+    }
+}
+
+impl Drop for RawStreaming {
+    fn drop(&mut self) {
+        let half_closed = self.end.as_ref().is_some_and(|end| end.is_half_closed());
+        if !half_closed || self.is_read || !self.early.is_empty() {
+            return;
+        }
+        if let State::Open(half) = mem::replace(&mut self.state, State::Ended) {
+            end::let_end(self.method, half);
         }
     }
 }
@@ -161,7 +251,8 @@ fn unreadable(message: &str, error: DecodeError) -> Error {
 /// The responses of a call, as they come. Also a [`Stream`].
 ///
 /// `None` always means a clean end: every failure is an error. Dropping it before the end cancels
-/// the call on the wire and frees everything that the call held.
+/// the call on the wire and frees everything that the call held. The exception is a bidirectional call
+/// that was half-closed and never read: see [the module](crate::call).
 #[derive(Debug)]
 pub struct Streaming<Res> {
     raw: RawStreaming,
@@ -192,19 +283,7 @@ impl<Res: Message> Streaming<Res> {
     /// Returns why the other half cannot send: the Volt's reason if it has arrived, else `error`.
     /// Never waits, and does not lose responses.
     pub(super) async fn reason_for(&mut self, error: Error) -> Error {
-        if error.is_deadline() {
-            return error;
-        }
-        poll_fn(|cx| {
-            Poll::Ready(match self.raw.peek(cx) {
-                Err(reason) => reason,
-                Ok(text) => match text.and_then(refusal::<Res>) {
-                    Some(status) => Error::refused(status).with_method(self.raw.method.path),
-                    None => error.clone(),
-                },
-            })
-        })
-        .await
+        poll_fn(|cx| Poll::Ready(self.raw.reason_for(error.clone(), refusal::<Res>, cx))).await
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Res>>> {

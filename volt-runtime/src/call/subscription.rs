@@ -13,13 +13,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     parts::Parts,
-    sink::Requests,
-    streaming::{RawStreaming, read_response},
+    sink::{RawSink, Requests},
+    streaming::{RawStreaming, read_response, refusal},
 };
 use crate::{
     backoff::{Backoff, Reconnect},
     error::{Error, Executed, Result},
     message::{Body, Message, Payload},
+    status::Status,
     time::Deadline,
     transport::BoxFuture,
 };
@@ -32,6 +33,11 @@ pub enum Update<Res> {
     Message(Res),
     /// The connection was lost, and the call has been reopened on a new one. Messages sent in
     /// between may be missing, and the first messages may be repetitions.
+    ///
+    /// The protocol does not confirm that a call was accepted. This is therefore reported with the
+    /// first response to the reopened call or its clean end, and on a quiet call once it has not
+    /// been refused for a second after its request was sent, or for twice the time that its key
+    /// exchange took if that is longer. A refused call reports its error instead.
     Resumed,
 }
 
@@ -60,6 +66,10 @@ pub struct Subscription<Res> {
     call: Arc<Call>,
     state: State,
     backoff: Backoff,
+    /// When the open call was opened.
+    opened: Option<Instant>,
+    /// Set once a call was accepted.
+    established: bool,
     response: PhantomData<fn() -> Res>,
 }
 
@@ -69,6 +79,8 @@ struct Call {
     request: Arc<dyn Payload>,
     requests: Requests,
     at: Option<Instant>,
+    /// Extracts a refusal from a response.
+    refusal: fn(&Body) -> Option<Status>,
 }
 
 enum State {
@@ -79,14 +91,21 @@ enum State {
 }
 
 impl Call {
-    async fn open(&self, again: bool) -> Result<RawStreaming> {
-        let (sink, mut stream) = if again {
-            self.parts.reopen(self.at).await?
-        } else {
-            self.parts.open(self.at).await?
-        };
-        stream.keep(sink.send_first(Arc::clone(&self.request), self.requests));
+    async fn open(&self) -> Result<RawStreaming> {
+        let halves = self.parts.open(self.at).await?;
+        Ok(self.send(halves))
+    }
+
+    /// Opens the call again, and waits until it has been accepted.
+    async fn reopen(&self) -> Result<RawStreaming> {
+        let mut stream = self.send(self.parts.reopen(self.at).await?);
+        stream.accepted(self.refusal).await?;
         Ok(stream)
+    }
+
+    fn send(&self, (sink, mut stream): (RawSink, RawStreaming)) -> RawStreaming {
+        stream.keep(sink.send_first(Arc::clone(&self.request), self.requests));
+        stream
     }
 }
 
@@ -97,10 +116,16 @@ impl<Res: Message> Subscription<Res> {
         requests: Requests,
         at: Option<Instant>,
     ) -> Result<Self> {
-        let call = Arc::new(Call { parts, request, requests, at });
-        let state = State::Open(call.open(false).await?);
-        let backoff = Backoff::new(Reconnect::default());
-        Ok(Self { call, state, backoff, response: PhantomData })
+        let call = Arc::new(Call { parts, request, requests, at, refusal: refusal::<Res> });
+        let state = State::Open(call.open().await?);
+        Ok(Self {
+            call,
+            state,
+            backoff: Backoff::new(Reconnect::default()),
+            opened: Some(Instant::now()),
+            established: false,
+            response: PhantomData,
+        })
     }
 
     /// Reads the next update: a message, or the notice that the call was reopened. Named after what it
@@ -123,7 +148,7 @@ impl<Res: Message> Subscription<Res> {
             let error = match &mut self.state {
                 State::Open(stream) => match ready!(stream.poll_body(cx)) {
                     Ok(Some(body)) => {
-                        self.backoff.reset();
+                        self.established = true;
                         return Poll::Ready(self.read(&body).map(Some));
                     }
                     Ok(None) => {
@@ -135,6 +160,8 @@ impl<Res: Message> Subscription<Res> {
                 State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
                     Ok(stream) => {
                         self.state = State::Open(stream);
+                        self.opened = Some(Instant::now());
+                        self.established = true;
                         return Poll::Ready(Ok(Some(Update::Resumed)));
                     }
                     Err(error) => error,
@@ -142,8 +169,13 @@ impl<Res: Message> Subscription<Res> {
                 State::Ended => return Poll::Ready(Ok(None)),
                 State::Failed(error) => return Poll::Ready(Err(error.clone())),
             };
-            self.state =
-                if self.may_reopen(&error) { self.open_again() } else { State::Failed(error) };
+            self.state = if self.may_reopen(&error) {
+                let method = self.call.parts.method.path;
+                tracing::debug!(method, "a subscription is reopened: {error:#}");
+                self.open_again()
+            } else {
+                State::Failed(error)
+            };
         }
     }
 
@@ -159,16 +191,26 @@ impl<Res: Message> Subscription<Res> {
         })
     }
 
-    /// Returns whether the call is reopened after this error: the connection was lost, or the Volt did not
-    /// answer the key exchange. If the call's own deadline has passed, reopening fails with that.
+    /// Returns whether the call is reopened after this error: the connection was lost, the target is
+    /// not available at the moment, or the Volt did not answer the key exchange. If the call's own
+    /// deadline has passed, reopening fails with that.
     fn may_reopen(&self, error: &Error) -> bool {
+        let Call { parts, at, .. } = &*self.call;
         let unanswered = error.is_deadline() && error.executed() == Executed::No;
-        let passed = self.call.at.is_some_and(|at| at <= Instant::now());
-        (error.is_connection() || (unanswered && !passed)) && !self.call.parts.is_closed()
+        let passed = at.is_some_and(|at| at <= Instant::now());
+        // A target that was never there may not exist.
+        let unknown =
+            !error.is_connection() && error.executed() == Executed::No && !self.established;
+        let attempts_left = self.backoff.failures().saturating_add(1) < parts.options.max_attempts;
+        ((error.is_transient() && (!unknown || attempts_left)) || (unanswered && !passed))
+            && !parts.is_closed()
     }
 
     fn open_again(&mut self) -> State {
         let call = Arc::clone(&self.call);
+        if let Some(opened) = self.opened.take() {
+            self.backoff.settle(opened.elapsed());
+        }
         // The connection has its own backoff; this one is for a peer that ends calls, not connections.
         let until = Instant::now() + self.backoff.next_delay();
         // The deadline applies to the backoff too.
@@ -179,7 +221,7 @@ impl<Res: Message> Subscription<Res> {
                 Some(at) if at <= Instant::now() => {
                     Err(Deadline::error().with_method(call.parts.method.path))
                 }
-                _ => call.open(true).await,
+                _ => call.reopen().await,
             }
         }))
     }

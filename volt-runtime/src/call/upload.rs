@@ -1,6 +1,10 @@
 //! A client-streaming call.
 
-use std::{future::poll_fn, marker::PhantomData, task::Poll};
+use std::{
+    future::poll_fn,
+    marker::PhantomData,
+    task::{Poll, ready},
+};
 
 use futures_core::Stream;
 use futures_util::StreamExt as _;
@@ -17,7 +21,8 @@ use crate::{
 
 /// A call that sends a stream of requests and receives one response, from [`finish`](Self::finish).
 ///
-/// Dropping it before that cancels the call; the Volt never sees it as a clean end.
+/// Dropping it before that cancels the call: the Volt never sees it as a clean end, and may discard
+/// messages that were accepted.
 #[derive(Debug)]
 pub struct Upload<Req, Res> {
     // Dropped first, so that dropping the whole cancels.
@@ -31,11 +36,14 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
         Self { stream, sink, types: PhantomData }
     }
 
-    /// Sends a message, waiting while the connection is slow. `Ok` means accepted, not delivered.
+    /// Sends a message, waiting while the connection is slow. `Ok` means accepted, not delivered:
+    /// only [`finish`](Self::finish) reports that the Volt has processed it.
     ///
     /// # Errors
     ///
-    /// When the Volt has already refused, or the call has failed.
+    /// When the Volt has already refused or the call has failed: the Volt's own reason. When the Volt
+    /// has ended the call with a response, an error of [`ErrorKind::Ended`](crate::ErrorKind);
+    /// [`finish`](Self::finish) then returns the response.
     ///
     /// # Cancel safety
     ///
@@ -84,17 +92,19 @@ async fn send(
     message: &dyn Payload,
     refusal: fn(&Body) -> Option<Status>,
 ) -> Result<()> {
-    let ready = poll_fn(|cx| {
+    poll_fn(|cx| {
         // If the Volt has already refused, do not send the rest.
-        match stream.peek(cx).map(|body| body.and_then(refusal)) {
-            Ok(None) => sink.poll_ready(cx),
-            Ok(Some(status)) => Poll::Ready(Err(Error::refused(status))),
-            Err(error) => Poll::Ready(Err(error)),
+        let refused = match stream.poll_peek(cx) {
+            Poll::Ready(Ok(body)) => body.and_then(refusal),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => None,
+        };
+        if let Some(status) = refused {
+            return Poll::Ready(Err(Error::refused(status).with_method(sink.method().path)));
         }
-    });
-    match ready.await {
-        Ok(()) => sink.send(message),
-        Err(error) if error.is_refused() => Err(error.with_method(sink.method().path)),
-        Err(error) => Err(stream.reason_for(error).await),
-    }
+        let ready = ready!(sink.poll_ready(cx));
+        Poll::Ready(ready.map_err(|error| stream.reason_for(error, refusal, cx)))
+    })
+    .await?;
+    sink.send(message)
 }

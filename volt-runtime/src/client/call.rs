@@ -130,7 +130,12 @@ impl CallReceiver {
             Incoming::Envelope(Envelope::Payload(text)) => Ok(Some(Body::Json(text))),
             Incoming::Envelope(Envelope::End(None)) => Ok(None),
             Incoming::Envelope(Envelope::End(Some(status))) => {
-                Err(Error::new(ErrorKind::Failed, "").with_status(status))
+                let executed = match status.message() {
+                    call::NOT_EXECUTED => Executed::No,
+                    _ => Executed::Yes,
+                };
+                let failed = Error::new(ErrorKind::Failed, "").with_status(status);
+                Err(failed.with_executed(executed))
             }
             Incoming::Envelope(Envelope::Invoke { .. }) => {
                 Err(Error::protocol("the Volt invoked a method on its client"))

@@ -77,11 +77,6 @@ impl Connection {
         self.with(|machine| machine.open_ids().collect())
     }
 
-    /// Returns whether the Volt has sent anything yet.
-    pub(super) fn has_heard(&self) -> bool {
-        self.with(|machine| machine.has_heard())
-    }
-
     /// Opens a call.
     ///
     /// # Errors

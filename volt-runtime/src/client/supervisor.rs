@@ -20,6 +20,8 @@ use crate::{
     CallOptions, Channel, ClientConfig, ConnectionState, Error, Executed, Method, Reconnect,
     Result, StateWatch,
     backoff::Backoff,
+    error::POLICY_VIOLATION,
+    socket::Side as _,
     transport::{BoxFuture, RawCall, Transport},
 };
 
@@ -83,8 +85,9 @@ impl SharedState {
     /// Called when the connection is lost, before its calls fail, so that a call that is retried at
     /// once waits for the next connection.
     fn lost(&self, reason: &Error) {
+        let reconnects = self.reconnects && may_come_back(reason);
         let reason = reason.clone();
-        self.set_state(if self.reconnects {
+        self.set_state(if reconnects {
             ConnectionState::Reconnecting { failed_attempts: 0, reason }
         } else {
             ConnectionState::Closed { reason }
@@ -204,21 +207,23 @@ struct Supervisor {
 
 impl Supervisor {
     /// Runs connections, one after another, until shutdown or until reconnecting fails.
-    async fn run(mut self, mut driver: ClientDriver) {
+    async fn run(mut self, mut driver: Running) {
         let mut backoff = self.dialer.options.reconnect.clone().map(Backoff::new);
         loop {
+            let began = Instant::now();
             let reason = self.drive(driver).await;
-            let connection = self.state.connection();
             self.state.set_connection(None);
-            let Some(backoff) = backoff.as_mut().filter(|_| self.shutdown() == Shutdown::None)
+            let wanted = self.shutdown() == Shutdown::None;
+            if wanted {
+                let url = self.dialer.url();
+                tracing::warn!(url, "the connection was lost: {reason:#}");
+            }
+            let Some(backoff) = backoff.as_mut().filter(|_| wanted && may_come_back(&reason))
             else {
                 return self.state.set_state(ConnectionState::Closed { reason });
             };
-            // A peer that accepts connections but sends nothing is not working: keep backing off.
-            if connection.is_some_and(|connection| connection.has_heard()) {
-                backoff.reset();
-            }
-            tracing::warn!(url = self.dialer.url(), %reason, "the connection was lost");
+            // A peer that soon cuts each connection is not working: keep backing off.
+            backoff.settle(began.elapsed());
             match self.reconnect(backoff, reason).await {
                 Ok(next) => driver = next,
                 Err(reason) => return self.state.set_state(ConnectionState::Closed { reason }),
@@ -237,7 +242,7 @@ impl Supervisor {
     }
 
     /// Makes a connection available to callers.
-    fn begin(&mut self, dialed: Dialed) -> ClientDriver {
+    fn begin(&mut self, dialed: Dialed) -> Running {
         let Dialed { connection, mut driver } = dialed;
         let state = Arc::clone(&self.state);
         driver.side_mut().on_lost(move |reason| state.lost(reason));
@@ -248,19 +253,20 @@ impl Supervisor {
             self.state.set_connection(None);
         }
         self.state.set_state(ConnectionState::Connected);
-        driver
+        Running(driver)
     }
 
     /// Runs a connection until it is lost or shut down. Returns the reason.
-    async fn drive(&mut self, mut driver: ClientDriver) -> Error {
+    async fn drive(&mut self, mut running: Running) -> Error {
+        let driver = &mut running.0;
         tokio::select! {
-            reason = &mut driver => return reason,
+            reason = &mut *driver => return reason,
             () = self.closing() => {}
         }
         if let Some(connection) = self.state.connection() {
             let (limit, reason) = (self.dialer.options.close_timeout, closed());
             tokio::select! {
-                reason = &mut driver => return reason,
+                reason = &mut *driver => return reason,
                 // Calls that have not ended by then are cut off.
                 _ = timeout(limit, connection.drain(&reason)) => connection.close(),
             }
@@ -278,14 +284,15 @@ impl Supervisor {
     }
 
     /// Reconnects with backoff until it succeeds or times out.
-    async fn reconnect(&mut self, backoff: &mut Backoff, lost: Error) -> Result<ClientDriver> {
+    async fn reconnect(&mut self, backoff: &mut Backoff, lost: Error) -> Result<Running> {
         let started = Instant::now();
         let give_up_after = self.give_up_after();
         let mut reason = lost;
         loop {
             let delay = backoff.next_delay();
             if give_up_after.is_some_and(|limit| started.elapsed().saturating_add(delay) > limit) {
-                tracing::error!(url = self.dialer.url(), %reason, "given up");
+                let url = self.dialer.url();
+                tracing::error!(url, "gave up reconnecting: {reason:#}");
                 return Err(reason);
             }
             let attempt = async {
@@ -303,7 +310,8 @@ impl Supervisor {
                 }
                 Err(error) => {
                     let failed_attempts = backoff.failures();
-                    tracing::warn!(failed_attempts, %error, "not connected");
+                    let url = self.dialer.url();
+                    tracing::warn!(url, failed_attempts, "reconnecting failed: {error:#}");
                     reason = error;
                     self.state.set_state(ConnectionState::Reconnecting {
                         failed_attempts,
@@ -320,6 +328,33 @@ impl Supervisor {
     }
 }
 
+impl Drop for Supervisor {
+    /// The task normally ends with the state `Closed`. Otherwise it is dropped with its runtime.
+    fn drop(&mut self) {
+        self.state.set_state(ConnectionState::Closed { reason: runtime_ended() });
+        self.state.set_connection(None);
+    }
+}
+
+/// A connection's driver. If it is dropped while the connection is open, its runtime has ended.
+struct Running(ClientDriver);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Does nothing if the connection has ended before.
+        self.0.side_mut().lost(&runtime_ended());
+    }
+}
+
+/// Returns whether the client may reconnect after this error.
+fn may_come_back(lost: &Error) -> bool {
+    lost.close_code() != Some(POLICY_VIOLATION)
+}
+
 fn closed() -> Error {
     Error::connection("the channel was closed")
+}
+
+fn runtime_ended() -> Error {
+    Error::connection("the tokio runtime on which the client connected has ended: connect again")
 }

@@ -227,5 +227,5 @@ impl Drop for Receiver {
 }
 
 fn ended() -> Error {
-    Error::connection("the call has ended")
+    Error::new(ErrorKind::Ended, "nothing more can be sent")
 }

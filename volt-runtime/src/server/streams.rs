@@ -64,7 +64,9 @@ impl<Req> Drop for Requests<Req> {
 /// own failures, never a status received from another server.
 pub(super) fn to_status(error: &Error) -> Status {
     match error.kind() {
-        ErrorKind::Connection => Status::new(Code::Cancelled, "the caller is gone"),
+        ErrorKind::Connection | ErrorKind::Ended => {
+            Status::new(Code::Cancelled, "the caller is gone")
+        }
         ErrorKind::Refused | ErrorKind::Failed if error.code() == Code::Cancelled => {
             Status::new(Code::Cancelled, "the caller gave the call up")
         }

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Message},
+    tungstenite::{self, Message, protocol::CloseFrame},
 };
 
 use super::{
@@ -117,7 +117,10 @@ where
                 Message::Text(text) => {
                     self.speaks(Protocol::Legacy).and_then(|()| read_frame(text.into(), true))
                 }
-                Message::Close(_) => return Poll::Ready(closed()),
+                Message::Close(None) => return Poll::Ready(closed()),
+                Message::Close(Some(CloseFrame { code, reason })) => {
+                    return Poll::Ready(Error::closed_by_peer(code.into(), &reason));
+                }
                 // The websocket queues the pong, which leaves with the next flush.
                 Message::Ping(_) => {
                     self.unflushed = true;
@@ -141,10 +144,12 @@ where
         }
         Err(Error::protocol(match protocol {
             Protocol::Binary => {
-                "a binary message arrived on a connection that speaks the legacy JSON protocol"
+                "a binary message arrived on a connection that speaks the legacy JSON protocol: the \
+                 peer speaks the binary protocol, which takes an Ed25519 key"
             }
             Protocol::Legacy => {
-                "a text message arrived on a connection that speaks the binary protocol"
+                "a text message arrived on a connection that speaks the binary protocol: the peer \
+                 speaks the legacy JSON protocol, which takes an RSA key"
             }
         }))
     }
@@ -252,7 +257,7 @@ where
                 }
             },
         };
-        tracing::debug!(%reason, "connection ended");
+        tracing::debug!("connection ended: {reason:#}");
         this.side.lost(&reason);
         Poll::Ready(reason)
     }

@@ -58,6 +58,90 @@ async fn an_upload_that_is_refused_early_stops_sending() {
 }
 
 #[tokio::test]
+async fn sending_after_a_refusal_reports_it_behind_unread_responses() {
+    let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
+    for client in [in_process().0, volt.client().await, legacy.client().await] {
+        let mut echo = client.echo().await.unwrap();
+        for number in 0..3 {
+            echo.send(Note::new("unread", number)).await.unwrap();
+        }
+        echo.send(Note::new("refuse", 0)).await.unwrap();
+        let error = soon(async {
+            loop {
+                match echo.send(Note::new("more", 1)).await {
+                    Err(error) if error.kind() != ErrorKind::Ended => break error,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        })
+        .await;
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::InvalidArgument));
+        // Nothing that arrived before is lost.
+        for number in 0..3 {
+            assert_eq!(soon(echo.message()).await.unwrap(), Some(Note::new("unread", number)));
+        }
+        let error = soon(echo.message()).await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_requests_of_a_split_call_share_its_reason() {
+    let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
+    for client in [in_process().0, volt.client().await, legacy.client().await] {
+        let (mut requests, mut responses) = client.echo().await.unwrap().into_split();
+        requests.send(Note::new("refuse", 0)).await.unwrap();
+        let error = soon(async {
+            loop {
+                match requests.send(Note::new("more", 1)).await {
+                    Err(error) => break error,
+                    Ok(()) => tokio::task::yield_now().await,
+                }
+            }
+        })
+        .await;
+        // The responses have not been read. The connection is fine.
+        assert_eq!(error.kind(), ErrorKind::Ended, "{error}");
+        assert!(soon(responses.message()).await.unwrap_err().is_refused());
+        let error = soon(requests.send(Note::default())).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::InvalidArgument));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_answered_early_keeps_its_response() {
+    let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
+    for client in [in_process().0, volt.client().await, legacy.client().await] {
+        let mut upload = client.sum().await.unwrap();
+        upload.send(Note::new("enough", 7)).await.unwrap();
+        let error = soon(async {
+            loop {
+                match upload.send(Note::new("more", 1)).await {
+                    Err(error) => break error,
+                    Ok(()) => tokio::task::yield_now().await,
+                }
+            }
+        })
+        .await;
+        assert_eq!(error.kind(), ErrorKind::Ended, "{error}");
+        assert_eq!(soon(upload.finish()).await.unwrap(), Note::new("sum", 7));
+    }
+}
+
+#[tokio::test]
+async fn sending_after_a_half_close_is_no_connection_error() {
+    let volt = Volt::start().await;
+    for client in [in_process().0, volt.client().await] {
+        let mut echo = client.echo().await.unwrap();
+        echo.send(Note::new("last", 1)).await.unwrap();
+        echo.half_close();
+        let error = soon(echo.send(Note::default())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ended, "{error}");
+        assert_eq!(soon(echo.finish()).await.unwrap(), Some(Note::new("last", 1)));
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_method_is_unimplemented() {
     let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
     for client in [in_process().0, volt.client().await, legacy.client().await] {

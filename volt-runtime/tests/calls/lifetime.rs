@@ -1,6 +1,6 @@
 //! Opening, dropping and closing.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 use tokio_tungstenite::accept_async;
@@ -171,6 +171,105 @@ async fn dropping_the_requests_is_a_half_close_and_the_responses_go_on() {
         assert!(soon(responses.message()).await.unwrap().is_none());
         no_open_calls(&client).await;
     }
+}
+
+#[tokio::test]
+async fn dropping_a_half_closed_call_that_only_sends_keeps_what_was_accepted() {
+    let volt = Volt::start().await;
+    let (in_process, in_process_probe) = in_process();
+    for (client, probe) in
+        [(in_process, in_process_probe), (volt.client().await, volt.probe.clone())]
+    {
+        for split in [false, true] {
+            let before = probe.taken.load(Ordering::SeqCst);
+            let mut call = client.echo().await.unwrap();
+            call.send(Note::new("gate", 0)).await.unwrap();
+            for number in 0..100 {
+                call.send(Note::new("take", number)).await.unwrap();
+            }
+            if split {
+                let (requests, responses) = call.into_split();
+                drop(requests);
+                drop(responses);
+            } else {
+                call.half_close();
+                drop(call);
+            }
+            // A cancellation would reach the Volt before this call.
+            soon(client.get(Note::default())).await.unwrap();
+            soon(probe.running(1)).await;
+            probe.gate.notify_one();
+            soon(probe.running(0)).await;
+            assert_eq!(probe.taken.load(Ordering::SeqCst) - before, 100);
+            no_open_calls(&client).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn closing_the_client_waits_for_a_dropped_call_that_only_sends() {
+    let volt = Volt::start().await;
+    let client = volt.client().await;
+    let mut call = client.echo().await.unwrap();
+    for number in 0..100 {
+        call.send(Note::new("take", number)).await.unwrap();
+    }
+    call.half_close();
+    drop(call);
+    soon(client.0.close()).await;
+    assert_eq!(volt.probe.taken.load(Ordering::SeqCst), 100);
+}
+
+#[tokio::test]
+async fn a_dropped_half_closed_call_is_cancelled_when_it_is_answered() {
+    let volt = Volt::start().await;
+    let (in_process, in_process_probe) = in_process();
+    for (client, probe) in
+        [(in_process, in_process_probe), (volt.client().await, volt.probe.clone())]
+    {
+        let mut call = client.echo().await.unwrap();
+        call.send(Note::new("gate", 0)).await.unwrap();
+        call.send(Note::new("answer", 0)).await.unwrap();
+        call.send(Note::new("wait", 0)).await.unwrap();
+        call.half_close();
+        drop(call);
+        soon(probe.running(1)).await;
+        probe.gate.notify_one();
+        soon(probe.running(0)).await;
+        no_open_calls(&client).await;
+    }
+}
+
+#[test]
+fn a_client_whose_runtime_has_ended_is_closed() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (volts, clients, callers) = (runtime(), runtime(), runtime());
+    let volt = volts.block_on(Volt::start());
+    let client = clients.block_on(volt.client());
+    let (get, mut list, mut echo) = callers.block_on(async {
+        let get = tokio::spawn(client.get(Note::new("wait", 0)).into_future());
+        let list = client.list(Note::new("wait", 0)).subscribe().await.unwrap();
+        let echo = client.echo().await.unwrap();
+        soon(volt.probe.running(2)).await;
+        (get, list, echo)
+    });
+    drop(clients);
+    callers.block_on(async {
+        for error in [
+            soon(get).await.unwrap().unwrap_err(),
+            soon(list.update()).await.unwrap_err(),
+            soon(echo.message()).await.unwrap_err(),
+            soon(echo.send(Note::default())).await.unwrap_err(),
+            soon(client.get(Note::default())).await.unwrap_err(),
+            soon(client.list(Note::default())).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+            assert!(error.to_string().contains("runtime on which the client connected"), "{error}");
+        }
+        let state = client.0.watch_state().current();
+        assert!(state.is_closed(), "{state:?}");
+        soon(client.0.close()).await;
+    });
 }
 
 #[tokio::test]

@@ -66,6 +66,8 @@ pub(crate) struct Probe {
     pub(crate) gate: Arc<Notify>,
     /// The number of calls that asked to wait the first time.
     first: Arc<AtomicUsize>,
+    /// The number of requests that were taken without an answer.
+    pub(crate) taken: Arc<AtomicUsize>,
 }
 
 impl Probe {
@@ -136,6 +138,10 @@ impl Service for Notes {
                 match &*note.text {
                     "refuse" => Err(Status::new(Code::DataLoss, "the rest is gone")),
                     "wait" => std::future::pending().await,
+                    "once" if probe.first.fetch_add(1, Ordering::SeqCst) == 0 => {
+                        std::future::pending().await
+                    }
+                    "once" => Err(Status::new(Code::PermissionDenied, "only once")),
                     _ => Ok(()),
                 }
             }),
@@ -149,6 +155,9 @@ impl Service for Notes {
                             return Err(Status::new(Code::InvalidArgument, "not this one"));
                         }
                         sum += note.number;
+                        if note.text == "enough" {
+                            break;
+                        }
                     }
                     Ok(Note::new("sum", sum))
                 },
@@ -158,10 +167,15 @@ impl Service for Notes {
                 move |_, mut requests: server::Requests<Note>, mut responses| async move {
                     let _running = probe.enter();
                     while let Some(note) = requests.message().await? {
-                        if note.text == "wait" {
-                            std::future::pending::<()>().await;
+                        match &*note.text {
+                            "wait" => std::future::pending().await,
+                            "gate" => probe.gate.notified().await,
+                            "take" => _ = probe.taken.fetch_add(1, Ordering::SeqCst),
+                            "refuse" => {
+                                return Err(Status::new(Code::InvalidArgument, "not this one"));
+                            }
+                            _ => responses.send(note).await?,
                         }
-                        responses.send(note).await?;
                     }
                     Ok(())
                 },

@@ -63,8 +63,6 @@ pub struct Connection {
     /// The reason why no further calls can be opened: the connection is lost or closing.
     pub(super) closed: Option<Error>,
     pub(super) lost: bool,
-    /// The Volt has sent something.
-    pub(super) heard: bool,
     pub(super) wakes: Wakes,
 }
 
@@ -83,7 +81,6 @@ impl Connection {
             drainer: None,
             closed: None,
             lost: false,
-            heard: false,
             wakes: Wakes::default(),
             limits,
         }
@@ -103,11 +100,6 @@ impl Connection {
     /// The ids of these calls.
     pub fn open_ids(&self) -> impl Iterator<Item = u64> {
         self.calls.keys().copied()
-    }
-
-    /// Returns whether the Volt has sent anything yet.
-    pub fn has_heard(&self) -> bool {
-        self.heard
     }
 
     /// Returns whether calls are pre-opened.
@@ -244,7 +236,6 @@ impl Connection {
 
     /// Accepts a frame.
     pub fn receive(&mut self, now: Instant, frame: Frame) {
-        self.heard = true;
         let Some(call) = self.calls.get_mut(&frame.call) else {
             // An unknown call is pooled or has ended on this side. Late frames are ignored.
             if self.pool.receive(frame) {

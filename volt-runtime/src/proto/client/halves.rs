@@ -14,7 +14,7 @@ use super::{
     work::next_work,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     proto::crypto::CallKey,
     queue::{Popped, register},
 };
@@ -195,7 +195,7 @@ impl Connection {
 }
 
 fn ended() -> Error {
-    Error::connection("the call has ended")
+    Error::new(ErrorKind::Ended, "nothing more can be sent")
 }
 
 fn closed() -> Error {

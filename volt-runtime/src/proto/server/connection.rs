@@ -165,7 +165,7 @@ impl Connection {
     fn open(&mut self, now: Instant, frame: Frame) -> Option<Opening> {
         if let Some(Drain { policy, .. }) = self.drain {
             if policy == DrainPolicy::Reject || frame.kind == FrameKind::LegacyOpening {
-                self.reject(&frame, "this server is shutting down");
+                self.reject(&frame, "unavailable: this server is shutting down");
             }
             return None;
         }

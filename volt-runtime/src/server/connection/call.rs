@@ -67,8 +67,7 @@ pub(super) async fn run(host: Arc<ServiceHost>, shared: Arc<Shared>, frame: Fram
             let router = host.router(frame.kind);
             let asked = router.takes_one_request(&method_name);
             if !call.with(|machine| machine.invoke(id, asked)) {
-                let message = "this server is shutting down, and did not execute the call";
-                return sender.end(Some(&Status::new(Code::Unavailable, message)));
+                return sender.end(Some(&Status::new(Code::Unavailable, call::NOT_EXECUTED)));
             }
             receiver.first = Some(json_request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };

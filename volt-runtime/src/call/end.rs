@@ -1,0 +1,73 @@
+//! State that the two halves of a call share: how the call ended, and whether it may end by itself.
+
+use std::{
+    future::poll_fn,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, time::timeout};
+
+use crate::{
+    error::{Error, ErrorKind},
+    method::{Method, MethodKind},
+    transport::ReceiveHalf,
+};
+
+/// The maximum time for which a dropped call waits for the Volt to end it.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// State shared by the halves of a call with a stream of requests.
+#[derive(Debug, Default)]
+pub(super) struct CallEnd {
+    half_closed: AtomicBool,
+    failure: OnceLock<Error>,
+}
+
+impl CallEnd {
+    /// Called when the sending half half-closes.
+    pub(super) fn half_close(&self) {
+        self.half_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the sending half has half-closed.
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.half_closed.load(Ordering::Relaxed)
+    }
+
+    /// Called when the receiving half fails. The first reason wins.
+    pub(super) fn fail(&self, reason: &Error) {
+        // A reason is set only once.
+        let _ = self.failure.set(reason.clone());
+    }
+
+    /// Returns why the sending half cannot send: the reason that the receiving half has read, if
+    /// any, else `error`.
+    pub(super) fn reason_for(&self, error: Error) -> Error {
+        match self.failure.get() {
+            Some(reason) if error.kind() == ErrorKind::Ended => reason.clone(),
+            _ => error,
+        }
+    }
+}
+
+/// Lets a half-closed call that was dropped unread end by itself, so that the Volt processes the
+/// messages that were accepted. A call that answers, or takes longer than a minute, is cancelled:
+/// its responses have no reader.
+pub(super) fn let_end(method: &'static Method, mut half: Box<dyn ReceiveHalf>) {
+    if method.kind != MethodKind::Bidi {
+        return;
+    }
+    // Without a runtime, dropping the half cancels the call.
+    let Ok(runtime) = Handle::try_current() else { return };
+    runtime.spawn(async move {
+        let end = timeout(PATIENCE, poll_fn(|cx| half.poll_message(cx))).await;
+        if let Ok(Err(error)) = end {
+            let method = method.path;
+            tracing::warn!(method, "a call failed after it was dropped: {error:#}");
+        }
+    });
+}

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_core::Stream;
@@ -60,8 +61,15 @@ pub struct Subscription<Res> {
     call: Arc<Call>,
     state: State,
     backoff: Backoff,
+    /// How often a message was too large, and when it was first.
+    oversized: Option<(u32, Instant)>,
     response: PhantomData<fn() -> Res>,
 }
+
+/// The call fails if this many messages are too large within the time below: it would receive the
+/// same message again and again.
+const MAX_OVERSIZED: u32 = 3;
+const OVERSIZED_WITHIN: Duration = Duration::from_mins(10);
 
 /// The data needed to reopen the call.
 struct Call {
@@ -100,7 +108,7 @@ impl<Res: Message> Subscription<Res> {
         let call = Arc::new(Call { parts, request, requests, at });
         let state = State::Open(call.open(false).await?);
         let backoff = Backoff::new(Reconnect::default());
-        Ok(Self { call, state, backoff, response: PhantomData })
+        Ok(Self { call, state, backoff, oversized: None, response: PhantomData })
     }
 
     /// Reads the next update: a message, or the notice that the call was reopened. Named after what it
@@ -109,7 +117,8 @@ impl<Res: Message> Subscription<Res> {
     /// # Errors
     ///
     /// When the Volt refuses, the method fails, the deadline passes, a response cannot be read, or
-    /// the channel is closed. Reading again returns the same error.
+    /// the channel is closed. Also when the connection is lost three times within ten minutes because a
+    /// message exceeds `ConnectOptions::max_message_size`. Reading again returns the same error.
     ///
     /// # Cancel safety
     ///
@@ -142,8 +151,12 @@ impl<Res: Message> Subscription<Res> {
                 State::Ended => return Poll::Ready(Ok(None)),
                 State::Failed(error) => return Poll::Ready(Err(error.clone())),
             };
-            self.state =
-                if self.may_reopen(&error) { self.open_again() } else { State::Failed(error) };
+            let endless = error.is_oversized() && self.is_oversized_again();
+            self.state = if !endless && self.may_reopen(&error) {
+                self.open_again()
+            } else {
+                State::Failed(error)
+            };
         }
     }
 
@@ -165,6 +178,14 @@ impl<Res: Message> Subscription<Res> {
         let unanswered = error.is_deadline() && error.executed() == Executed::No;
         let passed = self.call.at.is_some_and(|at| at <= Instant::now());
         (error.is_connection() || (unanswered && !passed)) && !self.call.parts.is_closed()
+    }
+
+    /// Counts a message that was too large. Returns whether there were too many.
+    fn is_oversized_again(&mut self) -> bool {
+        let recent = self.oversized.filter(|(_, first)| first.elapsed() < OVERSIZED_WITHIN);
+        let (count, first) = recent.unwrap_or((0, Instant::now()));
+        self.oversized = Some((count + 1, first));
+        count + 1 >= MAX_OVERSIZED
     }
 
     fn open_again(&mut self) -> State {

@@ -106,6 +106,14 @@ impl Channel {
         options
     }
 
+    pub(crate) fn open_apart(
+        &self,
+        method: &'static Method,
+        options: &CallOptions,
+    ) -> Option<BoxFuture<Result<RawCall>>> {
+        self.transport.open_apart(method, options)
+    }
+
     pub(crate) fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         self.transport.open(method, options).map_err(|error| error.with_method(method.path))
     }

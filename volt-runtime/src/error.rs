@@ -219,6 +219,14 @@ impl Error {
         source.is_some_and(Self::is_connection)
     }
 
+    /// Returns whether the connection was lost because the peer sent a larger message than this side
+    /// accepts. That error is then the source.
+    pub(crate) fn is_oversized(&self) -> bool {
+        let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Self>());
+        self.is_connection()
+            && source.is_some_and(|source| source.0.kind == ErrorKind::ResourceExhausted)
+    }
+
     /// Returns the method of the failed call, as `/package.Service/Method`.
     pub fn method(&self) -> Option<&'static str> {
         self.0.method

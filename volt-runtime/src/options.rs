@@ -14,8 +14,20 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// The service to call, if it is not one of the Volt's own.
     pub target: Option<Target>,
-    /// The maximum number of bytes of unread responses. Default 4 MiB. One message is always
-    /// accepted, whatever its size.
+    /// Runs the call on its own connection, so that its messages do not delay those of other calls:
+    /// the protocol has no flow control for one call. For streams of bulk data that are read or
+    /// handled slowly. Default `None`: true for `DownloadFile` and `UploadFile`, else false.
+    ///
+    /// A client has up to four such connections. They are established when they are needed, which the
+    /// call waits for, reused, and closed when they have not been used for half a minute. Further
+    /// calls share the least busy one. There a call that is read slowly fails only if it is not read
+    /// at all for a minute or two. If the Volt refuses a further connection, or with
+    /// [`wait_for_ready`](Self::wait_for_ready) unset, the call runs on the shared one. In-process and
+    /// relayed transports ignore this option.
+    pub own_connection: Option<bool>,
+    /// The maximum number of bytes of unread responses before the call draws on the connection's
+    /// buffer ([`connection_buffer`](crate::ConnectOptions::connection_buffer)) or, with
+    /// [`Overflow::Fail`], fails. Default 4 MiB. One message is always accepted, whatever its size.
     pub receive_buffer: usize,
     /// The policy for when that limit is reached.
     pub overflow: Overflow,
@@ -41,13 +53,18 @@ pub struct CallOptions {
 
 /// The policy for responses that arrive faster than they are read.
 ///
-/// The protocol has no per-call flow control, so these are the only two options.
+/// The protocol has no per-call flow control, so these are the only two options, beside
+/// [`CallOptions::own_connection`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// Stop reading the connection until there is room, at most for this long; after that the call
-    /// fails as with [`Overflow::Fail`]. All other calls of the connection wait too, so this bounds
-    /// the harm that a neglected stream can do to them.
+    /// Use the connection's buffer, except for a quarter that is kept for other calls. When that is
+    /// full too, stop reading the connection until there is room, at most for this long; after that
+    /// the call fails as with [`Overflow::Fail`]. All other calls of the connection wait too, so this
+    /// bounds the harm that a neglected stream can do to them.
+    ///
+    /// The waits of a call add up, and it pays back one second a minute. Waits while no other call is
+    /// open do not count: then the call fails only if it is not read at all for at least a minute.
     Wait(Duration),
     /// Fail the call at once with [`ErrorKind::ResourceExhausted`](crate::ErrorKind) and end it on
     /// the wire. Responses received before that can still be read.
@@ -59,6 +76,7 @@ impl Default for CallOptions {
         Self {
             timeout: None,
             target: None,
+            own_connection: None,
             receive_buffer: 4 << 20,
             overflow: Overflow::Wait(Duration::from_secs(5)),
             fresh_key: false,

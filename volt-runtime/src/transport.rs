@@ -33,6 +33,22 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// When there is no connection, or the options cannot be met.
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall>;
 
+    /// Opens a call apart from the others, on its own connection if possible: see
+    /// [`CallOptions::own_connection`]. Returns `None` if the transport has no such connections; the
+    /// caller then uses [`open`](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    fn open_apart(
+        &self,
+        method: &'static Method,
+        options: &CallOptions,
+    ) -> Option<BoxFuture<Result<RawCall>>> {
+        let _ = (method, options);
+        None
+    }
+
     /// Waits until calls can be opened. Returns `None` if they can be opened now.
     ///
     /// # Errors

@@ -58,6 +58,21 @@ impl<C> CallBuilder<C> {
         self
     }
 
+    /// Sets whether the call runs on its own connection; see
+    /// [`CallOptions::own_connection`](crate::options::CallOptions::own_connection).
+    pub fn own_connection(mut self, own: bool) -> Self {
+        self.parts.options.own_connection = Some(own);
+        self
+    }
+
+    /// Lets the call run on its own connection unless the channel's defaults say otherwise. Generated
+    /// methods for bulk data do this.
+    #[doc(hidden)]
+    pub fn bulk(mut self) -> Self {
+        self.parts.options.own_connection.get_or_insert(true);
+        self
+    }
+
     /// Sets how many bytes of unread responses are buffered, and what happens when more arrive.
     pub fn receive_buffer(mut self, bytes: usize, overflow: Overflow) -> Self {
         self.parts.options.receive_buffer = bytes;

@@ -17,7 +17,7 @@ use crate::{
     method::Method,
     options::CallOptions,
     time::Deadline,
-    transport::BoxFuture,
+    transport::{BoxFuture, RawCall},
 };
 
 /// The untyped part of a builder.
@@ -47,21 +47,41 @@ impl Parts {
     pub(super) async fn open(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
         let latest = Instant::now().checked_add(self.options.ready_timeout);
         self.wait_until_ready(at, latest).await?;
-        self.open_now(at)
+        self.open_ready(at).await
     }
 
     /// As [`open`](Self::open), for a call that waits for a connection until its deadline.
     pub(super) async fn reopen(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
         self.wait_until_ready(at, None).await?;
-        self.open_now(at)
+        self.open_ready(at).await
     }
 
-    fn open_now(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
-        let raw = self.channel.open(self.method, &self.options)?;
+    async fn open_ready(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
+        let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
+            // Boxed, because few calls do this: it would enlarge the futures of all.
+            Box::pin(self.open_apart(at)).await?
+        } else {
+            self.channel.open(self.method, &self.options)?
+        };
         Ok((
             RawSink::new(self.method, raw.sender, Deadline::new(at)),
             RawStreaming::new(self.method, raw.receiver, Deadline::new(at)),
         ))
+    }
+
+    /// Opens the call on its own connection, if the transport has such connections.
+    async fn open_apart(&self, at: Option<Instant>) -> Result<RawCall> {
+        let Some(mut opening) = self.channel.open_apart(self.method, &self.options) else {
+            return self.channel.open(self.method, &self.options);
+        };
+        let mut deadline = Deadline::new(at);
+        let opened = poll_fn(|cx| match opening.as_mut().poll(cx) {
+            Poll::Pending => deadline.poll_passed(cx).map(Err),
+            opened @ Poll::Ready(_) => opened,
+        });
+        opened
+            .await
+            .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
     }
 
     /// Waits for a connection, until the call's deadline or the `latest` moment, whichever comes first.

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_core::Stream;
@@ -70,8 +71,15 @@ pub struct Subscription<Res> {
     opened: Option<Instant>,
     /// Set once a call was accepted.
     established: bool,
+    /// How often a message was too large, and when it was first.
+    oversized: Option<(u32, Instant)>,
     response: PhantomData<fn() -> Res>,
 }
+
+/// The call fails if this many messages are too large within the time below: it would receive the
+/// same message again and again.
+const MAX_OVERSIZED: u32 = 3;
+const OVERSIZED_WITHIN: Duration = Duration::from_mins(10);
 
 /// The data needed to reopen the call.
 struct Call {
@@ -124,6 +132,7 @@ impl<Res: Message> Subscription<Res> {
             backoff: Backoff::new(Reconnect::default()),
             opened: Some(Instant::now()),
             established: false,
+            oversized: None,
             response: PhantomData,
         })
     }
@@ -134,7 +143,8 @@ impl<Res: Message> Subscription<Res> {
     /// # Errors
     ///
     /// When the Volt refuses, the method fails, the deadline passes, a response cannot be read, or
-    /// the channel is closed. Reading again returns the same error.
+    /// the channel is closed. Also when the connection is lost three times within ten minutes because a
+    /// message exceeds `ConnectOptions::max_message_size`. Reading again returns the same error.
     ///
     /// # Cancel safety
     ///
@@ -169,7 +179,8 @@ impl<Res: Message> Subscription<Res> {
                 State::Ended => return Poll::Ready(Ok(None)),
                 State::Failed(error) => return Poll::Ready(Err(error.clone())),
             };
-            self.state = if self.may_reopen(&error) {
+            let endless = error.is_oversized() && self.is_oversized_again();
+            self.state = if !endless && self.may_reopen(&error) {
                 let method = self.call.parts.method.path;
                 tracing::debug!(method, "a subscription is reopened: {error:#}");
                 self.open_again()
@@ -204,6 +215,14 @@ impl<Res: Message> Subscription<Res> {
         let attempts_left = self.backoff.failures().saturating_add(1) < parts.options.max_attempts;
         ((error.is_transient() && (!unknown || attempts_left)) || (unanswered && !passed))
             && !parts.is_closed()
+    }
+
+    /// Counts a message that was too large. Returns whether there were too many.
+    fn is_oversized_again(&mut self) -> bool {
+        let recent = self.oversized.filter(|(_, first)| first.elapsed() < OVERSIZED_WITHIN);
+        let (count, first) = recent.unwrap_or((0, Instant::now()));
+        self.oversized = Some((count + 1, first));
+        count + 1 >= MAX_OVERSIZED
     }
 
     fn open_again(&mut self) -> State {

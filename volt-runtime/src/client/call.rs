@@ -88,7 +88,11 @@ impl SendHalf for CallSender {
         let Some(key) = &self.key else {
             return Err(Error::protocol("a message was sent before the call was ready"));
         };
-        let frame = self.outgoing.message(key, message).map_err(protocol_error)?;
+        let invoked = self.outgoing.is_invoked();
+        let frame = self.outgoing.message(key, message).map_err(|error| {
+            let error = protocol_error(error);
+            if invoked { error.with_executed(Executed::Maybe) } else { error }
+        })?;
         self.handle.shared().with(|machine| machine.send(self.id, frame));
         Ok(())
     }

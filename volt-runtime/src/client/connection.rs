@@ -31,6 +31,7 @@ use crate::{
 pub struct Connection {
     handle: Arc<Handle>,
     identity: Arc<Identity>,
+    max_sent_message_size: usize,
 }
 
 impl Connection {
@@ -41,25 +42,32 @@ impl Connection {
     /// A configuration error names the field that is missing or invalid.
     pub fn new(config: &ClientConfig, options: &ConnectOptions) -> Result<Self> {
         let identity = Identity::new(config, config.volt.relay.is_some(), options)?;
-        Ok(Self::established(Arc::new(identity), options))
+        Ok(Self::established(Arc::new(identity), options, false))
     }
 
     /// Creates another connection of the same client, with the same keys and tokens.
     #[must_use]
     pub fn reconnected(&self, options: &ConnectOptions) -> Self {
-        Self::established(Arc::clone(&self.identity), options)
+        Self::established(Arc::clone(&self.identity), options, false)
     }
 
-    pub(super) fn established(identity: Arc<Identity>, options: &ConnectOptions) -> Self {
+    /// On a `patient` connection, a slow reader may block the others for as long as it reads.
+    pub(super) fn established(
+        identity: Arc<Identity>,
+        options: &ConnectOptions,
+        patient: bool,
+    ) -> Self {
         let shared = Shared::new(client::Connection::new(Limits {
             max_calls: options.max_calls,
             connection_buffer: options.connection_buffer,
+            patient,
             key_exchange_timeout: options.key_exchange_timeout,
             // A legacy call has no key exchange to do in advance.
             preopened_calls: if identity.is_legacy() { 0 } else { options.preopened_calls },
             preopened_max_age: options.preopened_max_age,
         }));
-        Self { handle: Arc::new(Handle::new(shared)), identity }
+        let max_sent_message_size = options.max_sent_message_size;
+        Self { handle: Arc::new(Handle::new(shared)), identity, max_sent_message_size }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut client::Connection) -> T) -> T {
@@ -75,6 +83,16 @@ impl Connection {
     /// The ids of these calls.
     pub fn open_ids(&self) -> Vec<u64> {
         self.with(|machine| machine.open_ids().collect())
+    }
+
+    /// Returns whether the Volt has sent anything yet.
+    pub(super) fn has_heard(&self) -> bool {
+        self.with(|machine| machine.has_heard())
+    }
+
+    /// Returns whether no further calls can be opened.
+    pub(super) fn is_closed(&self) -> bool {
+        self.with(|machine| machine.is_closed())
     }
 
     /// Opens a call.
@@ -111,6 +129,7 @@ impl Connection {
     }
 
     fn halves(&self, id: u64, outgoing: Outgoing) -> RawCall {
+        let outgoing = outgoing.with_limit(self.max_sent_message_size);
         RawCall {
             sender: Box::new(CallSender::new(Arc::clone(&self.handle), id, outgoing)),
             receiver: Box::new(CallReceiver::new(Arc::clone(&self.handle), id)),
@@ -253,6 +272,10 @@ impl Side for ClientSide {
 
     fn receive(&mut self, now: Instant, frame: Frame) {
         self.shared.with(|machine| machine.receive(now, frame));
+    }
+
+    fn arriving(&mut self, now: Instant) {
+        self.shared.with(|machine| machine.arriving(now));
     }
 
     fn lost(&mut self, reason: &Error) {

@@ -66,8 +66,21 @@ impl Dialer {
 
     /// Makes one attempt to connect.
     pub(super) async fn dial(&self) -> Result<Dialed> {
+        self.dial_with(&self.options, false).await
+    }
+
+    /// As [`dial`](Self::dial), for calls that do not share the client's connection.
+    /// Each may buffer one share of what the client's connection may.
+    pub(super) async fn dial_own(&self, shares: usize) -> Result<Dialed> {
+        let mut options = self.options.clone();
+        options.preopened_calls = 0;
+        options.connection_buffer /= shares;
+        self.dial_with(&options, true).await
+    }
+
+    async fn dial_with(&self, options: &ConnectOptions, patient: bool) -> Result<Dialed> {
         let socket = self.remote.open().await?;
-        let connection = Connection::established(Arc::clone(&self.identity), &self.options);
+        let connection = Connection::established(Arc::clone(&self.identity), options, patient);
         let options = DriverOptions {
             close_timeout: self.options.close_timeout,
             keepalive: self.options.keepalive,
@@ -141,7 +154,7 @@ impl Remote {
         let until = now.checked_add(self.timeout).unwrap_or(now + NEVER);
         let stream = self.connect(until).await?;
         let stream = match &self.tls {
-            None => Stream::Plain(stream),
+            None => Stream::plain(stream),
             Some(tls) => match timeout_at(until, tls.connect(stream)).await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => return Err(self.failed(&tls.explain(&error)).with_source(error)),

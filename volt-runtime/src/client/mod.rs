@@ -5,6 +5,7 @@ mod connection;
 mod dial;
 mod identity;
 mod options;
+mod own;
 mod reach;
 mod supervisor;
 

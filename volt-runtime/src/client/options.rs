@@ -49,6 +49,11 @@ pub struct ConnectOptions {
     /// The maximum size of a message, in bytes; a larger one ends the connection. The default of
     /// 128 MiB leaves room for the 64 MiB that the API allows in one response, as base64.
     pub max_message_size: usize,
+    /// The maximum size of a message to the Volt on the wire, in bytes. A larger one fails its own
+    /// call with [`ErrorKind::ResourceExhausted`](crate::ErrorKind) before anything of it is sent; a
+    /// Volt would end the connection. The default of 96 MiB leaves room for the 64 MiB that the API
+    /// allows in one request, as base64.
+    pub max_sent_message_size: usize,
     /// The maximum number of open calls; a further one fails with
     /// [`ErrorKind::ResourceExhausted`](crate::ErrorKind). Default 65,536.
     pub max_calls: usize,
@@ -70,6 +75,7 @@ impl Default for ConnectOptions {
             keepalive: Some(Keepalive::default()),
             reconnect: Some(Reconnect::default()),
             max_message_size: 128 << 20,
+            max_sent_message_size: 96 << 20,
             max_calls: 65_536,
             connection_buffer: 64 << 20,
         }

@@ -15,6 +15,7 @@ use super::{
     ConnectOptions,
     connection::Connection,
     dial::{ClientDriver, Dialed, Dialer},
+    own::OwnConnections,
 };
 use crate::{
     CallOptions, Channel, ClientConfig, ConnectionState, Error, Executed, Method, Reconnect,
@@ -62,6 +63,18 @@ impl SharedState {
         self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
+        match self.connection() {
+            Some(connection) => connection.open(method, options),
+            None => Err(match &*self.states.borrow() {
+                ConnectionState::Reconnecting { reason, .. }
+                | ConnectionState::Closed { reason } => reason.clone(),
+                ConnectionState::Connected => Error::connection("the connection was just lost"),
+            }
+            .with_executed(Executed::No)),
+        }
+    }
+
     fn set_connection(&self, connection: Option<Arc<Connection>>) {
         let before = std::mem::replace(
             &mut *self.connection.write().unwrap_or_else(PoisonError::into_inner),
@@ -107,6 +120,7 @@ enum Shutdown {
 /// The transport of a channel to a Volt.
 pub(super) struct Supervised {
     state: Arc<SharedState>,
+    own: Arc<OwnConnections>,
     shutdown: watch::Sender<Shutdown>,
     /// Closed when the supervising task ends.
     done: watch::Receiver<()>,
@@ -124,13 +138,15 @@ impl Supervised {
         let (shutdown, shutdowns) = watch::channel(Shutdown::None);
         let (done_sender, done) = watch::channel(());
         let volt_id = dialer.volt_id().to_owned();
+        let dialer = Arc::new(dialer);
+        let own = OwnConnections::new(Arc::clone(&dialer));
         let mut supervisor = Supervisor { state: Arc::clone(&state), dialer, shutdowns };
         let driver = supervisor.begin(first);
         tokio::spawn(async move {
             supervisor.run(driver).await;
             drop(done_sender);
         });
-        Self { state, shutdown, done, volt_id }
+        Self { state, own, shutdown, done, volt_id }
     }
 }
 
@@ -139,20 +155,28 @@ impl Drop for Supervised {
         // In this order: a connection established meanwhile is dropped by one side or the other.
         self.shutdown.send_replace(Shutdown::Abandoned);
         self.state.set_connection(None);
+        self.own.abandon();
     }
 }
 
 impl Transport for Supervised {
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
-        match self.state.connection() {
-            Some(connection) => connection.open(method, options),
-            None => Err(match &*self.state.states.borrow() {
-                ConnectionState::Reconnecting { reason, .. }
-                | ConnectionState::Closed { reason } => reason.clone(),
-                ConnectionState::Connected => Error::connection("the connection was just lost"),
+        self.state.open(method, options)
+    }
+
+    fn open_apart(
+        &self,
+        method: &'static Method,
+        options: &CallOptions,
+    ) -> Option<BoxFuture<Result<RawCall>>> {
+        let (state, own) = (Arc::clone(&self.state), Arc::clone(&self.own));
+        let options = options.clone();
+        Some(Box::pin(async move {
+            match own.open(method, &options).await {
+                Some(call) => call,
+                None => state.open(method, &options),
             }
-            .with_executed(Executed::No)),
-        }
+        }))
     }
 
     fn ready(&self) -> Option<BoxFuture<Result<()>>> {
@@ -176,15 +200,18 @@ impl Transport for Supervised {
             *shutdown = Shutdown::Requested;
             changes
         });
-        let mut done = self.done.clone();
+        self.own.close(closed());
+        let (mut done, own) = (self.done.clone(), Arc::clone(&self.own));
         Box::pin(async move {
             // An error means that the task has ended, which is what this waits for.
             while done.changed().await.is_ok() {}
+            own.all_ended().await;
         })
     }
 
     fn open_calls(&self) -> usize {
-        self.state.connection().map_or(0, |connection| connection.open_calls())
+        let shared = self.state.connection().map_or(0, |connection| connection.open_calls());
+        shared + self.own.open_calls()
     }
 }
 
@@ -201,7 +228,7 @@ impl fmt::Debug for Supervised {
 /// The task behind a [`Supervised`].
 struct Supervisor {
     state: Arc<SharedState>,
-    dialer: Dialer,
+    dialer: Arc<Dialer>,
     shutdowns: watch::Receiver<Shutdown>,
 }
 

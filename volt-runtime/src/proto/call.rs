@@ -25,6 +25,8 @@ pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
 pub struct Outgoing {
     call: u64,
     phase: Phase,
+    /// The maximum size of a message on the wire, in bytes.
+    limit: usize,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Outgoing {
             service_id: service_id.map(str::to_owned),
             legacy: None,
         };
-        Self { call, phase }
+        Self { call, phase, limit: usize::MAX }
     }
 
     /// Creates a client's side of a legacy call. Its first message also opens the call.
@@ -62,18 +64,24 @@ impl Outgoing {
             service_id: service_id.map(str::to_owned),
             legacy: Some(opening),
         };
-        Self { call, phase }
+        Self { call, phase, limit: usize::MAX }
     }
 
     /// A server's side.
     pub fn server(call: u64) -> Self {
-        Self { call, phase: Phase::Responses }
+        Self { call, phase: Phase::Responses, limit: usize::MAX }
+    }
+
+    /// Refuses messages that are larger than `limit` on the wire, in bytes.
+    #[must_use]
+    pub fn with_limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
     }
 
     /// Splits off the part that seals the first message. The rest seals the messages that follow.
     #[must_use]
     pub fn split_first(&mut self) -> Self {
-        let rest = Self { call: self.call, phase: Phase::Requests };
+        let rest = Self { call: self.call, phase: Phase::Requests, limit: self.limit };
         std::mem::replace(self, rest)
     }
 
@@ -91,7 +99,8 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// After the end, or when the message cannot be written.
+    /// After the end, or when the message cannot be written or exceeds the limit. Another message may
+    /// be sent instead.
     pub fn message(
         &mut self,
         key: &CallKey,
@@ -207,7 +216,8 @@ impl Outgoing {
                 _ => None,
             };
             write(&mut out)?;
-            return legacy::seal(key, iv, self.call, Position { client, end }, opening, out);
+            let sealed = legacy::seal(key, iv, self.call, Position { client, end }, opening, out)?;
+            return self.check_size(sealed.len()).map(|()| sealed);
         }
         let metadata = match (end, client) {
             (false, _) => &[][..],
@@ -217,8 +227,16 @@ impl Outgoing {
         frame::begin_sealed(&mut out, kind, self.call, metadata, &iv)?;
         let start = out.len();
         write(&mut out)?;
+        self.check_size(out.len())?;
         key.encrypt_from(iv, &mut out, start)?;
         Ok(out)
+    }
+
+    fn check_size(&self, size: usize) -> Result<(), ProtocolError> {
+        if size > self.limit {
+            return Err(ProtocolError::MessageTooLarge { size, limit: self.limit });
+        }
+        Ok(())
     }
 }
 
@@ -245,7 +263,7 @@ pub fn half_close(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
 
 /// A client's side that can only end the call.
 fn requests(call: u64) -> Outgoing {
-    Outgoing { call, phase: Phase::Requests }
+    Outgoing { call, phase: Phase::Requests, limit: usize::MAX }
 }
 
 fn cancelled() -> Status {

@@ -40,6 +40,14 @@ pub enum ProtocolError {
     /// A field is too long for its length prefix.
     #[error("the {0} is too long for a frame")]
     TooLong(&'static str),
+    /// A message that is larger than this side may send.
+    #[error("the message has {size} bytes, more than the limit of {limit}")]
+    MessageTooLarge {
+        /// Its size on the wire.
+        size: usize,
+        /// The maximum size.
+        limit: usize,
+    },
     /// JSON that cannot be read.
     #[error("the {what} cannot be read: {why}")]
     Json {

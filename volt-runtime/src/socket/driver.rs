@@ -19,16 +19,16 @@ use tokio::{
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Message, protocol::CloseFrame},
+    tungstenite::{self, Message, error::CapacityError, protocol::CloseFrame},
 };
 
 use super::{
-    DriverOptions, Side,
+    DriverOptions, Side, Traffic,
     keepalive::{Due, Watchdog},
     read_frame,
     shared::{Machine as _, Timeouts, now},
 };
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 /// The number of frames read before yielding to other tasks.
 const READ_BUDGET: usize = 128;
@@ -50,6 +50,8 @@ pub(crate) struct Driver<S, H: Side> {
     side: H,
     /// Set while nothing is read, because a call or the outbox has no room.
     held_up: bool,
+    /// The number of bytes received when the last message was complete.
+    received: u64,
     /// Set when data has been written but not flushed.
     unflushed: bool,
     /// Set when the close frame has been sent.
@@ -65,7 +67,7 @@ pub(crate) struct Driver<S, H: Side> {
 
 impl<S, H> Driver<S, H>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Traffic + Unpin,
     H: Side,
 {
     pub(crate) fn new(
@@ -79,6 +81,7 @@ where
             protocol,
             side,
             held_up: false,
+            received: 0,
             unflushed: false,
             said_goodbye: false,
             close_timeout: options.close_timeout,
@@ -100,11 +103,19 @@ where
             let receives = self.side.shared().with(|machine| machine.poll_receive(cx));
             self.held_up = receives.is_pending();
             ready!(receives);
-            let message = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return Poll::Ready(socket_error(error)),
-                None => return Poll::Ready(closed()),
+            let message = match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Ready(Some(Ok(message))) => message,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(socket_error(error)),
+                Poll::Ready(None) => return Poll::Ready(closed()),
+                Poll::Pending => {
+                    let received = self.socket.get_ref().received();
+                    if std::mem::replace(&mut self.received, received) != received {
+                        self.side.arriving(now);
+                    }
+                    return Poll::Pending;
+                }
             };
+            self.received = self.socket.get_ref().received();
             if let Some(watchdog) = &mut self.watchdog {
                 watchdog.heard();
             }
@@ -199,6 +210,7 @@ where
         if self.held_up {
             watchdog.heard();
         }
+        watchdog.saw(self.socket.get_ref().signs_of_life());
         while let Poll::Ready(due) = watchdog.poll_due(cx) {
             match due {
                 Due::Ping => {
@@ -231,7 +243,7 @@ where
 
 impl<S, H> Future for Driver<S, H>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Traffic + Unpin,
     H: Side,
 {
     /// The reason why the connection ended.
@@ -278,6 +290,15 @@ fn closed() -> Error {
 fn socket_error(error: tungstenite::Error) -> Error {
     match error {
         tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => closed(),
+        tungstenite::Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+            let message = format!(
+                "the peer sent a message of {size} bytes, more than the limit of {max_size} \
+                 (`max_message_size`)"
+            );
+            // The kind of the source marks a message that would end every further connection too.
+            let source = Error::new(ErrorKind::ResourceExhausted, message.clone());
+            Error::connection(message).with_source(source.with_source(error))
+        }
         error => Error::connection("the connection was lost").with_source(error),
     }
 }

@@ -12,7 +12,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Detects a peer that has vanished without closing the connection, with websocket pings that are
 /// sent during its silence.
 ///
-/// A vanished peer is detected after `interval` plus `timeout`.
+/// A vanished peer is detected after `interval` plus `timeout`. Every byte that arrives is a sign of
+/// life, and so is every byte that leaves after the peer has made room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {
@@ -49,6 +50,8 @@ pub(super) struct Watchdog {
     heard: Instant,
     /// Set when something was received since the clock was read.
     news: bool,
+    /// The stream's last number of signs of life.
+    signs: u64,
     /// The time of the last ping, if nothing was received since.
     pinged: Option<Instant>,
     look: Pin<Box<Sleep>>,
@@ -58,12 +61,20 @@ impl Watchdog {
     pub(super) fn new(times: Keepalive) -> Self {
         let now = Instant::now();
         let look = Box::pin(sleep_until(after(now, times.interval)));
-        Self { times, heard: now, news: false, pinged: None, look }
+        Self { times, heard: now, news: false, signs: 0, pinged: None, look }
     }
 
     /// Called when something was received. Cheap, because it runs for each frame.
     pub(super) fn heard(&mut self) {
         self.news = true;
+    }
+
+    /// Called with the stream's number of signs of life. A message that takes long to arrive or to
+    /// leave is one, although nothing else can be received meanwhile.
+    pub(super) fn saw(&mut self, signs: u64) {
+        if std::mem::replace(&mut self.signs, signs) != signs {
+            self.news = true;
+        }
     }
 
     /// Ready when an action is due. The timer is not moved for each frame: when it fires, it is set

@@ -4,6 +4,8 @@ mod driver;
 mod keepalive;
 mod shared;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +15,7 @@ pub use self::keepalive::Keepalive;
 pub(crate) use self::{
     driver::{Driver, Protocol},
     shared::{Machine, Shared, Timeouts, machine, now},
-    stream::Stream,
+    stream::{Stream, Traffic},
 };
 use crate::{Error, Result, proto::frame::Frame};
 
@@ -25,6 +27,11 @@ pub(crate) trait Side: Send + Unpin {
 
     /// Accepts a frame.
     fn receive(&mut self, now: Instant, frame: Frame);
+
+    /// Called when a part of a message has been received, but not all of it.
+    fn arriving(&mut self, now: Instant) {
+        let _ = now;
+    }
 
     /// Called when the connection is lost. Fails every call with this reason.
     fn lost(&mut self, reason: &Error);

@@ -1,4 +1,4 @@
-//! The byte stream below a websocket: a TCP connection, or TLS over one.
+//! The byte stream below a websocket: a TCP connection, or TLS over one, with counters.
 
 use std::{
     io,
@@ -12,16 +12,102 @@ use tokio::{
 };
 
 /// The byte stream of a connection.
-pub(crate) enum Stream {
+pub(crate) type Stream = Counted<TcpOrTls>;
+
+/// A byte stream that counts what shows that its peer is there.
+pub(crate) trait Traffic {
+    /// The number of bytes received.
+    fn received(&self) -> u64;
+
+    /// A number that grows with each byte received, and with each write that waited for the peer to
+    /// make room.
+    fn signs_of_life(&self) -> u64;
+}
+
+/// Counts the traffic of a byte stream.
+pub(crate) struct Counted<S> {
+    stream: S,
+    received: u64,
+    /// The number of writes that had to wait and then succeeded. Other writes show nothing: the
+    /// system accepts them although the peer has vanished.
+    resumed: u64,
+    /// Set while a write waits.
+    waits: bool,
+}
+
+impl<S> Counted<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, received: 0, resumed: 0, waits: false }
+    }
+
+    fn wrote<T>(&mut self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let waited = std::mem::replace(&mut self.waits, outcome.is_pending());
+        if waited && matches!(outcome, Poll::Ready(Ok(_))) {
+            self.resumed += 1;
+        }
+        outcome
+    }
+}
+
+impl<S> Traffic for Counted<S> {
+    fn received(&self) -> u64 {
+        self.received
+    }
+
+    fn signs_of_life(&self) -> u64 {
+        self.received + self.resumed
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.received += (buffer.filled().len() - before) as u64;
+        outcome
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(outcome)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        // TLS writes while it flushes. A flush with nothing to write never waits.
+        self.wrote(outcome)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A TCP connection, or TLS over one.
+pub(crate) enum TcpOrTls {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
 }
 
-#[cfg(feature = "tls")]
 impl Stream {
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        Self::new(TcpOrTls::Plain(stream))
+    }
+
+    #[cfg(feature = "tls")]
     pub(crate) fn tls(stream: impl Into<tokio_rustls::TlsStream<TcpStream>>) -> Self {
-        Self::Tls(Box::new(stream.into()))
+        Self::new(TcpOrTls::Tls(Box::new(stream.into())))
     }
 }
 
@@ -29,14 +115,14 @@ impl Stream {
 macro_rules! forward {
     ($self:ident, $method:ident($($argument:expr),*)) => {
         match $self.get_mut() {
-            Stream::Plain(stream) => Pin::new(stream).$method($($argument),*),
+            TcpOrTls::Plain(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(feature = "tls")]
-            Stream::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            TcpOrTls::Tls(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for TcpOrTls {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -46,7 +132,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for TcpOrTls {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -250,7 +250,10 @@ async fn a_client_that_reads_nothing_does_not_hold_up_the_end() {
     let mut options = ServerOptions::default();
     options.drain_timeout = Duration::from_millis(10);
     let volt = Volt::start_with(options).await;
-    let client = volt.client_with(|options| options.reconnect = None).await;
+    let change = |options: &mut volt_runtime::ConnectOptions| {
+        (options.reconnect, options.connection_buffer) = (None, 1 << 20);
+    };
+    let client = volt.client_with(change).await;
     // More than fits into the sockets' buffers, which are not read.
     let text = "x".repeat(1 << 20);
     let mut unread = client

@@ -207,6 +207,8 @@ pub(super) struct Call {
     pub(super) half_closed: bool,
     /// The receiving half, which owns the call, has been dropped.
     pub(super) abandoned: bool,
+    /// The Volt has ended the call. Its last frame may not have been read.
+    pub(super) ended: bool,
     pub(super) inbox: Inbox,
     /// The sending half, while it waits for the key.
     pub(super) writer: Option<Waker>,
@@ -225,6 +227,7 @@ impl Call {
             invoked: false,
             half_closed: false,
             abandoned: false,
+            ended: false,
             inbox: Inbox::new(options.receive_buffer, options.overflow),
             writer: None,
             kind,
@@ -239,6 +242,15 @@ impl Call {
                 MethodKind::ServerStreaming => false,
                 MethodKind::ClientStreaming | MethodKind::Bidi => self.half_closed,
             }
+    }
+
+    /// Returns whether the call could send its first message, but has not.
+    pub(super) fn is_unsent(&self) -> bool {
+        match &self.phase {
+            Phase::Keying(queued) => !self.invoked && queued.is_empty(),
+            Phase::Open => !self.invoked,
+            _ => false,
+        }
     }
 
     /// Returns whether the call has cryptography pending. It may still lack the key or room in the
@@ -268,5 +280,9 @@ impl Call {
 
 /// Converts a protocol error into the error that fails the call.
 pub(crate) fn protocol_error(error: ProtocolError) -> Error {
+    if let ProtocolError::MessageTooLarge { .. } = error {
+        let message = format!("{error} (`ConnectOptions::max_sent_message_size`)");
+        return Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No);
+    }
     Error::protocol(format!("this call cannot go on: {error}")).with_source(error)
 }

@@ -28,6 +28,9 @@ use crate::{
     queue::{Buffer, Popped, Wakes, register},
 };
 
+/// Key exchanges wait for messages that take at least this long to arrive.
+const LONG_MESSAGE: Duration = Duration::from_secs(1);
+
 /// The limits and timeouts of a connection.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -35,6 +38,8 @@ pub struct Limits {
     pub max_calls: usize,
     /// The maximum number of bytes of unread responses, for all calls together.
     pub connection_buffer: usize,
+    /// Lets a slow reader block the connection for as long as it reads at all.
+    pub patient: bool,
     /// The time within which the Volt must answer a key exchange.
     pub key_exchange_timeout: Duration,
     /// The number of pre-opened calls.
@@ -63,6 +68,14 @@ pub struct Connection {
     /// The reason why no further calls can be opened: the connection is lost or closing.
     pub(super) closed: Option<Error>,
     pub(super) lost: bool,
+    /// The Volt has sent something.
+    pub(super) heard: bool,
+    /// The number of calls that the Volt has ended.
+    pub(super) ended: usize,
+    /// When the incomplete message that is being received was first noticed.
+    arriving: Option<Instant>,
+    /// When a part of a message that takes long was last received.
+    delayed: Option<Instant>,
     pub(super) wakes: Wakes,
 }
 
@@ -81,6 +94,10 @@ impl Connection {
             drainer: None,
             closed: None,
             lost: false,
+            heard: false,
+            ended: 0,
+            arriving: None,
+            delayed: None,
             wakes: Wakes::default(),
             limits,
         }
@@ -92,14 +109,24 @@ impl Connection {
     }
 
     /// Returns the number of open calls, including those whose end has not been sent to the Volt
-    /// yet.
+    /// yet. Calls that the Volt has ended do not count, even if they are never read.
     pub fn open_calls(&self) -> usize {
-        if self.lost { 0 } else { self.calls.len() }
+        if self.lost { 0 } else { self.calls.len() - self.ended }
     }
 
     /// The ids of these calls.
     pub fn open_ids(&self) -> impl Iterator<Item = u64> {
-        self.calls.keys().copied()
+        self.calls.iter().filter(|(_, call)| !call.ended).map(|(id, _)| *id)
+    }
+
+    /// Returns whether the Volt has sent anything yet.
+    pub fn has_heard(&self) -> bool {
+        self.heard
+    }
+
+    /// Returns whether no further calls can be opened.
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_some()
     }
 
     /// Returns whether calls are pre-opened.
@@ -189,7 +216,7 @@ impl Connection {
             return Err(reason.clone().with_executed(Executed::No));
         }
         let max_calls = self.limits.max_calls;
-        if self.calls.len() >= max_calls {
+        if self.open_calls() >= max_calls {
             let message = format!("{max_calls} calls are open on this connection");
             return Err(
                 Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No)
@@ -209,6 +236,14 @@ impl Connection {
             self.await_key(now, id);
         }
         self.calls.insert(id, call);
+        if let Some(blocked) = self.inboxes.blocked_call()
+            && !self.limits.patient
+        {
+            let inbox = self.calls.get(&blocked).map(|call| &call.inbox);
+            self.inboxes.hurry(now, inbox);
+            // Wake the driver, so that it sees the new timeout.
+            self.outbox.wake_consumer(&mut self.wakes);
+        }
     }
 
     /// Starts the timeout of a call that waits for the Volt's key.
@@ -236,6 +271,9 @@ impl Connection {
 
     /// Accepts a frame.
     pub fn receive(&mut self, now: Instant, frame: Frame) {
+        self.heard = true;
+        self.arriving = None;
+        let patient = self.limits.patient || self.open_calls() <= 1;
         let Some(call) = self.calls.get_mut(&frame.call) else {
             // An unknown call is pooled or has ended on this side. Late frames are ignored.
             if self.pool.receive(frame) {
@@ -250,19 +288,41 @@ impl Connection {
             FrameKind::Invoke | FrameKind::Payload => {
                 // A frame that is marked as the last in clear text, or that precedes the key, ends
                 // the call.
-                if frame.last || matches!(call.exchange, KeyExchange::Awaiting(_)) {
+                let rejected = matches!(call.exchange, KeyExchange::Awaiting(_));
+                if frame.last || rejected {
                     call.stop_sending(&mut self.wakes);
+                    if rejected {
+                        // Dropping the call then removes it: there is nothing to cancel.
+                        call.exchange = KeyExchange::Failed;
+                    }
+                    if !std::mem::replace(&mut call.ended, true) {
+                        self.ended += 1;
+                    }
                     if call.abandoned {
                         return self.remove(frame.call);
                     }
                 }
-                let inboxes = &mut self.inboxes;
-                let delivery =
-                    inboxes.deliver(now, frame.call, &mut call.inbox, frame.body, &mut self.wakes);
+                let inbox = &mut call.inbox;
+                let delivery = self.inboxes.deliver(
+                    now,
+                    frame.call,
+                    inbox,
+                    frame.body,
+                    patient,
+                    &mut self.wakes,
+                );
                 if delivery == Delivery::Overflow {
                     self.overflowed(frame.call);
                 }
             }
+        }
+    }
+
+    /// Called when a part of a message has been received, but not all of it.
+    pub fn arriving(&mut self, now: Instant) {
+        let since = *self.arriving.get_or_insert(now);
+        if now.saturating_duration_since(since) >= LONG_MESSAGE {
+            self.delayed = Some(now);
         }
     }
 
@@ -315,24 +375,32 @@ impl Connection {
         {
             self.keying.pop_front();
         }
-        let keying = self.keying.front().map(|(deadline, _)| *deadline);
+        let keying = self.keying.front().map(|(deadline, _)| self.answer_due(*deadline));
         earliest([keying, self.inboxes.next_timeout(), self.pool.next_expiry()])
     }
 
     /// Handles the timeouts that have expired at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((deadline, id)) = self.keying.front().copied()
-            && deadline <= now
+            && self.answer_due(deadline) <= now
         {
             self.keying.pop_front();
             self.key_overdue(id);
         }
-        if self.inboxes.next_timeout().is_some_and(|until| until <= now) {
+        let blocked = self.inboxes.blocked_call().and_then(|id| self.calls.get(&id));
+        if self.inboxes.handle_timeout(now, blocked.map(|call| &call.inbox)) {
             self.fail_blocked();
         }
         if self.pool.expire(now) {
             self.wakes.add(self.worker.take());
         }
+    }
+
+    /// Returns when a key exchange with this deadline fails. An answer behind a long message can
+    /// arrive only after it.
+    fn answer_due(&self, deadline: Instant) -> Instant {
+        let delayed = self.delayed.and_then(|at| at.checked_add(self.limits.key_exchange_timeout));
+        delayed.map_or(deadline, |delayed| delayed.max(deadline))
     }
 
     fn key_overdue(&mut self, id: u64) {
@@ -411,6 +479,7 @@ impl Connection {
         let maybe = reason.clone().with_executed(Executed::Maybe);
         let never = reason.clone().with_executed(Executed::No);
         self.calls.retain(|_, call| !call.abandoned);
+        self.ended = self.calls.values().filter(|call| call.ended).count();
         for call in self.calls.values_mut() {
             let reason = if call.invoked { &maybe } else { &never };
             call.inbox.close(reason.clone(), &mut self.wakes);
@@ -426,7 +495,8 @@ impl Connection {
 
     pub(super) fn remove(&mut self, id: u64) {
         if let Some(mut call) = self.calls.remove(&id) {
-            self.inboxes.abandon(&mut call.inbox, &mut self.wakes);
+            self.ended -= usize::from(call.ended);
+            self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         }
         self.unblock();
         self.wake_drainer();

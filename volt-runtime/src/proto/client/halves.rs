@@ -91,8 +91,14 @@ impl Connection {
 
     /// Half-closes the call by sending `frame`. Without a frame, returns the key to seal one with
     /// if it is available; otherwise the half-close is sent as soon as there is a key.
+    ///
+    /// A call that has sent nothing fails: the Volt does not know its method, and would not answer.
     pub fn half_close(&mut self, id: u64, frame: Option<Vec<u8>>) -> Option<Arc<CallKey>> {
         let call = self.calls.get_mut(&id)?;
+        if call.is_unsent() {
+            self.fail_unsent(id);
+            return None;
+        }
         match (&mut call.phase, frame) {
             (Phase::Open, None) => return call.exchange.key().cloned(),
             (Phase::Open, Some(frame)) => {
@@ -108,6 +114,18 @@ impl Connection {
             (Phase::HalfClosed | Phase::Closing | Phase::Closed, _) => {}
         }
         None
+    }
+
+    fn fail_unsent(&mut self, id: u64) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let message = "no message was sent: a call invokes its method with the first message";
+        call.inbox.close(Error::configuration(message), &mut self.wakes);
+        call.stop_sending(&mut self.wakes);
+        call.half_closed = true;
+        // A legacy call is opened by its first message, so there is nothing to cancel.
+        let is_legacy = call.exchange.key().is_some_and(|key| key.legacy_iv().is_some());
+        call.phase = if is_legacy { Phase::Closed } else { Phase::Closing };
+        self.schedule(id);
     }
 
     // The receiving half of a call.
@@ -166,7 +184,7 @@ impl Connection {
         let call = self.calls.get_mut(&id)?;
         call.abandoned = true;
         call.stop_sending(&mut self.wakes);
-        self.inboxes.abandon(&mut call.inbox, &mut self.wakes);
+        self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         match (&call.phase, &call.exchange) {
             (Phase::Closed, _) | (_, KeyExchange::Failed) => self.remove(id),
             (_, KeyExchange::Done(key)) if key.legacy_iv().is_none() || call.invoked => {

@@ -155,8 +155,9 @@ impl Connection {
     }
 
     fn deliver(&mut self, now: Instant, id: u64, body: Bytes) {
+        let alone = self.calls.len() == 1;
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let delivery = self.inboxes.deliver(now, id, &mut call.inbox, body, &mut self.wakes);
+        let delivery = self.inboxes.deliver(now, id, &mut call.inbox, body, alone, &mut self.wakes);
         if delivery == Delivery::Overflow {
             self.overflowed(id);
         }
@@ -245,7 +246,8 @@ impl Connection {
             self.invocations.pop_front();
             self.invocation_overdue(id);
         }
-        if self.inboxes.next_timeout().is_some_and(|until| until <= now) {
+        let blocked = self.inboxes.blocked_call().and_then(|id| self.calls.get(&id));
+        if self.inboxes.handle_timeout(now, blocked.map(|call| &call.inbox)) {
             self.fail_blocked();
         }
         if let Some(drain) = &mut self.drain
@@ -379,7 +381,7 @@ impl Connection {
     /// Removes a call whose task has ended.
     pub fn remove(&mut self, id: u64) {
         if let Some(mut call) = self.calls.remove(&id) {
-            self.inboxes.abandon(&mut call.inbox, &mut self.wakes);
+            self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         }
         self.unblock();
         self.wakes.add(self.drainer.take());

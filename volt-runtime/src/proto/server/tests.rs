@@ -33,7 +33,7 @@ impl Server {
         let connection = Connection::new(Limits {
             max_calls: 2,
             receive_buffer: 1,
-            connection_buffer: 1 << 20,
+            connection_buffer: 8,
             overflow,
             invoke_timeout: INVOKE_TIMEOUT,
         });
@@ -152,6 +152,7 @@ fn a_full_call_fails_after_its_wait_or_at_once() {
     for (overflow, wait) in [(Overflow::Wait(Duration::from_secs(5)), 5), (Overflow::Fail, 0)] {
         let mut server = Server::new(overflow);
         server.keyed(1);
+        server.keyed(2);
         server.receive(1, false);
         server.receive(1, false);
         assert_eq!(server.connection.poll_receive(&mut cx()).is_pending(), wait > 0);
@@ -159,6 +160,42 @@ fn a_full_call_fails_after_its_wait_or_at_once() {
         assert!(server.connection.poll_receive(&mut cx()).is_ready());
         assert!(matches!(server.read(1), Poll::Ready(Ok(_))), "what was there can be read");
         assert_eq!(server.error(1).kind(), ErrorKind::ResourceExhausted);
+    }
+}
+
+#[test]
+fn the_stalls_of_a_call_add_up() {
+    let mut server = Server::waiting();
+    server.keyed(1);
+    server.keyed(2);
+    server.receive(1, false);
+    server.receive(1, false);
+    // The handler reads once a second: each frame waits for less than the limit.
+    for _ in 0..4 {
+        server.wait(Duration::from_secs(1));
+        assert!(matches!(server.read(1), Poll::Ready(Ok(_))));
+        assert!(server.connection.poll_receive(&mut cx()).is_ready());
+        server.receive(1, false);
+        assert!(server.connection.poll_receive(&mut cx()).is_pending());
+    }
+    server.wait(Duration::from_secs(2));
+    assert!(server.connection.poll_receive(&mut cx()).is_ready());
+    assert!(matches!(server.read(1), Poll::Ready(Ok(_))), "what was there can be read");
+    assert_eq!(server.error(1).kind(), ErrorKind::ResourceExhausted);
+}
+
+#[test]
+fn a_handler_that_harms_no_other_call_may_read_slowly() {
+    let mut server = Server::waiting();
+    server.keyed(1);
+    assert!(server.connection.invoke(1, false));
+    server.receive(1, false);
+    for _ in 0..20 {
+        server.receive(1, false);
+        assert!(server.connection.poll_receive(&mut cx()).is_pending());
+        server.wait(Duration::from_secs(50));
+        assert!(matches!(server.read(1), Poll::Ready(Ok(_))));
+        assert!(server.connection.poll_receive(&mut cx()).is_ready());
     }
 }
 

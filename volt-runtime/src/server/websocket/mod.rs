@@ -192,7 +192,7 @@ async fn open(
 ) -> io::Result<Option<WebSocketStream<WriteTimeout<Stream>>>> {
     let stream = match tls {
         Some(tls) => tls.accept(stream).await?,
-        None => Stream::Plain(stream),
+        None => Stream::plain(stream),
     };
     let stream = WriteTimeout::new(stream, endpoint.options().write_timeout);
     request::answer(stream, endpoint).await.map_err(io::Error::other)

@@ -2,9 +2,7 @@
 
 use std::process::Command;
 
-use xtask_tools::cargo;
-
-use crate::tools;
+use xtask_tools::{cargo, process};
 
 const VERSION: &str = "0.20.2";
 
@@ -12,14 +10,14 @@ const VERSION: &str = "0.20.2";
 ///
 /// `cargo deny check advisories` checks known vulnerabilities: it needs to download their list.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let root = tools::root()?;
+    let root = xtask_tools::root()?;
     let program = cargo::tool("cargo-deny", VERSION)?;
     for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
         let mut deny = Command::new(&program);
         deny.arg("--manifest-path").arg(root.join(manifest));
         deny.arg("--config").arg(root.join("deny.toml")).args(["--all-features", "--locked"]);
         deny.args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
-        tools::run(&mut deny)?;
+        process::run(&mut deny)?;
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `cargo xtask features`: checks that each service of the SDK compiles without the others.
 
 use anyhow::Context as _;
+use xtask_tools::{cargo, process};
 
-use crate::{codegen, tools};
+use crate::codegen;
 
 /// Checks `volt-api` with each service alone and without any, with and without `server`.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -10,10 +11,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
         for server in [false, true] {
             let features = if server { format!("{features} server") } else { features.clone() };
             println!("volt-api with `{}`", features.trim());
-            let mut clippy = tools::cargo();
+            let mut clippy = cargo::cargo();
             clippy.args(["clippy", "--quiet", "--locked", "--package", "volt-api"]);
             clippy.args(["--no-default-features", "--features", &features, "--", "-D", "warnings"]);
-            tools::run(&mut clippy)
+            process::run(&mut clippy)
                 .with_context(|| format!("volt-api fails with `--features \"{features}\"`"))?;
         }
     }

@@ -8,7 +8,6 @@ mod layout;
 mod public_api;
 mod release_notes;
 mod runners;
-mod tools;
 mod tree;
 mod versions;
 

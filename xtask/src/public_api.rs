@@ -17,9 +17,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use public_api::{Builder, PublicItem};
 use similar::{ChangeTag, TextDiff};
-use xtask_tools::cargo::target_dir;
-
-use crate::tools;
+use xtask_tools::{
+    cargo::{cargo, target_dir},
+    process, root,
+};
 
 /// The published crates.
 const CRATES: [&str; 5] =
@@ -42,7 +43,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = tools::root()?;
+    let root = root()?;
     document(root)?;
     let mut stale = String::new();
     for name in CRATES {
@@ -72,11 +73,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 ///
 /// The whole workspace, so that the features and the builds of dependencies are those of `cargo doc`.
 fn document(root: &Path) -> anyhow::Result<()> {
-    let mut doc = tools::cargo();
+    let mut doc = cargo();
     doc.args(["doc", "--locked", "--quiet", "--workspace", "--lib", "--no-deps", "--all-features"]);
     doc.env("RUSTDOC", env::current_exe()?).env(AS_RUSTDOC, "1");
     doc.env("RUSTDOCFLAGS", "-Z unstable-options --output-format json --cap-lints allow");
-    tools::run(doc.current_dir(root))
+    process::run(doc.current_dir(root))
 }
 
 /// Runs rustdoc, if this program was started as rustdoc.
@@ -96,8 +97,13 @@ pub(crate) fn as_rustdoc() -> Option<ExitCode> {
 
 /// The public items of a crate, one per line, sorted by path.
 ///
-/// Left out are the methods of trait implementations, which the line of the implementation implies, and
-/// the lines of inherent implementations.
+/// Left out are:
+///
+/// - the methods of trait implementations, which the line of the implementation implies;
+/// - the lines of inherent implementations;
+/// - what the generator writes for every message or enum, which `impl Message for` or `impl Enumeration
+///   for` implies: its other traits, and a `with_` method for each field;
+/// - the paths of the standard library's items, and a second, longer path to the same item.
 fn render(root: &Path, name: &str) -> anyhow::Result<String> {
     let krate = name.replace('-', "_");
     let json = target_dir(root)?.join("doc").join(&krate).with_extension("json");
@@ -118,11 +124,64 @@ fn render(root: &Path, name: &str) -> anyhow::Result<String> {
     let others = others.into_iter().filter(|(item, line)| !is_implied(item, line));
     // The name of the crate itself is also omitted.
     let own = format!("{krate}::");
-    let mut lines: Vec<_> =
-        others.chain(of_traits).map(|(_, line)| line.replace(&own, "")).collect();
+    let lines = others.chain(of_traits).map(|(_, line)| without_std_paths(&line.replace(&own, "")));
+    let mut lines = without_generated(lines.collect());
     lines.sort_unstable();
     lines.dedup();
     Ok(lines.join("\n") + "\n")
+}
+
+/// Shortens `core::option::Option` to `Option`, and so for all paths of the standard library.
+fn without_std_paths(line: &str) -> String {
+    let mut short = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) =
+        ["core::", "alloc::", "std::"].iter().filter_map(|krate| rest.find(krate)).min()
+    {
+        let (before, path) = rest.split_at(at);
+        short.push_str(before);
+        let is_start = !before.ends_with(|c: char| c == ':' || c == '_' || c.is_alphanumeric());
+        let end =
+            path.find(|c: char| c != ':' && c != '_' && !c.is_alphanumeric()).unwrap_or(path.len());
+        let (path, after) = path.split_at(end);
+        short.push_str(if is_start { path.rsplit("::").next().unwrap_or(path) } else { path });
+        rest = after;
+    }
+    short + rest
+}
+
+/// Removes what the generator writes for every message and enum, and the items of the module `api` that
+/// a shorter path names too.
+fn without_generated(lines: Vec<String>) -> Vec<String> {
+    let generated: HashSet<String> = lines
+        .iter()
+        .filter(|line| line.contains("::Message for ") || line.contains("::Enumeration for "))
+        .filter_map(|line| line.rsplit_once(" for ").map(|(_, name)| name.to_owned()))
+        .collect();
+    let is_implied = |line: &String| match line.rsplit_once(" for ") {
+        Some((of_trait, name)) if line.starts_with("impl") => {
+            generated.contains(name)
+                && !of_trait.contains("volt_runtime::message::Message")
+                && !of_trait.ends_with("Enumeration")
+        }
+        _ => line.split_once("::with_").is_some_and(|(owner, _)| {
+            owner.rsplit(' ').next().is_some_and(|owner| generated.contains(owner))
+        }),
+    };
+    let aliases: HashSet<String> = lines.iter().cloned().collect();
+    // `api::volt::v1::Resource` is also `volt::Resource`.
+    let has_alias = |line: &String| {
+        let (_, path) = line.split_once("api::")?;
+        let mut names = path.split("::");
+        let (package, version) = (names.next()?, names.next()?);
+        let long = format!("api::{package}::{version}::");
+        Some(aliases.contains(&line.replace(&long, &format!("{package}::"))))
+    };
+    lines
+        .iter()
+        .filter(|line| !is_implied(line) && has_alias(line) != Some(true))
+        .cloned()
+        .collect()
 }
 
 /// The lines that were removed and added.
@@ -155,6 +214,14 @@ mod tests {
         let changes = changes("pub fn a()\npub fn b()\n", "pub fn a()\npub fn c()\n");
         assert_eq!(changes, ["- pub fn b()", "+ pub fn c()"]);
         assert_eq!(excerpt(&changes), "- pub fn b()\n+ pub fn c()");
+    }
+
+    #[test]
+    fn paths_of_std_are_shortened() {
+        let line =
+            "pub fn a::B::c(self, impl core::convert::Into<alloc::string::String>) -> a::core::D";
+        let short = "pub fn a::B::c(self, impl Into<String>) -> a::core::D";
+        assert_eq!(without_std_paths(line), short);
     }
 
     #[test]

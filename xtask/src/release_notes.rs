@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
-use crate::{api, tools, versions};
+use crate::{api, versions};
 
 /// Prints the start of a changelog: the SDK's version, the API's version, and the changes of the API.
 #[derive(clap::Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    print!("{}", notes(tools::root()?, args)?);
+    print!("{}", notes(xtask_tools::root()?, args)?);
     Ok(())
 }
 
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn notes_have_both_versions_and_the_changes_since_the_previous_api() {
-        let root = tools::root().unwrap();
+        let root = xtask_tools::root().unwrap();
         let notes = notes(root, &Args { since: None }).unwrap();
         let heading = format!("## {} (API 0.20.34)\n\n", env!("CARGO_PKG_VERSION"));
         assert!(notes.starts_with(&heading), "{notes}");
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn since_must_be_another_version() {
-        let root = tools::root().unwrap();
+        let root = xtask_tools::root().unwrap();
         let folder = root.join("proto/0.15.1").to_str().unwrap().to_owned();
         let given = notes(root, &Args { since: Some(folder.clone()) }).unwrap();
         assert!(given.contains(&format!("Since {folder}:")), "{given}");

@@ -3,10 +3,9 @@
 //! Cargo builds a runner when it is started, so that tasks such as `codegen` do not wait for it.
 
 use std::{ffi::OsString, process::ExitCode};
+use xtask_tools::cargo;
 
 use anyhow::Context as _;
-
-use crate::tools;
 
 /// The arguments of a runner, which parses them itself.
 #[derive(clap::Args)]
@@ -19,9 +18,9 @@ pub(crate) struct Args {
 ///
 /// The runner has printed its error already if it failed.
 pub(crate) fn start(package: &str, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
-    let mut cargo = tools::cargo();
+    let mut cargo = cargo::cargo();
     cargo.args(["run", "--quiet", "--locked", "--manifest-path"]);
-    cargo.arg(tools::root()?.join("Cargo.toml"));
+    cargo.arg(xtask_tools::root()?.join("Cargo.toml"));
     cargo.args(["--package", package, "--", task]).args(&args.arguments);
     let status = cargo.status().context("cargo cannot be run")?;
     // A runner that was killed has no code.

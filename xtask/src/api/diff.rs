@@ -10,8 +10,9 @@ use volt_codegen::{
     Sources,
     diff::{Clients, Report, Surface, diff},
 };
+use xtask_tools::process;
 
-use crate::{tools, versions};
+use crate::versions;
 
 /// Reports the changes between two versions of the API, and whom they affect.
 ///
@@ -47,7 +48,7 @@ enum Denied {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let report = report(tools::root()?, &args.old, &args.new)?;
+    let report = report(xtask_tools::root()?, &args.old, &args.new)?;
     print!("{}", args.format.show(&report, &args.old, &args.new));
     denied(&report, &args.deny)
 }
@@ -142,7 +143,7 @@ fn revision(root: &Path, revision: &str) -> anyhow::Result<Sources> {
     ensure!(!revision.starts_with('-'), "git would take it for an option");
     let git = |args: &[&str]| -> anyhow::Result<String> {
         let mut git = Command::new("git");
-        let printed = tools::output(git.current_dir(root).args(args))?;
+        let printed = process::output(git.current_dir(root).args(args))?;
         String::from_utf8(printed).context("git prints text")
     };
     let (revision, folder) = if let Some((revision, folder)) = revision.split_once(':') {

@@ -9,7 +9,7 @@ use volt_codegen::{
 };
 
 use super::source::{self, Source};
-use crate::{codegen::Plan, tools, tree, versions};
+use crate::{codegen::Plan, tree, versions};
 
 /// Adds an API version below proto/, or normalizes an existing one.
 ///
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    print!("{}", import(tools::root()?, args, &mut Command::new("npm"))?);
+    print!("{}", import(xtask_tools::root()?, args, &mut Command::new("npm"))?);
     Ok(())
 }
 

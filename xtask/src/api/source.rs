@@ -13,8 +13,9 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use volt_codegen::Sources;
+use xtask_tools::process;
 
-use crate::{tools, tree};
+use crate::tree;
 
 /// The published package with the files.
 const PACKAGE: &str = "@tdxvolt/volt-client-grpc";
@@ -65,7 +66,7 @@ fn fetch(version: &str, npm: &mut Command) -> anyhow::Result<Found> {
     let folder = tempfile::tempdir()?;
     npm.args(["pack", "--loglevel=error", "--ignore-scripts", &format!("{PACKAGE}@{version}")]);
     npm.arg("--pack-destination").arg(folder.path());
-    tools::output(npm).with_context(|| {
+    process::output(npm).with_context(|| {
         format!("{PACKAGE}@{version} can't be fetched from npm; a folder or a tarball does as well")
     })?;
     let [tarball] = &tree::files_below(folder.path())?[..] else {

@@ -11,7 +11,6 @@ use anyhow::bail;
 use volt_codegen::{Options, Output, Server, Sources};
 
 use crate::{
-    tools,
     tree::{self, Change, read},
     versions,
 };
@@ -55,12 +54,12 @@ pub(crate) struct Args {
 
 /// The features of the SDK's services.
 pub(crate) fn services() -> anyhow::Result<Vec<String>> {
-    let root = tools::root()?;
+    let root = xtask_tools::root()?;
     Ok(generate(&versions::sources(root, &versions::current(root)?)?)?.features)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    run_in(tools::root()?, args)
+    run_in(xtask_tools::root()?, args)
 }
 
 pub(crate) fn run_in(root: &Path, args: &Args) -> anyhow::Result<()> {

@@ -8,8 +8,6 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::tools;
-
 /// The maximum length of a hand-written file, in lines.
 const LONGEST_FILE: usize = 500;
 /// The maximum length of a generated file, in lines.
@@ -40,7 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let root = tools::root()?;
+    let root = xtask_tools::root()?;
     let mut faults = 0;
     for (name, file) in CRATES {
         let src = Path::new(name).join("src");

@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use xtask_tools::process;
+
 use super::*;
 
 #[test]
 fn the_documented_report_is_current() {
-    let root = tools::root().unwrap();
+    let root = xtask_tools::root().unwrap();
     let (old, new) = ("0.15.1", "0.20.34");
     let report = report(root, old, new).unwrap();
     let path = root.join("docs/api-0.15.1-to-0.20.34.md");
@@ -19,7 +21,7 @@ fn the_documented_report_is_current() {
 
 #[test]
 fn the_report_is_json_too() {
-    let root = tools::root().unwrap();
+    let root = xtask_tools::root().unwrap();
     let report = report(root, "0.15.1", "0.20.34").unwrap();
     let json: serde_json::Value =
         serde_json::from_str(&Format::Json.show(&report, "0.15.1", "0.20.34")).unwrap();
@@ -45,7 +47,7 @@ fn what_is_denied_fails() {
     };
     let (old, new) = (folder("string a = 1;"), folder("string b = 1;"));
     let [old, new] = [&old, &new].map(|folder| folder.path().to_str().unwrap());
-    let root = tools::root().unwrap();
+    let root = xtask_tools::root().unwrap();
     let renamed = report(root, old, new).unwrap();
     denied(&renamed, &[]).unwrap();
     denied(&renamed, &[Denied::Wire]).unwrap();
@@ -71,7 +73,7 @@ fn versions_are_folders_names_and_revisions() {
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
         git.current_dir(root).args(["-c", "user.name=n", "-c", "user.email=e"]);
-        tools::run(git.args(args)).unwrap();
+        process::run(git.args(args)).unwrap();
     };
     git(&["init", "--quiet"]);
     put("1.0.0", "first");

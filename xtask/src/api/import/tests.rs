@@ -250,7 +250,7 @@ fn copy(from: &Path, to: &Path) {
 /// checked-in files, byte for byte.
 #[test]
 fn from_the_older_version_to_what_is_checked_in() {
-    let repository = tools::root().unwrap();
+    let repository = xtask_tools::root().unwrap();
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     copy(&repository.join("proto/0.15.1"), &root.join("proto/0.15.1"));

@@ -98,13 +98,12 @@ impl EmbeddedVolt {
             .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
             .with_options(limits);
         let host = Arc::new(host);
-        let server = match &volt.authority {
-            None => serve(listener, Arc::clone(&host)),
-            Some(authority) => {
-                let tls = authority.server(address.ip());
-                let tls = tls.map_err(|error| StartError::new("certifying the server", error))?;
-                serve_tls(listener, tls, Arc::clone(&host))
-            }
+        let server = if volt.options.tls {
+            let tls = volt.authority.server(address.ip());
+            let tls = tls.map_err(|error| StartError::new("certifying the server", error))?;
+            serve_tls(listener, tls, Arc::clone(&host))
+        } else {
+            serve(listener, Arc::clone(&host))
         };
         let server = server.map_err(|error| StartError::new("serving", error))?;
         let relayed = match relay {
@@ -235,6 +234,10 @@ impl Relayed {
         let place = match (&relay.volt.relay, &relay.volt.http_address, &relay.volt.ca_pem) {
             (Some(relay), ..) => relay.clone(),
             (None, Some(address), None) => RelayConfig::Address(address.clone()),
+            // Without TLS, clients need only the relay's address.
+            (None, Some(address), _) if address.starts_with("http:") => {
+                RelayConfig::Address(address.clone())
+            }
             // Clients need the relay's certificate authority to reach it.
             _ => RelayConfig::Volt(Box::new(relay.volt.clone())),
         };

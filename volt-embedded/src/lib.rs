@@ -37,7 +37,8 @@
 //! All other methods fail with [`Code::Unimplemented`](volt_api::Code).
 //!
 //! With [`Builder::tls`], the Volt serves TLS. The certificate is signed by the Volt's own
-//! certificate authority, which is included in its configurations as `ca_pem`.
+//! certificate authority. Configurations include the authority as `ca_pem`, with and without TLS,
+//! because some published clients require it.
 //!
 //! The same address answers the HTTP requests that clients use for discovery:
 //!

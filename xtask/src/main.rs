@@ -36,7 +36,7 @@ enum Task {
     /// Runs protobuf's conformance suite against the generated code.
     #[command(disable_help_flag = true)]
     Conformance(runners::Args),
-    /// Checks licences, duplicates and origins of all dependencies against deny.toml.
+    /// Checks licences, duplicates, origins and known vulnerabilities of all dependencies.
     Deny,
     /// Checks that each service of the SDK compiles without the others.
     Features,

@@ -41,7 +41,7 @@ impl VoltApi for Handlers {
         let volt = Arc::clone(&self.volt);
         let work = move || {
             let _permit = permit;
-            volt.authenticate(context.token(), &request)
+            volt.authenticate(context.token(), context.connection(), &request)
         };
         Ok(blocking(work).await?)
     }

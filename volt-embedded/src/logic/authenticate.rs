@@ -20,6 +20,7 @@ use super::{
 use crate::{
     disk::is_valid_id,
     error::{Result, denied, exhausted, invalid, unauthenticated},
+    state::attempts::Guesser,
     store::{
         Tx, access, events::Event, identities, new_did, now, resources, sessions,
         sessions::SessionRow, tombstones,
@@ -41,10 +42,12 @@ struct Client {
 
 impl Volt {
     /// Returns a session, or the reason why the client has none yet. `token` is the call's token,
-    /// which proves possession of the key that the client names.
+    /// which proves possession of the key that the client names; `connection` is the number of the
+    /// call's connection.
     pub(crate) fn authenticate(
         &self,
         token: Option<&Token>,
+        connection: Option<u64>,
         request: &AuthenticateRequest,
     ) -> Result<AuthenticateResponse> {
         limits::authenticate(request)?;
@@ -61,7 +64,7 @@ impl Volt {
                 unauthenticated("the one-time token is unknown, used or expired")
             })?),
         };
-        let proves = self.proves(&client, &request.challenge)?;
+        let proves = self.proves(&client, connection, &request.challenge)?;
         self.store.write(|tx| {
             // Another client may have claimed the identity since.
             let client = identify(tx, token, identifier, request)?;
@@ -174,13 +177,14 @@ impl Volt {
 
     /// Returns whether the client knows the challenge code. It may send the SHA-256 of the code,
     /// its signature of the code, or the code itself. Fails after too many wrong guesses.
-    fn proves(&self, client: &Client, challenge: &str) -> Result<bool> {
+    fn proves(&self, client: &Client, connection: Option<u64>, challenge: &str) -> Result<bool> {
         let Some(code) = &self.options.challenge else { return Ok(false) };
         if challenge.is_empty() {
             return Ok(false);
         }
         let fingerprint = client.key.fingerprint();
-        if !self.attempts.may_guess(&fingerprint) {
+        let guesser = Guesser { fingerprint: &fingerprint, connection };
+        if !self.attempts.may_guess(guesser) {
             return Err(exhausted("too many wrong challenge codes: try again later").into());
         }
         let hash = encode(digest::digest(&digest::SHA256, code.as_bytes()).as_ref());
@@ -191,7 +195,7 @@ impl Volt {
             || same(&hash)
             || decode(challenge).is_ok_and(|given| client.key.verify(code.as_bytes(), &given));
         if !proves {
-            self.attempts.failed(&fingerprint);
+            self.attempts.failed(guesser);
         }
         Ok(proves)
     }

@@ -102,7 +102,7 @@ impl Actor {
 
     /// Fails unless the actor is the identity itself or owns the Volt. The right to write to the
     /// home folder is not enough: a key added to an identity can authenticate as that identity.
-    fn demand_self(&self, identity: &str) -> Result<()> {
+    pub(super) fn demand_self(&self, identity: &str) -> Result<()> {
         if self.is_owner() || self.identity == identity {
             return Ok(());
         }

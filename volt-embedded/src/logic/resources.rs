@@ -155,13 +155,18 @@ impl Actor {
             // Otherwise identities with write access could make the resource public.
             self.demand_ownership(tx, &id)?;
         }
-        if has_kind(&given, IDENTITY) && !has_kind(&resource, IDENTITY) {
+        let is_identity = has_kind(&resource, IDENTITY);
+        if has_kind(&given, IDENTITY) && !is_identity {
             self.demand_owner()?;
         }
         if purge {
             resource.attribute.clear();
         }
         merge(&mut resource, given, now());
+        if is_identity {
+            // Otherwise identities with write access to a home folder could lock out its identity.
+            add_kind(&mut resource, IDENTITY);
+        }
         changed(tx, &resource)
     }
 
@@ -193,6 +198,10 @@ impl Actor {
                 }
                 // Write access to a folder covers its contents only if the rule is recursive.
                 self.demand(tx, id, WRITE)?;
+                if has_kind(&resources::require(tx, id)?, IDENTITY) {
+                    // The right to write to a home folder is not the right to end its identity.
+                    self.demand_self(id)?;
+                }
                 ended.extend(sessions::of_identity(tx, id)?);
             }
             for parent in links::parents(tx, &id)? {

@@ -82,12 +82,14 @@ fn check(token: &Token, session: SessionRow) -> Result<SessionRow> {
 impl Actor {
     /// Ties a long-lived call to the actor's session, so that the call ends when the session does.
     pub(crate) fn join_session(&self) -> Result<LiveSession> {
+        let session = self.volt.live_sessions.join(&self.session);
         self.read(|store| {
             let row = sessions::get(store, &self.session)?.ok_or_else(refusal)?;
             if row.status != SessionStatus::Live {
                 return Err(refusal().into());
             }
-            Ok(self.volt.live_sessions.join(&row.id, row.expires))
+            session.expires(row.expires);
+            Ok(session)
         })
     }
 

@@ -34,9 +34,16 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>> {
         .map_err(|error| invalid(format!("invalid base64: {error}")).into())
 }
 
-/// Refuses to sign a message that could pass for a token of the Volt: a header and claims in
-/// base64url.
-fn refuse_token(message: &str) -> Result<()> {
+/// The beginning of an X25519 public key (DER), with which the Volt's part of a key exchange begins.
+const EXCHANGED_KEY: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00";
+
+/// Refuses to sign a message with a meaning in the protocol: a token of the Volt, which is a header
+/// and claims in base64url, or the Volt's part of a key exchange.
+fn refuse_protocol(message: &str) -> Result<()> {
+    if message.as_bytes().starts_with(EXCHANGED_KEY) {
+        let message = "the message looks like a key exchange, which this method does not sign";
+        return Err(invalid(message).into());
+    }
     let is_object = |part: &str| {
         let value = decode(part).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         value.is_some_and(|value: serde_json::Value| value.is_object())
@@ -56,7 +63,7 @@ impl Actor {
         let message = request.message.as_bytes();
         if !request.verify {
             self.demand_owner()?;
-            refuse_token(&request.message)?;
+            refuse_protocol(&request.message)?;
             let signature = self.volt.key.sign(message).map_err(|error| key_fault(&error))?;
             let payload = if request.encode {
                 Payload::DigestEncoded(encode(&signature))

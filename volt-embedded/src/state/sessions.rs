@@ -23,16 +23,15 @@ pub(crate) struct LiveSessions(Mutex<HashMap<String, Weak<watch::Sender<u64>>>>)
 pub(crate) struct LiveSession(Arc<watch::Sender<u64>>);
 
 impl LiveSessions {
-    /// Adds an open call of a session. `ends` is the time at which the session ends, or 0 for
-    /// never.
-    pub(crate) fn join(&self, session: &str, ends: u64) -> LiveSession {
-        let ends = if ends == 0 { u64::MAX } else { ends };
+    /// Adds an open call of a session. Join before checking that the session is live: otherwise it
+    /// could end in between, unnoticed.
+    pub(crate) fn join(&self, session: &str) -> LiveSession {
         let mut sessions = self.lock();
         if let Some(sender) = sessions.get(session).and_then(Weak::upgrade) {
             return LiveSession(sender);
         }
         sessions.retain(|_, sender| sender.strong_count() > 0);
-        let sender = Arc::new(watch::Sender::new(ends));
+        let sender = Arc::new(watch::Sender::new(u64::MAX));
         sessions.insert(session.to_owned(), Arc::downgrade(&sender));
         LiveSession(sender)
     }
@@ -52,6 +51,14 @@ impl LiveSessions {
 }
 
 impl LiveSession {
+    /// Sets the time at which the session ends, or 0 for never, unless it has already ended or ends
+    /// earlier.
+    pub(crate) fn expires(&self, time: u64) {
+        if time != 0 {
+            self.0.send_modify(|ends| *ends = time.min(*ends));
+        }
+    }
+
     /// Waits until the session ends.
     pub(crate) async fn ended(&self) -> Status {
         let mut changes = self.0.subscribe();
@@ -65,5 +72,25 @@ impl LiveSession {
                 () = sleep(Duration::from_millis(left).min(LOOK)) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_ends_while_a_call_joins_it_has_ended() {
+        let sessions = LiveSessions::default();
+        let session = sessions.join("a");
+        sessions.ends("a", 1);
+        // The call read the store before the session ended.
+        session.expires(now() + 60_000);
+        assert!(session.ended().now_or_never().is_some());
+        let other = sessions.join("b");
+        other.expires(now() + 60_000);
+        assert!(other.ended().now_or_never().is_none());
     }
 }

@@ -84,3 +84,35 @@ impl Events {
         self.0.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::broadcast::error::TryRecvError;
+    use volt_api::volt::{AttributeValue, ResourceAttribute};
+
+    use super::*;
+
+    /// A subscriber that reads nothing holds a limited number of events of limited size.
+    #[test]
+    fn events_without_a_reader_are_bounded() {
+        let events = Events::new();
+        let mut subscriber = events.subscribe();
+        let value = AttributeValue::default().with_string("x".repeat(1 << 20));
+        let large = Resource::default()
+            .with_name("n".repeat(1024))
+            .with_description("x".repeat(1 << 20))
+            .with_kind(vec!["k".repeat(1024); 1000])
+            .with_alias(vec!["a".repeat(1024); 1000])
+            .with_attribute([ResourceAttribute::default().with_value([value])]);
+        for _ in 0..CAPACITY + 1000 {
+            events.send(Event::resource(ConnectResourceEvent::Update, &large));
+        }
+        assert_eq!(subscriber.try_recv().unwrap_err(), TryRecvError::Lagged(1000));
+        let mut kept = 0;
+        while let Ok(Event::Resource(_, resource)) = subscriber.try_recv() {
+            assert!(size(&resource) <= MAX_RESOURCE);
+            kept += 1;
+        }
+        assert_eq!(kept, CAPACITY);
+    }
+}

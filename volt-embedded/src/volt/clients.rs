@@ -14,7 +14,6 @@ use super::{LEGACY_KEY, Volt, key_fault, stored_legacy_key};
 use crate::{
     error::{Result, internal},
     store::{Tx, identities, new_did, now, sessions, sessions::SessionRow, settings},
-    tls::CertificateAuthority,
 };
 
 /// The name of the setting that holds the key of the owner's client.
@@ -42,7 +41,7 @@ impl Volt {
         volt.display_name = Some(self.name()?);
         volt.address = Some(self.address.to_string());
         volt.fingerprint = Some(key.fingerprint());
-        volt.ca_pem = self.authority.as_ref().map(CertificateAuthority::pem);
+        volt.ca_pem = Some(self.authority.pem());
         Ok(volt)
     }
 

@@ -102,8 +102,9 @@ pub(crate) struct Volt {
     pub(crate) options: Options,
     /// The address at which clients on this machine reach the Volt.
     pub(crate) address: SocketAddr,
-    /// Signs the server's certificate, if the Volt uses TLS.
-    pub(crate) authority: Option<CertificateAuthority>,
+    /// Signs the server's certificate, if the Volt uses TLS. Published clients read the Volt's key
+    /// from the authority's certificate in any case.
+    pub(crate) authority: CertificateAuthority,
     /// The parent scope of all calls.
     pub(crate) scope: Scope,
     pub(crate) permits: Permits,
@@ -152,7 +153,7 @@ impl Volt {
         })?;
         let (id, owner, key, legacy_key) = known;
         disk.set_running(true)?;
-        let authority = options.tls.then(|| authority(&id, &key)).transpose()?;
+        let authority = authority(&id, &key)?;
         Ok(Self {
             id,
             key,
@@ -185,7 +186,7 @@ impl Volt {
 
     /// Returns the Volt's HTTP address.
     pub(crate) fn url(&self) -> String {
-        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        let scheme = if self.options.tls { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 

@@ -138,8 +138,6 @@ async fn a_trigger_of_a_wire_cannot_hold_its_publishers() {
         .with_create(true)
         .with_persist(true);
     let wire = client.wire().save_wire(wire).await.unwrap().resource.unwrap().id;
-    // A new wire has its table before its first message.
-    assert!(query(&client, &wire, "SELECT * FROM wire_data").await.unwrap().is_empty());
     let trigger = format!(
         "CREATE TRIGGER endless AFTER INSERT ON wire_data BEGIN
              DELETE FROM wire_data WHERE id IN (SELECT max(n) FROM ({ENDLESS} SELECT n FROM n)); END"
@@ -236,11 +234,17 @@ async fn ending_a_session_ends_its_calls() {
 }
 
 #[tokio::test]
-async fn an_open_call_ends_when_its_session_expires() {
+async fn open_calls_end_when_their_session_expires() {
     let (volt, owner) = start().await;
     let config = volt.guest("guest").unwrap();
     let session = config.session_id().unwrap().to_owned();
     let client = Client::connect(config).await.unwrap();
+    let wire = SaveWireRequest::default()
+        .with_resource(Resource::default().with_name("wire"))
+        .with_create(true);
+    let wire = client.wire().save_wire(wire).await.unwrap().resource.unwrap().id;
+    let mut subscription = client.wire().subscribe_wire().await.unwrap();
+    subscription.send(SubscribeWireRequest::default().with_wire_id(&wire)).await.unwrap();
     let mut connect = client.volt().connect().await.unwrap();
     let hello = ConnectRequest::default().with_hello(ConnectHello::default());
     connect.send(hello).await.unwrap();
@@ -250,6 +254,22 @@ async fn an_open_call_ends_when_its_session_expires() {
     let over = Session::default().with_id(session).with_expires(soon_over);
     owner.volt().save_session(SaveSessionRequest::default().with_session(over)).await.unwrap();
     assert_eq!(code(soon(connect.message()).await), Code::Unauthenticated);
+    assert_eq!(code(soon(subscription.message()).await), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn deleting_an_identity_ends_its_calls() {
+    let (volt, owner) = start().await;
+    let (client, identity) = guest(&volt).await;
+    let mut connect = client.volt().connect().await.unwrap();
+    let hello = ConnectRequest::default().with_hello(ConnectHello::default());
+    connect.send(hello).await.unwrap();
+    assert!(connect.message().await.unwrap().is_some());
+    let delete = volt_api::volt::DeleteResourceRequest::default().with_resource_id(identity);
+    owner.volt().delete_resource(delete).await.unwrap();
+    assert_eq!(code(soon(connect.message()).await), Code::Unauthenticated);
+    let request = GetResourceRequest::default().with_resource_id(volt.id());
+    assert_eq!(code(soon(client.volt().get_resource(request)).await), Code::Unauthenticated);
 }
 
 #[tokio::test]

@@ -5,13 +5,16 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-use volt_api::{Client, key::SigningKey};
+use volt_api::{
+    Client,
+    key::{SigningKey, VerifyingKey},
+};
 use volt_embedded::EmbeddedVolt;
 
 use crate::support::{identity, make, start};
 
 /// Returns the status and the JSON body of the response to a GET.
-async fn get(volt: &EmbeddedVolt, path: &str) -> (u16, Value) {
+pub(crate) async fn get(volt: &EmbeddedVolt, path: &str) -> (u16, Value) {
     let address = volt.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
@@ -34,6 +37,7 @@ async fn discover_gives_the_volt_part_of_a_configuration_and_no_more() {
         "fingerprint": config.fingerprint,
         "address": config.address,
         "http_address": volt.url(),
+        "ca_pem": config.ca_pem,
     });
     assert_eq!(get(&volt, "/discover").await, (200, expected));
 }
@@ -85,4 +89,20 @@ async fn what_discover_gives_is_enough_to_connect() {
     config.volt = serde_json::from_value(get(&volt, "/discover").await.1).unwrap();
     let client = Client::connect(config).await.unwrap();
     make(&client, "made", "volt:folder").await;
+}
+
+/// Some published clients read the Volt's key from there, or refuse a configuration without it.
+#[tokio::test]
+async fn configurations_have_an_authority_without_tls() {
+    let (volt, _client) = start().await;
+    let mut config = volt.config();
+    let authority = config.volt.ca_pem.clone().unwrap();
+    let key = VerifyingKey::from_certificate(&authority).unwrap();
+    assert_eq!(Some(key.to_pem()), config.volt.public_key);
+    config.volt.public_key = None;
+    let client = Client::connect(config).await.unwrap();
+    make(&client, "made", "volt:folder").await;
+    for config in [volt.guest("guest").unwrap(), volt.stranger("stranger").unwrap()] {
+        assert_eq!(config.volt.ca_pem.as_ref(), Some(&authority));
+    }
 }

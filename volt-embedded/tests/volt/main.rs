@@ -6,6 +6,7 @@ mod attacks;
 mod authenticate;
 mod compatibility;
 mod connect;
+mod connections;
 mod csv;
 mod discovery;
 mod files;

@@ -1,10 +1,13 @@
 //! A relay between a client and a Volt: two Volts, one reached through the other.
 
 use volt_api::{
-    Client, ClientConfig, ErrorKind, Executed, Target,
+    Client, ClientConfig, Code, Duplex, ErrorKind, Executed, Target,
+    authenticate::Identity,
+    key::SigningKey,
     volt::{
-        DiscoverServicesRequest, DownloadFileRequest, GetResourceRequest, PublishWireRequest,
-        Resource, SaveResourceRequest, SetFileContentRequest, SubscribeWireRequest,
+        ConnectHello, ConnectRequest, ConnectResponse, DiscoverServicesRequest,
+        DownloadFileRequest, GetResourceRequest, IdentityAlias, PublishWireRequest, Resource,
+        SaveIdentityRequest, SaveResourceRequest, SetFileContentRequest, SubscribeWireRequest,
         UploadFileRequest, UploadFileStart, download_file_response, subscribe_wire_response,
     },
 };
@@ -12,6 +15,7 @@ use volt_embedded::EmbeddedVolt;
 use volt_test_support::soon;
 
 use crate::{
+    discovery::get,
     hosting::{Shop, call_all_four_kinds},
     shop::shop::v1::{ShopApiClient, ShopApiServer},
     support::{database, guest, identity, make, permit, query},
@@ -164,4 +168,48 @@ async fn a_service_that_a_client_of_the_volt_hosts_is_called_through_the_relay()
     let found = soon(caller.volt().discover_services(request)).await.unwrap().resource;
     let shop = ShopApiClient::new(caller.channel().clone());
     call_all_four_kinds(&shop, Target::from(&found[0])).await;
+}
+
+/// Calls `Connect` as a Volt does that uses this relay. Returns after the acknowledgement.
+async fn come_as_a_volt(client: &Client) -> Duplex<ConnectRequest, ConnectResponse> {
+    let mut call = client.volt().connect().await.unwrap();
+    let hello = ConnectHello::default().with_accept_invocation(true).with_address("192.0.2.1:1");
+    call.send(ConnectRequest::default().with_hello(hello)).await.unwrap();
+    assert!(soon(call.message()).await.unwrap().is_some());
+    call
+}
+
+#[tokio::test]
+async fn a_did_is_listed_with_its_first_key_alone() {
+    let Scene { relay, volt, client: _client } = scene().await;
+    let id = volt.id().to_owned();
+    let owner = Client::connect(relay.config()).await.unwrap();
+    // A stranger cannot claim the Volt's DID, neither now nor after the Volt has left.
+    let claim = async || {
+        let claim = relay.stranger("thief").unwrap();
+        let claim = Client::authenticate(claim).identity(Identity::OwnDid(Some(id.clone())));
+        claim.await.map(drop).map_err(|error| error.code())
+    };
+    assert_eq!(claim().await, Err(Code::PermissionDenied));
+    // The relay's owner adds another key to the DID. It may connect, but is not listed.
+    let second = SigningKey::generate().unwrap();
+    let alias = IdentityAlias::default().with_public_key(second.verifying_key().to_pem());
+    let identity = volt_api::volt::Identity::default()
+        .with_resource(Resource::default().with_id(&id))
+        .with_alias([alias]);
+    let request = SaveIdentityRequest::default().with_identity(identity);
+    owner.volt().save_identity(request).await.unwrap();
+    let mut config = relay.stranger("second").unwrap();
+    config = config.with_credential(second.to_pem().unwrap().to_string(), None);
+    config.credential.get_or_insert_default().identity_did = Some(id.clone());
+    let second = Client::authenticate(config).await.unwrap();
+    let _connected = come_as_a_volt(&second).await;
+    let list = async || get(&relay, "/relay").await.1["clients"].clone();
+    let volts = list().await;
+    let [listed] = &volts.as_array().unwrap()[..] else { panic!("not one Volt") };
+    assert_eq!(listed["public_key"], serde_json::json!(volt.config().volt.public_key));
+
+    volt.shutdown().await;
+    soon(async { while list().await != serde_json::json!([]) {} }).await;
+    assert_eq!(claim().await, Err(Code::PermissionDenied));
 }

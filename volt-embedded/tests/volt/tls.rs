@@ -9,12 +9,13 @@ use volt_api::{
     Client,
     key::VerifyingKey,
     v0_15::{Client as OldClient, volt::GetResourceRequest as OldRequest},
+    volt::SetFileContentRequest,
 };
 use volt_embedded::EmbeddedVolt;
 
 use crate::{
     relays::all_kinds,
-    support::{guest, make},
+    support::{database, guest, make},
 };
 
 async fn start() -> EmbeddedVolt {
@@ -87,7 +88,7 @@ async fn the_authority_is_the_volts_key_and_the_same_after_a_restart() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_file_with_the_volts_keys_is_its_owners_alone() {
+async fn the_volts_files_are_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let mode =
         |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -99,10 +100,23 @@ async fn the_file_with_the_volts_keys_is_its_owners_alone() {
     // An earlier version may have left the file like this.
     std::fs::set_permissions(&store, std::fs::Permissions::from_mode(0o644)).unwrap();
     let volt = start().await.unwrap();
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let path = entry.unwrap().path();
-        assert!(path.is_dir() || mode(&path) == 0o600, "{}", path.display());
+    let client = Client::connect(volt.config()).await.unwrap();
+    let file = make(&client, "file", "volt:file").await.id;
+    let content = SetFileContentRequest::default().with_resource_id(file).with_content("content");
+    client.file().set_file_content(content).await.unwrap();
+    database(&client, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (1)"]).await;
+    let (mut open, mut files) = (vec![folder.path().to_owned()], 0);
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            assert!(path == folder.path() || mode(&path) == 0o700, "{}", path.display());
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+            files += 1;
+        }
     }
+    // The store, its log, the lock, the content and the database.
+    assert!(files >= 5, "{files}");
     volt.shutdown().await;
 }
 

@@ -155,3 +155,10 @@ async fn a_wire_that_persists_has_a_history_for_sql() {
     let json = "SELECT payload ->> '$.n' FROM wire_data WHERE id = 1";
     assert_eq!(query(&client, &id, json).await.unwrap(), ["1"]);
 }
+
+#[tokio::test]
+async fn a_new_persistent_wire_has_its_table() {
+    let (_volt, client) = start().await;
+    let id = save(&client, SaveWireRequest::default().with_persist(true)).await;
+    assert!(query(&client, &id, "SELECT payload FROM wire_data").await.unwrap().is_empty());
+}

@@ -17,6 +17,8 @@ pub struct Context {
 pub(crate) struct Peer {
     pub(crate) caller: Caller,
     pub(crate) token: Option<Arc<Token>>,
+    /// The connection's number; `None` for calls within the process.
+    pub(crate) connection: Option<u64>,
 }
 
 impl Context {
@@ -33,6 +35,13 @@ impl Context {
     /// Returns the service that the caller requested, if it named one.
     pub fn service_id(&self) -> Option<&str> {
         self.service_id.as_deref()
+    }
+
+    /// Returns the number of the connection on which the call arrived, for limits per connection.
+    /// Numbers are unique within the process. All calls through one tunnel, such as those that a
+    /// relay forwards, share one. `None` for calls within the process.
+    pub fn connection(&self) -> Option<u64> {
+        self.peer.connection
     }
 
     /// Returns the caller's token; `None` for calls within the process.

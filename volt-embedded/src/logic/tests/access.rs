@@ -176,7 +176,7 @@ fn tokens_for_other_services_are_refused() {
         Token::parse(&claims, signature.into()).unwrap()
     };
     let request = AuthenticateRequest::default().with_public_key(key.verifying_key().to_pem());
-    let answer = volt.authenticate(Some(&token("any", None)), &request).unwrap();
+    let answer = volt.authenticate(Some(&token("any", None)), None, &request).unwrap();
     let ask = |audience: &str| {
         let request = CanAccessResourceRequest::default()
             .with_resource_id(&host.identity)
@@ -197,8 +197,13 @@ fn a_rule_that_denies_under_a_condition_is_refused() {
     assert_eq!(code(save(&owner, deny.clone().with_extra("condition"))), Code::InvalidArgument);
     let by_credential = deny.clone().with_credential_lookup("lookup");
     assert_eq!(code(save(&owner, by_credential)), Code::InvalidArgument);
-    save(&owner, rule(&id, &guest, READ).with_extra("condition")).unwrap();
+    save(&owner, rule(&id, &guest, READ).with_extra("condition").with_id("conditional")).unwrap();
     save(&owner, deny).unwrap();
+    // A rule that permits under a condition cannot become one that denies.
+    let decide = SetAccessRequestDecisionRequest::default()
+        .with_id("conditional")
+        .with_decision(PolicyDecision::Deny);
+    assert_eq!(code(owner.set_access_request_decision(&decide)), Code::InvalidArgument);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{
+    digest,
+    encoding::{AsDer, PublicKeyX509Der},
+};
 use volt_api::{
     Code,
     key::SigningKey,
@@ -36,7 +39,7 @@ fn ask(
     key: &SigningKey,
     request: &AuthenticateRequest,
 ) -> Result<AuthenticateResponse> {
-    volt.authenticate(Some(&token(key, None)), request)
+    volt.authenticate(Some(&token(key, None)), None, request)
 }
 
 fn as_key(key: &SigningKey) -> AuthenticateRequest {
@@ -62,14 +65,23 @@ fn a_key_gets_a_session_that_opens_the_gate_for_its_tokens_alone() {
     assert_eq!(gate.authenticate(&stolen).unwrap_err().message(), "session invalid");
     let unknown = gate.authenticate(&token(&key, Some("none"))).unwrap_err();
     assert_eq!((unknown.code(), unknown.message()), (Code::Unauthenticated, "session invalid"));
-    // An empty `sub` counts as absent.
-    for absent in [None, Some("")] {
-        assert!(gate.authenticate(&token(&key, absent)).unwrap().is_anonymous());
-    }
     // The same client keeps its session.
     assert_eq!(ask(&volt, &key, &as_key(&key)).unwrap().session_id, answer.session_id);
     let named = as_key(&key).with_session_name("second");
     assert_ne!(ask(&volt, &key, &named).unwrap().session_id, answer.session_id);
+}
+
+/// The published WebAssembly client sends an empty one.
+#[test]
+fn an_empty_session_in_a_token_counts_as_absent() {
+    let volt = volt();
+    let (gate, key) = (SessionAuthenticator(Arc::clone(&volt)), SigningKey::generate().unwrap());
+    for absent in [None, Some("")] {
+        let token = token(&key, absent);
+        assert!(gate.authenticate(&token).unwrap().is_anonymous());
+        let answer = volt.authenticate(Some(&token), None, &as_key(&key)).unwrap();
+        assert_eq!(answer.decision(), PolicyDecision::Permit);
+    }
 }
 
 #[test]
@@ -77,7 +89,7 @@ fn a_client_must_have_the_key_that_it_names() {
     let volt = volt();
     let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     assert_eq!(code(ask(&volt, &other, &as_key(&key))), Code::Unauthenticated);
-    assert_eq!(code(volt.authenticate(None, &as_key(&key))), Code::Unauthenticated);
+    assert_eq!(code(volt.authenticate(None, None, &as_key(&key))), Code::Unauthenticated);
     let nobody = AuthenticateRequest::default();
     assert_eq!(code(ask(&volt, &key, &nobody)), Code::InvalidArgument);
     let broken = AuthenticateRequest::default().with_public_key("no PEM");
@@ -234,12 +246,23 @@ fn the_volts_signature_can_be_checked() {
             .with_digest_encoded(&signature);
         owner.sign_verify(&request)
     };
-    // The signature of a token would let its holder act as the Volt.
-    let header = encode(br#"{"alg":"EdDSA","typ":"JWT"}"#);
-    for message in [format!("{header}.{}", encode(br#"{"sub":"x"}"#)), format!("{header}.")] {
-        let token = SignVerifyRequest::default().with_message(message);
-        assert_eq!(code(owner.sign_verify(&token)), Code::InvalidArgument);
-    }
     assert_eq!(check("words").unwrap().payload, None);
     assert_eq!(code(check("other words")), Code::InvalidArgument);
+}
+
+#[test]
+fn text_with_a_meaning_in_the_protocol_is_not_signed() {
+    let volt = volt();
+    // The signature of a token would let its holder act as the Volt.
+    let header = encode(br#"{"alg":"EdDSA","typ":"JWT"}"#);
+    let token = format!("{header}.{}", encode(br#"{"sub":"x"}"#));
+    // The signature of a key would let its holder answer calls as the Volt.
+    let ephemeral = aws_lc_rs::agreement::PrivateKey::generate(&aws_lc_rs::agreement::X25519);
+    let ephemeral = ephemeral.unwrap().compute_public_key().unwrap();
+    let key = AsDer::<PublicKeyX509Der<'_>>::as_der(&ephemeral).unwrap();
+    let prefix = std::str::from_utf8(&key.as_ref()[..12]).unwrap();
+    for message in [token, format!("{header}."), format!("{prefix}{}", "k".repeat(48))] {
+        let sign = SignVerifyRequest::default().with_message(&message);
+        assert_eq!(code(owner(&volt).sign_verify(&sign)), Code::InvalidArgument, "{message:?}");
+    }
 }

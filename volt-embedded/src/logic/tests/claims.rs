@@ -9,8 +9,8 @@ use volt_api::{
     volt::{
         Access, AuthenticateRequest, AuthenticateResponse, DeleteResourceRequest,
         GetOneTimeTokenRequest, Identity, IdentityAlias, PolicyDecision, Resource,
-        SaveAccessRequest, SaveIdentityRequest, SaveResourceRequest, SaveSessionRequest, Session,
-        SessionStatus,
+        SaveAccessRequest, SaveDatabaseRequest, SaveIdentityRequest, SaveResourceRequest,
+        SaveSessionRequest, SaveWireRequest, Session, SessionStatus,
     },
 };
 use volt_runtime::server::Claims;
@@ -31,10 +31,20 @@ fn ask(
     key: &SigningKey,
     request: AuthenticateRequest,
 ) -> Result<AuthenticateResponse> {
+    ask_on(None, volt, key, request)
+}
+
+/// Asks on the connection with this number.
+fn ask_on(
+    connection: Option<u64>,
+    volt: &Arc<Volt>,
+    key: &SigningKey,
+    request: AuthenticateRequest,
+) -> Result<AuthenticateResponse> {
     let (claims, signature) =
         Claims::new("did:volt:any", None, &[], now() / 1000).sign(key).unwrap();
     let token = Token::parse(&claims, signature.into()).unwrap();
-    volt.authenticate(Some(&token), &request)
+    volt.authenticate(Some(&token), connection, &request)
 }
 
 fn as_key(key: &SigningKey) -> AuthenticateRequest {
@@ -138,6 +148,15 @@ fn an_id_that_looks_like_an_identity_cannot_be_chosen() {
         let resource = Resource::default().with_id(id).with_name("trap");
         let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
         assert_eq!(code(thief.save_resource(request)), Code::PermissionDenied, "{id}");
+        let resource = Resource::default().with_id(id).with_name("trap");
+        let request =
+            SaveDatabaseRequest::default().with_resource(resource.clone()).with_create(true);
+        assert_eq!(code(thief.save_database(request)), Code::PermissionDenied, "{id}");
+        let request = SaveWireRequest::default().with_resource(resource.clone()).with_create(true);
+        assert_eq!(code(thief.save_wire(request)), Code::PermissionDenied, "{id}");
+        let identity = Identity::default().with_resource(resource);
+        let request = SaveIdentityRequest::default().with_identity(identity).with_create(true);
+        assert_eq!(code(thief.save_identity(request)), Code::PermissionDenied, "{id}");
     }
     let fake = Resource::default().with_name("trap").with_kind(["volt:identity"]);
     let request = SaveResourceRequest::default().with_resource(fake).with_create(true);
@@ -156,6 +175,24 @@ fn a_key_that_another_identity_claims_keeps_its_own() {
     let by_did = AuthenticateRequest::default().with_did(&thief.identity);
     assert_eq!(code(ask(&volt, &victim, by_did)), Code::Unauthenticated);
     assert_eq!(code(save_key(&thief, &thief.identity, &victim)), Code::AlreadyExists);
+}
+
+/// The fingerprint of a key, as text, claims no more than the key itself.
+#[test]
+fn a_claimed_fingerprint_does_not_take_over_its_key() {
+    let volt = volt();
+    let (victim, thief) = (key(), guest(&volt));
+    let alias = IdentityAlias::default()
+        .with_alias_type("volt:public-key")
+        .with_alias(victim.verifying_key().fingerprint());
+    let identity = Identity::default()
+        .with_resource(Resource::default().with_id(&thief.identity))
+        .with_alias([alias]);
+    let request = SaveIdentityRequest::default().with_identity(identity);
+    thief.save_identity(request.clone()).unwrap();
+    let own = ask(&volt, &victim, as_key(&victim)).unwrap().identity_did;
+    assert_eq!(own, victim.verifying_key().fingerprint());
+    assert_eq!(code(thief.save_identity(request)), Code::AlreadyExists);
 }
 
 #[test]
@@ -308,4 +345,22 @@ fn wrong_challenge_codes_are_limited() {
         refused |= guess(&key(), "wrong").is_err();
     }
     assert!(refused);
+}
+
+#[test]
+fn wrong_challenge_codes_are_limited_per_connection() {
+    let volt = volt_with(|options| {
+        options.decision = PolicyDecision::Deny;
+        options.challenge = Some("code".to_owned());
+    });
+    let guess = |connection, code: &str| {
+        let key = key();
+        ask_on(Some(connection), &volt, &key, as_key(&key).with_challenge(code))
+    };
+    for _ in 0..10 {
+        assert_eq!(guess(1, "wrong").unwrap().decision(), PolicyDecision::Deny);
+    }
+    // A new key does not help.
+    assert_eq!(code(guess(1, "code")), Code::ResourceExhausted);
+    assert_eq!(guess(2, "code").unwrap().decision(), PolicyDecision::Permit);
 }

@@ -140,7 +140,7 @@ fn strangers_cannot_fill_the_store() {
         let request = AuthenticateRequest::default()
             .with_public_key(key.verifying_key().to_pem())
             .with_client_name(name);
-        volt.authenticate(Some(&token), &request)
+        volt.authenticate(Some(&token), None, &request)
     };
     assert_eq!(code(ask(&"x".repeat(30 << 20))), Code::InvalidArgument);
     for _ in 0..200 {

@@ -45,13 +45,18 @@ enum Admitted {
     Elsewhere(Box<ServerHandshake>),
 }
 
-/// Runs a call from the frame that opens it to its end.
-pub(super) async fn run(host: Arc<ServiceHost>, shared: Arc<Shared>, frame: Frame) {
+/// Runs a call from the frame that opens it to its end. `connection` is the connection's number.
+pub(super) async fn run(
+    host: Arc<ServiceHost>,
+    connection: u64,
+    shared: Arc<Shared>,
+    frame: Frame,
+) {
     let id = frame.call;
     let entry = Entry::new(shared, id);
     let call = entry.call().clone();
     let (key, peer) = match open(&host, &call, &frame).await {
-        Ok(Admitted::Here(key, peer)) => (key, peer),
+        Ok(Admitted::Here(key, peer)) => (key, Peer { connection: Some(connection), ..peer }),
         Ok(Admitted::Elsewhere(handshake)) => return pass_on(&host, &handshake, entry),
         Err(reason) => {
             tracing::debug!(call = id, %reason, "call rejected");
@@ -104,7 +109,7 @@ async fn open(host: &ServiceHost, call: &CallRef, frame: &Frame) -> Result<Admit
         // Authenticate before the RSA decryption: it is the expensive step.
         let caller = admit(&token)?;
         let call_key = legacy::call_key(&token, key).map_err(text)?;
-        let peer = Peer { caller, token: Some(Arc::new(token)) };
+        let peer = Peer { caller, token: Some(Arc::new(token)), connection: None };
         return Ok(Admitted::Here(Arc::new(call_key), peer));
     }
     let earlier = call.with(|machine| machine.earlier_token());
@@ -129,7 +134,8 @@ async fn open(host: &ServiceHost, call: &CallRef, frame: &Frame) -> Result<Admit
         let next = Answer::new(host.key()).map_err(text)?;
         call.with(|machine| machine.prepare(next));
     }
-    Ok(Admitted::Here(Arc::new(key), Peer { caller, token: Some(handshake.token) }))
+    let peer = Peer { caller, token: Some(handshake.token), connection: None };
+    Ok(Admitted::Here(Arc::new(key), peer))
 }
 
 /// The sending half. It owns sealing.

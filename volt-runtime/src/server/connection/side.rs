@@ -3,7 +3,10 @@
 
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Instant,
 };
@@ -25,12 +28,15 @@ use crate::{
 #[expect(missing_debug_implementations, reason = "public for tests only")]
 pub struct ServerSide {
     host: Arc<ServiceHost>,
+    /// Unique within the process.
+    number: u64,
     shared: Arc<Shared>,
 }
 
 impl ServerSide {
     /// Creates the server's side of a new connection.
     pub fn new(host: Arc<ServiceHost>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let options = host.options();
         let shared = Shared::new(Connection::new(Limits {
             max_calls: options.max_calls,
@@ -39,7 +45,7 @@ impl ServerSide {
             overflow: options.overflow,
             invoke_timeout: options.invoke_timeout,
         }));
-        Self { host, shared }
+        Self { host, number: NEXT.fetch_add(1, Ordering::Relaxed), shared }
     }
 
     /// Stops opening calls, and waits until the calls whose end is due have ended.
@@ -63,7 +69,8 @@ impl ServerSide {
     pub(super) fn accept(&self, now: Instant, frame: Frame) {
         let opened = self.shared.with(|machine| machine.receive(now, frame));
         if let Some(Opening(frame)) = opened {
-            tokio::spawn(call::run(Arc::clone(&self.host), Arc::clone(&self.shared), frame));
+            let (host, shared) = (Arc::clone(&self.host), Arc::clone(&self.shared));
+            tokio::spawn(call::run(host, self.number, shared, frame));
         }
     }
 

@@ -1,0 +1,80 @@
+//! `cargo xtask deny`: the licences, duplicates, origins and known vulnerabilities of the
+//! dependencies.
+
+mod advisories;
+
+use std::{fs, process::Command};
+
+use anyhow::{Context as _, ensure};
+use xtask_tools::{cargo, process};
+
+const VERSION: &str = "0.20.2";
+
+/// The workspaces, by their lock files. Each is a workspace of its own, as the comments in the root
+/// manifest explain; bench/clients/rust belongs to the last.
+const WORKSPACES: [Workspace; 4] = [
+    Workspace { folder: "", is_ours: true },
+    Workspace { folder: "fuzz/", is_ours: true },
+    Workspace { folder: "bench/load/", is_ours: true },
+    // The published client requires old versions, which we do not choose.
+    Workspace { folder: "tests/interop/clients/rust/", is_ours: false },
+];
+
+/// What the check of vulnerabilities cannot see.
+const UNSEEN: &str = "not seen: advisories that are not in xtask/src/deny/advisories.txt, \
+    such as newer ones and those of crates that no workspace used when the list was made; \
+    unmaintained and yanked crates; C code, beyond the version of the crate that contains it; \
+    and the JavaScript, Python and Java of the published clients. With a network, \
+    `cargo deny check advisories` checks the complete list.";
+
+struct Workspace {
+    folder: &'static str,
+    /// Whether a vulnerable version fails the check. Otherwise it is only printed.
+    is_ours: bool,
+}
+
+/// Checks the versions in all lock files against the list of advisories and the permitted origins,
+/// and the dependencies of the SDK and of the fuzz targets against `deny.toml`.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let root = xtask_tools::root()?;
+    let list = advisories::read(include_str!("advisories.txt"))?;
+    let mut vulnerable = 0;
+    for workspace in &WORKSPACES {
+        let path = root.join(workspace.folder).join("Cargo.lock");
+        let lock = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let packages = advisories::packages(&lock);
+        ensure!(!packages.is_empty(), "{}: no packages found", path.display());
+        let mut found = 0;
+        for package in &packages {
+            ensure!(
+                package.is_from_registry(),
+                "{}Cargo.lock: `{}` is neither ours nor from crates.io",
+                workspace.folder,
+                package.name
+            );
+            for advisory in list.iter().filter(|advisory| advisory.is_about(package)) {
+                println!("{}Cargo.lock: {} {advisory}", workspace.folder, package.version);
+                found += 1;
+            }
+        }
+        println!(
+            "{}Cargo.lock: {} packages, {found} vulnerable, of {} advisories",
+            workspace.folder,
+            packages.len(),
+            list.len()
+        );
+        vulnerable += if workspace.is_ours { found } else { 0 };
+    }
+    println!("{UNSEEN}");
+    ensure!(vulnerable == 0, "{vulnerable} vulnerable versions: update them");
+
+    let program = cargo::tool("cargo-deny", VERSION)?;
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        let mut deny = Command::new(&program);
+        deny.arg("--manifest-path").arg(root.join(manifest));
+        deny.arg("--config").arg(root.join("deny.toml")).args(["--all-features", "--locked"]);
+        deny.args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+        process::run(&mut deny)?;
+    }
+    Ok(())
+}

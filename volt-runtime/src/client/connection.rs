@@ -59,7 +59,8 @@ impl Connection {
             preopened_calls: if identity.is_legacy() { 0 } else { options.preopened_calls },
             preopened_max_age: options.preopened_max_age,
         }));
-        Self { handle: Arc::new(Handle::new(shared)), identity }
+        let handle = Handle::new(shared, identity.lacks_session());
+        Self { handle: Arc::new(handle), identity }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut client::Connection) -> T) -> T {

@@ -283,7 +283,7 @@ impl Supervisor {
         let give_up_after = self.give_up_after();
         let mut reason = lost;
         loop {
-            let delay = backoff.next_delay();
+            let delay = backoff.next_delay_after(reason.retry_after());
             if give_up_after.is_some_and(|limit| started.elapsed().saturating_add(delay) > limit) {
                 tracing::error!(url = self.dialer.url(), %reason, "given up");
                 return Err(reason);

@@ -1,4 +1,4 @@
-//! The byte stream below a websocket: a TCP connection, or TLS over one.
+//! The byte stream below a websocket: a TCP connection, TLS over one, or a custom stream.
 
 use std::{
     io,
@@ -16,7 +16,17 @@ pub(crate) enum Stream {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+    /// Any other, such as one from a custom connector, or TLS within a proxy's tunnel.
+    #[cfg(feature = "client")]
+    Other(Box<dyn Io>),
 }
+
+/// A byte stream.
+#[cfg(feature = "client")]
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+#[cfg(feature = "client")]
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 
 #[cfg(feature = "tls")]
 impl Stream {
@@ -32,6 +42,8 @@ macro_rules! forward {
             Stream::Plain(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(feature = "tls")]
             Stream::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(feature = "client")]
+            Stream::Other(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }

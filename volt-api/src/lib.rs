@@ -72,9 +72,9 @@ pub mod v0_15;
 mod version;
 
 pub use volt_runtime::{
-    CallOptions, Channel, ClientConfig, Code, ConnectOptions, ConnectionState, Duplex, Error,
-    ErrorKind, Executed, Keepalive, Overflow, Reconnect, RequestSink, Result, StateWatch, Status,
-    Streaming, Subscription, Target, Update, Upload, config, key,
+    CallOptions, Channel, ClientConfig, Code, ConnectOptions, ConnectionState, Connector, Duplex,
+    Error, ErrorKind, Executed, Keepalive, Overflow, Proxy, Reconnect, RequestSink, Result,
+    StateWatch, Status, Streaming, Subscription, Target, Update, Upload, config, key,
 };
 
 pub use volt_runtime::server;

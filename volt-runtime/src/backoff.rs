@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 
+/// The longest delay that a server may ask for.
+#[cfg(feature = "client")]
+const LONGEST_ASKED: Duration = Duration::from_mins(5);
+
 /// The backoff for re-establishing a lost connection.
 ///
 /// The delays grow exponentially. Each is drawn uniformly between zero and its limit ("full
@@ -72,6 +76,13 @@ impl Backoff {
         Duration::try_from_secs_f64(limit.as_secs_f64() * fraction()).unwrap_or(limit)
     }
 
+    /// Returns the next delay, added to the one that a server asked for. The sum keeps clients that were
+    /// asked for the same delay apart.
+    #[cfg(feature = "client")]
+    pub(crate) fn next_delay_after(&mut self, asked: Option<Duration>) -> Duration {
+        self.next_delay().saturating_add(asked.unwrap_or_default().min(LONGEST_ASKED))
+    }
+
     fn limit(&self) -> Duration {
         let factor = 2_u32.saturating_pow(self.failures);
         self.policy.first_delay.saturating_mul(factor).min(self.policy.longest_delay)
@@ -106,6 +117,18 @@ mod tests {
         }
         backoff.reset();
         assert_eq!(backoff.limit(), Duration::from_millis(100));
+    }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn a_server_may_ask_for_a_longer_delay_within_a_bound() {
+        let mut backoff = Backoff::new(Reconnect::default());
+        for (asked, expected) in [(0, 0), (60, 60), (300, 300), (1_000_000, 300)] {
+            let delay = backoff.next_delay_after(Some(Duration::from_secs(asked)));
+            let expected = Duration::from_secs(expected);
+            assert!((expected..=expected + Duration::from_secs(30)).contains(&delay), "{delay:?}");
+        }
+        assert!(backoff.next_delay_after(None) <= Duration::from_secs(30));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Errors on this side of a call.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::status::{Code, Status};
 
@@ -34,6 +34,7 @@ struct Inner {
     executed: Executed,
     status: Option<Status>,
     close_code: Option<u16>,
+    retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -95,6 +96,7 @@ impl Error {
             executed,
             status: None,
             close_code: None,
+            retry_after: None,
             source: None,
         }))
     }
@@ -147,6 +149,11 @@ impl Error {
     /// Adds the Volt's status.
     pub fn with_status(self, status: Status) -> Self {
         self.edit(|inner| inner.status = Some(status))
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn with_retry_after(self, delay: Option<Duration>) -> Self {
+        self.edit(|inner| inner.retry_after = delay)
     }
 
     pub(crate) fn with_method(self, method: &'static str) -> Self {
@@ -235,6 +242,12 @@ impl Error {
     /// Returns whether the Volt may have acted on the call. [`Executed::No`] is safe to retry.
     pub fn executed(&self) -> Executed {
         self.0.executed
+    }
+
+    /// Returns the delay that a server asked for before the next attempt to connect, as
+    /// `Retry-After` in an answer 429 or 503. The client honours it when it reconnects.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// Returns whether the API refused the call; [`status`](Self::status) has the reason.

@@ -89,6 +89,6 @@ pub use crate::{
 };
 
 #[cfg(feature = "client")]
-pub use crate::client::{ConnectOptions, connect};
+pub use crate::client::{ConnectOptions, Connector, Proxy, connect};
 #[cfg(feature = "socket")]
 pub use crate::socket::Keepalive;

@@ -21,9 +21,33 @@ impl fmt::Debug for Redacted {
     }
 }
 
+/// Returns whether a text looks like a private key that was put into the wrong field.
+fn may_be_key(text: &str) -> bool {
+    // 32 bytes in base64 have 43 characters. DIDs and addresses may be longer than that.
+    let longest = || {
+        let runs = text.split(|char: char| !char.is_ascii_alphanumeric() && !"+/=_".contains(char));
+        runs.map(str::len).max().unwrap_or_default()
+    };
+    text.contains("PRIVATE KEY")
+        || (!text.contains("://") && !text.starts_with("did:") && longest() >= 43)
+}
+
+/// Redacts a text in which no secret is expected: shows it unless it looks like a private key.
+pub(crate) fn text(field: Option<&str>) -> Option<&str> {
+    field.map(|text| if may_be_key(text) { "(hidden)" } else { text })
+}
+
+/// Redacts a public key or certificate: shows it unless it is a private key.
+pub(crate) fn pem(field: Option<&str>) -> Option<&str> {
+    field.map(|text| if text.contains("PRIVATE KEY") { "(hidden)" } else { text })
+}
+
 /// Redacts an address for messages: removes user name, password, query and fragment, which may all
-/// hold secrets.
+/// hold secrets, and a private key in place of the address.
 pub(crate) fn address(text: &str) -> Cow<'_, str> {
+    if may_be_key(text) {
+        return Cow::Borrowed("(hidden)");
+    }
     let start = text.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = text.split_at(start);
     // Up to the last `@`: a password may contain an unescaped `/`, `?` or `#`.
@@ -46,6 +70,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_private_key_in_the_wrong_field_is_hidden() {
+        let seed = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=";
+        let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+        for (shown, field) in [
+            (text(Some(seed)), "(hidden)"),
+            (text(Some(key)), "(hidden)"),
+            (pem(Some(key)), "(hidden)"),
+            (text(Some("did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK")), "did:key:z6"),
+            (text(Some("7c9e6679-7425-40de-944b-e07fc1f90ae7")), "7c9e6679"),
+            (pem(Some("-----BEGIN PUBLIC KEY-----")), "-----BEGIN PUBLIC"),
+        ] {
+            assert!(shown.unwrap().starts_with(field), "{shown:?}");
+        }
+    }
+
+    #[test]
     fn addresses_are_shown_without_their_secrets() {
         for (text, shown) in [
             ("http://volt.example:1/a", "http://volt.example:1/a"),
@@ -56,6 +96,8 @@ mod tests {
             ("http://user:SEC?R#ET@volt.example", "http://(hidden)@volt.example"),
             ("http://volt.example/?token=SECRET", "http://volt.example/?(hidden)"),
             ("http://volt.example#SECRET", "http://volt.example?(hidden)"),
+            ("-----BEGIN PRIVATE KEY-----\nSECRET", "(hidden)"),
+            ("MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "(hidden)"),
         ] {
             assert_eq!(address(text), shown);
         }

@@ -397,7 +397,7 @@ impl Model {
         for (id, call) in &mut self.calls {
             let Some(receiver) = &mut call.receiver else { continue };
             let cx = &mut Context::from_waker(Waker::noop());
-            let ended = |outcome: Poll<Result<Option<String>, _>>| {
+            let ended = |outcome: Poll<Result<Option<Body>, _>>| {
                 !matches!(outcome, Poll::Pending | Poll::Ready(Ok(Some(_))))
             };
             // Messages that have arrived may still be read.

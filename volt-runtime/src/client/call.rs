@@ -31,21 +31,37 @@ machine!(client::Connection);
 pub(super) type Shared = socket::Shared<client::Connection>;
 
 /// Keeps a connection open. When the channel and all calls have dropped theirs, the connection closes.
-pub(super) struct Handle(Arc<Shared>);
+pub(super) struct Handle {
+    shared: Arc<Shared>,
+    /// Set if the configuration has no session, which explains a rejection.
+    lacks_session: bool,
+}
 
 impl Handle {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self(shared)
+    pub(super) fn new(shared: Arc<Shared>, lacks_session: bool) -> Self {
+        Self { shared, lacks_session }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.0
+        &self.shared
+    }
+
+    fn rejected(&self, reason: String) -> Error {
+        let error = Error::new(ErrorKind::Routing, reason);
+        if !self.lacks_session || !error.is_session_invalid() {
+            return error;
+        }
+        Error::new(
+            ErrorKind::Routing,
+            "`credential.session_id` is missing: obtain a session with \
+             `volt_api::Client::authenticate`. The Volt's reason: session invalid",
+        )
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.with(client::Connection::close);
+        self.shared.with(client::Connection::close);
     }
 }
 
@@ -149,9 +165,18 @@ impl CallReceiver {
             Incoming::Rejected(reason)
                 if self.handle.shared().with(|machine| machine.is_invoked(self.id)) =>
             {
-                Err(rejected(reason).with_executed(Executed::Maybe))
+                Err(self.handle.rejected(reason).with_executed(Executed::Maybe))
             }
-            Incoming::Rejected(reason) => Err(rejected(reason)),
+            Incoming::Rejected(reason) => Err(self.handle.rejected(reason)),
+        }
+    }
+
+    /// Before the Volt's key, the only valid frame is a rejection, which is not encrypted.
+    fn without_key(&self, body: &Bytes) -> Error {
+        match call::rejection(body) {
+            Ok(Some(reason)) => self.handle.rejected(reason),
+            Ok(None) => Error::protocol("the Volt sent a payload before its key"),
+            Err(error) => protocol_error(error),
         }
     }
 
@@ -174,7 +199,7 @@ impl ReceiveHalf for CallReceiver {
             match ready!(shared.with(|machine| machine.poll_read(self.id, cx))) {
                 Read::Work(work) => perform(shared, work),
                 Read::Frame(body, Some(key)) => break (self.open(&key, body), Some(key)),
-                Read::Frame(body, None) => break (Err(without_key(&body)), None),
+                Read::Frame(body, None) => break (Err(self.without_key(&body)), None),
                 Read::Closed(reason) => break (Err(reason), None),
             }
         };
@@ -204,17 +229,4 @@ impl Drop for CallReceiver {
             perform(shared, cancel);
         }
     }
-}
-
-/// Before the Volt's key, the only valid frame is a rejection, which is not encrypted.
-fn without_key(body: &Bytes) -> Error {
-    match call::rejection(body) {
-        Ok(Some(reason)) => rejected(reason),
-        Ok(None) => Error::protocol("the Volt sent a payload before its key"),
-        Err(error) => protocol_error(error),
-    }
-}
-
-fn rejected(reason: String) -> Error {
-    Error::new(ErrorKind::Routing, reason)
 }

@@ -70,6 +70,12 @@ impl Identity {
         &self.volt_id
     }
 
+    /// Returns whether calls need a session that the configuration does not have. Legacy calls name
+    /// the client's key instead.
+    pub(super) fn lacks_session(&self) -> bool {
+        self.session.is_none() && !self.is_legacy()
+    }
+
     /// Returns whether calls use the legacy protocol, which depends on the key's algorithm.
     pub(super) fn is_legacy(&self) -> bool {
         self.key.algorithm() == KeyAlgorithm::Rsa

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{connector::Connector, proxy::Proxy};
 use crate::{Keepalive, Reconnect};
 
 /// Options for establishing and maintaining a connection.
@@ -10,6 +11,11 @@ use crate::{Keepalive, Reconnect};
 pub struct ConnectOptions {
     /// The timeout for connecting as a whole. Default 10 seconds.
     pub connect_timeout: Duration,
+    /// The proxy. Default: that of the [environment](Proxy::from_environment).
+    pub proxy: Proxy,
+    /// A function that connects to the Volt's or relay's host, in place of TCP and any proxy. Default
+    /// `None`.
+    pub connector: Option<Connector>,
     /// The timeout for the key exchange that each call begins with. A call that exceeds it fails,
     /// and was certainly not executed. Default 15 seconds.
     pub key_exchange_timeout: Duration,
@@ -44,7 +50,8 @@ pub struct ConnectOptions {
     /// seconds of silence.
     pub keepalive: Option<Keepalive>,
     /// The backoff for re-establishing a lost connection; `None` disables reconnecting. The first
-    /// connection is tried only once.
+    /// connection is tried only once. A server that asks for a later attempt
+    /// ([`Error::retry_after`](crate::Error::retry_after)) is given that time, at most five minutes.
     pub reconnect: Option<Reconnect>,
     /// The maximum size of a message, in bytes; a larger one ends the connection. The default of
     /// 128 MiB leaves room for the 64 MiB that the API allows in one response, as base64.
@@ -67,6 +74,8 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
+            proxy: Proxy::from_environment(),
+            connector: None,
             key_exchange_timeout: Duration::from_secs(15),
             token_lifetime: Duration::from_secs(30),
             preopened_calls: 0,

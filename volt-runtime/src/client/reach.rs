@@ -22,6 +22,20 @@ impl Reach {
         }
     }
 
+    /// The reach of a host as written, without the brackets of an IPv6 address. A name is unknown,
+    /// except for `localhost` and the names below it (RFC 6761).
+    pub(super) fn of_host(host: &str) -> Self {
+        if let Ok(address) = host.parse() {
+            return Self::of(address);
+        }
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        if name == "localhost" || name.ends_with(".localhost") {
+            Self::Loopback
+        } else {
+            Self::Public
+        }
+    }
+
     fn of_v4(address: Ipv4Addr) -> Self {
         // Connecting to the unspecified address reaches this machine.
         if address.is_loopback() || address.is_unspecified() {
@@ -108,6 +122,20 @@ mod tests {
             for address in addresses {
                 assert_eq!(Reach::of(address.parse().unwrap()), expected, "{address}");
             }
+        }
+    }
+
+    #[test]
+    fn a_name_is_public_unless_it_is_localhost() {
+        for (host, expected) in [
+            ("localhost", Reach::Loopback),
+            ("Volt.LocalHost.", Reach::Loopback),
+            ("127.0.0.1", Reach::Loopback),
+            ("fd00::1", Reach::Private),
+            ("notlocalhost", Reach::Public),
+            ("localhost.example", Reach::Public),
+        ] {
+            assert_eq!(Reach::of_host(host), expected, "{host}");
         }
     }
 

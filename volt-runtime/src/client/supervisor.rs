@@ -316,7 +316,7 @@ impl Supervisor {
         let give_up_after = self.give_up_after();
         let mut reason = lost;
         loop {
-            let delay = backoff.next_delay();
+            let delay = backoff.next_delay_after(reason.retry_after());
             if give_up_after.is_some_and(|limit| started.elapsed().saturating_add(delay) > limit) {
                 let url = self.dialer.url();
                 tracing::error!(url, "gave up reconnecting: {reason:#}");

@@ -14,6 +14,8 @@ use crate::{
 pub(crate) struct DialAddress {
     /// A valid `ws://` or `wss://` address: its host is not empty and its port, if any, is a number.
     pub(crate) url: String,
+    /// The field that holds the address.
+    pub(crate) field: String,
     pub(crate) relayed: bool,
     /// The only certificate authority that is trusted there, if one is pinned.
     #[cfg_attr(
@@ -51,8 +53,9 @@ impl ClientConfig {
     pub(crate) fn dial_address(&self) -> Result<DialAddress> {
         match &self.volt.relay {
             Some(RelayConfig::Address(address)) if !address.trim().is_empty() => {
-                let url = websocket_url("volt.relay", address)?;
-                Ok(DialAddress { url, relayed: true, authority: None, hint: None })
+                let field = "volt.relay".to_owned();
+                let url = websocket_url(&field, address)?;
+                Ok(DialAddress { url, field, relayed: true, authority: None, hint: None })
             }
             Some(RelayConfig::Volt(relay)) => address(relay, "volt.relay", true),
             _ => address(&self.volt, "volt", false),
@@ -65,15 +68,16 @@ fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress
     let authority = given(volt.ca_pem.as_ref())
         .map(|pem| CertificateAuthority { field: format!("{object}.ca_pem"), pem: pem.to_owned() });
     if let Some(address) = given(volt.http_address.as_ref()) {
-        let url = websocket_url(&format!("{object}.http_address"), address)?;
-        return Ok(DialAddress { url, relayed, authority, hint: None });
+        let field = format!("{object}.http_address");
+        let url = websocket_url(&field, address)?;
+        return Ok(DialAddress { url, field, relayed, authority, hint: None });
     }
     let Some(address) = given(volt.address.as_ref()) else {
         let field = format!("{object}.http_address");
         let what = match given(volt.id.as_ref()) {
             Some(id) if id.starts_with("did:") => {
                 "the address, with http:// or https://. To find the Volt by its DID, use \
-                 `volt_api::resolve::Resolver`"
+                 `volt_api::resolve::Resolver` (feature `resolve`)"
             }
             _ => "the address, with http:// or https://",
         };
@@ -90,9 +94,10 @@ fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress
         ))
     })?;
     tracing::warn!("no `{object}.http_address`: guessing it from `{object}.address`, port + 2");
-    let url = websocket_url(&format!("{object}.address"), &guess)?;
+    let field = format!("{object}.address");
+    let url = websocket_url(&field, &guess)?;
     let hint = "guessed from `address`; set `http_address` if that is wrong";
-    Ok(DialAddress { url, relayed, authority, hint: Some(hint) })
+    Ok(DialAddress { url, field, relayed, authority, hint: Some(hint) })
 }
 
 /// Turns a field's address into the one of the websocket. An address is used as written or

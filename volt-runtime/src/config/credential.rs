@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{key::KeyError, redact::Redacted};
+use crate::{
+    key::KeyError,
+    redact::{self, Redacted},
+};
 
 /// The `credential` part: the client's key and what the Volt issued to it.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -62,7 +65,7 @@ impl fmt::Debug for Credential {
             .field("key", &Redacted::new(&self.key))
             .field("session_id", &Redacted::new(&self.session_id))
             .field("challenge_code", &Redacted::new(&self.challenge_code))
-            .field("identity_did", &self.identity_did)
+            .field("identity_did", &redact::text(self.identity_did.as_deref()))
             .finish_non_exhaustive()
     }
 }

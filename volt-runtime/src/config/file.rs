@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use super::ClientConfig;
+use super::{ClientConfig, explain::describe};
 use crate::error::{Error, Result};
 
 impl ClientConfig {
@@ -193,8 +193,8 @@ fn owners_alone(permissions: &Permissions) -> Permissions {
     permissions.clone()
 }
 
-/// Reads JSON. Errors name the member by its path.
-fn read(text: &str) -> Result<ClientConfig, serde_path_to_error::Error<serde_json::Error>> {
+/// Reads JSON. Errors name the member by its path, and never contain a value.
+fn read(text: &str) -> Result<ClientConfig, String> {
     let text = text.trim_start_matches('\u{feff}');
     let mut input = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();
@@ -203,7 +203,7 @@ fn read(text: &str) -> Result<ClientConfig, serde_path_to_error::Error<serde_jso
     // Trailing text, such as that of a merge conflict, is also an error.
     config
         .and_then(|config| input.end().map(|()| config))
-        .map_err(|error| serde_path_to_error::Error::new(track.path(), error))
+        .map_err(|error| describe(&track.path().to_string(), &error))
 }
 
 #[cfg(test)]

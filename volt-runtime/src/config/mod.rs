@@ -2,6 +2,7 @@
 
 mod address;
 mod credential;
+mod explain;
 mod file;
 mod keys;
 mod volt;
@@ -20,7 +21,7 @@ pub use self::{
     credential::Credential,
     volt::{RelayConfig, VoltConfig},
 };
-use crate::error::Error;
+use crate::{error::Error, redact};
 
 /// The client's identity, and the Volt that it talks to.
 ///
@@ -149,7 +150,7 @@ impl fmt::Debug for ClientConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The fields that are not modelled may be secrets.
         f.debug_struct("ClientConfig")
-            .field("client_name", &self.client_name)
+            .field("client_name", &redact::text(self.client_name.as_deref()))
             .field("credential", &self.credential)
             .field("volt", &self.volt)
             .field("allow_plaintext", &self.allow_plaintext)

@@ -108,13 +108,13 @@ impl fmt::Debug for VoltConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Older configurations have secrets among the fields that are not modelled.
         f.debug_struct("VoltConfig")
-            .field("id", &self.id)
-            .field("display_name", &self.display_name)
+            .field("id", &redact::text(self.id.as_deref()))
+            .field("display_name", &redact::text(self.display_name.as_deref()))
             .field("address", &self.address.as_deref().map(redact::address))
             .field("http_address", &self.http_address.as_deref().map(redact::address))
-            .field("public_key", &self.public_key)
-            .field("fingerprint", &self.fingerprint)
-            .field("ca_pem", &self.ca_pem)
+            .field("public_key", &redact::pem(self.public_key.as_deref()))
+            .field("fingerprint", &redact::text(self.fingerprint.as_deref()))
+            .field("ca_pem", &redact::pem(self.ca_pem.as_deref()))
             .field("relay", &self.relay)
             .finish_non_exhaustive()
     }

@@ -32,6 +32,10 @@ pub enum KeyError {
     /// Neither an Ed25519 nor an RSA key, or damaged.
     #[error("it is neither an Ed25519 nor an RSA key, or it is damaged")]
     Unsupported,
+    /// An Ed25519 public key of small order: signatures that it accepts can be made without a private
+    /// key.
+    #[error("it is an Ed25519 key of small order, for which anyone can forge signatures")]
+    Weak,
     /// Not a certificate, or damaged.
     #[error("the certificate cannot be read: {0}")]
     Certificate(String),

@@ -9,6 +9,8 @@ mod rsa;
 mod signing;
 mod verifying;
 
+#[cfg(all(feature = "tls", feature = "client"))]
+pub(crate) use self::pem::certificates;
 pub use self::{
     error::{KeyAlgorithm, KeyError},
     signing::SigningKey,

@@ -31,7 +31,42 @@ pub(super) fn encode(label: &'static str, der: &[u8]) -> Result<String, KeyError
 /// As lenient as OpenSSL: text around the block is skipped, and white space within the base64 is
 /// ignored, so lines may have any length.
 pub(super) fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError> {
-    const BEGIN: &str = "-----BEGIN ";
+    let (label, body, _) = block(text)?;
+    // Blocks with headers, such as those of OpenSSL's own encryption: the caller rejects their label.
+    if body.contains(':') && ![PRIVATE_KEY, ENCRYPTED_KEY, PUBLIC_KEY, CERTIFICATE].contains(&label)
+    {
+        return Ok((label, Zeroizing::default()));
+    }
+    Ok((label, content(body)?))
+}
+
+/// Reads the certificates (DER) in a text, as lenient as [`decode`]. Other PEM blocks are skipped.
+///
+/// # Errors
+///
+/// When there is no certificate, or the text is not PEM.
+pub(crate) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, KeyError> {
+    let (mut found, mut other, mut rest) = (Vec::new(), None, text);
+    while rest.contains(BEGIN) {
+        let (label, body, after) = block(rest)?;
+        if label == CERTIFICATE {
+            found.push(content(body)?.to_vec());
+        } else {
+            other = Some(label);
+        }
+        rest = after;
+    }
+    match other {
+        Some(label) if found.is_empty() => Err(KeyError::wrong_label(label, CERTIFICATE)),
+        None if found.is_empty() => Err(KeyError::NotPem("it contains no certificate")),
+        _ => Ok(found),
+    }
+}
+
+const BEGIN: &str = "-----BEGIN ";
+
+/// Splits a text at its first PEM block: the label, the text within, and the text after.
+fn block(text: &str) -> Result<(&str, &str, &str), KeyError> {
     let (_, rest) = text.split_once(BEGIN).ok_or(KeyError::NotPem(
         "a PEM block starts with a line such as `-----BEGIN PRIVATE KEY-----`",
     ))?;
@@ -42,25 +77,25 @@ pub(super) fn decode(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError>
     let (body, end) = rest
         .split_once("-----END ")
         .ok_or(KeyError::NotPem("its `-----END …-----` line is missing"))?;
-    if end.split_once("-----").map(|(end, _)| end) != Some(label) {
-        return Err(KeyError::NotPem("its `-----BEGIN …` and `-----END …` lines do not match"));
+    match end.split_once("-----") {
+        Some((end, after)) if end == label => Ok((label, body, after)),
+        _ => Err(KeyError::NotPem("its `-----BEGIN …` and `-----END …` lines do not match")),
     }
+}
+
+/// Decodes the text within a PEM block.
+fn content(body: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     if body.contains("\\n") || body.contains("\\r") {
         return Err(KeyError::NotPem(
             "its lines are separated by the two characters `\\n`: put line breaks in their place",
         ));
     }
-    // Blocks with headers, such as those of OpenSSL's own encryption: the caller rejects their label.
-    if body.contains(':') && ![PRIVATE_KEY, ENCRYPTED_KEY, PUBLIC_KEY, CERTIFICATE].contains(&label)
-    {
-        return Ok((label, Zeroizing::default()));
-    }
     let base64: Zeroizing<Vec<u8>> =
         body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>().into();
-    let der = STANDARD
+    STANDARD
         .decode(&*base64)
-        .map_err(|_| KeyError::NotPem("the text between its first and last line is not base64"))?;
-    Ok((label, Zeroizing::new(der)))
+        .map(Zeroizing::new)
+        .map_err(|_| KeyError::NotPem("the text between its first and last line is not base64"))
 }
 
 /// Decrypts an `EncryptedPrivateKeyInfo` (DER). Returns the PKCS#8 key in it.

@@ -21,6 +21,45 @@ const SPKI_PREFIX: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const RAW_LEN: usize = 32;
 
+/// The points of small order, in all encodings that decoders accept, without the sign bit. Anyone can
+/// make signatures that verify with such a key.
+const SMALL_ORDER: [[u8; RAW_LEN]; 7] = {
+    const fn near_p(low: u8) -> [u8; RAW_LEN] {
+        let mut bytes = [0xff; RAW_LEN];
+        bytes[0] = low;
+        bytes[RAW_LEN - 1] = 0x7f;
+        bytes
+    }
+    let zero = [0; RAW_LEN];
+    let mut one = zero;
+    one[0] = 1;
+    [
+        zero,
+        one,
+        // The points of order 8.
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+        // p - 1, and p and p + 1, which stand for 0 and 1.
+        near_p(0xec),
+        near_p(0xed),
+        near_p(0xee),
+    ]
+};
+
+fn has_small_order(raw: &[u8; RAW_LEN]) -> bool {
+    let mut unsigned = *raw;
+    unsigned[RAW_LEN - 1] &= 0x7f;
+    SMALL_ORDER.contains(&unsigned)
+}
+
 /// A public key, Ed25519 or RSA. Cloning is cheap.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VerifyingKey(Inner);
@@ -34,7 +73,7 @@ enum Inner {
 }
 
 impl VerifyingKey {
-    /// Creates an Ed25519 key from its raw bytes.
+    /// Creates an Ed25519 key from its raw bytes. A key of small order verifies no signature.
     pub fn from_raw(raw: [u8; RAW_LEN]) -> Self {
         Self(Inner::Ed25519(raw))
     }
@@ -47,7 +86,8 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// When the text is not PEM, or holds another kind of key; the error says which.
+    /// When the text is not PEM, or holds another kind of key; the error says which. [`KeyError::Weak`]
+    /// when the key has a small order.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let (label, der) = pem::decode(text)?;
         if label != pem::PUBLIC_KEY {
@@ -75,7 +115,11 @@ impl VerifyingKey {
 
     fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         if let Some(raw) = der.strip_prefix(&SPKI_PREFIX).and_then(|raw| raw.try_into().ok()) {
-            return Ok(Self::from_raw(raw));
+            return if has_small_order(&raw) {
+                Err(KeyError::Weak)
+            } else {
+                Ok(Self::from_raw(raw))
+            };
         }
         if rsa::is_public_key(der) {
             return Ok(Self::from_rsa(der));
@@ -117,7 +161,8 @@ impl VerifyingKey {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Inner::Ed25519(raw) => {
-                UnparsedPublicKey::new(&ED25519, raw).verify(message, signature).is_ok()
+                !has_small_order(raw)
+                    && UnparsedPublicKey::new(&ED25519, raw).verify(message, signature).is_ok()
             }
             Inner::Rsa(spki) => rsa::verify(spki, message, signature),
         }
@@ -145,5 +190,30 @@ impl fmt::Display for VerifyingKey {
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VerifyingKey({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With the identity as key and as R, and S = 0, the equation holds for every message.
+    #[test]
+    fn a_key_of_small_order_is_refused_and_verifies_nothing() {
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let mut identity = [0; RAW_LEN];
+        identity[0] = 1;
+        let forged = UnparsedPublicKey::new(&ED25519, identity).verify(b"any message", &signature);
+        assert!(forged.is_ok(), "the library has begun to refuse such keys itself");
+        for point in SMALL_ORDER {
+            for sign in [0, 0x80] {
+                let mut raw = point;
+                raw[RAW_LEN - 1] |= sign;
+                let key = VerifyingKey::from_raw(raw);
+                assert!(!key.verify(b"any message", &signature));
+                assert_eq!(VerifyingKey::from_pem(&key.to_pem()), Err(KeyError::Weak));
+            }
+        }
     }
 }

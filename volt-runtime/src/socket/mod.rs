@@ -15,7 +15,7 @@ pub use self::keepalive::Keepalive;
 pub(crate) use self::{
     driver::{Driver, Protocol},
     shared::{Machine, Shared, Timeouts, machine, now},
-    stream::{Stream, Traffic},
+    stream::{Counted, Stream, Traffic},
 };
 use crate::{Error, Result, proto::frame::Frame};
 

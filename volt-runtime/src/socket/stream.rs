@@ -1,4 +1,4 @@
-//! The byte stream below a websocket: a TCP connection, or TLS over one, with counters.
+//! The byte stream below a websocket, with counters: a TCP connection, TLS over one, or a custom stream.
 
 use std::{
     io,
@@ -10,9 +10,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-
-/// The byte stream of a connection.
-pub(crate) type Stream = Counted<TcpOrTls>;
 
 /// A byte stream that counts what shows that its peer is there.
 pub(crate) trait Traffic {
@@ -93,21 +90,27 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 }
 
-/// A TCP connection, or TLS over one.
-pub(crate) enum TcpOrTls {
+/// The byte stream of a connection.
+pub(crate) enum Stream {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+    /// Any other, such as one from a custom connector, or TLS within a proxy's tunnel.
+    #[cfg(feature = "client")]
+    Other(Box<dyn Io>),
 }
 
-impl Stream {
-    pub(crate) fn plain(stream: TcpStream) -> Self {
-        Self::new(TcpOrTls::Plain(stream))
-    }
+/// A byte stream.
+#[cfg(feature = "client")]
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
-    #[cfg(feature = "tls")]
+#[cfg(feature = "client")]
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
+
+#[cfg(feature = "tls")]
+impl Stream {
     pub(crate) fn tls(stream: impl Into<tokio_rustls::TlsStream<TcpStream>>) -> Self {
-        Self::new(TcpOrTls::Tls(Box::new(stream.into())))
+        Self::Tls(Box::new(stream.into()))
     }
 }
 
@@ -115,14 +118,16 @@ impl Stream {
 macro_rules! forward {
     ($self:ident, $method:ident($($argument:expr),*)) => {
         match $self.get_mut() {
-            TcpOrTls::Plain(stream) => Pin::new(stream).$method($($argument),*),
+            Stream::Plain(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(feature = "tls")]
-            TcpOrTls::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            Stream::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(feature = "client")]
+            Stream::Other(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }
 
-impl AsyncRead for TcpOrTls {
+impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -132,7 +137,7 @@ impl AsyncRead for TcpOrTls {
     }
 }
 
-impl AsyncWrite for TcpOrTls {
+impl AsyncWrite for Stream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -23,8 +23,14 @@ impl Tls {
         )))
     }
 
+    pub(crate) fn to_proxy(name: &str, _: &str) -> Result<Self> {
+        Err(Error::configuration(format!(
+            "{name} needs TLS, and this program was built without the feature `tls`"
+        )))
+    }
+
     #[expect(clippy::unused_async, reason = "as with TLS")]
-    pub(crate) async fn connect(&self, _: TcpStream) -> io::Result<Stream> {
+    pub(crate) async fn connect(&self, _: Stream) -> io::Result<Stream> {
         match *self {}
     }
 

@@ -2,23 +2,25 @@
 
 use std::{io, sync::Arc, time::SystemTime};
 
-use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
     rustls::{
         self, ConfigBuilder, InconsistentKeys, RootCertStore, WantsVerifier,
-        client::WantsClientCert,
+        client::{WantsClientCert, WebPkiServerVerifier},
         crypto::aws_lc_rs::default_provider,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
     },
 };
 use x509_cert::{Certificate, der::Decode as _};
 
-use super::explain::{Trust, explain};
+use super::{
+    constraints::Constrained,
+    explain::{Trust, explain},
+};
 use crate::{
     ClientConfig, Error, Result,
     config::{CertificateAuthority, DialAddress},
-    key::SigningKey,
+    key::{self, SigningKey},
     socket::{ALPN, Stream},
 };
 
@@ -42,7 +44,7 @@ impl Tls {
         key: &SigningKey,
     ) -> Result<Self> {
         let server = ServerName::try_from(host.to_owned()).map_err(|error| {
-            let message = format!("{}: `{host}` is no name of a host", endpoint.url);
+            let message = format!("{}: `{host}` is not a valid host name", endpoint.url);
             Error::configuration(message).with_source(error)
         })?;
         let (builder, trust) = trusting(endpoint.authority.as_ref())?;
@@ -60,8 +62,29 @@ impl Tls {
         Ok(Self { connector, server, trust, shows_certificate })
     }
 
-    pub(crate) async fn connect(&self, stream: TcpStream) -> io::Result<Stream> {
-        self.connector.connect(self.server.clone(), stream).await.map(Stream::tls)
+    /// Settings for an HTTP proxy: the platform's authorities, and no certificate of the client.
+    pub(crate) fn to_proxy(name: &str, host: &str) -> Result<Self> {
+        let server = ServerName::try_from(host.to_owned()).map_err(|error| {
+            Error::configuration(format!("{name}: `{host}` is not a valid host name"))
+                .with_source(error)
+        })?;
+        let (builder, trust) = trusting(None)?;
+        let mut tls = builder.with_no_client_auth();
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let connector = TlsConnector::from(Arc::new(tls));
+        Ok(Self { connector, server, trust, shows_certificate: false })
+    }
+
+    /// Performs the handshake over a stream.
+    pub(crate) async fn connect(&self, stream: Stream) -> io::Result<Stream> {
+        let server = self.server.clone();
+        match stream {
+            Stream::Plain(stream) => self.connector.connect(server, stream).await.map(Stream::tls),
+            stream => {
+                let stream = self.connector.connect(server, stream).await?;
+                Ok(Stream::Other(Box::new(stream)))
+            }
+        }
     }
 
     /// Explains an error of [`connect`](Self::connect), or of its stream, and what to do about it.
@@ -89,14 +112,29 @@ fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsCl
         return Ok((builder, Trust::Platform));
     };
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(field, pem)? {
-        check_validity(field, &certificate, SystemTime::now())?;
-        roots.add(certificate).map_err(|error| {
-            Error::configuration(format!("`{field}` is no certificate of an authority: {error}"))
-                .with_source(error)
+    let pinned = certificates(field, pem)?;
+    for certificate in &pinned {
+        check_validity(field, certificate, SystemTime::now())?;
+        roots.add(certificate.clone()).map_err(|error| {
+            Error::configuration(format!(
+                "`{field}` is invalid: it is not a certificate, or is damaged ({error})"
+            ))
+            .with_source(error)
         })?;
     }
-    Ok((builder.with_root_certificates(roots), Trust::Pinned(field.clone())))
+    let provider = Arc::new(default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    let verifier = verifier.build().map_err(|error| {
+        Error::configuration(format!("`{field}` cannot be used")).with_source(error)
+    })?;
+    let trust = Trust::Pinned(field.clone());
+    Ok(match Constrained::new(&verifier, &pinned) {
+        None => (builder.with_webpki_verifier(verifier), trust),
+        Some(constrained) => {
+            let builder = builder.dangerous();
+            (builder.with_custom_certificate_verifier(Arc::new(constrained)), trust)
+        }
+    })
 }
 
 /// Rejects an authority outside of its validity period. rustls does not check the period of a trust
@@ -135,7 +173,7 @@ fn identity(config: &ClientConfig, key: &SigningKey) -> Result<Option<Identity>>
         }
     }
     let unusable = |error: &dyn std::fmt::Display| {
-        Error::configuration(format!("`credential.key` is no use for TLS: {error}"))
+        Error::configuration(format!("`credential.key` cannot be used for TLS: {error}"))
     };
     let pem = key.to_pem().map_err(|error| unusable(&error))?;
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| unusable(&error))?;
@@ -149,21 +187,17 @@ fn certificate_error(error: &rustls::Error) -> Error {
              remove it, or authenticate again"
                 .to_owned()
         }
-        error => format!("`credential.cert` is no use: {error}"),
+        error => format!("`credential.cert` is invalid: {error}"),
     })
 }
 
 /// Reads the certificates in a field of the configuration. There must be at least one.
 fn certificates(field: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>> {
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match read {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(Error::configuration(format!(
-            "`{field}` holds no certificate: it must be PEM text, `-----BEGIN CERTIFICATE-----` …"
+    match key::certificates(pem) {
+        Ok(certificates) => Ok(certificates.into_iter().map(CertificateDer::from).collect()),
+        Err(error) => Err(Error::configuration(format!(
+            "`{field}` is invalid: {error}. Expected a certificate as a PEM block, \
+             `-----BEGIN CERTIFICATE-----` …"
         ))),
-        Err(error) => {
-            Err(Error::configuration(format!("`{field}` is no PEM text: {error}"))
-                .with_source(error))
-        }
     }
 }

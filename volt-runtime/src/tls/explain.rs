@@ -7,6 +7,8 @@ use tokio_rustls::rustls::{
     pki_types::{ServerName, UnixTime},
 };
 
+use super::constraints::Violated;
+
 /// The trusted certificate authorities.
 #[derive(Clone, Debug)]
 pub(super) enum Trust {
@@ -78,6 +80,17 @@ fn certificate(error: &CertificateError, trust: &Trust) -> String {
             format!(
                 "its certificate is not for `{expected}` but {names}: the address must use one of \
                  the certificate's names"
+            )
+        }
+        CertificateError::Other(error) if error.0.is::<Violated>() => {
+            let field = match trust {
+                Trust::Pinned(field) => field,
+                Trust::Platform => "ca_pem",
+            };
+            format!(
+                "its certificate exceeds what the certificate in `{field}` allows: {}. Put the \
+                 authority that issues the Volt's certificates there",
+                error.0
             )
         }
         CertificateError::Revoked => "its certificate has been revoked".to_owned(),

@@ -11,6 +11,8 @@ mod absent;
 #[cfg(all(feature = "tls", feature = "client"))]
 mod client;
 #[cfg(all(feature = "tls", feature = "client"))]
+mod constraints;
+#[cfg(all(feature = "tls", feature = "client"))]
 mod explain;
 #[cfg(all(feature = "tls", feature = "server"))]
 mod server;

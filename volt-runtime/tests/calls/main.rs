@@ -5,6 +5,7 @@
 
 mod ahead;
 mod damaged;
+mod dialing;
 mod failures;
 mod faults;
 mod hostile;

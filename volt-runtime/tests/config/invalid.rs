@@ -237,3 +237,98 @@ async fn a_certificate_authority_outside_of_its_validity_is_refused_with_the_dat
         }
     }
 }
+
+/// Values may be secrets: a passphrase of digits, or a key in the wrong field.
+#[test]
+fn errors_never_contain_the_values_of_fields() {
+    let key = SigningKey::generate().unwrap().to_pem().unwrap();
+    let quoted = serde_json::to_string(&*key).unwrap();
+    let base64: String = key.lines().filter(|line| !line.starts_with("-----")).collect();
+    for (text, field) in [
+        (r#"{ "p": 123456 }"#.to_owned(), "p: expected a string, not integer"),
+        (r#"{ "p": 1234.56 }"#.to_owned(), "p: expected a string, not floating point"),
+        (r#"{ "credential": { "key": 123456 } }"#.to_owned(), "credential.key: expected a string"),
+        (r#"{ "credential": { "session_id": 123456 } }"#.to_owned(), "credential.session_id"),
+        (r#"{ "credential": { "challenge_code": 123456 } }"#.to_owned(), "challenge_code"),
+        (format!(r#"{{ "allow_plaintext": {quoted} }}"#), "allow_plaintext: expected a boolean"),
+        (format!(r#"{{ "credential": {quoted} }}"#), "credential: expected"),
+        (format!(r#"{{ "credential": {{ "vc": {quoted} }} }}"#), "credential.vc: expected"),
+        (r#"{ "volt": { "relay": 123456 } }"#.to_owned(), "volt.relay: expected an address"),
+        (r#"{ "volt": 123456 }"#.to_owned(), "volt: expected an object"),
+        (format!("{{ \"p\": \"123456\" }} {quoted}"), "trailing characters"),
+        (key.to_string(), "line 1"),
+    ] {
+        let error = ClientConfig::from_json(&text).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(error.to_string().contains(field), "{error}");
+        for secret in ["123456", "1234.56", "PRIVATE KEY", &base64[..20]] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+    for secret in [&*key, &base64] {
+        for volt in [
+            json!(secret),
+            json!({ "id": secret, "display_name": secret }),
+            json!({ "http_address": secret }),
+            json!({ "address": secret }),
+            json!({ "relay": secret }),
+            json!({ "fingerprint": secret }),
+        ] {
+            let config = config(volt);
+            let mut shown = format!("{config:?}");
+            for error in [config.url().map(drop), config.volt_key().map(drop)] {
+                shown += &format!("{:?}", error.unwrap_err());
+            }
+            assert!(!shown.contains(&base64[..20]), "{shown}");
+        }
+    }
+    for field in ["public_key", "ca_pem"] {
+        let config = config(json!({ field: *key }));
+        let error = config.volt_key().unwrap_err();
+        let shown = format!("{config:?} {error:?}");
+        assert!(!shown.contains(&base64[..20]), "{shown}");
+    }
+}
+
+#[test]
+fn each_unreadable_key_of_the_volt_says_what_it_is_and_what_to_do() {
+    let public = SigningKey::generate().unwrap().verifying_key().to_pem();
+    let private = SigningKey::generate().unwrap().to_pem().unwrap();
+    let certificate = include_str!("../vectors/ed25519_ca.pem");
+    let one_line = |pem: &str| pem.trim().replace('\n', "\\n");
+    let pem =
+        |body: &str| format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
+    // The identity of the curve, for which anyone can forge signatures.
+    let small = pem("MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    // A key of the curve P-256.
+    let other =
+        pem("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li\
+         /hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==");
+    for (volt, parts) in [
+        (json!({}), ["`volt.public_key` is missing", "the Volt's public key in PEM"]),
+        (json!({ "public_key": " ", "ca_pem": "" }), ["`volt.public_key` is missing", "PEM"]),
+        (
+            json!({ "public_key": "", "ca_pem": one_line(certificate) }),
+            ["`volt.ca_pem` is invalid", "the two characters `\\n`"],
+        ),
+        (
+            json!({ "public_key": one_line(&public) }),
+            ["`volt.public_key` is invalid", "the two characters `\\n`"],
+        ),
+        (
+            json!({ "public_key": certificate }),
+            ["`CERTIFICATE`, not `PUBLIC KEY`", "`volt.ca_pem`"],
+        ),
+        (json!({ "ca_pem": public }), ["`PUBLIC KEY`, not `CERTIFICATE`", "`volt.public_key`"]),
+        (json!({ "public_key": *private }), ["`PRIVATE KEY`, not `PUBLIC KEY`", "public key"]),
+        (json!({ "public_key": small }), ["small order", "`volt.public_key`"]),
+        (json!({ "public_key": other }), ["neither an Ed25519 nor an RSA key", "Ed25519 or RSA"]),
+    ] {
+        let error = config(volt).volt_key().unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+    let both = config(json!({ "public_key": "", "ca_pem": certificate }));
+    assert_eq!(both.volt_key().unwrap().algorithm(), KeyAlgorithm::Ed25519);
+}

@@ -7,7 +7,6 @@ use std::{fs, process::Command};
 
 use anyhow::{Context as _, ensure};
 use xtask_tools::{cargo, process};
-
 const VERSION: &str = "0.20.2";
 
 /// The workspaces, by their lock files. Each is a workspace of its own, as the comments in the root

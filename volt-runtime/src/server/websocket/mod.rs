@@ -18,7 +18,7 @@ use self::write_timeout::WriteTimeout;
 use crate::{
     proto::server::DrainPolicy,
     server::connection::{ServerSide, ServiceHost},
-    socket::{Driver, DriverOptions, Stream},
+    socket::{Counted, Driver, DriverOptions, Stream},
     tls::ServerTls,
 };
 
@@ -189,11 +189,11 @@ async fn open(
     stream: TcpStream,
     tls: Option<&ServerTls>,
     endpoint: &ServiceHost,
-) -> io::Result<Option<WebSocketStream<WriteTimeout<Stream>>>> {
+) -> io::Result<Option<WebSocketStream<WriteTimeout<Counted<Stream>>>>> {
     let stream = match tls {
         Some(tls) => tls.accept(stream).await?,
-        None => Stream::plain(stream),
+        None => Stream::Plain(stream),
     };
-    let stream = WriteTimeout::new(stream, endpoint.options().write_timeout);
+    let stream = WriteTimeout::new(Counted::new(stream), endpoint.options().write_timeout);
     request::answer(stream, endpoint).await.map_err(io::Error::other)
 }

@@ -1,7 +1,8 @@
 //! TLS: the servers that clients trust, the clients that servers accept, and the errors.
 
-mod authority;
+pub(crate) mod authority;
 mod clients;
+mod constraints;
 mod handshakes;
 mod plaintext;
 mod platform;
@@ -17,7 +18,7 @@ use self::authority::Authority;
 use crate::support::{NotesClient, Parts, Volt};
 
 /// A Volt that speaks TLS at a host's address, and a client that knows its authority.
-async fn start(authority: &Authority, tls: ServerTls, host: &str) -> Volt {
+pub(crate) async fn start(authority: &Authority, tls: ServerTls, host: &str) -> Volt {
     with(authority, Parts::new(|endpoint| endpoint), tls, host).await
 }
 

@@ -105,13 +105,23 @@ async fn an_authority_that_is_none_is_named() {
     let key = volt.config.volt.public_key.clone().unwrap();
     let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (pem, why) in [
-        ("nonsense", "holds no certificate"),
-        (&*key, "holds no certificate"),
-        (damaged, "is no certificate of an authority"),
-        ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "is no PEM text"),
+        ("nonsense", "contains no certificate"),
+        (&*key, "a PEM block `PUBLIC KEY`, not `CERTIFICATE`"),
+        (damaged, "is not a certificate, or is damaged"),
+        ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "not base64"),
+        ("-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n", "line breaks"),
     ] {
         let error = failure(&with(pem)).await;
         assert!(error.is_configuration(), "{error}");
         says(&error, &["`volt.ca_pem`", why]);
     }
+}
+
+/// As the key in it is read.
+#[tokio::test]
+async fn a_pinned_certificate_may_be_on_one_line() {
+    let authority = Authority::new();
+    let mut volt = start(&authority, authority.server(&["127.0.0.1"]), "127.0.0.1").await;
+    volt.config.volt.ca_pem = Some(authority.pem().replace(['\r', '\n'], " "));
+    works(&volt.config).await;
 }

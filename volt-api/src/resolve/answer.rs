@@ -4,7 +4,7 @@ use serde_json::Value;
 use volt_runtime::{config::VoltConfig, key::VerifyingKey};
 
 /// Merges an answer about a Volt into the configuration. Fields that the answer lacks are
-/// unchanged.
+/// unchanged. An address with `https` is not replaced by one without it, and a relay is not added.
 ///
 /// # Errors
 ///
@@ -16,16 +16,24 @@ pub(super) fn merge(known: &VoltConfig, answer: VoltConfig) -> Result<VoltConfig
     keep("fingerprint", &mut merged.fingerprint, answer.fingerprint, |a, b| a == b)?;
     keep("ca_pem", &mut merged.ca_pem, answer.ca_pem, same_pem)?;
     // These fields do not identify the Volt.
+    let http_address = answer.http_address.filter(|given| !downgrades(known, given));
     for (field, given) in [
         (&mut merged.display_name, answer.display_name),
         (&mut merged.address, answer.address),
-        (&mut merged.http_address, answer.http_address),
+        (&mut merged.http_address, http_address),
     ] {
         *field = text(given).or(field.take());
     }
-    merged.relay = merged.relay.or(answer.relay);
     check_key(known, &merged)?;
     Ok(merged)
+}
+
+/// Returns whether an answer would replace an address with TLS by one without it.
+fn downgrades(known: &VoltConfig, given: &str) -> bool {
+    let is_https = |address: &str| {
+        address.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"))
+    };
+    known.http_address.as_deref().is_some_and(is_https) && !is_https(given)
 }
 
 /// The first missing field that a client needs to connect.
@@ -121,5 +129,40 @@ impl Service {
             Some(url) => Some(Self::Url(url.to_owned())),
             None => member("uri").map(Self::Url).or_else(|| member("http_address").map(Self::Volt)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volt(http_address: &str) -> VoltConfig {
+        VoltConfig::from(http_address)
+    }
+
+    #[test]
+    fn https_is_never_replaced_by_http() {
+        for (known, answer, expected) in [
+            ("https://a.example", "http://a.example", "https://a.example"),
+            ("HTTPS://a.example", "http://b.example", "HTTPS://a.example"),
+            (" https://a.example", "ws://a.example", " https://a.example"),
+            ("https://a.example", "https://b.example", "https://b.example"),
+            ("http://a.example", "https://a.example", "https://a.example"),
+            ("http://a.example", "http://b.example", "http://b.example"),
+        ] {
+            for pinned in [None, Some("a certificate".to_owned())] {
+                let mut known = volt(known);
+                known.ca_pem = pinned;
+                let merged = merge(&known, volt(answer)).unwrap();
+                assert_eq!(merged.http_address.as_deref(), Some(expected), "{answer}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_relay_is_never_added() {
+        let mut answer = volt("https://a.example");
+        answer.relay = Some(volt_runtime::config::RelayConfig::Address("http://r".to_owned()));
+        assert_eq!(merge(&volt("https://a.example"), answer).unwrap().relay, None);
     }
 }

@@ -1,10 +1,18 @@
 //! HTTP GET with limits.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
+use reqwest::{
+    Certificate, Client, ClientBuilder, Response, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::LOCATION,
+    redirect,
+};
 use serde_json::Value;
-use volt_runtime::{Error, Result};
+use tokio::time::{Instant, timeout_at};
+use volt_runtime::{Error, Proxy, Result};
+
+use super::distance::Distance;
 
 /// The maximum size of an answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
@@ -28,7 +36,7 @@ impl Trust<'_> {
     fn apply(self, builder: ClientBuilder) -> Result<ClientBuilder, String> {
         let (Self::Also(pem) | Self::Only(pem)) = self else { return Ok(builder) };
         let certificates = Certificate::from_pem_bundle(pem.as_bytes())
-            .map_err(|error| format!("`ca_pem` is no certificate: {error}"))?;
+            .map_err(|_| "`ca_pem` is not a certificate".to_owned())?;
         if certificates.is_empty() {
             return Err("`ca_pem` holds no certificate".to_owned());
         }
@@ -39,19 +47,41 @@ impl Trust<'_> {
     }
 }
 
+/// The limits of a search.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// For each request.
+    pub(super) timeout: Duration,
+    /// For the whole search.
+    pub(super) total: Duration,
+    pub(super) proxy: Proxy,
+    /// Set if answers may name servers that are nearer than their own.
+    pub(super) near_targets: bool,
+}
+
 /// The requests of one search.
 pub(super) struct Http {
-    client: Client,
-    timeout: Duration,
+    /// One for each distance to which requests are limited, built when it is needed.
+    clients: Vec<(Distance, Client)>,
+    limits: Limits,
+    until: Instant,
     requests: usize,
 }
 
+/// An answer, and how far away its server is.
+pub(super) struct Answer {
+    pub(super) value: Value,
+    pub(super) from: Distance,
+}
+
 impl Http {
-    pub(super) fn new(timeout: Duration) -> Result<Self> {
-        let client = builder(timeout)
-            .build()
-            .map_err(|error| Error::configuration("HTTP cannot be used").with_source(error))?;
-        Ok(Self { client, timeout, requests: 0 })
+    pub(super) fn new(limits: Limits) -> Result<Self> {
+        let now = Instant::now();
+        let until = now.checked_add(limits.total).unwrap_or(now + Duration::from_hours(24 * 365));
+        let mut http = Self { clients: Vec::new(), limits, until, requests: 0 };
+        http.client(Distance::Machine, Trust::System)
+            .map_err(|error| Error::configuration(format!("HTTP cannot be used: {error}")))?;
+        Ok(http)
     }
 
     /// Returns whether no request has been sent.
@@ -59,54 +89,159 @@ impl Http {
         self.requests == 0
     }
 
-    /// The JSON at an address, or the reason why there is none.
-    pub(super) async fn get(&mut self, address: &str, trust: Trust<'_>) -> Result<Value, String> {
+    /// Returns whether an answer from a server at `from` may name this host.
+    pub(super) fn may_name(&self, host: &str, from: Distance) -> bool {
+        self.limits.near_targets || Distance::of_host(host) >= from
+    }
+
+    /// The JSON at an address, or the reason why there is none. The servers that are asked, including
+    /// those of redirects, must be at least as far away as `from`.
+    pub(super) async fn get(
+        &mut self,
+        address: &str,
+        trust: Trust<'_>,
+        from: Distance,
+    ) -> Result<Answer, String> {
         if self.requests >= MAX_REQUESTS {
             return Err(format!("not asked, after {MAX_REQUESTS} other requests"));
         }
+        let now = Instant::now();
+        if now >= self.until {
+            return Err(format!("not asked, after {:?} in all", self.limits.total));
+        }
         self.requests += 1;
-        let body = self.body(address, trust).await?;
-        serde_json::from_slice(&body).map_err(|error| format!("no JSON: {error}"))
-    }
-
-    async fn body(&self, address: &str, trust: Trust<'_>) -> Result<Vec<u8>, String> {
-        let explain = |error| explain(error, self.timeout);
-        let client = match trust {
-            Trust::System => self.client.clone(),
-            _ => trust.apply(builder(self.timeout))?.build().map_err(explain)?,
+        let own = now.checked_add(self.limits.timeout).unwrap_or(self.until);
+        let (until, limit) = if own < self.until {
+            (own, self.limits.timeout)
+        } else {
+            (self.until, self.until.duration_since(now))
         };
-        let mut response = client.get(address).send().await.map_err(explain)?;
-        if !response.status().is_success() {
-            return Err(format!("HTTP status {}", response.status()));
+        let url = Url::parse(address).map_err(|error| error.to_string())?;
+        match timeout_at(until, self.body(url, trust, from)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer within {limit:?}")),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(explain)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(format!("the answer is longer than {MAX_ANSWER} bytes"));
+    }
+
+    async fn body(
+        &mut self,
+        mut url: Url,
+        trust: Trust<'_>,
+        mut from: Distance,
+    ) -> Result<Answer, String> {
+        for _ in 0..=MAX_REDIRECTS {
+            let is_proxied = self.check(&url, from)?;
+            let response = self.client(from, trust)?.get(url.clone()).send().await;
+            let response = response.map_err(explain)?;
+            let server = response.remote_addr().filter(|_| !is_proxied);
+            from = from.max(server.map_or(Distance::Global, |server| Distance::of(server.ip())));
+            match redirect_target(&url, &response)? {
+                Some(target) => url = target,
+                None if response.status().is_success() => return read(response, from).await,
+                None => return Err(format!("HTTP status {}", response.status())),
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Err(format!("more than {MAX_REDIRECTS} redirects"))
+    }
+
+    /// Checks the address of a request. Returns whether it goes through a proxy.
+    fn check(&self, url: &Url, from: Distance) -> Result<bool, String> {
+        let host = url.host_str().unwrap_or_default();
+        if !self.may_name(host, from) {
+            return Err(too_near(host));
+        }
+        let proxy = proxy_for(&self.limits.proxy, url).map_err(|error| error.to_string())?;
+        Ok(proxy.is_some())
+    }
+
+    /// A client that asks only servers that are at least as far away as `from`.
+    fn client(&mut self, from: Distance, trust: Trust<'_>) -> Result<Client, String> {
+        let from = if self.limits.near_targets { Distance::Machine } else { from };
+        if let Trust::System = trust
+            && let Some((_, client)) = self.clients.iter().find(|(of, _)| *of == from)
+        {
+            return Ok(client.clone());
+        }
+        let proxy = self.limits.proxy.clone();
+        let proxies = [true, false].map(|secure| {
+            let address = proxy.address_for(secure, "volt.invalid").ok().flatten()?;
+            Url::parse(&address).ok()?.host_str().map(str::to_owned)
+        });
+        let choose = move |url: &Url| Some(String::clone(&*proxy_for(&proxy, url).ok()??));
+        let builder = Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .proxy(reqwest::Proxy::custom(choose))
+            .dns_resolver(Arc::new(FarAddresses { from, proxies }));
+        let client = trust.apply(builder)?.build().map_err(explain)?;
+        if let Trust::System = trust {
+            self.clients.push((from, client.clone()));
+        }
+        Ok(client)
     }
 }
 
-fn builder(timeout: Duration) -> ClientBuilder {
-    Client::builder()
-        .timeout(timeout)
-        .redirect(redirect::Policy::custom(follow))
-        // As with the Volt's own connection.
-        .no_proxy()
+/// The proxy for an address, with its user name and password.
+fn proxy_for(proxy: &Proxy, url: &Url) -> Result<Option<impl std::ops::Deref<Target = String>>> {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    proxy.address_for(url.scheme() == "https", bare)
 }
 
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    if attempt.previous().len() > MAX_REDIRECTS {
-        return attempt.error(format!("more than {MAX_REDIRECTS} redirects"));
+fn too_near(host: &str) -> String {
+    format!(
+        "`{host}` is on this machine or a private network, and was named by a server that is not \
+         (`Resolver::allow_near_targets` allows this)"
+    )
+}
+
+/// Resolves names to those of their addresses that are far enough away.
+struct FarAddresses {
+    from: Distance,
+    /// The proxies, which may be anywhere: the user named them.
+    proxies: [Option<String>; 2],
+}
+
+impl Resolve for FarAddresses {
+    fn resolve(&self, name: Name) -> Resolving {
+        let is_proxy = self.proxies.iter().flatten().any(|proxy| proxy == name.as_str());
+        let from = if is_proxy { Distance::Machine } else { self.from };
+        Box::pin(async move {
+            let mut addresses: Vec<_> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            addresses.retain(|address| Distance::of(address.ip()) >= from);
+            if addresses.is_empty() {
+                return Err(Box::<dyn StdError + Send + Sync>::from(too_near(name.as_str())));
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
     }
-    let secure = attempt.previous().last().is_some_and(|from| from.scheme() == "https");
-    if secure && attempt.url().scheme() != "https" {
-        return attempt.error("redirected from https to something less");
+}
+
+/// The address that an answer redirects to, if it does.
+fn redirect_target(from: &Url, response: &Response) -> Result<Option<Url>, String> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
     }
-    attempt.follow()
+    let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok());
+    let target = target.and_then(|target| from.join(target).ok());
+    let target = target.ok_or("redirected without a valid address")?;
+    if from.scheme() == "https" && target.scheme() != "https" {
+        return Err("redirected from https to something less".to_owned());
+    }
+    Ok(Some(target))
+}
+
+async fn read(mut response: Response, from: Distance) -> Result<Answer, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(explain)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(format!("the answer is longer than {MAX_ANSWER} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let value = serde_json::from_slice(&body).map_err(|error| format!("no JSON: {error}"))?;
+    Ok(Answer { value, from })
 }
 
 /// Returns whether two addresses have the same origin.
@@ -115,6 +250,11 @@ pub(super) fn same_server(one: &str, other: &str) -> bool {
         (Ok(one), Ok(other)) => one.origin() == other.origin(),
         _ => false,
     }
+}
+
+/// The host of an address.
+pub(super) fn host(address: &str) -> Option<String> {
+    Url::parse(address.trim()).ok()?.host_str().map(str::to_owned)
 }
 
 /// An address without its user name and password, for messages.
@@ -131,10 +271,7 @@ pub(super) fn shown(address: &str) -> String {
 }
 
 /// The innermost cause is the informative one.
-fn explain(error: reqwest::Error, timeout: Duration) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {timeout:?}");
-    }
+fn explain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut message = error.to_string();
     let mut source = error.source();
@@ -143,4 +280,25 @@ fn explain(error: reqwest::Error, timeout: Duration) -> String {
         source = cause.source();
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn names_resolve_only_to_addresses_far_enough_away() {
+        let resolve = async |from, proxy: Option<&str>| {
+            let addresses = FarAddresses { from, proxies: [None, proxy.map(str::to_owned)] };
+            let name: Name = "localhost".parse().unwrap();
+            addresses.resolve(name).await.map(Iterator::count).map_err(|error| error.to_string())
+        };
+        assert!(resolve(Distance::Machine, None).await.unwrap() > 0);
+        for from in [Distance::Nearby, Distance::Global] {
+            let error = resolve(from, None).await.unwrap_err();
+            assert!(error.contains("`localhost` is on this machine"), "{error}");
+        }
+        // The user chose the proxy.
+        assert!(resolve(Distance::Global, Some("localhost")).await.unwrap() > 0);
+    }
 }

@@ -22,8 +22,8 @@
 //! 4. If every request fails, it returns the configuration unchanged if it has an address and a
 //!    key.
 //!
-//! No registry is built in, no proxy is used, and nothing is contacted before you resolve. With
-//! `https`, a Volt or relay whose `ca_pem` is in the configuration must present a certificate from
+//! No registry is built in, and nothing is contacted before you resolve. Requests follow the proxy of
+//! the environment, unless [`Resolver::proxy`] sets another or none. With `https`, a Volt or relay whose `ca_pem` is in the configuration must present a certificate from
 //! that authority at its own `http_address`. Other servers that answer for it may use that
 //! authority or an authority of the system. All other servers need an authority of the system.
 //!
@@ -33,28 +33,46 @@
 //! replaces an `id`, `public_key`, `fingerprint` or `ca_pem` that the configuration has: a
 //! different value is an error that names the field, and ends the search. A configuration without
 //! these trusts any answer, so use `https` then, or set the key that you expect.
+//!
+//! An answer never replaces an address with `https` by one without it, and never adds a relay: a relay
+//! comes from the configuration, or from a `volt-relay` service of the DID document.
+//!
+//! An answer, document or redirect cannot name a server that is nearer than its own server: one on the
+//! internet cannot name a private, link-local or loopback address, and one on a private network cannot
+//! name this machine. The check also applies to the addresses that a name resolves to, except through a
+//! proxy, which resolves names itself. [`Resolver::allow_near_targets`] turns it off.
 
 mod answer;
+mod distance;
 mod http;
 mod search;
 
 use std::time::Duration;
 
-use volt_runtime::{ClientConfig, Error, Result, config::VoltConfig, key::VerifyingKey};
+use volt_runtime::{ClientConfig, Error, Proxy, Result, config::VoltConfig, key::VerifyingKey};
 
-use self::{http::Http, search::Search};
+use self::{
+    http::{Http, Limits},
+    search::Search,
+};
 
 /// Finds Volts. See the [module](self) for the search order.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Resolver {
     registries: Vec<String>,
-    timeout: Duration,
+    limits: Limits,
 }
 
 impl Default for Resolver {
     fn default() -> Self {
-        Self { registries: Vec::new(), timeout: Duration::from_secs(10) }
+        let limits = Limits {
+            timeout: Duration::from_secs(10),
+            total: Duration::from_mins(1),
+            proxy: Proxy::from_environment(),
+            near_targets: false,
+        };
+        Self { registries: Vec::new(), limits }
     }
 }
 
@@ -74,7 +92,28 @@ impl Resolver {
     /// Sets the timeout of each request, from its start to the last byte of the answer. Default: 10
     /// seconds. A search sends as many requests as it needs, at most 32.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.limits.timeout = timeout;
+        self
+    }
+
+    /// Sets the timeout of a whole search. Default: one minute. What was found until then counts.
+    pub fn total_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.total = timeout;
+        self
+    }
+
+    /// Sets the proxy. Default: that of the [environment](Proxy::from_environment). Plain HTTP is
+    /// forwarded by the proxy, and `https` goes through a tunnel.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.limits.proxy = proxy;
+        self
+    }
+
+    /// Allows answers, documents and redirects to name servers that are nearer than their own, such as
+    /// a public registry that names a Volt on a private network. Default: not allowed. A registry can
+    /// then make this client send requests within its own network.
+    pub fn allow_near_targets(mut self) -> Self {
+        self.limits.near_targets = true;
         self
     }
 
@@ -102,11 +141,11 @@ impl Resolver {
         // An authority that cannot be parsed would pin nothing, although it was meant to.
         if let Some(pem) = config.volt.ca_pem.as_deref().filter(|pem| !pem.trim().is_empty()) {
             VerifyingKey::from_certificate(pem).map_err(|error| {
-                let message = format!("`volt.ca_pem` is no use: {error}");
+                let message = format!("`volt.ca_pem` is invalid: {error}");
                 Error::configuration(message)
             })?;
         }
-        let search = Search::new(&self.registries, Http::new(self.timeout)?);
+        let search = Search::new(&self.registries, Http::new(self.limits.clone())?);
         let mut found = config.clone();
         found.volt = search.run(&config.volt).await?;
         Ok(found)
@@ -124,8 +163,10 @@ impl Resolver {
     /// Dropping the future ends the search.
     pub async fn find(&self, did_or_address: &str) -> Result<ClientConfig> {
         if !["did:", "http://", "https://"].iter().any(|start| did_or_address.starts_with(start)) {
+            // A text with `@` may hold a password.
+            let shown = if did_or_address.contains('@') { "(hidden)" } else { did_or_address };
             return Err(Error::configuration(format!(
-                "`{did_or_address}` is no DID, and no address with http:// or https://"
+                "`{shown}` is neither a DID nor an address with http:// or https://"
             )));
         }
         let mut config = ClientConfig::default();

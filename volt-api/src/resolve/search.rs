@@ -10,7 +10,8 @@ use volt_runtime::{
 
 use super::{
     answer::{Service, lacks, merge, services},
-    http::{Http, Trust, same_server, shown},
+    distance::Distance,
+    http::{Answer, Http, Trust, host, same_server, shown},
 };
 
 /// The maximum length of a chain of relays.
@@ -29,6 +30,9 @@ struct Wanted<'a> {
     known: &'a VoltConfig,
     /// 0 for the Volt itself, 1 for its relay, 2 for the relay's relay.
     depth: usize,
+    /// The distance of the server that named its address; this machine for the caller's own
+    /// configuration.
+    from: Distance,
 }
 
 impl<'a> Wanted<'a> {
@@ -41,15 +45,15 @@ impl<'a> Wanted<'a> {
         self.known.id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// The relay of this Volt.
-    fn relay(self, known: &'a VoltConfig) -> Self {
-        Self { known, depth: self.depth + 1 }
+    /// The relay of this Volt, named by a server at this distance.
+    fn relay(self, known: &'a VoltConfig, from: Distance) -> Self {
+        Self { known, depth: self.depth + 1, from }
     }
 }
 
-/// The Volt that an attempt found, if any. An error ends the search: an answer contradicts the
-/// configuration.
-type Outcome = Result<Option<VoltConfig>>;
+/// The Volt that an attempt found, if any, and the distance of the server that named its address. An
+/// error ends the search: an answer contradicts the configuration.
+type Outcome = Result<Option<(VoltConfig, Distance)>>;
 
 impl<'a> Search<'a> {
     pub(super) fn new(registries: &'a [String], http: Http) -> Self {
@@ -57,8 +61,8 @@ impl<'a> Search<'a> {
     }
 
     pub(super) async fn run(mut self, known: &VoltConfig) -> Result<VoltConfig> {
-        let found = self.find(Wanted { known, depth: 0 }).await?;
-        found.ok_or_else(|| self.not_found())
+        let found = self.find(Wanted { known, depth: 0, from: Distance::Machine }).await?;
+        found.map(|(volt, _)| volt).ok_or_else(|| self.not_found())
     }
 
     /// Tries all ways to find a Volt. Boxed, because it calls itself for relays.
@@ -78,10 +82,10 @@ impl<'a> Search<'a> {
             if let (None, None, Some(address)) =
                 (&found, &wanted.known.relay, &wanted.known.http_address)
             {
-                found = self.discover(wanted, &below(address, "discover")).await?;
+                found = self.discover(wanted, &below(address, "discover"), wanted.from).await?;
             }
-            let usable = || lacks(wanted.known).is_none().then(|| wanted.known.clone());
-            Ok(found.or_else(usable))
+            let usable = lacks(wanted.known).is_none();
+            Ok(found.or_else(|| usable.then(|| (wanted.known.clone(), wanted.from))))
         })
     }
 
@@ -97,27 +101,38 @@ impl<'a> Search<'a> {
             self.tried.push(missing);
             return Ok(None);
         };
-        match self.find(wanted.relay(&relay)).await? {
-            Some(relay) => self.listed(wanted, id, relay).await,
+        match self.find(wanted.relay(&relay, wanted.from)).await? {
+            Some((relay, from)) => self.listed(wanted, id, relay, from).await,
             None => Ok(None),
         }
     }
 
     /// Searches the Volts that are connected to a relay.
-    async fn listed(&mut self, wanted: Wanted<'_>, id: &str, relay: VoltConfig) -> Outcome {
+    async fn listed(
+        &mut self,
+        wanted: Wanted<'_>,
+        id: &str,
+        relay: VoltConfig,
+        from: Distance,
+    ) -> Outcome {
         let Some(address) = &relay.http_address else {
-            self.fail(&wanted.relay(&relay).name(), "it has no `http_address` to ask at");
+            self.fail(&wanted.relay(&relay, from).name(), "it has no `http_address` to ask at");
             return Ok(None);
         };
         let url = below(address, "relay");
-        let Some(mut answer) = self.get(&url, trust(&relay, &url)).await else { return Ok(None) };
-        let clients = answer.get_mut("clients").and_then(Value::as_array_mut);
+        let Some(answer) = self.get(&url, trust(&relay, &url), from).await else {
+            return Ok(None);
+        };
+        let Answer { mut value, from } = answer;
+        let clients = value.get_mut("clients").and_then(Value::as_array_mut);
         let mut clients = clients.into_iter().flatten();
         let Some(entry) = clients.find(|client| client.get("id").is_some_and(|is| is == id)) else {
             self.fail(&url, &format!("`{id}` is not connected there"));
             return Ok(None);
         };
-        self.accept(wanted, &url, entry.take(), Some(RelayConfig::Volt(Box::new(relay))))
+        let value = entry.take();
+        let relay = Some(RelayConfig::Volt(Box::new(relay)));
+        self.accept(wanted, &url, Answer { value, from }, relay)
     }
 
     async fn by_registries(&mut self, wanted: Wanted<'_>) -> Outcome {
@@ -138,7 +153,10 @@ impl<'a> Search<'a> {
 
     async fn by_registry(&mut self, wanted: Wanted<'_>, id: &str, registry: &str) -> Outcome {
         let url = below(registry, &format!("did/{id}"));
-        let Some(document) = self.get(&url, Trust::System).await else { return Ok(None) };
+        let Some(answer) = self.get(&url, Trust::System, Distance::Machine).await else {
+            return Ok(None);
+        };
+        let Answer { value: document, from } = answer;
         if document.get("id").is_some_and(|is| is != id) {
             self.fail(&url, "it is the DID document of somebody else");
             return Ok(None);
@@ -150,7 +168,7 @@ impl<'a> Search<'a> {
                 Service::Url(url) => url,
                 Service::Volt(address) => below(&address, "discover"),
             };
-            if let Some(found) = self.discover(wanted, &url).await? {
+            if let Some(found) = self.discover(wanted, &url, from).await? {
                 return Ok(Some(found));
             }
         }
@@ -158,9 +176,9 @@ impl<'a> Search<'a> {
             empty = false;
             let (Service::Url(address) | Service::Volt(address)) = service;
             let relay = VoltConfig::from(address.as_str());
-            match self.find(wanted.relay(&relay)).await {
-                Ok(Some(relay)) => {
-                    if let Some(found) = self.listed(wanted, id, relay).await? {
+            match self.find(wanted.relay(&relay, from)).await {
+                Ok(Some((relay, from))) => {
+                    if let Some(found) = self.listed(wanted, id, relay, from).await? {
                         return Ok(Some(found));
                     }
                 }
@@ -176,8 +194,8 @@ impl<'a> Search<'a> {
     }
 
     /// Asks the Volt itself, or the server that answers for it.
-    async fn discover(&mut self, wanted: Wanted<'_>, url: &str) -> Outcome {
-        match self.get(url, trust(wanted.known, url)).await {
+    async fn discover(&mut self, wanted: Wanted<'_>, url: &str, from: Distance) -> Outcome {
+        match self.get(url, trust(wanted.known, url), from).await {
             Some(answer) => self.accept(wanted, url, answer, None),
             None => Ok(None),
         }
@@ -188,32 +206,57 @@ impl<'a> Search<'a> {
         &mut self,
         wanted: Wanted<'_>,
         url: &str,
-        answer: Value,
+        answer: Answer,
         relay: Option<RelayConfig>,
     ) -> Outcome {
-        let answer: VoltConfig = match serde_json::from_value(answer) {
+        let from = answer.from;
+        let mut answer: VoltConfig = match serde_json::from_value(answer.value) {
             Ok(answer) => answer,
             Err(error) => {
                 self.fail(url, &format!("it does not describe a Volt: {error}"));
                 return Ok(None);
             }
         };
+        let near = self.drop_near_addresses(&mut answer, from);
         let mut found = merge(wanted.known, answer).map_err(|field| {
             let (name, url) = (wanted.name(), shown(url));
             let message = format!("`{name}.{field}` contradicts what {url} says of the Volt");
             Error::configuration(message)
         })?;
         found.relay = relay.or(found.relay);
-        let lacking = if found.id.is_none() { Some("id") } else { lacks(&found) };
-        if let Some(field) = lacking {
-            self.fail(url, &format!("the answer has no `{field}`"));
-            return Ok(None);
+        match if found.id.is_none() { Some("id") } else { lacks(&found) } {
+            Some("http_address") if near => self.fail(
+                url,
+                "the address in the answer is on this machine or a private network, unlike the \
+                 server (`Resolver::allow_near_targets` allows this)",
+            ),
+            Some(field) => self.fail(url, &format!("the answer has no `{field}`")),
+            None => {
+                let own = found.http_address == wanted.known.http_address;
+                return Ok(Some((found, if own { wanted.from } else { from })));
+            }
         }
-        Ok(Some(found))
+        Ok(None)
     }
 
-    async fn get(&mut self, url: &str, trust: Trust<'_>) -> Option<Value> {
-        match self.http.get(url, trust).await {
+    /// Removes the addresses from an answer that its server may not name. Returns whether there were
+    /// any.
+    fn drop_near_addresses(&self, answer: &mut VoltConfig, from: Distance) -> bool {
+        let may_name = |address: &String| {
+            let with_scheme = host(address).or_else(|| host(&format!("http://{address}")));
+            with_scheme.is_none_or(|host| self.http.may_name(&host, from))
+        };
+        let mut near = false;
+        for field in [&mut answer.http_address, &mut answer.address] {
+            let before = field.is_some();
+            *field = field.take().filter(may_name);
+            near |= before && field.is_none();
+        }
+        near
+    }
+
+    async fn get(&mut self, url: &str, trust: Trust<'_>, from: Distance) -> Option<Answer> {
+        match self.http.get(url, trust, from).await {
             Ok(answer) => Some(answer),
             Err(why) => {
                 self.fail(url, &why);

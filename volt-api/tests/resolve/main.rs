@@ -6,6 +6,8 @@
 mod asking;
 mod believing;
 mod failing;
+mod near;
+mod proxied;
 mod server;
 mod tls;
 

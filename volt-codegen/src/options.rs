@@ -26,6 +26,7 @@ pub struct Options {
     pub(crate) status: String,
     pub(crate) accessors: Option<String>,
     pub(crate) secrets: BTreeSet<String>,
+    pub(crate) bulk: BTreeSet<String>,
 }
 
 /// The division of the output into files.
@@ -63,6 +64,7 @@ impl Default for Options {
             status: "tdx.volt_api.volt.v1.Status".to_owned(),
             accessors: None,
             secrets: BTreeSet::new(),
+            bulk: BTreeSet::new(),
         }
     }
 }
@@ -141,6 +143,13 @@ impl Options {
     /// whether a value is set, but not the value. Default: none.
     pub fn secret(mut self, field: impl Into<String>) -> Self {
         self.secrets.insert(field.into());
+        self
+    }
+
+    /// Declares a method, `/package.Service/Method`, as a stream of bulk data: by default, each of its
+    /// calls runs on its own connection, so that it does not delay others. Default: none.
+    pub fn bulk(mut self, path: impl Into<String>) -> Self {
+        self.bulk.insert(path.into());
         self
     }
 }

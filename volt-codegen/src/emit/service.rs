@@ -75,11 +75,12 @@ fn call(method: &Method, paths: &Paths<'_>) -> TokenStream {
     } else {
         (TokenStream::new(), TokenStream::new())
     };
+    let bulk = if method.bulk { quote!(.bulk()) } else { TokenStream::new() };
     quote! {
         #docs
         #deprecated
         pub fn #name(&self #parameter) -> #call<#request, #response> {
-            #call::new(&self.channel, &#constant #argument)
+            #call::new(&self.channel, &#constant #argument) #bulk
         }
     }
 }

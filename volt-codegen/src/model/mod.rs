@@ -236,6 +236,8 @@ pub struct Method {
     pub name: String,
     /// The name on the wire, `/package.Service/Method`.
     pub path: String,
+    /// Set if its calls run on their own connection by default.
+    pub bulk: bool,
     /// The Rust method.
     pub ident: String,
     /// The constant that describes it.

@@ -91,9 +91,9 @@ impl Connection {
         self.with(|machine| machine.has_heard())
     }
 
-    /// Returns whether no further calls can be opened.
-    pub(super) fn is_closed(&self) -> bool {
-        self.with(|machine| machine.is_closed())
+    /// Returns whether the connection is lost.
+    pub(super) fn is_lost(&self) -> bool {
+        self.with(|machine| machine.is_lost())
     }
 
     /// Opens a call.

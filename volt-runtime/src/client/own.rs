@@ -75,6 +75,17 @@ impl Drop for Dialing {
     }
 }
 
+impl State {
+    /// Forgets lost connections. A peer that accepted one and sent nothing has refused it.
+    fn forget_lost(&mut self) {
+        let lost = self.connections.extract_if(.., |entry| entry.connection.is_lost());
+        let refused = lost.fold(false, |refused, entry| refused | !entry.connection.has_heard());
+        if refused {
+            self.refused = Some(Instant::now());
+        }
+    }
+}
+
 impl OwnConnections {
     pub(super) fn new(dialer: Arc<Dialer>) -> Arc<Self> {
         Arc::new(Self {
@@ -102,6 +113,8 @@ impl OwnConnections {
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
             let dialing = match self.next_step(method, options) {
+                // The connection was lost just now.
+                Step::Opened(Err(error)) if error.is_connection() => continue,
                 Step::Opened(call) => return Some(call),
                 Step::Share => return None,
                 Step::Wait => {
@@ -122,15 +135,14 @@ impl OwnConnections {
 
     fn next_step(self: &Arc<Self>, method: &'static Method, options: &CallOptions) -> Step {
         let mut state = self.lock();
+        state.forget_lost();
         let State { connections, dialing, refused, over } = &mut *state;
         if *over {
             return Step::Share;
         }
         let refused = refused.is_some_and(|at| at.elapsed() < REFUSED);
         let may_dial = !refused && connections.len() + *dialing < CONNECTIONS;
-        // Lost connections leave by themselves, but perhaps not yet.
-        let usable = connections.iter_mut().filter(|entry| !entry.connection.is_closed());
-        match usable.min_by_key(|entry| entry.connection.open_calls()) {
+        match connections.iter_mut().min_by_key(|entry| entry.connection.open_calls()) {
             Some(entry) if !may_dial || entry.connection.open_calls() == 0 => {
                 entry.used = true;
                 Step::Opened(entry.connection.open(method, options))
@@ -178,7 +190,7 @@ impl OwnConnections {
             tokio::select! {
                 reason = &mut driver => {
                     tracing::debug!(%reason, "a connection beside the shared one has ended");
-                    return self.ended(&connection);
+                    return self.lock().forget_lost();
                 }
                 () = sleep(IDLE) => self.expire(&connection),
                 () = closing => break,
@@ -188,13 +200,13 @@ impl OwnConnections {
         if let (Some(connection), Some(reason)) = (connection.upgrade(), reason) {
             let limit = self.dialer.options.close_timeout;
             tokio::select! {
-                _ = &mut driver => return self.ended(&Arc::downgrade(&connection)),
+                _ = &mut driver => return self.lock().forget_lost(),
                 // Calls that have not ended by then are cut off.
                 _ = timeout(limit, connection.drain(&reason)) => connection.close(),
             }
         }
         driver.await;
-        self.ended(&connection);
+        self.lock().forget_lost();
     }
 
     /// Closes a connection that was not used since the last look.
@@ -211,19 +223,6 @@ impl OwnConnections {
         // Dropping the connection closes it, outside the lock.
         drop(state);
         drop(unused);
-    }
-
-    /// Forgets a connection that has ended.
-    fn ended(&self, connection: &Weak<Connection>) {
-        let mut state = self.lock();
-        let is_it = |entry: &mut Entry| std::ptr::eq(connection.as_ptr(), &*entry.connection);
-        let ended: Vec<_> = state.connections.extract_if(.., is_it).collect();
-        // A peer that accepts connections and says nothing refuses them, too.
-        if ended.iter().any(|entry| !entry.connection.has_heard()) {
-            state.refused = Some(Instant::now());
-        }
-        drop(state);
-        drop(ended);
     }
 
     /// Returns the number of open calls.

@@ -161,10 +161,15 @@ const SECRETS: [&str; 14] = [
     "token",
 ];
 
+/// Methods whose messages may fill a connection for as long as the file is large.
+const BULK: [&str; 2] =
+    ["/tdx.volt_api.volt.v1.FileAPI/DownloadFile", "/tdx.volt_api.volt.v1.FileAPI/UploadFile"];
+
 /// The options for both versions of the API.
 fn options() -> Options {
     let options = Options::default().command(COMMAND).server(Server::Feature("server".to_owned()));
-    SECRETS.into_iter().fold(options, Options::secret)
+    let options = SECRETS.into_iter().fold(options, Options::secret);
+    BULK.into_iter().fold(options, Options::bulk)
 }
 
 /// The options for the SDK's own API.

@@ -67,9 +67,11 @@ impl Builder<'_> {
         };
         let request = message(proto.input_type(), "request");
         let response = message(proto.output_type(), "response");
+        let path_on_wire = format!("/{}/{}", scope.prefix, proto.name());
         Some(Method {
             name: proto.name().to_owned(),
-            path: format!("/{}/{}", scope.prefix, proto.name()),
+            bulk: self.options.bulk.contains(&path_on_wire),
+            path: path_on_wire,
             ident: names::snake(proto.name()),
             constant: names::shouty(proto.name()),
             kind: match (proto.client_streaming(), proto.server_streaming()) {

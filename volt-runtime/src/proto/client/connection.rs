@@ -25,7 +25,7 @@ use crate::{
         frame::{Frame, FrameKind},
         handshake::CallToken,
     },
-    queue::{Buffer, Popped, Wakes, register},
+    queue::{Buffer, Popped, Wakes},
 };
 
 /// Key exchanges wait for messages that take at least this long to arrive.
@@ -124,9 +124,9 @@ impl Connection {
         self.heard
     }
 
-    /// Returns whether no further calls can be opened.
-    pub fn is_closed(&self) -> bool {
-        self.closed.is_some()
+    /// Returns whether the connection is lost.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Returns whether calls are pre-opened.
@@ -429,68 +429,12 @@ impl Connection {
 
     fn overflowed(&mut self, id: u64) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let message = "responses arrive faster than they are read, and the buffer for them is full";
+        let message = "responses arrive faster than they are read, and the buffer for them is full: \
+                       read them faster, or make the call with `own_connection`";
         call.inbox.close(Error::new(ErrorKind::ResourceExhausted, message), &mut self.wakes);
         call.stop_sending(&mut self.wakes);
         call.phase = Phase::Closing;
         self.schedule(id);
-    }
-
-    // The end.
-
-    /// Refuses further calls.
-    pub fn drain(&mut self, reason: &Error) {
-        self.closed.get_or_insert_with(|| reason.clone());
-    }
-
-    /// Waits until every call that only awaits its single response has ended.
-    pub fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.lost || !self.calls.values().any(|call| call.awaits_answer()) {
-            return Poll::Ready(());
-        }
-        register(&mut self.drainer, cx);
-        Poll::Pending
-    }
-
-    pub(super) fn wake_drainer(&mut self) {
-        self.wakes.add(self.drainer.take());
-    }
-
-    /// Closes the connection after everything queued has been written.
-    pub fn close(&mut self) {
-        self.outbox.close(None, &mut self.wakes);
-    }
-
-    /// Fails all calls because the connection is lost. Responses that have arrived can still be
-    /// read.
-    pub fn lose(&mut self, reason: &Error) {
-        if self.lost {
-            return;
-        }
-        self.lost = true;
-        self.closed.get_or_insert_with(|| reason.clone());
-        self.pool.clear();
-        self.keying.clear();
-        self.work.clear();
-        self.inboxes.release(&mut self.wakes);
-        self.outbox.close(Some(reason.clone()), &mut self.wakes);
-        drop(self.outbox.abandon(&mut self.wakes));
-        // Build each error once, so that all calls share one cause.
-        let maybe = reason.clone().with_executed(Executed::Maybe);
-        let never = reason.clone().with_executed(Executed::No);
-        self.calls.retain(|_, call| !call.abandoned);
-        self.ended = self.calls.values().filter(|call| call.ended).count();
-        for call in self.calls.values_mut() {
-            let reason = if call.invoked { &maybe } else { &never };
-            call.inbox.close(reason.clone(), &mut self.wakes);
-            call.phase = Phase::Closed;
-            if matches!(call.exchange, KeyExchange::Awaiting(_)) {
-                call.exchange = KeyExchange::Failed;
-            }
-            self.wakes.add(call.writer.take());
-        }
-        self.wakes.add(self.worker.take());
-        self.wake_drainer();
     }
 
     pub(super) fn remove(&mut self, id: u64) {

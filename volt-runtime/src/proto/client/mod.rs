@@ -14,6 +14,7 @@
 
 mod call;
 mod connection;
+mod end;
 mod halves;
 mod pool;
 #[cfg(test)]

@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+mod refused;
+mod slow;
+
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 struct Text;
@@ -321,96 +324,6 @@ fn a_half_close_before_the_key_is_said_after_it() {
 }
 
 #[test]
-fn a_half_close_without_a_message_fails_the_call() {
-    for keyed in [false, true] {
-        let mut pair = Pair::new();
-        let (id, opening) = pair.open();
-        let key = keyed.then(|| {
-            let key = pair.reply(&opening);
-            assert!(matches!(pair.ready(id), Poll::Ready(Ok(_))));
-            key
-        });
-        pair.half_close(id);
-        let error = pair.error(id);
-        assert!(error.to_string().contains("no message was sent"), "{error}");
-        assert_eq!((error.is_configuration(), error.executed()), (true, Executed::No));
-        // The Volt learns that nothing more follows.
-        let key = key.unwrap_or_else(|| pair.reply(&opening));
-        pair.work();
-        assert!(is_cancel(pair.said(&key).as_ref()));
-        pair.abandon(id);
-        assert_eq!((pair.connection.open_calls(), pair.sent().is_none()), (0, true));
-    }
-}
-
-#[test]
-fn a_message_above_the_limit_is_refused_and_the_call_goes_on() {
-    let mut pair = Pair::new();
-    let (id, key) = pair.keyed();
-    let mut outgoing = Outgoing::client(id, "/test/Method", None).with_limit(10);
-    let error = outgoing.message(&key, &Text).unwrap_err();
-    assert!(matches!(error, ProtocolError::MessageTooLarge { limit: 10, .. }), "{error}");
-    let error = super::protocol_error(error);
-    assert_eq!(
-        (error.kind(), error.executed()),
-        (ErrorKind::ResourceExhausted, Executed::No),
-        "{error}"
-    );
-    assert!(!outgoing.is_invoked());
-    outgoing = outgoing.with_limit(1000);
-    pair.connection.send(id, outgoing.message(&key, &Text).unwrap());
-    assert!(matches!(pair.said(&key), Some(Envelope::Invoke { .. })));
-}
-
-#[test]
-fn a_refused_call_is_not_open_even_if_it_is_not_read() {
-    let mut pair = Pair::new();
-    let (rejected, _) = pair.open();
-    let (ended, key) = pair.invoked();
-    pair.receive(call::reject(rejected, "not you").unwrap());
-    pair.receive(Outgoing::server(ended).end(&key, None).unwrap());
-    assert_eq!((pair.connection.open_calls(), pair.connection.open_ids().count()), (0, 0));
-    // Dropping the rejected call removes it at once: no key will come to cancel it with.
-    pair.abandon(rejected);
-    assert_eq!(pair.connection.next_timeout(), None);
-    assert!(matches!(pair.read(rejected), Poll::Ready(Err(_))));
-    assert!(matches!(pair.read(ended), Poll::Ready(Ok(Some(Envelope::End(None))))));
-    pair.connection.finish(ended, None);
-    assert_eq!(pair.connection.open_calls(), 0);
-}
-
-#[test]
-fn a_key_exchange_waits_for_a_long_message_to_arrive() {
-    let mut pair = Pair::new();
-    let (id, _) = pair.open();
-    for _ in 0..40 {
-        pair.connection.arriving(pair.now);
-        pair.wait(Duration::from_secs(1));
-    }
-    assert!(pair.read(id).is_pending());
-    // The last part arrived a second ago.
-    pair.wait(TIMEOUT.checked_sub(Duration::from_secs(2)).unwrap());
-    assert!(pair.read(id).is_pending());
-    pair.wait(Duration::from_secs(1));
-    assert_eq!(pair.error(id).kind(), ErrorKind::Deadline);
-}
-
-#[test]
-fn short_messages_do_not_delay_a_key_exchange() {
-    let mut pair = Pair::new();
-    let (other, key) = pair.invoked();
-    let (id, _) = pair.open();
-    let mut outgoing = Outgoing::server(other);
-    for _ in 0..15 {
-        pair.connection.arriving(pair.now);
-        pair.receive(outgoing.message(&key, &Text).unwrap());
-        assert!(matches!(pair.read(other), Poll::Ready(Ok(Some(_)))));
-        pair.wait(Duration::from_secs(1));
-    }
-    assert_eq!(pair.error(id).kind(), ErrorKind::Deadline);
-}
-
-#[test]
 fn a_first_request_waits_for_the_key_and_takes_the_half_close_with_it() {
     for read in [false, true] {
         let mut pair = Pair::new();
@@ -482,97 +395,6 @@ fn draining_waits_for_answers_that_are_due() {
     pair.receive(Outgoing::server(bidi).end(&key, None).unwrap());
     pair.connection.finish(bidi, None);
     assert!(pair.connection.poll_drained(&mut cx()).is_ready());
-}
-
-#[test]
-fn a_call_that_is_not_read_fails_after_its_wait_and_is_cancelled() {
-    let mut pair = Pair::new();
-    let overflow = Overflow::Wait(Duration::from_secs(5));
-    let options = CallOptions { receive_buffer: 1, overflow, ..CallOptions::default() };
-    let (id, opening) = pair.open_as(MethodKind::Bidi, &options);
-    let key = pair.reply(&opening);
-    pair.send(id);
-    pair.sent();
-    let (other, _) = pair.open();
-    let mut outgoing = Outgoing::server(id);
-    for _ in 0..2 {
-        pair.receive(outgoing.message(&key, &Text).unwrap());
-    }
-    assert!(pair.connection.poll_receive(&mut cx()).is_pending());
-    pair.wait(Duration::from_secs(5));
-    assert!(pair.connection.poll_receive(&mut cx()).is_ready());
-    pair.work();
-    assert!(is_cancel(pair.said(&key).as_ref()));
-    // Messages that had arrived can be read.
-    assert!(matches!(pair.read(id), Poll::Ready(Ok(Some(_)))));
-    assert_eq!(pair.error(id).kind(), ErrorKind::ResourceExhausted);
-    pair.abandon(id);
-    assert!(pair.connection.open_ids().eq([other]) && pair.sent().is_none());
-}
-
-/// A call with a buffer of one byte, and as many answers for it as fit the connection.
-fn full(pair: &mut Pair) -> (u64, CallKey, Outgoing) {
-    let overflow = Overflow::Wait(Duration::from_secs(5));
-    let options = CallOptions { receive_buffer: 1, overflow, ..CallOptions::default() };
-    let (id, opening) = pair.open_as(MethodKind::Bidi, &options);
-    let key = pair.reply(&opening);
-    pair.send(id);
-    pair.sent();
-    let mut outgoing = Outgoing::server(id);
-    while pair.connection.poll_receive(&mut cx()).is_ready() {
-        pair.receive(outgoing.message(&key, &Text).unwrap());
-    }
-    (id, key, outgoing)
-}
-
-#[test]
-fn the_stalls_of_a_call_add_up() {
-    let mut pair = Pair::new();
-    pair.open();
-    let (id, key, mut outgoing) = full(&mut pair);
-    // It is read once a second: each frame waits for less than the limit.
-    for _ in 0..4 {
-        pair.wait(Duration::from_secs(1));
-        while pair.connection.poll_receive(&mut cx()).is_pending() {
-            assert!(matches!(pair.read(id), Poll::Ready(Ok(Some(_)))));
-        }
-        while pair.connection.poll_receive(&mut cx()).is_ready() {
-            pair.receive(outgoing.message(&key, &Text).unwrap());
-        }
-    }
-    pair.wait(Duration::from_secs(2));
-    assert!(pair.connection.poll_receive(&mut cx()).is_ready());
-    while matches!(pair.read(id), Poll::Ready(Ok(Some(_)))) {}
-    assert_eq!(pair.error(id).kind(), ErrorKind::ResourceExhausted);
-}
-
-#[test]
-fn a_call_alone_on_its_connection_may_be_read_slowly() {
-    let mut pair = Pair::new();
-    let (id, key, mut outgoing) = full(&mut pair);
-    for _ in 0..20 {
-        pair.wait(Duration::from_secs(50));
-        while pair.connection.poll_receive(&mut cx()).is_pending() {
-            assert!(matches!(pair.read(id), Poll::Ready(Ok(Some(_)))));
-        }
-        while pair.connection.poll_receive(&mut cx()).is_ready() {
-            pair.receive(outgoing.message(&key, &Text).unwrap());
-        }
-    }
-    // Another call must not wait that long.
-    let (other, opening) = pair.open();
-    pair.wait(Duration::from_secs(5));
-    assert!(pair.connection.poll_receive(&mut cx()).is_ready());
-    pair.reply(&opening);
-    assert!(matches!(pair.ready(other), Poll::Ready(Ok(_))));
-}
-
-#[test]
-fn a_call_alone_that_is_not_read_fails() {
-    let mut pair = Pair::new();
-    full(&mut pair);
-    pair.wait(Duration::from_mins(1));
-    assert!(pair.connection.poll_receive(&mut cx()).is_ready());
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl FileApiClient {
         &self,
         request: DownloadFileRequest,
     ) -> rt::ServerStreamingCall<DownloadFileRequest, DownloadFileResponse> {
-        rt::ServerStreamingCall::new(&self.channel, &DOWNLOAD_FILE, request)
+        rt::ServerStreamingCall::new(&self.channel, &DOWNLOAD_FILE, request).bulk()
     }
     /// Returns what is known of one file or folder, such as its size, without the content.
     ///
@@ -107,7 +107,7 @@ impl FileApiClient {
     ///
     /// Bidirectional: any number of [`UploadFileRequest`] ⇄ any number of [`UploadFileResponse`].
     pub fn upload_file(&self) -> rt::BidiCall<UploadFileRequest, UploadFileResponse> {
-        rt::BidiCall::new(&self.channel, &UPLOAD_FILE)
+        rt::BidiCall::new(&self.channel, &UPLOAD_FILE).bulk()
     }
 }
 

@@ -57,7 +57,8 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     }
 
     /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Responses may
-    /// still arrive; sending after this fails.
+    /// still arrive; sending after this fails. On a connection, a call without any message fails: its
+    /// first message names the method.
     pub fn half_close(&mut self) {
         self.requests.half_close();
     }

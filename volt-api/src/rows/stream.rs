@@ -16,11 +16,15 @@ use crate::data::{
     SqliteDatabaseApiClient, sql_execute_response::Payload,
 };
 
+/// The default number of rows that are sent before the next page is requested.
+const PAGE_SIZE: u32 = 1000;
+
 impl SqliteDatabaseApiClient {
     /// Runs one statement with [`execute`](Self::execute) and returns its rows as your own type.
     ///
-    /// With a `page_size`, further pages are requested as they are needed. For options of the call,
-    /// such as a timeout, see [`Rows::start`].
+    /// Rows arrive in pages, which are requested as they are needed: a slow reader then delays no
+    /// other call. The default `page_size` is 1,000 rows. For rows without pages, or for options of
+    /// the call such as a timeout, see [`Rows::start`].
     ///
     /// # Errors
     ///
@@ -29,7 +33,10 @@ impl SqliteDatabaseApiClient {
     /// # Cancel safety
     ///
     /// If the future is dropped, the statement may or may not have run.
-    pub async fn query<T: FromRow>(&self, start: SqlExecuteStart) -> Result<Rows<T>> {
+    pub async fn query<T: FromRow>(&self, mut start: SqlExecuteStart) -> Result<Rows<T>> {
+        if start.page_size == 0 {
+            start.page_size = PAGE_SIZE;
+        }
         Rows::start(self.execute().await?, start).await
     }
 }

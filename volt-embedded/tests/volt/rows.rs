@@ -4,9 +4,13 @@ use std::net::IpAddr;
 
 use futures_util::TryStreamExt as _;
 use volt_api::{
-    Client, Code, Error, ErrorKind, FromRow,
-    data::{SqlExecuteRequest, SqlExecuteStart},
+    Channel, Client, Code, Error, ErrorKind, FromRow, Status,
+    data::{
+        SqlExecuteRequest, SqlExecuteResponse, SqlExecuteStart, SqliteDatabaseApi,
+        SqliteDatabaseApiServer, sql_execute_request::Payload,
+    },
     rows::{RowDecoder, RowError, Rows},
+    server::{Context, Requests, Responses, Router},
     volt::AttributeValue,
 };
 
@@ -143,6 +147,39 @@ async fn tuples_are_read_by_position_page_by_page() {
         error.to_string(),
         "cannot be converted: column `2`: there is none; the row has 1 values"
     );
+}
+
+/// Fails each query with its page size.
+struct PageSize;
+
+impl SqliteDatabaseApi for PageSize {
+    async fn execute(
+        &self,
+        _: Context,
+        mut requests: Requests<SqlExecuteRequest>,
+        _: Responses<SqlExecuteResponse>,
+    ) -> Result<(), Status> {
+        match requests.message().await?.and_then(|request| request.payload) {
+            Some(Payload::Start(start)) => {
+                Err(Status::new(Code::Aborted, start.page_size.to_string()))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_query_has_pages_unless_it_is_started_without() {
+    let router = Router::new().with(SqliteDatabaseApiServer::new(PageSize));
+    let client = Client::from_channel(Channel::in_process(router));
+    let page_size = async |rows: Result<Rows<(u8,)>, Error>| {
+        rows.unwrap().all().await.unwrap_err().status().unwrap().message().to_owned()
+    };
+    let api = client.sqlite_database();
+    assert_eq!(page_size(api.query(on("db", "")).await).await, "1000");
+    assert_eq!(page_size(api.query(on("db", "").with_page_size(7)).await).await, "7");
+    let call = api.execute().await.unwrap();
+    assert_eq!(page_size(Rows::start(call, on("db", "")).await).await, "0");
 }
 
 #[tokio::test]

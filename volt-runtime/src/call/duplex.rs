@@ -63,7 +63,8 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     }
 
     /// Half-closes the call: tells the Volt that no more requests follow. Never waits. Responses may
-    /// still arrive; sending after this fails. It does not report whether the Volt has processed the
+    /// still arrive; sending after this fails. On a connection, a call without any message fails: its
+    /// first message names the method. This does not report whether the Volt has processed the
     /// messages: [`finish`](Self::finish) does.
     pub fn half_close(&mut self) {
         self.requests.half_close();

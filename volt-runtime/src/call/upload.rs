@@ -73,7 +73,8 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// # Errors
     ///
-    /// When the Volt refuses or the call fails.
+    /// When the Volt refuses or the call fails. On a connection, also when no message was sent: the
+    /// first one names the method.
     ///
     /// # Cancel safety
     ///

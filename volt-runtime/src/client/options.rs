@@ -17,7 +17,8 @@ pub struct ConnectOptions {
     /// `None`.
     pub connector: Option<Connector>,
     /// The timeout for the key exchange that each call begins with. A call that exceeds it fails,
-    /// and was certainly not executed. Default 15 seconds.
+    /// and was certainly not executed. It does not run while a message that takes longer than a second
+    /// is arriving. Default 15 seconds.
     pub key_exchange_timeout: Duration,
     /// How long a token and its ephemeral key may be reused for further calls. Default 30 seconds,
     /// which is also the maximum; zero creates new ones for each call.
@@ -66,7 +67,9 @@ pub struct ConnectOptions {
     pub max_calls: usize,
     /// The maximum number of bytes of unread responses, for all calls together, in addition to each
     /// call's own [limit](crate::CallOptions::receive_buffer). When it is reached, the overflow
-    /// policy of the call for which more arrives applies. Default 64 MiB.
+    /// policy of the call for which more arrives applies; calls that exceed their own limits leave a
+    /// quarter of it to the others. Calls on their own connections share another such buffer. Default
+    /// 64 MiB.
     pub connection_buffer: usize,
 }
 

@@ -286,12 +286,14 @@ impl Connection {
             // Only a client opens calls.
             FrameKind::LegacyOpening => {}
             FrameKind::Invoke | FrameKind::Payload => {
-                // A frame that is marked as the last in clear text, or that precedes the key, ends
-                // the call.
-                let rejected = matches!(call.exchange, KeyExchange::Awaiting(_));
-                if frame.last || rejected {
+                // No more can be sent after a frame that is marked as the last in clear text, such as a
+                // rejection, nor after one that precedes the key.
+                let is_keyless = matches!(call.exchange, KeyExchange::Awaiting(_));
+                if frame.last || is_keyless {
                     call.stop_sending(&mut self.wakes);
-                    if rejected {
+                }
+                if frame.last {
+                    if is_keyless {
                         // Dropping the call then removes it: there is nothing to cancel.
                         call.exchange = KeyExchange::Failed;
                     }

@@ -148,7 +148,7 @@ async fn a_dropped_channel_leaves_its_streams_their_connections() {
 #[tokio::test]
 async fn a_unary_call_on_its_own_connection_is_retried() {
     let volt = Volt::start().await;
-    let counter = Counter::start(&volt, 9, |_| {}).await;
+    let counter = Counter::start(&volt, 10_000, |_| {}).await;
     let get = || counter.client.get(Note::new("a", 1)).own_connection(true);
     soon(get()).await.unwrap();
     let stopped = volt.stop().await;

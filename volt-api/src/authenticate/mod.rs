@@ -23,7 +23,7 @@ impl Authenticate {
                     tracing::debug!("the Volt no longer accepts the session");
                     forget_session(&mut self.config);
                 }
-                Err(error) if error.is_connection() || error.is_deadline() => return Err(error),
+                Err(error) if is_away(&error) => return Err(error),
                 _ => return Ok(client),
             }
         }
@@ -54,7 +54,7 @@ impl Authenticate {
         loop {
             let answer = match client.volt().authenticate(request.clone()).await {
                 // The owner may take longer than an outage of the Volt or the network lasts.
-                Err(error) if asked && (error.is_connection() || error.is_deadline()) => {
+                Err(error) if asked && is_away(&error) => {
                     let closed = client.channel().watch_state().current().is_closed();
                     if closed {
                         return Err(error);
@@ -107,6 +107,12 @@ impl IntoFuture for Authenticate {
             })
         })
     }
+}
+
+/// Returns whether the Volt did not answer: there is no connection to it or to its relay, or not in
+/// time.
+fn is_away(error: &Error) -> bool {
+    error.is_connection() || error.is_deadline() || error.code() == Code::Unavailable
 }
 
 /// Removes the session and the certificate that the Volt issued for it.

@@ -314,6 +314,7 @@ async fn when_the_host_dies_every_caller_hears_it_at_once() {
     }
     let error = soon(client.get_article(get("hat")).service(target)).await.unwrap_err();
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Routing, Executed::No));
+    assert_eq!(error.code(), Code::Unavailable, "{error}");
     assert!(error.to_string().contains("not found"), "{error}");
 }
 

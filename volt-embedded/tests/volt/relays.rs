@@ -1,7 +1,8 @@
 //! A relay between a client and a Volt: two Volts, one reached through the other.
 
+use tempfile::tempdir;
 use volt_api::{
-    Client, ClientConfig, Code, Duplex, ErrorKind, Executed, Target,
+    CallOptions, Client, ClientConfig, Code, Duplex, ErrorKind, Executed, Target, Update,
     authenticate::Identity,
     key::SigningKey,
     volt::{
@@ -123,7 +124,7 @@ async fn a_volt_that_is_not_at_the_relay_is_not_found() {
         }
     };
     let error = soon(gone).await;
-    assert_eq!(error.kind(), ErrorKind::Routing);
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Routing, Code::Unavailable));
     assert!(error.to_string().contains("not found"), "{error}");
 
     // The relay is itself a Volt, but does not answer for another Volt.
@@ -135,6 +136,50 @@ async fn a_volt_that_is_not_at_the_relay_is_not_found() {
     let client = Client::connect(direct).await.unwrap();
     let error = soon(client.volt().get_resource(request)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Routing, "{error}");
+}
+
+#[tokio::test]
+async fn calls_and_subscriptions_outlast_a_restart_behind_a_relay() {
+    let (relay, folder) = (EmbeddedVolt::start().await.unwrap(), tempdir().unwrap());
+    let start = async || {
+        let builder = EmbeddedVolt::builder().data_dir(folder.path()).relay(relay.config());
+        soon(builder.start()).await.unwrap()
+    };
+    let volt = start().await;
+    let id = volt.id().to_owned();
+    let client = Client::connect(volt.config_by_relay().unwrap()).await.unwrap();
+    let mut options = CallOptions::default();
+    options.max_attempts = u32::MAX;
+    let client = Client::from_channel(client.channel().clone().with_defaults(options));
+    let wire = make(&client, "wire", "volt:wire").await.id;
+    let request = SubscribeWireRequest::default().with_wire_id(&wire);
+    let mut heard = client.wire().subscribe_wire().subscribe(request).await.unwrap();
+    let news = PublishWireRequest::default().with_wire_id(&wire).with_chunk("news");
+    // A wire keeps nothing, so publish until the subscription receives it.
+    let publish = async || loop {
+        let mut publisher = client.wire().publish_wire().await.unwrap();
+        publisher.send(news.clone()).await.unwrap();
+        publisher.finish().await.unwrap();
+        tokio::task::yield_now().await;
+    };
+    tokio::select! {
+        update = soon(heard.update()) => assert!(matches!(update, Ok(Some(Update::Message(_))))),
+        () = publish() => unreachable!(),
+    }
+    volt.shutdown().await;
+    let get = GetResourceRequest::default().with_resource_id(&id);
+    let waiting = tokio::spawn(client.volt().get_resource(get).into_future());
+    let _volt = start().await;
+    assert_eq!(soon(waiting).await.unwrap().unwrap().resource.unwrap().id, id);
+    let resumed = async {
+        // Messages of before the restart may still be unread.
+        while heard.update().await.unwrap() != Some(Update::Resumed) {}
+    };
+    soon(resumed).await;
+    tokio::select! {
+        update = soon(heard.update()) => assert!(matches!(update, Ok(Some(Update::Message(_))))),
+        () = publish() => unreachable!(),
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod ahead;
+mod close_frames;
 mod damaged;
 mod dialing;
 mod failures;

@@ -1,14 +1,26 @@
 //! Lost connections, and the calls on them and after them.
 
-use std::time::Duration;
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::{spawn_blocking, yield_now},
+    time::{Instant, advance, pause},
 };
-use tokio_tungstenite::{accept_async, tungstenite::Message};
+use tokio_tungstenite::{WebSocketStream, accept_async, client_async, tungstenite::Message};
 use volt_runtime::{
+    __core::{call, frame::Frame},
     CallOptions, Code, ConnectionState, ErrorKind, Executed, Keepalive, Reconnect, Update, connect,
 };
 use volt_test_support::{Note, soon};
@@ -174,6 +186,162 @@ async fn subscriptions_go_on_and_say_that_something_may_be_missing() {
 }
 
 #[tokio::test]
+async fn a_subscription_refused_after_a_reconnect_reports_only_that() {
+    let volt = Volt::start().await;
+    let client = volt.client_with(|_| {}).await;
+    let mut list = client.list(Note::new("once", 0)).subscribe().await.unwrap();
+    soon(volt.probe.running(1)).await;
+    let _volt = volt.stop().await.start().await;
+    // Not `Resumed`.
+    let error = soon(list.update()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::PermissionDenied));
+}
+
+#[tokio::test]
+async fn a_quiet_subscription_is_resumed_without_a_message() {
+    let volt = Volt::start().await;
+    let client = volt.client_with(|_| {}).await;
+    let mut list = client.list(Note::new("wait", 0)).subscribe().await.unwrap();
+    let mut echo = client.echo().subscribe(Note::new("take", 0)).await.unwrap();
+    soon(volt.probe.running(2)).await;
+    let volt = volt.stop().await.start().await;
+    assert_eq!(soon(list.update()).await.unwrap(), Some(Update::Resumed));
+    assert_eq!(soon(echo.update()).await.unwrap(), Some(Update::Resumed));
+    soon(volt.probe.running(2)).await;
+}
+
+/// A listener between a client and a Volt. It passes on the first connection until it is cut.
+struct Between {
+    listener: TcpListener,
+    cut: Option<oneshot::Sender<()>>,
+}
+
+impl Between {
+    async fn start(volt: &Volt) -> (NotesClient, Self) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = volt.config.clone();
+        config.volt.http_address = Some(format!("http://{}", listener.local_addr().unwrap()));
+        let (cut, is_cut) = oneshot::channel();
+        let target = volt.server.local_addr();
+        let accept = async {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(target).await.unwrap();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut near, &mut far) => {}
+                    _ = is_cut => {}
+                }
+            });
+        };
+        let mut options = quick();
+        options.key_exchange_timeout = Duration::from_millis(500);
+        let (channel, ()) = tokio::join!(connect(&config, options), accept);
+        (NotesClient(channel.unwrap()), Self { listener, cut: Some(cut) })
+    }
+
+    fn cut(&mut self) {
+        self.cut.take().unwrap().send(()).unwrap();
+    }
+
+    /// Accepts the next connection, as the Volt.
+    async fn accept(&self) -> WebSocketStream<TcpStream> {
+        let (stream, _) = self.listener.accept().await.unwrap();
+        accept_async(stream).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_whose_session_was_revoked_reports_only_that() {
+    let volt = Volt::start().await;
+    let (client, mut relay) = Between::start(&volt).await;
+    let mut list = client.list(Note::new("wait", 1)).subscribe().await.unwrap();
+    assert!(soon(list.update()).await.unwrap().is_some());
+    relay.cut();
+    let rejecting = async {
+        let mut socket = relay.accept().await;
+        let Some(Ok(Message::Binary(opening))) = socket.next().await else { panic!("no call") };
+        let call = Frame::decode(opening).unwrap().call;
+        let rejection = call::reject(call, "session invalid").unwrap();
+        socket.send(Message::Binary(rejection.into())).await.unwrap();
+        pending::<()>().await;
+    };
+    let error = tokio::select! {
+        update = soon(list.update()) => update.unwrap_err(),
+        () = rejecting => unreachable!(),
+    };
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Routing, Code::Unauthenticated));
+}
+
+#[tokio::test]
+async fn a_key_exchange_unanswered_after_a_reconnect_is_retried() {
+    let volt = Volt::start().await;
+    let (client, mut relay) = Between::start(&volt).await;
+    let mut list = client.list(Note::new("wait", 1)).subscribe().await.unwrap();
+    assert!(soon(list.update()).await.unwrap().is_some());
+    relay.cut();
+    let swallowing = async {
+        let mut near = relay.accept().await;
+        let stream = TcpStream::connect(volt.server.local_addr()).await.unwrap();
+        let (mut far, _) = client_async("ws://volt/api", stream).await.unwrap();
+        // The key exchange is lost; whatever follows is passed on.
+        assert!(matches!(near.next().await, Some(Ok(Message::Binary(_)))));
+        loop {
+            tokio::select! {
+                Some(Ok(message)) = near.next() => far.send(message).await.unwrap(),
+                Some(Ok(message)) = far.next() => near.send(message).await.unwrap(),
+                else => pending().await,
+            }
+        }
+    };
+    let updates = async {
+        assert_eq!(list.update().await.unwrap(), Some(Update::Resumed));
+        assert_eq!(list.update().await.unwrap(), Some(Update::Message(Note::new("wait", 0))));
+    };
+    tokio::select! {
+        () = soon(updates) => {}
+        () = swallowing => unreachable!(),
+    }
+}
+
+/// Simulated time advances only while the client has nothing to do but wait.
+#[tokio::test]
+async fn connections_that_are_soon_cut_are_retried_ever_more_slowly() {
+    const CONNECTIONS: u32 = 30;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = Volt::start().await.config;
+    config.volt.http_address = Some(format!("http://{}", listener.local_addr().unwrap()));
+    let accepted = Arc::<AtomicU32>::default();
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut socket = accept_async(stream).await.unwrap();
+            // A message, so that the peer does not look dead. No call has this number.
+            let message = call::reject(7, "who are you").unwrap();
+            let _ = socket.send(Message::Binary(message.into())).await;
+        }
+    });
+    let options = volt_runtime::ConnectOptions::default();
+    let _client = connect(&config, options).await.unwrap();
+    pause();
+    // Time does not advance by itself while a blocking task runs, which leaves time for the sockets.
+    let (release, released) = mpsc::channel::<()>();
+    let blocking = spawn_blocking(move || released.recv());
+    let begin = Instant::now();
+    while accepted.load(Ordering::Relaxed) < CONNECTIONS {
+        advance(Duration::from_millis(250)).await;
+        for _ in 0..50 {
+            yield_now().await;
+        }
+    }
+    // The pauses grow to 15 seconds on average. Without growth they are 0.1 seconds.
+    assert!(begin.elapsed() > Duration::from_secs(60), "{:?}", begin.elapsed());
+    drop(release);
+    assert!(blocking.await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn a_subscription_ends_with_the_volts_end_and_with_its_refusal() {
     let volt = Volt::start().await;
     let client = volt.client_with(|_| {}).await;
@@ -264,7 +432,7 @@ async fn a_peer_that_answers_pings_is_kept() {
     let times = Keepalive::new(Duration::from_millis(1), Duration::from_secs(20));
     let (client, stream) = connected(|options| options.keepalive = Some(times)).await;
     let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
-    let mut socket = tokio_tungstenite::WebSocketStream::from_raw_socket(stream, role, None).await;
+    let mut socket = WebSocketStream::from_raw_socket(stream, role, None).await;
     for _ in 0..5 {
         // Pings are answered while reading.
         assert!(matches!(soon(socket.next()).await, Some(Ok(Message::Ping(_)))));

@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use volt_api::{
     Client, Result,
-    data::{CreateDatabaseRequest, SqlBulkUpdateRequest},
+    data::{CreateDatabaseRequest, SqlBulkUpdateRequest, SqlExecuteRequest, SqlExecuteStart},
     volt::{
-        CopyResourceMode, CopyResourceRequest, GetFileDescendantsRequest, GetResourceRequest,
-        GetResourcesRequest, Resource, SaveResourceRequest, SetFileContentRequest,
+        ConnectHello, ConnectRequest, CopyResourceMode, CopyResourceRequest,
+        GetFileDescendantsRequest, GetResourceRequest, GetResourcesRequest, Resource,
+        SaveResourceRequest, SetFileContentRequest,
     },
 };
 use volt_embedded::EmbeddedVolt;
@@ -46,6 +47,18 @@ async fn copy(client: &Client, id: &str, to: &str, mode: CopyResourceMode) -> Re
     let request =
         CopyResourceRequest::default().with_resource_id(id).with_to_resource_id(to).with_mode(mode);
     client.volt().copy_resource(request).await.map(drop)
+}
+
+/// Runs a query that returns one large value, and reads it.
+async fn read_large(client: &Client, database: &str) -> Result<()> {
+    let start = SqlExecuteStart::default()
+        .with_database_id(database)
+        .with_statement("SELECT zeroblob(16000000)");
+    let mut call = client.sqlite_database().execute().await?;
+    call.send(SqlExecuteRequest::default().with_start(start)).await?;
+    call.half_close();
+    while call.message().await?.is_some() {}
+    Ok(())
 }
 
 /// Measures the latency while `work` runs repeatedly.
@@ -143,7 +156,21 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         copy(&other, &file, &home, CopyResourceMode::Copy).await.unwrap();
     })
     .await;
-    drop(other);
+    measure("reading values of 16 MB", &client, &probe, async || {
+        join_all((0..4).map(|_| read_large(&other, &database))).await;
+    })
+    .await;
+    // The subscriber never reads its events.
+    let mut subscriber = other.volt().connect().await?;
+    let hello = ConnectHello::default().with_subscribe_resource_events(true);
+    subscriber.send(ConnectRequest::default().with_hello(hello)).await?;
+    let name = "n".repeat(1000);
+    measure("saving, with events nobody reads", &client, &probe, async || {
+        let saves = (0..100).map(|_| save(&other, &home, &name, "volt:file"));
+        join_all(saves).await;
+    })
+    .await;
+    drop((subscriber, other));
     volt.shutdown().await;
     Ok(())
 }

@@ -83,6 +83,7 @@ impl Default for Builder {
                 max_queries: 128,
                 max_queries_of_one: 32,
                 query_timeout: Duration::from_mins(1),
+                idle_query_timeout: Duration::from_mins(10),
                 durable: false,
             },
             relay: None,
@@ -170,6 +171,14 @@ impl Builder {
     /// time that a caller takes to read a row does not count.
     pub fn query_timeout(mut self, limit: Duration) -> Self {
         self.0.volt.query_timeout = limit;
+        self
+    }
+
+    /// Sets the time limit for the caller of an open `Execute` or `ImportCSV` to read a row or to
+    /// send something, at least the [query timeout](Self::query_timeout). When it expires, the call
+    /// fails with `DEADLINE_EXCEEDED`, and its transaction is rolled back. Default: 10 minutes.
+    pub fn idle_query_timeout(mut self, limit: Duration) -> Self {
+        self.0.volt.idle_query_timeout = limit;
         self
     }
 

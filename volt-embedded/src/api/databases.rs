@@ -6,10 +6,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tempfile::NamedTempFile;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use volt_api::{
     Code, Status,
     data::{
@@ -154,6 +159,20 @@ impl Rows for Responses<SqlExecuteResponse> {
     }
 }
 
+/// Fails if a caller keeps a query waiting for too long. An open query occupies a thread, and a
+/// transaction its database's lock.
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    timeout(patience, work).await.unwrap_or_else(|_| Err(too_slow(patience)))
+}
+
+fn too_slow(patience: Duration) -> Status {
+    let message = format!("the caller neither read nor sent anything for {patience:?}");
+    Status::new(Code::DeadlineExceeded, message)
+}
+
 /// Runs `Execute`. The query runs on its own thread, which blocks while the caller is slow.
 pub(super) async fn execute<C: Commands>(
     actor: Actor,
@@ -164,6 +183,7 @@ pub(super) async fn execute<C: Commands>(
         return Err(invalid(C::EXPECTED_START));
     };
     let permit = actor.volt.permits.query(&actor.identity)?;
+    let patience = actor.volt.options.caller_timeout();
     let reference = start.database_id.clone();
     let database = on(&actor, move |actor| actor.open_database(&reference)).await?;
     let (commands, inbox) = mpsc::channel(1);
@@ -184,7 +204,7 @@ pub(super) async fn execute<C: Commands>(
             batch = rows.take() => match batch {
                 Some(batch) => {
                     for row in batch {
-                        responses.give(row).await?;
+                        within(patience, responses.give(row)).await?;
                     }
                 }
                 None => return outcome(worker).await,
@@ -200,6 +220,7 @@ pub(super) async fn execute<C: Commands>(
                     let _ = place.send(command);
                 }
             }
+            () = sleep(patience) => return Err(too_slow(patience)),
         }
     }
 }
@@ -230,7 +251,8 @@ async fn receive(
     requests: &mut Requests<SqlImportCsvRequest>,
 ) -> Result<NamedTempFile, Status> {
     let mut file = on(actor, |actor| Ok(actor.volt.disk.incoming()?)).await?;
-    while let Some(request) = requests.message().await? {
+    let patience = actor.volt.options.caller_timeout();
+    while let Some(request) = within(patience, requests.message()).await? {
         match request.payload {
             Some(Payload::Block(block)) => {
                 file = blocking(move || {

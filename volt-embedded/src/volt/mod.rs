@@ -54,8 +54,18 @@ pub(crate) struct Options {
     pub(crate) max_queries_of_one: usize,
     /// The time limit for a statement to produce its next row.
     pub(crate) query_timeout: Duration,
+    /// The time limit for a caller to continue an open query.
+    pub(crate) idle_query_timeout: Duration,
     /// Whether changes are synced to disk before they are acknowledged.
     pub(crate) durable: bool,
+}
+
+impl Options {
+    /// Returns the time after which an open query without any progress ends. A statement may run
+    /// for all of its own time.
+    pub(crate) fn caller_timeout(&self) -> Duration {
+        self.idle_query_timeout.max(self.query_timeout)
+    }
 }
 
 impl fmt::Debug for Options {
@@ -70,6 +80,7 @@ impl fmt::Debug for Options {
             .field("max_queries", &self.max_queries)
             .field("max_queries_of_one", &self.max_queries_of_one)
             .field("query_timeout", &self.query_timeout)
+            .field("idle_query_timeout", &self.idle_query_timeout)
             .field("durable", &self.durable)
             .finish()
     }

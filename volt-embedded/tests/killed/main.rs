@@ -1,207 +1,157 @@
-//! Kills the program while it is busy: everything it acknowledged is still there after a restart.
+//! Kills the program at random while it is busy: everything that it acknowledged is still there
+//! after a restart, and no remains of anything else.
+//!
+//! `VOLT_KILL_SECONDS` sets how long the program is killed and restarted. By default it is killed
+//! three times. `VOLT_KILL_SEED` repeats the moments of a failed run.
 
 #![allow(clippy::unwrap_used)]
 
+mod facts;
+mod process;
+
 use std::{
+    collections::BTreeSet,
+    env,
     path::Path,
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tempfile::tempdir;
 use volt_api::{
-    Client, ClientConfig, Result,
-    data::{
-        CreateDatabaseRequest, SqlBulkUpdateRequest, SqlExecuteEnd, SqlExecuteRequest,
-        SqlExecuteStart, sql_execute_response::Payload, variant::Data,
-    },
-    volt::{
-        GetFileContentRequest, GetResourceRequest, GetResourcesRequest, Resource,
-        SaveResourceRequest, UploadFileRequest, UploadFileStart,
-    },
+    Client,
+    data::{CreateDatabaseRequest, SqlBulkUpdateRequest},
+    volt::{GetResourcesRequest, Resource, SaveWireRequest},
 };
 use volt_test_support::soon;
 
-/// A Volt in its own process.
-struct Process(Child);
+use self::{
+    facts::{Fact, KINDS, Places},
+    process::Process,
+};
 
-impl Process {
-    /// Starts a Volt and waits until it accepts connections.
-    async fn start(data: &Path, config: &Path) -> (Self, Client) {
-        let _ = std::fs::remove_file(config);
-        let child = Command::new(env!("CARGO_BIN_EXE_volt-embedded"))
-            .arg("--data")
-            .arg(data)
-            .arg("--write-config")
-            .arg(config)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let process = Self(child);
-        // The file is written atomically, after the Volt starts listening.
-        let config = soon(async {
-            loop {
-                match ClientConfig::from_file(config) {
-                    Ok(config) => break config,
-                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-                }
-            }
-        })
-        .await;
-        let client = Client::connect(config).await.unwrap();
-        (process, client)
-    }
+/// The number of kills, unless a time is set.
+const KILLS: usize = 3;
+/// The number of facts that are acknowledged before a kill.
+const BUSY: usize = 60;
+/// The longest time between that and the kill, in milliseconds.
+const LATER: u64 = 500;
 
-    /// Kills the process without running any of its handlers.
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
+/// Creates what the work needs.
+async fn prepare(client: &Client) -> Places {
+    let create = CreateDatabaseRequest::default().with_name("db");
+    let database = client.sqlite_server().create_database(create).await.unwrap().resource.unwrap();
+    let tables = ["CREATE TABLE pair (n INTEGER, half TEXT)", "CREATE TABLE single (n INTEGER)"];
+    let tables =
+        SqlBulkUpdateRequest::default().with_database_id(&database.id).with_statement(tables);
+    client.sqlite_database().bulk_update(tables).await.unwrap();
+    let wire = SaveWireRequest::default()
+        .with_resource(Resource::default().with_name("wire"))
+        .with_create(true)
+        .with_persist(true);
+    let wire = client.wire().save_wire(wire).await.unwrap().resource.unwrap();
+    let replaced = facts::save(client, "", "replaced", "volt:file").await.unwrap();
+    facts::upload(client, &replaced, "0").await.unwrap();
+    Places { database: database.id, wire: wire.id, replaced }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn save(client: &Client, name: &str, kind: &str) -> Result<String> {
-    let resource = Resource::default().with_name(name).with_kind([kind]);
-    let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
-    Ok(client.volt().save_resource(request).await?.resource.unwrap_or_default().id)
-}
-
-async fn upload(client: &Client, id: &str, content: &str) -> Result<()> {
-    let mut call = client.file().upload_file().await?;
-    let start = UploadFileStart::default().with_resource_id(id);
-    call.send(UploadFileRequest::default().with_start(start)).await?;
-    call.send(UploadFileRequest::default().with_block(content)).await?;
-    call.half_close();
-    while call.message().await?.is_some() {}
-    Ok(())
-}
-
-/// Inserts two rows in one transaction.
-async fn transaction(client: &Client, database: &str, number: usize) -> Result<()> {
-    let mut call = client.sqlite_database().execute().await?;
-    for half in ["a", "b"] {
-        let statement = format!("INSERT INTO t VALUES ({number}, '{half}')");
-        let start = SqlExecuteStart::default()
-            .with_database_id(database)
-            .with_statement(statement)
-            .with_transaction(true);
-        call.send(SqlExecuteRequest::default().with_start(start)).await?;
-        call.message().await?;
-    }
-    let end = SqlExecuteEnd::default().with_commit_transaction(true);
-    call.send(SqlExecuteRequest::default().with_end(end)).await?;
-    while call.message().await?.is_some() {}
-    Ok(())
-}
-
-/// Returns the numbers in the table, including duplicates.
-async fn numbers(client: &Client, database: &str) -> Vec<i64> {
-    let start = SqlExecuteStart::default()
-        .with_database_id(database)
-        .with_statement("SELECT n FROM t ORDER BY n");
-    let mut call = client.sqlite_database().execute().await.unwrap();
-    call.send(SqlExecuteRequest::default().with_start(start)).await.unwrap();
-    let mut numbers = Vec::new();
-    while let Some(response) = call.message().await.unwrap() {
-        if let Some(Payload::Row(row)) = response.payload
-            && let Some(Data::Integer(number)) = row.column[0].data
-        {
-            numbers.push(number);
-        }
-    }
-    numbers
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_accepted_survives_being_killed() {
-    let (data, other) = (tempdir().unwrap(), tempdir().unwrap());
-    let config = other.path().join("volt.config.json");
-    let (volt, client) = Process::start(data.path(), &config).await;
-    let request = CreateDatabaseRequest::default().with_name("db");
-    let database = client.sqlite_server().create_database(request).await.unwrap();
-    let database = database.resource.unwrap().id;
-    let request = SqlBulkUpdateRequest::default()
-        .with_database_id(&database)
-        .with_statement(["CREATE TABLE t (n INTEGER, half TEXT)"]);
-    client.sqlite_database().bulk_update(request).await.unwrap();
-
-    // Each task records what was acknowledged until the Volt is killed.
-    let accepted = Arc::new(AtomicUsize::new(0));
-    let work = |writes_sql: bool| {
-        let (client, database, accepted) = (client.clone(), database.clone(), accepted.clone());
-        tokio::spawn(async move {
-            let mut kept = Vec::new();
-            for number in 0.. {
-                let outcome = if writes_sql {
-                    transaction(&client, &database, number).await.map(|()| String::new())
-                } else {
-                    async {
-                        let id = save(&client, &format!("{number}"), "volt:file").await?;
-                        upload(&client, &id, &format!("content {number}")).await?;
-                        Ok(id)
+/// Works until the Volt is killed, and after `delay` kills it. Returns what it acknowledged.
+async fn work(
+    volt: Process,
+    client: Client,
+    places: &Places,
+    next: &Arc<AtomicUsize>,
+    delay: Duration,
+) -> Vec<Fact> {
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let workers: Vec<_> = (0..KINDS)
+        .map(|kind| {
+            let (client, places) = (client.clone(), places.clone());
+            let (next, acknowledged) = (Arc::clone(next), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                let mut facts = Vec::new();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    match facts::work(kind, &client, &places, number).await {
+                        Ok(fact) => facts.push(fact),
+                        Err(error) => {
+                            assert!(error.is_connection(), "kind {kind}: {error}");
+                            break facts;
+                        }
                     }
-                    .await
-                };
-                match outcome {
-                    Ok(id) => kept.push((number, id)),
-                    Err(error) => {
-                        assert!(error.is_connection(), "{error}");
-                        break;
-                    }
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
                 }
-                accepted.fetch_add(1, Ordering::SeqCst);
-            }
-            kept
+            })
         })
-    };
-    let (files, rows) = (work(false), work(true));
+        .collect();
     soon(async {
-        while accepted.load(Ordering::SeqCst) < 40 {
+        while acknowledged.load(Ordering::Relaxed) < BUSY {
             tokio::task::yield_now().await;
         }
     })
     .await;
+    tokio::time::sleep(delay).await;
     volt.kill();
     // Otherwise calls would wait indefinitely for a new connection, because the Volt is not
     // restarted there.
     client.close().await;
-    let (files, rows) = (soon(files).await.unwrap(), soon(rows).await.unwrap());
+    let mut facts = Vec::new();
+    for worker in workers {
+        facts.extend(soon(worker).await.unwrap());
+    }
+    facts
+}
 
-    let (_volt, client) = Process::start(data.path(), &config).await;
-    for (number, id) in &files {
-        let request = GetResourceRequest::default().with_resource_id(id);
-        client.volt().get_resource(request).await.unwrap();
-        let request = GetFileContentRequest::default().with_resource_id(id);
-        let content = client.file().get_file_content(request).await.unwrap().content;
-        assert_eq!(content, format!("content {number}").as_bytes());
-    }
-    let found = numbers(&client, &database).await;
-    for (number, _) in &rows {
-        let number = i64::try_from(*number).unwrap();
-        assert!(found.contains(&number), "{number} was accepted");
-    }
-    // No remains are left of unacknowledged work.
+/// Checks that the data folder has data of existing resources only.
+async fn no_orphans(client: &Client, data: &Path) {
     let all = client.volt().get_resources(GetResourcesRequest::default()).await.unwrap();
-    let ids: Vec<_> = all.resource.iter().map(|one| one.id.replace(':', "+")).collect();
+    let ids: BTreeSet<_> = all.resource.iter().map(|one| one.id.replace(':', "+")).collect();
     for (folder, end) in [("files", ""), ("databases", ".db"), ("incoming", "")] {
-        for entry in std::fs::read_dir(data.path().join(folder)).unwrap() {
+        for entry in std::fs::read_dir(data.join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let id = if end.is_empty() { &name } else { name.rsplit_once(end).unwrap().0 };
-            assert!(ids.iter().any(|one| one == id), "{folder}/{name}");
+            assert!(ids.contains(id), "{folder}/{name}");
         }
     }
-    // Transactions are atomic.
-    for number in &found {
-        assert_eq!(found.iter().filter(|other| *other == number).count(), 2, "{number}");
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_being_killed() {
+    let begin = Instant::now();
+    let seconds = number("VOLT_KILL_SECONDS").map(Duration::from_secs);
+    let seed = number("VOLT_KILL_SEED").unwrap_or_else(|| {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        u64::from(time.subsec_nanos())
+    });
+    println!("VOLT_KILL_SEED={seed}");
+    let (data, other) = (tempdir().unwrap(), tempdir().unwrap());
+    let config = other.path().join("volt.config.json");
+    let (mut volt, mut client) = Process::start(data.path(), &config).await;
+    let places = prepare(&client).await;
+    let (next, mut all, mut kills) = (Arc::new(AtomicUsize::new(1)), Vec::new(), 0);
+    let mut random = seed;
+    let go_on = |kills| match seconds {
+        Some(seconds) => begin.elapsed() < seconds,
+        None => kills < KILLS,
+    };
+    while go_on(kills) {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let delay = Duration::from_millis((random >> 33) % LATER);
+        let facts = work(volt, client, &places, &next, delay).await;
+        kills += 1;
+        (volt, client) = Process::start(data.path(), &config).await;
+        facts::check(&client, &places, &facts).await;
+        no_orphans(&client, data.path()).await;
+        all.extend(facts);
     }
+    // What was acknowledged before the first kill has survived the last.
+    facts::check(&client, &places, &all).await;
+    println!("{kills} kills, {} acknowledged facts, all kept", all.len());
 }

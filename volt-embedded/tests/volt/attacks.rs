@@ -131,6 +131,33 @@ async fn endless_statements_have_a_time_limit() {
 }
 
 #[tokio::test]
+async fn an_idle_transaction_loses_its_lock() {
+    let builder = EmbeddedVolt::builder()
+        .query_timeout(Duration::from_millis(200))
+        .idle_query_timeout(Duration::from_millis(200));
+    let volt = builder.start().await.unwrap();
+    let client = Client::connect(volt.config()).await.unwrap();
+    let db = database(&client, &["CREATE TABLE t (x)"]).await;
+    let start = SqlExecuteStart::default()
+        .with_database_id(&db)
+        .with_statement("INSERT INTO t VALUES ('idle')")
+        .with_transaction(true);
+    let mut call = client.sqlite_database().execute().await.unwrap();
+    call.send(SqlExecuteRequest::default().with_start(start)).await.unwrap();
+    assert!(call.message().await.unwrap().is_some());
+    assert_eq!(code(soon(call.message()).await), Code::DeadlineExceeded);
+    soon(async { while bulk_update(&client, &db, "INSERT INTO t VALUES (1)").await.is_err() {} })
+        .await;
+    assert_eq!(query(&client, &db, "SELECT DISTINCT x FROM t").await.unwrap(), ["1"]);
+    // An upload that never comes is not waited for, either.
+    let configuration =
+        SqlImportCsvConfiguration::default().with_database_id(&db).with_table_name("t");
+    let mut call = client.sqlite_database().import_csv().await.unwrap();
+    call.send(SqlImportCsvRequest::default().with_configuration(configuration)).await.unwrap();
+    assert_eq!(code(soon(call.message()).await), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
 async fn a_trigger_of_a_wire_cannot_hold_its_publishers() {
     let (volt, client, _) = impatient().await;
     let wire = SaveWireRequest::default()

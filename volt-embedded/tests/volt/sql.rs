@@ -166,11 +166,6 @@ async fn parameters_go_by_name() {
     let mut call = execute(&client, start.clone()).await;
     call.message().await.unwrap();
     assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), "123");
-    // A numbered parameter does not require the preceding ones.
-    let third = on(&db, "SELECT ?3").with_parameter([("3", text("3"))]);
-    let mut call = execute(&client, third).await;
-    call.message().await.unwrap();
-    assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), "3");
     let mut missing = execute(&client, on(&db, "SELECT :a")).await;
     assert_eq!(code(missing.message().await), Code::InvalidArgument);
     let surplus = on(&db, "SELECT 1").with_parameter([("a", text("1"))]);
@@ -178,16 +173,38 @@ async fn parameters_go_by_name() {
 }
 
 #[tokio::test]
+async fn a_numbered_parameter_needs_none_before_it() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &[]).await;
+    let third = AttributeValue::default().with_string("3");
+    let third = on(&db, "SELECT ?3").with_parameter([("3", third)]);
+    let mut call = execute(&client, third).await;
+    call.message().await.unwrap();
+    assert_eq!(row(&call.message().await.unwrap().unwrap()).unwrap(), "3");
+}
+
+#[tokio::test]
+async fn violated_constraints_and_wrong_syntax_differ() {
+    let (_volt, client) = start().await;
+    let db = database(&client, &["CREATE TABLE t (x UNIQUE, y NOT NULL, CHECK (x < 9))"]).await;
+    for values in ["(1, 1), (1, 1)", "(1, NULL)", "(10, 1)"] {
+        let insert = format!("INSERT INTO t VALUES {values}");
+        assert_eq!(code(query(&client, &db, &insert).await), Code::FailedPrecondition, "{values}");
+    }
+    for wrong in ["INSERT INTO t VALUES (1", "INSERT INTO none VALUES (1)", "SELECT z FROM t"] {
+        assert_eq!(code(query(&client, &db, wrong).await), Code::InvalidArgument, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn sql_that_is_wrong_or_not_for_here_is_refused() {
     let (_volt, client) = start().await;
-    let db = database(&client, &["CREATE TABLE t (x UNIQUE)"]).await;
+    let db = database(&client, &[]).await;
     for (statement, expected) in [
         ("", Code::InvalidArgument),
         ("SELEC 1", Code::InvalidArgument),
         ("SELECT * FROM none", Code::InvalidArgument),
         ("SELECT 1; SELECT 2", Code::InvalidArgument),
-        // A constraint violation is not an error in the statement.
-        ("INSERT INTO t VALUES (1), (1)", Code::FailedPrecondition),
         ("ATTACH '/tmp/other.db' AS other", Code::PermissionDenied),
         ("BEGIN", Code::PermissionDenied),
         ("VACUUM INTO '/tmp/other.db'", Code::PermissionDenied),

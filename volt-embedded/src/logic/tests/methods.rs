@@ -1,21 +1,28 @@
 //! Checks every method against every right: a guest with one rule calls each method.
 
 use volt_api::{
-    Code,
-    data::SqlBulkUpdateRequest,
+    Channel, Code,
+    data::{
+        CreateDatabaseRequest, SqlBulkUpdateRequest, SqliteDatabaseApiClient, SqliteServerApiClient,
+    },
     volt::{
         Access, CopyResourceMode, CopyResourceRequest, DeleteAccessRequest, DeleteResourceRequest,
-        GetFileContentRequest, GetFileDescendantsRequest, GetFileRequest,
-        GetResourceAncestorsRequest, GetResourceDescendantsRequest, GetResourceRequest, Identity,
-        MoveResourceRequest, Resource, SaveAccessRequest, SaveIdentityRequest, SaveResourceRequest,
-        SaveWireRequest, ServiceDescription, ServiceHostType, SetFileContentRequest,
-        SetServiceStatusRequest, ShareMode, UploadFileStart,
+        FileApiClient, GetAccessRequest, GetFileContentRequest, GetFileDescendantsRequest,
+        GetFileRequest, GetIdentityRequest, GetResourceAncestorsRequest,
+        GetResourceDescendantsRequest, GetResourceRequest, GetResourceResponse, Identity,
+        MoveResourceRequest, PolicyDecision, RequestAccessRequest, Resource, SaveAccessRequest,
+        SaveDatabaseRequest, SaveIdentityRequest, SaveResourceRequest, SaveWireRequest,
+        ServiceDescription, ServiceHostType, SetAccessRequestDecisionRequest,
+        SetFileContentRequest, SetServiceStatusRequest, ShareMode, SignVerifyRequest,
+        UploadFileStart, VoltApiClient, WireApiClient,
     },
 };
+use volt_runtime::BidiCall;
 
 use super::{guest, make, owner, volt};
 use crate::{
     actor::Actor,
+    api::Handlers,
     error::{Fault, Result},
     rights::{CREATE, DATABASE_READ, DATABASE_WRITE, READ, WIRE_PUBLISH, WIRE_SUBSCRIBE, WRITE},
 };
@@ -137,6 +144,42 @@ const METHODS: &[(&str, &[&str], Method)] = &[
         let request = SqlBulkUpdateRequest::default().with_database_id(&on.database);
         guest.bulk_update(&request)
     }),
+    ("ImportCSV", &[DATABASE_WRITE, WRITE, "*"], |guest, on| {
+        guest.open_database_to_write(&on.database).map(drop)
+    }),
+    ("CreateDatabase", &[CREATE, WRITE, "*"], |guest, on| {
+        let request =
+            CreateDatabaseRequest::default().with_name("new").with_create_in_parent_id(&on.folder);
+        guest.create_database(request).map(drop)
+    }),
+    ("SaveDatabase", &[WRITE, "*"], |guest, on| {
+        let database = Resource::default().with_id(&on.database).with_description("changed");
+        guest.save_database(SaveDatabaseRequest::default().with_resource(database)).map(drop)
+    }),
+    ("SaveWire", &[WRITE, "*"], |guest, on| {
+        let wire = Resource::default().with_id(&on.wire).with_description("changed");
+        guest.save_wire(SaveWireRequest::default().with_resource(wire)).map(drop)
+    }),
+    ("GetIdentity", &[], |guest, _| {
+        let owner = guest.volt.owner.clone();
+        let request = GetIdentityRequest::default().with_identity_did(owner);
+        guest.get_identity(&request).map(drop)
+    }),
+    ("SetAccessRequestDecision", &[], |guest, on| {
+        let ask = RequestAccessRequest::default().with_resource_id(&on.file).with_access("my:wish");
+        guest.request_access(&ask)?;
+        // With the right to everything, there is no request, but a rule.
+        let rules = guest.get_access(&GetAccessRequest::default().with_resource_id(&on.file))?;
+        let request = SetAccessRequestDecisionRequest::default()
+            .with_id(&rules[0].id)
+            .with_decision(PolicyDecision::Permit);
+        guest.set_access_request_decision(&request)
+    }),
+    ("GetParameters", &[], |guest, _| guest.get_parameters().map(drop)),
+    ("SignVerify", &[], |guest, _| {
+        guest.sign_verify(&SignVerifyRequest::default().with_message("words")).map(drop)
+    }),
+    ("Shutdown", &[], |guest, _| guest.shutdown()),
     ("PublishWire", &[WIRE_PUBLISH, WRITE, "*"], |guest, on| {
         guest.reach_wire(&on.wire, WIRE_PUBLISH).map(drop)
     }),
@@ -164,6 +207,22 @@ const METHODS: &[(&str, &[&str], Method)] = &[
         let identity = Identity::default().with_resource(resource);
         guest.save_identity(SaveIdentityRequest::default().with_identity(identity)).map(drop)
     }),
+];
+
+/// The methods that no right to a resource permits or forbids.
+const WITHOUT_RIGHTS: [(&str, &str); 12] = [
+    ("Authenticate", "open to strangers"),
+    ("CheckCompatibility", "open to strangers"),
+    ("Connect", "sends events about resources that the caller may see"),
+    ("CanAccessResource", "answers about the caller"),
+    ("DiscoverServices", "finds services that the caller may see"),
+    ("GetAccess", "lists rules of the caller's resources and about the caller"),
+    ("GetIdentities", "finds identities that the caller may see"),
+    ("GetOneTimeToken", "for the caller's own session"),
+    ("GetResources", "finds resources that the caller may see"),
+    ("GetSessions", "lists the caller's own sessions"),
+    ("RequestAccess", "asks the owner"),
+    ("SaveSession", "ends the caller's own sessions"),
 ];
 
 fn targets(owner: &Actor, guest: &Actor) -> Targets {
@@ -229,6 +288,42 @@ fn every_method_demands_its_right() {
             );
             assert_eq!(denied, !permitted.contains(&right), "{name} with `{right}`: {outcome:?}");
             assert!(denied || outcome.is_ok(), "{name} with `{right}`: {outcome:?}");
+        }
+    }
+}
+
+/// Calls every method without a session. What is refused for that reason is implemented, and so is
+/// in one of the tables above.
+#[tokio::test]
+async fn every_method_refuses_strangers_and_has_its_test() {
+    let volt = volt();
+    let channel = Channel::in_process(Handlers::router(&volt));
+    let services = [
+        VoltApiClient::METHODS,
+        FileApiClient::METHODS,
+        WireApiClient::METHODS,
+        SqliteServerApiClient::METHODS,
+        SqliteDatabaseApiClient::METHODS,
+    ];
+    for method in services.iter().flat_map(|methods| methods.iter()) {
+        let name = method.path.rsplit_once('/').unwrap().1;
+        let table = METHODS.iter().map(|(name, ..)| *name);
+        let names = table.chain(WITHOUT_RIGHTS.iter().map(|(name, _)| *name));
+        let is_tested =
+            names.map(|name| name.split([',', ' ']).next()).any(|one| one == Some(name));
+        // An empty request is one of any method.
+        let mut call = BidiCall::<GetResourceRequest, GetResourceResponse>::new(&channel, method)
+            .await
+            .unwrap();
+        let _ = call.send(GetResourceRequest::default()).await;
+        call.half_close();
+        let code = call.message().await.map_err(|error| error.code()).err();
+        match code {
+            Some(Code::Unimplemented) => assert!(!is_tested, "{name} is not implemented"),
+            Some(Code::Unauthenticated) => assert!(is_tested, "{name} has no test"),
+            // An empty request is invalid for a stranger, too.
+            Some(Code::InvalidArgument) => assert_eq!(name, "Authenticate"),
+            other => assert_eq!((name, other), ("CheckCompatibility", None)),
         }
     }
 }

@@ -46,6 +46,7 @@ fn options(decision: PolicyDecision) -> Options {
         max_queries: 1,
         max_queries_of_one: 1,
         query_timeout: Duration::from_mins(1),
+        idle_query_timeout: Duration::from_mins(10),
         durable: false,
     }
 }

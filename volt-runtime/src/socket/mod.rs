@@ -4,6 +4,8 @@ mod driver;
 mod keepalive;
 mod shared;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::admission::Admission;
 use crate::{
     proto::server::Connection,
     queue::Wakes,
@@ -17,6 +18,35 @@ use crate::{
 machine!(Connection);
 
 pub(super) type Shared = socket::Shared<Connection>;
+
+/// A reference to a connection, held by the tasks of its calls.
+#[derive(Clone)]
+pub(super) struct ConnectionRef {
+    shared: Arc<Shared>,
+    admission: Arc<Admission>,
+}
+
+impl ConnectionRef {
+    pub(super) fn new(shared: Arc<Shared>, admission: Arc<Admission>) -> Self {
+        Self { shared, admission }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// Called when a call was admitted with a session.
+    pub(super) fn authenticated(&self) {
+        if !self.admission.is_admitted() {
+            self.shared.with(Connection::authenticated);
+            self.admission.admit();
+        }
+    }
+}
 
 /// A reference to a call, held by its handler's halves.
 #[derive(Clone)]

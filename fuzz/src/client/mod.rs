@@ -275,7 +275,10 @@ impl Model {
         let Some((id, call)) = self.call(call) else { return };
         let Some(key) = &call.key else { return };
         let text = format!("{id} {} {}", call.count, "x".repeat(length.into()));
-        let frame = call.outgoing.message_with_iv(key, [5; 16], &Text(&text));
+        // Distinct ones, because a client refuses a message that it has already received.
+        let mut iv = [5; 16];
+        iv[..4].copy_from_slice(&call.count.to_le_bytes());
+        let frame = call.outgoing.message_with_iv(key, iv, &Text(&text));
         let Ok(frame) = frame else { return };
         call.count += 1;
         if !lost {

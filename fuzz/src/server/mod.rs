@@ -96,7 +96,7 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let signer = volt.verifying_key();
     let running = Arc::new(AtomicUsize::new(0));
     let mut options = ServerOptions::default();
-    options.max_calls = 6;
+    options.max_key_exchanges = 6;
     options.overflow = Overflow::Fail;
     let router = Router::new().with(Echo(Arc::clone(&running)));
     Fixed {

@@ -16,7 +16,7 @@ use crate::{
     Error, ErrorKind, Executed, Result, Status,
     message::{Body, Payload},
     proto::{
-        call::{self, Outgoing},
+        call::{self, Arriving, End, Outgoing},
         client::{self, FirstRequest, Read, Ready, Work, protocol_error},
         crypto::CallKey,
         envelope::{Envelope, Incoming},
@@ -137,16 +137,17 @@ impl SendHalf for CallSender {
 pub(super) struct CallReceiver {
     handle: Arc<Handle>,
     id: u64,
+    arriving: Arriving,
     ended: bool,
 }
 
 impl CallReceiver {
     pub(super) fn new(handle: Arc<Handle>, id: u64) -> Self {
-        Self { handle, id, ended: false }
+        Self { handle, id, arriving: Arriving::new(End::Client), ended: false }
     }
 
-    fn open(&self, key: &CallKey, body: Bytes) -> Result<Option<Body>> {
-        match call::open(key, body).map_err(protocol_error)? {
+    fn open(&mut self, key: &CallKey, body: Bytes) -> Result<Option<Body>> {
+        match self.arriving.open(key, body).map_err(protocol_error)? {
             Incoming::Envelope(Envelope::Payload(text)) => Ok(Some(Body::Json(text))),
             Incoming::Envelope(Envelope::End(None)) => Ok(None),
             Incoming::Envelope(Envelope::End(Some(status))) => {

@@ -3,14 +3,15 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-pub use super::envelope::Incoming;
 use super::{
     ProtocolError,
-    crypto::{self, CallKey, IV_LEN},
+    crypto::{CallKey, IV_LEN},
     envelope::{self, Envelope},
     frame::{self, FrameKind, Sealed},
+    iv::{self, Received},
     legacy::{self, Opening, Position},
 };
+pub use super::{envelope::Incoming, iv::End};
 use crate::{Code, Status, message::Payload};
 
 pub(super) const CLIENT_END: &[u8] = br#"{"client_end":true}"#;
@@ -106,7 +107,7 @@ impl Outgoing {
         key: &CallKey,
         message: &dyn Payload,
     ) -> Result<Vec<u8>, ProtocolError> {
-        self.message_with_iv(key, crypto::random_iv()?, message)
+        self.message_with_iv(key, self.iv()?, message)
     }
 
     /// As [`message`](Self::message), for replaying a recorded call.
@@ -150,7 +151,7 @@ impl Outgoing {
         key: &CallKey,
         failure: Option<&Status>,
     ) -> Result<Vec<u8>, ProtocolError> {
-        self.end_with_iv(key, crypto::random_iv()?, failure)
+        self.end_with_iv(key, self.iv()?, failure)
     }
 
     /// As [`end`](Self::end), for replaying a recorded call.
@@ -176,7 +177,7 @@ impl Outgoing {
     ///
     /// When the crypto library fails, which is not expected.
     pub fn cancel(&mut self, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
-        self.seal_end(key, crypto::random_iv()?, Some(&cancelled()))
+        self.seal_end(key, self.iv()?, Some(&cancelled()))
     }
 
     fn seal_end(
@@ -189,6 +190,10 @@ impl Outgoing {
             self.seal(key, FrameKind::Payload, true, iv, |out| envelope::write_end(out, failure))?;
         self.phase = Phase::Ended { client: self.is_client() };
         Ok(frame)
+    }
+
+    fn iv(&self) -> Result<[u8; IV_LEN], ProtocolError> {
+        iv::draw(if self.is_client() { End::Client } else { End::Server })
     }
 
     fn is_client(&self) -> bool {
@@ -293,6 +298,63 @@ fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
     let metadata: Metadata = serde_json::from_slice(&sealed.metadata)
         .map_err(|error| ProtocolError::Json { what: "frame metadata", why: error.to_string() })?;
     Ok(metadata.error.filter(|error| !error.is_empty()))
+}
+
+/// The receiving side of a call: opens payloads, and refuses those that this side has sent itself and
+/// those that have already arrived in this call.
+///
+/// In the legacy protocol, equal messages are equal on the wire whoever sends them, so it can refuse
+/// neither.
+#[derive(Debug)]
+pub struct Arriving {
+    end: End,
+    received: Received,
+}
+
+impl Arriving {
+    /// Creates the receiving side of this end.
+    pub fn new(end: End) -> Self {
+        Self { end, received: Received::default() }
+    }
+
+    /// As the function [`open`], for each frame once.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::Repeated`] for a payload of this side or one that has already arrived, and as
+    /// [`open`].
+    pub fn open(&mut self, key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
+        let iv = self.check(key, &body)?;
+        if let Some(iv) = iv {
+            self.received.remember(iv);
+        }
+        open(key, body)
+    }
+
+    /// As [`open`](Self::open), for a frame that will be opened again in its turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn peek(&self, key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
+        self.check(key, &body)?;
+        open(key, body)
+    }
+
+    /// Returns the initialisation vector of a payload that has not been seen before, if it has one.
+    fn check(&self, key: &CallKey, body: &Bytes) -> Result<Option<[u8; IV_LEN]>, ProtocolError> {
+        if key.legacy_iv().is_some() {
+            return Ok(None);
+        }
+        let Ok(iv) = <[u8; IV_LEN]>::try_from(&Sealed::decode(body.clone())?.iv[..]) else {
+            // A rejection, or an error that opening it reports.
+            return Ok(None);
+        };
+        if self.received.contains(iv) || iv::is_drawn(self.end, iv)? {
+            return Err(ProtocolError::Repeated);
+        }
+        Ok(Some(iv))
+    }
 }
 
 /// Opens the body of an invoke or payload frame.

@@ -1,6 +1,6 @@
 //! The key exchange and the cipher of a call, both from aws-lc-rs.
 
-use std::{cell::RefCell, fmt};
+use std::fmt;
 
 use super::ProtocolError;
 use aws_lc_rs::{
@@ -184,31 +184,13 @@ pub fn random<const N: usize>() -> Result<[u8; N], ProtocolError> {
     Ok(bytes)
 }
 
-/// The number of initialisation vectors drawn at a time: drawing few bytes costs as much as drawing
-/// many.
-const DRAWN: usize = 64;
-
-thread_local! {
-    /// The drawn vectors, and how many of them are unused. They are sent in clear text, so keeping
-    /// them reveals nothing; each is used once.
-    static IVS: RefCell<([[u8; IV_LEN]; DRAWN], usize)> =
-        const { RefCell::new(([[0; IV_LEN]; DRAWN], 0)) };
-}
-
-/// Returns a random initialisation vector, or nonce, for one message.
+/// Returns a random initialisation vector or nonce.
 ///
 /// # Errors
 ///
 /// As [`random`].
 pub fn random_iv() -> Result<[u8; IV_LEN], ProtocolError> {
-    IVS.with_borrow_mut(|(ivs, left)| {
-        if *left == 0 {
-            rand::fill(ivs.as_flattened_mut()).map_err(|_| failed("random numbers"))?;
-            *left = DRAWN;
-        }
-        *left -= 1;
-        Ok(ivs[*left])
-    })
+    random()
 }
 
 /// The part of a buffer that is encrypted: everything from an offset on.
@@ -231,19 +213,4 @@ impl<'b> Extend<&'b u8> for Tail<'_> {
 
 const fn failed(what: &'static str) -> ProtocolError {
     ProtocolError::Crypto(what)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn no_initialisation_vector_comes_twice() {
-        let draw = || (0..3 * DRAWN).map(|_| random_iv().unwrap()).collect::<BTreeSet<_>>();
-        let (mut here, there) = (draw(), std::thread::spawn(draw).join().unwrap());
-        here.extend(there);
-        assert_eq!(here.len(), 6 * DRAWN);
-    }
 }

@@ -4,8 +4,12 @@
 //! there is no key exchange. The envelopes inside are those of the binary protocol. One
 //! initialisation vector serves all messages of a call, which is the protocol's weakness.
 
-use std::fmt;
+use std::{
+    collections::{HashSet, VecDeque},
+    fmt,
+};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -17,7 +21,7 @@ use super::{
     envelope::{Envelope, Incoming},
     frame::{Frame, FrameKind},
     handshake::Route,
-    token::{Claims, TTL, Token},
+    token::{Claims, LEEWAY, TTL, Token},
 };
 use crate::key::{SigningKey, oaep_decrypt, oaep_encrypt};
 
@@ -137,6 +141,62 @@ pub fn accept(text: &[u8]) -> Result<Token, ProtocolError> {
     Token::parse_jwt(&token)
 }
 
+/// The sealed keys that have opened a call, so that a recorded call is not executed again, and its key
+/// cannot be opened with the token of another caller.
+///
+/// A key is remembered at least while its token is valid, and beyond that until another one takes its
+/// place.
+#[derive(Debug)]
+pub struct SealedKeys {
+    /// The beginnings of the keys' digests.
+    known: HashSet<[u8; 16]>,
+    /// The same in the order of their arrival, with the time until which each must be kept.
+    order: VecDeque<([u8; 16], u64)>,
+    capacity: usize,
+}
+
+impl Default for SealedKeys {
+    fn default() -> Self {
+        // Some 15 MiB at most. Opening this many keys keeps a processor busy for minutes.
+        Self::new(1 << 18)
+    }
+}
+
+impl SealedKeys {
+    /// Creates a memory for this many keys.
+    pub fn new(capacity: usize) -> Self {
+        Self { known: HashSet::new(), order: VecDeque::new(), capacity: capacity.max(1) }
+    }
+
+    /// Remembers the sealed key of an authenticated caller's token at `now` (Unix seconds).
+    ///
+    /// # Errors
+    ///
+    /// When the token has none, when the key has been seen before, or when too many calls arrive.
+    pub fn admit(&mut self, token: &Token, now: u64) -> Result<(), ProtocolError> {
+        let sealed = token.claims().sk.as_deref().ok_or(ProtocolError::PeerKey)?;
+        // The bytes, because base64 could be written in several ways.
+        let sealed = STANDARD.decode(sealed).map_err(|_| ProtocolError::PeerKey)?;
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest(&SHA256, &sealed).as_ref()[..16]);
+        if self.known.contains(&key) {
+            return Err(ProtocolError::Unexpected("this call has been made before"));
+        }
+        if self.order.len() >= self.capacity {
+            match self.order.front() {
+                Some((oldest, until)) if *until < now => {
+                    self.known.remove(oldest);
+                    self.order.pop_front();
+                }
+                _ => return Err(ProtocolError::Unexpected("too many legacy calls are made")),
+            }
+        }
+        self.known.insert(key);
+        self.order.push_back((key, token.claims().exp.saturating_add(LEEWAY)));
+        Ok(())
+    }
+}
+
 /// Decrypts the call's key in a token.
 ///
 /// # Errors
@@ -239,4 +299,39 @@ fn as_text<S: serde::Serializer>(id: &Option<u64>, serializer: S) -> Result<S::O
 
 fn json_error(error: &serde_json::Error) -> ProtocolError {
     ProtocolError::Json { what: "message", why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(sealed: &str, exp: u64) -> Token {
+        let claims = format!(r#"{{"aud":"volt","iat":0,"exp":{exp},"sk":"{sealed}"}}"#);
+        Token::parse(claims.as_bytes(), Bytes::new()).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_key_opens_one_call_whoever_signs_for_it() {
+        let mut keys = SealedKeys::default();
+        keys.admit(&token("AAAA", 100), 50).unwrap();
+        for later in [50, 10_000] {
+            // A fresh token, perhaps of another caller.
+            let error = keys.admit(&token("AAAA", later + 60), later).unwrap_err();
+            assert!(error.to_string().contains("made before"), "{error}");
+        }
+        keys.admit(&token("AAAB", 100), 50).unwrap();
+        assert_eq!(keys.admit(&token("?", 100), 50), Err(ProtocolError::PeerKey));
+    }
+
+    #[test]
+    fn sealed_keys_are_kept_while_their_tokens_are_valid() {
+        let mut keys = SealedKeys::new(2);
+        keys.admit(&token("AAAA", 100), 50).unwrap();
+        keys.admit(&token("BBBB", 100), 50).unwrap();
+        let error = keys.admit(&token("CCCC", 100), 100 + LEEWAY).unwrap_err();
+        assert!(error.to_string().contains("too many"), "{error}");
+        keys.admit(&token("CCCC", 300), 101 + LEEWAY).unwrap();
+        keys.admit(&token("BBBB", 300), 101 + LEEWAY).unwrap_err();
+        assert_eq!((keys.known.len(), keys.order.len()), (2, 2));
+    }
 }

@@ -18,6 +18,7 @@ pub mod envelope;
 mod flow;
 pub mod frame;
 pub mod handshake;
+mod iv;
 pub mod legacy;
 #[cfg(feature = "socket")]
 pub mod server;
@@ -70,6 +71,9 @@ pub enum ProtocolError {
         "the key exchange is not signed by the Volt's key: wrong `volt.public_key`, or not that Volt"
     )]
     Signature,
+    /// A payload that this side has sent itself, or has already received in this call.
+    #[error("a payload was repeated or sent back on its way")]
+    Repeated,
     /// A frame or member that is not allowed at this point of a call.
     #[error("{0}")]
     Unexpected(&'static str),

@@ -21,6 +21,9 @@ pub const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
 pub const TTL: u64 = 60;
 /// The tolerated difference between the peers' clocks, in seconds.
 pub const LEEWAY: u64 = 60;
+/// The longest remaining validity of a token that is accepted, in seconds. Published clients use
+/// [`TTL`].
+pub const MAX_VALIDITY: u64 = 600;
 
 /// The claims of a token, in the order in which the published clients write them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +126,9 @@ pub enum TokenError {
     /// From the future.
     #[error("the token is not valid yet: compare the clocks")]
     NotYetValid,
+    /// Valid for longer than any token may be.
+    #[error("the token is valid for more than {MAX_VALIDITY} seconds from now")]
+    ValidTooLong,
     /// Not signed by that key.
     #[error("the token's signature is wrong")]
     Signature,
@@ -210,7 +216,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// When the token has expired or is not valid yet.
+    /// When the token has expired, is not valid yet, or is valid for more than [`MAX_VALIDITY`].
     pub fn check_times(&self, now: u64) -> Result<(), TokenError> {
         if self.claims.exp.saturating_add(LEEWAY) < now {
             return Err(TokenError::Expired);
@@ -218,7 +224,15 @@ impl Token {
         if self.claims.iat > now.saturating_add(LEEWAY) {
             return Err(TokenError::NotYetValid);
         }
+        if self.claims.exp > now.saturating_add(MAX_VALIDITY) {
+            return Err(TokenError::ValidTooLong);
+        }
         Ok(())
+    }
+
+    /// Returns whether a key has been found that signed the token.
+    pub fn is_verified(&self) -> bool {
+        self.signer.get().is_some()
     }
 
     /// Returns whether the token has these claims and this signature, byte for byte.
@@ -310,4 +324,23 @@ fn sign(key: &SigningKey, input: &str) -> Result<Vec<u8>, ProtocolError> {
 
 fn json_error(error: &serde_json::Error) -> ProtocolError {
     ProtocolError::Json { what: "token", why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_valid_for_too_long_is_refused() {
+        let token = |exp: u64| {
+            let claims = format!(r#"{{"aud":"volt","iat":940,"exp":{exp}}}"#);
+            Token::parse(claims.as_bytes(), Bytes::new()).unwrap()
+        };
+        token(1060).check("volt", 1000).unwrap();
+        token(1000 + MAX_VALIDITY).check("volt", 1000).unwrap();
+        for exp in [1001 + MAX_VALIDITY, u64::MAX] {
+            assert_eq!(token(exp).check("volt", 1000), Err(TokenError::ValidTooLong));
+            assert_eq!(token(exp).check_times(1000), Err(TokenError::ValidTooLong));
+        }
+    }
 }

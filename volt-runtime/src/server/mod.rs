@@ -19,7 +19,9 @@ mod streams;
 mod websocket;
 
 #[cfg(feature = "socket")]
-pub use self::connection::{RelayHandler, RelayedCall, ServerOptions, ServiceHost, Tunnel};
+pub use self::connection::{
+    AllowedOrigins, RelayHandler, RelayedCall, ServerOptions, ServiceHost, Tunnel,
+};
 pub use self::{
     context::{Authenticator, Caller, Context},
     dispatch::{

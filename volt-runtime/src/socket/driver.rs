@@ -33,6 +33,10 @@ use crate::{Error, ErrorKind};
 /// The number of frames read before yielding to other tasks.
 const READ_BUDGET: usize = 128;
 
+/// The number of pings whose pongs may wait to be written. Beyond it, the peer is not read: each pong
+/// takes memory until the peer reads. An honest peer pings a few times a minute.
+pub(super) const MAX_PONGS: usize = 64;
+
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -54,6 +58,8 @@ pub(crate) struct Driver<S, H: Side> {
     received: u64,
     /// Set when data has been written but not flushed.
     unflushed: bool,
+    /// The number of pings since everything was last flushed.
+    pongs: usize,
     /// Set when the close frame has been sent.
     said_goodbye: bool,
     /// The timeout for closing.
@@ -83,6 +89,7 @@ where
             held_up: false,
             received: 0,
             unflushed: false,
+            pongs: 0,
             said_goodbye: false,
             close_timeout: options.close_timeout,
             closing: None,
@@ -103,6 +110,13 @@ where
             let receives = self.side.shared().with(|machine| machine.poll_receive(cx));
             self.held_up = receives.is_pending();
             ready!(receives);
+            // This wait does not count as `held_up`: a peer that takes no pongs may be gone.
+            if self.pongs >= MAX_PONGS {
+                match ready!(self.poll_flush(cx)) {
+                    Ok(()) => {}
+                    Err(error) => return Poll::Ready(socket_error(error)),
+                }
+            }
             let message = match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Ready(Some(Ok(message))) => message,
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(socket_error(error)),
@@ -135,6 +149,7 @@ where
                 // The websocket queues the pong, which leaves with the next flush.
                 Message::Ping(_) => {
                     self.unflushed = true;
+                    self.pongs += 1;
                     continue;
                 }
                 Message::Pong(_) | Message::Frame(_) => continue,
@@ -194,10 +209,13 @@ where
                 Poll::Pending => break,
             }
         }
-        if self.unflushed {
-            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
-            self.unflushed = false;
-        }
+        if self.unflushed { self.poll_flush(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.unflushed = false;
+        self.pongs = 0;
         Poll::Ready(Ok(()))
     }
 

@@ -7,7 +7,7 @@ use volt_runtime::{
         call::{self, Incoming, Outgoing},
         crypto::Ephemeral,
         envelope::Envelope,
-        frame::{Frame, FrameKind},
+        frame::{Frame, FrameKind, Sealed},
         handshake::ServerHandshake,
     },
     ErrorKind, Executed, Overflow,
@@ -94,6 +94,42 @@ async fn garbage_within_a_call_fails_that_call() {
         assert_eq!(error.kind(), ErrorKind::Protocol, "{body:?}: {error}");
     }
     volt.works(&client).await;
+}
+
+#[tokio::test]
+async fn a_half_close_that_comes_back_does_not_end_the_call_cleanly() {
+    let (client, mut volt) = RawVolt::start().await;
+    let mut list = client.list(Note::default()).await.unwrap();
+    let (call, key) = volt.invoked().await;
+    volt.send(Outgoing::server(call).message(&key, &Note::new("part", 1)).unwrap()).await;
+    // The client's own end, with the metadata of a server's end.
+    let end = Sealed::decode(volt.frame().await.body).unwrap();
+    let mut reflected = Vec::new();
+    Frame::begin(&mut reflected, FrameKind::Payload, call);
+    let metadata = br#"{"server_end":true}"#;
+    reflected.extend_from_slice(&u16::try_from(metadata.len()).unwrap().to_be_bytes());
+    reflected.extend_from_slice(metadata);
+    reflected.push(16);
+    reflected.extend_from_slice(&end.iv);
+    reflected.extend_from_slice(&end.ciphertext);
+    volt.send(reflected).await;
+    assert!(soon(list.message()).await.unwrap().is_some());
+    let error = soon(list.message()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert!(error.to_string().contains("sent back"), "{error}");
+}
+
+#[tokio::test]
+async fn a_response_that_arrives_twice_fails_its_call() {
+    let (client, mut volt) = RawVolt::start().await;
+    let mut list = client.list(Note::default()).await.unwrap();
+    let (call, key) = volt.invoked().await;
+    let recorded = Outgoing::server(call).message(&key, &Note::new("once", 1)).unwrap();
+    volt.send(recorded.clone()).await;
+    volt.send(recorded).await;
+    assert!(soon(list.message()).await.unwrap().is_some());
+    let error = soon(list.message()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
 }
 
 #[tokio::test]

@@ -88,6 +88,17 @@ impl RawClient {
         assert_eq!(call::open(&key, end.body).unwrap(), Incoming::Envelope(Envelope::End(None)));
     }
 
+    /// The response with which the server refuses the call, before the end.
+    async fn refusal(&mut self, key: &CallKey) -> String {
+        let frame = self.frame().await.unwrap();
+        let Incoming::Envelope(Envelope::Payload(text)) = call::open(key, frame.body).unwrap()
+        else {
+            panic!("no refusal");
+        };
+        assert!(self.frame().await.is_some(), "the end follows");
+        text
+    }
+
     /// The error with which the server ends the call.
     pub(crate) async fn end(&mut self, key: &CallKey) -> String {
         let frame = self.frame().await.unwrap();
@@ -210,6 +221,43 @@ async fn bad_padding_and_bad_text_are_answered_alike() {
     }
     assert_eq!(answers, vec![answers[0].clone(); 3]);
     assert!(answers[0].contains("cannot be opened"), "{}", answers[0]);
+}
+
+#[tokio::test]
+async fn a_request_that_arrives_twice_ends_its_call() {
+    let volt = Volt::start().await;
+    let mut client = RawClient::connect(&volt).await;
+    let key = client.open(&volt, 1).await;
+    let mut outgoing = Outgoing::client(1, "/test.Notes/Echo", None);
+    let recorded = outgoing.message(&key, &Note::new("a", 1)).unwrap();
+    client.send(recorded.clone()).await;
+    assert!(client.frame().await.is_some(), "the echo");
+    let mut sent = vec![recorded];
+    // A long call remembers many messages, not just the last one.
+    for number in 0..100 {
+        sent.push(outgoing.message(&key, &Note::new("b", number)).unwrap());
+        client.send(sent.last().unwrap().clone()).await;
+        assert!(client.frame().await.is_some(), "the echo");
+    }
+    client.send(sent.swap_remove(50)).await;
+    assert!(client.refusal(&key).await.contains("cannot be opened"));
+    client.works(&volt, 2).await;
+}
+
+#[tokio::test]
+async fn a_response_that_comes_back_to_its_server_ends_the_call() {
+    let volt = Volt::start().await;
+    let mut client = RawClient::connect(&volt).await;
+    let key = client.open(&volt, 1).await;
+    let mut outgoing = Outgoing::client(1, "/test.Notes/Echo", None);
+    client.send(outgoing.message(&key, &Note::new("a", 1)).unwrap()).await;
+    let echo = client.frame().await.unwrap();
+    let mut reflected = Vec::new();
+    Frame::begin(&mut reflected, FrameKind::Payload, 1);
+    reflected.extend_from_slice(&echo.body);
+    client.send(reflected).await;
+    assert!(client.refusal(&key).await.contains("cannot be opened"));
+    client.works(&volt, 2).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-use volt_runtime::server::{HttpAnswer, HttpHandler, ServerOptions};
+use volt_runtime::server::{AllowedOrigins, HttpAnswer, HttpHandler, ServerOptions};
 use volt_test_support::{Note, soon};
 
 use crate::support::Volt;
@@ -137,4 +137,45 @@ async fn half_a_request_does_not_hold_up_the_end() {
     ask(&volt, &get("/")).await;
     soon(volt.server.shutdown()).await;
     drop(stream);
+}
+
+#[tokio::test]
+async fn web_pages_of_other_hosts_are_refused_unless_allowed() {
+    let asking = |origin: &str| {
+        upgrade("/api", KEY)
+            .replace("Host: volt\r\n", &format!("Host: volt\r\nOrigin: {origin}\r\n"))
+    };
+    let head = async |volt: &Volt, request: String| {
+        let mut stream = send(volt, request).await;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\n") {
+            if soon(stream.read_buf(&mut answer)).await.unwrap() == 0 {
+                break;
+            }
+        }
+        String::from_utf8(answer).unwrap()
+    };
+    let mut options = ServerOptions::default();
+    let strict = Volt::start_with(options.clone()).await;
+    options.allowed_origins = AllowedOrigins::List(vec!["https://app.example".to_owned()]);
+    let listed = Volt::start_with(options.clone()).await;
+    options.allowed_origins = AllowedOrigins::Any;
+    let open = Volt::start_with(options).await;
+    for (volt, origin, status) in [
+        (&strict, "http://volt", 101),
+        (&strict, "http://localhost:3000", 101),
+        (&strict, "https://app.example", 403),
+        (&listed, "https://app.example", 101),
+        (&listed, "https://other.example", 403),
+        (&open, "https://other.example", 101),
+    ] {
+        let answer = head(volt, asking(origin)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{origin}: {answer}");
+    }
+    // Two origins must both be allowed, and plain requests are refused likewise.
+    let two = asking("http://volt\r\nOrigin: https://evil.example");
+    assert!(head(&strict, two).await.starts_with("HTTP/1.1 403 "));
+    let plain = get("/").replace("\r\n\r\n", "\r\nOrigin: https://evil.example\r\n\r\n");
+    let answer = ask(&strict, &plain).await;
+    assert!(answer.contains("HTTP/1.1 403 ") && answer.contains("allowed_origins"), "{answer}");
 }

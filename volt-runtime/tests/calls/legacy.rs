@@ -4,10 +4,22 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{client_async, tungstenite::Message};
-use volt_runtime::{ConnectOptions, Error, ErrorKind, Executed, connect, key::SigningKey};
-use volt_test_support::{Note, soon};
+use volt_runtime::{
+    __core::{
+        call::Outgoing,
+        handshake::{Route, Via},
+        legacy::{self, Opening},
+    },
+    ConnectOptions, Error, ErrorKind, Executed, connect,
+    key::SigningKey,
+    server::{Router, ServerOptions, ServiceHost, serve},
+};
+use volt_test_support::{Anyone, Note, soon};
 
-use crate::support::{NotesClient, Volt, no_open_calls};
+use crate::{
+    hostile::now,
+    support::{NotesClient, VOLT_ID, Volt, no_open_calls},
+};
 
 async fn call(config: &volt_runtime::ClientConfig) -> Result<Note, Error> {
     let client = NotesClient(soon(connect(config, ConnectOptions::default())).await?);
@@ -105,4 +117,62 @@ async fn what_a_hostile_client_sends_harms_its_call_or_its_connection() {
     assert!(!matches!(soon(socket.next()).await, Some(Ok(Message::Text(_)))));
     let client = volt.client().await;
     soon(client.get(Note::new("still here", 1))).await.unwrap();
+}
+
+/// The first message of a unary call.
+fn recorded(volt: &Volt) -> String {
+    let signer = volt.config.volt_key().unwrap();
+    let route = Route { audience: VOLT_ID.to_owned(), signer, via: Via::default() };
+    let key = volt.config.signing_key().unwrap();
+    let (call_key, opening): (_, Opening) = legacy::open(&route, Vec::new(), &key, now()).unwrap();
+    let mut outgoing = Outgoing::legacy_client(1, "/test.Notes/Get", None, opening);
+    String::from_utf8(outgoing.message(&call_key, &Note::new("x", 1)).unwrap()).unwrap()
+}
+
+/// The server's answer to a message on a new connection.
+async fn answer(volt: &Volt, message: &str) -> String {
+    let address = volt.server.local_addr();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut socket, _) = client_async(format!("ws://{address}/api"), stream).await.unwrap();
+    socket.send(Message::text(message)).await.unwrap();
+    match soon(socket.next()).await {
+        Some(Ok(Message::Text(answer))) => answer.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_recorded_call_is_not_executed_again() {
+    let volt = Volt::start_legacy().await;
+    let message = recorded(&volt);
+    let first = answer(&volt, &message).await;
+    assert!(first.contains("json_payload"), "{first}");
+    for number in [1, 2] {
+        let again = message.replace("\"id\":1", &format!("\"id\":{number}"));
+        let again = answer(&volt, &again).await;
+        assert!(again.contains("has been made before"), "{again}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_signature_was_not_verified_is_rejected_before_its_key_is_opened() {
+    let mut volt = Volt::start_legacy().await;
+    let other = SigningKey::generate_rsa().unwrap();
+    let id = SigningKey::generate().unwrap();
+    let host = ServiceHost::new(VOLT_ID, id, Router::new(), Anyone)
+        .with_legacy(std::sync::Arc::new(std::sync::OnceLock::from(other)), Router::new());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    volt.server = serve(listener, host).unwrap();
+    // Its key is for another server, so opening it would fail with another reason.
+    let answer = answer(&volt, &recorded(&volt)).await;
+    assert!(answer.contains("a token of a known key"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_host_may_turn_the_legacy_protocol_off() {
+    let mut options = ServerOptions::default();
+    options.legacy = false;
+    let volt = Volt::start_legacy_with(options).await;
+    let answer = answer(&volt, &recorded(&volt)).await;
+    assert!(answer.contains("the legacy protocol is not spoken here"), "{answer}");
 }

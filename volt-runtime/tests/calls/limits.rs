@@ -10,7 +10,8 @@ use tokio::{
 use tokio_tungstenite::{
     client_async, client_async_with_config,
     tungstenite::{
-        Message,
+        Error as SocketError, Message,
+        http::StatusCode,
         protocol::{Role, WebSocketConfig},
     },
 };
@@ -36,14 +37,18 @@ async fn volt_with(change: impl FnOnce(&mut ServerOptions)) -> Volt {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_closed_and_those_before_it_work() {
+async fn connections_beyond_the_limit_are_told_so_and_those_before_it_work() {
     let volt = volt_with(|options| options.max_connections = 2).await;
     let mut first = RawClient::connect(&volt).await;
     let second = RawClient::connect(&volt).await;
-    let mut third = TcpStream::connect(volt.server.local_addr()).await.unwrap();
-    // Closed before it is read: an end, or a reset.
-    let said = soon(third.read(&mut [0; 1])).await;
-    assert!(matches!(said, Ok(0) | Err(_)), "{said:?}");
+    let address = volt.server.local_addr();
+    for _ in 0..3 {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let refused = soon(client_async(format!("ws://{address}/api"), stream)).await.unwrap_err();
+        let SocketError::Http(answer) = refused else { panic!("{refused:?}") };
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key("retry-after"));
+    }
     first.works(&volt, 1).await;
     drop(second);
     // Its slot is free as soon as the server has noticed.
@@ -59,11 +64,71 @@ async fn connections_beyond_the_limit_are_closed_and_those_before_it_work() {
     .await;
 }
 
+/// A stranger may open many connections, so those beyond the limit cost little.
+#[tokio::test]
+async fn silent_connections_beyond_the_limit_are_bounded() {
+    let volt = volt_with(|options| options.max_connections = 1).await;
+    let mut first = RawClient::connect(&volt).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(volt.server.local_addr()).await.unwrap());
+    }
+    // At most 64 are waited for; the others are closed at once.
+    let mut closed = 0;
+    soon(async {
+        while closed < 36 {
+            silent.retain_mut(|stream| {
+                let ended = matches!(stream.try_read(&mut [0; 1]), Ok(0))
+                    || stream
+                        .try_read(&mut [0; 1])
+                        .is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock);
+                closed += usize::from(ended);
+                !ended
+            });
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    first.works(&volt, 1).await;
+}
+
+/// The reservation of memory for a message is the attack; sending it is not necessary.
+#[tokio::test]
+async fn a_long_message_takes_a_session() {
+    let volt = volt_with(|options| options.handshake_timeout = Duration::from_secs(1)).await;
+    let mut stranger = TcpStream::connect(volt.server.local_addr()).await.unwrap();
+    stranger.write_all(crate::http::upgrade("/api", crate::http::KEY).as_bytes()).await.unwrap();
+    // The header of a masked binary message of 100 MiB.
+    stranger.write_all(&[0x82, 0xff, 0, 0, 0, 0, 6, 64, 0, 0, 1, 2, 3, 4]).await.unwrap();
+    let mut rest = Vec::new();
+    // The server ends the connection, by a close or a reset.
+    let _ = soon(stranger.read_to_end(&mut rest)).await;
+    // The first message of a client with a session may be long: it follows the key exchange.
+    let note = long(1 << 20);
+    assert_eq!(soon(volt.client().await.get(note.clone())).await.unwrap(), note);
+}
+
+#[tokio::test]
+async fn a_message_that_stalls_ends_its_connection_alone() {
+    let volt = volt_with(|options| options.message_timeout = Duration::from_millis(50)).await;
+    let client = volt.client().await;
+    let mut echo = client.echo().await.unwrap();
+    echo.send(Note::new("before", 1)).await.unwrap();
+    assert!(soon(echo.message()).await.unwrap().is_some());
+    let mut slow = TcpStream::connect(volt.server.local_addr()).await.unwrap();
+    slow.write_all(crate::http::upgrade("/api", crate::http::KEY).as_bytes()).await.unwrap();
+    slow.write_all(&[0x82, 0xfe, 1, 0, 1, 2, 3, 4]).await.unwrap();
+    let mut rest = Vec::new();
+    let _ = soon(slow.read_to_end(&mut rest)).await;
+    echo.send(Note::new("after", 2)).await.unwrap();
+    assert!(soon(echo.message()).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn a_call_that_names_no_method_ends_and_frees_its_place() {
     let volt = volt_with(|options| {
         options.invoke_timeout = Duration::from_millis(10);
-        options.max_calls = 3;
+        options.max_key_exchanges = 3;
     })
     .await;
     let mut client = RawClient::connect(&volt).await;
@@ -211,7 +276,7 @@ async fn compression_is_not_agreed_to_and_a_compressed_frame_ends_its_connection
 
 #[tokio::test]
 async fn many_key_exchanges_at_once_all_get_their_answer() {
-    let volt = volt_with(|options| options.max_calls = 100).await;
+    let volt = volt_with(|options| options.max_key_exchanges = 100).await;
     let mut client = RawClient::connect(&volt).await;
     for call in 0..1000 {
         client.send(RawClient::begin(&volt, call, now(), VOLT_ID).1).await;

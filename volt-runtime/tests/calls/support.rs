@@ -252,6 +252,12 @@ impl Volt {
         Parts::legacy().serve().await
     }
 
+    pub(crate) async fn start_legacy_with(options: ServerOptions) -> Self {
+        let mut parts = Parts::legacy();
+        parts.endpoint = parts.endpoint.with_options(options);
+        parts.serve().await
+    }
+
     /// Stops it and returns what is needed to restart it at the same address.
     pub(crate) async fn stop(self) -> Stopped {
         let Self { server, config, probe, key } = self;

@@ -15,10 +15,19 @@ pub(super) enum Phase {
     Keying,
     /// Keys have been exchanged. The caller has not named the method.
     Keyed,
+    /// The call is forwarded to another host. The caller has not named the method.
+    Forwarded,
     /// The method has been invoked, and more requests may come.
     Open,
     /// The caller has half-closed. The end of the call is due.
     HalfClosed,
+}
+
+impl Phase {
+    /// Returns whether the caller has not named the method yet.
+    pub(super) const fn is_unfinished(self) -> bool {
+        matches!(self, Self::Keying | Self::Keyed | Self::Forwarded)
+    }
 }
 
 /// One call.
@@ -26,6 +35,8 @@ pub(super) enum Phase {
 pub(super) struct Call {
     pub(super) phase: Phase,
     pub(super) inbox: Inbox,
+    /// The bytes of unread frames that arrived before a session was known.
+    pub(super) early: usize,
     /// The newest frame that is marked in clear text as the caller's last, until it has been
     /// examined. It is also in the inbox, in its turn.
     last: Option<Bytes>,
@@ -34,7 +45,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(receive_buffer: usize, overflow: Overflow) -> Box<Self> {
         let inbox = Inbox::new(receive_buffer, overflow);
-        Box::new(Self { phase: Phase::Keying, inbox, last: None })
+        Box::new(Self { phase: Phase::Keying, inbox, early: 0, last: None })
     }
 
     pub(super) fn fail(&mut self, reason: Error, wakes: &mut Wakes) {

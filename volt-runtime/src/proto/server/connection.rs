@@ -1,7 +1,7 @@
 //! One connection: admits calls, routes their frames, tracks their timeouts, and drains.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -10,7 +10,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::call::{Call, Phase};
+use super::{
+    call::{Call, Phase},
+    exchanges::Exchanges,
+};
 use crate::{
     Error, ErrorKind, Overflow,
     proto::{
@@ -31,15 +34,22 @@ pub(super) const INVOCATION_GRACE: Duration = Duration::from_secs(1);
 /// The limits and timeouts of a connection.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The maximum number of open calls.
+    /// The maximum number of open calls that have named their method.
     pub max_calls: usize,
+    /// The maximum number of calls that have not named their method yet.
+    pub max_key_exchanges: usize,
+    /// The maximum number of calls that are forwarded and have not named their method yet.
+    pub max_relayed_exchanges: usize,
+    /// The number of bytes of unread requests beyond which no frame is received until a call was
+    /// admitted with a session.
+    pub unauthenticated_buffer: usize,
     /// The maximum number of bytes of unread requests of one call.
     pub receive_buffer: usize,
     /// The maximum number of bytes of unread requests, for all calls together.
     pub connection_buffer: usize,
     /// The policy for when either limit is reached.
     pub overflow: Overflow,
-    /// The time within which a call must name its method after its key exchange.
+    /// The time within which a call must name its method after it was opened.
     pub invoke_timeout: Duration,
 }
 
@@ -60,26 +70,28 @@ pub struct Opening(pub Frame);
 
 /// The server's end of one connection.
 pub struct Connection {
-    limits: Limits,
+    pub(super) limits: Limits,
     /// Boxed, so that growing the map only moves pointers.
-    calls: HashMap<u64, Box<Call>>,
-    outbox: Buffer<Bytes>,
+    pub(super) calls: HashMap<u64, Box<Call>>,
+    pub(super) outbox: Buffer<Bytes>,
     inboxes: Inboxes,
     /// Set when a call was opened: no other frame is received until its answer has room. A peer
     /// that opens calls without reading the answers is not read from.
     opened: bool,
-    /// Calls with exchanged keys, in the order of their invocation deadlines. Entries of calls that
-    /// have been invoked are skipped lazily.
-    invocations: VecDeque<(Instant, u64)>,
+    pub(super) exchanges: Exchanges,
+    /// The bytes of unread frames, until a call was admitted with a session.
+    early: Option<usize>,
+    /// The task that receives frames, while there are too many of those bytes.
+    reader: Option<Waker>,
     drain: Option<Drain>,
     /// No call may be invoked any more, not even one that is already open.
-    over: bool,
-    drainer: Option<Waker>,
+    pub(super) over: bool,
+    pub(super) drainer: Option<Waker>,
     /// The token of the last admitted call. A client may open many calls with one token.
     token: Option<Arc<Token>>,
     /// The answer to the next call's key exchange, if it has been prepared.
     answer: Option<Answer>,
-    wakes: Wakes,
+    pub(super) wakes: Wakes,
 }
 
 struct Drain {
@@ -96,7 +108,9 @@ impl Connection {
             outbox: Buffer::new(OUTBOX_BYTES),
             inboxes: Inboxes::new(limits.connection_buffer),
             opened: false,
-            invocations: VecDeque::new(),
+            exchanges: Exchanges::default(),
+            early: Some(0),
+            reader: None,
             drain: None,
             over: false,
             drainer: None,
@@ -123,6 +137,11 @@ impl Connection {
     /// because its call has no room, or while too much is queued for writing.
     pub fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.inboxes.poll_unblocked(cx).is_pending() {
+            return Poll::Pending;
+        }
+        // A stranger's calls read little. A caller whose session is just being checked goes on.
+        if self.early.is_some_and(|early| early >= self.limits.unauthenticated_buffer) {
+            register(&mut self.reader, cx);
             return Poll::Pending;
         }
         // A closing connection has room: it is read until the peer's close frame.
@@ -157,6 +176,10 @@ impl Connection {
     fn deliver(&mut self, now: Instant, id: u64, body: Bytes) {
         let alone = self.calls.len() == 1;
         let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Some(early) = &mut self.early {
+            *early += body.len();
+            call.early += body.len();
+        }
         let delivery = self.inboxes.deliver(now, id, &mut call.inbox, body, alone, &mut self.wakes);
         if delivery == Delivery::Overflow {
             self.overflowed(id);
@@ -170,12 +193,13 @@ impl Connection {
             }
             return None;
         }
-        if self.calls.len() >= self.limits.max_calls {
-            self.reject(&frame, "too many calls are open on this connection");
+        if let Err(reason) = self.begin_exchange(now) {
+            self.reject(&frame, reason);
             return None;
         }
         let call = Call::new(self.limits.receive_buffer, self.limits.overflow);
         self.calls.insert(frame.call, call);
+        self.exchange_begun(now, frame.call);
         if frame.kind == FrameKind::LegacyOpening {
             // The frame also carries the first envelope, which precedes all other frames.
             self.deliver(now, frame.call, frame.body.clone());
@@ -228,24 +252,14 @@ impl Connection {
 
     /// Returns the time at which [`handle_timeout`](Self::handle_timeout) must be called next.
     pub fn next_timeout(&mut self) -> Option<Instant> {
-        while let Some((_, id)) = self.invocations.front()
-            && !awaits_invocation(&self.calls, *id)
-        {
-            self.invocations.pop_front();
-        }
-        let invocation = self.invocations.front().map(|(deadline, _)| *deadline);
+        let invocation = self.next_overdue();
         let grace = self.drain.as_ref().and_then(|drain| drain.grace);
         earliest([invocation, self.inboxes.next_timeout(), grace])
     }
 
     /// Handles the timeouts that have expired at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((deadline, id)) = self.invocations.front().copied()
-            && deadline <= now
-        {
-            self.invocations.pop_front();
-            self.invocation_overdue(id);
-        }
+        self.end_overdue(now);
         let blocked = self.inboxes.blocked_call().and_then(|id| self.calls.get(&id));
         if self.inboxes.handle_timeout(now, blocked.map(|call| &call.inbox)) {
             self.fail_blocked();
@@ -255,16 +269,6 @@ impl Connection {
         {
             drain.grace = None;
             self.wakes.add(self.drainer.take());
-        }
-    }
-
-    fn invocation_overdue(&mut self, id: u64) {
-        let limit = self.limits.invoke_timeout;
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        // An unread frame is the invocation, or ends the call in some other way.
-        if call.phase == Phase::Keyed && call.inbox.is_empty() {
-            let message = format!("the call named no method within {limit:?}");
-            call.fail(Error::new(ErrorKind::Deadline, message), &mut self.wakes);
         }
     }
 
@@ -310,41 +314,16 @@ impl Connection {
         self.answer.get_or_insert(answer);
     }
 
-    /// Called when keys have been exchanged. Starts the timeout for naming the method.
-    pub fn keyed(&mut self, now: Instant, id: u64) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.phase = Phase::Keyed;
-        // A timeout beyond the clock's range never expires.
-        let Some(deadline) = now.checked_add(self.limits.invoke_timeout) else { return };
-        if self.invocations.len() > 64 + 2 * self.calls.len() {
-            let Self { invocations, calls, .. } = self;
-            invocations.retain(|(_, id)| awaits_invocation(calls, *id));
-        }
-        if self.invocations.is_empty() {
-            // Wake the driver, so that it sees the new timeout.
-            self.outbox.wake_consumer(&mut self.wakes);
-        }
-        self.invocations.push_back((deadline, id));
+    /// Called when a call was admitted with a session. The limits for strangers end.
+    pub fn authenticated(&mut self) {
+        self.early = None;
+        self.wakes.add(self.reader.take());
     }
 
-    /// Called when a call has named its method; `asked` is set if the request that came with it is
-    /// the only one. Returns whether the method may run.
-    pub fn invoke(&mut self, id: u64, asked: bool) -> bool {
-        if self.over {
-            return false;
-        }
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.phase = if asked { Phase::HalfClosed } else { Phase::Open };
-        }
-        self.wakes.add(self.drainer.take());
-        true
-    }
-
-    /// Called when the caller has half-closed.
-    pub fn half_closed(&mut self, id: u64) {
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.phase = Phase::HalfClosed;
-        }
+    /// Returns the number of bytes in all queues. They are counted until
+    /// [`authenticated`](Self::authenticated).
+    pub fn queued(&self) -> usize {
+        self.early.map_or(0, |unread| unread + self.outbox.bytes())
     }
 
     /// Reads the next frame of a call. After the last one, returns the reason of its end.
@@ -354,6 +333,11 @@ impl Connection {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Popped::Closed(reason)) => Poll::Ready(Err(reason.unwrap_or_else(closed))),
             Poll::Ready(Popped::Item(body)) => {
+                if let Some(early) = &mut self.early {
+                    *early = early.saturating_sub(body.len());
+                    call.early = call.early.saturating_sub(body.len());
+                    self.wakes.add(self.reader.take());
+                }
                 self.unblock();
                 Poll::Ready(Ok(body))
             }
@@ -381,6 +365,9 @@ impl Connection {
     /// Removes a call whose task has ended.
     pub fn remove(&mut self, id: u64) {
         if let Some(mut call) = self.calls.remove(&id) {
+            self.exchange_ended(call.phase);
+            self.early = self.early.map(|early| early.saturating_sub(call.early));
+            self.wakes.add(self.reader.take());
             self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         }
         self.unblock();
@@ -409,7 +396,7 @@ impl Connection {
         let in_grace = self.drain.as_ref().is_some_and(|drain| drain.grace.is_some());
         let due = |call: &Call| match call.phase {
             Phase::HalfClosed => true,
-            Phase::Keying | Phase::Keyed => in_grace,
+            Phase::Keying | Phase::Keyed | Phase::Forwarded => in_grace,
             Phase::Open => false,
         };
         if self.calls.values().any(|call| due(call)) {
@@ -437,6 +424,7 @@ impl Connection {
         for call in self.calls.values_mut() {
             call.fail(reason.clone(), &mut self.wakes);
         }
+        self.exchanges.release(&mut self.wakes);
     }
 }
 
@@ -444,10 +432,6 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("open_calls", &self.open_calls()).finish_non_exhaustive()
     }
-}
-
-fn awaits_invocation(calls: &HashMap<u64, Box<Call>>, id: u64) -> bool {
-    calls.get(&id).is_some_and(|call| call.phase == Phase::Keyed)
 }
 
 /// One message for every failure to open a payload: its length is visible on the wire and must not

@@ -9,6 +9,8 @@
 
 mod call;
 mod connection;
+mod exchanges;
+mod invocations;
 #[cfg(test)]
 mod tests;
 

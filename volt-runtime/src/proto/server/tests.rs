@@ -8,9 +8,13 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Connection, DrainPolicy, Limits, connection::INVOCATION_GRACE};
+use super::{
+    Connection, DrainPolicy, Limits,
+    connection::INVOCATION_GRACE,
+    invocations::{FORWARD_TIMEOUT, PATIENCE},
+};
 use crate::{
-    Error, ErrorKind, Overflow,
+    Code, Error, ErrorKind, Overflow,
     proto::{
         call,
         frame::{Frame, FrameKind},
@@ -30,10 +34,21 @@ fn cx() -> Context<'static> {
 
 impl Server {
     fn new(overflow: Overflow) -> Self {
+        Self::limited(overflow, 1)
+    }
+
+    fn with_buffer(receive_buffer: usize) -> Self {
+        Self::limited(Overflow::Fail, receive_buffer)
+    }
+
+    fn limited(overflow: Overflow, receive_buffer: usize) -> Self {
         let connection = Connection::new(Limits {
             max_calls: 2,
-            receive_buffer: 1,
-            connection_buffer: 8,
+            max_key_exchanges: 4,
+            max_relayed_exchanges: 2,
+            unauthenticated_buffer: 1000,
+            receive_buffer,
+            connection_buffer: 1 << 20,
             overflow,
             invoke_timeout: INVOKE_TIMEOUT,
         });
@@ -53,13 +68,27 @@ impl Server {
     /// A call that has exchanged keys.
     fn keyed(&mut self, call: u64) {
         assert!(self.open(call, FrameKind::KeyExchange));
-        self.connection.keyed(self.now, call);
+        self.connection.keyed(call);
     }
 
     fn receive(&mut self, call: u64, last: bool) {
         let body = Bytes::from_static(b"payload");
         let frame = Frame { kind: FrameKind::Payload, call, last, body };
         assert!(self.connection.receive(self.now, frame).is_none());
+    }
+
+    fn receive_bytes(&mut self, call: u64, bytes: usize) {
+        let body = vec![0; bytes].into();
+        let frame = Frame { kind: FrameKind::Payload, call, last: false, body };
+        assert!(self.connection.receive(self.now, frame).is_none());
+    }
+
+    /// Forwards a call, unless it must wait.
+    fn forward(&mut self, call: u64) -> bool {
+        match self.connection.poll_forward(self.now, call, &mut cx()) {
+            Poll::Ready(outcome) => outcome.map(|()| true).unwrap(),
+            Poll::Pending => false,
+        }
     }
 
     fn read(&mut self, call: u64) -> Poll<Result<Bytes, Error>> {
@@ -103,7 +132,7 @@ fn a_call_that_is_not_invoked_in_time_fails() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.keyed(2);
-    assert!(server.connection.invoke(2, false));
+    server.connection.invoke(2, false).unwrap();
     assert_eq!(server.connection.next_timeout(), Some(server.now + INVOKE_TIMEOUT));
     server.wait(INVOKE_TIMEOUT);
     let error = server.error(1);
@@ -123,13 +152,106 @@ fn an_invocation_that_has_arrived_is_in_time() {
 }
 
 #[test]
-fn calls_beyond_the_limit_are_rejected() {
+fn running_calls_beyond_the_limit_are_rejected() {
     let mut server = Server::waiting();
-    assert!(server.open(1, FrameKind::KeyExchange) && server.open(2, FrameKind::KeyExchange));
-    assert!(!server.open(3, FrameKind::KeyExchange));
+    for call in 1..=3 {
+        server.keyed(call);
+    }
+    for call in 1..=2 {
+        server.connection.invoke(call, false).unwrap();
+    }
+    assert!(!server.open(4, FrameKind::KeyExchange));
     assert!(server.rejection().unwrap().contains("too many calls"));
+    let refusal = server.connection.invoke(3, false).unwrap_err();
+    assert_eq!(refusal.code(), Code::ResourceExhausted);
+    server.connection.remove(1);
+    assert!(server.open(4, FrameKind::KeyExchange));
+    server.connection.invoke(3, false).unwrap();
+}
+
+#[test]
+fn unfinished_key_exchanges_take_no_place_of_running_calls() {
+    let mut server = Server::waiting();
+    for call in 1..=4 {
+        server.keyed(call);
+    }
+    assert!(!server.open(5, FrameKind::KeyExchange));
+    assert!(server.rejection().unwrap().contains("not named their method"));
+    server.connection.invoke(1, false).unwrap();
+    server.keyed(5);
+    server.connection.invoke(5, false).unwrap();
+}
+
+#[test]
+fn an_old_key_exchange_makes_room_for_a_new_one() {
+    let mut server = Server::waiting();
+    for call in 1..=4 {
+        server.keyed(call);
+    }
+    server.wait(PATIENCE);
+    assert!(server.open(5, FrameKind::KeyExchange));
+    assert_eq!(server.error(1).kind(), ErrorKind::ResourceExhausted);
+    assert!(server.read(2).is_pending());
+}
+
+#[test]
+fn forwarded_calls_wait_for_one_another() {
+    let mut server = Server::waiting();
+    for call in 1..=4 {
+        assert!(server.open(call, FrameKind::KeyExchange));
+    }
+    assert!(server.forward(1) && server.forward(2));
+    assert!(!server.forward(3) && !server.forward(4));
+    // A call that has named its method, and one that has ended, make room.
+    server.receive(1, false);
+    assert!(matches!(server.read(1), Poll::Ready(Ok(_))));
+    server.connection.forwarded(1);
+    assert!(server.forward(3));
+    server.connection.remove(2);
+    assert!(server.forward(4));
+}
+
+#[test]
+fn a_forwarded_call_must_name_its_method_soon() {
+    let mut server = Server::waiting();
+    for call in 1..=2 {
+        assert!(server.open(call, FrameKind::KeyExchange) && server.forward(call));
+    }
+    server.connection.forwarded(2);
+    assert_eq!(server.connection.next_timeout(), Some(server.now + FORWARD_TIMEOUT));
+    server.wait(FORWARD_TIMEOUT);
+    assert_eq!(server.error(1).kind(), ErrorKind::Deadline);
+    assert!(server.read(2).is_pending());
+    // One that waits for its turn does not wait without end either.
     server.connection.remove(1);
     assert!(server.open(3, FrameKind::KeyExchange));
+    server.wait(INVOKE_TIMEOUT);
+    let outcome = server.connection.poll_forward(server.now, 3, &mut cx());
+    assert!(matches!(outcome, Poll::Ready(Err(error)) if error.kind() == ErrorKind::Deadline));
+}
+
+#[test]
+fn requests_of_strangers_are_bounded_until_a_session_is_known() {
+    let mut server = Server::with_buffer(1 << 20);
+    let frees: [fn(&mut Server); 3] = [
+        |server| assert!(matches!(server.read(1), Poll::Ready(Ok(_)))),
+        |server| server.connection.remove(1),
+        |server| server.connection.authenticated(),
+    ];
+    for free in frees {
+        server.connection.remove(1);
+        server.keyed(1);
+        server.receive_bytes(1, 600);
+        assert!(server.connection.poll_receive(&mut cx()).is_ready());
+        server.receive_bytes(1, 600);
+        assert_eq!(server.connection.queued(), 1200);
+        assert!(server.connection.poll_receive(&mut cx()).is_pending());
+        free(&mut server);
+        assert!(server.connection.poll_receive(&mut cx()).is_ready());
+    }
+    server.receive_bytes(1, 5000);
+    assert!(server.connection.poll_receive(&mut cx()).is_ready());
+    assert_eq!(server.connection.queued(), 0, "it is not counted any more");
 }
 
 #[test]
@@ -188,7 +310,7 @@ fn the_stalls_of_a_call_add_up() {
 fn a_handler_that_harms_no_other_call_may_read_slowly() {
     let mut server = Server::waiting();
     server.keyed(1);
-    assert!(server.connection.invoke(1, false));
+    assert_eq!(server.connection.invoke(1, false), Ok(()));
     server.receive(1, false);
     for _ in 0..20 {
         server.receive(1, false);
@@ -249,19 +371,19 @@ fn draining_waits_for_calls_that_are_due_and_briefly_for_invocations() {
     server.keyed(2);
     server.connection.drain(server.now, DrainPolicy::Ignore);
     assert!(!server.is_drained());
-    assert!(server.connection.invoke(1, true), "keys were exchanged in time");
+    server.connection.invoke(1, true).expect("keys were exchanged in time");
     server.wait(INVOCATION_GRACE);
     assert!(!server.is_drained(), "its end is due");
     server.connection.remove(1);
     assert!(server.is_drained(), "the other call was never invoked");
-    assert!(!server.connection.invoke(2, true), "and is not any more");
+    assert!(server.connection.invoke(2, true).is_err(), "and is not any more");
 }
 
 #[test]
 fn a_call_that_may_still_be_sent_something_is_not_waited_for() {
     let mut server = Server::waiting();
     server.keyed(1);
-    assert!(server.connection.invoke(1, false));
+    server.connection.invoke(1, false).unwrap();
     server.connection.drain(server.now, DrainPolicy::Ignore);
     assert!(server.is_drained());
     server.connection.half_closed(1);
@@ -273,12 +395,12 @@ fn a_lost_connection_fails_calls_in_every_phase() {
     let mut server = Server::waiting();
     assert!(server.open(1, FrameKind::KeyExchange));
     server.keyed(2);
-    assert!(server.connection.invoke(2, false));
+    server.connection.invoke(2, false).unwrap();
     server.receive(2, false);
     server.connection.lose(&Error::connection("lost"));
     assert_eq!(server.error(1).kind(), ErrorKind::Connection);
     assert!(matches!(server.read(2), Poll::Ready(Ok(_))), "what has arrived can be read");
     assert_eq!(server.error(2).kind(), ErrorKind::Connection);
     assert!(matches!(server.connection.poll_transmit(&mut cx()), Poll::Ready(None)));
-    assert!(!server.connection.invoke(1, true));
+    assert!(server.connection.invoke(1, true).is_err());
 }

@@ -10,12 +10,11 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use tokio::task::yield_now;
 
 use super::{
     host::ServiceHost,
-    refs::{CallRef, Entry, Shared},
+    refs::{CallRef, ConnectionRef, Entry},
     relay::RelayedCall,
 };
 use crate::{
@@ -23,7 +22,7 @@ use crate::{
     message::{Body, Payload},
     proto::{
         ProtocolError,
-        call::{self, Outgoing},
+        call::{Arriving, End, Outgoing},
         crypto::CallKey,
         envelope::{Envelope, Incoming},
         frame::{Frame, FrameKind},
@@ -45,34 +44,34 @@ enum Admitted {
     Elsewhere(Box<ServerHandshake>),
 }
 
-/// Runs a call from the frame that opens it to its end. `connection` is the connection's number.
-pub(super) async fn run(
-    host: Arc<ServiceHost>,
-    connection: u64,
-    shared: Arc<Shared>,
-    frame: Frame,
-) {
+/// Runs a call from the frame that opens it to its end.
+pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame: Frame) {
     let id = frame.call;
-    let entry = Entry::new(shared, id);
+    let entry = Entry::new(Arc::clone(connection.shared()), id);
     let call = entry.call().clone();
-    let (key, peer) = match open(&host, &call, &frame).await {
-        Ok(Admitted::Here(key, peer)) => (key, Peer { connection: Some(connection), ..peer }),
-        Ok(Admitted::Elsewhere(handshake)) => return pass_on(&host, &handshake, entry),
+    let (key, peer) = match open(&host, &connection, &call, &frame).await {
+        Ok(Admitted::Here(key, peer)) => {
+            (key, Peer { connection: Some(connection.number()), ..peer })
+        }
+        Ok(Admitted::Elsewhere(handshake)) => {
+            return pass_on(&host, connection, &handshake, entry).await;
+        }
         Err(reason) => {
             tracing::debug!(call = id, %reason, "call rejected");
             return call.with(|machine| machine.reject(&frame, &reason));
         }
     };
-    call.with(|machine| machine.keyed(now(), id));
+    call.with(|machine| machine.keyed(id));
     let mut sender =
         CallSender { call: call.clone(), key: Arc::clone(&key), outgoing: Outgoing::server(id) };
-    let mut receiver = CallReceiver { call: call.clone(), key, first: None };
+    let arriving = Arriving::new(End::Server);
+    let mut receiver = CallReceiver { call: call.clone(), key, arriving, first: None };
     match poll_fn(|cx| receiver.poll_incoming(cx)).await {
         Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
             let router = host.router(frame.kind);
             let asked = router.takes_one_request(&method_name);
-            if !call.with(|machine| machine.invoke(id, asked)) {
-                return sender.end(Some(&Status::new(Code::Unavailable, call::NOT_EXECUTED)));
+            if let Err(refusal) = call.with(|machine| machine.invoke(id, asked)) {
+                return sender.end(Some(&refusal));
             }
             receiver.first = Some(json_request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
@@ -87,28 +86,53 @@ pub(super) async fn run(
 }
 
 /// Hands a call for another host to the relay, which ends it.
-fn pass_on(host: &ServiceHost, handshake: &ServerHandshake, entry: Entry) {
-    let call = RelayedCall::new(entry);
-    match host.relay() {
-        Some(relay) => relay.relay(&handshake.token, &handshake.via, call),
-        None => call.reject("failure forwarding invocation: nothing is relayed here"),
+async fn pass_on(
+    host: &ServiceHost,
+    connection: ConnectionRef,
+    handshake: &ServerHandshake,
+    entry: Entry,
+) {
+    let call = entry.call().clone();
+    let waited =
+        poll_fn(|cx| call.with(|machine| machine.poll_forward(now(), call.id(), cx))).await;
+    let relayed = RelayedCall::new(entry, connection, &handshake.token);
+    match (waited, host.relay()) {
+        (Err(reason), _) => relayed.reject(reason.to_string()),
+        (Ok(()), Some(relay)) => relay.relay(&handshake.token, &handshake.via, relayed),
+        (Ok(()), None) => {
+            relayed.reject("failure forwarding invocation: nothing is relayed here");
+        }
     }
 }
 
 /// Authenticates the caller and exchanges keys. Errors are the reason for rejecting the call.
-async fn open(host: &ServiceHost, call: &CallRef, frame: &Frame) -> Result<Admitted, String> {
+async fn open(
+    host: &ServiceHost,
+    connection: &ConnectionRef,
+    call: &CallRef,
+    frame: &Frame,
+) -> Result<Admitted, String> {
     let text = |error: ProtocolError| error.to_string();
     let now = unix_now();
     let admit = |token: &Token| {
         token.check(host.id(), now).map_err(|error| error.to_string())?;
-        host.authenticator().authenticate(token).map_err(|status| status.message().to_owned())
+        let caller = host
+            .authenticator()
+            .authenticate(token)
+            .map_err(|status| status.message().to_owned())?;
+        if !caller.is_anonymous() {
+            connection.authenticated();
+        }
+        Ok::<_, String>(caller)
     };
     if frame.kind == FrameKind::LegacyOpening {
-        let key = host.legacy_key().ok_or("the legacy protocol is not spoken here")?;
+        if !host.speaks_legacy() {
+            return Err("the legacy protocol is not spoken here".to_owned());
+        }
         let token = legacy::accept(&frame.body).map_err(text)?;
         // Authenticate before the RSA decryption: it is the expensive step.
         let caller = admit(&token)?;
-        let call_key = legacy::call_key(&token, key).map_err(text)?;
+        let call_key = host.open_legacy(&token, now).map_err(text)?;
         let peer = Peer { caller, token: Some(Arc::new(token)), connection: None };
         return Ok(Admitted::Here(Arc::new(call_key), peer));
     }
@@ -189,6 +213,7 @@ impl Drop for CallSender {
 struct CallReceiver {
     call: CallRef,
     key: Arc<CallKey>,
+    arriving: Arriving,
     /// The request that came with the invocation.
     first: Option<String>,
 }
@@ -197,14 +222,10 @@ impl CallReceiver {
     fn poll_incoming(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Envelope>> {
         let id = self.call.id();
         let body = ready!(self.call.with(|machine| machine.poll_read(id, cx)))?;
-        Poll::Ready(match self.open(body)? {
+        Poll::Ready(match self.arriving.open(&self.key, body).map_err(unopened)? {
             Incoming::Envelope(envelope) => Ok(envelope),
             Incoming::Rejected(reason) => Err(Error::new(ErrorKind::Routing, reason)),
         })
-    }
-
-    fn open(&self, body: Bytes) -> Result<Incoming> {
-        call::open(&self.key, body).map_err(unopened)
     }
 }
 
@@ -231,7 +252,8 @@ impl ReceiveHalf for CallReceiver {
         let id = self.call.id();
         // A cancellation takes effect before earlier requests have been read. A clean end does not.
         if let Some(last) = self.call.with(|machine| machine.take_last(id))
-            && let Ok(Incoming::Envelope(Envelope::End(Some(status)))) = self.open(last)
+            && let Ok(Incoming::Envelope(Envelope::End(Some(status)))) =
+                self.arriving.peek(&self.key, last)
         {
             let reason = Error::new(ErrorKind::Failed, "").with_status(status);
             self.call.with(|machine| machine.fail(id, reason));

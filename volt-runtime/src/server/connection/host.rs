@@ -2,17 +2,21 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use super::relay::RelayHandler;
+use super::{options::ServerOptions, relay::RelayHandler};
 #[cfg(feature = "server")]
 use crate::server::HttpHandler;
 use crate::{
-    Keepalive, Overflow,
     key::SigningKey,
-    proto::{frame::FrameKind, token},
+    proto::{
+        ProtocolError,
+        crypto::CallKey,
+        frame::FrameKind,
+        legacy::{self, SealedKeys},
+        token::Token,
+    },
     server::{Authenticator, Router},
 };
 
@@ -33,6 +37,8 @@ pub struct ServiceHost {
 struct Legacy {
     key: Arc<OnceLock<SigningKey>>,
     router: Router,
+    /// The sealed keys that have opened a call.
+    seen: Mutex<SealedKeys>,
 }
 
 impl ServiceHost {
@@ -59,11 +65,15 @@ impl ServiceHost {
         }
     }
 
-    /// Also supports the legacy protocol with this RSA key, once the key is set. It may be set
-    /// late: generating it takes time, and most hosts never meet a client that needs it. The
-    /// services may differ, because legacy clients were built for an older API.
+    /// Also supports the legacy protocol with this RSA key, once the key is set. Without this, or
+    /// while no key is set, or with [`legacy`](ServerOptions::legacy) off, legacy calls are rejected.
+    /// The key may be set late: generating it takes time, and most hosts never meet a client that
+    /// needs it. The services may differ, because legacy clients were built for an older API.
+    ///
+    /// The authenticator must [verify](crate::server::Token::verify) the tokens of legacy calls: a call
+    /// whose token it has not verified is rejected before its key is decrypted.
     pub fn with_legacy(mut self, key: Arc<OnceLock<SigningKey>>, router: Router) -> Self {
-        self.legacy = Some(Legacy { key, router });
+        self.legacy = Some(Legacy { key, router, seen: Mutex::default() });
         self
     }
 
@@ -94,8 +104,27 @@ impl ServiceHost {
         &self.key
     }
 
-    pub(super) fn legacy_key(&self) -> Option<&SigningKey> {
-        self.legacy.as_ref()?.key.get()
+    /// Returns whether the legacy protocol is spoken here.
+    pub(in crate::server) fn speaks_legacy(&self) -> bool {
+        self.legacy_key().is_some()
+    }
+
+    fn legacy_key(&self) -> Option<(&SigningKey, &Mutex<SealedKeys>)> {
+        let legacy = self.legacy.as_ref().filter(|_| self.options.legacy)?;
+        Some((legacy.key.get()?, &legacy.seen))
+    }
+
+    /// Opens the key of a legacy call at `now` (Unix seconds), once for each sealed key. The caller
+    /// must have authenticated the token: this is the expensive step.
+    pub(super) fn open_legacy(&self, token: &Token, now: u64) -> Result<CallKey, ProtocolError> {
+        const CLOSED: ProtocolError =
+            ProtocolError::Unexpected("the legacy protocol is not spoken here");
+        let (key, seen) = self.legacy_key().ok_or(CLOSED)?;
+        if !token.is_verified() {
+            return Err(ProtocolError::Unexpected("a legacy call takes a token of a known key"));
+        }
+        seen.lock().unwrap_or_else(PoisonError::into_inner).admit(token, now)?;
+        legacy::call_key(token, key)
     }
 
     /// Returns the services for calls opened with this kind of frame.
@@ -130,61 +159,5 @@ impl fmt::Debug for ServiceHost {
             .field("id", &self.id)
             .field("services", &self.router)
             .finish_non_exhaustive()
-    }
-}
-
-/// Limits of a server.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ServerOptions {
-    /// The maximum size of a message, in bytes; a larger one ends its connection. Default 128 MiB.
-    pub max_message_size: usize,
-    /// The maximum number of connections; further ones are closed as they arrive. Default 4,096.
-    pub max_connections: usize,
-    /// The maximum number of open calls per connection; further ones are rejected. Default 16,384.
-    pub max_calls: usize,
-    /// The maximum number of bytes of unread requests of one call. Default 4 MiB.
-    pub receive_buffer: usize,
-    /// The maximum number of bytes of unread requests, for all calls of a connection together.
-    /// Default 64 MiB.
-    pub connection_buffer: usize,
-    /// The policy for when either limit is reached. By default the connection is not read for up to
-    /// 5 seconds, then the call fails.
-    pub overflow: Overflow,
-    /// The timeout for the TLS and websocket handshakes, or for a plain HTTP request. Default 10
-    /// seconds.
-    pub handshake_timeout: Duration,
-    /// How long [`Server::shutdown`](crate::server::Server::shutdown) waits for half-closed calls to end,
-    /// and then, for as long again, for queued frames to be written and for the client's close
-    /// frame. Default 5 seconds. Callers that open a call meanwhile learn that they are too late
-    /// only when the connection closes, so the timeout should be shorter than the callers' key
-    /// exchange timeout (15 seconds in this crate).
-    pub drain_timeout: Duration,
-    /// Detection of clients that have vanished without closing the connection. Default `None`,
-    /// because one published client crashes on a ping; enable it where that client is not used.
-    pub keepalive: Option<Keepalive>,
-    /// The time within which a call must name its method after its key exchange. Default 2 minutes,
-    /// the validity period of its token.
-    pub invoke_timeout: Duration,
-    /// The time after which a connection is closed if its client accepts no data. Default one
-    /// minute.
-    pub write_timeout: Duration,
-}
-
-impl Default for ServerOptions {
-    fn default() -> Self {
-        Self {
-            max_message_size: 128 << 20,
-            max_connections: 4096,
-            max_calls: 16_384,
-            receive_buffer: 4 << 20,
-            connection_buffer: 64 << 20,
-            overflow: Overflow::Wait(Duration::from_secs(5)),
-            handshake_timeout: Duration::from_secs(10),
-            drain_timeout: Duration::from_secs(5),
-            keepalive: None,
-            invoke_timeout: Duration::from_secs(token::TTL + token::LEEWAY),
-            write_timeout: Duration::from_mins(1),
-        }
     }
 }

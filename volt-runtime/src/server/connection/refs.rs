@@ -1,13 +1,17 @@
 //! References to a connection's calls, for the tasks that run them.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Instant,
 };
 
 use bytes::Bytes;
 
+use super::admission::Admission;
 use crate::{
     proto::server::Connection,
     queue::Wakes,
@@ -17,6 +21,42 @@ use crate::{
 machine!(Connection);
 
 pub(super) type Shared = socket::Shared<Connection>;
+
+/// A reference to a connection, held by the tasks of its calls.
+#[derive(Clone)]
+pub(super) struct ConnectionRef {
+    /// Unique within the process.
+    number: u64,
+    shared: Arc<Shared>,
+    admission: Arc<Admission>,
+}
+
+impl ConnectionRef {
+    pub(super) fn new(shared: Arc<Shared>, admission: Arc<Admission>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), shared, admission }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// Called when a call was admitted with a session.
+    pub(super) fn authenticated(&self) {
+        if !self.admission.is_admitted() {
+            self.shared.with(Connection::authenticated);
+            self.admission.admit();
+        }
+    }
+}
 
 /// A reference to a call, held by its handler's halves.
 #[derive(Clone)]

@@ -2,9 +2,9 @@
 
 use std::{fmt, future::poll_fn};
 
-use super::refs::Entry;
+use super::refs::{ConnectionRef, Entry};
 use crate::{
-    Result,
+    ErrorKind, Result,
     proto::{handshake::Via, token::Token, tunnel::TunnelFrame},
 };
 
@@ -20,22 +20,36 @@ pub trait RelayHandler: Send + Sync + 'static {
 /// The caller's end of a forwarded call. Dropping it removes the call.
 pub struct RelayedCall {
     entry: Entry,
+    connection: ConnectionRef,
+    /// The token names a session or a key, which the target checks.
+    signed: bool,
 }
 
 impl RelayedCall {
-    pub(super) fn new(entry: Entry) -> Self {
-        Self { entry }
+    pub(super) fn new(entry: Entry, connection: ConnectionRef, token: &Token) -> Self {
+        let session = token.claims().sub.as_deref().or(token.key_id());
+        Self { entry, connection, signed: session.is_some_and(|session| !session.is_empty()) }
     }
 
-    /// Returns the next frame of the caller, or `None` when the caller has disconnected.
+    /// Returns the next frame of the caller, or `None` when the caller has disconnected or sends none
+    /// in time.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
     pub async fn receive(&self) -> Option<TunnelFrame> {
         let id = self.entry.call().id();
-        let body =
-            poll_fn(|cx| self.entry.call().with(|machine| machine.poll_read(id, cx))).await.ok()?;
+        let read = poll_fn(|cx| self.entry.call().with(|machine| machine.poll_read(id, cx))).await;
+        let body = match read {
+            Ok(body) => body,
+            Err(reason) => {
+                if reason.kind() != ErrorKind::Connection {
+                    self.write(&TunnelFrame::Rejected(reason.to_string()));
+                }
+                return None;
+            }
+        };
+        self.entry.call().with(|machine| machine.forwarded(id));
         let frame = TunnelFrame::from_caller(body).ok()?;
         if frame.is_last() {
             self.entry.call().with(|machine| machine.half_closed(id));
@@ -60,6 +74,10 @@ impl RelayedCall {
     }
 
     fn write(&self, frame: &TunnelFrame) {
+        // A target exchanges keys with callers whose session it knows.
+        if self.signed && matches!(frame, TunnelFrame::KeyExchange { .. }) {
+            self.connection.authenticated();
+        }
         match frame.to_caller(self.entry.call().id()) {
             Ok(bytes) => self.entry.call().with(|machine| machine.transmit(bytes)),
             Err(error) => tracing::warn!(%error, "a frame cannot be passed on"),

@@ -3,17 +3,19 @@
 
 use std::{
     future::poll_fn,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Instant,
 };
 
 use bytes::Bytes;
 
-use super::{call, host::ServiceHost, refs::Shared};
+use super::{
+    admission::Admission,
+    call,
+    host::ServiceHost,
+    refs::{ConnectionRef, Shared},
+};
 use crate::{
     Error, Result,
     proto::{
@@ -28,49 +30,62 @@ use crate::{
 #[expect(missing_debug_implementations, reason = "public for tests only")]
 pub struct ServerSide {
     host: Arc<ServiceHost>,
-    /// Unique within the process.
-    number: u64,
-    shared: Arc<Shared>,
+    connection: ConnectionRef,
 }
 
 impl ServerSide {
     /// Creates the server's side of a new connection.
     pub fn new(host: Arc<ServiceHost>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let side = Self::with_admission(host, Admission::uncounted());
+        side.shared().with(Connection::authenticated);
+        side
+    }
+
+    /// As [`new`](Self::new), for a connection whose bytes are bounded until a session is known.
+    pub(in crate::server) fn with_admission(
+        host: Arc<ServiceHost>,
+        admission: Arc<Admission>,
+    ) -> Self {
         let options = host.options();
         let shared = Shared::new(Connection::new(Limits {
             max_calls: options.max_calls,
+            max_key_exchanges: options.max_key_exchanges,
+            max_relayed_exchanges: options.max_relayed_exchanges,
+            unauthenticated_buffer: options.unauthenticated_message_size.saturating_mul(4),
             receive_buffer: options.receive_buffer,
             connection_buffer: options.connection_buffer,
             overflow: options.overflow,
             invoke_timeout: options.invoke_timeout,
         }));
-        Self { host, number: NEXT.fetch_add(1, Ordering::Relaxed), shared }
+        Self { host, connection: ConnectionRef::new(shared, admission) }
     }
 
     /// Stops opening calls, and waits until the calls whose end is due have ended.
     pub(in crate::server) async fn drain(&self, policy: DrainPolicy) {
-        self.shared.with(|machine| machine.drain(now(), policy));
-        poll_fn(|cx| self.shared.with(|machine| machine.poll_drained(cx))).await;
+        self.shared().with(|machine| machine.drain(now(), policy));
+        poll_fn(|cx| self.shared().with(|machine| machine.poll_drained(cx))).await;
     }
 
     /// Closes the connection after everything queued has been written.
     #[cfg(feature = "server")]
     pub(in crate::server) fn close(&self) {
-        self.shared.with(Connection::close);
+        self.shared().with(Connection::close);
     }
 
     /// Waits until the next frame may be received.
     pub(super) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.shared.with(|machine| machine.poll_receive(cx))
+        self.shared().with(|machine| machine.poll_receive(cx))
     }
 
     /// Accepts a frame, and runs the call that it opens.
     pub(super) fn accept(&self, now: Instant, frame: Frame) {
-        let opened = self.shared.with(|machine| machine.receive(now, frame));
+        let (opened, queued) =
+            self.shared().with(|machine| (machine.receive(now, frame), machine.queued()));
+        if !self.connection.admission().is_admitted() {
+            self.connection.admission().queued(queued);
+        }
         if let Some(Opening(frame)) = opened {
-            let (host, shared) = (Arc::clone(&self.host), Arc::clone(&self.shared));
-            tokio::spawn(call::run(host, self.number, shared, frame));
+            tokio::spawn(call::run(Arc::clone(&self.host), self.connection.clone(), frame));
         }
     }
 
@@ -84,16 +99,16 @@ impl ServerSide {
     /// When the message's header cannot be read. The connection is then lost.
     pub fn receive(&self, message: Bytes, text: bool) -> Result<()> {
         let frame = read_frame(message, text)
-            .inspect_err(|error| self.shared.with(|machine| machine.lose(error)))?;
+            .inspect_err(|error| self.shared().with(|machine| machine.lose(error)))?;
         self.accept(now(), frame);
-        self.shared.with(Connection::fail_blocked);
+        self.shared().with(Connection::fail_blocked);
         Ok(())
     }
 
     /// Returns the next message to the client.
     pub fn transmit(&self) -> Option<Bytes> {
         let cx = &mut Context::from_waker(Waker::noop());
-        match self.shared.with(|machine| machine.poll_transmit(cx)) {
+        match self.shared().with(|machine| machine.poll_transmit(cx)) {
             Poll::Ready(message) => message,
             Poll::Pending => None,
         }
@@ -101,12 +116,12 @@ impl ServerSide {
 
     /// Returns the number of open calls.
     pub fn open_calls(&self) -> usize {
-        self.shared.with(|machine| machine.open_calls())
+        self.shared().with(|machine| machine.open_calls())
     }
 
     /// Loses the connection.
     pub fn lose(&self) {
-        self.shared.with(|machine| machine.lose(&Error::connection("the connection is closed")));
+        self.shared().with(|machine| machine.lose(&Error::connection("the connection is closed")));
     }
 }
 
@@ -114,7 +129,7 @@ impl Side for ServerSide {
     type Machine = Connection;
 
     fn shared(&self) -> &Shared {
-        &self.shared
+        self.connection.shared()
     }
 
     fn receive(&mut self, now: Instant, frame: Frame) {
@@ -122,6 +137,6 @@ impl Side for ServerSide {
     }
 
     fn lost(&mut self, reason: &Error) {
-        self.shared.with(|machine| machine.lose(reason));
+        self.shared().with(|machine| machine.lose(reason));
     }
 }

@@ -1,26 +1,38 @@
 //! A websocket server: accepts connections and runs their calls.
 
+mod arrivals;
+mod origin;
 mod request;
+mod tcp;
 mod write_timeout;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 
-use self::write_timeout::WriteTimeout;
-
+use self::{
+    arrivals::{ArrivalLimits, Arrivals},
+    request::Room,
+    write_timeout::WriteTimeout,
+};
 use crate::{
     proto::server::DrainPolicy,
-    server::connection::{ServerSide, ServiceHost},
-    socket::{Counted, Driver, DriverOptions, Stream},
+    server::connection::{Admission, Newcomers, ServerSide, ServiceHost},
+    socket::{Counted, Driver, DriverOptions, Stream, websocket_config},
     tls::ServerTls,
 };
+
+/// The number of connections beyond the limit that are told so at once. Further ones are closed.
+const MAX_TURNED_AWAY: usize = 64;
+/// The time that such a connection has for its request, TLS included.
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A running server. Dropping it stops it at once.
 pub struct Server {
@@ -112,18 +124,24 @@ async fn run(
     stopping: watch::Receiver<bool>,
 ) {
     let limit = endpoint.options().max_connections;
-    let mut connections = JoinSet::new();
+    let newcomers = Newcomers::new(endpoint.options().unauthenticated_bytes);
+    let (mut connections, mut turned_away) = (JoinSet::new(), JoinSet::new());
     let mut stop = stopping.clone();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((_, peer)) if connections.len() >= limit => {
+                Ok((stream, peer)) if connections.len() >= limit => {
                     tracing::debug!(%peer, limit, "connection refused: there are too many");
+                    if turned_away.len() < MAX_TURNED_AWAY {
+                        turned_away.spawn(turn_away(stream, tls.clone(), Arc::clone(&endpoint)));
+                    }
                 }
                 Ok((stream, peer)) => {
                     tracing::debug!(%peer, "connection");
                     let (tls, endpoint) = (tls.clone(), Arc::clone(&endpoint));
-                    connections.spawn(serve_connection(stream, tls, endpoint, stopping.clone()));
+                    let admission = Admission::new(Arc::clone(&newcomers));
+                    let stopping = stopping.clone();
+                    connections.spawn(serve_connection(stream, tls, endpoint, admission, stopping));
                 }
                 Err(error) => {
                     // Usually too many open files: wait until some are closed.
@@ -132,6 +150,7 @@ async fn run(
                 }
             },
             Some(_) = connections.join_next() => {}
+            Some(_) = turned_away.join_next() => {}
             _ = stop.changed() => break,
         }
     }
@@ -139,39 +158,58 @@ async fn run(
     while connections.join_next().await.is_some() {}
 }
 
+/// Tells a client that there is no room for it.
+async fn turn_away(stream: TcpStream, tls: Option<ServerTls>, endpoint: Arc<ServiceHost>) {
+    let limit = endpoint.options().handshake_timeout.min(TURN_AWAY_TIMEOUT);
+    if let Ok(Err(error)) = timeout(limit, open(stream, tls.as_ref(), &endpoint, Room::Full)).await
+    {
+        tracing::debug!(%error, "a refused client asked for nothing");
+    }
+}
+
 /// Runs one connection, from its TCP stream to its end.
 async fn serve_connection(
     stream: TcpStream,
     tls: Option<ServerTls>,
     endpoint: Arc<ServiceHost>,
+    admission: Arc<Admission>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    // Answers are small and depend on one another: with Nagle's algorithm, each would wait for its
-    // timer.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+    let options = endpoint.options();
+    if let Err(error) = tcp::prepare(&stream, options) {
+        tracing::debug!(%error, "an option of the TCP connection cannot be set");
     }
     let answering =
-        timeout(endpoint.options().handshake_timeout, open(stream, tls.as_ref(), &endpoint));
+        timeout(options.handshake_timeout, open(stream, tls.as_ref(), &endpoint, Room::Free));
     let outcome = tokio::select! {
         outcome = answering => outcome,
         // Do not wait for clients that have not completed their request.
         _ = stopping.changed() => return,
     };
-    let socket = match outcome {
-        Ok(Ok(Some(socket))) => socket,
+    let (stream, early) = match outcome {
+        Ok(Ok(Some(upgraded))) => upgraded,
         Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),
         Ok(Err(error)) => return tracing::debug!(%error, "the client asked for nothing"),
         Err(_) => return tracing::debug!("the client took too long to ask for something"),
     };
-    let (limit, keepalive) = {
-        let options = endpoint.options();
-        (options.drain_timeout, options.keepalive)
+    let limits = ArrivalLimits {
+        unauthenticated: options.unauthenticated_message_size,
+        unauthenticated_text: if endpoint.speaks_legacy() {
+            options.max_message_size
+        } else {
+            options.unauthenticated_message_size
+        },
+        admission_timeout: options.handshake_timeout,
+        message_timeout: options.message_timeout,
     };
-    let side = ServerSide::new(endpoint);
+    let config = websocket_config(options.max_message_size);
+    let limit = options.drain_timeout;
+    let driver_options = DriverOptions { close_timeout: limit, keepalive: options.keepalive };
+    let stream = Counted::new(Arrivals::new(stream, early, Arc::clone(&admission), limits));
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let side = ServerSide::with_admission(endpoint, admission);
     let connection = side.clone();
-    let options = DriverOptions { close_timeout: limit, keepalive };
-    let mut driver = Driver::new(socket, None, side, &options);
+    let mut driver = Driver::new(socket, None, side, &driver_options);
     tokio::select! {
         _ = &mut driver => return,
         _ = stopping.changed() => {}
@@ -184,16 +222,18 @@ async fn serve_connection(
     driver.await;
 }
 
-/// Returns the websocket, if the client requests one.
+/// Answers the connection's request. If the client requests a websocket, returns the stream and the
+/// bytes that have already been read from it.
 async fn open(
     stream: TcpStream,
     tls: Option<&ServerTls>,
     endpoint: &ServiceHost,
-) -> io::Result<Option<WebSocketStream<WriteTimeout<Counted<Stream>>>>> {
+    room: Room,
+) -> io::Result<Option<(WriteTimeout<Stream>, Bytes)>> {
     let stream = match tls {
         Some(tls) => tls.accept(stream).await?,
         None => Stream::Plain(stream),
     };
-    let stream = WriteTimeout::new(Counted::new(stream), endpoint.options().write_timeout);
-    request::answer(stream, endpoint).await.map_err(io::Error::other)
+    let stream = WriteTimeout::new(stream, endpoint.options().write_timeout);
+    request::answer(stream, endpoint, room).await.map_err(io::Error::other)
 }

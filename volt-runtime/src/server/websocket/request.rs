@@ -10,40 +10,51 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
-    header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE},
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, UPGRADE},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{handshake::server::create_response_with_body, protocol::Role},
-};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
-use crate::{
-    server::{HttpHandler, ServiceHost},
-    socket::websocket_config,
-};
+use super::origin;
+use crate::server::ServiceHost;
 
 /// The maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 64 << 10;
 
+/// The time after which a client may try again when there was no room for it, in seconds.
+const RETRY_SECONDS: &str = "5";
+
 type Body = Full<Bytes>;
 
-/// Answers the only request of a connection. Returns the websocket if it requested one.
+/// Whether a server has room for another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Free,
+    /// The request is answered with an error.
+    Full,
+}
+
+/// Answers the only request of a connection. If it requested a websocket, returns the stream and the
+/// bytes that have already been read from it.
 ///
 /// A connection carries only one plain request, so that no connection stays idle indefinitely.
 pub(super) async fn answer<S>(
     stream: S,
     endpoint: &ServiceHost,
-) -> hyper::Result<Option<WebSocketStream<S>>>
+    room: Room,
+) -> hyper::Result<Option<(S, Bytes)>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let upgraded = AtomicBool::new(false);
     let service = service_fn(|request| {
-        let response = respond(&request, endpoint.http());
+        let response = match room {
+            Room::Free => respond(&request, endpoint),
+            Room::Full => full(),
+        };
         upgraded.store(response.status() == StatusCode::SWITCHING_PROTOCOLS, Ordering::Relaxed);
         ready(Ok::<_, Infallible>(response))
     });
@@ -52,18 +63,29 @@ where
         .serve_connection(TokioIo::new(stream), service);
     // Take back the bare stream: no HTTP layer stays below the websocket.
     let parts = connection.without_shutdown().await?;
-    let (mut stream, early) = (parts.io.into_inner(), parts.read_buf.into());
+    let mut stream = parts.io.into_inner();
     if !upgraded.load(Ordering::Relaxed) {
         // Sends TLS's close alert. A client that has disconnected does not need it.
         stream.shutdown().await.ok();
         return Ok(None);
     }
-    let config = websocket_config(endpoint.options().max_message_size);
-    let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config));
-    Ok(Some(socket.await))
+    Ok(Some((stream, parts.read_buf)))
 }
 
-fn respond<B>(request: &Request<B>, http: Option<&dyn HttpHandler>) -> Response<Body> {
+/// The answer of a server that has as many connections as it may have.
+fn full() -> Response<Body> {
+    let text = "this server has too many connections; try again later";
+    let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    refusal
+}
+
+fn respond<B>(request: &Request<B>, endpoint: &ServiceHost) -> Response<Body> {
+    if !origin::is_allowed(request.headers(), &endpoint.options().allowed_origins) {
+        let text = "web pages of this origin may not use this server; \
+                    its operator can allow them with `ServerOptions::allowed_origins`";
+        return plain(StatusCode::FORBIDDEN, text);
+    }
     if request.method() != Method::GET {
         let mut refusal = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
@@ -74,7 +96,7 @@ fn respond<B>(request: &Request<B>, http: Option<&dyn HttpHandler>) -> Response<
         return create_response_with_body(request, Body::default)
             .unwrap_or_else(|error| plain(StatusCode::BAD_REQUEST, error.to_string()));
     }
-    match http.and_then(|http| http.get(path)) {
+    match endpoint.http().and_then(|http| http.get(path)) {
         Some(answer) => with_type(answer.content_type, answer.body),
         None => plain(StatusCode::NOT_FOUND, "nothing is here; the API is a websocket at /api"),
     }

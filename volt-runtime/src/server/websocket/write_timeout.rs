@@ -12,8 +12,6 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::socket::Traffic;
-
 /// Fails a write that has waited too long.
 pub(super) struct WriteTimeout<S> {
     stream: S,
@@ -44,16 +42,6 @@ impl<S> WriteTimeout<S> {
                 format!("the peer accepted nothing of what was written for {limit:?}"),
             ))
         })
-    }
-}
-
-impl<S: Traffic> Traffic for WriteTimeout<S> {
-    fn received(&self) -> u64 {
-        self.stream.received()
-    }
-
-    fn signs_of_life(&self) -> u64 {
-        self.stream.signs_of_life()
     }
 }
 

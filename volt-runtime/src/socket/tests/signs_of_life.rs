@@ -1,4 +1,4 @@
-//! Tests the driver with simulated time, on a byte stream in memory.
+//! Bytes read or written are signs of life of the peer.
 
 use std::{
     sync::{
@@ -16,8 +16,12 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 
-use super::{Driver, DriverOptions, Keepalive, Machine, Protocol, Shared, Side, stream::Counted};
-use crate::{Error, proto::frame::Frame, queue::Wakes};
+use crate::{
+    Error,
+    proto::frame::Frame,
+    queue::Wakes,
+    socket::{Counted, Driver, DriverOptions, Keepalive, Machine, Protocol, Shared, Side},
+};
 
 /// A machine that sends at most one frame and has no timeouts.
 struct OneFrame(Option<Bytes>);

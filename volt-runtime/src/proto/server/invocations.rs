@@ -1,0 +1,190 @@
+//! The way of a call to its invocation. Calls that have not named their method are few at a time, and
+//! not for long.
+//!
+//! Strangers can open calls, so these calls are counted apart from those that run.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use super::{call::Phase, connection::Connection};
+use crate::{Code, Error, ErrorKind, Status, proto::flow::earliest};
+
+/// The age at which a call that has not named its method ends in favour of a new one, when there are
+/// as many as there may be. An ordinary call names its method one round trip after its key exchange.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The time within which a forwarded call must name its method: its target has given it a place.
+pub(super) const FORWARD_TIMEOUT: Duration = Duration::from_secs(15);
+
+const TOO_MANY_CALLS: &str = "too many calls are open on this connection";
+
+impl Connection {
+    /// Makes sure that there is room for a call that is being opened.
+    ///
+    /// # Errors
+    ///
+    /// The reason for rejecting the call.
+    pub(super) fn begin_exchange(&mut self, now: Instant) -> Result<(), &'static str> {
+        if self.running() >= self.limits.max_calls {
+            return Err(TOO_MANY_CALLS);
+        }
+        if self.exchanges.unfinished < self.limits.max_key_exchanges {
+            return Ok(());
+        }
+        self.exchanges.tidy(&self.calls);
+        match self.exchanges.opened.front().copied() {
+            Some((opened, id)) if now.saturating_duration_since(opened) >= PATIENCE => {
+                self.exchanges.opened.pop_front();
+                let message = "the call named no method, and made room for another one";
+                self.fail(id, Error::new(ErrorKind::ResourceExhausted, message));
+                Ok(())
+            }
+            _ => Err("too many calls on this connection have not named their method yet"),
+        }
+    }
+
+    /// Counts a call that was opened.
+    pub(super) fn exchange_begun(&mut self, now: Instant, id: u64) {
+        self.exchanges.unfinished += 1;
+        self.exchanges.tidy(&self.calls);
+        if self.exchanges.opened.is_empty() {
+            // Wake the driver, so that it sees the new timeout.
+            self.outbox.wake_consumer(&mut self.wakes);
+        }
+        self.exchanges.opened.push_back((now, id));
+    }
+
+    /// Counts a call that has named its method or was removed, and was in this phase before.
+    pub(super) fn exchange_ended(&mut self, before: Phase) {
+        if before.is_unfinished() {
+            self.exchanges.unfinished -= 1;
+        }
+        if before == Phase::Forwarded {
+            self.exchanges.forwarded -= 1;
+            self.exchanges.release(&mut self.wakes);
+        }
+    }
+
+    /// The number of calls that have named their method.
+    fn running(&self) -> usize {
+        self.calls.len() - self.exchanges.unfinished
+    }
+
+    fn advance(&mut self, id: u64, phase: Phase) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut call.phase, phase);
+        if !phase.is_unfinished() {
+            self.exchange_ended(before);
+        }
+    }
+
+    /// Called when keys have been exchanged.
+    pub fn keyed(&mut self, id: u64) {
+        self.advance(id, Phase::Keyed);
+    }
+
+    /// Waits until a call may be forwarded at `now`. The forwarded call must name its method soon.
+    ///
+    /// # Errors
+    ///
+    /// When the call has failed meanwhile.
+    pub fn poll_forward(
+        &mut self,
+        now: Instant,
+        id: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let failed = || Error::connection("the call has ended");
+        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(failed())) };
+        if let Poll::Ready(()) = call.inbox.poll_closed(cx) {
+            return Poll::Ready(Err(call.inbox.reason().cloned().unwrap_or_else(failed)));
+        }
+        if self.exchanges.forwarded >= self.limits.max_relayed_exchanges {
+            let waiting = &mut self.exchanges.waiting;
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        call.phase = Phase::Forwarded;
+        self.exchanges.forwarded += 1;
+        if self.exchanges.forwards.is_empty() {
+            self.outbox.wake_consumer(&mut self.wakes);
+        }
+        self.exchanges.forwards.push_back((now, id));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Called when the caller's first frame after its key exchange has been forwarded.
+    pub fn forwarded(&mut self, id: u64) {
+        if self.calls.get(&id).is_some_and(|call| call.phase == Phase::Forwarded) {
+            self.advance(id, Phase::Open);
+        }
+    }
+
+    /// Called when a call has named its method; `asked` is set if the request that came with it is
+    /// the only one.
+    ///
+    /// # Errors
+    ///
+    /// The status that ends the call, which must not run.
+    pub fn invoke(&mut self, id: u64, asked: bool) -> Result<(), Status> {
+        if self.over {
+            let message = "this server is shutting down, and did not execute the call";
+            return Err(Status::new(Code::Unavailable, message));
+        }
+        if self.running() >= self.limits.max_calls {
+            return Err(Status::new(Code::ResourceExhausted, TOO_MANY_CALLS));
+        }
+        self.advance(id, if asked { Phase::HalfClosed } else { Phase::Open });
+        self.wakes.add(self.drainer.take());
+        Ok(())
+    }
+
+    /// Called when the caller has half-closed.
+    pub fn half_closed(&mut self, id: u64) {
+        self.advance(id, Phase::HalfClosed);
+    }
+
+    /// The time at which the next call has taken too long to name its method.
+    pub(super) fn next_overdue(&mut self) -> Option<Instant> {
+        self.exchanges.tidy(&self.calls);
+        // A timeout beyond the clock's range never expires.
+        let due = |queue: &VecDeque<(Instant, u64)>, limit| queue.front()?.0.checked_add(limit);
+        earliest([
+            due(&self.exchanges.opened, self.limits.invoke_timeout),
+            due(&self.exchanges.forwards, self.forward_timeout()),
+        ])
+    }
+
+    fn forward_timeout(&self) -> Duration {
+        self.limits.invoke_timeout.min(FORWARD_TIMEOUT)
+    }
+
+    /// Ends the calls that have taken too long to name their method.
+    pub(super) fn end_overdue(&mut self, now: Instant) {
+        let overdue = |(since, _): &(Instant, u64), limit| {
+            since.checked_add(limit).is_some_and(|deadline| deadline <= now)
+        };
+        let (limit, forwards) = (self.limits.invoke_timeout, self.forward_timeout());
+        while let Some((_, id)) = self.exchanges.opened.pop_front_if(|one| overdue(one, limit)) {
+            self.overdue(id, limit);
+        }
+        while let Some((_, id)) = self.exchanges.forwards.pop_front_if(|one| overdue(one, forwards))
+        {
+            self.overdue(id, forwards);
+        }
+    }
+
+    fn overdue(&mut self, id: u64, limit: Duration) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        // An unread frame is the invocation, or ends the call in some other way.
+        if call.phase.is_unfinished() && call.inbox.is_empty() {
+            let message = format!("the call named no method within {limit:?}");
+            call.fail(Error::new(ErrorKind::Deadline, message), &mut self.wakes);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Bounds the memory of connections that have no session yet.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use crate::queue::register;
+
+/// The bytes held for all connections of a server that have no session yet.
+#[derive(Debug)]
+pub(in crate::server) struct Newcomers {
+    limit: usize,
+    held: AtomicUsize,
+}
+
+impl Newcomers {
+    pub(in crate::server) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, held: AtomicUsize::new(0) })
+    }
+
+    /// Changes the bytes of one connection. Returns whether all are within the limit.
+    fn change(&self, from: usize, to: usize) -> bool {
+        let change = |held: usize| {
+            let held = held - from + to;
+            (to <= from || held <= self.limit).then_some(held)
+        };
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).is_ok()
+    }
+}
+
+/// Whether a connection has admitted a caller with a session, and the bytes held for it until then.
+#[derive(Debug)]
+pub(in crate::server) struct Admission {
+    /// `None` if nothing is counted.
+    newcomers: Option<Arc<Newcomers>>,
+    /// Read without the lock, for each frame.
+    admitted: AtomicBool,
+    /// The bytes in the connection's queues.
+    queued: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: usize,
+    reader: Option<Waker>,
+}
+
+impl Admission {
+    /// The state of a new connection.
+    pub(in crate::server) fn new(newcomers: Arc<Newcomers>) -> Arc<Self> {
+        Arc::new(Self::of(Some(newcomers)))
+    }
+
+    /// The state of a connection whose bytes another server bounds, such as a tunnel.
+    pub(super) fn uncounted() -> Arc<Self> {
+        Arc::new(Self::of(None))
+    }
+
+    fn of(newcomers: Option<Arc<Newcomers>>) -> Self {
+        Self {
+            admitted: AtomicBool::new(newcomers.is_none()),
+            newcomers,
+            queued: AtomicUsize::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(in crate::server) fn is_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Acquire)
+    }
+
+    /// Called when a call was admitted with a session.
+    pub(in crate::server) fn admit(&self) {
+        if self.is_admitted() {
+            return;
+        }
+        let reader = {
+            let mut state = self.state();
+            self.admitted.store(true, Ordering::Release);
+            self.set(&mut state, 0);
+            state.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Sets the bytes in the connection's queues. They count from the next message on.
+    pub(super) fn queued(&self, bytes: usize) {
+        self.queued.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Sets the bytes of the message that is arriving. Returns whether the bytes of all connections
+    /// without a session are within their limit.
+    pub(in crate::server) fn arriving(&self, bytes: usize) -> bool {
+        let mut state = self.state();
+        self.is_admitted() || self.set(&mut state, bytes + self.queued.load(Ordering::Relaxed))
+    }
+
+    /// Waits until a call is admitted with a session.
+    pub(in crate::server) fn poll_admitted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if self.is_admitted() {
+            return Poll::Ready(());
+        }
+        register(&mut state.reader, cx);
+        Poll::Pending
+    }
+
+    fn set(&self, state: &mut State, bytes: usize) -> bool {
+        let Some(newcomers) = &self.newcomers else { return true };
+        let within = newcomers.change(state.held, bytes);
+        if within {
+            state.held = bytes;
+        }
+        within
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.set(&mut self.state(), 0);
+    }
+}

@@ -1,5 +1,7 @@
 //! Runs a Volt in its own process.
 
+mod logging;
+
 use std::{
     io::Write as _,
     net::SocketAddr,
@@ -8,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
 use volt_api::ClientConfig;
 use volt_embedded::EmbeddedVolt;
 
@@ -41,12 +43,8 @@ struct Args {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    // At TRACE, the websocket library logs whole frames, including tokens and session ids.
-    for directive in ["tungstenite=info", "tokio_tungstenite=info"] {
-        filter = filter.add_directive(directive.parse()?);
-    }
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    logging::subscriber(filter, std::io::stderr).init();
 
     // Listen before any output, so that the program can be stopped as soon as it appears to run.
     let stopped = stopped().context("listening for signals failed")?;

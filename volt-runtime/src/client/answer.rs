@@ -1,6 +1,9 @@
 //! Explains HTTP answers in place of a websocket.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime},
+};
 
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Response, StatusCode, header};
 
@@ -51,7 +54,8 @@ pub(super) fn explain(response: &Response<Option<Vec<u8>>>, asked: Asked<'_>) ->
         text.push_str(&body);
     }
     if let Some(delay) = retry_after(response) {
-        text.push_str(&format!(" (it asks to wait for {delay:?})"));
+        // Writing to a string does not fail.
+        let _ = write!(text, " (it asks to wait for {delay:?})");
     } else if status == StatusCode::BAD_REQUEST && !asked.is_secure() {
         text.push_str(SPEAKS_TLS);
     }
@@ -90,16 +94,15 @@ fn redirect(location: &str, asked: Asked<'_>) -> String {
     };
     let shown = printable(&redact::address(&target));
     let field = asked.field;
-    let mut text = format!(" to {shown}. The client does not follow redirects: ");
     let base = target.strip_suffix("/api").filter(|base| !base.contains(['?', '#', '@']));
-    text.push_str(&match base {
+    let advice = match base {
         _ if asked.is_secure() && !target.to_ascii_lowercase().starts_with("https://") => {
             format!("this one leaves https://, so check `{field}`")
         }
         Some(base) => format!("set `{field}` to {}", printable(base)),
         None => format!("check that `{field}` is the address of the Volt"),
-    });
-    text
+    };
+    format!(" to {shown}. The client does not follow redirects: {advice}")
 }
 
 /// The body as a short line of text. A body that is not text is omitted.
@@ -202,7 +205,7 @@ mod tests {
         let wait =
             |status: u16, value: &str| retry_after(&answer(status, &[("retry-after", value)], b""));
         for status in [429, 503] {
-            assert_eq!(wait(status, "120"), Some(Duration::from_secs(120)));
+            assert_eq!(wait(status, "120"), Some(Duration::from_mins(2)));
             assert_eq!(wait(status, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
             let future = SystemTime::now() + Duration::from_secs(1000);
             let future = wait(status, &httpdate::fmt_http_date(future)).unwrap();

@@ -322,8 +322,7 @@ mod tests {
     #[test]
     fn without_tls_only_addresses_nearby_are_dialled_unless_it_is_allowed() {
         let addresses = ["127.0.0.1", "10.0.0.1", "fe80::1", "192.0.2.1", "2001:db8::1"];
-        let mut options = ConnectOptions::default();
-        options.proxy = Proxy::none();
+        let options = ConnectOptions { proxy: Proxy::none(), ..ConnectOptions::default() };
         let may_dial = |config: &ClientConfig, url: &str| {
             let remote = remote(config, url, &options).unwrap();
             addresses.map(|address| remote.may_dial(address.parse().unwrap()))
@@ -338,10 +337,10 @@ mod tests {
     /// A proxy or connector resolves names itself.
     #[test]
     fn without_tls_a_name_behind_a_proxy_or_connector_needs_permission() {
-        let mut proxied = ConnectOptions::default();
-        proxied.proxy = Proxy::new("http://p.example:3128").unwrap();
-        let mut custom = ConnectOptions::default();
-        custom.connector = Some(Connector::new(|_, _| async { Ok(tokio::io::empty()) }));
+        let proxy = Proxy::new("http://p.example:3128").unwrap();
+        let proxied = ConnectOptions { proxy, ..ConnectOptions::default() };
+        let connector = Some(Connector::new(|_, _| async { Ok(tokio::io::empty()) }));
+        let custom = ConnectOptions { connector, ..ConnectOptions::default() };
         let config = ClientConfig::default();
         for options in [&proxied, &custom] {
             for (url, allowed) in [

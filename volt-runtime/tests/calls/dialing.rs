@@ -216,7 +216,7 @@ async fn an_answer_in_place_of_a_websocket_is_explained() {
          6\r\nclosed\r\n0\r\n\r\n",
     );
     let error = error.await;
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
+    assert_eq!(error.retry_after(), Some(Duration::from_mins(2)));
     let text = error.to_string();
     assert!(text.contains("503 Service Unavailable: closed (it asks to wait for 120s)"), "{text}");
 }

@@ -275,10 +275,9 @@ fn errors_never_contain_the_values_of_fields() {
             json!({ "fingerprint": secret }),
         ] {
             let config = config(volt);
-            let mut shown = format!("{config:?}");
-            for error in [config.url().map(drop), config.volt_key().map(drop)] {
-                shown += &format!("{:?}", error.unwrap_err());
-            }
+            let errors = [config.url().map(drop), config.volt_key().map(drop)];
+            let errors = errors.map(Result::unwrap_err);
+            let shown = format!("{config:?} {errors:?}");
             assert!(!shown.contains(&base64[..20]), "{shown}");
         }
     }

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    call::{Call, KeyExchange, Phase},
+    call::{Call, KeyExchange, Phase, Responses},
     pool::CallPool,
 };
 use crate::{
@@ -116,7 +116,7 @@ impl Connection {
 
     /// The ids of these calls.
     pub fn open_ids(&self) -> impl Iterator<Item = u64> {
-        self.calls.iter().filter(|(_, call)| !call.ended).map(|(id, _)| *id)
+        self.calls.iter().filter(|(_, call)| !call.is_ended()).map(|(id, _)| *id)
     }
 
     /// Returns whether the Volt has sent anything yet.
@@ -295,9 +295,8 @@ impl Connection {
                         // Dropping the call then removes it: there is nothing to cancel.
                         call.exchange = KeyExchange::Failed;
                     }
-                    if !std::mem::replace(&mut call.ended, true) {
-                        self.ended += 1;
-                    }
+                    self.ended += usize::from(!call.is_ended());
+                    call.responses = Responses::Ended;
                     if call.abandoned {
                         return self.remove(frame.call);
                     }
@@ -439,7 +438,7 @@ impl Connection {
 
     pub(super) fn remove(&mut self, id: u64) {
         if let Some(mut call) = self.calls.remove(&id) {
-            self.ended -= usize::from(call.ended);
+            self.ended -= usize::from(call.is_ended());
             self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         }
         self.unblock();

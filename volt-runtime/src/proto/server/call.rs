@@ -26,6 +26,8 @@ pub(super) enum Phase {
 pub(super) struct Call {
     pub(super) phase: Phase,
     pub(super) inbox: Inbox,
+    /// Set if the call was opened alone: the number of calls opened until then.
+    pub(super) alone: Option<u64>,
     /// The newest frame that is marked in clear text as the caller's last, until it has been
     /// examined. It is also in the inbox, in its turn.
     last: Option<Bytes>,
@@ -34,7 +36,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(receive_buffer: usize, overflow: Overflow) -> Box<Self> {
         let inbox = Inbox::new(receive_buffer, overflow);
-        Box::new(Self { phase: Phase::Keying, inbox, last: None })
+        Box::new(Self { phase: Phase::Keying, inbox, alone: None, last: None })
     }
 
     pub(super) fn fail(&mut self, reason: Error, wakes: &mut Wakes) {

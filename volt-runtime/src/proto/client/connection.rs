@@ -19,7 +19,7 @@ use crate::{
     method::MethodKind,
     options::CallOptions,
     proto::{
-        ProtocolError,
+        ProtocolError, call,
         crypto::CallKey,
         flow::{Delivery, Inboxes, OUTBOX_BYTES, earliest},
         frame::{Frame, FrameKind},
@@ -288,15 +288,18 @@ impl Connection {
             FrameKind::Invoke | FrameKind::Payload => {
                 // A frame that is marked as the last in clear text, or that precedes the key, ends
                 // the call.
-                let rejected = matches!(call.exchange, KeyExchange::Awaiting(_));
-                if frame.last || rejected {
+                let keyless = matches!(call.exchange, KeyExchange::Awaiting(_));
+                if frame.last || keyless {
                     call.stop_sending(&mut self.wakes);
+                    let rejected = keyless && matches!(call::rejection(&frame.body), Ok(Some(_)));
                     if rejected {
                         // Dropping the call then removes it: there is nothing to cancel.
                         call.exchange = KeyExchange::Failed;
                     }
-                    self.ended += usize::from(!call.is_ended());
-                    call.responses = Responses::Ended;
+                    if (frame.last || rejected) && !call.is_ended() {
+                        self.ended += 1;
+                        call.responses = Responses::Ended;
+                    }
                     if call.abandoned {
                         return self.remove(frame.call);
                     }

@@ -197,6 +197,14 @@ impl Queued {
     }
 }
 
+/// The Volt's side of a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Responses {
+    Open,
+    /// The Volt has ended the call. Its last frame may not have been read.
+    Ended,
+}
+
 /// One call.
 pub(super) struct Call {
     pub(super) exchange: KeyExchange,
@@ -207,8 +215,7 @@ pub(super) struct Call {
     pub(super) half_closed: bool,
     /// The receiving half, which owns the call, has been dropped.
     pub(super) abandoned: bool,
-    /// The Volt has ended the call. Its last frame may not have been read.
-    pub(super) ended: bool,
+    pub(super) responses: Responses,
     pub(super) inbox: Inbox,
     /// The sending half, while it waits for the key.
     pub(super) writer: Option<Waker>,
@@ -227,7 +234,7 @@ impl Call {
             invoked: false,
             half_closed: false,
             abandoned: false,
-            ended: false,
+            responses: Responses::Open,
             inbox: Inbox::new(options.receive_buffer, options.overflow),
             writer: None,
             kind,
@@ -242,6 +249,10 @@ impl Call {
                 MethodKind::ServerStreaming => false,
                 MethodKind::ClientStreaming | MethodKind::Bidi => self.half_closed,
             }
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.responses == Responses::Ended
     }
 
     /// Returns whether the call could send its first message, but has not.

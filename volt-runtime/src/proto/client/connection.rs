@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    call::{Call, KeyExchange, Phase},
+    call::{Call, KeyExchange, Phase, Responses},
     pool::CallPool,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     method::MethodKind,
     options::CallOptions,
     proto::{
-        ProtocolError,
+        ProtocolError, call,
         crypto::CallKey,
         flow::{Delivery, Inboxes, OUTBOX_BYTES, earliest},
         frame::{Frame, FrameKind},
@@ -116,7 +116,7 @@ impl Connection {
 
     /// The ids of these calls.
     pub fn open_ids(&self) -> impl Iterator<Item = u64> {
-        self.calls.iter().filter(|(_, call)| !call.ended).map(|(id, _)| *id)
+        self.calls.iter().filter(|(_, call)| !call.is_ended()).map(|(id, _)| *id)
     }
 
     /// Returns whether the Volt has sent anything yet.
@@ -286,19 +286,19 @@ impl Connection {
             // Only a client opens calls.
             FrameKind::LegacyOpening => {}
             FrameKind::Invoke | FrameKind::Payload => {
-                // No more can be sent after a frame that is marked as the last in clear text, such as a
-                // rejection, nor after one that precedes the key.
-                let is_keyless = matches!(call.exchange, KeyExchange::Awaiting(_));
-                if frame.last || is_keyless {
+                // A frame that is marked as the last in clear text, or that precedes the key, ends
+                // the call.
+                let keyless = matches!(call.exchange, KeyExchange::Awaiting(_));
+                if frame.last || keyless {
                     call.stop_sending(&mut self.wakes);
-                }
-                if frame.last {
-                    if is_keyless {
+                    let rejected = keyless && matches!(call::rejection(&frame.body), Ok(Some(_)));
+                    if rejected {
                         // Dropping the call then removes it: there is nothing to cancel.
                         call.exchange = KeyExchange::Failed;
                     }
-                    if !std::mem::replace(&mut call.ended, true) {
+                    if (frame.last || rejected) && !call.is_ended() {
                         self.ended += 1;
+                        call.responses = Responses::Ended;
                     }
                     if call.abandoned {
                         return self.remove(frame.call);
@@ -441,7 +441,7 @@ impl Connection {
 
     pub(super) fn remove(&mut self, id: u64) {
         if let Some(mut call) = self.calls.remove(&id) {
-            self.ended -= usize::from(call.ended);
+            self.ended -= usize::from(call.is_ended());
             self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         }
         self.unblock();

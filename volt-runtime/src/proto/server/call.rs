@@ -37,6 +37,8 @@ pub(super) struct Call {
     pub(super) inbox: Inbox,
     /// The bytes of unread frames that arrived before a session was known.
     pub(super) early: usize,
+    /// Set if the call was opened alone: the number of calls opened until then.
+    pub(super) alone: Option<u64>,
     /// The newest frame that is marked in clear text as the caller's last, until it has been
     /// examined. It is also in the inbox, in its turn.
     last: Option<Bytes>,
@@ -45,7 +47,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(receive_buffer: usize, overflow: Overflow) -> Box<Self> {
         let inbox = Inbox::new(receive_buffer, overflow);
-        Box::new(Self { phase: Phase::Keying, inbox, early: 0, last: None })
+        Box::new(Self { phase: Phase::Keying, inbox, early: 0, alone: None, last: None })
     }
 
     pub(super) fn fail(&mut self, reason: Error, wakes: &mut Wakes) {

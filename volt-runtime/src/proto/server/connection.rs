@@ -73,6 +73,8 @@ pub struct Connection {
     pub(super) limits: Limits,
     /// Boxed, so that growing the map only moves pointers.
     pub(super) calls: HashMap<u64, Box<Call>>,
+    /// The number of calls opened so far.
+    opened_calls: u64,
     pub(super) outbox: Buffer<Bytes>,
     inboxes: Inboxes,
     /// Set when a call was opened: no other frame is received until its answer has room. A peer
@@ -105,6 +107,7 @@ impl Connection {
     pub fn new(limits: Limits) -> Self {
         Self {
             calls: HashMap::new(),
+            opened_calls: 0,
             outbox: Buffer::new(OUTBOX_BYTES),
             inboxes: Inboxes::new(limits.connection_buffer),
             opened: false,
@@ -174,12 +177,13 @@ impl Connection {
     }
 
     fn deliver(&mut self, now: Instant, id: u64, body: Bytes) {
-        let alone = self.calls.len() == 1;
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Some(early) = &mut self.early {
             *early += body.len();
             call.early += body.len();
         }
+        // Later calls may be stuck behind this one, unseen. A connection that had others is shared.
+        let alone = call.alone == Some(self.opened_calls);
         let delivery = self.inboxes.deliver(now, id, &mut call.inbox, body, alone, &mut self.wakes);
         if delivery == Delivery::Overflow {
             self.overflowed(id);
@@ -197,7 +201,9 @@ impl Connection {
             self.reject(&frame, reason);
             return None;
         }
-        let call = Call::new(self.limits.receive_buffer, self.limits.overflow);
+        let mut call = Call::new(self.limits.receive_buffer, self.limits.overflow);
+        self.opened_calls += 1;
+        call.alone = self.calls.is_empty().then_some(self.opened_calls);
         self.calls.insert(frame.call, call);
         self.exchange_begun(now, frame.call);
         if frame.kind == FrameKind::LegacyOpening {

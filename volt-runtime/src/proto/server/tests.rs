@@ -322,6 +322,21 @@ fn a_handler_that_harms_no_other_call_may_read_slowly() {
 }
 
 #[test]
+fn a_slow_handler_beside_which_calls_are_made_fails() {
+    let mut server = Server::waiting();
+    server.keyed(1);
+    server.receive(1, false);
+    server.keyed(2);
+    server.connection.remove(2);
+    // The next call of the same caller would wait unseen.
+    server.receive(1, false);
+    server.wait(Duration::from_secs(5));
+    assert!(server.connection.poll_receive(&mut cx()).is_ready());
+    assert!(matches!(server.read(1), Poll::Ready(Ok(_))), "what was there can be read");
+    assert_eq!(server.error(1).kind(), ErrorKind::ResourceExhausted);
+}
+
+#[test]
 fn a_call_that_is_read_or_removed_lets_the_next_frame_come() {
     for read in [true, false] {
         let mut server = Server::waiting();

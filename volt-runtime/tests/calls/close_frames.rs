@@ -119,13 +119,13 @@ async fn close_codes_are_reported_and_only_a_violated_policy_is_final() {
             let mut states = client.0.watch_state();
             let mut list = client.list(Note::new("n", 1)).await.unwrap();
             let error = soon(list.message()).await.unwrap_err();
-            let lost = soon(states.changed()).await.unwrap();
+            let after = soon(states.changed()).await.unwrap();
             let expected = format!("the peer closed the connection with code {code}");
-            for text in [error.to_string(), lost.reason().unwrap().to_string(), log.text()] {
+            for text in [error.to_string(), after.reason().unwrap().to_string(), log.text()] {
                 assert!(text.contains(&expected) && text.contains(": ask your admin"), "{text}");
             }
             assert_eq!((error.kind(), error.close_code()), (ErrorKind::Connection, Some(code)));
-            assert_eq!(lost.is_closed(), is_final);
+            assert_eq!(after.is_closed(), is_final);
             let next = soon(client.get(Note::new("next", 1))).await;
             match next {
                 Err(error) if is_final => assert_eq!(error.close_code(), Some(code)),

@@ -336,7 +336,7 @@ async fn connections_that_are_soon_cut_are_retried_ever_more_slowly() {
         }
     }
     // The pauses grow to 15 seconds on average. Without growth they are 0.1 seconds.
-    assert!(begin.elapsed() > Duration::from_secs(60), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() > Duration::from_mins(1), "{:?}", begin.elapsed());
     drop(release);
     assert!(blocking.await.unwrap().is_err());
 }

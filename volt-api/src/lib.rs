@@ -65,8 +65,6 @@ pub mod resolve;
 pub mod rows;
 #[cfg(feature = "volt")]
 mod target;
-#[cfg(feature = "volt")]
-mod tunnel;
 #[cfg(feature = "v0_15")]
 pub mod v0_15;
 mod version;

@@ -2,6 +2,7 @@
 //! that the client hosts.
 
 mod event;
+mod frames;
 mod hosting;
 mod run;
 

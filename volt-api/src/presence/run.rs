@@ -11,7 +11,7 @@ use volt_runtime::{
     server::{ServiceHost, Tunnel, TunnelFrame},
 };
 
-use super::Event;
+use super::{Event, frames};
 use crate::{
     Client,
     volt::{
@@ -163,7 +163,7 @@ async fn write(
     loop {
         let request = tokio::select! {
             (call, frame) = hosted.next_frame() => {
-                invoked(InvokeResponse::from_frame(call, frame))
+                invoked(frames::sent(call, frame))
             }
             Some(rejection) = rejected.recv() => invoked(rejection),
             _ = pings.tick() => ConnectRequest::default().with_ping(ConnectPing::default()),
@@ -220,12 +220,12 @@ impl Hosted {
     /// Delivers a caller's frame. Returns the rejection to send if it cannot be delivered.
     async fn deliver(&self, request: InvokeRequest) -> Option<InvokeResponse> {
         let call = request.invoke_id;
-        let reason = match (&self.0, request.into_frame()) {
+        let reason = match (&self.0, frames::received(request)) {
             (Some(tunnel), Ok(frame)) => tunnel.deliver(call, &frame).await.err()?.to_string(),
             (Some(_), Err(error)) => error.to_string(),
             (None, _) => "this client hosts no services".to_owned(),
         };
-        Some(InvokeResponse::from_frame(call, TunnelFrame::Rejected(reason)))
+        Some(frames::sent(call, TunnelFrame::Rejected(reason)))
     }
 
     /// The next frame that a hosted call sends. Pending forever without hosted services.

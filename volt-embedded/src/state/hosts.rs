@@ -22,6 +22,8 @@ use volt_api::{
     volt::{InvokeRequest, InvokeResponse},
 };
 
+use super::frames;
+
 /// The number of frames queued for a host, and for each caller.
 const FRAMES: usize = 64;
 /// The maximum time that a host's other messages wait for a caller that reads nothing. `Connect`
@@ -91,7 +93,7 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     host.calls().insert(id, Caller { answers: sender, lost });
     let _entry = Entry { host: Arc::clone(&host), id };
     let pass = async |frame| {
-        let request = InvokeRequest::from_frame(id, frame);
+        let request = frames::sent(id, frame);
         host.requests.send(request).await.is_ok()
     };
     if !pass(open).await {
@@ -171,7 +173,7 @@ impl Hosting {
         let Some(caller) = self.host.calls().get(&id).map(|caller| caller.answers.clone()) else {
             return;
         };
-        if timeout(PATIENCE, caller.send(response.into_frame())).await.is_err() {
+        if timeout(PATIENCE, caller.send(frames::received(response))).await.is_err() {
             let lost = self.host.calls().remove(&id);
             // Fails only if the call has just ended.
             lost.map(|caller| caller.lost.send(()));

@@ -1,0 +1,61 @@
+//! The frames of hosted calls as messages of `Connect`.
+
+use volt_runtime::{
+    Error,
+    server::{TunnelFrame, Via},
+};
+
+use crate::volt::{
+    InvokeRequest, InvokeRequestKeyExchange, InvokeResponse, Status,
+    invoke_request::RequestPayload, invoke_response::ResponsePayload,
+};
+
+/// Returns the caller's frame in a message from the Volt.
+///
+/// # Errors
+///
+/// Fails if it contains binary protobuf, as calls through gRPC do: these are not supported here.
+pub(super) fn received(request: InvokeRequest) -> Result<TunnelFrame, Error> {
+    if !request.token.is_empty() {
+        let service = Some(request.target_service_id).filter(|id| !id.is_empty());
+        let via = Via { destinations: request.target_did, service };
+        return Ok(TunnelFrame::Open { token: request.token, via });
+    }
+    let ciphertext = match request.request_payload {
+        Some(RequestPayload::JsonPayload(bytes)) => bytes,
+        None => Vec::new(),
+        Some(_) => {
+            return Err(Error::protocol(
+                "the caller sends binary protobuf; only JSON is supported here",
+            ));
+        }
+    };
+    let (iv, ciphertext) = (request.iv.into(), ciphertext.into());
+    Ok(TunnelFrame::Payload { iv, ciphertext, end: request.client_end })
+}
+
+/// Returns the message that carries a hosted call's frame to the Volt.
+pub(super) fn sent(invoke_id: u64, frame: TunnelFrame) -> InvokeResponse {
+    let response = InvokeResponse { invoke_id, ..InvokeResponse::default() };
+    match frame {
+        TunnelFrame::KeyExchange { key, nonce, signature } => {
+            let exchange = InvokeRequestKeyExchange::default()
+                .with_nonce(nonce)
+                .with_encryption_key(key)
+                .with_signature(signature);
+            InvokeResponse { key_exchange: Some(exchange), ..response }
+        }
+        TunnelFrame::Payload { iv, ciphertext, end } => InvokeResponse {
+            iv: iv.into(),
+            response_payload: Some(ResponsePayload::JsonPayload(ciphertext.into())),
+            server_end: end,
+            ..response
+        },
+        TunnelFrame::Rejected(reason) => {
+            let status = Status::default().with_code(2).with_message(reason);
+            let payload = Some(ResponsePayload::Status(status));
+            InvokeResponse { response_payload: payload, server_end: true, ..response }
+        }
+        _ => response,
+    }
+}

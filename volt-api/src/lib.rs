@@ -69,6 +69,15 @@ mod target;
 pub mod v0_15;
 mod version;
 
+/// The types of `google.protobuf`, as fields of messages ([`Timestamp`](well_known::Timestamp)) and as
+/// whole requests and responses ([`Empty`](well_known::Empty), [`WellKnown`](well_known::WellKnown)).
+pub mod well_known {
+    pub use volt_runtime::{
+        __private::prost_types::*,
+        json::{Empty, WellKnown},
+    };
+}
+
 pub use volt_runtime::{
     CallOptions, Channel, ClientConfig, Code, ConnectOptions, ConnectionState, Connector, Duplex,
     Error, ErrorKind, Executed, Keepalive, Overflow, Proxy, Reconnect, RequestSink, Result,

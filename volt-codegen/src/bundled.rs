@@ -1,9 +1,44 @@
 //! The `.proto` files of the Volt API, which are part of this crate.
 
+use std::{collections::HashSet, sync::LazyLock};
+
+use prost_types::{DescriptorProto, EnumDescriptorProto};
+use protox::file::File;
+
 /// The API files of this crate's version, by the names under which they are imported.
 pub const VOLT_API: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+
+/// The full names of the messages and enums in these files.
+static TYPES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let mut types = HashSet::new();
+    for (name, text) in VOLT_API {
+        let Ok(file) = File::from_source(name, text) else { continue };
+        let file = file.file_descriptor_proto();
+        collect(&mut types, file.package(), &file.message_type, &file.enum_type);
+    }
+    types
+});
+
+fn collect(
+    types: &mut HashSet<String>,
+    prefix: &str,
+    messages: &[DescriptorProto],
+    enums: &[EnumDescriptorProto],
+) {
+    types.extend(enums.iter().map(|item| format!("{prefix}.{}", item.name())));
+    for message in messages {
+        let name = format!("{prefix}.{}", message.name());
+        collect(types, &name, &message.nested_type, &message.enum_type);
+        types.insert(name);
+    }
+}
 
 /// Returns whether this is the name of such a file.
 pub(crate) fn contains(name: &str) -> bool {
     VOLT_API.iter().any(|(bundled, _)| *bundled == name)
+}
+
+/// Returns whether this is the full name of a type in such a file.
+pub(crate) fn has_type(name: &str) -> bool {
+    TYPES.contains(name)
 }

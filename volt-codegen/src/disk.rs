@@ -9,7 +9,9 @@ use std::{
 
 use protox::file::File;
 
-use crate::{Error, Options, Output, Place, Problem, Sources, bundled, generate};
+use crate::{
+    Error, Options, Output, Place, Problem, Sources, bundled, generate, source::is_builtin,
+};
 
 /// Files that were read, ready for the generator.
 #[derive(Clone, Debug)]
@@ -92,9 +94,8 @@ impl Protos {
         // A syntax error is reported when the file is compiled.
         let Ok(file) = File::from_source(name, text) else { return Ok(()) };
         for import in &file.file_descriptor_proto().dependency {
-            let known = self.paths.contains_key(import)
-                || bundled::contains(import)
-                || import.starts_with("google/protobuf/");
+            let known =
+                self.paths.contains_key(import) || bundled::contains(import) || is_builtin(import);
             let found =
                 folders.iter().map(|folder| folder.join(import)).find(|path| path.is_file());
             if let Some(path) = found.filter(|_| !known) {
@@ -108,8 +109,26 @@ impl Protos {
     }
 
     fn text(&self, path: &Path) -> Result<String, Error> {
-        let text = fs::read_to_string(path);
-        text.map_err(|error| self.problem(path, &format!("the file cannot be read: {error}"), None))
+        let bytes = fs::read(path).map_err(|error| {
+            self.problem(path, &format!("the file cannot be read: {error}"), None)
+        })?;
+        // Some editors put a byte order mark before the text.
+        let start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        String::from_utf8(bytes[start..].to_vec()).map_err(|error| {
+            let bytes = error.as_bytes();
+            let (before, rest) = bytes.split_at(error.utf8_error().valid_up_to());
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let column = 1 + String::from_utf8_lossy(&before[start..]).chars().count();
+            let byte = rest.first().copied().unwrap_or_default();
+            let position = u32::try_from(line).ok().zip(u32::try_from(column).ok());
+            Problem {
+                place: Some(Place { file: self.shown(path), position }),
+                message: format!("the byte 0x{byte:02X} is not UTF-8"),
+                help: Some("save the file as UTF-8".to_owned()),
+            }
+            .into()
+        })
     }
 
     fn problem(&self, path: &Path, message: &str, help: Option<String>) -> Error {

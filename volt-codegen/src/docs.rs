@@ -9,11 +9,11 @@ use quote::quote;
 
 /// Documentation, one entry for each line, ready to be printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Docs(Vec<String>);
+pub(crate) struct Docs(Vec<String>);
 
 impl Docs {
     /// Converts a comment from protobuf's source information.
-    pub fn from_comment(comment: &str) -> Self {
+    pub(crate) fn from_comment(comment: &str) -> Self {
         Self(lines(comment))
     }
 
@@ -23,13 +23,8 @@ impl Docs {
     }
 
     /// Returns whether there is no documentation.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// The lines.
-    pub fn lines(&self) -> &[String] {
-        &self.0
     }
 
     /// These lines, or others if there are none.
@@ -46,19 +41,44 @@ impl Docs {
         self
     }
 
-    /// The lines as they follow the slashes.
-    pub(crate) fn printed(&self) -> impl Iterator<Item = String> {
+    /// The lines as they follow the slashes. `path` returns the Rust path of an element of the API, by
+    /// its full name.
+    pub(crate) fn printed(
+        &self,
+        path: &dyn Fn(&str) -> Option<String>,
+    ) -> impl Iterator<Item = String> {
         self.0.iter().map(|line| match line.as_str() {
             "" => String::new(),
-            line => format!(" {line}"),
+            line => format!(" {}", linked(line, path)),
         })
     }
 
     /// The `#[doc]` attributes.
-    pub(crate) fn attributes(&self) -> TokenStream {
-        let lines = self.printed();
+    pub(crate) fn attributes(&self, path: &dyn Fn(&str) -> Option<String>) -> TokenStream {
+        let lines = self.printed(path);
         quote!(#(#[doc = #lines])*)
     }
+}
+
+/// The characters around the text and the name of a reference, until it is printed.
+const MARKS: [char; 3] = ['\u{e000}', '\u{e001}', '\u{e002}'];
+
+/// Replaces the references of a line by links, or by plain text if they lead nowhere.
+fn linked(line: &str, path: &dyn Fn(&str) -> Option<String>) -> String {
+    let [start, middle, stop] = MARKS;
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(start) {
+        out.push_str(before);
+        let (reference, after) = after.split_once(stop).unwrap_or((after, ""));
+        let (text, name) = reference.split_once(middle).unwrap_or((reference, ""));
+        match path(name) {
+            Some(path) => out.extend(["[", text, "](", path.as_str(), ")"]),
+            None => out.extend(["\\[", text, "\\]\\[", name, "\\]"]),
+        }
+        rest = after;
+    }
+    out + rest
 }
 
 /// The state after the previous line.
@@ -86,7 +106,7 @@ fn lines(comment: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut before = Before::Blank;
     for line in &raw {
-        let line: String = line.chars().skip(margin).filter(|c| !c.is_control()).collect();
+        let line = visible(line.chars().skip(margin));
         before = push(&mut out, before, &line);
     }
     match before {
@@ -99,6 +119,19 @@ fn lines(comment: &str) -> Vec<String> {
     let start = out.iter().position(|line| !line.is_empty()).unwrap_or_default();
     out.drain(..start);
     out
+}
+
+/// Drops control characters and the ones that this module uses, and writes out those that change the
+/// direction of text: rustc rejects source code with them.
+fn visible(chars: impl Iterator<Item = char>) -> String {
+    let mut line = String::new();
+    for char in chars.filter(|char| !char.is_control() && !MARKS.contains(char)) {
+        match char {
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => line.extend(char.escape_unicode()),
+            _ => line.push(char),
+        }
+    }
+    line
 }
 
 fn push(out: &mut Vec<String>, before: Before, line: &str) -> Before {
@@ -189,6 +222,7 @@ fn escape(line: &str) -> String {
         let (length, text) = escaped(rest)
             .or_else(|| code_span(rest))
             .or_else(|| link(rest))
+            .or_else(|| reference(rest))
             .or_else(|| address(rest))
             .unwrap_or_else(|| literal(piece));
         out.push_str(&text);
@@ -247,6 +281,20 @@ fn link(rest: &str) -> Option<(usize, String)> {
     (plain && target[length..].starts_with(')')).then(|| (end, rest[..end].to_owned()))
 }
 
+/// `[text][pkg.Name]`, which refers to an element of the API.
+fn reference(rest: &str) -> Option<(usize, String)> {
+    let (text, target) = rest.strip_prefix('[')?.split_once("][")?;
+    let (target, _) = target.split_once(']')?;
+    let is_name = |name: &str| {
+        let mut parts = name.split('.');
+        parts.all(|part| !part.is_empty() && part.chars().all(|c| c == '_' || c.is_alphanumeric()))
+    };
+    let plain = !text.is_empty() && !text.contains(['[', ']', '`', '<', '>', '\\']);
+    let end = text.len() + target.len() + "[][]".len();
+    let [start, middle, stop] = MARKS;
+    (plain && is_name(target)).then(|| (end, format!("{start}{text}{middle}{target}{stop}")))
+}
+
 /// A web address in plain text.
 fn address(rest: &str) -> Option<(usize, String)> {
     let length = address_length(rest)?;
@@ -257,8 +305,18 @@ fn address(rest: &str) -> Option<(usize, String)> {
 
 fn address_length(rest: &str) -> Option<usize> {
     let scheme = ["https://", "http://"].into_iter().find(|scheme| rest.starts_with(scheme))?;
-    let end = rest.find(|c: char| c.is_whitespace() || "<>()[]`\"\\".contains(c));
-    let end = end.unwrap_or(rest.len());
+    // Parentheses belong to it in pairs.
+    let mut open = Vec::new();
+    let end = rest.char_indices().find(|(at, c)| match c {
+        '(' => {
+            open.push(*at);
+            false
+        }
+        ')' => open.pop().is_none(),
+        c => c.is_whitespace() || "<>[]`\"\\".contains(*c),
+    });
+    let end = end.map_or(rest.len(), |(at, _)| at);
+    let end = open.first().map_or(end, |first| end.min(*first));
     (end > scheme.len()).then_some(end)
 }
 
@@ -267,7 +325,10 @@ mod tests {
     use super::*;
 
     fn docs(comment: &str) -> String {
-        Docs::from_comment(comment).lines().join("\n")
+        let path = |name: &str| (name == "pkg.M").then(|| "super::M".to_owned());
+        let docs = Docs::from_comment(comment);
+        let lines: Vec<_> = docs.printed(&path).map(|line| line.replacen(' ', "", 1)).collect();
+        lines.join("\n")
     }
 
     #[test]
@@ -311,6 +372,24 @@ mod tests {
         assert_eq!(docs(" see https://tdx.example/a_b."), "see <https://tdx.example/a_b>.");
         assert_eq!(docs(" [x](https://y.z) <http://y>"), "[x](https://y.z) <http://y>");
         assert_eq!(docs(" https://"), "https://");
+        assert_eq!(docs(" (https://x/a_(b), c)"), "(<https://x/a_(b)>, c)");
+        assert_eq!(
+            docs(" [x](https://x/a_(b)) https://x/(b"),
+            "[x](https://x/a_(b)) <https://x/>(b"
+        );
+    }
+
+    #[test]
+    fn references_to_known_elements_are_links() {
+        assert_eq!(docs(" See [the M][pkg.M]s."), "See [the M](super::M)s.");
+        assert_eq!(docs(" [M][pkg.N]"), "\\[M\\]\\[pkg.N\\]");
+        assert_eq!(docs(" \u{e000}x\u{e001}pkg.M\u{e002}"), "xpkg.M");
+    }
+
+    #[test]
+    fn direction_marks_are_written_out() {
+        assert_eq!(docs(" a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(docs(" ```\n \u{2066}x\n ```"), "```text\n\\u{2066}x\n```");
     }
 
     #[test]

@@ -45,18 +45,21 @@ pub mod disk;
 mod docs;
 mod emit;
 mod error;
-pub mod model;
+#[doc(hidden)]
+pub mod inventory;
+mod model;
 mod names;
 mod options;
 mod output;
 mod source;
 pub mod text;
+#[doc(hidden)]
+pub mod tree;
 
 use prost_types::FileDescriptorSet;
 
 pub use crate::{
     bundled::VOLT_API,
-    docs::Docs,
     error::{Error, Place, Problem},
     options::{Layout, Options, Server},
     output::{GeneratedFile, Output},

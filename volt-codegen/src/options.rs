@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The default module in which generated code finds its dependencies.
 pub(crate) const RUNTIME: &str = "::volt_runtime::__private";
 
+/// The module of `volt-api` with the types of the Volt API.
+pub(crate) const VOLT_API_TYPES: &str = "::volt_api::api";
+
 /// The options of the generator. [`Options::default`] suits custom services.
 ///
 /// ```
@@ -27,6 +30,7 @@ pub struct Options {
     pub(crate) accessors: Option<String>,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) bulk: BTreeSet<String>,
+    pub(crate) renames: BTreeMap<String, String>,
 }
 
 /// The division of the output into files.
@@ -65,6 +69,7 @@ impl Default for Options {
             accessors: None,
             secrets: BTreeSet::new(),
             bulk: BTreeSet::new(),
+            renames: BTreeMap::new(),
         }
     }
 }
@@ -76,7 +81,7 @@ impl Options {
         Self::default()
             .layout(Layout::Single)
             .runtime("::volt_api::__private")
-            .extern_path("tdx.volt_api", "::volt_api::api")
+            .extern_path("tdx.volt_api", VOLT_API_TYPES)
     }
 
     /// Sets the module in which generated code finds its dependencies. Default:
@@ -139,6 +144,19 @@ impl Options {
         self.accessors = Some(path.into());
         self
     }
+
+    /// Sets the name that the Rust name of an element is made of, in place of its own:
+    /// `acme.v1.Shop.new_` → `fresh`. The element is a message, field, oneof, enum, service or method by
+    /// its full name, the value of an enum by the enum's full name and its own, or a package. The binary
+    /// form, JSON and the paths of methods keep the name in the `.proto`.
+    ///
+    /// Default: the element's own name. If several elements of a scope would have the same Rust name,
+    /// all but the first get a number: `2`, `3` and so on.
+    pub fn rename(mut self, element: impl Into<String>, name: impl Into<String>) -> Self {
+        self.renames.insert(element.into(), name.into());
+        self
+    }
+
     /// Declares string and bytes fields of this name, in any message, as secrets: `Debug` shows
     /// whether a value is set, but not the value. Default: none.
     pub fn secret(mut self, field: impl Into<String>) -> Self {

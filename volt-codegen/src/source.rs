@@ -1,9 +1,15 @@
 //! Parses the text of `.proto` files into descriptors, with protox.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fmt::Write as _,
+};
 
 use miette::Diagnostic as _;
-use prost_types::FileDescriptorSet;
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    FileDescriptorSet,
+};
 use protox::{
     Compiler,
     file::{ChainFileResolver, File, FileResolver, GoogleFileResolver},
@@ -51,8 +57,91 @@ impl Sources {
         let mut compiler = Compiler::with_file_resolver(resolver);
         compiler.include_imports(true).include_source_info(true);
         compiler.open_files(self.files.keys()).map_err(|error| self.explain(&error))?;
-        Ok(compiler.file_descriptor_set())
+        let mut set = compiler.file_descriptor_set();
+        self.keep_used(&mut set);
+        Ok(set)
     }
+
+    /// Removes imported files if nothing that is kept refers to a type of theirs, such as files that
+    /// are imported for their options.
+    fn keep_used(&self, set: &mut FileDescriptorSet) {
+        let mut defined = HashMap::new();
+        for (index, file) in set.file.iter().enumerate() {
+            define(&mut defined, index, file.package(), &file.message_type, &file.enum_type);
+        }
+        let is_root = |file: &FileDescriptorProto| self.files.contains_key(file.name());
+        let files = set.file.iter().enumerate();
+        let mut open: Vec<usize> =
+            files.filter(|(_, file)| is_root(file)).map(|(index, _)| index).collect();
+        let mut kept: HashSet<usize> = open.iter().copied().collect();
+        while let Some(index) = open.pop() {
+            let mut used = Vec::new();
+            refer(&mut used, &set.file[index]);
+            for name in used {
+                if let Some(index) = defined.get(name).copied()
+                    && kept.insert(index)
+                {
+                    open.push(index);
+                }
+            }
+        }
+        let mut index = 0;
+        set.file.retain(|_| {
+            index += 1;
+            kept.contains(&(index - 1))
+        });
+    }
+}
+
+/// Adds the full names of all types in a file, with a leading dot.
+fn define(
+    defined: &mut HashMap<String, usize>,
+    file: usize,
+    prefix: &str,
+    messages: &[DescriptorProto],
+    enums: &[EnumDescriptorProto],
+) {
+    let full = |name: &str| match prefix {
+        "" => name.to_owned(),
+        prefix => format!("{prefix}.{name}"),
+    };
+    defined.extend(enums.iter().map(|item| (format!(".{}", full(item.name())), file)));
+    for message in messages {
+        let name = full(message.name());
+        define(defined, file, &name, &message.nested_type, &message.enum_type);
+        defined.insert(format!(".{name}"), file);
+    }
+}
+
+/// Adds the types of a file's fields and methods, as in the descriptors.
+fn refer<'a>(used: &mut Vec<&'a str>, file: &'a FileDescriptorProto) {
+    let methods = file.service.iter().flat_map(|service| &service.method);
+    used.extend(methods.flat_map(|method| [method.input_type(), method.output_type()]));
+    let mut open: Vec<&DescriptorProto> = file.message_type.iter().collect();
+    while let Some(message) = open.pop() {
+        used.extend(message.field.iter().map(FieldDescriptorProto::type_name));
+        open.extend(&message.nested_type);
+    }
+}
+
+/// Returns whether protobuf's own file with this name is built in.
+pub(crate) fn is_builtin(name: &str) -> bool {
+    const FILES: [&str; 12] = [
+        "any",
+        "api",
+        "compiler/plugin",
+        "descriptor",
+        "duration",
+        "empty",
+        "field_mask",
+        "source_context",
+        "struct",
+        "timestamp",
+        "type",
+        "wrappers",
+    ];
+    let file = name.strip_prefix("google/protobuf/").and_then(|name| name.strip_suffix(".proto"));
+    file.is_some_and(|file| FILES.contains(&file))
 }
 
 struct Texts(BTreeMap<String, String>);
@@ -60,7 +149,8 @@ struct Texts(BTreeMap<String, String>);
 impl FileResolver for Texts {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
         match self.0.get(name) {
-            Some(text) => File::from_source(name, text),
+            // Some editors put a byte order mark before the text.
+            Some(text) => File::from_source(name, text.trim_start_matches('\u{feff}')),
             None => Err(protox::Error::file_not_found(name)),
         }
     }

@@ -4,6 +4,9 @@
 #[rustfmt::skip]
 mod generated;
 
+#[path = "calls/odd.rs"]
+mod odd;
+
 use generated::shop::{
     common::v1::{Money, Size, Status as ShopStatus},
     v1::{

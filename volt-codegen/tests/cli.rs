@@ -80,6 +80,72 @@ fn a_folder_becomes_a_tree_or_one_file() {
 }
 
 #[test]
+fn names_can_be_chosen() {
+    let folder = folder();
+    let path = folder.path();
+    succeeds(path, &["folder", "proto", "--rename", "clock.v1.Time=Instant", "--out", "api.rs"]);
+    let text = read(&path.join("api.rs"));
+    assert!(text.contains("pub struct Instant") && text.contains("\"clock.v1.Time\""), "{text}");
+    assert!(fails(path, &["folder", "proto", "--rename", "Time"]).contains("ELEMENT=NAME"));
+}
+
+#[test]
+fn a_set_of_descriptors_is_as_good_as_its_files() {
+    let folder = folder();
+    let path = folder.path();
+    let mut sources = volt_codegen::Sources::default().with_volt_api();
+    sources.files.insert("clock/v1/clock.proto".to_owned(), CLOCK.to_owned());
+    sources.files.insert("clock/v1/time.proto".to_owned(), TIME.to_owned());
+    let set = prost::Message::encode_to_vec(&sources.compile().unwrap());
+    fs::write(path.join("set.binpb"), set).unwrap();
+    succeeds(path, &["descriptor-set", "set.binpb", "--out", "set.rs"]);
+    succeeds(path, &["folder", "proto", "--out", "folder.rs"]);
+    assert_eq!(read(&path.join("set.rs")), read(&path.join("folder.rs")));
+    fs::write(path.join("set.binpb"), "syntax").unwrap();
+    let error = fails(path, &["descriptor-set", "set.binpb"]);
+    assert!(error.starts_with("volt-codegen: set.binpb is not a set of descriptors: "), "{error}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_folder_that_contains_itself_is_an_error() {
+    let folder = folder();
+    std::os::unix::fs::symlink("..", folder.path().join("proto/clock/up")).unwrap();
+    assert_eq!(
+        fails(folder.path(), &["folder", "proto"]),
+        "volt-codegen: proto/clock/up is a link to a folder that contains it\n"
+    );
+}
+
+#[test]
+fn text_is_utf8_and_may_have_a_byte_order_mark() {
+    let folder = folder();
+    let file = folder.path().join("proto/clock/v1/time.proto");
+    fs::write(&file, format!("\u{feff}{TIME}")).unwrap();
+    succeeds(folder.path(), &["folder", "proto", "--out", "api.rs"]);
+    fs::write(&file, [TIME.as_bytes(), b"// caf\xe9\n"].concat()).unwrap();
+    assert_eq!(
+        fails(folder.path(), &["folder", "proto", "--out", "api.rs"]),
+        "volt-codegen: proto/clock/v1/time.proto:4:7: the byte 0xE9 is not UTF-8\n  help: save the \
+         file as UTF-8\n"
+    );
+}
+
+#[test]
+fn own_files_may_be_in_the_folder_of_protobuf() {
+    let folder = folder();
+    let proto = folder.path().join("proto");
+    fs::create_dir_all(folder.path().join("more/google/protobuf")).unwrap();
+    let own = "syntax = \"proto3\";\npackage google.protobuf;\nmessage Own {}\n";
+    fs::write(folder.path().join("more/google/protobuf/own.proto"), own).unwrap();
+    let using = "syntax = \"proto3\";\npackage use.v1;\nimport \"google/protobuf/own.proto\";\n\
+                 message Use { google.protobuf.Own own = 1; }\n";
+    fs::write(proto.join("use.proto"), using).unwrap();
+    succeeds(folder.path(), &["folder", "proto", "--include", "more", "--out", "api.rs"]);
+    assert!(read(&folder.path().join("api.rs")).contains("pub struct Own"));
+}
+
+#[test]
 fn a_tree_is_replaced_as_a_whole() {
     let folder = folder();
     let (path, generated) = (folder.path(), folder.path().join("src/api"));

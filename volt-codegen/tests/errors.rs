@@ -83,152 +83,14 @@ fn missing_import() {
 }
 
 #[test]
-fn fields_with_one_name() {
-    let message = "message A {\n  int32 end_ = 1;\n  oneof end {\n    bool x = 2;\n  }\n}";
-    assert_says(
-        &error(message),
-        &[
-            "a.proto:4:3: the field `end_` of `a.v1.A` makes a field named `end`, as does the oneof `a.v1.A.end` at a.proto:5:3",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
-        ],
-    );
-}
-
-#[test]
-fn messages_with_one_name() {
-    assert_says(
-        &error("message DIDUpdate {}\nmessage DidUpdate {}"),
-        &[
-            "a.proto:4:1: the message `a.v1.DidUpdate` makes an item named `DidUpdate`, as does the message `a.v1.DIDUpdate` at a.proto:3:1",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
-        ],
-    );
-}
-
-#[test]
-fn setters_with_one_name() {
-    let message = "message A {\n  optional string with_b = 1;\n  string b = 2;\n}";
-    assert_says(
-        &error(message),
-        &[
-            "a.proto:5:3: the field `b` of `a.v1.A` makes a method named `with_b`, as does the field `with_b` of `a.v1.A` at a.proto:4:3",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
-        ],
-    );
-}
-
-#[test]
-fn variants_with_one_name() {
-    assert_says(
-        &error("enum E {\n  E_NONE = 0;\n  NONE = 1;\n}"),
-        &[
-            "a.proto:5:3: the value `NONE` of `a.v1.E` makes a variant named `None`, as does the value `E_NONE` of `a.v1.E` at a.proto:4:3",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
-        ],
-    );
-}
-
-#[test]
-fn methods_with_one_name() {
-    let body =
-        "message M {}\nservice S {\n  rpc GetIt(M) returns (M);\n  rpc Get_it(M) returns (M);\n}";
-    assert_says(
-        &error(body),
-        &[
-            "a.proto:6:3: the method `Get_it` of `a.v1.S` makes a method named `get_it`, as does the method `GetIt` of `a.v1.S` at a.proto:5:3",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
-        ],
-    );
-}
-
-#[test]
-fn method_named_new() {
-    let body = "message M {}\nservice S {\n  rpc New(M) returns (M);\n}";
-    assert_says(
-        &error(body),
-        &[
-            "a.proto:5:3: the method `New` of `a.v1.S` would be `new` in Rust, which makes the client",
-            "  help: rename it, for example to `Create`",
-        ],
-    );
-}
-
-#[test]
-fn service_and_message_with_one_name() {
-    let body = "message FileApi {\n  enum E {\n    E_NONE = 0;\n  }\n}\nservice FileAPI {}";
-    assert_says(
-        &error(body),
-        &[
-            "a.proto:8:1: the service `a.v1.FileAPI` makes an item named `FileApi`, as does the message `a.v1.FileApi` at a.proto:3:1",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
-        ],
-    );
-}
-
-#[test]
-fn well_known_type_as_request() {
-    let text = "syntax = \"proto3\";\npackage a.v1;\nimport \"google/protobuf/empty.proto\";\n\
-        service S {\n  rpc Go(google.protobuf.Empty) returns (google.protobuf.Empty);\n}";
+fn descriptor_as_request() {
+    let text = "syntax = \"proto3\";\npackage a.v1;\nimport \"google/protobuf/descriptor.proto\";\n\
+        message M {}\nservice S {\n  rpc Go(google.protobuf.FieldOptions) returns (M);\n}";
     assert_says(
         &error_with(&[("a.proto", text)], &[]),
         &[
-            "a.proto:5:3: the method `Go` of `a.v1.S` has a well-known type, `google.protobuf.Empty`, as its request",
+            "a.proto:6:3: the method `Go` of `a.v1.S` has `google.protobuf.FieldOptions` as its request, which is not supported",
             "  help: declare a message of your own for it",
-            "a.proto:5:3: the method `Go` of `a.v1.S` has a well-known type, `google.protobuf.Empty`, as its response",
-            "  help: declare a message of your own for it",
-        ],
-    );
-}
-
-#[test]
-fn older_syntax() {
-    let text = "syntax = \"proto2\";\npackage a;\nmessage A {}";
-    assert_says(
-        &error_with(&[("a.proto", text)], &[]),
-        &[
-            "a.proto:1:1: only the syntax `proto3` is supported",
-            "  help: say `syntax = \"proto3\";` at the top of the file",
-        ],
-    );
-}
-
-#[test]
-fn no_package() {
-    assert_says(
-        &error_with(&[("a.proto", "syntax = \"proto3\";\nmessage A {}")], &[]),
-        &[
-            "a.proto:1:1: the file has no package, which its Rust module is named after",
-            "  help: say `package your.name.v1;` below the syntax",
-        ],
-    );
-}
-
-#[test]
-fn packages_with_one_module() {
-    let files = [
-        ("a.proto", "syntax = \"proto3\";\npackage a.FooBar;\nmessage A {}"),
-        ("b.proto", "syntax = \"proto3\";\npackage a.foo_bar;\nmessage A {}"),
-    ];
-    assert_says(
-        &error_with(&files, &[]),
-        &[
-            "b.proto:2:1: the package `a.foo_bar` makes a Rust module named `a::foo_bar`, as does the package `a.FooBar` at a.proto:2:1",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
-        ],
-    );
-}
-
-#[test]
-fn package_and_message_with_one_module() {
-    let files = [
-        ("a.proto", "syntax = \"proto3\";\npackage a;\nmessage B {\n  message C {}\n}"),
-        ("b.proto", "syntax = \"proto3\";\npackage a.b;\nmessage A {}"),
-    ];
-    assert_says(
-        &error_with(&files, &[]),
-        &[
-            "a.proto:3:1: the message `a.B` makes an item named `b`, as does the package `a.b` at b.proto:2:1",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
         ],
     );
 }
@@ -346,6 +208,66 @@ fn descriptors_with_holes() {
 
 #[test]
 fn every_problem_is_reported() {
-    let error = error("enum E {\n  E_NONE = 0;\n  NONE = 1;\n}\nmessage E2 {\n  string _ = 1;\n}");
+    let error = error("message _ {}\nmessage E2 {\n  string _ = 1;\n}");
     assert_eq!(error.lines().filter(|line| line.starts_with("a.proto:")).count(), 2);
+}
+
+#[test]
+fn editions() {
+    let text = "syntax = \"proto3\";\npackage a;\nmessage A {}";
+    let mut sources = Sources::default();
+    sources.files.insert("a.proto".to_owned(), text.to_owned());
+    let mut set = sources.compile().expect("it compiles");
+    set.file[0].syntax = Some("editions".to_owned());
+    let error = generate(&set, &Options::default()).expect_err("it is not supported");
+    assert_says(
+        &error.to_string(),
+        &["a.proto:1:1: the syntax `editions` is not supported", "  help: proto2 and proto3 are"],
+    );
+}
+
+const COLLIDING: &str = "syntax = \"proto3\";\npackage a.v1;\nmessage M {\n  oneof foo { bool a = 1; }\n  oneof Foo { bool b = 2; }\n}";
+
+#[test]
+fn names_can_be_chosen() {
+    let rename: fn(Options) -> Options = |options| options.rename("a.v1.M.Foo", "upper");
+    try_all(&[("a.proto", COLLIDING)], &[rename]).expect("the names differ");
+    let collide: fn(Options) -> Options = |options| options.rename("a.v1.M.Foo", "foo");
+    assert_says(
+        &error_with(&[("a.proto", COLLIDING)], &[collide]),
+        &[
+            "a.proto:5:3: the oneof `a.v1.M.Foo` makes a field named `foo`, as does the oneof `a.v1.M.foo` at a.proto:4:3",
+            "  help: rename one of the two; case and underscores alone make no difference in Rust",
+            "a.proto:5:3: the oneof `a.v1.M.Foo` makes an item named `Foo`, as does the oneof `a.v1.M.foo` at a.proto:4:3",
+            "  help: rename one of the two; case and underscores alone make no difference in Rust",
+        ],
+    );
+}
+
+#[test]
+fn chosen_names_must_be_names_of_elements() {
+    let changes: [fn(Options) -> Options; 2] = [
+        |options| options.rename("a.v1.M.y", "z"),
+        |options| options.rename("a.v1.M.a", "no name"),
+    ];
+    assert_says(
+        &error_with(&[("a.proto", COLLIDING)], &changes),
+        &[
+            "a.proto:2:1: the options rename `a.v1.M.a` to `no name`",
+            "  help: a name has letters, digits and underscores only",
+            "a.proto:2:1: the options rename `a.v1.M.y` to `z`",
+            "  help: there is no generated element with that full name",
+        ],
+    );
+}
+
+#[test]
+fn packages_with_one_module() {
+    let files = [
+        ("a.proto", "syntax = \"proto3\";\npackage a.FooBar;\nmessage A {}"),
+        ("b.proto", "syntax = \"proto3\";\npackage a.foo_bar;\nmessage A {}"),
+    ];
+    try_all(&files, &[]).expect("the second gets a number");
+    let rename: fn(Options) -> Options = |options| options.rename("a.foo_bar", "a.other");
+    try_all(&files, &[rename]).expect("or a chosen name");
 }

@@ -62,6 +62,25 @@ fn integers_may_be_numbers_or_text_and_floats_without_a_fraction() {
         let expected = Article::default().with_serial(u64::MAX);
         reads(&format!(r#"{{"serial": {value}}}"#), &expected);
     }
+    for value in ["1e18", "\"1e18\"", "1000000000000000000.0", "\"0.1e19\""] {
+        let expected = Article::default().with_serial(1_000_000_000_000_000_000);
+        reads(&format!(r#"{{"serial": {value}}}"#), &expected);
+    }
+    for value in ["9007199254740994.0", "\"9007199254740994.0\"", "\"900719925474099400e-2\""] {
+        let expected = Money::default().with_cents(9_007_199_254_740_994);
+        reads(&format!(r#"{{"cents": {value}}}"#), &expected);
+    }
+    // As text, digits beyond those of a float count too.
+    let expected = Money::default().with_cents(9_007_199_254_740_993);
+    reads(r#"{"cents": "9007199254740993.0"}"#, &expected);
+    for value in
+        ["9223372036854775808", "9223372036854775807.0", "\"9223372036854775808.0\"", "1e19"]
+    {
+        refuses::<Money>(&format!(r#"{{"cents": {value}}}"#));
+    }
+    for value in ["\"1e400000000000\"", "\"1e-400\"", "\"0.1\"", "\"1e\""] {
+        refuses::<Money>(&format!(r#"{{"cents": {value}}}"#));
+    }
     for value in ["7.5", "\"7.5\"", "-1", "\"\"", "\" 7\"", "\"seven\"", "true", "[]", "1e20"] {
         refuses::<Article>(&format!(r#"{{"serial": {value}}}"#));
     }

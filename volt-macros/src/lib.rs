@@ -24,6 +24,7 @@ use proc_macro::TokenStream;
 /// | option | meaning | default |
 /// |---|---|---|
 /// | `includes = ["proto"]` | the folders in which imports are looked up; each file must be in one | the folders of the files |
+/// | `rename = ["shop.v1.Item.kind_" = "sort"]` | the name that an element's Rust name is made of | its own name; a number follows if that is taken |
 /// | `server = false` | generate no server traits and no servers | `true` |
 ///
 /// A service `ShopAPI` becomes the client `ShopApiClient`, the trait `ShopApi` and the server

@@ -19,11 +19,13 @@ pub(crate) struct Input {
     files: Vec<LitStr>,
     includes: Vec<LitStr>,
     server: bool,
+    renames: Vec<(LitStr, LitStr)>,
 }
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut parsed = Self { files: Vec::new(), includes: Vec::new(), server: true };
+        let mut parsed =
+            Self { files: Vec::new(), includes: Vec::new(), server: true, renames: Vec::new() };
         while !input.is_empty() {
             if input.peek(LitStr) {
                 parsed.files.push(input.parse()?);
@@ -45,13 +47,18 @@ impl Parse for Input {
 impl Input {
     fn option(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let name: Ident = input.parse()?;
-        if name != "includes" && name != "server" {
-            let message = format!("there is no option `{name}`: use `includes` or `server`");
+        if !["includes", "rename", "server"].iter().any(|option| name == option) {
+            let message =
+                format!("there is no option `{name}`: use `includes`, `rename` or `server`");
             return Err(syn::Error::new(name.span(), message));
         }
         input.parse::<Token![=]>()?;
         if name == "server" {
             self.server = input.parse::<LitBool>()?.value;
+        } else if name == "rename" {
+            let pairs;
+            bracketed!(pairs in input);
+            self.renames.extend(pairs.parse_terminated(renaming, Token![,])?);
         } else {
             let folders;
             bracketed!(folders in input);
@@ -59,6 +66,13 @@ impl Input {
         }
         Ok(())
     }
+}
+
+/// `"shop.v1.Item.kind_" = "sort"`
+fn renaming(input: ParseStream<'_>) -> syn::Result<(LitStr, LitStr)> {
+    let element = input.parse()?;
+    input.parse::<Token![=]>()?;
+    Ok((element, input.parse()?))
 }
 
 /// The generated code, for the crate that cargo is building.
@@ -76,6 +90,9 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
     let mut options = Options::volt_api();
     if !input.server {
         options = options.server(Server::Never);
+    }
+    for (element, name) in &input.renames {
+        options = options.rename(element.value(), name.value());
     }
     let output = protos.generate(&options).map_err(|problem| error(input, problem))?;
     let text: String = output.files.into_iter().map(|file| file.contents).collect();
@@ -163,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn names_can_be_chosen() {
+        let folder = folder(CLOCK);
+        let input = "\"proto/clock.proto\", rename = [\"clock.v1.Tick\" = \"Beat\", \"common.Zone.hours\" = \"h\"]";
+        let code = expanded(folder.path(), input).unwrap();
+        assert!(code.contains("pubstructBeat") && code.contains("pubh:i32"), "{code}");
+    }
+
+    #[test]
     fn errors_name_the_place_in_the_file() {
         let folder =
             folder("syntax = \"proto3\";\npackage clock.v1;\nmessage Tick { Zone zone = 1; }\n");
@@ -213,7 +238,7 @@ mod tests {
         assert_eq!(error(""), "the path of a .proto file is needed, such as \"proto/shop.proto\"");
         assert_eq!(
             error("\"a.proto\", sever = false"),
-            "there is no option `sever`: use `includes` or `server`"
+            "there is no option `sever`: use `includes`, `rename` or `server`"
         );
         assert_eq!(error("\"a.proto\" \"b.proto\""), "expected `,`");
     }

@@ -1,6 +1,7 @@
 //! `cargo xtask build-time`: the build times of the SDK and of a program that uses it.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use volt_codegen::{
     Options, Sources, VOLT_API,
-    model::{Method, MethodKind, Model, Service},
+    inventory::{self, Entry},
 };
 use xtask_tools::{cargo::cargo, process, root};
 
@@ -36,15 +37,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut sources = Sources::default();
     sources.files.extend(VOLT_API.iter().map(|(name, text)| ((*name).into(), (*text).into())));
     let set = sources.compile()?;
-    let model = Model::new(&set, &Options::default().features(true))?;
+    let methods = inventory::methods(&set, &Options::default().features(true))?;
     println!("| services | methods | crate | CPU time | lines of LLVM IR |");
     println!("|---|---|---|---|---|");
-    for (name, services) in [
-        ("all", model.services().collect::<Vec<_>>()),
-        (ONE, model.services().filter(|service| feature(service) == ONE).collect()),
+    for (name, methods) in [
+        ("all", methods.iter().collect::<Vec<_>>()),
+        (ONE, methods.iter().filter(|method| method.feature == ONE).collect()),
     ] {
-        let probe = Probe::new(root, &services, args.release)?;
-        let methods: usize = services.iter().map(|service| service.methods.len()).sum();
+        let probe = Probe::new(root, &methods, args.release)?;
+        let methods = methods.len();
         for package in ["volt-api", "probe"] {
             let (seconds, lines) = probe.measure(package)?;
             let shown = if package == "probe" { "a program with every call" } else { "`volt-api`" };
@@ -52,10 +53,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn feature(service: &Service) -> &str {
-    service.feature.as_deref().unwrap_or_default()
 }
 
 /// A crate outside the workspace that makes every call of some services.
@@ -66,9 +63,10 @@ struct Probe {
 }
 
 impl Probe {
-    fn new(root: &Path, services: &[&Service], release: bool) -> anyhow::Result<Self> {
+    fn new(root: &Path, methods: &[&Entry], release: bool) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let features: Vec<_> = services.iter().map(|service| feature(service)).collect();
+        let features: BTreeSet<_> = methods.iter().map(|method| &method.feature).collect();
+        let features: Vec<_> = features.into_iter().collect();
         let manifest = format!(
             "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
              [dependencies]\n\
@@ -80,7 +78,7 @@ impl Probe {
         // The same versions as in the workspace, without asking a registry.
         fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
         fs::create_dir(folder.path().join("src"))?;
-        fs::write(folder.path().join("src/lib.rs"), calls(services))?;
+        fs::write(folder.path().join("src/lib.rs"), calls(methods))?;
         Ok(Self { folder, target: root.join("target/build-time"), release })
     }
 
@@ -139,40 +137,38 @@ fn children_seconds() -> anyhow::Result<f64> {
 }
 
 /// Generates a function for each method that makes the call and reads the whole answer.
-fn calls(services: &[&Service]) -> String {
+fn calls(methods: &[&Entry]) -> String {
     let mut out = "use std::{future::Future, pin::Pin};\n\nuse volt_api::Client;\n\n\
                    type Done = Pin<Box<dyn Future<Output = volt_api::Result<()>> + Send>>;\n"
         .to_owned();
-    for service in services {
-        for method in &service.methods {
-            let name = format!("{}_{}", service.nickname, method.ident).replace("r#", "");
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(
-                out,
-                "\npub fn {name}(client: Client) -> Done {{\n    Box::pin(async move {{\n{}        \
-                 Ok(())\n    }})\n}}",
-                call(service, method)
-            );
-        }
+    for method in methods {
+        let name = format!("{}_{}", method.accessor, method.method).replace("r#", "");
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(
+            out,
+            "\npub fn {name}(client: Client) -> Done {{\n    Box::pin(async move {{\n{}        \
+             Ok(())\n    }})\n}}",
+            call(method)
+        );
     }
     out
 }
 
-fn call(service: &Service, method: &Method) -> String {
+fn call(method: &Entry) -> String {
     let open =
-        |request| format!("client.{}().{}({request}).await?", service.nickname, method.ident);
-    match method.kind {
-        MethodKind::Unary => format!("        {};\n", open("Default::default()")),
-        MethodKind::ServerStreaming => format!(
+        |request| format!("client.{}().{}({request}).await?", method.accessor, method.method);
+    match (method.client_streaming, method.server_streaming) {
+        (false, false) => format!("        {};\n", open("Default::default()")),
+        (false, true) => format!(
             "        let mut answers = {};\n        while answers.message().await?.is_some() {{}}\n",
             open("Default::default()")
         ),
-        MethodKind::ClientStreaming => format!(
+        (true, false) => format!(
             "        let mut upload = {};\n        upload.send(Default::default()).await?;\n        \
              upload.finish().await?;\n",
             open("")
         ),
-        MethodKind::Bidi => format!(
+        (true, true) => format!(
             "        let mut call = {};\n        call.send(Default::default()).await?;\n        \
              while call.message().await?.is_some() {{}}\n",
             open("")

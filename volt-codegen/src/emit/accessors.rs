@@ -20,7 +20,7 @@ pub(super) fn items(model: &Model, holder: &str, scope: &[&str]) -> TokenStream 
     accessors.sort_by_key(|(_, service)| &service.nickname);
     let accessors = accessors.into_iter().map(|(package, service)| {
         let cfg = cfg(service.feature.as_deref());
-        let docs = service_docs(service).attributes();
+        let docs = service_docs(service).attributes(&|_| None);
         let deprecated = deprecated(service.deprecated);
         let accessor = names::ident(&service.nickname);
         let up = scope.iter().map(|_| "super");

@@ -24,5 +24,5 @@ pub(crate) fn files(
     let tree = tree::tree(model, structs, options)?;
     // A module of the API may have that name.
     let alias = if model.has_module("rt") { "__rt" } else { "rt" };
-    Ok(render::files(&tree, alias, options))
+    render::files(&tree, alias, options)
 }

@@ -65,7 +65,7 @@ impl<'a> Paths<'a> {
     pub(super) fn of(&self, ty: &TypeRef, depth: usize) -> String {
         let package = &self.package.module;
         let Some((module, ident)) = ty.local() else {
-            return ty.path(package).to_string().replace(' ', "");
+            return ty.external().to_owned();
         };
         match module.0.strip_prefix(package.0.as_slice()) {
             Some(inside) => {
@@ -74,6 +74,21 @@ impl<'a> Paths<'a> {
             }
             None => self.outside(module.0.iter().map(String::as_str).chain([ident]), depth),
         }
+    }
+
+    /// The path of the element with this name in the `.proto`, for links in the documentation. That of
+    /// a field or a value is the path of its type.
+    pub(super) fn element(&self, name: &str, depth: usize) -> Option<String> {
+        let name = name.trim_start_matches('.');
+        let parent = name.rsplit_once('.').map(|(parent, _)| parent);
+        let mut names = [Some(name), parent].into_iter().flatten();
+        let ty = names.find_map(|name| self.model.types.get(name))?;
+        let path = self.of(ty, depth);
+        let own =
+            ty.local().is_some_and(|(module, _)| module.0.starts_with(&self.package.module.0));
+        // Only the outermost of the package's modules for code import its names.
+        let up = if own { "super::".repeat(depth.saturating_sub(DEPTH)) } else { String::new() };
+        Some(up + &path)
     }
 
     /// A path from the root of the generated code, for code `depth` modules below the package's.
@@ -155,7 +170,7 @@ impl<'a> Paths<'a> {
         if up <= depth {
             return path.to_owned();
         }
-        let full: Vec<String> = self.package.name.split('.').map(names::snake).collect();
+        let full: Vec<String> = self.package.prost.split('.').map(names::snake).collect();
         let kept = full.len().saturating_sub(up - depth);
         let absolute: Vec<&str> =
             full[..kept].iter().map(String::as_str).chain(parts[up..].iter().copied()).collect();
@@ -165,20 +180,14 @@ impl<'a> Paths<'a> {
 
     /// Converts a path by full package names to a path from the root of the generated code.
     fn placed(&self, path: &[&str]) -> Vec<String> {
-        let longest = self.model.packages.iter().filter_map(|package| {
-            let full: Vec<String> = package.name.split('.').map(names::snake).collect();
-            let inside = full.iter().zip(path).take_while(|(a, b)| a == *b).count();
-            (inside == full.len()).then_some((inside, &package.module))
-        });
-        let Some((length, module)) = longest.max_by_key(|(length, _)| *length) else {
-            return path.iter().map(|part| (*part).to_owned()).collect();
+        let ends = (1..=path.len()).rev();
+        let mut found =
+            ends.filter_map(|end| Some((end, self.model.modules.get(&path[..end].join("::"))?)));
+        let (module, rest) = match found.next() {
+            Some((end, module)) => (module.0.as_slice(), &path[end..]),
+            None => (&[][..], path),
         };
-        module
-            .0
-            .iter()
-            .cloned()
-            .chain(path[length..].iter().map(|part| (*part).to_owned()))
-            .collect()
+        module.iter().cloned().chain(rest.iter().map(|part| (*part).to_owned())).collect()
     }
 
     /// The short form of a path to the standard library.

@@ -1,10 +1,14 @@
 //! Prints the tree of modules as files.
 
 use super::{code::RT, tree::Node};
-use crate::{GeneratedFile, Layout, Options, names};
+use crate::{Error, GeneratedFile, Layout, Options, names};
 
 /// All files, sorted by path.
-pub(super) fn files(root: &Node, alias: &str, options: &Options) -> Vec<GeneratedFile> {
+pub(super) fn files(
+    root: &Node,
+    alias: &str,
+    options: &Options,
+) -> Result<Vec<GeneratedFile>, Error> {
     let mut printer = Printer {
         layout: options.layout,
         alias,
@@ -21,7 +25,12 @@ pub(super) fn files(root: &Node, alias: &str, options: &Options) -> Vec<Generate
     };
     printer.file("mod.rs".to_owned(), &text);
     printer.files.sort_by(|a, b| a.path.cmp(&b.path));
-    printer.files
+    for pair in printer.files.windows(2) {
+        if pair[0].path == pair[1].path {
+            return Err(Error::new(format!("two modules would have the file {}", pair[0].path)));
+        }
+    }
+    Ok(printer.files)
 }
 
 /// The lints that generated code may violate.
@@ -71,13 +80,18 @@ impl Printer<'_> {
     fn module(&mut self, name: &str, node: &Node, dir: &str, attributes: &str) -> String {
         let docs: String = node
             .docs
-            .printed()
+            .printed(&|_| None)
             .flat_map(|line| ["///".to_owned(), line, "\n".to_owned()])
             .collect();
         let visibility = if node.public { "pub " } else { "" };
         let stem = format!("{dir}{}", names::bare(name));
         let contents = self.contents(node, &format!("{stem}/"), "");
-        let start = format!("{docs}{}{attributes}{visibility}mod {name}", cfg(node));
+        // The file of this module would otherwise be taken for that of a module `mod`.
+        let place = match self.layout {
+            Layout::Files if names::bare(name) == "mod" => "#[path = \"mod/mod.rs\"]\n",
+            _ => "",
+        };
+        let start = format!("{docs}{}{attributes}{place}{visibility}mod {name}", cfg(node));
         match self.layout {
             Layout::Files => {
                 let path =

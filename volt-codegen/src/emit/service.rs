@@ -10,7 +10,8 @@ use super::{
     paths::Paths,
 };
 use crate::{
-    Docs, Error, Options, Server,
+    Error, Options, Server,
+    docs::Docs,
     model::{Method, MethodKind, Service, TypeRef},
     names,
 };
@@ -41,7 +42,7 @@ fn client(service: &Service, paths: &Paths<'_>) -> TokenStream {
     let client = names::ident(&service.client());
     let about = service_docs(service)
         .and(&format!("Calls the service `{}`. Cheap to clone.", service.name))
-        .attributes();
+        .attributes(&|name| paths.element(name, DEPTH));
     let deprecated = deprecated(service.deprecated);
     let channel = runtime("Channel");
     let methods = service.methods.iter().map(|method| call(method, paths));
@@ -59,7 +60,7 @@ fn client(service: &Service, paths: &Paths<'_>) -> TokenStream {
 }
 
 fn call(method: &Method, paths: &Paths<'_>) -> TokenStream {
-    let docs = docs(method, paths).attributes();
+    let docs = docs(method, paths).attributes(&|name| paths.element(name, DEPTH));
     let deprecated = deprecated(method.deprecated);
     let (name, constant) = (names::ident(&method.ident), names::ident(&method.constant));
     let (request, response) = types(method, paths);
@@ -90,7 +91,7 @@ fn trait_and_server(service: &Service, paths: &Paths<'_>, feature: Option<&str>)
     let (name, server) = (names::ident(&service.ident), names::ident(&service.server()));
     let trait_docs = service_docs(service)
         .and("Implement the methods that you serve; the others answer that they are not implemented.")
-        .attributes();
+        .attributes(&|name| paths.element(name, DEPTH));
     let server_docs = format!(" Serves a [`{}`].", service.ident);
     let deprecated = deprecated(service.deprecated);
     let (send, sync) = (paths.prelude("Send"), paths.prelude("Sync"));
@@ -113,7 +114,7 @@ fn trait_and_server(service: &Service, paths: &Paths<'_>, feature: Option<&str>)
 }
 
 fn handler(method: &Method, paths: &Paths<'_>) -> TokenStream {
-    let docs = docs(method, paths).attributes();
+    let docs = docs(method, paths).attributes(&|name| paths.element(name, DEPTH));
     let deprecated = deprecated(method.deprecated);
     let (name, constant) = (names::ident(&method.ident), names::ident(&method.constant));
     let (request, response) = types(method, paths);
@@ -186,15 +187,29 @@ fn server_table(service: &Service, feature: Option<&str>) -> String {
 
 /// The types of the request and the response.
 fn types(method: &Method, paths: &Paths<'_>) -> (TokenStream, TokenStream) {
-    let path = |ty: &TypeRef| names::tokens(&paths.of(ty, DEPTH));
-    (path(&method.request), path(&method.response))
+    (names::tokens(&path(&method.request, paths)), names::tokens(&path(&method.response, paths)))
+}
+
+/// The path of a request or a response. prost has types for the messages of `google.protobuf`; as
+/// whole messages they need a wrapper.
+fn path(ty: &TypeRef, paths: &Paths<'_>) -> String {
+    match paths.of(ty, DEPTH) {
+        empty if empty == "()" => format!("{RT}::Empty"),
+        path if ty.is_well_known() => format!("{RT}::WellKnown<{path}>"),
+        path => path,
+    }
 }
 
 /// The documentation of a method, with its request and response.
 fn docs(method: &Method, paths: &Paths<'_>) -> Docs {
-    let link = |ty: &TypeRef| match paths.of(ty, DEPTH) {
-        path if path == ty.ident() => format!("[`{path}`]"),
-        path => format!("[`{}`]({path})", ty.ident()),
+    let link = |ty: &TypeRef| {
+        let name = ty.name.rsplit('.').next().unwrap_or_default();
+        match paths.of(ty, DEPTH) {
+            // Wrappers are plain Rust types.
+            _ if ty.is_well_known() => format!("`{name}`"),
+            path if path == ty.ident() => format!("[`{path}`]"),
+            path => format!("[`{}`]({path})", ty.ident()),
+        }
     };
     let (request, response) = (link(&method.request), link(&method.response));
     let flow = match method.kind {

@@ -6,27 +6,33 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream, TokenTree};
 use prost_build::{Config, Module};
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
-use syn::{Attribute, Item, parse_quote};
+use syn::{Attribute, Item, ItemStruct, Meta, parse_quote};
 
 use super::{
     code::{PROST, RT},
     paths::Paths,
     redacted::{has_secret, oneof_has_secret},
+    tables::needs_accessors,
 };
 use crate::{
-    Docs, Error,
+    Error,
+    docs::Docs,
     model::{Enum, FieldKind, Label, Message, Model, Oneof, Package},
     names,
 };
+
+/// The depth of the structs below the package's module.
+const DEPTH: usize = 2;
 
 /// The items of every package, by the top-level type that they belong to.
 pub(super) struct Structs(HashMap<Module, HashMap<String, Vec<Item>>>);
 
 impl Structs {
     pub(super) fn new(set: &FileDescriptorSet, model: &Model) -> Result<Self, Error> {
+        let types = model.renames.types(set);
         let mut config = Config::new();
         config
             .btree_map(["."])
@@ -36,13 +42,15 @@ impl Structs {
             .compile_well_known_types();
         for (name, path) in &model.externs {
             // One entry per type: prost-build rewrites the paths of packages (`__private`).
-            config.extern_path(format!(".{name}"), path.clone());
+            let name = format!(".{name}");
+            config.extern_path(types.get(&name).cloned().unwrap_or(name), path.clone());
         }
         let mut files: Vec<&FileDescriptorProto> = set.file.iter().collect();
         files.sort_by_key(|file| file.name());
         let requests = files.into_iter().map(|file| {
             // The model has the escaped comments.
-            let file = FileDescriptorProto { source_code_info: None, ..file.clone() };
+            let mut file = FileDescriptorProto { source_code_info: None, ..file.clone() };
+            model.renames.apply(&mut file, &types);
             (Module::from_protobuf_package_name(file.package()), file)
         });
         let modules = config
@@ -50,7 +58,7 @@ impl Structs {
             .map_err(|error| Error::new(format!("prost-build: {error}")))?;
         let mut structs = HashMap::new();
         for package in &model.packages {
-            let module = Module::from_protobuf_package_name(&package.name);
+            let module = Module::from_protobuf_package_name(&package.prost);
             let Some(text) = modules.get(&module) else { continue };
             let tokens: TokenStream = text.parse().map_err(wrong)?;
             let tokens = Paths::new(package, model).moved(tokens);
@@ -67,26 +75,36 @@ impl Structs {
     }
 
     /// Removes and returns a message: its struct and, if it has nested items, its module.
-    pub(super) fn message(&mut self, package: &Package, message: &Message) -> Vec<Item> {
+    pub(super) fn message(
+        &mut self,
+        package: &Package,
+        message: &Message,
+        paths: &Paths<'_>,
+    ) -> Vec<Item> {
         let mut items = self.take(package, &message.ident);
         // The key of a module is its own name, in lower case.
         let inside = message.module();
         if inside != message.ident {
             items.extend(self.take(package, &inside));
         }
-        finish_message(&mut items, message);
+        Finish { paths, depth: DEPTH }.message(&mut items, message);
         items
     }
 
     /// Removes and returns an enum.
-    pub(super) fn enumeration(&mut self, package: &Package, item: &Enum) -> Vec<Item> {
+    pub(super) fn enumeration(
+        &mut self,
+        package: &Package,
+        item: &Enum,
+        paths: &Paths<'_>,
+    ) -> Vec<Item> {
         let mut items = self.take(package, &item.ident);
-        finish_enum(&mut items, item);
+        Finish { paths, depth: DEPTH }.enumeration(&mut items, item);
         items
     }
 
     fn take(&mut self, package: &Package, ident: &str) -> Vec<Item> {
-        let items = self.0.get_mut(&Module::from_protobuf_package_name(&package.name));
+        let items = self.0.get_mut(&Module::from_protobuf_package_name(&package.prost));
         items.and_then(|items| items.remove(ident)).unwrap_or_default()
     }
 }
@@ -105,122 +123,164 @@ fn owner(item: &Item) -> Option<String> {
     }
 }
 
-/// Documents the items of a message, marks deprecated ones, and derives `Debug` where prost's own
-/// does not work.
-fn finish_message(items: &mut [Item], message: &Message) {
-    for item in items {
-        match item {
-            Item::Struct(item) if item.ident == message.ident => {
-                let docs = message.docs.or(&format!("The message `{}`.", message.name));
-                put(&mut item.attrs, &docs, message.deprecated);
-                if has_secret(message) {
-                    item.attrs.push(parse_quote!(#[prost(skip_debug)]));
-                } else if message
-                    .fields
-                    .iter()
-                    .any(|field| matches!(field.kind, FieldKind::Map(..)))
-                {
-                    // For a `BTreeMap`, prost's `Debug` uses the crate path `prost` regardless of
-                    // the options.
-                    item.attrs.push(parse_quote!(#[derive(Debug)]));
-                    item.attrs.push(parse_quote!(#[prost(skip_debug)]));
+/// Finishes prost-build's items: documents them, marks deprecated ones, and derives `Debug` where
+/// prost's own does not work.
+#[derive(Clone, Copy)]
+struct Finish<'a> {
+    paths: &'a Paths<'a>,
+    /// The depth of the items below the package's module.
+    depth: usize,
+}
+
+impl Finish<'_> {
+    fn message(self, items: &mut [Item], message: &Message) {
+        for item in items {
+            match item {
+                Item::Struct(item) if item.ident == message.ident => {
+                    self.structure(item, message);
                 }
-                for field in &mut item.fields {
-                    let Some(ident) = &field.ident else { continue };
-                    let plain = message.fields.iter().find(|field| {
-                        *ident == field.ident && !matches!(field.label, Label::Oneof { .. })
-                    });
-                    let oneof = message.oneofs.iter().find(|oneof| *ident == oneof.ident);
-                    match (plain, oneof) {
-                        (Some(plain), _) => put(&mut field.attrs, &plain.docs, plain.deprecated),
-                        (None, Some(oneof)) => put(&mut field.attrs, &oneof.docs, false),
-                        (None, None) => {}
+                Item::Mod(item) => {
+                    let docs = Docs::trusted(&format!("Types of [`{}`].", message.ident));
+                    self.put(&mut item.attrs, &docs, false);
+                    if let Some((_, items)) = &mut item.content {
+                        Self { depth: self.depth + 1, ..self }.inside(items, message);
+                        let rt = names::ident(RT);
+                        items.retain(|item| !matches!(item, Item::Impl(_)));
+                        items.insert(0, parse_quote!(use super::#rt;));
                     }
                 }
+                _ => {}
             }
-            Item::Mod(item) => {
-                let docs = Docs::trusted(&format!("Types of [`{}`].", message.ident));
-                put(&mut item.attrs, &docs, false);
-                if let Some((_, items)) = &mut item.content {
-                    finish_inside(items, message);
-                    let rt = names::ident(RT);
-                    items.retain(|item| !matches!(item, Item::Impl(_)));
-                    items.insert(0, parse_quote!(use super::#rt;));
-                }
-            }
-            _ => {}
         }
     }
-}
 
-/// Finishes a message's nested items. Each call changes only its own items.
-fn finish_inside(items: &mut [Item], outer: &Message) {
-    for nested in &outer.messages {
-        let module = nested.module();
-        for item in items.iter_mut() {
-            let own = match &*item {
-                Item::Struct(item) => item.ident == nested.ident,
-                Item::Mod(item) => item.ident == module,
-                _ => false,
-            };
-            if own {
-                finish_message(std::slice::from_mut(item), nested);
-            }
-        }
-    }
-    for nested in &outer.enums {
-        finish_enum(items, nested);
-    }
-    for (index, nested) in outer.oneofs.iter().enumerate() {
-        finish_oneof(items, outer, index, nested);
-    }
-}
-
-fn finish_enum(items: &mut [Item], proto: &Enum) {
-    for item in items {
-        let Item::Enum(item) = item else { continue };
-        if item.ident != proto.ident {
-            continue;
-        }
-        let docs = proto.docs.or(&format!("The enum `{}`.", proto.name));
-        put(&mut item.attrs, &docs, proto.deprecated);
-        for variant in &mut item.variants {
-            let mut values = proto.values.iter().filter(|value| !value.alias);
-            if let Some(value) = values.find(|value| variant.ident == value.ident) {
-                put(&mut variant.attrs, &value.docs, value.deprecated);
-            }
-        }
-    }
-}
-
-fn finish_oneof(items: &mut [Item], message: &Message, index: usize, proto: &Oneof) {
-    for item in items {
-        let Item::Enum(item) = item else { continue };
-        if item.ident != proto.ty.ident() {
-            continue;
-        }
-        put(&mut item.attrs, &proto.docs.or(&format!("The oneof `{}`.", proto.name)), false);
-        if oneof_has_secret(message, index) {
+    fn structure(self, item: &mut ItemStruct, message: &Message) {
+        let docs = message.docs.or(&format!("The message `{}`.", message.name));
+        self.put(&mut item.attrs, &docs, message.deprecated);
+        let has_map = message.fields.iter().any(|field| matches!(field.kind, FieldKind::Map(..)));
+        if has_secret(message) {
+            item.attrs.push(parse_quote!(#[prost(skip_debug)]));
+        } else if has_map {
+            // For a `BTreeMap`, prost's `Debug` uses the crate path `prost` regardless of the
+            // options.
+            item.attrs.push(parse_quote!(#[derive(Debug)]));
             item.attrs.push(parse_quote!(#[prost(skip_debug)]));
         }
-        for variant in &mut item.variants {
-            let field = message.fields.iter().find(|field| match &field.label {
-                Label::Oneof { index: of, variant: name } => *of == index && variant.ident == *name,
-                _ => false,
-            });
-            if let Some(field) = field {
-                put(&mut variant.attrs, &field.docs, field.deprecated);
+        for field in &mut item.fields {
+            let Some(ident) = &field.ident else { continue };
+            let plain = message
+                .fields
+                .iter()
+                .find(|field| *ident == field.ident && !matches!(field.label, Label::Oneof { .. }));
+            let oneof = message.oneofs.iter().find(|oneof| *ident == oneof.ident);
+            match (plain, oneof) {
+                (Some(plain), _) => {
+                    if needs_accessors(plain) {
+                        map_of_numbers(&mut field.attrs);
+                    }
+                    self.put(&mut field.attrs, &plain.docs, plain.deprecated);
+                }
+                (None, Some(oneof)) => self.put(&mut field.attrs, &oneof.docs, false),
+                (None, None) => {}
             }
         }
     }
+
+    /// A message's nested items. Each call changes only its own items.
+    fn inside(self, items: &mut [Item], outer: &Message) {
+        for nested in &outer.messages {
+            let module = nested.module();
+            for item in items.iter_mut() {
+                let own = match &*item {
+                    Item::Struct(item) => item.ident == nested.ident,
+                    Item::Mod(item) => item.ident == module,
+                    _ => false,
+                };
+                if own {
+                    self.message(std::slice::from_mut(item), nested);
+                }
+            }
+        }
+        for nested in &outer.enums {
+            self.enumeration(items, nested);
+        }
+        for (index, nested) in outer.oneofs.iter().enumerate() {
+            self.oneof(items, outer, index, nested);
+        }
+    }
+
+    fn enumeration(self, items: &mut [Item], proto: &Enum) {
+        for item in items {
+            let Item::Enum(item) = item else { continue };
+            if item.ident != proto.ident {
+                continue;
+            }
+            let docs = proto.docs.or(&format!("The enum `{}`.", proto.name));
+            self.put(&mut item.attrs, &docs, proto.deprecated);
+            for variant in &mut item.variants {
+                let mut values = proto.values.iter().filter(|value| !value.alias);
+                if let Some(value) = values.find(|value| variant.ident == value.ident) {
+                    self.put(&mut variant.attrs, &value.docs, value.deprecated);
+                }
+            }
+        }
+    }
+
+    fn oneof(self, items: &mut [Item], message: &Message, index: usize, proto: &Oneof) {
+        for item in items {
+            let Item::Enum(item) = item else { continue };
+            if item.ident != proto.ty.ident() {
+                continue;
+            }
+            let docs = proto.docs.or(&format!("The oneof `{}`.", proto.name));
+            self.put(&mut item.attrs, &docs, false);
+            if oneof_has_secret(message, index) {
+                item.attrs.push(parse_quote!(#[prost(skip_debug)]));
+            }
+            for variant in &mut item.variants {
+                let field = message.fields.iter().find(|field| match &field.label {
+                    Label::Oneof { index: of, variant: name } => {
+                        *of == index && variant.ident == *name
+                    }
+                    _ => false,
+                });
+                if let Some(field) = field {
+                    self.put(&mut variant.attrs, &field.docs, field.deprecated);
+                }
+            }
+        }
+    }
+
+    /// Replaces documentation and marks deprecated items, unless prost-build has done so.
+    fn put(self, attributes: &mut Vec<Attribute>, docs: &Docs, deprecated: bool) {
+        attributes.retain(|attribute| !attribute.path().is_ident("doc"));
+        if deprecated && !attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"))
+        {
+            attributes.insert(0, parse_quote!(#[deprecated]));
+        }
+        let path = |name: &str| self.paths.element(name, self.depth);
+        let lines = docs.printed(&path).map(|line| -> Attribute { parse_quote!(#[doc = #line]) });
+        attributes.splice(0..0, lines);
+    }
 }
 
-/// Replaces documentation and marks deprecated items, unless prost-build has done so.
-fn put(attributes: &mut Vec<Attribute>, docs: &Docs, deprecated: bool) {
-    attributes.retain(|attribute| !attribute.path().is_ident("doc"));
-    if deprecated && !attributes.iter().any(|attribute| attribute.path().is_ident("deprecated")) {
-        attributes.insert(0, parse_quote!(#[deprecated]));
+/// Declares the numbers of a map's enum: they are the same on the wire.
+fn map_of_numbers(attributes: &mut [Attribute]) {
+    for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("prost")) {
+        let Meta::List(list) = &mut attribute.meta else { continue };
+        let tokens = list.tokens.clone().into_iter().map(|token| match &token {
+            TokenTree::Literal(literal) => {
+                let text = literal.to_string();
+                match text.split_once(", enumeration(") {
+                    Some((key, _)) => {
+                        let map = format!("{}, int32", key.trim_start_matches('"'));
+                        TokenTree::Literal(Literal::string(&map))
+                    }
+                    None => token,
+                }
+            }
+            _ => token,
+        });
+        list.tokens = tokens.collect();
     }
-    let lines = docs.printed().map(|line| -> Attribute { parse_quote!(#[doc = #line]) });
-    attributes.splice(0..0, lines);
 }

@@ -57,20 +57,52 @@ fn table(out: &mut String, message: &Message, paths: &Paths<'_>) {
     let _ = writeln!(out, "{RT}::message! {{ {ty} = {:?}{refuses};", message.name);
     for (index, field) in message.fields.iter().enumerate() {
         let deprecated = if field.deprecated { "#[deprecated] " } else { "" };
-        let camel = Some(&field.json_name).filter(|name| **name != field.name);
-        let camel = camel.map(|name| format!(" | {name:?}")).unwrap_or_default();
+        let (written, other) = json_names(message, field);
+        let other = other.map(|name| format!(" | {name:?}")).unwrap_or_default();
         let (kind, target) = (kind(message, field, paths), target(message, field));
-        let setter = names::snake_rest(&field.name);
         let _ = writeln!(
             out,
-            "    {deprecated}{index} {:?}{camel} [{kind}] {target} with_{setter};",
-            field.name
+            "    {deprecated}{index} {written:?}{other} [{kind}] {target} {};",
+            field.setter
         );
     }
     let _ = writeln!(out, "}}\n");
+    for field in message.fields.iter().filter(|field| needs_accessors(field)) {
+        if let FieldKind::Map(key, held) = &field.kind
+            && let FieldKind::Enum(held) = &**held
+        {
+            let _ = writeln!(
+                out,
+                "{RT}::enum_map! {{ {ty} {{ {} get_{name} insert_{name} {}, {} }} }}\n",
+                field.ident,
+                scalar(*key),
+                paths.of(held, TABLES_DEPTH),
+                name = names::bare(&field.ident),
+            );
+        }
+    }
     if message.is_status {
         let _ = writeln!(out, "{RT}::status! {{ {ty} }}\n");
     }
+}
+
+/// The name of a field in JSON, and another name under which it is read. The name in the `.proto`
+/// is not used if it is the JSON name of another field.
+fn json_names<'a>(message: &'a Message, field: &'a Field) -> (&'a str, Option<&'a str>) {
+    let (own, json) = (field.name.as_str(), field.json_name.as_str());
+    if own == json || json.is_empty() {
+        return (own, None);
+    }
+    let is_taken = message.fields.iter().any(|other| other.json_name == own);
+    if is_taken { (json, None) } else { (own, Some(json)) }
+}
+
+/// Returns whether a map of enums has a word of Rust as its name. prost's derive then fails, so the
+/// struct declares a map of numbers, and the accessors are ours.
+pub(super) fn needs_accessors(field: &Field) -> bool {
+    let of_enums =
+        matches!(&field.kind, FieldKind::Map(_, held) if matches!(**held, FieldKind::Enum(_)));
+    of_enums && field.ident.starts_with("r#")
 }
 
 /// The name of the struct's field.
@@ -95,6 +127,7 @@ fn kind(message: &Message, field: &Field, paths: &Paths<'_>) -> String {
             format!("oneof {oneof}::{variant}, {boxed}{held}")
         }
         Label::Repeated => format!("repeated {held}"),
+        Label::Required => format!("required {boxed}{held}"),
         _ if field.boxed => format!("boxed {held}"),
         Label::Optional => format!("optional {held}"),
         Label::Singular if is_message => format!("optional {held}"),

@@ -16,7 +16,8 @@ use super::{
     tables,
 };
 use crate::{
-    Docs, Error, Options,
+    Error, Options,
+    docs::Docs,
     model::{Gate, Message, Model, Package, Service},
     names,
 };
@@ -48,7 +49,8 @@ pub(super) fn tree(model: &Model, mut structs: Structs, options: &Options) -> Re
         let mut code = Code::default();
         code.items(accessors::items(model, holder, &[ACCESSORS]))?;
         let node = Node { code: code.into_text(), ..Node::default() };
-        root.children.insert(ACCESSORS.to_owned(), node);
+        let mut taken = root.children.keys().map(|name| names::bare(name).to_owned()).collect();
+        root.children.insert(fresh(&mut taken, ACCESSORS), node);
     }
     Ok(root)
 }
@@ -73,12 +75,12 @@ impl Node {
         let mut groups: BTreeMap<Gate, Group<'_>> = BTreeMap::new();
         for message in &package.messages {
             let group = groups.entry(shared(&message.gate, options)).or_default();
-            group.messages.add(structs.message(package, message));
+            group.messages.add(structs.message(package, message, &paths));
             tables::message(&mut group.tables, message, &paths);
         }
         for item in &package.enums {
             let group = groups.entry(shared(&item.gate, options)).or_default();
-            group.messages.add(structs.enumeration(package, item));
+            group.messages.add(structs.enumeration(package, item, &paths));
             tables::enumeration(&mut group.tables, item, &paths);
         }
         for service in &package.services {

@@ -143,10 +143,7 @@ impl Check<'_> {
             for method in accessors(field) {
                 methods.add(self.problems, &method, element.clone(), place);
             }
-            json.add(self.problems, &field.name, element.clone(), place);
-            if field.json_name != field.name {
-                json.add(self.problems, &field.json_name, element, place);
-            }
+            json.add(self.problems, &field.json_name, element, place);
         }
     }
 
@@ -242,6 +239,20 @@ impl Check<'_> {
         let paths =
             options.extern_paths.values().chain(&options.accessors).chain([&options.runtime]);
         let Some(package) = model.packages.first() else { return };
+        for (element, name) in &options.renames {
+            let letters = name.chars().all(|c| c == '_' || c.is_alphanumeric() || c == '.');
+            if !letters || !model.renames.has(element) {
+                self.problems.add(
+                    &package.place,
+                    format!("the options rename `{element}` to `{name}`"),
+                    if letters {
+                        "there is no generated element with that full name"
+                    } else {
+                        "a name has letters, digits and underscores only"
+                    },
+                );
+            }
+        }
         for path in paths.filter(|path| !names::is_path(path)) {
             self.problems.add(
                 &package.place,
@@ -266,7 +277,7 @@ fn inner_packages<'a>(module: &'a Module, model: &'a Model) -> impl Iterator<Ite
 /// The methods of a field: our setter and what prost adds for enums and `optional`.
 fn accessors(field: &Field) -> Vec<String> {
     let name = names::bare(&field.ident);
-    let mut methods = vec![format!("with_{}", names::snake_rest(&field.name))];
+    let mut methods = vec![field.setter.clone()];
     let is_enum = matches!(field.kind, FieldKind::Enum(_));
     let is_scalar = matches!(field.kind, FieldKind::Scalar(_));
     match (&field.label, &field.kind) {

@@ -7,110 +7,121 @@ mod build;
 mod check;
 mod needs;
 mod recursion;
+mod renames;
 mod resolve;
 mod source_map;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use proc_macro2::TokenStream;
-
-pub(crate) use self::source_map::tag;
-use crate::{docs::Docs, error::Place, names};
+pub(crate) use self::{renames::Renames, source_map::tag};
+use crate::{docs::Docs, error::Place};
 
 /// An API: every package to be generated.
 #[derive(Clone, Debug)]
-pub struct Model {
+pub(crate) struct Model {
     /// The packages, sorted by name.
-    pub packages: Vec<Package>,
+    pub(crate) packages: Vec<Package>,
     /// The Rust paths of the types that are defined elsewhere, by full name.
     pub(crate) externs: BTreeMap<String, String>,
+    /// The modules of packages, by prost-build's paths of them.
+    pub(crate) modules: HashMap<String, Module>,
+    /// The names that Rust names are made of.
+    pub(crate) renames: Renames,
+    /// All types by full name, and the clients of services.
+    pub(crate) types: HashMap<String, TypeRef>,
 }
 
 /// A protobuf package, which becomes a Rust module.
 #[derive(Clone, Debug)]
-pub struct Package {
+pub(crate) struct Package {
     /// The protobuf name, such as `tdx.volt_api.volt.v1`.
-    pub name: String,
+    pub(crate) name: String,
+    /// The name that prost-build sees.
+    pub(crate) prost: String,
     /// The Rust module, from the root of the generated code.
-    pub module: Module,
+    pub(crate) module: Module,
     /// The documentation from the `.proto` files.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// The place where the first of its files names it.
-    pub place: Place,
+    pub(crate) place: Place,
     /// The top-level messages, in the order of their files and declarations.
-    pub messages: Vec<Message>,
+    pub(crate) messages: Vec<Message>,
     /// The top-level enums.
-    pub enums: Vec<Enum>,
+    pub(crate) enums: Vec<Enum>,
     /// The services.
-    pub services: Vec<Service>,
+    pub(crate) services: Vec<Service>,
 }
 
 /// A message, which becomes a struct.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub(crate) struct Message {
     /// The full protobuf name.
-    pub name: String,
+    pub(crate) name: String,
     /// The name of the struct.
-    pub ident: String,
+    pub(crate) ident: String,
+    /// The module of its nested items.
+    pub(crate) module: String,
     /// The Rust location of the struct.
-    pub ty: TypeRef,
+    pub(crate) ty: TypeRef,
     /// The documentation from the `.proto`.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// The place in the `.proto`.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Whether the `.proto` marks it as deprecated.
-    pub deprecated: bool,
+    pub(crate) deprecated: bool,
     /// All fields in the order of declaration, those of oneofs included.
-    pub fields: Vec<Field>,
+    pub(crate) fields: Vec<Field>,
     /// The oneofs, each of which is one field of the struct. Proto3 `optional` makes none.
-    pub oneofs: Vec<Oneof>,
+    pub(crate) oneofs: Vec<Oneof>,
     /// The messages declared inside, without the entries of maps.
-    pub messages: Vec<Self>,
+    pub(crate) messages: Vec<Self>,
     /// The enums declared inside.
-    pub enums: Vec<Enum>,
+    pub(crate) enums: Vec<Enum>,
     /// Whether this is the message that carries the status of a response.
-    pub is_status: bool,
+    pub(crate) is_status: bool,
     /// The index of the field with the status, in an RPC's response.
-    pub status_field: Option<usize>,
+    pub(crate) status_field: Option<usize>,
     /// The condition under which the message is compiled. The same for everything inside.
-    pub gate: Gate,
+    pub(crate) gate: Gate,
 }
 
 /// A field of a message, or a variant of a oneof.
 #[derive(Clone, Debug)]
-pub struct Field {
+pub(crate) struct Field {
     /// The name in the `.proto`, which is how JSON is written.
-    pub name: String,
+    pub(crate) name: String,
     /// The camelCase name, which JSON input may use as well.
-    pub json_name: String,
-    /// The number.
-    pub number: i32,
+    pub(crate) json_name: String,
     /// The type of the field, or of one element if it is repeated.
-    pub kind: FieldKind,
+    pub(crate) kind: FieldKind,
     /// The number of values, and the oneof if it is a variant of one.
-    pub label: Label,
+    pub(crate) label: Label,
     /// The Rust name in snake case: the field of the struct; for a variant of a oneof, the last
     /// part of its setter's name.
-    pub ident: String,
+    pub(crate) ident: String,
+    /// The setter.
+    pub(crate) setter: String,
     /// Whether prost keeps the message in a `Box`, because it may contain itself.
-    pub boxed: bool,
+    pub(crate) boxed: bool,
     /// The documentation from the `.proto`.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// The place in the `.proto`.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Whether the `.proto` marks it as deprecated.
-    pub deprecated: bool,
+    pub(crate) deprecated: bool,
     /// Whether its value is never printed.
-    pub secret: bool,
+    pub(crate) secret: bool,
 }
 
 /// The number of values of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Label {
+pub(crate) enum Label {
     /// One value whose default is not distinguished from its absence. A message is an `Option`.
     Singular,
     /// One value that is present or absent, `optional` in the `.proto`. An `Option`.
     Optional,
+    /// One value that is always present, `required` in a proto2 file.
+    Required,
     /// A list; or a map, when the kind is [`FieldKind::Map`].
     Repeated,
     /// A variant of a oneof.
@@ -124,22 +135,22 @@ pub enum Label {
 
 /// A oneof, which becomes an enum in the module of its message.
 #[derive(Clone, Debug)]
-pub struct Oneof {
+pub(crate) struct Oneof {
     /// The name in the `.proto`.
-    pub name: String,
+    pub(crate) name: String,
     /// The field of the struct.
-    pub ident: String,
+    pub(crate) ident: String,
     /// The enum of its variants.
-    pub ty: TypeRef,
+    pub(crate) ty: TypeRef,
     /// The documentation from the `.proto`.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// The place in the `.proto`.
-    pub place: Place,
+    pub(crate) place: Place,
 }
 
 /// The type of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FieldKind {
+pub(crate) enum FieldKind {
     /// A number, a bool, a string or bytes.
     Scalar(Scalar),
     /// A message.
@@ -155,8 +166,7 @@ pub enum FieldKind {
 
 /// The scalar types, regardless of their binary encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Scalar {
+pub(crate) enum Scalar {
     Double,
     Float,
     Int32,
@@ -170,96 +180,93 @@ pub enum Scalar {
 
 /// An enum.
 #[derive(Clone, Debug)]
-pub struct Enum {
+pub(crate) struct Enum {
     /// The full protobuf name.
-    pub name: String,
+    pub(crate) name: String,
     /// The name of the Rust enum.
-    pub ident: String,
+    pub(crate) ident: String,
     /// The Rust location of the enum.
-    pub ty: TypeRef,
+    pub(crate) ty: TypeRef,
     /// The documentation from the `.proto`.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// The place in the `.proto`.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Whether the `.proto` marks it as deprecated.
-    pub deprecated: bool,
+    pub(crate) deprecated: bool,
     /// Its values in the order of declaration.
-    pub values: Vec<EnumValue>,
+    pub(crate) values: Vec<EnumValue>,
     /// The condition under which the enum is compiled.
-    pub gate: Gate,
+    pub(crate) gate: Gate,
 }
 
 /// A value of an enum.
 #[derive(Clone, Debug)]
-pub struct EnumValue {
+pub(crate) struct EnumValue {
     /// The name in the `.proto`.
-    pub name: String,
+    pub(crate) name: String,
     /// The number.
-    pub number: i32,
+    pub(crate) number: i32,
     /// The Rust variant. An alias has that of the first value with its number.
-    pub ident: String,
+    pub(crate) ident: String,
     /// Whether an earlier value has the same number (`allow_alias`).
-    pub alias: bool,
+    pub(crate) alias: bool,
     /// The documentation from the `.proto`.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// The place in the `.proto`.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Whether the `.proto` marks it as deprecated.
-    pub deprecated: bool,
+    pub(crate) deprecated: bool,
 }
 
 /// A service, which becomes a client, a trait and a server.
 #[derive(Clone, Debug)]
-pub struct Service {
+pub(crate) struct Service {
     /// The full protobuf name, as on the wire.
-    pub name: String,
+    pub(crate) name: String,
     /// The name of the trait, and the stem of the other names.
-    pub ident: String,
+    pub(crate) ident: String,
     /// The user-facing name: without a final `API`, in snake case.
-    pub nickname: String,
+    pub(crate) nickname: String,
     /// The Cargo feature, if services have features.
-    pub feature: Option<String>,
+    pub(crate) feature: Option<String>,
     /// The methods in the order of declaration.
-    pub methods: Vec<Method>,
+    pub(crate) methods: Vec<Method>,
     /// The documentation from the `.proto`.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// The place in the `.proto`.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Whether the `.proto` marks it as deprecated.
-    pub deprecated: bool,
+    pub(crate) deprecated: bool,
 }
 
 /// An RPC.
 #[derive(Clone, Debug)]
-pub struct Method {
+pub(crate) struct Method {
     /// The name in the `.proto`.
-    pub name: String,
-    /// The name on the wire, `/package.Service/Method`.
-    pub path: String,
+    pub(crate) name: String,
     /// Set if its calls run on their own connection by default.
-    pub bulk: bool,
+    pub(crate) bulk: bool,
     /// The Rust method.
-    pub ident: String,
+    pub(crate) ident: String,
     /// The constant that describes it.
-    pub constant: String,
+    pub(crate) constant: String,
     /// The kind: which side sends more than one message.
-    pub kind: MethodKind,
+    pub(crate) kind: MethodKind,
     /// The request.
-    pub request: TypeRef,
+    pub(crate) request: TypeRef,
     /// The response.
-    pub response: TypeRef,
+    pub(crate) response: TypeRef,
     /// The documentation from the `.proto`.
-    pub docs: Docs,
+    pub(crate) docs: Docs,
     /// The place in the `.proto`.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Whether the `.proto` marks it as deprecated.
-    pub deprecated: bool,
+    pub(crate) deprecated: bool,
 }
 
 /// The four kinds of RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum MethodKind {
+pub(crate) enum MethodKind {
     Unary,
     ServerStreaming,
     ClientStreaming,
@@ -268,34 +275,25 @@ pub enum MethodKind {
 
 /// The services that need an item, by their full names. Empty: it is always compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Gate(pub BTreeSet<String>);
+pub(crate) struct Gate(pub(crate) BTreeSet<String>);
 
 /// A Rust module, as its path from the root of the generated code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Module(pub Vec<String>);
+pub(crate) struct Module(pub(crate) Vec<String>);
 
 impl Module {
     /// The module `name` inside this one.
     #[must_use]
-    pub fn child(&self, name: &str) -> Self {
+    pub(crate) fn child(&self, name: &str) -> Self {
         Self(self.0.iter().cloned().chain([name.to_owned()]).collect())
-    }
-
-    /// The path of the item `ident` of this module, for code in the module `from`.
-    pub(crate) fn path_to(&self, ident: &str, from: &Self) -> TokenStream {
-        let common = self.0.iter().zip(&from.0).take_while(|(a, b)| a == b).count();
-        let up = std::iter::repeat_n("super", from.0.len() - common);
-        let down = self.0.iter().skip(common).map(String::as_str);
-        let path: Vec<&str> = up.chain(down).chain([ident]).collect();
-        names::tokens(&path.join("::"))
     }
 }
 
 /// A type in generated code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TypeRef {
+pub(crate) struct TypeRef {
     /// The full protobuf name, without a leading dot.
-    pub name: String,
+    pub(crate) name: String,
     path: RustPath,
 }
 
@@ -308,11 +306,10 @@ enum RustPath {
 }
 
 impl TypeRef {
-    /// The path of the type, for code in the module `from`.
-    pub fn path(&self, from: &Module) -> TokenStream {
+    /// The absolute path of a type that is defined elsewhere.
+    pub(crate) fn external(&self) -> &str {
         match &self.path {
-            RustPath::Extern(path) => names::tokens(path),
-            RustPath::Local(module, ident) => module.path_to(ident, from),
+            RustPath::Extern(path) | RustPath::Local(_, path) => path,
         }
     }
 
@@ -324,6 +321,11 @@ impl TypeRef {
         }
     }
 
+    /// A generated type.
+    fn local_type(name: String, module: Module, ident: String) -> Self {
+        Self { name, path: RustPath::Local(module, ident) }
+    }
+
     /// The last part of the path.
     pub(crate) fn ident(&self) -> &str {
         match &self.path {
@@ -332,15 +334,20 @@ impl TypeRef {
         }
     }
 
+    /// Returns whether it is one of prost's own types.
+    pub(crate) fn is_well_known(&self) -> bool {
+        !self.is_local() && resolve::is_well_known(&self.name)
+    }
+
     /// Returns whether the type is generated, and not imported from another crate.
-    pub fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         matches!(self.path, RustPath::Local(..))
     }
 }
 
 impl Model {
     /// All services, in the order of their packages and declarations.
-    pub fn services(&self) -> impl Iterator<Item = &Service> {
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Service> {
         self.packages.iter().flat_map(|package| &package.services)
     }
 
@@ -373,14 +380,19 @@ impl Model {
 }
 
 impl Service {
+    /// The part that the client's and the server's names share: a word of Rust needs no suffix there.
+    fn stem(&self) -> &str {
+        self.ident.trim_end_matches('_')
+    }
+
     /// The name of the client.
     pub(crate) fn client(&self) -> String {
-        format!("{}Client", self.ident)
+        format!("{}Client", self.stem())
     }
 
     /// The name of the server.
     pub(crate) fn server(&self) -> String {
-        format!("{}Server", self.ident)
+        format!("{}Server", self.stem())
     }
 }
 
@@ -392,17 +404,17 @@ impl Message {
 
     /// The module of the message's nested items.
     pub(crate) fn module(&self) -> String {
-        names::snake(self.name.rsplit('.').next().unwrap_or_default())
+        self.module.clone()
     }
 
     /// The message and all messages nested in it, outermost first.
-    pub fn with_nested(&self) -> Vec<&Self> {
+    pub(crate) fn with_nested(&self) -> Vec<&Self> {
         let nested = self.messages.iter().flat_map(Self::with_nested);
         std::iter::once(self).chain(nested).collect()
     }
 
     /// All enums nested in the message, at any depth.
-    pub fn nested_enums(&self) -> impl Iterator<Item = &Enum> {
+    pub(crate) fn nested_enums(&self) -> impl Iterator<Item = &Enum> {
         self.with_nested().into_iter().flat_map(|message| &message.enums)
     }
 }

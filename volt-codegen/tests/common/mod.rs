@@ -24,7 +24,9 @@ pub(crate) fn sources(root: &Path) -> Sources {
 
 /// The API of the tests.
 pub(crate) fn shop() -> Sources {
-    sources(&manifest_dir().join("tests/protos"))
+    let mut shop = sources(&manifest_dir().join("tests/protos"));
+    shop.imports = sources(&manifest_dir().join("tests/imports")).files;
+    shop
 }
 
 /// The options of the golden files.

@@ -6,4 +6,15 @@
 )]
 
 #[rustfmt::skip]
+pub mod google;
+
+#[rustfmt::skip]
+mod nowhere_2;
+
+#[rustfmt::skip]
+pub mod odd;
+
+#[rustfmt::skip]
 pub mod shop;
+
+pub use self::nowhere_2::*;

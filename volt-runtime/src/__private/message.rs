@@ -20,7 +20,7 @@
 /// ```
 ///
 /// A kind is the type of a value (`string`, `bytes`, a number or `bool`, `message T`, `named E` for an
-/// enum, `null` for `NullValue`), after `optional`, `boxed`, `repeated`, `map K,` or `oneof Variant,`.
+/// enum, `null` for `NullValue`), after `required`, `optional`, `boxed`, `repeated`, `map K,` or `oneof Variant,`.
 /// `refuses` names the field in which a response carries a status.
 #[doc(hidden)]
 #[macro_export]
@@ -42,7 +42,41 @@ macro_rules! __message {
             $($crate::__refusal! { $($status)+ })?
         }
 
+        $crate::__fields! { $message = $name;
+            $($index $json $(| $camel)? [$($kind)+] $field;)*
+        }
+
+        impl $crate::__private::serde::Serialize for $message {
+            fn serialize<__S: $crate::__private::serde::Serializer>(
+                &self,
+                serializer: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                $crate::__private::json::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> $crate::__private::serde::Deserialize<'de> for $message {
+            fn deserialize<__D: $crate::__private::serde::Deserializer<'de>>(
+                deserializer: __D,
+            ) -> ::core::result::Result<Self, __D::Error> {
+                $crate::__private::json::deserialize(deserializer)
+            }
+        }
+    };
+}
+
+/// Implements the JSON form of a message. Its lines are those of `message!` without setters.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __fields {
+    (
+        $message:ty = $name:literal;
+        $($index:literal $json:literal $(| $camel:literal)? [$($kind:tt)+] $field:ident;)*
+    ) => {
         impl $crate::__private::json::Fields for $message {
+            const MESSAGE: &'static ::core::primitive::str = $name;
+            const NAMES: &'static [&'static ::core::primitive::str] = &[$($json),*];
+
             fn index(
                 name: &::core::primitive::str,
             ) -> ::core::option::Option<::core::primitive::usize> {
@@ -72,23 +106,6 @@ macro_rules! __message {
                 ::core::result::Result::Ok(())
             }
         }
-
-        impl $crate::__private::serde::Serialize for $message {
-            fn serialize<__S: $crate::__private::serde::Serializer>(
-                &self,
-                serializer: __S,
-            ) -> ::core::result::Result<__S::Ok, __S::Error> {
-                $crate::__private::json::serialize(self, serializer)
-            }
-        }
-
-        impl<'de> $crate::__private::serde::Deserialize<'de> for $message {
-            fn deserialize<__D: $crate::__private::serde::Deserializer<'de>>(
-                deserializer: __D,
-            ) -> ::core::result::Result<Self, __D::Error> {
-                $crate::__private::json::deserialize(deserializer)
-            }
-        }
     };
 }
 
@@ -101,6 +118,22 @@ macro_rules! __setter {
         #[must_use]
         pub fn $setter(mut self, value: $crate::__parameter!($($kind)+)) -> Self {
             self.$field = ::core::option::Option::Some($crate::__value!(value $($kind)+));
+            self
+        }
+    };
+    ([$($attribute:tt)*] $setter:ident $field:ident [required boxed $($kind:tt)+]) => {
+        $($attribute)*
+        #[must_use]
+        pub fn $setter(mut self, value: $crate::__parameter!($($kind)+)) -> Self {
+            self.$field = ::std::boxed::Box::new($crate::__value!(value $($kind)+));
+            self
+        }
+    };
+    ([$($attribute:tt)*] $setter:ident $field:ident [required $($kind:tt)+]) => {
+        $($attribute)*
+        #[must_use]
+        pub fn $setter(mut self, value: $crate::__parameter!($($kind)+)) -> Self {
+            self.$field = $crate::__value!(value $($kind)+);
             self
         }
     };
@@ -217,6 +250,12 @@ macro_rules! __get {
     ($input:ident $self:ident $field:ident [optional $($kind:tt)+]) => {
         $crate::__codec!($input $($kind)+).get_optional(&mut $self.$field)
     };
+    ($input:ident $self:ident $field:ident [required boxed $($kind:tt)+]) => {
+        $crate::__codec!($input $($kind)+).get(&mut $self.$field)
+    };
+    ($input:ident $self:ident $field:ident [required $($kind:tt)+]) => {
+        $crate::__codec!($input $($kind)+).get(&mut $self.$field)
+    };
     ($input:ident $self:ident $field:ident [boxed $($kind:tt)+]) => {
         $crate::__codec!($input $($kind)+).get_optional(&mut $self.$field)
     };
@@ -243,6 +282,12 @@ macro_rules! __get {
 macro_rules! __put {
     ($output:ident $name:literal $self:ident $field:ident [optional $($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put_optional($name, &$self.$field)?
+    };
+    ($output:ident $name:literal $self:ident $field:ident [required boxed $($kind:tt)+]) => {
+        $crate::__codec!($output $($kind)+).put_member($name, &$self.$field)?
+    };
+    ($output:ident $name:literal $self:ident $field:ident [required $($kind:tt)+]) => {
+        $crate::__codec!($output $($kind)+).put_member($name, &$self.$field)?
     };
     ($output:ident $name:literal $self:ident $field:ident [boxed $($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put_optional($name, &$self.$field)?
@@ -336,89 +381,6 @@ macro_rules! __status {
                 message.message = ::core::convert::Into::into(status.message());
                 message.description = ::core::convert::Into::into(status.description());
                 message
-            }
-        }
-    };
-}
-
-/// Implements `Debug` for a message or a oneof with secrets: it shows only whether a value is set.
-///
-/// ```text
-/// redacted! { struct Login "Login" { shown name; hidden password; } }
-/// redacted! { enum login::Proof { shown Key "Key"; hidden Password "Password"; } }
-/// ```
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __redacted {
-    (struct $message:ty = $name:literal { $($how:ident $field:ident;)* }) => {
-        impl ::core::fmt::Debug for $message {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct($name)
-                    $(.field(
-                        ::core::stringify!($field),
-                        $crate::__shown!($how &self.$field),
-                    ))*
-                    .finish()
-            }
-        }
-    };
-    (enum $oneof:ty { $($how:ident $variant:ident;)* }) => {
-        impl ::core::fmt::Debug for $oneof {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                match self {
-                    $(Self::$variant(value) => f
-                        .debug_tuple(::core::stringify!($variant))
-                        .field($crate::__shown!($how value))
-                        .finish(),)*
-                }
-            }
-        }
-    };
-}
-
-/// The `Debug` representation of a value.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __shown {
-    (shown $value:expr) => {
-        $value
-    };
-    (hidden $value:expr) => {
-        &$crate::__private::Redacted::new($value)
-    };
-}
-
-/// Implements the names of an enum's values. The first name of a value is the one used for writing.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __enumeration {
-    ($enumeration:ty { $($name:literal $(| $alias:literal)* $variant:ident;)* }) => {
-        impl $enumeration {
-            /// Returns the name of the value in the `.proto`; the first, if it has several.
-            #[must_use]
-            pub fn as_str_name(&self) -> &'static ::core::primitive::str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
-            /// Returns the value with this name in the `.proto`.
-            #[must_use]
-            pub fn from_str_name(name: &::core::primitive::str) -> ::core::option::Option<Self> {
-                match name {
-                    $($name $(| $alias)* => ::core::option::Option::Some(Self::$variant),)*
-                    _ => ::core::option::Option::None,
-                }
-            }
-        }
-
-        impl $crate::__private::json::Enumeration for $enumeration {
-            fn from_name(name: &::core::primitive::str) -> ::core::option::Option<Self> {
-                Self::from_str_name(name)
-            }
-
-            fn name(&self) -> &'static ::core::primitive::str {
-                self.as_str_name()
             }
         }
     };

@@ -3,6 +3,7 @@
 
 mod message;
 mod service;
+mod values;
 
 pub use std::{
     collections::BTreeMap,
@@ -14,11 +15,12 @@ pub use prost_types;
 pub use serde;
 
 pub use crate::{
-    __enumeration as enumeration, __message as message, __redacted as redacted, __server as server,
-    __service as service, __status as status,
+    __enum_map as enum_map, __enumeration as enumeration, __message as message,
+    __redacted as redacted, __server as server, __service as service, __status as status,
     call::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
     channel::Channel,
     json,
+    json::{Empty, WellKnown},
     message::{Message, StatusMessage},
     method::{Method, MethodKind},
     redact::Redacted,

@@ -4,12 +4,12 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, DeserializeSeed, Error, Visitor},
+    de::{DeserializeSeed, Error, Visitor},
 };
 
 use super::{
     base64,
-    message::Fields,
+    message::{self, Fields},
     number::{self, FloatVisitor, not_finite, read_integer},
 };
 
@@ -241,13 +241,13 @@ impl Visitor<'_> for BytesVisitor {
     }
 }
 
-impl<M: Fields + Serialize + DeserializeOwned> Codec<M> for Plain {
+impl<M: Fields> Codec<M> for Plain {
     fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<M>, D::Error> {
-        M::deserialize(input).map(Some)
+        message::deserialize(input).map(Some)
     }
 
     fn write<S: Serializer>(value: &M, output: S) -> Result<S::Ok, S::Error> {
-        value.serialize(output)
+        message::serialize(value, output)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{
 
 use super::{
     codec::{Codec, Value},
-    number,
+    depth, number,
 };
 
 /// A type that may be the key of a map. As in serde, keys are written as text.
@@ -67,6 +67,7 @@ impl<'de, K: Key, T, C: Codec<T>> Visitor<'de> for MapVisitor<K, C, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Self::Value, A::Error> {
+        let _depth = depth::enter::<A::Error>()?;
         let mut map = BTreeMap::new();
         while let Some(key) = input.next_key_seed(KeyVisitor(PhantomData))? {
             let Some(value) = input.next_value_seed(Value::<C, T>::new())? else { continue };

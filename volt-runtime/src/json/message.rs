@@ -8,11 +8,15 @@ use serde::{
     ser::SerializeMap,
 };
 
-use super::{Reader, Writer};
-use crate::Message;
+use super::{Reader, Writer, depth, place};
 
 /// The JSON form of a generated message.
 pub trait Fields: Default {
+    /// The full name of the message.
+    const MESSAGE: &'static str;
+    /// The names of the fields, by index.
+    const NAMES: &'static [&'static str];
+
     /// Returns the index, from 0, of the field with this name, in either spelling.
     fn index(name: &str) -> Option<usize>;
 
@@ -29,6 +33,9 @@ pub trait Fields: Default {
 
 /// prost boxes messages that may contain themselves.
 impl<M: Fields> Fields for Box<M> {
+    const MESSAGE: &'static str = M::MESSAGE;
+    const NAMES: &'static [&'static str] = M::NAMES;
+
     fn index(name: &str) -> Option<usize> {
         M::index(name)
     }
@@ -56,7 +63,7 @@ pub fn serialize<M: Fields, S: Serializer>(message: &M, output: S) -> Result<S::
 /// Reads a message.
 pub fn deserialize<'de, M, D>(input: D) -> Result<M, D::Error>
 where
-    M: Fields + Message,
+    M: Fields,
     D: Deserializer<'de>,
 {
     input.deserialize_map(MessageVisitor(PhantomData))
@@ -64,18 +71,20 @@ where
 
 struct MessageVisitor<M>(PhantomData<M>);
 
-impl<'de, M: Fields + Message> Visitor<'de> for MessageVisitor<M> {
+impl<'de, M: Fields> Visitor<'de> for MessageVisitor<M> {
     type Value = M;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(M::NAME)
+        f.write_str(M::MESSAGE)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
+        let _depth = depth::enter::<A::Error>()?;
         let mut message = M::default();
         let mut seen = Seen::default();
-        while let Some(index) = next_field(&mut map, &mut seen, M::index, M::NAME)? {
-            Fields::merge(&mut message, index, Reader::new(&mut map))?;
+        while let Some(index) = next_field(&mut map, &mut seen, M::index, M::NAMES)? {
+            Fields::merge(&mut message, index, Reader::new(&mut map))
+                .map_err(|error| place::within(M::NAMES, index, error))?;
         }
         Ok(message)
     }
@@ -86,7 +95,7 @@ fn next_field<'de, A: MapAccess<'de>>(
     map: &mut A,
     seen: &mut Seen,
     index: fn(&str) -> Option<usize>,
-    message: &str,
+    names: &[&str],
 ) -> Result<Option<usize>, A::Error> {
     while let Some(index) = map.next_key_seed(Name(index))? {
         match index {
@@ -94,8 +103,8 @@ fn next_field<'de, A: MapAccess<'de>>(
                 map.next_value::<IgnoredAny>()?;
             }
             Some(index) if seen.insert(index) => return Ok(Some(index)),
-            Some(_) => {
-                return Err(A::Error::custom(format_args!("a field of {message} is there twice")));
+            Some(index) => {
+                return Err(place::within(names, index, A::Error::custom("it is there twice")));
             }
         }
     }

@@ -10,10 +10,12 @@
 
 mod base64;
 mod codec;
+mod depth;
 mod map;
 mod message;
 mod number;
 mod output;
+mod place;
 mod reader;
 pub(crate) mod scan;
 mod well_known;
@@ -22,11 +24,13 @@ mod writer;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::output::Form;
+pub use self::well_known::{Empty, WellKnown};
 #[doc(hidden)]
 pub use self::{
     codec::{Codec, Enum, Enumeration, NullValue, Plain, enum_number},
     message::{Fields, deserialize, serialize},
     reader::Reader,
+    well_known::Named,
     writer::Writer,
 };
 
@@ -54,7 +58,9 @@ pub fn write(
 /// # Errors
 ///
 /// When the text is not JSON, or not this message: a value of another type or out of range, a
-/// duplicate field, two members of a oneof, or nesting deeper than some sixty messages.
+/// duplicate field, two members of a oneof, or messages nested deeper than their binary form allows.
+/// The error names the field. The limit is 100 messages, counting entries of maps, and 127 objects and
+/// lists of JSON.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     // One UTF-8 check of the whole text is faster than serde_json's check of each string.
     match std::str::from_utf8(text) {

@@ -7,10 +7,6 @@ use serde::{
     de::{Error, IntoDeserializer, Unexpected, Visitor},
 };
 
-/// The largest float below which every integer is a float: beyond, `9223372036854775808` would
-/// pass for the largest `int64`.
-const EXACT: f64 = 9_007_199_254_740_992.0;
-
 /// Parses an integer as text, with JSON's number syntax: `1e3` is valid, `+1` and `01` are not.
 pub(super) fn parse_integer(text: &str) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -21,8 +17,33 @@ pub(super) fn parse_integer(text: &str) -> Option<i128> {
         1..=18 if plain => text.parse::<i64>().ok().map(Into::into),
         // A 64-bit integer has at most 20 digits; longer text may still be a float.
         19..=20 if plain => text.parse().ok(),
-        _ => integral(parse_float(text)?),
+        _ => parse_scientific(text),
     }
+}
+
+/// Parses an integer with a fraction or an exponent, exactly.
+fn parse_scientific(text: &str) -> Option<i128> {
+    // Checks the syntax.
+    parse_float(text)?;
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let exponent: i64 = exponent.parse().ok()?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = [whole, fraction].concat();
+    let significant = all.trim_end_matches('0');
+    let significant = significant.trim_start_matches('0');
+    if significant.is_empty() {
+        return Some(0);
+    }
+    let dropped = all.len() - all.trim_end_matches('0').len();
+    // The power of ten after the last significant digit.
+    let power = exponent + i64::try_from(dropped).ok()? - i64::try_from(fraction.len()).ok()?;
+    let power = u32::try_from(power).ok()?;
+    let value = significant.parse::<i128>().ok()?.checked_mul(10_i128.checked_pow(power)?)?;
+    Some(if negative { -value } else { value })
 }
 
 /// Parses a number as text, with JSON's syntax: Rust's own parser also accepts `.5` and `inf`.
@@ -34,9 +55,13 @@ fn parse_float(text: &str) -> Option<f64> {
     if starts && ends { serde_json::from_str(text).ok() } else { None }
 }
 
+/// The largest magnitude to consider: the range of each type is checked afterwards.
+const LARGEST: f64 = 1e20;
+
+/// The integer that a float holds. JSON readers have rounded a number with more digits before.
 fn integral(value: f64) -> Option<i128> {
     #[expect(clippy::cast_possible_truncation, reason = "it was checked")]
-    (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i128)
+    (value.fract() == 0.0 && value.abs() <= LARGEST).then_some(value as i128)
 }
 
 /// Reads any integer. One visitor for all widths.

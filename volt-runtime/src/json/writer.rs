@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{
     codec::{Codec, Encode, Enum, Enumeration, NullValue, Plain},
     map::Key,
+    place,
 };
 
 /// A message being written, to which fields are added.
@@ -57,7 +58,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     where
         C: Codec<T>,
     {
-        self.map.serialize_entry(name, &Encode::<C, T>::new(value))
+        self.entry(name, &Encode::<C, T>::new(value))
     }
 
     /// Writes a list, unless it is empty.
@@ -68,7 +69,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
         if list.is_empty() {
             return Ok(());
         }
-        self.map.serialize_entry(name, &List::<C, T>(list, PhantomData))
+        self.entry(name, &List::<C, T>(list, PhantomData))
     }
 
     /// Writes a map, unless it is empty.
@@ -84,7 +85,14 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
         if map.is_empty() {
             return Ok(());
         }
-        self.map.serialize_entry(name, &Map::<K, C, T>(map, PhantomData))
+        self.entry(name, &Map::<K, C, T>(map, PhantomData))
+    }
+}
+
+impl<S: SerializeMap, C> Writer<'_, S, C> {
+    fn entry(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), S::Error> {
+        let written = self.map.serialize_entry(name, value);
+        written.map_err(|error| place::writing(name, &error))
     }
 }
 

@@ -111,7 +111,7 @@ impl Plan {
 
     /// Returns the changes as text.
     pub(crate) fn shown(&self) -> String {
-        let changes = self.changes.iter().map(ToString::to_string);
+        let changes = self.changes.iter().map(tree::shown);
         let fresh = self.changes.is_empty().then(|| "all fresh".to_owned());
         let lines = changes.chain(self.sums.iter().cloned()).chain(fresh);
         lines.map(|line| line + "\n").collect()
@@ -122,9 +122,9 @@ impl Plan {
         let mut shown = String::new();
         let mut excerpts = 0;
         for change in &self.changes {
-            let excerpt = change.excerpt(SHOWN_LINES);
+            let excerpt = tree::excerpt(change, SHOWN_LINES);
             // Writing to a `String` cannot fail.
-            let _ = writeln!(shown, "{change}");
+            let _ = writeln!(shown, "{}", tree::shown(change));
             if excerpts < SHOWN_FILES && !excerpt.is_empty() {
                 excerpts += 1;
                 shown.push_str(&excerpt);

@@ -3,7 +3,7 @@
 
 mod live;
 mod service;
-mod tree;
+mod write;
 
 use std::{
     fs, io,
@@ -13,6 +13,8 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use volt_codegen::{Layout, Options, Output, Server, Sources, disk::Protos, generate};
 
 /// Writes typed Rust clients and server traits for Volt services.
@@ -28,6 +30,10 @@ struct Args {
     /// replaced as a whole.
     #[arg(long, global = true, value_name = "PATH", default_value = "src/generated")]
     out: PathBuf,
+    /// Makes the Rust name of an element, such as `shop.v1.Item.kind_`, of another name. Without it, an
+    /// element whose name is taken gets a number.
+    #[arg(long, global = true, value_name = "ELEMENT=NAME", value_parser = rename)]
+    rename: Vec<(String, String)>,
     /// Omits the server traits and servers, for programs that only make calls.
     #[arg(long, global = true)]
     client_only: bool,
@@ -42,6 +48,15 @@ enum Source {
         /// Further folders in which imports are looked up.
         #[arg(long, value_name = "FOLDER")]
         include: Vec<PathBuf>,
+    },
+    /// Generates from a set of descriptors, in the binary form that protoc and buf write.
+    ///
+    /// `protoc --descriptor_set_out=FILE --include_imports --include_source_info` writes one, and so
+    /// does `buf build -o FILE`. Code is generated for all files in it but those of protobuf and of the
+    /// Volt API.
+    DescriptorSet {
+        /// The file.
+        file: PathBuf,
     },
     /// Generates from a service's resource, saved as JSON.
     ///
@@ -64,6 +79,12 @@ enum Source {
     },
 }
 
+fn rename(argument: &str) -> Result<(String, String), String> {
+    let pair = argument.split_once('=');
+    let (element, name) = pair.ok_or("write it as ELEMENT=NAME")?;
+    Ok((element.to_owned(), name.to_owned()))
+}
+
 fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,8 +102,18 @@ fn run(args: &Args) -> anyhow::Result<()> {
     if args.client_only {
         options = options.server(Server::Never);
     }
+    for (element, name) in &args.rename {
+        options = options.rename(element, name);
+    }
     let output = match &args.source {
         Source::Folder { folder, include } => from_folder(folder, include, &options)?,
+        Source::DescriptorSet { file } => {
+            let set =
+                fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let set = FileDescriptorSet::decode(&*set)
+                .with_context(|| format!("{} is not a set of descriptors", file.display()))?;
+            generate(&set, &options)?
+        }
         Source::Saved { file, service } => {
             let text = if file == Path::new("-") {
                 io::read_to_string(io::stdin())
@@ -99,7 +130,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             from_service(&service::sources(&json, Some(service))?, &options)?
         }
     };
-    tree::write(&args.out, &output)?;
+    write::write(&args.out, &output)?;
     println!("wrote {} ({} files)", args.out.display(), output.files.len());
     Ok(())
 }
@@ -118,16 +149,30 @@ fn from_service(sources: &Sources, options: &Options) -> anyhow::Result<Output> 
 
 /// All `.proto` files below a folder, sorted.
 fn protos(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let unreadable = || format!("{} cannot be read", folder.display());
     let mut files = Vec::new();
+    collect(folder, &mut Vec::new(), &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+/// `above` has the folders around this one, so that a link to one of them is detected.
+fn collect(
+    folder: &Path,
+    above: &mut Vec<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
+    let unreadable = || format!("{} cannot be read", folder.display());
+    let real = folder.canonicalize().with_context(unreadable)?;
+    ensure!(!above.contains(&real), "{} is a link to a folder that contains it", folder.display());
+    above.push(real);
     for entry in fs::read_dir(folder).with_context(unreadable)? {
         let path = entry.with_context(unreadable)?.path();
         if path.is_dir() {
-            files.extend(protos(&path)?);
+            collect(&path, above, files)?;
         } else if path.extension().is_some_and(|extension| extension == "proto") {
             files.push(path);
         }
     }
-    files.sort();
-    Ok(files)
+    above.pop();
+    Ok(())
 }

@@ -3,14 +3,20 @@
 use std::collections::HashSet;
 
 use crate::{
+    docs::Docs,
     error::Problems,
-    model::{Module, needs::Needs, recursion::Recursion, resolve::Types, source_map::SourceMap},
+    model::{
+        Module, Renames, needs::Needs, recursion::Recursion, resolve::Types, source_map::SourceMap,
+    },
     options::Options,
 };
 
 pub(super) struct Builder<'a> {
     pub(super) options: &'a Options,
     pub(super) types: &'a Types,
+    pub(super) renames: &'a Renames,
+    /// Whether the current file has the syntax proto2.
+    pub(super) proto2: bool,
     pub(super) needs: Needs,
     pub(super) recursion: Recursion,
     pub(super) responses: HashSet<String>,
@@ -30,6 +36,20 @@ impl Scope<'_> {
     pub(super) fn at(&self, tag: i32, index: usize) -> Vec<i32> {
         let index = i32::try_from(index).unwrap_or(i32::MAX);
         self.path.iter().copied().chain([tag, index]).collect()
+    }
+}
+
+impl Builder<'_> {
+    /// The documentation of an element, with a note if it got another name than in the `.proto`.
+    pub(super) fn docs(&self, source: &SourceMap<'_>, path: &[i32], full: &str) -> Docs {
+        let docs = source.docs(path);
+        if !self.renames.is_numbered(full) {
+            return docs;
+        }
+        let own = full.rsplit('.').next().unwrap_or(full);
+        docs.and(&format!(
+            "Its name in the `.proto` is `{own}`; the number avoids a collision in Rust."
+        ))
     }
 }
 

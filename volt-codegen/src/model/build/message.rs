@@ -31,10 +31,10 @@ impl Builder<'_> {
         let scope = Scope {
             source: outer.source,
             prefix: name.clone(),
-            module: outer.module.child(&names::snake(proto.name())),
+            module: outer.module.child(&names::snake(self.renames.of(&name, proto.name()))),
             path,
         };
-        let (oneofs, indices) = oneofs(&scope, proto);
+        let (oneofs, indices) = self.oneofs(&scope, proto);
         let fields = proto.field.iter().enumerate();
         let fields: Vec<Field> = fields
             .filter_map(|(index, field)| {
@@ -51,17 +51,19 @@ impl Builder<'_> {
         let enums = proto.enum_type.iter().enumerate();
         let enums = enums
             .map(|(index, item)| {
-                enumeration(&scope, scope.at(tag::MESSAGE_ENUM, index), item, gate)
+                self.enumeration(&scope, scope.at(tag::MESSAGE_ENUM, index), item, gate)
             })
             .collect();
-        let ident = names::upper_camel(proto.name());
+        let rust = self.renames.of(&name, proto.name());
+        let ident = names::upper_camel(rust);
         Message {
+            module: names::snake(rust),
             ty: TypeRef {
                 name: name.clone(),
                 path: RustPath::Local(outer.module.clone(), ident.clone()),
             },
             ident,
-            docs: scope.source.docs(&scope.path),
+            docs: self.docs(scope.source, &scope.path, &name),
             place: scope.source.place(&scope.path),
             deprecated: proto.options.as_ref().is_some_and(MessageOptions::deprecated),
             is_status: name == self.options.status,
@@ -94,11 +96,16 @@ impl Builder<'_> {
             None => self.kind(scope, proto, &place),
         }?;
         let repeated = proto.label() == ProtoLabel::Repeated;
+        let full = join(&scope.prefix, proto.name());
+        let rust = self.renames.of(&full, proto.name());
+        let is_message = matches!(proto.r#type(), Type::Message | Type::Group);
         let oneof = proto.oneof_index.and_then(|index| usize::try_from(index).ok());
         let label = match oneof.and_then(|index| oneofs.get(index).copied().flatten()) {
             _ if repeated => Label::Repeated,
             _ if proto.proto3_optional() => Label::Optional,
-            Some(index) => Label::Oneof { index, variant: names::upper_camel(proto.name()) },
+            Some(index) => Label::Oneof { index, variant: names::upper_camel(rust) },
+            None if proto.label() == ProtoLabel::Required => Label::Required,
+            None if self.proto2 && !is_message => Label::Optional,
             None => Label::Singular,
         };
         let held = full_name(proto.type_name());
@@ -107,14 +114,12 @@ impl Builder<'_> {
         Some(Field {
             name: proto.name().to_owned(),
             json_name: proto.json_name().to_owned(),
-            number: proto.number(),
-            boxed: !repeated
-                && proto.r#type() == Type::Message
-                && self.recursion.boxed(&scope.prefix, &held),
+            boxed: !repeated && is_message && self.recursion.boxed(&scope.prefix, &held),
             kind,
             label,
-            ident: names::snake(proto.name()),
-            docs: scope.source.docs(path),
+            ident: names::snake(rust),
+            setter: format!("with_{}", names::snake_rest(rust)),
+            docs: self.docs(scope.source, path, &full),
             place,
             deprecated: proto.options.as_ref().is_some_and(FieldOptions::deprecated),
             secret,
@@ -161,88 +166,97 @@ impl Builder<'_> {
         };
         Some(FieldKind::Scalar(scalar))
     }
-}
 
-pub(super) fn enumeration(
-    outer: &Scope<'_>,
-    path: Vec<i32>,
-    proto: &EnumDescriptorProto,
-    gate: &Gate,
-) -> Enum {
-    let name = join(&outer.prefix, proto.name());
-    let ident = names::upper_camel(proto.name());
-    let source = outer.source;
-    let scope = Scope { source, path, prefix: name.clone(), module: outer.module.clone() };
-    let mut first: BTreeMap<i32, String> = BTreeMap::new();
-    let mut values = Vec::new();
-    for (index, value) in proto.value.iter().enumerate() {
-        let path = scope.at(tag::ENUM_VALUE, index);
-        let alias = first.contains_key(&value.number());
-        let variant =
-            first.entry(value.number()).or_insert_with(|| names::variant(&ident, value.name()));
-        values.push(EnumValue {
-            name: value.name().to_owned(),
-            number: value.number(),
-            ident: variant.clone(),
-            alias,
-            docs: source.docs(&path),
-            place: source.place(&path),
-            deprecated: value.options.as_ref().is_some_and(EnumValueOptions::deprecated),
-        });
-    }
-    Enum {
-        ty: TypeRef {
-            name: name.clone(),
-            path: RustPath::Local(outer.module.clone(), ident.clone()),
-        },
-        name,
-        ident,
-        docs: source.docs(&scope.path),
-        place: source.place(&scope.path),
-        deprecated: proto.options.as_ref().is_some_and(EnumOptions::deprecated),
-        values,
-        gate: gate.clone(),
-    }
-}
-
-/// The oneofs that have members, and the index of each declaration among them. The others are
-/// synthetic oneofs of `optional` fields.
-fn oneofs(scope: &Scope<'_>, proto: &DescriptorProto) -> (Vec<Oneof>, Vec<Option<usize>>) {
-    let taken: HashSet<String> = proto
-        .nested_type
-        .iter()
-        .map(DescriptorProto::name)
-        .chain(proto.enum_type.iter().map(EnumDescriptorProto::name))
-        .map(names::upper_camel)
-        .collect();
-    let mut oneofs = Vec::new();
-    let mut indices = Vec::new();
-    for (index, oneof) in proto.oneof_decl.iter().enumerate() {
-        let mut members = proto.field.iter().filter(|field| {
-            !field.proto3_optional() && field.oneof_index == i32::try_from(index).ok()
-        });
-        if members.next().is_none() {
-            indices.push(None);
-            continue;
+    pub(super) fn enumeration(
+        &self,
+        outer: &Scope<'_>,
+        path: Vec<i32>,
+        proto: &EnumDescriptorProto,
+        gate: &Gate,
+    ) -> Enum {
+        let name = join(&outer.prefix, proto.name());
+        let ident = names::upper_camel(self.renames.of(&name, proto.name()));
+        let source = outer.source;
+        let scope = Scope { source, path, prefix: name.clone(), module: outer.module.clone() };
+        let mut first: BTreeMap<i32, String> = BTreeMap::new();
+        let mut values = Vec::new();
+        for (index, value) in proto.value.iter().enumerate() {
+            let path = scope.at(tag::ENUM_VALUE, index);
+            let alias = first.contains_key(&value.number());
+            let full = join(&name, value.name());
+            let rust = self.renames.of(&full, value.name());
+            let variant =
+                first.entry(value.number()).or_insert_with(|| names::variant(&ident, rust));
+            values.push(EnumValue {
+                name: value.name().to_owned(),
+                number: value.number(),
+                ident: variant.clone(),
+                alias,
+                docs: self.docs(source, &path, &full),
+                place: source.place(&path),
+                deprecated: value.options.as_ref().is_some_and(EnumValueOptions::deprecated),
+            });
         }
-        indices.push(Some(oneofs.len()));
-        let path = scope.at(tag::MESSAGE_ONEOF, index);
-        let mut ident = names::upper_camel(oneof.name());
-        if taken.contains(&ident) {
-            ident.push_str("OneOf");
-        }
-        oneofs.push(Oneof {
-            name: oneof.name().to_owned(),
-            ident: names::snake(oneof.name()),
+        Enum {
             ty: TypeRef {
-                name: join(&scope.prefix, oneof.name()),
-                path: RustPath::Local(scope.module.clone(), ident),
+                name: name.clone(),
+                path: RustPath::Local(outer.module.clone(), ident.clone()),
             },
-            docs: scope.source.docs(&path),
-            place: scope.source.place(&path),
-        });
+            name,
+            ident,
+            docs: self.docs(source, &scope.path, &scope.prefix),
+            place: source.place(&scope.path),
+            deprecated: proto.options.as_ref().is_some_and(EnumOptions::deprecated),
+            values,
+            gate: gate.clone(),
+        }
     }
-    (oneofs, indices)
+
+    /// The oneofs that have members, and the index of each declaration among them. The others are
+    /// synthetic oneofs of `optional` fields.
+    fn oneofs(
+        &self,
+        scope: &Scope<'_>,
+        proto: &DescriptorProto,
+    ) -> (Vec<Oneof>, Vec<Option<usize>>) {
+        let taken: HashSet<String> = proto
+            .nested_type
+            .iter()
+            .map(DescriptorProto::name)
+            .chain(proto.enum_type.iter().map(EnumDescriptorProto::name))
+            .map(|name| names::upper_camel(self.renames.of(&join(&scope.prefix, name), name)))
+            .collect();
+        let mut oneofs = Vec::new();
+        let mut indices = Vec::new();
+        for (index, oneof) in proto.oneof_decl.iter().enumerate() {
+            let mut members = proto.field.iter().filter(|field| {
+                !field.proto3_optional() && field.oneof_index == i32::try_from(index).ok()
+            });
+            if members.next().is_none() {
+                indices.push(None);
+                continue;
+            }
+            indices.push(Some(oneofs.len()));
+            let path = scope.at(tag::MESSAGE_ONEOF, index);
+            let full = join(&scope.prefix, oneof.name());
+            let rust = self.renames.of(&full, oneof.name());
+            let mut ident = names::upper_camel(rust);
+            if taken.contains(&ident) {
+                ident.push_str("OneOf");
+            }
+            oneofs.push(Oneof {
+                name: oneof.name().to_owned(),
+                ident: names::snake(rust),
+                ty: TypeRef {
+                    path: RustPath::Local(scope.module.clone(), ident),
+                    name: full.clone(),
+                },
+                docs: self.docs(scope.source, &path, &full),
+                place: scope.source.place(&path),
+            });
+        }
+        (oneofs, indices)
+    }
 }
 
 fn is_map(message: &DescriptorProto) -> bool {

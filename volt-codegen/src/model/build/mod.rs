@@ -6,20 +6,21 @@ mod service;
 
 use std::collections::BTreeMap;
 
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
 use self::builder::{Builder, Scope, full_name};
 use super::{
-    Gate, Model, Package, TypeRef, check,
+    Gate, Model, Package, Renames, TypeRef, check,
     needs::Needs,
     recursion::Recursion,
-    resolve::{Types, is_generated, join, module},
+    resolve::{Types, join, module, serves},
     source_map::{SourceMap, tag},
 };
 use crate::{
     Options,
     docs::Docs,
     error::{Error, Place, Problems},
+    names,
 };
 
 impl Model {
@@ -30,15 +31,16 @@ impl Model {
     ///
     /// Fails if something in the descriptors cannot be expressed in Rust. All problems are
     /// reported.
-    pub fn new(set: &FileDescriptorSet, options: &Options) -> Result<Self, Error> {
-        let types = Types::new(set, options);
-        let mut files: Vec<_> =
-            set.file.iter().filter(|file| is_generated(file, options)).collect();
+    pub(crate) fn new(set: &FileDescriptorSet, options: &Options) -> Result<Self, Error> {
+        let renames = Renames::new(set, options);
+        let types = Types::new(set, options, &renames);
+        let mut files: Vec<_> = set.file.iter().collect();
         files.sort_by_key(|file| file.name());
 
-        let services = || files.iter().flat_map(|file| &file.service);
-        let methods = || services().flat_map(|service| &service.method);
-        let named = files.iter().flat_map(|file| {
+        let generated = || files.iter().filter(move |file| serves(file, options));
+        let methods =
+            || generated().flat_map(|file| &file.service).flat_map(|service| &service.method);
+        let named = generated().flat_map(|file| {
             file.service.iter().map(|service| (join(file.package(), service.name()), service))
         });
         let roots = named.map(|(name, service)| {
@@ -50,6 +52,8 @@ impl Model {
             options,
             needs: Needs::new(set, &types, roots),
             types: &types,
+            renames: &renames,
+            proto2: false,
             recursion: Recursion::new(set),
             responses: methods().map(|method| full_name(method.output_type())).collect(),
             problems: Problems::default(),
@@ -58,44 +62,60 @@ impl Model {
         for file in files {
             builder.file(&mut packages, file);
         }
-        let model = Self { packages: packages.into_values().collect(), externs: types.externs() };
-        check::model(&model, options, &mut builder.problems);
-        builder.problems.into_result(model)
+        let packages: Vec<Package> = packages.into_values().collect();
+        let mut all = types.all();
+        for package in &packages {
+            all.extend(package.services.iter().map(|service| {
+                let name = service.name.clone();
+                // The client: the trait may not be generated.
+                (name.clone(), TypeRef::local_type(name, package.module.clone(), service.client()))
+            }));
+        }
+        let mut problems = builder.problems;
+        let modules = packages.iter().map(|package| {
+            let path: Vec<String> = package.prost.split('.').map(names::snake).collect();
+            (path.join("::"), package.module.clone())
+        });
+        let modules = modules.collect();
+        let model = Self { packages, externs: types.externs(), types: all, modules, renames };
+        check::model(&model, options, &mut problems);
+        problems.into_result(model)
     }
 }
 
 impl Builder<'_> {
     fn file(&mut self, packages: &mut BTreeMap<String, Package>, file: &FileDescriptorProto) {
         let source = SourceMap::new(file);
-        let is_empty =
-            file.message_type.is_empty() && file.enum_type.is_empty() && file.service.is_empty();
-        if is_empty {
+        let types = file.message_type.iter().map(DescriptorProto::name);
+        let mut types = types.chain(file.enum_type.iter().map(EnumDescriptorProto::name));
+        let is_local = |name: &str| {
+            self.types.get(&join(file.package(), name)).is_some_and(|found| found.ty.is_local())
+        };
+        let services = if serves(file, self.options) { file.service.as_slice() } else { &[] };
+        if services.is_empty() && !types.any(is_local) {
             return;
         }
-        if file.syntax() != "proto3" {
-            self.problems.add(
-                &source.place(&[tag::SYNTAX]),
-                "only the syntax `proto3` is supported",
-                "say `syntax = \"proto3\";` at the top of the file",
-            );
-            return;
-        }
-        if file.package().is_empty() {
-            self.problems.add(
-                &source.place(&[]),
-                "the file has no package, which its Rust module is named after",
-                "say `package your.name.v1;` below the syntax",
-            );
-            return;
-        }
+        self.proto2 = match file.syntax() {
+            "proto3" => false,
+            "" | "proto2" => true,
+            other => {
+                self.problems.add(
+                    &source.place(&[tag::SYNTAX]),
+                    format!("the syntax `{other}` is not supported"),
+                    "proto2 and proto3 are",
+                );
+                return;
+            }
+        };
         let scope = Scope {
             source: &source,
             path: Vec::new(),
             prefix: file.package().to_owned(),
-            module: module(file.package(), self.options),
+            module: module(self.renames.of(file.package(), file.package()), self.options),
         };
         let package = packages.entry(file.package().to_owned()).or_insert_with(|| Package {
             name: file.package().to_owned(),
+            prost: self.renames.package(file.package()).to_owned(),
             module: scope.module.clone(),
             docs: Docs::default(),
             place: source.place(&[tag::PACKAGE]),
@@ -115,10 +135,10 @@ impl Builder<'_> {
         for (index, item) in file.enum_type.iter().enumerate() {
             if let Some(gate) = self.gate_if_local(&scope, item.name()) {
                 let path = scope.at(tag::FILE_ENUM, index);
-                package.enums.push(message::enumeration(&scope, path, item, &gate));
+                package.enums.push(self.enumeration(&scope, path, item, &gate));
             }
         }
-        for (index, service) in file.service.iter().enumerate() {
+        for (index, service) in services.iter().enumerate() {
             let path = scope.at(tag::FILE_SERVICE, index);
             package.services.push(self.service(&scope, path, service));
         }

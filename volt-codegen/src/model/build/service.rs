@@ -12,6 +12,31 @@ use crate::{
     names,
 };
 
+/// The types of `google.protobuf` that the runtime supports as requests and responses.
+const WHOLE: [&str; 21] = [
+    "Any",
+    "Api",
+    "BoolValue",
+    "BytesValue",
+    "DoubleValue",
+    "Duration",
+    "Empty",
+    "FieldMask",
+    "FileDescriptorProto",
+    "FileDescriptorSet",
+    "FloatValue",
+    "Int32Value",
+    "Int64Value",
+    "ListValue",
+    "StringValue",
+    "Struct",
+    "Timestamp",
+    "Type",
+    "UInt32Value",
+    "UInt64Value",
+    "Value",
+];
+
 impl Builder<'_> {
     pub(super) fn service(
         &mut self,
@@ -28,12 +53,13 @@ impl Builder<'_> {
                 self.method(&scope, &scope.at(tag::SERVICE_METHOD, index), method)
             })
             .collect();
+        let rust = self.renames.of(&name, proto.name());
         Service {
-            ident: names::upper_camel(proto.name()),
-            nickname: names::snake(stem(proto.name())),
-            feature: self.options.features.then(|| feature(proto.name())),
+            ident: names::upper_camel(rust),
+            nickname: names::snake(stem(rust)),
+            feature: self.options.features.then(|| feature(rust)),
             methods,
-            docs: source.docs(&scope.path),
+            docs: self.docs(source, &scope.path, &name),
             place: source.place(&scope.path),
             deprecated: proto.options.as_ref().is_some_and(ServiceOptions::deprecated),
             name,
@@ -51,29 +77,25 @@ impl Builder<'_> {
         let mut message = |proto_type: &str, role: &str| {
             let name = full_name(proto_type);
             let found = self.resolve(&name, &element, &place)?;
-            let what = if is_well_known(&name) {
-                "a well-known type"
-            } else if self.types.get(&name).is_some_and(|found| found.is_enum) {
-                "an enum"
-            } else {
-                return Some(found);
-            };
-            self.problems.add(
-                &place,
-                format!("{element} has {what}, `{name}`, as its {role}"),
-                "declare a message of your own for it",
-            );
-            None
+            if is_well_known(&name) && !WHOLE.contains(&&name["google.protobuf.".len()..]) {
+                self.problems.add(
+                    &place,
+                    format!("{element} has `{name}` as its {role}, which is not supported"),
+                    "declare a message of your own for it",
+                );
+                return None;
+            }
+            Some(found)
         };
         let request = message(proto.input_type(), "request");
         let response = message(proto.output_type(), "response");
-        let path_on_wire = format!("/{}/{}", scope.prefix, proto.name());
+        let full = join(&scope.prefix, proto.name());
+        let rust = self.renames.of(&full, proto.name());
         Some(Method {
             name: proto.name().to_owned(),
-            bulk: self.options.bulk.contains(&path_on_wire),
-            path: path_on_wire,
-            ident: names::snake(proto.name()),
-            constant: names::shouty(proto.name()),
+            bulk: self.options.bulk.contains(&format!("/{}/{}", scope.prefix, proto.name())),
+            ident: names::snake(rust),
+            constant: names::shouty(rust),
             kind: match (proto.client_streaming(), proto.server_streaming()) {
                 (false, false) => MethodKind::Unary,
                 (false, true) => MethodKind::ServerStreaming,
@@ -82,7 +104,7 @@ impl Builder<'_> {
             },
             request: request?,
             response: response?,
-            docs: scope.source.docs(path),
+            docs: self.docs(scope.source, path, &full),
             place,
             deprecated: proto.options.as_ref().is_some_and(MethodOptions::deprecated),
         })

@@ -2,9 +2,12 @@
 //!
 //! Wrappers need no codec: they are bare values both in prost and in JSON.
 
+mod descriptor;
 mod field_mask;
+mod message;
 mod structure;
 mod time;
+mod types;
 
 use std::fmt;
 
@@ -15,7 +18,25 @@ use serde::{
     ser::{Error as _, SerializeMap},
 };
 
+pub use self::message::{Empty, Named, WellKnown};
 use super::codec::{Codec, Plain};
+use crate::__fields as fields;
+
+/// Implements the JSON form of enums by their names.
+macro_rules! enumerations {
+    ($($enumeration:ty;)*) => {$(
+        impl $crate::json::codec::Enumeration for $enumeration {
+            fn from_name(name: &str) -> Option<Self> {
+                Self::from_str_name(name)
+            }
+
+            fn name(&self) -> &'static str {
+                self.as_str_name()
+            }
+        }
+    )*};
+}
+use enumerations;
 
 /// Implements the codec of a type that is text in JSON.
 macro_rules! text {

@@ -11,6 +11,7 @@ use serde::{
 
 use crate::json::{
     codec::{Codec, NullValue, Plain},
+    depth,
     map::MapVisitor,
     reader::ListVisitor,
     writer::{List, Map},
@@ -18,6 +19,7 @@ use crate::json::{
 
 impl Codec<Struct> for Plain {
     fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Struct>, D::Error> {
+        let _depth = depth::enter::<D::Error>()?;
         let fields = input.deserialize_map(MapVisitor::<String, Self, Any>::new())?;
         Ok(fields.map(|fields| Struct { fields }))
     }
@@ -29,6 +31,7 @@ impl Codec<Struct> for Plain {
 
 impl Codec<ListValue> for Plain {
     fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<ListValue>, D::Error> {
+        let _depth = depth::enter::<D::Error>()?;
         let values = input.deserialize_seq(ListVisitor::<Self, Any>::new())?;
         Ok(values.map(|values| ListValue { values }))
     }
@@ -42,6 +45,7 @@ impl Codec<Any> for Plain {
     const NULL: bool = true;
 
     fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Any>, D::Error> {
+        let _depth = depth::enter::<D::Error>()?;
         let kind = input.deserialize_any(KindVisitor)?;
         Ok(Some(Any { kind: Some(kind) }))
     }
@@ -97,11 +101,13 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, input: A) -> Result<Kind, A::Error> {
+        let _depth = depth::enter::<A::Error>()?;
         let values = ListVisitor::<Plain, Any>::new().visit_seq(input)?.unwrap_or_default();
         Ok(Kind::ListValue(ListValue { values }))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, input: A) -> Result<Kind, A::Error> {
+        let _depth = depth::enter::<A::Error>()?;
         let fields = MapVisitor::<String, Plain, Any>::new().visit_map(input)?.unwrap_or_default();
         Ok(Kind::StructValue(Struct { fields }))
     }

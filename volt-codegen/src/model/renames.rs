@@ -1,0 +1,374 @@
+//! Chooses other names for elements whose names differ in protobuf and collide in Rust.
+//!
+//! In each scope, enums come first, then messages, services, oneofs and fields, each in the order of
+//! files and declarations. An element whose Rust name is taken gets the number `2`, `3` and so on.
+//! [`Options::rename`](crate::Options::rename) takes precedence.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    FileDescriptorSet, MessageOptions, ServiceDescriptorProto,
+    field_descriptor_proto::{Label, Type},
+};
+
+use super::resolve::{is_defined_elsewhere, join, module};
+use crate::{Options, names};
+
+/// The package that prost-build sees where a file has none.
+const NO_PACKAGE: &str = "volt_no_package";
+
+/// The names to make Rust names of, by the full names of elements, where they differ from the
+/// element's own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Renames {
+    names: HashMap<String, String>,
+    /// The elements that got a number.
+    numbered: HashSet<String>,
+    /// All elements, to detect options that rename none.
+    elements: HashSet<String>,
+}
+
+/// The Rust names of one scope, with a prefix for each namespace.
+type Taken = HashSet<String>;
+
+impl Renames {
+    pub(crate) fn new(set: &FileDescriptorSet, options: &Options) -> Self {
+        let mut renames = Self::default();
+        renames.names.extend(options.renames.clone());
+        let mut files: Vec<&FileDescriptorProto> = set.file.iter().collect();
+        files.sort_by_key(|file| file.name());
+        let mut packages: BTreeMap<&str, Vec<&FileDescriptorProto>> = BTreeMap::new();
+        for file in files {
+            packages.entry(file.package()).or_default().push(file);
+        }
+        let mut modules = Taken::new();
+        for package in packages.keys().filter(|package| !package.is_empty()) {
+            renames.place(package, package, &mut modules, |name| {
+                vec![module(name, options).0.join("::")]
+            });
+        }
+        for (package, files) in &packages {
+            renames.walk(package, files, packages.keys(), options);
+        }
+        renames
+    }
+
+    /// The name to make the Rust name of an element of.
+    pub(crate) fn of<'a>(&'a self, full: &str, own: &'a str) -> &'a str {
+        self.names.get(full).map_or(own, String::as_str)
+    }
+
+    /// The package that prost-build sees for a package.
+    pub(crate) fn package<'a>(&'a self, package: &'a str) -> &'a str {
+        if package.is_empty() { NO_PACKAGE } else { self.of(package, package) }
+    }
+
+    /// Whether an element got a number.
+    pub(crate) fn is_numbered(&self, full: &str) -> bool {
+        self.numbered.contains(full)
+    }
+
+    /// Whether the descriptors have an element with this full name.
+    pub(crate) fn has(&self, full: &str) -> bool {
+        self.elements.contains(full)
+    }
+
+    /// Finds a name for an element whose Rust names are free. `uses` returns the Rust names made of a
+    /// name.
+    fn place(
+        &mut self,
+        full: &str,
+        own: &str,
+        taken: &mut Taken,
+        uses: impl Fn(&str) -> Vec<String>,
+    ) {
+        self.elements.insert(full.to_owned());
+        let chosen = self.names.get(full).cloned();
+        let numbered = (2..).map(|number| format!("{own}{number}"));
+        let free = |name: &String| !uses(name).iter().any(|used| taken.contains(used));
+        let name = match chosen {
+            // A collision of names that the options set is an error.
+            Some(name) => name,
+            None => [own.to_owned()].into_iter().chain(numbered).find(free).unwrap_or_default(),
+        };
+        taken.extend(uses(&name));
+        if name != own && !self.names.contains_key(full) {
+            self.numbered.insert(full.to_owned());
+            self.names.insert(full.to_owned(), name);
+        }
+    }
+
+    /// The names that are taken before those of a package's items: its inner packages, and what the
+    /// options set.
+    fn reserved<'a>(
+        &self,
+        package: &str,
+        files: &[&FileDescriptorProto],
+        packages: impl Iterator<Item = &'a &'a str>,
+        options: &Options,
+    ) -> Taken {
+        let own = module(self.of(package, package), options).0;
+        let inside = packages.filter_map(|other| {
+            let other = module(self.of(other, other), options).0;
+            let inside = other.len() > own.len() && other.starts_with(&own);
+            inside.then(|| names::bare(&other[own.len()]).to_owned())
+        });
+        let mut taken: Taken = inside.collect();
+        for file in files {
+            let messages = file.message_type.iter().map(DescriptorProto::name);
+            let enums = file.enum_type.iter().map(EnumDescriptorProto::name);
+            let chosen =
+                messages.chain(enums).filter_map(|name| self.names.get(&join(package, name)));
+            taken.extend(chosen.map(|name| names::upper_camel(name)));
+        }
+        taken
+    }
+
+    fn service(&mut self, package: &str, service: &ServiceDescriptorProto, taken: &mut Taken) {
+        let full = join(package, service.name());
+        self.place(&full, service.name(), taken, |name| {
+            let ident = names::upper_camel(name);
+            let stem = ident.trim_end_matches('_');
+            vec![format!("{stem}Client"), format!("{stem}Server"), ident]
+        });
+        // It creates the client.
+        let mut taken = Taken::from(["new".to_owned()]);
+        for method in &service.method {
+            self.place(&join(&full, method.name()), method.name(), &mut taken, |name| {
+                vec![names::bare(&names::snake(name)).to_owned()]
+            });
+        }
+    }
+
+    fn walk<'a>(
+        &mut self,
+        package: &str,
+        files: &[&FileDescriptorProto],
+        packages: impl Iterator<Item = &'a &'a str>,
+        options: &Options,
+    ) {
+        let mut taken = self.reserved(package, files, packages, options);
+        let local = |name: &str| !is_defined_elsewhere(&join(package, name), options);
+        for item in files.iter().flat_map(|file| &file.enum_type) {
+            if local(item.name()) {
+                self.enumeration(package, item, &mut taken);
+            }
+        }
+        for file in files {
+            let proto3 = file.syntax() == "proto3";
+            for message in file.message_type.iter().filter(|message| local(message.name())) {
+                self.message(package, message, proto3, &mut taken);
+            }
+        }
+        for service in files.iter().flat_map(|file| &file.service) {
+            self.service(package, service, &mut taken);
+        }
+    }
+
+    fn enumeration(&mut self, prefix: &str, item: &EnumDescriptorProto, taken: &mut Taken) {
+        let full = join(prefix, item.name());
+        self.place(&full, item.name(), taken, |name| vec![names::upper_camel(name)]);
+        let ident = names::upper_camel(self.of(&full, item.name()));
+        let mut taken = Taken::new();
+        let mut numbers = HashSet::new();
+        for value in &item.value {
+            // An alias has no variant.
+            if numbers.insert(value.number()) {
+                self.place(&join(&full, value.name()), value.name(), &mut taken, |name| {
+                    vec![names::bare(&names::variant(&ident, name)).to_owned()]
+                });
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        prefix: &str,
+        message: &DescriptorProto,
+        proto3: bool,
+        taken: &mut Taken,
+    ) {
+        let full = join(prefix, message.name());
+        let nested = || message.nested_type.iter().filter(|nested| !is_map(nested));
+        let oneofs: Vec<_> = message
+            .oneof_decl
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| has_members(message, *index))
+            .collect();
+        let has_module =
+            nested().next().is_some() || !message.enum_type.is_empty() || !oneofs.is_empty();
+        self.place(&full, message.name(), taken, |name| {
+            let module = has_module.then(|| names::bare(&names::snake(name)).to_owned());
+            [names::upper_camel(name)].into_iter().chain(module).collect()
+        });
+
+        let mut inside = Taken::new();
+        for item in &message.enum_type {
+            self.enumeration(&full, item, &mut inside);
+        }
+        for nested in nested() {
+            self.message(&full, nested, proto3, &mut inside);
+        }
+        // Types of oneofs get the suffix `OneOf` beside a type with their name.
+        let types = inside.clone();
+        let mut taken: Taken = inside.iter().map(|name| format!("type {name}")).collect();
+        for (_, oneof) in &oneofs {
+            self.place(&join(&full, oneof.name()), oneof.name(), &mut taken, |name| {
+                let ident = names::upper_camel(name);
+                let ident = if types.contains(&ident) { format!("{ident}OneOf") } else { ident };
+                let field = names::snake(name);
+                vec![format!("type {ident}"), format!("field {}", names::bare(&field))]
+            });
+        }
+        for field in &message.field {
+            let in_oneof = field.oneof_index.filter(|_| !field.proto3_optional());
+            let accessors = Accessors::of(message, field, proto3);
+            self.place(&join(&full, field.name()), field.name(), &mut taken, |name| {
+                let ident = names::snake(name);
+                let ident = names::bare(&ident);
+                let place = match in_oneof {
+                    Some(index) => format!("variant {index} {}", names::upper_camel(name)),
+                    None => format!("field {ident}"),
+                };
+                let setter = format!("with_{}", names::snake_rest(name));
+                let methods = accessors.methods(ident).into_iter().chain([setter]);
+                methods.map(|method| format!("method {method}")).chain([place]).collect()
+            });
+        }
+    }
+
+    /// The file as prost-build sees it: with the names that Rust names are made of.
+    pub(crate) fn apply(&self, file: &mut FileDescriptorProto, types: &HashMap<String, String>) {
+        let package = file.package().to_owned();
+        for message in &mut file.message_type {
+            self.apply_to_message(&package, message, types);
+        }
+        for item in &mut file.enum_type {
+            self.apply_to_enum(&package, item);
+        }
+        // prost-build generates no services here.
+        file.service.clear();
+        file.package = Some(self.package(&package).to_owned());
+    }
+
+    fn apply_to_message(
+        &self,
+        prefix: &str,
+        message: &mut DescriptorProto,
+        types: &HashMap<String, String>,
+    ) {
+        let full = join(prefix, message.name());
+        for field in message.field.iter_mut().chain(&mut message.extension) {
+            if let Some(renamed) = types.get(field.type_name()) {
+                field.type_name = Some(renamed.clone());
+            }
+            let name = self.of(&join(&full, field.name()), field.name()).to_owned();
+            field.name = Some(name);
+        }
+        for oneof in &mut message.oneof_decl {
+            oneof.name = Some(self.of(&join(&full, oneof.name()), oneof.name()).to_owned());
+        }
+        for nested in &mut message.nested_type {
+            self.apply_to_message(&full, nested, types);
+        }
+        for item in &mut message.enum_type {
+            self.apply_to_enum(&full, item);
+        }
+        message.name = Some(self.of(&full, message.name()).to_owned());
+    }
+
+    fn apply_to_enum(&self, prefix: &str, item: &mut EnumDescriptorProto) {
+        let full = join(prefix, item.name());
+        for value in &mut item.value {
+            value.name = Some(self.of(&join(&full, value.name()), value.name()).to_owned());
+        }
+        item.name = Some(self.of(&full, item.name()).to_owned());
+    }
+
+    /// The names of all types that prost-build sees under another name, with a dot before each.
+    pub(crate) fn types(&self, set: &FileDescriptorSet) -> HashMap<String, String> {
+        let mut types = HashMap::new();
+        for file in &set.file {
+            let renamed = self.package(file.package());
+            self.add(&mut types, [file.package(), renamed], &file.message_type, &file.enum_type);
+        }
+        types
+    }
+
+    fn add(
+        &self,
+        types: &mut HashMap<String, String>,
+        [prefix, renamed]: [&str; 2],
+        messages: &[DescriptorProto],
+        enums: &[EnumDescriptorProto],
+    ) {
+        let mut insert = |own: &str| {
+            let full = join(prefix, own);
+            let now = join(renamed, self.of(&full, own));
+            if now != full {
+                types.insert(format!(".{full}"), format!(".{now}"));
+            }
+            (full, now)
+        };
+        for item in enums {
+            insert(item.name());
+        }
+        let inside: Vec<_> = messages.iter().map(|message| insert(message.name())).collect();
+        for (message, (full, now)) in messages.iter().zip(&inside) {
+            self.add(types, [full, now], &message.nested_type, &message.enum_type);
+        }
+    }
+}
+
+fn is_map(message: &DescriptorProto) -> bool {
+    message.options.as_ref().is_some_and(MessageOptions::map_entry)
+}
+
+/// Whether a oneof has fields, and is not that of an `optional` field.
+fn has_members(message: &DescriptorProto, index: usize) -> bool {
+    message
+        .field
+        .iter()
+        .any(|field| !field.proto3_optional() && field.oneof_index == i32::try_from(index).ok())
+}
+
+/// The methods of a field that prost adds.
+enum Accessors {
+    None,
+    Getter,
+    Enum,
+    EnumList,
+    EnumMap,
+}
+
+impl Accessors {
+    fn of(message: &DescriptorProto, field: &FieldDescriptorProto, proto3: bool) -> Self {
+        let name = field.type_name().rsplit('.').next().unwrap_or_default();
+        let entry =
+            message.nested_type.iter().find(|nested| is_map(nested) && nested.name() == name);
+        let of_enums = |entry: &DescriptorProto| {
+            entry.field.iter().any(|field| field.name() == "value" && field.r#type() == Type::Enum)
+        };
+        match (field.r#type(), field.label()) {
+            (Type::Message, Label::Repeated) if entry.is_some_and(of_enums) => Self::EnumMap,
+            (Type::Message | Type::Group, _) => Self::None,
+            (Type::Enum, Label::Repeated) => Self::EnumList,
+            _ if field.oneof_index.is_some() && !field.proto3_optional() => Self::None,
+            (Type::Enum, _) => Self::Enum,
+            (_, Label::Optional) if field.proto3_optional() || !proto3 => Self::Getter,
+            _ => Self::None,
+        }
+    }
+
+    fn methods(&self, name: &str) -> Vec<String> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Getter => vec![name.to_owned()],
+            Self::Enum => vec![name.to_owned(), format!("set_{name}")],
+            Self::EnumList => vec![name.to_owned(), format!("push_{name}")],
+            Self::EnumMap => vec![format!("get_{name}"), format!("insert_{name}")],
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Types of `google.protobuf` as requests and responses.
+
+use std::{
+    fmt::Debug,
+    ops::{Deref, DerefMut},
+};
+
+use bytes::{Buf, BufMut};
+use prost::{
+    DecodeError,
+    encoding::{DecodeContext, WireType},
+};
+use prost_types::{Any, Api, Duration, FieldMask, ListValue, Struct, Timestamp, Type, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    Message,
+    json::codec::{Codec, Plain},
+};
+
+/// A type of `google.protobuf` as the request or the response of a method.
+///
+/// It dereferences to the type itself, of which it is made with [`From`] or its field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct WellKnown<T>(pub T);
+
+/// The request or the response without content, `google.protobuf.Empty`.
+pub type Empty = WellKnown<()>;
+
+/// The name of a type in `google.protobuf`.
+pub trait Named: prost::Message + Debug + Default + Clone + 'static {
+    /// The full name.
+    const NAME: &'static str;
+}
+
+macro_rules! named {
+    ($($type:ty = $name:literal;)*) => {$(
+        impl Named for $type {
+            const NAME: &'static str = concat!("google.protobuf.", $name);
+        }
+    )*};
+}
+
+named! {
+    () = "Empty";
+    Any = "Any";
+    Api = "Api";
+    Duration = "Duration";
+    FieldMask = "FieldMask";
+    ListValue = "ListValue";
+    Struct = "Struct";
+    Timestamp = "Timestamp";
+    Type = "Type";
+    Value = "Value";
+    bool = "BoolValue";
+    Vec<u8> = "BytesValue";
+    f64 = "DoubleValue";
+    f32 = "FloatValue";
+    i32 = "Int32Value";
+    i64 = "Int64Value";
+    String = "StringValue";
+    u32 = "UInt32Value";
+    u64 = "UInt64Value";
+    prost_types::FileDescriptorProto = "FileDescriptorProto";
+    prost_types::FileDescriptorSet = "FileDescriptorSet";
+}
+
+impl<T> From<T> for WellKnown<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> Deref for WellKnown<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for WellKnown<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T: Named> Message for WellKnown<T>
+where
+    Plain: Codec<T>,
+{
+    const NAME: &'static str = T::NAME;
+}
+
+impl<T: prost::Message> prost::Message for WellKnown<T> {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        self.0.encode_raw(buf);
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        ctx: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        self.0.merge_field(tag, wire_type, buf, ctx)
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl<T> Serialize for WellKnown<T>
+where
+    Plain: Codec<T>,
+{
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        Plain::write(&self.0, output)
+    }
+}
+
+impl<'de, T: Default> Deserialize<'de> for WellKnown<T>
+where
+    Plain: Codec<T>,
+{
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Ok(Self(Plain::read(input)?.unwrap_or_default()))
+    }
+}

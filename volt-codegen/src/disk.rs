@@ -117,7 +117,7 @@ impl Protos {
         String::from_utf8(bytes[start..].to_vec()).map_err(|error| {
             let bytes = error.as_bytes();
             let (before, rest) = bytes.split_at(error.utf8_error().valid_up_to());
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let line = before.split(|byte| *byte == b'\n').count();
             let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let column = 1 + String::from_utf8_lossy(&before[start..]).chars().count();
             let byte = rest.first().copied().unwrap_or_default();

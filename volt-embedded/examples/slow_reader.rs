@@ -142,10 +142,10 @@ async fn measure(
         }
     };
     let stream = async {
-        match stream.await {
-            Ok(()) => ended = "complete".to_owned(),
-            Err(error) => ended = error.to_string(),
-        }
+        ended = match stream.await {
+            Ok(()) => "complete".to_owned(),
+            Err(error) => error.to_string(),
+        };
         std::future::pending::<()>().await;
     };
     tokio::select! {

@@ -50,8 +50,8 @@ async fn call(config: &ClientConfig) {
 fn secret(log: &str, config: &ClientConfig) -> Option<String> {
     ["eyJ", config.session_id().unwrap()].iter().find_map(|secret| {
         let list: Vec<_> = secret.bytes().map(|byte| byte.to_string()).collect();
-        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let forms = [(*secret).to_owned(), list.join(", "), hex];
+        let hex: Vec<_> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let forms = [(*secret).to_owned(), list.join(", "), hex.concat()];
         forms.into_iter().find(|form| log.contains(form))
     })
 }

@@ -54,7 +54,13 @@ impl Channel {
     /// Handlers run as tasks of the tokio runtime on which the calls are made.
     /// [`close`](Self::close) does not stop running handlers.
     pub fn in_process(router: Router) -> Self {
-        Self::new(InProcess::new(router, Encoding::Json))
+        Self::in_process_with(router, Encoding::Json)
+    }
+
+    /// As [`in_process`](Self::in_process), with a choice of encoding.
+    #[doc(hidden)]
+    pub fn in_process_with(router: Router, encoding: Encoding) -> Self {
+        Self::new(InProcess::new(router, encoding))
     }
 
     /// Sets the timeout of unary calls that do not set one themselves; `None` means no timeout. The

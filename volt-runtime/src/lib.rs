@@ -65,11 +65,6 @@ pub mod __core {
 
     pub use crate::proto::*;
     pub use crate::server::in_process::Encoding;
-
-    /// As [`Channel::in_process`](crate::Channel::in_process), with a choice of encoding.
-    pub fn in_process(router: crate::server::Router, encoding: Encoding) -> crate::Channel {
-        crate::Channel::new(crate::server::in_process::InProcess::new(router, encoding))
-    }
 }
 
 pub use crate::{

@@ -125,7 +125,7 @@ fn render(root: &Path, name: &str) -> anyhow::Result<String> {
     // The name of the crate itself is also omitted.
     let own = format!("{krate}::");
     let lines = others.chain(of_traits).map(|(_, line)| without_std_paths(&line.replace(&own, "")));
-    let mut lines = without_generated(lines.collect());
+    let mut lines = without_generated(&lines.collect::<Vec<_>>());
     lines.sort_unstable();
     lines.dedup();
     Ok(lines.join("\n") + "\n")
@@ -152,7 +152,7 @@ fn without_std_paths(line: &str) -> String {
 
 /// Removes what the generator writes for every message and enum, and the items of the module `api` that
 /// a shorter path names too.
-fn without_generated(lines: Vec<String>) -> Vec<String> {
+fn without_generated(lines: &[String]) -> Vec<String> {
     let generated: HashSet<String> = lines
         .iter()
         .filter(|line| line.contains("::Message for ") || line.contains("::Enumeration for "))

@@ -41,13 +41,12 @@ impl Distance {
         match address.octets() {
             // Connecting to the unspecified address reaches this machine.
             [127, ..] | [0, 0, 0, 0] => Self::Machine,
-            [0 | 10, ..]
-            | [169, 254, ..]
-            | [192, 168, ..]
-            // Shared by the customers of a provider, protocol assignments, benchmarks.
-            | [192, 0, 0, _]
-            // Multicast, reserved and broadcast.
-            | [224..=255, ..] => Self::Nearby,
+            // This network, private and link-local networks, protocol assignments, multicast, reserved
+            // and broadcast addresses.
+            [0 | 10 | 224..=255, ..] | [169, 254, ..] | [192, 168, ..] | [192, 0, 0, _] => {
+                Self::Nearby
+            }
+            // Private networks, those shared by a provider's customers, and benchmarks.
             [172, second, ..] if second & 0xf0 == 16 => Self::Nearby,
             [100, second, ..] if second & 0xc0 == 64 => Self::Nearby,
             [198, second, ..] if second & 0xfe == 18 => Self::Nearby,

@@ -27,9 +27,9 @@ pub(super) fn code(service: &Service, paths: &Paths<'_>, options: &Options) -> R
         Server::Never => None,
     };
     let mut code = Code::default();
-    code.items(client(service, paths))?;
+    code.items(&client(service, paths))?;
     if let Some(feature) = server {
-        code.items(trait_and_server(service, paths, feature))?;
+        code.items(&trait_and_server(service, paths, feature))?;
     }
     code.text(&table(service));
     if let Some(feature) = server {

@@ -47,7 +47,7 @@ pub(super) fn tree(model: &Model, mut structs: Structs, options: &Options) -> Re
     }
     if let Some(holder) = &options.accessors {
         let mut code = Code::default();
-        code.items(accessors::items(model, holder, &[ACCESSORS]))?;
+        code.items(&accessors::items(model, holder, &[ACCESSORS]))?;
         let node = Node { code: code.into_text(), ..Node::default() };
         let mut taken = root.children.keys().map(|name| names::bare(name).to_owned()).collect();
         root.children.insert(fresh(&mut taken, ACCESSORS), node);

@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod needs;
+mod packages;
 mod recursion;
 mod renames;
 mod resolve;
@@ -13,7 +14,7 @@ mod source_map;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-pub(crate) use self::{renames::Renames, source_map::tag};
+pub(crate) use self::{packages::Module, renames::Renames, source_map::tag};
 use crate::{docs::Docs, error::Place};
 
 /// An API: every package to be generated.
@@ -277,18 +278,6 @@ pub(crate) enum MethodKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Gate(pub(crate) BTreeSet<String>);
 
-/// A Rust module, as its path from the root of the generated code.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Module(pub(crate) Vec<String>);
-
-impl Module {
-    /// The module `name` inside this one.
-    #[must_use]
-    pub(crate) fn child(&self, name: &str) -> Self {
-        Self(self.0.iter().cloned().chain([name.to_owned()]).collect())
-    }
-}
-
 /// A type in generated code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TypeRef {
@@ -336,7 +325,7 @@ impl TypeRef {
 
     /// Returns whether it is one of prost's own types.
     pub(crate) fn is_well_known(&self) -> bool {
-        !self.is_local() && resolve::is_well_known(&self.name)
+        !self.is_local() && packages::is_well_known(&self.name)
     }
 
     /// Returns whether the type is generated, and not imported from another crate.

@@ -4,10 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
-use super::{
-    Gate,
-    resolve::{Types, join},
-};
+use super::{Gate, packages::join, resolve::Types};
 
 /// The services that need each top-level message and enum.
 pub(super) struct Needs(HashMap<String, BTreeSet<String>>);

@@ -7,7 +7,7 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
-use super::resolve::join;
+use super::packages::join;
 
 /// The messages that each message contains directly, not through a list or map.
 pub(super) struct Recursion(HashMap<String, Vec<String>>);

@@ -12,7 +12,7 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
-use super::resolve::{is_defined_elsewhere, join, module};
+use super::packages::{is_defined_elsewhere, join, module};
 use crate::{Options, names};
 
 /// The package that prost-build sees where a file has none.

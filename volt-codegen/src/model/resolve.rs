@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorSet};
 
-use super::{Module, Renames, RustPath, TypeRef};
-use crate::{Options, bundled, names, options::VOLT_API_TYPES, source::is_builtin};
+use super::{
+    RustPath, TypeRef,
+    packages::{Module, extern_path, is_well_known, join, module},
+    renames::Renames,
+};
+use crate::{Options, names, source::is_builtin};
 
 /// All types by full name.
 pub(super) struct Types(HashMap<String, Type>);
@@ -100,124 +104,6 @@ struct Scope<'a> {
     renames: &'a Renames,
     /// Whether the file is one of protobuf's own.
     is_builtin: bool,
-}
-
-/// Returns whether the services of a file are generated, and not defined elsewhere.
-pub(super) fn serves(file: &FileDescriptorProto, options: &Options) -> bool {
-    let package = file.package();
-    let mut prefixes = package.match_indices('.').map(|(end, _)| &package[..end]).chain([package]);
-    let mapped = prefixes.find(|prefix| options.extern_paths.contains_key(*prefix));
-    mapped.is_none_or(|prefix| is_ours(prefix, options) && !bundled::contains(file.name()))
-}
-
-/// Returns whether a package is mapped to the crate `volt-api`, which has only the types of its own
-/// `.proto` files.
-fn is_ours(package: &str, options: &Options) -> bool {
-    options.extern_paths.get(package).is_some_and(|path| path == VOLT_API_TYPES)
-}
-
-/// Returns whether a type is not generated, but prost's own or mapped by the options.
-pub(super) fn is_defined_elsewhere(name: &str, options: &Options) -> bool {
-    is_well_known(name) || extern_path(name, options).is_some()
-}
-
-/// Returns whether a type is one of prost's own.
-pub(super) fn is_well_known(name: &str) -> bool {
-    const TYPES: &[&str] = &[
-        "Any",
-        "Api",
-        "BoolValue",
-        "BytesValue",
-        "DescriptorProto",
-        "DoubleValue",
-        "Duration",
-        "Empty",
-        "Enum",
-        "EnumDescriptorProto",
-        "EnumOptions",
-        "EnumValue",
-        "EnumValueDescriptorProto",
-        "EnumValueOptions",
-        "ExtensionRangeOptions",
-        "Field",
-        "FieldDescriptorProto",
-        "FieldMask",
-        "FieldOptions",
-        "FileDescriptorProto",
-        "FileDescriptorSet",
-        "FileOptions",
-        "FloatValue",
-        "GeneratedCodeInfo",
-        "Int32Value",
-        "Int64Value",
-        "ListValue",
-        "MessageOptions",
-        "Method",
-        "MethodDescriptorProto",
-        "MethodOptions",
-        "Mixin",
-        "NullValue",
-        "OneofDescriptorProto",
-        "OneofOptions",
-        "Option",
-        "ServiceDescriptorProto",
-        "ServiceOptions",
-        "SourceCodeInfo",
-        "SourceContext",
-        "StringValue",
-        "Struct",
-        "Syntax",
-        "Timestamp",
-        "Type",
-        "UInt32Value",
-        "UInt64Value",
-        "UninterpretedOption",
-        "Value",
-    ];
-    const COMPILER: &[&str] = &["CodeGeneratorRequest", "CodeGeneratorResponse", "Version"];
-    let Some(name) = name.strip_prefix("google.protobuf.") else { return false };
-    let (name, types) = match name.strip_prefix("compiler.") {
-        Some(name) => (name, COMPILER),
-        None => (name, TYPES),
-    };
-    types.contains(&name.split('.').next().unwrap_or(name))
-}
-
-/// The module of a package.
-pub(super) fn module(package: &str, options: &Options) -> Module {
-    let below = package.strip_prefix(&options.root).filter(|rest| rest.starts_with('.'));
-    Module(
-        below
-            .unwrap_or(package)
-            .split('.')
-            .filter(|part| !part.is_empty())
-            .map(names::snake)
-            .collect(),
-    )
-}
-
-/// A full name.
-pub(super) fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
-}
-
-/// The path of a type that the options map elsewhere: the longest prefix wins.
-fn extern_path(name: &str, options: &Options) -> Option<String> {
-    let paths = &options.extern_paths;
-    if let Some(path) = paths.get(name) {
-        return Some(path.clone());
-    }
-    let mut ends = name.rmatch_indices('.').map(|(end, _)| end);
-    let (prefix, path, rest) =
-        ends.find_map(|end| Some((&name[..end], paths.get(&name[..end])?, &name[end + 1..])))?;
-    if is_ours(prefix, options) && !bundled::has_type(name) {
-        return None;
-    }
-    let (modules, ident) = rest.rsplit_once('.').unwrap_or(("", rest));
-    let modules = modules.split('.').filter(|part| !part.is_empty()).map(names::snake);
-    let parts: Vec<String> =
-        [path.clone()].into_iter().chain(modules).chain([names::upper_camel(ident)]).collect();
-    Some(parts.join("::"))
 }
 
 /// Prost's type for a type of `google.protobuf`.

@@ -47,12 +47,13 @@ fn round_trips<M: Message + PartialEq>(message: &M, json: &str) {
 
 #[test]
 fn letters_of_generic_parameters_are_names() {
+    struct Nothing;
+    impl Self_ for Nothing {}
+
     let message = M::default().with_a(letters::A::X).with_by_name([("x", letters::A::X)]);
     round_trips(&message.with_d(letters::D {}), r#"{"by_name":{"x":"A_X"},"d":{}}"#);
     assert_eq!((TClient::NAME, SelfClient::NAME), ("odd.letters.T", "odd.letters.Self"));
 
-    struct Nothing;
-    impl Self_ for Nothing {}
     let _ = SelfServer::new(Nothing);
 }
 
@@ -134,7 +135,7 @@ async fn a_file_needs_no_package() {
 
 #[test]
 fn own_messages_may_be_in_the_package_of_protobuf() {
-    let extra = Extra { at: Some(Default::default()) };
+    let extra = Extra { at: Some(Timestamp::default()) };
     round_trips(&extra, r#"{"at":"1970-01-01T00:00:00Z"}"#);
     assert_eq!(<Extra as Message>::NAME, "google.protobuf.Extra");
 }

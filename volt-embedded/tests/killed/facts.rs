@@ -136,7 +136,7 @@ pub(crate) async fn work(
             transaction(client, &places.database, number).await?;
             Ok(Fact::Committed { number })
         }
-        _ if number % 2 == 0 => {
+        _ if number.is_multiple_of(2) => {
             let id = save(client, "", &text, "volt:folder").await?;
             let rule = Access::default()
                 .with_resource_id(&id)

@@ -212,7 +212,7 @@ impl OwnConnections {
     /// Closes a connection that was not used since the last look.
     fn expire(&self, connection: &Weak<Connection>) {
         let mut state = self.lock();
-        let is_it = |entry: &Entry| std::ptr::eq(connection.as_ptr(), &*entry.connection);
+        let is_it = |entry: &Entry| connection.ptr_eq(&Arc::downgrade(&entry.connection));
         let Some(index) = state.connections.iter().position(is_it) else { return };
         let entry = &mut state.connections[index];
         let open = entry.connection.open_calls() > 0;

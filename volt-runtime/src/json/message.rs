@@ -84,7 +84,7 @@ impl<'de, M: Fields> Visitor<'de> for MessageVisitor<M> {
         let mut seen = Seen::default();
         while let Some(index) = next_field(&mut map, &mut seen, M::index, M::NAMES)? {
             Fields::merge(&mut message, index, Reader::new(&mut map))
-                .map_err(|error| place::within(M::NAMES, index, error))?;
+                .map_err(|error| place::within(M::NAMES, index, &error))?;
         }
         Ok(message)
     }
@@ -104,7 +104,7 @@ fn next_field<'de, A: MapAccess<'de>>(
             }
             Some(index) if seen.insert(index) => return Ok(Some(index)),
             Some(index) => {
-                return Err(place::within(names, index, A::Error::custom("it is there twice")));
+                return Err(place::within(names, index, &A::Error::custom("it is there twice")));
             }
         }
     }

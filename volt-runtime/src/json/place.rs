@@ -6,8 +6,8 @@ use serde::{de, ser};
 
 /// An error while a field was read, with its name.
 #[cold]
-pub(super) fn within<E: de::Error>(names: &[&str], index: usize, error: E) -> E {
-    E::custom(located(names.get(index).copied().unwrap_or_default(), &error))
+pub(super) fn within<E: de::Error>(names: &[&str], index: usize, error: &E) -> E {
+    E::custom(located(names.get(index).copied().unwrap_or_default(), error))
 }
 
 /// An error while a field was written, with its name.

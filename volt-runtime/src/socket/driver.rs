@@ -107,9 +107,9 @@ where
         // Read the clock once for all frames of this poll.
         let now = now();
         for _ in 0..READ_BUDGET {
-            let receives = self.side.shared().with(|machine| machine.poll_receive(cx));
-            self.held_up = receives.is_pending();
-            ready!(receives);
+            let has_room = self.side.shared().with(|machine| machine.poll_receive(cx));
+            self.held_up = has_room.is_pending();
+            ready!(has_room);
             // This wait does not count as `held_up`: a peer that takes no pongs may be gone.
             if self.pongs >= MAX_PONGS {
                 match ready!(self.poll_flush(cx)) {

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{net::TcpListener, sync::Notify};
 use volt_runtime::{
-    __core::{self, Encoding},
+    __core::Encoding,
     BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Method, MethodKind,
     Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
     key::SigningKey,
@@ -384,7 +384,7 @@ pub(crate) fn in_process() -> (NotesClient, Probe) {
 pub(crate) fn in_process_with(encoding: Encoding) -> (NotesClient, Probe) {
     let probe = Probe::default();
     let router = Router::new().with(Notes(probe.clone()));
-    (NotesClient(__core::in_process(router, encoding)), probe)
+    (NotesClient(Channel::in_process_with(router, encoding)), probe)
 }
 
 /// Waits until no call is open on the channel. It polls a gauge: by design there is no event.

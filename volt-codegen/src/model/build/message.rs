@@ -13,7 +13,7 @@ use crate::{
     error::Place,
     model::{
         Enum, EnumValue, Field, FieldKind, Gate, Label, Message, Oneof, RustPath, Scalar, TypeRef,
-        resolve::{is_well_known, join},
+        packages::{is_well_known, join},
         source_map::tag,
     },
     names,

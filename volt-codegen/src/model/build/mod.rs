@@ -12,8 +12,9 @@ use self::builder::{Builder, Scope, full_name};
 use super::{
     Gate, Model, Package, Renames, TypeRef, check,
     needs::Needs,
+    packages::{join, module, serves},
     recursion::Recursion,
-    resolve::{Types, join, module, serves},
+    resolve::Types,
     source_map::{SourceMap, tag},
 };
 use crate::{

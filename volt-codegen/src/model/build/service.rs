@@ -6,7 +6,7 @@ use super::builder::{Builder, Scope, full_name};
 use crate::{
     model::{
         Method, MethodKind, Service,
-        resolve::{is_well_known, join},
+        packages::{is_well_known, join},
         source_map::tag,
     },
     names,

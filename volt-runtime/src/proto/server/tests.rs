@@ -48,7 +48,8 @@ impl Server {
             max_relayed_exchanges: 2,
             unauthenticated_buffer: 1000,
             receive_buffer,
-            connection_buffer: 1 << 20,
+            // Small enough that one call can exhaust it, if each call is small.
+            connection_buffer: if receive_buffer == 1 { 8 } else { 1 << 20 },
             overflow,
             invoke_timeout: INVOKE_TIMEOUT,
         });

@@ -157,8 +157,9 @@ impl Options {
         self
     }
 
-    /// Declares string and bytes fields of this name, in any message, as secrets: `Debug` shows
-    /// whether a value is set, but not the value. Default: none.
+    /// Declares string and bytes fields as secrets: `Debug` shows whether a value is set, but not the
+    /// value. The name is that of a field in any message, or a full one, `package.Message.field`.
+    /// Default: none.
     pub fn secret(mut self, field: impl Into<String>) -> Self {
         self.secrets.insert(field.into());
         self

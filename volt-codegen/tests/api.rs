@@ -160,3 +160,12 @@ impl Walk {
         assert_eq!(fence, None, "a fence is open in {}", self.path);
     }
 }
+
+#[test]
+fn a_secret_may_be_a_field_of_one_message() {
+    let options = Options::default().secret("tdx.volt_api.volt.v1.Session.id");
+    let output = output(&api("0.20.34"), &options);
+    let text: String = output.files.into_iter().map(|file| file.contents).collect();
+    assert!(text.contains("rt::redacted! { struct Session = \"Session\" {\n    hidden id;\n"));
+    assert_eq!(text.matches("\n    hidden ").count(), 1, "no other `id` is a secret");
+}

@@ -144,7 +144,7 @@ fn version_file(version: &str) -> String {
 
 /// Fields that must not appear in logs: some authorize calls as another identity, others decrypt a
 /// key. These are their names in the definitions of both versions.
-const SECRETS: [&str; 14] = [
+const SECRETS: [&str; 15] = [
     "authenticate_challenge",
     "bind_challenge",
     "challenge",
@@ -158,6 +158,7 @@ const SECRETS: [&str; 14] = [
     "private_key",
     "relay_challenge",
     "session_id",
+    "tdx.volt_api.volt.v1.Session.id",
     "token",
 ];
 

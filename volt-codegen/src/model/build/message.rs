@@ -110,7 +110,7 @@ impl Builder<'_> {
         };
         let held = full_name(proto.type_name());
         let secret = matches!(kind, FieldKind::Scalar(Scalar::String | Scalar::Bytes))
-            && self.options.secrets.contains(proto.name());
+            && [proto.name(), &full].iter().any(|name| self.options.secrets.contains(*name));
         Some(Field {
             name: proto.name().to_owned(),
             json_name: proto.json_name().to_owned(),

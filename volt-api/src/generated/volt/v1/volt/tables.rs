@@ -227,6 +227,19 @@ rt::message! { Session = "tdx.volt_api.volt.v1.Session";
     9 "status" [named SessionStatus] status with_status;
 }
 
+rt::redacted! { struct Session = "Session" {
+    hidden id;
+    shown identity_did;
+    shown identity_name;
+    shown ip;
+    shown created;
+    shown modified;
+    shown expires;
+    shown credential;
+    shown origin;
+    shown status;
+} }
+
 rt::message! { Email = "tdx.volt_api.volt.v1.Email";
     0 "to" [repeated string] to with_to;
     1 "cc" [repeated string] cc with_cc;

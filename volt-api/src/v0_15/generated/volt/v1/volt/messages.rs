@@ -257,6 +257,7 @@ pub struct Access {
 /// `Authenticate` makes sessions, `SaveSession` changes them.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
+#[prost(skip_debug)]
 pub struct Session {
     /// Goes into the client's tokens. Of no use without the client's key.
     #[prost(string, tag = "1")]

@@ -164,6 +164,16 @@ rt::message! { Session = "tdx.volt_api.volt.v1.Session";
     6 "status" [named SessionStatus] status with_status;
 }
 
+rt::redacted! { struct Session = "Session" {
+    hidden id;
+    shown identity_id;
+    shown identity_name;
+    shown ip;
+    shown created;
+    shown modified;
+    shown status;
+} }
+
 rt::message! { VerifiableCredential = "tdx.volt_api.volt.v1.VerifiableCredential";
     0 "encoded" [string] encoded with_encoded;
 }

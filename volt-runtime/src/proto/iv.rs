@@ -112,8 +112,8 @@ pub(super) fn is_drawn(end: End, mut iv: [u8; IV_LEN]) -> Result<bool, ProtocolE
 
 /// The number of vectors that a call remembers at least, once it has received that many.
 pub(super) const REMEMBERED: usize = 2048;
-/// Most calls receive no more than this many messages.
-const FEW: usize = 4;
+/// Most calls receive no more than this many messages: a response and the end.
+const FEW: usize = 2;
 
 /// The vectors received in a call: all of a short one, and the last 2,048 to 4,096 of a long one,
 /// which bounds the memory of an endless stream to some 80 KiB.
@@ -123,7 +123,13 @@ const FEW: usize = 4;
 pub(super) struct Received {
     few: [u64; FEW],
     count: usize,
-    /// The vectors beyond the first few: the newest, and those before.
+    /// The vectors beyond the first few. Boxed, because most calls have none and open calls are many.
+    many: Option<Box<Many>>,
+}
+
+/// The newest vectors, and those before.
+#[derive(Debug, Default)]
+struct Many {
     newest: HashSet<u64>,
     earlier: HashSet<u64>,
 }
@@ -133,8 +139,10 @@ impl Received {
     pub(super) fn contains(&self, iv: [u8; IV_LEN]) -> bool {
         let half = half(iv);
         self.few.iter().take(self.count).any(|seen| *seen == half)
-            || self.newest.contains(&half)
-            || self.earlier.contains(&half)
+            || self
+                .many
+                .as_ref()
+                .is_some_and(|many| many.newest.contains(&half) || many.earlier.contains(&half))
     }
 
     pub(super) fn remember(&mut self, iv: [u8; IV_LEN]) {
@@ -143,10 +151,11 @@ impl Received {
             self.count += 1;
             return;
         }
-        if self.newest.len() >= REMEMBERED {
-            self.earlier = std::mem::take(&mut self.newest);
+        let many = self.many.get_or_insert_default();
+        if many.newest.len() >= REMEMBERED {
+            many.earlier = std::mem::take(&mut many.newest);
         }
-        self.newest.insert(half(iv));
+        many.newest.insert(half(iv));
     }
 }
 
@@ -195,7 +204,8 @@ mod tests {
             received.remember(iv(number));
             let oldest = (number + 1).saturating_sub(REMEMBERED as u64);
             assert!(received.contains(iv(number)) && received.contains(iv(oldest)));
-            assert!(received.newest.len() + received.earlier.len() <= 2 * REMEMBERED);
+            let many = received.many.as_ref().map_or(0, |it| it.newest.len() + it.earlier.len());
+            assert!(many <= 2 * REMEMBERED);
         }
     }
 }

@@ -103,9 +103,7 @@ fn next_field<'de, A: MapAccess<'de>>(
                 map.next_value::<IgnoredAny>()?;
             }
             Some(index) if seen.insert(index) => return Ok(Some(index)),
-            Some(index) => {
-                return Err(place::within(names, index, &A::Error::custom("it is there twice")));
-            }
+            Some(index) => return Err(place::twice(names, index)),
         }
     }
     Ok(None)

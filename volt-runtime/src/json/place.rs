@@ -10,6 +10,13 @@ pub(super) fn within<E: de::Error>(names: &[&str], index: usize, error: &E) -> E
     E::custom(located(names.get(index).copied().unwrap_or_default(), error))
 }
 
+/// The error for a field that is there twice.
+#[cold]
+#[inline(never)]
+pub(super) fn twice<E: de::Error>(names: &[&str], index: usize) -> E {
+    within(names, index, &E::custom("it is there twice"))
+}
+
 /// An error while a field was written, with its name.
 #[cold]
 pub(super) fn writing<E: ser::Error>(name: &str, error: &E) -> E {

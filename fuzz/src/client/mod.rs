@@ -121,6 +121,8 @@ struct Call {
     /// The messages from the Volt that the caller has not read.
     sent: VecDeque<String>,
     ended: bool,
+    /// A message has been sent, and with it the invocation.
+    invoked: bool,
     /// The call may fail now, or must fail.
     may_fail: bool,
     /// A damaged frame arrived: anything may be read.
@@ -140,6 +142,7 @@ impl Call {
             receiver: None,
             sent: VecDeque::new(),
             ended: false,
+            invoked: false,
             may_fail: false,
             spoiled: false,
             count: 0,
@@ -207,17 +210,20 @@ impl Model {
                 let Some(sender) = &mut call.sender else { return };
                 let cx = &mut Context::from_waker(Waker::noop());
                 if let Poll::Ready(Ok(())) = sender.poll_ready(cx) {
-                    let _ = sender.send(&Text("{}"));
+                    call.invoked |= sender.send(&Text("{}")).is_ok();
                 }
             }
             Event::Finish { call } => {
                 let Some((_, call)) = self.call(call) else { return };
+                // A call without a message cannot name its method.
+                call.may_fail |= !call.invoked;
                 if let Some(sender) = &mut call.sender {
                     sender.end(None);
                 }
             }
             Event::DropSender { call } => {
                 let Some((_, call)) = self.call(call) else { return };
+                call.may_fail |= !call.invoked;
                 call.sender = None;
             }
             Event::DropReceiver { call } => {

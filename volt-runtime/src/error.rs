@@ -112,6 +112,7 @@ impl Error {
     }
 
     /// Creates the error for a connection that the peer closed with this code and text.
+    #[cfg(feature = "socket")]
     pub(crate) fn closed_by_peer(code: u16, text: &str) -> Self {
         let mut message = format!("the peer closed the connection with code {code}");
         if let Some(meaning) = close_meaning(code) {
@@ -325,9 +326,11 @@ fn write_causes(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
 }
 
 /// The close code with which a peer reports that the client must not come back as it is.
+#[cfg(feature = "client")]
 pub(crate) const POLICY_VIOLATION: u16 = 1008;
 
 /// The meaning of a websocket close code, as registered with IANA.
+#[cfg(feature = "socket")]
 fn close_meaning(code: u16) -> Option<&'static str> {
     Some(match code {
         1000 => "normal closure",

@@ -10,6 +10,7 @@ mod signing;
 mod verifying;
 
 #[cfg(all(feature = "tls", feature = "client"))]
+#[cfg(feature = "tls")]
 pub(crate) use self::pem::certificates;
 pub use self::{
     error::{KeyAlgorithm, KeyError},

@@ -15,11 +15,12 @@ pub use super::{envelope::Incoming, iv::End};
 use crate::{Code, Status, message::Payload};
 
 pub(super) const CLIENT_END: &[u8] = br#"{"client_end":true}"#;
+pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
+
 /// The message of the status `Unavailable` with which a stopping server ends a call that it did not
 /// execute.
+#[cfg(feature = "socket")]
 pub(crate) const NOT_EXECUTED: &str = "this server is shutting down, and did not execute the call";
-
-pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
 
 /// The sending side of a call: seals messages into frames, in the order that the protocol requires.
 #[derive(Debug)]

@@ -2,13 +2,15 @@
 
 use std::io;
 
-use tokio::net::TcpStream;
-
-use crate::{ClientConfig, Error, Result, config::DialAddress, key::SigningKey, socket::Stream};
+use crate::socket::Stream;
+#[cfg(feature = "client")]
+use crate::{ClientConfig, Error, Result, config::DialAddress, key::SigningKey};
 
 /// The client's TLS settings. Uninhabited: this build has no TLS.
+#[cfg(feature = "client")]
 pub(crate) enum Tls {}
 
+#[cfg(feature = "client")]
 impl Tls {
     pub(crate) fn new(
         _: &str,
@@ -40,12 +42,14 @@ impl Tls {
 }
 
 /// A server's TLS settings. Uninhabited: this build has no TLS.
+#[cfg(feature = "server")]
 #[derive(Clone)]
 pub(crate) enum ServerTls {}
 
+#[cfg(feature = "server")]
 impl ServerTls {
     #[expect(clippy::unused_async, reason = "as with TLS")]
-    pub(crate) async fn accept(&self, _: TcpStream) -> io::Result<Stream> {
+    pub(crate) async fn accept(&self, _: tokio::net::TcpStream) -> io::Result<Stream> {
         match *self {}
     }
 }

@@ -325,9 +325,8 @@ impl Arriving {
     /// [`ProtocolError::Repeated`] for a payload of this side or one that has already arrived, and as
     /// [`open`].
     pub fn open(&mut self, key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
-        let iv = self.check(key, &body)?;
-        if let Some(iv) = iv {
-            self.received.remember(iv);
+        if let Some(block) = self.check(key, &body)? {
+            self.received.remember(block);
         }
         open(key, body)
     }
@@ -342,19 +341,22 @@ impl Arriving {
         open(key, body)
     }
 
-    /// Returns the initialisation vector of a payload that has not been seen before, if it has one.
+    /// Returns the first block of the ciphertext of a payload that has not been seen before, if it has
+    /// one.
     fn check(&self, key: &CallKey, body: &Bytes) -> Result<Option<[u8; IV_LEN]>, ProtocolError> {
         if key.legacy_iv().is_some() {
             return Ok(None);
         }
-        let Ok(iv) = <[u8; IV_LEN]>::try_from(&Sealed::decode(body.clone())?.iv[..]) else {
+        let sealed = Sealed::decode(body.clone())?;
+        let iv = <[u8; IV_LEN]>::try_from(&sealed.iv[..]);
+        let (Ok(iv), Some(block)) = (iv, sealed.ciphertext.first_chunk().copied()) else {
             // A rejection, or an error that opening it reports.
             return Ok(None);
         };
-        if self.received.contains(iv) || iv::is_drawn(self.end, iv)? {
+        if self.received.contains(block) || iv::is_drawn(self.end, iv)? {
             return Err(ProtocolError::Repeated);
         }
-        Ok(Some(iv))
+        Ok(Some(block))
     }
 }
 
@@ -390,4 +392,26 @@ pub fn reject(call: u64, reason: &str) -> Result<Vec<u8>, ProtocolError> {
     let mut out = Vec::with_capacity(frame::HEADER_LEN + 3 + metadata.len());
     frame::begin_sealed(&mut out, FrameKind::Payload, call, metadata.as_bytes(), &[])?;
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::frame::Frame;
+
+    #[test]
+    fn a_repetition_with_another_vector_is_refused() {
+        let key = CallKey::from_raw(&[7; 32]).unwrap();
+        let mut arriving = Arriving::new(End::Client);
+        let frame = Outgoing::server(1).end(&key, None).unwrap();
+        let sealed = Sealed::decode(Frame::decode(frame.clone().into()).unwrap().body).unwrap();
+        let at = frame.windows(IV_LEN).position(|part| part == &sealed.iv[..]).unwrap();
+        let mut changed = frame.clone();
+        // The second byte of the text becomes a space, which JSON allows there.
+        changed[at + 1] ^= b'"' ^ b' ';
+        let mut open =
+            |frame: Vec<u8>| arriving.open(&key, Frame::decode(frame.into()).unwrap().body);
+        assert!(open(frame).is_ok());
+        assert!(matches!(open(changed), Err(ProtocolError::Repeated)));
+    }
 }

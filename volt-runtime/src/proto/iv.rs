@@ -2,13 +2,17 @@
 //! received.
 //!
 //! Payloads are not authenticated, so a relay or the network could send a payload back to its sender,
-//! or send it twice. Both are recognized by their initialisation vector, which honest peers draw at
-//! random for each message. A vector changed on the way does not help the attacker: it garbles the
-//! first 16 bytes of the message, all of which are needed to make an envelope.
+//! or send it twice.
 //!
-//! This side's vectors are recognized without memory. A vector is the encryption, with a key of this
-//! process, of random bytes and a mark; to everybody else it is random. A peer's vector has the mark by
-//! chance once in 2^56 messages.
+//! A repeated payload is recognized by the first block of its ciphertext, which depends on the random
+//! vector of the original. An attacker who changes the vector of the copy changes only the text of that
+//! block; one who changes the block garbles its text and that of the next.
+//!
+//! A payload of this side is recognized by its vector, without memory. A vector is the encryption, with
+//! a key of this process, of random bytes and a mark; to everybody else it is random. A peer's vector
+//! has the mark by chance once in 2^56 messages. An attacker who changes the vector removes the mark:
+//! what a client and a server send differs in the text of the first block only in part, so a copy whose
+//! vector was changed to fit is accepted. The protocol has nothing else to recognize it by.
 
 use std::{cell::RefCell, collections::HashSet, sync::OnceLock};
 
@@ -110,24 +114,24 @@ pub(super) fn is_drawn(end: End, mut iv: [u8; IV_LEN]) -> Result<bool, ProtocolE
     Ok(iv.ends_with(&end.mark()))
 }
 
-/// The number of vectors that a call remembers at least, once it has received that many.
+/// The number of payloads that a call remembers at least, once it has received that many.
 pub(super) const REMEMBERED: usize = 2048;
 /// Most calls receive no more than this many messages: a response and the end.
 const FEW: usize = 2;
 
-/// The vectors received in a call: all of a short one, and the last 2,048 to 4,096 of a long one,
-/// which bounds the memory of an endless stream to some 80 KiB.
+/// The payloads received in a call, by the first blocks of their ciphertexts: all of a short call, and
+/// the last 2,048 to 4,096 of a long one, which bounds the memory of an endless stream to some 80 KiB.
 ///
-/// Half of a vector is kept. It is as random as the whole.
+/// Half of a block is kept. It is as random as the whole.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     few: [u64; FEW],
     count: usize,
-    /// The vectors beyond the first few. Boxed, because most calls have none and open calls are many.
+    /// The blocks beyond the first few. Boxed, because most calls have none and open calls are many.
     many: Option<Box<Many>>,
 }
 
-/// The newest vectors, and those before.
+/// The newest blocks, and those before.
 #[derive(Debug, Default)]
 struct Many {
     newest: HashSet<u64>,
@@ -135,9 +139,9 @@ struct Many {
 }
 
 impl Received {
-    /// Returns whether the vector was remembered already.
-    pub(super) fn contains(&self, iv: [u8; IV_LEN]) -> bool {
-        let half = half(iv);
+    /// Returns whether the block was remembered already.
+    pub(super) fn contains(&self, block: [u8; IV_LEN]) -> bool {
+        let half = half(block);
         self.few.iter().take(self.count).any(|seen| *seen == half)
             || self
                 .many
@@ -145,9 +149,9 @@ impl Received {
                 .is_some_and(|many| many.newest.contains(&half) || many.earlier.contains(&half))
     }
 
-    pub(super) fn remember(&mut self, iv: [u8; IV_LEN]) {
+    pub(super) fn remember(&mut self, block: [u8; IV_LEN]) {
         if let Some(free) = self.few.get_mut(self.count) {
-            *free = half(iv);
+            *free = half(block);
             self.count += 1;
             return;
         }
@@ -155,12 +159,12 @@ impl Received {
         if many.newest.len() >= REMEMBERED {
             many.earlier = std::mem::take(&mut many.newest);
         }
-        many.newest.insert(half(iv));
+        many.newest.insert(half(block));
     }
 }
 
-fn half(iv: [u8; IV_LEN]) -> u64 {
-    iv.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half))
+fn half(block: [u8; IV_LEN]) -> u64 {
+    block.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! initialisation vector serves all messages of a call, which is the protocol's weakness.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeSet, HashSet},
     fmt,
 };
 
@@ -150,14 +150,15 @@ pub fn accept(text: &[u8]) -> Result<Token, ProtocolError> {
 pub struct SealedKeys {
     /// The beginnings of the keys' digests.
     known: HashSet<[u8; 16]>,
-    /// The same in the order of their arrival, with the time until which each must be kept.
-    order: VecDeque<([u8; 16], u64)>,
+    /// The same, by the time until which each must be kept.
+    order: BTreeSet<(u64, [u8; 16])>,
     capacity: usize,
 }
 
 impl Default for SealedKeys {
     fn default() -> Self {
-        // Some 15 MiB at most. Opening this many keys keeps a processor busy for minutes.
+        // Some 20 MiB at most. Only keys that could be opened are remembered, and opening this many
+        // keeps a processor busy for minutes.
         Self::new(1 << 18)
     }
 }
@@ -165,15 +166,42 @@ impl Default for SealedKeys {
 impl SealedKeys {
     /// Creates a memory for this many keys.
     pub fn new(capacity: usize) -> Self {
-        Self { known: HashSet::new(), order: VecDeque::new(), capacity: capacity.max(1) }
+        Self { known: HashSet::new(), order: BTreeSet::new(), capacity: capacity.max(1) }
     }
 
-    /// Remembers the sealed key of an authenticated caller's token at `now` (Unix seconds).
+    /// Checks that the sealed key of a token has not been remembered.
     ///
     /// # Errors
     ///
-    /// When the token has none, when the key has been seen before, or when too many calls arrive.
+    /// When the token has none, or the key has been seen before.
+    pub fn check(&self, token: &Token) -> Result<(), ProtocolError> {
+        self.unknown(token).map(|_| ())
+    }
+
+    /// Remembers the sealed key of an authenticated caller's token at `now` (Unix seconds), after it
+    /// has been opened: keys that nobody can open must not take up places.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), and when too many calls arrive.
     pub fn admit(&mut self, token: &Token, now: u64) -> Result<(), ProtocolError> {
+        let key = self.unknown(token)?;
+        if self.order.len() >= self.capacity {
+            match self.order.first().copied() {
+                Some(first @ (until, oldest)) if until < now => {
+                    self.known.remove(&oldest);
+                    self.order.remove(&first);
+                }
+                _ => return Err(ProtocolError::Unexpected("too many legacy calls are made")),
+            }
+        }
+        self.known.insert(key);
+        self.order.insert((token.claims().exp.saturating_add(LEEWAY), key));
+        Ok(())
+    }
+
+    /// Returns the digest of a token's sealed key, unless that has been seen before.
+    fn unknown(&self, token: &Token) -> Result<[u8; 16], ProtocolError> {
         let sealed = token.claims().sk.as_deref().ok_or(ProtocolError::PeerKey)?;
         // The bytes, because base64 could be written in several ways.
         let sealed = STANDARD.decode(sealed).map_err(|_| ProtocolError::PeerKey)?;
@@ -182,18 +210,7 @@ impl SealedKeys {
         if self.known.contains(&key) {
             return Err(ProtocolError::Unexpected("this call has been made before"));
         }
-        if self.order.len() >= self.capacity {
-            match self.order.front() {
-                Some((oldest, until)) if *until < now => {
-                    self.known.remove(oldest);
-                    self.order.pop_front();
-                }
-                _ => return Err(ProtocolError::Unexpected("too many legacy calls are made")),
-            }
-        }
-        self.known.insert(key);
-        self.order.push_back((key, token.claims().exp.saturating_add(LEEWAY)));
-        Ok(())
+        Ok(key)
     }
 }
 
@@ -326,12 +343,13 @@ mod tests {
     #[test]
     fn sealed_keys_are_kept_while_their_tokens_are_valid() {
         let mut keys = SealedKeys::new(2);
-        keys.admit(&token("AAAA", 100), 50).unwrap();
+        keys.admit(&token("AAAA", 1000), 50).unwrap();
         keys.admit(&token("BBBB", 100), 50).unwrap();
         let error = keys.admit(&token("CCCC", 100), 100 + LEEWAY).unwrap_err();
         assert!(error.to_string().contains("too many"), "{error}");
+        // The key whose token has expired makes room, although an older one is still kept.
         keys.admit(&token("CCCC", 300), 101 + LEEWAY).unwrap();
-        keys.admit(&token("BBBB", 300), 101 + LEEWAY).unwrap_err();
+        keys.admit(&token("AAAA", 300), 101 + LEEWAY).unwrap_err();
         assert_eq!((keys.known.len(), keys.order.len()), (2, 2));
     }
 }

@@ -37,17 +37,24 @@ pub(super) struct Call {
     pub(super) inbox: Inbox,
     /// The bytes of unread frames that arrived before a session was known.
     pub(super) early: usize,
-    /// Set if the call was opened alone: the number of calls opened until then.
-    pub(super) alone: Option<u64>,
+    /// The number of calls opened on the connection until then, this one included. Ids may be reused.
+    pub(super) number: u64,
+    /// Set if no other call was open when this one was opened.
+    pub(super) alone: bool,
     /// The newest frame that is marked in clear text as the caller's last, until it has been
     /// examined. It is also in the inbox, in its turn.
     last: Option<Bytes>,
 }
 
 impl Call {
-    pub(super) fn new(receive_buffer: usize, overflow: Overflow) -> Box<Self> {
+    pub(super) fn new(
+        number: u64,
+        alone: bool,
+        receive_buffer: usize,
+        overflow: Overflow,
+    ) -> Box<Self> {
         let inbox = Inbox::new(receive_buffer, overflow);
-        Box::new(Self { phase: Phase::Keying, inbox, early: 0, alone: None, last: None })
+        Box::new(Self { phase: Phase::Keying, inbox, early: 0, number, alone, last: None })
     }
 
     pub(super) fn fail(&mut self, reason: Error, wakes: &mut Wakes) {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     call::{Call, Phase},
-    exchanges::Exchanges,
+    exchanges::{Exchange, Exchanges},
 };
 use crate::{
     Error, ErrorKind, Overflow,
@@ -183,7 +183,7 @@ impl Connection {
             call.early += body.len();
         }
         // Later calls may be stuck behind this one, unseen. A connection that had others is shared.
-        let alone = call.alone == Some(self.opened_calls);
+        let alone = call.alone && call.number == self.opened_calls;
         let delivery = self.inboxes.deliver(now, id, &mut call.inbox, body, alone, &mut self.wakes);
         if delivery == Delivery::Overflow {
             self.overflowed(id);
@@ -201,11 +201,11 @@ impl Connection {
             self.reject(&frame, reason);
             return None;
         }
-        let mut call = Call::new(self.limits.receive_buffer, self.limits.overflow);
         self.opened_calls += 1;
-        call.alone = self.calls.is_empty().then_some(self.opened_calls);
-        self.calls.insert(frame.call, call);
-        self.exchange_begun(now, frame.call);
+        let (number, alone) = (self.opened_calls, self.calls.is_empty());
+        let Limits { receive_buffer, overflow, .. } = self.limits;
+        self.calls.insert(frame.call, Call::new(number, alone, receive_buffer, overflow));
+        self.exchange_begun(Exchange { since: now, id: frame.call, number });
         if frame.kind == FrameKind::LegacyOpening {
             // The frame also carries the first envelope, which precedes all other frames.
             self.deliver(now, frame.call, frame.body.clone());
@@ -371,6 +371,7 @@ impl Connection {
     /// Removes a call whose task has ended.
     pub fn remove(&mut self, id: u64) {
         if let Some(mut call) = self.calls.remove(&id) {
+            self.exchanges.waiting.remove(&call.number);
             self.exchange_ended(call.phase);
             self.early = self.early.map(|early| early.saturating_sub(call.early));
             self.wakes.add(self.reader.take());
@@ -430,7 +431,6 @@ impl Connection {
         for call in self.calls.values_mut() {
             call.fail(reason.clone(), &mut self.wakes);
         }
-        self.exchanges.release(&mut self.wakes);
     }
 }
 

@@ -1,13 +1,30 @@
 //! The calls of a connection that have not named their method yet.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     task::Waker,
     time::Instant,
 };
 
 use super::call::{Call, Phase};
 use crate::queue::Wakes;
+
+/// A call that has not named its method.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchange {
+    /// When it was opened or forwarded.
+    pub(super) since: Instant,
+    pub(super) id: u64,
+    /// Tells it from a later call with the same id.
+    pub(super) number: u64,
+}
+
+impl Exchange {
+    /// Returns the call, unless it has ended.
+    fn call<'a>(&self, calls: &'a HashMap<u64, Box<Call>>) -> Option<&'a Call> {
+        calls.get(&self.id).filter(|call| call.number == self.number).map(|call| &**call)
+    }
+}
 
 /// The calls of a connection that have not named their method.
 #[derive(Debug, Default)]
@@ -18,17 +35,20 @@ pub(super) struct Exchanges {
     pub(super) forwarded: usize,
     /// The calls by the time at which they were opened. Calls that have named their method are
     /// skipped lazily.
-    pub(super) opened: VecDeque<(Instant, u64)>,
+    pub(super) opened: VecDeque<Exchange>,
     /// Likewise, by the time at which they were forwarded.
-    pub(super) forwards: VecDeque<(Instant, u64)>,
-    /// The tasks that wait to forward a call.
-    pub(super) waiting: Vec<Waker>,
+    pub(super) forwards: VecDeque<Exchange>,
+    /// The tasks that wait to forward a call, by the call's number.
+    pub(super) waiting: BTreeMap<u64, Waker>,
 }
 
 impl Exchanges {
-    /// Wakes the tasks that wait to forward a call.
-    pub(super) fn release(&mut self, wakes: &mut Wakes) {
-        self.waiting.drain(..).for_each(|waker| wakes.add(Some(waker)));
+    /// Wakes the task that has waited longest to forward a call, if there is a place for it. It
+    /// stays in line until it takes the place or its call is removed.
+    pub(super) fn release(&self, places: usize, wakes: &mut Wakes) {
+        if self.forwarded < places {
+            wakes.add(self.waiting.values().next().cloned());
+        }
     }
 
     /// Drops the entries of calls that have named their method.
@@ -37,12 +57,14 @@ impl Exchanges {
             (&mut self.opened, Phase::is_unfinished as fn(Phase) -> bool),
             (&mut self.forwards, |phase| phase == Phase::Forwarded),
         ] {
-            let waits = |id: &u64| calls.get(id).is_some_and(|call| unfinished(call.phase));
-            while queue.front().is_some_and(|(_, id)| !waits(id)) {
+            let waits = |exchange: &Exchange| {
+                exchange.call(calls).is_some_and(|call| unfinished(call.phase))
+            };
+            while queue.front().is_some_and(|exchange| !waits(exchange)) {
                 queue.pop_front();
             }
             if queue.len() > 64 + 2 * calls.len() {
-                queue.retain(|(_, id)| waits(id));
+                queue.retain(waits);
             }
         }
     }

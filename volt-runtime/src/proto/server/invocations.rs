@@ -9,14 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{call::Phase, connection::Connection};
-use crate::{Code, Error, ErrorKind, Status, proto::flow::earliest};
+use super::{call::Phase, connection::Connection, exchanges::Exchange};
+use crate::{
+    Code, Error, ErrorKind, Status,
+    proto::{call::NOT_EXECUTED, flow::earliest},
+};
 
 /// The age at which a call that has not named its method ends in favour of a new one, when there are
 /// as many as there may be. An ordinary call names its method one round trip after its key exchange.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time within which a forwarded call must name its method: its target has given it a place.
+/// The time within which a forwarded call must name its method: it occupies one of few places.
 pub(super) const FORWARD_TIMEOUT: Duration = Duration::from_secs(15);
 
 const TOO_MANY_CALLS: &str = "too many calls are open on this connection";
@@ -35,8 +38,10 @@ impl Connection {
             return Ok(());
         }
         self.exchanges.tidy(&self.calls);
-        match self.exchanges.opened.front().copied() {
-            Some((opened, id)) if now.saturating_duration_since(opened) >= PATIENCE => {
+        let oldest = self.exchanges.opened.front().copied();
+        match oldest.filter(|oldest| now.saturating_duration_since(oldest.since) >= PATIENCE) {
+            // An unread frame may be the invocation.
+            Some(Exchange { id, .. }) if self.is_silent(id) => {
                 self.exchanges.opened.pop_front();
                 let message = "the call named no method, and made room for another one";
                 self.fail(id, Error::new(ErrorKind::ResourceExhausted, message));
@@ -47,14 +52,14 @@ impl Connection {
     }
 
     /// Counts a call that was opened.
-    pub(super) fn exchange_begun(&mut self, now: Instant, id: u64) {
+    pub(super) fn exchange_begun(&mut self, exchange: Exchange) {
         self.exchanges.unfinished += 1;
         self.exchanges.tidy(&self.calls);
         if self.exchanges.opened.is_empty() {
             // Wake the driver, so that it sees the new timeout.
             self.outbox.wake_consumer(&mut self.wakes);
         }
-        self.exchanges.opened.push_back((now, id));
+        self.exchanges.opened.push_back(exchange);
     }
 
     /// Counts a call that has named its method or was removed, and was in this phase before.
@@ -64,8 +69,8 @@ impl Connection {
         }
         if before == Phase::Forwarded {
             self.exchanges.forwarded -= 1;
-            self.exchanges.release(&mut self.wakes);
         }
+        self.exchanges.release(self.limits.max_relayed_exchanges, &mut self.wakes);
     }
 
     /// The number of calls that have named their method.
@@ -98,23 +103,32 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         let failed = || Error::connection("the call has ended");
+        let running = self.running();
         let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(failed())) };
         if let Poll::Ready(()) = call.inbox.poll_closed(cx) {
             return Poll::Ready(Err(call.inbox.reason().cloned().unwrap_or_else(failed)));
         }
-        if self.exchanges.forwarded >= self.limits.max_relayed_exchanges {
-            let waiting = &mut self.exchanges.waiting;
-            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                waiting.push(cx.waker().clone());
-            }
+        // As when a method is invoked here.
+        if self.over {
+            return Poll::Ready(Err(Error::connection(NOT_EXECUTED)));
+        }
+        if running >= self.limits.max_calls {
+            return Poll::Ready(Err(Error::new(ErrorKind::ResourceExhausted, TOO_MANY_CALLS)));
+        }
+        let number = call.number;
+        let first = self.exchanges.waiting.keys().next().is_none_or(|first| number <= *first);
+        if !first || self.exchanges.forwarded >= self.limits.max_relayed_exchanges {
+            self.exchanges.waiting.insert(number, cx.waker().clone());
             return Poll::Pending;
         }
         call.phase = Phase::Forwarded;
+        self.exchanges.waiting.remove(&number);
         self.exchanges.forwarded += 1;
+        self.exchanges.release(self.limits.max_relayed_exchanges, &mut self.wakes);
         if self.exchanges.forwards.is_empty() {
             self.outbox.wake_consumer(&mut self.wakes);
         }
-        self.exchanges.forwards.push_back((now, id));
+        self.exchanges.forwards.push_back(Exchange { since: now, id, number });
         Poll::Ready(Ok(()))
     }
 
@@ -133,8 +147,7 @@ impl Connection {
     /// The status that ends the call, which must not run.
     pub fn invoke(&mut self, id: u64, asked: bool) -> Result<(), Status> {
         if self.over {
-            let message = "this server is shutting down, and did not execute the call";
-            return Err(Status::new(Code::Unavailable, message));
+            return Err(Status::new(Code::Unavailable, NOT_EXECUTED));
         }
         if self.running() >= self.limits.max_calls {
             return Err(Status::new(Code::ResourceExhausted, TOO_MANY_CALLS));
@@ -153,7 +166,7 @@ impl Connection {
     pub(super) fn next_overdue(&mut self) -> Option<Instant> {
         self.exchanges.tidy(&self.calls);
         // A timeout beyond the clock's range never expires.
-        let due = |queue: &VecDeque<(Instant, u64)>, limit| queue.front()?.0.checked_add(limit);
+        let due = |queue: &VecDeque<Exchange>, limit| queue.front()?.since.checked_add(limit);
         earliest([
             due(&self.exchanges.opened, self.limits.invoke_timeout),
             due(&self.exchanges.forwards, self.forward_timeout()),
@@ -166,25 +179,32 @@ impl Connection {
 
     /// Ends the calls that have taken too long to name their method.
     pub(super) fn end_overdue(&mut self, now: Instant) {
-        let overdue = |(since, _): &(Instant, u64), limit| {
-            since.checked_add(limit).is_some_and(|deadline| deadline <= now)
+        self.exchanges.tidy(&self.calls);
+        let overdue = |exchange: &Exchange, limit| {
+            exchange.since.checked_add(limit).is_some_and(|deadline| deadline <= now)
         };
         let (limit, forwards) = (self.limits.invoke_timeout, self.forward_timeout());
-        while let Some((_, id)) = self.exchanges.opened.pop_front_if(|one| overdue(one, limit)) {
-            self.overdue(id, limit);
+        while let Some(one) = self.exchanges.opened.pop_front_if(|one| overdue(one, limit)) {
+            self.overdue(one, limit);
         }
-        while let Some((_, id)) = self.exchanges.forwards.pop_front_if(|one| overdue(one, forwards))
-        {
-            self.overdue(id, forwards);
+        while let Some(one) = self.exchanges.forwards.pop_front_if(|one| overdue(one, forwards)) {
+            self.overdue(one, forwards);
         }
     }
 
-    fn overdue(&mut self, id: u64, limit: Duration) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        // An unread frame is the invocation, or ends the call in some other way.
-        if call.phase.is_unfinished() && call.inbox.is_empty() {
+    fn overdue(&mut self, Exchange { id, number, .. }: Exchange, limit: Duration) {
+        if self.is_silent(id)
+            && let Some(call) = self.calls.get_mut(&id).filter(|call| call.number == number)
+        {
             let message = format!("the call named no method within {limit:?}");
             call.fail(Error::new(ErrorKind::Deadline, message), &mut self.wakes);
         }
+    }
+
+    /// Returns whether a call has not named its method, and no frame of it is unread: that would be
+    /// the invocation, or end the call in some other way.
+    fn is_silent(&self, id: u64) -> bool {
+        let call = self.calls.get(&id);
+        call.is_some_and(|call| call.phase.is_unfinished() && call.inbox.is_empty())
     }
 }

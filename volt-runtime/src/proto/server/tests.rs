@@ -420,3 +420,31 @@ fn a_lost_connection_fails_calls_in_every_phase() {
     assert!(matches!(server.connection.poll_transmit(&mut cx()), Poll::Ready(None)));
     assert!(server.connection.invoke(1, true).is_err());
 }
+
+#[test]
+fn a_reused_id_does_not_inherit_the_age_of_an_earlier_call() {
+    let mut server = Server::waiting();
+    // An older call keeps the queue from being emptied.
+    assert!(server.open(1, FrameKind::KeyExchange) && server.open(7, FrameKind::KeyExchange));
+    server.receive(1, false);
+    server.connection.remove(7);
+    server.wait(INVOKE_TIMEOUT / 2);
+    assert!(server.open(7, FrameKind::KeyExchange));
+    server.wait(INVOKE_TIMEOUT / 2);
+    assert!(server.read(7).is_pending());
+    server.wait(INVOKE_TIMEOUT / 2);
+    assert_eq!(server.error(7).kind(), ErrorKind::Deadline);
+}
+
+#[test]
+fn calls_that_wait_to_be_forwarded_take_turns() {
+    let mut server = Server::waiting();
+    for call in 1..=4 {
+        assert!(server.open(call, FrameKind::KeyExchange));
+    }
+    assert!(server.forward(1) && server.forward(2) && !server.forward(3) && !server.forward(4));
+    server.connection.remove(1);
+    assert!(!server.forward(4), "an earlier call waits");
+    server.connection.remove(3);
+    assert!(server.forward(4));
+}

@@ -25,14 +25,14 @@ impl Newcomers {
     /// Changes the bytes of one connection. Returns whether all are within the limit.
     fn change(&self, from: usize, to: usize) -> bool {
         let change = |held: usize| {
-            let held = held - from + to;
+            let held = (held - from).saturating_add(to);
             (to <= from || held <= self.limit).then_some(held)
         };
         self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).is_ok()
     }
 }
 
-/// Whether a connection has admitted a caller with a session, and the bytes held for it until then.
+/// The admission of a connection: the bytes held for it until a caller with a session is admitted.
 #[derive(Debug)]
 pub(in crate::server) struct Admission {
     /// `None` if nothing is counted.
@@ -99,7 +99,8 @@ impl Admission {
     /// without a session are within their limit.
     pub(in crate::server) fn arriving(&self, bytes: usize) -> bool {
         let mut state = self.state();
-        self.is_admitted() || self.set(&mut state, bytes + self.queued.load(Ordering::Relaxed))
+        self.is_admitted()
+            || self.set(&mut state, bytes.saturating_add(self.queued.load(Ordering::Relaxed)))
     }
 
     /// Waits until a call is admitted with a session.

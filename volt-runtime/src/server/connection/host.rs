@@ -123,8 +123,12 @@ impl ServiceHost {
         if !token.is_verified() {
             return Err(ProtocolError::Unexpected("a legacy call takes a token of a known key"));
         }
-        seen.lock().unwrap_or_else(PoisonError::into_inner).admit(token, now)?;
-        legacy::call_key(token, key)
+        let seen = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A repetition is recognized before the decryption, and again after it: two may come at once.
+        seen().check(token)?;
+        let opened = legacy::call_key(token, key)?;
+        seen().admit(token, now)?;
+        Ok(opened)
     }
 
     /// Returns the services for calls opened with this kind of frame.

@@ -73,7 +73,7 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
     /// The web pages that may connect. Default [`AllowedOrigins::SameHost`].
     pub allowed_origins: AllowedOrigins,
-    /// Whether the legacy protocol is spoken, if the host [has a key for
+    /// Enables the legacy protocol, if the host [has a key for
     /// it](crate::server::ServiceHost::with_legacy). Default true.
     pub legacy: bool,
 }

@@ -14,6 +14,9 @@ pub trait RelayHandler: Send + Sync + 'static {
     ///
     /// The token's validity period has been checked, and nothing else: it is for the target. `via`
     /// is the remaining route, the target last.
+    ///
+    /// If the target exchanges keys for a token that names a session, the caller's connection counts
+    /// as one with a session. Forward only to targets that reject unknown sessions.
     fn relay(&self, token: &Token, via: &Via, call: RelayedCall);
 }
 

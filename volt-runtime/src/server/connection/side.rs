@@ -50,8 +50,8 @@ impl ServerSide {
         let shared = Shared::new(Connection::new(Limits {
             max_calls: options.max_calls,
             max_key_exchanges: options.max_key_exchanges,
-            max_relayed_exchanges: options.max_relayed_exchanges,
-            unauthenticated_buffer: options.unauthenticated_message_size.saturating_mul(4),
+            max_relayed_exchanges: options.max_relayed_exchanges.max(1),
+            unauthenticated_buffer: options.unauthenticated_message_size.saturating_mul(4).max(1),
             receive_buffer: options.receive_buffer,
             connection_buffer: options.connection_buffer,
             overflow: options.overflow,

@@ -25,6 +25,8 @@ const FREE: u64 = 16 << 10;
 /// A message gets the message timeout for each started unit of this many bytes.
 const TIMED_UNIT: u64 = 1 << 20;
 
+const TOO_MUCH: &str = "clients without a session hold too much memory";
+
 /// The limits of arriving messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ArrivalLimits {
@@ -122,9 +124,13 @@ impl<S> Arrivals<S> {
                     self.left = self.left.saturating_add(more);
                 }
                 Event::Ended => {
-                    if !self.admission.is_admitted() {
-                        self.admission.arriving(0);
+                    if !self.admission.arriving(0) {
+                        return Err(failed(TOO_MUCH.to_owned()));
                     }
+                }
+                // The websocket would reserve the memory before it refuses the frame.
+                Event::LongControl => {
+                    return Err(failed("a control frame is too long".to_owned()));
                 }
             }
             at += read;
@@ -150,7 +156,7 @@ impl<S> Arrivals<S> {
         if self.admission.arriving(counted) {
             return Ok(true);
         }
-        Err(failed("clients without a session hold too much memory".to_owned()))
+        Err(failed(TOO_MUCH.to_owned()))
     }
 }
 
@@ -172,14 +178,19 @@ struct Frames {
     ends: bool,
 }
 
-/// What [`Frames::read`] has come to.
+/// The outcome of [`Frames::read`].
 enum Event {
     None,
     /// The header of a frame of a message was read, up to the frame's length.
     Begun,
     /// The end of a message.
     Ended,
+    /// A control frame that is longer than control frames may be (RFC 6455, 5.5).
+    LongControl,
 }
+
+/// The maximum length of a control frame.
+const MAX_CONTROL: u64 = 125;
 
 impl Frames {
     fn is_within_message(&self) -> bool {
@@ -220,6 +231,9 @@ impl Frames {
         self.left = length.saturating_add(mask);
         let (last, control) = (first & 0x80 != 0, first & 0x08 != 0);
         self.ends = last && !control;
+        if control && length > MAX_CONTROL {
+            return Event::LongControl;
+        }
         if control {
             // An unmasked frame without content has ended; the websocket refuses it.
             return Event::None;
@@ -402,6 +416,15 @@ mod tests {
         assert_eq!(client.pass(&header(0x80, 60_000)[3..]).await.unwrap(), 0);
         let error = client.fails_within(Duration::from_secs(11)).await.unwrap();
         assert!(error.contains("100000 bytes"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_control_frame_ends_the_connection() {
+        let mut client = Client::alone();
+        assert_eq!(client.pass(&header(0x89, 125)).await.unwrap(), 6);
+        client.pass(&[0; 125]).await.unwrap();
+        let error = client.pass(&header(0x89, 126)).await.unwrap_err().to_string();
+        assert!(error.contains("a control frame is too long"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]

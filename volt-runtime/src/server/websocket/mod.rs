@@ -29,7 +29,7 @@ use crate::{
     tls::ServerTls,
 };
 
-/// The number of connections beyond the limit that are told so at once. Further ones are closed.
+/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed.
 const MAX_TURNED_AWAY: usize = 64;
 /// The time that such a connection has for its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -163,7 +163,7 @@ async fn turn_away(stream: TcpStream, tls: Option<ServerTls>, endpoint: Arc<Serv
     let limit = endpoint.options().handshake_timeout.min(TURN_AWAY_TIMEOUT);
     if let Ok(Err(error)) = timeout(limit, open(stream, tls.as_ref(), &endpoint, Room::Full)).await
     {
-        tracing::debug!(%error, "a refused client asked for nothing");
+        tracing::debug!(%error, "the request of a refused client failed");
     }
 }
 
@@ -189,7 +189,7 @@ async fn serve_connection(
     let (stream, early) = match outcome {
         Ok(Ok(Some(upgraded))) => upgraded,
         Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),
-        Ok(Err(error)) => return tracing::debug!(%error, "the client asked for nothing"),
+        Ok(Err(error)) => return tracing::debug!(%error, "the request failed"),
         Err(_) => return tracing::debug!("the client took too long to ask for something"),
     };
     let limits = ArrivalLimits {

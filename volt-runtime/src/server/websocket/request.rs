@@ -29,7 +29,7 @@ const RETRY_SECONDS: &str = "5";
 
 type Body = Full<Bytes>;
 
-/// Whether a server has room for another connection.
+/// The room of a server for another connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     Free,

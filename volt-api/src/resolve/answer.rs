@@ -104,6 +104,9 @@ fn same_pem(ours: &str, theirs: &str) -> bool {
     ours.split_whitespace().eq(theirs.split_whitespace())
 }
 
+/// The maximum number of services of a DID document that are tried.
+const MAX_SERVICES: usize = 16;
+
 /// The endpoints in a DID document, by the type of the service.
 pub(super) fn services<'a>(
     document: &'a Value,
@@ -111,7 +114,7 @@ pub(super) fn services<'a>(
 ) -> impl Iterator<Item = Service> + 'a {
     let services = document.get("service").and_then(Value::as_array).into_iter().flatten();
     let services = services.filter(move |service| service.get("type").is_some_and(|is| is == kind));
-    services.filter_map(|service| Service::read(service.get("serviceEndpoint")?))
+    services.filter_map(|service| Service::read(service.get("serviceEndpoint")?)).take(MAX_SERVICES)
 }
 
 /// An endpoint in a DID document.

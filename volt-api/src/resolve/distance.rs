@@ -1,4 +1,4 @@
-//! How far away a server is, which limits the servers that its answers may name.
+//! The distance of a server, which limits the servers that its answers may name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

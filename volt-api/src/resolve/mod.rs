@@ -23,8 +23,8 @@
 //!    key.
 //!
 //! No registry is built in, and nothing is contacted before you resolve. Requests follow the proxy of
-//! the environment, unless [`Resolver::proxy`] sets another or none. With `https`, a Volt or relay whose `ca_pem` is in the configuration must present a certificate from
-//! that authority at its own `http_address`. Other servers that answer for it may use that
+//! the environment, unless [`Resolver::proxy`] sets another or none. With `https`, a Volt or relay
+//! whose `ca_pem` is in the configuration must present a certificate from that authority at its own `http_address`. Other servers that answer for it may use that
 //! authority or an authority of the system. All other servers need an authority of the system.
 //!
 //! # Trust
@@ -96,7 +96,7 @@ impl Resolver {
         self
     }
 
-    /// Sets the timeout of a whole search. Default: one minute. What was found until then counts.
+    /// Sets the timeout of a whole search. Default: one minute. Anything found by then counts.
     pub fn total_timeout(mut self, timeout: Duration) -> Self {
         self.limits.total = timeout;
         self

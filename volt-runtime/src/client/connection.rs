@@ -86,6 +86,11 @@ impl Connection {
         self.with(|machine| machine.open_ids().collect())
     }
 
+    /// Returns whether nothing is read, because a call has no room for its next frame.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.with(|machine| machine.is_blocked())
+    }
+
     /// Returns whether the Volt has sent anything yet.
     pub(super) fn has_heard(&self) -> bool {
         self.with(|machine| machine.has_heard())

@@ -12,6 +12,9 @@ use tokio::{
 
 use super::race::{Failures, interleave, race};
 
+/// The maximum number of addresses of a host that are tried.
+const MAX_ADDRESSES: usize = 16;
+
 /// The reason why a host cannot be connected to.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -82,7 +85,10 @@ async fn connect_any(
     if addresses.is_empty() {
         return Err(Failure::Refused(first));
     }
-    let won = race(&interleave(addresses), until, TcpStream::connect).await;
+    let mut addresses = interleave(addresses);
+    // A DNS answer may hold thousands.
+    addresses.truncate(MAX_ADDRESSES);
+    let won = race(&addresses, until, TcpStream::connect).await;
     let (address, stream) = won.map_err(Failure::Addresses)?;
     // Frames are small and depend on one another: with Nagle's algorithm, each would wait for its
     // timer.

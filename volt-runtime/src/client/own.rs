@@ -23,10 +23,10 @@ use crate::{CallOptions, Error, Method, Result, transport::RawCall};
 /// The maximum number of connections. Further calls share the least busy one.
 const CONNECTIONS: usize = 4;
 
-/// How long an unused connection stays open, at least.
+/// The minimum time for which an unused connection stays open.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// How long calls use the shared connection after another one was refused.
+/// The time for which calls use the shared connection after another one was refused.
 const REFUSED: Duration = Duration::from_mins(1);
 
 /// The connections beside the shared one.
@@ -142,8 +142,10 @@ impl OwnConnections {
         }
         let refused = refused.is_some_and(|at| at.elapsed() < REFUSED);
         let may_dial = !refused && connections.len() + *dialing < CONNECTIONS;
-        match connections.iter_mut().min_by_key(|entry| entry.connection.open_calls()) {
-            Some(entry) if !may_dial || entry.connection.open_calls() == 0 => {
+        // A connection that is held up by an unread call delays the next one.
+        let load = |entry: &Entry| (entry.connection.is_blocked(), entry.connection.open_calls());
+        match connections.iter_mut().min_by_key(|entry| load(entry)) {
+            Some(entry) if !may_dial || load(entry) == (false, 0) => {
                 entry.used = true;
                 Step::Opened(entry.connection.open(method, options))
             }
@@ -172,7 +174,9 @@ impl OwnConnections {
             return None;
         }
         connection.start_worker();
-        let task = Arc::clone(self).run(driver, Arc::downgrade(&connection));
+        // Subscribed under the lock, so that a later close waits for this connection.
+        let closed = self.closed.subscribe();
+        let task = Arc::clone(self).run(driver, Arc::downgrade(&connection), closed);
         tokio::spawn(task);
         let call = connection.open(method, options);
         state.connections.push(Entry { connection, used: true });
@@ -182,8 +186,12 @@ impl OwnConnections {
     }
 
     /// Runs a connection until it ends.
-    async fn run(self: Arc<Self>, mut driver: ClientDriver, connection: Weak<Connection>) {
-        let mut closed = self.closed.subscribe();
+    async fn run(
+        self: Arc<Self>,
+        mut driver: ClientDriver,
+        connection: Weak<Connection>,
+        mut closed: watch::Receiver<Option<Error>>,
+    ) {
         loop {
             // The sender outlives this task, so waiting for it cannot fail.
             let closing = async { drop(closed.wait_for(Option::is_some).await) };

@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(interleave(Vec::new()), []);
     }
 
-    /// What a fake address does.
+    /// The behaviour of a fake address.
     #[derive(Clone, Copy)]
     enum Fake {
         Drops,

@@ -197,14 +197,6 @@ impl Queued {
     }
 }
 
-/// The Volt's side of a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Responses {
-    Open,
-    /// The Volt has ended the call. Its last frame may not have been read.
-    Ended,
-}
-
 /// One call.
 pub(super) struct Call {
     pub(super) exchange: KeyExchange,
@@ -215,7 +207,8 @@ pub(super) struct Call {
     pub(super) half_closed: bool,
     /// The receiving half, which owns the call, has been dropped.
     pub(super) abandoned: bool,
-    pub(super) responses: Responses,
+    /// The Volt has ended the call. Its last frame may not have been read.
+    pub(super) ended: bool,
     pub(super) inbox: Inbox,
     /// The sending half, while it waits for the key.
     pub(super) writer: Option<Waker>,
@@ -234,7 +227,7 @@ impl Call {
             invoked: false,
             half_closed: false,
             abandoned: false,
-            responses: Responses::Open,
+            ended: false,
             inbox: Inbox::new(options.receive_buffer, options.overflow),
             writer: None,
             kind,
@@ -249,10 +242,6 @@ impl Call {
                 MethodKind::ServerStreaming => false,
                 MethodKind::ClientStreaming | MethodKind::Bidi => self.half_closed,
             }
-    }
-
-    pub(super) fn is_ended(&self) -> bool {
-        self.responses == Responses::Ended
     }
 
     /// Returns whether the call could send its first message, but has not.

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    call::{Call, KeyExchange, Phase, Responses},
+    call::{Call, KeyExchange, Phase},
     pool::CallPool,
 };
 use crate::{
@@ -30,6 +30,9 @@ use crate::{
 
 /// Key exchanges wait for messages that take at least this long to arrive.
 const LONG_MESSAGE: Duration = Duration::from_secs(1);
+/// The time after which they no longer wait: a peer that sends a message byte by byte must not hold
+/// up its callers for hours.
+const LONGEST_MESSAGE: Duration = Duration::from_mins(5);
 
 /// The limits and timeouts of a connection.
 #[derive(Clone, Debug)]
@@ -116,7 +119,12 @@ impl Connection {
 
     /// The ids of these calls.
     pub fn open_ids(&self) -> impl Iterator<Item = u64> {
-        self.calls.iter().filter(|(_, call)| !call.is_ended()).map(|(id, _)| *id)
+        self.calls.iter().filter(|(_, call)| !call.ended).map(|(id, _)| *id)
+    }
+
+    /// Returns whether a frame is held back because its call has no room.
+    pub fn is_blocked(&self) -> bool {
+        self.inboxes.blocked_call().is_some()
     }
 
     /// Returns whether the Volt has sent anything yet.
@@ -286,22 +294,30 @@ impl Connection {
             // Only a client opens calls.
             FrameKind::LegacyOpening => {}
             FrameKind::Invoke | FrameKind::Payload => {
-                // A frame that is marked as the last in clear text, or that precedes the key, ends
-                // the call.
+                if call.ended {
+                    // Frames after the last are ignored: their sender decides how many there are.
+                    return;
+                }
+                // No more can be sent after a frame that is marked as the last in clear text, nor
+                // after one that precedes the key.
                 let keyless = matches!(call.exchange, KeyExchange::Awaiting(_));
-                if frame.last || keyless {
+                let rejected = || keyless && matches!(call::rejection(&frame.body), Ok(Some(_)));
+                if frame.last || rejected() {
                     call.stop_sending(&mut self.wakes);
-                    let rejected = keyless && matches!(call::rejection(&frame.body), Ok(Some(_)));
-                    if rejected {
+                    if keyless {
                         // Dropping the call then removes it: there is nothing to cancel.
                         call.exchange = KeyExchange::Failed;
                     }
-                    if (frame.last || rejected) && !call.is_ended() {
-                        self.ended += 1;
-                        call.responses = Responses::Ended;
-                    }
+                    self.ended += 1;
+                    call.ended = true;
                     if call.abandoned {
                         return self.remove(frame.call);
+                    }
+                } else if keyless {
+                    call.stop_sending(&mut self.wakes);
+                    if call.abandoned {
+                        // The call is cancelled once its key arrives.
+                        return;
                     }
                 }
                 let inbox = &mut call.inbox;
@@ -323,7 +339,7 @@ impl Connection {
     /// Called when a part of a message has been received, but not all of it.
     pub fn arriving(&mut self, now: Instant) {
         let since = *self.arriving.get_or_insert(now);
-        if now.saturating_duration_since(since) >= LONG_MESSAGE {
+        if (LONG_MESSAGE..LONGEST_MESSAGE).contains(&now.saturating_duration_since(since)) {
             self.delayed = Some(now);
         }
     }
@@ -383,6 +399,10 @@ impl Connection {
 
     /// Handles the timeouts that have expired at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.is_blocked() {
+            // Nothing is read meanwhile, so no key exchange can be answered.
+            self.delayed = Some(now);
+        }
         while let Some((deadline, id)) = self.keying.front().copied()
             && self.answer_due(deadline) <= now
         {
@@ -398,8 +418,8 @@ impl Connection {
         }
     }
 
-    /// Returns when a key exchange with this deadline fails. An answer behind a long message can
-    /// arrive only after it.
+    /// Returns when a key exchange with this deadline fails. An answer behind a long message, or a
+    /// frame that is held back, can arrive only after it.
     fn answer_due(&self, deadline: Instant) -> Instant {
         let delayed = self.delayed.and_then(|at| at.checked_add(self.limits.key_exchange_timeout));
         delayed.map_or(deadline, |delayed| delayed.max(deadline))
@@ -441,7 +461,7 @@ impl Connection {
 
     pub(super) fn remove(&mut self, id: u64) {
         if let Some(mut call) = self.calls.remove(&id) {
-            self.ended -= usize::from(call.is_ended());
+            self.ended -= usize::from(call.ended);
             self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         }
         self.unblock();

@@ -53,7 +53,7 @@ impl Connection {
         let maybe = reason.clone().with_executed(Executed::Maybe);
         let never = reason.clone().with_executed(Executed::No);
         self.calls.retain(|_, call| !call.abandoned);
-        self.ended = self.calls.values().filter(|call| call.is_ended()).count();
+        self.ended = self.calls.values().filter(|call| call.ended).count();
         for call in self.calls.values_mut() {
             let reason = if call.invoked { &maybe } else { &never };
             call.inbox.close(reason.clone(), &mut self.wakes);

@@ -60,3 +60,29 @@ fn a_refused_call_is_not_open_even_if_it_is_not_read() {
     pair.connection.finish(ended, None);
     assert_eq!(pair.connection.open_calls(), 0);
 }
+
+#[test]
+fn frames_after_the_last_take_no_memory() {
+    let mut pair = Pair::new();
+    let (id, key) = pair.invoked();
+    let mut outgoing = Outgoing::server(id);
+    pair.receive(outgoing.end(&key, None).unwrap());
+    let mut late = Outgoing::server(id);
+    for _ in 0..10 {
+        pair.receive(late.message(&key, &Text).unwrap());
+    }
+    assert!(matches!(pair.read(id), Poll::Ready(Ok(Some(Envelope::End(None))))));
+    assert!(pair.read(id).is_pending());
+}
+
+#[test]
+fn a_dropped_call_is_cancelled_although_a_payload_preceded_its_key() {
+    let mut pair = Pair::new();
+    let (id, opening) = pair.open();
+    pair.abandon(id);
+    let stranger = CallKey::from_raw(&[7; 32]).unwrap();
+    pair.receive(Outgoing::server(id).message(&stranger, &Text).unwrap());
+    let key = pair.reply(&opening);
+    pair.work();
+    assert!(is_cancel(pair.said(&key).as_ref()));
+}

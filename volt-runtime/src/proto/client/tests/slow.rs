@@ -123,3 +123,16 @@ fn a_call_alone_that_is_not_read_fails() {
     pair.wait(Duration::from_mins(1));
     assert!(pair.connection.poll_receive(&mut cx()).is_ready());
 }
+
+#[test]
+fn a_key_exchange_waits_while_a_frame_is_held_back() {
+    let mut pair = Pair::new();
+    let (id, _) = pair.open();
+    let (full, ..) = full(&mut pair);
+    // The other call is read just often enough to hold up the connection.
+    pair.wait(TIMEOUT);
+    assert!(pair.read(id).is_pending());
+    pair.abandon(full);
+    pair.wait(TIMEOUT);
+    assert_eq!(pair.error(id).kind(), ErrorKind::Deadline);
+}

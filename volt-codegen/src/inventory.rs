@@ -17,9 +17,9 @@ pub struct Entry {
     pub feature: String,
     /// The Rust method.
     pub method: String,
-    /// Whether the client sends any number of messages.
+    /// Set if the client streams messages.
     pub client_streaming: bool,
-    /// Whether the server sends any number of messages.
+    /// Set if the server streams messages.
     pub server_streaming: bool,
 }
 

@@ -254,7 +254,7 @@ fn chosen_names_must_be_names_of_elements() {
         &error_with(&[("a.proto", COLLIDING)], &changes),
         &[
             "a.proto:2:1: the options rename `a.v1.M.a` to `no name`",
-            "  help: a name has letters, digits and underscores only",
+            "  help: a name has letters from a to z, digits and underscores only, and begins with a letter",
             "a.proto:2:1: the options rename `a.v1.M.y` to `z`",
             "  help: there is no generated element with that full name",
         ],

@@ -78,7 +78,15 @@ fn integers_may_be_numbers_or_text_and_floats_without_a_fraction() {
     {
         refuses::<Money>(&format!(r#"{{"cents": {value}}}"#));
     }
-    for value in ["\"1e400000000000\"", "\"1e-400\"", "\"0.1\"", "\"1e\""] {
+    // The last two have the smallest and the largest exponent that fit into 64 bits.
+    for value in [
+        "\"1e400000000000\"",
+        "\"1e-400\"",
+        "\"0.1\"",
+        "\"1e\"",
+        "\"1.5e-9223372036854775808\"",
+        "\"10e9223372036854775807\"",
+    ] {
         refuses::<Money>(&format!(r#"{{"cents": {value}}}"#));
     }
     for value in ["7.5", "\"7.5\"", "-1", "\"\"", "\" 7\"", "\"seven\"", "true", "[]", "1e20"] {

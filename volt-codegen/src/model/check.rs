@@ -149,11 +149,18 @@ impl Check<'_> {
 
     /// Names that consist of underscores have no equivalent in Rust.
     fn named(&mut self, ident: &str, element: &str, place: &Place) {
-        if is_nameless(ident) {
+        let bare = names::bare(ident);
+        if is_nameless(bare) {
             self.problems.add(
                 place,
                 format!("{element} has no letter or digit to make a Rust name of"),
                 "rename it",
+            );
+        } else if !is_identifier(bare) {
+            self.problems.add(
+                place,
+                format!("{element} has a character that protobuf does not allow in names"),
+                "a name has letters from a to z, digits and underscores only",
             );
         }
     }
@@ -190,8 +197,13 @@ impl Check<'_> {
 
     fn service(&mut self, service: &Service) {
         let accessor = self.options.accessors.as_ref().map(|_| &service.nickname);
-        let idents = [Some(&service.ident), accessor, service.feature.as_ref()];
-        if let Some(ident) = idents.into_iter().flatten().find(|ident| is_nameless(ident)) {
+        let idents = [Some(&service.ident), accessor].into_iter().flatten();
+        // A feature may have dashes.
+        let feature = service.feature.iter().filter(|feature| is_nameless(feature));
+        if let Some(ident) = idents
+            .chain(feature)
+            .find(|ident| is_nameless(ident) || !is_identifier(names::bare(ident)))
+        {
             self.named(ident, &format!("the service `{}`", service.name), &service.place);
         }
         let mut methods = Names::new("a method");
@@ -240,7 +252,10 @@ impl Check<'_> {
             options.extern_paths.values().chain(&options.accessors).chain([&options.runtime]);
         let Some(package) = model.packages.first() else { return };
         for (element, name) in &options.renames {
-            let letters = name.chars().all(|c| c == '_' || c.is_alphanumeric() || c == '.');
+            let is_package = model.packages.iter().any(|package| package.name == *element);
+            let letters = !is_nameless(name)
+                && (is_package || !name.contains('.'))
+                && name.split('.').all(is_identifier);
             if !letters || !model.renames.has(element) {
                 self.problems.add(
                     &package.place,
@@ -248,7 +263,8 @@ impl Check<'_> {
                     if letters {
                         "there is no generated element with that full name"
                     } else {
-                        "a name has letters, digits and underscores only"
+                        "a name has letters from a to z, digits and underscores only, and begins with \
+                         a letter"
                     },
                 );
             }
@@ -261,6 +277,13 @@ impl Check<'_> {
             );
         }
     }
+}
+
+/// Returns whether a name has only characters that protobuf allows in names. Others reach the generator
+/// in options and in descriptors that no compiler has checked.
+fn is_identifier(name: &str) -> bool {
+    name.chars().all(|letter| letter == '_' || letter.is_ascii_alphanumeric())
+        && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 fn is_nameless(ident: &str) -> bool {

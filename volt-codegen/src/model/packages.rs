@@ -1,4 +1,4 @@
-//! Where packages and their types are: in generated modules, or elsewhere.
+//! Locates packages and their types: in generated modules, or elsewhere.
 
 use prost_types::FileDescriptorProto;
 

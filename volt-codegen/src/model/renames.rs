@@ -64,12 +64,12 @@ impl Renames {
         if package.is_empty() { NO_PACKAGE } else { self.of(package, package) }
     }
 
-    /// Whether an element got a number.
+    /// Returns whether an element got a number.
     pub(crate) fn is_numbered(&self, full: &str) -> bool {
         self.numbered.contains(full)
     }
 
-    /// Whether the descriptors have an element with this full name.
+    /// Returns whether the descriptors have an element with this full name.
     pub(crate) fn has(&self, full: &str) -> bool {
         self.elements.contains(full)
     }
@@ -326,7 +326,7 @@ fn is_map(message: &DescriptorProto) -> bool {
     message.options.as_ref().is_some_and(MessageOptions::map_entry)
 }
 
-/// Whether a oneof has fields, and is not that of an `optional` field.
+/// Returns whether a oneof has fields, and is not that of an `optional` field.
 fn has_members(message: &DescriptorProto, index: usize) -> bool {
     message
         .field

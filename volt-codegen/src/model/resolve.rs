@@ -102,7 +102,7 @@ struct Scope<'a> {
     outermost: Option<String>,
     options: &'a Options,
     renames: &'a Renames,
-    /// Whether the file is one of protobuf's own.
+    /// Set if the file is one of protobuf's own.
     is_builtin: bool,
 }
 

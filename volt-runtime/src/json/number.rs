@@ -40,7 +40,9 @@ fn parse_scientific(text: &str) -> Option<i128> {
     }
     let dropped = all.len() - all.trim_end_matches('0').len();
     // The power of ten after the last significant digit.
-    let power = exponent + i64::try_from(dropped).ok()? - i64::try_from(fraction.len()).ok()?;
+    let power = exponent
+        .checked_add(i64::try_from(dropped).ok()?)?
+        .checked_sub(i64::try_from(fraction.len()).ok()?)?;
     let power = u32::try_from(power).ok()?;
     let value = significant.parse::<i128>().ok()?.checked_mul(10_i128.checked_pow(power)?)?;
     Some(if negative { -value } else { value })

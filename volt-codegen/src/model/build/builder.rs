@@ -15,7 +15,7 @@ pub(super) struct Builder<'a> {
     pub(super) options: &'a Options,
     pub(super) types: &'a Types,
     pub(super) renames: &'a Renames,
-    /// Whether the current file has the syntax proto2.
+    /// Set if the current file has the syntax proto2.
     pub(super) proto2: bool,
     pub(super) needs: Needs,
     pub(super) recursion: Recursion,

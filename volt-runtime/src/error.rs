@@ -210,8 +210,8 @@ impl Error {
     }
 
     /// Returns whether trying again later may help: the connection was lost, or the target of the
-    /// call is not available at the moment. Whether that does no harm is another question: see
-    /// [`executed`](Self::executed).
+    /// call is not available at the moment. [`executed`](Self::executed) tells whether that is
+    /// harmless.
     pub(crate) fn is_transient(&self) -> bool {
         match self.0.kind {
             ErrorKind::Connection => self.0.close_code != Some(POLICY_VIOLATION),

@@ -151,7 +151,7 @@ async fn what_was_acknowledged_survives_being_killed() {
         no_orphans(&client, data.path()).await;
         all.extend(facts);
     }
-    // What was acknowledged before the first kill has survived the last.
+    // Facts acknowledged before the first kill survived the last one.
     facts::check(&client, &places, &all).await;
     println!("{kills} kills, {} acknowledged facts, all kept", all.len());
 }

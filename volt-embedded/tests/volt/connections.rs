@@ -1,4 +1,4 @@
-//! What ends with a connection, and what is counted per connection.
+//! State that ends with a connection, and limits per connection.
 
 use std::sync::{Arc, Mutex};
 

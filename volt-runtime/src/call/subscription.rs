@@ -71,7 +71,7 @@ pub struct Subscription<Res> {
     opened: Option<Instant>,
     /// Set once a call was accepted.
     established: bool,
-    /// How often a message was too large, and when it was first.
+    /// The number of messages that were too large, and the time of the first.
     oversized: Option<(u32, Instant)>,
     response: PhantomData<fn() -> Res>,
 }

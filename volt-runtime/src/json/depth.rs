@@ -4,8 +4,7 @@ use std::cell::Cell;
 
 use serde::de::Error;
 
-/// The limit of prost for messages in messages, with room for one without fields of its own kind,
-/// such as a `Timestamp`.
+/// The limit of prost for messages in messages.
 const LIMIT: u32 = 100;
 
 thread_local! {

@@ -22,7 +22,7 @@ use crate::{
 /// The number of queued bytes above which senders wait.
 pub(super) const OUTBOX_BYTES: usize = 1 << 20;
 
-/// How long a patient connection waits for a call that is not read at all.
+/// The time for which a patient connection waits for a call that is not read at all.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A call pays back one second of its stall in this many seconds.
@@ -46,7 +46,7 @@ pub(super) struct Inboxes {
     blocked: Option<Blocked>,
     /// The call that blocked the connection until just now, and since when.
     unblocked: Option<(u64, Instant)>,
-    /// How long calls have blocked the connection, as of this time.
+    /// The time for which each call has blocked the connection, and when that was last updated.
     stalls: HashMap<u64, (Duration, Instant)>,
     /// The wakers of the tasks that deliver frames, waiting for the blocked frame to be delivered.
     feeders: Vec<Waker>,

@@ -22,7 +22,7 @@ pub const TTL: u64 = 60;
 /// The tolerated difference between the peers' clocks, in seconds.
 pub const LEEWAY: u64 = 60;
 /// The longest remaining validity of a token that is accepted, in seconds: an hour, and the leeway.
-/// Published clients use [`TTL`], but can be told to use an hour.
+/// Published clients use [`TTL`], but can be configured for an hour.
 pub const MAX_VALIDITY: u64 = 3600 + LEEWAY;
 
 /// The claims of a token, in the order in which the published clients write them.

@@ -1,8 +1,8 @@
 //! The constraints in a pinned certificate itself.
 //!
 //! Certificate verifiers take a trust anchor as a name and a key. rustls applies the name constraints
-//! of an anchor, and no other of its extensions. This verifier adds them: who may issue certificates,
-//! how long the path may be, and for what.
+//! of an anchor, and no other of its extensions. This verifier adds them: the right to issue
+//! certificates, the path length, and the usage.
 
 use std::{cell::Cell, fmt, sync::Arc};
 
@@ -30,7 +30,7 @@ struct Pinned {
     limits: Limits,
 }
 
-/// What a pinned certificate may be used for.
+/// The uses that a pinned certificate allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Limits {
     /// Set if it may issue certificates. Otherwise it stands for itself alone.

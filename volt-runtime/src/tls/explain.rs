@@ -22,7 +22,7 @@ pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool)
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(error)) => certificate(error, trust),
         Some(rustls::Error::InvalidMessage(_)) => {
-            "what answers there is not TLS: if it speaks plain HTTP, the address must begin with \
+            "the server does not speak TLS: if it speaks plain HTTP, the address must begin with \
              `http://`"
                 .to_owned()
         }
@@ -104,7 +104,7 @@ fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
         (AlertDescription::CertificateRequired, _)
         | (AlertDescription::HandshakeFailure | AlertDescription::BadCertificate, false) => {
             "the server wants a certificate of the client, which the configuration does not have: \
-             `credential.cert`, as `Authenticate` gives it"
+             `credential.cert`, which `Authenticate` returns"
                 .to_owned()
         }
         (

@@ -187,7 +187,7 @@ async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
     }
     soon(volt.probe.running(8)).await;
     // Each call is well within its own limit of 4 MiB, but together they exceed the connection's.
-    // What the runtime reads ahead of the handlers does not count.
+    // Requests that the runtime reads ahead of the handlers do not count.
     for _ in 0..8 {
         for (key, outgoing) in &mut calls {
             client.send(outgoing.message(key, &long(16 << 10)).unwrap()).await;

@@ -19,7 +19,7 @@ const WORKSPACES: [Workspace; 4] = [
     Workspace { folder: "tests/interop/clients/rust/", is_ours: false },
 ];
 
-/// What the check of vulnerabilities cannot see.
+/// The limits of the check of vulnerabilities.
 const UNSEEN: &str = "not seen: advisories that are not in xtask/src/deny/advisories.txt, \
     such as newer ones and those of crates that no workspace used when the list was made; \
     unmaintained and yanked crates; C code, beyond the version of the crate that contains it; \
@@ -28,7 +28,7 @@ const UNSEEN: &str = "not seen: advisories that are not in xtask/src/deny/adviso
 
 struct Workspace {
     folder: &'static str,
-    /// Whether a vulnerable version fails the check. Otherwise it is only printed.
+    /// Set if a vulnerable version fails the check. Otherwise it is only printed.
     is_ours: bool,
 }
 

@@ -104,8 +104,8 @@ fn same_pem(ours: &str, theirs: &str) -> bool {
     ours.split_whitespace().eq(theirs.split_whitespace())
 }
 
-/// The maximum number of services of a DID document that are tried.
-const MAX_SERVICES: usize = 16;
+/// The maximum number of services of a DID document that are tried: as many as a search sends requests.
+const MAX_SERVICES: usize = 32;
 
 /// The endpoints in a DID document, by the type of the service.
 pub(super) fn services<'a>(

@@ -198,6 +198,7 @@ impl Queued {
 }
 
 /// One call.
+#[expect(clippy::struct_excessive_bools, reason = "each is set once, independently of the others")]
 pub(super) struct Call {
     pub(super) exchange: KeyExchange,
     pub(super) phase: Phase,

@@ -59,10 +59,13 @@ pub(super) struct Limits {
     pub(super) near_targets: bool,
 }
 
+/// The distance to which requests are limited, and the proxy that they go through.
+type Route = (Distance, Option<String>);
+
 /// The requests of one search.
 pub(super) struct Http {
-    /// One for each distance to which requests are limited, built when it is needed.
-    clients: Vec<(Distance, Client)>,
+    /// One for each route, built when it is needed.
+    clients: Vec<(Route, Client)>,
     limits: Limits,
     until: Instant,
     requests: usize,
@@ -79,7 +82,7 @@ impl Http {
         let now = Instant::now();
         let until = now.checked_add(limits.total).unwrap_or(now + Duration::from_hours(24 * 365));
         let mut http = Self { clients: Vec::new(), limits, until, requests: 0 };
-        http.client(Distance::Machine, Trust::System)
+        http.client(Distance::Machine, None, Trust::System)
             .map_err(|error| Error::configuration(format!("HTTP cannot be used: {error}")))?;
         Ok(http)
     }
@@ -130,10 +133,10 @@ impl Http {
         mut from: Distance,
     ) -> Result<Answer, String> {
         for _ in 0..=MAX_REDIRECTS {
-            let is_proxied = self.check(&url, from)?;
-            let response = self.client(from, trust)?.get(url.clone()).send().await;
-            let response = response.map_err(explain)?;
-            let server = response.remote_addr().filter(|_| !is_proxied);
+            let proxy = self.check(&url, from)?;
+            let client = self.client(from, proxy.as_deref(), trust)?;
+            let response = client.get(url.clone()).send().await.map_err(explain)?;
+            let server = response.remote_addr().filter(|_| proxy.is_none());
             from = from.max(server.map_or(Distance::Global, |server| Distance::of(server.ip())));
             match redirect_target(&url, &response)? {
                 Some(target) => url = target,
@@ -144,48 +147,47 @@ impl Http {
         Err(format!("more than {MAX_REDIRECTS} redirects"))
     }
 
-    /// Checks the address of a request. Returns whether it goes through a proxy.
-    fn check(&self, url: &Url, from: Distance) -> Result<bool, String> {
+    /// Checks the address of a request. Returns the proxy that it goes through.
+    fn check(&self, url: &Url, from: Distance) -> Result<Option<String>, String> {
         let host = url.host_str().unwrap_or_default();
         if !self.may_name(host, from) {
             return Err(too_near(host));
         }
-        let proxy = proxy_for(&self.limits.proxy, url).map_err(|error| error.to_string())?;
-        Ok(proxy.is_some())
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let proxy = self.limits.proxy.address_for(url.scheme() == "https", bare);
+        // With its user name and password.
+        Ok(proxy.map_err(|error| error.to_string())?.map(|address| String::clone(&*address)))
     }
 
-    /// A client that asks only servers that are at least as far away as `from`.
-    fn client(&mut self, from: Distance, trust: Trust<'_>) -> Result<Client, String> {
-        let from = if self.limits.near_targets { Distance::Machine } else { from };
+    /// A client that connects only to servers that are at least as far away as `from`. With a `proxy`,
+    /// it connects only to that: the user named it, so it may be anywhere.
+    fn client(
+        &mut self,
+        from: Distance,
+        proxy: Option<&str>,
+        trust: Trust<'_>,
+    ) -> Result<Client, String> {
+        let is_near = self.limits.near_targets || proxy.is_some();
+        let from = if is_near { Distance::Machine } else { from };
+        let route = (from, proxy.map(str::to_owned));
         if let Trust::System = trust
-            && let Some((_, client)) = self.clients.iter().find(|(of, _)| *of == from)
+            && let Some((_, client)) = self.clients.iter().find(|(of, _)| *of == route)
         {
             return Ok(client.clone());
         }
-        let proxy = self.limits.proxy.clone();
-        let proxies = [true, false].map(|secure| {
-            let address = proxy.address_for(secure, "volt.invalid").ok().flatten()?;
-            Url::parse(&address).ok()?.host_str().map(str::to_owned)
-        });
-        let choose = move |url: &Url| Some(String::clone(&*proxy_for(&proxy, url).ok()??));
-        let builder = Client::builder()
+        let mut builder = Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
-            .proxy(reqwest::Proxy::custom(choose))
-            .dns_resolver(Arc::new(FarAddresses { from, proxies }));
+            .dns_resolver(Arc::new(FarAddresses(from)));
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(explain)?);
+        }
         let client = trust.apply(builder)?.build().map_err(explain)?;
         if let Trust::System = trust {
-            self.clients.push((from, client.clone()));
+            self.clients.push((route, client.clone()));
         }
         Ok(client)
     }
-}
-
-/// The proxy for an address, with its user name and password.
-fn proxy_for(proxy: &Proxy, url: &Url) -> Result<Option<impl std::ops::Deref<Target = String>>> {
-    let host = url.host_str().unwrap_or_default();
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    proxy.address_for(url.scheme() == "https", bare)
 }
 
 fn too_near(host: &str) -> String {
@@ -196,16 +198,11 @@ fn too_near(host: &str) -> String {
 }
 
 /// Resolves names to those of their addresses that are far enough away.
-struct FarAddresses {
-    from: Distance,
-    /// The proxies, which may be anywhere: the user named them.
-    proxies: [Option<String>; 2],
-}
+struct FarAddresses(Distance);
 
 impl Resolve for FarAddresses {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_proxy = self.proxies.iter().flatten().any(|proxy| proxy == name.as_str());
-        let from = if is_proxy { Distance::Machine } else { self.from };
+        let Self(from) = *self;
         Box::pin(async move {
             let mut addresses: Vec<_> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
@@ -288,17 +285,15 @@ mod tests {
 
     #[tokio::test]
     async fn names_resolve_only_to_addresses_far_enough_away() {
-        let resolve = async |from, proxy: Option<&str>| {
-            let addresses = FarAddresses { from, proxies: [None, proxy.map(str::to_owned)] };
+        let resolve = async |from| {
             let name: Name = "localhost".parse().unwrap();
-            addresses.resolve(name).await.map(Iterator::count).map_err(|error| error.to_string())
+            let addresses = FarAddresses(from).resolve(name).await;
+            addresses.map(Iterator::count).map_err(|error| error.to_string())
         };
-        assert!(resolve(Distance::Machine, None).await.unwrap() > 0);
+        assert!(resolve(Distance::Machine).await.unwrap() > 0);
         for from in [Distance::Nearby, Distance::Global] {
-            let error = resolve(from, None).await.unwrap_err();
+            let error = resolve(from).await.unwrap_err();
             assert!(error.contains("`localhost` is on this machine"), "{error}");
         }
-        // The user chose the proxy.
-        assert!(resolve(Distance::Global, Some("localhost")).await.unwrap() > 0);
     }
 }

@@ -47,19 +47,23 @@ impl Parts {
     pub(super) async fn open(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
         let latest = Instant::now().checked_add(self.options.ready_timeout);
         self.wait_until_ready(at, latest).await?;
-        self.open_ready(at).await
+        self.open_ready(at, latest).await
     }
 
     /// As [`open`](Self::open), for a call that waits for a connection until its deadline.
     pub(super) async fn reopen(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
         self.wait_until_ready(at, None).await?;
-        self.open_ready(at).await
+        self.open_ready(at, None).await
     }
 
-    async fn open_ready(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
+    async fn open_ready(
+        &self,
+        at: Option<Instant>,
+        latest: Option<Instant>,
+    ) -> Result<(RawSink, RawStreaming)> {
         let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
             // Boxed, because few calls do this: it would enlarge the futures of all.
-            Box::pin(self.open_apart(at)).await?
+            Box::pin(self.open_apart(at, latest)).await?
         } else {
             self.channel.open(self.method, &self.options)?
         };
@@ -70,28 +74,31 @@ impl Parts {
     }
 
     /// Opens the call on its own connection, if the transport has such connections.
-    async fn open_apart(&self, at: Option<Instant>) -> Result<RawCall> {
-        let Some(mut opening) = self.channel.open_apart(self.method, &self.options) else {
-            return self.channel.open(self.method, &self.options);
-        };
-        let mut deadline = Deadline::new(at);
-        let opened = poll_fn(|cx| match opening.as_mut().poll(cx) {
-            Poll::Pending => deadline.poll_passed(cx).map(Err),
-            opened @ Poll::Ready(_) => opened,
-        });
-        opened
-            .await
-            .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
+    async fn open_apart(&self, at: Option<Instant>, latest: Option<Instant>) -> Result<RawCall> {
+        match self.channel.open_apart(self.method, &self.options) {
+            Some(opening) => self.until(at, latest, opening).await,
+            None => self.channel.open(self.method, &self.options),
+        }
     }
 
     /// Waits for a connection, until the call's deadline or the `latest` moment, whichever comes first.
     async fn wait_until_ready(&self, at: Option<Instant>, latest: Option<Instant>) -> Result<()> {
         let ready = if self.options.wait_for_ready { self.channel.ready() } else { None };
-        let Some(mut ready) = ready else {
-            return Ok(());
-        };
+        match ready {
+            Some(ready) => self.until(at, latest, ready).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for a connection, or a call on it, until the first of the two moments.
+    async fn until<T>(
+        &self,
+        at: Option<Instant>,
+        latest: Option<Instant>,
+        mut opening: BoxFuture<Result<T>>,
+    ) -> Result<T> {
         let (mut deadline, mut latest) = (Deadline::new(at), Deadline::new(latest));
-        let outcome = poll_fn(|cx| match ready.as_mut().poll(cx) {
+        let outcome = poll_fn(|cx| match opening.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
             Poll::Pending => match (deadline.poll_passed(cx), latest.poll_passed(cx)) {
                 (Poll::Ready(_), _) => Poll::Ready(Err(self.no_connection(Error::deadline))),

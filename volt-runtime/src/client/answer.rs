@@ -94,7 +94,9 @@ fn redirect(location: &str, asked: Asked<'_>) -> String {
     };
     let shown = printable(&redact::address(&target));
     let field = asked.field;
-    let base = target.strip_suffix("/api").filter(|base| !base.contains(['?', '#', '@']));
+    // An address that is shown in part cannot be copied.
+    let base = target.strip_suffix("/api").filter(|base| base.len() <= MAX_SHOWN);
+    let base = base.filter(|base| !base.contains(['?', '#', '@']));
     let advice = match base {
         _ if asked.is_secure() && !target.to_ascii_lowercase().starts_with("https://") => {
             format!("this one leaves https://, so check `{field}`")
@@ -193,9 +195,10 @@ mod tests {
                 assert!(text.contains(&expected) && !text.contains("SECRET"), "{text}");
             }
         }
-        let long = format!("https://v.example/{}", "a".repeat(5000));
+        // An address that is cut is no advice.
+        let long = format!("https://v.example/{}/api", "a".repeat(5000));
         let text = explained("wss://v.example/api", &answer(308, &[("location", &long)], b""));
-        assert!(text.len() < 700, "{text}");
+        assert!(text.len() < 700 && text.contains("check that"), "{text}");
         let text = explained("wss://v.example/api", &answer(304, &[], b"what"));
         assert!(text.ends_with("Not Modified: what"), "{text}");
     }

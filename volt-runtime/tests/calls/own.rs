@@ -1,6 +1,7 @@
 //! Calls on their own connections.
 
 use std::{
+    future::{pending, ready},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,8 +13,12 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Instant,
 };
-use volt_runtime::{Channel, ConnectOptions, ErrorKind, Executed, Streaming, connect};
+use volt_runtime::{
+    CallOptions, Channel, ConnectOptions, ErrorKind, Executed, Method, Result, Streaming, connect,
+    transport::{BoxFuture, RawCall, Transport},
+};
 use volt_test_support::{Note, soon};
 
 use crate::support::{NotesClient, Volt, in_process, no_open_calls, quick};
@@ -162,4 +167,46 @@ async fn a_transport_without_connections_ignores_the_option() {
     let (client, _) = in_process();
     let note = Note::new("a", 1);
     assert_eq!(soon(client.get(note.clone()).own_connection(true)).await.unwrap(), note);
+}
+
+/// A transport whose further connections never open.
+#[derive(Debug)]
+struct Stuck;
+
+impl Transport for Stuck {
+    fn open(&self, _: &'static Method, _: &CallOptions) -> Result<RawCall> {
+        unreachable!("the call wants its own connection")
+    }
+
+    fn open_apart(
+        &self,
+        _: &'static Method,
+        _: &CallOptions,
+    ) -> Option<BoxFuture<Result<RawCall>>> {
+        Some(Box::pin(pending()))
+    }
+
+    fn close(&self) -> BoxFuture<()> {
+        Box::pin(ready(()))
+    }
+
+    fn open_calls(&self) -> usize {
+        0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_for_its_own_connection_no_longer_than_for_any_other() {
+    let mut options = CallOptions::default();
+    options.ready_timeout = Duration::from_secs(7);
+    let client = NotesClient(Channel::new(Stuck).with_defaults(options));
+    let start = Instant::now();
+    let error = client.list(Note::default()).own_connection(true).await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Connection, Executed::No));
+    assert_eq!(start.elapsed(), Duration::from_secs(7));
+    // An earlier deadline is another error.
+    let call = client.list(Note::default()).own_connection(true).timeout(Duration::from_secs(2));
+    let error = call.await.unwrap_err();
+    assert_eq!((error.kind(), error.executed()), (ErrorKind::Deadline, Executed::No));
+    assert_eq!(start.elapsed(), Duration::from_secs(9));
 }

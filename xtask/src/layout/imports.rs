@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use syn::visit::{self, Visit};
+use syn::{
+    punctuated::Punctuated,
+    visit::{self, Visit},
+};
 
 /// A path from the root of the crate: `["client", "call"]`.
 type ModPath = Vec<String>;
@@ -244,11 +247,18 @@ impl Collector {
     }
 }
 
-/// Returns whether an item is compiled only for tests.
+/// Returns whether an item is compiled only for tests: `cfg(test)` or `cfg(all(test, …))`.
 pub(super) fn is_test(attributes: &[syn::Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        attribute.path().is_ident("cfg")
-            && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test")
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).any(|attribute| {
+        let condition = attribute.parse_args::<syn::Meta>();
+        condition.is_ok_and(|condition| match condition {
+            syn::Meta::List(list) if list.path.is_ident("all") => {
+                let parts = Punctuated::<syn::Meta, syn::Token![,]>::parse_terminated;
+                let parts = list.parse_args_with(parts).unwrap_or_default();
+                parts.iter().any(|part| part.path().is_ident("test"))
+            }
+            condition => condition.path().is_ident("test"),
+        })
     })
 }
 

@@ -66,8 +66,10 @@ impl SourceFile {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let path = path.strip_prefix(root).unwrap_or(path).to_owned();
         let is_generated = path.iter().any(|part| part == "generated" || part == "golden");
+        let is_test = path.with_extension("").iter().any(|part| part == "tests");
         let (mut code, mut docs, mut comments) = (0, 0, 0);
-        for line in text.lines().map(str::trim_start) {
+        let shipped = if is_test { "" } else { without_tests(&text) };
+        for line in shipped.lines().map(str::trim_start) {
             if line.starts_with("///") || line.starts_with("//!") {
                 docs += 1;
             } else if line.starts_with("//") {
@@ -76,10 +78,16 @@ impl SourceFile {
                 code += 1;
             }
         }
-        let is_test = path.with_extension("").iter().any(|part| part == "tests");
         let panics = if is_generated || is_test { 0 } else { Panics::count(&text) };
         Ok(Self { path, is_generated, lines: text.lines().count(), code, docs, comments, panics })
     }
+}
+
+/// The text before the tests, which are a file's last item: clippy sees to that.
+fn without_tests(text: &str) -> &str {
+    let starts = ["\n#[cfg(test)]\nmod ", "\n#[cfg(all(test, "].map(|start| text.find(start));
+    let end = starts.into_iter().flatten().min().unwrap_or(text.len());
+    &text[..end]
 }
 
 /// Counts calls that panic on `None` or `Err`.
@@ -101,6 +109,12 @@ impl<'ast> Visit<'ast> for Panics {
     fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
         if !super::imports::is_test(&module.attrs) {
             visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        if !super::imports::is_test(&item.attrs) {
+            visit::visit_item_impl(self, item);
         }
     }
 

@@ -29,6 +29,8 @@ const CRATES: [(&str, &str); 6] = [
 
 /// Prints the size and shape of the code: lines, files, comments and import cycles.
 ///
+/// The ratios of documentation and comments to code leave tests out.
+///
 /// Also checks that the files and tests which the documentation names exist.
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -238,6 +238,7 @@ impl Call {
     /// Returns whether all requests have been sent and a single response is due.
     pub(super) fn awaits_answer(&self) -> bool {
         !self.abandoned
+            && !self.ended
             && match self.kind {
                 MethodKind::Unary => true,
                 MethodKind::ServerStreaming => false,

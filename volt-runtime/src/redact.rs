@@ -1,4 +1,7 @@
 //! Keeps secrets out of `Debug` output, logs and errors.
+//!
+//! Fields that hold secrets are replaced by [`Redacted`]. Fields that should not hold any are checked:
+//! users paste private keys into the wrong field, and then post the error message.
 
 use std::{borrow::Cow, fmt};
 

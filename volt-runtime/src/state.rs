@@ -1,4 +1,8 @@
 //! The state of a channel's connection.
+//!
+//! A connection begins `Connected`. A loss leads to `Reconnecting`, a successful attempt back to
+//! `Connected`. `Closed` is final: the channel was closed, the peer closed with code 1008, reconnecting is
+//! disabled or took too long, or the tokio runtime of the connection has ended.
 
 use std::fmt;
 
@@ -6,20 +10,23 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 
-/// The state of a channel's connection.
+/// The state of a channel's connection. Observed with
+/// [`Channel::watch_state`](crate::Channel::watch_state).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectionState {
     /// Calls can be made.
     Connected,
-    /// The connection was lost and is being re-established.
+    /// The connection was lost and is being re-established. New calls wait for it, unless they
+    /// [do not](crate::CallOptions::wait_for_ready).
     Reconnecting {
         /// The number of attempts that have failed so far.
         failed_attempts: u32,
         /// The reason why the connection was lost or, after an attempt, why that failed.
         reason: Error,
     },
-    /// The channel is closed for good: it was closed, or reconnecting failed.
+    /// The channel is closed for good: it was closed, or reconnecting failed. Every call fails. To go on,
+    /// connect again.
     Closed {
         /// The reason.
         reason: Error,
@@ -47,7 +54,8 @@ impl ConnectionState {
 }
 
 /// Watches the state of a channel's connection. Returned by
-/// [`Channel::watch_state`](crate::Channel::watch_state).
+/// [`Channel::watch_state`](crate::Channel::watch_state). It does not keep the connection open. Each clone
+/// remembers for itself which states it has seen.
 ///
 /// ```no_run
 /// # async fn example(channel: volt_runtime::Channel) {
@@ -76,8 +84,9 @@ impl StateWatch {
         self.0.borrow().clone()
     }
 
-    /// Waits for a state that was not seen yet and returns it; the newest, if there were several.
-    /// Returns `None` when the state can no longer change.
+    /// Waits for a state that was not seen yet and returns it; the newest, if there were several. A state
+    /// that lasts only a moment may therefore be missed. The state at the time when the watch was created
+    /// counts as seen. Returns `None` when the state can no longer change.
     ///
     /// # Cancel safety
     ///
@@ -87,7 +96,7 @@ impl StateWatch {
         Some(self.0.borrow_and_update().clone())
     }
 
-    /// Waits until there is a connection.
+    /// Waits until there is a connection; returns at once if there is one.
     ///
     /// # Errors
     ///

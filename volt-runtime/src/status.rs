@@ -7,6 +7,17 @@ use std::fmt;
 ///
 /// A status travels in a response's `status` field or with the end of a call. An empty one (code 0
 /// and no message) means success and is never represented by this type.
+///
+/// Callers find it in [`Error::status`](crate::Error::status). Handlers return it as their error.
+///
+/// ```
+/// use volt_runtime::{Code, Status};
+///
+/// let status = Status::new(Code::NotFound, "no such article").with_description("id 7");
+/// assert_eq!(status.to_string(), "not found: no such article: id 7");
+/// // As it travels: the number of gRPC's code and two texts.
+/// assert_eq!(Status::from_parts(5, "no such article", "id 7"), Some(status));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Status(Box<Parts>);
 
@@ -84,6 +95,9 @@ impl std::error::Error for Status {}
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
         /// gRPC's status codes, which the Volt API uses.
+        ///
+        /// Codes convert to and from their numbers on the wire, 0 to 16. The codes of failures on this
+        /// side are those of [`Error::code`](crate::Error::code).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {

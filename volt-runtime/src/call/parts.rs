@@ -1,4 +1,12 @@
 //! The untyped part of a call's builder: it waits for a connection, opens the call and retries it.
+//!
+//! One unary attempt is: wait until the channel is ready, open the call, wait for its key, send the
+//! request, half-close, and read the response and the end. The key exchange and the request are the
+//! transport's; this file knows only [`Channel`], the two halves and the deadline.
+//!
+//! A retry repeats the whole attempt on whatever connection there is by then. Its condition is
+//! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
+//! or the caller's word that executing it twice does no harm. All attempts share one deadline.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -57,6 +65,7 @@ impl Parts {
     }
 
     async fn open_ready(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
+        // Dialling takes time, which callers that do not wait for a connection do not have.
         let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
             // Boxed, because few calls do this: it would enlarge the futures of all.
             Box::pin(self.open_apart(at)).await?
@@ -75,6 +84,7 @@ impl Parts {
             return self.channel.open(self.method, &self.options);
         };
         let mut deadline = Deadline::new(at);
+        // The opening is polled first: a call that is open just in time is not wasted.
         let opened = poll_fn(|cx| match opening.as_mut().poll(cx) {
             Poll::Pending => deadline.poll_passed(cx).map(Err),
             opened @ Poll::Ready(_) => opened,
@@ -144,6 +154,7 @@ impl Parts {
                 if !error.is_connection() {
                     let delay = backoff.next_delay();
                     let until = Instant::now().checked_add(delay);
+                    // Return the real reason now rather than a deadline error after the delay.
                     if at.is_some_and(|at| until.is_none_or(|until| at <= until)) {
                         return Err(error);
                     }
@@ -155,6 +166,7 @@ impl Parts {
 
     async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<Body> {
         let (mut sink, mut stream) = self.open(at).await?;
+        // The receiving half knows why the call failed. Ask it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
             // Nothing was sent, so no response can be a refusal.
             let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));
@@ -181,6 +193,7 @@ impl Parts {
     pub(super) fn streaming(self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
         Box::pin(async move {
             let (mut sink, mut stream) = self.open(self.expires_at()).await?;
+            // The caller may split the halves and move them to different tasks.
             let end = Arc::<CallEnd>::default();
             sink.share(Arc::clone(&end));
             stream.share(end);

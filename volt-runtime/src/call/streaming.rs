@@ -1,4 +1,11 @@
 //! The receiving half of a call.
+//!
+//! [`RawStreaming`] adds to a transport's receiving half what every caller relies on: the deadline, errors
+//! that repeat, and the refusal as the reason of a failed `send`. [`Streaming`] adds the type of the
+//! messages.
+//!
+//! A response may be read before the caller asks for it: to learn whether a reopened call was accepted, or
+//! why sending failed. Such responses are kept and returned in order.
 
 use std::{
     collections::VecDeque,
@@ -151,6 +158,7 @@ impl RawStreaming {
         }
     }
 
+    /// Fails the call with this error. Dropping the transport's half cancels the call if it is open.
     pub(super) fn fail(&mut self, error: Error) -> Error {
         let error = error.with_method(self.method.path);
         self.state = State::Failed(error.clone());
@@ -182,6 +190,8 @@ impl RawStreaming {
         cx: &mut Context<'_>,
     ) -> Error {
         let half_closed = self.end.as_ref().is_some_and(|end| end.is_half_closed());
+        // These are the caller's own reasons, and the call may still be open: reading all of it would not
+        // be bounded.
         if error.is_deadline() || half_closed {
             return error;
         }
@@ -253,6 +263,25 @@ fn unreadable(message: &str, error: DecodeError) -> Error {
 /// `None` always means a clean end: every failure is an error. Dropping it before the end cancels
 /// the call on the wire and frees everything that the call held. The exception is a bidirectional call
 /// that was half-closed and never read: see [the module](crate::call).
+///
+/// Responses that are not read are buffered; a stream that stays unread delays other calls and finally
+/// fails, as [`Overflow`](crate::Overflow) describes. Read promptly, or make the call with
+/// [`own_connection`](crate::call::CallBuilder::own_connection).
+///
+/// ```no_run
+/// # use volt_runtime::{Message, Result, ServerStreamingCall};
+/// use futures_util::TryStreamExt as _;
+/// # async fn example<Q: Message, S: Message>(call: ServerStreamingCall<Q, S>) -> Result<()> {
+/// // let call = client.file().download_file(request);
+/// let mut stream = call.await?;
+/// if let Some(first) = stream.message().await? {
+///     println!("{first:?}");
+/// }
+/// // The rest, as a `Stream`.
+/// let rest: Vec<S> = stream.try_collect().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Streaming<Res> {
     raw: RawStreaming,

@@ -1,4 +1,12 @@
 //! A stream that outlives its connection.
+//!
+//! A subscription keeps the request and opens the call again after each loss. Two backoffs apply: the
+//! connection's own, for a Volt that cannot be reached, and one here, for a Volt that can be reached but
+//! ends the call each time.
+//!
+//! The states: `Open` reads the call's responses. An error that may pass leads to `Opening`, which waits
+//! for the backoff and the connection, opens the call, sends the request and waits until the call counts
+//! as accepted; then back to `Open`. `Ended` and `Failed` are final.
 
 use std::{
     fmt,
@@ -47,6 +55,10 @@ pub enum Update<Res> {
 /// [`BidiCall::subscribe`](super::BidiCall::subscribe). Also a [`Stream`].
 ///
 /// Dropping it cancels the call.
+///
+/// Delivery is neither at least once nor at most once: messages that the Volt sent while there was no
+/// connection are lost unless the method replays them. After [`Update::Resumed`], read the current state
+/// again if you need all of it.
 ///
 /// ```no_run
 /// # use volt_runtime::{BidiCall, Message, Result, Update};

@@ -1,4 +1,7 @@
 //! Routes calls to services by method name.
+//!
+//! One method may have several routes: services with the same API, told apart by the ids with which callers
+//! name them.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -8,19 +11,25 @@ use crate::{
     transport::{BoxFuture, RawCall},
 };
 
-/// A service that calls can be dispatched to. Generated code implements it.
+/// A service that calls can be dispatched to. Generated code implements it; the
+/// [module](crate::server) has an example by hand.
 pub trait Service: Send + Sync + 'static {
     /// The full name, `package.Service`.
     fn name(&self) -> &'static str;
 
-    /// Its methods.
+    /// Its methods. Their paths begin with `/` and the service's name.
     fn methods(&self) -> &'static [Method];
 
-    /// Runs the method at `index` of [`methods`](Self::methods).
+    /// Runs the method at `index` of [`methods`](Self::methods). The future ends when the call has ended;
+    /// dropping it ends the call with `INTERNAL`.
     fn call(&self, index: usize, call: IncomingCall) -> BoxFuture<()>;
 }
 
 /// The services of a server.
+///
+/// A call that no service fits ends with a status: `UNIMPLEMENTED` if no service has the method,
+/// `NOT_FOUND` if the service that it names is not here, and `INVALID_ARGUMENT` if it names none and several
+/// services have the method.
 #[derive(Clone, Default)]
 pub struct Router {
     /// By method path; the services added last are last.
@@ -78,6 +87,7 @@ impl Router {
             Status::new(Code::Unimplemented, format!("there is no method `{path}` here"))
         })?;
         let general = || routes.iter().find(|route| route.names.is_empty());
+        // Published clients do not always name the service, so a single candidate is enough.
         let Some(id) = service_id else {
             return general().or_else(|| routes.first().filter(|_| routes.len() == 1)).ok_or_else(
                 || {
@@ -106,7 +116,8 @@ impl Router {
         self.services.iter().map(|service| service.name())
     }
 
-    /// Runs the method called `path`.
+    /// Runs the method called `path`, after the authenticator has authorized the caller for it. Every
+    /// outcome ends the call.
     pub(crate) async fn dispatch(
         &self,
         path: &str,

@@ -1,4 +1,8 @@
 //! Bounds the memory of connections that have no session yet.
+//!
+//! Each connection has its own limits, but strangers may open thousands. They share one limit, so that all
+//! of them together cost no more than a few callers would. A connection leaves the count when the first
+//! call with a session is admitted on it.
 
 use std::{
     sync::{
@@ -80,6 +84,7 @@ impl Admission {
             return;
         }
         let reader = {
+            // Under the lock, so that a reader that is about to register sees it or is woken.
             let mut state = self.state();
             self.admitted.store(true, Ordering::Release);
             self.set(&mut state, 0);

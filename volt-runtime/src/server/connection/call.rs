@@ -2,6 +2,10 @@
 //!
 //! Everything runs in the call's own task. The shared state is in the connection's machine, whose
 //! lock is never held during verification, sealing or opening.
+//!
+//! The steps are those of the machine's phases: check the token and authenticate the caller (`Keying`),
+//! answer the key exchange (`Keyed`), read the invocation (`Open` or `HalfClosed`), and run the handler. A
+//! call for another host leaves after the token's times have been checked, with its key exchange unanswered.
 
 use std::{
     future::poll_fn,
@@ -62,6 +66,7 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
         }
     };
     call.with(|machine| machine.keyed(id));
+    // The sender ends the call on every path from here on, if only when it is dropped.
     let mut sender =
         CallSender { call: call.clone(), key: Arc::clone(&key), outgoing: Outgoing::server(id) };
     let arriving = Arriving::new(End::Server);
@@ -136,10 +141,12 @@ async fn open(
         let peer = Peer { caller, token: Some(Arc::new(token)), connection: None };
         return Ok(Admitted::Here(Arc::new(call_key), peer));
     }
+    // Clients open many calls with one token, so the last one is probably this one too.
     let earlier = call.with(|machine| machine.earlier_token());
     let mut handshake = ServerHandshake::accept_after(frame, earlier.as_ref()).map_err(text)?;
     handshake.via.arrive(host.id());
     if !handshake.via.destinations.is_empty() {
+        // The audience and the signature are the target's to check.
         handshake.token.check_times(now).map_err(|error| error.to_string())?;
         return Ok(Admitted::Elsewhere(Box::new(handshake)));
     }

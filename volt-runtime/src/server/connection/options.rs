@@ -1,10 +1,28 @@
 //! The limits and policies of a server.
+//!
+//! Every limit is for one peer unless it says otherwise, and exists because something that the peer decides
+//! would otherwise cost the server memory, time or a place for others.
 
 use std::time::Duration;
 
 use crate::{Keepalive, Overflow, proto::token};
 
-/// Limits and policies of a server.
+/// Limits and policies of a server. Set with
+/// [`ServiceHost::with_options`](super::ServiceHost::with_options).
+///
+/// The defaults suit a server on a public network. A tunnel observes those that concern calls, from
+/// [`max_calls`](Self::max_calls) to [`overflow`](Self::overflow), and
+/// [`invoke_timeout`](Self::invoke_timeout); the others are those of its websocket.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt_runtime::server::{AllowedOrigins, ServerOptions};
+///
+/// let mut options = ServerOptions::default();
+/// options.max_message_size = 8 << 20;
+/// options.drain_timeout = Duration::from_secs(10);
+/// options.allowed_origins = AllowedOrigins::List(vec!["https://app.example".to_owned()]);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {

@@ -1,4 +1,7 @@
 //! References to a connection's calls, for the tasks that run them.
+//!
+//! The machine does not refer to the tasks, except through wakers, so there is no cycle: a connection's
+//! state is freed when its driver and the last task of its calls have ended.
 
 use std::{
     sync::{

@@ -1,4 +1,8 @@
 //! Calls that are for another host.
+//!
+//! A relay forwards frames between a caller and a target that is connected to it. It has no key of the call
+//! and reads only what is in clear text: the token, the route, and which frame is the last. The program
+//! decides where a call goes ([`RelayHandler`]) and moves the frames ([`RelayedCall`]).
 
 use std::{fmt, future::poll_fn};
 
@@ -20,7 +24,8 @@ pub trait RelayHandler: Send + Sync + 'static {
     fn relay(&self, token: &Token, via: &Via, call: RelayedCall);
 }
 
-/// The caller's end of a forwarded call. Dropping it removes the call.
+/// The caller's end of a forwarded call. Dropping it removes the call without notice to the caller: send
+/// an end or a rejection first.
 pub struct RelayedCall {
     entry: Entry,
     connection: ConnectionRef,
@@ -35,7 +40,8 @@ impl RelayedCall {
     }
 
     /// Returns the next frame of the caller, or `None` when the caller has disconnected or sends none
-    /// in time.
+    /// in time. The frame that opens the call is not among them:
+    /// [`TunnelFrame::open`](crate::server::TunnelFrame::open) creates it from the token.
     ///
     /// # Cancel safety
     ///
@@ -65,6 +71,10 @@ impl RelayedCall {
     /// # Errors
     ///
     /// When the connection is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// A frame is sent whole or, if the future is dropped while it waits, not at all.
     pub async fn send(&self, frame: &TunnelFrame) -> Result<()> {
         poll_fn(|cx| self.entry.call().with(|machine| machine.poll_room(cx))).await?;
         self.write(frame);

@@ -81,6 +81,7 @@ impl ServerSide {
     pub(super) fn accept(&self, now: Instant, frame: Frame) {
         let (opened, queued) =
             self.shared().with(|machine| (machine.receive(now, frame), machine.queued()));
+        // Counted outside the machine's lock, and only until a session is known.
         if !self.connection.admission().is_admitted() {
             self.connection.admission().queued(queued);
         }

@@ -1,4 +1,8 @@
 //! An endpoint whose calls arrive frame by frame over a relay's connection.
+//!
+//! Clients host services this way: the Volt forwards each caller's frames inside the messages of the
+//! client's `Connect` call, and the answers return the same way. The calls are those of a websocket, with
+//! their own keys; what is in between translates fields and cannot read them.
 
 use std::{
     fmt,
@@ -34,6 +38,11 @@ impl Tunnel {
     /// # Errors
     ///
     /// When the frame is damaged or is not a caller's frame. Other calls are not affected.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the frame may or may not have been accepted. Drop the future only together with
+    /// the tunnel.
     pub async fn deliver(&self, call: u64, frame: &TunnelFrame) -> Result<(), ProtocolError> {
         let frame = frame.to_target(call)?;
         if frame.kind.opens() {
@@ -88,7 +97,8 @@ impl Tunnel {
         self.timed(self.0.drain(DrainPolicy::Reject)).await;
     }
 
-    /// Ends all calls: the connection that carried the frames is lost.
+    /// Ends all calls: the connection that carried the frames is lost. [`next_frame`](Self::next_frame)
+    /// then returns `None`.
     pub fn close(&self, reason: &Error) {
         self.0.shared().with(|machine| machine.lose(reason));
     }

@@ -1,4 +1,13 @@
 //! A websocket server: accepts connections and runs their calls.
+//!
+//! Each connection is one task from its TCP stream to its end: TLS, the HTTP request (`request.rs`), then
+//! the driver of the websocket. Its stream is wrapped three times: to fail writes that make no progress
+//! (`write_timeout.rs`), to judge messages before memory is reserved for them (`arrivals.rs`), and to count
+//! bytes for the keepalive. The calls are tasks of their own, started by the connection's
+//! [`ServerSide`].
+//!
+//! A client without a session gets a bounded share of everything: places, time for its request, and bytes
+//! in flight. `ServerOptions` lists the limits.
 
 mod arrivals;
 mod origin;
@@ -34,7 +43,7 @@ const MAX_TURNED_AWAY: usize = 64;
 /// The time that such a connection has for its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A running server. Dropping it stops it at once.
+/// A running server. Dropping it stops it at once: keep it for as long as it should serve.
 pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -43,6 +52,27 @@ pub struct Server {
 
 /// Serves an endpoint's services to the clients of `listener`, and answers plain HTTP requests if
 /// the endpoint [has a handler](ServiceHost::with_http).
+///
+/// The server runs in tasks of the current tokio runtime; calling this outside of one panics. It accepts
+/// websockets at `/api` and, as two of the published clients request it, at `/`.
+///
+/// ```no_run
+/// # use volt_runtime::{key::SigningKey, server::{Authenticator, Router, ServiceHost, serve}};
+/// # async fn example(
+/// #     router: Router,
+/// #     authenticator: impl Authenticator,
+/// #     stop: impl Future<Output = ()>,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// let key = SigningKey::generate()?;
+/// let host = ServiceHost::new("did:volt:example", key, router, authenticator);
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let server = serve(listener, host)?;
+/// println!("serving at http://{}", server.local_addr());
+/// stop.await;
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -97,6 +127,10 @@ impl Server {
     /// the call cannot have been executed, and can retry it (this crate's client retries unary
     /// calls automatically). Only legacy calls are rejected explicitly, because their opening is
     /// enough to execute them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the server at once, as dropping the server does.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         // The task ends by itself. It fails only if it panicked, and then it has ended too.
@@ -154,6 +188,7 @@ async fn run(
             _ = stop.changed() => break,
         }
     }
+    // New clients are refused by the system from here on, and try another server or come back later.
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
@@ -186,6 +221,7 @@ async fn serve_connection(
         // Do not wait for clients that have not completed their request.
         _ = stopping.changed() => return,
     };
+    // Bytes after the request belong to the websocket: a client need not wait for the answer.
     let (stream, early) = match outcome {
         Ok(Ok(Some(upgraded))) => upgraded,
         Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),

@@ -1,4 +1,7 @@
 //! The HTTP request that every connection begins with; most request a websocket.
+//!
+//! hyper parses the request and writes the answer, then returns the bare stream. The checks, in order: a
+//! free place, the page's origin, the method, the path.
 
 use std::{
     convert::Infallible,
@@ -81,6 +84,7 @@ fn full() -> Response<Body> {
 }
 
 fn respond<B>(request: &Request<B>, endpoint: &ServiceHost) -> Response<Body> {
+    // Checked first: a page that may not use the server learns nothing else from it.
     if !origin::is_allowed(request.headers(), &endpoint.options().allowed_origins) {
         let text = "web pages of this origin may not use this server; \
                     its operator can allow them with `ServerOptions::allowed_origins`";

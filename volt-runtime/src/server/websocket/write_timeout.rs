@@ -1,4 +1,7 @@
 //! A stream that fails when its peer accepts no data for too long.
+//!
+//! Such a peer would keep its place and everything that is queued for it. The timer runs only while a write
+//! waits, so an idle connection has none.
 
 use std::{
     io,

@@ -1,4 +1,8 @@
 //! The address that a client connects to.
+//!
+//! The choice of the field is that of the published clients: the relay if there is one, else the Volt's HTTP
+//! address, with `/api` appended. An address that is not understood as a whole is an error: a typing
+//! mistake must not send tokens elsewhere.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -40,8 +44,12 @@ pub(crate) struct CertificateAuthority {
 }
 
 impl ClientConfig {
-    /// The websocket address that a client connects to: the relay's if there is one, else the Volt's
-    /// `http_address`, with `/api` appended. `http://` becomes `ws://`, and `https://` becomes `wss://`.
+    /// Returns the websocket address that a client connects to: the relay's if there is one, else the
+    /// Volt's `http_address`, with `/api` appended. `http://` becomes `ws://`, and `https://` becomes
+    /// `wss://`.
+    ///
+    /// Without an `http_address`, the address is guessed from `address`, the Volt's gRPC server, with its
+    /// port plus 2, and a warning is logged.
     ///
     /// # Errors
     ///

@@ -1,4 +1,6 @@
 //! Describes errors in a configuration's JSON without its values, which may be secrets.
+//!
+//! serde quotes the value that it did not expect, and people post error messages.
 
 use serde_json::error::Category;
 

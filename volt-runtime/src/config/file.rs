@@ -1,4 +1,8 @@
 //! Reading and writing a configuration's file.
+//!
+//! The file holds the client's private key, and a client without it has lost its identity. A write therefore
+//! replaces the file as a whole where it can, with a content that has reached the disk and that only the
+//! owner can read.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
@@ -26,7 +30,7 @@ impl ClientConfig {
         })
     }
 
-    /// Reads a configuration file.
+    /// Reads a configuration file. The configuration remembers the path for [`save`](Self::save).
     ///
     /// # Errors
     ///
@@ -45,7 +49,7 @@ impl ClientConfig {
         Ok(config)
     }
 
-    /// The file that the configuration was read from, and that [`save`](Self::save) writes.
+    /// Returns the file that the configuration was read from, and that [`save`](Self::save) writes.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -195,6 +199,7 @@ fn owners_alone(permissions: &Permissions) -> Permissions {
 
 /// Reads JSON. Errors name the member by its path, and never contain a value.
 fn read(text: &str) -> Result<ClientConfig, String> {
+    // Some editors on Windows begin a file with a byte order mark.
     let text = text.trim_start_matches('\u{feff}');
     let mut input = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();

@@ -1,4 +1,7 @@
 //! The keys that a configuration holds: the client's own, and the Volt's.
+//!
+//! The two must have the same algorithm, which selects the protocol. That is checked when connecting, not
+//! here.
 
 use super::{ClientConfig, missing, volt::given};
 use crate::{
@@ -26,7 +29,7 @@ impl ClientConfig {
         Ok(self)
     }
 
-    /// Reads the client's key.
+    /// Reads the client's key. Decrypting a protected key takes noticeable time.
     ///
     /// # Errors
     ///
@@ -74,7 +77,8 @@ impl ClientConfig {
         given(self.volt.id.as_ref()).ok_or_else(|| missing("volt.id", "the Volt's DID"))
     }
 
-    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`.
+    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`. Clients verify each
+    /// key exchange with it, so a wrong one fails every call.
     ///
     /// # Errors
     ///

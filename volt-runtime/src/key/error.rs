@@ -1,4 +1,7 @@
 //! Key algorithms and key errors.
+//!
+//! The texts continue a sentence about a field: "`credential.key` is invalid: it is …". None contains a part
+//! of the key.
 
 use std::fmt;
 

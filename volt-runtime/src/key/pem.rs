@@ -1,4 +1,8 @@
 //! PEM, and the encryption that protects a private key in it (PKCS#8 with PBES2).
+//!
+//! The reader is written by hand, because keys arrive in configurations that people edit and that other
+//! clients write: with lines of any length, text around the block, or `\n` as two characters. The first two
+//! are accepted; the last is explained.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pem_rfc7468::LineEnding;

@@ -1,4 +1,7 @@
 //! RSA for the legacy protocol, using aws-lc-rs.
+//!
+//! Signatures are PKCS#1 v1.5 with SHA-256, encryption is OAEP with SHA-1: the choices of the published
+//! clients. SHA-1's collisions do not weaken OAEP.
 
 use std::fmt;
 

@@ -21,6 +21,10 @@ use super::{
 /// let key = SigningKey::generate()?;
 /// let signature = key.sign(b"message")?;
 /// assert!(key.verifying_key().verify(b"message", &signature));
+///
+/// // PEM is the form in configurations and files.
+/// let same = SigningKey::from_pem(&key.to_pem()?)?;
+/// assert_eq!(same.verifying_key(), key.verifying_key());
 /// # Ok(())
 /// # }
 /// ```
@@ -93,7 +97,8 @@ impl SigningKey {
         RsaSigningKey::from_pkcs8(der).map(|key| Self(Inner::Rsa(Box::new(key))))
     }
 
-    /// Writes the key as a PKCS#8 PEM block, as the published clients do.
+    /// Writes the key as an unencrypted PKCS#8 PEM block, as the published clients do. The text is wiped
+    /// from memory when dropped.
     ///
     /// # Errors
     ///

@@ -1,4 +1,6 @@
 //! Public keys.
+//!
+//! An Ed25519 key is kept as its 32 bytes and an RSA key as its DER, so keys compare by value and hash.
 
 use std::{fmt, sync::Arc};
 
@@ -60,7 +62,23 @@ fn has_small_order(raw: &[u8; RAW_LEN]) -> bool {
     SMALL_ORDER.contains(&unsigned)
 }
 
-/// A public key, Ed25519 or RSA. Cloning is cheap.
+/// A public key, Ed25519 or RSA. Cloning is cheap. `Display` shows the
+/// [fingerprint](Self::fingerprint).
+///
+/// ```
+/// use volt_runtime::key::{KeyAlgorithm, VerifyingKey};
+///
+/// # fn main() -> Result<(), volt_runtime::key::KeyError> {
+/// let key = VerifyingKey::from_pem(
+///     "-----BEGIN PUBLIC KEY-----
+///     MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+///     -----END PUBLIC KEY-----",
+/// )?;
+/// assert_eq!(key.algorithm(), KeyAlgorithm::Ed25519);
+/// assert!(!key.verify(b"message", &[0; 64]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VerifyingKey(Inner);
 
@@ -157,7 +175,8 @@ impl VerifyingKey {
         bs58::encode(hash).into_string()
     }
 
-    /// Returns whether `signature` is this key's signature over `message`.
+    /// Returns whether `signature` is this key's signature over `message`. A signature of the wrong length
+    /// is not.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Inner::Ed25519(raw) => {

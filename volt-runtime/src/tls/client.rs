@@ -1,4 +1,7 @@
 //! The client's side of TLS.
+//!
+//! The settings are built once, when a configuration is first used, so that an invalid certificate is a
+//! configuration error then rather than a failed connection later.
 
 use std::{io, sync::Arc, time::SystemTime};
 

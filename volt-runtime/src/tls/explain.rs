@@ -1,4 +1,7 @@
 //! Explains TLS errors, with advice on what to do.
+//!
+//! The same alert means different things depending on what is trusted and on whether the client has a
+//! certificate to show, so both are arguments.
 
 use std::{io, net::IpAddr};
 

@@ -1,4 +1,7 @@
 //! The server's side of TLS.
+//!
+//! A rejected client still reads the reason: plain HTTP is answered in plain HTTP, and after an alert the
+//! socket is read for a while, so that closing it does not discard the alert.
 
 use std::{fmt, io, sync::Arc};
 

@@ -1,4 +1,7 @@
 //! The JSON form of each protobuf type's values.
+//!
+//! Most Rust types have one JSON form ([`Plain`]). The exception is `i32`, which may also be an enum
+//! ([`Enum`]) or protobuf's `NullValue` ([`NullValue`]). The codec is therefore a type beside the value's.
 
 use std::{fmt, marker::PhantomData};
 

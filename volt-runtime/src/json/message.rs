@@ -1,4 +1,7 @@
 //! Whole messages.
+//!
+//! A message's table of fields is generated; the loop over the fields is here and compiled once. Fields are
+//! found by index, so that duplicates are detected with a set of bits.
 
 use std::{fmt, marker::PhantomData};
 

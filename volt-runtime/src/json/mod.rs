@@ -36,6 +36,19 @@ pub use self::{
 
 /// Appends a message to `out`.
 ///
+/// ```
+/// use volt_runtime::json::{self, Form, WellKnown};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // A 64-bit integer is text in protobuf's JSON; reading accepts a number too.
+/// let mut out = Vec::new();
+/// json::write(&WellKnown(7_i64), &mut out, Form::Plain)?;
+/// assert_eq!(out, br#""7""#);
+/// assert_eq!(*json::read::<WellKnown<i64>>(b"7")?, 7);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// When a value has no JSON form. No message of the Volt API can fail; some of `google.protobuf`

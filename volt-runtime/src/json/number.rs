@@ -1,4 +1,7 @@
 //! Numbers, which are numbers or text in JSON.
+//!
+//! Peers differ: 64-bit integers come as text or as numbers, and some languages write `1.0` or `1e3` for an
+//! integer. All of these are read, exactly, and out of range is an error.
 
 use std::fmt;
 

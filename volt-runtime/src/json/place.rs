@@ -1,4 +1,6 @@
 //! Names the field that an error is about.
+//!
+//! The path grows while an error leaves the messages that contain one another: `field `a.b.c`: …`.
 
 use std::fmt::Display;
 

@@ -1,4 +1,6 @@
 //! Reading one field of a message.
+//!
+//! The generated code calls one method for each kind of field; the codec of its values is a type parameter.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 

@@ -1,4 +1,9 @@
 //! A call after its key exchange: the messages that each end may send, and the frames that arrive.
+//!
+//! [`Outgoing`] is one end's sending side. A client's begins with the invocation, continues with requests and
+//! ends with a half-close; a server's has responses and an end. After the end, a client may still cancel.
+//! [`Arriving`] is the receiving side. It opens frames in their order and detects those that were repeated or
+//! sent back.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -221,6 +226,7 @@ impl Outgoing {
                 Phase::Opening { legacy, .. } => legacy.as_ref(),
                 _ => None,
             };
+            // The legacy form encrypts and encodes the whole message, so its size is known only after that.
             write(&mut out)?;
             let sealed = legacy::seal(key, iv, self.call, Position { client, end }, opening, out)?;
             return self.check_size(sealed.len()).map(|()| sealed);
@@ -233,6 +239,7 @@ impl Outgoing {
         frame::begin_sealed(&mut out, kind, self.call, metadata, &iv)?;
         let start = out.len();
         write(&mut out)?;
+        // Before the encryption, which would be wasted on a message that is too large.
         self.check_size(out.len())?;
         key.encrypt_from(iv, &mut out, start)?;
         Ok(out)

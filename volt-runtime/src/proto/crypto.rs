@@ -1,4 +1,8 @@
 //! The key exchange and the cipher of a call, both from aws-lc-rs.
+//!
+//! Both sides draw an ephemeral X25519 key. HKDF-SHA-256, with a salt and an info text that the published
+//! clients fixed, turns the shared secret into the AES-256 key of the call. Messages are encrypted with CBC
+//! and PKCS#7 padding, which does not authenticate them. `iv.rs` detects most repetitions without that.
 
 use std::fmt;
 
@@ -21,6 +25,7 @@ pub const IV_LEN: usize = 16;
 pub const NONCE_LEN: usize = 16;
 /// The length of a call's key.
 pub const KEY_LEN: usize = 32;
+// The constants of the published clients. They are public and the same for all calls.
 const SALT: &[u8] = b"a06e10d13fa4445a";
 const INFO: &[u8] = b"tdx-volt-encryption-key-derivation";
 
@@ -58,7 +63,7 @@ impl Ephemeral {
         Ok(Self { key, public })
     }
 
-    /// The public half, as DER `SubjectPublicKeyInfo` (44 bytes).
+    /// Returns the public half, as DER `SubjectPublicKeyInfo` (44 bytes).
     pub fn public_der(&self) -> &[u8] {
         &self.public
     }
@@ -70,6 +75,7 @@ impl Ephemeral {
     /// [`ProtocolError::PeerKey`] when `peer` is not an X25519 key, or a degenerate one.
     pub fn agree(&self, peer: &[u8]) -> Result<CallKey, ProtocolError> {
         let peer = UnparsedPublicKey::new(&X25519, peer);
+        // Fails for a peer key of small order, whose shared secret everybody knows.
         agreement::agree(&self.key, peer, ProtocolError::PeerKey, |shared| {
             let mut key = zeroize::Zeroizing::new([0; KEY_LEN]);
             hkdf::Salt::new(hkdf::HKDF_SHA256, SALT)

@@ -1,6 +1,10 @@
 //! One websocket message: a header of ten bytes and a body.
 //!
-//! Layout, integers big-endian: version `u8` = 1, type `u8`, call number `u64`, body.
+//! Layout, integers big-endian: version `u8` = 1, type `u8`, call number `u64`, body. The body's fields have
+//! their length before them, in one byte or two; the ciphertext reaches to the end.
+//!
+//! The driver of a connection reads only the header, and whether the metadata marks the last frame. A body is
+//! examined in the task of its call, so that a damaged one fails that call alone.
 
 use std::fmt;
 
@@ -127,7 +131,7 @@ impl KeyRequest {
         Ok(Self { metadata, signature, claims })
     }
 
-    /// The whole frame.
+    /// Encodes the whole frame.
     ///
     /// # Errors
     ///
@@ -173,7 +177,7 @@ impl KeyReply {
         Ok(Self { key, nonce, signature })
     }
 
-    /// The whole frame.
+    /// Encodes the whole frame.
     ///
     /// # Errors
     ///

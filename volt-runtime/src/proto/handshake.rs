@@ -1,6 +1,11 @@
 //! The key exchange that opens a call, from both ends.
 //!
 //! It costs one round trip and names no method: the method follows sealed, in the first envelope.
+//!
+//! The client sends a token with its ephemeral key, signed by its own key ([`CallToken`]). The server answers
+//! with its ephemeral key and a nonce, signed by the Volt's or host's key ([`Answer`]). Relays in between read
+//! the route ([`Via`]) and cannot compute the call's key. The answer's signature covers neither the client's
+//! key nor the call. An attacker can replay an answer, but cannot derive the key of the call that accepts it.
 
 use std::{fmt, sync::Arc};
 
@@ -106,7 +111,7 @@ impl CallToken {
         now.checked_sub(self.made).is_some_and(|age| age < lifetime.min(TTL / 2))
     }
 
-    /// Whether it may open further calls on `route`.
+    /// Returns whether the token may open further calls on `route`.
     pub fn serves(&self, route: &Route, now: u64, lifetime: u64) -> bool {
         self.is_valid(now, lifetime) && self.route == *route
     }

@@ -66,6 +66,8 @@ struct Marks {
 
 fn marks() -> Result<&'static Marks, ProtocolError> {
     static MARKS: OnceLock<Marks> = OnceLock::new();
+    // Creating the keys may fail, which `get_or_init` does not allow. Two threads may both create some; the
+    // first to store its own wins, before either has drawn a vector.
     if let Some(marks) = MARKS.get() {
         return Ok(marks);
     }

@@ -2,7 +2,11 @@
 //!
 //! The first message of a call carries a token with the call's key, encrypted for the target, so
 //! there is no key exchange. The envelopes inside are those of the binary protocol. One
-//! initialisation vector serves all messages of a call, which is the protocol's weakness.
+//! initialisation vector serves all messages of a call, which is the protocol's weakness: equal beginnings of
+//! messages are visible as such.
+//!
+//! The first message also carries the first request, so a recorded one could be executed again. A server
+//! therefore remembers the sealed keys that it has opened ([`SealedKeys`]).
 
 use std::{
     collections::{BTreeSet, HashSet},

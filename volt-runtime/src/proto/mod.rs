@@ -8,6 +8,37 @@
 //!
 //! Both the client and the server are built from these parts, and both are tested and fuzzed here:
 //! bytes go in and come out, and time is an argument.
+//!
+//! # A call in the binary protocol
+//!
+//! ```text
+//! client                                                      server
+//!   KeyExchange   route, token, X25519 key         ─────▶   check the token, draw a key
+//!   check the signature, derive the call's key     ◀─────   KeyExchange   X25519 key, nonce, signature
+//!   Invoke        method, first request            ─────▶   derive the call's key, run the method
+//!   Payload …     further requests                 ─────▶
+//!   Payload       method_end: half-close           ─────▶
+//!                                                  ◀─────   Payload …     responses
+//!                                                  ◀─────   Payload       method_end: the call has ended
+//! ```
+//!
+//! Either side may send its payloads while the other's arrive. A rejection is a payload frame with an `error`
+//! in its metadata, in clear text, at any point. There is no frame for cancelling and no flow control for one
+//! call; see [`call::cancel`] and `flow`.
+//!
+//! # Layers
+//!
+//! | module | knows |
+//! |---|---|
+//! | [`frame`], [`envelope`] | the bytes of one message, outside and inside of the encryption |
+//! | [`token`], [`handshake`], [`crypto`], `iv` | keys, signatures and ciphers, of one call |
+//! | [`call`], [`legacy`] | the order of one side's messages |
+//! | `client`, `server`, `flow` | the calls of one connection: state machines |
+//! | [`tunnel`] | the same frames inside the messages of other calls |
+//!
+//! The values and layouts are those of the published clients; recorded calls of theirs replay through this
+//! module byte for byte. Where they differ from one another, a server accepts all forms and a client sends
+//! those of the newest.
 
 pub mod call;
 #[cfg(feature = "client")]

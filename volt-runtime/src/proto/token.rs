@@ -2,6 +2,9 @@
 //!
 //! It is a JWT signed by the client's key. With an Ed25519 key its header is always the same, so the
 //! binary protocol carries only the claims and the signature.
+//!
+//! A token authorizes calls to its audience until it expires, so an eavesdropper could replay it. It is never
+//! printed, and without TLS it stays within the machine or a private network unless the user allows more.
 
 use std::{fmt, sync::OnceLock};
 
@@ -179,7 +182,7 @@ impl Token {
         })
     }
 
-    /// The fingerprint of the key that the token claims to be signed with. Legacy tokens have it
+    /// Returns the fingerprint of the key that the token claims to be signed with. Legacy tokens have it
     /// instead of a session.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
@@ -190,7 +193,7 @@ impl Token {
         &self.claims
     }
 
-    /// The caller's ephemeral key, DER.
+    /// Returns the caller's ephemeral key, DER.
     ///
     /// # Errors
     ///
@@ -262,7 +265,8 @@ impl Token {
         Ok(())
     }
 
-    /// The whole token in its usual form, `header.claims.signature`.
+    /// Returns the whole token in its usual form, `header.claims.signature`. It authorizes calls: pass it
+    /// only to its audience, or to the Volt that is asked about its caller.
     pub fn to_jwt(&self) -> String {
         let mut jwt = self.signing_input.clone();
         jwt.push('.');

@@ -1,5 +1,8 @@
 //! Frames of the binary protocol as a relay forwards them: the same fields, in the messages of the
 //! `Connect` and `Invoke` calls instead of websocket messages.
+//!
+//! The conversions go both ways and never open a payload. The token gains its JWT header on the way, because
+//! those messages carry it whole.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
-//! The connection's state of one call.
+//! The connection's state of one call, and the cryptography that it hands out as [`Work`].
+//!
+//! [The module](super) has the states. `Work` owns all that it needs, so that a task can perform it without
+//! the lock around the connection.
 
 use std::{fmt, mem, sync::Arc, task::Waker, time::Instant};
 
@@ -235,7 +238,8 @@ impl Call {
         })
     }
 
-    /// Returns whether all requests have been sent and a single response is due.
+    /// Returns whether all requests have been sent and a single response is due. Closing waits for such
+    /// calls. A bidirectional call counts after its half-close, because its requests are complete then.
     pub(super) fn awaits_answer(&self) -> bool {
         !self.abandoned
             && match self.kind {

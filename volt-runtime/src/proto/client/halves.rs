@@ -1,4 +1,7 @@
 //! Operations of a call's two halves on their connection.
+//!
+//! The halves are owned by the caller's tasks, the state by the connection. Each operation names its call by
+//! id, and does nothing if that has been removed meanwhile.
 
 use std::{
     sync::Arc,
@@ -80,6 +83,7 @@ impl Connection {
     /// Queues the first request, to be sent as soon as there is a key and room.
     pub fn send_first(&mut self, id: u64, first: FirstRequest) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        // A pre-opened call has its key, but the outbox may lack room. The queue waits for both.
         if let Phase::Open = call.phase {
             call.phase = Phase::Keying(Queued::default());
         }

@@ -4,6 +4,10 @@
 //! pool is invoked at once and costs one round trip instead of two. Keep the pool small and
 //! short-lived: each entry occupies a call slot on the Volt, and its key stays in memory. Expired
 //! entries are ended on the wire like any call.
+//!
+//! An entry is a key exchange without a call. When it is taken, it becomes a call with the same id. The pool
+//! is filled when the connection begins and after each use, never because entries have expired: an unused
+//! connection stays silent.
 
 use std::{
     collections::VecDeque,

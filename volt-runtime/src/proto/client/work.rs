@@ -1,4 +1,8 @@
 //! The cryptography of a connection's calls, handed out as work and completed with its result.
+//!
+//! Work goes to whichever task needs its result: a half that waits for the call's key, or a reader that finds
+//! the first request unsealed. Calls without such a task are in a queue for the connection's worker. Each
+//! piece is handed out once; the state changes with that, so that no second task does it too.
 
 use std::{
     sync::Arc,
@@ -24,6 +28,7 @@ impl Connection {
         if self.lost {
             return Poll::Ready(None);
         }
+        // Each entry once: those that wait for room go to the end of the queue.
         for _ in 0..self.work.len() {
             let Some(id) = self.work.pop_front() else { break };
             let Some(call) = self.calls.get_mut(&id) else { continue };

@@ -1,7 +1,12 @@
 //! The way of a call to its invocation. Calls that have not named their method are few at a time, and
 //! not for long.
 //!
-//! Strangers can open calls, so these calls are counted apart from those that run.
+//! Strangers can open calls, so these calls are counted apart from those that run. When there are too many,
+//! the oldest makes room if it is silent: a client that pre-opens calls and never uses them can still make
+//! others.
+//!
+//! Forwarded calls have fewer places and less time, because each costs a second peer as well. They wait for
+//! a place in the order in which they were opened.
 
 use std::{
     collections::VecDeque,

@@ -101,6 +101,7 @@ impl SendHalf for CallSender {
     }
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
+        // The key is the proof that `poll_ready` was called.
         let Some(key) = &self.key else {
             return Err(Error::protocol("a message was sent before the call was ready"));
         };

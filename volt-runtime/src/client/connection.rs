@@ -1,4 +1,7 @@
 //! The channel's handle to a connection, and the driver's side of it.
+//!
+//! [`Connection`] opens calls and creates their halves. [`ClientSide`] receives frames from the driver. Both
+//! refer to the machine in `proto::client`, and only the former keeps the connection open.
 
 use std::{
     future::poll_fn,
@@ -121,7 +124,7 @@ impl Connection {
         {
             return Ok(self.halves(id, Outgoing::client(id, method.path, service_id)));
         }
-        // Sign and encrypt before taking the lock.
+        // Sign and encrypt before taking the lock: the driver needs it for every frame.
         let route = self.identity.route(options)?;
         if self.identity.is_legacy() {
             let (key, opening) = self.identity.open_legacy(&route).map_err(cannot_open)?;

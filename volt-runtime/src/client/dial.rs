@@ -1,4 +1,7 @@
 //! Dialing: from a configuration to a connection.
+//!
+//! Everything in a configuration that can be checked without the network is checked when the [`Dialer`] is
+//! created, so that a wrong field fails once rather than on every attempt.
 
 use std::sync::Arc;
 

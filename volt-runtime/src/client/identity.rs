@@ -1,4 +1,7 @@
 //! The client's identity, the Volt's, and the tokens between them.
+//!
+//! A token costs a signature and the generation of an ephemeral key, so a few of them are kept and reused:
+//! one for each route, because a token names its audience. All connections of a client share them.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -81,6 +84,18 @@ impl Identity {
         self.key.algorithm() == KeyAlgorithm::Rsa
     }
 
+    /// Returns the route of a call: its audience, the key that must sign the answer, and the hops in between.
+    ///
+    /// | target | audience | signer | hops |
+    /// |---|---|---|---|
+    /// | the Volt | Volt | Volt | none |
+    /// | the Volt behind a relay | Volt | Volt | Volt |
+    /// | a relayed service | host | host | host |
+    /// | a relayed service of a Volt behind a relay | host | host | Volt, host |
+    ///
+    /// # Errors
+    ///
+    /// A configuration error when the host's public key cannot be read.
     pub(super) fn route(&self, options: &CallOptions) -> Result<Route> {
         let mut destinations = Vec::new();
         if self.relayed {
@@ -172,6 +187,7 @@ impl TokenCache {
             return;
         }
         let mut tokens = self.lock();
+        // Expired tokens go first: their private keys should not stay in memory.
         tokens.retain(|token| token.is_valid(now, self.lifetime));
         if tokens.len() == KEPT {
             tokens.remove(0);

@@ -3,6 +3,10 @@
 //! The protocol has no flow control for one call, so a slow reader on the shared connection would
 //! delay every other call. A few further connections are dialled when they are needed, reused, and
 //! closed when they have not been used for a while.
+//!
+//! A call takes an idle connection, else dials another one, else shares the least busy. A Volt may refuse
+//! further connections; calls then use those that there are, or the client's shared one, for a minute before
+//! the next attempt. Each connection has one task, which runs its driver and closes it when it is idle.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -111,6 +115,7 @@ impl OwnConnections {
         loop {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
+            // Registered before the state is read, so that no change in between is missed.
             changed.as_mut().enable();
             let dialing = match self.next_step(method, options) {
                 // The connection was lost just now.

@@ -1,4 +1,7 @@
 //! The choice of a proxy.
+//!
+//! The variables and their rules are those of curl, so that a machine's settings work as its users expect.
+//! `tunnel.rs` opens the tunnel.
 
 use std::{fmt, sync::Arc};
 
@@ -21,6 +24,17 @@ use crate::{Error, Result, redact};
 ///
 /// A user name and password in the proxy's address are sent to it with basic authentication, and never
 /// printed.
+///
+/// ```
+/// use volt_runtime::{ConnectOptions, Proxy};
+///
+/// # fn main() -> volt_runtime::Result<()> {
+/// let mut options = ConnectOptions::default();
+/// options.proxy = Proxy::new("http://user:secret@proxy.example:3128")?;
+/// assert_eq!(format!("{:?}", options.proxy), "Proxy(http://(hidden)@proxy.example:3128)");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct Proxy(Choice);
 

@@ -1,4 +1,7 @@
 //! Happy Eyeballs (RFC 8305): the order of addresses, and the race between them.
+//!
+//! A host often has addresses that do not work, such as IPv6 without a route. Trying them one after another
+//! would cost a full timeout each.
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 

@@ -3,6 +3,13 @@
 //! It does no cryptography and parses no JSON messages: the tasks that send and receive them do. It
 //! never blocks on a single event: each poll handles timeouts, reads, routes, writes and flushes as
 //! far as each can go.
+//!
+//! One task that owns the socket needs no lock around it, and flushes once for all frames that are queued at
+//! the moment. The price is that whatever it does delays every call, so it does little.
+//!
+//! A connection ends when the socket fails, the peer closes, vanishes or violates the protocol, or the machine
+//! closes. In the last case the driver writes what is queued, sends its close frame, and reads until the
+//! peer's arrives.
 
 use std::{
     future::Future,
@@ -30,7 +37,8 @@ use super::{
 };
 use crate::{Error, ErrorKind};
 
-/// The number of frames read before yielding to other tasks.
+/// The number of frames read before yielding to other tasks, so that a fast peer does not keep this task from
+/// writing.
 const READ_BUDGET: usize = 128;
 
 /// The number of pings whose pongs may wait to be written. Beyond it, the peer is not read: each pong
@@ -224,7 +232,7 @@ where
         let Some(watchdog) = &mut self.watchdog else {
             return Poll::Pending;
         };
-        // While nothing is read, silence means nothing.
+        // While nothing is read, the peer may be sending all the time.
         if self.held_up {
             watchdog.heard();
         }

@@ -1,5 +1,8 @@
 //! State shared by a connection's driver and the tasks of its calls: a state machine behind one
 //! lock, and the timer that drives its timeouts.
+//!
+//! One lock for a whole connection is enough, because it is held only to move frames and flags. Locks for each
+//! call would need an order among them, and the driver would take as many as frames arrive.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

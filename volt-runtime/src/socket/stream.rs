@@ -1,4 +1,6 @@
 //! The byte stream below a websocket, with counters: a TCP connection, TLS over one, or a custom stream.
+//!
+//! The usual two are variants of an enum rather than trait objects: every read and write goes through here.
 
 use std::{
     io,

@@ -42,6 +42,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+/// Shared by all clones: a lost connection fails thousands of calls with one cause.
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
@@ -187,6 +188,7 @@ impl Error {
         self.edit(|inner| inner.executed = executed)
     }
 
+    /// Changes the error; a shared one is copied first.
     fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self

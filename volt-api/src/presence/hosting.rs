@@ -1,4 +1,7 @@
 //! The services that a client hosts, and their authorization.
+//!
+//! Only the Volt knows the keys and rights of callers. Each call is therefore authorized by asking the Volt
+//! whether the caller's token has the required access to the resource of the called service.
 
 use std::collections::HashMap;
 
@@ -59,6 +62,7 @@ impl Hosting {
         self.access = access.into();
     }
 
+    /// Adds a service under the ids by which callers may name it.
     pub(super) fn add(&mut self, resource: &Resource, service: impl Service) {
         // Clients disagree on which of the two ids they send.
         let description = resource.service_description.as_ref();

@@ -1,4 +1,9 @@
 //! The `Connect` call while it is open: pings, events, and hosted calls.
+//!
+//! One task runs [`Online::run`]: a loop of calls, each kept alive until it ends. Within a call, reading and
+//! writing run side by side, and the [`Tunnel`] of hosted calls is between them: reading delivers frames to it,
+//! writing collects those that it sends. Each call has its own tunnel, so the hosted calls of a lost one end
+//! with it.
 
 use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
@@ -266,7 +271,10 @@ impl Events {
         Self { sender, missed: 0 }
     }
 
+    /// Sends an event, or counts it as missed if there is no room. Waiting for room would hold up the pings of the
+    /// Volt and the hosted calls, which arrive on the same call.
     fn send(&mut self, event: Event) {
+        // The notice comes where the gap is, before the next event that fits.
         if self.missed > 0 {
             match self.sender.try_send(Event::Missed(self.missed)) {
                 Ok(()) => self.missed = 0,

@@ -1,4 +1,7 @@
 //! HTTP GET with limits.
+//!
+//! The servers that a search asks are named by documents from elsewhere, so every request is bounded: in time,
+//! size, number and redirects, and in how near its server may be ([`Distance`]).
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
@@ -123,6 +126,7 @@ impl Http {
         }
     }
 
+    /// Follows redirects by hand: each target is checked like a first address.
     async fn body(
         &mut self,
         mut url: Url,
@@ -232,6 +236,7 @@ fn redirect_target(from: &Url, response: &Response) -> Result<Option<Url>, Strin
     Ok(Some(target))
 }
 
+/// Reads an answer, up to a limit that its length header cannot be trusted to respect.
 async fn read(mut response: Response, from: Distance) -> Result<Answer, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(explain)? {

@@ -1,4 +1,7 @@
 //! One search: the servers to ask, and their order.
+//!
+//! Failed attempts are collected and reported together, because each may be the one that the user expected to
+//! work. Only an answer that contradicts the configuration ends the search.
 
 use std::pin::Pin;
 
@@ -17,6 +20,7 @@ use super::{
 /// The maximum length of a chain of relays.
 const MAX_DEPTH: usize = 4;
 
+/// The state of a search.
 pub(super) struct Search<'a> {
     registries: &'a [String],
     http: Http,
@@ -135,6 +139,7 @@ impl<'a> Search<'a> {
         self.accept(wanted, &url, Answer { value, from }, relay)
     }
 
+    /// Asks the registries in their order. The first that leads to the Volt wins.
     async fn by_registries(&mut self, wanted: Wanted<'_>) -> Outcome {
         let Some(id) = wanted.id() else { return Ok(None) };
         if self.registries.is_empty() {
@@ -151,6 +156,7 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
+    /// Reads the DID document of one registry and follows its services: discovery first, then relays.
     async fn by_registry(&mut self, wanted: Wanted<'_>, id: &str, registry: &str) -> Outcome {
         let url = below(registry, &format!("did/{id}"));
         let Some(answer) = self.get(&url, Trust::System, Distance::Machine).await else {
@@ -255,6 +261,7 @@ impl<'a> Search<'a> {
         near
     }
 
+    /// Returns the answer at an address. A failure is recorded for the final error.
     async fn get(&mut self, url: &str, trust: Trust<'_>, from: Distance) -> Option<Answer> {
         match self.http.get(url, trust, from).await {
             Ok(answer) => Some(answer),
@@ -269,6 +276,8 @@ impl<'a> Search<'a> {
         self.tried.push(format!("{}: {why}", shown(what)));
     }
 
+    /// The error of a search without a result: of the configuration if nothing could be asked, else of the
+    /// connection, with all attempts.
     fn not_found(&self) -> Error {
         if self.http.is_unused() {
             let hint = "set `volt.http_address`, `volt.relay`, or `volt.id` and name a registry";
@@ -292,6 +301,7 @@ fn trust<'a>(volt: &'a VoltConfig, url: &str) -> Trust<'a> {
     }
 }
 
+/// An address below another one.
 fn below(address: &str, path: &str) -> String {
     format!("{}/{path}", address.trim_end_matches('/'))
 }

@@ -1,4 +1,7 @@
 //! The rows of one statement, as they arrive.
+//!
+//! Each row is returned as it arrives, and the next page is requested only when the last row of one has been
+//! read, so that a result of any size needs little memory.
 
 use std::{
     future::poll_fn,
@@ -131,6 +134,7 @@ impl<T: FromRow> Rows<T> {
         Ok(rows)
     }
 
+    /// Reads responses until one holds a row. A row that does not fit its type is an error of that row alone.
     fn poll_row(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>>> {
         if let Some(error) = &self.failed {
             return Poll::Ready(Err(error.clone()));

@@ -64,6 +64,7 @@ impl Parts {
         self.open_ready(at).await
     }
 
+    /// Opens the call on the connection that there is.
     async fn open_ready(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
         // Dialling takes time, which callers that do not wait for a connection do not have.
         let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
@@ -148,6 +149,7 @@ impl Parts {
                     outcome => return outcome,
                 };
                 tracing::debug!(attempt, "trying again: {error:#}");
+                // The request is kept as it is and written again: the next connection has another key.
                 attempt += 1;
                 // A call waits for a lost connection by itself. The return of a relay's client is
                 // not announced.
@@ -164,6 +166,7 @@ impl Parts {
         })
     }
 
+    /// Makes one attempt. A failure before the request was handed over is marked as not executed.
     async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<Body> {
         let (mut sink, mut stream) = self.open(at).await?;
         // The receiving half knows why the call failed. Ask it before the halves are dropped.

@@ -51,6 +51,7 @@ impl RawSink {
         self.method
     }
 
+    /// Waits until a message can be sent, until the deadline. The error is the best reason known.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let ready = match self.half.poll_ready(cx) {
             Poll::Pending => self.deadline.poll_passed(cx).map(Err),
@@ -78,6 +79,7 @@ impl RawSink {
         self.send(message)
     }
 
+    /// Half-closes, and records that for the receiving half first: its drop may follow at once.
     pub(super) fn half_close(&mut self) {
         if let Some(end) = &self.end {
             end.half_close();

@@ -54,6 +54,7 @@ pub(super) struct RawStreaming {
     sink: Option<RawSink>,
 }
 
+/// How far a call has come. Once it has left `Open`, it no longer holds anything of the transport.
 enum State {
     /// Responses may come. Dropping the half cancels the call.
     Open(Box<dyn ReceiveHalf>),
@@ -79,6 +80,7 @@ impl RawStreaming {
         self.end = Some(end);
     }
 
+    /// Reads the next response for the caller.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         self.is_read = true;
         match self.early.pop_front() {
@@ -87,6 +89,7 @@ impl RawStreaming {
         }
     }
 
+    /// Reads the next response from the transport, until the deadline, and keeps how the call ended.
     fn poll_half(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         let half = match &mut self.state {
             State::Open(half) => half,
@@ -140,6 +143,7 @@ impl RawStreaming {
                 Poll::Ready(outcome) => return Poll::Ready(outcome.map(|_| ())),
                 Poll::Pending => {}
             }
+            // The time counts from the sending of the request: before, there was nothing to refuse.
             if settled.is_none() {
                 ready!(self.poll_first_sent(cx));
                 settled = Some(Instant::now() + SETTLING.max(2 * opened.elapsed()));
@@ -315,6 +319,7 @@ impl<Res: Message> Streaming<Res> {
         poll_fn(|cx| Poll::Ready(self.raw.reason_for(error.clone(), refusal::<Res>, cx))).await
     }
 
+    /// Reads and parses the next response. A refusal, or a response that cannot be parsed, fails the call.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Res>>> {
         let Some(body) = ready!(self.raw.poll_body(cx))? else {
             return Poll::Ready(Ok(None));

@@ -103,14 +103,17 @@ struct Call {
     refusal: fn(&Body) -> Option<Status>,
 }
 
+/// The state of a subscription; [the module](self) has the transitions.
 enum State {
     Open(RawStreaming),
+    /// Waits for the backoff, the connection and the acceptance of the call.
     Opening(BoxFuture<Result<RawStreaming>>),
     Ended,
     Failed(Error),
 }
 
 impl Call {
+    /// Opens the call for the first time. Its refusal is reported when it is read.
     async fn open(&self) -> Result<RawStreaming> {
         let halves = self.parts.open(self.at).await?;
         Ok(self.send(halves))
@@ -123,6 +126,7 @@ impl Call {
         Ok(stream)
     }
 
+    /// Sends the request in the background. The stream keeps the sending half open.
     fn send(&self, (sink, mut stream): (RawSink, RawStreaming)) -> RawStreaming {
         stream.keep(sink.send_first(Arc::clone(&self.request), self.requests));
         stream
@@ -165,6 +169,7 @@ impl<Res: Message> Subscription<Res> {
         std::future::poll_fn(|cx| self.poll_update(cx)).await
     }
 
+    /// Drives the states until there is something to report.
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Update<Res>>>> {
         loop {
             let error = match &mut self.state {
@@ -202,6 +207,7 @@ impl<Res: Message> Subscription<Res> {
         }
     }
 
+    /// Parses a response. A refusal is final: reopening the call would be refused again.
     fn read(&mut self, body: &Body) -> Result<Update<Res>> {
         let response = read_response::<Res>(body).and_then(|response| match response.refusal() {
             Some(status) => Err(Error::refused(status)),
@@ -237,8 +243,10 @@ impl<Res: Message> Subscription<Res> {
         count + 1 >= MAX_OVERSIZED
     }
 
+    /// Begins to reopen the call, after a backoff.
     fn open_again(&mut self) -> State {
         let call = Arc::clone(&self.call);
+        // A call that stayed open for long enough ends the series of failures.
         if let Some(opened) = self.opened.take() {
             self.backoff.settle(opened.elapsed());
         }

@@ -74,6 +74,7 @@ pub(super) fn retry_after(response: &Response<Option<Vec<u8>>>) -> Option<Durati
         return None;
     }
     let value = header(response.headers(), header::RETRY_AFTER)?.trim();
+    // Either a number of seconds or a date (RFC 9110, 10.2.3).
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
@@ -81,6 +82,7 @@ pub(super) fn retry_after(response: &Response<Option<Vec<u8>>>) -> Option<Durati
     Some(until.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
+/// The value of a header, if it is printable ASCII.
 fn header(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }

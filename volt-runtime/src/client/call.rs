@@ -46,6 +46,8 @@ impl Handle {
         &self.shared
     }
 
+    /// The error of a rejected call. A rejection for lack of a session names the field and the remedy: it is the
+    /// first error that a new program meets.
     fn rejected(&self, reason: String) -> Error {
         let error = Error::new(ErrorKind::Routing, reason);
         if !self.lacks_session || !error.is_session_invalid() {
@@ -125,6 +127,7 @@ impl SendHalf for CallSender {
             return;
         }
         let (shared, id) = (self.handle.shared(), self.id);
+        // Sealed without the lock. Without a key, the machine remembers the half-close.
         let frame = self.key.as_ref().and_then(|key| self.outgoing.end(key, None).ok());
         // The key may have arrived although this half has not polled for it.
         let Some(key) = shared.with(|machine| machine.half_close(id, frame)) else { return };
@@ -147,11 +150,13 @@ impl CallReceiver {
         Self { handle, id, arriving: Arriving::new(End::Client), ended: false }
     }
 
+    /// Opens a frame. Returns `None` for the clean end of the call.
     fn open(&mut self, key: &CallKey, body: Bytes) -> Result<Option<Body>> {
         match self.arriving.open(key, body).map_err(protocol_error)? {
             Incoming::Envelope(Envelope::Payload(text)) => Ok(Some(Body::Json(text))),
             Incoming::Envelope(Envelope::End(None)) => Ok(None),
             Incoming::Envelope(Envelope::End(Some(status))) => {
+                // This SDK's server ends a call with this text if it was invoked too late to run.
                 let executed = match status.message() {
                     call::NOT_EXECUTED => Executed::No,
                     _ => Executed::Yes,
@@ -226,6 +231,7 @@ impl Drop for CallReceiver {
         if self.ended {
             return;
         }
+        // Sealed here rather than by the worker: the caller's task pays for its own cancellation.
         let (shared, id) = (self.handle.shared(), self.id);
         if let Some(cancel) = shared.with(|machine| machine.abandon(now(), id)) {
             perform(shared, cancel);

@@ -137,6 +137,7 @@ impl Connection {
         Ok(self.halves(id, Outgoing::client(id, method.path, service_id)))
     }
 
+    /// Creates the halves of an open call. Each keeps the connection open.
     fn halves(&self, id: u64, outgoing: Outgoing) -> RawCall {
         let outgoing = outgoing.with_limit(self.max_sent_message_size);
         RawCall {
@@ -229,6 +230,7 @@ impl Connection {
     }
 }
 
+/// Does the cryptography of a connection that no caller's task does.
 struct Worker {
     shared: Arc<Shared>,
     identity: Arc<Identity>,
@@ -239,6 +241,7 @@ impl Worker {
         match task {
             Task::Call(work) => perform(&self.shared, work),
             Task::Preopen(missing) => {
+                // The pool asks again with the next call, so a failure is not retried here.
                 for _ in 0..missing {
                     if let Err(error) = self.preopen() {
                         tracing::warn!(%error, "a call cannot be pre-opened");
@@ -249,6 +252,7 @@ impl Worker {
         }
     }
 
+    /// Opens a call to the Volt for the pool.
     fn preopen(&self) -> Result<()> {
         let route = self.identity.route(&CallOptions::default())?;
         let token = self.identity.token(&route, false).map_err(cannot_open)?;

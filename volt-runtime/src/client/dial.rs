@@ -64,6 +64,7 @@ impl Dialer {
         self.dial_with(&options, true).await
     }
 
+    /// Connects and puts the parts together. The driver does nothing until it is polled.
     async fn dial_with(&self, options: &ConnectOptions, patient: bool) -> Result<Dialed> {
         let socket = self.remote.open().await?;
         let connection = Connection::established(Arc::clone(&self.identity), options, patient);

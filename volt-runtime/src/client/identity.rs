@@ -150,7 +150,7 @@ impl Identity {
 
     /// Returns the key of a new legacy call, and the opening for its first message.
     pub(super) fn open_legacy(&self, route: &Route) -> Result<(CallKey, Opening), ProtocolError> {
-        // The call is routed by the fingerprints of keys.
+        // The legacy protocol routes by the fingerprints of keys, not by DIDs.
         let volt = self.relayed.then(|| self.volt_fingerprint.clone());
         let host = route.via.service.as_ref().map(|_| route.signer.fingerprint());
         let targets = volt.into_iter().chain(host).collect();
@@ -177,11 +177,13 @@ impl TokenCache {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the newest token that may open further calls on a route.
     fn get(&self, route: &Route, now: u64) -> Option<Arc<CallToken>> {
         let tokens = self.lock();
         tokens.iter().rfind(|token| token.serves(route, now, self.lifetime)).cloned()
     }
 
+    /// Adds a token. A full cache drops the oldest one.
     fn keep(&self, token: &Arc<CallToken>, now: u64) {
         if self.lifetime == 0 {
             return;

@@ -131,6 +131,7 @@ impl OwnConnections {
             match self.dialer.dial_own(CONNECTIONS).await {
                 Ok(dialed) => return self.start(dialed, method, options, dialing),
                 Err(error) => {
+                    // Not an error of the call, which can run on the shared connection.
                     tracing::debug!(%error, "no connection beside the shared one");
                     self.lock().refused = Some(Instant::now());
                 }
@@ -138,6 +139,8 @@ impl OwnConnections {
         }
     }
 
+    /// Decides how a call is opened, under one lock, so that calls made at once do not dial too many
+    /// connections.
     fn next_step(self: &Arc<Self>, method: &'static Method, options: &CallOptions) -> Step {
         let mut state = self.lock();
         state.forget_lost();
@@ -228,6 +231,7 @@ impl OwnConnections {
         let is_it = |entry: &Entry| connection.ptr_eq(&Arc::downgrade(&entry.connection));
         let Some(index) = state.connections.iter().position(is_it) else { return };
         let entry = &mut state.connections[index];
+        // Used since the last look, or in use now: then it stays for at least one more period.
         let open = entry.connection.open_calls() > 0;
         if std::mem::replace(&mut entry.used, open) || open {
             return;

@@ -120,6 +120,8 @@ impl Proxy {
     }
 }
 
+/// Returns the proxy of the environment for a host, and the variable that names it. `NO_PROXY` is evaluated by
+/// hyper-util's matcher, for a proxy that stands for any.
 fn from_environment(
     variable: &dyn Fn(&str) -> Option<String>,
     secure: bool,

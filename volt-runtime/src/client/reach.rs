@@ -17,6 +17,7 @@ pub(super) enum Reach {
 }
 
 impl Reach {
+    /// The reach of an address.
     pub(super) fn of(address: IpAddr) -> Self {
         // An IPv4 address may be written as an IPv6 one.
         match address.to_canonical() {

@@ -45,6 +45,7 @@ where
     }
 }
 
+/// The request. Its target has brackets around an IPv6 address (RFC 9112, 3.2.3).
 fn request(via: &Via, host: &str, port: u16) -> String {
     let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
     let target = format!("{}{host}{}:{port}", brackets.0, brackets.1);
@@ -57,6 +58,7 @@ fn request(via: &Via, host: &str, port: u16) -> String {
     request
 }
 
+/// Checks the status of the answer, with advice if the proxy refused.
 fn check(head: &[u8], via: &Via, host: &str, port: u16) -> Result<(), String> {
     let name = &via.name;
     match status(head) {

@@ -58,6 +58,11 @@ impl ClientConfig {
         self.dial_address().map(|address| address.url)
     }
 
+    /// Returns the address, the field that holds it, and the authority that is pinned for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`url`](Self::url).
     pub(crate) fn dial_address(&self) -> Result<DialAddress> {
         match &self.volt.relay {
             Some(RelayConfig::Address(address)) if !address.trim().is_empty() => {
@@ -128,6 +133,7 @@ fn websocket_url(field: &str, text: &str) -> Result<String> {
         "wss" => ("wss", true),
         _ => return Err(invalid("has another scheme than https:// or http://")),
     };
+    // Checked before the host: a password may contain what looks like one.
     if rest.contains('@') {
         return Err(invalid("holds a user name or password, which Volts do not use: remove it"));
     }

@@ -98,6 +98,7 @@ fn replace(path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> io:
     replace_with(path, &write, |file, path| file.persist(path).map(drop).map_err(Into::into))
 }
 
+/// As [`replace`], with the function that renames the file, which tests replace.
 fn replace_with(
     path: &Path,
     write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
@@ -125,6 +126,7 @@ fn replace_with(
     }
 }
 
+/// Writes a temporary file in the same directory and renames it. A crash leaves the old file or the new one.
 fn write_beside(
     path: &Path,
     write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
@@ -161,6 +163,7 @@ fn write_in_place(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>)
     })
 }
 
+/// Writes, then cuts the file to the new length. Cutting first would leave an empty file if the disk is full.
 fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
     file.rewind()?;
     file.write_all(content)?;

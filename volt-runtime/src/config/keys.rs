@@ -57,6 +57,8 @@ impl ClientConfig {
         })
     }
 
+    /// Reads a key, with the passphrase that is set or, without one, that which the prompt returns. An
+    /// unencrypted key needs neither.
     fn open(&self, pem: &str) -> Result<SigningKey, KeyError> {
         let open = |passphrase: &str| SigningKey::from_encrypted_pem(pem, passphrase);
         match (SigningKey::from_pem(pem), &self.passphrase, &self.prompt) {

@@ -230,6 +230,7 @@ impl Codec<Vec<u8>> for Plain {
     }
 }
 
+/// Reads base64 in any of its forms.
 struct BytesVisitor;
 
 impl Visitor<'_> for BytesVisitor {

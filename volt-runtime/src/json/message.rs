@@ -72,6 +72,7 @@ where
     input.deserialize_map(MessageVisitor(PhantomData))
 }
 
+/// Reads the fields of a message in the order in which they come.
 struct MessageVisitor<M>(PhantomData<M>);
 
 impl<'de, M: Fields> Visitor<'de> for MessageVisitor<M> {
@@ -83,6 +84,7 @@ impl<'de, M: Fields> Visitor<'de> for MessageVisitor<M> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
         let _depth = depth::enter::<A::Error>()?;
+        // Fields that are absent keep their defaults.
         let mut message = M::default();
         let mut seen = Seen::default();
         while let Some(index) = next_field(&mut map, &mut seen, M::index, M::NAMES)? {

@@ -90,6 +90,7 @@ where
     read_integer(value.into_deserializer(), "an int32")
 }
 
+/// Reads an integer as an `i128`, which holds all widths, so that its code is compiled once.
 struct IntegerVisitor {
     expected: &'static str,
 }
@@ -122,6 +123,7 @@ impl Visitor<'_> for IntegerVisitor {
 const NOT_FINITE: [(&str, f64); 3] =
     [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
 
+/// Reads a float from a number, from a number as text, or from the name of a value that is not finite.
 pub(super) struct FloatVisitor;
 
 impl Visitor<'_> for FloatVisitor {

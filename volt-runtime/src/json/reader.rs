@@ -116,6 +116,7 @@ impl<A, C> Reader<'_, A, C> {
         Ok(())
     }
 
+    /// Reads one value. `null` is absent, except for types of which it is a value.
     fn value<'de, T>(self) -> Result<Option<T>, A::Error>
     where
         A: MapAccess<'de>,

@@ -93,12 +93,14 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
 }
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
+    /// Writes a member. An error gets the field's name.
     fn entry(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), S::Error> {
         let written = self.map.serialize_entry(name, value);
         written.map_err(|error| place::writing(name, &error))
     }
 }
 
+/// A list to be written with the codec of its items.
 pub(super) struct List<'a, C, T>(pub(super) &'a [T], pub(super) PhantomData<C>);
 
 impl<T, C: Codec<T>> Serialize for List<'_, C, T> {
@@ -107,6 +109,7 @@ impl<T, C: Codec<T>> Serialize for List<'_, C, T> {
     }
 }
 
+/// A map to be written with the codec of its values.
 pub(super) struct Map<'a, K, C, T>(pub(super) &'a BTreeMap<K, T>, pub(super) PhantomData<C>);
 
 impl<K: Key, T, C: Codec<T>> Serialize for Map<'_, K, C, T> {

@@ -70,7 +70,8 @@ pub(crate) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, KeyError> {
 
 const BEGIN: &str = "-----BEGIN ";
 
-/// Splits a text at its first PEM block: the label, the text within, and the text after.
+/// Splits a text at its first PEM block: the label, the text within, and the text after. Each error says which
+/// line is wrong.
 fn block(text: &str) -> Result<(&str, &str, &str), KeyError> {
     let (_, rest) = text.split_once(BEGIN).ok_or(KeyError::NotPem(
         "a PEM block starts with a line such as `-----BEGIN PRIVATE KEY-----`",
@@ -111,6 +112,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>
     if let EncryptionScheme::Pbes1(_) = encrypted.encryption_algorithm {
         return Err(KeyError::Cipher("PBES1, which is obsolete".to_owned()));
     }
+    // PBES2 has no checksum, so a wrong passphrase is only recognized by what it produces.
     match encrypted.decrypt(passphrase) {
         Ok(key) => Ok(key.to_bytes()),
         // A wrong passphrase results in bad padding or an invalid key.

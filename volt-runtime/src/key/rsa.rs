@@ -28,12 +28,14 @@ pub(super) struct RsaSigningKey {
 }
 
 impl RsaSigningKey {
+    /// Generates a key of 2048 bits.
     pub(super) fn generate() -> Result<Self, KeyError> {
         let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(|_| KeyError::Crypto)?;
         let der: Pkcs8V1Der<'_> = key.as_der().map_err(|_| KeyError::Crypto)?;
         Self::from_pkcs8(der.as_ref())
     }
 
+    /// Reads a PKCS#8 key (DER).
     pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         let pair = KeyPair::from_pkcs8(der).map_err(|_| KeyError::Unsupported)?;
         let public: PublicKeyX509Der<'_> =
@@ -71,6 +73,7 @@ pub(super) fn is_public_key(spki: &[u8]) -> bool {
     PublicEncryptingKey::from_der(spki).is_ok()
 }
 
+/// Verifies a PKCS#1 v1.5 signature with SHA-256.
 pub(super) fn verify(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki).verify(message, signature).is_ok()
 }

@@ -88,6 +88,7 @@ impl SigningKey {
         }
     }
 
+    /// Reads a decrypted key of either algorithm.
     fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         // One published client writes the bare seed, without PKCS#8 around it.
         let ed25519 = Ed25519KeyPair::from_pkcs8(der);
@@ -118,6 +119,7 @@ impl SigningKey {
         pem::encode(pem::ENCRYPTED_KEY, &pem::encrypt(&self.to_pkcs8()?, passphrase)?)
     }
 
+    /// An Ed25519 key is written without its public part (RFC 8410), as the published clients write it.
     fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         Ok(Zeroizing::new(match &self.0 {
             Inner::Ed25519(key) => {

@@ -131,6 +131,7 @@ impl VerifyingKey {
         Self::from_spki(&spki.to_der().map_err(unreadable)?)
     }
 
+    /// Reads a `SubjectPublicKeyInfo`. An Ed25519 one has a fixed prefix, so no ASN.1 parser is needed.
     fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         if let Some(raw) = der.strip_prefix(&SPKI_PREFIX).and_then(|raw| raw.try_into().ok()) {
             return if has_small_order(&raw) {
@@ -180,6 +181,7 @@ impl VerifyingKey {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Inner::Ed25519(raw) => {
+                // Also here, because `from_raw` accepts any bytes.
                 !has_small_order(raw)
                     && UnparsedPublicKey::new(&ED25519, raw).verify(message, signature).is_ok()
             }

@@ -186,6 +186,7 @@ impl Outgoing {
         self.seal_end(key, self.iv()?, Some(&cancelled()))
     }
 
+    /// Seals an end even if this side has ended before, for a cancellation.
     fn seal_end(
         &mut self,
         key: &CallKey,
@@ -297,6 +298,7 @@ pub fn rejection(body: &Bytes) -> Result<Option<String>, ProtocolError> {
     read_rejection(&Sealed::decode(body.clone())?)
 }
 
+/// Returns the error in the metadata. It is the sender's claim: the metadata is not authenticated.
 fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
     // Most frames have no metadata, or only the mark of the last frame.
     if sealed.metadata.is_empty() || sealed.metadata == SERVER_END || sealed.metadata == CLIENT_END
@@ -360,6 +362,7 @@ impl Arriving {
             // A rejection, or an error that opening it reports.
             return Ok(None);
         };
+        // One that the peer has sent before, or one of this side that was sent back.
         if self.received.contains(block) || iv::is_drawn(self.end, iv)? {
             return Err(ProtocolError::Repeated);
         }

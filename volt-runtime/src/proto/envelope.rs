@@ -43,6 +43,8 @@ pub enum Incoming {
     Rejected(String),
 }
 
+/// The members of a payload, in both spellings. Published clients write `snake_case`; protobuf's JSON also allows
+/// the other.
 #[derive(Deserialize)]
 struct Members {
     #[serde(alias = "methodInvoke")]

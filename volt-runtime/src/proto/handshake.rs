@@ -208,6 +208,7 @@ impl ServerHandshake {
         }
         let request = KeyRequest::decode(frame.body.clone())?;
         let via = Via::read(&request.metadata)?;
+        // Equal byte for byte, signature included: otherwise the cached verification would not apply.
         let token = match earlier {
             Some(earlier) if earlier.is(&request.claims, &request.signature) => Arc::clone(earlier),
             _ => Arc::new(Token::parse(&request.claims, request.signature)?),

@@ -190,6 +190,7 @@ impl SealedKeys {
     /// As [`check`](Self::check), and when too many calls arrive.
     pub fn admit(&mut self, token: &Token, now: u64) -> Result<(), ProtocolError> {
         let key = self.unknown(token)?;
+        // Only a key whose token has expired makes room. Forgetting another would allow its call to be repeated.
         if self.order.len() >= self.capacity {
             match self.order.first().copied() {
                 Some(first @ (until, oldest)) if until < now => {
@@ -230,6 +231,7 @@ pub fn call_key(token: &Token, identity: &SigningKey) -> Result<CallKey, Protoco
     CallKey::legacy(&secret, *iv)
 }
 
+/// Decrypts one of the sealed values in a token. Every failure is the same error.
 fn opened<const N: usize>(
     sealed: Option<&str>,
     identity: &SigningKey,

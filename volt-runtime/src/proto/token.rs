@@ -240,6 +240,7 @@ impl Token {
 
     /// Returns whether the token has these claims and this signature, byte for byte.
     pub(super) fn is(&self, raw_claims: &[u8], signature: &[u8]) -> bool {
+        // The signature first, because it nearly always decides.
         self.signature == signature
             && self.algorithm == KeyAlgorithm::Ed25519
             && self.signing_input == signing_input(HEADER.as_bytes(), raw_claims)

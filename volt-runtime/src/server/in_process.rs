@@ -140,6 +140,7 @@ enum Item {
     End,
 }
 
+/// The sending half of either end.
 struct Sender {
     queue: Arc<Queue<Item>>,
     encoding: Encoding,
@@ -186,6 +187,7 @@ impl SendHalf for Sender {
             Some(status) => self
                 .queue
                 .close(Some(Error::new(ErrorKind::Failed, "").with_status(status.clone()))),
+            // An item rather than the closing of the queue: a server must still notice a later cancellation.
             None => self.queue.push(Item::End, 0),
         }
     }
@@ -200,6 +202,7 @@ impl Drop for Sender {
     }
 }
 
+/// The receiving half of either end.
 struct Receiver {
     queue: Arc<Queue<Item>>,
     /// On a client: the other direction, which is closed when this half is dropped, so that the

@@ -37,6 +37,7 @@ pub struct Router {
     services: Vec<Arc<dyn Service>>,
 }
 
+/// One method of one service.
 #[derive(Clone)]
 struct Route {
     /// The ids by which callers name the service; empty if it answers all calls.
@@ -73,6 +74,7 @@ impl Router {
         let service: Arc<dyn Service> = Arc::new(service);
         for (index, method) in service.methods().iter().enumerate() {
             let routes = self.routes.entry(method.path).or_default();
+            // A service with the same ids replaces the one added before.
             routes.retain(|other| other.names != names);
             let (names, service) = (names.to_vec(), Arc::clone(&service));
             routes.push(Route { names, service, index, method });

@@ -115,6 +115,7 @@ where
         // Read the clock once for all frames of this poll.
         let now = now();
         for _ in 0..READ_BUDGET {
+            // Asked for each frame: the one before may have filled its call.
             let has_room = self.side.shared().with(|machine| machine.poll_receive(cx));
             self.held_up = has_room.is_pending();
             ready!(has_room);
@@ -130,6 +131,7 @@ where
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(socket_error(error)),
                 Poll::Ready(None) => return Poll::Ready(closed()),
                 Poll::Pending => {
+                    // Bytes without a message: a long one is arriving, which delays everything behind it.
                     let received = self.socket.get_ref().received();
                     if std::mem::replace(&mut self.received, received) != received {
                         self.side.arriving(now);
@@ -154,7 +156,7 @@ where
                 Message::Close(Some(CloseFrame { code, reason })) => {
                     return Poll::Ready(Error::closed_by_peer(code.into(), &reason));
                 }
-                // The websocket queues the pong, which leaves with the next flush.
+                // The websocket queues the pong itself, which leaves with the next flush.
                 Message::Ping(_) => {
                     self.unflushed = true;
                     self.pongs += 1;
@@ -167,6 +169,7 @@ where
                 Err(error) => return Poll::Ready(error),
             }
         }
+        // There may be more. Write first, and let other tasks run.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -196,11 +199,13 @@ where
         }
     }
 
+    /// Writes until the socket or the queue is exhausted. Ready when everything is flushed, or with an error.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         while !self.said_goodbye {
             ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
             match self.side.shared().with(|machine| machine.poll_transmit(cx)) {
                 Poll::Ready(Some(frame)) => {
+                    // A server answers only after it has read, so the protocol is known by then.
                     let message = match self.protocol {
                         Some(Protocol::Legacy) => Message::Text(frame.try_into()?),
                         _ => Message::Binary(frame),
@@ -285,11 +290,13 @@ where
         };
         this.timeouts.poll(cx, this.side.shared());
         let reason = match ended {
+            // After our close frame, any end of the connection is the expected one.
             Poll::Ready(_) if this.said_goodbye => closed(),
             Poll::Ready(reason) => reason,
             Poll::Pending => match this.poll_write(cx) {
                 Poll::Ready(error) => socket_error(error),
                 Poll::Pending => {
+                    // Last, because the time for closing begins only when writing has been tried.
                     ready!(this.poll_closing(cx));
                     closed()
                 }
@@ -313,6 +320,7 @@ fn closed() -> Error {
     Error::connection("the connection is closed")
 }
 
+/// The reason for the end of a connection whose socket failed.
 fn socket_error(error: tungstenite::Error) -> Error {
     match error {
         tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => closed(),

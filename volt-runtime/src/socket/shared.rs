@@ -112,6 +112,7 @@ impl Timeouts {
                 return;
             }
             self.set = None;
+            // Read the clock again: the timer may have fired late.
             shared.with(|machine| machine.handle_timeout(now()));
         }
     }

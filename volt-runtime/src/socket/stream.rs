@@ -39,6 +39,7 @@ impl<S> Counted<S> {
         Self { stream, received: 0, resumed: 0, waits: false }
     }
 
+    /// Counts a write that succeeds after it had to wait.
     fn wrote<T>(&mut self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let waited = std::mem::replace(&mut self.waits, outcome.is_pending());
         if waited && matches!(outcome, Poll::Ready(Ok(_))) {

@@ -81,6 +81,7 @@ impl Tls {
     /// Performs the handshake over a stream.
     pub(crate) async fn connect(&self, stream: Stream) -> io::Result<Stream> {
         let server = self.server.clone();
+        // TLS over TCP has a variant of its own; TLS within a tunnel or over a custom stream is rare.
         match stream {
             Stream::Plain(stream) => self.connector.connect(server, stream).await.map(Stream::tls),
             stream => {
@@ -183,6 +184,7 @@ fn identity(config: &ClientConfig, key: &SigningKey) -> Result<Option<Identity>>
     Ok(Some((chain, key)))
 }
 
+/// The error for a client certificate that rustls does not accept.
 fn certificate_error(error: &rustls::Error) -> Error {
     Error::configuration(match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {

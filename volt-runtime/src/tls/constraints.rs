@@ -41,6 +41,7 @@ struct Limits {
     servers: bool,
 }
 
+/// A certificate without restrictions.
 const NONE: Limits = Limits { issues: true, path: None, servers: true };
 
 impl Limits {
@@ -175,6 +176,7 @@ impl ServerCertVerifier for Constrained {
             ocsp_response,
             now,
         )?;
+        // rustls does not report the path that it has verified, so it is searched for again.
         self.check(end_entity, intermediates, now)
             .map_err(|violated| CertificateError::Other(OtherError(Arc::new(violated))))?;
         Ok(verified)

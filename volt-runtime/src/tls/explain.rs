@@ -21,6 +21,7 @@ pub(super) enum Trust {
     Pinned(String),
 }
 
+/// Explains the error of a handshake, or of a stream after it.
 pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(error)) => certificate(error, trust),
@@ -140,6 +141,7 @@ fn bare(name: &str) -> &str {
     inner.unwrap_or(name).trim_matches('"')
 }
 
+/// A duration for people: days, or seconds below one day.
 fn between(earlier: UnixTime, later: UnixTime) -> String {
     let seconds = later.as_secs().saturating_sub(earlier.as_secs());
     match seconds / 86_400 {

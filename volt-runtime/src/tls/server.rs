@@ -85,6 +85,8 @@ impl ServerTls {
         self.verifying(ca_pem, true)
     }
 
+    /// Builds new settings, because rustls fixes the policy for client certificates first. The server's own
+    /// certificate and protocols are taken over.
     fn verifying(self, ca_pem: &str, required: bool) -> Result<Self> {
         let unusable = |error: &dyn fmt::Display| {
             Error::configuration(format!("the authority of the clients is no use: {error}"))
@@ -106,6 +108,7 @@ impl ServerTls {
 
     /// Performs the handshake with a client.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
+        // Looked at before rustls reads, whose error would not be readable for such a client.
         if is_plain(&stream).await? {
             turn_away(stream, PLAIN).await;
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no TLS"));
@@ -161,6 +164,7 @@ fn builder() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>> {
         })
 }
 
+/// Reads the certificates of a PEM text, at least one.
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     let unusable = |why: String| Error::configuration(format!("the certificate is no use: {why}"));

@@ -65,6 +65,8 @@ impl Codec<Any> for Plain {
     }
 }
 
+/// Reads any JSON value. Lists and objects enter the depth twice, as a `Value` and as the message in it, which is
+/// how the binary form nests them.
 struct KindVisitor;
 
 impl<'de> Visitor<'de> for KindVisitor {

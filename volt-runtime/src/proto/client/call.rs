@@ -100,6 +100,8 @@ pub struct FirstRequest {
 }
 
 impl FirstRequest {
+    /// Seals the request, and the half-close with it if no other follows. The deadline is checked here, at the last
+    /// moment at which the request can still be held back.
     fn seal(self, now: Instant, id: u64, key: &CallKey) -> Result<Vec<Vec<u8>>> {
         let Self { mut outgoing, message, last, deadline } = self;
         if deadline.is_some_and(|deadline| deadline <= now) {
@@ -124,6 +126,7 @@ impl fmt::Debug for FirstRequest {
 #[derive(Debug)]
 pub struct Work(pub(super) Job);
 
+/// The kinds of work, each with everything that it needs.
 #[derive(Debug)]
 pub(super) enum Job {
     Derive(Derivation),

@@ -60,6 +60,7 @@ impl Connection {
                 })
             }
             (Phase::Keying(_), _) => {
+                // The half that waits for the key derives it, in its own task.
                 if let Some(work) = call.exchange.derive(id) {
                     return Poll::Ready(Ok(Ready::Work(work)));
                 }
@@ -120,6 +121,7 @@ impl Connection {
         None
     }
 
+    /// Fails a call that was half-closed without a message, and ends it on the wire.
     fn fail_unsent(&mut self, id: u64) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let message = "no message was sent: a call invokes its method with the first message";
@@ -143,6 +145,7 @@ impl Connection {
         if let Some(work) = work {
             return Poll::Ready(Read::Work(work));
         }
+        // Another task derives the key. Its frames must wait: without a key they would pass for rejections.
         if matches!(call.exchange, KeyExchange::Deriving) {
             call.inbox.register(cx);
             return Poll::Pending;
@@ -187,6 +190,7 @@ impl Connection {
     pub fn abandon(&mut self, now: Instant, id: u64) -> Option<Work> {
         let call = self.calls.get_mut(&id)?;
         call.abandoned = true;
+        // The sending half may live on in another task.
         call.stop_sending(&mut self.wakes);
         self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         match (&call.phase, &call.exchange) {

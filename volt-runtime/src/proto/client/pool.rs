@@ -35,6 +35,7 @@ pub struct CallPool {
     wanted: bool,
 }
 
+/// An entry of the pool.
 #[derive(Debug)]
 struct Pooled {
     id: u64,
@@ -59,7 +60,8 @@ impl CallPool {
     pub fn take(&mut self, now: Instant) -> Option<(u64, KeyExchange)> {
         self.wanted = true;
         let max_age = self.max_age;
-        // The result of a running derivation is delivered to this pool.
+        // The oldest first, which would expire next. The result of a running derivation is delivered to this
+        // pool, so such a call stays.
         let fits = |call: &Pooled| {
             !matches!(call.exchange, KeyExchange::Deriving)
                 && !call.expired

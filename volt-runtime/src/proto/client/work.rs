@@ -46,6 +46,7 @@ impl Connection {
                 None => {}
             }
         }
+        // The pool comes after the calls that callers are waiting for.
         let expired = |(id, key)| Work(Job::Cancel(id, key));
         if let Some(work) = self.pool.derive().or_else(|| self.pool.expired().map(expired)) {
             return Poll::Ready(Some(Task::Call(work)));
@@ -70,8 +71,10 @@ impl Connection {
         }
     }
 
+    /// Stores the key of a call, or of an entry of the pool, or fails the call.
     fn derived(&mut self, id: u64, key: Result<Arc<CallKey>, ProtocolError>) {
         let Some(call) = self.calls.get_mut(&id) else {
+            // No caller would report it.
             if let Err(error) = &key {
                 tracing::warn!(%error, "the key exchange of a pre-opened call failed");
             }
@@ -99,6 +102,8 @@ impl Connection {
         }
     }
 
+    /// Sends the sealed first request. The call may have been cancelled meanwhile: then nothing is sent, and the
+    /// Volt never learns of the method.
     fn first_sealed(&mut self, id: u64, sealed: Result<Vec<Vec<u8>>>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Keying(queued) = &mut call.phase else { return };

@@ -158,6 +158,7 @@ impl Connection {
     /// Accepts a frame. If it opens a call, returns that call for the caller to run.
     pub fn receive(&mut self, now: Instant, frame: Frame) -> Option<Opening> {
         let opens = frame.kind.opens();
+        // Before anything else is received, the answer to this call must have room.
         self.opened = opens;
         let Some(call) = self.calls.get_mut(&frame.call) else {
             // Frames of a call that has ended are ignored.
@@ -176,6 +177,7 @@ impl Connection {
         None
     }
 
+    /// Puts a frame into its call's inbox, or holds it back.
     fn deliver(&mut self, now: Instant, id: u64, body: Bytes) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Some(early) = &mut self.early {
@@ -190,6 +192,7 @@ impl Connection {
         }
     }
 
+    /// Admits a call, or rejects it because the server is draining or has too many.
     fn open(&mut self, now: Instant, frame: Frame) -> Option<Opening> {
         if let Some(Drain { policy, .. }) = self.drain {
             if policy == DrainPolicy::Reject || frame.kind == FrameKind::LegacyOpening {

@@ -49,6 +49,7 @@ impl Exchanges {
     /// Wakes the task that has waited longest to forward a call, if there is a place for it. It
     /// stays in line until it takes the place or its call is removed.
     pub(super) fn release(&self, places: usize, wakes: &mut Wakes) {
+        // Cloned, not taken: the task may be woken in vain, and must not lose its place in line.
         if self.forwarded < places {
             wakes.add(self.waiting.values().next().cloned());
         }

@@ -83,6 +83,7 @@ impl Connection {
         self.calls.len() - self.exchanges.unfinished
     }
 
+    /// Moves a call to a phase. A call that has named its method frees its place among those that have not.
     fn advance(&mut self, id: u64, phase: Phase) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let before = std::mem::replace(&mut call.phase, phase);

@@ -71,6 +71,7 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
         CallSender { call: call.clone(), key: Arc::clone(&key), outgoing: Outgoing::server(id) };
     let arriving = Arriving::new(End::Server);
     let mut receiver = CallReceiver { call: call.clone(), key, arriving, first: None };
+    // The machine limits the time for this, so it needs no timeout here.
     match poll_fn(|cx| receiver.poll_incoming(cx)).await {
         Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
             let router = host.router(frame.kind);
@@ -125,6 +126,7 @@ async fn open(
             .authenticator()
             .authenticate(token)
             .map_err(|status| status.message().to_owned())?;
+        // As early as possible: a large first request of this caller may be waiting already.
         if !caller.is_anonymous() {
             connection.authenticated();
         }
@@ -226,6 +228,7 @@ struct CallReceiver {
 }
 
 impl CallReceiver {
+    /// Waits for the next frame and opens it.
     fn poll_incoming(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Envelope>> {
         let id = self.call.id();
         let body = ready!(self.call.with(|machine| machine.poll_read(id, cx)))?;

@@ -37,6 +37,7 @@ pub struct ServiceHost {
     options: ServerOptions,
 }
 
+/// The support of the legacy protocol.
 struct Legacy {
     key: Arc<OnceLock<SigningKey>>,
     router: Router,

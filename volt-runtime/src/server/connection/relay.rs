@@ -86,6 +86,7 @@ impl RelayedCall {
         self.write(&TunnelFrame::Rejected(reason.into()));
     }
 
+    /// Queues a frame for the caller without waiting.
     fn write(&self, frame: &TunnelFrame) {
         // A target exchanges keys with callers whose session it knows.
         if self.signed && matches!(frame, TunnelFrame::KeyExchange { .. }) {

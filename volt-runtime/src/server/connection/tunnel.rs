@@ -50,6 +50,7 @@ impl Tunnel {
             let room = poll_fn(|cx| self.0.shared().with(|machine| machine.poll_room(cx)));
             let _ = self.timed(room).await;
         }
+        // Taken when it is accepted: the closure may be polled again while the frame waits in the machine.
         let mut frame = Some(frame);
         self.timed(poll_fn(|cx| {
             let ready = self.0.poll_receive(cx);

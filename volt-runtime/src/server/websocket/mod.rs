@@ -151,6 +151,7 @@ impl fmt::Debug for Server {
     }
 }
 
+/// Accepts connections until the server stops, then waits until all have ended.
 async fn run(
     listener: TcpListener,
     tls: Option<ServerTls>,
@@ -183,6 +184,7 @@ async fn run(
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
+            // Ended tasks are removed as they end, so that their number is that of the open connections.
             Some(_) = connections.join_next() => {}
             Some(_) = turned_away.join_next() => {}
             _ = stop.changed() => break,
@@ -228,6 +230,7 @@ async fn serve_connection(
         Ok(Err(error)) => return tracing::debug!(%error, "the request failed"),
         Err(_) => return tracing::debug!("the client took too long to ask for something"),
     };
+    // A legacy call brings its first request with its token, so its size cannot be limited before that.
     let limits = ArrivalLimits {
         unauthenticated: options.unauthenticated_message_size,
         unauthenticated_text: if endpoint.speaks_legacy() {

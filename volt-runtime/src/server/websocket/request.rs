@@ -83,6 +83,7 @@ fn full() -> Response<Body> {
     refusal
 }
 
+/// Chooses the answer to a request.
 fn respond<B>(request: &Request<B>, endpoint: &ServiceHost) -> Response<Body> {
     // Checked first: a page that may not use the server learns nothing else from it.
     if !origin::is_allowed(request.headers(), &endpoint.options().allowed_origins) {

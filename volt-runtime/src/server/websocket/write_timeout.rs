@@ -28,6 +28,7 @@ impl<S> WriteTimeout<S> {
         Self { stream, limit, timer: None }
     }
 
+    /// Starts the timer when a write has to wait, and stops it with the next progress.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -64,9 +64,7 @@ impl Parts {
         self.open_ready(at).await
     }
 
-    /// Opens the call on the connection that there is.
     async fn open_ready(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
-        // Dialling takes time, which callers that do not wait for a connection do not have.
         let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
             // Boxed, because few calls do this: it would enlarge the futures of all.
             Box::pin(self.open_apart(at)).await?
@@ -85,7 +83,6 @@ impl Parts {
             return self.channel.open(self.method, &self.options);
         };
         let mut deadline = Deadline::new(at);
-        // The opening is polled first: a call that is open just in time is not wasted.
         let opened = poll_fn(|cx| match opening.as_mut().poll(cx) {
             Poll::Pending => deadline.poll_passed(cx).map(Err),
             opened @ Poll::Ready(_) => opened,

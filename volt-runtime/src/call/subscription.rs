@@ -186,6 +186,7 @@ impl<Res: Message> Subscription<Res> {
                 },
                 State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
                     Ok(stream) => {
+                        // Responses that arrived while the call was being accepted come after this notice.
                         self.state = State::Open(stream);
                         self.opened = Some(Instant::now());
                         self.established = true;
@@ -196,6 +197,7 @@ impl<Res: Message> Subscription<Res> {
                 State::Ended => return Poll::Ready(Ok(None)),
                 State::Failed(error) => return Poll::Ready(Err(error.clone())),
             };
+            // The Volt would send the same message again, and the client would close that connection too.
             let endless = error.is_oversized() && self.is_oversized_again();
             self.state = if !endless && self.may_reopen(&error) {
                 let method = self.call.parts.method.path;

@@ -90,6 +90,7 @@ fn header(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 /// Explains a redirect. The client does not follow it: the configuration decides where it connects.
 fn redirect(location: &str, asked: Asked<'_>) -> String {
     let origin = asked.origin();
+    // An absolute address, one without a scheme, an absolute path, or a relative one (RFC 3986, 4.2).
     let target = match location {
         absolute if absolute.contains("://") => absolute.to_owned(),
         host if host.starts_with("//") => {

@@ -47,6 +47,7 @@ impl Identity {
         options: &ConnectOptions,
     ) -> Result<Self> {
         let (key, volt_key) = (config.signing_key()?, config.volt_key()?);
+        // Found out here, because the Volt could only answer with a protocol error.
         let (ours, theirs) = (key.algorithm(), volt_key.algorithm());
         if ours != theirs {
             return Err(Error::configuration(format!(
@@ -109,6 +110,7 @@ impl Identity {
         let Some(target) = &options.target else {
             return Ok(route);
         };
+        // A built-in service names the Volt itself as its host.
         if let Some(host) = target.host_client_id.as_ref().filter(|host| **host != self.volt_id) {
             route.audience.clone_from(host);
         }

@@ -61,6 +61,7 @@ fn request(via: &Via, host: &str, port: u16) -> String {
 /// Checks the status of the answer, with advice if the proxy refused.
 fn check(head: &[u8], via: &Via, host: &str, port: u16) -> Result<(), String> {
     let name = &via.name;
+    // The proxy's name has no password, so these texts can be logged.
     match status(head) {
         Some(status) if is_success(status) => Ok(()),
         Some(407) if via.authorization.is_some() => {

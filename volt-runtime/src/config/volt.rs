@@ -90,6 +90,7 @@ where
             f.write_str("an object, or a DID or address as text")
         }
 
+        // A file for the published Node client may hold only the DID or the address.
         fn visit_str<E>(self, text: &str) -> Result<VoltConfig, E> {
             Ok(text.into())
         }

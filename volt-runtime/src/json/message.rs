@@ -104,6 +104,7 @@ fn next_field<'de, A: MapAccess<'de>>(
 ) -> Result<Option<usize>, A::Error> {
     while let Some(index) = map.next_key_seed(Name(index))? {
         match index {
+            // A newer peer may know more fields.
             None => {
                 map.next_value::<IgnoredAny>()?;
             }

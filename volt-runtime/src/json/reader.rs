@@ -83,6 +83,7 @@ impl<A, C> Reader<'_, A, C> {
         C: Codec<T>,
     {
         if let Some(value) = self.value()? {
+            // Members with `null` are absent, so only a second value is a contradiction.
             if oneof.is_some() {
                 return Err(A::Error::custom("two members of the same oneof"));
             }

@@ -54,6 +54,7 @@ pub(crate) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, KeyError> {
     let (mut found, mut other, mut rest) = (Vec::new(), None, text);
     while rest.contains(BEGIN) {
         let (label, body, after) = block(rest)?;
+        // A chain may have a key or parameters in between.
         if label == CERTIFICATE {
             found.push(content(body)?.to_vec());
         } else {

@@ -132,6 +132,7 @@ impl Outgoing {
                 let frame = self.seal(key, FrameKind::Invoke, false, iv, |out| {
                     envelope::write_invoke(out, method_name, service_id.as_deref(), message)
                 })?;
+                // Only now: after a failure the next message still has to name the method.
                 self.phase = Phase::Requests;
                 Ok(frame)
             }

@@ -89,6 +89,7 @@ impl Envelope {
         match (members.method_invoke, members.method_payload, members.method_end) {
             (Some(invoke), None, None) => Ok(Self::Invoke {
                 method_name: invoke.method_name,
+                // Legacy clients write `null`, others an empty text or nothing.
                 service_id: invoke.service_id.filter(|id| !id.is_empty()),
                 json_request: invoke.json_request,
             }),

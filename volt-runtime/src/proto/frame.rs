@@ -83,6 +83,7 @@ impl Frame {
             other => return Err(ProtocolError::FrameType(other)),
         };
         let call = message.get_u64();
+        // The end of a call is marked in clear text, so that the connection can act on it without the key.
         let last = kind != FrameKind::KeyExchange && is_last(clear_metadata(&message));
         Ok(Self { kind, call, last, body: message })
     }

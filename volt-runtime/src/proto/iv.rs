@@ -93,6 +93,7 @@ pub(super) fn draw(end: End) -> Result<[u8; IV_LEN], ProtocolError> {
         if *left == 0 {
             rand::fill(ivs.as_flattened_mut())
                 .map_err(|_| ProtocolError::Crypto("random numbers"))?;
+            // Random bytes before the mark make each block, and so each vector, unique.
             for iv in ivs.iter_mut() {
                 iv[IV_LEN - MARK_LEN..].copy_from_slice(&end.mark());
             }

@@ -115,6 +115,7 @@ pub fn open(
     key: &SigningKey,
     now: u64,
 ) -> Result<(CallKey, Opening), ProtocolError> {
+    // The client alone chooses the key, which reaches the target in the token.
     let secret = Zeroizing::new(crypto::random::<KEY_LEN>()?);
     let iv = crypto::random::<IV_LEN>()?;
     let seal = |plain: &[u8]| {
@@ -259,6 +260,7 @@ pub(super) fn seal(
     mut envelope: Vec<u8>,
 ) -> Result<Vec<u8>, ProtocolError> {
     key.encrypt_from(iv, &mut envelope, 0)?;
+    // Requests have the call's number in `id`, responses in `invoke_id`.
     Message {
         id: position.client.then_some(call),
         invoke_id: (!position.client).then_some(call),

@@ -167,6 +167,7 @@ impl Token {
         let raw_header = decode(header)?;
         let header: Header<'_> =
             serde_json::from_slice(&raw_header).map_err(|error| json_error(&error))?;
+        // An allow list: `none` and symmetric algorithms are not among them.
         let algorithm = match header.alg {
             "EdDSA" => KeyAlgorithm::Ed25519,
             "RS256" => KeyAlgorithm::Rsa,

@@ -44,6 +44,7 @@ impl Encoding {
             Self::Json => {
                 let mut text = Vec::new();
                 message.write_json(&mut text, Form::Plain).map_err(unwritable)?;
+                // The writer produces UTF-8, but a payload may be of another implementation.
                 let text = String::from_utf8(text).map_err(|error| {
                     Error::protocol("the message is not UTF-8").with_source(error)
                 })?;

@@ -133,6 +133,7 @@ impl Router {
             Err(status) => return raw.sender.end(Some(&status)),
         };
         let mut context = Context { method: route.method, service_id, peer };
+        // After routing: which right is needed depends on the service that was found.
         if let Some(asked) =
             authenticator.and_then(|authenticator| authenticator.authorize(&context))
         {

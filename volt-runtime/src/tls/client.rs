@@ -115,6 +115,7 @@ fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsCl
         })?;
         return Ok((builder, Trust::Platform));
     };
+    // Only these: a pinned authority would be worthless if any other could vouch for the host as well.
     let mut roots = RootCertStore::empty();
     let pinned = certificates(field, pem)?;
     for certificate in &pinned {
@@ -171,6 +172,7 @@ fn identity(config: &ClientConfig, key: &SigningKey) -> Result<Option<Identity>>
     let mut chain = certificates("credential.cert", &own)?;
     if let Some(rest) = given(credential.ca.as_ref()) {
         for certificate in certificates("credential.ca", &rest)? {
+            // Some Volts include the client's own certificate in the chain.
             if !chain.contains(&certificate) {
                 chain.push(certificate);
             }

@@ -52,6 +52,7 @@ impl Limits {
         if fields.version() == Version::V1 {
             return Some(NONE);
         }
+        // An extension that occurs twice is an error here, and restricts everything.
         let basic = fields.get_extension::<BasicConstraints>().ok()?.map(|(_, basic)| basic);
         let usage = fields.get_extension::<X509KeyUsage>().ok()?;
         let extended = fields.get_extension::<ExtendedKeyUsage>().ok()?;
@@ -114,6 +115,7 @@ impl Constrained {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Violated> {
+        // The last restriction that ruled out a path, for the error: webpki's own error has no room for it.
         let violated = Cell::new("they cannot be checked");
         let allows = |path: &VerifiedPath<'_>| {
             let authorities = path.intermediate_certificates().count();

@@ -104,6 +104,7 @@ fn certificate(error: &CertificateError, trust: &Trust) -> String {
 
 /// Explains why the server has ended the handshake.
 fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
+    // TLS 1.2 has no alert for a missing certificate: servers then send one of two others.
     match (alert, shows_certificate) {
         (AlertDescription::CertificateRequired, _)
         | (AlertDescription::HandshakeFailure | AlertDescription::BadCertificate, false) => {

@@ -100,6 +100,7 @@ impl Connection {
     /// A call that has sent nothing fails: the Volt does not know its method, and would not answer.
     pub fn half_close(&mut self, id: u64, frame: Option<Vec<u8>>) -> Option<Arc<CallKey>> {
         let call = self.calls.get_mut(&id)?;
+        // Without this the call would wait for an answer until its deadline.
         if call.is_unsent() {
             self.fail_unsent(id);
             return None;

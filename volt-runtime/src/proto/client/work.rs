@@ -110,6 +110,7 @@ impl Connection {
         queued.sealing = false;
         match sealed {
             Ok(frames) => {
+                // Before the frames leave: from here on the Volt may execute the call.
                 call.invoked = true;
                 let half_close = queued.half_close;
                 if frames.len() > 1 {

@@ -101,6 +101,7 @@ async fn pass_on(
     let call = entry.call().clone();
     let waited =
         poll_fn(|cx| call.with(|machine| machine.poll_forward(now(), call.id(), cx))).await;
+    // It owns the entry from here on, so the call lives for as long as the relay keeps it.
     let relayed = RelayedCall::new(entry, connection, &handshake.token);
     match (waited, host.relay()) {
         (Err(reason), _) => relayed.reject(reason.to_string()),

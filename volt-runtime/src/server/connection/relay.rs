@@ -58,6 +58,7 @@ impl RelayedCall {
                 return None;
             }
         };
+        // The first frame names the method. The relay cannot read that, but the frame frees the call's place.
         self.entry.call().with(|machine| machine.forwarded(id));
         let frame = TunnelFrame::from_caller(body).ok()?;
         if frame.is_last() {

@@ -51,6 +51,7 @@ impl ServerSide {
             max_calls: options.max_calls,
             max_key_exchanges: options.max_key_exchanges,
             max_relayed_exchanges: options.max_relayed_exchanges.max(1),
+            // Room for a few messages of the size that strangers may send.
             unauthenticated_buffer: options.unauthenticated_message_size.saturating_mul(4).max(1),
             receive_buffer: options.receive_buffer,
             connection_buffer: options.connection_buffer,

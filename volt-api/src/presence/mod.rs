@@ -198,6 +198,7 @@ impl PresenceBuilder {
         self.hello.accept_invocation |= self.service_host.is_some();
         self.hello.ping_interval =
             u32::try_from(self.ping_interval.as_millis()).unwrap_or(u32::MAX);
+        // The first call is opened here, so that its failure is returned to the caller and not retried.
         let opened = run::open(&self.client, self.hello.clone()).await?;
         let acknowledge = opened.acknowledge.clone();
         let (events_sender, events) = mpsc::channel(EVENTS);

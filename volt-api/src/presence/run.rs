@@ -84,6 +84,7 @@ impl Online {
             };
             tracing::warn!("the connect call was lost: {error:#}");
             backoff.settle(began.elapsed());
+            // Leaving also ends the waiting between two attempts.
             opened = loop {
                 let again = async {
                     sleep(backoff.next_delay()).await;

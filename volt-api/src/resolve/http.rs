@@ -113,6 +113,7 @@ impl Http {
             return Err(format!("not asked, after {:?} in all", self.limits.total));
         }
         self.requests += 1;
+        // The request's own limit or what is left of the search's, whichever ends first.
         let own = now.checked_add(self.limits.timeout).unwrap_or(self.until);
         let (until, limit) = if own < self.until {
             (own, self.limits.timeout)

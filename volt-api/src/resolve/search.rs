@@ -88,6 +88,7 @@ impl<'a> Search<'a> {
             {
                 found = self.discover(wanted, &below(address, "discover"), wanted.from).await?;
             }
+            // A configuration that is complete works without any server that knows the Volt.
             let usable = lacks(wanted.known).is_none();
             Ok(found.or_else(|| usable.then(|| (wanted.known.clone(), wanted.from))))
         })
@@ -135,6 +136,7 @@ impl<'a> Search<'a> {
             return Ok(None);
         };
         let value = entry.take();
+        // Through the relay as it was found, not as it was named.
         let relay = Some(RelayConfig::Volt(Box::new(relay)));
         self.accept(wanted, &url, Answer { value, from }, relay)
     }
@@ -223,6 +225,7 @@ impl<'a> Search<'a> {
                 return Ok(None);
             }
         };
+        // Before the merge: an address that may not be named must not replace a known one.
         let near = self.drop_near_addresses(&mut answer, from);
         let mut found = merge(wanted.known, answer).map_err(|field| {
             let (name, url) = (wanted.name(), shown(url));

@@ -140,6 +140,7 @@ impl<T: FromRow> Rows<T> {
             return Poll::Ready(Err(error.clone()));
         }
         loop {
+            // Only when the caller wants another row. The Volt waits until then.
             ready!(self.poll_turn_page(cx));
             let response = match ready!(Pin::new(&mut self.responses).poll_next(cx)) {
                 Some(Ok(response)) => response,

@@ -56,8 +56,11 @@ pub(crate) fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
 /// Producers wait for room before they push, so the buffer holds at most its limit plus one item
 /// per producer.
 pub(crate) struct Buffer<T> {
+    /// In bytes.
     limit: usize,
+    /// Each with the number of bytes that it counts for.
     items: VecDeque<(T, usize)>,
+    /// The sum of these numbers.
     bytes: usize,
     /// Set when nothing more will be pushed. The consumer gets the reason after the last item.
     closed: Option<Option<Error>>,
@@ -68,6 +71,7 @@ pub(crate) struct Buffer<T> {
 /// The result of popping from a buffer.
 #[derive(Debug)]
 pub(crate) enum Popped<T> {
+    /// The oldest item.
     Item(T),
     /// Drained and closed.
     Closed(Option<Error>),

@@ -139,7 +139,7 @@ codes! {
     Cancelled = 1, "cancelled";
     /// The failure has no more specific code.
     Unknown = 2, "unknown error";
-    /// The request is invalid, regardless of the state of the Volt.
+    /// The request is invalid, regardless of the state of the Volt. Repeating it fails again.
     InvalidArgument = 3, "invalid argument";
     /// The deadline passed before the call completed.
     DeadlineExceeded = 4, "deadline exceeded";
@@ -147,17 +147,18 @@ codes! {
     NotFound = 5, "not found";
     /// The entity already exists.
     AlreadyExists = 6, "already exists";
-    /// The caller is authenticated but not authorized.
+    /// The caller is authenticated but not authorized. The owner of the Volt can grant access.
     PermissionDenied = 7, "permission denied";
     /// A quota or limit is exhausted, or a queue is full.
     ResourceExhausted = 8, "resource exhausted";
-    /// The Volt is not in the state that the operation requires.
+    /// The Volt is not in the state that the operation requires. Repeating the call helps only after that state
+    /// has changed.
     FailedPrecondition = 9, "failed precondition";
     /// The operation was aborted by a conflict; the whole sequence may be retried.
     Aborted = 10, "aborted";
     /// The operation is past the valid range.
     OutOfRange = 11, "out of range";
-    /// The Volt does not have this method.
+    /// The Volt does not have this method, such as one of a newer API.
     Unimplemented = 12, "unimplemented";
     /// An internal error of the Volt.
     Internal = 13, "internal error";
@@ -165,7 +166,7 @@ codes! {
     Unavailable = 14, "unavailable";
     /// Data is lost or damaged.
     DataLoss = 15, "data loss";
-    /// The caller is not authenticated, or its session is invalid.
+    /// The caller is not authenticated, or its session is invalid. Authenticate again.
     Unauthenticated = 16, "unauthenticated";
 }
 

@@ -74,9 +74,13 @@ pub(super) fn perform(shared: &Shared, work: Work) {
 }
 
 /// The sending half.
+///
+/// It seals in the caller's task and hands finished frames to the machine. Dropping it does nothing: the receiving
+/// half owns the call.
 pub(super) struct CallSender {
     handle: Arc<Handle>,
     id: u64,
+    /// Seals in the order that the protocol requires.
     outgoing: Outgoing,
     /// Set when the half is ready.
     key: Option<Arc<CallKey>>,
@@ -141,7 +145,9 @@ impl SendHalf for CallSender {
 pub(super) struct CallReceiver {
     handle: Arc<Handle>,
     id: u64,
+    /// Detects payloads that were repeated or sent back.
     arriving: Arriving,
+    /// Set once the call has been removed from the machine.
     ended: bool,
 }
 

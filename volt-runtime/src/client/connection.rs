@@ -32,7 +32,9 @@ use crate::{
 /// One connection to a Volt, independent of the transport of its frames.
 #[expect(missing_debug_implementations, reason = "public for tests only")]
 pub struct Connection {
+    /// Calls hold it as well: the connection closes with the last of them.
     handle: Arc<Handle>,
+    /// Shared by all connections of a client, and with it the cached tokens.
     identity: Arc<Identity>,
     max_sent_message_size: usize,
 }
@@ -263,7 +265,7 @@ impl Worker {
 /// Called with the reason when the connection is lost.
 type OnLost = Box<dyn FnOnce(&Error) + Send>;
 
-/// The driver's side of a connection.
+/// The driver's side of a connection. It holds no handle, so a driver alone does not keep its connection open.
 pub(super) struct ClientSide {
     shared: Arc<Shared>,
     on_lost: Option<OnLost>,

@@ -16,7 +16,7 @@ use crate::{
     socket::{Counted, Driver, DriverOptions, Protocol, Stream},
 };
 
-/// Connects to one Volt, any number of times.
+/// Connects to one Volt, any number of times. The supervisor and the further connections share one.
 pub(super) struct Dialer {
     remote: Remote,
     protocol: Protocol,

@@ -24,13 +24,19 @@ use crate::{
 /// services.
 const KEPT: usize = 8;
 
-/// The client's identity, and that of its Volt.
+/// The client's identity, and that of its Volt. Read from the configuration once: later changes of that do not
+/// affect a connected client.
 #[derive(Debug)]
 pub(super) struct Identity {
+    /// Signs the tokens.
     key: SigningKey,
+    /// Named by the tokens; absent before the first `Authenticate`.
     session: Option<String>,
+    /// The audience of the tokens, and the target of relays.
     volt_id: String,
+    /// Must sign the key exchanges of the Volt's own services.
     volt_key: VerifyingKey,
+    /// The target of relays in the legacy protocol.
     volt_fingerprint: String,
     /// Set if the Volt is behind a relay.
     relayed: bool,

@@ -45,14 +45,17 @@ pub(super) struct OwnConnections {
 
 #[derive(Default)]
 struct State {
+    /// The established connections, in no order.
     connections: Vec<Entry>,
-    /// The number of connections that are being established.
+    /// The number of connections that are being established. They count for the maximum.
     dialing: usize,
+    /// When a further connection was last refused.
     refused: Option<Instant>,
     /// Set when the channel was closed or dropped.
     over: bool,
 }
 
+/// An established connection. The entry keeps it open while it is unused.
 struct Entry {
     connection: Arc<Connection>,
     /// Set when a call was open since the last look.
@@ -69,7 +72,7 @@ enum Step {
     Share,
 }
 
-/// Counts a connection that is being established.
+/// Counts a connection that is being established. A guard, because the call that dials may be dropped meanwhile.
 struct Dialing(Arc<OwnConnections>);
 
 impl Drop for Dialing {

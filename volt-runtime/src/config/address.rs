@@ -12,7 +12,7 @@ use crate::{
     redact,
 };
 
-/// The address that a client connects to, and its trusted authority.
+/// The address that a client connects to, and its trusted authority. Errors about either name the field.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client connects"))]
 pub(crate) struct DialAddress {
@@ -20,6 +20,7 @@ pub(crate) struct DialAddress {
     pub(crate) url: String,
     /// The field that holds the address.
     pub(crate) field: String,
+    /// Set if the address is that of a relay, which forwards the calls to the Volt.
     pub(crate) relayed: bool,
     /// The only certificate authority that is trusted there, if one is pinned.
     #[cfg_attr(
@@ -155,7 +156,10 @@ fn websocket_url(field: &str, text: &str) -> Result<String> {
     Ok(format!("{scheme}://{authority}{path}{api}"))
 }
 
-/// Checks `host` or `host:port`. The error describes what is wrong with the address.
+/// Checks `host` or `host:port`. The error describes what is wrong with the address, as the end of a sentence.
+///
+/// Stricter than a URL parser: those repair what they can, and the parsers of this client, of a proxy and of the
+/// system could each arrive at another host.
 fn check_authority(authority: &str) -> Result<(), String> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or("lacks the `]` after its IPv6 address")?;

@@ -82,7 +82,7 @@ impl Drop for Credential {
     }
 }
 
-/// The passphrase of a protected key. Never printed, never written.
+/// The passphrase of a protected key. Never printed, never written, and wiped from memory when dropped.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 pub(super) struct Passphrase(Zeroizing<String>);

@@ -100,9 +100,10 @@ pub struct ClientConfig {
     /// never written.
     #[serde(default, rename = "p", skip_serializing)]
     passphrase: Option<Passphrase>,
+    /// Asked for the passphrase if none is set.
     #[serde(skip)]
     prompt: Option<Prompt>,
-    /// The file that it was read from.
+    /// The file that it was read from, which `save` writes.
     #[serde(skip)]
     path: Option<PathBuf>,
     /// All other members of the object, as they were read. Among them are settings of other clients, such
@@ -213,6 +214,7 @@ impl fmt::Debug for ClientConfig {
     }
 }
 
+/// The error for a field that is needed and missing.
 fn missing(field: &str, what: &str) -> Error {
     Error::configuration(format!("`{field}` is missing: {what}"))
 }

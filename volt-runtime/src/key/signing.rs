@@ -32,6 +32,7 @@ pub struct SigningKey(Inner);
 
 enum Inner {
     Ed25519(Ed25519KeyPair),
+    /// Boxed, because few clients have one.
     Rsa(Box<RsaSigningKey>),
 }
 

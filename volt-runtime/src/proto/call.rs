@@ -28,6 +28,13 @@ pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
 pub(crate) const NOT_EXECUTED: &str = "this server is shutting down, and did not execute the call";
 
 /// The sending side of a call: seals messages into frames, in the order that the protocol requires.
+///
+/// | phase | may seal |
+/// |---|---|
+/// | opening (client) | the invocation with the first request, which leads to the next phase; or an end |
+/// | requests (client) | requests, and a half-close |
+/// | responses (server) | responses, and the end |
+/// | ended | a cancellation, of a client |
 #[derive(Debug)]
 pub struct Outgoing {
     call: u64,

@@ -14,7 +14,13 @@ use crate::{
     message::Payload,
 };
 
-/// A decrypted payload.
+/// A decrypted payload. On the wire its members are those of `RemoteRequest` and `RemoteResponse`:
+///
+/// ```text
+/// {"method_invoke": {"method_name": "/pkg.Service/Method", "service_id": "…", "json_request": "{…}"}}
+/// {"method_payload": {"json_payload": "{…}"}}
+/// {"method_end": {"ended": true, "error": "…", "error_code": 13}}
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Envelope {

@@ -108,7 +108,7 @@ impl fmt::Debug for Frame {
 }
 
 /// The body of a client's key exchange. Anyone who has it can call as the client, so it is not
-/// printed.
+/// printed. Layout: metadata with a `u16` length, signature with a `u8` length, claims with a `u16` length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRequest {
     /// The route of the call, as JSON; may be empty.
@@ -154,7 +154,7 @@ impl fmt::Debug for KeyRequest {
     }
 }
 
-/// The body of a server's key exchange.
+/// The body of a server's key exchange. Layout: key, nonce and signature, each with a `u8` length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyReply {
     /// The server's ephemeral X25519 key, DER `SubjectPublicKeyInfo`.
@@ -194,7 +194,8 @@ impl KeyReply {
     }
 }
 
-/// The body of an invoke or payload frame.
+/// The body of an invoke or payload frame. Layout: metadata with a `u16` length, vector with a `u8` length, and the
+/// ciphertext to the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     /// JSON in clear text, which relays read; may be empty.

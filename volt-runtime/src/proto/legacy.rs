@@ -29,7 +29,16 @@ use super::{
 };
 use crate::key::{SigningKey, oaep_decrypt, oaep_encrypt};
 
-/// One websocket message, in either direction.
+/// One websocket message, in either direction:
+///
+/// ```text
+/// {"id": 1, "token": "…", "target_fingerprint": ["…"], "json_payload": "…"}   opens a call
+/// {"id": 1, "json_payload": "…"}                                              a request
+/// {"id": 1, "client_end": true, "json_payload": "…"}                          the half-close
+/// {"invoke_id": "1", "json_payload": "…"}                                     a response
+/// {"invoke_id": "1", "json_payload": "…", "server_end": true}                 the end
+/// {"invoke_id": "1", "error": "…"}                                            a rejection
+/// ```
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Message {

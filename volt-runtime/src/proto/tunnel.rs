@@ -16,6 +16,9 @@ use super::{
 };
 
 /// One frame of a forwarded call. The call's id is transmitted alongside.
+///
+/// A caller sends `Open`, then payloads; a target answers with its `KeyExchange` and payloads, or rejects. The last
+/// payload of each side has `end` set.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelFrame {

@@ -63,7 +63,9 @@ impl Encoding {
 pub(crate) struct InProcess {
     router: Arc<Router>,
     encoding: Encoding,
+    /// `Connected` until the channel is closed.
     states: watch::Sender<ConnectionState>,
+    /// Held by each running call.
     open_calls: Arc<()>,
 }
 
@@ -135,7 +137,7 @@ impl Transport for InProcess {
     }
 }
 
-/// An item of a queue.
+/// An item of a queue. A failure is not an item but the reason for which the queue is closed.
 enum Item {
     Message(Body),
     End,

@@ -60,11 +60,12 @@ pub(crate) struct Driver<S, H: Side> {
     /// A server detects it from the first message.
     protocol: Option<Protocol>,
     side: H,
-    /// Set while nothing is read, because a call or the outbox has no room.
+    /// Set while nothing is read, because a call or the outbox has no room. The peer's silence means nothing then.
     held_up: bool,
     /// The number of bytes received when the last message was complete.
     received: u64,
-    /// Set when data has been written but not flushed.
+    /// Set when data has been written but not flushed. The websocket buffers frames until then, so that small ones
+    /// leave together.
     unflushed: bool,
     /// The number of pings since everything was last flushed.
     pongs: usize,

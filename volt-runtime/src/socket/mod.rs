@@ -27,8 +27,10 @@ use crate::{Error, Result, proto::frame::Frame};
 
 /// One end of a connection: its machine, and its hooks beyond frames and timeouts.
 pub(crate) trait Side: Send + Unpin {
+    /// The state machine of the client's or the server's end.
     type Machine: Machine;
 
+    /// Returns the machine behind its lock, which the tasks of the calls share.
     fn shared(&self) -> &Shared<Self::Machine>;
 
     /// Accepts a frame.

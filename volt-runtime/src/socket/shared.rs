@@ -15,6 +15,8 @@ use bytes::Bytes;
 use crate::{queue::Wakes, time::Timer};
 
 /// One end of a connection, as its driver sees it.
+///
+/// Every method may leave wakers behind, which [`Shared::with`] takes and wakes after it has released the lock.
 pub(crate) trait Machine: Send {
     /// Waits until the next frame may be received.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()>;

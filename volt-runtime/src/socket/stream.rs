@@ -13,7 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A byte stream that counts what shows that its peer is there.
+/// A byte stream that counts what shows that its peer is there. The driver compares the numbers with those of its
+/// last look.
 pub(crate) trait Traffic {
     /// The number of bytes received.
     fn received(&self) -> u64;
@@ -95,7 +96,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 
 /// The byte stream of a connection.
 pub(crate) enum Stream {
+    /// TCP without TLS.
     Plain(TcpStream),
+    /// TLS over TCP. Boxed, because its state is several times larger than the other variants.
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
     /// Any other, such as one from a custom connector, or TLS within a proxy's tunnel.

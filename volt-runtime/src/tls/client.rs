@@ -27,10 +27,12 @@ use crate::{
     socket::{ALPN, Stream},
 };
 
-/// The TLS settings for the server that a configuration names.
+/// The TLS settings for the server that a configuration names. Used for each attempt to connect.
 pub(crate) struct Tls {
     connector: TlsConnector,
+    /// The name or address that the certificate must be for.
     server: ServerName<'static>,
+    /// The trusted authorities, for explanations.
     trust: Trust,
     /// Set if the client can present a certificate.
     shows_certificate: bool,

@@ -25,6 +25,7 @@ use x509_cert::{
 /// A pinned certificate that restricts its own use.
 #[derive(Debug)]
 struct Pinned {
+    /// As it was configured, to recognize a server that presents it itself.
     certificate: CertificateDer<'static>,
     anchor: TrustAnchor<'static>,
     limits: Limits,
@@ -82,6 +83,8 @@ impl fmt::Display for Violated {
 impl std::error::Error for Violated {}
 
 /// Verifies a server's certificate, and then the constraints of the pinned one behind it.
+///
+/// It can only reject more than the inner verifier, never less. Used only if a pinned certificate has constraints.
 #[derive(Debug)]
 pub(super) struct Constrained {
     inner: Arc<WebPkiServerVerifier>,

@@ -1,4 +1,7 @@
 //! `Struct`, `Value`, `ListValue` and `NullValue`: any JSON at all.
+//!
+//! Fields of type `Value` and `NullValue` read `null` as a value; all others read it as absent. Numbers are floats,
+//! as in JavaScript, so large integers lose digits.
 
 use std::{fmt, marker::PhantomData};
 

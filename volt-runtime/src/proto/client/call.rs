@@ -129,9 +129,13 @@ pub struct Work(pub(super) Job);
 /// The kinds of work, each with everything that it needs.
 #[derive(Debug)]
 pub(super) enum Job {
+    /// Verify the Volt's key and derive that of the call.
     Derive(Derivation),
+    /// Seal the first request.
     First(u64, Arc<CallKey>, FirstRequest),
+    /// Seal the half-close.
     HalfClose(u64, Arc<CallKey>),
+    /// Seal the cancellation.
     Cancel(u64, Arc<CallKey>),
 }
 
@@ -204,6 +208,9 @@ impl Queued {
 }
 
 /// One call.
+///
+/// The flags are facts that stay once they are set. [`Phase`] is what may still be sent, `exchange` whether there is
+/// a key, and `inbox` what can still be read.
 #[expect(clippy::struct_excessive_bools, reason = "each is set once, independently of the others")]
 pub(super) struct Call {
     pub(super) exchange: KeyExchange,
@@ -212,10 +219,11 @@ pub(super) struct Call {
     pub(super) invoked: bool,
     /// This side has half-closed, or will do so once there is a key.
     pub(super) half_closed: bool,
-    /// The receiving half, which owns the call, has been dropped.
+    /// The receiving half, which owns the call, has been dropped. The call is removed as soon as it is cancelled.
     pub(super) abandoned: bool,
-    /// The Volt has ended the call. Its last frame may not have been read.
+    /// The Volt has ended the call. Its last frame may not have been read. Such calls no longer count as open.
     pub(super) ended: bool,
+    /// The frames that have arrived and not been read.
     pub(super) inbox: Inbox,
     /// The sending half, while it waits for the key.
     pub(super) writer: Option<Waker>,

@@ -38,8 +38,10 @@ pub struct CallPool {
 /// An entry of the pool.
 #[derive(Debug)]
 struct Pooled {
+    /// The number that the call has on the wire, before and after it is taken.
     id: u64,
     opened: Instant,
+    /// Taken along by the call, with the key if there is one.
     exchange: KeyExchange,
     /// Too old to be taken. The call is ended as soon as it has a key.
     expired: bool,

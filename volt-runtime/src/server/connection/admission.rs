@@ -18,6 +18,7 @@ use crate::queue::register;
 #[derive(Debug)]
 pub(in crate::server) struct Newcomers {
     limit: usize,
+    /// Changed with a compare-and-swap, so that two connections cannot exceed the limit together.
     held: AtomicUsize,
 }
 
@@ -50,7 +51,9 @@ pub(in crate::server) struct Admission {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The bytes that this connection has in the shared count.
     held: usize,
+    /// The stream that waits for a session, with a large message.
     reader: Option<Waker>,
 }
 

@@ -112,7 +112,8 @@ async fn pass_on(
     }
 }
 
-/// Authenticates the caller and exchanges keys. Errors are the reason for rejecting the call.
+/// Authenticates the caller and exchanges keys. Errors are the reason for rejecting the call, which is sent in
+/// clear text.
 async fn open(
     host: &ServiceHost,
     connection: &ConnectionRef,
@@ -173,9 +174,13 @@ async fn open(
 }
 
 /// The sending half. It owns sealing.
+///
+/// It may outlive the call's task, in a task that the handler has started. Sending fails then, because the call has
+/// ended.
 struct CallSender {
     call: CallRef,
     key: Arc<CallKey>,
+    /// Seals in the order that the protocol requires, and knows whether the call has ended on this side.
     outgoing: Outgoing,
 }
 
@@ -223,6 +228,7 @@ impl Drop for CallSender {
 struct CallReceiver {
     call: CallRef,
     key: Arc<CallKey>,
+    /// Detects payloads that were repeated or sent back.
     arriving: Arriving,
     /// The request that came with the invocation.
     first: Option<String>,
@@ -247,6 +253,8 @@ impl ReceiveHalf for CallReceiver {
         }
         Poll::Ready(match ready!(self.poll_incoming(cx))? {
             Envelope::Payload(text) => Ok(Some(Body::Json(text))),
+            // Draining waits for half-closed calls, so the machine must know. Only the reader can tell it: the
+            // envelope is sealed.
             Envelope::End(None) => {
                 let id = self.call.id();
                 self.call.with(|machine| machine.half_closed(id));

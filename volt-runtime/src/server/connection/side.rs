@@ -25,7 +25,8 @@ use crate::{
     socket::{Side, now, read_frame},
 };
 
-/// A connection to a host. Its calls run as tasks of the current tokio runtime.
+/// A connection to a host. Its calls run as tasks of the current tokio runtime. Clones refer to the same
+/// connection.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "public for tests only")]
 pub struct ServerSide {

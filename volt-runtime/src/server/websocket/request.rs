@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use super::origin;
 use crate::server::ServiceHost;
 
-/// The maximum size of a request's head, in bytes.
+/// The maximum size of a request's head, in bytes. hyper answers a larger one with 431.
 const MAX_HEAD: usize = 64 << 10;
 
 /// The time after which a client may try again when there was no room for it, in seconds.

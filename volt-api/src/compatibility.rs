@@ -33,7 +33,7 @@ pub struct ApiVersion {
 }
 
 impl ApiVersion {
-    /// The version that this SDK was generated from.
+    /// Returns the version that this SDK was generated from.
     pub fn of_sdk() -> Self {
         API_VERSION.parse().unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 
-/// The longest delay that a server may ask for.
+/// The longest delay that a server may ask for. A mistaken header must not take its clients offline for days.
 #[cfg(feature = "client")]
 const LONGEST_ASKED: Duration = Duration::from_mins(5);
 

@@ -130,6 +130,7 @@ impl Channel {
     /// Returns the options with which a builder for this method begins.
     pub(crate) fn options(&self, method: &Method) -> CallOptions {
         let mut options = self.defaults.options.clone();
+        // Streams may be meant to last, such as subscriptions.
         let streams = method.kind.client_streams() || method.kind.server_streams();
         if options.timeout.is_none() && !streams {
             options.timeout = self.defaults.unary_timeout;

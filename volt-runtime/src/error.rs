@@ -216,6 +216,7 @@ impl Error {
     /// that was rejected because its session is invalid has [`Code::Unauthenticated`].
     pub fn code(&self) -> Code {
         match (&self.0.status, self.0.kind) {
+            // Recognized by its text alone: the code that comes with it may be another.
             _ if self.is_session_invalid() => Code::Unauthenticated,
             (None, ErrorKind::Routing) if is_unavailable(&self.0.message) => Code::Unavailable,
             (Some(status), _) => status.code(),

@@ -34,7 +34,7 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// Returns whether calls can be made.
+    /// Returns whether calls can be made at once, without waiting for a connection.
     pub fn is_connected(&self) -> bool {
         matches!(self, Self::Connected)
     }

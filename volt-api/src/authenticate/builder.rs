@@ -36,7 +36,7 @@ pub enum Challenge {
     Plain,
 }
 
-/// The interval between requests while the Volt's owner has not decided.
+/// The interval between requests while the Volt's owner has not decided: that of the published Node client.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Called while the owner of the Volt has not decided.

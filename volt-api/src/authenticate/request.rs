@@ -13,7 +13,7 @@ use crate::volt::{
     authenticate_request::ClientIdentifier,
 };
 
-/// The request of `Authenticate`.
+/// Builds the request of `Authenticate`.
 pub(super) fn build(options: &Authenticate) -> Result<AuthenticateRequest> {
     let config = &options.config;
     let key = config.signing_key()?;

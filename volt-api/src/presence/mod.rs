@@ -61,7 +61,7 @@ use crate::{
     volt::{ConnectAcknowledge, ConnectHello, ConnectResourceEvent, Resource},
 };
 
-/// The default ping interval.
+/// The default ping interval: that of the published Node client.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// The number of events that may wait to be read.
 const EVENTS: usize = 1024;

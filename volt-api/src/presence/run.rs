@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(5);
 /// The longest interval that the clock can represent reliably.
 const LONGEST_INTERVAL: Duration = Duration::from_hours(24 * 365);
-/// The time that the Volt may be silent if it does not report its ping interval.
+/// The time that the Volt may be silent if it does not report its ping interval: that of the published Node client.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// The call after the Volt's acknowledgement.

@@ -39,7 +39,7 @@ fn downgrades(known: &VoltConfig, given: &str) -> bool {
     known.http_address.as_deref().is_some_and(is_https) && !is_https(given)
 }
 
-/// The first missing field that a client needs to connect.
+/// Returns the first missing field that a client needs to connect.
 pub(super) fn lacks(volt: &VoltConfig) -> Option<&'static str> {
     let reachable = volt.relay.is_some() || volt.http_address.is_some() || volt.address.is_some();
     if volt.public_key.is_none() && volt.ca_pem.is_none() {
@@ -110,7 +110,7 @@ fn same_pem(ours: &str, theirs: &str) -> bool {
 /// The maximum number of services of a DID document that are tried: as many as a search sends requests.
 const MAX_SERVICES: usize = 32;
 
-/// The endpoints in a DID document, by the type of the service.
+/// Returns the endpoints in a DID document with this type of service.
 pub(super) fn services<'a>(
     document: &'a Value,
     kind: &'a str,

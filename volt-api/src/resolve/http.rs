@@ -97,7 +97,7 @@ impl Http {
         self.limits.near_targets || Distance::of_host(host) >= from
     }
 
-    /// The JSON at an address, or the reason why there is none. The servers that are asked, including
+    /// Returns the JSON at an address, or the reason for the failure. The servers that are asked, including
     /// those of redirects, must be at least as far away as `from`.
     pub(super) async fn get(
         &mut self,
@@ -258,12 +258,12 @@ pub(super) fn same_server(one: &str, other: &str) -> bool {
     }
 }
 
-/// The host of an address.
+/// Returns the host of an address.
 pub(super) fn host(address: &str) -> Option<String> {
     Url::parse(address.trim()).ok()?.host_str().map(str::to_owned)
 }
 
-/// An address without its user name and password, for messages.
+/// Returns an address without its user name and password, for messages.
 pub(super) fn shown(address: &str) -> String {
     match Url::parse(address) {
         Ok(mut url) if url.password().is_some() || !url.username().is_empty() => {

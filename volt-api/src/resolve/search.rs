@@ -17,7 +17,7 @@ use super::{
     http::{Answer, Http, Trust, host, same_server, shown},
 };
 
-/// The maximum length of a chain of relays.
+/// The maximum length of a chain of relays. Documents could name relays in a circle.
 const MAX_DEPTH: usize = 4;
 
 /// The state of a search.

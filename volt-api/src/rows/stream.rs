@@ -19,7 +19,8 @@ use crate::data::{
     SqliteDatabaseApiClient, sql_execute_response::Payload,
 };
 
-/// The default number of rows that are sent before the next page is requested.
+/// The default number of rows that are sent before the next page is requested: enough to hide the round trip in
+/// between, and few enough for the call's buffer.
 const PAGE_SIZE: u32 = 1000;
 
 impl SqliteDatabaseApiClient {

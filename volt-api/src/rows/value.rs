@@ -184,7 +184,7 @@ pub struct RowError {
 }
 
 impl RowError {
-    /// An error about a value. [`Row`](super::Row) adds the column.
+    /// Creates an error about a value. [`Row`](super::Row) adds the column.
     pub fn new(problem: impl Into<String>) -> Self {
         Self { column: None, problem: problem.into() }
     }

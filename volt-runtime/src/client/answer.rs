@@ -66,7 +66,7 @@ pub(super) fn explain(response: &Response<Option<Vec<u8>>>, asked: Asked<'_>) ->
     text
 }
 
-/// The time that a server asks to wait for before the next attempt, in an answer that means "later".
+/// Returns the time that a server asks to wait for before the next attempt, in an answer that means "later".
 pub(super) fn retry_after(response: &Response<Option<Vec<u8>>>) -> Option<Duration> {
     if ![StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]
         .contains(&response.status())

@@ -40,7 +40,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection to the Volt that a configuration names.
+    /// Creates a connection to the Volt that a configuration names.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Connection {
         self.with(|machine| machine.open_calls())
     }
 
-    /// The ids of these calls.
+    /// Returns the ids of these calls.
     pub fn open_ids(&self) -> Vec<u64> {
         self.with(|machine| machine.open_ids().collect())
     }

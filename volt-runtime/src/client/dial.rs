@@ -41,7 +41,7 @@ impl Dialer {
         Ok(Self { remote, protocol, identity: Arc::new(identity), options })
     }
 
-    /// The address for logs and messages.
+    /// Returns the address for logs and messages.
     pub(super) fn url(&self) -> &str {
         self.remote.url()
     }
@@ -59,6 +59,7 @@ impl Dialer {
     /// Each may buffer one share of what the client's connection may.
     pub(super) async fn dial_own(&self, shares: usize) -> Result<Dialed> {
         let mut options = self.options.clone();
+        // Bulk streams are few and long: a round trip less would not be noticed.
         options.preopened_calls = 0;
         options.connection_buffer /= shares;
         self.dial_with(&options, true).await

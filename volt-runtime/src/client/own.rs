@@ -27,10 +27,11 @@ use crate::{CallOptions, Error, Method, Result, transport::RawCall};
 /// The maximum number of connections. Further calls share the least busy one.
 const CONNECTIONS: usize = 4;
 
-/// The minimum time for which an unused connection stays open.
+/// The minimum time for which an unused connection stays open. It is looked at once in this time, so it closes after
+/// one to two of them.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The time for which calls use the shared connection after another one was refused.
+/// The time for which calls use the shared connection after another one was refused: each attempt delays a call.
 const REFUSED: Duration = Duration::from_mins(1);
 
 /// The connections beside the shared one.

@@ -17,7 +17,7 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    /// The reach of an address.
+    /// Returns the reach of an address.
     pub(super) fn of(address: IpAddr) -> Self {
         // An IPv4 address may be written as an IPv6 one.
         match address.to_canonical() {
@@ -26,7 +26,7 @@ impl Reach {
         }
     }
 
-    /// The reach of a host as written, without the brackets of an IPv6 address. A name is unknown,
+    /// Returns the reach of a host as written, without the brackets of an IPv6 address. A name is unknown,
     /// except for `localhost` and the names below it (RFC 6761).
     pub(super) fn of_host(host: &str) -> Self {
         if let Ok(address) = host.parse() {

@@ -25,6 +25,7 @@ where
     let failed = |error: io::Error| format!("{}: {error}", via.name);
     stream.write_all(request(via, host, port).as_bytes()).await.map_err(failed)?;
     stream.flush().await.map_err(failed)?;
+    // The answer may arrive in any number of pieces.
     let mut head = Vec::new();
     loop {
         if stream.read_buf(&mut head).await.map_err(failed)? == 0 {

@@ -138,6 +138,7 @@ impl Prompt {
         }
         let answer = (self.ask)().map(Passphrase::new).ok_or(KeyError::Encrypted)?;
         let opened = open(answer.as_str())?;
+        // Only an answer that works: a wrong one must not be tried again.
         *known = Some(answer);
         Ok(opened)
     }

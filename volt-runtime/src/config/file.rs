@@ -172,7 +172,7 @@ fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a new file the owner and group of the old one, for programs that run as another user.
+/// Copies the owner and group of the old file, for programs that run as another user.
 #[cfg(unix)]
 fn keep_owner(file: &File, before: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, fchown};

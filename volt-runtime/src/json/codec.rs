@@ -72,7 +72,7 @@ impl<E: Enumeration> Codec<i32> for Enum<E> {
     }
 }
 
-/// The number of an enum's value, as stored in a field.
+/// Returns the number of an enum's value, as stored in a field.
 pub fn enum_number(value: impl Into<i32>) -> i32 {
     value.into()
 }

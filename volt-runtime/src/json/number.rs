@@ -80,7 +80,7 @@ where
         .map_err(|_| D::Error::custom(format_args!("{value} is out of range for {expected}")))
 }
 
-/// An integer that a visitor of something else was given.
+/// Converts an integer that the visitor of another type has received.
 pub(super) fn visited_integer<'de, T, V, E>(value: V) -> Result<T, E>
 where
     T: TryFrom<i128>,
@@ -156,7 +156,7 @@ impl Visitor<'_> for FloatVisitor {
     }
 }
 
-/// The name of a number that JSON has no form for.
+/// Returns the name of a number for which JSON has no form.
 pub(super) fn not_finite(value: f64) -> Option<&'static str> {
     let same = |other: f64| value.total_cmp(&other).is_eq() || (value.is_nan() && other.is_nan());
     NOT_FINITE.iter().find(|(_, other)| same(*other)).map(|(name, _)| *name)

@@ -28,13 +28,13 @@ impl<'a, A> Reader<'a, A> {
         Self { map, codec: PhantomData }
     }
 
-    /// For values of the enum `E`.
+    /// Reads values of the enum `E`.
     #[must_use]
     pub fn named<E: Enumeration>(self) -> Reader<'a, A, Enum<E>> {
         Reader { map: self.map, codec: PhantomData }
     }
 
-    /// For values of `google.protobuf.NullValue`.
+    /// Reads values of `google.protobuf.NullValue`.
     #[must_use]
     pub fn null(self) -> Reader<'a, A, NullValue> {
         Reader { map: self.map, codec: PhantomData }

@@ -25,12 +25,12 @@ impl<'a, S> Writer<'a, S> {
         Self { map, codec: PhantomData }
     }
 
-    /// For values of the enum `E`.
+    /// Writes values of the enum `E`.
     pub fn named<E: Enumeration>(&mut self) -> Writer<'_, S, Enum<E>> {
         Writer { map: self.map, codec: PhantomData }
     }
 
-    /// For values of `google.protobuf.NullValue`.
+    /// Writes values of `google.protobuf.NullValue`.
     pub fn null(&mut self) -> Writer<'_, S, NullValue> {
         Writer { map: self.map, codec: PhantomData }
     }
@@ -69,6 +69,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     where
         C: Codec<T>,
     {
+        // An empty list and an absent one are the same message.
         if list.is_empty() {
             return Ok(());
         }

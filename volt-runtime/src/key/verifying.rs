@@ -57,6 +57,7 @@ const SMALL_ORDER: [[u8; RAW_LEN]; 7] = {
 };
 
 fn has_small_order(raw: &[u8; RAW_LEN]) -> bool {
+    // Both signs of a coordinate encode points of the same order.
     let mut unsigned = *raw;
     unsigned[RAW_LEN - 1] &= 0x7f;
     SMALL_ORDER.contains(&unsigned)

@@ -81,7 +81,7 @@ impl Outgoing {
         Self { call, phase, limit: usize::MAX }
     }
 
-    /// A server's side.
+    /// Creates a server's side.
     pub fn server(call: u64) -> Self {
         Self { call, phase: Phase::Responses, limit: usize::MAX }
     }
@@ -321,8 +321,7 @@ fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
 /// The receiving side of a call: opens payloads, and refuses those that this side has sent itself and
 /// those that have already arrived in this call.
 ///
-/// In the legacy protocol, equal messages are equal on the wire whoever sends them, so it can refuse
-/// neither.
+/// In the legacy protocol, equal messages of both sides are equal on the wire, so it can refuse neither.
 #[derive(Debug)]
 pub struct Arriving {
     end: End,

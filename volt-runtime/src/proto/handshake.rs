@@ -107,7 +107,7 @@ impl CallToken {
     /// Returns whether the token may open further calls at `now`: it must be younger than
     /// `lifetime` (in seconds), and younger than half of its validity period.
     pub fn is_valid(&self, now: u64, lifetime: u64) -> bool {
-        // If the clock was set back, the token's age is unknown.
+        // If the clock was set back, the token's age is unknown. Half of the validity leaves the peer's clock room.
         now.checked_sub(self.made).is_some_and(|age| age < lifetime.min(TTL / 2))
     }
 
@@ -167,6 +167,7 @@ impl ClientHandshake {
     /// damaged frame or key.
     pub fn complete(&self, body: Bytes) -> Result<CallKey, ProtocolError> {
         let reply = KeyReply::decode(body)?;
+        // Before the key is used: it may be that of an attacker in between.
         if !self.signer.verify(&signed(&reply.key, &reply.nonce), &reply.signature) {
             return Err(ProtocolError::Signature);
         }

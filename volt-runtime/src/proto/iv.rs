@@ -9,7 +9,7 @@
 //! block; one who changes the block garbles its text and that of the next.
 //!
 //! A payload of this side is recognized by its vector, without memory. A vector is the encryption, with
-//! a key of this process, of random bytes and a mark; to everybody else it is random. A peer's vector
+//! a key of this process, of random bytes and a mark; to others it is random. A peer's vector
 //! has the mark by chance once in 2^56 messages. An attacker who changes the vector removes the mark:
 //! what a client and a server send differs in the text of the first block only in part, so a copy whose
 //! vector was changed to fit is accepted. The protocol has nothing else to recognize it by.

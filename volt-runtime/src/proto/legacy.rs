@@ -193,7 +193,7 @@ impl SealedKeys {
     }
 
     /// Remembers the sealed key of an authenticated caller's token at `now` (Unix seconds), after it
-    /// has been opened: keys that nobody can open must not take up places.
+    /// has been opened: keys that cannot be opened must not take up places.
     ///
     /// # Errors
     ///

@@ -69,7 +69,7 @@ pub enum ProtocolError {
     /// A frame type that is unknown, or not valid in this direction.
     #[error("frame type {0} is not known")]
     FrameType(u8),
-    /// A field is too long for its length prefix.
+    /// A field is too long for its length prefix, such as a session id of 64 KiB.
     #[error("the {0} is too long for a frame")]
     TooLong(&'static str),
     /// A message that is larger than this side may send.
@@ -88,7 +88,8 @@ pub enum ProtocolError {
         /// The parser's message.
         why: String,
     },
-    /// An encrypted payload that cannot be decrypted with this call's key.
+    /// An encrypted payload that cannot be decrypted with this call's key: its length or padding is wrong. A wrong key
+    /// nearly always shows so.
     #[error("a payload cannot be decrypted")]
     Decrypt,
     /// The system returned no random bytes, or the crypto library failed.

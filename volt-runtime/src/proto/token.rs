@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::ProtocolError;
 use crate::key::{KeyAlgorithm, SigningKey, VerifyingKey};
 
-/// The header of every token.
+/// The header of every token of the binary protocol. It is not sent, so both sides must agree on each byte.
 pub const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
-/// A token is valid for this long before and after its creation, in seconds.
+/// A token is valid for this long before and after its creation, in seconds. The published clients use the same
+/// value: it tolerates clocks that differ.
 pub const TTL: u64 = 60;
 /// The tolerated difference between the peers' clocks, in seconds.
 pub const LEEWAY: u64 = 60;
@@ -222,6 +223,7 @@ impl Token {
     ///
     /// When the token has expired, is not valid yet, or is valid for more than [`MAX_VALIDITY`].
     pub fn check_times(&self, now: u64) -> Result<(), TokenError> {
+        // Saturating, because the claims are the sender's: a sum beyond the range must not wrap around.
         if self.claims.exp.saturating_add(LEEWAY) < now {
             return Err(TokenError::Expired);
         }

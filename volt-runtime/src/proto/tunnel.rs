@@ -80,6 +80,7 @@ impl TunnelFrame {
             let KeyReply { key, nonce, signature } = KeyReply::decode(frame.body)?;
             return Ok(Self::KeyExchange { key, nonce, signature });
         }
+        // Before payloads, because a rejection has the form of one without content.
         if let Some(reason) = call::rejection(&frame.body)? {
             return Ok(Self::Rejected(reason));
         }
@@ -135,6 +136,7 @@ impl TunnelFrame {
                 return Err(ProtocolError::Unexpected("a caller sent what only a target sends"));
             }
         };
+        // Encoded and decoded, so that the target applies the same checks as to a frame from a socket.
         Frame::decode(frame.into())
     }
 

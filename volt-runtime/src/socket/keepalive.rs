@@ -57,6 +57,8 @@ pub(super) enum Due {
 }
 
 /// The state of the keepalive of one connection.
+///
+/// Quiet, until `interval` has passed without news; then pinged, until there are news or `timeout` has passed as well.
 pub(super) struct Watchdog {
     times: Keepalive,
     /// The time when something was last received.
@@ -67,6 +69,7 @@ pub(super) struct Watchdog {
     signs: u64,
     /// The time of the last ping, if nothing was received since.
     pinged: Option<Instant>,
+    /// The timer for the next check.
     look: Pin<Box<Sleep>>,
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {
         .max_frame_size(Some(max_message_size))
 }
 
-/// The wall clock time in Unix seconds, for the validity of tokens.
+/// Returns the wall clock time in Unix seconds, for the validity of tokens.
 pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

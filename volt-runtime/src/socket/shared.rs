@@ -120,7 +120,7 @@ impl Timeouts {
     }
 }
 
-/// The current time on the timers' clock, which tests can pause.
+/// Returns the current time on the timers' clock, which tests can pause.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -42,6 +42,7 @@ impl<S> Counted<S> {
 
     /// Counts a write that succeeds after it had to wait.
     fn wrote<T>(&mut self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        // Only a write that was refused and then accepted proves that the peer has read something.
         let waited = std::mem::replace(&mut self.waits, outcome.is_pending());
         if waited && matches!(outcome, Poll::Ready(Ok(_))) {
             self.resumed += 1;

@@ -38,6 +38,7 @@ pub enum KeyExchange {
 impl KeyExchange {
     /// Accepts the Volt's key. Returns whether it was expected.
     pub(super) fn reply(&mut self, body: Bytes) -> bool {
+        // Moved out and back: the handshake moves from one state to the next.
         match mem::replace(self, Self::Failed) {
             Self::Awaiting(handshake) => {
                 *self = Self::Replied(handshake, body);
@@ -232,6 +233,7 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn new(exchange: KeyExchange, kind: MethodKind, options: &CallOptions) -> Box<Self> {
+        // A call from the pool, and a legacy one, may have its key.
         let phase = match &exchange {
             KeyExchange::Done(_) => Phase::Open,
             _ => Phase::Keying(Queued::default()),
@@ -287,6 +289,7 @@ impl Call {
 
     /// Fails the sending half, even while it waits for the key.
     pub(super) fn stop_sending(&mut self, wakes: &mut Wakes) {
+        // The later phases send no messages anyway, and must not be undone.
         if matches!(self.phase, Phase::Keying(_) | Phase::Open) {
             self.phase = Phase::HalfClosed;
         }
@@ -296,6 +299,7 @@ impl Call {
 
 /// Converts a protocol error into the error that fails the call.
 pub(crate) fn protocol_error(error: ProtocolError) -> Error {
+    // Known before anything of the message was sent, and to be solved by the caller.
     if let ProtocolError::MessageTooLarge { .. } = error {
         let message = format!("{error} (`ConnectOptions::max_sent_message_size`)");
         return Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No);

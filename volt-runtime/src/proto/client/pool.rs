@@ -91,7 +91,8 @@ impl CallPool {
         if frame.kind == FrameKind::KeyExchange {
             return self.replied(frame.call, frame.body);
         }
-        // Any other frame for a call that has not been invoked ends that call.
+        // Any other frame for a call that has not been invoked ends that call: a Volt has nothing to send for it but a
+        // rejection.
         self.dropped(frame.call);
         false
     }

@@ -430,6 +430,7 @@ impl Connection {
     /// read.
     pub fn lose(&mut self, reason: &Error) {
         self.over = true;
+        // A frame that was held back is dropped. Its call fails below.
         self.inboxes.release(&mut self.wakes);
         self.outbox.close(Some(reason.clone()), &mut self.wakes);
         drop(self.outbox.abandon(&mut self.wakes));

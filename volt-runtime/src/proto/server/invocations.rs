@@ -168,7 +168,7 @@ impl Connection {
         self.advance(id, Phase::HalfClosed);
     }
 
-    /// The time at which the next call has taken too long to name its method.
+    /// Returns when the next call has taken too long to name its method.
     pub(super) fn next_overdue(&mut self) -> Option<Instant> {
         self.exchanges.tidy(&self.calls);
         // A timeout beyond the clock's range never expires.

@@ -117,6 +117,7 @@ impl ServiceHost {
     }
 
     fn legacy_key(&self) -> Option<(&SigningKey, &Mutex<SealedKeys>)> {
+        // The key may be set later, from another task.
         let legacy = self.legacy.as_ref().filter(|_| self.options.legacy)?;
         Some((legacy.key.get()?, &legacy.seen))
     }

@@ -12,7 +12,53 @@ use crate::{
     proto::{handshake::Via, token::Token, tunnel::TunnelFrame},
 };
 
-/// Forwards calls to peers that are connected to this server, such as the hosts of services.
+/// Forwards calls to peers that are connected to this server, such as the hosts of services. Set with
+/// [`ServiceHost::with_relay`](super::ServiceHost::with_relay).
+///
+/// This one forwards every call to a host in the same process:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use volt_runtime::{
+///     Error,
+///     server::{
+///         ProtocolError, RelayHandler, RelayedCall, ServiceHost, Token, Tunnel, TunnelFrame, Via,
+///     },
+/// };
+///
+/// struct ToHost(Arc<ServiceHost>);
+///
+/// impl RelayHandler for ToHost {
+///     fn relay(&self, token: &Token, _: &Via, call: RelayedCall) {
+///         let tunnel = Tunnel::new(Arc::clone(&self.0));
+///         let open = TunnelFrame::open(token, Via::default());
+///         tokio::spawn(async move {
+///             let requests = async {
+///                 tunnel.deliver(1, &open).await?;
+///                 while let Some(frame) = call.receive().await {
+///                     tunnel.deliver(1, &frame).await?;
+///                 }
+///                 Ok::<_, ProtocolError>(())
+///             };
+///             let responses = async {
+///                 while let Some((_, frame)) = tunnel.next_frame().await {
+///                     if call.send(&frame).await.is_err() || frame.is_last() {
+///                         break;
+///                     }
+///                 }
+///             };
+///             // Until the caller disconnects or the call ends. Both at once, because a host that cannot
+///             // send its responses does not read requests.
+///             tokio::select! {
+///                 _ = requests => {}
+///                 () = responses => {}
+///             }
+///             tunnel.close(&Error::connection("the forwarded call has ended"));
+///         });
+///     }
+/// }
+/// ```
 pub trait RelayHandler: Send + Sync + 'static {
     /// Accepts a call, without blocking; the relay forwards frames in its own task.
     ///

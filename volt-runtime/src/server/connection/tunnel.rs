@@ -22,7 +22,10 @@ use crate::{
 /// Runs the calls that a relay forwards to a host. Cloning returns another handle.
 ///
 /// It is independent of the transport: its owner [delivers](Self::deliver) incoming frames and
-/// forwards [outgoing](Self::next_frame) ones.
+/// forwards [outgoing](Self::next_frame) ones. [`RelayHandler`](super::RelayHandler) has an example.
+///
+/// Do both at once, such as in two tasks: a call that cannot send its answers stops reading, and
+/// [`deliver`](Self::deliver) then waits for it. Timeouts of calls expire only while one of the futures is polled.
 #[derive(Clone)]
 pub struct Tunnel(ServerSide);
 

@@ -38,7 +38,8 @@ use crate::{
     tls::ServerTls,
 };
 
-/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed.
+/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed: answering costs
+/// a socket and a task, of which a flood would otherwise take any number.
 const MAX_TURNED_AWAY: usize = 64;
 /// The time that such a connection has for its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -195,7 +196,7 @@ async fn run(
     while connections.join_next().await.is_some() {}
 }
 
-/// Tells a client that there is no room for it.
+/// Answers a client for which there is no room.
 async fn turn_away(stream: TcpStream, tls: Option<ServerTls>, endpoint: Arc<ServiceHost>) {
     let limit = endpoint.options().handshake_timeout.min(TURN_AWAY_TIMEOUT);
     if let Ok(Err(error)) = timeout(limit, open(stream, tls.as_ref(), &endpoint, Room::Full)).await

@@ -37,8 +37,8 @@ impl Client {
     /// Connects to the Volt that a configuration names, with the configuration's session.
     ///
     /// Without a session, or after it has expired, most calls fail with `UNAUTHENTICATED`;
-    /// [`authenticate`](Self::authenticate) obtains one. Connecting does not check the session or the Volt's
-    /// key: each call does.
+    /// [`authenticate`](Self::authenticate) obtains one. Connecting does not check the session or the
+    /// Volt's key: each call does.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Checks whether this SDK and a Volt are compatible.
 //!
-//! Releases of the API have removed and renumbered fields, so an old client may send a request that a new Volt
-//! understands differently. The Volt decides what it accepts; this asks it.
+//! Releases of the API have removed and renumbered fields, so an old client may send a request that a
+//! new Volt understands differently. The Volt decides what it accepts; this asks it.
 
 use std::{fmt, str::FromStr};
 
@@ -117,8 +117,8 @@ impl Client {
                 });
                 Ok(Compatibility { sdk, volt, objection: None })
             }
-            // The code with which a Volt objects. Any other refusal, such as of the session, says nothing about
-            // the version.
+            // The code with which a Volt objects. Any other refusal, such as of the session, says
+            // nothing about the version.
             Err(error) if error.is_refused() && error.code() == Code::FailedPrecondition => {
                 let objection = error.status().map(|status| status.message().to_owned());
                 Ok(Compatibility { sdk, volt: None, objection })

@@ -49,8 +49,8 @@
 //! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |
 //! | tests without a Volt | [`Client::from_channel`] |
 //!
-//! A lost connection is re-established with backoff ([`Reconnect`]). Calls that cannot have been executed are
-//! retried meanwhile; [`Channel::watch_state`] reports the state.
+//! A lost connection is re-established with backoff ([`Reconnect`]). Calls that cannot have been
+//! executed are retried meanwhile; [`Channel::watch_state`] reports the state.
 //!
 //! # Messages
 //!
@@ -114,8 +114,8 @@ pub use volt_runtime::server;
 #[doc(hidden)]
 pub use volt_runtime::__private;
 
-/// The whole API, with one module for each package: `tdx.volt_api.relay.v1` is `api::relay::v1`. The modules
-/// [`volt`] and [`data`] at the root are the two packages that most programs use.
+/// The whole API, with one module for each package: `tdx.volt_api.relay.v1` is `api::relay::v1`. The
+/// modules [`volt`] and [`data`] at the root are the two packages that most programs use.
 pub mod api {
     pub use crate::generated::{data, proto_db_sync, relay, volt};
 }

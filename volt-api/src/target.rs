@@ -1,7 +1,7 @@
 //! Creates the target of a call from the resource of a service.
 //!
-//! The resource's `service_description` says where the service runs. `DiscoverServices` returns such resources;
-//! a program passes one to `service(&resource)` of a call.
+//! The resource's `service_description` says where the service runs. `DiscoverServices` returns such
+//! resources; a program passes one to `service(&resource)` of a call.
 
 use crate::Target;
 

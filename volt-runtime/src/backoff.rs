@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 
-/// The longest delay that a server may ask for. A mistaken header must not take its clients offline for days.
+/// The longest delay that a server may ask for. A mistaken header must not take its clients offline for
+/// days.
 #[cfg(feature = "client")]
 const LONGEST_ASKED: Duration = Duration::from_mins(5);
 
@@ -121,6 +122,7 @@ impl Backoff {
 /// Returns a random number from 0 to 1, or 1 (the longest delay) if the system returns no random
 /// bytes.
 fn fraction() -> f64 {
+    // The cryptographic generator, because it is there: speed does not matter before a delay.
     let mut bytes = [0; 4];
     match rand::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),

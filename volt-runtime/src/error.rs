@@ -59,9 +59,9 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The API refused: a response carried a status that is not OK.
+    /// The API refused: a response carried a status that is not OK. Read [`Error::status`].
     Refused,
-    /// The method failed while it ran: the Volt ended the call with an error.
+    /// The method failed while it ran: the Volt ended the call with an error. Read [`Error::status`].
     Failed,
     /// The call could not be routed or was not accepted: a bad token, an unknown target. The reason comes
     /// in clear text, from the Volt or from a relay, and is not authenticated.
@@ -69,7 +69,7 @@ pub enum ErrorKind {
     /// The peer violated the protocol within this call: a wrong signature, a payload that cannot be
     /// decrypted or parsed, or a wrong number of responses.
     Protocol,
-    /// There is no connection, or it was lost.
+    /// There is no connection, or it was lost. A channel that is not closed reconnects by itself.
     Connection,
     /// Nothing more can be sent: the call has ended, or was half-closed. The responses report how
     /// it ended.
@@ -338,6 +338,7 @@ fn write_causes(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
+        // Many errors repeat the text of their cause.
         if !written.contains(&text) {
             write!(f, ": {text}")?;
             written.push_str(&text);

@@ -36,9 +36,9 @@
 //!
 //! # Logs
 //!
-//! The crate logs with `tracing`: the end of reconnecting at `error`; lost connections, failed attempts and
-//! connections without TLS at `warn`; a restored connection at `info`; details at `debug`. No log contains a
-//! key, a token or a passphrase.
+//! The crate logs with `tracing`: the end of reconnecting at `error`; lost connections, failed attempts
+//! and connections without TLS at `warn`; a restored connection at `info`; details at `debug`. No log
+//! contains a key, a token or a passphrase.
 //!
 //! # Features
 //!

@@ -93,6 +93,7 @@ impl Body {
     /// When the body is not a message of this type.
     pub fn read<M: Message>(&self) -> Result<M, DecodeError> {
         match self {
+            // Checked for UTF-8 when it was received.
             Self::Json(text) => Ok(json::read_text(text)?),
             // Reading `Bytes` copies no field of type `Bytes`.
             Self::Protobuf(bytes) => Ok(M::decode(bytes.clone())?),

@@ -43,9 +43,9 @@ pub struct CallOptions {
     pub receive_buffer: usize,
     /// The policy for when that limit is reached. Default: wait for up to 5 seconds in total.
     pub overflow: Overflow,
-    /// Opens the call with its own token and ephemeral key, not shared with other calls. Default
-    /// false: see [`ConnectOptions::token_lifetime`](crate::ConnectOptions::token_lifetime) for how long they are
-    /// reused, and the consequences. It also keeps the call from taking a pre-opened one.
+    /// Opens the call with its own token and ephemeral key, not shared with other calls. Default false:
+    /// see [`ConnectOptions::token_lifetime`](crate::ConnectOptions::token_lifetime) for how long they
+    /// are reused, and the consequences. It also keeps the call from taking a pre-opened one.
     pub fresh_key: bool,
     /// Lets a call that is made while the client reconnects wait for the connection, rather than
     /// fail at once. Default true.

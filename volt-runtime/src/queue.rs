@@ -159,6 +159,7 @@ impl<T> Buffer<T> {
     /// them outside the lock, because dropping an item may take a lock.
     #[must_use = "drop the items outside of the lock"]
     pub(crate) fn abandon(&mut self, wakes: &mut Wakes) -> VecDeque<(T, usize)> {
+        // Producers get no reason: the consumer has none.
         self.closed.get_or_insert(None);
         self.bytes = 0;
         self.wake_all(wakes);

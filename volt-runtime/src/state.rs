@@ -58,11 +58,21 @@ impl ConnectionState {
 /// remembers for itself which states it has seen.
 ///
 /// ```no_run
-/// # async fn example(channel: volt_runtime::Channel) {
+/// # async fn example(channel: volt_runtime::Channel) -> volt_runtime::Result<()> {
+/// use volt_runtime::ConnectionState;
+///
 /// let mut states = channel.watch_state();
 /// while let Some(state) = states.changed().await {
-///     println!("{state:?}");
+///     match state {
+///         ConnectionState::Connected => println!("online"),
+///         ConnectionState::Reconnecting { failed_attempts, reason, .. } => {
+///             println!("offline, {failed_attempts} attempts so far: {reason:#}");
+///         }
+///         ConnectionState::Closed { reason, .. } => return Err(reason),
+///         _ => {}
+///     }
 /// }
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]

@@ -21,6 +21,7 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Status(Box<Parts>);
 
+// Boxed, so that the results of handlers and calls stay small: a status is rare.
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
     code: Code,
@@ -151,8 +152,8 @@ codes! {
     PermissionDenied = 7, "permission denied";
     /// A quota or limit is exhausted, or a queue is full.
     ResourceExhausted = 8, "resource exhausted";
-    /// The Volt is not in the state that the operation requires. Repeating the call helps only after that state
-    /// has changed.
+    /// The Volt is not in the state that the operation requires. Repeating the call helps only after
+    /// that state has changed.
     FailedPrecondition = 9, "failed precondition";
     /// The operation was aborted by a conflict; the whole sequence may be retried.
     Aborted = 10, "aborted";

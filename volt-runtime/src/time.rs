@@ -59,7 +59,8 @@ impl Deadline {
         self.at.is_some_and(|at| at <= Instant::now())
     }
 
-    /// The error of a call that ran out of time. The Volt may have executed it, unless the caller knows better.
+    /// The error of a call that ran out of time. The Volt may have executed it, unless the caller knows
+    /// better.
     pub(crate) fn error() -> Error {
         Error::deadline("the call took longer than its timeout")
     }

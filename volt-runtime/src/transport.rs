@@ -155,8 +155,8 @@ pub trait SendHalf: Send {
     fn send(&mut self, message: &dyn Payload) -> Result<()>;
 
     /// Sends the first message in the background, as soon as the half is ready; `last` is set if no
-    /// other follows, and this half then ends with it. It is not sent after `deadline`. Failures are reported by the
-    /// receiving half.
+    /// other follows, and this half then ends with it. It is not sent after `deadline`. Failures are
+    /// reported by the receiving half.
     ///
     /// Do not drop this half before the other one.
     fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, deadline: Option<Instant>);

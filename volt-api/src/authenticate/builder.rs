@@ -21,9 +21,9 @@ pub enum Identity {
     OwnDid(Option<String>),
 }
 
-/// The form in which a challenge code is sent. The API's documentation, its published clients and its versions
-/// differ in this: the current documentation describes the hash, the web client and API 0.15 sign the code, and
-/// the Node client sends it as it is.
+/// The form in which a challenge code is sent. The API's documentation, its published clients and its
+/// versions differ in this: the current documentation describes the hash, the web client and API 0.15
+/// sign the code, and the Node client sends it as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Challenge {

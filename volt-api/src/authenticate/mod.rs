@@ -1,7 +1,7 @@
 //! Authentication: from a configuration to a session.
 //!
-//! A client has a key. A Volt issues a session for the key, after its owner has approved, and the tokens of calls
-//! name the session. [`Client::authenticate`] does all of it:
+//! A client has a key. A Volt issues a session for the key, after its owner has approved, and the
+//! tokens of calls name the session. [`Client::authenticate`] does all of it:
 //!
 //! 1. A session in the configuration is tried with a call that changes nothing. Unless the Volt rejects the
 //!    session or does not answer, the connected client is returned.

@@ -1,7 +1,7 @@
 //! The request for a session, and the answer to it.
 //!
-//! The forms are those of the published clients. A Volt verifies signatures over exact texts, so the texts are
-//! built once and sent as they were signed.
+//! The forms are those of the published clients. A Volt verifies signatures over exact texts, so the
+//! texts are built once and sent as they were signed.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};

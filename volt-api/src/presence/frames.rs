@@ -1,7 +1,7 @@
 //! The frames of hosted calls as messages of `Connect`.
 //!
-//! The messages have the same fields as the frames, so this only moves them. A rejection has no message of its
-//! own: it is a status that ends the call.
+//! The messages have the same fields as the frames, so this only moves them. A rejection has no message
+//! of its own: it is a status that ends the call.
 
 use volt_runtime::{
     Error,

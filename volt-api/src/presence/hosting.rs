@@ -23,8 +23,9 @@ use crate::{
 const ACCESS: &str = "volt:resource-read";
 
 impl Resource {
-    /// Creates the resource of a service that a client hosts. Save it once with `SaveResource`, and pass
-    /// the saved resource to [`PresenceBuilder::host`](super::PresenceBuilder::host) whenever hosting the service.
+    /// Creates the resource of a service that a client hosts. Save it once with `SaveResource`, and
+    /// pass the saved resource to [`PresenceBuilder::host`](super::PresenceBuilder::host) whenever
+    /// hosting the service.
     pub fn hosted_service(name: impl Into<String>, service: &impl Service) -> Self {
         let description = ServiceDescription::default()
             .with_host_type(ServiceHostType::Relayed)

@@ -1,10 +1,10 @@
 //! Keeps a client online at a Volt: the `Connect` call with its pings, its events and the services
 //! that the client hosts.
 //!
-//! A client that only makes calls needs none of this. [`Client::presence`] creates a [`PresenceBuilder`];
-//! awaiting it opens the call and returns the [`Presence`], which reads events. A task keeps the call open,
-//! whether or not events are read: it pings the Volt, runs the calls of hosted services, and goes online again
-//! after a lost connection.
+//! A client that only makes calls needs none of this. [`Client::presence`] creates a
+//! [`PresenceBuilder`]; awaiting it opens the call and returns the [`Presence`], which reads events. A
+//! task keeps the call open, whether or not events are read: it pings the Volt, runs the calls of
+//! hosted services, and goes online again after a lost connection.
 //!
 //! # Hosting a service
 //!

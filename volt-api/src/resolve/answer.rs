@@ -1,7 +1,8 @@
 //! Merges answers into the known configuration, after checking them against it.
 //!
-//! The fields that identify a Volt are kept once they are known. Otherwise an answer could replace a pinned key, as
-//! it can in a published client. Addresses and names change in practice and are taken from the answer.
+//! The fields that identify a Volt are kept once they are known. Otherwise an answer could replace a
+//! pinned key, as it can in a published client. Addresses and names change in practice and are taken
+//! from the answer.
 
 use serde_json::Value;
 use volt_runtime::{config::VoltConfig, key::VerifyingKey};

@@ -1,7 +1,7 @@
 //! HTTP GET with limits.
 //!
-//! The servers that a search asks are named by documents from elsewhere, so every request is bounded: in time,
-//! size, number and redirects, and in how near its server may be ([`Distance`]).
+//! The servers that a search asks are named by documents from elsewhere, so every request is bounded:
+//! in time, size, number and redirects, and in how near its server may be ([`Distance`]).
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 

@@ -25,7 +25,8 @@
 //! No registry is built in, and nothing is contacted before you resolve. Requests follow the proxy of
 //! the environment, unless [`Resolver::proxy`] sets another or none. With `https`, a Volt or relay
 //! whose `ca_pem` is in the configuration must present a certificate from that authority at its own
-//! `http_address`. Other servers that answer for it may use that authority or an authority of the system. All other servers need an authority of the system.
+//! `http_address`. Other servers that answer for it may use that authority or an authority of the
+//! system. All other servers need an authority of the system.
 //!
 //! # Trust
 //!

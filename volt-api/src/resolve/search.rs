@@ -1,7 +1,7 @@
 //! One search: the servers to ask, and their order.
 //!
-//! Failed attempts are collected and reported together, because each may be the one that the user expected to
-//! work. Only an answer that contradicts the configuration ends the search.
+//! Failed attempts are collected and reported together, because each may be the one that the user
+//! expected to work. Only an answer that contradicts the configuration ends the search.
 
 use std::pin::Pin;
 

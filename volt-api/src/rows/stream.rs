@@ -1,7 +1,7 @@
 //! The rows of one statement, as they arrive.
 //!
-//! Each row is returned as it arrives, and the next page is requested only when the last row of one has been
-//! read, so that a result of any size needs little memory.
+//! Each row is returned as it arrives, and the next page is requested only when the last row of one has
+//! been read, so that a result of any size needs little memory.
 
 use std::{
     future::poll_fn,
@@ -19,8 +19,8 @@ use crate::data::{
     SqliteDatabaseApiClient, sql_execute_response::Payload,
 };
 
-/// The default number of rows that are sent before the next page is requested: enough to hide the round trip in
-/// between, and few enough for the call's buffer.
+/// The default number of rows that are sent before the next page is requested: enough that the round trip
+/// in between hardly matters.
 const PAGE_SIZE: u32 = 1000;
 
 impl SqliteDatabaseApiClient {
@@ -135,7 +135,8 @@ impl<T: FromRow> Rows<T> {
         Ok(rows)
     }
 
-    /// Reads responses until one holds a row. A row that does not fit its type is an error of that row alone.
+    /// Reads responses until one holds a row. A row that does not fit its type is an error of that row
+    /// alone.
     fn poll_row(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>>> {
         if let Some(error) = &self.failed {
             return Poll::Ready(Err(error.clone()));

@@ -1,7 +1,7 @@
 //! One value, and the types that values convert to.
 //!
-//! SQLite's values have their own types, whatever the column's declared type. Nothing is converted that could
-//! hide this: text is not a number, and a number out of range is an error.
+//! SQLite's values have their own types, whatever the column's declared type. Nothing is converted that
+//! could hide this: text is not a number, and a number out of range is an error.
 
 use std::{
     fmt::{self, Display},

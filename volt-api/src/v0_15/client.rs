@@ -1,6 +1,7 @@
 //! The handle to a Volt that speaks the older API.
 //!
-//! It differs from [`crate::Client`] only in the accessors of its services, which are generated.
+//! It has the accessors of that API's services, which are generated, and none of the conveniences that
+//! [`crate::Client`] adds to the current API.
 
 use std::sync::Arc;
 

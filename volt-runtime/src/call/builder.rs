@@ -85,7 +85,8 @@ impl<C> CallBuilder<C> {
         self
     }
 
-    /// Opens the call with its own token and ephemeral key; see [`CallOptions::fresh_key`](crate::options::CallOptions::fresh_key).
+    /// Opens the call with its own token and ephemeral key; see
+    /// [`CallOptions::fresh_key`](crate::options::CallOptions::fresh_key).
     pub fn fresh_key(mut self) -> Self {
         self.parts.options.fresh_key = true;
         self
@@ -103,6 +104,7 @@ impl<C> CallBuilder<C> {
     /// methods for bulk data do this.
     #[doc(hidden)]
     pub fn bulk(mut self) -> Self {
+        // An explicit default of the channel, either way, takes precedence.
         self.parts.options.own_connection.get_or_insert(true);
         self
     }
@@ -116,7 +118,8 @@ impl<C> CallBuilder<C> {
     }
 
     /// Sets whether a call made while the client reconnects waits for the connection (the default) or
-    /// fails at once. It waits for [`CallOptions::ready_timeout`](crate::options::CallOptions::ready_timeout) at most.
+    /// fails at once. It waits for
+    /// [`CallOptions::ready_timeout`](crate::options::CallOptions::ready_timeout) at most.
     pub fn wait_for_ready(mut self, wait: bool) -> Self {
         self.parts.options.wait_for_ready = wait;
         self
@@ -264,8 +267,8 @@ impl<Req: Message, Res: Message> BidiCall<Req, Res> {
     }
 
     /// Opens the call with this request, and reopens it with the same request whenever the connection
-    /// is lost, until the Volt ends it. The sending side stays open, because a half-close may end the call, as
-    /// with `SubscribeWire`.
+    /// is lost, until the Volt ends it. The sending side stays open, because a half-close may end the
+    /// call, as with `SubscribeWire`.
     ///
     /// # Errors
     ///

@@ -21,7 +21,8 @@ use crate::{
     transport::ReceiveHalf,
 };
 
-/// The maximum time for which a dropped call waits for the Volt to end it. The call counts as open meanwhile.
+/// The maximum time for which a dropped call waits for the Volt to end it. The call counts as open
+/// meanwhile.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// State shared by the halves of a call with a stream of requests.

@@ -35,8 +35,8 @@ use crate::{
     transport::ReceiveHalf,
 };
 
-/// The time without a refusal after which a call counts as accepted, at least. A refusal takes one round trip and the
-/// Volt's check of the request.
+/// The time without a refusal after which a call counts as accepted, at least. A refusal takes one
+/// round trip and the Volt's check of the request.
 const SETTLING: Duration = Duration::from_secs(1);
 
 /// The untyped part, compiled once.

@@ -120,6 +120,7 @@ async fn send(
             return Poll::Ready(Err(Error::refused(status).with_method(sink.method().path)));
         }
         let ready = ready!(sink.poll_ready(cx));
+        // The reason may have arrived only now, after the look above.
         Poll::Ready(ready.map_err(|error| stream.reason_for(error, refusal, cx)))
     })
     .await?;

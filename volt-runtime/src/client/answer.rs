@@ -1,8 +1,8 @@
 //! Explains HTTP answers in place of a websocket.
 //!
-//! A wrong address usually leads to some other server, a proxy's page or a redirect. The explanation names
-//! the field of the configuration and what to write there. The answer is not trusted: its text is shortened,
-//! stripped of control characters, and never followed.
+//! A wrong address usually leads to some other server, a proxy's page or a redirect. The explanation
+//! names the field of the configuration and what to write there. The answer is not trusted: its text is
+//! shortened, stripped of control characters, and never followed.
 
 use std::{
     fmt::Write as _,
@@ -66,7 +66,8 @@ pub(super) fn explain(response: &Response<Option<Vec<u8>>>, asked: Asked<'_>) ->
     text
 }
 
-/// Returns the time that a server asks to wait for before the next attempt, in an answer that means "later".
+/// Returns the time that a server asks to wait for before the next attempt, in an answer that means
+/// "later".
 pub(super) fn retry_after(response: &Response<Option<Vec<u8>>>) -> Option<Duration> {
     if ![StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]
         .contains(&response.status())

@@ -46,8 +46,8 @@ impl Handle {
         &self.shared
     }
 
-    /// The error of a rejected call. A rejection for lack of a session names the field and the remedy: it is the
-    /// first error that a new program meets.
+    /// The error of a rejected call. A rejection for lack of a session names the field and the remedy:
+    /// it is the first error that a new program meets.
     fn rejected(&self, reason: String) -> Error {
         let error = Error::new(ErrorKind::Routing, reason);
         if !self.lacks_session || !error.is_session_invalid() {
@@ -75,8 +75,8 @@ pub(super) fn perform(shared: &Shared, work: Work) {
 
 /// The sending half.
 ///
-/// It seals in the caller's task and hands finished frames to the machine. Dropping it does nothing: the receiving
-/// half owns the call.
+/// It seals in the caller's task and hands finished frames to the machine. Dropping it does nothing:
+/// the receiving half owns the call.
 pub(super) struct CallSender {
     handle: Arc<Handle>,
     id: u64,

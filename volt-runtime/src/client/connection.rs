@@ -1,7 +1,7 @@
 //! The channel's handle to a connection, and the driver's side of it.
 //!
-//! [`Connection`] opens calls and creates their halves. [`ClientSide`] receives frames from the driver. Both
-//! refer to the machine in `proto::client`, and only the former keeps the connection open.
+//! [`Connection`] opens calls and creates their halves. [`ClientSide`] receives frames from the driver.
+//! Both refer to the machine in `proto::client`, and only the former keeps the connection open.
 
 use std::{
     future::poll_fn,
@@ -114,6 +114,7 @@ impl Connection {
     /// the call is invalid.
     pub fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
+        // Calls in the pool lead to the Volt itself and share a token.
         if options.target.is_none()
             && !options.fresh_key
             && let Some(id) = self.with(|machine| {
@@ -265,7 +266,8 @@ impl Worker {
 /// Called with the reason when the connection is lost.
 type OnLost = Box<dyn FnOnce(&Error) + Send>;
 
-/// The driver's side of a connection. It holds no handle, so a driver alone does not keep its connection open.
+/// The driver's side of a connection. It holds no handle, so a driver alone does not keep its
+/// connection open.
 pub(super) struct ClientSide {
     shared: Arc<Shared>,
     on_lost: Option<OnLost>,

@@ -24,8 +24,8 @@ use crate::{
 /// services.
 const KEPT: usize = 8;
 
-/// The client's identity, and that of its Volt. Read from the configuration once: later changes of that do not
-/// affect a connected client.
+/// The client's identity, and that of its Volt. Read from the configuration once: later changes of that
+/// do not affect a connected client.
 #[derive(Debug)]
 pub(super) struct Identity {
     /// Signs the tokens.
@@ -53,7 +53,7 @@ impl Identity {
         options: &ConnectOptions,
     ) -> Result<Self> {
         let (key, volt_key) = (config.signing_key()?, config.volt_key()?);
-        // Found out here, because the Volt could only answer with a protocol error.
+        // Checked here: the Volt could only answer with a protocol error.
         let (ours, theirs) = (key.algorithm(), volt_key.algorithm());
         if ours != theirs {
             return Err(Error::configuration(format!(
@@ -91,7 +91,8 @@ impl Identity {
         self.key.algorithm() == KeyAlgorithm::Rsa
     }
 
-    /// Returns the route of a call: its audience, the key that must sign the answer, and the hops in between.
+    /// Returns the route of a call: its audience, the key that must sign the answer, and the hops in
+    /// between.
     ///
     /// | target | audience | signer | hops |
     /// |---|---|---|---|

@@ -16,6 +16,11 @@
 //!
 //! Tasks: the supervisor, which also runs the driver of the current connection; one worker for each
 //! connection; and one task for each further connection. Open calls have no task of their own.
+//!
+//! Locks: the list of further connections (`own.rs`) is locked while a call is opened on one, so its
+//! lock comes before the others: the token cache and the machine, which are never held together. No
+//! lock is held across an await. Only that list's may be held during cryptography, when its call needs
+//! a new token.
 
 mod answer;
 mod call;

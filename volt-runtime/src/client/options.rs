@@ -1,6 +1,6 @@
 //! Options for establishing and maintaining a connection.
 //!
-//! Those of single calls are in [`CallOptions`](crate::CallOptions).
+//! The options of single calls are in [`CallOptions`](crate::CallOptions).
 
 use std::time::Duration;
 

@@ -4,9 +4,10 @@
 //! delay every other call. A few further connections are dialled when they are needed, reused, and
 //! closed when they have not been used for a while.
 //!
-//! A call takes an idle connection, else dials another one, else shares the least busy. A Volt may refuse
-//! further connections; calls then use those that there are, or the client's shared one, for a minute before
-//! the next attempt. Each connection has one task, which runs its driver and closes it when it is idle.
+//! A call takes an idle connection, else dials another one, else shares the least busy. A Volt may
+//! refuse further connections; calls then use those that there are, or the client's shared one, for a
+//! minute before the next attempt. Each connection has one task, which runs its driver and closes it
+//! when it is idle.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -27,11 +28,12 @@ use crate::{CallOptions, Error, Method, Result, transport::RawCall};
 /// The maximum number of connections. Further calls share the least busy one.
 const CONNECTIONS: usize = 4;
 
-/// The minimum time for which an unused connection stays open. It is looked at once in this time, so it closes after
-/// one to two of them.
+/// The minimum time for which an unused connection stays open. Its use is checked once in this time, so
+/// it closes after 15 to 30 seconds.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The time for which calls use the shared connection after another one was refused: each attempt delays a call.
+/// The time for which calls use the shared connection after another one was refused: each attempt
+/// delays a call.
 const REFUSED: Duration = Duration::from_mins(1);
 
 /// The connections beside the shared one.
@@ -73,7 +75,8 @@ enum Step {
     Share,
 }
 
-/// Counts a connection that is being established. A guard, because the call that dials may be dropped meanwhile.
+/// Counts a connection that is being established. A guard, because the call that dials may be dropped
+/// meanwhile.
 struct Dialing(Arc<OwnConnections>);
 
 impl Drop for Dialing {

@@ -120,8 +120,8 @@ impl Proxy {
     }
 }
 
-/// Returns the proxy of the environment for a host, and the variable that names it. `NO_PROXY` is evaluated by
-/// hyper-util's matcher, for a proxy that stands for any.
+/// Returns the proxy of the environment for a host, and the variable that names it. `NO_PROXY` is
+/// evaluated by hyper-util's matcher, with a placeholder for the proxy.
 fn from_environment(
     variable: &dyn Fn(&str) -> Option<String>,
     secure: bool,
@@ -177,7 +177,8 @@ fn read(source: &str, address: &str) -> Result<Via> {
     let invalid = |why: &str| {
         Error::configuration(format!("{source} is `{}`, which {why}", redact::address(address)))
     };
-    // hyper-util parses a proxy's address only within its matcher, so the matcher is asked for the proxy of any host.
+    // hyper-util parses a proxy's address only within its matcher, so the matcher is asked for the
+    // proxy of any host.
     let proxy = target("volt.invalid")
         .and_then(|target| Matcher::builder().all(address.trim()).build().intercept(&target))
         .ok_or_else(|| invalid("is not the address of a proxy: write http://host:port"))?;

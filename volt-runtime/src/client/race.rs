@@ -77,7 +77,7 @@ where
             else => break,
         }
     }
-    // Addresses that were never tried, or were still connecting, belong into the error as well.
+    // The error also lists addresses that were never tried or were still connecting.
     for address in addresses {
         if !failures.iter().any(|(failed, _)| failed == address) {
             failures.push((*address, None));

@@ -1,7 +1,7 @@
 //! The reach of an address, which decides whether plain HTTP is allowed.
 //!
-//! Without TLS, the network can read tokens. Loopback involves no network; on a private one the user is warned;
-//! anywhere else plain HTTP is refused unless the user allows it.
+//! Without TLS, the network can read tokens. Loopback involves no network; on a private one the user is
+//! warned; anywhere else plain HTTP is refused unless the user allows it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,8 +1,8 @@
 //! The address that a client connects to.
 //!
-//! The choice of the field is that of the published clients: the relay if there is one, else the Volt's HTTP
-//! address, with `/api` appended. An address that is not understood as a whole is an error: a typing
-//! mistake must not send tokens elsewhere.
+//! The choice of the field is that of the published clients: the relay if there is one, else the Volt's
+//! HTTP address, with `/api` appended. An address that is not understood as a whole is an error: a
+//! typing mistake must not send tokens elsewhere.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -79,6 +79,7 @@ impl ClientConfig {
 
 /// The address of a Volt or relay, from the object that describes it.
 fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress> {
+    // The authority is that of the server that is dialled: a relay has its own, in its own object.
     let authority = given(volt.ca_pem.as_ref())
         .map(|pem| CertificateAuthority { field: format!("{object}.ca_pem"), pem: pem.to_owned() });
     if let Some(address) = given(volt.http_address.as_ref()) {
@@ -156,10 +157,11 @@ fn websocket_url(field: &str, text: &str) -> Result<String> {
     Ok(format!("{scheme}://{authority}{path}{api}"))
 }
 
-/// Checks `host` or `host:port`. The error describes what is wrong with the address, as the end of a sentence.
+/// Checks `host` or `host:port`. The error describes what is wrong with the address, as the end of a
+/// sentence.
 ///
-/// Stricter than a URL parser: those repair what they can, and the parsers of this client, of a proxy and of the
-/// system could each arrive at another host.
+/// Stricter than a URL parser: those repair what they can, and the parsers of this client, of a proxy
+/// and of the system could each arrive at another host.
 fn check_authority(authority: &str) -> Result<(), String> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or("lacks the `]` after its IPv6 address")?;

@@ -1,8 +1,8 @@
 //! Reading and writing a configuration's file.
 //!
-//! The file holds the client's private key, and a client without it has lost its identity. A write therefore
-//! replaces the file as a whole where it can, with a content that has reached the disk and that only the
-//! owner can read.
+//! The file holds the client's private key, and a client without it has lost its identity. A write
+//! therefore replaces the file as a whole where it can, with a content that has reached the disk and
+//! that only the owner can read.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
@@ -126,7 +126,8 @@ fn replace_with(
     }
 }
 
-/// Writes a temporary file in the same directory and renames it. A crash leaves the old file or the new one.
+/// Writes a temporary file in the same directory and renames it. A crash leaves the old file or the new
+/// one.
 fn write_beside(
     path: &Path,
     write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
@@ -163,7 +164,8 @@ fn write_in_place(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>)
     })
 }
 
-/// Writes, then cuts the file to the new length. Cutting first would leave an empty file if the disk is full.
+/// Writes, then cuts the file to the new length. Cutting first would leave an empty file if the disk is
+/// full.
 fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
     file.rewind()?;
     file.write_all(content)?;

@@ -79,8 +79,8 @@ impl ClientConfig {
         given(self.volt.id.as_ref()).ok_or_else(|| missing("volt.id", "the Volt's DID"))
     }
 
-    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`. Clients verify each
-    /// key exchange with it, so a wrong one fails every call.
+    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`. Clients verify
+    /// each key exchange with it, so a wrong one fails every call.
     ///
     /// # Errors
     ///

@@ -53,6 +53,7 @@ pub struct VoltConfig {
 impl From<&str> for VoltConfig {
     /// A Volt known only by its HTTP address or its DID.
     fn from(text: &str) -> Self {
+        // A DID has no `//` after its first colon.
         let is_address = text.contains("://");
         let text = Some(text.to_owned());
         if is_address {

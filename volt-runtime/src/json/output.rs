@@ -4,8 +4,8 @@
 //! can be escaped a second time while it is written, for the inside of a string, and bytes are
 //! encoded as base64 in the buffer itself, without searching for characters to escape.
 //!
-//! Generated messages serialize only as maps, lists, text, bytes and numbers. The rest of serde's data model is
-//! implemented for [`write`](super::write), which accepts any value.
+//! Generated messages serialize only as maps, lists, text, bytes and numbers. The rest of serde's data
+//! model is implemented for [`write`](super::write), which accepts any value.
 
 use serde::{
     Serialize, Serializer,

@@ -1,7 +1,7 @@
 //! Writing the fields of a message.
 //!
-//! The mirror of `reader.rs`: one method for each kind of field, and the codec as a type parameter. Defaults
-//! are left out, because published clients test fields by their presence.
+//! The mirror of `reader.rs`: one method for each kind of field, and the codec as a type parameter.
+//! Defaults are left out, because published clients test fields by their presence.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 

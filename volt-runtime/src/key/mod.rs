@@ -7,6 +7,9 @@
 //! `SubjectPublicKeyInfo`. Reading accepts what the published clients and OpenSSL write. A
 //! [fingerprint](VerifyingKey::fingerprint) is the short name of a public key.
 //!
+//! To create a key outside of a program, use `openssl genpkey -algorithm ed25519`, and for its public key
+//! `openssl pkey -in KEY -pubout`.
+//!
 //! All cryptography is that of aws-lc-rs. Private keys are wiped from memory when dropped.
 
 mod error;

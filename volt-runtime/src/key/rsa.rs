@@ -82,6 +82,7 @@ pub(super) fn verify(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
 pub(super) fn oaep_encrypt(spki: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
     let key = PublicEncryptingKey::from_der(spki).map_err(|_| KeyError::Crypto)?;
     let key = OaepPublicEncryptingKey::new(key).map_err(|_| KeyError::Crypto)?;
+    // The library writes into a buffer of the maximum size and returns the part that it used.
     let mut out = vec![0; key.ciphertext_size()];
     let written = key
         .encrypt(&OAEP_SHA1_MGF1SHA1, plain, &mut out, None)

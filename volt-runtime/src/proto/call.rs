@@ -1,9 +1,9 @@
 //! A call after its key exchange: the messages that each end may send, and the frames that arrive.
 //!
-//! [`Outgoing`] is one end's sending side. A client's begins with the invocation, continues with requests and
-//! ends with a half-close; a server's has responses and an end. After the end, a client may still cancel.
-//! [`Arriving`] is the receiving side. It opens frames in their order and detects those that were repeated or
-//! sent back.
+//! [`Outgoing`] is one end's sending side. A client's begins with the invocation, continues with
+//! requests and ends with a half-close; a server's has responses and an end. After the end, a client
+//! may still cancel. [`Arriving`] is the receiving side. It opens frames in their order and detects
+//! those that were repeated or sent back.
 
 use bytes::Bytes;
 use serde::Deserialize;

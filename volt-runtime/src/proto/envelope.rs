@@ -1,9 +1,9 @@
 //! The content of a sealed payload: a JSON object with exactly one member, whose inner message is
 //! JSON encoded as a string.
 //!
-//! A message may have many megabytes, so the usual form is written and read without a second buffer: writing
-//! escapes the message while it is serialized, reading unescapes it in place. Any other valid form is parsed
-//! by serde.
+//! A message may have many megabytes, so the usual form is written and read without a second buffer:
+//! writing escapes the message while it is serialized, reading unescapes it in place. Any other valid
+//! form is parsed by serde.
 
 use serde::Deserialize;
 
@@ -49,8 +49,8 @@ pub enum Incoming {
     Rejected(String),
 }
 
-/// The members of a payload, in both spellings. Published clients write `snake_case`; protobuf's JSON also allows
-/// the other.
+/// The members of a payload, in both spellings. Published clients write `snake_case`; protobuf's JSON
+/// also allows the other.
 #[derive(Deserialize)]
 struct Members {
     #[serde(alias = "methodInvoke")]

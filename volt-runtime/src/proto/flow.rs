@@ -6,9 +6,9 @@
 //! has room, except for a reserve that is kept for the other calls. Only after that does it block
 //! the connection, and only for a bounded time in total.
 //!
-//! A frame is accepted, spilled, or held back ([`Inboxes::deliver`]). One that is held back is delivered when
-//! enough has been read, or fails its call when the patience with it ends. Stalls that harm no other call do
-//! not count, and those that do are paid back slowly.
+//! A frame is accepted, spilled, or held back ([`Inboxes::deliver`]). One that is held back is
+//! delivered when enough has been read, or fails its call when the patience with it ends. Stalls that
+//! harm no other call do not count, and those that do are paid back slowly.
 
 use std::{
     collections::HashMap,

@@ -1,10 +1,10 @@
 //! One websocket message: a header of ten bytes and a body.
 //!
-//! Layout, integers big-endian: version `u8` = 1, type `u8`, call number `u64`, body. The body's fields have
-//! their length before them, in one byte or two; the ciphertext reaches to the end.
+//! Layout, integers big-endian: version `u8` = 1, type `u8`, call number `u64`, body. The body's fields
+//! have their length before them, in one byte or two; the ciphertext reaches to the end.
 //!
-//! The driver of a connection reads only the header, and whether the metadata marks the last frame. A body is
-//! examined in the task of its call, so that a damaged one fails that call alone.
+//! The driver of a connection reads only the header, and whether the metadata marks the last frame. A
+//! body is examined in the task of its call, so that a damaged one fails that call alone.
 
 use std::fmt;
 
@@ -194,8 +194,8 @@ impl KeyReply {
     }
 }
 
-/// The body of an invoke or payload frame. Layout: metadata with a `u16` length, vector with a `u8` length, and the
-/// ciphertext to the end.
+/// The body of an invoke or payload frame. Layout: metadata with a `u16` length, vector with a `u8`
+/// length, and the ciphertext to the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     /// JSON in clear text, which relays read; may be empty.
@@ -273,6 +273,7 @@ fn take(body: &mut Bytes, len: usize, what: &'static str) -> Result<Bytes, Proto
     if body.len() < len {
         return Err(ProtocolError::Truncated(what));
     }
+    // The field shares the message's buffer: nothing is copied.
     Ok(body.split_to(len))
 }
 

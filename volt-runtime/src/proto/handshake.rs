@@ -2,10 +2,11 @@
 //!
 //! It costs one round trip and names no method: the method follows sealed, in the first envelope.
 //!
-//! The client sends a token with its ephemeral key, signed by its own key ([`CallToken`]). The server answers
-//! with its ephemeral key and a nonce, signed by the Volt's or host's key ([`Answer`]). Relays in between read
-//! the route ([`Via`]) and cannot compute the call's key. The answer's signature covers neither the client's
-//! key nor the call. An attacker can replay an answer, but cannot derive the key of the call that accepts it.
+//! The client sends a token with its ephemeral key, signed by its own key ([`CallToken`]). The server
+//! answers with its ephemeral key and a nonce, signed by the Volt's or host's key ([`Answer`]). Relays
+//! in between read the route ([`Via`]) and cannot compute the call's key. The answer's signature covers
+//! neither the client's key nor the call. An attacker can replay an answer, but cannot derive the key
+//! of the call that accepts it.
 
 use std::{fmt, sync::Arc};
 
@@ -45,12 +46,14 @@ pub struct Via {
 impl Via {
     /// Removes this hop from the remaining route.
     pub fn arrive(&mut self, id: &str) {
+        // A route may begin behind this hop: the caller names it only if it connects through a relay.
         if self.destinations.first().is_some_and(|destination| destination == id) {
             self.destinations.remove(0);
         }
     }
 
     pub(super) fn write(&self) -> Result<Bytes, ProtocolError> {
+        // The usual case, in which the published clients send no metadata at all.
         if *self == Self::default() {
             return Ok(Bytes::new());
         }
@@ -107,7 +110,8 @@ impl CallToken {
     /// Returns whether the token may open further calls at `now`: it must be younger than
     /// `lifetime` (in seconds), and younger than half of its validity period.
     pub fn is_valid(&self, now: u64, lifetime: u64) -> bool {
-        // If the clock was set back, the token's age is unknown. Half of the validity leaves the peer's clock room.
+        // If the clock was set back, the token's age is unknown. Half of the validity leaves the peer's
+        // clock room.
         now.checked_sub(self.made).is_some_and(|age| age < lifetime.min(TTL / 2))
     }
 

@@ -1,9 +1,9 @@
 //! The legacy JSON protocol of RSA keys: each websocket message is a JSON object in a text message.
 //!
-//! The first message of a call carries a token with the call's key, encrypted for the target, so
-//! there is no key exchange. The envelopes inside are those of the binary protocol. One
-//! initialisation vector serves all messages of a call, which is the protocol's weakness: equal beginnings of
-//! messages are visible as such.
+//! The first message of a call carries a token with the call's key, encrypted for the target, so there
+//! is no key exchange. The envelopes inside are those of the binary protocol. One initialisation vector
+//! serves all messages of a call, which is the protocol's weakness: equal beginnings of messages are
+//! visible as such.
 //!
 //! The first message also carries the first request, so a recorded one could be executed again. A server
 //! therefore remembers the sealed keys that it has opened ([`SealedKeys`]).
@@ -92,6 +92,8 @@ pub fn decode(text: Bytes) -> Result<Frame, ProtocolError> {
     let kind = if message.token.is_some() { FrameKind::LegacyOpening } else { FrameKind::Payload };
     let ends = [message.client_end, message.server_end].contains(&Some(true));
     let last = ends || message.error().is_some();
+    // The text is kept whole, and parsed again by the call's task, which also decodes and decrypts the
+    // payload.
     Ok(Frame { kind, call, last, body: text })
 }
 
@@ -200,7 +202,8 @@ impl SealedKeys {
     /// As [`check`](Self::check), and when too many calls arrive.
     pub fn admit(&mut self, token: &Token, now: u64) -> Result<(), ProtocolError> {
         let key = self.unknown(token)?;
-        // Only a key whose token has expired makes room. Forgetting another would allow its call to be repeated.
+        // Only a key whose token has expired makes room. Forgetting another would allow its call to be
+        // repeated.
         if self.order.len() >= self.capacity {
             match self.order.first().copied() {
                 Some(first @ (until, oldest)) if until < now => {
@@ -290,6 +293,7 @@ pub(super) fn open_message(
     text: &[u8],
 ) -> Result<Incoming, ProtocolError> {
     let message = Message::read(text)?;
+    // Before the payload, which a rejection does not have.
     if let Some(error) = message.error() {
         return Ok(Incoming::Rejected(error.to_owned()));
     }

@@ -22,9 +22,9 @@
 //!                                                  ◀─────   Payload       method_end: the call has ended
 //! ```
 //!
-//! Either side may send its payloads while the other's arrive. A rejection is a payload frame with an `error`
-//! in its metadata, in clear text, at any point. There is no frame for cancelling and no flow control for one
-//! call; see [`call::cancel`] and `flow`.
+//! Either side may send its payloads while the other's arrive. A rejection is a payload frame with an
+//! `error` in its metadata, in clear text, at any point. There is no frame for cancelling and no flow
+//! control for one call; see [`call::cancel`] and `flow`.
 //!
 //! # Layers
 //!
@@ -39,6 +39,15 @@
 //! The values and layouts are those of the published clients; recorded calls of theirs replay through this
 //! module byte for byte. Where they differ from one another, a server accepts all forms and a client sends
 //! those of the newest.
+//!
+//! # Hostile peers
+//!
+//! Every length is checked against what has arrived, and every number that a peer chooses is added or
+//! compared without overflow. A damaged body fails its call; only a header that cannot be read fails
+//! the connection, because its call is unknown. Everything that a peer can make this side remember has
+//! a bound: the unread frames (`flow`), the calls without a method (`server`), the payloads of a call
+//! (`iv`), the legacy keys ([`legacy::SealedKeys`]). No error that is sent to a peer tells why a
+//! payload could not be decrypted.
 
 pub mod call;
 #[cfg(feature = "client")]
@@ -88,8 +97,8 @@ pub enum ProtocolError {
         /// The parser's message.
         why: String,
     },
-    /// An encrypted payload that cannot be decrypted with this call's key: its length or padding is wrong. A wrong key
-    /// nearly always shows so.
+    /// An encrypted payload that cannot be decrypted with this call's key: its length or padding is
+    /// wrong. A wrong key nearly always shows so.
     #[error("a payload cannot be decrypted")]
     Decrypt,
     /// The system returned no random bytes, or the crypto library failed.

@@ -3,8 +3,9 @@
 //! It is a JWT signed by the client's key. With an Ed25519 key its header is always the same, so the
 //! binary protocol carries only the claims and the signature.
 //!
-//! A token authorizes calls to its audience until it expires, so an eavesdropper could replay it. It is never
-//! printed, and without TLS it stays within the machine or a private network unless the user allows more.
+//! A token authorizes calls to its audience until it expires, so an eavesdropper could replay it. It is
+//! never printed, and without TLS it stays within the machine or a private network unless the user
+//! allows more.
 
 use std::{fmt, sync::OnceLock};
 
@@ -20,8 +21,8 @@ use crate::key::{KeyAlgorithm, SigningKey, VerifyingKey};
 
 /// The header of every token of the binary protocol. It is not sent, so both sides must agree on each byte.
 pub const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
-/// A token is valid for this long before and after its creation, in seconds. The published clients use the same
-/// value: it tolerates clocks that differ.
+/// A token is valid for this long before and after its creation, in seconds. The published clients use
+/// the same value: it tolerates clocks that differ.
 pub const TTL: u64 = 60;
 /// The tolerated difference between the peers' clocks, in seconds.
 pub const LEEWAY: u64 = 60;
@@ -149,6 +150,7 @@ impl Token {
             claims: serde_json::from_slice(raw_claims).map_err(|error| json_error(&error))?,
             algorithm: KeyAlgorithm::Ed25519,
             key_id: None,
+            // Over the claims as they were sent: written again, they could differ in order or spacing.
             signing_input: signing_input(HEADER.as_bytes(), raw_claims),
             signature,
             signer: OnceLock::new(),

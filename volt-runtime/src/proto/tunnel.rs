@@ -1,8 +1,8 @@
 //! Frames of the binary protocol as a relay forwards them: the same fields, in the messages of the
 //! `Connect` and `Invoke` calls instead of websocket messages.
 //!
-//! The conversions go both ways and never open a payload. The token gains its JWT header on the way, because
-//! those messages carry it whole.
+//! The conversions go both ways and never open a payload. The token gains its JWT header on the way,
+//! because those messages carry it whole.
 
 use std::fmt;
 
@@ -17,8 +17,8 @@ use super::{
 
 /// One frame of a forwarded call. The call's id is transmitted alongside.
 ///
-/// A caller sends `Open`, then payloads; a target answers with its `KeyExchange` and payloads, or rejects. The last
-/// payload of each side has `end` set.
+/// A caller sends `Open`, then payloads; a target answers with its `KeyExchange` and payloads, or
+/// rejects. The last payload of each side has `end` set.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelFrame {

@@ -33,8 +33,8 @@ impl Context {
     }
 
     /// Returns the service that the caller requested, if it named one: an id from
-    /// [`Router::with_named`](super::Router::with_named), or any text for a service without ids. A
-    /// caller may name what it likes, so it proves nothing.
+    /// [`Router::with_named`](super::Router::with_named), or any text for a service without ids. The caller
+    /// chooses it freely.
     pub fn service_id(&self) -> Option<&str> {
         self.service_id.as_deref()
     }
@@ -132,7 +132,7 @@ pub trait Authenticator: Send + Sync + 'static {
     /// Authorizes the invoked method asynchronously. The future resolves to the caller. `None`, the
     /// default, means no further check.
     ///
-    /// Use it when the answer takes a call to another server: hosts of services ask their Volt
+    /// Use it when the answer needs a call to another server: hosts of services ask their Volt
     /// about the caller's token. The caller that it resolves to replaces that of
     /// [`authenticate`](Self::authenticate).
     ///

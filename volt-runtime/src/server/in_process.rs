@@ -190,7 +190,8 @@ impl SendHalf for Sender {
             Some(status) => self
                 .queue
                 .close(Some(Error::new(ErrorKind::Failed, "").with_status(status.clone()))),
-            // An item rather than the closing of the queue: a server must still notice a later cancellation.
+            // An item rather than the closing of the queue: a server must still notice a later
+            // cancellation.
             None => self.queue.push(Item::End, 0),
         }
     }

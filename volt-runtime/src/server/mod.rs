@@ -17,19 +17,34 @@
 //! 4. The handler's result ends the call. A [`Status`](crate::Status) is sent in a response where the
 //!    response has a field for it, otherwise with the end of the call.
 //!
+//! # Handlers
+//!
+//! A handler is an async function that returns a response or a [`Status`](crate::Status). Inside of it,
+//! `?` passes on the statuses of [`Requests::message`] and [`Responses::send`]. Both wait: the former
+//! for the caller, the latter for room in the caller's connection, so a handler that produces faster
+//! than its caller reads is slowed down.
+//!
+//! A handler may be dropped at any await, when its caller has left. Work that must be completed belongs
+//! into a task of its own. A handler that panics ends its call with `INTERNAL`, and nothing else.
+//!
 //! # Example
 //!
-//! A service written by hand, called within the process. Generated code does all but the handler.
+//! A service written by hand, called within the process. Generated code does all but the handlers.
 //!
 //! ```
 //! use volt_runtime::{
-//!     Channel, Method, MethodKind, UnaryCall,
+//!     BidiCall, Channel, Method, MethodKind, UnaryCall,
 //!     json::WellKnown,
-//!     server::{IncomingCall, Router, Service, unary, unknown_method},
+//!     server::{IncomingCall, Requests, Responses, Router, Service, bidi, unary, unknown_method},
 //!     transport::BoxFuture,
 //! };
 //!
-//! static SAY: Method = Method { path: "/echo.v1.Echo/Say", kind: MethodKind::Unary };
+//! type Text = WellKnown<String>;
+//!
+//! static METHODS: [Method; 2] = [
+//!     Method { path: "/echo.v1.Echo/Say", kind: MethodKind::Unary },
+//!     Method { path: "/echo.v1.Echo/Repeat", kind: MethodKind::Bidi },
+//! ];
 //!
 //! struct Echo;
 //!
@@ -39,12 +54,18 @@
 //!     }
 //!
 //!     fn methods(&self) -> &'static [Method] {
-//!         std::slice::from_ref(&SAY)
+//!         &METHODS
 //!     }
 //!
 //!     fn call(&self, index: usize, call: IncomingCall) -> BoxFuture<()> {
 //!         match index {
-//!             0 => unary(call, |_, text: WellKnown<String>| async move { Ok(text) }),
+//!             0 => unary(call, |_, text: Text| async move { Ok(text) }),
+//!             1 => bidi(call, |_, mut texts: Requests<Text>, mut echoes: Responses<Text>| async move {
+//!                 while let Some(text) = texts.message().await? {
+//!                     echoes.send(text).await?;
+//!                 }
+//!                 Ok(())
+//!             }),
 //!             _ => unknown_method(call),
 //!         }
 //!     }
@@ -53,9 +74,14 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> volt_runtime::Result<()> {
 //! let channel = Channel::in_process(Router::new().with(Echo));
-//! let request = WellKnown("hello".to_owned());
-//! let answer: WellKnown<String> = UnaryCall::new(&channel, &SAY, request).await?;
+//! let hello = || WellKnown("hello".to_owned());
+//! let answer: Text = UnaryCall::new(&channel, &METHODS[0], hello()).await?;
 //! assert_eq!(*answer, "hello");
+//!
+//! let mut repeat = BidiCall::<Text, Text>::new(&channel, &METHODS[1]).await?;
+//! repeat.send(hello()).await?;
+//! assert_eq!(repeat.message().await?, Some(hello()));
+//! assert_eq!(repeat.finish().await?, None);
 //! # Ok(())
 //! # }
 //! ```

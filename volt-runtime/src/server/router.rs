@@ -28,8 +28,8 @@ pub trait Service: Send + Sync + 'static {
 /// The services of a server.
 ///
 /// A call that no service fits ends with a status: `UNIMPLEMENTED` if no service has the method,
-/// `NOT_FOUND` if the service that it names is not here, and `INVALID_ARGUMENT` if it names none and several
-/// services have the method.
+/// `NOT_FOUND` if the service that it names is not here, and `INVALID_ARGUMENT` if it names none and
+/// several services have the method.
 #[derive(Clone, Default)]
 pub struct Router {
     /// By method path; the services added last are last.
@@ -100,6 +100,7 @@ impl Router {
                 },
             );
         };
+        // The service added last wins.
         let named = routes.iter().rev().find(|route| route.names.iter().any(|name| name == id));
         named
             .or_else(general)

@@ -4,12 +4,12 @@
 //! never blocks on a single event: each poll handles timeouts, reads, routes, writes and flushes as
 //! far as each can go.
 //!
-//! One task that owns the socket needs no lock around it, and flushes once for all frames that are queued at
-//! the moment. The price is that whatever it does delays every call, so it does little.
+//! One task that owns the socket needs no lock around it, and flushes once for all frames that are
+//! queued at the moment. The price is that whatever it does delays every call, so it does little.
 //!
-//! A connection ends when the socket fails, the peer closes, vanishes or violates the protocol, or the machine
-//! closes. In the last case the driver writes what is queued, sends its close frame, and reads until the
-//! peer's arrives.
+//! A connection ends when the socket fails, the peer closes, vanishes or violates the protocol, or the
+//! machine closes. In the last case the driver writes what is queued, sends its close frame, and reads
+//! until the peer's arrives.
 
 use std::{
     future::Future,
@@ -37,8 +37,8 @@ use super::{
 };
 use crate::{Error, ErrorKind};
 
-/// The number of frames read before yielding to other tasks, so that a fast peer does not keep this task from
-/// writing.
+/// The number of frames read before yielding to other tasks, so that a fast peer does not keep this
+/// task from writing.
 const READ_BUDGET: usize = 128;
 
 /// The number of pings whose pongs may wait to be written. Beyond it, the peer is not read: each pong
@@ -60,12 +60,13 @@ pub(crate) struct Driver<S, H: Side> {
     /// A server detects it from the first message.
     protocol: Option<Protocol>,
     side: H,
-    /// Set while nothing is read, because a call or the outbox has no room. The peer's silence means nothing then.
+    /// Set while nothing is read, because a call or the outbox has no room. The peer's silence means
+    /// nothing then.
     held_up: bool,
     /// The number of bytes received when the last message was complete.
     received: u64,
-    /// Set when data has been written but not flushed. The websocket buffers frames until then, so that small ones
-    /// leave together.
+    /// Set when data has been written but not flushed. The websocket buffers frames until then, so that
+    /// small ones leave together.
     unflushed: bool,
     /// The number of pings since everything was last flushed.
     pongs: usize,
@@ -200,7 +201,8 @@ where
         }
     }
 
-    /// Writes until the socket or the queue is exhausted. Ready when everything is flushed, or with an error.
+    /// Writes until the socket or the queue is exhausted. Ready when everything is flushed, or with an
+    /// error.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         while !self.said_goodbye {
             ready!(Pin::new(&mut self.socket).poll_ready(cx))?;

@@ -1,8 +1,8 @@
 //! Detection of a peer that has vanished without closing the connection.
 //!
-//! TCP alone notices that only when it has something to send, and then after many minutes. The signs of life
-//! are counted by the stream (`stream.rs`), below the websocket: a message that takes minutes to arrive is one
-//! all the time.
+//! TCP alone notices that only when it has something to send, and then after many minutes. The signs of
+//! life are counted by the stream (`stream.rs`), below the websocket: a message that takes minutes to
+//! arrive is one all the time.
 
 use std::{
     future::Future,
@@ -58,7 +58,8 @@ pub(super) enum Due {
 
 /// The state of the keepalive of one connection.
 ///
-/// Quiet, until `interval` has passed without news; then pinged, until there are news or `timeout` has passed as well.
+/// Quiet, until `interval` has passed without news; then pinged, until there are news or `timeout` has
+/// passed as well.
 pub(super) struct Watchdog {
     times: Keepalive,
     /// The time when something was last received.

@@ -1,8 +1,9 @@
 //! Shared by client and server: a websocket, the task that owns it, and the state around it.
 //!
-//! A [`Driver`] owns the websocket whole. It moves frames between the socket and a [`Machine`] behind a lock
-//! ([`Shared`]), to which the tasks of calls have access as well. A [`Side`] adds what differs between the
-//! ends: a server starts a task for each call that is opened, a client notices that its connection is lost.
+//! A [`Driver`] owns the websocket whole. It moves frames between the socket and a [`Machine`] behind a
+//! lock ([`Shared`]), to which the tasks of calls have access as well. A [`Side`] adds what differs
+//! between the ends: a server starts a task for each call that is opened, a client notices that its
+//! connection is lost.
 //!
 //! `stream.rs` is the byte stream below, and `keepalive.rs` watches it for signs of life.
 

@@ -1,8 +1,8 @@
 //! State shared by a connection's driver and the tasks of its calls: a state machine behind one
 //! lock, and the timer that drives its timeouts.
 //!
-//! One lock for a whole connection is enough, because it is held only to move frames and flags. Locks for each
-//! call would need an order among them, and the driver would take as many as frames arrive.
+//! One lock for a whole connection is enough, because it is held only to move frames and flags. Locks
+//! for each call would need an order among them, and the driver would take as many as frames arrive.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +16,8 @@ use crate::{queue::Wakes, time::Timer};
 
 /// One end of a connection, as its driver sees it.
 ///
-/// Every method may leave wakers behind, which [`Shared::with`] takes and wakes after it has released the lock.
+/// Every method may leave wakers behind, which [`Shared::with`] takes and wakes after it has released
+/// the lock.
 pub(crate) trait Machine: Send {
     /// Waits until the next frame may be received.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()>;

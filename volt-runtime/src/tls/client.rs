@@ -149,6 +149,7 @@ fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsCl
 fn check_validity(field: &str, der: &[u8], now: SystemTime) -> Result<()> {
     // A certificate that cannot be read is reported where it is used.
     let Ok(certificate) = Certificate::from_der(der) else { return Ok(()) };
+    // Both ends, because a clock that is wrong shows in either.
     let validity = certificate.tbs_certificate().validity();
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let problem = if now > validity.not_after.to_unix_duration() {

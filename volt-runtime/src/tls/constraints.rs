@@ -84,7 +84,8 @@ impl std::error::Error for Violated {}
 
 /// Verifies a server's certificate, and then the constraints of the pinned one behind it.
 ///
-/// It can only reject more than the inner verifier, never less. Used only if a pinned certificate has constraints.
+/// It can only reject more than the inner verifier, never less. Used only if a pinned certificate has
+/// constraints.
 #[derive(Debug)]
 pub(super) struct Constrained {
     inner: Arc<WebPkiServerVerifier>,

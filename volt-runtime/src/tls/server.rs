@@ -24,8 +24,8 @@ use crate::{
     socket::{ALPN, Stream},
 };
 
-/// The number of bytes read from a rejected client, so that it can read the reason. A client that sends more is cut
-/// off, and may miss it.
+/// The number of bytes read from a rejected client, so that it can read the reason. A client that sends
+/// more is cut off, and may miss it.
 const LINGER: u64 = 64 << 10;
 
 /// A server's TLS settings: its certificate and key, and its policy for client certificates.

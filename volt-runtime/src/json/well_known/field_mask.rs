@@ -19,8 +19,8 @@ fn parse(text: &str) -> Option<FieldMask> {
     Some(FieldMask { paths: paths? })
 }
 
-/// Returns `None` if the path has upper case letters, or an underscore that is not before a lower case letter:
-/// [`snake`] could not restore it.
+/// Returns `None` if the path has upper case letters, or an underscore that is not before a lower case
+/// letter: [`snake`] could not restore it.
 fn camel(path: &str) -> Option<String> {
     let mut camel = String::with_capacity(path.len());
     let mut chars = path.chars();

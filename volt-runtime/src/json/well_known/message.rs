@@ -1,7 +1,7 @@
 //! Types of `google.protobuf` as requests and responses.
 //!
-//! prost maps them to plain Rust types, such as `()` and `Vec<u8>`. These cannot implement [`Message`] themselves:
-//! their implementations of serde's traits, if any, are not protobuf's JSON.
+//! prost maps them to plain Rust types, such as `()` and `Vec<u8>`. These cannot implement [`Message`]
+//! themselves: their implementations of serde's traits, if any, are not protobuf's JSON.
 
 use std::{
     fmt::Debug,

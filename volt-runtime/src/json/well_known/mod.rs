@@ -2,9 +2,9 @@
 //!
 //! Wrappers need no codec: they are bare values both in prost and in JSON.
 //!
-//! `Timestamp`, `Duration` and `FieldMask` are text; `Struct`, `Value` and `ListValue` are JSON itself. The
-//! messages of descriptors and of `Api` have the usual form, with tables written by hand because prost-types
-//! has the structs without them.
+//! `Timestamp`, `Duration` and `FieldMask` are text; `Struct`, `Value` and `ListValue` are JSON itself.
+//! The messages of descriptors and of `Api` have the usual form, with tables written by hand because
+//! prost-types has the structs without them.
 
 mod descriptor;
 mod field_mask;

@@ -101,8 +101,8 @@ pub struct FirstRequest {
 }
 
 impl FirstRequest {
-    /// Seals the request, and the half-close with it if no other follows. The deadline is checked here, at the last
-    /// moment at which the request can still be held back.
+    /// Seals the request, and the half-close with it if no other follows. The deadline is checked here,
+    /// at the last moment at which the request can still be held back.
     fn seal(self, now: Instant, id: u64, key: &CallKey) -> Result<Vec<Vec<u8>>> {
         let Self { mut outgoing, message, last, deadline } = self;
         if deadline.is_some_and(|deadline| deadline <= now) {
@@ -210,8 +210,8 @@ impl Queued {
 
 /// One call.
 ///
-/// The flags are facts that stay once they are set. [`Phase`] is what may still be sent, `exchange` whether there is
-/// a key, and `inbox` what can still be read.
+/// The flags are facts that stay once they are set. [`Phase`] is what may still be sent, `exchange`
+/// whether there is a key, and `inbox` what can still be read.
 #[expect(clippy::struct_excessive_bools, reason = "each is set once, independently of the others")]
 pub(super) struct Call {
     pub(super) exchange: KeyExchange,
@@ -220,9 +220,11 @@ pub(super) struct Call {
     pub(super) invoked: bool,
     /// This side has half-closed, or will do so once there is a key.
     pub(super) half_closed: bool,
-    /// The receiving half, which owns the call, has been dropped. The call is removed as soon as it is cancelled.
+    /// The receiving half, which owns the call, has been dropped. The call is removed as soon as it is
+    /// cancelled.
     pub(super) abandoned: bool,
-    /// The Volt has ended the call. Its last frame may not have been read. Such calls no longer count as open.
+    /// The Volt has ended the call. Its last frame may not have been read. Such calls no longer count
+    /// as open.
     pub(super) ended: bool,
     /// The frames that have arrived and not been read.
     pub(super) inbox: Inbox,

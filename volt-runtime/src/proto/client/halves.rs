@@ -1,7 +1,7 @@
 //! Operations of a call's two halves on their connection.
 //!
-//! The halves are owned by the caller's tasks, the state by the connection. Each operation names its call by
-//! id, and does nothing if that has been removed meanwhile.
+//! The halves are owned by the caller's tasks, the state by the connection. Each operation names its
+//! call by id, and does nothing if that has been removed meanwhile.
 
 use std::{
     sync::Arc,
@@ -75,6 +75,7 @@ impl Connection {
     /// receiving half reports why.
     pub fn send(&mut self, id: u64, frame: Vec<u8>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        // The call may have ended while the frame was sealed outside the lock.
         if matches!(call.phase, Phase::Open) {
             call.invoked = true;
             self.transmit(frame);

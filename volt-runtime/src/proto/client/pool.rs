@@ -5,9 +5,9 @@
 //! short-lived: each entry occupies a call slot on the Volt, and its key stays in memory. Expired
 //! entries are ended on the wire like any call.
 //!
-//! An entry is a key exchange without a call. When it is taken, it becomes a call with the same id. The pool
-//! is filled when the connection begins and after each use, never because entries have expired: an unused
-//! connection stays silent.
+//! An entry is a key exchange without a call. When it is taken, it becomes a call with the same id. The
+//! pool is filled when the connection begins and after each use, never because entries have expired: an
+//! unused connection stays silent.
 
 use std::{
     collections::VecDeque,
@@ -62,8 +62,8 @@ impl CallPool {
     pub fn take(&mut self, now: Instant) -> Option<(u64, KeyExchange)> {
         self.wanted = true;
         let max_age = self.max_age;
-        // The oldest first, which would expire next. The result of a running derivation is delivered to this
-        // pool, so such a call stays.
+        // The oldest first, which would expire next. The result of a running derivation is delivered to
+        // this pool, so such a call stays.
         let fits = |call: &Pooled| {
             !matches!(call.exchange, KeyExchange::Deriving)
                 && !call.expired
@@ -91,8 +91,8 @@ impl CallPool {
         if frame.kind == FrameKind::KeyExchange {
             return self.replied(frame.call, frame.body);
         }
-        // Any other frame for a call that has not been invoked ends that call: a Volt has nothing to send for it but a
-        // rejection.
+        // Any other frame for a call that has not been invoked ends that call: a Volt has nothing to
+        // send for it but a rejection.
         self.dropped(frame.call);
         false
     }

@@ -1,8 +1,9 @@
 //! The cryptography of a connection's calls, handed out as work and completed with its result.
 //!
-//! Work goes to whichever task needs its result: a half that waits for the call's key, or a reader that finds
-//! the first request unsealed. Calls without such a task are in a queue for the connection's worker. Each
-//! piece is handed out once; the state changes with that, so that no second task does it too.
+//! Work goes to whichever task needs its result: a half that waits for the call's key, or a reader that
+//! finds the first request unsealed. Calls without such a task are in a queue for the connection's
+//! worker. Each piece is handed out once; the state changes with that, so that no second task does it
+//! too.
 
 use std::{
     sync::Arc,
@@ -102,8 +103,8 @@ impl Connection {
         }
     }
 
-    /// Sends the sealed first request. The call may have been cancelled meanwhile: then nothing is sent, and the
-    /// Volt never learns of the method.
+    /// Sends the sealed first request. The call may have been cancelled meanwhile: then nothing is
+    /// sent, and the Volt never learns of the method.
     fn first_sealed(&mut self, id: u64, sealed: Result<Vec<Vec<u8>>>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Keying(queued) = &mut call.phase else { return };

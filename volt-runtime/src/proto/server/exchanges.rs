@@ -1,7 +1,8 @@
 //! The calls of a connection that have not named their method yet.
 //!
-//! The calls in a queue share one timeout, so the order of opening is also that of the deadlines. Entries of
-//! calls that have gone on are skipped when they reach the front, rather than searched for and removed.
+//! The calls in a queue share one timeout, so the order of opening is also that of the deadlines.
+//! Entries of calls that have gone on are skipped when they reach the front, rather than searched for
+//! and removed.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},

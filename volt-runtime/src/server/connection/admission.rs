@@ -121,7 +121,8 @@ impl Admission {
         Poll::Pending
     }
 
-    /// Sets the bytes that are held for this connection. Beyond the limit nothing changes, and the connection ends.
+    /// Sets the bytes that are held for this connection. Beyond the limit nothing changes, and the
+    /// connection ends.
     fn set(&self, state: &mut State, bytes: usize) -> bool {
         let Some(newcomers) = &self.newcomers else { return true };
         let within = newcomers.change(state.held, bytes);

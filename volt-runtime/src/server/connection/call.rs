@@ -4,8 +4,9 @@
 //! lock is never held during verification, sealing or opening.
 //!
 //! The steps are those of the machine's phases: check the token and authenticate the caller (`Keying`),
-//! answer the key exchange (`Keyed`), read the invocation (`Open` or `HalfClosed`), and run the handler. A
-//! call for another host leaves after the token's times have been checked, with its key exchange unanswered.
+//! answer the key exchange (`Keyed`), read the invocation (`Open` or `HalfClosed`), and run the
+//! handler. A call for another host leaves after the token's times have been checked, with its key
+//! exchange unanswered.
 
 use std::{
     future::poll_fn,
@@ -112,8 +113,8 @@ async fn pass_on(
     }
 }
 
-/// Authenticates the caller and exchanges keys. Errors are the reason for rejecting the call, which is sent in
-/// clear text.
+/// Authenticates the caller and exchanges keys. Errors are the reason for rejecting the call, which is
+/// sent in clear text.
 async fn open(
     host: &ServiceHost,
     connection: &ConnectionRef,
@@ -175,8 +176,8 @@ async fn open(
 
 /// The sending half. It owns sealing.
 ///
-/// It may outlive the call's task, in a task that the handler has started. Sending fails then, because the call has
-/// ended.
+/// It may outlive the call's task, in a task that the handler has started. Sending fails then, because
+/// the call has ended.
 struct CallSender {
     call: CallRef,
     key: Arc<CallKey>,
@@ -253,8 +254,8 @@ impl ReceiveHalf for CallReceiver {
         }
         Poll::Ready(match ready!(self.poll_incoming(cx))? {
             Envelope::Payload(text) => Ok(Some(Body::Json(text))),
-            // Draining waits for half-closed calls, so the machine must know. Only the reader can tell it: the
-            // envelope is sealed.
+            // Draining waits for half-closed calls. The envelope is sealed, so only the reader can
+            // report this.
             Envelope::End(None) => {
                 let id = self.call.id();
                 self.call.with(|machine| machine.half_closed(id));

@@ -26,8 +26,8 @@ use crate::{Keepalive, Overflow, proto::token};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {
-    /// The maximum size of a message on the wire, in bytes; a larger one ends its connection. Default 128 MiB:
-    /// requests have up to 64 MiB, and base64 and encryption add a third and more.
+    /// The maximum size of a message on the wire, in bytes; a larger one ends its connection. Default
+    /// 128 MiB: requests have up to 64 MiB, and base64 and encryption add a third and more.
     pub max_message_size: usize,
     /// The maximum size of a message, in bytes, until a call of its connection was admitted with a
     /// session. A larger message is not read until then, and ends its connection after the
@@ -57,8 +57,8 @@ pub struct ServerOptions {
     /// The maximum number of calls per connection that are forwarded to another host and have not
     /// named their method yet. Further ones wait, and are forwarded one after another. Default 64.
     pub max_relayed_exchanges: usize,
-    /// The maximum number of bytes of unread requests of one call. Default 4 MiB. One message is always accepted,
-    /// whatever its size.
+    /// The maximum number of bytes of unread requests of one call. Default 4 MiB. One message is always
+    /// accepted, whatever its size.
     pub receive_buffer: usize,
     /// The maximum number of bytes of unread requests, for all calls of a connection together.
     /// Default 64 MiB.
@@ -88,8 +88,8 @@ pub struct ServerOptions {
     /// the validity period of its token. Calls that are forwarded to another host get at most 15
     /// seconds.
     pub invoke_timeout: Duration,
-    /// The time after which a connection is closed if its client accepts no data that is waiting to be written.
-    /// Default one minute. An idle connection is not affected.
+    /// The time after which a connection is closed if its client accepts no data that is waiting to be
+    /// written. Default one minute. An idle connection is not affected.
     pub write_timeout: Duration,
     /// The web pages that may connect. Default [`AllowedOrigins::SameHost`].
     pub allowed_origins: AllowedOrigins,

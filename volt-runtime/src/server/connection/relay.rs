@@ -98,13 +98,15 @@ impl RelayedCall {
         let body = match read {
             Ok(body) => body,
             Err(reason) => {
+                // With the connection lost, there is no caller to notify.
                 if reason.kind() != ErrorKind::Connection {
                     self.write(&TunnelFrame::Rejected(reason.to_string()));
                 }
                 return None;
             }
         };
-        // The first frame names the method. The relay cannot read that, but the frame frees the call's place.
+        // The first frame names the method. The relay cannot read that, but the frame frees the call's
+        // place.
         self.entry.call().with(|machine| machine.forwarded(id));
         let frame = TunnelFrame::from_caller(body).ok()?;
         if frame.is_last() {

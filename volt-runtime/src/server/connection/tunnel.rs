@@ -2,7 +2,7 @@
 //!
 //! Clients host services this way: the Volt forwards each caller's frames inside the messages of the
 //! client's `Connect` call, and the answers return the same way. The calls are those of a websocket, with
-//! their own keys; what is in between translates fields and cannot read them.
+//! their own keys. The Volt and relays translate fields and cannot read the calls.
 
 use std::{
     fmt,
@@ -25,7 +25,8 @@ use crate::{
 /// forwards [outgoing](Self::next_frame) ones. [`RelayHandler`](super::RelayHandler) has an example.
 ///
 /// Do both at once, such as in two tasks: a call that cannot send its answers stops reading, and
-/// [`deliver`](Self::deliver) then waits for it. Timeouts of calls expire only while one of the futures is polled.
+/// [`deliver`](Self::deliver) then waits for it. Timeouts of calls expire only while one of the futures
+/// is polled.
 #[derive(Clone)]
 pub struct Tunnel(ServerSide);
 

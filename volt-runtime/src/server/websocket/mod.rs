@@ -38,8 +38,8 @@ use crate::{
     tls::ServerTls,
 };
 
-/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed: answering costs
-/// a socket and a task, of which a flood would otherwise take any number.
+/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed:
+/// answering costs a socket and a task, of which a flood would otherwise take any number.
 const MAX_TURNED_AWAY: usize = 64;
 /// The time that such a connection has for its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);

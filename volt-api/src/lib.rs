@@ -21,7 +21,7 @@
 //! 1. The configuration names the Volt and the client's key. [`ClientConfig::from_file`] reads the file that
 //!    `volt auth` writes; [`ClientConfig::new`] creates one in code.
 //! 2. A client needs a session for most calls. [`Client::authenticate`] obtains one and saves it in the file;
-//!    [`Client::connect`] uses the one that is there.
+//!    [`Client::connect`] uses the saved one.
 //! 3. Each service has an accessor: `client.volt()`, `client.file()`, `client.sqlite_database()`,
 //!    `client.wire()` and so on.
 //!

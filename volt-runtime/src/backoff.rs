@@ -15,7 +15,7 @@ const LONGEST_ASKED: Duration = Duration::from_mins(5);
 /// The backoff for re-establishing a lost connection.
 ///
 /// The delays grow exponentially. Each is drawn uniformly between zero and its limit ("full
-/// jitter"), so that the clients of a restarting Volt do not all reconnect at once. They start anew
+/// jitter"), so that the clients of a restarting Volt do not all reconnect at once. They restart
 /// after a connection that lasted for at least [`longest_delay`](Self::longest_delay): a peer that
 /// accepts connections and soon cuts them does not speed up the attempts.
 ///
@@ -39,7 +39,7 @@ pub struct Reconnect {
     /// The upper limit of the delay, and the time after which a connection counts as stable.
     /// Default 30 seconds.
     pub longest_delay: Duration,
-    /// The time after which reconnecting fails for good. Default `None`: retry until the channel is
+    /// The time after which reconnecting fails permanently. Default `None`: retry until the channel is
     /// closed or dropped.
     pub give_up_after: Option<Duration>,
 }
@@ -122,7 +122,7 @@ impl Backoff {
 /// Returns a random number from 0 to 1, or 1 (the longest delay) if the system returns no random
 /// bytes.
 fn fraction() -> f64 {
-    // The cryptographic generator, because it is there: speed does not matter before a delay.
+    // The cryptographic generator is at hand, and its speed does not matter before a delay.
     let mut bytes = [0; 4];
     match rand::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),

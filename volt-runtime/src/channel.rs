@@ -99,7 +99,7 @@ impl Channel {
         self
     }
 
-    /// Closes the connection for good: no further calls can be made through this or any other
+    /// Closes the connection permanently: no further calls can be made through this or any other
     /// handle. Accepted messages are written, and half-closed calls that await a single response
     /// receive it, within [`close_timeout`](crate::ConnectOptions::close_timeout). All others fail:
     /// streams that only receive, and calls that are not half-closed.

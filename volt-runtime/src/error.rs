@@ -348,7 +348,7 @@ fn write_causes(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
     Ok(())
 }
 
-/// The close code with which a peer reports that the client must not come back as it is.
+/// The close code with which a peer reports that the client must not reconnect unchanged.
 #[cfg(feature = "client")]
 pub(crate) const POLICY_VIOLATION: u16 = 1008;
 

@@ -55,7 +55,7 @@ pub struct CallOptions {
     /// Default one minute. The call's own timeout may end it earlier; subscriptions wait until
     /// their timeout.
     pub ready_timeout: Duration,
-    /// Declares that executing the call twice does no harm. Default false. If set, a unary call is
+    /// Declares that executing the call twice is harmless. Default false. If set, a unary call is
     /// retried even if the connection was lost after the Volt may have received the call.
     pub idempotent: bool,
     /// The maximum number of attempts of a unary call, if the connection was lost before the call

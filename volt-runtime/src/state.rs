@@ -25,8 +25,8 @@ pub enum ConnectionState {
         /// The reason why the connection was lost or, after an attempt, why that failed.
         reason: Error,
     },
-    /// The channel is closed for good: it was closed, or reconnecting failed. Every call fails. To go on,
-    /// connect again.
+    /// The channel is closed permanently: it was closed, or reconnecting failed. Every call fails. To
+    /// go on, connect again.
     Closed {
         /// The reason.
         reason: Error,
@@ -47,7 +47,7 @@ impl ConnectionState {
         }
     }
 
-    /// Returns whether the channel is closed for good.
+    /// Returns whether the channel is closed permanently.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed { .. })
     }
@@ -110,7 +110,7 @@ impl StateWatch {
     ///
     /// # Errors
     ///
-    /// When the channel is closed for good; returns the reason.
+    /// When the channel is closed permanently; returns the reason.
     ///
     /// # Cancel safety
     ///

@@ -101,7 +101,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the transport is closed for good.
+    /// When the transport is closed permanently.
     fn ready(&self) -> Option<BoxFuture<Result<()>>> {
         None
     }

@@ -40,7 +40,7 @@ use crate::{
 /// #     watch: BidiCall<Q, S>,
 /// #     service: Target,
 /// # ) -> Result<()> {
-/// // Reading twice does no harm, so the call may be retried even after it was sent.
+/// // Reading twice is harmless, so the call may be retried even after it was sent.
 /// let answer = read.timeout(Duration::from_secs(5)).idempotent().await?;
 ///
 /// // A stream of a service that another client hosts. It fails at once if 1 MiB is unread.
@@ -220,7 +220,7 @@ impl<Req: Message, Res: Message> UnaryCall<Req, Res> {
         Self { parts: Parts::new(channel, method), call }
     }
 
-    /// Declares that executing the call twice does no harm: it is then retried within its timeout even
+    /// Declares that executing the call twice is harmless: it is then retried within its timeout even
     /// if the Volt may have executed it before the connection was lost. Reads are idempotent; a request
     /// that creates something usually is not.
     pub fn idempotent(mut self) -> Self {

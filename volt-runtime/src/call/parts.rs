@@ -6,7 +6,7 @@
 //!
 //! A retry repeats the whole attempt on whatever connection there is by then. Its condition is
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
-//! or the caller's word that executing it twice does no harm. All attempts share one deadline.
+//! or the caller's word that executing it twice is harmless. All attempts share one deadline.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -127,7 +127,7 @@ impl Parts {
         error.is_transient() && harmless && !self.is_closed()
     }
 
-    /// Returns whether the channel is closed for good.
+    /// Returns whether the channel is closed permanently.
     pub(super) fn is_closed(&self) -> bool {
         self.channel.watch_state().current().is_closed()
     }

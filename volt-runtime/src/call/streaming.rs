@@ -55,7 +55,7 @@ pub(super) struct RawStreaming {
     sink: Option<RawSink>,
 }
 
-/// How far a call has come. Once it has left `Open`, it no longer holds anything of the transport.
+/// The progress of a call. Once it has left `Open`, it no longer holds anything of the transport.
 enum State {
     /// Responses may come. Dropping the half cancels the call.
     Open(Box<dyn ReceiveHalf>),

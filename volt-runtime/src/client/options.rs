@@ -38,8 +38,8 @@ pub struct ConnectOptions {
     /// and was certainly not executed. It does not run while a message that takes longer than a second
     /// is arriving. Default 15 seconds.
     pub key_exchange_timeout: Duration,
-    /// How long a token and its ephemeral key may be reused for further calls. Default 30 seconds,
-    /// which is also the maximum; zero creates new ones for each call.
+    /// The time for which a token and its ephemeral key may be reused for further calls. Default 30
+    /// seconds, which is also the maximum; zero creates new ones for each call.
     ///
     /// Reuse saves each call a signature and a key generation, and a Volt that caches the token a
     /// verification. The Volt still draws its own ephemeral key for each call, so no two calls are
@@ -61,7 +61,7 @@ pub struct ConnectOptions {
     /// The maximum age at which a pre-opened call may be taken. Default 30 seconds. Older ones are ended,
     /// and replaced when the next call is made: an unused connection stays silent.
     pub preopened_max_age: Duration,
-    /// How long [closing](crate::Channel::close) waits for answers that are due, and then, for as
+    /// The time for which [closing](crate::Channel::close) waits for answers that are due, and then, for as
     /// long again, for queued frames to be written and for the Volt's close frame. Default 5
     /// seconds.
     pub close_timeout: Duration,

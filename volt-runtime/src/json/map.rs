@@ -1,6 +1,6 @@
 //! Maps, whose keys are text in JSON regardless of their type in the `.proto`.
 //!
-//! A key that is there twice is an error, although the binary form lets the last one win.
+//! A duplicate key is an error, although the binary form lets the last one win.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 

@@ -114,7 +114,7 @@ impl CallPool {
         self.calls.retain(|call| call.id != id);
     }
 
-    /// Empties the pool for good: the connection is lost.
+    /// Empties the pool permanently: the connection is lost.
     pub fn clear(&mut self) {
         self.calls.clear();
         self.limit = 0;

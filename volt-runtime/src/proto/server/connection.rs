@@ -27,7 +27,7 @@ use crate::{
     queue::{Buffer, Popped, Wakes, register},
 };
 
-/// How long a draining connection waits for calls with exchanged keys to name their method. An
+/// The time for which a draining connection waits for calls with exchanged keys to name their method. An
 /// ordinary call names its method one round trip later; a pre-opened one may never do so.
 pub(super) const INVOCATION_GRACE: Duration = Duration::from_secs(1);
 

@@ -69,11 +69,11 @@ pub struct ServerOptions {
     /// The timeout for the TLS and websocket handshakes, or for a plain HTTP request. Default 10
     /// seconds.
     pub handshake_timeout: Duration,
-    /// How long [`Server::shutdown`](crate::server::Server::shutdown) waits for half-closed calls to end,
-    /// and then, for as long again, for queued frames to be written and for the client's close
-    /// frame. Default 5 seconds. Callers that open a call meanwhile learn that they are too late
-    /// only when the connection closes, so the timeout should be shorter than the callers' key
-    /// exchange timeout (15 seconds in this crate).
+    /// The time for which [`Server::shutdown`](crate::server::Server::shutdown) waits for half-closed
+    /// calls to end, and then, for as long again, for queued frames to be written and for the client's
+    /// close frame. Default 5 seconds. Callers that open a call meanwhile learn that they are too late
+    /// only when the connection closes, so the timeout should be shorter than the callers' key exchange
+    /// timeout (15 seconds in this crate).
     pub drain_timeout: Duration,
     /// Detection of clients that have vanished without closing the connection, with websocket pings.
     /// Default `None`, because one published client crashes on a ping; enable it where that client

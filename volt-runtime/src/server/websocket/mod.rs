@@ -191,7 +191,7 @@ async fn run(
             _ = stop.changed() => break,
         }
     }
-    // New clients are refused by the system from here on, and try another server or come back later.
+    // From here on the system refuses new clients.
     drop(listener);
     while connections.join_next().await.is_some() {}
 }

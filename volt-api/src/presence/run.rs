@@ -162,6 +162,7 @@ async fn write(
     leaving: &mut mpsc::Receiver<()>,
 ) -> Result<()> {
     let invoked = |response| ConnectRequest::default().with_invoke_response(response);
+    // tokio panics on an interval of zero.
     let mut pings = interval(ping_interval.clamp(Duration::from_millis(1), LONGEST_INTERVAL));
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Polled only once the client leaves.

@@ -113,6 +113,7 @@ impl ClientConfig {
     ///
     /// As [`volt_key`](Self::volt_key), if it has to be computed.
     pub fn volt_fingerprint(&self) -> Result<String> {
+        // As configured, even if it differs from the key's: relays compare it as text.
         match given(self.volt.fingerprint.as_ref()) {
             Some(fingerprint) => Ok(fingerprint.to_owned()),
             None => self.volt_key().map(|key| key.fingerprint()),

@@ -170,6 +170,7 @@ impl VerifyingKey {
     /// Returns the fingerprint by which Volts and clients identify a key: base58 of SHA-256 over
     /// the raw bytes of an Ed25519 key, or over the PEM text of an RSA key.
     pub fn fingerprint(&self) -> String {
+        // The published clients hash the text of an RSA key, and the bytes of an Ed25519 key.
         let hash = match &self.0 {
             Inner::Ed25519(raw) => digest::digest(&digest::SHA256, raw),
             Inner::Rsa(_) => digest::digest(&digest::SHA256, self.to_pem().as_bytes()),

@@ -56,6 +56,7 @@ pub struct Claims {
 impl Claims {
     /// Creates the claims of a call made at `now` (Unix seconds).
     pub fn new(audience: &str, session: Option<&str>, ephemeral_der: &[u8], now: u64) -> Self {
+        // Backdated, as by the published clients: the peer's clock may be behind.
         Self {
             aud: audience.to_owned(),
             iat: now.saturating_sub(TTL),

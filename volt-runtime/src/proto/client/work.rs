@@ -136,6 +136,7 @@ impl Connection {
 
     fn half_close_sealed(&mut self, id: u64, frame: Result<Vec<u8>, ProtocolError>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        // The call may have been cancelled meanwhile. The cancellation then takes the place of this frame.
         if matches!(call.phase, Phase::Keying(_)) {
             call.phase = Phase::HalfClosed;
             self.transmit_sealed(frame);

@@ -64,7 +64,8 @@ impl CallEnd {
 /// messages that were accepted. A call that answers, or takes longer than a minute, is cancelled:
 /// its responses have no reader.
 pub(super) fn let_end(method: &'static Method, mut half: Box<dyn ReceiveHalf>) {
-    // Only a bidirectional call may be complete without an answer. An unread answer of another is not wanted.
+    // Only a bidirectional call may be complete without an answer. An unread answer of another is not
+    // wanted.
     if method.kind != MethodKind::Bidi {
         return;
     }

@@ -11,16 +11,14 @@
 //!
 //! The sending side of a call has one phase:
 //!
-//! ```text
-//!                 key derived, nothing queued            half-close sent, or the Volt has ended the call
-//!   Keying ─────────────────────────────────▶ Open ─────────────────────────────────────▶ HalfClosed
-//!     │ first request sealed: to Open, or to HalfClosed if it is the last         ▲            │
-//!     ├───────────────────────────────────────────────────────────────────────────┘            │
-//!     │                                          │                                             │
-//!     └── dropped, overflowed or never invoked ──┴──────▶ Closing ◀────────────────────────────┘
-//!                                                            │ cancellation sealed
-//!   any phase ── connection lost, or wrong key ──▶ Closed ◀──┘
-//! ```
+//! | from | event | to |
+//! |---|---|---|
+//! | `Keying` | the key is derived, and nothing is queued | `Open` |
+//! | `Keying` | the first request is sealed | `Open`, or `HalfClosed` if it is the last |
+//! | `Keying`, `Open` | the half-close is sealed, or the Volt has ended the call | `HalfClosed` |
+//! | any | the call is dropped, overflows, or is half-closed without a message | `Closing` |
+//! | `Closing` | the cancellation is sealed | `Closed` |
+//! | any | the connection is lost, or the Volt's key is not valid | `Closed` |
 //!
 //! In `Keying`, the first request and the half-close are queued until there is a key and room. A call that
 //! is taken from the pool, and a legacy one, begins in `Open` if it has its key.

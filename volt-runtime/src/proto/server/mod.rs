@@ -9,18 +9,20 @@
 //!
 //! # The states of a call
 //!
-//! ```text
-//!   opened ──▶ Keying ── keyed ─────▶ Keyed ────── invoke ─────▶ Open ── half_closed ──▶ HalfClosed
-//!                │                                                ▲            ▲
-//!                └──── forwarded to another host ──▶ Forwarded ───┘            │
-//!                                                        first frame    invoke with the only request
-//! ```
+//! | from | event | to |
+//! |---|---|---|
+//! | | a frame opens the call | `Keying` |
+//! | `Keying` | keys have been exchanged | `Keyed` |
+//! | `Keying` | the call is forwarded to another host | `Forwarded` |
+//! | `Keyed` | the method is invoked | `Open`, or `HalfClosed` if it has only this request |
+//! | `Forwarded` | the caller's next frame is forwarded | `Open` |
+//! | `Open` | the caller half-closes | `HalfClosed` |
 //!
-//! In the first three, the caller has not named its method: nothing runs yet, and strangers can bring
-//! calls that far. They are counted apart from running calls, and their time is limited
-//! (`invocations.rs`, `exchanges.rs`). In `HalfClosed`, the end of the call is due, which draining
-//! waits for. A call is removed when its task ends, in any phase; a failure closes its inbox and lets
-//! the task find the reason there.
+//! In `Keying`, `Keyed` and `Forwarded`, the caller has not named its method: nothing runs yet, and
+//! strangers can bring calls that far. They are counted apart from running calls, and their time is
+//! limited (`invocations.rs`, `exchanges.rs`). In `HalfClosed`, the end of the call is due, which
+//! draining waits for. A call is removed when its task ends, in any phase; a failure closes its inbox
+//! and lets the task find the reason there.
 //!
 //! # Backpressure
 //!

@@ -1,4 +1,7 @@
 //! The handle to a Volt.
+//!
+//! The accessors of the services are generated, as another `impl` of [`Client`]: each wraps the client's
+//! channel.
 
 use std::sync::Arc;
 
@@ -9,6 +12,21 @@ use volt_runtime::{Channel, ClientConfig, ConnectOptions, Result, connect};
 /// Cloning is cheap and returns another handle to the same connection, which carries any number of
 /// concurrent calls. The connection closes when the last handle and the last call are dropped, or with
 /// [`close`](Self::close).
+///
+/// ```no_run
+/// use volt_api::{Client, ClientConfig, volt::GetResourceRequest};
+///
+/// # async fn example() -> volt_api::Result<()> {
+/// let client = Client::connect(ClientConfig::from_file("volt.config.json")?).await?;
+/// let volt = client.volt();
+/// let get = |id| volt.get_resource(GetResourceRequest::default().with_resource_id(id)).into_future();
+/// // Two calls at once, on the same connection.
+/// let (documents, photos) = tokio::try_join!(get("@documents"), get("@photos"))?;
+/// println!("{:?} {:?}", documents.resource, photos.resource);
+/// client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Client {
     channel: Channel,
@@ -16,7 +34,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the Volt that a configuration names.
+    /// Connects to the Volt that a configuration names, with the configuration's session.
+    ///
+    /// Without a session, or after it has expired, most calls fail with `UNAUTHENTICATED`;
+    /// [`authenticate`](Self::authenticate) obtains one. Connecting does not check the session or the
+    /// Volt's key: each call does.
     ///
     /// # Errors
     ///
@@ -31,6 +53,18 @@ impl Client {
     }
 
     /// As [`connect`](Self::connect), with custom limits and timeouts.
+    ///
+    /// ```no_run
+    /// # async fn example() -> volt_api::Result<()> {
+    /// use volt_api::{Client, ClientConfig, ConnectOptions, Proxy};
+    ///
+    /// let mut options = ConnectOptions::default();
+    /// options.proxy = Proxy::none();
+    /// let config = ClientConfig::from_file("volt.config.json")?;
+    /// let client = Client::connect_with(config, options).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -85,13 +119,26 @@ impl Client {
         Self { channel, config: None }
     }
 
-    /// The configuration that the client connected with; `None` after
-    /// [`from_channel`](Self::from_channel).
+    /// Returns the configuration that the client connected with; `None` after
+    /// [`from_channel`](Self::from_channel). After [`authenticate`](Self::authenticate) it includes the new
+    /// session.
     pub fn config(&self) -> Option<&ClientConfig> {
         self.config.as_deref()
     }
 
-    /// The channel that carries the calls, for clients of other services.
+    /// Returns the channel that carries the calls: for clients that `include_proto!` generates, and for
+    /// the state of the connection.
+    ///
+    /// ```no_run
+    /// # async fn example(client: volt_api::Client) {
+    /// let mut states = client.channel().watch_state();
+    /// tokio::spawn(async move {
+    ///     while let Some(state) = states.changed().await {
+    ///         println!("{state:?}");
+    ///     }
+    /// });
+    /// # }
+    /// ```
     pub fn channel(&self) -> &Channel {
         &self.channel
     }

@@ -1,4 +1,7 @@
 //! Checks whether this SDK and a Volt are compatible.
+//!
+//! Releases of the API have removed and renumbered fields, so an old client may send a request that a
+//! new Volt understands differently. The Volt decides what it accepts; this asks it.
 
 use std::{fmt, str::FromStr};
 
@@ -10,6 +13,15 @@ use crate::{
 };
 
 /// A version of the API, such as 0.20.34.
+///
+/// ```
+/// use volt_api::ApiVersion;
+///
+/// let version: ApiVersion = "0.20.34".parse()?;
+/// assert!(version > "0.15.1".parse()?);
+/// assert_eq!(version.to_string(), "0.20.34");
+/// # Ok::<_, std::num::ParseIntError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApiVersion {
     /// The major version.
@@ -21,7 +33,7 @@ pub struct ApiVersion {
 }
 
 impl ApiVersion {
-    /// The version that this SDK was generated from.
+    /// Returns the version that this SDK was generated from.
     pub fn of_sdk() -> Self {
         API_VERSION.parse().unwrap_or_default()
     }
@@ -105,6 +117,8 @@ impl Client {
                 });
                 Ok(Compatibility { sdk, volt, objection: None })
             }
+            // The code with which a Volt objects. Any other refusal, such as of the session, says
+            // nothing about the version.
             Err(error) if error.is_refused() && error.code() == Code::FailedPrecondition => {
                 let objection = error.status().map(|status| status.message().to_owned());
                 Ok(Compatibility { sdk, volt: None, objection })

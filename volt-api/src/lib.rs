@@ -16,6 +16,17 @@
 //! # }
 //! ```
 //!
+//! # First steps
+//!
+//! 1. The configuration names the Volt and the client's key. [`ClientConfig::from_file`] reads the file that
+//!    `volt auth` writes; [`ClientConfig::new`] creates one in code.
+//! 2. A client needs a session for most calls. [`Client::authenticate`] obtains one and saves it in the file;
+//!    [`Client::connect`] uses the saved one.
+//! 3. Each service has an accessor: `client.volt()`, `client.file()`, `client.sqlite_database()`,
+//!    `client.wire()` and so on.
+//!
+//! Identifiers of resources may be ids or aliases that begin with `@`.
+//!
 //! # Calls
 //!
 //! | kind | call | result |
@@ -26,6 +37,20 @@
 //!
 //! Options such as `timeout` chain before the `await`. Opening a stream does not wait for the Volt;
 //! a rejection is returned by the first `message()`. Dropping a call cancels it.
+//!
+//! # Beyond single calls
+//!
+//! | task | see |
+//! |---|---|
+//! | a stream that survives a lost connection | [`Subscription`] |
+//! | rows of SQL as your own types | `rows` |
+//! | events, hosting services, showing services as online | `Presence` |
+//! | calling a service that another client hosts | [`Target`] |
+//! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |
+//! | tests without a Volt | [`Client::from_channel`] |
+//!
+//! A lost connection is re-established with backoff ([`Reconnect`]). Calls that cannot have been
+//! executed are retried meanwhile; [`Channel::watch_state`] reports the state.
 //!
 //! # Messages
 //!
@@ -89,7 +114,8 @@ pub use volt_runtime::server;
 #[doc(hidden)]
 pub use volt_runtime::__private;
 
-/// The whole API, with one module for each package: `tdx.volt_api.relay.v1` is `api::relay::v1`.
+/// The whole API, with one module for each package: `tdx.volt_api.relay.v1` is `api::relay::v1`. The
+/// modules [`volt`] and [`data`] at the root are the two packages that most programs use.
 pub mod api {
     pub use crate::generated::{data, proto_db_sync, relay, volt};
 }

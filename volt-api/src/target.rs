@@ -1,4 +1,7 @@
 //! Creates the target of a call from the resource of a service.
+//!
+//! The resource's `service_description` says where the service runs. `DiscoverServices` returns such
+//! resources; a program passes one to `service(&resource)` of a call.
 
 use crate::Target;
 
@@ -10,7 +13,8 @@ macro_rules! target_from_resource {
 
             impl From<&Resource> for Target {
                 /// The target with which calls reach this service, for a resource that
-                /// `DiscoverServices` returned.
+                /// `DiscoverServices` returned. A resource that is not a service results in a target with
+                /// its id alone.
                 fn from(service: &Resource) -> Self {
                     let target = Self::new(&service.id);
                     let Some(description) = &service.service_description else { return target };

@@ -1,19 +1,36 @@
 //! Exponential backoff with jitter.
+//!
+//! [`Reconnect`] is the policy, which programs configure. [`Backoff`] is one series of delays under a
+//! policy; connections, retried calls, subscriptions and presences have one each.
 
 use std::time::Duration;
 
 use aws_lc_rs::rand;
 
-/// The longest delay that a server may ask for.
+/// The longest delay that a server may ask for. A mistaken header must not take its clients offline for
+/// days.
 #[cfg(feature = "client")]
 const LONGEST_ASKED: Duration = Duration::from_mins(5);
 
 /// The backoff for re-establishing a lost connection.
 ///
 /// The delays grow exponentially. Each is drawn uniformly between zero and its limit ("full
-/// jitter"), so that the clients of a restarting Volt do not all reconnect at once. They start anew
+/// jitter"), so that the clients of a restarting Volt do not all reconnect at once. They restart
 /// after a connection that lasted for at least [`longest_delay`](Self::longest_delay): a peer that
 /// accepts connections and soon cuts them does not speed up the attempts.
+///
+/// With the defaults, the limits are 200 ms, 400 ms, 800 ms and so on up to 30 seconds: a Volt that is away
+/// for a minute is tried about ten times.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt_runtime::{ConnectOptions, Reconnect};
+///
+/// let mut reconnect = Reconnect::default();
+/// reconnect.give_up_after = Some(Duration::from_secs(600));
+/// let mut options = ConnectOptions::default();
+/// options.reconnect = Some(reconnect);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconnect {
@@ -22,7 +39,7 @@ pub struct Reconnect {
     /// The upper limit of the delay, and the time after which a connection counts as stable.
     /// Default 30 seconds.
     pub longest_delay: Duration,
-    /// The time after which reconnecting fails for good. Default `None`: retry until the channel is
+    /// The time after which reconnecting fails permanently. Default `None`: retry until the channel is
     /// closed or dropped.
     pub give_up_after: Option<Duration>,
 }
@@ -37,7 +54,18 @@ impl Default for Reconnect {
     }
 }
 
-/// The delays of one series of attempts.
+/// The delays of one series of attempts, such as those to reopen a call.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt_runtime::{Backoff, Reconnect};
+///
+/// let mut backoff = Backoff::new(Reconnect::default());
+/// assert!(backoff.next_delay() <= Duration::from_millis(200));
+/// assert!(backoff.next_delay() <= Duration::from_millis(400));
+/// backoff.reset();
+/// assert_eq!(backoff.failures(), 0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Backoff {
     policy: Reconnect,
@@ -68,7 +96,8 @@ impl Backoff {
         }
     }
 
-    /// Returns the next delay.
+    /// Returns the next delay, random between zero and its limit, and doubles the limit of the one after
+    /// it.
     pub fn next_delay(&mut self) -> Duration {
         let limit = self.limit();
         self.failures = self.failures.saturating_add(1);
@@ -84,6 +113,7 @@ impl Backoff {
     }
 
     fn limit(&self) -> Duration {
+        // Both saturate, so a series may go on for years.
         let factor = 2_u32.saturating_pow(self.failures);
         self.policy.first_delay.saturating_mul(factor).min(self.policy.longest_delay)
     }
@@ -92,6 +122,7 @@ impl Backoff {
 /// Returns a random number from 0 to 1, or 1 (the longest delay) if the system returns no random
 /// bytes.
 fn fraction() -> f64 {
+    // The cryptographic generator is at hand, and its speed does not matter before a delay.
     let mut bytes = [0; 4];
     match rand::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),

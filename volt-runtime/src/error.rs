@@ -23,9 +23,26 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`is_connection`](Self::is_connection) | the Volt's address, the network; [`executed`](Self::executed) tells whether to retry |
 /// | [`is_deadline`](Self::is_deadline) | the timeout of the call, the load of the Volt |
 /// | [`is_refused`](Self::is_refused) | the Volt understood the request and refused it: read [`status`](Self::status) |
+///
+/// ```
+/// use volt_runtime::{Code, Error, Executed};
+///
+/// /// What a program does after a failed call.
+/// fn advice(error: &Error) -> &'static str {
+///     match error.code() {
+///         Code::NotFound => "create it",
+///         Code::Unauthenticated => "authenticate again",
+///         _ if error.executed() == Executed::No => "try again later",
+///         _ => "check whether it was done",
+///     }
+/// }
+///
+/// assert_eq!(advice(&Error::connection("lost")), "check whether it was done");
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+/// Shared by all clones: a lost connection fails thousands of calls with one cause.
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
@@ -42,16 +59,17 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The API refused: a response carried a status that is not OK.
+    /// The API refused: a response carried a status that is not OK. Read [`Error::status`].
     Refused,
-    /// The method failed while it ran: the Volt ended the call with an error.
+    /// The method failed while it ran: the Volt ended the call with an error. Read [`Error::status`].
     Failed,
-    /// The call could not be routed or was not accepted: a bad token, an unknown target.
+    /// The call could not be routed or was not accepted: a bad token, an unknown target. The reason comes
+    /// in clear text, from the Volt or from a relay, and is not authenticated.
     Routing,
     /// The peer violated the protocol within this call: a wrong signature, a payload that cannot be
     /// decrypted or parsed, or a wrong number of responses.
     Protocol,
-    /// There is no connection, or it was lost.
+    /// There is no connection, or it was lost. A channel that is not closed reconnects by itself.
     Connection,
     /// Nothing more can be sent: the call has ended, or was half-closed. The responses report how
     /// it ended.
@@ -67,7 +85,8 @@ pub enum ErrorKind {
     Conversion,
 }
 
-/// Whether the Volt may have acted on a failed call.
+/// Whether the Volt may have acted on a failed call. A call goes out in two steps, its key exchange and its
+/// invocation: until the second is sent, it cannot have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Executed {
@@ -164,11 +183,12 @@ impl Error {
         self.edit(|inner| inner.method = Some(method))
     }
 
-    /// Sets whether the Volt may have acted.
+    /// Sets whether the Volt may have acted, where that is known better than from the kind.
     pub fn with_executed(self, executed: Executed) -> Self {
         self.edit(|inner| inner.executed = executed)
     }
 
+    /// Changes the error; a shared one is copied first.
     fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
@@ -196,6 +216,7 @@ impl Error {
     /// that was rejected because its session is invalid has [`Code::Unauthenticated`].
     pub fn code(&self) -> Code {
         match (&self.0.status, self.0.kind) {
+            // Recognized by its text alone: the code that comes with it may be another.
             _ if self.is_session_invalid() => Code::Unauthenticated,
             (None, ErrorKind::Routing) if is_unavailable(&self.0.message) => Code::Unavailable,
             (Some(status), _) => status.code(),
@@ -256,7 +277,7 @@ impl Error {
         self.0.kind == ErrorKind::Refused
     }
 
-    /// There is no connection, or it was lost.
+    /// Returns whether there is no connection, or it was lost.
     pub fn is_connection(&self) -> bool {
         self.0.kind == ErrorKind::Connection
     }
@@ -269,6 +290,7 @@ impl Error {
     /// Returns whether the Volt rejected the client's session, because it has expired or was
     /// revoked: the client must authenticate again. Only the message's text indicates this.
     pub fn is_session_invalid(&self) -> bool {
+        // The published clients recognize it by this end of the text too; there is no code for it.
         let status = self.0.status.as_ref().map_or("", Status::message);
         [&*self.0.message, status].iter().any(|text| text.ends_with("session invalid"))
     }
@@ -316,6 +338,7 @@ fn write_causes(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
+        // Many errors repeat the text of their cause.
         if !written.contains(&text) {
             write!(f, ": {text}")?;
             written.push_str(&text);
@@ -325,7 +348,7 @@ fn write_causes(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
     Ok(())
 }
 
-/// The close code with which a peer reports that the client must not come back as it is.
+/// The close code with which a peer reports that the client must not reconnect unchanged.
 #[cfg(feature = "client")]
 pub(crate) const POLICY_VIOLATION: u16 = 1008;
 

@@ -10,8 +10,35 @@
 //!   builders that client methods return. Set options on them, then await them.
 //! - [`Error`] and [`Status`]: local failures, and a Volt's answers.
 //! - [`ClientConfig`]: the client configuration file that all Volt clients share.
+//! - [`key`]: Ed25519 and RSA keys in PEM, for signatures and for the configuration.
+//! - [`json`]: protobuf's canonical JSON, in which messages travel on the websocket.
+//! - [`transport`]: the seam between typed calls and what carries them.
 //! - [`server`]: routing, contexts and streams for implementing services; and
 //!   [`Channel::in_process`], which runs a client against one without a network.
+//!
+//! # Connecting
+//!
+//! ```no_run
+//! # #[cfg(feature = "client")]
+//! # async fn example() -> volt_runtime::Result<()> {
+//! use volt_runtime::{ClientConfig, ConnectOptions, connect};
+//!
+//! let config = ClientConfig::from_file("volt.config.json")?;
+//! let channel = connect(&config, ConnectOptions::default()).await?;
+//! // A generated client makes its calls through the channel: `ShopApiClient::new(channel.clone())`.
+//! channel.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! All of it runs on a tokio runtime. [`connect`] spawns tasks on the runtime on which it is awaited; when
+//! that runtime ends, the channel is closed.
+//!
+//! # Logs
+//!
+//! The crate logs with `tracing`: the end of reconnecting at `error`; lost connections, failed attempts
+//! and connections without TLS at `warn`; a restored connection at `info`; details at `debug`. No log
+//! contains a key, a token or a passphrase.
 //!
 //! # Features
 //!

@@ -1,4 +1,7 @@
-//! The traits that generated messages implement.
+//! The traits that generated messages implement, and messages without their types.
+//!
+//! The typed layer works with [`Message`]. Transports work with [`Payload`], which writes itself in either
+//! encoding, and [`Body`], which holds a received message in one.
 
 use std::fmt::Debug;
 
@@ -8,20 +11,23 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{Status, json};
 
 /// A protobuf message with its binary form (prost) and its canonical JSON form (serde). Generated
-/// code implements it.
+/// code implements it; [`WellKnown`](crate::json::WellKnown) implements it for the types of
+/// `google.protobuf`.
 pub trait Message:
     prost::Message + Debug + Default + Clone + Serialize + DeserializeOwned + 'static
 {
     /// The full protobuf name, such as `tdx.volt_api.volt.v1.Resource`.
     const NAME: &'static str;
 
-    /// Returns the refusal that this response carries, if it has a status other than OK.
+    /// Returns the refusal that this response carries, if it has a status other than OK. The status may be
+    /// a field of the message, or a member of a oneof. Calls report a refusal as an error of kind
+    /// [`Refused`](crate::ErrorKind::Refused).
     fn refusal(&self) -> Option<Status> {
         None
     }
 
     /// Creates a response that carries `status`. Returns `None` if this message has no field for
-    /// one.
+    /// one: a server then ends the call with the status instead.
     fn refused(status: &Status) -> Option<Self> {
         let _ = status;
         None
@@ -70,7 +76,7 @@ impl<M: Message> Payload for M {
     }
 }
 
-/// An incoming message, in the encoding of its transport.
+/// An incoming message, in the encoding of its transport. It is not parsed until its type is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// JSON text, as on the websocket.
@@ -87,6 +93,7 @@ impl Body {
     /// When the body is not a message of this type.
     pub fn read<M: Message>(&self) -> Result<M, DecodeError> {
         match self {
+            // Checked for UTF-8 when it was received.
             Self::Json(text) => Ok(json::read_text(text)?),
             // Reading `Bytes` copies no field of type `Bytes`.
             Self::Protobuf(bytes) => Ok(M::decode(bytes.clone())?),

@@ -1,6 +1,17 @@
 //! Descriptors of RPCs.
+//!
+//! A [`Method`] is what the untyped parts know of a call: its path names it on the wire, its kind
+//! determines which sides may stream.
 
-/// One RPC of a service. Generated code holds a `static` for each.
+/// One RPC of a service. Generated clients list theirs in the constant `METHODS`.
+///
+/// ```
+/// use volt_runtime::{Method, MethodKind};
+///
+/// const GET: Method = Method { path: "/shop.v1.ShopAPI/GetArticle", kind: MethodKind::Unary };
+/// assert_eq!(GET.service(), "shop.v1.ShopAPI");
+/// assert!(!GET.kind.client_streams());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Method {
     /// The name on the wire, `/package.Service/Method`.

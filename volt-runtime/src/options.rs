@@ -1,18 +1,30 @@
 //! Options for one call, or for all calls of a channel.
+//!
+//! The options of a connection are in `ConnectOptions`, those of a server in
+//! [`ServerOptions`](crate::server::ServerOptions).
 
 use std::time::Duration;
 
-/// The options of a call. Every builder has a method for each of these; a channel holds the
-/// defaults.
+/// The options of a call. Builders have [methods](crate::call::CallBuilder) for those that differ from
+/// call to call; a channel [holds the defaults](crate::Channel::with_defaults).
+///
+/// ```
+/// use std::time::Duration;
+/// use volt_runtime::{CallOptions, Overflow};
+///
+/// let mut options = CallOptions::default();
+/// options.ready_timeout = Duration::from_secs(5);
+/// options.overflow = Overflow::Fail;
+/// assert_eq!(options.receive_buffer, 4 << 20);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallOptions {
-    /// The timeout of the whole call, from opening it to its end. `None` means no timeout.
-    ///
-    /// By default, unary calls use the channel's `unary_timeout`, and streaming calls have no
-    /// timeout.
+    /// The timeout of the whole call, with its wait for a connection and its retries. `None`, the default,
+    /// means the channel's [unary timeout](crate::Channel::with_unary_timeout) for unary calls, and no
+    /// timeout for streams.
     pub timeout: Option<Duration>,
-    /// The service to call, if it is not one of the Volt's own.
+    /// The service to call, if it is not one of the Volt's own. Default `None`: the Volt itself.
     pub target: Option<Target>,
     /// Runs the call on its own connection, so that its messages do not delay those of other calls:
     /// the protocol has no flow control for one call. For streams of bulk data that are read or
@@ -29,11 +41,11 @@ pub struct CallOptions {
     /// buffer ([`connection_buffer`](crate::ConnectOptions::connection_buffer)) or, with
     /// [`Overflow::Fail`], fails. Default 4 MiB. One message is always accepted, whatever its size.
     pub receive_buffer: usize,
-    /// The policy for when that limit is reached.
+    /// The policy for when that limit is reached. Default: wait for up to 5 seconds in total.
     pub overflow: Overflow,
-    /// Opens the call with its own token and ephemeral key, not shared with other calls. Default
-    /// false: see `ConnectOptions::token_lifetime` for how long they are reused, and the
-    /// consequences.
+    /// Opens the call with its own token and ephemeral key, not shared with other calls. Default false:
+    /// see [`ConnectOptions::token_lifetime`](crate::ConnectOptions::token_lifetime) for how long they
+    /// are reused, and the consequences. It also keeps the call from taking a pre-opened one.
     pub fresh_key: bool,
     /// Lets a call that is made while the client reconnects wait for the connection, rather than
     /// fail at once. Default true.
@@ -43,11 +55,14 @@ pub struct CallOptions {
     /// Default one minute. The call's own timeout may end it earlier; subscriptions wait until
     /// their timeout.
     pub ready_timeout: Duration,
-    /// Declares that executing the call twice does no harm. Default false. If set, a unary call is
+    /// Declares that executing the call twice is harmless. Default false. If set, a unary call is
     /// retried even if the connection was lost after the Volt may have received the call.
     pub idempotent: bool,
     /// The maximum number of attempts of a unary call, if the connection was lost before the call
     /// can have reached the Volt, or if the call is `idempotent`. Default 5; 1 disables retries.
+    ///
+    /// It also bounds the attempts of a subscription whose target has never answered: such a target may
+    /// not exist. One that has answered before is retried without a limit.
     pub max_attempts: u32,
 }
 
@@ -90,7 +105,24 @@ impl Default for CallOptions {
 
 /// A service that is not one of the Volt's own: its location and its host.
 ///
-/// `volt-api` creates one from the resource of a service that `DiscoverServices` returned.
+/// `volt-api` creates one from the resource of a service that `DiscoverServices` returned. The fields
+/// are those of the service's description, as the published clients use them:
+///
+/// | service | token's audience | route | signer of the key exchange |
+/// |---|---|---|---|
+/// | the Volt's own | the Volt | direct | the Volt |
+/// | of another host, `relayed` | the host | through the Volt, named by `host_service_id` | the host |
+///
+/// ```
+/// use volt_runtime::Target;
+///
+/// // One of the Volt's own services with the same API, by its resource id.
+/// let own = Target::new("@second-database");
+/// assert!(!own.relayed);
+/// // A service that another client hosts.
+/// let hosted = Target::new("0f1c").hosted_by("did:volt:host", "(PEM)").relayed("shop");
+/// assert_eq!(hosted.host_service_id.as_deref(), Some("shop"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Target {
@@ -112,7 +144,9 @@ impl Target {
         Self { service_id: Some(service_id.into()), ..Self::default() }
     }
 
-    /// Sets the host, as named in the service's description.
+    /// Sets the host, as named in the service's description: the DID of the client that hosts the service
+    /// and its public key (PEM). An empty text stands for the Volt itself. The key is read, and an invalid
+    /// one reported, when the call is opened.
     pub fn hosted_by(
         mut self,
         client_id: impl Into<String>,
@@ -123,7 +157,8 @@ impl Target {
         self
     }
 
-    /// Reaches the service through the Volt that its host is connected to.
+    /// Reaches the service through the Volt that its host is connected to, which forwards the call. The
+    /// Volt cannot read it: the call's key is agreed with the host.
     pub fn relayed(mut self, host_service_id: impl Into<String>) -> Self {
         self.host_service_id = Some(host_service_id.into()).filter(|id| !id.is_empty());
         self.relayed = true;

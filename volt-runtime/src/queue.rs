@@ -50,11 +50,17 @@ pub(crate) fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
 
 /// A queue of items, bounded in bytes, with the wakers of its two sides.
 ///
+/// Bytes are what memory costs: a limit in items would allow a few huge messages or forbid many small
+/// ones. A push is never refused, because frames that end or cancel a call must get in.
+///
 /// Producers wait for room before they push, so the buffer holds at most its limit plus one item
 /// per producer.
 pub(crate) struct Buffer<T> {
+    /// In bytes.
     limit: usize,
+    /// Each with the number of bytes that it counts for.
     items: VecDeque<(T, usize)>,
+    /// The sum of these numbers.
     bytes: usize,
     /// Set when nothing more will be pushed. The consumer gets the reason after the last item.
     closed: Option<Option<Error>>,
@@ -65,6 +71,7 @@ pub(crate) struct Buffer<T> {
 /// The result of popping from a buffer.
 #[derive(Debug)]
 pub(crate) enum Popped<T> {
+    /// The oldest item.
     Item(T),
     /// Drained and closed.
     Closed(Option<Error>),
@@ -94,6 +101,7 @@ impl<T> Buffer<T> {
         if self.has_room() {
             return Poll::Ready(Ok(()));
         }
+        // A task that polls again must not fill the list with copies of its waker.
         if !self.producers.iter().any(|waker| waker.will_wake(cx.waker())) {
             self.producers.push(cx.waker().clone());
         }
@@ -101,6 +109,9 @@ impl<T> Buffer<T> {
     }
 
     /// Adds an item even if the buffer is full. A closed buffer drops it.
+    ///
+    /// `bytes` is what the item counts for, which the caller knows better: an item may be an end without
+    /// content.
     pub(crate) fn push(&mut self, item: T, bytes: usize, wakes: &mut Wakes) {
         if self.closed.is_some() {
             return;
@@ -110,6 +121,7 @@ impl<T> Buffer<T> {
         wakes.add(self.consumer.take());
     }
 
+    /// Waits for the next item. Items that were pushed before the buffer was closed come first.
     pub(crate) fn poll_pop(&mut self, cx: &mut Context<'_>, wakes: &mut Wakes) -> Poll<Popped<T>> {
         if let Some((item, bytes)) = self.items.pop_front() {
             self.bytes -= bytes;
@@ -147,6 +159,7 @@ impl<T> Buffer<T> {
     /// them outside the lock, because dropping an item may take a lock.
     #[must_use = "drop the items outside of the lock"]
     pub(crate) fn abandon(&mut self, wakes: &mut Wakes) -> VecDeque<(T, usize)> {
+        // Producers get no reason: the consumer has none.
         self.closed.get_or_insert(None);
         self.bytes = 0;
         self.wake_all(wakes);

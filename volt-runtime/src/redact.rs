@@ -1,4 +1,7 @@
 //! Keeps secrets out of `Debug` output, logs and errors.
+//!
+//! Fields that hold secrets are replaced by [`Redacted`]. Fields that should not hold any are checked:
+//! users paste private keys into the wrong field, and then post the error message.
 
 use std::{borrow::Cow, fmt};
 
@@ -48,6 +51,7 @@ pub(crate) fn address(text: &str) -> Cow<'_, str> {
     if may_be_key(text) {
         return Cow::Borrowed("(hidden)");
     }
+    // Not a URL parser: the text may be anything that a user typed.
     let start = text.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = text.split_at(start);
     // Up to the last `@`: a password may contain an unescaped `/`, `?` or `#`.

@@ -1,4 +1,8 @@
 //! The state of a channel's connection.
+//!
+//! A connection begins `Connected`. A loss leads to `Reconnecting`, a successful attempt back to
+//! `Connected`. `Closed` is final: the channel was closed, the peer closed with code 1008, reconnecting is
+//! disabled or took too long, or the tokio runtime of the connection has ended.
 
 use std::fmt;
 
@@ -6,20 +10,23 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 
-/// The state of a channel's connection.
+/// The state of a channel's connection. Observed with
+/// [`Channel::watch_state`](crate::Channel::watch_state).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectionState {
     /// Calls can be made.
     Connected,
-    /// The connection was lost and is being re-established.
+    /// The connection was lost and is being re-established. New calls wait for it, unless they
+    /// [do not](crate::CallOptions::wait_for_ready).
     Reconnecting {
         /// The number of attempts that have failed so far.
         failed_attempts: u32,
         /// The reason why the connection was lost or, after an attempt, why that failed.
         reason: Error,
     },
-    /// The channel is closed for good: it was closed, or reconnecting failed.
+    /// The channel is closed permanently: it was closed, or reconnecting failed. Every call fails. To
+    /// go on, connect again.
     Closed {
         /// The reason.
         reason: Error,
@@ -27,7 +34,7 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// Returns whether calls can be made.
+    /// Returns whether calls can be made at once, without waiting for a connection.
     pub fn is_connected(&self) -> bool {
         matches!(self, Self::Connected)
     }
@@ -40,21 +47,32 @@ impl ConnectionState {
         }
     }
 
-    /// Returns whether the channel is closed for good.
+    /// Returns whether the channel is closed permanently.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed { .. })
     }
 }
 
 /// Watches the state of a channel's connection. Returned by
-/// [`Channel::watch_state`](crate::Channel::watch_state).
+/// [`Channel::watch_state`](crate::Channel::watch_state). It does not keep the connection open. Each clone
+/// remembers for itself which states it has seen.
 ///
 /// ```no_run
-/// # async fn example(channel: volt_runtime::Channel) {
+/// # async fn example(channel: volt_runtime::Channel) -> volt_runtime::Result<()> {
+/// use volt_runtime::ConnectionState;
+///
 /// let mut states = channel.watch_state();
 /// while let Some(state) = states.changed().await {
-///     println!("{state:?}");
+///     match state {
+///         ConnectionState::Connected => println!("online"),
+///         ConnectionState::Reconnecting { failed_attempts, reason, .. } => {
+///             println!("offline, {failed_attempts} attempts so far: {reason:#}");
+///         }
+///         ConnectionState::Closed { reason, .. } => return Err(reason),
+///         _ => {}
+///     }
 /// }
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
@@ -76,8 +94,9 @@ impl StateWatch {
         self.0.borrow().clone()
     }
 
-    /// Waits for a state that was not seen yet and returns it; the newest, if there were several.
-    /// Returns `None` when the state can no longer change.
+    /// Waits for a state that was not seen yet and returns it; the newest, if there were several. A state
+    /// that lasts only a moment may therefore be missed. The state at the time when the watch was created
+    /// counts as seen. Returns `None` when the state can no longer change.
     ///
     /// # Cancel safety
     ///
@@ -87,11 +106,11 @@ impl StateWatch {
         Some(self.0.borrow_and_update().clone())
     }
 
-    /// Waits until there is a connection.
+    /// Waits until there is a connection; returns at once if there is one.
     ///
     /// # Errors
     ///
-    /// When the channel is closed for good; returns the reason.
+    /// When the channel is closed permanently; returns the reason.
     ///
     /// # Cancel safety
     ///

@@ -7,9 +7,21 @@ use std::fmt;
 ///
 /// A status travels in a response's `status` field or with the end of a call. An empty one (code 0
 /// and no message) means success and is never represented by this type.
+///
+/// Callers find it in [`Error::status`](crate::Error::status). Handlers return it as their error.
+///
+/// ```
+/// use volt_runtime::{Code, Status};
+///
+/// let status = Status::new(Code::NotFound, "no such article").with_description("id 7");
+/// assert_eq!(status.to_string(), "not found: no such article: id 7");
+/// // As it travels: the number of gRPC's code and two texts.
+/// assert_eq!(Status::from_parts(5, "no such article", "id 7"), Some(status));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Status(Box<Parts>);
 
+// Boxed, so that the results of handlers and calls stay small: a status is rare.
 #[derive(Clone, PartialEq, Eq)]
 struct Parts {
     code: Code,
@@ -84,6 +96,9 @@ impl std::error::Error for Status {}
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
         /// gRPC's status codes, which the Volt API uses.
+        ///
+        /// Codes convert to and from their numbers on the wire, 0 to 16. The codes of failures on this
+        /// side are those of [`Error::code`](crate::Error::code).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
@@ -125,7 +140,7 @@ codes! {
     Cancelled = 1, "cancelled";
     /// The failure has no more specific code.
     Unknown = 2, "unknown error";
-    /// The request is invalid, regardless of the state of the Volt.
+    /// The request is invalid, regardless of the state of the Volt. Repeating it fails again.
     InvalidArgument = 3, "invalid argument";
     /// The deadline passed before the call completed.
     DeadlineExceeded = 4, "deadline exceeded";
@@ -133,17 +148,18 @@ codes! {
     NotFound = 5, "not found";
     /// The entity already exists.
     AlreadyExists = 6, "already exists";
-    /// The caller is authenticated but not authorized.
+    /// The caller is authenticated but not authorized. The owner of the Volt can grant access.
     PermissionDenied = 7, "permission denied";
     /// A quota or limit is exhausted, or a queue is full.
     ResourceExhausted = 8, "resource exhausted";
-    /// The Volt is not in the state that the operation requires.
+    /// The Volt is not in the state that the operation requires. Repeating the call helps only after
+    /// that state has changed.
     FailedPrecondition = 9, "failed precondition";
     /// The operation was aborted by a conflict; the whole sequence may be retried.
     Aborted = 10, "aborted";
     /// The operation is past the valid range.
     OutOfRange = 11, "out of range";
-    /// The Volt does not have this method.
+    /// The Volt does not have this method, such as one of a newer API.
     Unimplemented = 12, "unimplemented";
     /// An internal error of the Volt.
     Internal = 13, "internal error";
@@ -151,7 +167,7 @@ codes! {
     Unavailable = 14, "unavailable";
     /// Data is lost or damaged.
     DataLoss = 15, "data loss";
-    /// The caller is not authenticated, or its session is invalid.
+    /// The caller is not authenticated, or its session is invalid. Authenticate again.
     Unauthenticated = 16, "unauthenticated";
 }
 

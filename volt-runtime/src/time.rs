@@ -1,4 +1,7 @@
 //! Timers and deadlines.
+//!
+//! All of them use tokio's clock, which tests can pause. The sans-IO core has no timer: it receives the
+//! time as an argument.
 
 use std::{
     fmt,
@@ -25,7 +28,8 @@ impl Timer {
     }
 }
 
-/// The deadline of a call. Each half polls its own copy along with its work.
+/// The deadline of a call. Each half polls its own copy along with its work, because the halves may be in
+/// different tasks.
 pub(crate) struct Deadline {
     at: Option<Instant>,
     timer: Timer,
@@ -55,7 +59,8 @@ impl Deadline {
         self.at.is_some_and(|at| at <= Instant::now())
     }
 
-    /// The error of a call that ran out of time.
+    /// The error of a call that ran out of time. The Volt may have executed it, unless the caller knows
+    /// better.
     pub(crate) fn error() -> Error {
         Error::deadline("the call took longer than its timeout")
     }

@@ -5,6 +5,24 @@
 //! encoding. The websocket client is a transport, with JSON;
 //! [`Channel::in_process`](crate::Channel::in_process) is another. The same two halves serve both
 //! ends of a call.
+//!
+//! # Order of operations
+//!
+//! [`Transport::open`] returns a [`RawCall`]. The caller then drives its halves independently, and each by
+//! one task at a time:
+//!
+//! - Sending: [`poll_ready`](SendHalf::poll_ready) before each [`send`](SendHalf::send), then
+//!   [`end`](SendHalf::end). Or [`send_first`](SendHalf::send_first) for a single request that may wait for
+//!   the connection without a task.
+//! - Receiving: [`poll_message`](ReceiveHalf::poll_message) until it returns `None` or an error.
+//!
+//! The receiving half of a client owns the call: dropping it cancels the call, whatever the sending half
+//! does. Deadlines, retries and types are the caller's business ([`call`](crate::call)); a transport
+//! enforces its own limits and reports in [`Error::executed`](crate::Error::executed) whether the peer can
+//! have acted.
+//!
+//! An own transport is for tests and for other wire formats: implement [`Transport`] and pass it to
+//! [`Channel::new`](crate::Channel::new).
 
 use std::{
     fmt,
@@ -24,7 +42,36 @@ pub use crate::{
 /// A boxed future without borrows.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
-/// A transport for calls to a Volt.
+/// A transport for calls to a Volt. See the [module](self) for how its calls are driven.
+///
+/// This one refuses every call, to test a program without a Volt:
+///
+/// ```
+/// use volt_runtime::{
+///     CallOptions, Channel, Error, Method, Result,
+///     transport::{BoxFuture, RawCall, Transport},
+/// };
+///
+/// #[derive(Debug)]
+/// struct Offline;
+///
+/// impl Transport for Offline {
+///     fn open(&self, _: &'static Method, _: &CallOptions) -> Result<RawCall> {
+///         Err(Error::connection("this program is offline"))
+///     }
+///
+///     fn close(&self) -> BoxFuture<()> {
+///         Box::pin(std::future::ready(()))
+///     }
+///
+///     fn open_calls(&self) -> usize {
+///         0
+///     }
+/// }
+///
+/// let channel = Channel::new(Offline);
+/// assert_eq!(channel.open_calls(), 0);
+/// ```
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Opens a call. This never waits for the peer: a refusal is reported when the call is read.
     ///
@@ -49,16 +96,19 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Waits until calls can be opened. Returns `None` if they can be opened now.
+    /// Waits until calls can be opened. Returns `None` if they can be opened now. The default is `None`:
+    /// a transport without connections is always ready.
     ///
     /// # Errors
     ///
-    /// When the transport is closed for good.
+    /// When the transport is closed permanently.
     fn ready(&self) -> Option<BoxFuture<Result<()>>> {
         None
     }
 
-    /// Returns a watch of the connection's state.
+    /// Returns a watch of the connection's state. The default never changes. Calls are not retried, and
+    /// subscriptions not reopened, once the state is
+    /// [`Closed`](crate::ConnectionState::Closed).
     fn state(&self) -> StateWatch {
         StateWatch::connected()
     }
@@ -72,7 +122,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     fn open_calls(&self) -> usize;
 }
 
-/// The two halves of one end of a call.
+/// The two halves of one end of a call. They are independent: each may move to its own task.
 pub struct RawCall {
     /// The sending half.
     pub sender: Box<dyn SendHalf>,
@@ -95,15 +145,18 @@ pub trait SendHalf: Send {
     /// When the call cannot send any more messages, because it has ended or its connection is lost.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
-    /// Accepts a message for sending. `Ok` means accepted, not delivered.
+    /// Accepts a message for sending. `Ok` means accepted, not delivered. The message is written before
+    /// this returns, so the caller may change or drop it.
     ///
     /// # Errors
     ///
-    /// When the message cannot be written, or the half is not ready.
+    /// When the message cannot be written, or the half is not ready. The call stays open, and another
+    /// message may be sent.
     fn send(&mut self, message: &dyn Payload) -> Result<()>;
 
     /// Sends the first message in the background, as soon as the half is ready; `last` is set if no
-    /// other follows. It is not sent after `deadline`. Failures are reported by the receiving half.
+    /// other follows, and this half then ends with it. It is not sent after `deadline`. Failures are
+    /// reported by the receiving half.
     ///
     /// Do not drop this half before the other one.
     fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, deadline: Option<Instant>);

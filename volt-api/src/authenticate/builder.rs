@@ -1,4 +1,4 @@
-//! The builder that [`Client::authenticate`] returns.
+//! The builder that [`Client::authenticate`] returns, and the types of its options.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -21,7 +21,9 @@ pub enum Identity {
     OwnDid(Option<String>),
 }
 
-/// The form in which a challenge code is sent.
+/// The form in which a challenge code is sent. The API's documentation, its published clients and its
+/// versions differ in this: the current documentation describes the hash, the web client and API 0.15
+/// sign the code, and the Node client sends it as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Challenge {
@@ -34,7 +36,7 @@ pub enum Challenge {
     Plain,
 }
 
-/// The interval between requests while the Volt's owner has not decided.
+/// The interval between requests while the Volt's owner has not decided: that of the published Node client.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Called while the owner of the Volt has not decided.
@@ -148,19 +150,21 @@ impl Authenticate {
         self
     }
 
-    /// Limits the whole operation. Without a limit, it waits until the owner decides.
+    /// Limits the whole operation. The time runs from the first poll. Without a limit, it waits until the
+    /// owner decides.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets a function that is called each time the Volt answers that its owner must decide.
+    /// Sets a function that is called each time the Volt answers that its owner must decide, with
+    /// `PROMPT` or `PENDING`. It should return soon: the next request waits for it.
     pub fn on_waiting(mut self, call: impl Fn(PolicyDecision) + Send + Sync + 'static) -> Self {
         self.on_waiting = Some(Arc::new(call));
         self
     }
 
-    /// Sets the limits and timeouts of the connection.
+    /// Sets the limits and timeouts of the connection. Default: those of [`ConnectOptions::default`].
     pub fn connect_options(mut self, options: ConnectOptions) -> Self {
         self.options = options;
         self

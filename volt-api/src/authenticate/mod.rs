@@ -1,4 +1,30 @@
 //! Authentication: from a configuration to a session.
+//!
+//! A client has a key. A Volt issues a session for the key, after its owner has approved, and the
+//! tokens of calls name the session. [`Client::authenticate`] does all of it:
+//!
+//! 1. A session in the configuration is tried with a call that changes nothing. Unless the Volt rejects the
+//!    session or does not answer, the connected client is returned.
+//! 2. Otherwise the client sends `Authenticate` with its identity ([`Identity`]) and, if it has them, a code
+//!    that the owner recognizes ([`Challenge`]), a one-time token and verifiable credentials. A missing key is
+//!    created first.
+//! 3. The Volt permits, denies, or asks its owner. In the last case the client repeats the request until there
+//!    is a decision.
+//! 4. The session, certificate and credentials are saved, and the client connects with them.
+//!
+//! ```no_run
+//! use volt_api::{Client, ClientConfig, authenticate::Challenge};
+//!
+//! # async fn example() -> volt_api::Result<()> {
+//! // With the code by which the owner of the Volt recognizes this client.
+//! let client = Client::authenticate(ClientConfig::from_file("volt.config.json")?)
+//!     .challenge_code("blue-lamp-42")
+//!     .challenge(Challenge::Signature)
+//!     .session_name("backup")
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod builder;
 mod request;
@@ -13,10 +39,11 @@ use crate::{
 };
 
 impl Authenticate {
+    /// Performs the steps of the [module](self).
     async fn run(mut self) -> Result<Client> {
         if self.config.session_id().is_some() {
             let client = Client::connect_with(self.config.clone(), self.options.clone()).await?;
-            // Any call will do: a Volt checks the session first.
+            // Any call will do: a Volt checks the session first. This one has no side effects.
             let call = client.volt().check_compatibility(CheckCompatibilityRequest::default());
             match call.await {
                 Err(error) if error.is_session_invalid() => {
@@ -27,6 +54,7 @@ impl Authenticate {
                 _ => return Ok(client),
             }
         }
+        // Saved before it is used: a session is bound to the key, and losing the key loses the session.
         let has_key = self.config.credential.as_ref().is_some_and(|own| own.key.is_some());
         if !has_key {
             self.config = self.config.with_new_key()?;
@@ -45,6 +73,7 @@ impl Authenticate {
         self.ask_until_decided(&client, request).await
     }
 
+    /// Asks on one client, whose connection may be lost and restored while the owner decides.
     async fn ask_until_decided(
         &self,
         client: &Client,
@@ -123,6 +152,7 @@ fn forget_session(config: &mut ClientConfig) {
     }
 }
 
+/// The error of a client without a permit: a refusal, although the Volt's response carried no status.
 fn denied(decision: PolicyDecision) -> Error {
     let (code, message) = match decision {
         PolicyDecision::Prompt | PolicyDecision::Pending => {

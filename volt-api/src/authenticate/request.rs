@@ -1,4 +1,7 @@
 //! The request for a session, and the answer to it.
+//!
+//! The forms are those of the published clients. A Volt verifies signatures over exact texts, so the
+//! texts are built once and sent as they were signed.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -10,7 +13,7 @@ use crate::volt::{
     authenticate_request::ClientIdentifier,
 };
 
-/// The request of `Authenticate`.
+/// Builds the request of `Authenticate`.
 pub(super) fn build(options: &Authenticate) -> Result<AuthenticateRequest> {
     let config = &options.config;
     let key = config.signing_key()?;
@@ -67,6 +70,7 @@ fn did_document(id: &str, public_key: &str) -> Result<String> {
     pretty(&document)
 }
 
+/// Presents all credentials at once. The signature covers their texts, one directly after the other.
 fn present(key: &SigningKey, credentials: &[Value]) -> Result<VerifiablePresentation> {
     let texts = credentials.iter().map(pretty).collect::<Result<Vec<_>>>()?;
     let signature = sign(key, &texts.concat())?;
@@ -90,6 +94,7 @@ pub(super) fn take_answer(config: &mut ClientConfig, answer: AuthenticateRespons
         given(answer.session_id)
             .ok_or_else(|| Error::protocol("the Volt permitted the client and gave no session"))?,
     );
+    // A field that the answer leaves out keeps its value.
     own.identity_did = given(answer.identity_did).or(own.identity_did.take());
     own.cert = given(answer.cert).or(own.cert.take());
     own.ca = given(answer.chain).or(own.ca.take());

@@ -1,11 +1,12 @@
-//! Events that a Volt sends to online clients.
+//! Events that a Volt sends to online clients, and notices about the connection itself.
 
 use crate::volt::{
     ConnectAcknowledge, ConnectAuthRequest, ConnectDidRegistryUpdate, ConnectEvent,
     ConnectResourceEvent, Resource, connect_event::Event as Payload,
 };
 
-/// Something that happened on the Volt.
+/// Something that happened on the Volt. Delivery is at most once: after [`Resumed`](Self::Resumed) or
+/// [`Missed`](Self::Missed), read the state of what you follow again.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

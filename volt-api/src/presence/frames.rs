@@ -1,4 +1,7 @@
 //! The frames of hosted calls as messages of `Connect`.
+//!
+//! The messages have the same fields as the frames, so this only moves them. A rejection has no message
+//! of its own: it is a status that ends the call.
 
 use volt_runtime::{
     Error,
@@ -16,6 +19,7 @@ use crate::volt::{
 ///
 /// Fails if it contains binary protobuf, as calls through gRPC do: these are not supported here.
 pub(super) fn received(request: InvokeRequest) -> Result<TunnelFrame, Error> {
+    // Only the first message of a call has the caller's token.
     if !request.token.is_empty() {
         let service = Some(request.target_service_id).filter(|id| !id.is_empty());
         let via = Via { destinations: request.target_did, service };
@@ -52,6 +56,7 @@ pub(super) fn sent(invoke_id: u64, frame: TunnelFrame) -> InvokeResponse {
             ..response
         },
         TunnelFrame::Rejected(reason) => {
+            // UNKNOWN: a rejection travels as a text, without a code.
             let status = Status::default().with_code(2).with_message(reason);
             let payload = Some(ResponsePayload::Status(status));
             InvokeResponse { response_payload: payload, server_end: true, ..response }

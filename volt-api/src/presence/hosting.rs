@@ -1,4 +1,7 @@
 //! The services that a client hosts, and their authorization.
+//!
+//! Only the Volt knows the keys and rights of callers. Each call is therefore authorized by asking the Volt
+//! whether the caller's token has the required access to the resource of the called service.
 
 use std::collections::HashMap;
 
@@ -20,8 +23,9 @@ use crate::{
 const ACCESS: &str = "volt:resource-read";
 
 impl Resource {
-    /// Creates the resource of a service that a client hosts. Save it once with `SaveResource`, and pass
-    /// the saved resource to [`PresenceBuilder::host`](super::PresenceBuilder::host) whenever hosting the service.
+    /// Creates the resource of a service that a client hosts. Save it once with `SaveResource`, and
+    /// pass the saved resource to [`PresenceBuilder::host`](super::PresenceBuilder::host) whenever
+    /// hosting the service.
     pub fn hosted_service(name: impl Into<String>, service: &impl Service) -> Self {
         let description = ServiceDescription::default()
             .with_host_type(ServiceHostType::Relayed)
@@ -59,6 +63,7 @@ impl Hosting {
         self.access = access.into();
     }
 
+    /// Adds a service under the ids by which callers may name it.
     pub(super) fn add(&mut self, resource: &Resource, service: impl Service) {
         // Clients disagree on which of the two ids they send.
         let description = resource.service_description.as_ref();
@@ -132,6 +137,7 @@ impl Authenticator for AskVolt {
                 .with_resource_id(resource)
                 .with_access(access)
                 .with_extra(method);
+            // A Volt that cannot be asked is not a permit. The caller does not learn the reason.
             let answer = client.volt().can_access_resource(request).await.map_err(|error| {
                 tracing::debug!(%error, "the Volt does not vouch for a caller");
                 Status::new(Code::PermissionDenied, "the Volt does not vouch for the caller")

@@ -1,5 +1,35 @@
 //! Keeps a client online at a Volt: the `Connect` call with its pings, its events and the services
 //! that the client hosts.
+//!
+//! A client that only makes calls needs none of this. [`Client::presence`] creates a
+//! [`PresenceBuilder`]; awaiting it opens the call and returns the [`Presence`], which reads events. A
+//! task keeps the call open, whether or not events are read: it pings the Volt, runs the calls of
+//! hosted services, and goes online again after a lost connection.
+//!
+//! # Hosting a service
+//!
+//! A hosted service is a resource of the Volt, through which callers find it, and an implementation of a
+//! generated server trait in this program. The Volt forwards the calls and cannot read them.
+//!
+//! ```no_run
+//! # async fn example(
+//! #     client: volt_api::Client,
+//! #     shop: impl volt_api::server::Service,
+//! # ) -> volt_api::Result<()> {
+//! use volt_api::volt::{Resource, SaveResourceRequest};
+//!
+//! // let shop = ShopApiServer::new(Shop);
+//! // Once: the resource. Its description names the API of the service.
+//! let resource = Resource::hosted_service("shop", &shop);
+//! let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
+//! let saved = client.volt().save_resource(request).await?.resource.unwrap_or_default();
+//!
+//! // Whenever the program runs: go online with it.
+//! let mut presence = client.presence().host(&saved, shop).await?;
+//! while presence.event().await?.is_some() {}
+//! # Ok(())
+//! # }
+//! ```
 
 mod event;
 mod frames;
@@ -31,7 +61,7 @@ use crate::{
     volt::{ConnectAcknowledge, ConnectHello, ConnectResourceEvent, Resource},
 };
 
-/// The default ping interval.
+/// The default ping interval: that of the published Node client.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// The number of events that may wait to be read.
 const EVENTS: usize = 1024;
@@ -63,7 +93,7 @@ pub struct PresenceBuilder {
 
 impl Client {
     /// Goes online at the Volt: to receive events, to host services, or to have the client's
-    /// services shown as online.
+    /// services shown as online. By default nothing is subscribed to and nothing hosted.
     pub fn presence(&self) -> PresenceBuilder {
         PresenceBuilder {
             client: self.clone(),
@@ -108,7 +138,7 @@ impl PresenceBuilder {
         self
     }
 
-    /// Subscribes to changes in these DID registries.
+    /// Subscribes to changes in the DID registries at these addresses.
     pub fn did_registries(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.hello.subscribe_did_registry_updates = true;
         self.hello.did_registry.extend(urls.into_iter().map(Into::into));
@@ -132,7 +162,8 @@ impl PresenceBuilder {
         self
     }
 
-    /// Sets the access to the service's resource that callers of hosted services need.
+    /// Sets the access to the service's resource that callers of hosted services need, for all of them.
+    /// Default: `volt:resource-read`.
     pub fn access(mut self, access: impl Into<String>) -> Self {
         self.hosting.set_access(access);
         self
@@ -152,12 +183,14 @@ impl PresenceBuilder {
         self
     }
 
-    /// Changes the first message of the call, for settings without a method here.
+    /// Changes the first message of the call, for settings without a method here, such as those of a relay.
+    /// The ping interval and `accept_invocation` are set afterwards.
     pub fn hello(mut self, change: impl FnOnce(&mut ConnectHello)) -> Self {
         change(&mut self.hello);
         self
     }
 
+    /// Opens the call, and spawns the task that keeps it open.
     async fn start(mut self) -> Result<Presence> {
         if self.service_host.is_none() && !self.hosting.is_empty() {
             self.service_host = Some(Arc::new(self.hosting.into_service_host(&self.client)?));
@@ -165,6 +198,7 @@ impl PresenceBuilder {
         self.hello.accept_invocation |= self.service_host.is_some();
         self.hello.ping_interval =
             u32::try_from(self.ping_interval.as_millis()).unwrap_or(u32::MAX);
+        // The first call is opened here, so that its failure is returned to the caller and not retried.
         let opened = run::open(&self.client, self.hello.clone()).await?;
         let acknowledge = opened.acknowledge.clone();
         let (events_sender, events) = mpsc::channel(EVENTS);
@@ -210,7 +244,8 @@ impl fmt::Debug for PresenceBuilder {
 /// A client's presence at a Volt. Dropping it ends the call and the calls of hosted services.
 ///
 /// It is a `Stream` of [events](Event), equivalent to [`event`](Self::event). Pings and hosted
-/// calls continue whether or not events are read.
+/// calls continue whether or not events are read. Up to 1,024 events wait to be read; further ones are
+/// dropped, and [`Event::Missed`] counts them.
 #[derive(Debug)]
 pub struct Presence {
     acknowledge: ConnectAcknowledge,
@@ -222,8 +257,8 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// The Volt's first answer: the id of the connection, its time and its ping interval.
-    /// [`Event::Resumed`] contains later ones.
+    /// Returns the Volt's first answer: the id of the connection, its time and its ping interval, both in
+    /// milliseconds. [`Event::Resumed`] contains later ones.
     pub fn acknowledge(&self) -> &ConnectAcknowledge {
         &self.acknowledge
     }
@@ -246,6 +281,7 @@ impl Presence {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
+        // The channel closes with the task. Events that arrived before come first.
         if let Some(event) = ready!(self.events.poll_recv(cx)) {
             return Poll::Ready(Ok(Some(event)));
         }

@@ -1,4 +1,9 @@
 //! The `Connect` call while it is open: pings, events, and hosted calls.
+//!
+//! One task runs [`Online::run`]: a loop of calls, each kept alive until it ends. Within a call,
+//! reading and writing run side by side, and the [`Tunnel`] of hosted calls is between them: reading
+//! delivers frames to it, writing collects those that it sends. Each call has its own tunnel, so the
+//! hosted calls of a lost one end with it.
 
 use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
@@ -26,7 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(5);
 /// The longest interval that the clock can represent reliably.
 const LONGEST_INTERVAL: Duration = Duration::from_hours(24 * 365);
-/// The time that the Volt may be silent if it does not report its ping interval.
+/// The time that the Volt may be silent if it does not report its ping interval: that of the published
+/// Node client.
 const SILENCE: Duration = Duration::from_mins(1);
 
 /// The call after the Volt's acknowledgement.
@@ -79,6 +85,7 @@ impl Online {
             };
             tracing::warn!("the connect call was lost: {error:#}");
             backoff.settle(began.elapsed());
+            // Leaving also ends the waiting between two attempts.
             opened = loop {
                 let again = async {
                     sleep(backoff.next_delay()).await;
@@ -155,6 +162,7 @@ async fn write(
     leaving: &mut mpsc::Receiver<()>,
 ) -> Result<()> {
     let invoked = |response| ConnectRequest::default().with_invoke_response(response);
+    // tokio panics on an interval of zero.
     let mut pings = interval(ping_interval.clamp(Duration::from_millis(1), LONGEST_INTERVAL));
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Polled only once the client leaves.
@@ -266,7 +274,10 @@ impl Events {
         Self { sender, missed: 0 }
     }
 
+    /// Sends an event, or counts it as missed if there is no room. Waiting for room would hold up the
+    /// pings of the Volt and the hosted calls, which arrive on the same call.
     fn send(&mut self, event: Event) {
+        // The notice comes where the gap is, before the next event that fits.
         if self.missed > 0 {
             match self.sender.try_send(Event::Missed(self.missed)) {
                 Ok(()) => self.missed = 0,

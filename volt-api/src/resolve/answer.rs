@@ -1,4 +1,8 @@
 //! Merges answers into the known configuration, after checking them against it.
+//!
+//! The fields that identify a Volt are kept once they are known. Otherwise an answer could replace a
+//! pinned key, as it can in a published client. Addresses and names change in practice and are taken
+//! from the answer.
 
 use serde_json::Value;
 use volt_runtime::{config::VoltConfig, key::VerifyingKey};
@@ -36,7 +40,7 @@ fn downgrades(known: &VoltConfig, given: &str) -> bool {
     known.http_address.as_deref().is_some_and(is_https) && !is_https(given)
 }
 
-/// The first missing field that a client needs to connect.
+/// Returns the first missing field that a client needs to connect.
 pub(super) fn lacks(volt: &VoltConfig) -> Option<&'static str> {
     let reachable = volt.relay.is_some() || volt.http_address.is_some() || volt.address.is_some();
     if volt.public_key.is_none() && volt.ca_pem.is_none() {
@@ -107,7 +111,7 @@ fn same_pem(ours: &str, theirs: &str) -> bool {
 /// The maximum number of services of a DID document that are tried: as many as a search sends requests.
 const MAX_SERVICES: usize = 32;
 
-/// The endpoints in a DID document, by the type of the service.
+/// Returns the endpoints in a DID document with this type of service.
 pub(super) fn services<'a>(
     document: &'a Value,
     kind: &'a str,

@@ -22,7 +22,7 @@ impl Distance {
         }
     }
 
-    /// The distance of a host as written, with or without brackets. A name is unknown, except for
+    /// Returns the distance of a host as written, with or without brackets. A name is unknown, except for
     /// `localhost` and the names below it.
     pub(super) fn of_host(host: &str) -> Self {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -1,4 +1,7 @@
 //! HTTP GET with limits.
+//!
+//! The servers that a search asks are named by documents from elsewhere, so every request is bounded:
+//! in time, size, number and redirects, and in how near its server may be ([`Distance`]).
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
@@ -97,7 +100,7 @@ impl Http {
         self.limits.near_targets || Distance::of_host(host) >= from
     }
 
-    /// The JSON at an address, or the reason why there is none. The servers that are asked, including
+    /// Returns the JSON at an address, or the reason for the failure. The servers that are asked, including
     /// those of redirects, must be at least as far away as `from`.
     pub(super) async fn get(
         &mut self,
@@ -113,6 +116,7 @@ impl Http {
             return Err(format!("not asked, after {:?} in all", self.limits.total));
         }
         self.requests += 1;
+        // The request's own limit or what is left of the search's, whichever ends first.
         let own = now.checked_add(self.limits.timeout).unwrap_or(self.until);
         let (until, limit) = if own < self.until {
             (own, self.limits.timeout)
@@ -126,6 +130,7 @@ impl Http {
         }
     }
 
+    /// Follows redirects by hand: each target is checked like a first address.
     async fn body(
         &mut self,
         mut url: Url,
@@ -229,6 +234,7 @@ fn redirect_target(from: &Url, response: &Response) -> Result<Option<Url>, Strin
     Ok(Some(target))
 }
 
+/// Reads an answer, up to a limit that its length header cannot be trusted to respect.
 async fn read(mut response: Response, from: Distance) -> Result<Answer, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(explain)? {
@@ -249,12 +255,12 @@ pub(super) fn same_server(one: &str, other: &str) -> bool {
     }
 }
 
-/// The host of an address.
+/// Returns the host of an address.
 pub(super) fn host(address: &str) -> Option<String> {
     Url::parse(address.trim()).ok()?.host_str().map(str::to_owned)
 }
 
-/// An address without its user name and password, for messages.
+/// Returns an address without its user name and password, for messages.
 pub(super) fn shown(address: &str) -> String {
     match Url::parse(address) {
         Ok(mut url) if url.password().is_some() || !url.username().is_empty() => {

@@ -24,8 +24,9 @@
 //!
 //! No registry is built in, and nothing is contacted before you resolve. Requests follow the proxy of
 //! the environment, unless [`Resolver::proxy`] sets another or none. With `https`, a Volt or relay
-//! whose `ca_pem` is in the configuration must present a certificate from that authority at its own `http_address`. Other servers that answer for it may use that
-//! authority or an authority of the system. All other servers need an authority of the system.
+//! whose `ca_pem` is in the configuration must present a certificate from that authority at its own
+//! `http_address`. Other servers that answer for it may use that authority or an authority of the
+//! system. All other servers need an authority of the system.
 //!
 //! # Trust
 //!
@@ -57,6 +58,8 @@ use self::{
 };
 
 /// Finds Volts. See the [module](self) for the search order.
+///
+/// A resolver can be reused for any number of searches. It keeps no answers and no connections.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Resolver {

@@ -1,4 +1,7 @@
 //! One search: the servers to ask, and their order.
+//!
+//! Failed attempts are collected and reported together, because each may be the one that the user
+//! expected to work. Only an answer that contradicts the configuration ends the search.
 
 use std::pin::Pin;
 
@@ -14,9 +17,10 @@ use super::{
     http::{Answer, Http, Trust, host, same_server, shown},
 };
 
-/// The maximum length of a chain of relays.
+/// The maximum length of a chain of relays. Documents could name relays in a circle.
 const MAX_DEPTH: usize = 4;
 
+/// The state of a search.
 pub(super) struct Search<'a> {
     registries: &'a [String],
     http: Http,
@@ -84,6 +88,7 @@ impl<'a> Search<'a> {
             {
                 found = self.discover(wanted, &below(address, "discover"), wanted.from).await?;
             }
+            // A configuration that is complete works without any server that knows the Volt.
             let usable = lacks(wanted.known).is_none();
             Ok(found.or_else(|| usable.then(|| (wanted.known.clone(), wanted.from))))
         })
@@ -131,10 +136,12 @@ impl<'a> Search<'a> {
             return Ok(None);
         };
         let value = entry.take();
+        // Through the relay as it was found, not as it was named.
         let relay = Some(RelayConfig::Volt(Box::new(relay)));
         self.accept(wanted, &url, Answer { value, from }, relay)
     }
 
+    /// Asks the registries in their order. The first that leads to the Volt wins.
     async fn by_registries(&mut self, wanted: Wanted<'_>) -> Outcome {
         let Some(id) = wanted.id() else { return Ok(None) };
         if self.registries.is_empty() {
@@ -151,6 +158,7 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
+    /// Reads the DID document of one registry and follows its services: discovery first, then relays.
     async fn by_registry(&mut self, wanted: Wanted<'_>, id: &str, registry: &str) -> Outcome {
         let url = below(registry, &format!("did/{id}"));
         let Some(answer) = self.get(&url, Trust::System, Distance::Machine).await else {
@@ -217,6 +225,7 @@ impl<'a> Search<'a> {
                 return Ok(None);
             }
         };
+        // Before the merge: an address that may not be named must not replace a known one.
         let near = self.drop_near_addresses(&mut answer, from);
         let mut found = merge(wanted.known, answer).map_err(|field| {
             let (name, url) = (wanted.name(), shown(url));
@@ -255,6 +264,7 @@ impl<'a> Search<'a> {
         near
     }
 
+    /// Returns the answer at an address. A failure is recorded for the final error.
     async fn get(&mut self, url: &str, trust: Trust<'_>, from: Distance) -> Option<Answer> {
         match self.http.get(url, trust, from).await {
             Ok(answer) => Some(answer),
@@ -269,6 +279,8 @@ impl<'a> Search<'a> {
         self.tried.push(format!("{}: {why}", shown(what)));
     }
 
+    /// The error of a search without a result: of the configuration if nothing could be asked, else of the
+    /// connection, with all attempts.
     fn not_found(&self) -> Error {
         if self.http.is_unused() {
             let hint = "set `volt.http_address`, `volt.relay`, or `volt.id` and name a registry";
@@ -292,6 +304,7 @@ fn trust<'a>(volt: &'a VoltConfig, url: &str) -> Trust<'a> {
     }
 }
 
+/// An address below another one.
 fn below(address: &str, path: &str) -> String {
     format!("{}/{path}", address.trim_end_matches('/'))
 }

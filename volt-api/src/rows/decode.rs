@@ -1,4 +1,6 @@
 //! Decodes the responses of an `Execute` call into rows, without the call.
+//!
+//! A header names the columns of the rows after it. The decoder keeps the latest.
 
 use std::marker::PhantomData;
 

@@ -1,10 +1,37 @@
 //! One row of a result, and the types that rows convert to.
+//!
+//! Columns are looked up by name for every row, because a result has few columns.
 
 use super::value::{FromValue, RowError, Value};
 use crate::data::{Column, Variant};
 
 /// A type that rows convert to. Derive it with the feature `derive`; tuples of up to eight values
 /// implement it.
+///
+/// Implement it by hand where columns and fields do not correspond:
+///
+/// ```
+/// use volt_api::{
+///     data::{Column, Variant},
+///     rows::{FromRow, Row, RowError},
+/// };
+///
+/// /// A point from two columns; the second may be missing.
+/// struct Point(f64, f64);
+///
+/// impl FromRow for Point {
+///     fn from_row(row: &Row<'_>) -> Result<Self, RowError> {
+///         let y = if row.has("y") { row.get("y")? } else { 0.0 };
+///         Ok(Self(row.get("x")?, y))
+///     }
+/// }
+///
+/// let columns = [Column::default().with_name("x")];
+/// let values = [Variant::default().with_real(1.5)];
+/// let point = Point::from_row(&Row::new(&columns, &values))?;
+/// assert_eq!((point.0, point.1), (1.5, 0.0));
+/// # Ok::<_, RowError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not made from rows",
     note = "derive `volt_api::FromRow` for it, with the feature `derive` of `volt-api`"

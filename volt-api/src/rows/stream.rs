@@ -1,4 +1,7 @@
 //! The rows of one statement, as they arrive.
+//!
+//! Each row is returned as it arrives, and the next page is requested only when the last row of one has
+//! been read, so that a result of any size needs little memory.
 
 use std::{
     future::poll_fn,
@@ -16,7 +19,8 @@ use crate::data::{
     SqliteDatabaseApiClient, sql_execute_response::Payload,
 };
 
-/// The default number of rows that are sent before the next page is requested.
+/// The default number of rows that are sent before the next page is requested: enough that the round trip
+/// in between hardly matters.
 const PAGE_SIZE: u32 = 1000;
 
 impl SqliteDatabaseApiClient {
@@ -131,11 +135,14 @@ impl<T: FromRow> Rows<T> {
         Ok(rows)
     }
 
+    /// Reads responses until one holds a row. A row that does not fit its type is an error of that row
+    /// alone.
     fn poll_row(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>>> {
         if let Some(error) = &self.failed {
             return Poll::Ready(Err(error.clone()));
         }
         loop {
+            // Only when the caller wants another row. The Volt waits until then.
             ready!(self.poll_turn_page(cx));
             let response = match ready!(Pin::new(&mut self.responses).poll_next(cx)) {
                 Some(Ok(response)) => response,

@@ -1,4 +1,4 @@
-//! Implements rows for tuples, by position.
+//! Implements rows for tuples, by position. Further columns are ignored.
 
 use super::{FromRow, FromValue, Row, RowError};
 

@@ -1,4 +1,7 @@
 //! One value, and the types that values convert to.
+//!
+//! SQLite's values have their own types, whatever the column's declared type. Nothing is converted that
+//! could hide this: text is not a number, and a number out of range is an error.
 
 use std::{
     fmt::{self, Display},
@@ -89,7 +92,16 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// A text that the type parses with `FromStr`.
+/// A text that the type parses with `FromStr`. The attribute `#[row(from_str)]` uses it.
+///
+/// ```
+/// use std::net::Ipv4Addr;
+/// use volt_api::rows::{FromValue, Parsed, Value};
+///
+/// let Parsed(address) = Parsed::<Ipv4Addr>::from_value(Value::Text("127.0.0.1"))?;
+/// assert!(address.is_loopback());
+/// # Ok::<_, volt_api::rows::RowError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Parsed<T>(pub T);
 
@@ -172,12 +184,12 @@ pub struct RowError {
 }
 
 impl RowError {
-    /// An error about a value. [`Row`](super::Row) adds the column.
+    /// Creates an error about a value. [`Row`](super::Row) adds the column.
     pub fn new(problem: impl Into<String>) -> Self {
         Self { column: None, problem: problem.into() }
     }
 
-    /// The column, if the error concerns one.
+    /// Returns the column, if the error concerns one: its name, or its position from 1 if it has none.
     pub fn column(&self) -> Option<&str> {
         self.column.as_deref()
     }

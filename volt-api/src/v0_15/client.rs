@@ -1,4 +1,7 @@
 //! The handle to a Volt that speaks the older API.
+//!
+//! It has the accessors of that API's services, which are generated, and none of the conveniences that
+//! [`crate::Client`] adds to the current API.
 
 use std::sync::Arc;
 
@@ -49,13 +52,13 @@ impl Client {
         Self { channel, config: None }
     }
 
-    /// The configuration that the client connected with; `None` after
+    /// Returns the configuration that the client connected with; `None` after
     /// [`from_channel`](Self::from_channel).
     pub fn config(&self) -> Option<&ClientConfig> {
         self.config.as_deref()
     }
 
-    /// The channel that carries the calls, for clients of other services.
+    /// Returns the channel that carries the calls, for clients of other services.
     pub fn channel(&self) -> &Channel {
         &self.channel
     }

@@ -3,6 +3,10 @@
 //! Only the messages and methods differ from the rest of this crate; configurations, options, streams
 //! and errors are the same.
 //!
+//! The client's key selects the protocol: an RSA key in `credential.key` and an RSA key of the Volt. A
+//! program can use both versions of the API, with a client for each. Methods and fields were renamed in
+//! between, so a Volt of one generation does not understand the other's messages.
+//!
 //! ```no_run
 //! use volt_api::{ClientConfig, v0_15::{Client, volt::GetResourceRequest}};
 //!

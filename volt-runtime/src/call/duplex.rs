@@ -1,4 +1,7 @@
 //! Both halves of a bidirectional call.
+//!
+//! A [`Duplex`] is a [`RequestSink`] and a [`Streaming`] in one value. Together they report more: a failed
+//! `send` returns the Volt's own reason, which only the receiving half knows.
 
 use std::{
     pin::Pin,
@@ -16,6 +19,34 @@ use crate::{error::Result, message::Message};
 /// only sends is the exception: half-closed and never read, it ends by itself after the Volt has
 /// processed its messages; see [the module](crate::call). [`into_split`](Self::into_split) splits it
 /// for two tasks.
+///
+/// ```no_run
+/// # use volt_runtime::{BidiCall, Message, Result};
+/// # async fn publish<Q: Message, S: Message>(call: BidiCall<Q, S>, messages: Vec<Q>) -> Result<()> {
+/// // let call = client.wire().publish_wire();
+/// let mut duplex = call.await?;
+/// for message in messages {
+///     duplex.send(message).await?;
+/// }
+/// // Resolves after the Volt has processed all messages.
+/// duplex.finish().await?;
+/// # Ok(())
+/// # }
+///
+/// # async fn converse<Q: Message, S: Message>(call: BidiCall<Q, S>, question: Q) -> Result<()> {
+/// // Both directions at once: each half has its own task.
+/// let (mut requests, mut responses) = call.await?.into_split();
+/// tokio::spawn(async move {
+///     requests.send(question).await?;
+///     requests.half_close();
+///     Ok::<_, volt_runtime::Error>(())
+/// });
+/// while let Some(response) = responses.message().await? {
+///     println!("{response:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Duplex<Req, Res> {
     // Dropped first, so that dropping the whole cancels rather than half-closes.
@@ -90,6 +121,9 @@ impl<Req: Message, Res: Message> Duplex<Req, Res> {
     }
 
     /// Splits the call into its halves, for two tasks.
+    ///
+    /// The drop order then belongs to the caller: dropping the [`Streaming`] first cancels the call,
+    /// dropping the [`RequestSink`] first half-closes it.
     pub fn into_split(self) -> (RequestSink<Req>, Streaming<Res>) {
         (self.requests, self.responses)
     }

@@ -1,4 +1,8 @@
 //! State that the two halves of a call share: how the call ended, and whether it may end by itself.
+//!
+//! The halves may be in different tasks. The receiving half learns why a call failed and leaves the reason
+//! here for the sending half. The sending half notes that it has half-closed, so that dropping the other
+//! half unread does not cancel a call that only sends.
 
 use std::{
     future::poll_fn,
@@ -17,7 +21,8 @@ use crate::{
     transport::ReceiveHalf,
 };
 
-/// The maximum time for which a dropped call waits for the Volt to end it.
+/// The maximum time for which a dropped call waits for the Volt to end it. The call counts as open
+/// meanwhile.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// State shared by the halves of a call with a stream of requests.
@@ -30,6 +35,7 @@ pub(super) struct CallEnd {
 impl CallEnd {
     /// Called when the sending half half-closes.
     pub(super) fn half_close(&self) {
+        // Nothing else is published with it, so no ordering is needed.
         self.half_closed.store(true, Ordering::Relaxed);
     }
 
@@ -58,12 +64,15 @@ impl CallEnd {
 /// messages that were accepted. A call that answers, or takes longer than a minute, is cancelled:
 /// its responses have no reader.
 pub(super) fn let_end(method: &'static Method, mut half: Box<dyn ReceiveHalf>) {
+    // Only a bidirectional call may be complete without an answer. An unread answer of another is not
+    // wanted.
     if method.kind != MethodKind::Bidi {
         return;
     }
     // Without a runtime, dropping the half cancels the call.
     let Ok(runtime) = Handle::try_current() else { return };
     runtime.spawn(async move {
+        // One message or the end is enough: a message means that the call answers after all.
         let end = timeout(PATIENCE, poll_fn(|cx| half.poll_message(cx))).await;
         if let Ok(Err(error)) = end {
             let method = method.path;

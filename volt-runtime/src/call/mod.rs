@@ -45,6 +45,17 @@
 //! with [`ErrorKind::Ended`](crate::ErrorKind). The connection is fine then: only a lost connection is
 //! reported as one.
 //!
+//! # Slow readers
+//!
+//! All calls share one connection, and the protocol has no flow control for a single call. A stream
+//! that is read more slowly than its responses arrive is therefore buffered: in its own buffer, then in
+//! the connection's. When both are full, nothing more is read from the connection, and every other call
+//! waits, for five seconds in total. Then the stream fails with
+//! [`ErrorKind::ResourceExhausted`](crate::ErrorKind), so that the others can go on.
+//!
+//! To avoid that, read in a task of its own and queue what takes time to process, or make the call with
+//! [`own_connection`](UnaryCall::own_connection). `DownloadFile` and `UploadFile` do so by default.
+//!
 //! # When the connection is lost
 //!
 //! Open calls fail at once; [`Error::executed`](crate::Error::executed) reports whether the Volt may

@@ -1,4 +1,12 @@
 //! The untyped part of a call's builder: it waits for a connection, opens the call and retries it.
+//!
+//! One unary attempt is: wait until the channel is ready, open the call, wait for its key, send the
+//! request, half-close, and read the response and the end. The key exchange and the request are the
+//! transport's; this file knows only [`Channel`], the two halves and the deadline.
+//!
+//! A retry repeats the whole attempt on whatever connection there is by then. Its condition is
+//! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
+//! or the caller's word that executing it twice is harmless. All attempts share one deadline.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -126,7 +134,7 @@ impl Parts {
         error.is_transient() && harmless && !self.is_closed()
     }
 
-    /// Returns whether the channel is closed for good.
+    /// Returns whether the channel is closed permanently.
     pub(super) fn is_closed(&self) -> bool {
         self.channel.watch_state().current().is_closed()
     }
@@ -145,12 +153,14 @@ impl Parts {
                     outcome => return outcome,
                 };
                 tracing::debug!(attempt, "trying again: {error:#}");
+                // The request is kept as it is and written again: the next connection has another key.
                 attempt += 1;
                 // A call waits for a lost connection by itself. The return of a relay's client is
                 // not announced.
                 if !error.is_connection() {
                     let delay = backoff.next_delay();
                     let until = Instant::now().checked_add(delay);
+                    // Return the real reason now rather than a deadline error after the delay.
                     if at.is_some_and(|at| until.is_none_or(|until| at <= until)) {
                         return Err(error);
                     }
@@ -160,8 +170,10 @@ impl Parts {
         })
     }
 
+    /// Makes one attempt. A failure before the request was handed over is marked as not executed.
     async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<Body> {
         let (mut sink, mut stream) = self.open(at).await?;
+        // The receiving half knows why the call failed. Ask it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
             // Nothing was sent, so no response can be a refusal.
             let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));
@@ -188,6 +200,7 @@ impl Parts {
     pub(super) fn streaming(self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
         Box::pin(async move {
             let (mut sink, mut stream) = self.open(self.expires_at()).await?;
+            // The caller may split the halves and move them to different tasks.
             let end = Arc::<CallEnd>::default();
             sink.share(Arc::clone(&end));
             stream.share(end);

@@ -1,4 +1,7 @@
 //! The sending half of a call.
+//!
+//! [`RawSink`] adds the deadline and the method's name to a transport's sending half. [`RequestSink`] adds
+//! the type of the messages.
 
 use std::{
     fmt,
@@ -48,9 +51,11 @@ impl RawSink {
         self.method
     }
 
+    /// Waits until a message can be sent, until the deadline. The error is the best reason known.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let ready = match self.half.poll_ready(cx) {
             Poll::Pending => self.deadline.poll_passed(cx).map(Err),
+            // A caller that always finds room would otherwise send beyond the deadline.
             Poll::Ready(Ok(())) if self.deadline.has_passed() => {
                 Poll::Ready(Err(Deadline::error()))
             }
@@ -74,6 +79,7 @@ impl RawSink {
         self.send(message)
     }
 
+    /// Half-closes, and records that for the receiving half first: its drop may follow at once.
     pub(super) fn half_close(&mut self) {
         if let Some(end) = &self.end {
             end.half_close();
@@ -104,7 +110,8 @@ impl fmt::Debug for RawSink {
     }
 }
 
-/// The requests of a bidirectional call. Also a [`Sink`].
+/// The requests of a bidirectional call. Also a [`Sink`]. Created by
+/// [`Duplex::into_split`](super::Duplex::into_split).
 ///
 /// Dropping it half-closes the call: the Volt sees the end of the requests, processes those that were
 /// accepted, and may go on answering. To cancel the call, drop its [`Streaming`](super::Streaming)
@@ -154,6 +161,7 @@ impl<Req: Message> RequestSink<Req> {
 }
 
 impl<Req> Drop for RequestSink<Req> {
+    // Dropping does not cancel: a task that has sent everything may simply end.
     fn drop(&mut self) {
         self.raw.half_close();
     }

@@ -1,4 +1,11 @@
 //! The receiving half of a call.
+//!
+//! [`RawStreaming`] adds to a transport's receiving half what every caller relies on: the deadline, errors
+//! that repeat, and the refusal as the reason of a failed `send`. [`Streaming`] adds the type of the
+//! messages.
+//!
+//! A response may be read before the caller asks for it: to learn whether a reopened call was accepted, or
+//! why sending failed. Such responses are kept and returned in order.
 
 use std::{
     collections::VecDeque,
@@ -28,7 +35,8 @@ use crate::{
     transport::ReceiveHalf,
 };
 
-/// The time without a refusal after which a call counts as accepted, at least.
+/// The time without a refusal after which a call counts as accepted, at least. A refusal takes one
+/// round trip and the Volt's check of the request.
 const SETTLING: Duration = Duration::from_secs(1);
 
 /// The untyped part, compiled once.
@@ -47,6 +55,7 @@ pub(super) struct RawStreaming {
     sink: Option<RawSink>,
 }
 
+/// The progress of a call. Once it has left `Open`, it no longer holds anything of the transport.
 enum State {
     /// Responses may come. Dropping the half cancels the call.
     Open(Box<dyn ReceiveHalf>),
@@ -72,6 +81,7 @@ impl RawStreaming {
         self.end = Some(end);
     }
 
+    /// Reads the next response for the caller.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         self.is_read = true;
         match self.early.pop_front() {
@@ -80,6 +90,7 @@ impl RawStreaming {
         }
     }
 
+    /// Reads the next response from the transport, until the deadline, and keeps how the call ended.
     fn poll_half(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         let half = match &mut self.state {
             State::Open(half) => half,
@@ -133,6 +144,7 @@ impl RawStreaming {
                 Poll::Ready(outcome) => return Poll::Ready(outcome.map(|_| ())),
                 Poll::Pending => {}
             }
+            // The time counts from the sending of the request: before, there was nothing to refuse.
             if settled.is_none() {
                 ready!(self.poll_first_sent(cx));
                 settled = Some(Instant::now() + SETTLING.max(2 * opened.elapsed()));
@@ -151,6 +163,7 @@ impl RawStreaming {
         }
     }
 
+    /// Fails the call with this error. Dropping the transport's half cancels the call if it is open.
     pub(super) fn fail(&mut self, error: Error) -> Error {
         let error = error.with_method(self.method.path);
         self.state = State::Failed(error.clone());
@@ -182,6 +195,8 @@ impl RawStreaming {
         cx: &mut Context<'_>,
     ) -> Error {
         let half_closed = self.end.as_ref().is_some_and(|end| end.is_half_closed());
+        // These are the caller's own reasons, and the call may still be open: reading all of it would not
+        // be bounded.
         if error.is_deadline() || half_closed {
             return error;
         }
@@ -253,6 +268,25 @@ fn unreadable(message: &str, error: DecodeError) -> Error {
 /// `None` always means a clean end: every failure is an error. Dropping it before the end cancels
 /// the call on the wire and frees everything that the call held. The exception is a bidirectional call
 /// that was half-closed and never read: see [the module](crate::call).
+///
+/// Responses that are not read are buffered; a stream that stays unread delays other calls and finally
+/// fails, as [`Overflow`](crate::Overflow) describes. Read promptly, or make the call with
+/// [`own_connection`](crate::call::CallBuilder::own_connection).
+///
+/// ```no_run
+/// # use volt_runtime::{Message, Result, ServerStreamingCall};
+/// use futures_util::TryStreamExt as _;
+/// # async fn example<Q: Message, S: Message>(call: ServerStreamingCall<Q, S>) -> Result<()> {
+/// // let call = client.file().download_file(request);
+/// let mut stream = call.await?;
+/// if let Some(first) = stream.message().await? {
+///     println!("{first:?}");
+/// }
+/// // The rest, as a `Stream`.
+/// let rest: Vec<S> = stream.try_collect().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Streaming<Res> {
     raw: RawStreaming,
@@ -286,6 +320,7 @@ impl<Res: Message> Streaming<Res> {
         poll_fn(|cx| Poll::Ready(self.raw.reason_for(error.clone(), refusal::<Res>, cx))).await
     }
 
+    /// Reads and parses the next response. A refusal, or a response that cannot be parsed, fails the call.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Res>>> {
         let Some(body) = ready!(self.raw.poll_body(cx))? else {
             return Poll::Ready(Ok(None));

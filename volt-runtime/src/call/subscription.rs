@@ -1,4 +1,12 @@
 //! A stream that outlives its connection.
+//!
+//! A subscription keeps the request and opens the call again after each loss. Two backoffs apply: the
+//! connection's own, for a Volt that cannot be reached, and one here, for a Volt that can be reached but
+//! ends the call each time.
+//!
+//! The states: `Open` reads the call's responses. An error that may pass leads to `Opening`, which waits
+//! for the backoff and the connection, opens the call, sends the request and waits until the call counts
+//! as accepted; then back to `Open`. `Ended` and `Failed` are final.
 
 use std::{
     fmt,
@@ -48,6 +56,10 @@ pub enum Update<Res> {
 ///
 /// Dropping it cancels the call.
 ///
+/// Delivery is neither at least once nor at most once: messages that the Volt sent while there was no
+/// connection are lost unless the method replays them. After [`Update::Resumed`], read the current state
+/// again if you need all of it.
+///
 /// ```no_run
 /// # use volt_runtime::{BidiCall, Message, Result, Update};
 /// # async fn example<Q: Message, S: Message>(subscribe_wire: BidiCall<Q, S>, request: Q) -> Result<()> {
@@ -91,14 +103,17 @@ struct Call {
     refusal: fn(&Body) -> Option<Status>,
 }
 
+/// The state of a subscription; [the module](self) has the transitions.
 enum State {
     Open(RawStreaming),
+    /// Waits for the backoff, the connection and the acceptance of the call.
     Opening(BoxFuture<Result<RawStreaming>>),
     Ended,
     Failed(Error),
 }
 
 impl Call {
+    /// Opens the call for the first time. Its refusal is reported when it is read.
     async fn open(&self) -> Result<RawStreaming> {
         let halves = self.parts.open(self.at).await?;
         Ok(self.send(halves))
@@ -111,6 +126,7 @@ impl Call {
         Ok(stream)
     }
 
+    /// Sends the request in the background. The stream keeps the sending half open.
     fn send(&self, (sink, mut stream): (RawSink, RawStreaming)) -> RawStreaming {
         stream.keep(sink.send_first(Arc::clone(&self.request), self.requests));
         stream
@@ -153,6 +169,7 @@ impl<Res: Message> Subscription<Res> {
         std::future::poll_fn(|cx| self.poll_update(cx)).await
     }
 
+    /// Drives the states until there is something to report.
     fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Update<Res>>>> {
         loop {
             let error = match &mut self.state {
@@ -169,6 +186,7 @@ impl<Res: Message> Subscription<Res> {
                 },
                 State::Opening(opening) => match ready!(opening.as_mut().poll(cx)) {
                     Ok(stream) => {
+                        // Responses that arrived while the call was being accepted come after this notice.
                         self.state = State::Open(stream);
                         self.opened = Some(Instant::now());
                         self.established = true;
@@ -179,6 +197,7 @@ impl<Res: Message> Subscription<Res> {
                 State::Ended => return Poll::Ready(Ok(None)),
                 State::Failed(error) => return Poll::Ready(Err(error.clone())),
             };
+            // The Volt would send the same message again, and the client would close that connection too.
             let endless = error.is_oversized() && self.is_oversized_again();
             self.state = if !endless && self.may_reopen(&error) {
                 let method = self.call.parts.method.path;
@@ -190,6 +209,7 @@ impl<Res: Message> Subscription<Res> {
         }
     }
 
+    /// Parses a response. A refusal is final: reopening the call would be refused again.
     fn read(&mut self, body: &Body) -> Result<Update<Res>> {
         let response = read_response::<Res>(body).and_then(|response| match response.refusal() {
             Some(status) => Err(Error::refused(status)),
@@ -225,8 +245,10 @@ impl<Res: Message> Subscription<Res> {
         count + 1 >= MAX_OVERSIZED
     }
 
+    /// Begins to reopen the call, after a backoff.
     fn open_again(&mut self) -> State {
         let call = Arc::clone(&self.call);
+        // A call that stayed open for long enough ends the series of failures.
         if let Some(opened) = self.opened.take() {
             self.backoff.settle(opened.elapsed());
         }

@@ -1,4 +1,7 @@
 //! A client-streaming call.
+//!
+//! The response is due after the last request. If one arrives earlier, it is kept for `finish`; a refusal
+//! fails the next `send`, so that a rejected upload stops early.
 
 use std::{
     future::poll_fn,
@@ -23,6 +26,18 @@ use crate::{
 ///
 /// Dropping it before that cancels the call: the Volt never sees it as a clean end, and may discard
 /// messages that were accepted.
+///
+/// ```no_run
+/// # use volt_runtime::{ClientStreamingCall, Message, Result};
+/// # async fn example<Q: Message, S: Message>(call: ClientStreamingCall<Q, S>, parts: Vec<Q>) -> Result<S> {
+/// let mut upload = call.await?;
+/// for part in parts {
+///     upload.send(part).await?;
+/// }
+/// let response = upload.finish().await?;
+/// # Ok(response)
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Upload<Req, Res> {
     // Dropped first, so that dropping the whole cancels.
@@ -52,7 +67,8 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
         send(&mut self.sink, &mut self.stream, &message, refusal::<Res>).await
     }
 
-    /// Sends all messages of a stream and finishes.
+    /// Sends all messages of a stream and finishes. The stream is polled only when the last message was
+    /// accepted, so a slow connection slows down the source.
     ///
     /// # Errors
     ///
@@ -104,6 +120,7 @@ async fn send(
             return Poll::Ready(Err(Error::refused(status).with_method(sink.method().path)));
         }
         let ready = ready!(sink.poll_ready(cx));
+        // The reason may have arrived only now, after the look above.
         Poll::Ready(ready.map_err(|error| stream.reason_for(error, refusal, cx)))
     })
     .await?;

@@ -1,4 +1,8 @@
 //! Explains HTTP answers in place of a websocket.
+//!
+//! A wrong address usually leads to some other server, a proxy's page or a redirect. The explanation
+//! names the field of the configuration and what to write there. The answer is not trusted: its text is
+//! shortened, stripped of control characters, and never followed.
 
 use std::{
     fmt::Write as _,
@@ -62,7 +66,8 @@ pub(super) fn explain(response: &Response<Option<Vec<u8>>>, asked: Asked<'_>) ->
     text
 }
 
-/// The time that a server asks to wait for before the next attempt, in an answer that means "later".
+/// Returns the time that a server asks to wait for before the next attempt, in an answer that means
+/// "later".
 pub(super) fn retry_after(response: &Response<Option<Vec<u8>>>) -> Option<Duration> {
     if ![StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]
         .contains(&response.status())
@@ -70,6 +75,7 @@ pub(super) fn retry_after(response: &Response<Option<Vec<u8>>>) -> Option<Durati
         return None;
     }
     let value = header(response.headers(), header::RETRY_AFTER)?.trim();
+    // Either a number of seconds or a date (RFC 9110, 10.2.3).
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
@@ -77,6 +83,7 @@ pub(super) fn retry_after(response: &Response<Option<Vec<u8>>>) -> Option<Durati
     Some(until.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
+/// The value of a header, if it is printable ASCII.
 fn header(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
@@ -84,6 +91,7 @@ fn header(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 /// Explains a redirect. The client does not follow it: the configuration decides where it connects.
 fn redirect(location: &str, asked: Asked<'_>) -> String {
     let origin = asked.origin();
+    // An absolute address, one without a scheme, an absolute path, or a relative one (RFC 3986, 4.2).
     let target = match location {
         absolute if absolute.contains("://") => absolute.to_owned(),
         host if host.starts_with("//") => {

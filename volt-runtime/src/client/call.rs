@@ -46,6 +46,8 @@ impl Handle {
         &self.shared
     }
 
+    /// The error of a rejected call. A rejection for lack of a session names the field and the remedy:
+    /// it is the first error that a new program meets.
     fn rejected(&self, reason: String) -> Error {
         let error = Error::new(ErrorKind::Routing, reason);
         if !self.lacks_session || !error.is_session_invalid() {
@@ -72,9 +74,13 @@ pub(super) fn perform(shared: &Shared, work: Work) {
 }
 
 /// The sending half.
+///
+/// It seals in the caller's task and hands finished frames to the machine. Dropping it does nothing:
+/// the receiving half owns the call.
 pub(super) struct CallSender {
     handle: Arc<Handle>,
     id: u64,
+    /// Seals in the order that the protocol requires.
     outgoing: Outgoing,
     /// Set when the half is ready.
     key: Option<Arc<CallKey>>,
@@ -101,6 +107,7 @@ impl SendHalf for CallSender {
     }
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
+        // The key is the proof that `poll_ready` was called.
         let Some(key) = &self.key else {
             return Err(Error::protocol("a message was sent before the call was ready"));
         };
@@ -124,6 +131,7 @@ impl SendHalf for CallSender {
             return;
         }
         let (shared, id) = (self.handle.shared(), self.id);
+        // Sealed without the lock. Without a key, the machine remembers the half-close.
         let frame = self.key.as_ref().and_then(|key| self.outgoing.end(key, None).ok());
         // The key may have arrived although this half has not polled for it.
         let Some(key) = shared.with(|machine| machine.half_close(id, frame)) else { return };
@@ -137,7 +145,9 @@ impl SendHalf for CallSender {
 pub(super) struct CallReceiver {
     handle: Arc<Handle>,
     id: u64,
+    /// Detects payloads that were repeated or sent back.
     arriving: Arriving,
+    /// Set once the call has been removed from the machine.
     ended: bool,
 }
 
@@ -146,11 +156,13 @@ impl CallReceiver {
         Self { handle, id, arriving: Arriving::new(End::Client), ended: false }
     }
 
+    /// Opens a frame. Returns `None` for the clean end of the call.
     fn open(&mut self, key: &CallKey, body: Bytes) -> Result<Option<Body>> {
         match self.arriving.open(key, body).map_err(protocol_error)? {
             Incoming::Envelope(Envelope::Payload(text)) => Ok(Some(Body::Json(text))),
             Incoming::Envelope(Envelope::End(None)) => Ok(None),
             Incoming::Envelope(Envelope::End(Some(status))) => {
+                // This SDK's server ends a call with this text if it was invoked too late to run.
                 let executed = match status.message() {
                     call::NOT_EXECUTED => Executed::No,
                     _ => Executed::Yes,
@@ -225,6 +237,7 @@ impl Drop for CallReceiver {
         if self.ended {
             return;
         }
+        // Sealed here rather than by the worker: the caller's task pays for its own cancellation.
         let (shared, id) = (self.handle.shared(), self.id);
         if let Some(cancel) = shared.with(|machine| machine.abandon(now(), id)) {
             perform(shared, cancel);

@@ -1,4 +1,7 @@
 //! The channel's handle to a connection, and the driver's side of it.
+//!
+//! [`Connection`] opens calls and creates their halves. [`ClientSide`] receives frames from the driver.
+//! Both refer to the machine in `proto::client`, and only the former keeps the connection open.
 
 use std::{
     future::poll_fn,
@@ -29,13 +32,15 @@ use crate::{
 /// One connection to a Volt, independent of the transport of its frames.
 #[expect(missing_debug_implementations, reason = "public for tests only")]
 pub struct Connection {
+    /// Calls hold it as well: the connection closes with the last of them.
     handle: Arc<Handle>,
+    /// Shared by all connections of a client, and with it the cached tokens.
     identity: Arc<Identity>,
     max_sent_message_size: usize,
 }
 
 impl Connection {
-    /// A connection to the Volt that a configuration names.
+    /// Creates a connection to the Volt that a configuration names.
     ///
     /// # Errors
     ///
@@ -81,7 +86,7 @@ impl Connection {
         self.with(|machine| machine.open_calls())
     }
 
-    /// The ids of these calls.
+    /// Returns the ids of these calls.
     pub fn open_ids(&self) -> Vec<u64> {
         self.with(|machine| machine.open_ids().collect())
     }
@@ -109,6 +114,7 @@ impl Connection {
     /// the call is invalid.
     pub fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         let service_id = options.target.as_ref().and_then(|target| target.service_id.as_deref());
+        // Calls in the pool lead to the Volt itself and share a token.
         if options.target.is_none()
             && !options.fresh_key
             && let Some(id) = self.with(|machine| {
@@ -121,7 +127,7 @@ impl Connection {
         {
             return Ok(self.halves(id, Outgoing::client(id, method.path, service_id)));
         }
-        // Sign and encrypt before taking the lock.
+        // Sign and encrypt before taking the lock: the driver needs it for every frame.
         let route = self.identity.route(options)?;
         if self.identity.is_legacy() {
             let (key, opening) = self.identity.open_legacy(&route).map_err(cannot_open)?;
@@ -134,6 +140,7 @@ impl Connection {
         Ok(self.halves(id, Outgoing::client(id, method.path, service_id)))
     }
 
+    /// Creates the halves of an open call. Each keeps the connection open.
     fn halves(&self, id: u64, outgoing: Outgoing) -> RawCall {
         let outgoing = outgoing.with_limit(self.max_sent_message_size);
         RawCall {
@@ -226,6 +233,7 @@ impl Connection {
     }
 }
 
+/// Does the cryptography of a connection that no caller's task does.
 struct Worker {
     shared: Arc<Shared>,
     identity: Arc<Identity>,
@@ -236,6 +244,7 @@ impl Worker {
         match task {
             Task::Call(work) => perform(&self.shared, work),
             Task::Preopen(missing) => {
+                // The pool asks again with the next call, so a failure is not retried here.
                 for _ in 0..missing {
                     if let Err(error) = self.preopen() {
                         tracing::warn!(%error, "a call cannot be pre-opened");
@@ -246,6 +255,7 @@ impl Worker {
         }
     }
 
+    /// Opens a call to the Volt for the pool.
     fn preopen(&self) -> Result<()> {
         let route = self.identity.route(&CallOptions::default())?;
         let token = self.identity.token(&route, false).map_err(cannot_open)?;
@@ -256,7 +266,8 @@ impl Worker {
 /// Called with the reason when the connection is lost.
 type OnLost = Box<dyn FnOnce(&Error) + Send>;
 
-/// The driver's side of a connection.
+/// The driver's side of a connection. It holds no handle, so a driver alone does not keep its
+/// connection open.
 pub(super) struct ClientSide {
     shared: Arc<Shared>,
     on_lost: Option<OnLost>,

@@ -1,4 +1,4 @@
-//! Custom connectors.
+//! Custom connectors: byte streams to the host from somewhere other than TCP.
 
 use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
 

@@ -1,4 +1,7 @@
 //! Dialing: from a configuration to a connection.
+//!
+//! Everything in a configuration that can be checked without the network is checked when the [`Dialer`] is
+//! created, so that a wrong field fails once rather than on every attempt.
 
 use std::sync::Arc;
 
@@ -13,7 +16,7 @@ use crate::{
     socket::{Counted, Driver, DriverOptions, Protocol, Stream},
 };
 
-/// Connects to one Volt, any number of times.
+/// Connects to one Volt, any number of times. The supervisor and the further connections share one.
 pub(super) struct Dialer {
     remote: Remote,
     protocol: Protocol,
@@ -38,7 +41,7 @@ impl Dialer {
         Ok(Self { remote, protocol, identity: Arc::new(identity), options })
     }
 
-    /// The address for logs and messages.
+    /// Returns the address for logs and messages.
     pub(super) fn url(&self) -> &str {
         self.remote.url()
     }
@@ -56,11 +59,13 @@ impl Dialer {
     /// Each may buffer one share of what the client's connection may.
     pub(super) async fn dial_own(&self, shares: usize) -> Result<Dialed> {
         let mut options = self.options.clone();
+        // Bulk streams are few and long: a round trip less would not be noticed.
         options.preopened_calls = 0;
         options.connection_buffer /= shares;
         self.dial_with(&options, true).await
     }
 
+    /// Connects and puts the parts together. The driver does nothing until it is polled.
     async fn dial_with(&self, options: &ConnectOptions, patient: bool) -> Result<Dialed> {
         let socket = self.remote.open().await?;
         let connection = Connection::established(Arc::clone(&self.identity), options, patient);

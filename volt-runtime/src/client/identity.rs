@@ -1,4 +1,7 @@
 //! The client's identity, the Volt's, and the tokens between them.
+//!
+//! A token costs a signature and the generation of an ephemeral key, so a few of them are kept and reused:
+//! one for each route, because a token names its audience. All connections of a client share them.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,13 +24,19 @@ use crate::{
 /// services.
 const KEPT: usize = 8;
 
-/// The client's identity, and that of its Volt.
+/// The client's identity, and that of its Volt. Read from the configuration once: later changes of that
+/// do not affect a connected client.
 #[derive(Debug)]
 pub(super) struct Identity {
+    /// Signs the tokens.
     key: SigningKey,
+    /// Named by the tokens; absent before the first `Authenticate`.
     session: Option<String>,
+    /// The audience of the tokens, and the target of relays.
     volt_id: String,
+    /// Must sign the key exchanges of the Volt's own services.
     volt_key: VerifyingKey,
+    /// The target of relays in the legacy protocol.
     volt_fingerprint: String,
     /// Set if the Volt is behind a relay.
     relayed: bool,
@@ -44,6 +53,7 @@ impl Identity {
         options: &ConnectOptions,
     ) -> Result<Self> {
         let (key, volt_key) = (config.signing_key()?, config.volt_key()?);
+        // Checked here: the Volt could only answer with a protocol error.
         let (ours, theirs) = (key.algorithm(), volt_key.algorithm());
         if ours != theirs {
             return Err(Error::configuration(format!(
@@ -81,6 +91,19 @@ impl Identity {
         self.key.algorithm() == KeyAlgorithm::Rsa
     }
 
+    /// Returns the route of a call: its audience, the key that must sign the answer, and the hops in
+    /// between.
+    ///
+    /// | target | audience | signer | hops |
+    /// |---|---|---|---|
+    /// | the Volt | Volt | Volt | none |
+    /// | the Volt behind a relay | Volt | Volt | Volt |
+    /// | a relayed service | host | host | host |
+    /// | a relayed service of a Volt behind a relay | host | host | Volt, host |
+    ///
+    /// # Errors
+    ///
+    /// A configuration error when the host's public key cannot be read.
     pub(super) fn route(&self, options: &CallOptions) -> Result<Route> {
         let mut destinations = Vec::new();
         if self.relayed {
@@ -94,6 +117,7 @@ impl Identity {
         let Some(target) = &options.target else {
             return Ok(route);
         };
+        // A built-in service names the Volt itself as its host.
         if let Some(host) = target.host_client_id.as_ref().filter(|host| **host != self.volt_id) {
             route.audience.clone_from(host);
         }
@@ -135,7 +159,7 @@ impl Identity {
 
     /// Returns the key of a new legacy call, and the opening for its first message.
     pub(super) fn open_legacy(&self, route: &Route) -> Result<(CallKey, Opening), ProtocolError> {
-        // The call is routed by the fingerprints of keys.
+        // The legacy protocol routes by the fingerprints of keys, not by DIDs.
         let volt = self.relayed.then(|| self.volt_fingerprint.clone());
         let host = route.via.service.as_ref().map(|_| route.signer.fingerprint());
         let targets = volt.into_iter().chain(host).collect();
@@ -162,16 +186,19 @@ impl TokenCache {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the newest token that may open further calls on a route.
     fn get(&self, route: &Route, now: u64) -> Option<Arc<CallToken>> {
         let tokens = self.lock();
         tokens.iter().rfind(|token| token.serves(route, now, self.lifetime)).cloned()
     }
 
+    /// Adds a token. A full cache drops the oldest one.
     fn keep(&self, token: &Arc<CallToken>, now: u64) {
         if self.lifetime == 0 {
             return;
         }
         let mut tokens = self.lock();
+        // Expired tokens go first: their private keys should not stay in memory.
         tokens.retain(|token| token.is_valid(now, self.lifetime));
         if tokens.len() == KEPT {
             tokens.remove(0);

@@ -1,4 +1,26 @@
 //! The websocket client: a connection, re-established when it is lost, and the calls on it.
+//!
+//! It is the shell around `proto::client`, from the outside in:
+//!
+//! | file | job |
+//! |---|---|
+//! | `supervisor.rs` | [`connect`], and the transport behind a channel: one connection after another |
+//! | `own.rs` | further connections, for bulk streams |
+//! | `dial.rs`, `remote.rs` | one attempt to connect: the way to the host, TLS, the websocket handshake |
+//! | `direct.rs`, `race.rs`, `proxy.rs`, `tunnel.rs`, `connector.rs` | the ways to a host |
+//! | `reach.rs` | the addresses to which plain HTTP may go |
+//! | `answer.rs` | advice about HTTP answers in place of a websocket |
+//! | `identity.rs` | the client's key and session, the Volt's key, and the tokens between them |
+//! | `connection.rs` | opens calls on one connection, and runs the worker |
+//! | `call.rs` | the two halves of a call, which do its cryptography |
+//!
+//! Tasks: the supervisor, which also runs the driver of the current connection; one worker for each
+//! connection; and one task for each further connection. Open calls have no task of their own.
+//!
+//! Locks: the list of further connections (`own.rs`) is locked while a call is opened on one, so its
+//! lock comes before the others: the token cache and the machine, which are never held together. No
+//! lock is held across an await. Only that list's may be held during cryptography, when its call needs
+//! a new token.
 
 mod answer;
 mod call;

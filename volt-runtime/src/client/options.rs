@@ -1,27 +1,45 @@
 //! Options for establishing and maintaining a connection.
+//!
+//! The options of single calls are in [`CallOptions`](crate::CallOptions).
 
 use std::time::Duration;
 
 use super::{connector::Connector, proxy::Proxy};
 use crate::{Keepalive, Reconnect};
 
-/// Options for establishing and maintaining a connection.
+/// Options for establishing and maintaining a connection, for [`connect`](crate::connect) and
+/// `volt_api::Client::connect_with`.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt_runtime::{ConnectOptions, Proxy};
+///
+/// # fn main() -> volt_runtime::Result<()> {
+/// let mut options = ConnectOptions::default();
+/// options.connect_timeout = Duration::from_secs(3);
+/// options.proxy = Proxy::new("http://proxy.example:3128")?;
+/// // Two calls are opened in advance and need one round trip less.
+/// options.preopened_calls = 2;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectOptions {
-    /// The timeout for connecting as a whole. Default 10 seconds.
+    /// The timeout of one attempt to connect: the host's name, TCP, a proxy, TLS and the websocket
+    /// handshake together. Default 10 seconds.
     pub connect_timeout: Duration,
     /// The proxy. Default: that of the [environment](Proxy::from_environment).
     pub proxy: Proxy,
-    /// A function that connects to the Volt's or relay's host, in place of TCP and any proxy. Default
-    /// `None`.
+    /// A function that connects to the Volt's or relay's host, in place of name resolution, TCP and any
+    /// proxy. Default `None`.
     pub connector: Option<Connector>,
     /// The timeout for the key exchange that each call begins with. A call that exceeds it fails,
     /// and was certainly not executed. It does not run while a message that takes longer than a second
     /// is arriving. Default 15 seconds.
     pub key_exchange_timeout: Duration,
-    /// How long a token and its ephemeral key may be reused for further calls. Default 30 seconds,
-    /// which is also the maximum; zero creates new ones for each call.
+    /// The time for which a token and its ephemeral key may be reused for further calls. Default 30
+    /// seconds, which is also the maximum; zero creates new ones for each call.
     ///
     /// Reuse saves each call a signature and a key generation, and a Volt that caches the token a
     /// verification. The Volt still draws its own ephemeral key for each call, so no two calls are
@@ -43,7 +61,7 @@ pub struct ConnectOptions {
     /// The maximum age at which a pre-opened call may be taken. Default 30 seconds. Older ones are ended,
     /// and replaced when the next call is made: an unused connection stays silent.
     pub preopened_max_age: Duration,
-    /// How long [closing](crate::Channel::close) waits for answers that are due, and then, for as
+    /// The time for which [closing](crate::Channel::close) waits for answers that are due, and then, for as
     /// long again, for queued frames to be written and for the Volt's close frame. Default 5
     /// seconds.
     pub close_timeout: Duration,
@@ -52,7 +70,8 @@ pub struct ConnectOptions {
     pub keepalive: Option<Keepalive>,
     /// The backoff for re-establishing a lost connection; `None` disables reconnecting. The first
     /// connection is tried only once. A server that asks for a later attempt
-    /// ([`Error::retry_after`](crate::Error::retry_after)) is given that time, at most five minutes.
+    /// ([`Error::retry_after`](crate::Error::retry_after)) adds its delay to that of the backoff, up to
+    /// five minutes.
     pub reconnect: Option<Reconnect>,
     /// The maximum size of a message, in bytes; a larger one ends the connection. The default of
     /// 128 MiB leaves room for the 64 MiB that the API allows in one response, as base64.

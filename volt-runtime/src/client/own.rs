@@ -3,6 +3,11 @@
 //! The protocol has no flow control for one call, so a slow reader on the shared connection would
 //! delay every other call. A few further connections are dialled when they are needed, reused, and
 //! closed when they have not been used for a while.
+//!
+//! A call takes an idle connection, else dials another one, else shares the least busy. A Volt may
+//! refuse further connections; calls then use those that there are, or the client's shared one, for a
+//! minute before the next attempt. Each connection has one task, which runs its driver and closes it
+//! when it is idle.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -23,10 +28,12 @@ use crate::{CallOptions, Error, Method, Result, transport::RawCall};
 /// The maximum number of connections. Further calls share the least busy one.
 const CONNECTIONS: usize = 4;
 
-/// The minimum time for which an unused connection stays open.
+/// The minimum time for which an unused connection stays open. Its use is checked once in this time, so
+/// it closes after 15 to 30 seconds.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The time for which calls use the shared connection after another one was refused.
+/// The time for which calls use the shared connection after another one was refused: each attempt
+/// delays a call.
 const REFUSED: Duration = Duration::from_mins(1);
 
 /// The connections beside the shared one.
@@ -41,14 +48,17 @@ pub(super) struct OwnConnections {
 
 #[derive(Default)]
 struct State {
+    /// The established connections, in no order.
     connections: Vec<Entry>,
-    /// The number of connections that are being established.
+    /// The number of connections that are being established. They count for the maximum.
     dialing: usize,
+    /// When a further connection was last refused.
     refused: Option<Instant>,
     /// Set when the channel was closed or dropped.
     over: bool,
 }
 
+/// An established connection. The entry keeps it open while it is unused.
 struct Entry {
     connection: Arc<Connection>,
     /// Set when a call was open since the last look.
@@ -65,7 +75,8 @@ enum Step {
     Share,
 }
 
-/// Counts a connection that is being established.
+/// Counts a connection that is being established. A guard, because the call that dials may be dropped
+/// meanwhile.
 struct Dialing(Arc<OwnConnections>);
 
 impl Drop for Dialing {
@@ -111,6 +122,7 @@ impl OwnConnections {
         loop {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
+            // Registered before the state is read, so that no change in between is missed.
             changed.as_mut().enable();
             let dialing = match self.next_step(method, options) {
                 // The connection was lost just now.
@@ -126,6 +138,7 @@ impl OwnConnections {
             match self.dialer.dial_own(CONNECTIONS).await {
                 Ok(dialed) => return self.start(dialed, method, options, dialing),
                 Err(error) => {
+                    // Not an error of the call, which can run on the shared connection.
                     tracing::debug!(%error, "no connection beside the shared one");
                     self.lock().refused = Some(Instant::now());
                 }
@@ -133,6 +146,8 @@ impl OwnConnections {
         }
     }
 
+    /// Decides how a call is opened, under one lock, so that calls made at once do not dial too many
+    /// connections.
     fn next_step(self: &Arc<Self>, method: &'static Method, options: &CallOptions) -> Step {
         let mut state = self.lock();
         state.forget_lost();
@@ -223,6 +238,7 @@ impl OwnConnections {
         let is_it = |entry: &Entry| connection.ptr_eq(&Arc::downgrade(&entry.connection));
         let Some(index) = state.connections.iter().position(is_it) else { return };
         let entry = &mut state.connections[index];
+        // Used since the last look, or in use now: then it stays for at least one more period.
         let open = entry.connection.open_calls() > 0;
         if std::mem::replace(&mut entry.used, open) || open {
             return;

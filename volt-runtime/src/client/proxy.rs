@@ -1,4 +1,7 @@
 //! The choice of a proxy.
+//!
+//! The variables and their rules are those of curl, so that a machine's settings work as its users expect.
+//! `tunnel.rs` opens the tunnel.
 
 use std::{fmt, sync::Arc};
 
@@ -21,6 +24,17 @@ use crate::{Error, Result, redact};
 ///
 /// A user name and password in the proxy's address are sent to it with basic authentication, and never
 /// printed.
+///
+/// ```
+/// use volt_runtime::{ConnectOptions, Proxy};
+///
+/// # fn main() -> volt_runtime::Result<()> {
+/// let mut options = ConnectOptions::default();
+/// options.proxy = Proxy::new("http://user:secret@proxy.example:3128")?;
+/// assert_eq!(format!("{:?}", options.proxy), "Proxy(http://(hidden)@proxy.example:3128)");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct Proxy(Choice);
 
@@ -106,6 +120,8 @@ impl Proxy {
     }
 }
 
+/// Returns the proxy of the environment for a host, and the variable that names it. `NO_PROXY` is
+/// evaluated by hyper-util's matcher, with a placeholder for the proxy.
 fn from_environment(
     variable: &dyn Fn(&str) -> Option<String>,
     secure: bool,
@@ -161,6 +177,8 @@ fn read(source: &str, address: &str) -> Result<Via> {
     let invalid = |why: &str| {
         Error::configuration(format!("{source} is `{}`, which {why}", redact::address(address)))
     };
+    // hyper-util parses a proxy's address only within its matcher, so the matcher is asked for the
+    // proxy of any host.
     let proxy = target("volt.invalid")
         .and_then(|target| Matcher::builder().all(address.trim()).build().intercept(&target))
         .ok_or_else(|| invalid("is not the address of a proxy: write http://host:port"))?;

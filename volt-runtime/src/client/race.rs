@@ -1,4 +1,7 @@
 //! Happy Eyeballs (RFC 8305): the order of addresses, and the race between them.
+//!
+//! A host often has addresses that do not work, such as IPv6 without a route. Trying them one after another
+//! would cost a full timeout each.
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
@@ -15,6 +18,7 @@ pub(super) type Failures = Vec<(SocketAddr, Option<io::Error>)>;
 /// Orders addresses as the resolver did, but with the families interleaved, so that one that does
 /// not work delays the other only once (RFC 8305, 4).
 pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    // The resolver's first address tells which family the system prefers.
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
@@ -73,6 +77,7 @@ where
             else => break,
         }
     }
+    // The error also lists addresses that were never tried or were still connecting.
     for address in addresses {
         if !failures.iter().any(|(failed, _)| failed == address) {
             failures.push((*address, None));

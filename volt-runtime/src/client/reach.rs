@@ -1,4 +1,7 @@
 //! The reach of an address, which decides whether plain HTTP is allowed.
+//!
+//! Without TLS, the network can read tokens. Loopback involves no network; on a private one the user is
+//! warned; anywhere else plain HTTP is refused unless the user allows it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,6 +17,7 @@ pub(super) enum Reach {
 }
 
 impl Reach {
+    /// Returns the reach of an address.
     pub(super) fn of(address: IpAddr) -> Self {
         // An IPv4 address may be written as an IPv6 one.
         match address.to_canonical() {
@@ -22,7 +26,7 @@ impl Reach {
         }
     }
 
-    /// The reach of a host as written, without the brackets of an IPv6 address. A name is unknown,
+    /// Returns the reach of a host as written, without the brackets of an IPv6 address. A name is unknown,
     /// except for `localhost` and the names below it (RFC 6761).
     pub(super) fn of_host(host: &str) -> Self {
         if let Ok(address) = host.parse() {

@@ -1,4 +1,11 @@
 //! The server that a configuration names, and connections to it.
+//!
+//! The steps: open a byte stream (directly, through a proxy, or with a custom connector), perform the
+//! TLS handshake over it, and request the websocket. One deadline covers all of them, and every error
+//! begins with the address.
+//!
+//! Without TLS, an address may be dialled only if it is near. That is checked for the address itself
+//! where this side resolves the name, and for the host as written where something else does.
 
 use std::{io, net::IpAddr, time::Duration};
 

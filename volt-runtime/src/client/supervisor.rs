@@ -1,4 +1,15 @@
 //! A supervised connection, re-established when it is lost.
+//!
+//! One task owns the sequence of connections: it runs the driver of one until that ends, waits for the
+//! backoff, dials, and runs the next. The transport only looks up the current connection and opens
+//! calls on it. Calls never move between connections; retries happen above.
+//!
+//! The state is published before the calls of a lost connection fail, so that a call which is retried
+//! at once waits for the next connection. `Closed` is final, however it was reached.
+//!
+//! There are two kinds of shutdown. One that is requested refuses new calls, waits for answers that are
+//! due, and closes. One by dropping every handle lets the open calls go on, and the connection closes
+//! after the last of them.
 
 use std::{
     fmt,

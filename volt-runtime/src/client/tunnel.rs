@@ -1,4 +1,7 @@
 //! Tunnels through an HTTP proxy (`CONNECT`, RFC 9110, 9.3.6).
+//!
+//! The exchange is one request and the head of one answer, so it is written by hand. An HTTP client
+//! could also read ahead into the tunnel.
 
 use std::{fmt::Write as _, io};
 
@@ -22,6 +25,7 @@ where
     let failed = |error: io::Error| format!("{}: {error}", via.name);
     stream.write_all(request(via, host, port).as_bytes()).await.map_err(failed)?;
     stream.flush().await.map_err(failed)?;
+    // The answer may arrive in any number of pieces.
     let mut head = Vec::new();
     loop {
         if stream.read_buf(&mut head).await.map_err(failed)? == 0 {
@@ -42,6 +46,7 @@ where
     }
 }
 
+/// The request. Its target has brackets around an IPv6 address (RFC 9112, 3.2.3).
 fn request(via: &Via, host: &str, port: u16) -> String {
     let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
     let target = format!("{}{host}{}:{port}", brackets.0, brackets.1);
@@ -54,8 +59,10 @@ fn request(via: &Via, host: &str, port: u16) -> String {
     request
 }
 
+/// Checks the status of the answer, with advice if the proxy refused.
 fn check(head: &[u8], via: &Via, host: &str, port: u16) -> Result<(), String> {
     let name = &via.name;
+    // The proxy's name has no password, so these texts can be logged.
     match status(head) {
         Some(status) if is_success(status) => Ok(()),
         Some(407) if via.authorization.is_some() => {

@@ -1,4 +1,8 @@
 //! The address that a client connects to.
+//!
+//! The choice of the field is that of the published clients: the relay if there is one, else the Volt's
+//! HTTP address, with `/api` appended. An address that is not understood as a whole is an error: a
+//! typing mistake must not send tokens elsewhere.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +12,7 @@ use crate::{
     redact,
 };
 
-/// The address that a client connects to, and its trusted authority.
+/// The address that a client connects to, and its trusted authority. Errors about either name the field.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client connects"))]
 pub(crate) struct DialAddress {
@@ -16,6 +20,7 @@ pub(crate) struct DialAddress {
     pub(crate) url: String,
     /// The field that holds the address.
     pub(crate) field: String,
+    /// Set if the address is that of a relay, which forwards the calls to the Volt.
     pub(crate) relayed: bool,
     /// The only certificate authority that is trusted there, if one is pinned.
     #[cfg_attr(
@@ -40,8 +45,12 @@ pub(crate) struct CertificateAuthority {
 }
 
 impl ClientConfig {
-    /// The websocket address that a client connects to: the relay's if there is one, else the Volt's
-    /// `http_address`, with `/api` appended. `http://` becomes `ws://`, and `https://` becomes `wss://`.
+    /// Returns the websocket address that a client connects to: the relay's if there is one, else the
+    /// Volt's `http_address`, with `/api` appended. `http://` becomes `ws://`, and `https://` becomes
+    /// `wss://`.
+    ///
+    /// Without an `http_address`, the address is guessed from `address`, the Volt's gRPC server, with its
+    /// port plus 2, and a warning is logged.
     ///
     /// # Errors
     ///
@@ -50,6 +59,11 @@ impl ClientConfig {
         self.dial_address().map(|address| address.url)
     }
 
+    /// Returns the address, the field that holds it, and the authority that is pinned for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`url`](Self::url).
     pub(crate) fn dial_address(&self) -> Result<DialAddress> {
         match &self.volt.relay {
             Some(RelayConfig::Address(address)) if !address.trim().is_empty() => {
@@ -65,6 +79,7 @@ impl ClientConfig {
 
 /// The address of a Volt or relay, from the object that describes it.
 fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress> {
+    // The authority is that of the server that is dialled: a relay has its own, in its own object.
     let authority = given(volt.ca_pem.as_ref())
         .map(|pem| CertificateAuthority { field: format!("{object}.ca_pem"), pem: pem.to_owned() });
     if let Some(address) = given(volt.http_address.as_ref()) {
@@ -120,6 +135,7 @@ fn websocket_url(field: &str, text: &str) -> Result<String> {
         "wss" => ("wss", true),
         _ => return Err(invalid("has another scheme than https:// or http://")),
     };
+    // Checked before the host: a password may contain what looks like one.
     if rest.contains('@') {
         return Err(invalid("holds a user name or password, which Volts do not use: remove it"));
     }
@@ -141,7 +157,11 @@ fn websocket_url(field: &str, text: &str) -> Result<String> {
     Ok(format!("{scheme}://{authority}{path}{api}"))
 }
 
-/// Checks `host` or `host:port`. The error describes what is wrong with the address.
+/// Checks `host` or `host:port`. The error describes what is wrong with the address, as the end of a
+/// sentence.
+///
+/// Stricter than a URL parser: those repair what they can, and the parsers of this client, of a proxy
+/// and of the system could each arrive at another host.
 fn check_authority(authority: &str) -> Result<(), String> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or("lacks the `]` after its IPv6 address")?;

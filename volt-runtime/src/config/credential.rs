@@ -1,4 +1,6 @@
 //! The client's identity: its key, and what the Volt issued to it.
+//!
+//! Secrets are wiped from memory when they are dropped, and `Debug` shows only whether they are set.
 
 use std::{
     fmt,
@@ -22,10 +24,10 @@ pub struct Credential {
     /// passphrase. Never printed, and wiped from memory when dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The session from `Authenticate`.
+    /// The session from `Authenticate`, which calls name in their tokens. Absent before the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
-    /// The client's DID.
+    /// The client's DID, or what the Volt uses in its place: an email address or a key's fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_did: Option<String>,
     /// The client's id in older Volts.
@@ -37,10 +39,12 @@ pub struct Credential {
     /// The chain of the Volt's certificate authority, PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
-    /// The code that identifies this client to the Volt's owner.
+    /// The code that identifies this client to the Volt's owner. Never printed, and wiped from memory when
+    /// dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge_code: Option<String>,
-    /// Verifiable credentials to present.
+    /// Verifiable credentials to present to the Volt when authenticating, as JSON objects. `Authenticate`
+    /// may add further ones.
     #[serde(
         default,
         deserialize_with = "super::null_as_default",
@@ -53,7 +57,8 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The IP address for the client's certificate. Published clients write it as `bindIp` or `bind_ip`.
+    /// Returns the IP address for the client's certificate. Published clients write it as `bindIp` or
+    /// `bind_ip`.
     pub fn bind_ip(&self) -> Option<&str> {
         ["bind_ip", "bindIp"].into_iter().find_map(|name| self.other.get(name)?.as_str())
     }
@@ -77,7 +82,7 @@ impl Drop for Credential {
     }
 }
 
-/// The passphrase of a protected key. Never printed, never written.
+/// The passphrase of a protected key. Never printed, never written, and wiped from memory when dropped.
 #[derive(Clone, Deserialize)]
 #[serde(from = "String")]
 pub(super) struct Passphrase(Zeroizing<String>);
@@ -133,6 +138,7 @@ impl Prompt {
         }
         let answer = (self.ask)().map(Passphrase::new).ok_or(KeyError::Encrypted)?;
         let opened = open(answer.as_str())?;
+        // Only an answer that works: a wrong one must not be tried again.
         *known = Some(answer);
         Ok(opened)
     }

@@ -1,4 +1,8 @@
 //! Reading and writing a configuration's file.
+//!
+//! The file holds the client's private key, and a client without it has lost its identity. A write
+//! therefore replaces the file as a whole where it can, with a content that has reached the disk and
+//! that only the owner can read.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, Permissions},
@@ -26,7 +30,7 @@ impl ClientConfig {
         })
     }
 
-    /// Reads a configuration file.
+    /// Reads a configuration file. The configuration remembers the path for [`save`](Self::save).
     ///
     /// # Errors
     ///
@@ -45,7 +49,7 @@ impl ClientConfig {
         Ok(config)
     }
 
-    /// The file that the configuration was read from, and that [`save`](Self::save) writes.
+    /// Returns the file that the configuration was read from, and that [`save`](Self::save) writes.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -94,6 +98,7 @@ fn replace(path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> io:
     replace_with(path, &write, |file, path| file.persist(path).map(drop).map_err(Into::into))
 }
 
+/// As [`replace`], with the function that renames the file, which tests replace.
 fn replace_with(
     path: &Path,
     write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
@@ -121,6 +126,8 @@ fn replace_with(
     }
 }
 
+/// Writes a temporary file in the same directory and renames it. A crash leaves the old file or the new
+/// one.
 fn write_beside(
     path: &Path,
     write: &dyn Fn(&mut dyn Write) -> io::Result<()>,
@@ -157,6 +164,8 @@ fn write_in_place(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>)
     })
 }
 
+/// Writes, then cuts the file to the new length. Cutting first would leave an empty file if the disk is
+/// full.
 fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
     file.rewind()?;
     file.write_all(content)?;
@@ -165,7 +174,7 @@ fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a new file the owner and group of the old one, for programs that run as another user.
+/// Copies the owner and group of the old file, for programs that run as another user.
 #[cfg(unix)]
 fn keep_owner(file: &File, before: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, fchown};
@@ -195,6 +204,7 @@ fn owners_alone(permissions: &Permissions) -> Permissions {
 
 /// Reads JSON. Errors name the member by its path, and never contain a value.
 fn read(text: &str) -> Result<ClientConfig, String> {
+    // Some editors on Windows begin a file with a byte order mark.
     let text = text.trim_start_matches('\u{feff}');
     let mut input = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();

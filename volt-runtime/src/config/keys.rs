@@ -1,4 +1,7 @@
 //! The keys that a configuration holds: the client's own, and the Volt's.
+//!
+//! The two must have the same algorithm, which selects the protocol. That is checked when connecting, not
+//! here.
 
 use super::{ClientConfig, missing, volt::given};
 use crate::{
@@ -26,7 +29,7 @@ impl ClientConfig {
         Ok(self)
     }
 
-    /// Reads the client's key.
+    /// Reads the client's key. Decrypting a protected key takes noticeable time.
     ///
     /// # Errors
     ///
@@ -54,6 +57,8 @@ impl ClientConfig {
         })
     }
 
+    /// Reads a key, with the passphrase that is set or, without one, that which the prompt returns. An
+    /// unencrypted key needs neither.
     fn open(&self, pem: &str) -> Result<SigningKey, KeyError> {
         let open = |passphrase: &str| SigningKey::from_encrypted_pem(pem, passphrase);
         match (SigningKey::from_pem(pem), &self.passphrase, &self.prompt) {
@@ -74,7 +79,8 @@ impl ClientConfig {
         given(self.volt.id.as_ref()).ok_or_else(|| missing("volt.id", "the Volt's DID"))
     }
 
-    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`.
+    /// Reads the Volt's public key: `volt.public_key`, or else the key in `volt.ca_pem`. Clients verify
+    /// each key exchange with it, so a wrong one fails every call.
     ///
     /// # Errors
     ///
@@ -107,6 +113,7 @@ impl ClientConfig {
     ///
     /// As [`volt_key`](Self::volt_key), if it has to be computed.
     pub fn volt_fingerprint(&self) -> Result<String> {
+        // As configured, even if it differs from the key's: relays compare it as text.
         match given(self.volt.fingerprint.as_ref()) {
             Some(fingerprint) => Ok(fingerprint.to_owned()),
             None => self.volt_key().map(|key| key.fingerprint()),

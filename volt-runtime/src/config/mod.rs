@@ -1,4 +1,30 @@
 //! The client configuration: a JSON object that all Volt clients share, usually in a file.
+//!
+//! The published clients, the Volt's command line and this SDK read and write the same object:
+//!
+//! ```json
+//! {
+//!     "client_name": "my program",
+//!     "credential": {
+//!         "key": "-----BEGIN PRIVATE KEY-----\n…",
+//!         "session_id": "…",
+//!         "identity_did": "did:volt:…"
+//!     },
+//!     "volt": {
+//!         "id": "did:volt:…",
+//!         "http_address": "https://volt.example:8001",
+//!         "public_key": "-----BEGIN PUBLIC KEY-----\n…",
+//!         "relay": { "http_address": "https://relay.example" }
+//!     }
+//! }
+//! ```
+//!
+//! `credential` is who the client is; it is secret. `volt` is the Volt that it talks to; it is not.
+//! [`ClientConfig`] is the whole, [`Credential`] and [`VoltConfig`] are the two parts.
+//!
+//! Reading is lenient: `null` and blank texts count as missing, unknown members are kept, and a missing
+//! field is an error only where it is needed, under its full name. Values never appear in errors or in
+//! `Debug` output where they could be secrets.
 
 mod address;
 mod credential;
@@ -28,6 +54,10 @@ use crate::{error::Error, redact};
 /// Usually read from a file, `volt.config.json`, written by `volt auth` or the Volt's owner. Fields that
 /// this type does not model are kept and written back.
 ///
+/// A connection needs `credential.key`, `volt.id`, an address (`volt.http_address` or `volt.relay`), and
+/// the Volt's key (`volt.public_key` or `volt.ca_pem`). Most calls also need `credential.session_id`, which
+/// `volt_api::Client::authenticate` obtains.
+///
 /// ```
 /// # fn main() -> volt_runtime::Result<()> {
 /// use volt_runtime::ClientConfig;
@@ -36,6 +66,13 @@ use crate::{error::Error, redact};
 ///     r#"{ "client_name": "demo", "volt": { "id": "did:volt:1", "http_address": "http://127.0.0.1:8001" } }"#,
 /// )?;
 /// assert_eq!(config.url()?, "ws://127.0.0.1:8001/api");
+///
+/// // The same without a file, and with a new key for the client.
+/// # let pem = volt_runtime::key::SigningKey::generate().unwrap().verifying_key().to_pem();
+/// let config = ClientConfig::new("did:volt:1", "http://127.0.0.1:8001", pem)
+///     .with_client_name("demo")
+///     .with_new_key()?;
+/// assert!(config.signing_key().is_ok() && config.session_id().is_none());
 /// # Ok(())
 /// # }
 /// ```
@@ -51,7 +88,8 @@ pub struct ClientConfig {
     /// The Volt that it talks to. A text in place of the object is the Volt's DID or HTTP address.
     #[serde(default, deserialize_with = "volt::object_or_text")]
     pub volt: VoltConfig,
-    /// Allows sending tokens unencrypted to an `http://` address on a public network. Default false. See [`with_plaintext`](Self::with_plaintext).
+    /// Allows sending tokens unencrypted to an `http://` address on a public network. Default false. See
+    /// [`with_plaintext`](Self::with_plaintext).
     #[serde(
         default,
         deserialize_with = "null_as_default",
@@ -62,18 +100,21 @@ pub struct ClientConfig {
     /// never written.
     #[serde(default, rename = "p", skip_serializing)]
     passphrase: Option<Passphrase>,
+    /// Asked for the passphrase if none is set.
     #[serde(skip)]
     prompt: Option<Prompt>,
-    /// The file that it was read from.
+    /// The file that it was read from, which `save` writes.
     #[serde(skip)]
     path: Option<PathBuf>,
-    /// All other members of the object.
+    /// All other members of the object, as they were read. Among them are settings of other clients, such
+    /// as `pingInterval`.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
 impl ClientConfig {
-    /// Creates a configuration for the Volt with this id, HTTP address and public key (PEM).
+    /// Creates a configuration for the Volt with this id (its DID), HTTP address (`https://host:port`) and
+    /// public key (PEM). Nothing is checked before it is used.
     pub fn new(
         volt_id: impl Into<String>,
         http_address: impl Into<String>,
@@ -102,7 +143,8 @@ impl ClientConfig {
         self
     }
 
-    /// Connects through the relay with this HTTP address.
+    /// Connects through the relay with this HTTP address. The relay forwards the calls and cannot read
+    /// them: their keys are agreed with the Volt.
     pub fn with_relay(mut self, http_address: impl Into<String>) -> Self {
         self.volt.relay = Some(RelayConfig::Address(http_address.into()));
         self
@@ -131,7 +173,19 @@ impl ClientConfig {
     /// with the last of them; after a wrong answer the next use prompts again. The prompt returns `None` if
     /// the user has no passphrase.
     ///
-    /// The prompt runs on the thread that needs the key, and blocks it.
+    /// The prompt runs on the thread that needs the key, and blocks it. A passphrase that is set, by
+    /// [`with_passphrase`](Self::with_passphrase) or in the file, takes precedence.
+    ///
+    /// ```no_run
+    /// # fn main() -> volt_runtime::Result<()> {
+    /// use volt_runtime::ClientConfig;
+    ///
+    /// let config = ClientConfig::from_file("volt.config.json")?
+    ///     .with_passphrase_prompt(|| std::env::var("VOLT_PASSPHRASE").ok());
+    /// let key = config.signing_key()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_passphrase_prompt(
         mut self,
         prompt: impl Fn() -> Option<String> + Send + Sync + 'static,
@@ -140,7 +194,7 @@ impl ClientConfig {
         self
     }
 
-    /// The client's session, if it has one.
+    /// Returns the client's session, if it has one. An empty text counts as none.
     pub fn session_id(&self) -> Option<&str> {
         self.credential.as_ref()?.session_id.as_deref().filter(|id| !id.is_empty())
     }
@@ -160,6 +214,7 @@ impl fmt::Debug for ClientConfig {
     }
 }
 
+/// The error for a field that is needed and missing.
 fn missing(field: &str, what: &str) -> Error {
     Error::configuration(format!("`{field}` is missing: {what}"))
 }

@@ -1,4 +1,6 @@
 //! The Volt that the client talks to.
+//!
+//! Nothing here is secret. The key is the Volt's identity; the addresses only say where it may be found.
 
 use std::fmt;
 
@@ -11,16 +13,19 @@ use serde_json::{Map, Value};
 use crate::redact;
 
 /// The `volt` part: the Volt's identity and addresses.
+///
+/// `volt_api::resolve` completes it from a DID or an address.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VoltConfig {
-    /// The Volt's DID.
+    /// The Volt's DID: the audience of the client's tokens, and the name by which a relay finds the Volt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Its human-readable name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// `host:port` of its gRPC server. Used only as a last resort.
+    /// `host:port` of its gRPC server. Used only as a last resort, to guess
+    /// [`http_address`](Self::http_address).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Its HTTP address, with a scheme. This SDK connects to it.
@@ -29,14 +34,15 @@ pub struct VoltConfig {
     /// Its public key, PEM. Without it the key in `ca_pem` is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
-    /// Base58 of the public key's SHA-256.
+    /// Base58 of the public key's SHA-256. Relays route legacy calls by it. Computed from the key if
+    /// missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// The certificate of the Volt's authority, PEM. If set, `https://` trusts only it; else the
     /// platform's authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
-    /// The relay through which it is reached.
+    /// The relay through which it is reached. `None` means a direct connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<RelayConfig>,
     /// All other members of the object.
@@ -47,6 +53,7 @@ pub struct VoltConfig {
 impl From<&str> for VoltConfig {
     /// A Volt known only by its HTTP address or its DID.
     fn from(text: &str) -> Self {
+        // A DID has no `//` after its first colon.
         let is_address = text.contains("://");
         let text = Some(text.to_owned());
         if is_address {
@@ -57,7 +64,9 @@ impl From<&str> for VoltConfig {
     }
 }
 
-/// A relay: its address, or an object like the `volt` part.
+/// A relay: its address, or an object like the `volt` part. In JSON it is one or the other, without a tag.
+///
+/// Only the object can pin the relay's certificate authority, in its `ca_pem`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -82,6 +91,7 @@ where
             f.write_str("an object, or a DID or address as text")
         }
 
+        // A file for the published Node client may hold only the DID or the address.
         fn visit_str<E>(self, text: &str) -> Result<VoltConfig, E> {
             Ok(text.into())
         }

@@ -1,4 +1,7 @@
-//! Base64: the only place that encodes and decodes it.
+//! Base64: the only place that encodes and decodes `bytes` fields.
+//!
+//! Files travel as base64 in JSON, so speed matters here: the common form is handled by a vectorized crate,
+//! the variants that peers may send by a lenient one.
 
 use base64::{
     DecodeError, Engine as _, alphabet,

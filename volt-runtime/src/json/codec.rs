@@ -1,4 +1,7 @@
 //! The JSON form of each protobuf type's values.
+//!
+//! Most Rust types have one JSON form ([`Plain`]). The exception is `i32`, which may also be an enum
+//! ([`Enum`]) or protobuf's `NullValue` ([`NullValue`]). The codec is therefore a type beside the value's.
 
 use std::{fmt, marker::PhantomData};
 
@@ -69,7 +72,7 @@ impl<E: Enumeration> Codec<i32> for Enum<E> {
     }
 }
 
-/// The number of an enum's value, as stored in a field.
+/// Returns the number of an enum's value, as stored in a field.
 pub fn enum_number(value: impl Into<i32>) -> i32 {
     value.into()
 }
@@ -227,6 +230,7 @@ impl Codec<Vec<u8>> for Plain {
     }
 }
 
+/// Reads base64 in any of its forms.
 struct BytesVisitor;
 
 impl Visitor<'_> for BytesVisitor {

@@ -1,4 +1,9 @@
 //! Limits how deep messages nest, to what their binary form allows.
+//!
+//! Reading recurses, so a peer could otherwise exhaust the stack. `serde_json` limits the nesting of JSON,
+//! but not every message that it accepts could be sent on in the binary form.
+//!
+//! The depth is a thread-local counter: serde's visitors have no place for it, and reading never awaits.
 
 use std::cell::Cell;
 

@@ -1,4 +1,6 @@
 //! Maps, whose keys are text in JSON regardless of their type in the `.proto`.
+//!
+//! A duplicate key is an error, although the binary form lets the last one win.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -67,9 +69,11 @@ impl<'de, K: Key, T, C: Codec<T>> Visitor<'de> for MapVisitor<K, C, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Self::Value, A::Error> {
+        // An entry is a message in the binary form.
         let _depth = depth::enter::<A::Error>()?;
         let mut map = BTreeMap::new();
         while let Some(key) = input.next_key_seed(KeyVisitor(PhantomData))? {
+            // A value of `None` is the unknown name of an enum, which is skipped.
             let Some(value) = input.next_value_seed(Value::<C, T>::new())? else { continue };
             if map.insert(key, value).is_some() {
                 return Err(A::Error::custom("a key of a map is there twice"));

@@ -1,4 +1,7 @@
 //! Whole messages.
+//!
+//! A message's table of fields is generated; the loop over the fields is here and compiled once. Fields are
+//! found by index, so that duplicates are detected with a set of bits.
 
 use std::{fmt, marker::PhantomData};
 
@@ -69,6 +72,7 @@ where
     input.deserialize_map(MessageVisitor(PhantomData))
 }
 
+/// Reads the fields of a message in the order in which they come.
 struct MessageVisitor<M>(PhantomData<M>);
 
 impl<'de, M: Fields> Visitor<'de> for MessageVisitor<M> {
@@ -80,6 +84,7 @@ impl<'de, M: Fields> Visitor<'de> for MessageVisitor<M> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
         let _depth = depth::enter::<A::Error>()?;
+        // Fields that are absent keep their defaults.
         let mut message = M::default();
         let mut seen = Seen::default();
         while let Some(index) = next_field(&mut map, &mut seen, M::index, M::NAMES)? {
@@ -99,6 +104,7 @@ fn next_field<'de, A: MapAccess<'de>>(
 ) -> Result<Option<usize>, A::Error> {
     while let Some(index) = map.next_key_seed(Name(index))? {
         match index {
+            // A newer peer may know more fields.
             None => {
                 map.next_value::<IgnoredAny>()?;
             }

@@ -4,6 +4,20 @@
 //! strings, bytes as base64, enums by name. Input may have any form that the mapping allows, and
 //! more: see [`read`].
 //!
+//! | protobuf | JSON that is written |
+//! |---|---|
+//! | `bool`, `string` | the same |
+//! | 32-bit integers, `float`, `double` | a number; `"NaN"`, `"Infinity"` and `"-Infinity"` where there is none |
+//! | 64-bit integers | text, because many readers parse numbers as floats |
+//! | `bytes` | base64 in the standard alphabet, with padding |
+//! | an enum | its name; its number if that has no name here |
+//! | a message | an object; a map too, with its keys as text |
+//! | `repeated` | a list |
+//! | `Timestamp`, `Duration`, `FieldMask` | text: `"2026-01-31T12:00:00Z"`, `"1.500s"`, `"name,unitPrice"` |
+//! | `Struct`, `Value`, `ListValue` | any JSON |
+//! | wrappers such as `StringValue` | the bare value |
+//! | `Any` | an error: it would need a registry of all messages |
+//!
 //! Generated messages implement serde's traits with this module. Each provides three functions
 //! ([`Fields`]): look up a field by name, read a field, and write all fields. Everything else is
 //! generic.
@@ -35,6 +49,19 @@ pub use self::{
 };
 
 /// Appends a message to `out`.
+///
+/// ```
+/// use volt_runtime::json::{self, Form, WellKnown};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // A 64-bit integer is text in protobuf's JSON; reading accepts a number too.
+/// let mut out = Vec::new();
+/// json::write(&WellKnown(7_i64), &mut out, Form::Plain)?;
+/// assert_eq!(out, br#""7""#);
+/// assert_eq!(*json::read::<WellKnown<i64>>(b"7")?, 7);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///

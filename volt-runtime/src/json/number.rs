@@ -1,4 +1,7 @@
 //! Numbers, which are numbers or text in JSON.
+//!
+//! Peers differ: 64-bit integers come as text or as numbers, and some languages write `1.0` or `1e3` for an
+//! integer. All of these are read, exactly, and out of range is an error.
 
 use std::fmt;
 
@@ -77,7 +80,7 @@ where
         .map_err(|_| D::Error::custom(format_args!("{value} is out of range for {expected}")))
 }
 
-/// An integer that a visitor of something else was given.
+/// Converts an integer that the visitor of another type has received.
 pub(super) fn visited_integer<'de, T, V, E>(value: V) -> Result<T, E>
 where
     T: TryFrom<i128>,
@@ -87,6 +90,7 @@ where
     read_integer(value.into_deserializer(), "an int32")
 }
 
+/// Reads an integer as an `i128`, which holds all widths, so that its code is compiled once.
 struct IntegerVisitor {
     expected: &'static str,
 }
@@ -119,6 +123,7 @@ impl Visitor<'_> for IntegerVisitor {
 const NOT_FINITE: [(&str, f64); 3] =
     [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
 
+/// Reads a float from a number, from a number as text, or from the name of a value that is not finite.
 pub(super) struct FloatVisitor;
 
 impl Visitor<'_> for FloatVisitor {
@@ -151,7 +156,7 @@ impl Visitor<'_> for FloatVisitor {
     }
 }
 
-/// The name of a number that JSON has no form for.
+/// Returns the name of a number for which JSON has no form.
 pub(super) fn not_finite(value: f64) -> Option<&'static str> {
     let same = |other: f64| value.total_cmp(&other).is_eq() || (value.is_nan() && other.is_nan());
     NOT_FINITE.iter().find(|(_, other)| same(*other)).map(|(name, _)| *name)

@@ -3,6 +3,9 @@
 //! It differs from `serde_json`'s serializer in two ways that its formatters do not support: text
 //! can be escaped a second time while it is written, for the inside of a string, and bytes are
 //! encoded as base64 in the buffer itself, without searching for characters to escape.
+//!
+//! Generated messages serialize only as maps, lists, text, bytes and numbers. The rest of serde's data
+//! model is implemented for [`write`](super::write), which accepts any value.
 
 use serde::{
     Serialize, Serializer,
@@ -15,7 +18,8 @@ use serde_json::Error;
 
 use super::{base64, scan};
 
-/// The form in which text is written.
+/// The form in which text is written. On the websocket, a message is a JSON string inside another JSON
+/// object; writing it escaped saves a second pass over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Unchanged.

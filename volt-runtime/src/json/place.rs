@@ -1,16 +1,19 @@
 //! Names the field that an error is about.
+//!
+//! The path grows while an error leaves the messages that contain one another: `field `a.b.c`: …`.
 
 use std::fmt::Display;
 
 use serde::{de, ser};
 
 /// An error while a field was read, with its name.
+// Cold: errors are rare, and this code stays out of the loops over fields.
 #[cold]
 pub(super) fn within<E: de::Error>(names: &[&str], index: usize, error: &E) -> E {
     E::custom(located(names.get(index).copied().unwrap_or_default(), error))
 }
 
-/// The error for a field that is there twice.
+/// The error for a duplicate field.
 #[cold]
 #[inline(never)]
 pub(super) fn twice<E: de::Error>(names: &[&str], index: usize) -> E {

@@ -1,4 +1,6 @@
 //! Reading one field of a message.
+//!
+//! The generated code calls one method for each kind of field; the codec of its values is a type parameter.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -26,13 +28,13 @@ impl<'a, A> Reader<'a, A> {
         Self { map, codec: PhantomData }
     }
 
-    /// For values of the enum `E`.
+    /// Reads values of the enum `E`.
     #[must_use]
     pub fn named<E: Enumeration>(self) -> Reader<'a, A, Enum<E>> {
         Reader { map: self.map, codec: PhantomData }
     }
 
-    /// For values of `google.protobuf.NullValue`.
+    /// Reads values of `google.protobuf.NullValue`.
     #[must_use]
     pub fn null(self) -> Reader<'a, A, NullValue> {
         Reader { map: self.map, codec: PhantomData }
@@ -81,6 +83,7 @@ impl<A, C> Reader<'_, A, C> {
         C: Codec<T>,
     {
         if let Some(value) = self.value()? {
+            // Members with `null` are absent, so only a second value is a contradiction.
             if oneof.is_some() {
                 return Err(A::Error::custom("two members of the same oneof"));
             }
@@ -114,6 +117,7 @@ impl<A, C> Reader<'_, A, C> {
         Ok(())
     }
 
+    /// Reads one value. `null` is absent, except for types of which it is a value.
     fn value<'de, T>(self) -> Result<Option<T>, A::Error>
     where
         A: MapAccess<'de>,

@@ -1,4 +1,7 @@
 //! Scans for the special characters of JSON strings, many bytes at a time.
+//!
+//! Most text has long runs without any, which are copied as a whole. Short runs are scanned eight bytes
+//! at a time in a register; long ones with `memchr`, whose start-up cost pays off only there.
 
 /// The number of bytes in a register.
 pub(crate) const WORD: usize = size_of::<u64>();

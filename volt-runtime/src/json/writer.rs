@@ -1,4 +1,7 @@
 //! Writing the fields of a message.
+//!
+//! The mirror of `reader.rs`: one method for each kind of field, and the codec as a type parameter.
+//! Defaults are left out, because published clients test fields by their presence.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -22,12 +25,12 @@ impl<'a, S> Writer<'a, S> {
         Self { map, codec: PhantomData }
     }
 
-    /// For values of the enum `E`.
+    /// Writes values of the enum `E`.
     pub fn named<E: Enumeration>(&mut self) -> Writer<'_, S, Enum<E>> {
         Writer { map: self.map, codec: PhantomData }
     }
 
-    /// For values of `google.protobuf.NullValue`.
+    /// Writes values of `google.protobuf.NullValue`.
     pub fn null(&mut self) -> Writer<'_, S, NullValue> {
         Writer { map: self.map, codec: PhantomData }
     }
@@ -66,6 +69,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     where
         C: Codec<T>,
     {
+        // An empty list and an absent one are the same message.
         if list.is_empty() {
             return Ok(());
         }
@@ -90,12 +94,14 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
 }
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
+    /// Writes a member. An error gets the field's name.
     fn entry(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), S::Error> {
         let written = self.map.serialize_entry(name, value);
         written.map_err(|error| place::writing(name, &error))
     }
 }
 
+/// A list to be written with the codec of its items.
 pub(super) struct List<'a, C, T>(pub(super) &'a [T], pub(super) PhantomData<C>);
 
 impl<T, C: Codec<T>> Serialize for List<'_, C, T> {
@@ -104,6 +110,7 @@ impl<T, C: Codec<T>> Serialize for List<'_, C, T> {
     }
 }
 
+/// A map to be written with the codec of its values.
 pub(super) struct Map<'a, K, C, T>(pub(super) &'a BTreeMap<K, T>, pub(super) PhantomData<C>);
 
 impl<K: Key, T, C: Codec<T>> Serialize for Map<'_, K, C, T> {

@@ -1,4 +1,7 @@
 //! Key algorithms and key errors.
+//!
+//! The texts continue a sentence about a field: "`credential.key` is invalid: it is …". None contains a
+//! part of the key.
 
 use std::fmt;
 
@@ -6,10 +9,10 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The text is not valid PEM.
+    /// The text is not valid PEM, with the reason.
     #[error("it is not PEM text: {0}")]
     NotPem(&'static str),
-    /// A PEM block with another label.
+    /// A PEM block with another label, such as a certificate in place of a key.
     #[error("it is a PEM block `{found}`, not `{expected}`{}", conversion(found, expected))]
     WrongLabel {
         /// The label of the block.
@@ -29,7 +32,8 @@ pub enum KeyError {
          Protect it with another: `openssl pkcs8 -in KEY | openssl pkcs8 -topk8 -v2 aes-256-cbc`"
     )]
     Cipher(String),
-    /// Neither an Ed25519 nor an RSA key, or damaged.
+    /// Neither an Ed25519 nor an RSA key, or damaged. Keys of other algorithms, such as ECDSA, are not
+    /// supported.
     #[error("it is neither an Ed25519 nor an RSA key, or it is damaged")]
     Unsupported,
     /// An Ed25519 public key of small order: signatures that it accepts can be made without a private
@@ -47,7 +51,8 @@ pub enum KeyError {
         /// The required algorithm.
         expected: KeyAlgorithm,
     },
-    /// The crypto library failed, which is not expected.
+    /// The crypto library failed, which is not expected. Generating a key fails so if the system
+    /// returns no random bytes.
     #[error("the crypto library failed")]
     Crypto,
 }

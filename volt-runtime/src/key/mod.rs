@@ -2,6 +2,15 @@
 //!
 //! Clients with an Ed25519 key speak the binary protocol; those with an RSA key, from an older
 //! configuration, speak the legacy protocol.
+//!
+//! Keys travel as PEM: private ones as PKCS#8, which may be protected by a passphrase, and public ones as
+//! `SubjectPublicKeyInfo`. Reading accepts what the published clients and OpenSSL write. A
+//! [fingerprint](VerifyingKey::fingerprint) is the short name of a public key.
+//!
+//! To create a key outside of a program, use `openssl genpkey -algorithm ed25519`, and for its public key
+//! `openssl pkey -in KEY -pubout`.
+//!
+//! All cryptography is that of aws-lc-rs. Private keys are wiped from memory when dropped.
 
 mod error;
 mod pem;
@@ -19,7 +28,7 @@ pub use self::{
 };
 pub(crate) use self::{signing::oaep_decrypt, verifying::oaep_encrypt};
 
-/// SHA-256 of some bytes, as the API uses it for codes and contents.
+/// Returns the SHA-256 of some bytes, as the API uses it for codes and contents.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);

@@ -1,4 +1,8 @@
 //! PEM, and the encryption that protects a private key in it (PKCS#8 with PBES2).
+//!
+//! The reader is written by hand, because keys arrive in configurations that people edit and that other
+//! clients write: with lines of any length, text around the block, or `\n` as two characters. The first two
+//! are accepted; the last is explained.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pem_rfc7468::LineEnding;
@@ -50,6 +54,7 @@ pub(crate) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, KeyError> {
     let (mut found, mut other, mut rest) = (Vec::new(), None, text);
     while rest.contains(BEGIN) {
         let (label, body, after) = block(rest)?;
+        // A chain may have a key or parameters in between.
         if label == CERTIFICATE {
             found.push(content(body)?.to_vec());
         } else {
@@ -66,7 +71,8 @@ pub(crate) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, KeyError> {
 
 const BEGIN: &str = "-----BEGIN ";
 
-/// Splits a text at its first PEM block: the label, the text within, and the text after.
+/// Splits a text at its first PEM block: the label, the text within, and the text after. Each error
+/// says which line is wrong.
 fn block(text: &str) -> Result<(&str, &str, &str), KeyError> {
     let (_, rest) = text.split_once(BEGIN).ok_or(KeyError::NotPem(
         "a PEM block starts with a line such as `-----BEGIN PRIVATE KEY-----`",
@@ -107,6 +113,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>
     if let EncryptionScheme::Pbes1(_) = encrypted.encryption_algorithm {
         return Err(KeyError::Cipher("PBES1, which is obsolete".to_owned()));
     }
+    // PBES2 has no checksum, so a wrong passphrase is only recognized by what it produces.
     match encrypted.decrypt(passphrase) {
         Ok(key) => Ok(key.to_bytes()),
         // A wrong passphrase results in bad padding or an invalid key.

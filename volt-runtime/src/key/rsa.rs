@@ -1,4 +1,7 @@
 //! RSA for the legacy protocol, using aws-lc-rs.
+//!
+//! Signatures are PKCS#1 v1.5 with SHA-256, encryption is OAEP with SHA-1: the choices of the published
+//! clients. SHA-1's collisions do not weaken OAEP.
 
 use std::fmt;
 
@@ -25,12 +28,14 @@ pub(super) struct RsaSigningKey {
 }
 
 impl RsaSigningKey {
+    /// Generates a key of 2048 bits.
     pub(super) fn generate() -> Result<Self, KeyError> {
         let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(|_| KeyError::Crypto)?;
         let der: Pkcs8V1Der<'_> = key.as_der().map_err(|_| KeyError::Crypto)?;
         Self::from_pkcs8(der.as_ref())
     }
 
+    /// Reads a PKCS#8 key (DER).
     pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         let pair = KeyPair::from_pkcs8(der).map_err(|_| KeyError::Unsupported)?;
         let public: PublicKeyX509Der<'_> =
@@ -68,6 +73,7 @@ pub(super) fn is_public_key(spki: &[u8]) -> bool {
     PublicEncryptingKey::from_der(spki).is_ok()
 }
 
+/// Verifies a PKCS#1 v1.5 signature with SHA-256.
 pub(super) fn verify(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki).verify(message, signature).is_ok()
 }
@@ -76,6 +82,7 @@ pub(super) fn verify(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
 pub(super) fn oaep_encrypt(spki: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
     let key = PublicEncryptingKey::from_der(spki).map_err(|_| KeyError::Crypto)?;
     let key = OaepPublicEncryptingKey::new(key).map_err(|_| KeyError::Crypto)?;
+    // The library writes into a buffer of the maximum size and returns the part that it used.
     let mut out = vec![0; key.ciphertext_size()];
     let written = key
         .encrypt(&OAEP_SHA1_MGF1SHA1, plain, &mut out, None)

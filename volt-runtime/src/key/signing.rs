@@ -21,6 +21,10 @@ use super::{
 /// let key = SigningKey::generate()?;
 /// let signature = key.sign(b"message")?;
 /// assert!(key.verifying_key().verify(b"message", &signature));
+///
+/// // PEM is the form in configurations and files.
+/// let same = SigningKey::from_pem(&key.to_pem()?)?;
+/// assert_eq!(same.verifying_key(), key.verifying_key());
 /// # Ok(())
 /// # }
 /// ```
@@ -28,6 +32,7 @@ pub struct SigningKey(Inner);
 
 enum Inner {
     Ed25519(Ed25519KeyPair),
+    /// Boxed, because few clients have one.
     Rsa(Box<RsaSigningKey>),
 }
 
@@ -84,6 +89,7 @@ impl SigningKey {
         }
     }
 
+    /// Reads a decrypted key of either algorithm.
     fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         // One published client writes the bare seed, without PKCS#8 around it.
         let ed25519 = Ed25519KeyPair::from_pkcs8(der);
@@ -93,7 +99,8 @@ impl SigningKey {
         RsaSigningKey::from_pkcs8(der).map(|key| Self(Inner::Rsa(Box::new(key))))
     }
 
-    /// Writes the key as a PKCS#8 PEM block, as the published clients do.
+    /// Writes the key as an unencrypted PKCS#8 PEM block, as the published clients do. The text is wiped
+    /// from memory when dropped.
     ///
     /// # Errors
     ///
@@ -113,6 +120,7 @@ impl SigningKey {
         pem::encode(pem::ENCRYPTED_KEY, &pem::encrypt(&self.to_pkcs8()?, passphrase)?)
     }
 
+    /// An Ed25519 key is written without its public part (RFC 8410), as the published clients write it.
     fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         Ok(Zeroizing::new(match &self.0 {
             Inner::Ed25519(key) => {

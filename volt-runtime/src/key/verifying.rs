@@ -1,4 +1,6 @@
 //! Public keys.
+//!
+//! An Ed25519 key is kept as its 32 bytes and an RSA key as its DER, so keys compare by value and hash.
 
 use std::{fmt, sync::Arc};
 
@@ -55,12 +57,29 @@ const SMALL_ORDER: [[u8; RAW_LEN]; 7] = {
 };
 
 fn has_small_order(raw: &[u8; RAW_LEN]) -> bool {
+    // Both signs of a coordinate encode points of the same order.
     let mut unsigned = *raw;
     unsigned[RAW_LEN - 1] &= 0x7f;
     SMALL_ORDER.contains(&unsigned)
 }
 
-/// A public key, Ed25519 or RSA. Cloning is cheap.
+/// A public key, Ed25519 or RSA. Cloning is cheap. `Display` shows the
+/// [fingerprint](Self::fingerprint).
+///
+/// ```
+/// use volt_runtime::key::{KeyAlgorithm, VerifyingKey};
+///
+/// # fn main() -> Result<(), volt_runtime::key::KeyError> {
+/// let key = VerifyingKey::from_pem(
+///     "-----BEGIN PUBLIC KEY-----
+///     MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+///     -----END PUBLIC KEY-----",
+/// )?;
+/// assert_eq!(key.algorithm(), KeyAlgorithm::Ed25519);
+/// assert!(!key.verify(b"message", &[0; 64]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VerifyingKey(Inner);
 
@@ -113,6 +132,7 @@ impl VerifyingKey {
         Self::from_spki(&spki.to_der().map_err(unreadable)?)
     }
 
+    /// Reads a `SubjectPublicKeyInfo`. An Ed25519 one has a fixed prefix, so no ASN.1 parser is needed.
     fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         if let Some(raw) = der.strip_prefix(&SPKI_PREFIX).and_then(|raw| raw.try_into().ok()) {
             return if has_small_order(&raw) {
@@ -150,6 +170,7 @@ impl VerifyingKey {
     /// Returns the fingerprint by which Volts and clients identify a key: base58 of SHA-256 over
     /// the raw bytes of an Ed25519 key, or over the PEM text of an RSA key.
     pub fn fingerprint(&self) -> String {
+        // The published clients hash the text of an RSA key, and the bytes of an Ed25519 key.
         let hash = match &self.0 {
             Inner::Ed25519(raw) => digest::digest(&digest::SHA256, raw),
             Inner::Rsa(_) => digest::digest(&digest::SHA256, self.to_pem().as_bytes()),
@@ -157,10 +178,12 @@ impl VerifyingKey {
         bs58::encode(hash).into_string()
     }
 
-    /// Returns whether `signature` is this key's signature over `message`.
+    /// Returns whether `signature` is this key's signature over `message`. A signature of the wrong length
+    /// is not.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Inner::Ed25519(raw) => {
+                // Also here, because `from_raw` accepts any bytes.
                 !has_small_order(raw)
                     && UnparsedPublicKey::new(&ED25519, raw).verify(message, signature).is_ok()
             }

@@ -1,4 +1,9 @@
 //! A call after its key exchange: the messages that each end may send, and the frames that arrive.
+//!
+//! [`Outgoing`] is one end's sending side. A client's begins with the invocation, continues with
+//! requests and ends with a half-close; a server's has responses and an end. After the end, a client
+//! may still cancel. [`Arriving`] is the receiving side. It opens frames in their order and detects
+//! those that were repeated or sent back.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -23,6 +28,13 @@ pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
 pub(crate) const NOT_EXECUTED: &str = "this server is shutting down, and did not execute the call";
 
 /// The sending side of a call: seals messages into frames, in the order that the protocol requires.
+///
+/// | phase | may seal |
+/// |---|---|
+/// | opening (client) | the invocation with the first request, which leads to the next phase; or an end |
+/// | requests (client) | requests, and a half-close |
+/// | responses (server) | responses, and the end |
+/// | ended | a cancellation, of a client |
 #[derive(Debug)]
 pub struct Outgoing {
     call: u64,
@@ -69,7 +81,7 @@ impl Outgoing {
         Self { call, phase, limit: usize::MAX }
     }
 
-    /// A server's side.
+    /// Creates a server's side.
     pub fn server(call: u64) -> Self {
         Self { call, phase: Phase::Responses, limit: usize::MAX }
     }
@@ -127,6 +139,7 @@ impl Outgoing {
                 let frame = self.seal(key, FrameKind::Invoke, false, iv, |out| {
                     envelope::write_invoke(out, method_name, service_id.as_deref(), message)
                 })?;
+                // Only now: after a failure the next message still has to name the method.
                 self.phase = Phase::Requests;
                 Ok(frame)
             }
@@ -181,6 +194,7 @@ impl Outgoing {
         self.seal_end(key, self.iv()?, Some(&cancelled()))
     }
 
+    /// Seals an end even if this side has ended before, for a cancellation.
     fn seal_end(
         &mut self,
         key: &CallKey,
@@ -221,6 +235,7 @@ impl Outgoing {
                 Phase::Opening { legacy, .. } => legacy.as_ref(),
                 _ => None,
             };
+            // The legacy form encrypts and encodes the whole message, so its size is known only after that.
             write(&mut out)?;
             let sealed = legacy::seal(key, iv, self.call, Position { client, end }, opening, out)?;
             return self.check_size(sealed.len()).map(|()| sealed);
@@ -233,6 +248,7 @@ impl Outgoing {
         frame::begin_sealed(&mut out, kind, self.call, metadata, &iv)?;
         let start = out.len();
         write(&mut out)?;
+        // Before the encryption, which would be wasted on a message that is too large.
         self.check_size(out.len())?;
         key.encrypt_from(iv, &mut out, start)?;
         Ok(out)
@@ -290,6 +306,7 @@ pub fn rejection(body: &Bytes) -> Result<Option<String>, ProtocolError> {
     read_rejection(&Sealed::decode(body.clone())?)
 }
 
+/// Returns the error in the metadata. It is the sender's claim: the metadata is not authenticated.
 fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
     // Most frames have no metadata, or only the mark of the last frame.
     if sealed.metadata.is_empty() || sealed.metadata == SERVER_END || sealed.metadata == CLIENT_END
@@ -304,8 +321,7 @@ fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
 /// The receiving side of a call: opens payloads, and refuses those that this side has sent itself and
 /// those that have already arrived in this call.
 ///
-/// In the legacy protocol, equal messages are equal on the wire whoever sends them, so it can refuse
-/// neither.
+/// In the legacy protocol, equal messages of both sides are equal on the wire, so it can refuse neither.
 #[derive(Debug)]
 pub struct Arriving {
     end: End,
@@ -353,6 +369,7 @@ impl Arriving {
             // A rejection, or an error that opening it reports.
             return Ok(None);
         };
+        // One that the peer has sent before, or one of this side that was sent back.
         if self.received.contains(block) || iv::is_drawn(self.end, iv)? {
             return Err(ProtocolError::Repeated);
         }

@@ -1,4 +1,8 @@
 //! The key exchange and the cipher of a call, both from aws-lc-rs.
+//!
+//! Both sides draw an ephemeral X25519 key. HKDF-SHA-256, with a salt and an info text that the published
+//! clients fixed, turns the shared secret into the AES-256 key of the call. Messages are encrypted with CBC
+//! and PKCS#7 padding, which does not authenticate them. `iv.rs` detects most repetitions without that.
 
 use std::fmt;
 
@@ -15,12 +19,13 @@ use aws_lc_rs::{
     rand,
 };
 
-/// The length of an initialisation vector.
+/// The length of an initialisation vector: one block of AES, in bytes.
 pub const IV_LEN: usize = 16;
-/// The length of the nonce in a server's key exchange.
+/// The length of the nonce in a server's key exchange, in bytes.
 pub const NONCE_LEN: usize = 16;
-/// The length of a call's key.
+/// The length of a call's key, in bytes.
 pub const KEY_LEN: usize = 32;
+// The constants of the published clients. They are public and the same for all calls.
 const SALT: &[u8] = b"a06e10d13fa4445a";
 const INFO: &[u8] = b"tdx-volt-encryption-key-derivation";
 
@@ -58,7 +63,7 @@ impl Ephemeral {
         Ok(Self { key, public })
     }
 
-    /// The public half, as DER `SubjectPublicKeyInfo` (44 bytes).
+    /// Returns the public half, as DER `SubjectPublicKeyInfo` (44 bytes).
     pub fn public_der(&self) -> &[u8] {
         &self.public
     }
@@ -70,6 +75,7 @@ impl Ephemeral {
     /// [`ProtocolError::PeerKey`] when `peer` is not an X25519 key, or a degenerate one.
     pub fn agree(&self, peer: &[u8]) -> Result<CallKey, ProtocolError> {
         let peer = UnparsedPublicKey::new(&X25519, peer);
+        // Fails for a peer key of small order, with which the shared secret is known in advance.
         agreement::agree(&self.key, peer, ProtocolError::PeerKey, |shared| {
             let mut key = zeroize::Zeroizing::new([0; KEY_LEN]);
             hkdf::Salt::new(hkdf::HKDF_SHA256, SALT)
@@ -117,12 +123,13 @@ impl CallKey {
         Self::new(key, Some(iv))
     }
 
-    /// The initialisation vector of all messages of the call, if it speaks the legacy protocol.
+    /// Returns the initialisation vector of all messages of the call, if it speaks the legacy protocol.
     pub fn legacy_iv(&self) -> Option<[u8; IV_LEN]> {
         self.legacy_iv
     }
 
     fn new(key: &[u8; KEY_LEN], legacy_iv: Option<[u8; IV_LEN]>) -> Result<Self, ProtocolError> {
+        // One for each direction, prepared once for the whole call.
         let unbound = || UnboundCipherKey::new(&AES_256, key).map_err(|_| failed("AES"));
         Ok(Self {
             legacy_iv,

@@ -1,5 +1,9 @@
 //! The content of a sealed payload: a JSON object with exactly one member, whose inner message is
 //! JSON encoded as a string.
+//!
+//! A message may have many megabytes, so the usual form is written and read without a second buffer:
+//! writing escapes the message while it is serialized, reading unescapes it in place. Any other valid
+//! form is parsed by serde.
 
 use serde::Deserialize;
 
@@ -10,7 +14,13 @@ use crate::{
     message::Payload,
 };
 
-/// A decrypted payload.
+/// A decrypted payload. On the wire its members are those of `RemoteRequest` and `RemoteResponse`:
+///
+/// ```text
+/// {"method_invoke": {"method_name": "/pkg.Service/Method", "service_id": "…", "json_request": "{…}"}}
+/// {"method_payload": {"json_payload": "{…}"}}
+/// {"method_end": {"ended": true, "error": "…", "error_code": 13}}
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Envelope {
@@ -39,6 +49,8 @@ pub enum Incoming {
     Rejected(String),
 }
 
+/// The members of a payload, in both spellings. Published clients write `snake_case`; protobuf's JSON
+/// also allows the other.
 #[derive(Deserialize)]
 struct Members {
     #[serde(alias = "methodInvoke")]
@@ -83,6 +95,7 @@ impl Envelope {
         match (members.method_invoke, members.method_payload, members.method_end) {
             (Some(invoke), None, None) => Ok(Self::Invoke {
                 method_name: invoke.method_name,
+                // Legacy clients write `null`, others an empty text or nothing.
                 service_id: invoke.service_id.filter(|id| !id.is_empty()),
                 json_request: invoke.json_request,
             }),

@@ -5,6 +5,10 @@
 //! A call that is read slowly therefore first spills: it exceeds its own limit while the connection
 //! has room, except for a reserve that is kept for the other calls. Only after that does it block
 //! the connection, and only for a bounded time in total.
+//!
+//! A frame is accepted, spilled, or held back ([`Inboxes::deliver`]). One that is held back is
+//! delivered when enough has been read, or fails its call when the patience with it ends. Stalls that
+//! harm no other call do not count, and those that do are paid back slowly.
 
 use std::{
     collections::HashMap,

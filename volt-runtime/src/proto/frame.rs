@@ -1,6 +1,10 @@
 //! One websocket message: a header of ten bytes and a body.
 //!
-//! Layout, integers big-endian: version `u8` = 1, type `u8`, call number `u64`, body.
+//! Layout, integers big-endian: version `u8` = 1, type `u8`, call number `u64`, body. The body's fields
+//! have their length before them, in one byte or two; the ciphertext reaches to the end.
+//!
+//! The driver of a connection reads only the header, and whether the metadata marks the last frame. A
+//! body is examined in the task of its call, so that a damaged one fails that call alone.
 
 use std::fmt;
 
@@ -79,6 +83,7 @@ impl Frame {
             other => return Err(ProtocolError::FrameType(other)),
         };
         let call = message.get_u64();
+        // The end of a call is marked in clear text, so that the connection can act on it without the key.
         let last = kind != FrameKind::KeyExchange && is_last(clear_metadata(&message));
         Ok(Self { kind, call, last, body: message })
     }
@@ -103,7 +108,7 @@ impl fmt::Debug for Frame {
 }
 
 /// The body of a client's key exchange. Anyone who has it can call as the client, so it is not
-/// printed.
+/// printed. Layout: metadata with a `u16` length, signature with a `u8` length, claims with a `u16` length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRequest {
     /// The route of the call, as JSON; may be empty.
@@ -127,7 +132,7 @@ impl KeyRequest {
         Ok(Self { metadata, signature, claims })
     }
 
-    /// The whole frame.
+    /// Encodes the whole frame.
     ///
     /// # Errors
     ///
@@ -149,7 +154,7 @@ impl fmt::Debug for KeyRequest {
     }
 }
 
-/// The body of a server's key exchange.
+/// The body of a server's key exchange. Layout: key, nonce and signature, each with a `u8` length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyReply {
     /// The server's ephemeral X25519 key, DER `SubjectPublicKeyInfo`.
@@ -173,7 +178,7 @@ impl KeyReply {
         Ok(Self { key, nonce, signature })
     }
 
-    /// The whole frame.
+    /// Encodes the whole frame.
     ///
     /// # Errors
     ///
@@ -189,7 +194,8 @@ impl KeyReply {
     }
 }
 
-/// The body of an invoke or payload frame.
+/// The body of an invoke or payload frame. Layout: metadata with a `u16` length, vector with a `u8`
+/// length, and the ciphertext to the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     /// JSON in clear text, which relays read; may be empty.
@@ -267,6 +273,7 @@ fn take(body: &mut Bytes, len: usize, what: &'static str) -> Result<Bytes, Proto
     if body.len() < len {
         return Err(ProtocolError::Truncated(what));
     }
+    // The field shares the message's buffer: nothing is copied.
     Ok(body.split_to(len))
 }
 

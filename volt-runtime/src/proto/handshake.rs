@@ -1,6 +1,12 @@
 //! The key exchange that opens a call, from both ends.
 //!
 //! It costs one round trip and names no method: the method follows sealed, in the first envelope.
+//!
+//! The client sends a token with its ephemeral key, signed by its own key ([`CallToken`]). The server
+//! answers with its ephemeral key and a nonce, signed by the Volt's or host's key ([`Answer`]). Relays
+//! in between read the route ([`Via`]) and cannot compute the call's key. The answer's signature covers
+//! neither the client's key nor the call. An attacker can replay an answer, but cannot derive the key
+//! of the call that accepts it.
 
 use std::{fmt, sync::Arc};
 
@@ -40,12 +46,14 @@ pub struct Via {
 impl Via {
     /// Removes this hop from the remaining route.
     pub fn arrive(&mut self, id: &str) {
+        // A route may begin behind this hop: the caller names it only if it connects through a relay.
         if self.destinations.first().is_some_and(|destination| destination == id) {
             self.destinations.remove(0);
         }
     }
 
     pub(super) fn write(&self) -> Result<Bytes, ProtocolError> {
+        // The usual case, in which the published clients send no metadata at all.
         if *self == Self::default() {
             return Ok(Bytes::new());
         }
@@ -102,11 +110,12 @@ impl CallToken {
     /// Returns whether the token may open further calls at `now`: it must be younger than
     /// `lifetime` (in seconds), and younger than half of its validity period.
     pub fn is_valid(&self, now: u64, lifetime: u64) -> bool {
-        // If the clock was set back, the token's age is unknown.
+        // If the clock was set back, the token's age is unknown. Half of the validity leaves the peer's
+        // clock room.
         now.checked_sub(self.made).is_some_and(|age| age < lifetime.min(TTL / 2))
     }
 
-    /// Whether it may open further calls on `route`.
+    /// Returns whether the token may open further calls on `route`.
     pub fn serves(&self, route: &Route, now: u64, lifetime: u64) -> bool {
         self.is_valid(now, lifetime) && self.route == *route
     }
@@ -162,6 +171,7 @@ impl ClientHandshake {
     /// damaged frame or key.
     pub fn complete(&self, body: Bytes) -> Result<CallKey, ProtocolError> {
         let reply = KeyReply::decode(body)?;
+        // Before the key is used: it may be that of an attacker in between.
         if !self.signer.verify(&signed(&reply.key, &reply.nonce), &reply.signature) {
             return Err(ProtocolError::Signature);
         }
@@ -203,6 +213,7 @@ impl ServerHandshake {
         }
         let request = KeyRequest::decode(frame.body.clone())?;
         let via = Via::read(&request.metadata)?;
+        // Equal byte for byte, signature included: otherwise the cached verification would not apply.
         let token = match earlier {
             Some(earlier) if earlier.is(&request.claims, &request.signature) => Arc::clone(earlier),
             _ => Arc::new(Token::parse(&request.claims, request.signature)?),

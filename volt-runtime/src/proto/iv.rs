@@ -9,7 +9,7 @@
 //! block; one who changes the block garbles its text and that of the next.
 //!
 //! A payload of this side is recognized by its vector, without memory. A vector is the encryption, with
-//! a key of this process, of random bytes and a mark; to everybody else it is random. A peer's vector
+//! a key of this process, of random bytes and a mark; to others it is random. A peer's vector
 //! has the mark by chance once in 2^56 messages. An attacker who changes the vector removes the mark:
 //! what a client and a server send differs in the text of the first block only in part, so a copy whose
 //! vector was changed to fit is accepted. The protocol has nothing else to recognize it by.
@@ -66,6 +66,8 @@ struct Marks {
 
 fn marks() -> Result<&'static Marks, ProtocolError> {
     static MARKS: OnceLock<Marks> = OnceLock::new();
+    // Creating the keys may fail, which `get_or_init` does not allow. Two threads may both create some; the
+    // first to store its own wins, before either has drawn a vector.
     if let Some(marks) = MARKS.get() {
         return Ok(marks);
     }
@@ -91,6 +93,7 @@ pub(super) fn draw(end: End) -> Result<[u8; IV_LEN], ProtocolError> {
         if *left == 0 {
             rand::fill(ivs.as_flattened_mut())
                 .map_err(|_| ProtocolError::Crypto("random numbers"))?;
+            // Random bytes before the mark make each block, and so each vector, unique.
             for iv in ivs.iter_mut() {
                 iv[IV_LEN - MARK_LEN..].copy_from_slice(&end.mark());
             }

@@ -1,8 +1,12 @@
 //! The legacy JSON protocol of RSA keys: each websocket message is a JSON object in a text message.
 //!
-//! The first message of a call carries a token with the call's key, encrypted for the target, so
-//! there is no key exchange. The envelopes inside are those of the binary protocol. One
-//! initialisation vector serves all messages of a call, which is the protocol's weakness.
+//! The first message of a call carries a token with the call's key, encrypted for the target, so there
+//! is no key exchange. The envelopes inside are those of the binary protocol. One initialisation vector
+//! serves all messages of a call, which is the protocol's weakness: equal beginnings of messages are
+//! visible as such.
+//!
+//! The first message also carries the first request, so a recorded one could be executed again. A server
+//! therefore remembers the sealed keys that it has opened ([`SealedKeys`]).
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -25,7 +29,16 @@ use super::{
 };
 use crate::key::{SigningKey, oaep_decrypt, oaep_encrypt};
 
-/// One websocket message, in either direction.
+/// One websocket message, in either direction:
+///
+/// ```text
+/// {"id": 1, "token": "…", "target_fingerprint": ["…"], "json_payload": "…"}   opens a call
+/// {"id": 1, "json_payload": "…"}                                              a request
+/// {"id": 1, "client_end": true, "json_payload": "…"}                          the half-close
+/// {"invoke_id": "1", "json_payload": "…"}                                     a response
+/// {"invoke_id": "1", "json_payload": "…", "server_end": true}                 the end
+/// {"invoke_id": "1", "error": "…"}                                            a rejection
+/// ```
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Message {
@@ -79,6 +92,8 @@ pub fn decode(text: Bytes) -> Result<Frame, ProtocolError> {
     let kind = if message.token.is_some() { FrameKind::LegacyOpening } else { FrameKind::Payload };
     let ends = [message.client_end, message.server_end].contains(&Some(true));
     let last = ends || message.error().is_some();
+    // The text is kept whole, and parsed again by the call's task, which also decodes and decrypts the
+    // payload.
     Ok(Frame { kind, call, last, body: text })
 }
 
@@ -111,6 +126,7 @@ pub fn open(
     key: &SigningKey,
     now: u64,
 ) -> Result<(CallKey, Opening), ProtocolError> {
+    // The client alone chooses the key, which reaches the target in the token.
     let secret = Zeroizing::new(crypto::random::<KEY_LEN>()?);
     let iv = crypto::random::<IV_LEN>()?;
     let seal = |plain: &[u8]| {
@@ -179,13 +195,15 @@ impl SealedKeys {
     }
 
     /// Remembers the sealed key of an authenticated caller's token at `now` (Unix seconds), after it
-    /// has been opened: keys that nobody can open must not take up places.
+    /// has been opened: keys that cannot be opened must not take up places.
     ///
     /// # Errors
     ///
     /// As [`check`](Self::check), and when too many calls arrive.
     pub fn admit(&mut self, token: &Token, now: u64) -> Result<(), ProtocolError> {
         let key = self.unknown(token)?;
+        // Only a key whose token has expired makes room. Forgetting another would allow its call to be
+        // repeated.
         if self.order.len() >= self.capacity {
             match self.order.first().copied() {
                 Some(first @ (until, oldest)) if until < now => {
@@ -226,6 +244,7 @@ pub fn call_key(token: &Token, identity: &SigningKey) -> Result<CallKey, Protoco
     CallKey::legacy(&secret, *iv)
 }
 
+/// Decrypts one of the sealed values in a token. Every failure is the same error.
 fn opened<const N: usize>(
     sealed: Option<&str>,
     identity: &SigningKey,
@@ -253,6 +272,7 @@ pub(super) fn seal(
     mut envelope: Vec<u8>,
 ) -> Result<Vec<u8>, ProtocolError> {
     key.encrypt_from(iv, &mut envelope, 0)?;
+    // Requests have the call's number in `id`, responses in `invoke_id`.
     Message {
         id: position.client.then_some(call),
         invoke_id: (!position.client).then_some(call),
@@ -273,6 +293,7 @@ pub(super) fn open_message(
     text: &[u8],
 ) -> Result<Incoming, ProtocolError> {
     let message = Message::read(text)?;
+    // Before the payload, which a rejection does not have.
     if let Some(error) = message.error() {
         return Ok(Incoming::Rejected(error.to_owned()));
     }

@@ -8,6 +8,46 @@
 //!
 //! Both the client and the server are built from these parts, and both are tested and fuzzed here:
 //! bytes go in and come out, and time is an argument.
+//!
+//! # A call in the binary protocol
+//!
+//! ```text
+//! client                                                      server
+//!   KeyExchange   route, token, X25519 key         ─────▶   check the token, draw a key
+//!   check the signature, derive the call's key     ◀─────   KeyExchange   X25519 key, nonce, signature
+//!   Invoke        method, first request            ─────▶   derive the call's key, run the method
+//!   Payload …     further requests                 ─────▶
+//!   Payload       method_end: half-close           ─────▶
+//!                                                  ◀─────   Payload …     responses
+//!                                                  ◀─────   Payload       method_end: the call has ended
+//! ```
+//!
+//! Either side may send its payloads while the other's arrive. A rejection is a payload frame with an
+//! `error` in its metadata, in clear text, at any point. There is no frame for cancelling and no flow
+//! control for one call; see [`call::cancel`] and `flow`.
+//!
+//! # Layers
+//!
+//! | module | knows |
+//! |---|---|
+//! | [`frame`], [`envelope`] | the bytes of one message, outside and inside of the encryption |
+//! | [`token`], [`handshake`], [`crypto`], `iv` | keys, signatures and ciphers, of one call |
+//! | [`call`], [`legacy`] | the order of one side's messages |
+//! | `client`, `server`, `flow` | the calls of one connection: state machines |
+//! | [`tunnel`] | the same frames inside the messages of other calls |
+//!
+//! The values and layouts are those of the published clients; recorded calls of theirs replay through this
+//! module byte for byte. Where they differ from one another, a server accepts all forms and a client sends
+//! those of the newest.
+//!
+//! # Hostile peers
+//!
+//! Every length is checked against what has arrived, and every number that a peer chooses is added or
+//! compared without overflow. A damaged body fails its call; only a header that cannot be read fails
+//! the connection, because its call is unknown. Everything that a peer can make this side remember has
+//! a bound: the unread frames (`flow`), the calls without a method (`server`), the payloads of a call
+//! (`iv`), the legacy keys ([`legacy::SealedKeys`]). No error that is sent to a peer tells why a
+//! payload could not be decrypted.
 
 pub mod call;
 #[cfg(feature = "client")]
@@ -38,7 +78,7 @@ pub enum ProtocolError {
     /// A frame type that is unknown, or not valid in this direction.
     #[error("frame type {0} is not known")]
     FrameType(u8),
-    /// A field is too long for its length prefix.
+    /// A field is too long for its length prefix, such as a session id of 64 KiB.
     #[error("the {0} is too long for a frame")]
     TooLong(&'static str),
     /// A message that is larger than this side may send.
@@ -57,7 +97,8 @@ pub enum ProtocolError {
         /// The parser's message.
         why: String,
     },
-    /// An encrypted payload that cannot be decrypted with this call's key.
+    /// An encrypted payload that cannot be decrypted with this call's key: its length or padding is
+    /// wrong. A wrong key nearly always shows so.
     #[error("a payload cannot be decrypted")]
     Decrypt,
     /// The system returned no random bytes, or the crypto library failed.

@@ -2,6 +2,10 @@
 //!
 //! It is a JWT signed by the client's key. With an Ed25519 key its header is always the same, so the
 //! binary protocol carries only the claims and the signature.
+//!
+//! A token authorizes calls to its audience until it expires, so an eavesdropper could replay it. It is
+//! never printed, and without TLS it stays within the machine or a private network unless the user
+//! allows more.
 
 use std::{fmt, sync::OnceLock};
 
@@ -15,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use super::ProtocolError;
 use crate::key::{KeyAlgorithm, SigningKey, VerifyingKey};
 
-/// The header of every token.
+/// The header of every token of the binary protocol. It is not sent, so both sides must agree on each byte.
 pub const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT"}"#;
-/// A token is valid for this long before and after its creation, in seconds.
+/// A token is valid for this long before and after its creation, in seconds. The published clients use
+/// the same value: it tolerates clocks that differ.
 pub const TTL: u64 = 60;
 /// The tolerated difference between the peers' clocks, in seconds.
 pub const LEEWAY: u64 = 60;
@@ -51,6 +56,7 @@ pub struct Claims {
 impl Claims {
     /// Creates the claims of a call made at `now` (Unix seconds).
     pub fn new(audience: &str, session: Option<&str>, ephemeral_der: &[u8], now: u64) -> Self {
+        // Backdated, as by the published clients: the peer's clock may be behind.
         Self {
             aud: audience.to_owned(),
             iat: now.saturating_sub(TTL),
@@ -145,6 +151,7 @@ impl Token {
             claims: serde_json::from_slice(raw_claims).map_err(|error| json_error(&error))?,
             algorithm: KeyAlgorithm::Ed25519,
             key_id: None,
+            // Over the claims as they were sent: written again, they could differ in order or spacing.
             signing_input: signing_input(HEADER.as_bytes(), raw_claims),
             signature,
             signer: OnceLock::new(),
@@ -164,6 +171,7 @@ impl Token {
         let raw_header = decode(header)?;
         let header: Header<'_> =
             serde_json::from_slice(&raw_header).map_err(|error| json_error(&error))?;
+        // An allow list: `none` and symmetric algorithms are not among them.
         let algorithm = match header.alg {
             "EdDSA" => KeyAlgorithm::Ed25519,
             "RS256" => KeyAlgorithm::Rsa,
@@ -179,7 +187,7 @@ impl Token {
         })
     }
 
-    /// The fingerprint of the key that the token claims to be signed with. Legacy tokens have it
+    /// Returns the fingerprint of the key that the token claims to be signed with. Legacy tokens have it
     /// instead of a session.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
@@ -190,7 +198,7 @@ impl Token {
         &self.claims
     }
 
-    /// The caller's ephemeral key, DER.
+    /// Returns the caller's ephemeral key, DER.
     ///
     /// # Errors
     ///
@@ -218,6 +226,7 @@ impl Token {
     ///
     /// When the token has expired, is not valid yet, or is valid for more than [`MAX_VALIDITY`].
     pub fn check_times(&self, now: u64) -> Result<(), TokenError> {
+        // Saturating, because the claims are the sender's: a sum beyond the range must not wrap around.
         if self.claims.exp.saturating_add(LEEWAY) < now {
             return Err(TokenError::Expired);
         }
@@ -237,6 +246,7 @@ impl Token {
 
     /// Returns whether the token has these claims and this signature, byte for byte.
     pub(super) fn is(&self, raw_claims: &[u8], signature: &[u8]) -> bool {
+        // The signature first, because it nearly always decides.
         self.signature == signature
             && self.algorithm == KeyAlgorithm::Ed25519
             && self.signing_input == signing_input(HEADER.as_bytes(), raw_claims)
@@ -262,7 +272,8 @@ impl Token {
         Ok(())
     }
 
-    /// The whole token in its usual form, `header.claims.signature`.
+    /// Returns the whole token in its usual form, `header.claims.signature`. It authorizes calls: pass it
+    /// only to its audience, or to the Volt that is asked about its caller.
     pub fn to_jwt(&self) -> String {
         let mut jwt = self.signing_input.clone();
         jwt.push('.');

@@ -1,5 +1,8 @@
 //! Frames of the binary protocol as a relay forwards them: the same fields, in the messages of the
 //! `Connect` and `Invoke` calls instead of websocket messages.
+//!
+//! The conversions go both ways and never open a payload. The token gains its JWT header on the way,
+//! because those messages carry it whole.
 
 use std::fmt;
 
@@ -13,6 +16,9 @@ use super::{
 };
 
 /// One frame of a forwarded call. The call's id is transmitted alongside.
+///
+/// A caller sends `Open`, then payloads; a target answers with its `KeyExchange` and payloads, or
+/// rejects. The last payload of each side has `end` set.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelFrame {
@@ -74,6 +80,7 @@ impl TunnelFrame {
             let KeyReply { key, nonce, signature } = KeyReply::decode(frame.body)?;
             return Ok(Self::KeyExchange { key, nonce, signature });
         }
+        // Before payloads, because a rejection has the form of one without content.
         if let Some(reason) = call::rejection(&frame.body)? {
             return Ok(Self::Rejected(reason));
         }
@@ -129,6 +136,7 @@ impl TunnelFrame {
                 return Err(ProtocolError::Unexpected("a caller sent what only a target sends"));
             }
         };
+        // Encoded and decoded, so that the target applies the same checks as to a frame from a socket.
         Frame::decode(frame.into())
     }
 

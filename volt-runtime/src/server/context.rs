@@ -1,10 +1,10 @@
-//! The context of a call.
+//! The context of a call, and the authentication of its caller.
 
 use std::{fmt, sync::Arc};
 
 use crate::{Method, Status, proto::token::Token, transport::BoxFuture};
 
-/// The context of a call: everything but its messages.
+/// The context of a call: everything but its messages. Handlers receive it as their first argument.
 #[derive(Clone, Debug)]
 pub struct Context {
     pub(super) method: &'static Method,
@@ -32,7 +32,9 @@ impl Context {
         &self.peer.caller
     }
 
-    /// Returns the service that the caller requested, if it named one.
+    /// Returns the service that the caller requested, if it named one: an id from
+    /// [`Router::with_named`](super::Router::with_named), or any text for a service without ids. The caller
+    /// chooses it freely.
     pub fn service_id(&self) -> Option<&str> {
         self.service_id.as_deref()
     }
@@ -44,13 +46,17 @@ impl Context {
         self.peer.connection
     }
 
-    /// Returns the caller's token; `None` for calls within the process.
+    /// Returns the caller's token; `None` for calls within the process. Pass its
+    /// [JWT](Token::to_jwt) on to ask a Volt about the caller.
     pub fn token(&self) -> Option<&Token> {
         self.peer.token.as_deref()
     }
 }
 
 /// The caller, as determined by the [`Authenticator`]. Anonymous by default.
+///
+/// The first call of a connection with a session lifts the limits for
+/// [connections without one](super::ServerOptions::unauthenticated_message_size).
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
@@ -86,8 +92,37 @@ impl fmt::Debug for Caller {
 ///
 /// It is called with a token that is for this server and within its validity period. The signature
 /// has not been verified, because only the authenticator knows the caller's key.
+///
+/// ```
+/// use volt_runtime::{
+///     Code, Status,
+///     key::VerifyingKey,
+///     server::{Authenticator, Caller, Token},
+/// };
+///
+/// /// Admits one client.
+/// struct OneClient {
+///     session: String,
+///     key: VerifyingKey,
+/// }
+///
+/// impl Authenticator for OneClient {
+///     fn authenticate(&self, token: &Token) -> Result<Caller, Status> {
+///         let session = token.claims().sub.as_deref();
+///         // A token is verified only once: the result is cached in it.
+///         if session != Some(&*self.session) || token.verify(&self.key).is_err() {
+///             return Err(Status::new(Code::Unauthenticated, "session invalid"));
+///         }
+///         Ok(Caller::new(&*self.session, "did:volt:one"))
+///     }
+/// }
+/// ```
 pub trait Authenticator: Send + Sync + 'static {
-    /// Authenticates the caller.
+    /// Authenticates the caller, once for each call. This runs before the key exchange, in the call's own
+    /// task; it must not block.
+    ///
+    /// A caller without a session is admitted by an anonymous [`Caller`]: a client's first `Authenticate`
+    /// has none.
     ///
     /// # Errors
     ///
@@ -96,6 +131,10 @@ pub trait Authenticator: Send + Sync + 'static {
 
     /// Authorizes the invoked method asynchronously. The future resolves to the caller. `None`, the
     /// default, means no further check.
+    ///
+    /// Use it when the answer needs a call to another server: hosts of services ask their Volt
+    /// about the caller's token. The caller that it resolves to replaces that of
+    /// [`authenticate`](Self::authenticate).
     ///
     /// # Errors
     ///

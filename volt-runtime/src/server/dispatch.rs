@@ -1,4 +1,8 @@
 //! Connects incoming calls to handlers with typed messages, and returns their outcome.
+//!
+//! Each of the four kinds of call has a function that runs its handler. All of them read the requests
+//! themselves and pass them on through a short queue, because only a reader notices that the caller has
+//! cancelled or disconnected; the handler is then dropped at its next await.
 
 use std::{
     fmt,

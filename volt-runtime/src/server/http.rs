@@ -1,8 +1,12 @@
 //! Answers to plain HTTP requests.
+//!
+//! Volts answer a few of them, such as `/discover` and `/did/<id>`, on the port of their websocket.
 
 use bytes::Bytes;
 
-/// Answers plain HTTP requests, which arrive on the websocket's port.
+/// Answers plain HTTP requests, which arrive on the websocket's port. Set with
+/// [`ServiceHost::with_http`](super::ServiceHost::with_http). Only GET is served, one request for each
+/// connection; nothing authenticates the client.
 ///
 /// ```
 /// use volt_runtime::server::{HttpAnswer, HttpHandler};
@@ -23,7 +27,7 @@ pub trait HttpHandler: Send + Sync + 'static {
     fn get(&self, path: &str) -> Option<HttpAnswer>;
 }
 
-/// The answer to a GET.
+/// The answer to a GET, with status 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
     pub(super) content_type: &'static str,

@@ -1,4 +1,8 @@
 //! Calls to services in the same process.
+//!
+//! A call is two bounded queues, one for each direction, and the handler's task. Messages are encoded and
+//! decoded as on the wire, so that a mock sees what a Volt would see: a message without a JSON form fails
+//! here too. There are no tokens, no keys, and no connection that could be lost.
 
 use std::{
     fmt,
@@ -40,6 +44,7 @@ impl Encoding {
             Self::Json => {
                 let mut text = Vec::new();
                 message.write_json(&mut text, Form::Plain).map_err(unwritable)?;
+                // The writer produces UTF-8, but a payload may be of another implementation.
                 let text = String::from_utf8(text).map_err(|error| {
                     Error::protocol("the message is not UTF-8").with_source(error)
                 })?;
@@ -58,7 +63,9 @@ impl Encoding {
 pub(crate) struct InProcess {
     router: Arc<Router>,
     encoding: Encoding,
+    /// `Connected` until the channel is closed.
     states: watch::Sender<ConnectionState>,
+    /// Held by each running call.
     open_calls: Arc<()>,
 }
 
@@ -97,6 +104,7 @@ impl Transport for InProcess {
         };
         let router = Arc::clone(&self.router);
         let service_id = options.target.as_ref().and_then(|target| target.service_id.clone());
+        // The reference count is the number of open calls: it cannot leak when a task is aborted.
         let open = Arc::clone(&self.open_calls);
         tokio::spawn(async move {
             router.dispatch(method.path, service_id, Peer::default(), None, server).await;
@@ -129,12 +137,13 @@ impl Transport for InProcess {
     }
 }
 
-/// An item of a queue.
+/// An item of a queue. A failure is not an item but the reason for which the queue is closed.
 enum Item {
     Message(Body),
     End,
 }
 
+/// The sending half of either end.
 struct Sender {
     queue: Arc<Queue<Item>>,
     encoding: Encoding,
@@ -149,6 +158,7 @@ impl SendHalf for Sender {
         if self.finished {
             return Poll::Ready(Err(ended()));
         }
+        // The other end closes the queue without a reason when it stops reading.
         self.queue.poll_room(cx).map_err(|reason| reason.unwrap_or_else(ended))
     }
 
@@ -180,6 +190,8 @@ impl SendHalf for Sender {
             Some(status) => self
                 .queue
                 .close(Some(Error::new(ErrorKind::Failed, "").with_status(status.clone()))),
+            // An item rather than the closing of the queue: a server must still notice a later
+            // cancellation.
             None => self.queue.push(Item::End, 0),
         }
     }
@@ -194,6 +206,7 @@ impl Drop for Sender {
     }
 }
 
+/// The receiving half of either end.
 struct Receiver {
     queue: Arc<Queue<Item>>,
     /// On a client: the other direction, which is closed when this half is dropped, so that the

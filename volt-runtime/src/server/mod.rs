@@ -5,6 +5,86 @@
 //! [`Channel::in_process`](crate::Channel::in_process) calls them without a network, and with the
 //! feature `server`, `serve` serves them over a websocket (`serve_tls`, with the feature `tls`,
 //! over TLS).
+//!
+//! # The way of a call
+//!
+//! 1. A frame opens the call. The [`ServiceHost`] checks that the caller's [`Token`] is for this host and
+//!    within its validity period, and its [`Authenticator`] identifies the caller.
+//! 2. The two exchange keys, and the caller names a method. The [`Router`] finds the service, and the
+//!    authenticator may authorize the caller for this method.
+//! 3. The handler runs as a task, with a [`Context`], the request or [`Requests`], and [`Responses`] if it
+//!    streams. When the caller cancels or disconnects, the handler's future is dropped at its next await.
+//! 4. The handler's result ends the call. A [`Status`](crate::Status) is sent in a response where the
+//!    response has a field for it, otherwise with the end of the call.
+//!
+//! # Handlers
+//!
+//! A handler is an async function that returns a response or a [`Status`](crate::Status). Inside of it,
+//! `?` passes on the statuses of [`Requests::message`] and [`Responses::send`]. Both wait: the former
+//! for the caller, the latter for room in the caller's connection, so a handler that produces faster
+//! than its caller reads is slowed down.
+//!
+//! A handler may be dropped at any await, when its caller has left. Work that must be completed belongs
+//! into a task of its own. A handler that panics ends its call with `INTERNAL`, and nothing else.
+//!
+//! # Example
+//!
+//! A service written by hand, called within the process. Generated code does all but the handlers.
+//!
+//! ```
+//! use volt_runtime::{
+//!     BidiCall, Channel, Method, MethodKind, UnaryCall,
+//!     json::WellKnown,
+//!     server::{IncomingCall, Requests, Responses, Router, Service, bidi, unary, unknown_method},
+//!     transport::BoxFuture,
+//! };
+//!
+//! type Text = WellKnown<String>;
+//!
+//! static METHODS: [Method; 2] = [
+//!     Method { path: "/echo.v1.Echo/Say", kind: MethodKind::Unary },
+//!     Method { path: "/echo.v1.Echo/Repeat", kind: MethodKind::Bidi },
+//! ];
+//!
+//! struct Echo;
+//!
+//! impl Service for Echo {
+//!     fn name(&self) -> &'static str {
+//!         "echo.v1.Echo"
+//!     }
+//!
+//!     fn methods(&self) -> &'static [Method] {
+//!         &METHODS
+//!     }
+//!
+//!     fn call(&self, index: usize, call: IncomingCall) -> BoxFuture<()> {
+//!         match index {
+//!             0 => unary(call, |_, text: Text| async move { Ok(text) }),
+//!             1 => bidi(call, |_, mut texts: Requests<Text>, mut echoes: Responses<Text>| async move {
+//!                 while let Some(text) = texts.message().await? {
+//!                     echoes.send(text).await?;
+//!                 }
+//!                 Ok(())
+//!             }),
+//!             _ => unknown_method(call),
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> volt_runtime::Result<()> {
+//! let channel = Channel::in_process(Router::new().with(Echo));
+//! let hello = || WellKnown("hello".to_owned());
+//! let answer: Text = UnaryCall::new(&channel, &METHODS[0], hello()).await?;
+//! assert_eq!(*answer, "hello");
+//!
+//! let mut repeat = BidiCall::<Text, Text>::new(&channel, &METHODS[1]).await?;
+//! repeat.send(hello()).await?;
+//! assert_eq!(repeat.message().await?, Some(hello()));
+//! assert_eq!(repeat.finish().await?, None);
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(feature = "socket")]
 pub(crate) mod connection;

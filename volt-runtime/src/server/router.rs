@@ -1,4 +1,7 @@
 //! Routes calls to services by method name.
+//!
+//! One method may have several routes: services with the same API, told apart by the ids with which callers
+//! name them.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -8,19 +11,25 @@ use crate::{
     transport::{BoxFuture, RawCall},
 };
 
-/// A service that calls can be dispatched to. Generated code implements it.
+/// A service that calls can be dispatched to. Generated code implements it; the
+/// [module](crate::server) has an example by hand.
 pub trait Service: Send + Sync + 'static {
     /// The full name, `package.Service`.
     fn name(&self) -> &'static str;
 
-    /// Its methods.
+    /// Its methods. Their paths begin with `/` and the service's name.
     fn methods(&self) -> &'static [Method];
 
-    /// Runs the method at `index` of [`methods`](Self::methods).
+    /// Runs the method at `index` of [`methods`](Self::methods). The future ends when the call has ended;
+    /// dropping it ends the call with `INTERNAL`.
     fn call(&self, index: usize, call: IncomingCall) -> BoxFuture<()>;
 }
 
 /// The services of a server.
+///
+/// A call that no service fits ends with a status: `UNIMPLEMENTED` if no service has the method,
+/// `NOT_FOUND` if the service that it names is not here, and `INVALID_ARGUMENT` if it names none and
+/// several services have the method.
 #[derive(Clone, Default)]
 pub struct Router {
     /// By method path; the services added last are last.
@@ -28,6 +37,7 @@ pub struct Router {
     services: Vec<Arc<dyn Service>>,
 }
 
+/// One method of one service.
 #[derive(Clone)]
 struct Route {
     /// The ids by which callers name the service; empty if it answers all calls.
@@ -64,6 +74,7 @@ impl Router {
         let service: Arc<dyn Service> = Arc::new(service);
         for (index, method) in service.methods().iter().enumerate() {
             let routes = self.routes.entry(method.path).or_default();
+            // A service with the same ids replaces the one added before.
             routes.retain(|other| other.names != names);
             let (names, service) = (names.to_vec(), Arc::clone(&service));
             routes.push(Route { names, service, index, method });
@@ -78,6 +89,7 @@ impl Router {
             Status::new(Code::Unimplemented, format!("there is no method `{path}` here"))
         })?;
         let general = || routes.iter().find(|route| route.names.is_empty());
+        // Published clients do not always name the service, so a single candidate is enough.
         let Some(id) = service_id else {
             return general().or_else(|| routes.first().filter(|_| routes.len() == 1)).ok_or_else(
                 || {
@@ -88,6 +100,7 @@ impl Router {
                 },
             );
         };
+        // The service added last wins.
         let named = routes.iter().rev().find(|route| route.names.iter().any(|name| name == id));
         named
             .or_else(general)
@@ -106,7 +119,8 @@ impl Router {
         self.services.iter().map(|service| service.name())
     }
 
-    /// Runs the method called `path`.
+    /// Runs the method called `path`, after the authenticator has authorized the caller for it. Every
+    /// outcome ends the call.
     pub(crate) async fn dispatch(
         &self,
         path: &str,
@@ -120,6 +134,7 @@ impl Router {
             Err(status) => return raw.sender.end(Some(&status)),
         };
         let mut context = Context { method: route.method, service_id, peer };
+        // After routing: which right is needed depends on the service that was found.
         if let Some(asked) =
             authenticator.and_then(|authenticator| authenticator.authorize(&context))
         {

@@ -1,4 +1,7 @@
 //! The handler's view of a call's messages.
+//!
+//! [`Requests`] is the end of the queue that `dispatch.rs` feeds. [`Responses`] shares the sending half
+//! with the code that ends the call after the handler.
 
 use std::{
     fmt,

@@ -3,6 +3,13 @@
 //! It does no cryptography and parses no JSON messages: the tasks that send and receive them do. It
 //! never blocks on a single event: each poll handles timeouts, reads, routes, writes and flushes as
 //! far as each can go.
+//!
+//! One task that owns the socket needs no lock around it, and flushes once for all frames that are
+//! queued at the moment. The price is that whatever it does delays every call, so it does little.
+//!
+//! A connection ends when the socket fails, the peer closes, vanishes or violates the protocol, or the
+//! machine closes. In the last case the driver writes what is queued, sends its close frame, and reads
+//! until the peer's arrives.
 
 use std::{
     future::Future,
@@ -30,7 +37,8 @@ use super::{
 };
 use crate::{Error, ErrorKind};
 
-/// The number of frames read before yielding to other tasks.
+/// The number of frames read before yielding to other tasks, so that a fast peer does not keep this
+/// task from writing.
 const READ_BUDGET: usize = 128;
 
 /// The number of pings whose pongs may wait to be written. Beyond it, the peer is not read: each pong
@@ -52,11 +60,13 @@ pub(crate) struct Driver<S, H: Side> {
     /// A server detects it from the first message.
     protocol: Option<Protocol>,
     side: H,
-    /// Set while nothing is read, because a call or the outbox has no room.
+    /// Set while nothing is read, because a call or the outbox has no room. The peer's silence means
+    /// nothing then.
     held_up: bool,
     /// The number of bytes received when the last message was complete.
     received: u64,
-    /// Set when data has been written but not flushed.
+    /// Set when data has been written but not flushed. The websocket buffers frames until then, so that
+    /// small ones leave together.
     unflushed: bool,
     /// The number of pings since everything was last flushed.
     pongs: usize,
@@ -107,6 +117,7 @@ where
         // Read the clock once for all frames of this poll.
         let now = now();
         for _ in 0..READ_BUDGET {
+            // Asked for each frame: the one before may have filled its call.
             let has_room = self.side.shared().with(|machine| machine.poll_receive(cx));
             self.held_up = has_room.is_pending();
             ready!(has_room);
@@ -122,6 +133,7 @@ where
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(socket_error(error)),
                 Poll::Ready(None) => return Poll::Ready(closed()),
                 Poll::Pending => {
+                    // Bytes without a message: a long one is arriving, which delays everything behind it.
                     let received = self.socket.get_ref().received();
                     if std::mem::replace(&mut self.received, received) != received {
                         self.side.arriving(now);
@@ -146,7 +158,7 @@ where
                 Message::Close(Some(CloseFrame { code, reason })) => {
                     return Poll::Ready(Error::closed_by_peer(code.into(), &reason));
                 }
-                // The websocket queues the pong, which leaves with the next flush.
+                // The websocket queues the pong itself, which leaves with the next flush.
                 Message::Ping(_) => {
                     self.unflushed = true;
                     self.pongs += 1;
@@ -159,6 +171,7 @@ where
                 Err(error) => return Poll::Ready(error),
             }
         }
+        // There may be more. Write first, and let other tasks run.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -188,11 +201,14 @@ where
         }
     }
 
+    /// Writes until the socket or the queue is exhausted. Ready when everything is flushed, or with an
+    /// error.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         while !self.said_goodbye {
             ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
             match self.side.shared().with(|machine| machine.poll_transmit(cx)) {
                 Poll::Ready(Some(frame)) => {
+                    // A server answers only after it has read, so the protocol is known by then.
                     let message = match self.protocol {
                         Some(Protocol::Legacy) => Message::Text(frame.try_into()?),
                         _ => Message::Binary(frame),
@@ -224,7 +240,7 @@ where
         let Some(watchdog) = &mut self.watchdog else {
             return Poll::Pending;
         };
-        // While nothing is read, silence means nothing.
+        // While nothing is read, the peer may be sending all the time.
         if self.held_up {
             watchdog.heard();
         }
@@ -277,11 +293,13 @@ where
         };
         this.timeouts.poll(cx, this.side.shared());
         let reason = match ended {
+            // After our close frame, any end of the connection is the expected one.
             Poll::Ready(_) if this.said_goodbye => closed(),
             Poll::Ready(reason) => reason,
             Poll::Pending => match this.poll_write(cx) {
                 Poll::Ready(error) => socket_error(error),
                 Poll::Pending => {
+                    // Last, because the time for closing begins only when writing has been tried.
                     ready!(this.poll_closing(cx));
                     closed()
                 }
@@ -305,6 +323,7 @@ fn closed() -> Error {
     Error::connection("the connection is closed")
 }
 
+/// The reason for the end of a connection whose socket failed.
 fn socket_error(error: tungstenite::Error) -> Error {
     match error {
         tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => closed(),

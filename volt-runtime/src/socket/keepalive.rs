@@ -1,4 +1,8 @@
 //! Detection of a peer that has vanished without closing the connection.
+//!
+//! TCP alone notices that only when it has something to send, and then after many minutes. The signs of
+//! life are counted by the stream (`stream.rs`), below the websocket: a message that takes minutes to
+//! arrive is one all the time.
 
 use std::{
     future::Future,
@@ -14,6 +18,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 ///
 /// A vanished peer is detected after `interval` plus `timeout`. Every byte that arrives is a sign of
 /// life, and so is every byte that leaves after the peer has made room for it.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt_runtime::{ConnectOptions, Keepalive};
+///
+/// let mut options = ConnectOptions::default();
+/// // A ping after 5 seconds of silence. The connection is lost after 5 more.
+/// options.keepalive = Some(Keepalive::new(Duration::from_secs(5), Duration::from_secs(5)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {
@@ -44,6 +57,9 @@ pub(super) enum Due {
 }
 
 /// The state of the keepalive of one connection.
+///
+/// Quiet, until `interval` has passed without news; then pinged, until there are news or `timeout` has
+/// passed as well.
 pub(super) struct Watchdog {
     times: Keepalive,
     /// The time when something was last received.
@@ -54,6 +70,7 @@ pub(super) struct Watchdog {
     signs: u64,
     /// The time of the last ping, if nothing was received since.
     pinged: Option<Instant>,
+    /// The timer for the next check.
     look: Pin<Box<Sleep>>,
 }
 
@@ -82,6 +99,7 @@ impl Watchdog {
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         if std::mem::take(&mut self.news) {
             self.heard = Instant::now();
+            // The timer stands at the end of the ping's timeout, which no longer applies.
             if self.pinged.take().is_some() {
                 self.look.as_mut().reset(after(self.heard, self.times.interval));
             }

@@ -1,4 +1,11 @@
 //! Shared by client and server: a websocket, the task that owns it, and the state around it.
+//!
+//! A [`Driver`] owns the websocket whole. It moves frames between the socket and a [`Machine`] behind a
+//! lock ([`Shared`]), to which the tasks of calls have access as well. A [`Side`] adds what differs
+//! between the ends: a server starts a task for each call that is opened, a client notices that its
+//! connection is lost.
+//!
+//! `stream.rs` is the byte stream below, and `keepalive.rs` watches it for signs of life.
 
 mod driver;
 mod keepalive;
@@ -21,8 +28,10 @@ use crate::{Error, Result, proto::frame::Frame};
 
 /// One end of a connection: its machine, and its hooks beyond frames and timeouts.
 pub(crate) trait Side: Send + Unpin {
+    /// The state machine of the client's or the server's end.
     type Machine: Machine;
 
+    /// Returns the machine behind its lock, which the tasks of the calls share.
     fn shared(&self) -> &Shared<Self::Machine>;
 
     /// Accepts a frame.
@@ -61,7 +70,7 @@ pub(crate) fn websocket_config(max_message_size: usize) -> WebSocketConfig {
         .max_frame_size(Some(max_message_size))
 }
 
-/// The wall clock time in Unix seconds, for the validity of tokens.
+/// Returns the wall clock time in Unix seconds, for the validity of tokens.
 pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

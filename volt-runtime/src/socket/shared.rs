@@ -1,5 +1,8 @@
 //! State shared by a connection's driver and the tasks of its calls: a state machine behind one
 //! lock, and the timer that drives its timeouts.
+//!
+//! One lock for a whole connection is enough, because it is held only to move frames and flags. Locks
+//! for each call would need an order among them, and the driver would take as many as frames arrive.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,6 +15,9 @@ use bytes::Bytes;
 use crate::{queue::Wakes, time::Timer};
 
 /// One end of a connection, as its driver sees it.
+///
+/// Every method may leave wakers behind, which [`Shared::with`] takes and wakes after it has released
+/// the lock.
 pub(crate) trait Machine: Send {
     /// Waits until the next frame may be received.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -109,12 +115,13 @@ impl Timeouts {
                 return;
             }
             self.set = None;
+            // Read the clock again: the timer may have fired late.
             shared.with(|machine| machine.handle_timeout(now()));
         }
     }
 }
 
-/// The current time on the timers' clock, which tests can pause.
+/// Returns the current time on the timers' clock, which tests can pause.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

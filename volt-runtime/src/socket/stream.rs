@@ -1,4 +1,6 @@
 //! The byte stream below a websocket, with counters: a TCP connection, TLS over one, or a custom stream.
+//!
+//! The usual two are variants of an enum rather than trait objects: every read and write goes through here.
 
 use std::{
     io,
@@ -11,7 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A byte stream that counts what shows that its peer is there.
+/// A byte stream that counts what shows that its peer is there. The driver compares the numbers with
+/// those of its last look.
 pub(crate) trait Traffic {
     /// The number of bytes received.
     fn received(&self) -> u64;
@@ -37,7 +40,9 @@ impl<S> Counted<S> {
         Self { stream, received: 0, resumed: 0, waits: false }
     }
 
+    /// Counts a write that succeeds after it had to wait.
     fn wrote<T>(&mut self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        // Only a write that was refused and then accepted proves that the peer has read something.
         let waited = std::mem::replace(&mut self.waits, outcome.is_pending());
         if waited && matches!(outcome, Poll::Ready(Ok(_))) {
             self.resumed += 1;
@@ -92,7 +97,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 
 /// The byte stream of a connection.
 pub(crate) enum Stream {
+    /// TCP without TLS.
     Plain(TcpStream),
+    /// TLS over TCP. Boxed, because its state is several times larger than the other variants.
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
     /// Any other, such as one from a custom connector, or TLS within a proxy's tunnel.

@@ -1,4 +1,7 @@
 //! The replacement for TLS in a build without it.
+//!
+//! The types have no values, so the shells need no conditional code: what they would do with TLS cannot be
+//! reached.
 
 use std::io;
 

@@ -1,4 +1,7 @@
 //! The client's side of TLS.
+//!
+//! The settings are built once, when a configuration is first used, so that an invalid certificate is a
+//! configuration error then rather than a failed connection later.
 
 use std::{io, sync::Arc, time::SystemTime};
 
@@ -24,10 +27,12 @@ use crate::{
     socket::{ALPN, Stream},
 };
 
-/// The TLS settings for the server that a configuration names.
+/// The TLS settings for the server that a configuration names. Used for each attempt to connect.
 pub(crate) struct Tls {
     connector: TlsConnector,
+    /// The name or address that the certificate must be for.
     server: ServerName<'static>,
+    /// The trusted authorities, for explanations.
     trust: Trust,
     /// Set if the client can present a certificate.
     shows_certificate: bool,
@@ -78,6 +83,7 @@ impl Tls {
     /// Performs the handshake over a stream.
     pub(crate) async fn connect(&self, stream: Stream) -> io::Result<Stream> {
         let server = self.server.clone();
+        // TLS over TCP has a variant of its own; TLS within a tunnel or over a custom stream is rare.
         match stream {
             Stream::Plain(stream) => self.connector.connect(server, stream).await.map(Stream::tls),
             stream => {
@@ -111,6 +117,7 @@ fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsCl
         })?;
         return Ok((builder, Trust::Platform));
     };
+    // Only these: a pinned authority would be worthless if any other could vouch for the host as well.
     let mut roots = RootCertStore::empty();
     let pinned = certificates(field, pem)?;
     for certificate in &pinned {
@@ -142,6 +149,7 @@ fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsCl
 fn check_validity(field: &str, der: &[u8], now: SystemTime) -> Result<()> {
     // A certificate that cannot be read is reported where it is used.
     let Ok(certificate) = Certificate::from_der(der) else { return Ok(()) };
+    // Both ends, because a clock that is wrong shows in either.
     let validity = certificate.tbs_certificate().validity();
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let problem = if now > validity.not_after.to_unix_duration() {
@@ -167,6 +175,7 @@ fn identity(config: &ClientConfig, key: &SigningKey) -> Result<Option<Identity>>
     let mut chain = certificates("credential.cert", &own)?;
     if let Some(rest) = given(credential.ca.as_ref()) {
         for certificate in certificates("credential.ca", &rest)? {
+            // Some Volts include the client's own certificate in the chain.
             if !chain.contains(&certificate) {
                 chain.push(certificate);
             }
@@ -180,6 +189,7 @@ fn identity(config: &ClientConfig, key: &SigningKey) -> Result<Option<Identity>>
     Ok(Some((chain, key)))
 }
 
+/// The error for a client certificate that rustls does not accept.
 fn certificate_error(error: &rustls::Error) -> Error {
     Error::configuration(match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {

@@ -25,6 +25,7 @@ use x509_cert::{
 /// A pinned certificate that restricts its own use.
 #[derive(Debug)]
 struct Pinned {
+    /// As it was configured, to recognize a server that presents it itself.
     certificate: CertificateDer<'static>,
     anchor: TrustAnchor<'static>,
     limits: Limits,
@@ -41,6 +42,7 @@ struct Limits {
     servers: bool,
 }
 
+/// A certificate without restrictions.
 const NONE: Limits = Limits { issues: true, path: None, servers: true };
 
 impl Limits {
@@ -51,6 +53,7 @@ impl Limits {
         if fields.version() == Version::V1 {
             return Some(NONE);
         }
+        // An extension that occurs twice is an error here, and restricts everything.
         let basic = fields.get_extension::<BasicConstraints>().ok()?.map(|(_, basic)| basic);
         let usage = fields.get_extension::<X509KeyUsage>().ok()?;
         let extended = fields.get_extension::<ExtendedKeyUsage>().ok()?;
@@ -80,6 +83,9 @@ impl fmt::Display for Violated {
 impl std::error::Error for Violated {}
 
 /// Verifies a server's certificate, and then the constraints of the pinned one behind it.
+///
+/// It can only reject more than the inner verifier, never less. Used only if a pinned certificate has
+/// constraints.
 #[derive(Debug)]
 pub(super) struct Constrained {
     inner: Arc<WebPkiServerVerifier>,
@@ -113,6 +119,7 @@ impl Constrained {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Violated> {
+        // The last restriction that ruled out a path, for the error: webpki's own error has no room for it.
         let violated = Cell::new("they cannot be checked");
         let allows = |path: &VerifiedPath<'_>| {
             let authorities = path.intermediate_certificates().count();
@@ -175,6 +182,7 @@ impl ServerCertVerifier for Constrained {
             ocsp_response,
             now,
         )?;
+        // rustls does not report the path that it has verified, so it is searched for again.
         self.check(end_entity, intermediates, now)
             .map_err(|violated| CertificateError::Other(OtherError(Arc::new(violated))))?;
         Ok(verified)

@@ -1,4 +1,7 @@
 //! Explains TLS errors, with advice on what to do.
+//!
+//! The same alert means different things depending on what is trusted and on whether the client has a
+//! certificate to show, so both are arguments.
 
 use std::{io, net::IpAddr};
 
@@ -18,6 +21,7 @@ pub(super) enum Trust {
     Pinned(String),
 }
 
+/// Explains the error of a handshake, or of a stream after it.
 pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(error)) => certificate(error, trust),
@@ -100,6 +104,7 @@ fn certificate(error: &CertificateError, trust: &Trust) -> String {
 
 /// Explains why the server has ended the handshake.
 fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
+    // TLS 1.2 has no alert for a missing certificate: servers then send one of two others.
     match (alert, shows_certificate) {
         (AlertDescription::CertificateRequired, _)
         | (AlertDescription::HandshakeFailure | AlertDescription::BadCertificate, false) => {
@@ -137,6 +142,7 @@ fn bare(name: &str) -> &str {
     inner.unwrap_or(name).trim_matches('"')
 }
 
+/// A duration for people: days, or seconds below one day.
 fn between(earlier: UnixTime, later: UnixTime) -> String {
     let seconds = later.as_secs().saturating_sub(earlier.as_secs());
     match seconds / 86_400 {

@@ -3,6 +3,14 @@
 //!
 //! The cryptography is that of aws-lc-rs, as everywhere in this crate. It is passed to rustls
 //! explicitly, so no program has to install a process-wide default.
+//!
+//! TLS protects tokens and metadata from the network. It does not identify the Volt: each call's key
+//! exchange does, with the Volt's own key. So a client trusts either one pinned authority (`ca_pem`),
+//! or those of the platform, never both.
+//!
+//! `client.rs` builds the client's settings, `constraints.rs` applies the restrictions of a pinned
+//! certificate that rustls ignores, `explain.rs` turns handshake errors into advice, and `server.rs` is
+//! the server's side.
 
 // Tests are built with TLS, and also check the errors of a build without it.
 #[cfg(any(test, not(feature = "tls")))]

@@ -1,4 +1,7 @@
 //! The server's side of TLS.
+//!
+//! A rejected client still reads the reason: plain HTTP is answered in plain HTTP, and after an alert the
+//! socket is read for a while, so that closing it does not discard the alert.
 
 use std::{fmt, io, sync::Arc};
 
@@ -21,7 +24,8 @@ use crate::{
     socket::{ALPN, Stream},
 };
 
-/// The number of bytes read from a rejected client, so that it can read the reason.
+/// The number of bytes read from a rejected client, so that it can read the reason. A client that sends
+/// more is cut off, and may miss it.
 const LINGER: u64 = 64 << 10;
 
 /// A server's TLS settings: its certificate and key, and its policy for client certificates.
@@ -82,6 +86,8 @@ impl ServerTls {
         self.verifying(ca_pem, true)
     }
 
+    /// Builds new settings, because rustls fixes the policy for client certificates first. The server's own
+    /// certificate and protocols are taken over.
     fn verifying(self, ca_pem: &str, required: bool) -> Result<Self> {
         let unusable = |error: &dyn fmt::Display| {
             Error::configuration(format!("the authority of the clients is no use: {error}"))
@@ -103,6 +109,7 @@ impl ServerTls {
 
     /// Performs the handshake with a client.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
+        // Looked at before rustls reads, whose error would not be readable for such a client.
         if is_plain(&stream).await? {
             turn_away(stream, PLAIN).await;
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no TLS"));
@@ -158,6 +165,7 @@ fn builder() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>> {
         })
 }
 
+/// Reads the certificates of a PEM text, at least one.
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     let unusable = |why: String| Error::configuration(format!("the certificate is no use: {why}"));

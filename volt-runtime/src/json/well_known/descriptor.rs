@@ -1,4 +1,7 @@
 //! The messages of `descriptor.proto` and of protobuf's plugins.
+//!
+//! The tables have the form of generated ones (`__private/message.rs`), without setters: the structs
+//! are those of prost-types.
 
 #![allow(deprecated, reason = "deprecated fields are still read and written")]
 

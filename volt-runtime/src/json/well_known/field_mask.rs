@@ -12,12 +12,15 @@ fn format(mask: &FieldMask) -> Option<String> {
     Some(paths?.join(","))
 }
 
+/// An empty text is the empty mask.
 fn parse(text: &str) -> Option<FieldMask> {
     let paths: Option<Vec<String>> =
         text.split(',').filter(|path| !path.is_empty()).map(snake).collect();
     Some(FieldMask { paths: paths? })
 }
 
+/// Returns `None` if the path has upper case letters, or an underscore that is not before a lower case
+/// letter: [`snake`] could not restore it.
 fn camel(path: &str) -> Option<String> {
     let mut camel = String::with_capacity(path.len());
     let mut chars = path.chars();

@@ -1,4 +1,7 @@
 //! Types of `google.protobuf` as requests and responses.
+//!
+//! prost maps them to plain Rust types, such as `()` and `Vec<u8>`. These cannot implement [`Message`]
+//! themselves: their implementations of serde's traits, if any, are not protobuf's JSON.
 
 use std::{
     fmt::Debug,
@@ -21,6 +24,14 @@ use crate::{
 /// A type of `google.protobuf` as the request or the response of a method.
 ///
 /// It dereferences to the type itself, of which it is made with [`From`] or its field.
+///
+/// ```
+/// use volt_runtime::json::{Empty, WellKnown};
+///
+/// let text: WellKnown<String> = "hello".to_owned().into();
+/// assert_eq!(text.len(), 5);
+/// assert_eq!(Empty::default(), WellKnown(()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct WellKnown<T>(pub T);
 

@@ -1,6 +1,10 @@
 //! The messages of `google.protobuf` with special JSON forms.
 //!
 //! Wrappers need no codec: they are bare values both in prost and in JSON.
+//!
+//! `Timestamp`, `Duration` and `FieldMask` are text; `Struct`, `Value` and `ListValue` are JSON itself.
+//! The messages of descriptors and of `Api` have the usual form, with tables written by hand because
+//! prost-types has the structs without them.
 
 mod descriptor;
 mod field_mask;
@@ -59,6 +63,7 @@ macro_rules! text {
 }
 use text;
 
+/// Reads a value from its text.
 fn read_text<'de, T, D: Deserializer<'de>>(
     input: D,
     parse: fn(&str) -> Option<T>,
@@ -119,4 +124,5 @@ impl Codec<Any> for Plain {
     }
 }
 
+/// Reading an `Any` would need a registry of all messages; no message of the Volt API has one.
 const ANY: &str = "`google.protobuf.Any` is not supported in JSON";

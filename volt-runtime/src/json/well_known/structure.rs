@@ -1,4 +1,7 @@
 //! `Struct`, `Value`, `ListValue` and `NullValue`: any JSON at all.
+//!
+//! Fields of type `Value` and `NullValue` read `null` as a value; all others read it as absent. Numbers
+//! are floats, as in JavaScript, so large integers lose digits.
 
 use std::{fmt, marker::PhantomData};
 
@@ -65,6 +68,8 @@ impl Codec<Any> for Plain {
     }
 }
 
+/// Reads any JSON value. Lists and objects enter the depth twice, as a `Value` and as the message in
+/// it, which is how the binary form nests them.
 struct KindVisitor;
 
 impl<'de> Visitor<'de> for KindVisitor {

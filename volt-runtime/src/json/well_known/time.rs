@@ -1,4 +1,7 @@
 //! `Timestamp` (RFC 3339) and `Duration` (seconds and an `s`).
+//!
+//! The calendar is proleptic Gregorian. Leap seconds do not exist in it, as in protobuf. Fractions have
+//! three, six or nine digits when written and up to nine when read.
 
 use std::fmt::Write as _;
 
@@ -16,6 +19,7 @@ const YEARS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 /// The most seconds that protobuf allows in a duration; nanoseconds may come on top.
 const LONGEST: i64 = 315_576_000_000;
 
+/// Returns `None` for a time that RFC 3339 cannot express.
 fn format_timestamp(time: &Timestamp) -> Option<String> {
     if !YEARS.contains(&time.seconds) || !(0..NANOS).contains(&time.nanos) {
         return None;
@@ -29,6 +33,7 @@ fn format_timestamp(time: &Timestamp) -> Option<String> {
     Some(text)
 }
 
+/// Parses a time with any offset from UTC.
 fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let (date, time) = text.split_once('T')?;
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
@@ -54,6 +59,7 @@ fn offset(zone: &str) -> Option<i64> {
     (hours <= 23 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
+/// Returns `None` for a duration that protobuf does not allow: too long, or with parts of different signs.
 fn format_duration(duration: &Duration) -> Option<String> {
     let Duration { seconds, nanos } = *duration;
     let signs_differ = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
@@ -73,6 +79,7 @@ fn format_duration(duration: &Duration) -> Option<String> {
     Some(text)
 }
 
+/// Parses a duration. The sign stands before both parts.
 fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.strip_suffix('s')?;
     let (sign, text) = match text.strip_prefix('-') {

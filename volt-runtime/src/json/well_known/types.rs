@@ -1,4 +1,4 @@
-//! `Type`, `Api` and the messages in them.
+//! `Type`, `Api` and the messages in them, as tables like those of generated messages.
 
 use super::{enumerations, fields};
 

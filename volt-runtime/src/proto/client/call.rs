@@ -1,4 +1,7 @@
-//! The connection's state of one call.
+//! The connection's state of one call, and the cryptography that it hands out as [`Work`].
+//!
+//! [The module](super) has the states. `Work` owns all that it needs, so that a task can perform it without
+//! the lock around the connection.
 
 use std::{fmt, mem, sync::Arc, task::Waker, time::Instant};
 
@@ -35,6 +38,7 @@ pub enum KeyExchange {
 impl KeyExchange {
     /// Accepts the Volt's key. Returns whether it was expected.
     pub(super) fn reply(&mut self, body: Bytes) -> bool {
+        // Moved out and back: the handshake moves from one state to the next.
         match mem::replace(self, Self::Failed) {
             Self::Awaiting(handshake) => {
                 *self = Self::Replied(handshake, body);
@@ -97,6 +101,8 @@ pub struct FirstRequest {
 }
 
 impl FirstRequest {
+    /// Seals the request, and the half-close with it if no other follows. The deadline is checked here,
+    /// at the last moment at which the request can still be held back.
     fn seal(self, now: Instant, id: u64, key: &CallKey) -> Result<Vec<Vec<u8>>> {
         let Self { mut outgoing, message, last, deadline } = self;
         if deadline.is_some_and(|deadline| deadline <= now) {
@@ -121,11 +127,16 @@ impl fmt::Debug for FirstRequest {
 #[derive(Debug)]
 pub struct Work(pub(super) Job);
 
+/// The kinds of work, each with everything that it needs.
 #[derive(Debug)]
 pub(super) enum Job {
+    /// Verify the Volt's key and derive that of the call.
     Derive(Derivation),
+    /// Seal the first request.
     First(u64, Arc<CallKey>, FirstRequest),
+    /// Seal the half-close.
     HalfClose(u64, Arc<CallKey>),
+    /// Seal the cancellation.
     Cancel(u64, Arc<CallKey>),
 }
 
@@ -198,6 +209,9 @@ impl Queued {
 }
 
 /// One call.
+///
+/// The flags are facts that stay once they are set. [`Phase`] is what may still be sent, `exchange`
+/// whether there is a key, and `inbox` what can still be read.
 #[expect(clippy::struct_excessive_bools, reason = "each is set once, independently of the others")]
 pub(super) struct Call {
     pub(super) exchange: KeyExchange,
@@ -206,10 +220,13 @@ pub(super) struct Call {
     pub(super) invoked: bool,
     /// This side has half-closed, or will do so once there is a key.
     pub(super) half_closed: bool,
-    /// The receiving half, which owns the call, has been dropped.
+    /// The receiving half, which owns the call, has been dropped. The call is removed as soon as it is
+    /// cancelled.
     pub(super) abandoned: bool,
-    /// The Volt has ended the call. Its last frame may not have been read.
+    /// The Volt has ended the call. Its last frame may not have been read. Such calls no longer count
+    /// as open.
     pub(super) ended: bool,
+    /// The frames that have arrived and not been read.
     pub(super) inbox: Inbox,
     /// The sending half, while it waits for the key.
     pub(super) writer: Option<Waker>,
@@ -218,6 +235,7 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn new(exchange: KeyExchange, kind: MethodKind, options: &CallOptions) -> Box<Self> {
+        // A call from the pool, and a legacy one, may have its key.
         let phase = match &exchange {
             KeyExchange::Done(_) => Phase::Open,
             _ => Phase::Keying(Queued::default()),
@@ -235,7 +253,8 @@ impl Call {
         })
     }
 
-    /// Returns whether all requests have been sent and a single response is due.
+    /// Returns whether all requests have been sent and a single response is due. Closing waits for such
+    /// calls. A bidirectional call counts after its half-close, because its requests are complete then.
     pub(super) fn awaits_answer(&self) -> bool {
         !self.abandoned
             && !self.ended
@@ -273,6 +292,7 @@ impl Call {
 
     /// Fails the sending half, even while it waits for the key.
     pub(super) fn stop_sending(&mut self, wakes: &mut Wakes) {
+        // The later phases send no messages anyway, and must not be undone.
         if matches!(self.phase, Phase::Keying(_) | Phase::Open) {
             self.phase = Phase::HalfClosed;
         }
@@ -282,6 +302,7 @@ impl Call {
 
 /// Converts a protocol error into the error that fails the call.
 pub(crate) fn protocol_error(error: ProtocolError) -> Error {
+    // Known before anything of the message was sent, and to be solved by the caller.
     if let ProtocolError::MessageTooLarge { .. } = error {
         let message = format!("{error} (`ConnectOptions::max_sent_message_size`)");
         return Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No);

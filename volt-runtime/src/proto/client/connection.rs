@@ -117,7 +117,7 @@ impl Connection {
         if self.lost { 0 } else { self.calls.len() - self.ended }
     }
 
-    /// The ids of these calls.
+    /// Returns the ids of these calls.
     pub fn open_ids(&self) -> impl Iterator<Item = u64> {
         self.calls.iter().filter(|(_, call)| !call.ended).map(|(id, _)| *id)
     }

@@ -1,4 +1,9 @@
 //! The end of a connection: refusing calls, draining, closing, and losing it.
+//!
+//! A graceful end has three steps, which the shell takes: [`drain`](Connection::drain) refuses new calls,
+//! [`poll_drained`](Connection::poll_drained) waits for the answers that are due, and
+//! [`close`](Connection::close) lets the driver write what is queued and say goodbye. A loss is one step:
+//! every call fails with a reason that says whether the Volt can have executed it.
 
 use std::task::{Context, Poll};
 
@@ -42,6 +47,7 @@ impl Connection {
             return;
         }
         self.lost = true;
+        // An earlier reason is the better one: the connection was lost while it was closing.
         self.closed.get_or_insert_with(|| reason.clone());
         self.pool.clear();
         self.keying.clear();
@@ -52,12 +58,14 @@ impl Connection {
         // Build each error once, so that all calls share one cause.
         let maybe = reason.clone().with_executed(Executed::Maybe);
         let never = reason.clone().with_executed(Executed::No);
+        // Abandoned calls have no reader, and cannot be cancelled on the wire any more.
         self.calls.retain(|_, call| !call.abandoned);
         self.ended = self.calls.values().filter(|call| call.ended).count();
         for call in self.calls.values_mut() {
             let reason = if call.invoked { &maybe } else { &never };
             call.inbox.close(reason.clone(), &mut self.wakes);
             call.phase = Phase::Closed;
+            // A key that has arrived stays: frames that are in the inbox can still be opened with it.
             if matches!(call.exchange, KeyExchange::Awaiting(_)) {
                 call.exchange = KeyExchange::Failed;
             }

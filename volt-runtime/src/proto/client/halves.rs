@@ -1,4 +1,7 @@
 //! Operations of a call's two halves on their connection.
+//!
+//! The halves are owned by the caller's tasks, the state by the connection. Each operation names its
+//! call by id, and does nothing if that has been removed meanwhile.
 
 use std::{
     sync::Arc,
@@ -57,6 +60,7 @@ impl Connection {
                 })
             }
             (Phase::Keying(_), _) => {
+                // The half that waits for the key derives it, in its own task.
                 if let Some(work) = call.exchange.derive(id) {
                     return Poll::Ready(Ok(Ready::Work(work)));
                 }
@@ -71,6 +75,7 @@ impl Connection {
     /// receiving half reports why.
     pub fn send(&mut self, id: u64, frame: Vec<u8>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        // The call may have ended while the frame was sealed outside the lock.
         if matches!(call.phase, Phase::Open) {
             call.invoked = true;
             self.transmit(frame);
@@ -80,6 +85,7 @@ impl Connection {
     /// Queues the first request, to be sent as soon as there is a key and room.
     pub fn send_first(&mut self, id: u64, first: FirstRequest) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        // A pre-opened call has its key, but the outbox may lack room. The queue waits for both.
         if let Phase::Open = call.phase {
             call.phase = Phase::Keying(Queued::default());
         }
@@ -95,6 +101,7 @@ impl Connection {
     /// A call that has sent nothing fails: the Volt does not know its method, and would not answer.
     pub fn half_close(&mut self, id: u64, frame: Option<Vec<u8>>) -> Option<Arc<CallKey>> {
         let call = self.calls.get_mut(&id)?;
+        // Without this the call would wait for an answer until its deadline.
         if call.is_unsent() {
             self.fail_unsent(id);
             return None;
@@ -116,6 +123,7 @@ impl Connection {
         None
     }
 
+    /// Fails a call that was half-closed without a message, and ends it on the wire.
     fn fail_unsent(&mut self, id: u64) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let message = "no message was sent: a call invokes its method with the first message";
@@ -139,6 +147,7 @@ impl Connection {
         if let Some(work) = work {
             return Poll::Ready(Read::Work(work));
         }
+        // Another task derives the key. Its frames must wait: without a key they would pass for rejections.
         if matches!(call.exchange, KeyExchange::Deriving) {
             call.inbox.register(cx);
             return Poll::Pending;
@@ -183,6 +192,7 @@ impl Connection {
     pub fn abandon(&mut self, now: Instant, id: u64) -> Option<Work> {
         let call = self.calls.get_mut(&id)?;
         call.abandoned = true;
+        // The sending half may live on in another task.
         call.stop_sending(&mut self.wakes);
         self.inboxes.abandon(id, &mut call.inbox, &mut self.wakes);
         match (&call.phase, &call.exchange) {

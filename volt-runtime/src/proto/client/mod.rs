@@ -7,6 +7,32 @@
 //! [`next_timeout`](Connection::next_timeout) returns when
 //! [`handle_timeout`](Connection::handle_timeout) must be called next.
 //!
+//! # The states of a call
+//!
+//! The sending side of a call has one phase:
+//!
+//! | from | event | to |
+//! |---|---|---|
+//! | `Keying` | the key is derived, and nothing is queued | `Open` |
+//! | `Keying` | the first request is sealed | `Open`, or `HalfClosed` if it is the last |
+//! | `Keying`, `Open` | the half-close is sealed, or the Volt has ended the call | `HalfClosed` |
+//! | any | the call is dropped, overflows, or is half-closed without a message | `Closing` |
+//! | `Closing` | the cancellation is sealed | `Closed` |
+//! | any | the connection is lost, or the Volt's key is not valid | `Closed` |
+//!
+//! In `Keying`, the first request and the half-close are queued until there is a key and room. A call that
+//! is taken from the pool, and a legacy one, begins in `Open` if it has its key.
+//!
+//! Its key exchange is a second, smaller machine: `Awaiting` the Volt's key, `Replied` when that has
+//! arrived, `Deriving` while a task verifies it and computes, then `Done` or `Failed`. Responses are a
+//! third: the inbox, which is open until a reason closes it. The three are independent, because a call
+//! may be cancelled before it has a key, and may be read after it has failed.
+//!
+//! A call is removed when its receiving half has read the end, or was dropped and the cancellation is
+//! sealed. Frames for a call that is not known are ignored: they were under way when it was removed.
+//!
+//! # Cryptography
+//!
 //! The machine does no cryptography, so a lock around it is held only briefly. It hands out
 //! [`Work`], which the waiting task performs outside the lock and passes to
 //! [`complete`](Connection::complete). For calls that no task is waiting on, one worker per

@@ -4,6 +4,10 @@
 //! pool is invoked at once and costs one round trip instead of two. Keep the pool small and
 //! short-lived: each entry occupies a call slot on the Volt, and its key stays in memory. Expired
 //! entries are ended on the wire like any call.
+//!
+//! An entry is a key exchange without a call. When it is taken, it becomes a call with the same id. The
+//! pool is filled when the connection begins and after each use, never because entries have expired: an
+//! unused connection stays silent.
 
 use std::{
     collections::VecDeque,
@@ -31,10 +35,13 @@ pub struct CallPool {
     wanted: bool,
 }
 
+/// An entry of the pool.
 #[derive(Debug)]
 struct Pooled {
+    /// The number that the call has on the wire, before and after it is taken.
     id: u64,
     opened: Instant,
+    /// Taken along by the call, with the key if there is one.
     exchange: KeyExchange,
     /// Too old to be taken. The call is ended as soon as it has a key.
     expired: bool,
@@ -55,7 +62,8 @@ impl CallPool {
     pub fn take(&mut self, now: Instant) -> Option<(u64, KeyExchange)> {
         self.wanted = true;
         let max_age = self.max_age;
-        // The result of a running derivation is delivered to this pool.
+        // The oldest first, which would expire next. The result of a running derivation is delivered to
+        // this pool, so such a call stays.
         let fits = |call: &Pooled| {
             !matches!(call.exchange, KeyExchange::Deriving)
                 && !call.expired
@@ -83,7 +91,8 @@ impl CallPool {
         if frame.kind == FrameKind::KeyExchange {
             return self.replied(frame.call, frame.body);
         }
-        // Any other frame for a call that has not been invoked ends that call.
+        // Any other frame for a call that has not been invoked ends that call: a Volt has nothing to
+        // send for it but a rejection.
         self.dropped(frame.call);
         false
     }
@@ -105,7 +114,7 @@ impl CallPool {
         self.calls.retain(|call| call.id != id);
     }
 
-    /// Empties the pool for good: the connection is lost.
+    /// Empties the pool permanently: the connection is lost.
     pub fn clear(&mut self) {
         self.calls.clear();
         self.limit = 0;

@@ -1,4 +1,9 @@
 //! The cryptography of a connection's calls, handed out as work and completed with its result.
+//!
+//! Work goes to whichever task needs its result: a half that waits for the call's key, or a reader that
+//! finds the first request unsealed. Calls without such a task are in a queue for the connection's
+//! worker. Each piece is handed out once; the state changes with that, so that no second task does it
+//! too.
 
 use std::{
     sync::Arc,
@@ -24,6 +29,7 @@ impl Connection {
         if self.lost {
             return Poll::Ready(None);
         }
+        // Each entry once: those that wait for room go to the end of the queue.
         for _ in 0..self.work.len() {
             let Some(id) = self.work.pop_front() else { break };
             let Some(call) = self.calls.get_mut(&id) else { continue };
@@ -41,6 +47,7 @@ impl Connection {
                 None => {}
             }
         }
+        // The pool comes after the calls that callers are waiting for.
         let expired = |(id, key)| Work(Job::Cancel(id, key));
         if let Some(work) = self.pool.derive().or_else(|| self.pool.expired().map(expired)) {
             return Poll::Ready(Some(Task::Call(work)));
@@ -65,8 +72,10 @@ impl Connection {
         }
     }
 
+    /// Stores the key of a call, or of an entry of the pool, or fails the call.
     fn derived(&mut self, id: u64, key: Result<Arc<CallKey>, ProtocolError>) {
         let Some(call) = self.calls.get_mut(&id) else {
+            // No caller would report it.
             if let Err(error) = &key {
                 tracing::warn!(%error, "the key exchange of a pre-opened call failed");
             }
@@ -94,12 +103,15 @@ impl Connection {
         }
     }
 
+    /// Sends the sealed first request. The call may have been cancelled meanwhile: then nothing is
+    /// sent, and the Volt never learns of the method.
     fn first_sealed(&mut self, id: u64, sealed: Result<Vec<Vec<u8>>>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Keying(queued) = &mut call.phase else { return };
         queued.sealing = false;
         match sealed {
             Ok(frames) => {
+                // Before the frames leave: from here on the Volt may execute the call.
                 call.invoked = true;
                 let half_close = queued.half_close;
                 if frames.len() > 1 {
@@ -124,6 +136,7 @@ impl Connection {
 
     fn half_close_sealed(&mut self, id: u64, frame: Result<Vec<u8>, ProtocolError>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        // The call may have been cancelled meanwhile. The cancellation then takes the place of this frame.
         if matches!(call.phase, Phase::Keying(_)) {
             call.phase = Phase::HalfClosed;
             self.transmit_sealed(frame);

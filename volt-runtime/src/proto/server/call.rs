@@ -1,4 +1,4 @@
-//! The connection's state of one call.
+//! The connection's state of one call. [The module](super) has the phases.
 
 use bytes::Bytes;
 

@@ -27,7 +27,7 @@ use crate::{
     queue::{Buffer, Popped, Wakes, register},
 };
 
-/// How long a draining connection waits for calls with exchanged keys to name their method. An
+/// The time for which a draining connection waits for calls with exchanged keys to name their method. An
 /// ordinary call names its method one round trip later; a pre-opened one may never do so.
 pub(super) const INVOCATION_GRACE: Duration = Duration::from_secs(1);
 
@@ -91,11 +91,13 @@ pub struct Connection {
     pub(super) drainer: Option<Waker>,
     /// The token of the last admitted call. A client may open many calls with one token.
     token: Option<Arc<Token>>,
-    /// The answer to the next call's key exchange, if it has been prepared.
+    /// The answer to the next call's key exchange, if it has been prepared while the last caller was
+    /// busy: a signature that the next caller does not wait for.
     answer: Option<Answer>,
     pub(super) wakes: Wakes,
 }
 
+/// The state of a connection that no longer opens calls.
 struct Drain {
     policy: DrainPolicy,
     /// The end of the grace period for calls that have not been invoked; `None` once it has passed.
@@ -158,6 +160,7 @@ impl Connection {
     /// Accepts a frame. If it opens a call, returns that call for the caller to run.
     pub fn receive(&mut self, now: Instant, frame: Frame) -> Option<Opening> {
         let opens = frame.kind.opens();
+        // Before anything else is received, the answer to this call must have room.
         self.opened = opens;
         let Some(call) = self.calls.get_mut(&frame.call) else {
             // Frames of a call that has ended are ignored.
@@ -176,6 +179,7 @@ impl Connection {
         None
     }
 
+    /// Puts a frame into its call's inbox, or holds it back.
     fn deliver(&mut self, now: Instant, id: u64, body: Bytes) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Some(early) = &mut self.early {
@@ -190,6 +194,7 @@ impl Connection {
         }
     }
 
+    /// Admits a call, or rejects it because the server is draining or has too many.
     fn open(&mut self, now: Instant, frame: Frame) -> Option<Opening> {
         if let Some(Drain { policy, .. }) = self.drain {
             if policy == DrainPolicy::Reject || frame.kind == FrameKind::LegacyOpening {
@@ -425,6 +430,7 @@ impl Connection {
     /// read.
     pub fn lose(&mut self, reason: &Error) {
         self.over = true;
+        // A frame that was held back is dropped. Its call fails below.
         self.inboxes.release(&mut self.wakes);
         self.outbox.close(Some(reason.clone()), &mut self.wakes);
         drop(self.outbox.abandon(&mut self.wakes));

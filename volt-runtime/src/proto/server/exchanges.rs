@@ -1,4 +1,8 @@
 //! The calls of a connection that have not named their method yet.
+//!
+//! The calls in a queue share one timeout, so the order of opening is also that of the deadlines.
+//! Entries of calls that have gone on are skipped when they reach the front, rather than searched for
+//! and removed.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -46,6 +50,7 @@ impl Exchanges {
     /// Wakes the task that has waited longest to forward a call, if there is a place for it. It
     /// stays in line until it takes the place or its call is removed.
     pub(super) fn release(&self, places: usize, wakes: &mut Wakes) {
+        // Cloned, not taken: the task may be woken in vain, and must not lose its place in line.
         if self.forwarded < places {
             wakes.add(self.waiting.values().next().cloned());
         }

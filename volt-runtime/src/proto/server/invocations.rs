@@ -1,7 +1,12 @@
 //! The way of a call to its invocation. Calls that have not named their method are few at a time, and
 //! not for long.
 //!
-//! Strangers can open calls, so these calls are counted apart from those that run.
+//! Strangers can open calls, so these calls are counted apart from those that run. When there are too many,
+//! the oldest makes room if it is silent: a client that pre-opens calls and never uses them can still make
+//! others.
+//!
+//! Forwarded calls have fewer places and less time, because each costs a second peer as well. They wait for
+//! a place in the order in which they were opened.
 
 use std::{
     collections::VecDeque,
@@ -78,6 +83,7 @@ impl Connection {
         self.calls.len() - self.exchanges.unfinished
     }
 
+    /// Moves a call to a phase. A call that has named its method frees its place among those that have not.
     fn advance(&mut self, id: u64, phase: Phase) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let before = std::mem::replace(&mut call.phase, phase);
@@ -162,7 +168,7 @@ impl Connection {
         self.advance(id, Phase::HalfClosed);
     }
 
-    /// The time at which the next call has taken too long to name its method.
+    /// Returns when the next call has taken too long to name its method.
     pub(super) fn next_overdue(&mut self) -> Option<Instant> {
         self.exchanges.tidy(&self.calls);
         // A timeout beyond the clock's range never expires.

@@ -1,4 +1,8 @@
 //! Bounds the memory of connections that have no session yet.
+//!
+//! Each connection has its own limits, but strangers may open thousands. They share one limit, so that all
+//! of them together cost no more than a few callers would. A connection leaves the count when the first
+//! call with a session is admitted on it.
 
 use std::{
     sync::{
@@ -14,6 +18,7 @@ use crate::queue::register;
 #[derive(Debug)]
 pub(in crate::server) struct Newcomers {
     limit: usize,
+    /// Changed with a compare-and-swap, so that two connections cannot exceed the limit together.
     held: AtomicUsize,
 }
 
@@ -46,7 +51,9 @@ pub(in crate::server) struct Admission {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The bytes that this connection has in the shared count.
     held: usize,
+    /// The stream that waits for a session, with a large message.
     reader: Option<Waker>,
 }
 
@@ -80,6 +87,7 @@ impl Admission {
             return;
         }
         let reader = {
+            // Under the lock, so that a reader that is about to register sees it or is woken.
             let mut state = self.state();
             self.admitted.store(true, Ordering::Release);
             self.set(&mut state, 0);
@@ -113,6 +121,8 @@ impl Admission {
         Poll::Pending
     }
 
+    /// Sets the bytes that are held for this connection. Beyond the limit nothing changes, and the
+    /// connection ends.
     fn set(&self, state: &mut State, bytes: usize) -> bool {
         let Some(newcomers) = &self.newcomers else { return true };
         let within = newcomers.change(state.held, bytes);

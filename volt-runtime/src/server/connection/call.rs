@@ -2,6 +2,11 @@
 //!
 //! Everything runs in the call's own task. The shared state is in the connection's machine, whose
 //! lock is never held during verification, sealing or opening.
+//!
+//! The steps are those of the machine's phases: check the token and authenticate the caller (`Keying`),
+//! answer the key exchange (`Keyed`), read the invocation (`Open` or `HalfClosed`), and run the
+//! handler. A call for another host leaves after the token's times have been checked, with its key
+//! exchange unanswered.
 
 use std::{
     future::poll_fn,
@@ -62,10 +67,12 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
         }
     };
     call.with(|machine| machine.keyed(id));
+    // The sender ends the call on every path from here on, if only when it is dropped.
     let mut sender =
         CallSender { call: call.clone(), key: Arc::clone(&key), outgoing: Outgoing::server(id) };
     let arriving = Arriving::new(End::Server);
     let mut receiver = CallReceiver { call: call.clone(), key, arriving, first: None };
+    // The machine limits the time for this, so it needs no timeout here.
     match poll_fn(|cx| receiver.poll_incoming(cx)).await {
         Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
             let router = host.router(frame.kind);
@@ -95,6 +102,7 @@ async fn pass_on(
     let call = entry.call().clone();
     let waited =
         poll_fn(|cx| call.with(|machine| machine.poll_forward(now(), call.id(), cx))).await;
+    // It owns the entry from here on, so the call lives for as long as the relay keeps it.
     let relayed = RelayedCall::new(entry, connection, &handshake.token);
     match (waited, host.relay()) {
         (Err(reason), _) => relayed.reject(reason.to_string()),
@@ -105,7 +113,8 @@ async fn pass_on(
     }
 }
 
-/// Authenticates the caller and exchanges keys. Errors are the reason for rejecting the call.
+/// Authenticates the caller and exchanges keys. Errors are the reason for rejecting the call, which is
+/// sent in clear text.
 async fn open(
     host: &ServiceHost,
     connection: &ConnectionRef,
@@ -120,6 +129,7 @@ async fn open(
             .authenticator()
             .authenticate(token)
             .map_err(|status| status.message().to_owned())?;
+        // As early as possible: a large first request of this caller may be waiting already.
         if !caller.is_anonymous() {
             connection.authenticated();
         }
@@ -136,10 +146,12 @@ async fn open(
         let peer = Peer { caller, token: Some(Arc::new(token)), connection: None };
         return Ok(Admitted::Here(Arc::new(call_key), peer));
     }
+    // Clients open many calls with one token, so the last one is probably this one too.
     let earlier = call.with(|machine| machine.earlier_token());
     let mut handshake = ServerHandshake::accept_after(frame, earlier.as_ref()).map_err(text)?;
     handshake.via.arrive(host.id());
     if !handshake.via.destinations.is_empty() {
+        // The audience and the signature are the target's to check.
         handshake.token.check_times(now).map_err(|error| error.to_string())?;
         return Ok(Admitted::Elsewhere(Box::new(handshake)));
     }
@@ -163,9 +175,13 @@ async fn open(
 }
 
 /// The sending half. It owns sealing.
+///
+/// It may outlive the call's task, in a task that the handler has started. Sending fails then, because
+/// the call has ended.
 struct CallSender {
     call: CallRef,
     key: Arc<CallKey>,
+    /// Seals in the order that the protocol requires, and knows whether the call has ended on this side.
     outgoing: Outgoing,
 }
 
@@ -213,12 +229,14 @@ impl Drop for CallSender {
 struct CallReceiver {
     call: CallRef,
     key: Arc<CallKey>,
+    /// Detects payloads that were repeated or sent back.
     arriving: Arriving,
     /// The request that came with the invocation.
     first: Option<String>,
 }
 
 impl CallReceiver {
+    /// Waits for the next frame and opens it.
     fn poll_incoming(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Envelope>> {
         let id = self.call.id();
         let body = ready!(self.call.with(|machine| machine.poll_read(id, cx)))?;
@@ -236,6 +254,8 @@ impl ReceiveHalf for CallReceiver {
         }
         Poll::Ready(match ready!(self.poll_incoming(cx))? {
             Envelope::Payload(text) => Ok(Some(Body::Json(text))),
+            // Draining waits for half-closed calls. The envelope is sealed, so only the reader can
+            // report this.
             Envelope::End(None) => {
                 let id = self.call.id();
                 self.call.with(|machine| machine.half_closed(id));

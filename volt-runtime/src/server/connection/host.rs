@@ -1,4 +1,7 @@
 //! A server's identity, services, authorization and limits.
+//!
+//! All connections of a server share one host. It also remembers the keys of legacy calls, across
+//! connections, because a recorded call could be replayed on any of them.
 
 use std::{
     fmt,
@@ -20,8 +23,8 @@ use crate::{
     server::{Authenticator, Router},
 };
 
-/// A server's identity, services and authorization. Its calls arrive over a websocket, or over the
-/// `Connect` call of a client that hosts services.
+/// A server's identity, services and authorization. Its calls arrive over a websocket (`serve`), or over
+/// the `Connect` call of a client that hosts services ([`Tunnel`](super::Tunnel)).
 pub struct ServiceHost {
     id: String,
     key: SigningKey,
@@ -34,6 +37,7 @@ pub struct ServiceHost {
     options: ServerOptions,
 }
 
+/// The support of the legacy protocol.
 struct Legacy {
     key: Arc<OnceLock<SigningKey>>,
     router: Router,
@@ -46,6 +50,9 @@ impl ServiceHost {
     ///
     /// `id` is the host's id, which callers' tokens must name; `key`, an Ed25519 key, signs its key
     /// exchanges; `authenticator` authenticates and authorizes the callers.
+    ///
+    /// Clients check the signature with the public key in their configuration (`volt.public_key`), so the
+    /// key should outlive the process: save it as [PEM](SigningKey::to_pem).
     pub fn new(
         id: impl Into<String>,
         key: SigningKey,
@@ -90,7 +97,7 @@ impl ServiceHost {
         self
     }
 
-    /// Sets the limits.
+    /// Sets the limits. Default: those of [`ServerOptions::default`].
     pub fn with_options(mut self, options: ServerOptions) -> Self {
         self.options = options;
         self
@@ -110,6 +117,7 @@ impl ServiceHost {
     }
 
     fn legacy_key(&self) -> Option<(&SigningKey, &Mutex<SealedKeys>)> {
+        // The key may be set later, from another task.
         let legacy = self.legacy.as_ref().filter(|_| self.options.legacy)?;
         Some((legacy.key.get()?, &legacy.seen))
     }

@@ -1,4 +1,12 @@
 //! The server's side of a connection, independent of the transport of its frames.
+//!
+//! It is the shell around `proto::server`: the machine keeps the state of the calls, this module runs them.
+//! [`ServerSide`] accepts frames and spawns a task for each call that one opens (`call.rs`). The frames
+//! come from a websocket's driver, from a [`Tunnel`], or from a test.
+//!
+//! [`ServiceHost`] is what all connections of a server share: identity, services, authenticator, limits.
+//! `admission.rs` bounds what connections without a session hold, `relay.rs` hands calls for other hosts to
+//! a [`RelayHandler`], and `refs.rs` has the references that keep the machine alive for the calls' tasks.
 
 #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only websockets are counted"))]
 mod admission;

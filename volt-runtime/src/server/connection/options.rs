@@ -1,14 +1,33 @@
 //! The limits and policies of a server.
+//!
+//! Every limit is for one peer unless it says otherwise, and exists because something that the peer decides
+//! would otherwise cost the server memory, time or a place for others.
 
 use std::time::Duration;
 
 use crate::{Keepalive, Overflow, proto::token};
 
-/// Limits and policies of a server.
+/// Limits and policies of a server. Set with
+/// [`ServiceHost::with_options`](super::ServiceHost::with_options).
+///
+/// The defaults suit a server on a public network. A tunnel observes those that concern calls, from
+/// [`max_calls`](Self::max_calls) to [`overflow`](Self::overflow), and
+/// [`invoke_timeout`](Self::invoke_timeout); the others are those of its websocket.
+///
+/// ```
+/// use std::time::Duration;
+/// use volt_runtime::server::{AllowedOrigins, ServerOptions};
+///
+/// let mut options = ServerOptions::default();
+/// options.max_message_size = 8 << 20;
+/// options.drain_timeout = Duration::from_secs(10);
+/// options.allowed_origins = AllowedOrigins::List(vec!["https://app.example".to_owned()]);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {
-    /// The maximum size of a message, in bytes; a larger one ends its connection. Default 128 MiB.
+    /// The maximum size of a message on the wire, in bytes; a larger one ends its connection. Default
+    /// 128 MiB: requests have up to 64 MiB, and base64 and encryption add a third and more.
     pub max_message_size: usize,
     /// The maximum size of a message, in bytes, until a call of its connection was admitted with a
     /// session. A larger message is not read until then, and ends its connection after the
@@ -38,7 +57,8 @@ pub struct ServerOptions {
     /// The maximum number of calls per connection that are forwarded to another host and have not
     /// named their method yet. Further ones wait, and are forwarded one after another. Default 64.
     pub max_relayed_exchanges: usize,
-    /// The maximum number of bytes of unread requests of one call. Default 4 MiB.
+    /// The maximum number of bytes of unread requests of one call. Default 4 MiB. One message is always
+    /// accepted, whatever its size.
     pub receive_buffer: usize,
     /// The maximum number of bytes of unread requests, for all calls of a connection together.
     /// Default 64 MiB.
@@ -49,11 +69,11 @@ pub struct ServerOptions {
     /// The timeout for the TLS and websocket handshakes, or for a plain HTTP request. Default 10
     /// seconds.
     pub handshake_timeout: Duration,
-    /// How long [`Server::shutdown`](crate::server::Server::shutdown) waits for half-closed calls to end,
-    /// and then, for as long again, for queued frames to be written and for the client's close
-    /// frame. Default 5 seconds. Callers that open a call meanwhile learn that they are too late
-    /// only when the connection closes, so the timeout should be shorter than the callers' key
-    /// exchange timeout (15 seconds in this crate).
+    /// The time for which [`Server::shutdown`](crate::server::Server::shutdown) waits for half-closed
+    /// calls to end, and then, for as long again, for queued frames to be written and for the client's
+    /// close frame. Default 5 seconds. Callers that open a call meanwhile learn that they are too late
+    /// only when the connection closes, so the timeout should be shorter than the callers' key exchange
+    /// timeout (15 seconds in this crate).
     pub drain_timeout: Duration,
     /// Detection of clients that have vanished without closing the connection, with websocket pings.
     /// Default `None`, because one published client crashes on a ping; enable it where that client
@@ -68,8 +88,8 @@ pub struct ServerOptions {
     /// the validity period of its token. Calls that are forwarded to another host get at most 15
     /// seconds.
     pub invoke_timeout: Duration,
-    /// The time after which a connection is closed if its client accepts no data. Default one
-    /// minute.
+    /// The time after which a connection is closed if its client accepts no data that is waiting to be
+    /// written. Default one minute. An idle connection is not affected.
     pub write_timeout: Duration,
     /// The web pages that may connect. Default [`AllowedOrigins::SameHost`].
     pub allowed_origins: AllowedOrigins,

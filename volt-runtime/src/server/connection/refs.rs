@@ -1,4 +1,7 @@
 //! References to a connection's calls, for the tasks that run them.
+//!
+//! The machine does not refer to the tasks, except through wakers, so there is no cycle: a connection's
+//! state is freed when its driver and the last task of its calls have ended.
 
 use std::{
     sync::{
@@ -27,7 +30,9 @@ pub(super) type Shared = socket::Shared<Connection>;
 pub(super) struct ConnectionRef {
     /// Unique within the process.
     number: u64,
+    /// The machine of the connection.
     shared: Arc<Shared>,
+    /// Whether a session is known, shared with the stream below the websocket.
     admission: Arc<Admission>,
 }
 
@@ -51,6 +56,7 @@ impl ConnectionRef {
 
     /// Called when a call was admitted with a session.
     pub(super) fn authenticated(&self) {
+        // Once for each connection: the lock is not needed for later calls.
         if !self.admission.is_admitted() {
             self.shared.with(Connection::authenticated);
             self.admission.admit();

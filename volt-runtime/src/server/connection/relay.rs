@@ -1,4 +1,8 @@
 //! Calls that are for another host.
+//!
+//! A relay forwards frames between a caller and a target that is connected to it. It has no key of the call
+//! and reads only what is in clear text: the token, the route, and which frame is the last. The program
+//! decides where a call goes ([`RelayHandler`]) and moves the frames ([`RelayedCall`]).
 
 use std::{fmt, future::poll_fn};
 
@@ -8,7 +12,53 @@ use crate::{
     proto::{handshake::Via, token::Token, tunnel::TunnelFrame},
 };
 
-/// Forwards calls to peers that are connected to this server, such as the hosts of services.
+/// Forwards calls to peers that are connected to this server, such as the hosts of services. Set with
+/// [`ServiceHost::with_relay`](super::ServiceHost::with_relay).
+///
+/// This one forwards every call to a host in the same process:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use volt_runtime::{
+///     Error,
+///     server::{
+///         ProtocolError, RelayHandler, RelayedCall, ServiceHost, Token, Tunnel, TunnelFrame, Via,
+///     },
+/// };
+///
+/// struct ToHost(Arc<ServiceHost>);
+///
+/// impl RelayHandler for ToHost {
+///     fn relay(&self, token: &Token, _: &Via, call: RelayedCall) {
+///         let tunnel = Tunnel::new(Arc::clone(&self.0));
+///         let open = TunnelFrame::open(token, Via::default());
+///         tokio::spawn(async move {
+///             let requests = async {
+///                 tunnel.deliver(1, &open).await?;
+///                 while let Some(frame) = call.receive().await {
+///                     tunnel.deliver(1, &frame).await?;
+///                 }
+///                 Ok::<_, ProtocolError>(())
+///             };
+///             let responses = async {
+///                 while let Some((_, frame)) = tunnel.next_frame().await {
+///                     if call.send(&frame).await.is_err() || frame.is_last() {
+///                         break;
+///                     }
+///                 }
+///             };
+///             // Until the caller disconnects or the call ends. Both at once, because a host that cannot
+///             // send its responses does not read requests.
+///             tokio::select! {
+///                 _ = requests => {}
+///                 () = responses => {}
+///             }
+///             tunnel.close(&Error::connection("the forwarded call has ended"));
+///         });
+///     }
+/// }
+/// ```
 pub trait RelayHandler: Send + Sync + 'static {
     /// Accepts a call, without blocking; the relay forwards frames in its own task.
     ///
@@ -20,7 +70,8 @@ pub trait RelayHandler: Send + Sync + 'static {
     fn relay(&self, token: &Token, via: &Via, call: RelayedCall);
 }
 
-/// The caller's end of a forwarded call. Dropping it removes the call.
+/// The caller's end of a forwarded call. Dropping it removes the call without notice to the caller: send
+/// an end or a rejection first.
 pub struct RelayedCall {
     entry: Entry,
     connection: ConnectionRef,
@@ -35,7 +86,8 @@ impl RelayedCall {
     }
 
     /// Returns the next frame of the caller, or `None` when the caller has disconnected or sends none
-    /// in time.
+    /// in time. The frame that opens the call is not among them:
+    /// [`TunnelFrame::open`](crate::server::TunnelFrame::open) creates it from the token.
     ///
     /// # Cancel safety
     ///
@@ -46,12 +98,15 @@ impl RelayedCall {
         let body = match read {
             Ok(body) => body,
             Err(reason) => {
+                // With the connection lost, there is no caller to notify.
                 if reason.kind() != ErrorKind::Connection {
                     self.write(&TunnelFrame::Rejected(reason.to_string()));
                 }
                 return None;
             }
         };
+        // The first frame names the method. The relay cannot read that, but the frame frees the call's
+        // place.
         self.entry.call().with(|machine| machine.forwarded(id));
         let frame = TunnelFrame::from_caller(body).ok()?;
         if frame.is_last() {
@@ -65,6 +120,10 @@ impl RelayedCall {
     /// # Errors
     ///
     /// When the connection is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// A frame is sent whole or, if the future is dropped while it waits, not at all.
     pub async fn send(&self, frame: &TunnelFrame) -> Result<()> {
         poll_fn(|cx| self.entry.call().with(|machine| machine.poll_room(cx))).await?;
         self.write(frame);
@@ -76,6 +135,7 @@ impl RelayedCall {
         self.write(&TunnelFrame::Rejected(reason.into()));
     }
 
+    /// Queues a frame for the caller without waiting.
     fn write(&self, frame: &TunnelFrame) {
         // A target exchanges keys with callers whose session it knows.
         if self.signed && matches!(frame, TunnelFrame::KeyExchange { .. }) {

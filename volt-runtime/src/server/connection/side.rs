@@ -25,7 +25,8 @@ use crate::{
     socket::{Side, now, read_frame},
 };
 
-/// A connection to a host. Its calls run as tasks of the current tokio runtime.
+/// A connection to a host. Its calls run as tasks of the current tokio runtime. Clones refer to the same
+/// connection.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "public for tests only")]
 pub struct ServerSide {
@@ -51,6 +52,7 @@ impl ServerSide {
             max_calls: options.max_calls,
             max_key_exchanges: options.max_key_exchanges,
             max_relayed_exchanges: options.max_relayed_exchanges.max(1),
+            // Room for a few messages of the size that strangers may send.
             unauthenticated_buffer: options.unauthenticated_message_size.saturating_mul(4).max(1),
             receive_buffer: options.receive_buffer,
             connection_buffer: options.connection_buffer,
@@ -81,6 +83,7 @@ impl ServerSide {
     pub(super) fn accept(&self, now: Instant, frame: Frame) {
         let (opened, queued) =
             self.shared().with(|machine| (machine.receive(now, frame), machine.queued()));
+        // Counted outside the machine's lock, and only until a session is known.
         if !self.connection.admission().is_admitted() {
             self.connection.admission().queued(queued);
         }

@@ -1,4 +1,8 @@
 //! An endpoint whose calls arrive frame by frame over a relay's connection.
+//!
+//! Clients host services this way: the Volt forwards each caller's frames inside the messages of the
+//! client's `Connect` call, and the answers return the same way. The calls are those of a websocket, with
+//! their own keys. The Volt and relays translate fields and cannot read the calls.
 
 use std::{
     fmt,
@@ -18,7 +22,11 @@ use crate::{
 /// Runs the calls that a relay forwards to a host. Cloning returns another handle.
 ///
 /// It is independent of the transport: its owner [delivers](Self::deliver) incoming frames and
-/// forwards [outgoing](Self::next_frame) ones.
+/// forwards [outgoing](Self::next_frame) ones. [`RelayHandler`](super::RelayHandler) has an example.
+///
+/// Do both at once, such as in two tasks: a call that cannot send its answers stops reading, and
+/// [`deliver`](Self::deliver) then waits for it. Timeouts of calls expire only while one of the futures
+/// is polled.
 #[derive(Clone)]
 pub struct Tunnel(ServerSide);
 
@@ -34,6 +42,11 @@ impl Tunnel {
     /// # Errors
     ///
     /// When the frame is damaged or is not a caller's frame. Other calls are not affected.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the frame may or may not have been accepted. Drop the future only together with
+    /// the tunnel.
     pub async fn deliver(&self, call: u64, frame: &TunnelFrame) -> Result<(), ProtocolError> {
         let frame = frame.to_target(call)?;
         if frame.kind.opens() {
@@ -41,6 +54,7 @@ impl Tunnel {
             let room = poll_fn(|cx| self.0.shared().with(|machine| machine.poll_room(cx)));
             let _ = self.timed(room).await;
         }
+        // Taken when it is accepted: the closure may be polled again while the frame waits in the machine.
         let mut frame = Some(frame);
         self.timed(poll_fn(|cx| {
             let ready = self.0.poll_receive(cx);
@@ -88,7 +102,8 @@ impl Tunnel {
         self.timed(self.0.drain(DrainPolicy::Reject)).await;
     }
 
-    /// Ends all calls: the connection that carried the frames is lost.
+    /// Ends all calls: the connection that carried the frames is lost. [`next_frame`](Self::next_frame)
+    /// then returns `None`.
     pub fn close(&self, reason: &Error) {
         self.0.shared().with(|machine| machine.lose(reason));
     }

@@ -1,4 +1,13 @@
 //! A websocket server: accepts connections and runs their calls.
+//!
+//! Each connection is one task from its TCP stream to its end: TLS, the HTTP request (`request.rs`), then
+//! the driver of the websocket. Its stream is wrapped three times: to fail writes that make no progress
+//! (`write_timeout.rs`), to judge messages before memory is reserved for them (`arrivals.rs`), and to count
+//! bytes for the keepalive. The calls are tasks of their own, started by the connection's
+//! [`ServerSide`].
+//!
+//! A client without a session gets a bounded share of everything: places, time for its request, and bytes
+//! in flight. `ServerOptions` lists the limits.
 
 mod arrivals;
 mod origin;
@@ -29,12 +38,13 @@ use crate::{
     tls::ServerTls,
 };
 
-/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed.
+/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed:
+/// answering costs a socket and a task, of which a flood would otherwise take any number.
 const MAX_TURNED_AWAY: usize = 64;
 /// The time that such a connection has for its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A running server. Dropping it stops it at once.
+/// A running server. Dropping it stops it at once: keep it for as long as it should serve.
 pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -43,6 +53,27 @@ pub struct Server {
 
 /// Serves an endpoint's services to the clients of `listener`, and answers plain HTTP requests if
 /// the endpoint [has a handler](ServiceHost::with_http).
+///
+/// The server runs in tasks of the current tokio runtime; calling this outside of one panics. It accepts
+/// websockets at `/api` and, as two of the published clients request it, at `/`.
+///
+/// ```no_run
+/// # use volt_runtime::{key::SigningKey, server::{Authenticator, Router, ServiceHost, serve}};
+/// # async fn example(
+/// #     router: Router,
+/// #     authenticator: impl Authenticator,
+/// #     stop: impl Future<Output = ()>,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// let key = SigningKey::generate()?;
+/// let host = ServiceHost::new("did:volt:example", key, router, authenticator);
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let server = serve(listener, host)?;
+/// println!("serving at http://{}", server.local_addr());
+/// stop.await;
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -97,6 +128,10 @@ impl Server {
     /// the call cannot have been executed, and can retry it (this crate's client retries unary
     /// calls automatically). Only legacy calls are rejected explicitly, because their opening is
     /// enough to execute them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the server at once, as dropping the server does.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         // The task ends by itself. It fails only if it panicked, and then it has ended too.
@@ -117,6 +152,7 @@ impl fmt::Debug for Server {
     }
 }
 
+/// Accepts connections until the server stops, then waits until all have ended.
 async fn run(
     listener: TcpListener,
     tls: Option<ServerTls>,
@@ -149,16 +185,18 @@ async fn run(
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
+            // Ended tasks are removed as they end, so that their number is that of the open connections.
             Some(_) = connections.join_next() => {}
             Some(_) = turned_away.join_next() => {}
             _ = stop.changed() => break,
         }
     }
+    // From here on the system refuses new clients.
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-/// Tells a client that there is no room for it.
+/// Answers a client for which there is no room.
 async fn turn_away(stream: TcpStream, tls: Option<ServerTls>, endpoint: Arc<ServiceHost>) {
     let limit = endpoint.options().handshake_timeout.min(TURN_AWAY_TIMEOUT);
     if let Ok(Err(error)) = timeout(limit, open(stream, tls.as_ref(), &endpoint, Room::Full)).await
@@ -186,12 +224,14 @@ async fn serve_connection(
         // Do not wait for clients that have not completed their request.
         _ = stopping.changed() => return,
     };
+    // Bytes after the request belong to the websocket: a client need not wait for the answer.
     let (stream, early) = match outcome {
         Ok(Ok(Some(upgraded))) => upgraded,
         Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),
         Ok(Err(error)) => return tracing::debug!(%error, "the request failed"),
         Err(_) => return tracing::debug!("the client took too long to ask for something"),
     };
+    // A legacy call brings its first request with its token, so its size cannot be limited before that.
     let limits = ArrivalLimits {
         unauthenticated: options.unauthenticated_message_size,
         unauthenticated_text: if endpoint.speaks_legacy() {

@@ -1,4 +1,7 @@
 //! The web pages that may use a server.
+//!
+//! Browsers let any page open a websocket to any server and state the page's origin. Without this check, a
+//! page from anywhere could reach a Volt on its visitor's machine.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,7 @@
 //! The HTTP request that every connection begins with; most request a websocket.
+//!
+//! hyper parses the request and writes the answer, then returns the bare stream. The checks, in order: a
+//! free place, the page's origin, the method, the path.
 
 use std::{
     convert::Infallible,
@@ -21,7 +24,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use super::origin;
 use crate::server::ServiceHost;
 
-/// The maximum size of a request's head, in bytes.
+/// The maximum size of a request's head, in bytes. hyper answers a larger one with 431.
 const MAX_HEAD: usize = 64 << 10;
 
 /// The time after which a client may try again when there was no room for it, in seconds.
@@ -80,7 +83,9 @@ fn full() -> Response<Body> {
     refusal
 }
 
+/// Chooses the answer to a request.
 fn respond<B>(request: &Request<B>, endpoint: &ServiceHost) -> Response<Body> {
+    // Checked first: a page that may not use the server learns nothing else from it.
     if !origin::is_allowed(request.headers(), &endpoint.options().allowed_origins) {
         let text = "web pages of this origin may not use this server; \
                     its operator can allow them with `ServerOptions::allowed_origins`";

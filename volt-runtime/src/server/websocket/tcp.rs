@@ -1,4 +1,7 @@
 //! The options of a client's TCP connection.
+//!
+//! TCP keepalive works below the websocket, so it finds vanished machines without sending the client
+//! anything: one published client crashes when it receives a websocket ping.
 
 use std::{io, time::Duration};
 

@@ -1,4 +1,7 @@
 //! A stream that fails when its peer accepts no data for too long.
+//!
+//! Such a peer would keep its place and everything that is queued for it. The timer runs only while a write
+//! waits, so an idle connection has none.
 
 use std::{
     io,
@@ -25,6 +28,7 @@ impl<S> WriteTimeout<S> {
         Self { stream, limit, timer: None }
     }
 
+    /// Starts the timer when a write has to wait, and stops it with the next progress.
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,

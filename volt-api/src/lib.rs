@@ -75,6 +75,8 @@
 //! which converts rows of SQL to structs: see [`rows`]. `proto` adds `include_proto!`, which
 //! generates clients and servers from your own `.proto` files.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "volt")]
 pub mod authenticate;
 mod client;

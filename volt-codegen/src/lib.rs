@@ -38,6 +38,8 @@
 //! A package becomes a module with its messages and, for each service, a client, a trait and a
 //! server. The code depends on one crate: `volt-runtime`, or with [`Options::volt_api`] `volt-api`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod build;
 mod bundled;
 pub mod diff;

@@ -96,6 +96,8 @@
 //! [durable](Builder::durable). A folder is rejected if its store is missing, damaged or belongs to
 //! another program.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod actor;
 mod api;
 mod builder;

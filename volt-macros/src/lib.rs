@@ -3,6 +3,8 @@
 //! Programs use them through the crate `volt-api`, whose paths they generate: `volt_api::FromRow`
 //! with its feature `derive`, `volt_api::include_proto!` with its feature `proto`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "proto")]
 mod proto;
 mod row;

@@ -48,6 +48,8 @@
 //! | `server` | no | `server::serve`: a websocket server, with plain HTTP on the same port |
 //! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod backoff;
 pub mod call;
 mod channel;

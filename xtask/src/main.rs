@@ -5,6 +5,7 @@ mod codegen;
 mod deny;
 mod features;
 mod layout;
+mod package;
 mod public_api;
 mod release_notes;
 mod runners;
@@ -50,6 +51,7 @@ enum Task {
     #[command(disable_help_flag = true)]
     Interop(runners::Args),
     Layout(layout::Args),
+    Package(package::Args),
     PublicApi(public_api::Args),
     ReleaseNotes(release_notes::Args),
 }
@@ -79,6 +81,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Deny => deny::run()?,
         Task::Features => features::run()?,
         Task::Layout(args) => layout::run(args)?,
+        Task::Package(args) => package::run(args)?,
         Task::PublicApi(args) => public_api::run(args)?,
         Task::ReleaseNotes(args) => release_notes::run(args)?,
         Task::Bench(args) => return runners::start(BENCH, "bench", args),

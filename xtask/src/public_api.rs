@@ -23,7 +23,7 @@ use xtask_tools::{
 };
 
 /// The published crates.
-const CRATES: [&str; 5] =
+pub(crate) const CRATES: [&str; 5] =
     ["volt-api", "volt-codegen", "volt-embedded", "volt-macros", "volt-runtime"];
 /// The folder of the snapshots, from the root of the workspace.
 const SNAPSHOTS: &str = "tests/public-api";

@@ -1,0 +1,90 @@
+//! `cargo xtask package`: packages the published crates, and checks a program that depends on them alone.
+//!
+//! A crate compiles in the workspace although its package lacks a file, or a version of a dependency. The
+//! program in `tests/package` is therefore compiled outside of the workspace, with the packages in place of
+//! the registry.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use flate2::read::GzDecoder;
+use xtask_tools::{
+    cargo::{cargo, target_dir},
+    process, root,
+};
+
+use crate::public_api::CRATES;
+
+/// Packages the published crates, and checks a program that depends on these packages alone.
+///
+/// The packages are in `target/package`. Nothing is published.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run the program's tests too, which builds everything.
+    #[arg(long)]
+    test: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = root()?;
+    let packages = target_dir(root)?.join("package");
+    if packages.exists() {
+        fs::remove_dir_all(&packages).with_context(|| packages.display().to_string())?;
+    }
+    let mut package = cargo();
+    // The program below verifies them.
+    package.args(["package", "--locked", "--allow-dirty", "--no-verify"]).current_dir(root);
+    package.args(CRATES.iter().flat_map(|name| ["--package", name]));
+    process::run(&mut package)?;
+
+    let program = packages.join("program");
+    copy(&root.join("tests/package"), &program)?;
+    // The same versions of dependencies, so that fewer are built again.
+    fs::copy(root.join("Cargo.lock"), program.join("Cargo.lock"))?;
+    let mut check = cargo();
+    match args.test {
+        true => check.arg("test"),
+        false => check.args(["check", "--all-targets"]),
+    };
+    check.current_dir(&program).arg("--target-dir").arg(target_dir(root)?);
+    for name in CRATES {
+        let folder = unpack(&packages, name)?;
+        check.arg("--config").arg(format!("patch.crates-io.{name}.path={:?}", folder));
+    }
+    process::run(&mut check).context("a program that uses the packages does not compile")
+}
+
+/// Unpacks a package, and returns its folder.
+fn unpack(packages: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let found = fs::read_dir(packages)?.filter_map(Result::ok).map(|entry| entry.path());
+    let is_package = |path: &PathBuf| {
+        let stem = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
+        let version = stem.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+        version.is_some_and(|version| {
+            version.starts_with(|first: char| first.is_ascii_digit()) && version.ends_with(".crate")
+        })
+    };
+    let file = found.into_iter().find(is_package);
+    let file = file.with_context(|| format!("cargo did not package {name}"))?;
+    let archive = fs::File::open(&file).with_context(|| file.display().to_string())?;
+    tar::Archive::new(GzDecoder::new(archive)).unpack(packages)?;
+    Ok(file.with_extension(""))
+}
+
+/// Copies a folder.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

@@ -52,7 +52,7 @@ pub(super) struct RawStreaming {
     end: Option<Arc<CallEnd>>,
     /// The sending half, if the caller does not hold it. It is dropped after the receiving half, so
     /// that dropping the whole cancels rather than half-closes.
-    sink: Option<RawSink>,
+    sink: Option<Box<RawSink>>,
 }
 
 /// The progress of a call. Once it has left `Open`, it no longer holds anything of the transport.
@@ -115,7 +115,7 @@ impl RawStreaming {
 
     /// Keeps the sending half for as long as the call is open.
     pub(super) fn keep(&mut self, sink: RawSink) {
-        self.sink = Some(sink);
+        self.sink = Some(Box::new(sink));
     }
 
     /// Waits for the next response without consuming it.

@@ -45,8 +45,8 @@ pub struct Outgoing {
 
 #[derive(Debug)]
 enum Phase {
-    /// A client that has not named its method yet, with the opening of a legacy call.
-    Opening { method_name: String, service_id: Option<String>, legacy: Option<Opening> },
+    /// A client that has not named its method yet. Boxed, because open calls are many.
+    Opening(Box<Invocation>),
     /// A client that has named its method.
     Requests,
     /// A server.
@@ -55,15 +55,19 @@ enum Phase {
     Ended { client: bool },
 }
 
+/// What the first message of a client carries beside the request.
+#[derive(Debug)]
+struct Invocation {
+    method_name: String,
+    service_id: Option<String>,
+    /// The opening of a legacy call.
+    legacy: Option<Opening>,
+}
+
 impl Outgoing {
     /// Creates a client's side. Its first message invokes `method_name`.
     pub fn client(call: u64, method_name: &str, service_id: Option<&str>) -> Self {
-        let phase = Phase::Opening {
-            method_name: method_name.to_owned(),
-            service_id: service_id.map(str::to_owned),
-            legacy: None,
-        };
-        Self { call, phase, limit: usize::MAX }
+        Self::opening(call, method_name, service_id, None)
     }
 
     /// Creates a client's side of a legacy call. Its first message also opens the call.
@@ -73,12 +77,21 @@ impl Outgoing {
         service_id: Option<&str>,
         opening: Opening,
     ) -> Self {
-        let phase = Phase::Opening {
+        Self::opening(call, method_name, service_id, Some(opening))
+    }
+
+    fn opening(
+        call: u64,
+        method_name: &str,
+        service_id: Option<&str>,
+        legacy: Option<Opening>,
+    ) -> Self {
+        let invocation = Invocation {
             method_name: method_name.to_owned(),
             service_id: service_id.map(str::to_owned),
-            legacy: Some(opening),
+            legacy,
         };
-        Self { call, phase, limit: usize::MAX }
+        Self { call, phase: Phase::Opening(Box::new(invocation)), limit: usize::MAX }
     }
 
     /// Creates a server's side.
@@ -106,7 +119,7 @@ impl Outgoing {
 
     /// Returns whether the invocation has been sealed for the peer.
     pub fn is_invoked(&self) -> bool {
-        !matches!(self.phase, Phase::Opening { .. })
+        !matches!(self.phase, Phase::Opening(_))
     }
 
     /// Seals `message` into a frame.
@@ -135,7 +148,8 @@ impl Outgoing {
         message: &dyn Payload,
     ) -> Result<Vec<u8>, ProtocolError> {
         match &self.phase {
-            Phase::Opening { method_name, service_id, .. } => {
+            Phase::Opening(invocation) => {
+                let Invocation { method_name, service_id, .. } = &**invocation;
                 let frame = self.seal(key, FrameKind::Invoke, false, iv, |out| {
                     envelope::write_invoke(out, method_name, service_id.as_deref(), message)
                 })?;
@@ -213,7 +227,7 @@ impl Outgoing {
 
     fn is_client(&self) -> bool {
         match self.phase {
-            Phase::Opening { .. } | Phase::Requests => true,
+            Phase::Opening(_) | Phase::Requests => true,
             Phase::Responses => false,
             Phase::Ended { client } => client,
         }
@@ -232,7 +246,7 @@ impl Outgoing {
         let mut out = Vec::with_capacity(256);
         if let Some(iv) = key.legacy_iv() {
             let opening = match &self.phase {
-                Phase::Opening { legacy, .. } => legacy.as_ref(),
+                Phase::Opening(invocation) => invocation.legacy.as_ref(),
                 _ => None,
             };
             // The legacy form encrypts and encodes the whole message, so its size is known only after that.

@@ -166,7 +166,7 @@ impl<'a> Search<'a> {
         };
         let Answer { value: document, from } = answer;
         if document.get("id").is_some_and(|is| is != id) {
-            self.fail(&url, "it is the DID document of somebody else");
+            self.fail(&url, "the document describes another DID");
             return Ok(None);
         }
         let mut empty = true;
@@ -229,7 +229,7 @@ impl<'a> Search<'a> {
         let near = self.drop_near_addresses(&mut answer, from);
         let mut found = merge(wanted.known, answer).map_err(|field| {
             let (name, url) = (wanted.name(), shown(url));
-            let message = format!("`{name}.{field}` contradicts what {url} says of the Volt");
+            let message = format!("`{name}.{field}` differs from what {url} states about the Volt");
             Error::configuration(message)
         })?;
         found.relay = relay.or(found.relay);
@@ -285,7 +285,7 @@ impl<'a> Search<'a> {
         if self.http.is_unused() {
             let hint = "set `volt.http_address`, `volt.relay`, or `volt.id` and name a registry";
             let known = [&self.tried[..], &[hint.to_owned()]].concat().join("; ");
-            let message = format!("nothing says where the Volt is: {known}");
+            let message = format!("no source has the address of the Volt: {known}");
             return Error::configuration(message);
         }
         let message = format!("the Volt was not found: {}", self.tried.join("; "));

@@ -94,7 +94,7 @@ impl<T: FromRow> Rows<T> {
     ) -> Result<Self> {
         if start.transaction {
             return Err(Error::configuration(
-                "a transaction has more statements: run it by `execute`, and read rows by a `RowDecoder`",
+                "a transaction has more statements: run it with `execute`, and read rows with a `RowDecoder`",
             ));
         }
         let page = (start.page_size > 0).then_some(Page { size: start.page_size, read: 0 });

@@ -119,7 +119,7 @@ macro_rules! integers {
             fn from_value(value: Value<'_>) -> Result<Self, RowError> {
                 let Value::Integer(number) = value else { return Err(value.is_not("an integer")) };
                 Self::try_from(number).map_err(|_| {
-                    RowError::new(format!("{number} is no {}", stringify!($integer)))
+                    RowError::new(format!("{number} does not fit {}", stringify!($integer)))
                 })
             }
         }
@@ -137,7 +137,9 @@ impl FromValue for f64 {
             Value::Integer(number) if number.unsigned_abs() <= 1 << Self::MANTISSA_DIGITS => {
                 Ok(number as Self)
             }
-            Value::Integer(number) => Err(RowError::new(format!("{number} is no f64"))),
+            Value::Integer(number) => {
+                Err(RowError::new(format!("{number} does not fit f64 exactly")))
+            }
             value => Err(value.is_not("a real")),
         }
     }
@@ -149,7 +151,7 @@ impl FromValue for bool {
             Value::Integer(0) => Ok(false),
             Value::Integer(1) => Ok(true),
             Value::Integer(number) => {
-                Err(RowError::new(format!("{number} is no bool, which is 0 or 1")))
+                Err(RowError::new(format!("{number} is not a bool, which is 0 or 1")))
             }
             value => Err(value.is_not("a bool")),
         }
@@ -243,7 +245,7 @@ mod tests {
                 }
                 for beyond in [i128::from(least) - 1, i128::from(most) + 1] {
                     if let Ok(number) = i64::try_from(beyond) {
-                        let expected = format!("{number} is no {}", stringify!($integer));
+                        let expected = format!("{number} does not fit {}", stringify!($integer));
                         assert_eq!(problem::<$integer>(Value::Integer(number)), expected);
                     }
                 }
@@ -257,7 +259,10 @@ mod tests {
         assert_eq!(f64::from_value(Value::Real(0.5)), Ok(0.5));
         assert_eq!(f64::from_value(Value::Integer(-3)), Ok(-3.0));
         let beyond = (1 << 53) + 1;
-        assert_eq!(problem::<f64>(Value::Integer(beyond)), "9007199254740993 is no f64");
+        assert_eq!(
+            problem::<f64>(Value::Integer(beyond)),
+            "9007199254740993 does not fit f64 exactly"
+        );
         assert_eq!(problem::<i64>(Value::Real(1.0)), "it is a real, not an integer");
     }
 
@@ -265,7 +270,7 @@ mod tests {
     fn bools_are_0_and_1() {
         assert_eq!(bool::from_value(Value::Integer(0)), Ok(false));
         assert_eq!(bool::from_value(Value::Integer(1)), Ok(true));
-        assert_eq!(problem::<bool>(Value::Integer(2)), "2 is no bool, which is 0 or 1");
+        assert_eq!(problem::<bool>(Value::Integer(2)), "2 is not a bool, which is 0 or 1");
         assert_eq!(problem::<bool>(Value::Text("true")), "it is text, not a bool");
     }
 
@@ -283,7 +288,7 @@ mod tests {
         assert_eq!(Option::<i64>::from_value(Value::Null), Ok(None));
         assert_eq!(Option::from_value(Value::Integer(1)), Ok(Some(1)));
         assert_eq!(problem::<i64>(Value::Null), "it is NULL: make the field an `Option`");
-        assert_eq!(problem::<Option<u8>>(Value::Integer(-1)), "-1 is no u8");
+        assert_eq!(problem::<Option<u8>>(Value::Integer(-1)), "-1 does not fit u8");
     }
 
     #[test]

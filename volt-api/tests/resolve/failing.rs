@@ -42,7 +42,7 @@ async fn the_error_lists_all_that_was_tried_in_order_and_how_it_failed() {
     for part in [
         "http://127.0.0.1:1/did/did:volt:wanted: ",
         "refused",
-        "/did/did:volt:wanted: it is the DID document of somebody else",
+        "/did/did:volt:wanted: the document describes another DID",
         "nowhere/did/did:volt:wanted: ",
         "/discover: the answer has no `public_key`",
     ] {

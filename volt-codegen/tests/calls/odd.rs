@@ -144,7 +144,7 @@ fn own_messages_may_be_in_the_package_of_protobuf() {
 fn errors_in_json_name_the_field() {
     let error = |json: &str| json::read::<Nowhere>(json.as_bytes()).unwrap_err().to_string();
     let twice = error(r#"{"m": {"list": [], "list": []}}"#);
-    assert!(twice.starts_with("field `m.list`: it is there twice at line 1 column 2"), "{twice}");
+    assert!(twice.starts_with("field `m.list`: it occurs twice at line 1 column 2"), "{twice}");
     assert!(error(r#"{"m": {"a": true}}"#).starts_with("field `m.a`: invalid type: boolean"));
     let mut documented = Documented::default();
     documented.mask.get_or_insert_default().paths.push("not_A_path".to_owned());

@@ -266,7 +266,7 @@ impl Actor {
             let theirs = resources::owner(tx, &folder)?;
             if theirs != owner && theirs != self.volt.owner {
                 return Err(denied(format!(
-                    "only the owner of resource `{id}` may put it into a folder of somebody else"
+                    "only the owner of resource `{id}` may put it into a folder of another owner"
                 ))
                 .into());
             }

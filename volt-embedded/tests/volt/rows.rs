@@ -100,7 +100,7 @@ async fn what_does_not_fit_is_told_with_its_column() {
         ("NULL AS id", "column `id`: it is NULL: make the field an `Option`"),
         ("x'00' AS name", "column `name`: it is a blob, not text"),
         ("'x' AS unitPrice", "column `unitPrice`: it is text, not a real"),
-        ("2 AS soldOut", "column `soldOut`: 2 is no bool, which is 0 or 1"),
+        ("2 AS soldOut", "column `soldOut`: 2 is not a bool, which is 0 or 1"),
         ("'x' AS maker", "column `maker`: it cannot be read: invalid IP address syntax"),
         ("'x' AS seller", "column `seller`: it cannot be read: invalid IP address syntax"),
     ];

@@ -76,7 +76,7 @@ impl<'de, K: Key, T, C: Codec<T>> Visitor<'de> for MapVisitor<K, C, T> {
             // A value of `None` is the unknown name of an enum, which is skipped.
             let Some(value) = input.next_value_seed(Value::<C, T>::new())? else { continue };
             if map.insert(key, value).is_some() {
-                return Err(A::Error::custom("a key of a map is there twice"));
+                return Err(A::Error::custom("a key of a map occurs twice"));
             }
         }
         Ok(Some(map))

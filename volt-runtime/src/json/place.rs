@@ -17,7 +17,7 @@ pub(super) fn within<E: de::Error>(names: &[&str], index: usize, error: &E) -> E
 #[cold]
 #[inline(never)]
 pub(super) fn twice<E: de::Error>(names: &[&str], index: usize) -> E {
-    within(names, index, &E::custom("it is there twice"))
+    within(names, index, &E::custom("it occurs twice"))
 }
 
 /// An error while a field was written, with its name.

@@ -164,7 +164,7 @@ impl Token {
     ///
     /// When the text is not a JWT, has another algorithm, or its claims are not those of a call.
     pub fn parse_jwt(jwt: &str) -> Result<Self, ProtocolError> {
-        const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is no JWT");
+        const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is not a JWT");
         let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;
         let (header, claims) = signed.split_once('.').ok_or(SHAPE)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| SHAPE);
@@ -312,7 +312,8 @@ impl fmt::Debug for Token {
 /// When the token has another algorithm, or a header other than [`HEADER`]: the signature covers
 /// the header, which the frame omits.
 pub(super) fn split(jwt: &str) -> Result<(Vec<u8>, Vec<u8>), ProtocolError> {
-    const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is no JWT of this protocol");
+    const SHAPE: ProtocolError =
+        ProtocolError::Unexpected("the token is not a JWT of this protocol");
     let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;
     let (header, claims) = signed.split_once('.').ok_or(SHAPE)?;
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| SHAPE);

@@ -200,7 +200,7 @@ impl SendHalf for Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         if !self.finished {
-            let status = Status::new(Code::Internal, "the handler went away without an answer");
+            let status = Status::new(Code::Internal, "the handler ended without an answer");
             self.queue.close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
         }
     }
@@ -233,7 +233,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.queue.abandon();
         if let Some(requests) = &self.cancels {
-            let status = Status::new(Code::Cancelled, "the call was given up");
+            let status = Status::new(Code::Cancelled, "the caller cancelled the call");
             requests.close(Some(Error::new(ErrorKind::Failed, "").with_status(status)));
         }
     }

@@ -68,10 +68,10 @@ impl<Req> Drop for Requests<Req> {
 pub(super) fn to_status(error: &Error) -> Status {
     match error.kind() {
         ErrorKind::Connection | ErrorKind::Ended => {
-            Status::new(Code::Cancelled, "the caller is gone")
+            Status::new(Code::Cancelled, "the caller has disconnected")
         }
         ErrorKind::Refused | ErrorKind::Failed if error.code() == Code::Cancelled => {
-            Status::new(Code::Cancelled, "the caller gave the call up")
+            Status::new(Code::Cancelled, "the caller cancelled the call")
         }
         ErrorKind::Protocol => Status::new(Code::InvalidArgument, error.to_string()),
         _ => Status::new(error.code(), error.to_string()),
@@ -80,7 +80,7 @@ pub(super) fn to_status(error: &Error) -> Status {
 
 fn read<Req: Message>(body: &Body) -> Result<Req, Status> {
     body.read().map_err(|error| {
-        Status::new(Code::InvalidArgument, format!("this is no `{}`: {error}", Req::NAME))
+        Status::new(Code::InvalidArgument, format!("the request is not a `{}`: {error}", Req::NAME))
     })
 }
 

@@ -55,7 +55,7 @@ impl ServerTls {
     pub fn new(chain_pem: &str, key_pem: &str) -> Result<Self> {
         let chain = certificates(chain_pem)?;
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| {
-            Error::configuration(format!("the server's key is no use: {error}"))
+            Error::configuration(format!("the server's key cannot be used: {error}"))
         })?;
         let mut config =
             builder()?.with_no_client_auth().with_single_cert(chain, key).map_err(|error| {
@@ -90,7 +90,7 @@ impl ServerTls {
     /// certificate and protocols are taken over.
     fn verifying(self, ca_pem: &str, required: bool) -> Result<Self> {
         let unusable = |error: &dyn fmt::Display| {
-            Error::configuration(format!("the authority of the clients is no use: {error}"))
+            Error::configuration(format!("the authority of the clients cannot be used: {error}"))
         };
         let mut roots = RootCertStore::empty();
         for certificate in certificates(ca_pem)? {
@@ -168,7 +168,8 @@ fn builder() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>> {
 /// Reads the certificates of a PEM text, at least one.
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    let unusable = |why: String| Error::configuration(format!("the certificate is no use: {why}"));
+    let unusable =
+        |why: String| Error::configuration(format!("the certificate cannot be used: {why}"));
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(unusable("the text holds none".to_owned())),

@@ -220,7 +220,7 @@ impl Drop for CallSender {
     /// A handler that panicked, or was dropped with its runtime, still ends its call.
     fn drop(&mut self) {
         if !self.outgoing.is_ended() {
-            self.end(Some(&Status::new(Code::Internal, "the method went away without an answer")));
+            self.end(Some(&Status::new(Code::Internal, "the method ended without an answer")));
         }
     }
 }

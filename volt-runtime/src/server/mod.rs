@@ -13,6 +13,8 @@ mod dispatch;
 #[cfg(feature = "server")]
 mod http;
 pub(crate) mod in_process;
+#[cfg(feature = "server")]
+mod listener;
 mod router;
 mod streams;
 #[cfg(feature = "server")]
@@ -34,7 +36,8 @@ pub use self::{
 #[cfg(feature = "server")]
 pub use self::{
     http::{HttpAnswer, HttpHandler},
-    websocket::{Server, serve},
+    listener::Server,
+    websocket::serve,
 };
 pub use crate::proto::{
     ProtocolError,

@@ -19,6 +19,7 @@
 //! |---|---|---|
 //! | `client` | yes | [`connect`]: the websocket client |
 //! | `server` | no | `server::serve`: a websocket server, with plain HTTP on the same port |
+//! | `grpc` | no | gRPC as a second transport, for the client and the server |
 //! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
 mod backoff;
@@ -26,6 +27,8 @@ pub mod call;
 mod channel;
 pub mod config;
 mod error;
+#[cfg(feature = "grpc")]
+mod grpc;
 pub mod json;
 pub mod key;
 mod message;

@@ -40,7 +40,7 @@ pub(super) async fn open(
             Some(tls) => tls.accept(stream).await?,
             None => Stream::Plain(stream),
         };
-        let key = certified_key(&stream)?;
+        let key = certified_key(&stream);
         let stream = begin(WriteTimeout::new(stream, write_timeout)).await?;
         Ok((stream, key))
     };
@@ -49,16 +49,15 @@ pub(super) async fn open(
     timeout(limit, opening).await.unwrap_or_else(late)
 }
 
+/// A key of another kind than clients have is ignored.
 #[cfg(feature = "tls")]
-fn certified_key(stream: &Stream) -> io::Result<Option<VerifyingKey>> {
-    let key = stream.peer_certificate().map(VerifyingKey::from_certificate_der).transpose();
-    key.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+fn certified_key(stream: &Stream) -> Option<VerifyingKey> {
+    VerifyingKey::from_certificate_der(stream.peer_certificate()?).ok()
 }
 
 #[cfg(not(feature = "tls"))]
-#[expect(clippy::unnecessary_wraps, reason = "as with TLS")]
-fn certified_key(_: &Stream) -> io::Result<Option<VerifyingKey>> {
-    Ok(None)
+fn certified_key(_: &Stream) -> Option<VerifyingKey> {
+    None
 }
 
 /// Waits for the preface. Tells clients of another protocol what is spoken here.

@@ -84,6 +84,7 @@ pub use crate::{
     options::{CallOptions, Overflow, Target},
     state::{ConnectionState, StateWatch},
     status::{Code, Status},
+    transport::TransportKind,
 };
 
 #[cfg(feature = "client")]

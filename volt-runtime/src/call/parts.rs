@@ -57,11 +57,12 @@ impl Parts {
     }
 
     async fn open_ready(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
+        let options = &self.options_until(at);
         let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
             // Boxed, because few calls do this: it would enlarge the futures of all.
-            Box::pin(self.open_apart(at)).await?
+            Box::pin(self.open_apart(options, at)).await?
         } else {
-            self.channel.open(self.method, &self.options)?
+            self.channel.open(self.method, options)?
         };
         Ok((
             RawSink::new(self.method, raw.sender, Deadline::new(at)),
@@ -69,10 +70,16 @@ impl Parts {
         ))
     }
 
+    /// The options with the time that is left, which a transport may announce to the peer.
+    fn options_until(&self, at: Option<Instant>) -> CallOptions {
+        let timeout = at.map(|at| at.saturating_duration_since(Instant::now()));
+        CallOptions { timeout, ..self.options.clone() }
+    }
+
     /// Opens the call on its own connection, if the transport has such connections.
-    async fn open_apart(&self, at: Option<Instant>) -> Result<RawCall> {
-        let Some(mut opening) = self.channel.open_apart(self.method, &self.options) else {
-            return self.channel.open(self.method, &self.options);
+    async fn open_apart(&self, options: &CallOptions, at: Option<Instant>) -> Result<RawCall> {
+        let Some(mut opening) = self.channel.open_apart(self.method, options) else {
+            return self.channel.open(self.method, options);
         };
         let mut deadline = Deadline::new(at);
         let opened = poll_fn(|cx| match opening.as_mut().poll(cx) {

@@ -1,12 +1,17 @@
-//! The websocket client: a connection, re-established when it is lost, and the calls on it.
+//! The client: a connection, re-established when it is lost, and the calls on it. The modules beside
+//! `grpc` are those of the websocket and those that both transports share.
 
 mod answer;
 mod call;
+mod connect;
 mod connection;
 mod connector;
 mod dial;
 mod direct;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod identity;
+mod kind;
 mod options;
 mod own;
 mod proxy;
@@ -17,6 +22,6 @@ mod supervisor;
 mod tunnel;
 
 pub use self::{
-    connection::Connection, connector::Connector, options::ConnectOptions, proxy::Proxy,
-    supervisor::connect,
+    connect::connect, connection::Connection, connector::Connector, options::ConnectOptions,
+    proxy::Proxy,
 };

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::{connector::Connector, proxy::Proxy};
-use crate::{Keepalive, Reconnect};
+use crate::{Keepalive, Reconnect, TransportKind};
 
 /// Options for establishing and maintaining a connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectOptions {
+    /// The transport: websocket or gRPC. Default: the one that the configuration announces.
+    pub transport: TransportKind,
     /// The timeout for connecting as a whole. Default 10 seconds.
     pub connect_timeout: Duration,
     /// The proxy. Default: that of the [environment](Proxy::from_environment).
@@ -76,6 +78,7 @@ pub struct ConnectOptions {
 impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
+            transport: TransportKind::Automatic,
             connect_timeout: Duration::from_secs(10),
             proxy: Proxy::from_environment(),
             connector: None,

@@ -8,6 +8,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::constraints::Violated;
+use crate::socket::ALPN;
 
 /// The trusted certificate authorities.
 #[derive(Clone, Debug)]
@@ -18,7 +19,31 @@ pub(super) enum Trust {
     Pinned(String),
 }
 
-pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool) -> String {
+/// The version of HTTP that a client announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// A websocket begins with it.
+    Http1,
+    /// gRPC stands on it.
+    Http2,
+}
+
+impl Version {
+    /// Its name in TLS.
+    pub(super) fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => ALPN,
+            Self::Http2 => b"h2",
+        }
+    }
+}
+
+pub(super) fn explain(
+    error: &io::Error,
+    trust: &Trust,
+    shows_certificate: bool,
+    version: Version,
+) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(error)) => certificate(error, trust),
         Some(rustls::Error::InvalidMessage(_)) => {
@@ -26,7 +51,7 @@ pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool)
              `http://`"
                 .to_owned()
         }
-        Some(rustls::Error::AlertReceived(alert)) => refused(*alert, shows_certificate),
+        Some(rustls::Error::AlertReceived(alert)) => refused(*alert, shows_certificate, version),
         Some(rustls::Error::PeerIncompatible(why)) => {
             format!("nothing in common with its TLS; 1.2 and 1.3 are spoken here ({why:?})")
         }
@@ -99,7 +124,7 @@ fn certificate(error: &CertificateError, trust: &Trust) -> String {
 }
 
 /// Explains why the server has ended the handshake.
-fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
+fn refused(alert: AlertDescription, shows_certificate: bool, version: Version) -> String {
     match (alert, shows_certificate) {
         (AlertDescription::CertificateRequired, _)
         | (AlertDescription::HandshakeFailure | AlertDescription::BadCertificate, false) => {
@@ -124,9 +149,13 @@ fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
         (AlertDescription::ProtocolVersion, _) => {
             "the server speaks neither TLS 1.2 nor 1.3".to_owned()
         }
-        (AlertDescription::NoApplicationProtocol, _) => {
-            "the server does not speak HTTP/1.1 there".to_owned()
-        }
+        (AlertDescription::NoApplicationProtocol, _) => match version {
+            Version::Http1 => "the server does not speak HTTP/1.1 there".to_owned(),
+            Version::Http2 => {
+                "the server does not speak HTTP/2 there, which gRPC needs: check the port"
+                    .to_owned()
+            }
+        },
         (alert, _) => format!("the server ended TLS with an alert: {alert:?}"),
     }
 }

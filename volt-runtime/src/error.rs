@@ -194,6 +194,12 @@ impl Error {
         self
     }
 
+    /// The message alone, without the kind, the method and the causes.
+    #[cfg(all(feature = "client", feature = "grpc"))]
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

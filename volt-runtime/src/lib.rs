@@ -46,6 +46,7 @@
 //! |---|---|---|
 //! | `client` | yes | [`connect`]: the websocket client |
 //! | `server` | no | `server::serve`: a websocket server, with plain HTTP on the same port |
+//! | `grpc` | no | gRPC as a second transport, for the client and the server |
 //! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -55,6 +56,8 @@ pub mod call;
 mod channel;
 pub mod config;
 mod error;
+#[cfg(feature = "grpc")]
+mod grpc;
 pub mod json;
 pub mod key;
 mod message;
@@ -110,6 +113,7 @@ pub use crate::{
     options::{CallOptions, Overflow, Target},
     state::{ConnectionState, StateWatch},
     status::{Code, Status},
+    transport::TransportKind,
 };
 
 #[cfg(feature = "client")]

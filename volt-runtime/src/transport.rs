@@ -39,6 +39,33 @@ pub use crate::{
     message::{Body, DecodeError, Payload},
 };
 
+/// The transport that a client connects with.
+///
+/// Both carry the same calls. The choice is logged, and shown by the `Debug` of a
+/// [`Channel`](crate::Channel).
+///
+/// | | websocket | gRPC |
+/// |---|---|---|
+/// | address | `volt.http_address`, with a scheme | `volt.address`, as `host:port` |
+/// | encryption | of each call, also through relays and without TLS | TLS |
+/// | the Volt is identified by | its key, in each call | its certificate |
+/// | messages | JSON | protobuf |
+/// | flow control | of the connection | of each call |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// The one that the configuration announces: the websocket if there is an `http_address`, else
+    /// gRPC if `address` is `host:port` and the program was built with the feature `grpc`. A relay
+    /// and an RSA key always mean the websocket.
+    #[default]
+    Automatic,
+    /// The websocket. Without an `http_address`, the client guesses it from `address`.
+    Websocket,
+    /// gRPC, which needs the feature `grpc`. The address is `host:port`, or begins with `https://`, or
+    /// with `http://` where the server speaks HTTP/2 without TLS.
+    Grpc,
+}
+
 /// A boxed future without borrows.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 

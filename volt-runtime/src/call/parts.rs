@@ -69,11 +69,12 @@ impl Parts {
         at: Option<Instant>,
         latest: Option<Instant>,
     ) -> Result<(RawSink, RawStreaming)> {
+        let options = &self.options_until(at);
         let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
             // Boxed, because few calls do this: it would enlarge the futures of all.
-            Box::pin(self.open_apart(at, latest)).await?
+            Box::pin(self.open_apart(options, at, latest)).await?
         } else {
-            self.channel.open(self.method, &self.options)?
+            self.channel.open(self.method, options)?
         };
         Ok((
             RawSink::new(self.method, raw.sender, Deadline::new(at)),
@@ -81,11 +82,22 @@ impl Parts {
         ))
     }
 
+    /// The options with the time that is left, which a transport may announce to the peer.
+    fn options_until(&self, at: Option<Instant>) -> CallOptions {
+        let timeout = at.map(|at| at.saturating_duration_since(Instant::now()));
+        CallOptions { timeout, ..self.options.clone() }
+    }
+
     /// Opens the call on its own connection, if the transport has such connections.
-    async fn open_apart(&self, at: Option<Instant>, latest: Option<Instant>) -> Result<RawCall> {
-        match self.channel.open_apart(self.method, &self.options) {
+    async fn open_apart(
+        &self,
+        options: &CallOptions,
+        at: Option<Instant>,
+        latest: Option<Instant>,
+    ) -> Result<RawCall> {
+        match self.channel.open_apart(self.method, options) {
             Some(opening) => self.until(at, latest, opening).await,
-            None => self.channel.open(self.method, &self.options),
+            None => self.channel.open(self.method, options),
         }
     }
 

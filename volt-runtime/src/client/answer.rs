@@ -116,7 +116,7 @@ fn redirect(location: &str, asked: Asked<'_>) -> String {
 }
 
 /// The body as a short line of text. A body that is not text is omitted.
-fn body_text(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+pub(super) fn body_text(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return None;
     }

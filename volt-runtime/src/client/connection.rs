@@ -13,9 +13,10 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    ConnectOptions,
     call::{CallReceiver, CallSender, Handle, Shared, perform},
     identity::Identity,
+    kind::Calls,
+    options::ConnectOptions,
 };
 use crate::{
     CallOptions, ClientConfig, Error, Executed, Method, Result,
@@ -149,17 +150,6 @@ impl Connection {
         }
     }
 
-    /// Refuses further calls, and waits until the calls whose answer is due have ended.
-    pub(super) async fn drain(&self, reason: &Error) {
-        self.with(|machine| machine.drain(reason));
-        poll_fn(|cx| self.with(|machine| machine.poll_drained(cx))).await;
-    }
-
-    /// Closes the connection after everything queued has been written.
-    pub(super) fn close(&self) {
-        self.with(client::Connection::close);
-    }
-
     /// Creates the driver's side of the connection.
     pub(super) fn side(&self) -> ClientSide {
         ClientSide { shared: Arc::clone(self.handle.shared()), on_lost: None }
@@ -230,6 +220,30 @@ impl Connection {
     /// Loses the connection.
     pub fn lose(&self) {
         self.with(|machine| machine.lose(&Error::connection("the connection is closed")));
+    }
+}
+
+impl Calls for Connection {
+    fn start(&self) {
+        self.start_worker();
+    }
+
+    fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
+        self.open(method, options)
+    }
+
+    fn open_calls(&self) -> usize {
+        self.open_calls()
+    }
+
+    async fn drain(&self, reason: &Error) {
+        self.with(|machine| machine.drain(reason));
+        poll_fn(|cx| self.with(|machine| machine.poll_drained(cx))).await;
+    }
+
+    /// Everything queued is written before.
+    fn close(&self) {
+        self.with(client::Connection::close);
     }
 }
 

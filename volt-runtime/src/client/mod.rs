@@ -1,21 +1,23 @@
-//! The websocket client: a connection, re-established when it is lost, and the calls on it.
+//! The client: a connection, re-established when it is lost, and the calls on it.
 //!
 //! It is the shell around `proto::client`, from the outside in:
 //!
 //! | file | job |
 //! |---|---|
-//! | `supervisor.rs` | [`connect`], and the transport behind a channel: one connection after another |
-//! | `own.rs` | further connections, for bulk streams |
+//! | `connect.rs` | [`connect()`], which chooses the transport |
+//! | `supervisor.rs`, `kind.rs` | the transport behind a channel: one connection after another, of either kind |
+//! | `own.rs` | further connections, for bulk streams on the websocket |
 //! | `dial.rs`, `remote.rs` | one attempt to connect: the way to the host, TLS, the websocket handshake |
 //! | `direct.rs`, `race.rs`, `proxy.rs`, `tunnel.rs`, `connector.rs` | the ways to a host |
 //! | `reach.rs` | the addresses to which plain HTTP may go |
 //! | `answer.rs` | advice about HTTP answers in place of a websocket |
 //! | `identity.rs` | the client's key and session, the Volt's key, and the tokens between them |
-//! | `connection.rs` | opens calls on one connection, and runs the worker |
-//! | `call.rs` | the two halves of a call, which do its cryptography |
+//! | `connection.rs` | opens calls on one websocket, and runs the worker |
+//! | `call.rs` | the two halves of a call on it, which do its cryptography |
+//! | `grpc/` | connections by HTTP/2, and the calls on them |
 //!
 //! Tasks: the supervisor, which also runs the driver of the current connection; one worker for each
-//! connection; and one task for each further connection. Open calls have no task of their own.
+//! websocket; and one task for each further connection. Open calls have no task of their own.
 //!
 //! Locks: the list of further connections (`own.rs`) is locked while a call is opened on one, so its
 //! lock comes before the others: the token cache and the machine, which are never held together. No
@@ -24,11 +26,15 @@
 
 mod answer;
 mod call;
+mod connect;
 mod connection;
 mod connector;
 mod dial;
 mod direct;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod identity;
+mod kind;
 mod options;
 mod own;
 mod proxy;
@@ -39,6 +45,6 @@ mod supervisor;
 mod tunnel;
 
 pub use self::{
-    connection::Connection, connector::Connector, options::ConnectOptions, proxy::Proxy,
-    supervisor::connect,
+    connect::connect, connection::Connection, connector::Connector, options::ConnectOptions,
+    proxy::Proxy,
 };

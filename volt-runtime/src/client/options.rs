@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{connector::Connector, proxy::Proxy};
-use crate::{Keepalive, Reconnect};
+use crate::{Keepalive, Reconnect, TransportKind};
 
 /// Options for establishing and maintaining a connection, for [`connect`](crate::connect) and
 /// `volt_api::Client::connect_with`.
@@ -26,8 +26,10 @@ use crate::{Keepalive, Reconnect};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectOptions {
+    /// The transport: websocket or gRPC. Default: the one that the configuration announces.
+    pub transport: TransportKind,
     /// The timeout of one attempt to connect: the host's name, TCP, a proxy, TLS and the websocket
-    /// handshake together. Default 10 seconds.
+    /// or HTTP/2 handshake together. Default 10 seconds.
     pub connect_timeout: Duration,
     /// The proxy. Default: that of the [environment](Proxy::from_environment).
     pub proxy: Proxy,
@@ -95,6 +97,7 @@ pub struct ConnectOptions {
 impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
+            transport: TransportKind::Automatic,
             connect_timeout: Duration::from_secs(10),
             proxy: Proxy::from_environment(),
             connector: None,

@@ -22,6 +22,7 @@ use tokio::{
 use super::{
     connection::Connection,
     dial::{ClientDriver, Dialed, Dialer},
+    kind::{Calls as _, Dial as _},
 };
 use crate::{CallOptions, Error, Method, Result, transport::RawCall};
 
@@ -221,7 +222,7 @@ impl OwnConnections {
         }
         let reason = closed.borrow().clone();
         if let (Some(connection), Some(reason)) = (connection.upgrade(), reason) {
-            let limit = self.dialer.options.close_timeout;
+            let limit = self.dialer.options().close_timeout;
             tokio::select! {
                 _ = &mut driver => return self.lock().forget_lost(),
                 // Calls that have not ended by then are cut off.

@@ -1,41 +1,32 @@
-//! The server that a configuration names, and connections to it.
+//! The server that a configuration names, and byte streams to it.
 //!
-//! The steps: open a byte stream (directly, through a proxy, or with a custom connector), perform the
-//! TLS handshake over it, and request the websocket. One deadline covers all of them, and every error
+//! The steps: open a byte stream (directly, through a proxy, or with a custom connector), and perform
+//! the TLS handshake over it. One deadline covers both and the handshake that follows, and every error
 //! begins with the address.
 //!
 //! Without TLS, an address may be dialled only if it is near. That is checked for the address itself
 //! where this side resolves the name, and for the host as written where something else does.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
-use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config,
-    tungstenite::{self, error::ProtocolError, http::Uri, protocol::WebSocketConfig},
-};
+use tokio_tungstenite::tungstenite::http::Uri;
 
 use super::{
-    ConnectOptions,
-    answer::{self, Asked},
     connector::Connector,
     direct::{self, Failure},
+    options::ConnectOptions,
     proxy::Via,
     reach::Reach,
     tunnel,
 };
 use crate::{
-    ClientConfig, Error, Executed, Result,
-    config::DialAddress,
-    key::SigningKey,
-    socket::{Counted, Stream, websocket_config},
+    ClientConfig, Error, Executed, Result, config::DialAddress, key::SigningKey, socket::Stream,
     tls::Tls,
 };
 
 /// The longest timeout, so that deadlines stay within the clock's range.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24 * 365);
-
-pub(super) type Socket = WebSocketStream<Counted<Stream>>;
 
 /// The address to connect to, and everything needed to connect repeatedly.
 pub(super) struct Remote {
@@ -50,7 +41,6 @@ pub(super) struct Remote {
     tls: Option<Tls>,
     allow_plaintext: bool,
     timeout: Duration,
-    websocket: WebSocketConfig,
 }
 
 /// The way to the host.
@@ -83,7 +73,7 @@ impl Remote {
         // IPv6 addresses stand in brackets in a URL, and without them everywhere else.
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(host).to_owned();
-        let is_secure = uri.scheme_str() == Some("wss");
+        let is_secure = matches!(uri.scheme_str(), Some("wss" | "https"));
         let tls = is_secure.then(|| Tls::new(&host, config, endpoint, key)).transpose()?;
         let remote = Self {
             url: url.clone(),
@@ -95,7 +85,6 @@ impl Remote {
             tls,
             allow_plaintext: config.allow_plaintext,
             timeout: options.connect_timeout.min(LONGEST_TIMEOUT),
-            websocket: websocket_config(options.max_message_size),
         };
         remote.check_plaintext()?;
         Ok(remote)
@@ -106,31 +95,28 @@ impl Remote {
         &self.url
     }
 
-    /// Connects, within the connect timeout.
-    pub(super) async fn open(&self) -> Result<Socket> {
-        let until = Instant::now() + self.timeout;
+    /// The field of the configuration that holds the address.
+    pub(super) fn field(&self) -> &str {
+        &self.field
+    }
+
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// The time at which connecting that begins now has taken too long.
+    pub(super) fn latest(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// Opens a byte stream to the server, with TLS if the address says so.
+    pub(super) async fn open(&self, until: Instant) -> Result<Stream> {
         let stream = self.connect(until).await?;
-        let stream = match &self.tls {
-            None => stream,
-            Some(tls) => match timeout_at(until, tls.connect(stream)).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return Err(self.failed(&tls.explain(&error)).with_source(error)),
-                Err(_) => return Err(self.late("the TLS handshake did not end")),
-            },
-        };
-        let upgrade =
-            client_async_with_config(&self.url, Counted::new(stream), Some(self.websocket));
-        match timeout_at(until, upgrade).await {
-            Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(error)) => {
-                let retry_after = match &error {
-                    tungstenite::Error::Http(response) => answer::retry_after(response),
-                    _ => None,
-                };
-                let failed = self.failed(&self.explain(&error)).with_source(error);
-                Err(failed.with_retry_after(retry_after))
-            }
-            Err(_) => Err(self.late("there was no answer to the websocket handshake")),
+        let Some(tls) = &self.tls else { return Ok(stream) };
+        match timeout_at(until, tls.connect(stream)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(self.failed(&tls.explain(&error)).with_source(error)),
+            Err(_) => Err(self.late("the TLS handshake did not end")),
         }
     }
 
@@ -252,30 +238,17 @@ impl Remote {
         )))
     }
 
-    fn late(&self, what: &str) -> Error {
+    pub(super) fn late(&self, what: &str) -> Error {
         self.failed(&format!("{what} within {:?}", self.timeout))
     }
 
-    fn failed(&self, message: &str) -> Error {
+    pub(super) fn failed(&self, message: &str) -> Error {
         Error::connection(self.describe(message)).with_executed(Executed::No)
     }
 
     fn describe(&self, message: &str) -> String {
         let hint = self.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("{}: {message}{hint}", self.url)
-    }
-
-    /// Describes why the websocket handshake failed.
-    fn explain(&self, error: &tungstenite::Error) -> String {
-        match (&self.tls, error) {
-            // With TLS 1.3, a missing or rejected client certificate is reported only now.
-            (Some(tls), tungstenite::Error::Io(error)) => tls.explain(error),
-            (_, tungstenite::Error::Http(response)) => {
-                answer::explain(response, Asked { url: &self.url, field: &self.field })
-            }
-            (None, error) if is_no_http(error) => format!("{error}{}", answer::SPEAKS_TLS),
-            (_, error) => error.to_string(),
-        }
     }
 }
 
@@ -289,22 +262,6 @@ fn way(options: &ConnectOptions, secure: bool, host: &str) -> Result<Way> {
     Ok(Way::Proxy(proxy, tls))
 }
 
-/// Returns whether the error looks like a TLS server's answer to plain HTTP.
-fn is_no_http(error: &tungstenite::Error) -> bool {
-    match error {
-        tungstenite::Error::Protocol(error) => matches!(
-            error,
-            ProtocolError::HttparseError(_)
-                | ProtocolError::HandshakeIncomplete
-                | ProtocolError::WrongHttpVersion
-        ),
-        tungstenite::Error::Io(error) => {
-            matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof)
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,6 +272,7 @@ mod tests {
             url: url.to_owned(),
             field: "volt.http_address".to_owned(),
             relayed: false,
+            grpc: false,
             authority: None,
             hint: None,
         };

@@ -23,54 +23,26 @@ use tokio::{
 };
 
 use super::{
-    ConnectOptions,
-    connection::Connection,
-    dial::{ClientDriver, Dialed, Dialer},
+    kind::{Calls, Dial, Drive},
     own::OwnConnections,
 };
 use crate::{
-    CallOptions, Channel, ClientConfig, ConnectionState, Error, Executed, Method, Reconnect,
-    Result, StateWatch,
+    CallOptions, ConnectionState, Error, Executed, Method, Reconnect, Result, StateWatch,
     backoff::Backoff,
     error::POLICY_VIOLATION,
-    socket::Side as _,
     transport::{BoxFuture, RawCall, Transport},
 };
 
-/// Connects to the Volt that a configuration names, and returns the channel for calls.
-///
-/// Connecting opens the websocket. Each call's key exchange verifies the peer, so a wrong
-/// `volt.public_key` shows at the first call.
-///
-/// The connection is then supervised: when it is lost, its open calls fail at once, and it is
-/// re-established according to [`ConnectOptions::reconnect`]. [`Channel::watch_state`] reports the
-/// state.
-///
-/// # Errors
-///
-/// A configuration error names the field that is missing or invalid, or the address to which
-/// plaintext is not allowed. A connection error names the address and the system's or peer's error,
-/// or the reason why its certificate is not trusted.
-///
-/// # Cancel safety
-///
-/// Dropping the future leaves no connection behind.
-pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
-    let dialer = Dialer::new(config, options)?;
-    let first = dialer.dial().await?;
-    Ok(Channel::new(Supervised::start(dialer, first)))
-}
-
 /// State shared by the transport, the supervising task and the connection's driver.
-pub(super) struct SharedState {
+struct SharedState<C> {
     /// The current connection, if any.
-    connection: RwLock<Option<Arc<Connection>>>,
+    connection: RwLock<Option<Arc<C>>>,
     states: watch::Sender<ConnectionState>,
     reconnects: bool,
 }
 
-impl SharedState {
-    fn connection(&self) -> Option<Arc<Connection>> {
+impl<C: Calls> SharedState<C> {
+    fn connection(&self) -> Option<Arc<C>> {
         self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -86,7 +58,7 @@ impl SharedState {
         }
     }
 
-    fn set_connection(&self, connection: Option<Arc<Connection>>) {
+    fn set_connection(&self, connection: Option<Arc<C>>) {
         let before = std::mem::replace(
             &mut *self.connection.write().unwrap_or_else(PoisonError::into_inner),
             connection,
@@ -129,48 +101,50 @@ enum Shutdown {
 }
 
 /// The transport of a channel to a Volt.
-pub(super) struct Supervised {
-    state: Arc<SharedState>,
-    own: Arc<OwnConnections>,
+pub(super) struct Supervised<D: Dial> {
+    state: Arc<SharedState<D::Connection>>,
+    own: Option<Arc<OwnConnections>>,
     shutdown: watch::Sender<Shutdown>,
     /// Closed when the supervising task ends.
     done: watch::Receiver<()>,
     volt_id: String,
 }
 
-impl Supervised {
-    /// Spawns the task that runs the first connection and its successors.
-    pub(super) fn start(dialer: Dialer, first: Dialed) -> Self {
+impl<D: Dial> Supervised<D> {
+    /// Dials, and spawns the task that runs this connection and its successors. `own` are the
+    /// connections beside it, if the kind has any.
+    pub(super) async fn start(dialer: Arc<D>, own: Option<Arc<OwnConnections>>) -> Result<Self> {
+        let first = dialer.dial().await?;
         let state = Arc::new(SharedState {
             connection: RwLock::new(None),
             states: watch::channel(ConnectionState::Connected).0,
-            reconnects: dialer.options.reconnect.is_some(),
+            reconnects: dialer.options().reconnect.is_some(),
         });
         let (shutdown, shutdowns) = watch::channel(Shutdown::None);
         let (done_sender, done) = watch::channel(());
         let volt_id = dialer.volt_id().to_owned();
-        let dialer = Arc::new(dialer);
-        let own = OwnConnections::new(Arc::clone(&dialer));
         let mut supervisor = Supervisor { state: Arc::clone(&state), dialer, shutdowns };
         let driver = supervisor.begin(first);
         tokio::spawn(async move {
             supervisor.run(driver).await;
             drop(done_sender);
         });
-        Self { state, own, shutdown, done, volt_id }
+        Ok(Self { state, own, shutdown, done, volt_id })
     }
 }
 
-impl Drop for Supervised {
+impl<D: Dial> Drop for Supervised<D> {
     fn drop(&mut self) {
         // In this order: a connection established meanwhile is dropped by one side or the other.
         self.shutdown.send_replace(Shutdown::Abandoned);
         self.state.set_connection(None);
-        self.own.abandon();
+        if let Some(own) = &self.own {
+            own.abandon();
+        }
     }
 }
 
-impl Transport for Supervised {
+impl<D: Dial> Transport for Supervised<D> {
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
         self.state.open(method, options)
     }
@@ -180,7 +154,7 @@ impl Transport for Supervised {
         method: &'static Method,
         options: &CallOptions,
     ) -> Option<BoxFuture<Result<RawCall>>> {
-        let (state, own) = (Arc::clone(&self.state), Arc::clone(&self.own));
+        let (state, own) = (Arc::clone(&self.state), Arc::clone(self.own.as_ref()?));
         let options = options.clone();
         Some(Box::pin(async move {
             match own.open(method, &options).await {
@@ -211,24 +185,29 @@ impl Transport for Supervised {
             *shutdown = Shutdown::Requested;
             changes
         });
-        self.own.close(closed());
-        let (mut done, own) = (self.done.clone(), Arc::clone(&self.own));
+        if let Some(own) = &self.own {
+            own.close(closed());
+        }
+        let (mut done, own) = (self.done.clone(), self.own.clone());
         Box::pin(async move {
             // An error means that the task has ended, which is what this waits for.
             while done.changed().await.is_ok() {}
-            own.all_ended().await;
+            if let Some(own) = own {
+                own.all_ended().await;
+            }
         })
     }
 
     fn open_calls(&self) -> usize {
         let shared = self.state.connection().map_or(0, |connection| connection.open_calls());
-        shared + self.own.open_calls()
+        shared + self.own.as_ref().map_or(0, |own| own.open_calls())
     }
 }
 
-impl fmt::Debug for Supervised {
+impl<D: Dial> fmt::Debug for Supervised<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Supervised")
+            .field("transport", &D::NAME)
             .field("volt", &self.volt_id)
             .field("state", &*self.state.states.borrow())
             .field("open_calls", &self.open_calls())
@@ -237,16 +216,16 @@ impl fmt::Debug for Supervised {
 }
 
 /// The task behind a [`Supervised`].
-struct Supervisor {
-    state: Arc<SharedState>,
-    dialer: Arc<Dialer>,
+struct Supervisor<D: Dial> {
+    state: Arc<SharedState<D::Connection>>,
+    dialer: Arc<D>,
     shutdowns: watch::Receiver<Shutdown>,
 }
 
-impl Supervisor {
+impl<D: Dial> Supervisor<D> {
     /// Runs connections, one after another, until shutdown or until reconnecting fails.
-    async fn run(mut self, mut driver: Running) {
-        let mut backoff = self.dialer.options.reconnect.clone().map(Backoff::new);
+    async fn run(mut self, mut driver: Running<D::Driver>) {
+        let mut backoff = self.dialer.options().reconnect.clone().map(Backoff::new);
         loop {
             let began = Instant::now();
             let reason = self.drive(driver).await;
@@ -280,12 +259,12 @@ impl Supervisor {
     }
 
     /// Makes a connection available to callers.
-    fn begin(&mut self, dialed: Dialed) -> Running {
-        let Dialed { connection, mut driver } = dialed;
+    fn begin(&mut self, dialed: (D::Connection, D::Driver)) -> Running<D::Driver> {
+        let (connection, mut driver) = dialed;
         let state = Arc::clone(&self.state);
-        driver.side_mut().on_lost(move |reason| state.lost(reason));
+        driver.on_lost(move |reason| state.lost(reason));
         let connection = Arc::new(connection);
-        connection.start_worker();
+        connection.start();
         self.state.set_connection(Some(connection));
         if self.shutdown() == Shutdown::Abandoned {
             self.state.set_connection(None);
@@ -295,14 +274,14 @@ impl Supervisor {
     }
 
     /// Runs a connection until it is lost or shut down. Returns the reason.
-    async fn drive(&mut self, mut running: Running) -> Error {
+    async fn drive(&mut self, mut running: Running<D::Driver>) -> Error {
         let driver = &mut running.0;
         tokio::select! {
             reason = &mut *driver => return reason,
             () = self.closing() => {}
         }
         if let Some(connection) = self.state.connection() {
-            let (limit, reason) = (self.dialer.options.close_timeout, closed());
+            let (limit, reason) = (self.dialer.options().close_timeout, closed());
             tokio::select! {
                 reason = &mut *driver => return reason,
                 // Calls that have not ended by then are cut off.
@@ -322,7 +301,11 @@ impl Supervisor {
     }
 
     /// Reconnects with backoff until it succeeds or times out.
-    async fn reconnect(&mut self, backoff: &mut Backoff, lost: Error) -> Result<Running> {
+    async fn reconnect(
+        &mut self,
+        backoff: &mut Backoff,
+        lost: Error,
+    ) -> Result<Running<D::Driver>> {
         let started = Instant::now();
         let give_up_after = self.give_up_after();
         let mut reason = lost;
@@ -361,12 +344,12 @@ impl Supervisor {
     }
 
     fn give_up_after(&self) -> Option<std::time::Duration> {
-        let Reconnect { give_up_after, .. } = self.dialer.options.reconnect.as_ref()?;
+        let Reconnect { give_up_after, .. } = self.dialer.options().reconnect.as_ref()?;
         *give_up_after
     }
 }
 
-impl Drop for Supervisor {
+impl<D: Dial> Drop for Supervisor<D> {
     /// The task normally ends with the state `Closed`. Otherwise it is dropped with its runtime.
     fn drop(&mut self) {
         self.state.set_state(ConnectionState::Closed { reason: runtime_ended() });
@@ -375,12 +358,12 @@ impl Drop for Supervisor {
 }
 
 /// A connection's driver. If it is dropped while the connection is open, its runtime has ended.
-struct Running(ClientDriver);
+struct Running<R: Drive>(R);
 
-impl Drop for Running {
+impl<R: Drive> Drop for Running<R> {
     fn drop(&mut self) {
         // Does nothing if the connection has ended before.
-        self.0.side_mut().lost(&runtime_ended());
+        self.0.lost(&runtime_ended());
     }
 }
 

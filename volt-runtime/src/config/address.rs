@@ -4,24 +4,29 @@
 //! HTTP address, with `/api` appended. An address that is not understood as a whole is an error: a
 //! typing mistake must not send tokens elsewhere.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-use super::{ClientConfig, RelayConfig, VoltConfig, missing, volt::given};
+use super::{
+    ClientConfig, RelayConfig, VoltConfig, missing,
+    url::{grpc_url, websocket_url},
+    volt::given,
+};
 use crate::{
     error::{Error, Result},
-    redact,
+    transport::TransportKind,
 };
 
 /// The address that a client connects to, and its trusted authority. Errors about either name the field.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only the client connects"))]
 pub(crate) struct DialAddress {
-    /// A valid `ws://` or `wss://` address: its host is not empty and its port, if any, is a number.
+    /// A valid address: its host is not empty and its port, if any, is a number. It begins with
+    /// `ws://` or `wss://`, for gRPC with `http://` or `https://`.
     pub(crate) url: String,
     /// The field that holds the address.
     pub(crate) field: String,
     /// Set if the address is that of a relay, which forwards the calls to the Volt.
     pub(crate) relayed: bool,
+    /// Set if it is the address of a gRPC server.
+    pub(crate) grpc: bool,
     /// The only certificate authority that is trusted there, if one is pinned.
     #[cfg_attr(
         all(feature = "client", not(feature = "tls")),
@@ -56,36 +61,88 @@ impl ClientConfig {
     ///
     /// When the address is missing or invalid; names the field.
     pub fn url(&self) -> Result<String> {
-        self.dial_address().map(|address| address.url)
+        self.dial_address(TransportKind::Websocket).map(|address| address.url)
     }
 
-    /// Returns the address, the field that holds it, and the authority that is pinned for it.
+    /// Returns the address for a transport, the field that holds it, and the authority that is pinned for
+    /// it. An automatic choice never falls back at run time: it depends on the configuration alone.
     ///
     /// # Errors
     ///
     /// As [`url`](Self::url).
-    pub(crate) fn dial_address(&self) -> Result<DialAddress> {
+    pub(crate) fn dial_address(&self, transport: TransportKind) -> Result<DialAddress> {
+        if transport == TransportKind::Grpc {
+            return self.grpc_address();
+        }
         match &self.volt.relay {
             Some(RelayConfig::Address(address)) if !address.trim().is_empty() => {
                 let field = "volt.relay".to_owned();
                 let url = websocket_url(&field, address)?;
-                Ok(DialAddress { url, field, relayed: true, authority: None, hint: None })
+                let (relayed, grpc, authority, hint) = (true, false, None, None);
+                Ok(DialAddress { url, field, relayed, grpc, authority, hint })
             }
             Some(RelayConfig::Volt(relay)) => address(relay, "volt.relay", true),
+            _ if transport == TransportKind::Automatic && self.announces_grpc() => {
+                self.grpc_address()
+            }
             _ => address(&self.volt, "volt", false),
         }
     }
+
+    /// Returns whether the only address is one for gRPC, and this build has gRPC.
+    fn announces_grpc(&self) -> bool {
+        let is_host_and_port = |address: &str| !address.contains("://");
+        cfg!(feature = "grpc")
+            && given(self.volt.http_address.as_ref()).is_none()
+            && given(self.volt.address.as_ref()).is_some_and(is_host_and_port)
+    }
+
+    fn grpc_address(&self) -> Result<DialAddress> {
+        if !cfg!(feature = "grpc") {
+            return Err(Error::configuration(
+                "this program was built without gRPC: build it with the feature `grpc` of \
+                 `volt-api`, or of `volt-runtime` if it uses that alone",
+            ));
+        }
+        if self.is_relayed() {
+            return Err(Error::configuration(
+                "`volt.relay` is set, and relays are reached through the websocket: use \
+                 `TransportKind::Automatic` or `Websocket`",
+            ));
+        }
+        let field = "volt.address".to_owned();
+        let address = given(self.volt.address.as_ref())
+            .ok_or_else(|| missing(&field, "the address of the Volt's gRPC server, `host:port`"))?;
+        let url = grpc_url(&field, address)?;
+        // The chain that the Volt issued came over a connection that was checked with the other.
+        let issued = self.credential.as_ref().and_then(|credential| credential.ca.as_ref());
+        let authority = pinned("volt.ca_pem", self.volt.ca_pem.as_ref())
+            .or_else(|| pinned("credential.ca", issued));
+        Ok(DialAddress { url, field, relayed: false, grpc: true, authority, hint: None })
+    }
+
+    fn is_relayed(&self) -> bool {
+        match &self.volt.relay {
+            None => false,
+            Some(RelayConfig::Address(address)) => !address.trim().is_empty(),
+            Some(RelayConfig::Volt(_)) => true,
+        }
+    }
+}
+
+fn pinned(field: &str, pem: Option<&String>) -> Option<CertificateAuthority> {
+    given(pem).map(|pem| CertificateAuthority { field: field.to_owned(), pem: pem.to_owned() })
 }
 
 /// The address of a Volt or relay, from the object that describes it.
 fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress> {
     // The authority is that of the server that is dialled: a relay has its own, in its own object.
-    let authority = given(volt.ca_pem.as_ref())
-        .map(|pem| CertificateAuthority { field: format!("{object}.ca_pem"), pem: pem.to_owned() });
+    let authority = pinned(&format!("{object}.ca_pem"), volt.ca_pem.as_ref());
+    let grpc = false;
     if let Some(address) = given(volt.http_address.as_ref()) {
         let field = format!("{object}.http_address");
         let url = websocket_url(&field, address)?;
-        return Ok(DialAddress { url, field, relayed, authority, hint: None });
+        return Ok(DialAddress { url, field, relayed, grpc, authority, hint: None });
     }
     let Some(address) = given(volt.address.as_ref()) else {
         let field = format!("{object}.http_address");
@@ -111,101 +168,11 @@ fn address(volt: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress
     tracing::warn!("no `{object}.http_address`: guessing it from `{object}.address`, port + 2");
     let field = format!("{object}.address");
     let url = websocket_url(&field, &guess)?;
-    let hint = "guessed from `address`; set `http_address` if that is wrong";
-    Ok(DialAddress { url, field, relayed, authority, hint: Some(hint) })
-}
-
-/// Turns a field's address into the one of the websocket. An address is used as written or
-/// rejected: nothing is dropped or filled in, so that no connection goes elsewhere.
-fn websocket_url(field: &str, text: &str) -> Result<String> {
-    let text = text.trim();
-    let invalid = |why: &str| {
-        Error::configuration(format!("`{field}` is `{}`, which {why}", redact::address(text)))
-    };
-    let Some((scheme, rest)) = text.split_once("://") else {
-        let shown = redact::address(text);
-        return Err(invalid(&format!(
-            "lacks a scheme: write https://{shown}, or http://{shown} if it does not speak TLS"
-        )));
-    };
-    let (scheme, is_websocket) = match scheme.to_ascii_lowercase().as_str() {
-        "http" => ("ws", false),
-        "https" => ("wss", false),
-        "ws" => ("ws", true),
-        "wss" => ("wss", true),
-        _ => return Err(invalid("has another scheme than https:// or http://")),
-    };
-    // Checked before the host: a password may contain what looks like one.
-    if rest.contains('@') {
-        return Err(invalid("holds a user name or password, which Volts do not use: remove it"));
-    }
-    if rest.contains(['?', '#']) {
-        return Err(invalid("has a query or fragment, which an address cannot have: remove it"));
-    }
-    let (authority, path) = match rest.find('/') {
-        Some(at) => rest.split_at(at),
-        None => (rest, ""),
-    };
-    check_authority(authority).map_err(|why| invalid(&why))?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:%".contains(&byte);
-    if !path.bytes().all(allowed) {
-        return Err(invalid("has a path with characters that must be percent-encoded"));
-    }
-    let path = path.trim_end_matches('/');
-    // An address with `ws://` is the websocket's own, unless it stops at the host.
-    let api = if is_websocket && !path.is_empty() { "" } else { "/api" };
-    Ok(format!("{scheme}://{authority}{path}{api}"))
-}
-
-/// Checks `host` or `host:port`. The error describes what is wrong with the address, as the end of a
-/// sentence.
-///
-/// Stricter than a URL parser: those repair what they can, and the parsers of this client, of a proxy
-/// and of the system could each arrive at another host.
-fn check_authority(authority: &str) -> Result<(), String> {
-    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, port) = rest.split_once(']').ok_or("lacks the `]` after its IPv6 address")?;
-        if host.contains('%') {
-            return Err("has an IPv6 address with a zone id, which is not supported".to_owned());
-        }
-        host.parse::<Ipv6Addr>().map_err(|_| format!("has the invalid IPv6 address `{host}`"))?;
-        (host, port)
+    let hint = Some(if cfg!(feature = "grpc") {
+        "guessed from `address`; set `http_address` if that is wrong"
     } else {
-        if authority.matches(':').count() > 1 {
-            return Err("has an IPv6 address without brackets: write [address]:port".to_owned());
-        }
-        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-        check_host(host)?;
-        (host, port)
-    };
-    match port.strip_prefix(':') {
-        None if port.is_empty() => Ok(()),
-        None => Err(format!("has `{port}` after the host `{host}`, where a port is expected")),
-        Some(port) => match port.parse::<u16>() {
-            // The parser allows a sign.
-            Ok(1..) if port.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
-            _ => Err(format!("has the port `{port}`: a port is a number from 1 to 65535")),
-        },
-    }
-}
-
-/// Checks a host name or IPv4 address.
-fn check_host(host: &str) -> Result<(), String> {
-    if host.is_empty() {
-        return Err("has no host".to_owned());
-    }
-    if !host.is_ascii() {
-        return Err(format!("has the host `{host}`: write it in its ASCII form, `xn--…`"));
-    }
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    if !host.bytes().all(allowed) || host.starts_with('.') || host.contains("..") {
-        return Err(format!("has the invalid host `{host}`"));
-    }
-    // Resolvers read numbers in many ways: `127.1` would be 127.0.0.1, and `010.0.0.1` 8.0.0.1.
-    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
-    if is_number && host.parse::<Ipv4Addr>().is_err() {
-        return Err(format!("has the invalid IPv4 address `{host}`"));
-    }
-    Ok(())
+        "guessed from `address`; set `http_address` if that is wrong, or build with the feature \
+         `grpc` to use `address` itself"
+    });
+    Ok(DialAddress { url, field, relayed, grpc, authority, hint })
 }

@@ -31,6 +31,7 @@ mod credential;
 mod explain;
 mod file;
 mod keys;
+mod url;
 mod volt;
 
 use std::{fmt, path::PathBuf};

@@ -24,11 +24,12 @@ pub struct VoltConfig {
     /// Its human-readable name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// `host:port` of its gRPC server. Used only as a last resort, to guess
-    /// [`http_address`](Self::http_address).
+    /// `host:port` of its gRPC server. This SDK connects to it if it is the only address, and the
+    /// feature `grpc` is on: see [`TransportKind`](crate::TransportKind). Without the feature, the
+    /// client guesses the HTTP address from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Its HTTP address, with a scheme. This SDK connects to it.
+    /// Its HTTP address, with a scheme. This SDK connects to its websocket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_address: Option<String>,
     /// Its public key, PEM. Without it the key in `ca_pem` is used.

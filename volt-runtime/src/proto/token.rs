@@ -68,6 +68,11 @@ impl Claims {
         }
     }
 
+    /// As [`new`](Self::new), for a call that is not encrypted by itself: by gRPC, directly.
+    pub fn direct(audience: &str, session: Option<&str>, now: u64) -> Self {
+        Self { k: None, ..Self::new(audience, session, &[], now) }
+    }
+
     /// Signs the claims. Returns their JSON text, and the signature of the whole token.
     ///
     /// # Errors
@@ -77,6 +82,19 @@ impl Claims {
         let claims = serde_json::to_vec(self).map_err(|error| json_error(&error))?;
         let input = signing_input(HEADER.as_bytes(), &claims);
         Ok((claims, sign(key, &input)?))
+    }
+
+    /// Signs the claims as a whole token, for an Ed25519 key.
+    ///
+    /// # Errors
+    ///
+    /// As [`sign`](Self::sign).
+    pub fn to_jwt(&self, key: &SigningKey) -> Result<String, ProtocolError> {
+        let (claims, signature) = self.sign(key)?;
+        let mut jwt = signing_input(HEADER.as_bytes(), &claims);
+        jwt.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut jwt);
+        Ok(jwt)
     }
 
     /// Signs the claims as a whole token that names its key, as the legacy protocol requires.

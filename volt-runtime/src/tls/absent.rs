@@ -66,7 +66,7 @@ mod tests {
         let key = SigningKey::generate().unwrap();
         let pem = key.verifying_key().to_pem();
         let config = ClientConfig::new("did:volt:test", "https://volt.example", pem);
-        let endpoint = config.dial_address().unwrap();
+        let endpoint = config.dial_address(crate::TransportKind::Automatic).unwrap();
         let error = Tls::new("volt.example", &config, &endpoint, &key).err().unwrap();
         assert!(error.is_configuration(), "{error}");
         let said = error.to_string();

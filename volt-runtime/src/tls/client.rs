@@ -18,13 +18,13 @@ use x509_cert::{Certificate, der::Decode as _};
 
 use super::{
     constraints::Constrained,
-    explain::{Trust, explain},
+    explain::{Trust, Version, explain},
 };
 use crate::{
     ClientConfig, Error, Result,
     config::{CertificateAuthority, DialAddress},
     key::{self, SigningKey},
-    socket::{ALPN, Stream},
+    socket::Stream,
 };
 
 /// The TLS settings for the server that a configuration names. Used for each attempt to connect.
@@ -36,6 +36,8 @@ pub(crate) struct Tls {
     trust: Trust,
     /// Set if the client can present a certificate.
     shows_certificate: bool,
+    /// The version of HTTP that is announced.
+    version: Version,
 }
 
 impl Tls {
@@ -52,7 +54,9 @@ impl Tls {
             let message = format!("{}: `{host}` is not a valid host name", endpoint.url);
             Error::configuration(message).with_source(error)
         })?;
-        let (builder, trust) = trusting(endpoint.authority.as_ref())?;
+        let issued = config.credential.as_ref().and_then(|credential| credential.ca.as_deref());
+        let issued = issued.filter(|_| endpoint.grpc && !endpoint.relayed);
+        let (builder, trust) = trusting(endpoint.authority.as_ref(), issued)?;
         // A relay identifies its clients only by their tokens, as with the published clients.
         let identity = if endpoint.relayed { None } else { identity(config, key)? };
         let shows_certificate = identity.is_some();
@@ -62,9 +66,10 @@ impl Tls {
                 .with_client_auth_cert(chain, key)
                 .map_err(|error| certificate_error(&error).with_source(error))?,
         };
-        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let version = if endpoint.grpc { Version::Http2 } else { Version::Http1 };
+        tls.alpn_protocols = vec![version.alpn().to_vec()];
         let connector = TlsConnector::from(Arc::new(tls));
-        Ok(Self { connector, server, trust, shows_certificate })
+        Ok(Self { connector, server, trust, shows_certificate, version })
     }
 
     /// Settings for an HTTP proxy: the platform's authorities, and no certificate of the client.
@@ -73,11 +78,12 @@ impl Tls {
             Error::configuration(format!("{name}: `{host}` is not a valid host name"))
                 .with_source(error)
         })?;
-        let (builder, trust) = trusting(None)?;
+        let (builder, trust) = trusting(None, None)?;
         let mut tls = builder.with_no_client_auth();
-        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let version = Version::Http1;
+        tls.alpn_protocols = vec![version.alpn().to_vec()];
         let connector = TlsConnector::from(Arc::new(tls));
-        Ok(Self { connector, server, trust, shows_certificate: false })
+        Ok(Self { connector, server, trust, shows_certificate: false, version })
     }
 
     /// Performs the handshake over a stream.
@@ -95,14 +101,18 @@ impl Tls {
 
     /// Explains an error of [`connect`](Self::connect), or of its stream, and what to do about it.
     pub(crate) fn explain(&self, error: &io::Error) -> String {
-        explain(error, &self.trust, self.shows_certificate)
+        explain(error, &self.trust, self.shows_certificate, self.version)
     }
 }
 
 type Builder<State> = ConfigBuilder<rustls::ClientConfig, State>;
 
-/// Begins a configuration that trusts only the pinned authority, or else those of the platform.
-fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsClientCert>, Trust)> {
+/// Begins a configuration that trusts only the pinned authority, or else those of the platform. With
+/// a pinned authority, those in `issued` (PEM) are trusted too.
+fn trusting(
+    authority: Option<&CertificateAuthority>,
+    issued: Option<&str>,
+) -> Result<(Builder<WantsClientCert>, Trust)> {
     let unusable =
         |error: rustls::Error| Error::configuration("TLS cannot be used").with_source(error);
     let builder: Builder<WantsVerifier> =
@@ -119,7 +129,7 @@ fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsCl
     };
     // Only these: a pinned authority would be worthless if any other could vouch for the host as well.
     let mut roots = RootCertStore::empty();
-    let pinned = certificates(field, pem)?;
+    let mut pinned = certificates(field, pem)?;
     for certificate in &pinned {
         check_validity(field, certificate, SystemTime::now())?;
         roots.add(certificate.clone()).map_err(|error| {
@@ -128,6 +138,14 @@ fn trusting(authority: Option<&CertificateAuthority>) -> Result<(Builder<WantsCl
             ))
             .with_source(error)
         })?;
+    }
+    // They only help: one that has expired or is damaged is ignored.
+    let issued = issued.and_then(|pem| certificates("credential.ca", pem).ok()).unwrap_or_default();
+    for certificate in issued {
+        let usable = check_validity("credential.ca", &certificate, SystemTime::now()).is_ok();
+        if usable && !pinned.contains(&certificate) && roots.add(certificate.clone()).is_ok() {
+            pinned.push(certificate);
+        }
     }
     let provider = Arc::new(default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);

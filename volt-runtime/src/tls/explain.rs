@@ -11,6 +11,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::constraints::Violated;
+use crate::socket::ALPN;
 
 /// The trusted certificate authorities.
 #[derive(Clone, Debug)]
@@ -21,8 +22,32 @@ pub(super) enum Trust {
     Pinned(String),
 }
 
+/// The version of HTTP that a client announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// A websocket begins with it.
+    Http1,
+    /// gRPC stands on it.
+    Http2,
+}
+
+impl Version {
+    /// Its name in TLS.
+    pub(super) fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => ALPN,
+            Self::Http2 => b"h2",
+        }
+    }
+}
+
 /// Explains the error of a handshake, or of a stream after it.
-pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool) -> String {
+pub(super) fn explain(
+    error: &io::Error,
+    trust: &Trust,
+    shows_certificate: bool,
+    version: Version,
+) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(error)) => certificate(error, trust),
         Some(rustls::Error::InvalidMessage(_)) => {
@@ -30,7 +55,7 @@ pub(super) fn explain(error: &io::Error, trust: &Trust, shows_certificate: bool)
              `http://`"
                 .to_owned()
         }
-        Some(rustls::Error::AlertReceived(alert)) => refused(*alert, shows_certificate),
+        Some(rustls::Error::AlertReceived(alert)) => refused(*alert, shows_certificate, version),
         Some(rustls::Error::PeerIncompatible(why)) => {
             format!("nothing in common with its TLS; 1.2 and 1.3 are spoken here ({why:?})")
         }
@@ -103,7 +128,7 @@ fn certificate(error: &CertificateError, trust: &Trust) -> String {
 }
 
 /// Explains why the server has ended the handshake.
-fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
+fn refused(alert: AlertDescription, shows_certificate: bool, version: Version) -> String {
     // TLS 1.2 has no alert for a missing certificate: servers then send one of two others.
     match (alert, shows_certificate) {
         (AlertDescription::CertificateRequired, _)
@@ -129,9 +154,13 @@ fn refused(alert: AlertDescription, shows_certificate: bool) -> String {
         (AlertDescription::ProtocolVersion, _) => {
             "the server speaks neither TLS 1.2 nor 1.3".to_owned()
         }
-        (AlertDescription::NoApplicationProtocol, _) => {
-            "the server does not speak HTTP/1.1 there".to_owned()
-        }
+        (AlertDescription::NoApplicationProtocol, _) => match version {
+            Version::Http1 => "the server does not speak HTTP/1.1 there".to_owned(),
+            Version::Http2 => {
+                "the server does not speak HTTP/2 there, which gRPC needs: check the port"
+                    .to_owned()
+            }
+        },
         (alert, _) => format!("the server ended TLS with an alert: {alert:?}"),
     }
 }

@@ -86,6 +86,14 @@ impl ServerTls {
         self.verifying(ca_pem, true)
     }
 
+    /// Announces HTTP/2, as gRPC needs it.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn with_http2(self) -> Self {
+        let mut config = Arc::unwrap_or_clone(self.0);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self(Arc::new(config))
+    }
+
     /// Builds new settings, because rustls fixes the policy for client certificates first. The server's own
     /// certificate and protocols are taken over.
     fn verifying(self, ca_pem: &str, required: bool) -> Result<Self> {

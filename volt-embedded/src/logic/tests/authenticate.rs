@@ -19,7 +19,7 @@ use volt_runtime::server::{Authenticator as _, Claims};
 use super::{code, guest, owner, volt, volt_with};
 use crate::{
     error::Result,
-    logic::{sessions::SessionAuthenticator, signing::encode},
+    logic::{authenticate::Call, sessions::SessionAuthenticator, signing::encode},
     store::now,
     volt::Volt,
 };
@@ -39,7 +39,7 @@ fn ask(
     key: &SigningKey,
     request: &AuthenticateRequest,
 ) -> Result<AuthenticateResponse> {
-    volt.authenticate(Some(&token(key, None)), None, request)
+    volt.authenticate(Call { token: Some(&token(key, None)), ..Call::default() }, request)
 }
 
 fn as_key(key: &SigningKey) -> AuthenticateRequest {
@@ -79,7 +79,9 @@ fn an_empty_session_in_a_token_counts_as_absent() {
     for absent in [None, Some("")] {
         let token = token(&key, absent);
         assert!(gate.authenticate(&token).unwrap().is_anonymous());
-        let answer = volt.authenticate(Some(&token), None, &as_key(&key)).unwrap();
+        let answer = volt
+            .authenticate(Call { token: Some(&token), ..Call::default() }, &as_key(&key))
+            .unwrap();
         assert_eq!(answer.decision(), PolicyDecision::Permit);
     }
 }
@@ -89,7 +91,7 @@ fn a_client_must_have_the_key_that_it_names() {
     let volt = volt();
     let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     assert_eq!(code(ask(&volt, &other, &as_key(&key))), Code::Unauthenticated);
-    assert_eq!(code(volt.authenticate(None, None, &as_key(&key))), Code::Unauthenticated);
+    assert_eq!(code(volt.authenticate(Call::default(), &as_key(&key))), Code::Unauthenticated);
     let nobody = AuthenticateRequest::default();
     assert_eq!(code(ask(&volt, &key, &nobody)), Code::InvalidArgument);
     let broken = AuthenticateRequest::default().with_public_key("no PEM");

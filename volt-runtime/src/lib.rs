@@ -21,6 +21,7 @@
 //! | `server` | no | `server::serve`: a websocket server, with plain HTTP on the same port |
 //! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
+mod apart;
 mod backoff;
 pub mod call;
 mod channel;

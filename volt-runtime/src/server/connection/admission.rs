@@ -1,4 +1,4 @@
-//! Bounds the memory of connections that have no session yet.
+//! Bounds the memory and the number of connections that have no session yet.
 
 use std::{
     sync::{
@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use super::addresses::Place;
 use crate::queue::register;
 
 /// The bytes held for all connections of a server that have no session yet.
@@ -47,26 +48,28 @@ pub(in crate::server) struct Admission {
 #[derive(Debug, Default)]
 struct State {
     held: usize,
+    /// The connection's place among those of its address.
+    place: Option<Place>,
     reader: Option<Waker>,
 }
 
 impl Admission {
     /// The state of a new connection.
-    pub(in crate::server) fn new(newcomers: Arc<Newcomers>) -> Arc<Self> {
-        Arc::new(Self::of(Some(newcomers)))
+    pub(in crate::server) fn new(newcomers: Arc<Newcomers>, place: Place) -> Arc<Self> {
+        Arc::new(Self::of(Some(newcomers), Some(place)))
     }
 
     /// The state of a connection whose bytes another server bounds, such as a tunnel.
     pub(super) fn uncounted() -> Arc<Self> {
-        Arc::new(Self::of(None))
+        Arc::new(Self::of(None, None))
     }
 
-    fn of(newcomers: Option<Arc<Newcomers>>) -> Self {
+    fn of(newcomers: Option<Arc<Newcomers>>, place: Option<Place>) -> Self {
         Self {
             admitted: AtomicBool::new(newcomers.is_none()),
             newcomers,
             queued: AtomicUsize::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State { place, ..State::default() }),
         }
     }
 
@@ -79,12 +82,13 @@ impl Admission {
         if self.is_admitted() {
             return;
         }
-        let reader = {
+        let (reader, place) = {
             let mut state = self.state();
             self.admitted.store(true, Ordering::Release);
             self.set(&mut state, 0);
-            state.reader.take()
+            (state.reader.take(), state.place.take())
         };
+        drop(place);
         if let Some(reader) = reader {
             reader.wake();
         }

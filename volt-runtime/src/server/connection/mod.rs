@@ -1,6 +1,8 @@
 //! The server's side of a connection, independent of the transport of its frames.
 
 #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only websockets are counted"))]
+mod addresses;
+#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only websockets are counted"))]
 mod admission;
 mod call;
 mod host;
@@ -11,7 +13,10 @@ mod side;
 mod tunnel;
 
 #[cfg(feature = "server")]
-pub(in crate::server) use self::admission::{Admission, Newcomers};
+pub(in crate::server) use self::{
+    addresses::Addresses,
+    admission::{Admission, Newcomers},
+};
 pub use self::{
     host::ServiceHost,
     options::{AllowedOrigins, ServerOptions},

@@ -1,38 +1,19 @@
 //! A websocket server: accepts connections and runs their calls.
 
 mod arrivals;
+mod connection;
 mod origin;
+mod reception;
 mod request;
 mod tcp;
 mod write_timeout;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-    time::timeout,
-};
-use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use self::{
-    arrivals::{ArrivalLimits, Arrivals},
-    request::Room,
-    write_timeout::WriteTimeout,
-};
-use crate::{
-    proto::server::DrainPolicy,
-    server::connection::{Admission, Newcomers, ServerSide, ServiceHost},
-    socket::{Counted, Driver, DriverOptions, Stream, websocket_config},
-    tls::ServerTls,
-};
-
-/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed.
-const MAX_TURNED_AWAY: usize = 64;
-/// The time that such a connection has for its request, TLS included.
-const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
+use self::reception::Reception;
+use crate::{server::connection::ServiceHost, tls::ServerTls};
 
 /// A running server. Dropping it stops it at once.
 pub struct Server {
@@ -123,117 +104,22 @@ async fn run(
     endpoint: Arc<ServiceHost>,
     stopping: watch::Receiver<bool>,
 ) {
-    let limit = endpoint.options().max_connections;
-    let newcomers = Newcomers::new(endpoint.options().unauthenticated_bytes);
-    let (mut connections, mut turned_away) = (JoinSet::new(), JoinSet::new());
     let mut stop = stopping.clone();
+    let mut reception = Reception::new(tls, endpoint, stopping);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if connections.len() >= limit => {
-                    tracing::debug!(%peer, limit, "connection refused: there are too many");
-                    if turned_away.len() < MAX_TURNED_AWAY {
-                        turned_away.spawn(turn_away(stream, tls.clone(), Arc::clone(&endpoint)));
-                    }
-                }
-                Ok((stream, peer)) => {
-                    tracing::debug!(%peer, "connection");
-                    let (tls, endpoint) = (tls.clone(), Arc::clone(&endpoint));
-                    let admission = Admission::new(Arc::clone(&newcomers));
-                    let stopping = stopping.clone();
-                    connections.spawn(serve_connection(stream, tls, endpoint, admission, stopping));
-                }
+                Ok((stream, peer)) => reception.receive(stream, peer),
                 Err(error) => {
                     // Usually too many open files: wait until some are closed.
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            Some(_) = connections.join_next() => {}
-            Some(_) = turned_away.join_next() => {}
+            () = reception.one_ended() => {}
             _ = stop.changed() => break,
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-/// Tells a client that there is no room for it.
-async fn turn_away(stream: TcpStream, tls: Option<ServerTls>, endpoint: Arc<ServiceHost>) {
-    let limit = endpoint.options().handshake_timeout.min(TURN_AWAY_TIMEOUT);
-    if let Ok(Err(error)) = timeout(limit, open(stream, tls.as_ref(), &endpoint, Room::Full)).await
-    {
-        tracing::debug!(%error, "the request of a refused client failed");
-    }
-}
-
-/// Runs one connection, from its TCP stream to its end.
-async fn serve_connection(
-    stream: TcpStream,
-    tls: Option<ServerTls>,
-    endpoint: Arc<ServiceHost>,
-    admission: Arc<Admission>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let options = endpoint.options();
-    if let Err(error) = tcp::prepare(&stream, options) {
-        tracing::debug!(%error, "an option of the TCP connection cannot be set");
-    }
-    let answering =
-        timeout(options.handshake_timeout, open(stream, tls.as_ref(), &endpoint, Room::Free));
-    let outcome = tokio::select! {
-        outcome = answering => outcome,
-        // Do not wait for clients that have not completed their request.
-        _ = stopping.changed() => return,
-    };
-    let (stream, early) = match outcome {
-        Ok(Ok(Some(upgraded))) => upgraded,
-        Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),
-        Ok(Err(error)) => return tracing::debug!(%error, "the request failed"),
-        Err(_) => return tracing::debug!("the client took too long to ask for something"),
-    };
-    let limits = ArrivalLimits {
-        unauthenticated: options.unauthenticated_message_size,
-        unauthenticated_text: if endpoint.speaks_legacy() {
-            options.max_message_size
-        } else {
-            options.unauthenticated_message_size
-        },
-        admission_timeout: options.handshake_timeout,
-        message_timeout: options.message_timeout,
-    };
-    let config = websocket_config(options.max_message_size);
-    let limit = options.drain_timeout;
-    let driver_options = DriverOptions { close_timeout: limit, keepalive: options.keepalive };
-    let stream = Counted::new(Arrivals::new(stream, early, Arc::clone(&admission), limits));
-    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-    let side = ServerSide::with_admission(endpoint, admission);
-    let connection = side.clone();
-    let mut driver = Driver::new(socket, None, side, &driver_options);
-    tokio::select! {
-        _ = &mut driver => return,
-        _ = stopping.changed() => {}
-    }
-    tokio::select! {
-        _ = &mut driver => return,
-        // Calls that are still open by then are cut off.
-        _ = timeout(limit, connection.drain(DrainPolicy::Ignore)) => connection.close(),
-    }
-    driver.await;
-}
-
-/// Answers the connection's request. If the client requests a websocket, returns the stream and the
-/// bytes that have already been read from it.
-async fn open(
-    stream: TcpStream,
-    tls: Option<&ServerTls>,
-    endpoint: &ServiceHost,
-    room: Room,
-) -> io::Result<Option<(WriteTimeout<Stream>, Bytes)>> {
-    let stream = match tls {
-        Some(tls) => tls.accept(stream).await?,
-        None => Stream::Plain(stream),
-    };
-    let stream = WriteTimeout::new(stream, endpoint.options().write_timeout);
-    request::answer(stream, endpoint, room).await.map_err(io::Error::other)
+    reception.all_ended().await;
 }

@@ -33,8 +33,10 @@ type Body = Full<Bytes>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
     Free,
-    /// The request is answered with an error.
+    /// The server has as many connections as it may have. The request is answered with an error.
     Full,
+    /// The client's address has as many connections without a session as it may have. Likewise.
+    AddressFull,
 }
 
 /// Answers the only request of a connection. If it requested a websocket, returns the stream and the
@@ -53,7 +55,11 @@ where
     let service = service_fn(|request| {
         let response = match room {
             Room::Free => respond(&request, endpoint),
-            Room::Full => full(),
+            Room::Full => full("this server has too many connections; try again later"),
+            Room::AddressFull => full(
+                "this server has too many connections from this address without a session; \
+                 try again later",
+            ),
         };
         upgraded.store(response.status() == StatusCode::SWITCHING_PROTOCOLS, Ordering::Relaxed);
         ready(Ok::<_, Infallible>(response))
@@ -72,9 +78,8 @@ where
     Ok(Some((stream, parts.read_buf)))
 }
 
-/// The answer of a server that has as many connections as it may have.
-fn full() -> Response<Body> {
-    let text = "this server has too many connections; try again later";
+/// The answer of a server that has no room.
+fn full(text: &'static str) -> Response<Body> {
     let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, text);
     refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     refusal

@@ -13,7 +13,7 @@ use volt_embedded::__core::create_database;
 const SCHEMA: &str = "
     CREATE TABLE t (id INTEGER PRIMARY KEY, x, y TEXT, z BLOB, UNIQUE (x, y));
     INSERT INTO t (x, y, z) VALUES (1, 'one', x'00'), ('a', 'text', NULL), (2.5, NULL, x'ffd8');
-    CREATE TABLE u (a REFERENCES t (id), b CHECK (b IS NOT 7)) STRICT;
+    CREATE TABLE u (a INTEGER REFERENCES t (id), b INTEGER CHECK (b IS NOT 7)) STRICT;
     CREATE TABLE log (line);
     CREATE TRIGGER logged AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.x); END;
     CREATE VIEW v AS SELECT t.x, log.line FROM t JOIN log;

@@ -6,8 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{
-    Connection, Error, Result, ToSql,
-    ffi::{self, SQLITE_TOOBIG},
+    Connection, Error, ErrorCode, Result, ToSql,
     functions::{Context, FunctionFlags, SubType},
     limits::Limit,
     params_from_iter,
@@ -47,14 +46,24 @@ pub(super) fn bound(connection: &Connection) -> Result<()> {
             let lengths = [0, 1].map(|index| length(context.get_raw(index)));
             if lengths[0].saturating_mul(lengths[1]) > limit {
                 let message = format!("the arguments of `{name}` are too long: {lengths:?} bytes");
-                return Err(Error::SqliteFailure(ffi::Error::new(SQLITE_TOOBIG), Some(message)));
+                return Err(Error::UserFunctionError(message.into()));
             }
-            let answer = original.call(&call, context)?;
+            let answer = original.call(&call, context).map_err(without_text)?;
             let subtype = if json && matches!(answer, Answer::Text(_)) { JSON } else { None };
             Ok((answer, subtype))
         })?;
     }
     Ok(())
+}
+
+/// With a text, an error of a function loses its code, which says that a value is too large.
+fn without_text(error: Error) -> Error {
+    match error {
+        Error::SqliteFailure(code, _) if code.code == ErrorCode::TooBig => {
+            Error::SqliteFailure(code, None)
+        }
+        other => other,
+    }
 }
 
 /// The length in bytes. The text of a number is short.
@@ -108,8 +117,6 @@ impl ToSql for Answer {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ErrorCode;
-
     use super::*;
 
     /// The replacement returns what the function returns, of every type.
@@ -152,9 +159,14 @@ mod tests {
             "SELECT trim(hex(zeroblob(400000)), hex(zeroblob(20000)))",
         ] {
             let outcome = connection.query_row(sql, [], |row| row.get::<_, Value>(0));
-            let code = outcome.unwrap_err().sqlite_error_code();
-            assert_eq!(code, Some(ErrorCode::TooBig), "{sql}");
+            let error = outcome.unwrap_err().to_string();
+            assert!(error.contains("too long"), "{sql}: {error}");
         }
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE).unwrap();
+        let sql = "SELECT replace(hex(zeroblob(1000000)), '00', 'twenty characters...')";
+        let outcome = connection.query_row(sql, [], |row| row.get::<_, Value>(0));
+        let code = outcome.unwrap_err().sqlite_error_code();
+        assert_eq!(code, Some(ErrorCode::TooBig), "the result is too large");
         let sql = "SELECT instr(zeroblob(8000000) || x'01', zeroblob(1000) || x'01')";
         let at: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
         assert_eq!(at, 7_999_001);

@@ -171,11 +171,10 @@ impl Database {
                     format!("the statement ran for longer than {:?}", self.options.time_limit),
                 ),
             },
-            Some(ErrorCode::TooBig) if message == "string or blob too big" => exhausted(format!(
+            Some(ErrorCode::TooBig) => exhausted(format!(
                 "{message}: a value may have at most {} MiB",
                 policy::MAX_VALUE >> 20
             )),
-            Some(ErrorCode::TooBig) => exhausted(message),
             Some(ErrorCode::ConstraintViolation) => Status::new(Code::FailedPrecondition, message),
             Some(ErrorCode::DiskFull) => exhausted("the Volt's disk is full"),
             // SQLite reports a deleted file as one of several errors.

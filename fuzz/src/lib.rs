@@ -1,7 +1,9 @@
 //! Shared parts of the fuzz targets: keys, messages and a service.
 
 pub mod client;
+pub mod router;
 pub mod server;
+pub mod sql;
 
 /// A frame with any content.
 pub fn frame(kind: u8, call: u64, body: &[u8]) -> Vec<u8> {

@@ -6,13 +6,14 @@
 //!
 //! The argument is the number of resources in the Volt. Each line shows one kind of load, generated
 //! by another client for five seconds, with the 99th percentile and the worst latency of concurrent
-//! authenticated `GetResource` calls.
+//! authenticated `GetResource` calls. The Volt and the two clients run on threads of their own.
 
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use tokio::runtime::Runtime;
 use volt_api::{
     Client, Result,
     data::{CreateDatabaseRequest, SqlBulkUpdateRequest, SqlExecuteRequest, SqlExecuteStart},
@@ -61,45 +62,65 @@ async fn read_large(client: &Client, database: &str) -> Result<()> {
     Ok(())
 }
 
-/// Measures the latency while `work` runs repeatedly.
-async fn measure(name: &str, client: &Client, id: &str, work: impl AsyncFn()) {
-    let until = Instant::now() + TIME;
-    let load = async {
-        while Instant::now() < until {
-            work().await;
-        }
-    };
-    let probe = async {
+/// A client that calls `GetResource`, on a runtime of its own.
+struct Probe {
+    runtime: Runtime,
+    client: Client,
+    id: String,
+}
+
+impl Probe {
+    async fn latencies(client: Client, id: String, until: Instant) -> Vec<Duration> {
         let mut latencies = Vec::new();
         while Instant::now() < until {
             let begin = Instant::now();
-            let request = GetResourceRequest::default().with_resource_id(id);
+            let request = GetResourceRequest::default().with_resource_id(&id);
             client.volt().get_resource(request).await.unwrap();
             latencies.push(begin.elapsed());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         latencies.sort_unstable();
         latencies
-    };
-    // The load may outlast the measurement.
-    tokio::select! {
-        latencies = probe => {
-            let (p99, worst) = (latencies[latencies.len() * 99 / 100], latencies[latencies.len() - 1]);
-            println!("{name:<40} {:>6} calls, p99 {p99:>10.1?}, worst {worst:>10.1?}", latencies.len());
+    }
+
+    /// Measures the latency while `work` runs repeatedly.
+    async fn measure(&self, name: &str, work: impl AsyncFn()) {
+        let until = Instant::now() + TIME;
+        let probe = Self::latencies(self.client.clone(), self.id.clone(), until);
+        let probe = self.runtime.spawn(probe);
+        let load = async {
+            while Instant::now() < until {
+                work().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        // The load may outlast the measurement.
+        tokio::select! {
+            latencies = probe => {
+                let latencies = latencies.unwrap();
+                let (p99, worst) =
+                    (latencies[latencies.len() * 99 / 100], latencies[latencies.len() - 1]);
+                let calls = latencies.len();
+                println!("{name:<40} {calls:>6} calls, p99 {p99:>10.1?}, worst {worst:>10.1?}");
+            }
+            () = load => {}
         }
-        () = async { load.await; std::future::pending().await } => {}
     }
 }
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let count: usize = std::env::args().nth(1).map_or(Ok(20_000), |text| text.parse())?;
-    let volt = EmbeddedVolt::builder().query_timeout(Duration::from_secs(2)).start().await?;
-    let client = Client::connect(volt.config()).await?;
+    let (server, runtime) = (Runtime::new()?, Runtime::new()?);
+    let start = EmbeddedVolt::builder().query_timeout(Duration::from_secs(2)).start();
+    let volt = server.spawn(start).await??;
+    let config = volt.config();
+    let client = runtime.spawn(async { Client::connect(config).await }).await??;
     let config = volt.guest("other")?;
     let home = config.credential.as_ref().unwrap().identity_did.clone().unwrap();
     let other = Client::connect(config).await?;
-    let probe = save(&client, "", "probe", "volt:folder").await?;
+    let id = save(&client, "", "probe", "volt:folder").await?;
+    let probe = Probe { runtime, client, id };
 
     let many = save(&other, &home, "many", "volt:folder").await?;
     for begin in (0..count).step_by(100) {
@@ -132,45 +153,56 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let database = created.resource.unwrap_or_default().id;
     bulk_update(&other, &database, "CREATE TABLE t (x)").await?;
 
-    measure("nothing", &client, &probe, async || tokio::time::sleep(TIME).await).await;
-    measure("listing everything", &client, &probe, async || {
-        other.volt().get_resources(GetResourcesRequest::default()).await.unwrap();
-    })
-    .await;
-    measure("1,000 BulkUpdates at once", &client, &probe, async || {
-        let updates = (0..1000).map(|_| bulk_update(&other, &database, "INSERT INTO t VALUES (1)"));
-        join_all(updates).await;
-    })
-    .await;
+    probe.measure("nothing", async || tokio::time::sleep(TIME).await).await;
+    probe
+        .measure("listing everything", async || {
+            other.volt().get_resources(GetResourcesRequest::default()).await.unwrap();
+        })
+        .await;
+    probe
+        .measure("1,000 BulkUpdates at once", async || {
+            let updates =
+                (0..1000).map(|_| bulk_update(&other, &database, "INSERT INTO t VALUES (1)"));
+            join_all(updates).await;
+        })
+        .await;
     let endless = format!("INSERT INTO t {ENDLESS} SELECT max(n) FROM n");
-    measure("100 endless BulkUpdates", &client, &probe, async || {
-        join_all((0..100).map(|_| bulk_update(&other, &database, &endless))).await;
-    })
-    .await;
-    measure("walking diamonds", &client, &probe, async || {
-        let request = GetFileDescendantsRequest::default().with_resource_id(&top);
-        other.file().get_file_descendants(request).await.unwrap();
-    })
-    .await;
-    measure("copying 48 MiB", &client, &probe, async || {
-        copy(&other, &file, &home, CopyResourceMode::Copy).await.unwrap();
-    })
-    .await;
-    measure("reading values of 16 MB", &client, &probe, async || {
-        join_all((0..4).map(|_| read_large(&other, &database))).await;
-    })
-    .await;
+    probe
+        .measure("100 endless BulkUpdates", async || {
+            join_all((0..100).map(|_| bulk_update(&other, &database, &endless))).await;
+        })
+        .await;
+    probe
+        .measure("walking diamonds", async || {
+            let request = GetFileDescendantsRequest::default().with_resource_id(&top);
+            other.file().get_file_descendants(request).await.unwrap();
+        })
+        .await;
+    probe
+        .measure("copying 48 MiB", async || {
+            copy(&other, &file, &home, CopyResourceMode::Copy).await.unwrap();
+        })
+        .await;
+    probe
+        .measure("reading values of 16 MB", async || {
+            join_all((0..4).map(|_| read_large(&other, &database))).await;
+        })
+        .await;
     // The subscriber never reads its events.
     let mut subscriber = other.volt().connect().await?;
     let hello = ConnectHello::default().with_subscribe_resource_events(true);
     subscriber.send(ConnectRequest::default().with_hello(hello)).await?;
     let name = "n".repeat(1000);
-    measure("saving, with events nobody reads", &client, &probe, async || {
-        let saves = (0..100).map(|_| save(&other, &home, &name, "volt:file"));
-        join_all(saves).await;
-    })
-    .await;
+    probe
+        .measure("saving, with events nobody reads", async || {
+            let saves = (0..100).map(|_| save(&other, &home, &name, "volt:file"));
+            join_all(saves).await;
+        })
+        .await;
     drop((subscriber, other));
-    volt.shutdown().await;
+    server.spawn(volt.shutdown()).await?;
+    // A runtime cannot be dropped where it would have to wait.
+    probe.runtime.shutdown_background();
+    server.shutdown_background();
     Ok(())
 }

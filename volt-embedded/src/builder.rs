@@ -217,6 +217,11 @@ impl Builder {
         self
     }
 
+    /// The options of the Volt itself.
+    pub(crate) fn into_options(self) -> Options {
+        self.0.volt
+    }
+
     /// Starts the Volt.
     ///
     /// # Errors

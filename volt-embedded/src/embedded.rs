@@ -105,13 +105,7 @@ impl EmbeddedVolt {
             Fault::Store(error) => StartError::new("opening the store", error),
             Fault::Refused(status) => StartError::new("opening the store", status),
         })?;
-        let authenticator = SessionAuthenticator(Arc::clone(&volt));
-        let host = ServiceHost::new(volt.id.clone(), key, Handlers::router(&volt), authenticator)
-            .with_http(Web(Arc::clone(&volt)))
-            .with_relay(volt.hosts.clone())
-            .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
-            .with_options(limits);
-        let host = Arc::new(host);
+        let host = Arc::new(host(&volt, key, limits));
         let server = if volt.options.tls {
             let tls = volt.authority.server(address.ip());
             let tls = tls.map_err(|error| StartError::new("certifying the server", error))?;
@@ -267,6 +261,16 @@ fn serve_grpc(
     _: &Arc<ServiceHost>,
 ) -> Result<Option<Server>, StartError> {
     Ok(None)
+}
+
+/// The Volt's services, for callers of all kinds.
+pub(crate) fn host(volt: &Arc<Volt>, key: SigningKey, limits: ServerOptions) -> ServiceHost {
+    let authenticator = SessionAuthenticator(Arc::clone(volt));
+    ServiceHost::new(volt.id.clone(), key, Handlers::router(volt), authenticator)
+        .with_http(Web(Arc::clone(volt)))
+        .with_relay(volt.hosts.clone())
+        .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(volt))
+        .with_options(limits)
 }
 
 /// Clients cannot connect to an unspecified address; use loopback instead.

@@ -104,6 +104,7 @@ mod builder;
 mod disk;
 mod embedded;
 mod error;
+mod fuzzing;
 mod logic;
 mod rights;
 mod scope;
@@ -112,6 +113,12 @@ mod state;
 mod store;
 mod tls;
 mod volt;
+
+/// Parts of a Volt for fuzz targets. Not part of the public API: it may change without notice.
+#[doc(hidden)]
+pub mod __core {
+    pub use crate::fuzzing::{Core, create_database, execute, open};
+}
 
 pub use crate::{
     builder::{Builder, UnknownClients},

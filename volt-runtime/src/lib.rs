@@ -51,6 +51,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod apart;
 mod backoff;
 pub mod call;
 mod channel;

@@ -39,9 +39,13 @@ pub(crate) struct Handlers {
 }
 
 impl Handlers {
+    pub(crate) fn new(volt: &Arc<Volt>) -> Self {
+        Self { volt: Arc::clone(volt) }
+    }
+
     /// Returns the routes to all services.
     pub(crate) fn router(volt: &Arc<Volt>) -> Router {
-        let handlers = Arc::new(Self { volt: Arc::clone(volt) });
+        let handlers = Arc::new(Self::new(volt));
         Router::new()
             .with(VoltApiServer::from_arc(Arc::clone(&handlers)))
             .with(FileApiServer::from_arc(Arc::clone(&handlers)))

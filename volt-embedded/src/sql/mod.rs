@@ -2,6 +2,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod execute;
+mod functions;
 pub(crate) mod outbox;
 mod policy;
 mod values;
@@ -27,8 +28,9 @@ use crate::{
     scope::Scope,
 };
 
-/// The number of SQLite instructions between two checks of the scope and the time limit.
-const INSTRUCTIONS: i32 = 10_000;
+/// The number of SQLite instructions between two checks of the scope and the time limit. Each of them
+/// may be a function that takes seconds.
+const INSTRUCTIONS: i32 = 100;
 /// The time that a statement waits for another call's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -68,6 +70,7 @@ impl Database {
         let own = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&own);
         policy::apply(&mut connection, move || flag.load(Ordering::Relaxed))?;
+        functions::bound(&connection)?;
         let timer = Timer::default();
         let (clock, scope) = (timer.clone(), options.scope.clone());
         // SQLite's interrupt would not affect a statement that has yet to start.

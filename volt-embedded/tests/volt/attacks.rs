@@ -62,6 +62,14 @@ async fn hostile_statements_are_refused() {
         ("SELECT zeroblob(900000000)".to_owned(), Code::ResourceExhausted),
         ("SELECT length(hex(zeroblob(16000000)))".to_owned(), Code::ResourceExhausted),
         (format!("SELECT {}", ["zeroblob(9000000)"; 8].join(", ")), Code::ResourceExhausted),
+        (
+            "SELECT instr(zeroblob(9000000), zeroblob(4000000) || 1)".to_owned(),
+            Code::InvalidArgument,
+        ),
+        (
+            "SELECT trim(hex(zeroblob(900000)), hex(zeroblob(90000)))".to_owned(),
+            Code::InvalidArgument,
+        ),
         ("SELECT load_extension('x')".to_owned(), Code::InvalidArgument),
         ("ATTACH ':memory:' AS other".to_owned(), Code::PermissionDenied),
         ("VACUUM".to_owned(), Code::PermissionDenied),

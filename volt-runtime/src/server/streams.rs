@@ -17,6 +17,7 @@ use futures_core::Stream;
 
 use crate::{
     Code, Error, ErrorKind, Message, Status,
+    apart::{Apart, LARGE, apart},
     message::{Body, Payload},
     queue::{Popped, Queue},
     transport::SendHalf,
@@ -26,12 +27,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Requests<Req> {
     feed: Arc<Queue<Body>>,
-    request: PhantomData<fn() -> Req>,
+    /// A large request that is being read.
+    reading: Option<Apart<Result<Req, Status>>>,
 }
 
 impl<Req: Message> Requests<Req> {
     pub(super) fn new(feed: Arc<Queue<Body>>) -> Self {
-        Self { feed, request: PhantomData }
+        Self { feed, reading: None }
     }
 
     /// Returns the next request, or `None` once the caller has half-closed. If the caller cancels
@@ -49,7 +51,16 @@ impl<Req: Message> Requests<Req> {
     }
 
     fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Req>, Status>> {
+        if let Some(reading) = &mut self.reading {
+            let request = ready!(Pin::new(reading).poll(cx));
+            self.reading = None;
+            return Poll::Ready(request.map(Some));
+        }
         Poll::Ready(match ready!(self.feed.poll_pop(cx)) {
+            Popped::Item(body) if body.len() >= LARGE => {
+                self.reading = Some(apart(move || read(&body)));
+                return self.poll_message(cx);
+            }
             Popped::Item(body) => read(&body).map(Some),
             Popped::Closed(None) => Ok(None),
             Popped::Closed(Some(error)) => Err(to_status(&error)),
@@ -114,7 +125,13 @@ impl<Res: Message> Responses<Res> {
     /// A response is sent whole or, if the future is dropped while it waits, not at all.
     pub async fn send(&mut self, response: Res) -> Result<(), Status> {
         poll_fn(|cx| self.sender.poll_ready(cx)).await.map_err(|error| to_status(&error))?;
-        self.sender.send(&response).map_err(|error| to_status(&error))
+        let sent = if response.encoded_len() < LARGE {
+            self.sender.send(&response)
+        } else {
+            let mut sender = self.sender.clone();
+            apart(move || sender.send(&response)).await
+        };
+        sent.map_err(|error| to_status(&error))
     }
 }
 

@@ -76,7 +76,7 @@ fn targets(source: &Path) -> anyhow::Result<Vec<String>> {
 /// shorter inputs, and so more of them.
 fn max_len(target: &str) -> u32 {
     match target {
-        "client" | "server" | "proto" => 1024,
+        "client" | "proto" | "router" | "server" | "sql" => 1024,
         _ => 8192,
     }
 }
@@ -118,7 +118,7 @@ impl Fuzz<'_> {
         fuzz.arg(format!("-runs={}", args.runs));
         fuzz.arg(format!("-max_total_time={}", args.seconds.unwrap_or_default()));
         fuzz.arg(format!("-max_len={}", max_len(target)));
-        fuzz.args(["-timeout=20", "-print_final_stats=1"]);
+        fuzz.args(["-rss_limit_mb=1024", "-timeout=20", "-print_final_stats=1"]);
         println!("{target}: see {}", log.display());
         let output = fs::File::create(&log).with_context(|| log.display().to_string())?;
         let status = fuzz.stdout(Stdio::null()).stderr(output).status().context("cargo-fuzz")?;

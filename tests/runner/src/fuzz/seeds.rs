@@ -11,7 +11,7 @@ pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::remove_dir_all(folder).ok();
     let mut seeds = Seeds { folder, count: 0 };
     // These targets derive a sequence of events from the bytes; recorded calls do not help.
-    for target in ["client", "server"] {
+    for target in ["client", "router", "server"] {
         seeds.add(target, [0x5a; 64])?;
     }
     let vectors = root.join("volt-runtime/tests/vectors");
@@ -22,6 +22,17 @@ pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
             let vector = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
             seeds.recorded("", &vector)?;
         }
+    }
+    let statements = root.join("fuzz/sql.seeds");
+    let text = fs::read_to_string(&statements).with_context(|| statements.display().to_string())?;
+    for call in text.split("\n\n").map(str::trim).filter(|call| !call.is_empty()) {
+        // The first byte selects the rights and the kind of call.
+        for flags in [0, 1, 3, 7] {
+            seeds.add("sql", [&[flags], call.as_bytes()].concat())?;
+        }
+    }
+    for flags in [8, 9, 11] {
+        seeds.add("sql", [flags; 64])?;
     }
     protos(&mut seeds, &root.join("volt-codegen/tests/protos"))?;
     protos(&mut seeds, &root.join("proto"))

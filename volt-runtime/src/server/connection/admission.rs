@@ -1,4 +1,4 @@
-//! Bounds the memory of connections that have no session yet.
+//! Bounds the memory and the number of connections that have no session yet.
 //!
 //! Each connection has its own limits, but strangers may open thousands. They share one limit, so that all
 //! of them together cost no more than a few callers would. A connection leaves the count when the first
@@ -12,6 +12,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use super::addresses::Place;
 use crate::queue::register;
 
 /// The bytes held for all connections of a server that have no session yet.
@@ -53,27 +54,29 @@ pub(in crate::server) struct Admission {
 struct State {
     /// The bytes that this connection has in the shared count.
     held: usize,
+    /// The connection's place among those of its address.
+    place: Option<Place>,
     /// The stream that waits for a session, with a large message.
     reader: Option<Waker>,
 }
 
 impl Admission {
     /// The state of a new connection.
-    pub(in crate::server) fn new(newcomers: Arc<Newcomers>) -> Arc<Self> {
-        Arc::new(Self::of(Some(newcomers)))
+    pub(in crate::server) fn new(newcomers: Arc<Newcomers>, place: Place) -> Arc<Self> {
+        Arc::new(Self::of(Some(newcomers), Some(place)))
     }
 
     /// The state of a connection whose bytes another server bounds, such as a tunnel.
     pub(super) fn uncounted() -> Arc<Self> {
-        Arc::new(Self::of(None))
+        Arc::new(Self::of(None, None))
     }
 
-    fn of(newcomers: Option<Arc<Newcomers>>) -> Self {
+    fn of(newcomers: Option<Arc<Newcomers>>, place: Option<Place>) -> Self {
         Self {
             admitted: AtomicBool::new(newcomers.is_none()),
             newcomers,
             queued: AtomicUsize::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State { place, ..State::default() }),
         }
     }
 
@@ -86,13 +89,14 @@ impl Admission {
         if self.is_admitted() {
             return;
         }
-        let reader = {
+        let (reader, place) = {
             // Under the lock, so that a reader that is about to register sees it or is woken.
             let mut state = self.state();
             self.admitted.store(true, Ordering::Release);
             self.set(&mut state, 0);
-            state.reader.take()
+            (state.reader.take(), state.place.take())
         };
+        drop(place);
         if let Some(reader) = reader {
             reader.wake();
         }

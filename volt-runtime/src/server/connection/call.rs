@@ -10,6 +10,8 @@
 
 use std::{
     future::poll_fn,
+    mem,
+    pin::Pin,
     sync::Arc,
     task::{Context as TaskContext, Poll, ready},
     time::Instant,
@@ -24,6 +26,7 @@ use super::{
 };
 use crate::{
     Code, Error, ErrorKind, Result, Status,
+    apart::{Apart, LARGE, apart},
     message::{Body, Payload},
     proto::{
         ProtocolError,
@@ -70,8 +73,7 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     // The sender ends the call on every path from here on, if only when it is dropped.
     let mut sender =
         CallSender { call: call.clone(), key: Arc::clone(&key), outgoing: Outgoing::server(id) };
-    let arriving = Arriving::new(End::Server);
-    let mut receiver = CallReceiver { call: call.clone(), key, arriving, first: None };
+    let mut receiver = CallReceiver::new(call.clone(), key);
     // The machine limits the time for this, so it needs no timeout here.
     match poll_fn(|cx| receiver.poll_incoming(cx)).await {
         Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
@@ -231,19 +233,46 @@ struct CallReceiver {
     key: Arc<CallKey>,
     /// Detects payloads that were repeated or sent back.
     arriving: Arriving,
+    /// A large frame that is being opened, with the state for the frames that follow.
+    opening: Option<Apart<(Arriving, Opened)>>,
     /// The request that came with the invocation.
     first: Option<String>,
 }
 
+type Opened = Result<Incoming, ProtocolError>;
+
 impl CallReceiver {
+    fn new(call: CallRef, key: Arc<CallKey>) -> Self {
+        Self { call, key, arriving: Arriving::new(End::Server), opening: None, first: None }
+    }
+
     /// Waits for the next frame and opens it.
     fn poll_incoming(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Envelope>> {
-        let id = self.call.id();
-        let body = ready!(self.call.with(|machine| machine.poll_read(id, cx)))?;
-        Poll::Ready(match self.arriving.open(&self.key, body).map_err(unopened)? {
+        let opened = ready!(self.poll_opened(cx))?;
+        Poll::Ready(match opened.map_err(unopened)? {
             Incoming::Envelope(envelope) => Ok(envelope),
             Incoming::Rejected(reason) => Err(Error::new(ErrorKind::Routing, reason)),
         })
+    }
+
+    fn poll_opened(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Opened>> {
+        if self.opening.is_none() {
+            let id = self.call.id();
+            let body = ready!(self.call.with(|machine| machine.poll_read(id, cx)))?;
+            if body.len() < LARGE {
+                return Poll::Ready(Ok(self.arriving.open(&self.key, body)));
+            }
+            let key = Arc::clone(&self.key);
+            let mut arriving = mem::replace(&mut self.arriving, Arriving::new(End::Server));
+            self.opening = Some(apart(move || {
+                let opened = arriving.open(&key, body);
+                (arriving, opened)
+            }));
+        }
+        let Some(opening) = &mut self.opening else { return Poll::Pending };
+        let (arriving, opened) = ready!(Pin::new(opening).poll(cx));
+        (self.arriving, self.opening) = (arriving, None);
+        Poll::Ready(Ok(opened))
     }
 }
 
@@ -271,7 +300,8 @@ impl ReceiveHalf for CallReceiver {
     fn poll_failed(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         let id = self.call.id();
         // A cancellation takes effect before earlier requests have been read. A clean end does not.
-        if let Some(last) = self.call.with(|machine| machine.take_last(id))
+        if self.opening.is_none()
+            && let Some(last) = self.call.with(|machine| machine.take_last(id))
             && let Ok(Incoming::Envelope(Envelope::End(Some(status)))) =
                 self.arriving.peek(&self.key, last)
         {

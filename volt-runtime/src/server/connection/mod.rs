@@ -9,6 +9,8 @@
 //! a [`RelayHandler`], and `refs.rs` has the references that keep the machine alive for the calls' tasks.
 
 #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only websockets are counted"))]
+mod addresses;
+#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only websockets are counted"))]
 mod admission;
 mod call;
 mod host;
@@ -18,10 +20,13 @@ mod relay;
 mod side;
 mod tunnel;
 
-#[cfg(feature = "server")]
-pub(in crate::server) use self::admission::{Admission, Newcomers};
 #[cfg(all(feature = "server", feature = "grpc"))]
 pub(in crate::server) use self::refs::next_number;
+#[cfg(feature = "server")]
+pub(in crate::server) use self::{
+    addresses::{Addresses, Place},
+    admission::{Admission, Newcomers},
+};
 pub use self::{
     host::ServiceHost,
     options::{AllowedOrigins, ServerOptions},

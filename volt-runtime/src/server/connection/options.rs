@@ -46,6 +46,13 @@ pub struct ServerOptions {
     pub message_timeout: Duration,
     /// The maximum number of connections; further ones get HTTP status 503. Default 4,096.
     pub max_connections: usize,
+    /// The maximum number of connections from one address that have no session: no call of theirs was
+    /// admitted with one yet. Further ones get HTTP status 503. Default 256.
+    ///
+    /// With IPv6, a network of 64 bits counts as one address. Connections from this machine are not
+    /// counted: a proxy on it must limit its clients itself. A host whose authenticator admits callers
+    /// without a session should raise it to the number of connections that it expects from one address.
+    pub max_unauthenticated_per_address: usize,
     /// The maximum number of open calls per connection; further ones are rejected. Calls that have
     /// not named their method yet count for [`max_key_exchanges`](Self::max_key_exchanges) instead.
     /// Default 16,384.
@@ -106,6 +113,7 @@ impl Default for ServerOptions {
             unauthenticated_bytes: 64 << 20,
             message_timeout: Duration::from_secs(20),
             max_connections: 4096,
+            max_unauthenticated_per_address: 256,
             max_calls: 16_384,
             max_key_exchanges: 4096,
             max_relayed_exchanges: 64,

@@ -10,6 +10,8 @@ use std::{
 
 use bytes::Bytes;
 
+#[cfg(feature = "server")]
+use super::{addresses::Place, admission::Newcomers};
 use super::{
     admission::Admission,
     call,
@@ -40,6 +42,13 @@ impl ServerSide {
         let side = Self::with_admission(host, Admission::uncounted());
         side.shared().with(Connection::authenticated);
         side
+    }
+
+    /// As [`new`](Self::new), for a client without a session so far.
+    #[cfg(feature = "server")]
+    pub fn newcomer(host: Arc<ServiceHost>) -> Self {
+        let newcomers = Newcomers::new(host.options().unauthenticated_bytes);
+        Self::with_admission(host, Admission::new(newcomers, Place::uncounted()))
     }
 
     /// As [`new`](Self::new), for a connection whose bytes are bounded until a session is known.
@@ -115,6 +124,16 @@ impl ServerSide {
             Poll::Ready(message) => message,
             Poll::Pending => None,
         }
+    }
+
+    /// Returns whether [`receive`](Self::receive) may be called: a driver would read the connection.
+    pub fn may_receive(&self) -> bool {
+        self.poll_receive(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Returns the bytes in all queues of a client without a session.
+    pub fn queued(&self) -> usize {
+        self.shared().with(|machine| machine.queued())
     }
 
     /// Returns the number of open calls.

@@ -34,7 +34,11 @@ use crate::{
         send::{End, Sender},
         status, timeout as deadline,
     },
-    server::{connection::Admission, context::Peer, streams::to_status},
+    server::{
+        connection::{Admission, Place},
+        context::Peer,
+        streams::to_status,
+    },
     transport::{Body, RawCall, ReceiveHalf},
 };
 
@@ -269,7 +273,7 @@ fn limits(
         let unread = if kind.client_streams() { stream_window(options) } else { 0 };
         let lengths = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
         let held = lengths.map(|length| length + HEADER_OVERHEAD).sum::<usize>() + unread;
-        let admission = Admission::new(Arc::clone(connection.newcomers()));
+        let admission = Admission::new(Arc::clone(connection.newcomers()), Place::uncounted());
         if !admission.arriving(held) {
             let text = "clients without a session hold too much memory";
             return Err(Status::new(Code::ResourceExhausted, text));

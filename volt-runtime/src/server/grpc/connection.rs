@@ -13,8 +13,9 @@ use crate::{
     proto::token::Token,
     server::{
         Caller,
-        connection::{Newcomers, ServiceHost, next_number},
+        connection::{Newcomers, Place, ServiceHost, next_number},
         context::Peer,
+        listener::Newcomer,
     },
     socket::unix_now,
 };
@@ -29,6 +30,8 @@ pub(super) struct Connection {
     /// The key of the client's certificate.
     key: Option<VerifyingKey>,
     newcomers: Arc<Newcomers>,
+    /// The connection's place among those of its address, until a caller has a session.
+    place: Mutex<Option<Place>>,
     calls: Calls,
     long_messages: Arc<Semaphore>,
     /// The last token with its text. A client may make many calls with one.
@@ -39,13 +42,15 @@ impl Connection {
     pub(super) fn new(
         endpoint: Arc<ServiceHost>,
         key: Option<VerifyingKey>,
-        newcomers: Arc<Newcomers>,
+        newcomer: Newcomer,
     ) -> Self {
         let options = endpoint.options();
         let calls = Calls::new(options.max_key_exchanges);
         let long_messages = super::arrivals::long_messages(options.connection_buffer);
         let (number, last) = (next_number(), Mutex::default());
-        Self { number, endpoint, key, newcomers, calls, long_messages, last }
+        let Newcomer { newcomers, place } = newcomer;
+        let place = Mutex::new(Some(place));
+        Self { number, endpoint, key, newcomers, place, calls, long_messages, last }
     }
 
     pub(super) fn endpoint(&self) -> &ServiceHost {
@@ -81,6 +86,10 @@ impl Connection {
         } else {
             return Err(unauthenticated("unauthenticated"));
         };
+        if !caller.is_anonymous() {
+            let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(place);
+        }
         Ok(Peer { caller, token, connection: Some(self.number), over_grpc: true })
     }
 

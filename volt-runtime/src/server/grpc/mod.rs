@@ -28,8 +28,8 @@ use self::connection::Connection;
 use crate::{
     server::{
         ServerOptions,
-        connection::{Newcomers, ServiceHost},
-        listener::{self, Protocol, Server},
+        connection::ServiceHost,
+        listener::{self, Newcomer, NoRoom, Protocol, Server},
     },
     tls::ServerTls,
 };
@@ -93,7 +93,7 @@ impl Protocol for Grpc {
     async fn serve(
         self: Arc<Self>,
         stream: TcpStream,
-        newcomers: Arc<Newcomers>,
+        newcomer: Newcomer,
         mut stopping: watch::Receiver<bool>,
     ) {
         let options = self.endpoint.options();
@@ -112,7 +112,7 @@ impl Protocol for Grpc {
             Ok(opened) => opened,
             Err(error) => return tracing::debug!(%error, "no HTTP/2 connection"),
         };
-        let connection = Arc::new(Connection::new(Arc::clone(&self.endpoint), key, newcomers));
+        let connection = Arc::new(Connection::new(Arc::clone(&self.endpoint), key, newcomer));
         let calls = Arc::clone(&connection);
         let service = service_fn(move |request| call::answer(Arc::clone(&calls), request));
         let mut http = pin!(builder(options).serve_connection(TokioIo::new(stream), service));
@@ -134,7 +134,7 @@ impl Protocol for Grpc {
     }
 
     /// Clients see a lost connection, and try again later.
-    async fn turn_away(self: Arc<Self>, _: TcpStream) {}
+    async fn turn_away(self: Arc<Self>, _: TcpStream, _: NoRoom) {}
 }
 
 fn log(outcome: hyper::Result<()>) {

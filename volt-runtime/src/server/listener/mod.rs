@@ -1,5 +1,6 @@
 //! Listening: accepts the connections of a server, up to its limit, until it stops.
 
+mod reception;
 mod tcp;
 mod write_timeout;
 
@@ -8,14 +9,29 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::{JoinHandle, JoinSet},
+    task::JoinHandle,
 };
 
+use self::reception::Reception;
 pub(super) use self::write_timeout::WriteTimeout;
-use crate::server::connection::{Newcomers, ServiceHost};
+use crate::server::connection::{Newcomers, Place, ServiceHost};
 
-/// The number of connections beyond the limit that are turned away at a time. Further ones are closed.
-const MAX_TURNED_AWAY: usize = 64;
+/// What a new connection counts against until it has a session.
+pub(super) struct Newcomer {
+    /// The memory of all such connections.
+    pub(super) newcomers: Arc<Newcomers>,
+    /// The connection's place among those of its address.
+    pub(super) place: Place,
+}
+
+/// The reason why there is no room for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// The server has as many connections as it may have.
+    Server,
+    /// The client's address has as many connections without a session as it may have.
+    Address,
+}
 
 /// The protocol of a server's connections.
 pub(super) trait Protocol: Send + Sync + 'static {
@@ -26,12 +42,16 @@ pub(super) trait Protocol: Send + Sync + 'static {
     fn serve(
         self: Arc<Self>,
         stream: TcpStream,
-        newcomers: Arc<Newcomers>,
+        newcomer: Newcomer,
         stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static;
 
     /// Tells a client that there is no room for it.
-    fn turn_away(self: Arc<Self>, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static;
+    fn turn_away(
+        self: Arc<Self>,
+        stream: TcpStream,
+        reason: NoRoom,
+    ) -> impl Future<Output = ()> + Send + 'static;
 }
 
 /// A running server. Dropping it stops it at once: keep it for as long as it should serve.
@@ -95,44 +115,30 @@ impl fmt::Debug for Server {
     }
 }
 
+/// Accepts connections until the server stops, then waits until all have ended.
 async fn run<P: Protocol>(
     listener: TcpListener,
     protocol: Arc<P>,
     stopping: watch::Receiver<bool>,
 ) {
-    let options = protocol.endpoint().options();
-    let newcomers = Newcomers::new(options.unauthenticated_bytes);
-    let (mut connections, mut turned_away) = (JoinSet::new(), JoinSet::new());
     let mut stop = stopping.clone();
+    let mut reception = Reception::new(protocol, stopping);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if connections.len() >= options.max_connections => {
-                    let limit = options.max_connections;
-                    tracing::debug!(%peer, limit, "connection refused: there are too many");
-                    if turned_away.len() < MAX_TURNED_AWAY {
-                        turned_away.spawn(Arc::clone(&protocol).turn_away(stream));
-                    }
-                }
-                Ok((stream, peer)) => {
-                    tracing::debug!(%peer, "connection");
-                    if let Err(error) = tcp::prepare(&stream, options) {
-                        tracing::debug!(%error, "an option of the TCP connection cannot be set");
-                    }
-                    let (newcomers, stopping) = (Arc::clone(&newcomers), stopping.clone());
-                    connections.spawn(Arc::clone(&protocol).serve(stream, newcomers, stopping));
-                }
+                Ok((stream, peer)) => reception.receive(stream, peer),
                 Err(error) => {
                     // Usually too many open files: wait until some are closed.
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            Some(_) = connections.join_next() => {}
-            Some(_) = turned_away.join_next() => {}
+            // Ended tasks are removed as they end, so that their number is that of the open connections.
+            () = reception.one_ended() => {}
             _ = stop.changed() => break,
         }
     }
+    // From here on the system refuses new clients.
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    reception.all_ended().await;
 }

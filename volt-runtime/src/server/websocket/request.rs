@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::origin;
-use crate::server::ServiceHost;
+use crate::server::{connection::ServiceHost, listener::NoRoom};
 
 /// The maximum size of a request's head, in bytes. hyper answers a larger one with 431.
 const MAX_HEAD: usize = 64 << 10;
@@ -32,31 +32,27 @@ const RETRY_SECONDS: &str = "5";
 
 type Body = Full<Bytes>;
 
-/// The room of a server for another connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    Free,
-    /// The request is answered with an error.
-    Full,
-}
-
 /// Answers the only request of a connection. If it requested a websocket, returns the stream and the
-/// bytes that have already been read from it.
+/// bytes that have already been read from it. If there is no room for the connection, the answer says why.
 ///
 /// A connection carries only one plain request, so that no connection stays idle indefinitely.
 pub(super) async fn answer<S>(
     stream: S,
     endpoint: &ServiceHost,
-    room: Room,
+    no_room: Option<NoRoom>,
 ) -> hyper::Result<Option<(S, Bytes)>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let upgraded = AtomicBool::new(false);
     let service = service_fn(|request| {
-        let response = match room {
-            Room::Free => respond(&request, endpoint),
-            Room::Full => full(),
+        let response = match no_room {
+            None => respond(&request, endpoint),
+            Some(NoRoom::Server) => full("this server has too many connections; try again later"),
+            Some(NoRoom::Address) => full(
+                "this server has too many connections from this address without a session; \
+                 try again later",
+            ),
         };
         upgraded.store(response.status() == StatusCode::SWITCHING_PROTOCOLS, Ordering::Relaxed);
         ready(Ok::<_, Infallible>(response))
@@ -75,9 +71,8 @@ where
     Ok(Some((stream, parts.read_buf)))
 }
 
-/// The answer of a server that has as many connections as it may have.
-fn full() -> Response<Body> {
-    let text = "this server has too many connections; try again later";
+/// The answer of a server that has no room.
+fn full(text: &'static str) -> Response<Body> {
     let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, text);
     refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     refusal

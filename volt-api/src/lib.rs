@@ -57,6 +57,18 @@ mod client;
 mod compatibility;
 #[rustfmt::skip]
 mod generated;
+// Its examples and links need all features.
+#[cfg(all(
+    any(doc, doctest),
+    feature = "derive",
+    feature = "proto",
+    feature = "resolve",
+    feature = "server",
+    feature = "services",
+    feature = "tls",
+    feature = "v0_15",
+))]
+pub mod guide;
 #[cfg(feature = "volt")]
 pub mod presence;
 #[cfg(feature = "resolve")]

@@ -16,6 +16,10 @@
 //! # }
 //! ```
 //!
+//! The [guide](guide/index.html) has a chapter for each task, with examples to copy: connecting, calls
+//! and streams, errors and retries, files, wires, SQL, hosting services, your own `.proto` files,
+//! testing, logging, upgrading, performance and security. It is built with all features.
+//!
 //! # Calls
 //!
 //! | kind | call | result |

@@ -3,7 +3,8 @@
 // The chapters are in `docs/guide`, so that they can be read in the repository too. Their links are
 // defined twice: at the end of each chapter for the repository, and in `links.md` for rustdoc, which
 // uses the first definition. `diagrams.md` has the diagrams as `data:` addresses; `cargo xtask guide`
-// writes it.
+// writes it. Rustdoc counts the lines of a module's files as one: a failing example is reported in
+// `links.md`, below its end.
 
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/guide/getting-started.md")]

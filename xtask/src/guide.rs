@@ -80,7 +80,8 @@ fn percent_encoded(svg: &str) -> String {
 
 /// The labels and targets of the links that a Markdown file defines.
 fn definitions(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
+    let parts = text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
+    parts.filter(|(label, target)| !label.contains([']', '[']) && !target.contains(' '))
 }
 
 /// The files of a folder with this extension, sorted.
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn definitions_are_told_from_text() {
-        let text = "See [`A`] and [b][c].\n\n[`A`]: a.rs\n[c]: c.md\n";
+        let text = "[`A`] and [b][c]: this\n[`A`]: two words\n\n[`A`]: a.rs\n[c]: c.md\n";
         assert_eq!(definitions(text).collect::<Vec<_>>(), [("`A`", "a.rs"), ("c", "c.md")]);
     }
 }

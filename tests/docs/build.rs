@@ -1,10 +1,17 @@
-//! Collects the `rust` blocks of README.md and docs/ into modules that the compiler checks.
+//! Collects the `rust` blocks of README.md and docs/ into modules that the compiler checks, and the
+//! tests of the guide, whose other blocks are doctests of `volt-api`.
 //!
 //! A block becomes the body of an async function, so that it may use `?` and `.await`. Names that it
 //! uses but does not define come from [`CONTEXT`]; `client` is an argument. A block with a function
 //! `main` or a test becomes a module instead, and its tests run.
 
-use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// The variables that a block may use without a definition, and their definitions.
 const CONTEXT: [(&str, &str); 5] = [
@@ -17,26 +24,43 @@ const CONTEXT: [(&str, &str); 5] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..");
-    println!("cargo::rerun-if-changed={}", root.join("docs").display());
-    let mut files = vec![root.join("README.md")];
-    for entry in fs::read_dir(root.join("docs"))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "md") {
-            files.push(path);
+    let mut modules = String::new();
+    for file in [vec![root.join("README.md")], pages(&root.join("docs"))?].concat() {
+        for (name, code) in named_blocks(&file)? {
+            write_module(&mut modules, &name, &code)?;
         }
     }
-    files.sort();
-    let mut modules = String::new();
-    for file in files {
-        println!("cargo::rerun-if-changed={}", file.display());
-        let name = file.file_stem().ok_or("a file has a name")?.to_string_lossy().to_lowercase();
-        let name = name.replace(|other: char| !other.is_ascii_alphanumeric(), "_");
-        for (line, code) in blocks(&fs::read_to_string(&file)?) {
-            write_module(&mut modules, &format!("{name}_line_{line}"), &code)?;
+    for file in pages(&root.join("volt-api/docs/guide"))? {
+        // Doctests compile no functions with `#[test]`.
+        for (name, code) in named_blocks(&file)?.into_iter().filter(|(_, code)| is_test(code)) {
+            write_module(&mut modules, &format!("guide_{name}"), &code)?;
         }
     }
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("blocks.rs"), modules)?;
     Ok(())
+}
+
+/// The Markdown files of a folder, sorted.
+fn pages(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut pages = paths.collect::<io::Result<Vec<_>>>()?;
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.sort();
+    Ok(pages)
+}
+
+/// The code of each block of a file, with a name that has the number of its first line.
+fn named_blocks(file: &Path) -> io::Result<Vec<(String, String)>> {
+    println!("cargo::rerun-if-changed={}", file.display());
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = name.replace(|other: char| !other.is_ascii_alphanumeric(), "_");
+    let blocks = blocks(&fs::read_to_string(file)?).into_iter();
+    Ok(blocks.map(|(line, code)| (format!("{name}_line_{line}"), code)).collect())
+}
+
+fn is_test(code: &str) -> bool {
+    code.contains("#[tokio::test]")
 }
 
 /// The code of each block, with the number of its first line.
@@ -54,7 +78,7 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
 
 fn write_module(out: &mut String, name: &str, code: &str) -> std::fmt::Result {
     writeln!(out, "mod {name} {{\nuse crate::prelude::*;")?;
-    if code.contains("fn main()") || code.contains("#[tokio::test]") {
+    if code.contains("fn main()") || is_test(code) {
         return writeln!(out, "{code}}}");
     }
     writeln!(out, "async fn block(client: volt_api::Client) -> anyhow::Result<()> {{")?;

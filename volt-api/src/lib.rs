@@ -16,6 +16,10 @@
 //! # }
 //! ```
 //!
+//! The [guide](guide/index.html) has a chapter for each task, with examples to copy: connecting, calls
+//! and streams, errors and retries, files, wires, SQL, hosting services, your own `.proto` files,
+//! testing, logging, upgrading, performance and security. It is built with all features.
+//!
 //! # First steps
 //!
 //! 1. The configuration names the Volt and the client's key. [`ClientConfig::from_file`] reads the file that
@@ -84,6 +88,18 @@ mod client;
 mod compatibility;
 #[rustfmt::skip]
 mod generated;
+// Its examples and links need all features.
+#[cfg(all(
+    any(doc, doctest),
+    feature = "derive",
+    feature = "proto",
+    feature = "resolve",
+    feature = "server",
+    feature = "services",
+    feature = "tls",
+    feature = "v0_15",
+))]
+pub mod guide;
 #[cfg(feature = "volt")]
 pub mod presence;
 #[cfg(feature = "resolve")]

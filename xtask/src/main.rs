@@ -4,6 +4,7 @@ mod api;
 mod codegen;
 mod deny;
 mod features;
+mod guide;
 mod layout;
 mod package;
 mod public_api;
@@ -44,6 +45,7 @@ enum Task {
     /// Runs the fuzz targets.
     #[command(disable_help_flag = true)]
     Fuzz(runners::Args),
+    Guide(guide::Args),
     /// Runs this SDK and the published Rust client on a Volt that breaks the protocol.
     #[command(disable_help_flag = true)]
     Hostile(runners::Args),
@@ -80,6 +82,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Codegen(args) => codegen::run(args)?,
         Task::Deny => deny::run()?,
         Task::Features => features::run()?,
+        Task::Guide(args) => guide::run(args)?,
         Task::Layout(args) => layout::run(args)?,
         Task::Package(args) => package::run(args)?,
         Task::PublicApi(args) => public_api::run(args)?,

@@ -51,6 +51,7 @@ mod model;
 mod names;
 mod options;
 mod output;
+mod scopes;
 mod source;
 pub mod text;
 #[doc(hidden)]

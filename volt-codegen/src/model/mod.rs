@@ -5,16 +5,18 @@
 
 mod build;
 mod check;
+mod link;
 mod needs;
 mod packages;
 mod recursion;
+mod renamed;
 mod renames;
 mod resolve;
 mod source_map;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-pub(crate) use self::{packages::Module, renames::Renames, source_map::tag};
+pub(crate) use self::{packages::Module, renamed::Renamed, renames::Renames, source_map::tag};
 use crate::{docs::Docs, error::Place};
 
 /// An API: every package to be generated.

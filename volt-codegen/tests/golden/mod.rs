@@ -6,6 +6,9 @@
 )]
 
 #[rustfmt::skip]
+pub mod conf;
+
+#[rustfmt::skip]
 pub mod google;
 
 #[rustfmt::skip]

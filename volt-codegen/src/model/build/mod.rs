@@ -10,7 +10,7 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, Fil
 
 use self::builder::{Builder, Scope, full_name};
 use super::{
-    Gate, Model, Package, Renames, TypeRef, check,
+    Gate, Model, Package, Renames, TypeRef, check, link,
     needs::Needs,
     packages::{join, module, serves},
     recursion::Recursion,
@@ -33,6 +33,7 @@ impl Model {
     /// Fails if something in the descriptors cannot be expressed in Rust. All problems are
     /// reported.
     pub(crate) fn new(set: &FileDescriptorSet, options: &Options) -> Result<Self, Error> {
+        link::check(set, options)?;
         let renames = Renames::new(set, options);
         let types = Types::new(set, options, &renames);
         let mut files: Vec<_> = set.file.iter().collect();

@@ -2,6 +2,7 @@
 
 /// The package `odd.docs`.
 pub mod docs;
+pub mod ext;
 
 /// Names that generic parameters have too.
 pub mod letters;

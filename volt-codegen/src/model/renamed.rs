@@ -94,7 +94,8 @@ impl<'a> Renamed<'a> {
             package: Some(self.renames.package(package).to_owned()),
             message_type: messages.map(|message| self.message(package, message)).collect(),
             enum_type: enums.map(|item| self.enumeration(package, item)).collect(),
-            syntax: file.syntax.clone(),
+            // The model refuses other syntaxes in files that code is generated for.
+            syntax: (file.syntax() == "proto3").then(|| "proto3".to_owned()),
             ..FileDescriptorProto::default()
         }
     }

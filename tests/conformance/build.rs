@@ -2,7 +2,6 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-use prost_types::DescriptorProto;
 use volt_codegen::{Layout, Options, Server, Sources, generate};
 
 /// The environment variable with the folder of the suite's .proto files.
@@ -24,23 +23,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", path.display());
         sources.files.insert(name.to_owned(), fs::read_to_string(path)?);
     }
-    let mut set = sources.compile()?;
-    let files = set.file.iter_mut().filter(|file| file.name() == MESSAGES);
-    files.flat_map(|file| &mut file.message_type).for_each(swap_names);
-
+    let set = sources.compile()?;
     let options = Options::default().layout(Layout::Single).server(Server::Never);
     let directory = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     for file in generate(&set, &options)?.files {
         fs::write(directory.join(&file.path), &file.contents)?;
     }
     Ok(())
-}
-
-/// Some tests of the suite expect camelCase names in JSON, where we write the names of the .proto.
-/// Swapping both in the descriptors satisfies them without a change to the generator.
-fn swap_names(message: &mut DescriptorProto) {
-    for field in &mut message.field {
-        std::mem::swap(&mut field.name, &mut field.json_name);
-    }
-    message.nested_type.iter_mut().for_each(swap_names);
 }

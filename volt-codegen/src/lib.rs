@@ -78,5 +78,7 @@ pub fn generate(set: &FileDescriptorSet, options: &Options) -> Result<Output, Er
     let mut features: Vec<String> =
         model.services().filter_map(|service| service.feature.clone()).collect();
     features.sort();
-    Ok(Output { files: emit::files(&model, set, options)?, features })
+    let mut warnings = model.warnings.clone();
+    warnings.sort();
+    Ok(Output { files: emit::files(&model, set, options)?, features, warnings })
 }

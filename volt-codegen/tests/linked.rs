@@ -169,3 +169,31 @@ fn cycles_of_imports_do_no_harm() {
     set.file[0].dependency.push("a.proto".to_owned());
     generate(&set, &Options::default()).expect("the types are there");
 }
+
+#[test]
+fn any_without_a_list_of_types_is_a_warning() {
+    let mut sources = Sources::default();
+    let text = r#"syntax = "proto3";
+package a;
+import "google/protobuf/any.proto";
+message M { google.protobuf.Any any = 1; }
+service S { rpc Go(google.protobuf.Any) returns (M); }
+"#;
+    sources.files.insert("a.proto".to_owned(), text.to_owned());
+    let set = sources.compile().expect("it compiles");
+    let warnings = |any_types| {
+        let options = Options::default().any_types(any_types);
+        let output = generate(&set, &options).expect("it is valid");
+        let listed = output.files.iter().any(|file| file.contents.contains("any_types!"));
+        assert_eq!(listed, any_types);
+        output.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let method = "a.proto:5:13: a message of the method `Go` of `a.S` is a `google.protobuf.Any`: in JSON it can \
+                  contain only types of protobuf, and those that the program registers\n  \
+                  help: call `json::register` for each message, or use a message with a field";
+    assert_eq!(warnings(true), [method]);
+    let field = "a.proto:4:13: the field `any` of `a.M` is a `google.protobuf.Any`: in JSON it can \
+                 contain only types of protobuf, and those that the program registers\n  \
+                 help: `Options::any_types` generates a list of all messages";
+    assert_eq!(warnings(false), [field, method]);
+}

@@ -17,7 +17,7 @@ pub(crate) struct Renamed<'a> {
     known: &'a HashMap<String, TypeRef>,
     /// The types with another name, by their own. Both begin with a dot.
     types: HashMap<String, String>,
-    /// The messages, with a dot before each.
+    /// The messages that prost-build sees, with a dot before each.
     messages: HashSet<String>,
     /// The values of enums whose variants have another name, by the enum, with a dot, and by their own.
     values: HashMap<(String, String), String>,
@@ -38,7 +38,11 @@ impl<'a> Renamed<'a> {
         };
         for file in &set.file {
             let [package, now] = [file.package(), renames.package(file.package())];
-            renamed.add([package, now], &file.message_type, &file.enum_type);
+            let messages = file.message_type.iter();
+            let messages: Vec<_> = messages
+                .filter(|message| known.contains_key(&join(package, message.name())))
+                .collect();
+            renamed.add([package, now], &messages, &file.enum_type);
         }
         renamed
     }
@@ -51,7 +55,7 @@ impl<'a> Renamed<'a> {
     fn add(
         &mut self,
         [prefix, renamed]: [&str; 2],
-        messages: &[DescriptorProto],
+        messages: &[&DescriptorProto],
         enums: &[EnumDescriptorProto],
     ) {
         for item in enums {
@@ -69,7 +73,8 @@ impl<'a> Renamed<'a> {
         for message in messages {
             let (full, now) = self.insert([prefix, renamed], message.name());
             self.messages.insert(format!(".{full}"));
-            self.add([&full, &now], &message.nested_type, &message.enum_type);
+            let nested: Vec<_> = message.nested_type.iter().collect();
+            self.add([&full, &now], &nested, &message.enum_type);
         }
     }
 
@@ -136,9 +141,7 @@ impl<'a> Renamed<'a> {
     }
 
     fn has_type(&self, field: &FieldDescriptorProto) -> bool {
-        field.r#type() != Type::Message
-            || self.messages.contains(field.type_name())
-                && self.known.contains_key(field.type_name().trim_start_matches('.'))
+        field.r#type() != Type::Message || self.messages.contains(field.type_name())
     }
 
     fn enumeration(&self, prefix: &str, item: &EnumDescriptorProto) -> EnumDescriptorProto {

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    FileDescriptorSet, ServiceDescriptorProto,
-    field_descriptor_proto::{Label, Type},
+    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    ServiceDescriptorProto,
 };
 
 use super::{
+    accessors::Accessors,
     link::is_map,
     packages::{is_defined_elsewhere, join, module},
 };
@@ -249,43 +249,4 @@ fn has_members(message: &DescriptorProto, index: usize) -> bool {
         .field
         .iter()
         .any(|field| !field.proto3_optional() && field.oneof_index == i32::try_from(index).ok())
-}
-
-/// The methods of a field that prost adds.
-enum Accessors {
-    None,
-    Getter,
-    Enum,
-    EnumList,
-    EnumMap,
-}
-
-impl Accessors {
-    fn of(message: &DescriptorProto, field: &FieldDescriptorProto, proto3: bool) -> Self {
-        let name = field.type_name().rsplit('.').next().unwrap_or_default();
-        let entry =
-            message.nested_type.iter().find(|nested| is_map(nested) && nested.name() == name);
-        let of_enums = |entry: &DescriptorProto| {
-            entry.field.iter().any(|field| field.name() == "value" && field.r#type() == Type::Enum)
-        };
-        match (field.r#type(), field.label()) {
-            (Type::Message, Label::Repeated) if entry.is_some_and(of_enums) => Self::EnumMap,
-            (Type::Message | Type::Group, _) => Self::None,
-            (Type::Enum, Label::Repeated) => Self::EnumList,
-            _ if field.oneof_index.is_some() && !field.proto3_optional() => Self::None,
-            (Type::Enum, _) => Self::Enum,
-            (_, Label::Optional) if field.proto3_optional() || !proto3 => Self::Getter,
-            _ => Self::None,
-        }
-    }
-
-    fn methods(&self, name: &str) -> Vec<String> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Getter => vec![name.to_owned()],
-            Self::Enum => vec![name.to_owned(), format!("set_{name}")],
-            Self::EnumList => vec![name.to_owned(), format!("push_{name}")],
-            Self::EnumMap => vec![format!("get_{name}"), format!("insert_{name}")],
-        }
-    }
 }

@@ -13,6 +13,7 @@ use crate::{
     error::Place,
     model::{
         Enum, EnumValue, Field, FieldKind, Gate, Label, Message, Oneof, RustPath, Scalar, TypeRef,
+        accessors::Accessors,
         link::is_map,
         packages::{is_well_known, join},
         source_map::tag,
@@ -127,6 +128,7 @@ impl Builder<'_> {
             place,
             deprecated: proto.options.as_ref().is_some_and(FieldOptions::deprecated),
             secret,
+            accessors: Accessors::of(message, proto, !self.proto2),
         })
     }
 

@@ -1,8 +1,14 @@
-//! Generates the messages of the suite from its .proto files, as for any API.
+//! Generates the messages of the suite from its .proto files, as for any API; and those of the
+//! comparison with Python's protobuf.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use prost_types::DescriptorProto;
+use prost::Message as _;
 use volt_codegen::{Layout, Options, Server, Sources, generate};
 
 /// The environment variable with the folder of the suite's .proto files.
@@ -11,36 +17,36 @@ const PROTOS: &str = "CONFORMANCE_PROTOS";
 const PROTOCOL: &str = "conformance/conformance.proto";
 /// The messages under test.
 const MESSAGES: &str = "google/protobuf/test_messages_proto3.proto";
+/// The messages with random values.
+const RANDOM: [&str; 2] = ["random.proto", "random2.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed={PROTOS}");
     println!("cargo::rustc-check-cfg=cfg(suite)");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    write(Path::new("proto"), &RANDOM, &out.join("random"))?;
     // Only `cargo xtask conformance` downloads the suite. Other builds get a program without it.
-    let Some(protos) = env::var_os(PROTOS) else { return Ok(()) };
-    println!("cargo::rustc-cfg=suite");
-    let mut sources = Sources::default();
-    for name in [PROTOCOL, MESSAGES] {
-        let path = PathBuf::from(&protos).join(name);
-        println!("cargo::rerun-if-changed={}", path.display());
-        sources.files.insert(name.to_owned(), fs::read_to_string(path)?);
-    }
-    let mut set = sources.compile()?;
-    let files = set.file.iter_mut().filter(|file| file.name() == MESSAGES);
-    files.flat_map(|file| &mut file.message_type).for_each(swap_names);
-
-    let options = Options::default().layout(Layout::Single).server(Server::Never);
-    let directory = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    for file in generate(&set, &options)?.files {
-        fs::write(directory.join(&file.path), &file.contents)?;
+    if let Some(protos) = env::var_os(PROTOS) {
+        println!("cargo::rustc-cfg=suite");
+        write(Path::new(&protos), &[PROTOCOL, MESSAGES], &out)?;
     }
     Ok(())
 }
 
-/// Some tests of the suite expect camelCase names in JSON, where we write the names of the .proto.
-/// Swapping both in the descriptors satisfies them without a change to the generator.
-fn swap_names(message: &mut DescriptorProto) {
-    for field in &mut message.field {
-        std::mem::swap(&mut field.name, &mut field.json_name);
+/// Generates code for the files of a folder, and writes their descriptors beside it.
+fn write(folder: &Path, names: &[&str], out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut sources = Sources::default();
+    for name in names {
+        let path = folder.join(name);
+        println!("cargo::rerun-if-changed={}", path.display());
+        sources.files.insert((*name).to_owned(), fs::read_to_string(path)?);
     }
-    message.nested_type.iter_mut().for_each(swap_names);
+    let set = sources.compile()?;
+    let options = Options::default().layout(Layout::Single).server(Server::Never);
+    fs::create_dir_all(out)?;
+    for file in generate(&set, &options)?.files {
+        fs::write(out.join(&file.path), &file.contents)?;
+    }
+    fs::write(out.join("descriptors"), set.encode_to_vec())?;
+    Ok(())
 }

@@ -103,6 +103,9 @@ impl Builder {
             println!("cargo:rerun-if-changed={}", path.display());
         }
         let output = protos.generate(&self.options.layout(Layout::Single))?;
+        for warning in &output.warnings {
+            println!("cargo:warning={}", warning.to_string().replace('\n', " "));
+        }
         let path = out.join(self.file_name);
         let text: String = output.files.into_iter().map(|file| file.contents).collect();
         write(&path, &text).map_err(|error| Problem {

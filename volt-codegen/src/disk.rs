@@ -10,7 +10,8 @@ use std::{
 use protox::file::File;
 
 use crate::{
-    Error, Options, Output, Place, Problem, Sources, bundled, generate, source::is_builtin,
+    Error, Options, Output, Place, Problem, Sources, bundled, error::rename_files, generate,
+    source::is_builtin,
 };
 
 /// Files that were read, ready for the generator.
@@ -74,9 +75,10 @@ impl Protos {
     pub fn generate(&self, options: &Options) -> Result<Output, Error> {
         let set = self.sources.compile();
         let output = set.and_then(|set| generate(&set, options));
-        output.map_err(|error| {
-            error.with_files(|name| self.paths.get(name).map(|path| self.shown(path)))
-        })
+        let path = |name: &str| self.paths.get(name).map(|path| self.shown(path));
+        let mut output = output.map_err(|error| error.with_files(path))?;
+        rename_files(&mut output.warnings, path);
+        Ok(output)
     }
 
     /// The name under which others import a file.

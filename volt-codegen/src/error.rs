@@ -39,16 +39,21 @@ impl Error {
 
     /// Replaces the names of files for which `rename` returns another one.
     pub(crate) fn with_files(mut self, rename: impl Fn(&str) -> Option<String>) -> Self {
-        for place in self.problems.iter_mut().filter_map(|problem| problem.place.as_mut()) {
-            if let Some(file) = rename(&place.file) {
-                place.file = file;
-            }
-        }
+        rename_files(&mut self.problems, rename);
         self
     }
 
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Problem { place: None, message: message.into(), help: None }.into()
+    }
+}
+
+/// Replaces the names of files for which `rename` returns another one.
+pub(crate) fn rename_files(problems: &mut [Problem], rename: impl Fn(&str) -> Option<String>) {
+    for place in problems.iter_mut().filter_map(|problem| problem.place.as_mut()) {
+        if let Some(file) = rename(&place.file) {
+            place.file = file;
+        }
     }
 }
 

@@ -53,6 +53,7 @@ mod model;
 mod names;
 mod options;
 mod output;
+mod scopes;
 mod source;
 pub mod text;
 #[doc(hidden)]
@@ -79,5 +80,7 @@ pub fn generate(set: &FileDescriptorSet, options: &Options) -> Result<Output, Er
     let mut features: Vec<String> =
         model.services().filter_map(|service| service.feature.clone()).collect();
     features.sort();
-    Ok(Output { files: emit::files(&model, set, options)?, features })
+    let mut warnings = model.warnings.clone();
+    warnings.sort();
+    Ok(Output { files: emit::files(&model, set, options)?, features, warnings })
 }

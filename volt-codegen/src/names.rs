@@ -37,6 +37,20 @@ pub(crate) fn variant(enum_ident: &str, value: &str) -> String {
     }
 }
 
+/// The name of a field in JSON, where the descriptors have none: in camelCase, by protobuf's rule.
+pub(crate) fn json(name: &str) -> String {
+    let mut json = String::with_capacity(name.len());
+    let mut upper = false;
+    for letter in name.chars() {
+        match letter {
+            '_' => upper = true,
+            _ if std::mem::take(&mut upper) => json.push(letter.to_ascii_uppercase()),
+            _ => json.push(letter),
+        }
+    }
+    json
+}
+
 /// The name without the `r#` of a raw identifier.
 pub(crate) fn bare(ident: &str) -> &str {
     ident.strip_prefix("r#").unwrap_or(ident)
@@ -97,6 +111,14 @@ mod tests {
         assert_eq!(variant("Foo", "Foobar"), "Foobar");
         assert_eq!(variant("Foo", "FOO_SELF"), "Self_");
         assert_eq!(shouty("GetDIDRegistryUpdates"), "GET_DID_REGISTRY_UPDATES");
+    }
+
+    #[test]
+    fn names_in_json_are_those_of_protoc() {
+        for (name, expected) in [("foo_bar", "fooBar"), ("_foo__bar_", "FooBar"), ("Foo_2", "Foo2")]
+        {
+            assert_eq!(json(name), expected);
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub struct Options {
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) bulk: BTreeSet<String>,
     pub(crate) renames: BTreeMap<String, String>,
+    pub(crate) any_types: bool,
 }
 
 /// The division of the output into files.
@@ -70,6 +71,7 @@ impl Default for Options {
             secrets: BTreeSet::new(),
             bulk: BTreeSet::new(),
             renames: BTreeMap::new(),
+            any_types: true,
         }
     }
 }
@@ -154,6 +156,17 @@ impl Options {
     /// all but the first get a number: `2`, `3` and so on.
     pub fn rename(mut self, element: impl Into<String>, name: impl Into<String>) -> Self {
         self.renames.insert(element.into(), name.into());
+        self
+    }
+
+    /// Sets whether fields of the type `google.protobuf.Any` know all generated messages in JSON, where
+    /// the message inside must be known. The list of messages is generated only if there is such a field.
+    /// It makes the compiler generate the code of every message, whether the program uses it or not.
+    ///
+    /// Without it, such a field can contain protobuf's own types, and those that the program has
+    /// registered. [`Output::warnings`](crate::Output::warnings) then names the field. Default: true.
+    pub fn any_types(mut self, any_types: bool) -> Self {
+        self.any_types = any_types;
         self
     }
 

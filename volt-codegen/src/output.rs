@@ -1,6 +1,8 @@
 //! The result of the generator.
 
-/// The generated files and their Cargo features.
+use crate::error::Problem;
+
+/// The generated files, their Cargo features, and warnings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
@@ -9,6 +11,8 @@ pub struct Output {
     /// The Cargo features that the files use, one for each service, sorted. Empty without
     /// [`Options::features`](crate::Options::features).
     pub features: Vec<String>,
+    /// What works only in part, sorted by place.
+    pub warnings: Vec<Problem>,
 }
 
 /// A generated file.

@@ -18,6 +18,7 @@ use protox::{
 use crate::{
     bundled::VOLT_API,
     error::{Error, Place, Problem},
+    scopes,
 };
 
 /// The texts of `.proto` files, by the names under which they import each other
@@ -49,17 +50,50 @@ impl Sources {
     /// Fails if a file does not parse, or an import or a name cannot be resolved. The first such
     /// problem is reported, with file, line and column.
     pub fn compile(&self) -> Result<FileDescriptorSet, Error> {
-        let mut resolver = ChainFileResolver::new();
         let all = self.imports.iter().chain(&self.files);
-        resolver.add(Texts(all.map(|(name, text)| (name.clone(), text.clone())).collect()));
-        resolver.add(GoogleFileResolver::new());
-
-        let mut compiler = Compiler::with_file_resolver(resolver);
-        compiler.include_imports(true).include_source_info(true);
-        compiler.open_files(self.files.keys()).map_err(|error| self.explain(&error))?;
-        let mut set = compiler.file_descriptor_set();
+        let texts = Texts(all.map(|(name, text)| (name.clone(), text.clone())).collect());
+        let linked = self.link(texts).or_else(|error| {
+            // protoc may find a name that protox does not.
+            let refused = error.to_string().contains(NOT_DEFINED);
+            let resolved = refused
+                .then(|| self.link(Parsed(scopes::resolve(&self.parse()))))
+                .and_then(Result::ok);
+            resolved.ok_or_else(|| self.explain(&error))
+        });
+        let mut set = linked?;
         self.keep_used(&mut set);
         Ok(set)
+    }
+
+    fn link(&self, files: impl FileResolver + 'static) -> Result<FileDescriptorSet, protox::Error> {
+        let mut resolver = ChainFileResolver::new();
+        resolver.add(files);
+        resolver.add(GoogleFileResolver::new());
+        let mut compiler = Compiler::with_file_resolver(resolver);
+        compiler.include_imports(true).include_source_info(true);
+        compiler.open_files(self.files.keys())?;
+        Ok(compiler.file_descriptor_set())
+    }
+
+    /// The files and all imports, as far as they can be parsed.
+    fn parse(&self) -> scopes::Files {
+        let mut parsed = scopes::Files::new();
+        let mut open: Vec<String> = self.files.keys().cloned().collect();
+        while let Some(name) = open.pop() {
+            if parsed.contains_key(&name) {
+                continue;
+            }
+            let text = self.files.get(&name).or_else(|| self.imports.get(&name));
+            let file = match text {
+                Some(text) => File::from_source(&name, text.trim_start_matches('\u{feff}')),
+                None => GoogleFileResolver::new().open_file(&name),
+            };
+            if let Ok(file) = file.map(FileDescriptorProto::from) {
+                open.extend(file.dependency.iter().cloned());
+                parsed.insert(name, file);
+            }
+        }
+        parsed
     }
 
     /// Removes imported files if nothing that is kept refers to a type of theirs, such as files that
@@ -92,6 +126,9 @@ impl Sources {
         });
     }
 }
+
+/// What protox says of a name that it cannot resolve.
+const NOT_DEFINED: &str = "is not defined";
 
 /// Adds the full names of all types in a file, with a leading dot.
 fn define(
@@ -156,6 +193,16 @@ impl FileResolver for Texts {
     }
 }
 
+/// Files with absolute names.
+struct Parsed(scopes::Files);
+
+impl FileResolver for Parsed {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        let file = self.0.get(name).ok_or_else(|| protox::Error::file_not_found(name))?;
+        Ok(File::from_file_descriptor_proto(file.clone()))
+    }
+}
+
 impl Sources {
     /// protox has the place only in its `Debug` form, and the other details only in its labels.
     fn explain(&self, error: &protox::Error) -> Error {
@@ -185,7 +232,7 @@ impl Sources {
                     folders.join(", ")
                 ),
             })
-        } else if message.contains("is not defined") {
+        } else if message.contains(NOT_DEFINED) {
             Some("declare it, or import the file that does".to_owned())
         } else {
             error.help().map(|help| help.to_string())

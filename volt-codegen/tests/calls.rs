@@ -4,6 +4,8 @@
 #[rustfmt::skip]
 mod generated;
 
+#[path = "calls/any.rs"]
+mod any;
 #[path = "calls/odd.rs"]
 mod odd;
 

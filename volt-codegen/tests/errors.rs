@@ -83,19 +83,6 @@ fn missing_import() {
 }
 
 #[test]
-fn descriptor_as_request() {
-    let text = "syntax = \"proto3\";\npackage a.v1;\nimport \"google/protobuf/descriptor.proto\";\n\
-        message M {}\nservice S {\n  rpc Go(google.protobuf.FieldOptions) returns (M);\n}";
-    assert_says(
-        &error_with(&[("a.proto", text)], &[]),
-        &[
-            "a.proto:6:3: the method `Go` of `a.v1.S` has `google.protobuf.FieldOptions` as its request, which is not supported",
-            "  help: declare a message of your own for it",
-        ],
-    );
-}
-
-#[test]
 fn services_with_one_feature() {
     let files = [
         ("a.proto", "syntax = \"proto3\";\npackage a;\nservice FileAPI {}"),

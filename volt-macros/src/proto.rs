@@ -19,13 +19,19 @@ pub(crate) struct Input {
     files: Vec<LitStr>,
     includes: Vec<LitStr>,
     server: bool,
+    any_types: bool,
     renames: Vec<(LitStr, LitStr)>,
 }
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut parsed =
-            Self { files: Vec::new(), includes: Vec::new(), server: true, renames: Vec::new() };
+        let mut parsed = Self {
+            files: Vec::new(),
+            includes: Vec::new(),
+            server: true,
+            any_types: true,
+            renames: Vec::new(),
+        };
         while !input.is_empty() {
             if input.peek(LitStr) {
                 parsed.files.push(input.parse()?);
@@ -47,13 +53,16 @@ impl Parse for Input {
 impl Input {
     fn option(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let name: Ident = input.parse()?;
-        if !["includes", "rename", "server"].iter().any(|option| name == option) {
-            let message =
-                format!("there is no option `{name}`: use `includes`, `rename` or `server`");
+        if !["any_types", "includes", "rename", "server"].iter().any(|option| name == option) {
+            let message = format!(
+                "there is no option `{name}`: use `any_types`, `includes`, `rename` or `server`"
+            );
             return Err(syn::Error::new(name.span(), message));
         }
         input.parse::<Token![=]>()?;
-        if name == "server" {
+        if name == "any_types" {
+            self.any_types = input.parse::<LitBool>()?.value;
+        } else if name == "server" {
             self.server = input.parse::<LitBool>()?.value;
         } else if name == "rename" {
             let pairs;
@@ -87,7 +96,7 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
     let (files, includes) =
         (input.files.iter().map(LitStr::value), input.includes.iter().map(LitStr::value));
     let protos = Protos::read(folder, files, includes).map_err(|problem| error(input, problem))?;
-    let mut options = Options::volt_api();
+    let mut options = Options::volt_api().any_types(input.any_types);
     if !input.server {
         options = options.server(Server::Never);
     }
@@ -238,7 +247,7 @@ mod tests {
         assert_eq!(error(""), "the path of a .proto file is needed, such as \"proto/shop.proto\"");
         assert_eq!(
             error("\"a.proto\", sever = false"),
-            "there is no option `sever`: use `includes`, `rename` or `server`"
+            "there is no option `sever`: use `any_types`, `includes`, `rename` or `server`"
         );
         assert_eq!(error("\"a.proto\" \"b.proto\""), "expected `,`");
     }

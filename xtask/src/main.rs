@@ -54,6 +54,9 @@ enum Task {
     Interop(runners::Args),
     Layout(layout::Args),
     Package(package::Args),
+    /// Generates code for published .proto files of others, and type-checks it.
+    #[command(disable_help_flag = true)]
+    Protos(runners::Args),
     PublicApi(public_api::Args),
     ReleaseNotes(release_notes::Args),
 }
@@ -62,6 +65,8 @@ enum Task {
 const BENCH: &str = "volt-bench-runner";
 /// The runner of the tests that need more than `cargo test`.
 const TESTS: &str = "volt-test-runner";
+/// The runner of the generator for published files.
+const PROTOS: &str = "volt-protos";
 
 fn main() -> ExitCode {
     if let Some(code) = public_api::as_rustdoc() {
@@ -88,6 +93,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::PublicApi(args) => public_api::run(args)?,
         Task::ReleaseNotes(args) => release_notes::run(args)?,
         Task::Bench(args) => return runners::start(BENCH, "bench", args),
+        Task::Protos(args) => return runners::start_optimized(PROTOS, args),
         Task::BuildTime(args) => return runners::start(BENCH, "build-time", args),
         Task::Conformance(args) => return runners::start(TESTS, "conformance", args),
         Task::Fuzz(args) => return runners::start(TESTS, "fuzz", args),

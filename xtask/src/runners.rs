@@ -2,7 +2,10 @@
 //!
 //! Cargo builds a runner when it is started, so that tasks such as `codegen` do not wait for it.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    process::{Command, ExitCode},
+};
 use xtask_tools::cargo;
 
 use anyhow::Context as _;
@@ -19,9 +22,20 @@ pub(crate) struct Args {
 /// The runner has printed its error already if it failed.
 pub(crate) fn start(package: &str, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
     let mut cargo = cargo::cargo();
-    cargo.args(["run", "--quiet", "--locked", "--manifest-path"]);
-    cargo.arg(xtask_tools::root()?.join("Cargo.toml"));
-    cargo.args(["--package", package, "--", task]).args(&args.arguments);
+    cargo.args(["run", "--quiet", "--locked", "--package", package]);
+    finish(&mut cargo, &[task], args)
+}
+
+/// Runs a runner with a single task, in an optimized build.
+pub(crate) fn start_optimized(package: &str, args: &Args) -> anyhow::Result<ExitCode> {
+    let mut cargo = cargo::cargo();
+    cargo.args(["run", "--quiet", "--locked", "--release", "--package", package]);
+    finish(&mut cargo, &[], args)
+}
+
+fn finish(cargo: &mut Command, task: &[&str], args: &Args) -> anyhow::Result<ExitCode> {
+    cargo.arg("--manifest-path").arg(xtask_tools::root()?.join("Cargo.toml"));
+    cargo.arg("--").args(task).args(&args.arguments);
     let status = cargo.status().context("cargo cannot be run")?;
     // A runner that was killed has no code.
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);

@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use prost::Message as _;
 use volt_runtime::{
     Message as _,
-    json::{self, Form},
+    json::{self, Form, Names},
 };
 
 use generated::{
@@ -77,7 +77,9 @@ fn write(message: &TestAllTypesProto3, format: WireFormat) -> Outcome {
         WireFormat::Protobuf => Outcome::ProtobufPayload(message.encode_to_vec()),
         WireFormat::Json => {
             let mut text = Vec::new();
-            let written = json::write(message, &mut text, Form::Plain);
+            // Some tests expect camelCase names.
+            let names = Names::LowerCamel;
+            let written = json::write_with_names(message, &mut text, Form::Plain, names);
             match written.map(|()| String::from_utf8(text)) {
                 Ok(Ok(text)) => Outcome::JsonPayload(text),
                 Ok(Err(error)) => Outcome::RuntimeError(error.to_string()),

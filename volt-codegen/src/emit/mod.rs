@@ -1,6 +1,7 @@
 //! Generates files from the model. Errors in the input were reported when the model was built.
 
 mod accessors;
+mod any;
 pub(crate) mod code;
 mod paths;
 mod redacted;

@@ -8,7 +8,10 @@ use std::collections::HashSet;
 
 use proc_macro2::{Delimiter, Group, Literal, Spacing, TokenStream, TokenTree};
 
-use super::code::{PROST, RT};
+use super::{
+    any,
+    code::{PROST, RT},
+};
 use crate::{
     model::{Message, Model, Package, TypeRef},
     names,
@@ -74,6 +77,12 @@ impl<'a> Paths<'a> {
             }
             None => self.outside(module.0.iter().map(String::as_str).chain([ident]), depth),
         }
+    }
+
+    /// The path of the list of all messages, if there is one.
+    pub(super) fn any_types(&self, depth: usize) -> Option<String> {
+        let path = [any::MODULE, "Types"].into_iter();
+        self.model.any_types.then(|| self.outside(path, depth))
     }
 
     /// The path of the element with this name in the `.proto`, for links in the documentation. That of

@@ -40,7 +40,7 @@ pub(super) fn files(
 /// part of the style is prost's.
 const ALLOWED: &str = "\
     missing_docs, deprecated, dead_code, unreachable_pub, unused_imports,
-    unused_qualifications, clippy::all, clippy::pedantic, clippy::nursery";
+    unused_qualifications, clippy::pedantic, clippy::nursery";
 
 struct Printer<'a> {
     layout: Layout,

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 
 use proc_macro2::{Literal, TokenStream, TokenTree};
 use prost_build::{Config, Module};
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, FileDescriptorProto, FileDescriptorSet, field_descriptor_proto::Type,
+};
 use syn::{Attribute, Item, ItemStruct, Meta, parse_quote};
 
 use super::{
@@ -20,7 +22,7 @@ use super::{
 use crate::{
     Error,
     docs::Docs,
-    model::{Enum, FieldKind, Label, Message, Model, Oneof, Package},
+    model::{Enum, FieldKind, Label, Message, Model, Oneof, Package, Renamed},
     names,
 };
 
@@ -32,7 +34,7 @@ pub(super) struct Structs(HashMap<Module, HashMap<String, Vec<Item>>>);
 
 impl Structs {
     pub(super) fn new(set: &FileDescriptorSet, model: &Model) -> Result<Self, Error> {
-        let types = model.renames.types(set);
+        let renamed = Renamed::new(set, &model.renames, &model.types);
         let mut config = Config::new();
         config
             .btree_map(["."])
@@ -42,15 +44,19 @@ impl Structs {
             .compile_well_known_types();
         for (name, path) in &model.externs {
             // One entry per type: prost-build rewrites the paths of packages (`__private`).
-            let name = format!(".{name}");
-            config.extern_path(types.get(&name).cloned().unwrap_or(name), path.clone());
+            config.extern_path(renamed.ty(format!(".{name}")), path.clone());
+        }
+        if set.file.iter().any(|file| has_group(&file.message_type)) {
+            for message in model.packages.iter().flat_map(|package| &package.messages) {
+                message.with_nested().into_iter().for_each(|message| {
+                    boxed(&mut config, message, &renamed);
+                });
+            }
         }
         let mut files: Vec<&FileDescriptorProto> = set.file.iter().collect();
         files.sort_by_key(|file| file.name());
         let requests = files.into_iter().map(|file| {
-            // The model has the escaped comments.
-            let mut file = FileDescriptorProto { source_code_info: None, ..file.clone() };
-            model.renames.apply(&mut file, &types);
+            let file = renamed.file(file);
             (Module::from_protobuf_package_name(file.package()), file)
         });
         let modules = config
@@ -107,6 +113,28 @@ impl Structs {
         let items = self.0.get_mut(&Module::from_protobuf_package_name(&package.prost));
         items.and_then(|items| items.remove(ident)).unwrap_or_default()
     }
+}
+
+/// Tells prost-build which fields to box: it overlooks messages that contain themselves through groups.
+fn boxed(config: &mut Config, message: &Message, renamed: &Renamed<'_>) {
+    let ty = renamed.ty(format!(".{}", message.name));
+    for field in message.fields.iter().filter(|field| field.boxed) {
+        let name = renamed.name(&message.name, &field.name);
+        config.boxed(match &field.label {
+            Label::Oneof { index, .. } => {
+                let oneof = renamed.name(&message.name, &message.oneofs[*index].name);
+                format!("{ty}.{oneof}.{name}")
+            }
+            _ => format!("{ty}.{name}"),
+        });
+    }
+}
+
+fn has_group(messages: &[DescriptorProto]) -> bool {
+    messages.iter().any(|message| {
+        message.field.iter().any(|field| field.r#type() == Type::Group)
+            || has_group(&message.nested_type)
+    })
 }
 
 fn wrong(error: impl std::fmt::Display) -> Error {

@@ -138,6 +138,10 @@ fn kind(message: &Message, field: &Field, paths: &Paths<'_>) -> String {
 fn value(kind: &FieldKind, paths: &Paths<'_>) -> String {
     match kind {
         FieldKind::Scalar(kind) => scalar(*kind).to_owned(),
+        FieldKind::WellKnown(ty) if ty.is_any() => match paths.any_types(TABLES_DEPTH) {
+            Some(types) => format!("any {types}"),
+            None => format!("message {}", paths.of(ty, TABLES_DEPTH)),
+        },
         FieldKind::Message(ty) | FieldKind::WellKnown(ty) => {
             format!("message {}", paths.of(ty, TABLES_DEPTH))
         }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    accessors,
+    accessors, any,
     code::{Code, RT},
     paths::Paths,
     service,
@@ -44,6 +44,10 @@ pub(super) fn tree(model: &Model, mut structs: Structs, options: &Options) -> Re
     let mut root = Node { directory: true, ..Node::default() };
     for package in &model.packages {
         root.package(package, model, &mut structs, options)?;
+    }
+    if model.any_types {
+        let node = Node { code: any::code(model, options), ..Node::default() };
+        root.children.insert(any::MODULE.to_owned(), node);
     }
     if let Some(holder) = &options.accessors {
         let mut code = Code::default();

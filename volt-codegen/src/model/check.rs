@@ -297,24 +297,9 @@ fn inner_packages<'a>(module: &'a Module, model: &'a Model) -> impl Iterator<Ite
     })
 }
 
-/// The methods of a field: our setter and what prost adds for enums and `optional`.
+/// The methods of a field: our setter, and those of prost.
 fn accessors(field: &Field) -> Vec<String> {
-    let name = names::bare(&field.ident);
-    let mut methods = vec![field.setter.clone()];
-    let is_enum = matches!(field.kind, FieldKind::Enum(_));
-    let is_scalar = matches!(field.kind, FieldKind::Scalar(_));
-    match (&field.label, &field.kind) {
-        (Label::Repeated, FieldKind::Map(_, value)) if matches!(**value, FieldKind::Enum(_)) => {
-            methods.extend([format!("get_{name}"), format!("insert_{name}")]);
-        }
-        (Label::Repeated, _) if is_enum => {
-            methods.extend([name.to_owned(), format!("push_{name}")]);
-        }
-        (Label::Singular | Label::Optional, _) if is_enum => {
-            methods.extend([name.to_owned(), format!("set_{name}")]);
-        }
-        (Label::Optional, _) if is_scalar => methods.push(name.to_owned()),
-        _ => {}
-    }
+    let mut methods = field.accessors.methods(names::bare(&field.ident));
+    methods.push(field.setter.clone());
     methods
 }

@@ -3,19 +3,26 @@
 //! Building it ([`Model::new`]) resolves every name, type and comment of a descriptor set and
 //! reports all errors in it. Emitters cannot fail.
 
+mod accessors;
 mod build;
 mod check;
+mod link;
 mod needs;
 mod packages;
 mod recursion;
+mod renamed;
 mod renames;
 mod resolve;
 mod source_map;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-pub(crate) use self::{packages::Module, renames::Renames, source_map::tag};
-use crate::{docs::Docs, error::Place};
+use self::accessors::Accessors;
+pub(crate) use self::{packages::Module, renamed::Renamed, renames::Renames, source_map::tag};
+use crate::{
+    docs::Docs,
+    error::{Place, Problem},
+};
 
 /// An API: every package to be generated.
 #[derive(Clone, Debug)]
@@ -30,6 +37,10 @@ pub(crate) struct Model {
     pub(crate) renames: Renames,
     /// All types by full name, and the clients of services.
     pub(crate) types: HashMap<String, TypeRef>,
+    /// Whether a list of all messages is generated, for `google.protobuf.Any` in JSON.
+    pub(crate) any_types: bool,
+    /// What works only in part.
+    pub(crate) warnings: Vec<Problem>,
 }
 
 /// A protobuf package, which becomes a Rust module.
@@ -112,6 +123,8 @@ pub(crate) struct Field {
     pub(crate) deprecated: bool,
     /// Whether its value is never printed.
     pub(crate) secret: bool,
+    /// The methods that prost adds.
+    accessors: Accessors,
 }
 
 /// The number of values of a field.
@@ -163,6 +176,13 @@ pub(crate) enum FieldKind {
     Enum(TypeRef),
     /// A map. Its field is a `BTreeMap` with the label [`Label::Repeated`].
     Map(Scalar, Box<Self>),
+}
+
+impl FieldKind {
+    /// Returns whether the value is a `google.protobuf.Any`.
+    pub(crate) fn is_any(&self) -> bool {
+        matches!(self, Self::WellKnown(ty) if ty.is_any())
+    }
 }
 
 /// The scalar types, regardless of their binary encoding.
@@ -326,6 +346,11 @@ impl TypeRef {
     /// Returns whether it is one of prost's own types.
     pub(crate) fn is_well_known(&self) -> bool {
         !self.is_local() && packages::is_well_known(&self.name)
+    }
+
+    /// Returns whether it is `google.protobuf.Any`.
+    pub(crate) fn is_any(&self) -> bool {
+        self.is_well_known() && self.name == "google.protobuf.Any"
     }
 
     /// Returns whether the type is generated, and not imported from another crate.

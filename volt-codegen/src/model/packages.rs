@@ -88,13 +88,32 @@ pub(super) fn is_well_known(name: &str) -> bool {
         "UninterpretedOption",
         "Value",
     ];
+    // Newer versions of the files have others, which prost lacks.
+    const NESTED: &[&str] = &[
+        "CodeGeneratorResponse.Feature",
+        "CodeGeneratorResponse.File",
+        "DescriptorProto.ExtensionRange",
+        "DescriptorProto.ReservedRange",
+        "EnumDescriptorProto.EnumReservedRange",
+        "Field.Cardinality",
+        "Field.Kind",
+        "FieldDescriptorProto.Label",
+        "FieldDescriptorProto.Type",
+        "FieldOptions.CType",
+        "FieldOptions.JSType",
+        "FileOptions.OptimizeMode",
+        "GeneratedCodeInfo.Annotation",
+        "MethodOptions.IdempotencyLevel",
+        "SourceCodeInfo.Location",
+        "UninterpretedOption.NamePart",
+    ];
     const COMPILER: &[&str] = &["CodeGeneratorRequest", "CodeGeneratorResponse", "Version"];
     let Some(name) = name.strip_prefix("google.protobuf.") else { return false };
     let (name, types) = match name.strip_prefix("compiler.") {
         Some(name) => (name, COMPILER),
         None => (name, TYPES),
     };
-    types.contains(&name.split('.').next().unwrap_or(name))
+    types.contains(&name) || NESTED.contains(&name)
 }
 
 /// The module of a package.

@@ -1,4 +1,5 @@
-//! Finds messages that may contain themselves, with prost-build's rules for boxing.
+//! Finds messages that may contain themselves: their fields are boxed. prost-build overlooks groups, so it
+//! is told of all of them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -44,7 +45,8 @@ fn add(edges: &mut HashMap<String, Vec<String>>, prefix: &str, message: &Descrip
     let held = message
         .field
         .iter()
-        .filter(|field| field.r#type() == Type::Message && field.label() != Label::Repeated);
+        .filter(|field| matches!(field.r#type(), Type::Message | Type::Group))
+        .filter(|field| field.label() != Label::Repeated);
     let held = held.map(|field| field.type_name().trim_start_matches('.').to_owned()).collect();
     for nested in &message.nested_type {
         add(edges, &name, nested);

@@ -7,12 +7,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    FileDescriptorSet, MessageOptions, ServiceDescriptorProto,
-    field_descriptor_proto::{Label, Type},
+    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    ServiceDescriptorProto,
 };
 
-use super::packages::{is_defined_elsewhere, join, module};
+use super::{
+    accessors::Accessors,
+    link::is_map,
+    packages::{is_defined_elsewhere, join, module},
+};
 use crate::{Options, names};
 
 /// The package that prost-build sees where a file has none.
@@ -238,92 +241,6 @@ impl Renames {
             });
         }
     }
-
-    /// The file as prost-build sees it: with the names that Rust names are made of.
-    pub(crate) fn apply(&self, file: &mut FileDescriptorProto, types: &HashMap<String, String>) {
-        let package = file.package().to_owned();
-        for message in &mut file.message_type {
-            self.apply_to_message(&package, message, types);
-        }
-        for item in &mut file.enum_type {
-            self.apply_to_enum(&package, item);
-        }
-        // prost-build generates no services here.
-        file.service.clear();
-        file.package = Some(self.package(&package).to_owned());
-    }
-
-    fn apply_to_message(
-        &self,
-        prefix: &str,
-        message: &mut DescriptorProto,
-        types: &HashMap<String, String>,
-    ) {
-        let full = join(prefix, message.name());
-        for field in message.field.iter_mut().chain(&mut message.extension) {
-            if let Some(renamed) = types.get(field.type_name()) {
-                field.type_name = Some(renamed.clone());
-            }
-            let name = self.of(&join(&full, field.name()), field.name()).to_owned();
-            field.name = Some(name);
-        }
-        for oneof in &mut message.oneof_decl {
-            oneof.name = Some(self.of(&join(&full, oneof.name()), oneof.name()).to_owned());
-        }
-        for nested in &mut message.nested_type {
-            self.apply_to_message(&full, nested, types);
-        }
-        for item in &mut message.enum_type {
-            self.apply_to_enum(&full, item);
-        }
-        message.name = Some(self.of(&full, message.name()).to_owned());
-    }
-
-    fn apply_to_enum(&self, prefix: &str, item: &mut EnumDescriptorProto) {
-        let full = join(prefix, item.name());
-        for value in &mut item.value {
-            value.name = Some(self.of(&join(&full, value.name()), value.name()).to_owned());
-        }
-        item.name = Some(self.of(&full, item.name()).to_owned());
-    }
-
-    /// The names of all types that prost-build sees under another name, with a dot before each.
-    pub(crate) fn types(&self, set: &FileDescriptorSet) -> HashMap<String, String> {
-        let mut types = HashMap::new();
-        for file in &set.file {
-            let renamed = self.package(file.package());
-            self.add(&mut types, [file.package(), renamed], &file.message_type, &file.enum_type);
-        }
-        types
-    }
-
-    fn add(
-        &self,
-        types: &mut HashMap<String, String>,
-        [prefix, renamed]: [&str; 2],
-        messages: &[DescriptorProto],
-        enums: &[EnumDescriptorProto],
-    ) {
-        let mut insert = |own: &str| {
-            let full = join(prefix, own);
-            let now = join(renamed, self.of(&full, own));
-            if now != full {
-                types.insert(format!(".{full}"), format!(".{now}"));
-            }
-            (full, now)
-        };
-        for item in enums {
-            insert(item.name());
-        }
-        let inside: Vec<_> = messages.iter().map(|message| insert(message.name())).collect();
-        for (message, (full, now)) in messages.iter().zip(&inside) {
-            self.add(types, [full, now], &message.nested_type, &message.enum_type);
-        }
-    }
-}
-
-fn is_map(message: &DescriptorProto) -> bool {
-    message.options.as_ref().is_some_and(MessageOptions::map_entry)
 }
 
 /// Returns whether a oneof has fields, and is not that of an `optional` field.
@@ -332,43 +249,4 @@ fn has_members(message: &DescriptorProto, index: usize) -> bool {
         .field
         .iter()
         .any(|field| !field.proto3_optional() && field.oneof_index == i32::try_from(index).ok())
-}
-
-/// The methods of a field that prost adds.
-enum Accessors {
-    None,
-    Getter,
-    Enum,
-    EnumList,
-    EnumMap,
-}
-
-impl Accessors {
-    fn of(message: &DescriptorProto, field: &FieldDescriptorProto, proto3: bool) -> Self {
-        let name = field.type_name().rsplit('.').next().unwrap_or_default();
-        let entry =
-            message.nested_type.iter().find(|nested| is_map(nested) && nested.name() == name);
-        let of_enums = |entry: &DescriptorProto| {
-            entry.field.iter().any(|field| field.name() == "value" && field.r#type() == Type::Enum)
-        };
-        match (field.r#type(), field.label()) {
-            (Type::Message, Label::Repeated) if entry.is_some_and(of_enums) => Self::EnumMap,
-            (Type::Message | Type::Group, _) => Self::None,
-            (Type::Enum, Label::Repeated) => Self::EnumList,
-            _ if field.oneof_index.is_some() && !field.proto3_optional() => Self::None,
-            (Type::Enum, _) => Self::Enum,
-            (_, Label::Optional) if field.proto3_optional() || !proto3 => Self::Getter,
-            _ => Self::None,
-        }
-    }
-
-    fn methods(&self, name: &str) -> Vec<String> {
-        match self {
-            Self::None => Vec::new(),
-            Self::Getter => vec![name.to_owned()],
-            Self::Enum => vec![name.to_owned(), format!("set_{name}")],
-            Self::EnumList => vec![name.to_owned(), format!("push_{name}")],
-            Self::EnumMap => vec![format!("get_{name}"), format!("insert_{name}")],
-        }
-    }
 }

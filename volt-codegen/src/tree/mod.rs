@@ -171,20 +171,32 @@ fn exchange(path: &Path, new: Option<&Path>, old: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Fails if a folder cannot be read.
+/// Fails if a folder cannot be read, or is a link to a folder that contains it.
 pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
-    let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
-    for entry in entries {
+    collect(folder, &mut Vec::new(), &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+/// `above` has the folders around this one.
+fn collect(folder: &Path, above: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let real = folder.canonicalize().map_err(|error| unreadable(folder, &error))?;
+    if above.contains(&real) {
+        let message = "is a link to a folder that contains it";
+        return Err(Error::new(format!("{} {message}", folder.display())));
+    }
+    above.push(real);
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
         let path = entry.map_err(|error| unreadable(folder, &error))?.path();
         if path.is_dir() {
-            files.extend(files_below(&path)?);
+            collect(&path, above, files)?;
         } else {
             files.push(path);
         }
     }
-    files.sort();
-    Ok(files)
+    above.pop();
+    Ok(())
 }
 
 /// A file that may be in the way, with any contents.

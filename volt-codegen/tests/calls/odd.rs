@@ -15,18 +15,19 @@ use volt_runtime::{
 };
 
 use super::generated::{
-    Nowhere, NowhereApi, NowhereApiClient, NowhereApiServer,
+    Nowhere, NowhereApi, NowhereApiClient, NowhereApiServer, conf,
     google::protobuf::Extra,
     nowhere,
     odd::{
         docs::Documented,
+        ext::tls::Certificate,
         letters::{self, M, Self_, SelfClient, SelfServer, TClient},
         r#mod::{Mod, ModApiClient, ModsClient, r#mod},
         numbered::{
             A, A2, Account2, Fields, Swapped, User, User2, User3Client, account::Holder, account2,
             fields, user2,
         },
-        old::{Level, Old, old},
+        old::{Chain, Level, Old, Twin, chain, old},
         types::{Types, TypesApi, TypesApiClient, TypesApiServer, types::Own},
         words::{K, Words},
     },
@@ -164,6 +165,27 @@ fn json_nests_as_deep_as_the_binary_form() {
     assert!(error.to_string().contains("nested too deeply"), "{error}");
     // The limit starts anew.
     json::read::<Nowhere>(nested(49).as_bytes()).expect("the failure left nothing behind");
+}
+
+#[test]
+fn defaults_may_be_aliases_of_values_with_numbers() {
+    assert_eq!(Old::default().twin(), Twin::One2);
+    assert!(Old::default().rate().is_infinite());
+}
+
+#[test]
+fn messages_may_contain_themselves_through_groups() {
+    let inner = Chain::default().with_link(chain::Link::default());
+    let other =
+        chain::Other { back: Some(chain::other::Back { chain: Some(inner.into()) }.into()) };
+    let chain = Chain::default().with_link(chain::Link { other: Some(other.into()) });
+    round_trips(&chain, r#"{"link":{"other":{"back":{"chain":{"link":{}}}}}}"#);
+}
+
+#[test]
+fn names_are_looked_up_in_imported_files_only() {
+    let source = conf::core::v1::Source { path: "p".to_owned() };
+    round_trips(&Certificate::default().with_source(source), r#"{"source":{"path":"p"}}"#);
 }
 
 #[test]

@@ -2,8 +2,14 @@
 
 #![allow(
     missing_docs, deprecated, dead_code, unreachable_pub, unused_imports,
-    unused_qualifications, clippy::all, clippy::pedantic, clippy::nursery
+    unused_qualifications, clippy::pedantic, clippy::nursery
 )]
+
+#[rustfmt::skip]
+mod __any_types;
+
+#[rustfmt::skip]
+pub mod conf;
 
 #[rustfmt::skip]
 pub mod google;

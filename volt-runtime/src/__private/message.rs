@@ -20,7 +20,7 @@
 /// ```
 ///
 /// A kind is the type of a value (`string`, `bytes`, a number or `bool`, `message T`, `named E` for an
-/// enum, `null` for `NullValue`), after `required`, `optional`, `boxed`, `repeated`, `map K,` or `oneof Variant,`.
+/// enum, `any R` for `Any` with the types of `R`, `null` for `NullValue`), after `required`, `optional`, `boxed`, `repeated`, `map K,` or `oneof Variant,`.
 /// `refuses` names the field in which a response carries a status.
 #[doc(hidden)]
 #[macro_export]
@@ -102,7 +102,7 @@ macro_rules! __fields {
                 output: &mut $crate::__private::json::Writer<'_, __S>,
             ) -> ::core::result::Result<(), __S::Error> {
                 let _ = &output;
-                $($crate::__put!(output $json self $field [$($kind)+]);)*
+                $($crate::__put!(output ($crate::__name!($json $(| $camel)?)) self $field [$($kind)+]);)*
                 ::core::result::Result::Ok(())
             }
         }
@@ -214,6 +214,7 @@ macro_rules! __parameter {
     (string) => { impl ::core::convert::Into<::std::string::String> };
     (bytes) => { impl ::core::convert::Into<::std::vec::Vec<::core::primitive::u8>> };
     (message $type:ty) => { impl ::core::convert::Into<$type> };
+    (any $types:ty) => { impl ::core::convert::Into<$crate::__private::prost_types::Any> };
     (named $type:ty) => { $type };
     (null) => { $crate::__private::prost_types::NullValue };
     ($type:ident) => { ::core::primitive::$type };
@@ -230,6 +231,9 @@ macro_rules! __value {
         ::core::convert::Into::into($value)
     };
     ($value:ident message $type:ty) => {
+        ::core::convert::Into::into($value)
+    };
+    ($value:ident any $types:ty) => {
         ::core::convert::Into::into($value)
     };
     ($value:ident named $type:ty) => {
@@ -276,39 +280,51 @@ macro_rules! __get {
     };
 }
 
+/// Both names of a field.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __name {
+    ($json:literal) => {
+        $crate::__private::json::Name { original: $json, camel: $json }
+    };
+    ($json:literal | $camel:literal) => {
+        $crate::__private::json::Name { original: $json, camel: $camel }
+    };
+}
+
 /// Writes one field.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __put {
-    ($output:ident $name:literal $self:ident $field:ident [optional $($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [optional $($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put_optional($name, &$self.$field)?
     };
-    ($output:ident $name:literal $self:ident $field:ident [required boxed $($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [required boxed $($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put_member($name, &$self.$field)?
     };
-    ($output:ident $name:literal $self:ident $field:ident [required $($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [required $($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put_member($name, &$self.$field)?
     };
-    ($output:ident $name:literal $self:ident $field:ident [boxed $($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [boxed $($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put_optional($name, &$self.$field)?
     };
-    ($output:ident $name:literal $self:ident $field:ident [repeated $($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [repeated $($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put_repeated($name, &$self.$field)?
     };
-    ($output:ident $name:literal $self:ident $field:ident [map $key:ident, $($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [map $key:ident, $($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put_map($name, &$self.$field)?
     };
-    ($output:ident $name:literal $self:ident $field:ident [oneof $variant:path, boxed $($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [oneof $variant:path, boxed $($kind:tt)+]) => {
         if let ::core::option::Option::Some($variant(value)) = &$self.$field {
             $crate::__codec!($output $($kind)+).put_member($name, value)?;
         }
     };
-    ($output:ident $name:literal $self:ident $field:ident [oneof $variant:path, $($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [oneof $variant:path, $($kind:tt)+]) => {
         if let ::core::option::Option::Some($variant(value)) = &$self.$field {
             $crate::__codec!($output $($kind)+).put_member($name, value)?;
         }
     };
-    ($output:ident $name:literal $self:ident $field:ident [$($kind:tt)+]) => {
+    ($output:ident $name:tt $self:ident $field:ident [$($kind:tt)+]) => {
         $crate::__codec!($output $($kind)+).put($name, &$self.$field)?
     };
 }
@@ -320,11 +336,30 @@ macro_rules! __codec {
     ($io:ident named $type:ty) => {
         $io.named::<$type>()
     };
+    ($io:ident any $types:ty) => {
+        $io.any::<$types>()
+    };
     ($io:ident null) => {
         $io.null()
     };
     ($io:ident $($kind:tt)+) => {
         $io
+    };
+}
+
+/// Lists the types that `google.protobuf.Any` may contain, sorted by name: `any_types! { M; N; }`
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __any_types {
+    ($($(#[$attribute:meta])* $message:ty;)*) => {
+        /// The types that `google.protobuf.Any` may contain.
+        #[derive(Debug)]
+        pub struct Types;
+
+        impl $crate::__private::json::AnyTypes for Types {
+            const TYPES: &'static [$crate::__private::json::AnyType] =
+                &[$($(#[$attribute])* $crate::__private::json::AnyType::of::<$message>(),)*];
+        }
     };
 }
 

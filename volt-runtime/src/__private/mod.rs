@@ -15,8 +15,9 @@ pub use prost_types;
 pub use serde;
 
 pub use crate::{
-    __enum_map as enum_map, __enumeration as enumeration, __message as message,
-    __redacted as redacted, __server as server, __service as service, __status as status,
+    __any_types as any_types, __enum_map as enum_map, __enumeration as enumeration,
+    __message as message, __redacted as redacted, __server as server, __service as service,
+    __status as status,
     call::{BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
     channel::Channel,
     json,

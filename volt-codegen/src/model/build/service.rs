@@ -4,38 +4,9 @@ use prost_types::{MethodDescriptorProto, MethodOptions, ServiceDescriptorProto, 
 
 use super::builder::{Builder, Scope, full_name};
 use crate::{
-    model::{
-        Method, MethodKind, Service,
-        packages::{is_well_known, join},
-        source_map::tag,
-    },
+    model::{Method, MethodKind, Service, packages::join, source_map::tag},
     names,
 };
-
-/// The types of `google.protobuf` that the runtime supports as requests and responses.
-const WHOLE: [&str; 21] = [
-    "Any",
-    "Api",
-    "BoolValue",
-    "BytesValue",
-    "DoubleValue",
-    "Duration",
-    "Empty",
-    "FieldMask",
-    "FileDescriptorProto",
-    "FileDescriptorSet",
-    "FloatValue",
-    "Int32Value",
-    "Int64Value",
-    "ListValue",
-    "StringValue",
-    "Struct",
-    "Timestamp",
-    "Type",
-    "UInt32Value",
-    "UInt64Value",
-    "Value",
-];
 
 impl Builder<'_> {
     pub(super) fn service(
@@ -74,21 +45,9 @@ impl Builder<'_> {
     ) -> Option<Method> {
         let place = scope.source.place(path);
         let element = format!("the method `{}` of `{}`", proto.name(), scope.prefix);
-        let mut message = |proto_type: &str, role: &str| {
-            let name = full_name(proto_type);
-            let found = self.resolve(&name, &element, &place)?;
-            if is_well_known(&name) && !WHOLE.contains(&&name["google.protobuf.".len()..]) {
-                self.problems.add(
-                    &place,
-                    format!("{element} has `{name}` as its {role}, which is not supported"),
-                    "declare a message of your own for it",
-                );
-                return None;
-            }
-            Some(found)
-        };
-        let request = message(proto.input_type(), "request");
-        let response = message(proto.output_type(), "response");
+        let mut message = |name: &str| self.resolve(&full_name(name), &element, &place);
+        let request = message(proto.input_type());
+        let response = message(proto.output_type());
         let full = join(&scope.prefix, proto.name());
         let rust = self.renames.of(&full, proto.name());
         Some(Method {

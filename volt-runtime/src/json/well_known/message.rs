@@ -13,12 +13,19 @@ use prost::{
     DecodeError,
     encoding::{DecodeContext, WireType},
 };
-use prost_types::{Any, Api, Duration, FieldMask, ListValue, Struct, Timestamp, Type, Value};
+use prost_types::{
+    Any, Api, Duration, FieldMask, FileDescriptorProto, FileDescriptorSet, ListValue, Struct,
+    Timestamp, Type, Value,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     Message,
-    json::codec::{Codec, Plain},
+    json::{
+        any::AnyType,
+        codec::{Codec, Plain},
+        message::Fields,
+    },
 };
 
 /// A type of `google.protobuf` as the request or the response of a method.
@@ -44,24 +51,44 @@ pub trait Named: prost::Message + Debug + Default + Clone + 'static {
     const NAME: &'static str;
 }
 
+/// The messages whose JSON is an object with their fields.
+impl<M: Fields + prost::Message + Debug + Clone + 'static> Named for M {
+    const NAME: &'static str = M::MESSAGE;
+}
+
+/// The others.
 macro_rules! named {
-    ($($type:ty = $name:literal;)*) => {$(
-        impl Named for $type {
-            const NAME: &'static str = concat!("google.protobuf.", $name);
-        }
-    )*};
+    ($($type:ty = $name:literal;)*) => {
+        $(
+            impl Named for $type {
+                const NAME: &'static str = concat!("google.protobuf.", $name);
+            }
+        )*
+
+        /// The types that a `google.protobuf.Any` may always contain.
+        pub(in crate::json) const TYPES: &[AnyType] = &[
+            // It is an object without members.
+            AnyType::of::<Empty>(),
+            AnyType::of::<WellKnown<Api>>(),
+            AnyType::of::<WellKnown<FileDescriptorProto>>(),
+            AnyType::of::<WellKnown<FileDescriptorSet>>(),
+            AnyType::of::<WellKnown<Type>>(),
+            $(AnyType::special::<WellKnown<$type>>(),)*
+        ];
+    };
+}
+
+impl Named for () {
+    const NAME: &'static str = "google.protobuf.Empty";
 }
 
 named! {
-    () = "Empty";
     Any = "Any";
-    Api = "Api";
     Duration = "Duration";
     FieldMask = "FieldMask";
     ListValue = "ListValue";
     Struct = "Struct";
     Timestamp = "Timestamp";
-    Type = "Type";
     Value = "Value";
     bool = "BoolValue";
     Vec<u8> = "BytesValue";
@@ -72,8 +99,6 @@ named! {
     String = "StringValue";
     u32 = "UInt32Value";
     u64 = "UInt64Value";
-    prost_types::FileDescriptorProto = "FileDescriptorProto";
-    prost_types::FileDescriptorSet = "FileDescriptorSet";
 }
 
 impl<T> From<T> for WellKnown<T> {

@@ -15,13 +15,13 @@ mod types;
 
 use std::fmt;
 
-use prost_types::Any;
 use serde::{
-    Deserialize, Deserializer, Serializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor},
-    ser::{Error as _, SerializeMap},
+    Deserializer, Serializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+    ser::SerializeMap,
 };
 
+pub(super) use self::message::TYPES;
 pub use self::message::{Empty, Named, WellKnown};
 use super::codec::{Codec, Plain};
 use crate::__fields as fields;
@@ -111,18 +111,3 @@ impl Codec<()> for Plain {
         output.serialize_map(Some(0))?.end()
     }
 }
-
-/// Its JSON form is that of the inner message, which requires a registry of all messages.
-impl Codec<Any> for Plain {
-    fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Any>, D::Error> {
-        IgnoredAny::deserialize(input)?;
-        Err(D::Error::custom(ANY))
-    }
-
-    fn write<S: Serializer>(_: &Any, _: S) -> Result<S::Ok, S::Error> {
-        Err(S::Error::custom(ANY))
-    }
-}
-
-/// Reading an `Any` would need a registry of all messages; no message of the Volt API has one.
-const ANY: &str = "`google.protobuf.Any` is not supported in JSON";

@@ -29,6 +29,11 @@ pub struct Old {
     pub part: Option<old::Part>,
     #[prost(btree_map = "string, enumeration(Level)", tag = "12")]
     pub levels: rt::BTreeMap<String, i32>,
+    /// Its default is an alias of the value that got a number.
+    #[prost(enumeration = "Twin", optional, tag = "13", default = "One2")]
+    pub twin: Option<i32>,
+    #[prost(float, optional, tag = "14", default = "-inf")]
+    pub rate: Option<f32>,
     #[prost(oneof = "old::Choice", tags = "10, 11")]
     pub choice: Option<old::Choice>,
 }
@@ -80,4 +85,25 @@ pub mod old {
 pub enum Level {
     Low = 1,
     High = 2,
+}
+
+/// The enum `odd.old.Twin`.
+#[non_exhaustive]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    rt::prost::Enumeration
+)]
+#[prost(prost_path = "rt::prost")]
+#[repr(i32)]
+pub enum Twin {
+    One = 1,
+    /// Its name in the `.proto` is `twin_one`; the number avoids a collision in Rust.
+    One2 = 2,
 }

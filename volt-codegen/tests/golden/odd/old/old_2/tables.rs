@@ -16,6 +16,8 @@ rt::message! { Old = "odd.old.Old";
     9 "left" [oneof old::Choice::Left, string] choice with_left;
     10 "right" [oneof old::Choice::Right, message old::Inner] choice with_right;
     11 "levels" [map string, named Level] levels with_levels;
+    12 "twin" [optional named Twin] twin with_twin;
+    13 "rate" [optional f32] rate with_rate;
 }
 
 rt::message! { old::Part = "odd.old.Old.Part";
@@ -29,4 +31,9 @@ rt::message! { old::Inner = "odd.old.Old.Inner";
 rt::enumeration! { Level {
     "LEVEL_LOW" Low;
     "LEVEL_HIGH" High;
+} }
+
+rt::enumeration! { Twin {
+    "TWIN_ONE" One;
+    "twin_one" | "TWIN_ALIAS" One2;
 } }

@@ -1,0 +1,69 @@
+//! A crate with the generated code, which cargo checks.
+
+use std::{
+    fs,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use volt_codegen::Output;
+use xtask_tools::{cargo, root};
+
+/// The result of a type check.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) seconds: Duration,
+    pub(crate) warnings: usize,
+}
+
+/// Writes the crate.
+pub(crate) fn write(package: &Path, output: &Output) -> anyhow::Result<()> {
+    let source = package.join("src");
+    if source.exists() {
+        fs::remove_dir_all(&source)?;
+    }
+    for file in &output.files {
+        let path = source.join("generated").join(&file.path);
+        fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
+        fs::write(&path, &file.contents).with_context(|| path.display().to_string())?;
+    }
+    fs::write(source.join("lib.rs"), "//! Generated code.\n\npub mod generated;\n")?;
+    let runtime = root()?.join("volt-runtime");
+    let manifest = format!(
+        "[package]\nname = \"generated\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
+         [dependencies]\nvolt-runtime = {{ path = {runtime:?}, default-features = false }}\n"
+    );
+    fs::write(package.join("Cargo.toml"), manifest)?;
+    // The dependencies are those of the workspace.
+    fs::copy(root()?.join("Cargo.lock"), package.join("Cargo.lock"))?;
+    Ok(())
+}
+
+/// Checks the crate. The dependencies are built once for all.
+pub(crate) fn run(package: &Path) -> anyhow::Result<Checked> {
+    let mut command = cargo::cargo();
+    command.args(["check", "--quiet", "--message-format=json"]).current_dir(package);
+    command.arg("--target-dir").arg(root()?.join("target/protos/target"));
+    let start = Instant::now();
+    let printed = command.stderr(Stdio::inherit()).output().context("cargo cannot be run")?;
+    let seconds = start.elapsed();
+    let messages = printed.stdout.split(|byte| *byte == b'\n');
+    let messages = messages.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let messages: Vec<Value> =
+        messages.filter(|line| line["reason"] == "compiler-message").collect();
+    let at = |level: &str| messages.iter().filter(move |line| line["message"]["level"] == *level);
+    if !printed.status.success() {
+        let rendered = at("error").find_map(|line| line["message"]["rendered"].as_str());
+        let count = at("error").count();
+        bail!("the code does not compile: {count} errors\n{}", rendered.unwrap_or_default());
+    }
+    // rustc ends with a line that counts the others.
+    let own = |line: &&Value| {
+        line["target"]["name"] == "generated"
+            && !line["message"]["spans"].as_array().is_none_or(Vec::is_empty)
+    };
+    Ok(Checked { seconds, warnings: at("warning").filter(own).count() })
+}

@@ -1,0 +1,47 @@
+//! The choice between the two names of a field.
+
+use std::cell::Cell;
+
+/// The names of fields in the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Names {
+    /// As in the `.proto`: `unit_price`. This is what a Volt writes.
+    #[default]
+    Original,
+    /// In camelCase, or as `json_name` in the `.proto` says: `unitPrice`. This is protobuf's default.
+    LowerCamel,
+}
+
+/// Both names of a field. Output has one of them; input may have either.
+#[derive(Clone, Copy, Debug)]
+pub struct Name {
+    /// The name in the `.proto`.
+    pub original: &'static str,
+    /// The name in camelCase.
+    pub camel: &'static str,
+}
+
+thread_local! {
+    static NAMES: Cell<Names> = const { Cell::new(Names::Original) };
+}
+
+/// What the text that is being written on this thread has.
+pub(super) fn current() -> Names {
+    NAMES.get()
+}
+
+/// Has the text that `write` writes on this thread contain `names`.
+pub(super) fn with<T>(names: Names, write: impl FnOnce() -> T) -> T {
+    /// Restores the former choice, even when a panic leaves `write`.
+    struct Restore(Names);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            NAMES.set(self.0);
+        }
+    }
+
+    let _restore = Restore(NAMES.replace(names));
+    write()
+}

@@ -182,12 +182,9 @@ impl Call {
             () = draining => return First::Stopping,
             status = expired => return First::Failed(status),
         };
-        let next = match next {
-            Ok(next) => next,
-            Err(_) => {
-                let text = "the call's request did not arrive in time";
-                return First::Failed(Status::new(Code::DeadlineExceeded, text));
-            }
+        let Ok(next) = next else {
+            let text = "the call's request did not arrive in time";
+            return First::Failed(Status::new(Code::DeadlineExceeded, text));
         };
         match next {
             Ok(Next::Message(_)) if !self.entry.named() => First::Stopping,

@@ -72,7 +72,8 @@
 //!
 //! Each service has a feature, and all are on by default. To compile only the services that you
 //! call, disable the default features and name those services. `tls`, also on by default, is
-//! required to connect to `https://` addresses. `server` adds a trait for each service, to
+//! required to connect to `https://` addresses. `grpc` adds gRPC as a second transport of the same
+//! clients, for Volts whose configuration has a gRPC address: see [`TransportKind`]. `server` adds a trait for each service, to
 //! implement it or to mock a Volt: see [`Client::from_channel`]. `v0_15` adds the older API 0.15.1
 //! as a separate module. `resolve` adds the module `resolve`, which finds a Volt by its DID, its
 //! address or its relay, and the HTTP client that this needs. `derive` adds `#[derive(FromRow)]`,
@@ -124,7 +125,8 @@ pub mod well_known {
 pub use volt_runtime::{
     CallOptions, Channel, ClientConfig, Code, ConnectOptions, ConnectionState, Connector, Duplex,
     Error, ErrorKind, Executed, Keepalive, Overflow, Proxy, Reconnect, RequestSink, Result,
-    StateWatch, Status, Streaming, Subscription, Target, Update, Upload, config, key,
+    StateWatch, Status, Streaming, Subscription, Target, TransportKind, Update, Upload, config,
+    key,
 };
 
 pub use volt_runtime::server;

@@ -46,17 +46,39 @@ pub use crate::{
 ///
 /// | | websocket | gRPC |
 /// |---|---|---|
-/// | address | `volt.http_address`, with a scheme | `volt.address`, as `host:port` |
-/// | encryption | of each call, also through relays and without TLS | TLS |
-/// | the Volt is identified by | its key, in each call | its certificate |
-/// | messages | JSON | protobuf |
+/// | address | `http_address`, with a scheme | `address`, as `host:port` |
+/// | encryption | of each call | TLS; of each call too, through relays |
+/// | the Volt is identified by | its key, in each call | its certificate; its key through relays |
+/// | messages | JSON | protobuf; JSON through relays |
 /// | flow control | of the connection | of each call |
+///
+/// Over gRPC, the limits that concern keys, pre-opened calls and a websocket's flow control have no
+/// effect: [`own_connection`](CallOptions::own_connection), [`overflow`](CallOptions::overflow), and
+/// without a relay `preopened_calls` and `key_exchange_timeout`.
+///
+/// # Errors over gRPC
+///
+/// | failure | kind | code | executed |
+/// |---|---|---|---|
+/// | `status` in a response | refused | that of the status | yes |
+/// | a status in the trailers | failed | that of the status | yes; maybe, if it may come from a machine on the way |
+/// | the same, `UNAUTHENTICATED` | routing | unauthenticated | no |
+/// | the same, `DEADLINE_EXCEEDED`, and the call has a deadline | deadline | deadline exceeded | maybe |
+/// | no status, a message that is damaged or breaks off, another encoding | protocol | internal | maybe |
+/// | no response with status OK, or more than one to a unary call | protocol | internal | maybe |
+/// | a response of more than 64 MiB | resource exhausted | resource exhausted | maybe |
+/// | an answer that is not gRPC: HTTP 503, a page of HTML | routing | by the HTTP status | maybe |
+/// | `REFUSED_STREAM` | routing | unavailable | no |
+/// | another `RST_STREAM` | failed | by its reason | maybe |
+/// | `GOAWAY` that excludes the call | connection | unavailable | no |
+/// | the connection is lost, or a ping is not answered | connection | unavailable | maybe |
+/// | no connection | connection | unavailable | no |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportKind {
-    /// The one that the configuration announces: the websocket if there is an `http_address`, else
-    /// gRPC if `address` is `host:port` and the program was built with the feature `grpc`. A relay
-    /// and an RSA key always mean the websocket.
+    /// The one that the configuration announces, in `volt.relay` if there is one, else in `volt`: the
+    /// websocket if there is an `http_address`, else gRPC if `address` is `host:port` and the program
+    /// was built with the feature `grpc`. An RSA key always means the websocket.
     #[default]
     Automatic,
     /// The websocket. Without an `http_address`, the client guesses it from `address`.

@@ -68,7 +68,8 @@ pub struct ConnectOptions {
     /// seconds.
     pub close_timeout: Duration,
     /// Detection of a Volt that has vanished without closing the connection. Default: after 40
-    /// seconds of silence.
+    /// seconds of silence. Over gRPC, there are pings only while calls are open, and at least 30 seconds
+    /// apart, because servers end connections that ping more often.
     pub keepalive: Option<Keepalive>,
     /// The backoff for re-establishing a lost connection; `None` disables reconnecting. The first
     /// connection is tried only once. A server that asks for a later attempt
@@ -76,7 +77,8 @@ pub struct ConnectOptions {
     /// five minutes.
     pub reconnect: Option<Reconnect>,
     /// The maximum size of a message, in bytes; a larger one ends the connection. The default of
-    /// 128 MiB leaves room for the 64 MiB that the API allows in one response, as base64.
+    /// 128 MiB leaves room for the 64 MiB that the API allows in one response, as base64. Over gRPC, the
+    /// limit is never above 64 MiB, and a larger message fails its own call only.
     pub max_message_size: usize,
     /// The maximum size of a message to the Volt on the wire, in bytes. A larger one fails its own
     /// call with [`ErrorKind::ResourceExhausted`](crate::ErrorKind) before anything of it is sent; a

@@ -71,63 +71,56 @@ impl ClientConfig {
     ///
     /// As [`url`](Self::url).
     pub(crate) fn dial_address(&self, transport: TransportKind) -> Result<DialAddress> {
-        if transport == TransportKind::Grpc {
-            return self.grpc_address();
-        }
-        match &self.volt.relay {
+        let (part, object, relayed) = match &self.volt.relay {
             Some(RelayConfig::Address(address)) if !address.trim().is_empty() => {
                 let field = "volt.relay".to_owned();
+                if transport == TransportKind::Grpc {
+                    return Err(Error::configuration(
+                        "`volt.relay` is the relay's HTTP address: for gRPC, it must be an object \
+                         with the member `address`, `host:port`",
+                    ));
+                }
                 let url = websocket_url(&field, address)?;
                 let (relayed, grpc, authority, hint) = (true, false, None, None);
-                Ok(DialAddress { url, field, relayed, grpc, authority, hint })
+                return Ok(DialAddress { url, field, relayed, grpc, authority, hint });
             }
-            Some(RelayConfig::Volt(relay)) => address(relay, "volt.relay", true),
-            _ if transport == TransportKind::Automatic && self.announces_grpc() => {
-                self.grpc_address()
+            Some(RelayConfig::Volt(relay)) => (&**relay, "volt.relay", true),
+            _ => (&self.volt, "volt", false),
+        };
+        match transport {
+            TransportKind::Grpc => self.grpc_address(part, object, relayed),
+            TransportKind::Automatic if announces_grpc(part) => {
+                self.grpc_address(part, object, relayed)
             }
-            _ => address(&self.volt, "volt", false),
+            _ => address(part, object, relayed),
         }
     }
 
-    /// Returns whether the only address is one for gRPC, and this build has gRPC.
-    fn announces_grpc(&self) -> bool {
-        let is_host_and_port = |address: &str| !address.contains("://");
-        cfg!(feature = "grpc")
-            && given(self.volt.http_address.as_ref()).is_none()
-            && given(self.volt.address.as_ref()).is_some_and(is_host_and_port)
-    }
-
-    fn grpc_address(&self) -> Result<DialAddress> {
+    fn grpc_address(&self, part: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress> {
         if !cfg!(feature = "grpc") {
             return Err(Error::configuration(
                 "this program was built without gRPC: build it with the feature `grpc` of \
                  `volt-api`, or of `volt-runtime` if it uses that alone",
             ));
         }
-        if self.is_relayed() {
-            return Err(Error::configuration(
-                "`volt.relay` is set, and relays are reached through the websocket: use \
-                 `TransportKind::Automatic` or `Websocket`",
-            ));
-        }
-        let field = "volt.address".to_owned();
-        let address = given(self.volt.address.as_ref())
-            .ok_or_else(|| missing(&field, "the address of the Volt's gRPC server, `host:port`"))?;
+        let field = format!("{object}.address");
+        let address = given(part.address.as_ref())
+            .ok_or_else(|| missing(&field, "the address of the gRPC server, `host:port`"))?;
         let url = grpc_url(&field, address)?;
         // The chain that the Volt issued came over a connection that was checked with the other.
         let issued = self.credential.as_ref().and_then(|credential| credential.ca.as_ref());
-        let authority = pinned("volt.ca_pem", self.volt.ca_pem.as_ref())
-            .or_else(|| pinned("credential.ca", issued));
-        Ok(DialAddress { url, field, relayed: false, grpc: true, authority, hint: None })
+        let authority = pinned(&format!("{object}.ca_pem"), part.ca_pem.as_ref())
+            .or_else(|| pinned("credential.ca", issued.filter(|_| !relayed)));
+        Ok(DialAddress { url, field, relayed, grpc: true, authority, hint: None })
     }
+}
 
-    fn is_relayed(&self) -> bool {
-        match &self.volt.relay {
-            None => false,
-            Some(RelayConfig::Address(address)) => !address.trim().is_empty(),
-            Some(RelayConfig::Volt(_)) => true,
-        }
-    }
+/// Returns whether the only address is one for gRPC, and this build has gRPC.
+fn announces_grpc(part: &VoltConfig) -> bool {
+    let is_host_and_port = |address: &str| !address.contains("://");
+    cfg!(feature = "grpc")
+        && given(part.http_address.as_ref()).is_none()
+        && given(part.address.as_ref()).is_some_and(is_host_and_port)
 }
 
 fn pinned(field: &str, pem: Option<&String>) -> Option<CertificateAuthority> {

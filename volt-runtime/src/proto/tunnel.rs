@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{
     ProtocolError, call,
     frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed, begin_sealed, is_last},
-    handshake::Via,
+    handshake::{ServerHandshake, Via},
     token::{self, Token},
 };
 
@@ -70,6 +70,17 @@ impl fmt::Debug for TunnelFrame {
 }
 
 impl TunnelFrame {
+    /// Converts the frame with which a caller opens a call.
+    ///
+    /// # Errors
+    ///
+    /// When the frame is damaged or opens no call.
+    #[cfg(all(feature = "client", feature = "grpc"))]
+    pub(crate) fn from_opening(frame: &Frame) -> Result<Self, ProtocolError> {
+        let ServerHandshake { token, via } = ServerHandshake::accept(frame)?;
+        Ok(Self::open(&token, via))
+    }
+
     /// Converts a frame that the target of a call sent.
     ///
     /// # Errors

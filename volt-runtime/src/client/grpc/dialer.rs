@@ -10,6 +10,8 @@ use super::{
     call::PEER,
     connection::{Connection, Driver, Shared},
     link::Link,
+    requests::{Requests, Settings},
+    sealed::Sealing,
     stream::Watched,
     token::Tokens,
 };
@@ -29,6 +31,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Connects to one Volt, any number of times.
 pub(in crate::client) struct Dialer {
     remote: Arc<Remote>,
+    settings: Arc<Settings>,
     shared: Arc<Shared>,
     options: ConnectOptions,
 }
@@ -47,15 +50,17 @@ impl Dialer {
         let invalid = || Error::configuration(format!("`{}` is not a valid address", endpoint.url));
         let uri: Uri = endpoint.url.parse().map_err(|error| invalid().with_source(error))?;
         let parts = uri.into_parts();
-        let shared = Arc::new(Shared {
+        let settings = Arc::new(Settings {
             scheme: parts.scheme.ok_or_else(invalid)?,
             authority: parts.authority.ok_or_else(invalid)?,
-            tokens,
+            lacks_session: tokens.lacks_session(),
             max_calls: options.max_calls,
             max_sent: options.max_sent_message_size,
             max_received: options.max_message_size.min(MAX_MESSAGE),
         });
-        Ok(Self { remote, shared, options })
+        let sealing = Sealing::new(config, endpoint.relayed, &options)?;
+        let shared = Arc::new(Shared { tokens, sealing, relayed: endpoint.relayed });
+        Ok(Self { remote, settings, shared, options })
     }
 
     /// The error of a connection that ended before it was of use.
@@ -132,7 +137,8 @@ impl Dial for Dialer {
             Err(_) => return Err(self.remote.late("there was no answer in HTTP/2")),
         }
         attempt.succeeded = true;
-        let connection = Connection::new(requests, Arc::clone(&link), Arc::clone(&self.shared));
+        let requests = Requests::new(requests, Arc::clone(&link), Arc::clone(&self.settings));
+        let connection = Connection::new(requests, Arc::clone(&self.shared));
         Ok((connection, Driver(link)))
     }
 }

@@ -278,7 +278,7 @@ mod tests {
         streams.half_close();
         let closed = Error::connection("closed");
         let mut drain = Box::pin(link.drain(&closed));
-        assert!(futures_util::poll!(drain.as_mut()).is_pending());
+        assert!(poll_fn(|cx| Poll::Ready(drain.as_mut().poll(cx))).await.is_pending());
         assert_eq!(link.open(true, 9).err().unwrap().to_string(), "connection error: closed");
         due.end();
         timeout(Duration::from_secs(20), drain).await.unwrap();

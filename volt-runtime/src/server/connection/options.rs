@@ -14,6 +14,9 @@ use crate::{Keepalive, Overflow, proto::token};
 /// [`max_calls`](Self::max_calls) to [`overflow`](Self::overflow), and
 /// [`invoke_timeout`](Self::invoke_timeout); the others are those of its websocket.
 ///
+/// They are described for websockets. Over gRPC, a violation ends the call alone where it can, a call
+/// names its method with its first message, and HTTP/2's flow control takes the place of `overflow`.
+///
 /// ```
 /// use std::time::Duration;
 /// use volt_runtime::server::{AllowedOrigins, ServerOptions};

@@ -22,8 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{
     arrivals::{ArrivalLimits, Arrivals},
     calls::{Entry, Refusal},
-    connection::Connection,
-    stream_window,
+    connection::{Connection, stream_window},
 };
 use crate::{
     Code, MethodKind, Result, Status,
@@ -69,7 +68,7 @@ pub(super) async fn answer(
         };
         return Ok(response);
     }
-    let entry = match Entry::new(connection) {
+    let entry = match Entry::new(Arc::clone(connection.calls())) {
         Ok(entry) => entry,
         Err(Refusal::Stopping) => return Err(refused()),
         Err(Refusal::TooMany) => {
@@ -77,7 +76,7 @@ pub(super) async fn answer(
             return Ok(failed(&pipe, body, &Status::new(Code::ResourceExhausted, text)));
         }
     };
-    let (kind, mut call) = match Call::new(entry, request, Arc::clone(&pipe)) {
+    let (kind, mut call) = match Call::new(connection, entry, request, Arc::clone(&pipe)) {
         Ok(call) => call,
         Err(status) => return Ok(failed(&pipe, body, &status)),
     };
@@ -127,6 +126,7 @@ fn stopping() -> Status {
 
 /// A call that may be invoked.
 struct Call {
+    connection: Arc<Connection>,
     entry: Entry,
     path: String,
     peer: Peer,
@@ -146,12 +146,12 @@ enum First {
 impl Call {
     /// Authenticates the caller, and finds the method.
     fn new(
+        connection: Arc<Connection>,
         entry: Entry,
         request: Request<Incoming>,
         pipe: Arc<Pipe>,
     ) -> Result<(MethodKind, Self), Status> {
         let (head, body) = request.into_parts();
-        let connection = entry.connection();
         let path = method_path(head.uri.path());
         let peer = connection.authenticate(path, &head.headers)?;
         let Some(kind) = connection.endpoint().services().kind(path) else {
@@ -165,19 +165,19 @@ impl Call {
             })?),
         };
         let deadline = deadline.and_then(|time| Instant::now().checked_add(time));
-        let limits = limits(connection, &peer, kind, &head.headers)?;
+        let limits = limits(&connection, &peer, kind, &head.headers)?;
         let limit = limits.message;
         // A body that is not over is read to its end, to notice a cancellation.
         let arrivals = Arrivals::new(body, limits);
         let messages = Messages::new(arrivals, &head.headers, limit, "the caller")
             .map_err(|error| Status::new(Code::Unimplemented, error.to_string()))?;
         let path = path.to_owned();
-        Ok((kind, Self { entry, path, peer, pipe, messages, deadline }))
+        Ok((kind, Self { connection, entry, path, peer, pipe, messages, deadline }))
     }
 
     /// Waits for the first message.
     async fn first(&mut self) -> First {
-        let limit = self.entry.connection().endpoint().options().invoke_timeout;
+        let limit = self.connection.endpoint().options().invoke_timeout;
         let (draining, expired) = (self.entry.draining(), expiry(self.deadline));
         let next = timeout(limit, poll_fn(|cx| self.messages.poll_next(cx)));
         let next = tokio::select! {
@@ -186,12 +186,9 @@ impl Call {
             () = draining => return First::Stopping,
             status = expired => return First::Failed(status),
         };
-        let next = match next {
-            Ok(next) => next,
-            Err(_) => {
-                let text = "the call's request did not arrive in time";
-                return First::Failed(Status::new(Code::DeadlineExceeded, text));
-            }
+        let Ok(next) = next else {
+            let text = "the call's request did not arrive in time";
+            return First::Failed(Status::new(Code::DeadlineExceeded, text));
         };
         match next {
             Ok(Next::Message(_)) if !self.entry.named() => First::Stopping,
@@ -205,9 +202,8 @@ impl Call {
 
     /// Runs the method.
     async fn run(mut self, first: Bytes) {
-        let connection = Arc::clone(self.entry.connection());
         let (cut, expired) = (self.entry.cut(), expiry(self.deadline));
-        let host = connection.endpoint();
+        let host = self.connection.endpoint();
         if host.services().takes_one_request(&self.path) {
             self.entry.due();
         }

@@ -1,15 +1,17 @@
 //! The counts of a connection's calls, for its limits and its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
-
-use super::connection::Connection;
+use tokio::sync::{Notify, watch};
 
 /// The calls of a connection.
 pub(super) struct Calls {
-    counts: watch::Sender<Counts>,
+    counts: Mutex<Counts>,
     max_unnamed: usize,
+    /// Notified when no call is due.
+    settled: Notify,
+    /// The stage, for the calls that wait for it.
+    stage: watch::Sender<Stage>,
 }
 
 #[derive(Debug, Default)]
@@ -43,41 +45,55 @@ pub(super) enum Refusal {
 
 impl Calls {
     pub(super) fn new(max_unnamed: usize) -> Self {
-        Self { counts: watch::Sender::default(), max_unnamed }
+        Self {
+            counts: Mutex::default(),
+            max_unnamed,
+            settled: Notify::new(),
+            stage: watch::Sender::default(),
+        }
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
-        let mut result = None;
-        self.counts.send_if_modified(|counts| {
-            let stage = counts.stage;
-            result = Some(change(counts));
-            // Nobody else waits for anything, and a notification wakes the tasks of all calls.
-            counts.stage != stage || (stage == Stage::Draining && counts.due == 0)
-        });
-        #[expect(clippy::unwrap_used, reason = "the closure is always called")]
-        result.unwrap()
+        let mut counts = self.counts();
+        let result = change(&mut counts);
+        let settled = counts.due == 0;
+        drop(counts);
+        if settled {
+            self.settled.notify_one();
+        }
+        result
     }
 
     /// Starts no further calls.
     pub(super) fn drain(&self) {
-        self.change(|counts| counts.stage = Stage::Draining);
+        self.enter(Stage::Draining);
     }
 
-    /// Waits until the calls whose end is due have ended.
+    /// Waits until the calls whose end is due have ended. One task may wait.
     pub(super) async fn settled(&self) {
-        // The sender is not dropped meanwhile.
-        let _ = self.counts.subscribe().wait_for(|counts| counts.due == 0).await;
+        while self.counts().due > 0 {
+            self.settled.notified().await;
+        }
     }
 
     /// Ends all calls.
     pub(super) fn cut(&self) {
-        self.change(|counts| counts.stage = Stage::Cut);
+        self.enter(Stage::Cut);
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.counts().stage = stage;
+        self.stage.send_replace(stage);
     }
 }
 
 /// A call's place in the counts.
 pub(super) struct Entry {
-    connection: Arc<Connection>,
+    calls: Arc<Calls>,
     phase: Phase,
 }
 
@@ -90,8 +106,7 @@ enum Phase {
 
 impl Entry {
     /// Counts a new call.
-    pub(super) fn new(connection: Arc<Connection>) -> Result<Self, Refusal> {
-        let calls = connection.calls();
+    pub(super) fn new(calls: Arc<Calls>) -> Result<Self, Refusal> {
         calls.change(|counts| {
             if counts.stage != Stage::Open {
                 return Err(Refusal::Stopping);
@@ -102,17 +117,13 @@ impl Entry {
             counts.unnamed += 1;
             Ok(())
         })?;
-        Ok(Self { connection, phase: Phase::Unnamed })
+        Ok(Self { calls, phase: Phase::Unnamed })
     }
 
-    pub(super) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-
-    /// Called when the first message has arrived. Returns whether the call may start.
+    /// Called when the first message has arrived. Returns false if the call may not start, because
+    /// the server stops.
     pub(super) fn named(&mut self) -> bool {
-        let draining = self.set(Phase::Open);
-        !draining
+        self.set(Phase::Open) == Stage::Open
     }
 
     /// Called when nothing more of the caller is awaited.
@@ -120,14 +131,13 @@ impl Entry {
         self.set(Phase::Due);
     }
 
-    /// Changes the phase. Returns whether the server is stopping.
-    fn set(&mut self, phase: Phase) -> bool {
+    /// Changes the phase. Returns the connection's stage.
+    fn set(&mut self, phase: Phase) -> Stage {
         let last = std::mem::replace(&mut self.phase, phase);
-        self.connection.calls().change(|counts| {
-            for (phase, by) in [(last, -1), (phase, 1)] {
-                counts.add(phase, by);
-            }
-            counts.stage != Stage::Open
+        self.calls.change(|counts| {
+            counts.remove(last);
+            counts.add(phase);
+            counts.stage
         })
     }
 
@@ -142,19 +152,27 @@ impl Entry {
     }
 
     fn reached(&self, stage: Stage) -> impl Future<Output = ()> + Send + 'static {
-        let mut counts = self.connection.calls().counts.subscribe();
+        let mut reached = self.calls.stage.subscribe();
         async move {
-            // The sender lives as long as the call's entry.
-            let _ = counts.wait_for(|counts| counts.stage >= stage).await;
+            // The sender lives as long as the connection.
+            let _ = reached.wait_for(|reached| *reached >= stage).await;
         }
     }
 }
 
 impl Counts {
-    fn add(&mut self, phase: Phase, by: isize) {
+    fn add(&mut self, phase: Phase) {
         match phase {
-            Phase::Unnamed => self.unnamed = self.unnamed.saturating_add_signed(by),
-            Phase::Due => self.due = self.due.saturating_add_signed(by),
+            Phase::Unnamed => self.unnamed += 1,
+            Phase::Due => self.due += 1,
+            Phase::Open => {}
+        }
+    }
+
+    fn remove(&mut self, phase: Phase) {
+        match phase {
+            Phase::Unnamed => self.unnamed -= 1,
+            Phase::Due => self.due -= 1,
             Phase::Open => {}
         }
     }
@@ -163,6 +181,6 @@ impl Counts {
 impl Drop for Entry {
     fn drop(&mut self) {
         let phase = self.phase;
-        self.connection.calls().change(|counts| counts.add(phase, -1));
+        self.calls.change(|counts| counts.remove(phase));
     }
 }

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper::{HeaderMap, http::HeaderValue};
 use tokio::sync::Semaphore;
 
-use super::calls::Calls;
+use super::{arrivals::long_messages, calls::Calls};
 use crate::{
     Code, Status,
     grpc::TOKEN,
     key::VerifyingKey,
     proto::token::Token,
     server::{
-        Caller,
+        ServerOptions,
         connection::{Newcomers, Place, ServiceHost, next_number},
         context::Peer,
         listener::Newcomer,
@@ -20,8 +20,17 @@ use crate::{
     socket::unix_now,
 };
 
-/// The methods that callers without a token and without a certificate may call.
-const OPEN_METHODS: [&str; 2] = [".VoltAPI/Authenticate", ".VoltAPI/Invoke"];
+/// The methods that callers without a session may call.
+const AUTHENTICATE: &str = ".VoltAPI/Authenticate";
+const INVOKE: &str = ".VoltAPI/Invoke";
+
+/// The largest flow-control window of a call, in bytes.
+const MAX_WINDOW: usize = 1 << 20;
+
+/// The number of bytes of a call that a client may send before they are read.
+pub(super) fn stream_window(options: &ServerOptions) -> usize {
+    options.receive_buffer.min(MAX_WINDOW)
+}
 
 /// A connection of a client.
 pub(super) struct Connection {
@@ -32,7 +41,7 @@ pub(super) struct Connection {
     newcomers: Arc<Newcomers>,
     /// The connection's place among those of its address, until a caller has a session.
     place: Mutex<Option<Place>>,
-    calls: Calls,
+    calls: Arc<Calls>,
     long_messages: Arc<Semaphore>,
     /// The last token with its text. A client may make many calls with one.
     last: Mutex<Option<(HeaderValue, Arc<Token>)>>,
@@ -45,8 +54,8 @@ impl Connection {
         newcomer: Newcomer,
     ) -> Self {
         let options = endpoint.options();
-        let calls = Calls::new(options.max_key_exchanges);
-        let long_messages = super::arrivals::long_messages(options.connection_buffer);
+        let calls = Arc::new(Calls::new(options.max_key_exchanges));
+        let long_messages = long_messages(options.connection_buffer);
         let (number, last) = (next_number(), Mutex::default());
         let Newcomer { newcomers, place } = newcomer;
         let place = Mutex::new(Some(place));
@@ -61,7 +70,7 @@ impl Connection {
         &self.newcomers
     }
 
-    pub(super) fn calls(&self) -> &Calls {
+    pub(super) fn calls(&self) -> &Arc<Calls> {
         &self.calls
     }
 
@@ -71,21 +80,28 @@ impl Connection {
     }
 
     /// Authenticates the caller of a method.
+    ///
+    /// A caller without a valid session may still call the open methods. One that waits for a
+    /// decision about its session repeats `Authenticate` with a token that already names it.
     pub(super) fn authenticate(&self, path: &str, headers: &HeaderMap) -> Result<Peer, Status> {
         let authenticator = self.endpoint.authenticator();
-        let (caller, token) = if let Some(text) = headers.get(TOKEN) {
-            let token = self.token(text)?;
-            token
-                .check(self.endpoint.id(), unix_now())
-                .map_err(|error| unauthenticated(error.to_string()))?;
-            (authenticator.authenticate(&token)?, Some(token))
-        } else if let Some(key) = &self.key {
-            (authenticator.authenticate_key(key)?, None)
-        } else if OPEN_METHODS.iter().any(|method| path.ends_with(method)) {
-            (Caller::default(), None)
-        } else {
-            return Err(unauthenticated("unauthenticated"));
+        let is_open = path.ends_with(AUTHENTICATE) || path.ends_with(INVOKE);
+        let token = headers.get(TOKEN).map(|text| self.token(text)).transpose()?;
+        let caller = match (&token, &self.key) {
+            (Some(token), _) => {
+                // The token of a forwarded call is for its target.
+                let checked = if path.ends_with(INVOKE) {
+                    token.check_times(unix_now())
+                } else {
+                    token.check(self.endpoint.id(), unix_now())
+                };
+                checked.map_err(|error| unauthenticated(error.to_string()))?;
+                authenticator.authenticate(token)
+            }
+            (None, Some(key)) => authenticator.authenticate_key(key),
+            (None, None) => Err(unauthenticated("unauthenticated")),
         };
+        let caller = if is_open { caller.unwrap_or_default() } else { caller? };
         if !caller.is_anonymous() {
             let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
             drop(place);

@@ -24,7 +24,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::connection::Connection;
+use self::connection::{Connection, stream_window};
 use crate::{
     server::{
         ServerOptions,
@@ -34,8 +34,6 @@ use crate::{
     tls::ServerTls,
 };
 
-/// The largest flow-control window of a call, in bytes.
-const MAX_WINDOW: usize = 1 << 20;
 /// The maximum size of a request's headers, in bytes.
 const MAX_HEADERS: u32 = 16 << 10;
 /// The number of bytes of a call's responses that HTTP/2 buffers.
@@ -43,8 +41,9 @@ const SEND_BUFFER: usize = 256 << 10;
 
 /// Serves an endpoint's services to the gRPC clients of `listener`, without TLS.
 ///
-/// The token of a call is in its metadata `volt-token`. Without a token and without the certificate
-/// of a TLS client, only `VoltAPI/Authenticate` and `VoltAPI/Invoke` may be called.
+/// The token of a call is in its metadata `volt-token`. Callers without a token, without the
+/// certificate of a TLS client, or without a valid session may only call `VoltAPI/Authenticate` and
+/// `VoltAPI/Invoke`.
 ///
 /// Every method starts with the call's first message, whether or not the caller half-closes.
 /// The same [options](ServiceHost::with_options) apply as over a websocket, with these differences:
@@ -159,9 +158,4 @@ fn builder(options: &ServerOptions) -> Builder<TokioExecutor> {
         .keep_alive_interval(options.keepalive.map(|keepalive| keepalive.interval))
         .keep_alive_timeout(options.keepalive.map_or(Duration::MAX, |keepalive| keepalive.timeout));
     builder
-}
-
-/// The number of bytes of a call that a client may send before they are read.
-fn stream_window(options: &ServerOptions) -> usize {
-    options.receive_buffer.min(MAX_WINDOW)
 }

@@ -1,9 +1,11 @@
 //! Who may call: tokens, certificates, and neither.
 
 use volt_runtime::{
-    Code, Method, MethodKind,
+    Code, Method, MethodKind, Status,
     key::SigningKey,
-    server::{self, IncomingCall, Router, Service, ServiceHost, serve_grpc},
+    server::{
+        self, Authenticator, Caller, IncomingCall, Router, Service, ServiceHost, Token, serve_grpc,
+    },
     transport::BoxFuture,
 };
 use volt_test_support::{Anyone, Note};
@@ -21,10 +23,7 @@ async fn a_wrong_token_ends_the_call_with_its_reason() {
     let session = Some("session-1");
     let mut client = Raw::connect(&volt).await;
     for (token, reason) in [
-        (
-            "none".to_owned(),
-            "the metadata `volt-token` is invalid: unexpected: the token is no JWT",
-        ),
+        ("none".to_owned(), "the metadata `volt-token` is invalid: the token is no JWT"),
         (token(&key, "did:volt:other", session), "the token is for another Volt"),
         (token(&stranger, VOLT_ID, session), "the token's signature is wrong"),
         (token(&key, VOLT_ID, Some("ended")), "session invalid"),
@@ -75,6 +74,41 @@ async fn callers_without_a_token_may_only_authenticate_and_invoke() {
     assert_eq!(outcomes, [allowed.clone(), allowed, refused.clone(), refused.clone(), refused]);
 }
 
+/// A client whose session awaits a decision, or has ended, authenticates again.
+#[tokio::test]
+async fn an_invalid_session_does_not_keep_its_caller_from_authenticating() {
+    let key = SigningKey::generate().unwrap();
+    let own = SigningKey::generate().unwrap();
+    let host = ServiceHost::new(VOLT_ID, own, Router::new().with(Open), Nobody);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = serve_grpc(listener, host).unwrap();
+    let mut client = Raw::to(server.local_addr()).await;
+    let (allowed, refused) = (Code::Ok, Code::Unauthenticated);
+    for (audience, expected) in [
+        (VOLT_ID, [allowed, allowed, refused]),
+        // The token of a forwarded call is for its target.
+        ("did:volt:other", [refused, allowed, refused]),
+    ] {
+        client.token = Some(token(&key, audience, Some("pending")));
+        let mut codes = Vec::new();
+        for method in &OPEN[..3] {
+            let mut call = client.open(method.path).await;
+            call.send(&Note::new("token", 1));
+            codes.push(call.outcome().await.status.code());
+        }
+        assert_eq!(codes, expected, "{audience}");
+    }
+}
+
+/// Knows no session.
+struct Nobody;
+
+impl Authenticator for Nobody {
+    fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
+        Err(Status::new(Code::Unauthenticated, "session invalid"))
+    }
+}
+
 static OPEN: [Method; 4] = [
     Method { path: "/x.VoltAPI/Authenticate", kind: MethodKind::Unary },
     Method { path: "/x.VoltAPI/Invoke", kind: MethodKind::Unary },
@@ -96,7 +130,8 @@ impl Service for Open {
 
     fn call(&self, _: usize, call: IncomingCall) -> BoxFuture<()> {
         server::unary(call, |context, note: Note| async move {
-            assert!(context.caller().is_anonymous() && context.token().is_none());
+            assert!(context.caller().is_anonymous());
+            assert_eq!(context.token().is_some(), note.text == "token");
             assert!(context.is_over_grpc() && context.connection().is_some());
             Ok(note)
         })

@@ -125,9 +125,11 @@ async fn a_stopping_server_does_not_wait_longer_than_its_drain_timeout() {
 async fn a_dropped_server_drops_its_handlers() {
     let volt = start().await;
     let mut client = Raw::connect(&volt).await;
+    let mut calls = Vec::new();
     for method in ["Get", "Echo"] {
         let mut call = client.open(method).await;
         call.send(&Note::new("wait", 0));
+        calls.push(call);
     }
     soon(volt.probe.running(2)).await;
     drop(volt.server);

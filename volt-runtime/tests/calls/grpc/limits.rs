@@ -44,6 +44,26 @@ async fn messages_up_to_the_limit_pass_and_a_longer_one_ends_its_call_alone() {
 }
 
 #[tokio::test]
+async fn a_compressed_request_is_read_up_to_the_limit_of_its_content() {
+    // `Note::new("one", 1)`, and a text of 5,000 bytes, by gzip.
+    const SHORT: &str = "1f8b0800000000000203e362cecf4b156004003eb9ca0c07000000";
+    const LONG: &str = "1f8b0800000000000203edc1310100000803a0df22ab6804639b621f30970500000000ea1e7728c1348b130000";
+    let volt = start_with(|options| options.max_message_size = 1000).await;
+    let mut client = Raw::connect(&volt).await;
+    for (content, expected) in [(SHORT, Code::Ok), (LONG, Code::ResourceExhausted)] {
+        let content = hex::decode(content).unwrap();
+        let length = u8::try_from(content.len()).unwrap();
+        let mut call = client.open_with("Get", &[("grpc-encoding", "gzip")]).await;
+        call.send_bytes([&[1, 0, 0, 0, length], &content[..]].concat());
+        let outcome = call.outcome().await;
+        assert_eq!(outcome.status.code(), expected, "{outcome:?}");
+        if expected == Code::Ok {
+            assert_eq!(outcome, good([Note::new("one", 1)]));
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_limit_of_grpc_is_64_mib() {
     let volt = start().await;
     let mut client = Raw::connect(&volt).await;

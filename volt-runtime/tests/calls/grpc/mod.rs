@@ -7,12 +7,24 @@ mod limits;
 mod raw;
 mod tls;
 
-use volt_runtime::server::{ServerOptions, ServiceHost, serve_grpc};
+use volt_runtime::{
+    ConnectOptions, TransportKind, connect,
+    server::{ServerOptions, ServiceHost, serve_grpc},
+};
 
-use crate::support::{Parts, Volt};
+use crate::support::{NotesClient, Parts, Volt};
+
+/// This crate's client of a Volt that is served over gRPC.
+pub(crate) async fn client(volt: &Volt) -> NotesClient {
+    let mut config = volt.config.clone();
+    config.volt.address = Some(format!("http://{}", volt.server.local_addr()));
+    let mut options = ConnectOptions::default();
+    options.transport = TransportKind::Grpc;
+    NotesClient(connect(&config, options).await.unwrap())
+}
 
 /// A Volt that is served over gRPC alone.
-async fn start() -> Volt {
+pub(crate) async fn start() -> Volt {
     start_as(|endpoint| endpoint).await
 }
 

@@ -50,7 +50,10 @@ impl Raw {
     }
 
     pub(crate) async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
-        let (requests, connection) = soon(h2::client::handshake(stream)).await.unwrap();
+        // One call that is not read leaves room for the others.
+        let mut client = h2::client::Builder::new();
+        client.initial_connection_window_size(16 << 20);
+        let (requests, connection) = soon(client.handshake(stream)).await.unwrap();
         Self { requests, token: None, driver: tokio::spawn(connection) }
     }
 

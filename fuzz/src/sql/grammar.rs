@@ -167,7 +167,7 @@ const FIXED: [&str; 16] = [
 pub(super) fn statements(bytes: &[u8]) -> Vec<String> {
     let mut writer = Writer { input: Unstructured::new(bytes), text: String::new() };
     let mut statements = Vec::new();
-    while statements.len() < 8 && (statements.is_empty() || !writer.input.is_empty()) {
+    while statements.len() < 4 && (statements.is_empty() || !writer.input.is_empty()) {
         writer.statement();
         statements.push(std::mem::take(&mut writer.text));
     }
@@ -374,7 +374,7 @@ impl Writer<'_> {
             }
             _ => {
                 // A large value.
-                let size = u32::from(self.choose(16)) << 20;
+                let size = 1u32 << self.choose(24);
                 let _ = write!(self.text, "hex(zeroblob({size})) ");
             }
         }

@@ -30,8 +30,9 @@ use self::place::Place;
 const LIMIT: Duration = Duration::from_millis(1);
 /// The time that a call may take: one row is not interrupted.
 const MAX_TIME: Duration = Duration::from_secs(10);
-/// The responses that are read before the caller leaves.
-const RESPONSES: usize = 300;
+/// The responses, and their bytes, after which the caller leaves: each row may take its time.
+const RESPONSES: usize = 40;
+const BYTES: usize = 8 << 20;
 /// The largest value and the largest row, in bytes: SECURITY.md.
 const MAX_VALUE: usize = 16 << 20;
 const MAX_ROW: usize = 32 << 20;
@@ -62,11 +63,11 @@ pub fn run(input: &[u8]) {
         });
     PLACE.with_borrow_mut(|place| {
         let begin = Instant::now();
-        let mut responses = 0;
+        let (mut responses, mut bytes) = (0, 0);
         let outcome = RUNTIME.block_on(execute(&place.path(), writable, LIMIT, commands, |one| {
-            check(one);
+            bytes += check(one);
             responses += 1;
-            responses < RESPONSES
+            responses < RESPONSES && bytes < BYTES
         }));
         assert!(begin.elapsed() < MAX_TIME, "it took {:?}", begin.elapsed());
         if let Err(status) = outcome {
@@ -90,8 +91,9 @@ fn command(statement: String, transaction: bool, page_size: u32) -> Command {
     }
 }
 
-fn check(response: &SqlExecuteResponse) {
-    let Some(Payload::Row(row)) = &response.payload else { return };
+/// Checks a response, and returns its size in bytes.
+fn check(response: &SqlExecuteResponse) -> usize {
+    let Some(Payload::Row(row)) = &response.payload else { return 0 };
     let sizes = row.column.iter().map(|cell| match &cell.data {
         // Bytes that are not UTF-8 are replaced, each by three.
         Some(Data::Text(text)) => text.chars().filter(|one| *one != '\u{fffd}').count(),
@@ -100,5 +102,7 @@ fn check(response: &SqlExecuteResponse) {
     });
     let sizes: Vec<_> = sizes.collect();
     assert!(sizes.iter().all(|size| *size <= MAX_VALUE), "a value of {sizes:?}");
-    assert!(sizes.iter().sum::<usize>() <= MAX_ROW, "a row of {sizes:?}");
+    let total = sizes.iter().sum();
+    assert!(total <= MAX_ROW, "a row of {sizes:?}");
+    total
 }

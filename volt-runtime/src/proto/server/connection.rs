@@ -27,6 +27,9 @@ use crate::{
     queue::{Buffer, Popped, Wakes, register},
 };
 
+/// The bytes that an open call takes, its task included.
+const CALL_BYTES: usize = 1024;
+
 /// The time for which a draining connection waits for calls with exchanged keys to name their method. An
 /// ordinary call names its method one round trip later; a pre-opened one may never do so.
 pub(super) const INVOCATION_GRACE: Duration = Duration::from_secs(1);
@@ -331,10 +334,16 @@ impl Connection {
         self.wakes.add(self.reader.take());
     }
 
-    /// Returns the number of bytes in all queues. They are counted until
+    /// Returns the number of bytes in all queues, and those that open calls take. They are counted until
     /// [`authenticated`](Self::authenticated).
     pub fn queued(&self) -> usize {
-        self.early.map_or(0, |unread| unread + self.outbox.bytes())
+        let calls = self.calls.len() * CALL_BYTES;
+        self.early.map_or(0, |unread| unread + self.outbox.bytes() + calls)
+    }
+
+    /// Returns whether nothing can arrive for a call any more.
+    pub fn has_failed(&self, id: u64) -> bool {
+        self.calls.get(&id).is_none_or(|call| call.inbox.reason().is_some())
     }
 
     /// Reads the next frame of a call. After the last one, returns the reason of its end.

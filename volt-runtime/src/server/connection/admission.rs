@@ -10,22 +10,31 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    thread,
 };
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::addresses::Place;
 use crate::queue::register;
 
-/// The bytes held for all connections of a server that have no session yet.
+/// What all connections of a server that have no session yet share.
 #[derive(Debug)]
 pub(in crate::server) struct Newcomers {
+    /// The maximum number of bytes held for them.
     limit: usize,
     /// Changed with a compare-and-swap, so that two connections cannot exceed the limit together.
     held: AtomicUsize,
+    /// Their key exchanges at a time, one for each processor. Others wait apart from the tasks that can
+    /// run, so that they do not delay the calls of clients with a session.
+    exchanges: Semaphore,
 }
 
 impl Newcomers {
     pub(in crate::server) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, held: AtomicUsize::new(0) })
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let exchanges = Semaphore::new(processors);
+        Arc::new(Self { limit, held: AtomicUsize::new(0), exchanges })
     }
 
     /// Changes the bytes of one connection. Returns whether all are within the limit.
@@ -47,6 +56,8 @@ pub(in crate::server) struct Admission {
     admitted: AtomicBool,
     /// The bytes in the connection's queues.
     queued: AtomicUsize,
+    /// One key exchange at a time, so that no connection takes the turns of the others.
+    exchange: Semaphore,
     state: Mutex<State>,
 }
 
@@ -76,6 +87,7 @@ impl Admission {
             admitted: AtomicBool::new(newcomers.is_none()),
             newcomers,
             queued: AtomicUsize::new(0),
+            exchange: Semaphore::new(1),
             state: Mutex::new(State { place, ..State::default() }),
         }
     }
@@ -100,6 +112,21 @@ impl Admission {
         if let Some(reader) = reader {
             reader.wake();
         }
+    }
+
+    /// Waits for the turn of a key exchange. Returns `None` if the connection has a session. The turn
+    /// ends when the permits are dropped.
+    pub(super) async fn turn(&self) -> Option<[SemaphorePermit<'_>; 2]> {
+        let newcomers = self.newcomers.as_ref()?;
+        if self.is_admitted() {
+            return None;
+        }
+        // The semaphores are never closed.
+        let own = self.exchange.acquire().await.ok()?;
+        if self.is_admitted() {
+            return None;
+        }
+        Some([own, newcomers.exchanges.acquire().await.ok()?])
     }
 
     /// Sets the bytes in the connection's queues. They count from the next message on.
@@ -144,5 +171,40 @@ impl Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         self.set(&mut self.state(), 0);
+    }
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+
+    fn admission(newcomers: &Arc<Newcomers>) -> Arc<Admission> {
+        Admission::new(Arc::clone(newcomers), Place::uncounted())
+    }
+
+    /// A flood of key exchanges waits in the line of its own connection.
+    #[tokio::test]
+    async fn key_exchanges_take_turns_until_there_is_a_session() {
+        let newcomers = Newcomers::new(usize::MAX);
+        let (first, second) = (admission(&newcomers), admission(&newcomers));
+        let processors = newcomers.exchanges.available_permits();
+        let turn = first.turn().await;
+        assert!(turn.is_some());
+        let mut waiting = Box::pin(first.turn());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(newcomers.exchanges.available_permits(), processors - 1);
+        // Other connections have their turn, unless all processors are taken.
+        let all = newcomers.exchanges.acquire_many(u32::try_from(processors - 1).unwrap()).await;
+        assert!(Box::pin(second.turn()).as_mut().poll(&mut cx).is_pending());
+        drop(all);
+        if processors > 1 {
+            assert!(second.turn().await.is_some());
+        }
+        // With a session, nobody waits.
+        first.admit();
+        assert!(first.turn().await.is_none());
+        drop(turn);
+        assert!(waiting.await.is_none());
     }
 }

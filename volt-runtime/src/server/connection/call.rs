@@ -57,7 +57,14 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     let id = frame.call;
     let entry = Entry::new(Arc::clone(connection.shared()), id);
     let call = entry.call().clone();
-    let (key, peer) = match open(&host, &connection, &call, &frame).await {
+    let turn = connection.admission().turn().await;
+    if turn.is_some() && call.with(|machine| machine.has_failed(id)) {
+        let reason = "the key exchange came to its turn too late";
+        return call.with(|machine| machine.reject(&frame, reason));
+    }
+    let opened = open(&host, &connection, &call, &frame).await;
+    drop(turn);
+    let (key, peer) = match opened {
         Ok(Admitted::Here(key, peer)) => {
             (key, Peer { connection: Some(connection.number()), ..peer })
         }

@@ -131,7 +131,7 @@ impl ServerSide {
         self.poll_receive(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
-    /// Returns the bytes in all queues of a client without a session.
+    /// Returns the bytes in all queues and of the open calls of a client without a session.
     pub fn queued(&self) -> usize {
         self.shared().with(|machine| machine.queued())
     }

@@ -58,6 +58,8 @@ pub enum ErrorKind {
     Ended,
     /// The deadline passed.
     Deadline,
+    /// A file or a reader on this side failed; the source is its error.
+    Io,
     /// A limit of this client was exceeded, such as by unread responses.
     ResourceExhausted,
     /// The client configuration or the options of a call are invalid.
@@ -220,6 +222,22 @@ impl Error {
         }
     }
 
+    /// Returns whether the same operation may succeed if it is tried again later: the connection was
+    /// lost, the target is not available at the moment, or another call was in the way
+    /// ([`Code::Unavailable`], [`Code::Aborted`]). Says nothing about repeating it twice: for that see
+    /// [`executed`](Self::executed).
+    ///
+    /// ```
+    /// # use volt_runtime::{Code, Error, Executed, Status};
+    /// let error = Error::refused(Status::new(Code::Aborted, "the database is locked"));
+    /// assert!(error.is_retryable() && error.executed() != Executed::No);
+    /// assert_eq!(error.code().http_status(), 409);
+    /// ```
+    pub fn is_retryable(&self) -> bool {
+        let passing = matches!(self.code(), Code::Unavailable | Code::Aborted);
+        self.is_transient() || (self.0.kind == ErrorKind::Refused && passing)
+    }
+
     /// Returns whether a call timed out because there was no connection. That error is then the
     /// source.
     fn lacked_connection(&self) -> bool {
@@ -292,6 +310,7 @@ impl fmt::Display for Error {
             ErrorKind::Connection => "connection error",
             ErrorKind::Ended => "call ended",
             ErrorKind::Deadline => "deadline exceeded",
+            ErrorKind::Io => "local i/o error",
             ErrorKind::ResourceExhausted => "limit reached",
             ErrorKind::Configuration => "configuration error",
             ErrorKind::Conversion => "cannot be converted",
@@ -415,6 +434,28 @@ mod tests {
         }
         let error = Error::new(ErrorKind::Routing, "failure forwarding invocation: no such relay");
         assert!(error.code() == Code::Unknown && !error.is_transient());
+    }
+
+    #[test]
+    fn passing_failures_are_retryable() {
+        let refused = |code| Error::refused(Status::new(code, ""));
+        for error in [
+            Error::connection("lost"),
+            Error::new(ErrorKind::Routing, "unavailable: the host has left"),
+            refused(Code::Unavailable),
+            refused(Code::Aborted),
+        ] {
+            assert!(error.is_retryable(), "{error}");
+        }
+        for error in [
+            refused(Code::NotFound),
+            refused(Code::ResourceExhausted),
+            Error::configuration("wrong"),
+            Error::deadline("late"),
+            Error::new(ErrorKind::Connection, "").edit(|inner| inner.close_code = Some(1008)),
+        ] {
+            assert!(!error.is_retryable(), "{error}");
+        }
     }
 
     #[test]

@@ -57,12 +57,15 @@ mod client;
 mod compatibility;
 #[rustfmt::skip]
 mod generated;
+mod operation;
 #[cfg(feature = "volt")]
 pub mod presence;
 #[cfg(feature = "resolve")]
 pub mod resolve;
 #[cfg(feature = "sqlite-database")]
 pub mod rows;
+#[cfg(feature = "sqlite-database")]
+pub mod sql;
 #[cfg(feature = "volt")]
 mod target;
 #[cfg(feature = "v0_15")]
@@ -111,5 +114,6 @@ pub use crate::{
 pub use crate::{
     client::Client,
     generated::{data::v1 as data, volt::v1 as volt},
+    operation::Operation,
     version::API_VERSION,
 };

@@ -1,0 +1,6 @@
+//! Tests the helpers for everyday work against the embedded Volt and in-process mocks.
+
+#![allow(clippy::unwrap_used)]
+
+mod sql;
+mod support;

@@ -55,9 +55,12 @@ pub mod authenticate;
 mod client;
 #[cfg(feature = "volt")]
 mod compatibility;
+#[cfg(feature = "file")]
+pub mod files;
 #[rustfmt::skip]
 mod generated;
 mod operation;
+mod path;
 #[cfg(feature = "volt")]
 pub mod presence;
 #[cfg(feature = "resolve")]
@@ -115,5 +118,6 @@ pub use crate::{
     client::Client,
     generated::{data::v1 as data, volt::v1 as volt},
     operation::Operation,
+    path::ResourcePath,
     version::API_VERSION,
 };

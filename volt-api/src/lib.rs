@@ -65,8 +65,12 @@ mod path;
 pub mod presence;
 #[cfg(feature = "resolve")]
 pub mod resolve;
+#[cfg(feature = "volt")]
+pub mod resources;
 #[cfg(feature = "sqlite-database")]
 pub mod rows;
+#[cfg(feature = "volt")]
+pub mod sign;
 #[cfg(feature = "sqlite-database")]
 pub mod sql;
 #[cfg(feature = "volt")]
@@ -74,6 +78,8 @@ mod target;
 #[cfg(feature = "v0_15")]
 pub mod v0_15;
 mod version;
+#[cfg(feature = "wire")]
+pub mod wires;
 
 /// The types of `google.protobuf`, as fields of messages ([`Timestamp`](well_known::Timestamp)) and as
 /// whole requests and responses ([`Empty`](well_known::Empty), [`WellKnown`](well_known::WellKnown)).

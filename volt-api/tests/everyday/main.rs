@@ -3,5 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod files;
+mod follow;
+mod resources;
 mod sql;
 mod support;
+mod wires;

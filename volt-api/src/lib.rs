@@ -27,6 +27,23 @@
 //! Options such as `timeout` chain before the `await`. Opening a stream does not wait for the Volt;
 //! a rejection is returned by the first `message()`. Dropping a call cancels it.
 //!
+//! # Everyday work
+//!
+//! Common jobs are one call each. Each is an [`Operation`] with the options of a call, and makes plain
+//! calls only, so it works over every transport.
+//!
+//! | job | call | see |
+//! |---|---|---|
+//! | SQL | `client.database("@shop").query("… ?").bind(1).fetch_all().await?` | [`sql`] |
+//! | transactions, CSV | `client.database("@shop").transaction().await?`, `import_csv` | [`sql`] |
+//! | files and folders | `client.file().upload("@home/a").from_path("a").await?`, `download` | [`files`] |
+//! | JSON files | `client.file().put_json("@home/a.json", &value).await?`, `get_json` | [`files`] |
+//! | publish | `client.wire().publish("@news", "text").await?`, `publisher` | [`wires`] |
+//! | history and live messages | `client.wire().follow("@news").from_start().await?` | [`wires`] |
+//! | find | `client.volt().resource("@home/a/b").await?`, `children`, `exists` | [`resources`] |
+//! | create if missing | `ensure_folder`, `ensure_wire`, `ensure_database` | [`resources`] |
+//! | sign, verify | `client.volt().sign("text").await?`, `verify` | [`sign`] |
+//!
 //! # Messages
 //!
 //! Messages are plain structs. Build them with their `with_…` methods, or with a struct literal and
@@ -59,7 +76,9 @@ mod compatibility;
 pub mod files;
 #[rustfmt::skip]
 mod generated;
+#[cfg(any(feature = "file", feature = "sqlite-database", feature = "volt", feature = "wire"))]
 mod operation;
+#[cfg(any(feature = "file", feature = "volt"))]
 mod path;
 #[cfg(feature = "volt")]
 pub mod presence;
@@ -114,6 +133,10 @@ pub use volt_macros::include_proto;
 #[cfg(feature = "sqlite-database")]
 pub use crate::rows::FromRow;
 
+#[cfg(any(feature = "file", feature = "sqlite-database", feature = "volt", feature = "wire"))]
+pub use crate::operation::Operation;
+#[cfg(any(feature = "file", feature = "volt"))]
+pub use crate::path::ResourcePath;
 #[cfg(feature = "volt")]
 pub use crate::{
     authenticate::Authenticate,
@@ -123,7 +146,5 @@ pub use crate::{
 pub use crate::{
     client::Client,
     generated::{data::v1 as data, volt::v1 as volt},
-    operation::Operation,
-    path::ResourcePath,
     version::API_VERSION,
 };

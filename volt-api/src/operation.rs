@@ -1,9 +1,9 @@
 //! Operations: helpers that make one or more calls, with the options of a call.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
-use volt_runtime::{Error, Result, Target, call::CallBuilder};
+use tokio::time::Instant;
+use volt_runtime::{Target, call::CallBuilder};
 
 /// An operation that has not been started yet. Set its options, then await it, or the method that
 /// its documentation names.
@@ -97,12 +97,26 @@ impl Settings {
     }
 
     /// Waits for work that is not a call, until the deadline of a [started](Self::start) operation.
-    pub(crate) async fn until<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.deadline {
-            Some(deadline) => timeout_at(deadline, work)
-                .await
-                .unwrap_or_else(|_| Err(Error::deadline("the operation took too long"))),
-            None => work.await,
-        }
+    #[cfg(any(feature = "file", feature = "sqlite-database"))]
+    pub(crate) async fn until<T>(
+        &self,
+        work: impl Future<Output = volt_runtime::Result<T>>,
+    ) -> volt_runtime::Result<T> {
+        let Some(deadline) = self.deadline else { return work.await };
+        let late = |_| volt_runtime::Error::deadline("the operation took too long");
+        tokio::time::timeout_at(deadline, work).await.map_err(late)?
+    }
+
+    /// Waits for a while, or fails at the deadline.
+    #[cfg(any(
+        feature = "file",
+        all(feature = "sqlite-database", feature = "volt", feature = "wire")
+    ))]
+    pub(crate) async fn sleep(&self, delay: Duration) -> volt_runtime::Result<()> {
+        let sleep = async {
+            tokio::time::sleep(delay).await;
+            Ok(())
+        };
+        self.until(sleep).await
     }
 }

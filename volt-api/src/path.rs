@@ -101,6 +101,7 @@ impl<I: Into<String>, P: AsRef<str>> From<(I, P)> for ResourcePath {
     }
 }
 
+#[cfg(feature = "volt")]
 impl From<&crate::volt::Resource> for ResourcePath {
     fn from(resource: &crate::volt::Resource) -> Self {
         Self::new(&resource.id, "")

@@ -1,7 +1,7 @@
 //! What a Volt knows of a file, and whether content agrees with it.
 
-use aws_lc_rs::digest::{self, SHA256};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+#[cfg(feature = "volt")]
+use aws_lc_rs::digest;
 use volt_runtime::{Error, ErrorKind, Result};
 
 use crate::{
@@ -24,16 +24,22 @@ pub(super) async fn stat(
 
 /// The size and digest of content that was transferred.
 pub(super) struct Summary {
+    #[cfg(feature = "volt")]
     hash: digest::Context,
     size: u64,
 }
 
 impl Summary {
     pub(super) fn new() -> Self {
-        Self { hash: digest::Context::new(&SHA256), size: 0 }
+        Self {
+            #[cfg(feature = "volt")]
+            hash: digest::Context::new(&digest::SHA256),
+            size: 0,
+        }
     }
 
     pub(super) fn add(&mut self, block: &[u8]) {
+        #[cfg(feature = "volt")]
         self.hash.update(block);
         self.size += block.len() as u64;
     }
@@ -56,18 +62,21 @@ impl Summary {
                 self.size, file.size
             )));
         }
-        match digest_of(client, settings, id).await {
-            Some(digest) if digest != self.hash.finish().as_ref() => {
-                Err(differs("its SHA-256 digest differs from the Volt's"))
-            }
-            _ => Ok(()),
+        #[cfg(feature = "volt")]
+        if let Some(digest) = digest_of(client, settings, id).await
+            && digest != self.hash.finish().as_ref()
+        {
+            return Err(differs("its SHA-256 digest differs from the Volt's"));
         }
+        Ok(())
     }
 }
 
 /// Returns the SHA-256 digest of a file, if the Volt has one.
 #[cfg(feature = "volt")]
 async fn digest_of(client: &FileApiClient, settings: &Settings, id: &str) -> Option<Vec<u8>> {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use crate::volt::{GetResourceRequest, VoltApiClient};
 
     let client = VoltApiClient::new(AsRef::<crate::Channel>::as_ref(client).clone());
@@ -76,12 +85,6 @@ async fn digest_of(client: &FileApiClient, settings: &Settings, id: &str) -> Opt
     let resource = settings.apply(client.get_resource(request)).await.ok()?.resource?;
     // Another form of digest is not compared.
     URL_SAFE_NO_PAD.decode(resource.content_hash).ok().filter(|digest| digest.len() == 32)
-}
-
-#[cfg(not(feature = "volt"))]
-async fn digest_of(_: &FileApiClient, _: &Settings, _: &str) -> Option<Vec<u8>> {
-    let _ = URL_SAFE_NO_PAD.decode("");
-    None
 }
 
 /// The error for content that differs from the Volt's file: it was changed meanwhile, or damaged.

@@ -166,8 +166,11 @@ pub(super) async fn list(root: &Path) -> Result<Vec<Found>> {
 }
 
 fn not_unicode(name: &OsString) -> Error {
-    Error::new(ErrorKind::Conversion, format!("the name {name:?} is not Unicode: rename the file"))
-        .with_executed(Executed::No)
+    Error::new(
+        ErrorKind::Conversion,
+        format!("the name `{}` is not Unicode: rename the file", name.display()),
+    )
+    .with_executed(Executed::No)
 }
 
 #[cfg(test)]

@@ -1,8 +1,5 @@
 //! Starts the transfer of a file again after a lost connection.
 
-use std::future::Future;
-
-use tokio::time::sleep;
 use volt_runtime::{Backoff, Reconnect, Result};
 
 use crate::operation::Settings;
@@ -22,7 +19,7 @@ pub(super) async fn retried<T, F: Future<Output = Result<T>>>(
             Err(error) if error.is_retryable() && backoff.failures() < retries => {
                 let delay = backoff.next_delay();
                 tracing::debug!("a transfer starts again in {delay:?}: {error:#}");
-                settings.until(async { Ok(sleep(delay).await) }).await?;
+                settings.sleep(delay).await?;
             }
             outcome => return outcome,
         }

@@ -88,10 +88,13 @@ pub struct FileStream {
     state: State,
 }
 
+/// The outcome of reading a block, with what it was read from.
+type Reading = (Box<Blocks>, Result<Option<Vec<u8>>>);
+
 enum State {
     /// Boxed, because a future that reads the next block owns it meanwhile.
     Idle(Box<Blocks>),
-    Reading(BoxFuture<(Box<Blocks>, Result<Option<Vec<u8>>>)>),
+    Reading(BoxFuture<Reading>),
     Ended,
     Failed(Error),
 }

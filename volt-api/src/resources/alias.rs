@@ -1,15 +1,15 @@
 //! Resources that an alias names, created unless they exist.
 
-use std::future::Future;
+use volt_runtime::{Error, Result};
 
-use volt_runtime::{Error, ErrorKind, Result};
+use super::find::of_kind;
 
 use crate::{
     operation::Settings,
     volt::{GetResourcesRequest, Resource, VoltApiClient},
 };
 
-/// Returns the resource with an alias, and creates it if there is none.
+/// Returns the resource with an alias, of a kind if one is given, and creates it if there is none.
 ///
 /// Two callers at once are safe because aliases are unique: one of them creates the resource, and the
 /// other finds it after its own attempt has failed. No text or code of an error is interpreted,
@@ -18,7 +18,7 @@ pub(super) async fn ensure<F: Future<Output = Result<Option<Resource>>>>(
     settings: &Settings,
     client: &VoltApiClient,
     reference: &str,
-    kind: &str,
+    kind: Option<&str>,
     create: impl FnOnce(String) -> F,
 ) -> Result<Ensured> {
     let alias = reference.strip_prefix('@').unwrap_or(reference);
@@ -26,7 +26,7 @@ pub(super) async fn ensure<F: Future<Output = Result<Option<Resource>>>>(
         return Err(Error::configuration(format!("`{reference}` is not a valid alias")));
     }
     if let Some(found) = find(settings, client, alias).await? {
-        return of_kind(found, reference, kind).map(Ensured::Found);
+        return accept(found, reference, kind);
     }
     let refused = match create(alias.to_owned()).await {
         Ok(Some(created)) => return Ok(Ensured::Created(created)),
@@ -34,7 +34,7 @@ pub(super) async fn ensure<F: Future<Output = Result<Option<Resource>>>>(
         Err(error) => error,
     };
     match find(settings, client, alias).await {
-        Ok(Some(found)) => of_kind(found, reference, kind).map(Ensured::Found),
+        Ok(Some(found)) => accept(found, reference, kind),
         // The first error explains more.
         _ => Err(refused),
     }
@@ -62,6 +62,13 @@ pub(super) enum Ensured {
     Created(Resource),
 }
 
+fn accept(found: Resource, reference: &str, kind: Option<&str>) -> Result<Ensured> {
+    match kind {
+        Some(kind) => of_kind(found, reference, kind).map(Ensured::Found),
+        None => Ok(Ensured::Found(found)),
+    }
+}
+
 async fn find(
     settings: &Settings,
     client: &VoltApiClient,
@@ -70,16 +77,4 @@ async fn find(
     let request = GetResourcesRequest::default().with_alias([alias]).with_include_attributes(true);
     let found = settings.apply(client.get_resources(request)).idempotent().await?.resource;
     Ok(found.into_iter().find(|one| one.alias.iter().any(|one| one == alias)))
-}
-
-/// Refuses a resource of another kind.
-pub(super) fn of_kind(found: Resource, reference: &str, kind: &str) -> Result<Resource> {
-    if found.kind.iter().any(|one| one == kind) {
-        return Ok(found);
-    }
-    let kinds = found.kind.join("`, `");
-    Err(Error::new(
-        ErrorKind::Conversion,
-        format!("`{reference}` exists and is not a `{kind}`: its kinds are `{kinds}`"),
-    ))
 }

@@ -102,7 +102,7 @@ impl IntoFuture for EnsureWire {
                     .with_persist(persist.unwrap_or_default());
                 Ok(save(request).await?.resource)
             };
-            match (ensure(&settings, &volt, &alias, "volt:wire", create).await?, persist) {
+            match (ensure(&settings, &volt, &alias, Some("volt:wire"), create).await?, persist) {
                 (Ensured::Found(wire), Some(persist)) if persists(&wire) != persist => {
                     let request = SaveWireRequest::default()
                         .with_resource(Resource::default().with_id(&wire.id))
@@ -211,7 +211,7 @@ impl IntoFuture for EnsureDatabase {
                     .with_create_in_parent_id(folder);
                 Ok(settings.apply(client.create_database(request)).await?.resource)
             };
-            match ensure(&settings, &volt, &alias, "volt:sqlite-database", create).await? {
+            match ensure(&settings, &volt, &alias, Some("volt:sqlite-database"), create).await? {
                 Ensured::Found(database) | Ensured::Created(database) => Ok(database),
             }
         })

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 
-use volt_runtime::{Code, Error, Result, Status, transport::BoxFuture};
+use volt_runtime::{Code, Error, ErrorKind, Result, Status, transport::BoxFuture};
 
 use crate::{
     operation::{Operation, Settings},
@@ -224,4 +224,16 @@ pub(super) async fn child(
     let call = settings.apply(client.get_resource_descendants(request)).idempotent();
     let named = call.await?.descendant.into_iter().filter(|one| one.name == name);
     Ok(named.min_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id))))
+}
+
+/// Refuses a resource of another kind.
+pub(super) fn of_kind(found: Resource, reference: &str, kind: &str) -> Result<Resource> {
+    if found.kind.iter().any(|one| one == kind) {
+        return Ok(found);
+    }
+    let kinds = found.kind.join("`, `");
+    Err(Error::new(
+        ErrorKind::Conversion,
+        format!("`{reference}` exists and is not a `{kind}`: its kinds are `{kinds}`"),
+    ))
 }

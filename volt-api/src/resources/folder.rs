@@ -7,8 +7,8 @@ use uuid::{Builder, Uuid};
 use volt_runtime::{Error, Result, transport::BoxFuture};
 
 use super::{
-    alias::of_kind,
-    find::{child, get},
+    alias::{Ensured, ensure},
+    find::{child, get, of_kind},
 };
 use crate::{
     operation::{Operation, Settings},
@@ -30,12 +30,12 @@ pub struct NewFolder {
 }
 
 impl VoltApiClient {
-    /// Returns the folder at a path, and creates what is missing along the path. The resource where
-    /// the path begins must exist. Callers may do this at once.
+    /// Returns the folder at a path, and creates what is missing along the path: an alias where it
+    /// begins becomes a folder in the caller's home folder. Callers may do this at once.
     ///
     /// ```no_run
     /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
-    /// let folder = client.volt().ensure_folder("@home/reports/2026").await?;
+    /// let folder = client.volt().ensure_folder("@reports/2026").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -60,7 +60,23 @@ impl IntoFuture for EnsureFolder {
             let settings = self.settings.start();
             let NewFolder { client, path } = self.kind;
             let names = path.names()?;
-            let mut folder = get(&settings, &client, &path, false).await?;
+            let mut folder = if path.resource_id().starts_with('@') {
+                let kind = names.is_empty().then_some(FOLDER);
+                let create = async |alias: String| {
+                    let folder = Resource::default()
+                        .with_name(&alias)
+                        .with_kind([FOLDER])
+                        .with_alias([&alias]);
+                    let request =
+                        SaveResourceRequest::default().with_resource(folder).with_create(true);
+                    Ok(settings.apply(client.save_resource(request)).await?.resource)
+                };
+                match ensure(&settings, &client, path.resource_id(), kind, create).await? {
+                    Ensured::Found(root) | Ensured::Created(root) => root,
+                }
+            } else {
+                get(&settings, &client, &path, false).await?
+            };
             for name in names {
                 folder = ensure_child(&settings, &client, &folder.id, name).await?;
             }

@@ -2,8 +2,8 @@
 //!
 //! ```no_run
 //! # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
-//! let reports = client.volt().ensure_folder("@home/reports/2026").await?;
-//! let report = client.volt().resource("@home/reports/2026/may.pdf").await?;
+//! let reports = client.volt().ensure_folder("@reports/2026").await?;
+//! let report = client.volt().resource("@reports/2026/may.pdf").await?;
 //! for child in client.volt().children(&reports).await? {
 //!     println!("{}", child.name);
 //! }
@@ -15,6 +15,7 @@
 //! ```
 
 mod alias;
+#[cfg(any(feature = "sqlite-server", feature = "wire"))]
 mod ensure;
 mod find;
 mod folder;

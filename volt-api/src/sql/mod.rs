@@ -31,8 +31,8 @@
 //! [`AttributeValue`](crate::volt::AttributeValue).
 
 mod import;
-mod parameter;
 mod query;
+mod statement;
 mod transaction;
 
 pub use self::{

@@ -1,11 +1,15 @@
 //! One statement on a database.
 
-use volt_runtime::{Error, Result};
+use volt_runtime::Result;
 
-use super::{Database, parameter::Statement, transaction};
+use super::{
+    Database,
+    statement::{Statement, no_row, several_rows},
+    transaction,
+};
 use crate::{
     operation::Operation,
-    rows::{FromRow, FromValue, RowError, Rows},
+    rows::{FromRow, FromValue, Rows},
     volt::AttributeValue,
 };
 
@@ -156,7 +160,7 @@ impl Query {
     /// # Errors
     ///
     /// If the Volt refuses the statement or it fails; nothing is changed then. If the connection is
-    /// lost, [`executed`](Error::executed) tells whether it may have been committed.
+    /// lost, [`executed`](crate::Error::executed) tells whether it may have been committed.
     ///
     /// # Cancel safety
     ///
@@ -168,12 +172,4 @@ impl Query {
         let call = settings.apply(database.client.execute()).await?;
         transaction::execute_one(call, statement.into_start(&database.id)).await
     }
-}
-
-pub(super) fn no_row() -> Error {
-    RowError::new("the statement returned no row: `fetch_optional` accepts that").into()
-}
-
-pub(super) fn several_rows() -> Error {
-    RowError::new("the statement returned more than one row: use `fetch_all`, or `LIMIT 1`").into()
 }

@@ -10,8 +10,7 @@ use volt_runtime::{Duplex, Error, Result, transport::BoxFuture};
 
 use super::{
     Database,
-    parameter::Statement,
-    query::{no_row, several_rows},
+    statement::{Statement, no_row, several_rows},
 };
 use crate::{
     data::{

@@ -16,13 +16,13 @@ use futures_util::TryStreamExt as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, ReadBuf};
 use volt_api::{
-    Client, Code, ErrorKind, Executed, Status,
-    server::{Context, Requests, Responses},
+    Channel, Client, Code, ErrorKind, Executed, Status,
+    server::{Context, Requests, Responses, Router},
     volt::{
         DownloadFileRequest, DownloadFileResponse, File, FileApi, FileApiServer,
         GetFileDescendantsRequest, GetFileDescendantsResponse, GetFileRequest, GetFileResponse,
-        Resource, SaveResourceRequest, UploadFileRequest, UploadFileResponse,
-        upload_file_request::Payload,
+        GetResourceRequest, GetResourceResponse, Resource, SaveResourceRequest, UploadFileRequest,
+        UploadFileResponse, VoltApi, VoltApiServer, upload_file_request::Payload,
     },
 };
 use volt_test_support::soon;
@@ -188,6 +188,7 @@ async fn a_reader_that_fails_leaves_the_old_content() {
 struct Mock {
     paths: Vec<&'static str>,
     size: u64,
+    last_block: &'static str,
     failures: AtomicUsize,
     uploaded: Mutex<Vec<u8>>,
 }
@@ -197,6 +198,7 @@ impl Mock {
         Self {
             paths: paths.to_vec(),
             size: 7,
+            last_block: "ent",
             failures: AtomicUsize::new(0),
             uploaded: Mutex::default(),
         }
@@ -243,7 +245,7 @@ impl FileApi for Mock {
     ) -> Result<(), Status> {
         responses.send(DownloadFileResponse::default().with_block("cont")).await?;
         self.fail()?;
-        responses.send(DownloadFileResponse::default().with_block("ent")).await
+        responses.send(DownloadFileResponse::default().with_block(self.last_block)).await
     }
 
     async fn upload_file(
@@ -382,6 +384,34 @@ async fn a_wrong_size_is_an_error_and_leaves_no_file() {
     }
 }
 
+/// Describes each file with the digest of `content`.
+struct Digests;
+
+impl VoltApi for Digests {
+    async fn get_resource(
+        &self,
+        _: Context,
+        request: GetResourceRequest,
+    ) -> Result<GetResourceResponse, Status> {
+        // SHA-256 of `content`, base64url without padding.
+        let digest = "7XACtDnprIRfIjV9giusFERzD722AW0-yUMil7nsn3M";
+        let resource = Resource::default().with_id(request.resource_id).with_content_hash(digest);
+        Ok(GetResourceResponse::default().with_resource(resource))
+    }
+}
+
+#[tokio::test]
+async fn the_digest_is_verified_if_the_volt_has_one() {
+    for (block, fits) in [("ent", true), ("ant", false)] {
+        let mut volt = Mock::new(&[]);
+        volt.last_block = block;
+        let router = Router::new().with(FileApiServer::new(volt)).with(VoltApiServer::new(Digests));
+        let client = Client::from_channel(Channel::in_process(router));
+        let outcome = soon(client.file().download("id").bytes()).await;
+        assert_eq!(outcome.is_ok(), fits, "{outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_killed_connection_does_not_keep_a_transfer_from_its_end() {
     let (volt, _) = start().await;
@@ -428,4 +458,25 @@ async fn a_closed_client_leaves_no_file_and_the_old_content() {
     });
     assert!(soon(download).await.is_err());
     assert!(names_in(here.path()).is_empty());
+}
+
+/// Never yields anything.
+struct Stuck;
+
+impl AsyncRead for Stuck {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut TaskContext<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_covers_the_whole_operation() {
+    let client = mock(FileApiServer::new(Mock::new(&[])));
+    let upload = client.file().upload("id").from_reader(Stuck);
+    let error = soon(upload.timeout(std::time::Duration::from_millis(10))).await.unwrap_err();
+    assert!(error.is_deadline(), "{error}");
 }

@@ -53,6 +53,8 @@ async fn folders_are_created_once_however_many_ask() {
     let (one, two, three) =
         tokio::join!(ask("@home/a/b/c"), ask("@home/a/b/c"), ask("@home/a/b/c"));
     assert!(one == two && two == three);
+    let (one, two, three) = tokio::join!(ask("@new/a"), ask("@new/a"), ask("@new/a"));
+    assert!(one == two && two == three);
     for (folder, count) in [("@home", 1), ("@home/a", 1), ("@home/a/b", 1), ("@home/a/b/c", 0)] {
         assert_eq!(client.volt().children(folder).await.unwrap().len(), count, "{folder}");
     }

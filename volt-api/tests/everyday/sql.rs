@@ -317,3 +317,22 @@ async fn a_reader_that_fails_imports_nothing() {
     let tables = shop.query("SELECT count(*) FROM sqlite_master WHERE name = 'stock'");
     assert_eq!(tables.scalar::<i64>().await.unwrap(), 0);
 }
+
+/// Requires that a future can move to another thread.
+fn is_send<T: Send>(_: &T) {}
+
+#[tokio::test]
+async fn operations_can_run_on_any_thread() {
+    let (_volt, client) = start().await;
+    shop(&client).await;
+    let shop = client.database("@shop");
+    is_send(&shop.query("SELECT 1").fetch_all::<(i64,)>());
+    is_send(&shop.query("SELECT 1").fetch::<(i64,)>());
+    is_send(&shop.query("SELECT 1").execute());
+    let mut transaction = shop.transaction().await.unwrap();
+    is_send(&transaction.query("SELECT 1").scalar::<i64>());
+    is_send(&transaction.commit());
+    is_send(&client.wire().follow("@news"));
+    is_send(&client.volt().ensure_folder("@a").into_future());
+    is_send(&client.file().upload("@a").from_bytes("").into_future());
+}

@@ -1,5 +1,6 @@
 //! Follows a wire: its history, then its live messages.
 
+mod event;
 mod run;
 mod table;
 
@@ -8,14 +9,14 @@ use std::{
     future::{IntoFuture, poll_fn},
     pin::Pin,
     task::{Context, Poll, ready},
-    time::SystemTime,
 };
 
 use futures_core::Stream;
 use futures_util::stream;
 use volt_runtime::{Error, Result, transport::BoxFuture};
 
-use self::run::Run;
+pub use self::event::{WireEvent, WireMessage};
+use self::{event::Start, run::Run};
 use crate::{operation::Operation, volt::WireApiClient};
 
 /// A wire that is not followed yet, created by [`WireApiClient::follow`]. Await it for the
@@ -28,15 +29,6 @@ pub struct WireToFollow {
     client: WireApiClient,
     wire: String,
     start: Start,
-}
-
-/// The first message to deliver.
-#[derive(Clone, Copy, Debug)]
-enum Start {
-    /// The next one.
-    Now,
-    /// The one after this id.
-    After(i64),
 }
 
 impl WireApiClient {
@@ -110,41 +102,6 @@ impl IntoFuture for Follow {
             Ok(Follower { events: Box::pin(events), failed: None })
         })
     }
-}
-
-/// One message of a wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WireMessage {
-    /// The id in the wire's table, which increases. `None` if the wire does not persist.
-    pub id: Option<i64>,
-    /// The DID of the publisher, if the wire's table has it.
-    pub publisher: Option<String>,
-    /// The time at which the Volt stored the message, if the wire's table has it.
-    pub time: Option<SystemTime>,
-    /// The message.
-    pub payload: Vec<u8>,
-}
-
-impl WireMessage {
-    /// The message as text. Bytes that are not valid UTF-8 become replacement characters.
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.payload)
-    }
-}
-
-/// An event of a [`Follower`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WireEvent {
-    /// The next message.
-    Message(WireMessage),
-    /// All stored messages were delivered; what follows is new. Reported at first, and again after a
-    /// lost connection.
-    CaughtUp,
-    /// The connection was lost, or messages were read too slowly, and the wire does not persist:
-    /// messages may be missing here.
-    Gap,
 }
 
 /// The messages of a wire. Also a [`Stream`] of [`WireEvent`]s. Dropping it ends the subscription.

@@ -7,10 +7,16 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tokio::time::{Instant, sleep, sleep_until};
-use volt_runtime::{Backoff, Channel, Code, Error, Reconnect, Result, Subscription, Update};
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, sleep_until};
+use volt_runtime::{
+    Backoff, Channel, Code, Error, Overflow, Reconnect, Result, Subscription, Update,
+};
 
-use super::{Start, WireEvent, WireMessage, table::Table};
+use super::{
+    event::{Start, WireEvent, WireMessage},
+    table::Table,
+};
 use crate::{
     operation::Settings,
     resources::lookup,
@@ -27,6 +33,8 @@ const CHECKS: [Duration; 4] = [
     Duration::from_secs(4),
     Duration::from_secs(30),
 ];
+/// The number of bytes of unread signals after which a subscription is given up and begins again.
+const SIGNALS: usize = 1 << 20;
 /// The longest delay between two lookups of a wire that does not exist yet.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -46,9 +54,16 @@ enum Phase {
     /// The wire has not been found yet.
     Absent,
     /// The messages of a wire that does not persist.
-    Live { subscription: Option<Subscription<SubscribeWireResponse>>, announced: bool },
+    Live(Box<Live>),
     /// The rows of a wire that persists.
     Stored(Box<Stored>),
+}
+
+#[derive(Default)]
+struct Live {
+    subscription: Option<Subscription<SubscribeWireResponse>>,
+    /// Whether [`WireEvent::CaughtUp`] was reported.
+    announced: bool,
 }
 
 struct Stored {
@@ -86,8 +101,9 @@ impl Run {
         self.find().await?;
         match &mut self.phase {
             Phase::Absent => {}
-            Phase::Live { subscription, .. } => {
-                *subscription = Some(subscribe(&self.client, &self.settings, &self.wire).await?);
+            Phase::Live(live) => {
+                live.subscription =
+                    Some(subscribe(&self.client, &self.settings, &self.wire).await?);
             }
             Phase::Stored(stored) => stored.find_start(&self.settings).await?,
         }
@@ -99,7 +115,7 @@ impl Run {
         loop {
             let outcome = match &mut self.phase {
                 Phase::Absent => self.find_later().await.map(|()| Step::Again),
-                Phase::Live { .. } => self.live().await,
+                Phase::Live(_) => self.live().await,
                 Phase::Stored(_) => self.stored().await,
             };
             match outcome {
@@ -108,6 +124,7 @@ impl Run {
                     return Ok(Some(event));
                 }
                 Ok(Step::Again) => {}
+                Ok(Step::Later) => self.wait().await?,
                 Ok(Step::End) => return Ok(None),
                 Err(error) if self.may_pass(&error) => self.wait().await?,
                 Err(error) => return Err(error),
@@ -144,7 +161,7 @@ impl Run {
                 check_at: Instant::now(),
                 announced: false,
             })),
-            (None, Start::Now) => Phase::Live { subscription: None, announced: false },
+            (None, Start::Now) => Phase::Live(Box::default()),
             (None, Start::After(_)) => {
                 return Err(Error::configuration(format!(
                     "`{}` has no history, because it does not persist: follow it without \
@@ -157,15 +174,15 @@ impl Run {
     }
 
     async fn live(&mut self) -> Result<Step> {
-        let Phase::Live { subscription, announced } = &mut self.phase else {
-            return Ok(Step::Again);
-        };
-        let Some(open) = subscription.as_mut().filter(|_| *announced) else {
-            if subscription.is_none() {
-                *subscription = Some(subscribe(&self.client, &self.settings, &self.wire).await?);
+        let Phase::Live(live) = &mut self.phase else { return Ok(Step::Again) };
+        let announced = live.announced;
+        let Some(open) = live.subscription.as_mut().filter(|_| announced) else {
+            if live.subscription.is_none() {
+                let open = subscribe(&self.client, &self.settings, &self.wire).await?;
+                live.subscription = Some(open);
             }
-            let event = if *announced { WireEvent::Gap } else { WireEvent::CaughtUp };
-            *announced = true;
+            let event = if announced { WireEvent::Gap } else { WireEvent::CaughtUp };
+            live.announced = true;
             return Ok(Step::Event(event));
         };
         match open.update().await {
@@ -181,8 +198,8 @@ impl Run {
             Ok(Some(_)) => Ok(Step::Event(WireEvent::Gap)),
             Ok(None) => Ok(Step::End),
             Err(error) => {
-                *subscription = None;
-                Err(error)
+                live.subscription = None;
+                lost(error)
             }
         }
     }
@@ -194,8 +211,11 @@ impl Run {
         }
         stored.find_start(&self.settings).await?;
         if stored.subscription.is_none() {
-            let open = subscribe(&self.client, &self.settings, &self.wire).await?;
-            stored.subscription = Some(open);
+            // Signals that are not read must not delay other calls. Losing them does no harm.
+            let call = self.settings.apply(self.client.subscribe_wire());
+            let call = call.receive_buffer(SIGNALS, Overflow::Fail);
+            let request = SubscribeWireRequest::default().with_wire_id(&self.wire);
+            stored.subscription = Some(call.subscribe(request).await?);
             stored.start_checks();
         }
         if stored.due {
@@ -214,41 +234,45 @@ impl Run {
             stored.due |= !stored.announced;
             return Ok(Step::Again);
         }
+        let stored = &mut **stored;
         let Some(open) = &mut stored.subscription else { return Ok(Step::Again) };
-        tokio::select! {
-            update = open.update() => match update {
-                Ok(Some(Update::Message(_))) => stored.start_checks(),
-                Ok(Some(_)) => {
-                    stored.announced = false;
-                    stored.start_checks();
-                }
+        let mut update = tokio::select! {
+            update = open.update() => Some(update),
+            () = sleep_until(stored.check_at) => None,
+        };
+        if update.is_none() {
+            stored.due = true;
+            stored.check = (stored.check + 1).min(CHECKS.len() - 1);
+            stored.check_at = Instant::now() + CHECKS[stored.check];
+            return Ok(Step::Again);
+        }
+        // One reading of the rows is enough for all signals that are here.
+        while let Some(received) = update {
+            match received {
+                Ok(Some(Update::Message(_))) => {}
+                Ok(Some(_)) => stored.announced = false,
                 Ok(None) => return Ok(Step::End),
                 Err(error) => {
                     stored.subscription = None;
                     stored.announced = false;
-                    return Err(error);
+                    return lost(error);
                 }
-            },
-            () = sleep_until(stored.check_at) => {
-                stored.due = true;
-                stored.check = (stored.check + 1).min(CHECKS.len() - 1);
-                stored.check_at = Instant::now() + CHECKS[stored.check];
             }
+            update = open.update().now_or_never();
         }
+        stored.start_checks();
         Ok(Step::Again)
     }
 
-    /// Returns whether to go on after an error. A subscriber that is dropped because it reads too
-    /// slowly subscribes again.
+    /// Returns whether to go on after an error.
     fn may_pass(&self, error: &Error) -> bool {
         let closed = AsRef::<Channel>::as_ref(&self.client).watch_state().current().is_closed();
-        let dropped = error.is_refused() && error.code() == Code::ResourceExhausted;
-        (error.is_retryable() || dropped) && !closed
+        error.is_retryable() && !closed
     }
 
     async fn wait(&mut self) -> Result<()> {
         let delay = self.backoff.next_delay();
-        self.settings.until(async { Ok(sleep(delay).await) }).await
+        self.settings.sleep(delay).await
     }
 }
 
@@ -273,7 +297,14 @@ impl Stored {
 enum Step {
     Event(WireEvent),
     Again,
+    /// Again, after the backoff.
+    Later,
     End,
+}
+
+/// The step after the end of a subscription. One that was read too slowly begins again.
+fn lost(error: Error) -> Result<Step> {
+    if error.code() == Code::ResourceExhausted { Ok(Step::Later) } else { Err(error) }
 }
 
 async fn subscribe(

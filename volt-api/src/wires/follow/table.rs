@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use volt_runtime::{Channel, Error, ErrorKind, Result};
 
-use super::WireMessage;
+use super::event::WireMessage;
 use crate::{
     data::{
         SqlExecuteRequest, SqlExecuteStart, SqliteDatabaseApiClient, sql_execute_response::Payload,
@@ -112,8 +112,11 @@ impl Table {
                 ),
             ));
         }
-        let optional = ["created", "identity_did"].into_iter().filter(|name| has(name));
-        Ok(optional.map(|name| format!(", {name}")).collect())
+        let optional: Vec<_> = ["", "created", "identity_did"]
+            .into_iter()
+            .filter(|name| name.is_empty() || has(name))
+            .collect();
+        Ok(optional.join(", "))
     }
 
     async fn query<T: FromRow>(

@@ -1,9 +1,12 @@
-//! The values of parameters, and statements with their parameters.
+//! Statements with the values of their parameters.
 
 use std::collections::BTreeMap;
 
+use volt_runtime::Error;
+
 use crate::{
     data::SqlExecuteStart,
+    rows::RowError,
     volt::{AttributeValue, attribute_value::Value},
 };
 
@@ -70,6 +73,14 @@ impl Statement {
             ..SqlExecuteStart::default()
         }
     }
+}
+
+pub(super) fn no_row() -> Error {
+    RowError::new("the statement returned no row: `fetch_optional` accepts that").into()
+}
+
+pub(super) fn several_rows() -> Error {
+    RowError::new("the statement returned more than one row: use `fetch_all`, or `LIMIT 1`").into()
 }
 
 #[cfg(test)]

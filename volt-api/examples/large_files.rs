@@ -20,7 +20,7 @@ async fn main() -> Result<()> {
             _ => print!("\r{what}: {done} bytes  "),
         }
     };
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let upload = client.file().upload("@films/all").from_path(source);
     let bytes = upload.on_progress(show("up")).timeout(hour).await?;
     let download = client.file().download("@films/all").to_path(copy);

@@ -192,7 +192,11 @@ async fn a_dropped_read_loses_nothing() {
     let (_volt, client) = start().await;
     client.wire().ensure_wire("@news").persist(true).await.unwrap();
     let numbers: Vec<String> = (0..250).map(|number| number.to_string()).collect();
-    publish(&client, &numbers.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let mut news = client.wire().publisher("@news").await.unwrap();
+    for number in &numbers {
+        news.publish(number.as_str()).await.unwrap();
+    }
+    news.finish().await.unwrap();
     let mut follower = client.wire().follow("@news").from_start().await.unwrap();
     let mut received = Vec::new();
     while received.len() < 250 {

@@ -42,6 +42,23 @@
 //! Options such as `timeout` chain before the `await`. Opening a stream does not wait for the Volt;
 //! a rejection is returned by the first `message()`. Dropping a call cancels it.
 //!
+//! # Everyday work
+//!
+//! Common jobs are one call each. Each is an [`Operation`] with the options of a call, and makes plain
+//! calls only, so it works over every transport.
+//!
+//! | job | call | see |
+//! |---|---|---|
+//! | SQL | `client.database("@shop").query("… ?").bind(1).fetch_all().await?` | [`sql`] |
+//! | transactions, CSV | `client.database("@shop").transaction().await?`, `import_csv` | [`sql`] |
+//! | files and folders | `client.file().upload("@home/a").from_path("a").await?`, `download` | [`files`] |
+//! | JSON files | `client.file().put_json("@home/a.json", &value).await?`, `get_json` | [`files`] |
+//! | publish | `client.wire().publish("@news", "text").await?`, `publisher` | [`wires`] |
+//! | history and live messages | `client.wire().follow("@news").from_start().await?` | [`wires`] |
+//! | find | `client.volt().resource("@home/a/b").await?`, `children`, `exists` | [`resources`] |
+//! | create if missing | `ensure_folder`, `ensure_wire`, `ensure_database` | [`resources`] |
+//! | sign, verify | `client.volt().sign("text").await?`, `verify` | [`sign`] |
+//!
 //! # Beyond single calls
 //!
 //! | task | see |
@@ -87,6 +104,8 @@ pub mod authenticate;
 mod client;
 #[cfg(feature = "volt")]
 mod compatibility;
+#[cfg(feature = "file")]
+pub mod files;
 #[rustfmt::skip]
 mod generated;
 // Its examples and links need all features.
@@ -101,17 +120,29 @@ mod generated;
     feature = "v0_15",
 ))]
 pub mod guide;
+#[cfg(any(feature = "file", feature = "sqlite-database", feature = "volt", feature = "wire"))]
+mod operation;
+#[cfg(any(feature = "file", feature = "volt"))]
+mod path;
 #[cfg(feature = "volt")]
 pub mod presence;
 #[cfg(feature = "resolve")]
 pub mod resolve;
+#[cfg(feature = "volt")]
+pub mod resources;
 #[cfg(feature = "sqlite-database")]
 pub mod rows;
+#[cfg(feature = "volt")]
+pub mod sign;
+#[cfg(feature = "sqlite-database")]
+pub mod sql;
 #[cfg(feature = "volt")]
 mod target;
 #[cfg(feature = "v0_15")]
 pub mod v0_15;
 mod version;
+#[cfg(feature = "wire")]
+pub mod wires;
 
 /// The types of `google.protobuf`, as fields of messages ([`Timestamp`](well_known::Timestamp)) and as
 /// whole requests and responses ([`Empty`](well_known::Empty), [`WellKnown`](well_known::WellKnown)).
@@ -148,6 +179,10 @@ pub use volt_macros::include_proto;
 #[cfg(feature = "sqlite-database")]
 pub use crate::rows::FromRow;
 
+#[cfg(any(feature = "file", feature = "sqlite-database", feature = "volt", feature = "wire"))]
+pub use crate::operation::Operation;
+#[cfg(any(feature = "file", feature = "volt"))]
+pub use crate::path::ResourcePath;
 #[cfg(feature = "volt")]
 pub use crate::{
     authenticate::Authenticate,

@@ -76,6 +76,8 @@ pub enum ErrorKind {
     Ended,
     /// The deadline passed.
     Deadline,
+    /// A file or a reader on this side failed; the source is its error.
+    Io,
     /// A limit of this client was exceeded, such as by unread responses.
     ResourceExhausted,
     /// The client configuration or the options of a call are invalid.
@@ -247,6 +249,15 @@ impl Error {
         }
     }
 
+    /// Returns whether the same operation may succeed if it is tried again later: the connection was
+    /// lost, the target is not available at the moment, or another call was in the way
+    /// ([`Code::Unavailable`], [`Code::Aborted`]). Says nothing about repeating it twice: for that see
+    /// [`executed`](Self::executed).
+    pub fn is_retryable(&self) -> bool {
+        let passing = matches!(self.code(), Code::Unavailable | Code::Aborted);
+        self.is_transient() || (self.0.kind == ErrorKind::Refused && passing)
+    }
+
     /// Returns whether a call timed out because there was no connection. That error is then the
     /// source.
     fn lacked_connection(&self) -> bool {
@@ -320,6 +331,7 @@ impl fmt::Display for Error {
             ErrorKind::Connection => "connection error",
             ErrorKind::Ended => "call ended",
             ErrorKind::Deadline => "deadline exceeded",
+            ErrorKind::Io => "local i/o error",
             ErrorKind::ResourceExhausted => "limit reached",
             ErrorKind::Configuration => "configuration error",
             ErrorKind::Conversion => "cannot be converted",
@@ -444,6 +456,20 @@ mod tests {
         }
         let error = Error::new(ErrorKind::Routing, "failure forwarding invocation: no such relay");
         assert!(error.code() == Code::Unknown && !error.is_transient());
+    }
+
+    #[test]
+    fn passing_failures_are_retryable() {
+        let refused = |code| Error::refused(Status::new(code, ""));
+        let rejected = Error::new(ErrorKind::Routing, "unavailable: the host has left");
+        let aborted = refused(Code::Aborted);
+        for error in [Error::connection("lost"), rejected, refused(Code::Unavailable), aborted] {
+            assert!(error.is_retryable(), "{error}");
+        }
+        let exhausted = refused(Code::ResourceExhausted);
+        for error in [refused(Code::NotFound), exhausted, Error::deadline("late")] {
+            assert!(!error.is_retryable(), "{error}");
+        }
     }
 
     #[test]

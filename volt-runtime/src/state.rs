@@ -53,6 +53,25 @@ impl ConnectionState {
     }
 }
 
+impl fmt::Display for ConnectionState {
+    /// The state in words, with its reason: "reconnecting, 2 attempts have failed: …".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected => f.write_str("connected"),
+            Self::Reconnecting { failed_attempts: 0, reason } => {
+                write!(f, "reconnecting: {reason}")
+            }
+            Self::Reconnecting { failed_attempts: 1, reason } => {
+                write!(f, "reconnecting, 1 attempt has failed: {reason}")
+            }
+            Self::Reconnecting { failed_attempts, reason } => {
+                write!(f, "reconnecting, {failed_attempts} attempts have failed: {reason}")
+            }
+            Self::Closed { reason } => write!(f, "closed: {reason}"),
+        }
+    }
+}
+
 /// Watches the state of a channel's connection. Returned by
 /// [`Channel::watch_state`](crate::Channel::watch_state). It does not keep the connection open. Each clone
 /// remembers for itself which states it has seen.
@@ -129,5 +148,26 @@ impl StateWatch {
 impl fmt::Debug for StateWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("StateWatch").field(&*self.0.borrow()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_the_state_and_its_reason() {
+        let reason = Error::connection("reset");
+        let reconnecting = |failed_attempts| {
+            ConnectionState::Reconnecting { failed_attempts, reason: reason.clone() }.to_string()
+        };
+        assert_eq!(ConnectionState::Connected.to_string(), "connected");
+        assert_eq!(reconnecting(0), "reconnecting: connection error: reset");
+        assert_eq!(
+            reconnecting(2),
+            "reconnecting, 2 attempts have failed: connection error: reset"
+        );
+        let closed = ConnectionState::Closed { reason: reason.clone() };
+        assert_eq!(closed.to_string(), "closed: connection error: reset");
     }
 }

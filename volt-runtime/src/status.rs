@@ -171,6 +171,27 @@ codes! {
     Unauthenticated = 16, "unauthenticated";
 }
 
+impl Code {
+    /// Returns the HTTP status that gRPC's conventions assign to the code, such as 404 for
+    /// [`Code::NotFound`]: for programs that pass a Volt's answers on over HTTP.
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::Ok => 200,
+            Self::InvalidArgument | Self::FailedPrecondition | Self::OutOfRange => 400,
+            Self::Unauthenticated => 401,
+            Self::PermissionDenied => 403,
+            Self::NotFound => 404,
+            Self::AlreadyExists | Self::Aborted => 409,
+            Self::ResourceExhausted => 429,
+            Self::Cancelled => 499,
+            Self::Unknown | Self::Internal | Self::DataLoss => 500,
+            Self::Unimplemented => 501,
+            Self::Unavailable => 503,
+            Self::DeadlineExceeded => 504,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +208,15 @@ mod tests {
     fn codes_keep_their_numbers() {
         for number in 0..17 {
             assert_eq!(i32::from(Code::from(number)), number);
+        }
+    }
+
+    #[test]
+    fn http_statuses_tell_the_callers_errors_from_the_volts() {
+        let status = |number| Code::from(number).http_status();
+        assert_eq!((status(0), status(5), status(14)), (200, 404, 503));
+        for (number, range) in [(3, 400..500), (9, 400..500), (2, 500..600), (13, 500..600)] {
+            assert!(range.contains(&status(number)), "{number}");
         }
     }
 

@@ -39,7 +39,8 @@
 //! Values are never coerced: a wrong type, an out-of-range value, NULL without an [`Option`] or a
 //! missing column is an error ([`RowError`]) that names the column.
 //!
-//! A transaction runs several statements in one call: decode its responses with [`RowDecoder`].
+//! [`sql`](crate::sql) has statements with parameters, and transactions, in one line. Responses of
+//! calls that you make yourself are decoded with [`RowDecoder`].
 
 mod decode;
 mod row;

@@ -25,6 +25,7 @@ const PAGE_SIZE: u32 = 1000;
 
 impl SqliteDatabaseApiClient {
     /// Runs one statement with [`execute`](Self::execute) and returns its rows as your own type.
+    /// [`Client::database`](crate::Client::database) binds parameters in fewer words.
     ///
     /// Rows arrive in pages, which are requested as they are needed: a slow reader then delays no
     /// other call. The default `page_size` is 1,000 rows. For rows without pages, or for options of

@@ -31,6 +31,14 @@ macro_rules! __service {
                 Self { channel }
             }
         }
+
+        // A trait, so that it collides with no method of a service.
+        impl ::core::convert::AsRef<$crate::__private::Channel> for $client {
+            /// The channel that carries the calls, for clients of other services.
+            fn as_ref(&self) -> &$crate::__private::Channel {
+                &self.channel
+            }
+        }
     };
 }
 

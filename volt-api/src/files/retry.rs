@@ -1,0 +1,27 @@
+//! Starts the transfer of a file again after a lost connection.
+
+use volt_runtime::{Backoff, Reconnect, Result};
+
+use crate::operation::Settings;
+
+/// How often a transfer starts again by default.
+pub(super) const RETRIES: u32 = 3;
+
+/// Attempts a transfer, and up to `retries` times again after errors that may pass.
+pub(super) async fn retried<T, F: Future<Output = Result<T>>>(
+    settings: &Settings,
+    retries: u32,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T> {
+    let mut backoff = Backoff::new(Reconnect::default());
+    loop {
+        match attempt().await {
+            Err(error) if error.is_retryable() && backoff.failures() < retries => {
+                let delay = backoff.next_delay();
+                tracing::debug!("a transfer starts again in {delay:?}: {error:#}");
+                settings.sleep(delay).await?;
+            }
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Resources by path, and resources that are created unless they exist.
+//!
+//! ```no_run
+//! # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+//! let reports = client.volt().ensure_folder("@reports/2026").await?;
+//! let report = client.volt().resource("@reports/2026/may.pdf").await?;
+//! for child in client.volt().children(&reports).await? {
+//!     println!("{}", child.name);
+//! }
+//! if client.volt().exists("@news").await? {
+//!     println!("there are news");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod alias;
+#[cfg(any(feature = "sqlite-server", feature = "wire"))]
+mod ensure;
+mod find;
+mod folder;
+
+#[cfg(all(feature = "sqlite-database", feature = "wire"))]
+pub(crate) use self::alias::lookup;
+#[cfg(feature = "sqlite-server")]
+pub use self::ensure::{EnsureDatabase, NewDatabase};
+#[cfg(feature = "wire")]
+pub use self::ensure::{EnsureWire, NewWire};
+pub use self::{
+    find::{Exists, FindChildren, FindResource, ListChildren, ResourceAt, ResourceExists},
+    folder::{EnsureFolder, NewFolder},
+};

@@ -1,0 +1,131 @@
+//! Resources by path, folders, databases, JSON files and signatures.
+
+use serde::{Deserialize, Serialize};
+use volt_api::{
+    Client, Code, ErrorKind, ResourcePath,
+    volt::{DeleteResourceRequest, MoveResourceRequest, Resource, SaveResourceRequest},
+};
+
+use crate::support::start;
+
+/// Creates a folder with the alias `@home`.
+async fn home(client: &Client) -> Resource {
+    let folder = Resource::default().with_name("h").with_kind(["volt:folder"]).with_alias(["home"]);
+    let request = SaveResourceRequest::default().with_resource(folder).with_create(true);
+    client.volt().save_resource(request).await.unwrap().resource.unwrap()
+}
+
+#[tokio::test]
+async fn a_path_leads_through_names_to_a_resource() {
+    let (_volt, client) = start().await;
+    let home = home(&client).await;
+    let volt = client.volt();
+    let folder = volt.ensure_folder("@home/a/b").await.unwrap();
+    assert_eq!(volt.resource("@home/a/b").await.unwrap().id, folder.id);
+    assert_eq!(volt.resource(&home).await.unwrap().id, home.id);
+    assert_eq!(volt.resource(("@home", "/a//b/")).await.unwrap().name, "b");
+    for missing in ["@home/a/c", "@home/b", "@none", "@home/a/b/c"] {
+        assert!(!volt.exists(missing).await.unwrap(), "{missing}");
+        assert_eq!(volt.resource(missing).optional().await.unwrap(), None);
+        assert_eq!(volt.resource(missing).await.unwrap_err().code(), Code::NotFound);
+    }
+    assert!(volt.exists("@home/a").await.unwrap());
+    assert!(volt.exists("@home/a/..").await.unwrap_err().is_configuration());
+
+    client.file().upload("@home/a/file.txt").from_bytes("x").await.unwrap();
+    let names = |found: Vec<Resource>| found.into_iter().map(|one| one.name).collect::<Vec<_>>();
+    assert_eq!(names(volt.children("@home/a").await.unwrap()), ["b", "file.txt"]);
+    assert_eq!(names(volt.children("@home/a").kind("volt:file").await.unwrap()), ["file.txt"]);
+    assert_eq!(names(volt.children(&home).await.unwrap()), ["a"]);
+}
+
+#[tokio::test]
+async fn folders_are_created_once_however_many_ask() {
+    let (volt, client) = start().await;
+    home(&client).await;
+    let ask = |path: &'static str| {
+        let config = volt.config();
+        async move {
+            let client = Client::connect(config).await.unwrap();
+            client.volt().ensure_folder(path).await.unwrap().id
+        }
+    };
+    let (one, two, three) =
+        tokio::join!(ask("@home/a/b/c"), ask("@home/a/b/c"), ask("@home/a/b/c"));
+    assert!(one == two && two == three);
+    let (one, two, three) = tokio::join!(ask("@new/a"), ask("@new/a"), ask("@new/a"));
+    assert!(one == two && two == three);
+    for (folder, count) in [("@home", 1), ("@home/a", 1), ("@home/a/b", 1), ("@home/a/b/c", 0)] {
+        assert_eq!(client.volt().children(folder).await.unwrap().len(), count, "{folder}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_was_moved_or_deleted_is_created_anew() {
+    let (_volt, client) = start().await;
+    home(&client).await;
+    let volt = client.volt();
+    let first = volt.ensure_folder("@home/a").await.unwrap();
+    let other = volt.ensure_folder("@home/other").await.unwrap();
+    let request =
+        MoveResourceRequest::default().with_resource_id(&first.id).with_to_resource_id(&other.id);
+    volt.move_resource(request).await.unwrap();
+    let second = volt.ensure_folder("@home/a").await.unwrap();
+    assert_ne!(second.id, first.id);
+    assert_eq!(volt.ensure_folder("@home/a").await.unwrap().id, second.id);
+    let delete = DeleteResourceRequest::default().with_resource_id(&second.id);
+    volt.delete_resource(delete).await.unwrap();
+    volt.ensure_folder("@home/a").await.unwrap();
+    // A file is not taken for a folder.
+    client.file().upload("@home/file").from_bytes("x").await.unwrap();
+    let error = volt.ensure_folder("@home/file/b").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conversion);
+}
+
+#[tokio::test]
+async fn a_database_is_created_once() {
+    let (_volt, client) = start().await;
+    let ask = async || client.sqlite_server().ensure_database("@shop").await.unwrap().id;
+    let (one, two) = tokio::join!(ask(), ask());
+    assert_eq!(one, two);
+    assert_eq!(client.database("@shop").query("SELECT 1").scalar::<i64>().await.unwrap(), 1);
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Settings {
+    theme: String,
+    size: u8,
+}
+
+#[tokio::test]
+async fn values_are_stored_as_json() {
+    let (_volt, client) = start().await;
+    home(&client).await;
+    let (files, path) = (client.file(), ResourcePath::from("@home/app/settings.json"));
+    let settings = Settings { theme: "dark".to_owned(), size: 3 };
+    files.put_json(&path, &settings).await.unwrap();
+    assert_eq!(files.get_json::<Settings>(&path).await.unwrap(), settings);
+    let error = files.get_json::<Vec<u8>>(&path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conversion);
+    assert!(error.to_string().contains("@home/app/settings.json"), "{error}");
+    let missing = files.get_json::<Settings>("@home/none.json").await.unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    let map = std::collections::HashMap::from([((1, 2), 3)]);
+    let error = files.put_json(&path, &map).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conversion, "keys of JSON are texts");
+}
+
+#[tokio::test]
+async fn signatures_are_valid_for_their_message_and_signer_only() {
+    let (volt, client) = start().await;
+    let api = client.volt();
+    let signature = api.sign("the contract").await.unwrap();
+    assert!(api.verify("the contract", &signature).await.unwrap());
+    assert!(!api.verify("another", &signature).await.unwrap());
+    let owner = volt.config().credential.unwrap().identity_did.clone().unwrap();
+    assert!(!api.verify("the contract", &signature).by(owner).await.unwrap());
+    let unknown = api.verify("the contract", &signature).by("did:volt:none").await;
+    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    let guest = Client::connect(volt.guest("guest").unwrap()).await.unwrap();
+    assert_eq!(guest.volt().sign("x").await.unwrap_err().code(), Code::PermissionDenied);
+}

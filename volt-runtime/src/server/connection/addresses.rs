@@ -78,7 +78,7 @@ fn counted(peer: IpAddr) -> Option<IpAddr> {
             let [a, b, c, d, ..] = address.segments();
             Some(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
         }
-        address => Some(address),
+        address @ IpAddr::V4(_) => Some(address),
     }
 }
 

@@ -75,16 +75,12 @@ impl Link {
 
     /// Sets a function that is called when the connection is lost.
     pub(super) fn on_lost(&self, call: OnLost) {
-        let lost = {
-            let mut state = self.state();
-            match &state.lost {
-                Some(reason) => reason.clone(),
-                None => {
-                    state.on_lost = Some(call);
-                    return;
-                }
-            }
+        let mut state = self.state();
+        let Some(lost) = state.lost.clone() else {
+            state.on_lost = Some(call);
+            return;
         };
+        drop(state);
         call(&lost);
     }
 

@@ -14,20 +14,21 @@ use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 use volt_api::{
     Client, ClientConfig, Code, Status, Target,
+    config::VoltConfig,
     data::{
         CreateDatabaseRequest, RowHeader, SqlExecuteRequest, SqlExecuteStart, VariantRow,
         sql_execute_response, variant,
     },
     server::{Context, Requests, Responses},
     volt::{
-        AttributeValue, CommandStreamRequest, CommandStreamResponse, ConnectGoodbye, ConnectHello,
-        ConnectPing, ConnectRequest, Control, DiscoverRequest, DiscoverResponse,
+        AttributeValue, CommandStreamRequest, CommandStreamResponse, ConnectEvent, ConnectGoodbye,
+        ConnectHello, ConnectPing, ConnectRequest, Control, DiscoverRequest, DiscoverResponse,
         DiscoverServicesRequest, DiscoveryApi, DiscoveryApiClient, DiscoveryApiServer,
         DownloadFileRequest, GetFileContentRequest, GetResourceRequest, PublishWireRequest,
         Resource, SaveResourceRequest, SaveWireRequest, SetFileContentRequest, SignedEndpoint,
         SubscribeWireRequest, TerminalApi, TerminalApiClient, TerminalApiServer, UploadFileRequest,
-        UploadFileStart, command_stream_request, connect_response, download_file_response,
-        subscribe_wire_response,
+        UploadFileStart, command_stream_request, connect_event, connect_response,
+        download_file_response, subscribe_wire_response,
     },
 };
 
@@ -48,11 +49,14 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let config = ClientConfig::from_file(args.config)?;
     let volt_id = config.volt_id()?.to_owned();
+    let volt = config.volt.clone();
     let client = Client::connect(config).await?;
     let result = match args.scenario.as_str() {
         "unary" => unary(&client, &volt_id).await,
         "refused" => refused(&client).await,
+        "authenticate" => authenticate(volt).await,
         "connect" => connect(&client).await,
+        "events" => events(&client).await,
         "download" => download(&client).await,
         "refused-stream" => refused_stream(&client).await,
         "upload" => upload(&client).await,
@@ -79,6 +83,48 @@ async fn unary(client: &Client, volt_id: &str) -> Result<Value> {
 async fn refused(client: &Client) -> Result<Value> {
     let request = GetResourceRequest::default().with_resource_id(UNKNOWN_ID);
     refusal(client.volt().get_resource(request).await)
+}
+
+async fn authenticate(volt: VoltConfig) -> Result<Value> {
+    let mut config = ClientConfig::default().with_client_name("stranger");
+    config.volt = volt;
+    let client = Client::authenticate(config).await?;
+    let config = client.config().context("the client has a configuration")?;
+    let own = config.credential.clone().unwrap_or_default();
+    let volt_id = config.volt_id()?.to_owned();
+    let request = GetResourceRequest::default().with_resource_id(&volt_id);
+    let resource = client.volt().get_resource(request).await?.resource.unwrap_or_default();
+    client.close().await;
+    // The websocket issues no certificate.
+    let certificate = own.cert.is_some().then_some(true);
+    Ok(json!({
+        "session": own.session_id.is_some(),
+        "certificate": certificate,
+        "read": resource.id == volt_id,
+    }))
+}
+
+async fn events(client: &Client) -> Result<Value> {
+    let mut call = client.volt().connect().await?;
+    let hello = ConnectHello::default().with_subscribe_resource_events(true);
+    call.send(ConnectRequest::default().with_hello(hello)).await?;
+    let mut id = String::new();
+    while let Some(answer) = call.message().await? {
+        match answer.payload {
+            Some(connect_response::Payload::Acknowledge(_)) => {
+                id = create(client, "volt:folder", "seen").await?;
+            }
+            Some(connect_response::Payload::Evt(ConnectEvent {
+                event: Some(connect_event::Event::ConnectResource(seen)),
+                ..
+            })) => {
+                let same = seen.resource.as_ref().is_some_and(|resource| resource.id == id);
+                return Ok(json!({ "event": seen.event().as_str_name(), "same": same }));
+            }
+            _ => {}
+        }
+    }
+    bail!("the call ended without an event");
 }
 
 async fn connect(client: &Client) -> Result<Value> {

@@ -11,7 +11,7 @@ use volt_api::{ClientConfig, volt::PolicyDecision};
 use volt_runtime::server::ServerOptions;
 
 use crate::{
-    embedded::{EmbeddedVolt, StartOptions},
+    embedded::{EmbeddedVolt, Grpc, StartOptions},
     error::StartError,
     volt::Options,
 };
@@ -73,6 +73,7 @@ impl Default for Builder {
         Self(StartOptions {
             data_dir: None,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            grpc: Grpc::Beside,
             limits: ServerOptions::default(),
             volt: Options {
                 name: "Embedded Volt".to_owned(),
@@ -106,6 +107,23 @@ impl Builder {
     /// configuration.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.0.listen = address;
+        self
+    }
+
+    /// Sets the address to listen on for gRPC. Default: a free port of the websocket's address.
+    ///
+    /// gRPC is always over TLS, with a certificate as that of [`tls`](Self::tls). Clients may present a
+    /// certificate that `Authenticate` has issued to them over gRPC.
+    #[cfg(feature = "grpc")]
+    pub fn grpc(mut self, address: SocketAddr) -> Self {
+        self.0.grpc = Grpc::At(address);
+        self
+    }
+
+    /// Serves no gRPC.
+    #[cfg(feature = "grpc")]
+    pub fn without_grpc(mut self) -> Self {
+        self.0.grpc = Grpc::Off;
         self
     }
 

@@ -32,7 +32,7 @@ const RELAY_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// It stops when it is dropped; [`shutdown`](Self::shutdown) also waits until it has stopped.
 pub struct EmbeddedVolt {
-    server: Server,
+    servers: Vec<Server>,
     config: ClientConfig,
     id: String,
     url: String,
@@ -48,20 +48,33 @@ pub struct EmbeddedVolt {
 pub(crate) struct StartOptions {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: SocketAddr,
+    pub(crate) grpc: Grpc,
     pub(crate) limits: ServerOptions,
     pub(crate) volt: Options,
     pub(crate) relay: Option<ClientConfig>,
 }
 
+/// Where a Volt listens for gRPC.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "there is no gRPC"))]
+pub(crate) enum Grpc {
+    Off,
+    /// At a free port of the websocket's address.
+    Beside,
+    At(SocketAddr),
+}
+
 impl EmbeddedVolt {
     pub(crate) async fn run(options: StartOptions) -> Result<Self, StartError> {
-        let StartOptions { data_dir, listen, limits, volt: options, relay } = options;
-        let listener = TcpListener::bind(listen).await;
-        let listener =
-            listener.map_err(|error| StartError::new(format!("listening at {listen}"), error))?;
-        let address =
-            listener.local_addr().map_err(|error| StartError::new("reading the address", error))?;
-        let address = reachable(address);
+        let StartOptions { data_dir, listen, grpc, limits, volt: options, relay } = options;
+        let (listener, address) = bind(listen).await?;
+        let grpc = match grpc {
+            _ if cfg!(not(feature = "grpc")) => None,
+            Grpc::Off => None,
+            Grpc::Beside => Some(bind((listen.ip(), 0).into()).await?),
+            Grpc::At(address) => Some(bind(address).await?),
+        };
+        let grpc_address = grpc.as_ref().map(|(_, address)| *address);
         let (closed_sender, closed) = mpsc::channel(1);
         let opened = blocking(move || {
             let temporary = match &data_dir {
@@ -78,6 +91,7 @@ impl EmbeddedVolt {
                 folder: &folder,
                 temporary,
                 address,
+                grpc_address,
                 services: &SERVICES,
                 closed: closed_sender,
             };
@@ -105,13 +119,16 @@ impl EmbeddedVolt {
         } else {
             serve(listener, Arc::clone(&host))
         };
-        let server = server.map_err(|error| StartError::new("serving", error))?;
+        let mut servers = vec![server.map_err(|error| StartError::new("serving", error))?];
+        if let Some((listener, address)) = grpc {
+            servers.extend(serve_grpc(&volt, listener, address, &host)?);
+        }
         let relayed = match relay {
             Some(relay) => Some(Relayed::new(&volt, relay, host).await?),
             None => None,
         };
         let (id, url, stop) = (volt.id.clone(), volt.url(), volt.stop.subscribe());
-        Ok(Self { server, config, id, url, stop, volt, closed, relayed })
+        Ok(Self { servers, config, id, url, stop, volt, closed, relayed })
     }
 
     /// Returns a client configuration with a key and a live session of the Volt's owner. Its
@@ -163,6 +180,11 @@ impl EmbeddedVolt {
         &self.url
     }
 
+    /// Returns the address at which the Volt serves gRPC, if it does.
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.volt.grpc_address
+    }
+
     /// Returns the Volt's DID, which is also the id of the root resource.
     pub fn id(&self) -> &str {
         &self.id
@@ -185,10 +207,15 @@ impl EmbeddedVolt {
     ///
     /// The Volt stops even if the future is dropped; awaiting it waits until it has stopped.
     pub async fn shutdown(self) {
-        let Self { server, volt, mut closed, relayed, .. } = self;
+        let Self { servers, volt, mut closed, relayed, .. } = self;
         let scope = volt.scope.clone();
         drop((volt, relayed));
-        server.shutdown().await;
+        let stopping: Vec<_> =
+            servers.into_iter().map(|one| tokio::spawn(one.shutdown())).collect();
+        for server in stopping {
+            // Fails only if the runtime stops, which stops the servers as well.
+            let _ = server.await;
+        }
         // Cancel the remaining work, whose callers have already been disconnected.
         scope.stop();
         // No value is ever sent: the channel closes when the last call has released the Volt.
@@ -203,6 +230,43 @@ impl fmt::Debug for EmbeddedVolt {
             .field("url", &self.url)
             .finish_non_exhaustive()
     }
+}
+
+/// Listens at an address. Returns the address at which clients reach it.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.map_err(|error| StartError::new(format!("listening at {address}"), error))?;
+    let address =
+        listener.local_addr().map_err(|error| StartError::new("reading the address", error))?;
+    Ok((listener, reachable(address)))
+}
+
+/// Serves gRPC, whose clients may present certificates of the Volt's authority.
+#[cfg(feature = "grpc")]
+fn serve_grpc(
+    volt: &Volt,
+    listener: TcpListener,
+    address: SocketAddr,
+    host: &Arc<ServiceHost>,
+) -> Result<Option<Server>, StartError> {
+    let tls = volt.authority.server(address.ip());
+    let tls = tls.map_err(|error| StartError::new("certifying the gRPC server", error))?;
+    let tls = tls.accepting_clients_of(&volt.authority.pem());
+    let tls = tls.map_err(|error| StartError::new("accepting clients of gRPC", error))?;
+    let server = volt_runtime::server::serve_grpc_tls(listener, tls, Arc::clone(host));
+    server.map(Some).map_err(|error| StartError::new("serving gRPC", error))
+}
+
+#[cfg(not(feature = "grpc"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with gRPC")]
+fn serve_grpc(
+    _: &Volt,
+    _: TcpListener,
+    _: SocketAddr,
+    _: &Arc<ServiceHost>,
+) -> Result<Option<Server>, StartError> {
+    Ok(None)
 }
 
 /// Clients cannot connect to an unspecified address; use loopback instead.

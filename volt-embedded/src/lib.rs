@@ -40,7 +40,12 @@
 //! certificate authority. Configurations include the authority as `ca_pem`, with and without TLS,
 //! because some published clients require it.
 //!
-//! The same address answers the HTTP requests that clients use for discovery:
+//! The Volt also serves gRPC, at the [address](EmbeddedVolt::grpc_address) that configurations contain as
+//! `address`. It is always over TLS, with the same authority. Callers send a token, or present the
+//! certificate that `Authenticate` over gRPC and [`EmbeddedVolt::config`] contain. [`Builder::grpc`]
+//! sets the address, and [`Builder::without_grpc`] turns it off.
+//!
+//! The websocket's address answers the HTTP requests that clients use for discovery:
 //!
 //! | GET | response |
 //! |---|---|

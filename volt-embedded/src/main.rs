@@ -14,7 +14,8 @@ use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
 use volt_api::ClientConfig;
 use volt_embedded::EmbeddedVolt;
 
-/// Runs a TDX Volt in this process: resources, files, SQLite databases and wires over a websocket.
+/// Runs a TDX Volt in this process: resources, files, SQLite databases and wires over a websocket and
+/// gRPC.
 ///
 /// Connect a client with the configuration that --write-config writes; that client is the owner of
 /// the Volt and has all rights. Ctrl-C or SIGTERM stops the Volt. Set `RUST_LOG`, for example to
@@ -25,6 +26,14 @@ struct Args {
     /// The address to listen on. Port 0 selects any free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// The address to listen on for gRPC. By default, any free port of the other address.
+    #[cfg(feature = "grpc")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "no_grpc")]
+    grpc: Option<SocketAddr>,
+    /// Serve no gRPC.
+    #[cfg(feature = "grpc")]
+    #[arg(long)]
+    no_grpc: bool,
     /// The data folder. By default, a temporary folder is used and removed at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -49,6 +58,12 @@ async fn main() -> Result<()> {
     // Listen before any output, so that the program can be stopped as soon as it appears to run.
     let stopped = stopped().context("listening for signals failed")?;
     let mut builder = EmbeddedVolt::builder().listen(args.listen);
+    #[cfg(feature = "grpc")]
+    if args.no_grpc {
+        builder = builder.without_grpc();
+    } else if let Some(address) = args.grpc {
+        builder = builder.grpc(address);
+    }
     if let Some(folder) = &args.data {
         builder = builder.data_dir(folder);
     }
@@ -57,6 +72,9 @@ async fn main() -> Result<()> {
     }
     let volt = builder.start().await?;
     say(&format!("A Volt listens at {}", volt.url()));
+    if let Some(address) = volt.grpc_address() {
+        say(&format!("  gRPC    {address} (TLS, with the Volt's own certificate authority)"));
+    }
     say(&format!("  id      {}", volt.id()));
     match &args.data {
         Some(folder) => say(&format!("  data    {}", folder.display())),

@@ -8,9 +8,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, Error,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SanType,
+    SignatureAlgorithm, date_time_ymd,
 };
+use volt_api::key::{KeyAlgorithm, VerifyingKey};
 use volt_runtime::server::ServerTls;
+
+use crate::logic::signing::der_of_pem;
 
 /// A Volt's certificate authority.
 pub(crate) struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
@@ -50,6 +54,53 @@ impl CertificateAuthority {
         let certificate = params.signed_by(&key, &self.0)?;
         Ok(ServerTls::new(&certificate.pem(), &key.serialize_pem())?)
     }
+
+    /// Creates a certificate (PEM) with which a client of this identity authenticates, for its key
+    /// and the host that it names. Returns `None` for a key other than Ed25519.
+    pub(crate) fn client(
+        &self,
+        identity: &str,
+        key: &VerifyingKey,
+        host: &str,
+    ) -> Result<Option<String>, Error> {
+        let Some(key) = Certified::new(key) else { return Ok(None) };
+        let mut params = params(identity);
+        // A host that is neither an address nor a name is left out.
+        let name = match host.parse() {
+            Ok(address) => Some(SanType::IpAddress(address)),
+            Err(_) if host.is_empty() => None,
+            Err(_) => host.try_into().ok().map(SanType::DnsName),
+        };
+        params.subject_alt_names.extend(name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        Ok(Some(params.signed_by(&key, &self.0)?.pem()))
+    }
+}
+
+/// The public key of a client, Ed25519.
+struct Certified(Vec<u8>);
+
+impl Certified {
+    fn new(key: &VerifyingKey) -> Option<Self> {
+        if key.algorithm() != KeyAlgorithm::Ed25519 {
+            return None;
+        }
+        // The key is the end of its SubjectPublicKeyInfo (RFC 8410).
+        let der = der_of_pem(&key.to_pem())?;
+        Some(Self(der.get(der.len().checked_sub(32)?..)?.to_vec()))
+    }
+}
+
+impl PublicKeyData for Certified {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ED25519
+    }
 }
 
 /// Returns the parameters of a certificate that does not expire (RFC 5280, 4.1.2.5): it is valid as
@@ -65,7 +116,7 @@ fn params(name: &str) -> CertificateParams {
 
 #[cfg(test)]
 mod tests {
-    use volt_api::key::{SigningKey, VerifyingKey};
+    use volt_api::key::SigningKey;
 
     use super::*;
 
@@ -77,5 +128,21 @@ mod tests {
         assert_eq!(authority.pem(), CertificateAuthority::new("did:volt:a", &pem).unwrap().pem());
         let certified = VerifyingKey::from_certificate(&authority.pem()).unwrap();
         assert_eq!(certified, key.verifying_key());
+    }
+
+    #[test]
+    fn a_clients_certificate_is_for_its_own_key() {
+        let authority = CertificateAuthority::new(
+            "did:volt:a",
+            &SigningKey::generate().unwrap().to_pem().unwrap(),
+        )
+        .unwrap();
+        let key = SigningKey::generate().unwrap().verifying_key();
+        for host in ["192.0.2.1", "client.example", "", "no host"] {
+            let pem = authority.client("did:volt:c", &key, host).unwrap().unwrap();
+            assert_eq!(VerifyingKey::from_certificate(&pem).unwrap(), key, "{host:?}");
+        }
+        let rsa = SigningKey::generate_rsa().unwrap().verifying_key();
+        assert_eq!(authority.client("did:volt:c", &rsa, "").unwrap(), None);
     }
 }

@@ -27,7 +27,11 @@ use volt_api::{
 };
 
 use super::Handlers;
-use crate::{actor::Actor, logic::services::check_compatibility, volt::blocking};
+use crate::{
+    actor::Actor,
+    logic::{authenticate::Call, services::check_compatibility},
+    volt::blocking,
+};
 
 impl VoltApi for Handlers {
     /// Open to callers without a session.
@@ -41,7 +45,12 @@ impl VoltApi for Handlers {
         let volt = Arc::clone(&self.volt);
         let work = move || {
             let _permit = permit;
-            volt.authenticate(context.token(), context.connection(), &request)
+            let call = Call {
+                token: context.token(),
+                connection: context.connection(),
+                over_grpc: context.is_over_grpc(),
+            };
+            volt.authenticate(call, &request)
         };
         Ok(blocking(work).await?)
     }

@@ -15,11 +15,11 @@ use volt_api::{
 use super::{
     limits,
     sessions::show,
-    signing::{decode, encode},
+    signing::{decode, der_of_pem, encode},
 };
 use crate::{
     disk::is_valid_id,
-    error::{Result, denied, exhausted, invalid, unauthenticated},
+    error::{Result, denied, exhausted, internal, invalid, unauthenticated},
     state::attempts::Guesser,
     store::{
         Tx, access, events::Event, identities, new_did, now, resources, sessions,
@@ -33,7 +33,31 @@ const MAX_PENDING: u64 = 200;
 /// The maximum number of live sessions of unknown clients.
 const MAX_LIVE: u64 = 100_000;
 
-/// A client that has proved possession of its key.
+/// The call of a client that authenticates.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Call<'a> {
+    /// The call's token, which proves possession of the key that the client names.
+    pub(crate) token: Option<&'a Token>,
+    /// The number of the call's connection.
+    pub(crate) connection: Option<u64>,
+    /// Set if the call came over gRPC. Its client may send no token, and prove possession of its key
+    /// later, with the certificate that the Volt issues.
+    pub(crate) over_grpc: bool,
+}
+
+impl Call<'_> {
+    /// Returns whether the key's owner has made the call.
+    fn proves(&self, key: &VerifyingKey) -> bool {
+        self.token.is_some_and(|token| token.verify(key).is_ok())
+    }
+
+    /// Returns whether the call may be without proof.
+    fn may_prove_later(&self) -> bool {
+        self.over_grpc && self.token.is_none()
+    }
+}
+
+/// A client that has proved possession of its key, or that must prove it before it can do anything.
 struct Client {
     key: VerifyingKey,
     /// The id of its identity, or `None` if the Volt chooses one.
@@ -41,13 +65,10 @@ struct Client {
 }
 
 impl Volt {
-    /// Returns a session, or the reason why the client has none yet. `token` is the call's token,
-    /// which proves possession of the key that the client names; `connection` is the number of the
-    /// call's connection.
+    /// Returns a session, or the reason why the client has none yet.
     pub(crate) fn authenticate(
         &self,
-        token: Option<&Token>,
-        connection: Option<u64>,
+        call: Call<'_>,
         request: &AuthenticateRequest,
     ) -> Result<AuthenticateResponse> {
         limits::authenticate(request)?;
@@ -57,19 +78,46 @@ impl Volt {
         // Reject impostors before the write, which blocks other callers.
         let client = self
             .store
-            .read_for_authentication(|store| identify(store, token, identifier, request))?;
+            .read_for_authentication(|store| identify(store, call, identifier, request))?;
         let patron = match request.exchange_token.as_str() {
             "" => None,
+            // Otherwise the key of another client could be given to the patron's identity.
+            _ if !call.proves(&client.key) => {
+                return Err(
+                    unauthenticated("a one-time token needs a call signed by the key").into()
+                );
+            }
             given => Some(self.tokens.take(given).ok_or_else(|| {
                 unauthenticated("the one-time token is unknown, used or expired")
             })?),
         };
-        let proves = self.proves(&client, connection, &request.challenge)?;
-        self.store.write(|tx| {
+        let proves = self.proves(&client, call.connection, &request.challenge)?;
+        let answer = self.store.write(|tx| {
             // Another client may have claimed the identity since.
-            let client = identify(tx, token, identifier, request)?;
+            let client = identify(tx, call, identifier, request)?;
             self.admit(tx, &client, patron, proves, request)
-        })
+        })?;
+        if call.over_grpc { self.certify(&client.key, &request.host, answer) } else { Ok(answer) }
+    }
+
+    /// Adds what a client needs for its next connections over gRPC: the Volt's authority and, if it
+    /// was permitted, a certificate for its key.
+    fn certify(
+        &self,
+        key: &VerifyingKey,
+        host: &str,
+        mut answer: AuthenticateResponse,
+    ) -> Result<AuthenticateResponse> {
+        if answer.decision() == PolicyDecision::Deny {
+            return Ok(answer);
+        }
+        answer.chain = self.authority.pem();
+        if answer.decision() == PolicyDecision::Permit {
+            let certificate = self.authority.client(&answer.identity_did, key, host);
+            let failed = |error| internal(format!("the certificate cannot be signed: {error}"));
+            answer.cert = certificate.map_err(failed)?.unwrap_or_default();
+        }
+        Ok(answer)
     }
 
     /// Decides whether to admit the client, and stores the decision.
@@ -228,11 +276,10 @@ fn refuse_claim(tx: &Tx<'_>, id: &str, key: &VerifyingKey) -> Result<()> {
 /// Finds the client's key and identity, and checks that the key signed the call's token.
 fn identify(
     store: &Connection,
-    token: Option<&Token>,
+    call: Call<'_>,
     identifier: &ClientIdentifier,
     request: &AuthenticateRequest,
 ) -> Result<Client> {
-    let signed = |key: &VerifyingKey| token.is_some_and(|token| token.verify(key).is_ok());
     let client = match identifier {
         ClientIdentifier::PublicKey(pem) => {
             let key = public_key(pem)?;
@@ -252,7 +299,7 @@ fn identify(
         ClientIdentifier::Did(did) => {
             // A claimed key is proven here, because it signed a call that names the identity.
             let keys = identities::claimed_keys(store, did)?;
-            let key = keys.into_iter().find(|key| signed(key)).ok_or_else(|| {
+            let key = keys.into_iter().find(|key| call.proves(key)).ok_or_else(|| {
                 unauthenticated(format!("the call is not signed by a known key of `{did}`"))
             })?;
             Client { key, identity: Some(did.clone()) }
@@ -271,7 +318,7 @@ fn identify(
         }
         _ => return Err(invalid("this kind of `client_identifier` is not supported").into()),
     };
-    if !signed(&client.key) {
+    if !call.proves(&client.key) && !call.may_prove_later() {
         return Err(unauthenticated("the call is not signed by the key that it names").into());
     }
     Ok(client)
@@ -299,9 +346,16 @@ fn answer(decision: PolicyDecision, session: Option<&SessionRow>) -> Authenticat
     }
 }
 
+/// Reads a public key. The published Rust client for gRPC sends the 32 bytes of an Ed25519 key
+/// without the structure around them.
 fn public_key(pem: &str) -> Result<VerifyingKey> {
-    VerifyingKey::from_pem(pem)
-        .map_err(|error| invalid(format!("the public key is invalid: {error}")).into())
+    let bare = der_of_pem(pem).and_then(|der| <[u8; 32]>::try_from(der).ok());
+    let key = match bare {
+        // Read once more, because weak keys are refused there.
+        Some(bare) => VerifyingKey::from_pem(&VerifyingKey::from_raw(bare).to_pem()),
+        None => VerifyingKey::from_pem(pem),
+    };
+    key.map_err(|error| invalid(format!("the public key is invalid: {error}")).into())
 }
 
 /// Returns the identity and the key of a self-signed DID document.

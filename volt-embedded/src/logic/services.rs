@@ -165,6 +165,10 @@ impl Actor {
                 {
                     description.host_client_id.clone_from(&self.identity);
                     description.host_public_key.clone_from(&session.public_key);
+                    if let Some(address) = self.volt.grpc_address {
+                        // A published client for gRPC needs an address, which it does not call.
+                        description.host_address = address.to_string();
+                    }
                     if description.host_service_id.is_empty() {
                         description.host_service_id.clone_from(&id);
                     }

@@ -38,6 +38,11 @@ impl Authenticator for SessionAuthenticator {
         };
         Ok(Caller::new(session.id, session.identity_did))
     }
+
+    fn authenticate_key(&self, key: &VerifyingKey) -> Result<Caller, Status> {
+        let session = self.0.session_of_certificate(key)?;
+        Ok(Caller::new(session.id, session.identity_did))
+    }
 }
 
 impl Volt {
@@ -52,6 +57,16 @@ impl Volt {
         let session =
             self.store.read_for_authentication(|store| sessions::latest(store, fingerprint, ""))?;
         check(token, session.ok_or_else(refusal)?)
+    }
+
+    /// Returns the session of a key whose possession TLS has proved.
+    fn session_of_certificate(&self, key: &VerifyingKey) -> Result<SessionRow> {
+        let fingerprint = key.fingerprint();
+        let session = self
+            .store
+            .read_for_authentication(|store| sessions::latest(store, &fingerprint, ""))?;
+        let live = session.filter(|session| session.status == SessionStatus::Live);
+        Ok(live.ok_or_else(refusal)?)
     }
 
     /// Ends the calls and invalidates the one-time tokens of sessions that have just ended.

@@ -39,7 +39,8 @@ impl Volt {
         volt.public_key = Some(key.to_pem());
         // Some published clients reject a configuration without these.
         volt.display_name = Some(self.name()?);
-        volt.address = Some(self.address.to_string());
+        // Published clients for gRPC connect to it; those for websockets want any text.
+        volt.address = Some(self.grpc_address.unwrap_or(self.address).to_string());
         volt.fingerprint = Some(key.fingerprint());
         volt.ca_pem = Some(self.authority.pem());
         Ok(volt)
@@ -149,6 +150,16 @@ impl Volt {
             .with_credential(pem.as_str(), session.map(|session| session.id.clone()));
         if let (Some(credential), Some(session)) = (&mut config.credential, session) {
             credential.identity_did = Some(session.identity_did.clone());
+            if self.grpc_address.is_some() {
+                let certificate = self
+                    .authority
+                    .client(&session.identity_did, &key.verifying_key(), "")
+                    .map_err(|error| {
+                        internal(format!("a certificate cannot be signed: {error}"))
+                    })?;
+                credential.ca = certificate.is_some().then(|| self.authority.pem());
+                credential.cert = certificate;
+            }
         }
         config.volt = self.discovery()?;
         Ok(config)

@@ -94,6 +94,8 @@ pub(crate) struct Place<'a> {
     pub(crate) temporary: Option<TempDir>,
     /// The address at which clients on this machine reach the Volt.
     pub(crate) address: SocketAddr,
+    /// The same for gRPC, if it is served.
+    pub(crate) grpc_address: Option<SocketAddr>,
     /// The names of the built-in services.
     pub(crate) services: &'a [&'a str],
     /// Closes the channel when the Volt is dropped.
@@ -113,8 +115,10 @@ pub(crate) struct Volt {
     pub(crate) options: Options,
     /// The address at which clients on this machine reach the Volt.
     pub(crate) address: SocketAddr,
-    /// Signs the server's certificate, if the Volt uses TLS. Published clients read the Volt's key
-    /// from the authority's certificate in any case.
+    /// The same for gRPC, if it is served.
+    pub(crate) grpc_address: Option<SocketAddr>,
+    /// Signs the certificates of servers that use TLS, and of clients over gRPC. Published clients
+    /// read the Volt's key from the authority's certificate in any case.
     pub(crate) authority: CertificateAuthority,
     /// The parent scope of all calls.
     pub(crate) scope: Scope,
@@ -176,6 +180,7 @@ impl Volt {
             live_sessions: LiveSessions::default(),
             options,
             address: place.address,
+            grpc_address: place.grpc_address,
             authority,
             tokens: OneTimeTokens::default(),
             wires: Wires::default(),

@@ -1,4 +1,4 @@
-//! Tests the embedded Volt as its clients see it, over a websocket.
+//! Tests the embedded Volt as its clients see it, over a websocket and gRPC.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,6 +10,7 @@ mod connections;
 mod csv;
 mod discovery;
 mod files;
+mod grpc;
 mod hosting;
 mod legacy;
 mod lifecycle;

@@ -80,12 +80,12 @@ impl Pipe {
     }
 
     /// Ends the body: a client's half-close.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.parts.close(None);
     }
 
     /// Ends the body with a server's status.
-    pub(super) fn end_with(&self, trailers: HeaderMap) {
+    pub(crate) fn end_with(&self, trailers: HeaderMap) {
         self.parts.push(Part::Trailers(trailers), 0);
         self.parts.close(None);
     }

@@ -83,7 +83,11 @@ impl Messages {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         Poll::Ready(match (end.failure.take(), ending) {
             // A lost stream usually breaks off within a message.
-            (Some(failure), _) => Err(fault::convert(self.peer, failure)),
+            // Limits of this side are errors already.
+            (Some(failure), _) => Err(match failure.downcast::<Error>() {
+                Ok(error) => *error,
+                Err(failure) => fault::convert(self.peer, failure),
+            }),
             (None, None) if end.cut => {
                 Err(Error::protocol(format!("a message from {} breaks off", self.peer)))
             }

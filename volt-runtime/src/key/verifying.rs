@@ -107,8 +107,13 @@ impl VerifyingKey {
         if label != pem::CERTIFICATE {
             return Err(KeyError::wrong_label(label, pem::CERTIFICATE));
         }
+        Self::from_certificate_der(&der)
+    }
+
+    /// Reads the key in a certificate (DER), as [`from_certificate`](Self::from_certificate).
+    pub(crate) fn from_certificate_der(der: &[u8]) -> Result<Self, KeyError> {
         let unreadable = |error: x509_cert::der::Error| KeyError::Certificate(error.to_string());
-        let certificate = Certificate::from_der(&der).map_err(unreadable)?;
+        let certificate = Certificate::from_der(der).map_err(unreadable)?;
         let spki = certificate.tbs_certificate().subject_public_key_info();
         Self::from_spki(&spki.to_der().map_err(unreadable)?)
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Method, Status, proto::token::Token, transport::BoxFuture};
+use crate::{Code, Method, Status, key::VerifyingKey, proto::token::Token, transport::BoxFuture};
 
 /// The context of a call: everything but its messages.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct Peer {
     pub(crate) token: Option<Arc<Token>>,
     /// The connection's number; `None` for calls within the process.
     pub(crate) connection: Option<u64>,
+    pub(crate) over_grpc: bool,
 }
 
 impl Context {
@@ -44,7 +45,13 @@ impl Context {
         self.peer.connection
     }
 
-    /// Returns the caller's token; `None` for calls within the process.
+    /// Returns whether the call arrived over gRPC.
+    pub fn is_over_grpc(&self) -> bool {
+        self.peer.over_grpc
+    }
+
+    /// Returns the caller's token; `None` for calls within the process, and for calls over gRPC whose
+    /// caller sent none.
     pub fn token(&self) -> Option<&Token> {
         self.peer.token.as_deref()
     }
@@ -93,6 +100,17 @@ pub trait Authenticator: Send + Sync + 'static {
     ///
     /// A status rejects the call before it is invoked; its message is sent unencrypted.
     fn authenticate(&self, token: &Token) -> Result<Caller, Status>;
+
+    /// Authenticates the caller of a gRPC call without a token. `key` is the key of the TLS client
+    /// certificate, which has been verified. By default, such callers are rejected.
+    ///
+    /// # Errors
+    ///
+    /// A status rejects the call before it is invoked.
+    fn authenticate_key(&self, key: &VerifyingKey) -> Result<Caller, Status> {
+        let _ = key;
+        Err(Status::new(Code::Unauthenticated, "unauthenticated"))
+    }
 
     /// Authorizes the invoked method asynchronously. The future resolves to the caller. `None`, the
     /// default, means no further check.

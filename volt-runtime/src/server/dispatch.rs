@@ -36,6 +36,7 @@ impl IncomingCall {
 
     fn split(self) -> (Context, Running) {
         let running = Running {
+            apart: self.context.peer.over_grpc,
             receiver: self.raw.receiver,
             feed: Arc::new(Queue::new(1)),
             ahead: None,
@@ -74,9 +75,13 @@ where
     let (context, mut parts) = call.split();
     Box::pin(async move {
         let requests = parts.requests();
-        let work = async move { handler(context, first(requests).await?).await };
-        let outcome = parts.run(work).await;
-        parts.answer(outcome).await;
+        match parts.run(first(requests)).await {
+            Ok(request) => {
+                let outcome = parts.run(handler(context, request)).await;
+                parts.answer(outcome).await;
+            }
+            Err(status) => parts.unreadable::<Res>(status).await,
+        }
     })
 }
 
@@ -91,9 +96,13 @@ where
     let (context, mut parts) = call.split();
     Box::pin(async move {
         let (requests, responses) = (parts.requests(), parts.responses());
-        let work = async move { handler(context, first(requests).await?, responses).await };
-        let outcome = parts.run(work).await;
-        parts.end::<Res>(outcome).await;
+        match parts.run(first(requests)).await {
+            Ok(request) => {
+                let outcome = parts.run(handler(context, request, responses)).await;
+                parts.end::<Res>(outcome).await;
+            }
+            Err(status) => parts.unreadable::<Res>(status).await,
+        }
     })
 }
 
@@ -137,6 +146,8 @@ async fn first<Req: Message>(mut requests: Requests<Req>) -> Result<Req, Status>
 
 /// A call whose handler is running.
 struct Running {
+    /// A request that cannot be read ends the call with a status apart from the responses.
+    apart: bool,
     receiver: Box<dyn ReceiveHalf>,
     /// The queue from the receiver to the handler. It holds one request.
     feed: Arc<Queue<Body>>,
@@ -205,6 +216,14 @@ impl Running {
             }
             Err(status) => self.end::<Res>(Err(status)).await,
         }
+    }
+
+    /// Ends a call whose only request cannot be read.
+    async fn unreadable<Res: Message>(mut self, status: Status) {
+        if self.apart {
+            return self.sender.end(Some(&status));
+        }
+        self.end::<Res>(Err(status)).await;
     }
 
     /// Ends a call. A refusal is sent in a response if the response has a field for it.

@@ -4,15 +4,19 @@
 //! makes the implementation a [`Service`]. A [`Router`] holds services;
 //! [`Channel::in_process`](crate::Channel::in_process) calls them without a network, and with the
 //! feature `server`, `serve` serves them over a websocket (`serve_tls`, with the feature `tls`,
-//! over TLS).
+//! over TLS). With the feature `grpc`, `serve_grpc` and `serve_grpc_tls` serve them over gRPC.
 
 #[cfg(feature = "socket")]
 pub(crate) mod connection;
 mod context;
 mod dispatch;
+#[cfg(all(feature = "server", feature = "grpc"))]
+mod grpc;
 #[cfg(feature = "server")]
 mod http;
 pub(crate) mod in_process;
+#[cfg(feature = "server")]
+mod listener;
 mod router;
 mod streams;
 #[cfg(feature = "server")]
@@ -22,6 +26,10 @@ mod websocket;
 pub use self::connection::{
     AllowedOrigins, RelayHandler, RelayedCall, ServerOptions, ServiceHost, Tunnel,
 };
+#[cfg(all(feature = "server", feature = "grpc"))]
+pub use self::grpc::serve_grpc;
+#[cfg(all(feature = "server", feature = "grpc", feature = "tls"))]
+pub use self::grpc::serve_grpc_tls;
 pub use self::{
     context::{Authenticator, Caller, Context},
     dispatch::{
@@ -34,7 +42,8 @@ pub use self::{
 #[cfg(feature = "server")]
 pub use self::{
     http::{HttpAnswer, HttpHandler},
-    websocket::{Server, serve},
+    listener::Server,
+    websocket::serve,
 };
 pub use crate::proto::{
     ProtocolError,

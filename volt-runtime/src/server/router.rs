@@ -3,6 +3,8 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::{Authenticator, Context, IncomingCall, context::Peer};
+#[cfg(all(feature = "server", feature = "grpc"))]
+use crate::MethodKind;
 use crate::{
     Code, Method, Status,
     transport::{BoxFuture, RawCall},
@@ -99,6 +101,13 @@ impl Router {
     pub(super) fn takes_one_request(&self, path: &str) -> bool {
         let route = self.routes.get(path).and_then(|routes| routes.first());
         route.is_none_or(|route| !route.method.kind.client_streams())
+    }
+
+    /// Returns the kind of the method called `path`, if there is one.
+    #[cfg(all(feature = "server", feature = "grpc"))]
+    pub(super) fn kind(&self, path: &str) -> Option<MethodKind> {
+        let routes = self.routes.get(path)?;
+        Some(routes.first()?.method.kind)
     }
 
     /// Returns the names of the services, in the order in which they were added.

@@ -112,6 +112,13 @@ impl Stream {
     pub(crate) fn tls(stream: impl Into<tokio_rustls::TlsStream<TcpStream>>) -> Self {
         Self::Tls(Box::new(stream.into()))
     }
+
+    /// Returns the certificate (DER) that the peer presented and the handshake verified.
+    #[cfg(all(feature = "server", feature = "grpc"))]
+    pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
+        let Self::Tls(stream) = self else { return None };
+        Some(stream.get_ref().1.peer_certificates()?.first()?)
+    }
 }
 
 /// Forwards a method call to the actual stream.

@@ -82,6 +82,14 @@ impl ServerTls {
         self.verifying(ca_pem, true)
     }
 
+    /// Announces HTTP/2, as gRPC needs it.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn with_http2(self) -> Self {
+        let mut config = Arc::unwrap_or_clone(self.0);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self(Arc::new(config))
+    }
+
     fn verifying(self, ca_pem: &str, required: bool) -> Result<Self> {
         let unusable = |error: &dyn fmt::Display| {
             Error::configuration(format!("the authority of the clients is no use: {error}"))

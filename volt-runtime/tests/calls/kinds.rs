@@ -7,8 +7,8 @@ use volt_test_support::{Note, soon};
 
 use crate::support::{NotesClient, Volt, in_process_with};
 
-/// Runs the same check in process, in both encodings, and over both protocols: typed calls cannot
-/// tell them apart.
+/// Runs the same check in process, in both encodings, over both protocols of the websocket, and over
+/// gRPC: typed calls cannot tell them apart.
 async fn everywhere(check: impl AsyncFn(NotesClient)) {
     for encoding in [Encoding::Json, Encoding::Protobuf] {
         soon(check(in_process_with(encoding).0)).await;
@@ -17,6 +17,8 @@ async fn everywhere(check: impl AsyncFn(NotesClient)) {
     soon(check(volt.client().await)).await;
     let volt = Volt::start_legacy().await;
     soon(check(volt.client().await)).await;
+    let volt = crate::grpc::start().await;
+    soon(check(crate::grpc::client(&volt).await)).await;
 }
 
 #[tokio::test]

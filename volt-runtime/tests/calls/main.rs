@@ -1,4 +1,4 @@
-//! Calls of all four kinds, over a websocket and in process: their guarantees with and without
+//! Calls of all four kinds, over a websocket, over gRPC and in process: their guarantees with and without
 //! failures.
 
 #![allow(clippy::unwrap_used)]
@@ -9,6 +9,7 @@ mod damaged;
 mod dialing;
 mod failures;
 mod faults;
+mod grpc;
 mod hostile;
 mod hostile_volt;
 mod http;

@@ -46,11 +46,37 @@ impl Web {
 
     /// Copies a program to where Node finds the packages that it imports.
     pub fn script(&self, program: &Path) -> anyhow::Result<PathBuf> {
-        let name = program.file_name().context("a program has a name")?;
-        let copy = self.folder.join(name);
-        fs::copy(program, &copy).with_context(|| format!("{} cannot be copied", copy.display()))?;
-        Ok(copy)
+        copy(program, &self.folder)
     }
+}
+
+/// The JavaScript client for gRPC, installed for Node.
+#[derive(Debug)]
+pub struct Grpc {
+    /// The package and its version.
+    pub name: String,
+    /// The program that runs the interop scenarios.
+    pub scenarios: PathBuf,
+}
+
+impl Grpc {
+    /// Installs the client and its programs below `target/clients`, unless they are there.
+    pub fn install(root: &Path) -> anyhow::Result<Self> {
+        let (source, folder) = (source(root, "grpc"), root.join("target/clients/grpc"));
+        npm_install(&source, &folder)?;
+        let version = npm_version(&source, "@tdxvolt/volt-client-grpc")?;
+        copy(&source.join("client.mjs"), &folder)?;
+        let scenarios = copy(&source.join("scenarios.mjs"), &folder)?;
+        Ok(Self { name: format!("volt-client-grpc {version}"), scenarios })
+    }
+}
+
+/// Copies a program to where Node finds the packages that it imports.
+fn copy(program: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    let name = program.file_name().context("a program has a name")?;
+    let copy = folder.join(name);
+    fs::copy(program, &copy).with_context(|| format!("{} cannot be copied", copy.display()))?;
+    Ok(copy)
 }
 
 /// The Python client in its virtual environment.

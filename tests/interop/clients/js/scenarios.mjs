@@ -21,6 +21,30 @@ const scenarios = {
     return refusal(client.GetResource({ resource_id: UNKNOWN_ID }));
   },
 
+  async authenticate(_, config) {
+    const stranger = await connect({ client_name: "stranger", volt: config.volt });
+    const { resource } = await stranger.GetResource({ resource_id: config.volt.id });
+    stranger.close();
+    // Only clients for gRPC get a certificate.
+    return { session: true, certificate: null, read: resource.id === config.volt.id };
+  },
+
+  async events(client) {
+    const call = client.Connect();
+    const answers = messages(call);
+    call.send({ hello: { subscribe_resource_events: true } });
+    let id;
+    for await (const { acknowledge, evt } of answers) {
+      if (acknowledge) id = await create(client, "volt:folder", "seen");
+      if (evt) {
+        const { event, resource } = evt.connect_resource;
+        call.end();
+        return { event, same: resource.id === id };
+      }
+    }
+    throw new Error("the call ended without an event");
+  },
+
   async connect(client) {
     const call = client.Connect();
     const answers = messages(call);

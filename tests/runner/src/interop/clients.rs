@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use xtask_tools::{
     cargo::{self, Programs},
-    published::{self, Python, WEB_BUILDS, Web},
+    published::{self, Grpc, Python, WEB_BUILDS, Web},
 };
 
 /// A client's program, which takes the path of a configuration and the name of a scenario.
@@ -37,6 +37,21 @@ const RUST: &[&str] = &[
     "unary",
     "refused",
     "connect",
+    "download",
+    "refused-stream",
+    "upload",
+    "wire",
+    "sql",
+    "sql-helper",
+];
+
+/// The scenarios of the client for gRPC: all but calls to hosted services.
+const GRPC: &[&str] = &[
+    "unary",
+    "refused",
+    "authenticate",
+    "connect",
+    "events",
     "download",
     "refused-stream",
     "upload",
@@ -95,6 +110,13 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
             ..Client::new(format!("{} {build}", web.name), build, "node")
         })
         .collect();
+
+    let grpc = Grpc::install(root)?;
+    clients.push(Client {
+        arguments: vec!["--no-deprecation".into(), grpc.scenarios.into()],
+        scenarios: Some(GRPC),
+        ..Client::new(grpc.name, "grpc", "node")
+    });
 
     let python = Python::install(root)?;
     let script = published::source(root, "python").join("scenarios.py");

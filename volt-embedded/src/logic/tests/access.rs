@@ -15,6 +15,7 @@ use super::{code, guest, make, owner, volt};
 use crate::{
     actor::Actor,
     error::Result,
+    logic::authenticate::Call,
     rights::{READ, WRITE},
     store::now,
 };
@@ -176,7 +177,9 @@ fn tokens_for_other_services_are_refused() {
         Token::parse(&claims, signature.into()).unwrap()
     };
     let request = AuthenticateRequest::default().with_public_key(key.verifying_key().to_pem());
-    let answer = volt.authenticate(Some(&token("any", None)), None, &request).unwrap();
+    let answer = volt
+        .authenticate(Call { token: Some(&token("any", None)), ..Call::default() }, &request)
+        .unwrap();
     let ask = |audience: &str| {
         let request = CanAccessResourceRequest::default()
             .with_resource_id(&host.identity)

@@ -4,9 +4,10 @@ use aws_lc_rs::{
     digest,
     encoding::{AsDer, PublicKeyX509Der},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use volt_api::{
     Code,
-    key::SigningKey,
+    key::{SigningKey, VerifyingKey},
     server::Token,
     volt::{
         AuthenticateRequest, AuthenticateResponse, GetIdentityRequest, GetOneTimeTokenRequest,
@@ -19,7 +20,11 @@ use volt_runtime::server::{Authenticator as _, Claims};
 use super::{code, guest, owner, volt, volt_with};
 use crate::{
     error::Result,
-    logic::{sessions::SessionAuthenticator, signing::encode},
+    logic::{
+        authenticate::Call,
+        sessions::SessionAuthenticator,
+        signing::{der_of_pem, encode},
+    },
     store::now,
     volt::Volt,
 };
@@ -39,7 +44,7 @@ fn ask(
     key: &SigningKey,
     request: &AuthenticateRequest,
 ) -> Result<AuthenticateResponse> {
-    volt.authenticate(Some(&token(key, None)), None, request)
+    volt.authenticate(Call { token: Some(&token(key, None)), ..Call::default() }, request)
 }
 
 fn as_key(key: &SigningKey) -> AuthenticateRequest {
@@ -79,7 +84,9 @@ fn an_empty_session_in_a_token_counts_as_absent() {
     for absent in [None, Some("")] {
         let token = token(&key, absent);
         assert!(gate.authenticate(&token).unwrap().is_anonymous());
-        let answer = volt.authenticate(Some(&token), None, &as_key(&key)).unwrap();
+        let answer = volt
+            .authenticate(Call { token: Some(&token), ..Call::default() }, &as_key(&key))
+            .unwrap();
         assert_eq!(answer.decision(), PolicyDecision::Permit);
     }
 }
@@ -89,11 +96,66 @@ fn a_client_must_have_the_key_that_it_names() {
     let volt = volt();
     let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     assert_eq!(code(ask(&volt, &other, &as_key(&key))), Code::Unauthenticated);
-    assert_eq!(code(volt.authenticate(None, None, &as_key(&key))), Code::Unauthenticated);
+    assert_eq!(code(volt.authenticate(Call::default(), &as_key(&key))), Code::Unauthenticated);
     let nobody = AuthenticateRequest::default();
     assert_eq!(code(ask(&volt, &key, &nobody)), Code::InvalidArgument);
     let broken = AuthenticateRequest::default().with_public_key("no PEM");
     assert_eq!(code(ask(&volt, &key, &broken)), Code::InvalidArgument);
+}
+
+/// Over gRPC, one published client sends no token, and keys without the structure around them.
+#[test]
+fn a_client_over_grpc_may_prove_its_key_later_with_its_certificate() {
+    let volt = volt();
+    let key = SigningKey::generate().unwrap();
+    let call = Call { over_grpc: true, ..Call::default() };
+    let bare = der_of_pem(&pem(&key)).unwrap().split_off(12);
+    let bare = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        STANDARD.encode(bare)
+    );
+    let request = AuthenticateRequest::default().with_did_public_key(bare).with_host("192.0.2.7");
+    let answer = volt.authenticate(call, &request).unwrap();
+    assert_eq!(answer.decision(), PolicyDecision::Permit);
+    assert_eq!(answer.chain, volt.authority.pem());
+    let certified = VerifyingKey::from_certificate(&answer.cert).unwrap();
+    assert_eq!(certified, key.verifying_key());
+    let gate = SessionAuthenticator(Arc::clone(&volt));
+    let caller = gate.authenticate_key(&certified).unwrap();
+    assert_eq!(caller.session_id, Some(answer.session_id.clone()));
+    // A token, if there is one, must be right.
+    let other = token(&SigningKey::generate().unwrap(), None);
+    let wrong = Call { token: Some(&other), ..call };
+    assert_eq!(code(volt.authenticate(wrong, &as_key(&key))), Code::Unauthenticated);
+    // Without proof, no other identity can be given to a key.
+    let given = owner(&volt).get_one_time_token(&GetOneTimeTokenRequest::default()).unwrap();
+    let exchange = as_key(&key).with_exchange_token(given);
+    assert_eq!(code(volt.authenticate(call, &exchange)), Code::Unauthenticated);
+    let did = AuthenticateRequest::default().with_did(&answer.identity_did);
+    assert_eq!(code(volt.authenticate(call, &did)), Code::Unauthenticated);
+    // The certificate ends with its session.
+    let over = Session::default().with_id(answer.session_id).with_status(SessionStatus::Revoked);
+    owner(&volt).save_session(&SaveSessionRequest::default().with_session(over)).unwrap();
+    assert_eq!(gate.authenticate_key(&certified).unwrap_err().message(), "session invalid");
+}
+
+#[test]
+fn only_a_permit_over_grpc_comes_with_a_certificate() {
+    for (decision, chain) in [
+        (PolicyDecision::Permit, true),
+        (PolicyDecision::Prompt, true),
+        (PolicyDecision::Deny, false),
+    ] {
+        let volt = volt_with(|options| options.decision = decision);
+        let key = SigningKey::generate().unwrap();
+        let answer = ask(&volt, &key, &as_key(&key)).unwrap();
+        assert_eq!((answer.decision(), &*answer.cert, &*answer.chain), (decision, "", ""));
+        let key = SigningKey::generate().unwrap();
+        let call = Call { over_grpc: true, ..Call::default() };
+        let answer = volt.authenticate(call, &as_key(&key)).unwrap();
+        assert_eq!(!answer.cert.is_empty(), decision == PolicyDecision::Permit);
+        assert_eq!(!answer.chain.is_empty(), chain);
+    }
 }
 
 #[test]

@@ -16,7 +16,13 @@ use volt_api::{
 use volt_runtime::server::Claims;
 
 use super::{code, guest, make, owner, volt, volt_with};
-use crate::{actor::Actor, error::Result, logic::signing::encode, store::now, volt::Volt};
+use crate::{
+    actor::Actor,
+    error::Result,
+    logic::{authenticate::Call, signing::encode},
+    store::now,
+    volt::Volt,
+};
 
 fn key() -> SigningKey {
     SigningKey::generate().unwrap()
@@ -44,7 +50,7 @@ fn ask_on(
     let (claims, signature) =
         Claims::new("did:volt:any", None, &[], now() / 1000).sign(key).unwrap();
     let token = Token::parse(&claims, signature.into()).unwrap();
-    volt.authenticate(Some(&token), connection, &request)
+    volt.authenticate(Call { token: Some(&token), connection, over_grpc: false }, &request)
 }
 
 fn as_key(key: &SigningKey) -> AuthenticateRequest {

@@ -26,6 +26,7 @@ fn open(folder: &Path) -> Result<Arc<Volt>> {
         folder,
         temporary: None,
         address: ([127, 0, 0, 1], 1).into(),
+        grpc_address: None,
         services: &["pkg.API"],
         closed: mpsc::channel(1).0,
     };

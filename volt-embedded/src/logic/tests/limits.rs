@@ -13,7 +13,7 @@ use volt_api::{
 use volt_runtime::server::Claims;
 
 use super::{code, guest, make, owner, volt, volt_with};
-use crate::{actor::Actor, store::now};
+use crate::{actor::Actor, logic::authenticate::Call, store::now};
 
 #[test]
 fn patterns_are_limited_in_length_and_wildcards() {
@@ -140,7 +140,7 @@ fn strangers_cannot_fill_the_store() {
         let request = AuthenticateRequest::default()
             .with_public_key(key.verifying_key().to_pem())
             .with_client_name(name);
-        volt.authenticate(Some(&token), None, &request)
+        volt.authenticate(Call { token: Some(&token), ..Call::default() }, &request)
     };
     assert_eq!(code(ask(&"x".repeat(30 << 20))), Code::InvalidArgument);
     for _ in 0..200 {

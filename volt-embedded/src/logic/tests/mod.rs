@@ -61,6 +61,7 @@ fn volt_with(change: impl FnOnce(&mut Options)) -> Arc<Volt> {
         folder: &path,
         temporary: Some(folder),
         address,
+        grpc_address: None,
         services: &["pkg.API"],
         closed: mpsc::channel(1).0,
     };

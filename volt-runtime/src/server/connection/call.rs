@@ -133,7 +133,7 @@ async fn open(
         // Authenticate before the RSA decryption: it is the expensive step.
         let caller = admit(&token)?;
         let call_key = host.open_legacy(&token, now).map_err(text)?;
-        let peer = Peer { caller, token: Some(Arc::new(token)), connection: None };
+        let peer = Peer { caller, token: Some(Arc::new(token)), ..Peer::default() };
         return Ok(Admitted::Here(Arc::new(call_key), peer));
     }
     let earlier = call.with(|machine| machine.earlier_token());
@@ -158,7 +158,7 @@ async fn open(
         let next = Answer::new(host.key()).map_err(text)?;
         call.with(|machine| machine.prepare(next));
     }
-    let peer = Peer { caller, token: Some(handshake.token), connection: None };
+    let peer = Peer { caller, token: Some(handshake.token), ..Peer::default() };
     Ok(Admitted::Here(Arc::new(key), peer))
 }
 

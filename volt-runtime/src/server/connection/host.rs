@@ -96,7 +96,7 @@ impl ServiceHost {
         self
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(in crate::server) fn id(&self) -> &str {
         &self.id
     }
 
@@ -131,6 +131,12 @@ impl ServiceHost {
         Ok(opened)
     }
 
+    /// Returns the services of the current API.
+    #[cfg(all(feature = "server", feature = "grpc"))]
+    pub(in crate::server) fn services(&self) -> &Router {
+        &self.router
+    }
+
     /// Returns the services for calls opened with this kind of frame.
     pub(super) fn router(&self, opened_by: FrameKind) -> &Router {
         match (&self.legacy, opened_by) {
@@ -139,7 +145,7 @@ impl ServiceHost {
         }
     }
 
-    pub(super) fn authenticator(&self) -> &dyn Authenticator {
+    pub(in crate::server) fn authenticator(&self) -> &dyn Authenticator {
         &*self.authenticator
     }
 

@@ -12,6 +12,8 @@ mod tunnel;
 
 #[cfg(feature = "server")]
 pub(in crate::server) use self::admission::{Admission, Newcomers};
+#[cfg(all(feature = "server", feature = "grpc"))]
+pub(in crate::server) use self::refs::next_number;
 pub use self::{
     host::ServiceHost,
     options::{AllowedOrigins, ServerOptions},

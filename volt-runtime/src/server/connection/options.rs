@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::{Keepalive, Overflow, proto::token};
 
 /// Limits and policies of a server.
+///
+/// They are described for websockets. Over gRPC, a violation ends the call alone where it can, a call
+/// names its method with its first message, and HTTP/2's flow control takes the place of `overflow`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerOptions {

@@ -22,10 +22,15 @@ machine!(Connection);
 
 pub(super) type Shared = socket::Shared<Connection>;
 
+/// Returns the number of a new connection, unique within the process.
+pub(in crate::server) fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// A reference to a connection, held by the tasks of its calls.
 #[derive(Clone)]
 pub(super) struct ConnectionRef {
-    /// Unique within the process.
     number: u64,
     shared: Arc<Shared>,
     admission: Arc<Admission>,
@@ -33,8 +38,7 @@ pub(super) struct ConnectionRef {
 
 impl ConnectionRef {
     pub(super) fn new(shared: Arc<Shared>, admission: Arc<Admission>) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), shared, admission }
+        Self { number: next_number(), shared, admission }
     }
 
     pub(super) fn number(&self) -> u64 {

@@ -3,16 +3,13 @@
 mod arrivals;
 mod origin;
 mod request;
-mod tcp;
-mod write_timeout;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
@@ -20,26 +17,19 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 use self::{
     arrivals::{ArrivalLimits, Arrivals},
     request::Room,
-    write_timeout::WriteTimeout,
 };
 use crate::{
     proto::server::DrainPolicy,
-    server::connection::{Admission, Newcomers, ServerSide, ServiceHost},
+    server::{
+        connection::{Admission, Newcomers, ServerSide, ServiceHost},
+        listener::{self, Protocol, Server, WriteTimeout},
+    },
     socket::{Counted, Driver, DriverOptions, Stream, websocket_config},
     tls::ServerTls,
 };
 
-/// The number of connections beyond the limit that get status 503 at a time. Further ones are closed.
-const MAX_TURNED_AWAY: usize = 64;
-/// The time that such a connection has for its request, TLS included.
+/// The time that a refused connection has for its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// A running server. Dropping it stops it at once.
-pub struct Server {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
 
 /// Serves an endpoint's services to the clients of `listener`, and answers plain HTTP requests if
 /// the endpoint [has a handler](ServiceHost::with_http).
@@ -48,7 +38,7 @@ pub struct Server {
 ///
 /// When the listener has no address.
 pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<ServiceHost>>) -> io::Result<Server> {
-    start(listener, None, endpoint.into())
+    listener::start(listener, Websockets { tls: None, endpoint: endpoint.into() })
 }
 
 /// As [`serve`], over TLS. Clients that connect without TLS get an HTTP status that says so.
@@ -66,121 +56,50 @@ pub fn serve_tls(
     tls: ServerTls,
     endpoint: impl Into<Arc<ServiceHost>>,
 ) -> io::Result<Server> {
-    start(listener, Some(tls), endpoint.into())
+    listener::start(listener, Websockets { tls: Some(tls), endpoint: endpoint.into() })
 }
 
-fn start(
-    listener: TcpListener,
+/// Connections that begin with an HTTP request, usually for a websocket.
+struct Websockets {
     tls: Option<ServerTls>,
     endpoint: Arc<ServiceHost>,
-) -> io::Result<Server> {
-    let address = listener.local_addr()?;
-    let (stop, stopping) = watch::channel(false);
-    let task = tokio::spawn(run(listener, tls, endpoint, stopping));
-    Ok(Server { address, stop, task })
 }
 
-impl Server {
-    /// Returns the address that the server listens on.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+impl Protocol for Websockets {
+    fn endpoint(&self) -> &Arc<ServiceHost> {
+        &self.endpoint
     }
 
-    /// Stops accepting connections and calls, lets half-closed calls finish, closes all
-    /// connections, and waits until they have ended. Calls that are not half-closed, and those that
-    /// take longer than the endpoint's [`drain_timeout`](crate::server::ServerOptions::drain_timeout), are
-    /// dropped.
-    ///
-    /// Callers can determine the outcome of their calls. A call that exchanged keys in time is
-    /// executed and answered if it names its method within a second. A later one is not answered at
-    /// all: its caller sees the connection end before the key exchange completed, so it knows that
-    /// the call cannot have been executed, and can retry it (this crate's client retries unary
-    /// calls automatically). Only legacy calls are rejected explicitly, because their opening is
-    /// enough to execute them.
-    pub async fn shutdown(mut self) {
-        self.stop.send_replace(true);
-        // The task ends by itself. It fails only if it panicked, and then it has ended too.
-        let _ = (&mut self.task).await;
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        newcomers: Arc<Newcomers>,
+        stopping: watch::Receiver<bool>,
+    ) {
+        let admission = Admission::new(newcomers);
+        let endpoint = Arc::clone(&self.endpoint);
+        serve_connection(stream, self.tls.as_ref(), endpoint, admission, stopping).await;
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-        self.task.abort();
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-async fn run(
-    listener: TcpListener,
-    tls: Option<ServerTls>,
-    endpoint: Arc<ServiceHost>,
-    stopping: watch::Receiver<bool>,
-) {
-    let limit = endpoint.options().max_connections;
-    let newcomers = Newcomers::new(endpoint.options().unauthenticated_bytes);
-    let (mut connections, mut turned_away) = (JoinSet::new(), JoinSet::new());
-    let mut stop = stopping.clone();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if connections.len() >= limit => {
-                    tracing::debug!(%peer, limit, "connection refused: there are too many");
-                    if turned_away.len() < MAX_TURNED_AWAY {
-                        turned_away.spawn(turn_away(stream, tls.clone(), Arc::clone(&endpoint)));
-                    }
-                }
-                Ok((stream, peer)) => {
-                    tracing::debug!(%peer, "connection");
-                    let (tls, endpoint) = (tls.clone(), Arc::clone(&endpoint));
-                    let admission = Admission::new(Arc::clone(&newcomers));
-                    let stopping = stopping.clone();
-                    connections.spawn(serve_connection(stream, tls, endpoint, admission, stopping));
-                }
-                Err(error) => {
-                    // Usually too many open files: wait until some are closed.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-            Some(_) = turned_away.join_next() => {}
-            _ = stop.changed() => break,
+    async fn turn_away(self: Arc<Self>, stream: TcpStream) {
+        let limit = self.endpoint.options().handshake_timeout.min(TURN_AWAY_TIMEOUT);
+        let answering = open(stream, self.tls.as_ref(), &self.endpoint, Room::Full);
+        if let Ok(Err(error)) = timeout(limit, answering).await {
+            tracing::debug!(%error, "the request of a refused client failed");
         }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-/// Tells a client that there is no room for it.
-async fn turn_away(stream: TcpStream, tls: Option<ServerTls>, endpoint: Arc<ServiceHost>) {
-    let limit = endpoint.options().handshake_timeout.min(TURN_AWAY_TIMEOUT);
-    if let Ok(Err(error)) = timeout(limit, open(stream, tls.as_ref(), &endpoint, Room::Full)).await
-    {
-        tracing::debug!(%error, "the request of a refused client failed");
     }
 }
 
 /// Runs one connection, from its TCP stream to its end.
 async fn serve_connection(
     stream: TcpStream,
-    tls: Option<ServerTls>,
+    tls: Option<&ServerTls>,
     endpoint: Arc<ServiceHost>,
     admission: Arc<Admission>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let options = endpoint.options();
-    if let Err(error) = tcp::prepare(&stream, options) {
-        tracing::debug!(%error, "an option of the TCP connection cannot be set");
-    }
-    let answering =
-        timeout(options.handshake_timeout, open(stream, tls.as_ref(), &endpoint, Room::Free));
+    let answering = timeout(options.handshake_timeout, open(stream, tls, &endpoint, Room::Free));
     let outcome = tokio::select! {
         outcome = answering => outcome,
         // Do not wait for clients that have not completed their request.

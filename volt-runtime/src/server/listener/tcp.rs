@@ -11,7 +11,7 @@ use crate::server::ServerOptions;
 const PROBES: u32 = 4;
 
 /// Sets the options of a connection.
-pub(super) fn prepare(stream: &TcpStream, options: &ServerOptions) -> io::Result<()> {
+pub(in crate::server) fn prepare(stream: &TcpStream, options: &ServerOptions) -> io::Result<()> {
     // Answers are small and depend on one another: with Nagle's algorithm, each would wait for its
     // timer.
     stream.set_nodelay(true)?;

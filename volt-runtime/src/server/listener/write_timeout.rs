@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// Fails a write that has waited too long.
-pub(super) struct WriteTimeout<S> {
+pub(in crate::server) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     /// Set while a write waits.
@@ -21,7 +21,7 @@ pub(super) struct WriteTimeout<S> {
 }
 
 impl<S> WriteTimeout<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+    pub(in crate::server) fn new(stream: S, limit: Duration) -> Self {
         Self { stream, limit, timer: None }
     }
 

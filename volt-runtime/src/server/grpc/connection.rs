@@ -1,0 +1,123 @@
+//! The state that the calls of a connection share, and the authentication of their callers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::{HeaderMap, http::HeaderValue};
+use tokio::sync::Semaphore;
+
+use super::{arrivals::long_messages, calls::Calls};
+use crate::{
+    Code, Status,
+    grpc::TOKEN,
+    key::VerifyingKey,
+    proto::token::Token,
+    server::{
+        ServerOptions,
+        connection::{Newcomers, ServiceHost, next_number},
+        context::Peer,
+    },
+    socket::unix_now,
+};
+
+/// The methods that callers without a session may call.
+const AUTHENTICATE: &str = ".VoltAPI/Authenticate";
+const INVOKE: &str = ".VoltAPI/Invoke";
+
+/// The largest flow-control window of a call, in bytes.
+const MAX_WINDOW: usize = 1 << 20;
+
+/// The number of bytes of a call that a client may send before they are read.
+pub(super) fn stream_window(options: &ServerOptions) -> usize {
+    options.receive_buffer.min(MAX_WINDOW)
+}
+
+/// A connection of a client.
+pub(super) struct Connection {
+    number: u64,
+    endpoint: Arc<ServiceHost>,
+    /// The key of the client's certificate.
+    key: Option<VerifyingKey>,
+    newcomers: Arc<Newcomers>,
+    calls: Arc<Calls>,
+    long_messages: Arc<Semaphore>,
+    /// The last token with its text. A client may make many calls with one.
+    last: Mutex<Option<(HeaderValue, Arc<Token>)>>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        endpoint: Arc<ServiceHost>,
+        key: Option<VerifyingKey>,
+        newcomers: Arc<Newcomers>,
+    ) -> Self {
+        let options = endpoint.options();
+        let calls = Arc::new(Calls::new(options.max_key_exchanges));
+        let long_messages = long_messages(options.connection_buffer);
+        let (number, last) = (next_number(), Mutex::default());
+        Self { number, endpoint, key, newcomers, calls, long_messages, last }
+    }
+
+    pub(super) fn endpoint(&self) -> &ServiceHost {
+        &self.endpoint
+    }
+
+    pub(super) fn newcomers(&self) -> &Arc<Newcomers> {
+        &self.newcomers
+    }
+
+    pub(super) fn calls(&self) -> &Arc<Calls> {
+        &self.calls
+    }
+
+    /// The memory of long messages that are arriving on the connection.
+    pub(super) fn long_messages(&self) -> &Arc<Semaphore> {
+        &self.long_messages
+    }
+
+    /// Authenticates the caller of a method.
+    ///
+    /// A caller without a valid session may still call the open methods. One that waits for a
+    /// decision about its session repeats `Authenticate` with a token that already names it.
+    pub(super) fn authenticate(&self, path: &str, headers: &HeaderMap) -> Result<Peer, Status> {
+        let authenticator = self.endpoint.authenticator();
+        let is_open = path.ends_with(AUTHENTICATE) || path.ends_with(INVOKE);
+        let token = headers.get(TOKEN).map(|text| self.token(text)).transpose()?;
+        let caller = match (&token, &self.key) {
+            (Some(token), _) => {
+                // The token of a forwarded call is for its target.
+                let checked = if path.ends_with(INVOKE) {
+                    token.check_times(unix_now())
+                } else {
+                    token.check(self.endpoint.id(), unix_now())
+                };
+                checked.map_err(|error| unauthenticated(error.to_string()))?;
+                authenticator.authenticate(token)
+            }
+            (None, Some(key)) => authenticator.authenticate_key(key),
+            (None, None) => Err(unauthenticated("unauthenticated")),
+        };
+        let caller = if is_open { caller.unwrap_or_default() } else { caller? };
+        Ok(Peer { caller, token, connection: Some(self.number), over_grpc: true })
+    }
+
+    /// Reads a token. The last one is kept together with the outcome of its verification.
+    fn token(&self, text: &HeaderValue) -> Result<Arc<Token>, Status> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((same, token)) = &*last
+            && same == text
+        {
+            return Ok(Arc::clone(token));
+        }
+        let invalid = |why: &dyn std::fmt::Display| {
+            unauthenticated(format!("the metadata `volt-token` is invalid: {why}"))
+        };
+        let jwt = text.to_str().map_err(|error| invalid(&error))?;
+        let token = Arc::new(Token::parse_jwt(jwt).map_err(|error| invalid(&error))?);
+        *last = Some((text.clone(), Arc::clone(&token)));
+        Ok(token)
+    }
+}
+
+fn unauthenticated(message: impl Into<String>) -> Status {
+    Status::new(Code::Unauthenticated, message)
+}

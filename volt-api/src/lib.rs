@@ -112,6 +112,7 @@ mod generated;
 #[cfg(all(
     any(doc, doctest),
     feature = "derive",
+    feature = "grpc",
     feature = "proto",
     feature = "resolve",
     feature = "server",

@@ -1,5 +1,5 @@
-//! The transport of the Volt SDK: keys, encrypted calls over one websocket, streams, errors, and
-//! their server side.
+//! The transport of the Volt SDK: keys, encrypted calls over one connection, streams, errors, and
+//! their server side. The connection is a websocket or, with the feature `grpc`, HTTP/2.
 //!
 //! Most programs use the `volt-api` crate, whose typed clients are built on this one. This crate
 //! documents what all calls share:
@@ -10,8 +10,10 @@
 //!   builders that client methods return. Set options on them, then await them.
 //! - [`Error`] and [`Status`]: local failures, and a Volt's answers.
 //! - [`ClientConfig`]: the client configuration file that all Volt clients share.
+//! - [`TransportKind`]: websocket or gRPC, how one is chosen, and how failures over gRPC come out.
 //! - [`key`]: Ed25519 and RSA keys in PEM, for signatures and for the configuration.
-//! - [`json`]: protobuf's canonical JSON, in which messages travel on the websocket.
+//! - [`json`]: protobuf's canonical JSON, in which messages travel on the websocket. Over gRPC they are
+//!   protobuf.
 //! - [`transport`]: the seam between typed calls and what carries them.
 //! - [`server`]: routing, contexts and streams for implementing services; and
 //!   [`Channel::in_process`], which runs a client against one without a network.
@@ -46,7 +48,7 @@
 //! |---|---|---|
 //! | `client` | yes | [`connect`]: the websocket client |
 //! | `server` | no | `server::serve`: a websocket server, with plain HTTP on the same port |
-//! | `grpc` | no | gRPC as a second transport, for the client and the server |
+//! | `grpc` | no | gRPC as a second transport: [`TransportKind::Grpc`] with `client`, `server::serve_grpc` with `server` |
 //! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

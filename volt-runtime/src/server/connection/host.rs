@@ -23,8 +23,9 @@ use crate::{
     server::{Authenticator, Router},
 };
 
-/// A server's identity, services and authorization. Its calls arrive over a websocket (`serve`), or over
-/// the `Connect` call of a client that hosts services ([`Tunnel`](super::Tunnel)).
+/// A server's identity, services and authorization. Its calls arrive over a websocket (`serve`), over
+/// gRPC (`serve_grpc`), or over the `Connect` call of a client that hosts services
+/// ([`Tunnel`](super::Tunnel)).
 pub struct ServiceHost {
     id: String,
     key: SigningKey,

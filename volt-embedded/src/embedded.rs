@@ -112,6 +112,8 @@ impl EmbeddedVolt {
             .with_legacy(Arc::clone(&volt.legacy_key), legacy::router(&volt))
             .with_options(limits);
         let host = Arc::new(host);
+        // It is set once, here.
+        let _ = volt.host.set(Arc::downgrade(&host));
         let server = if volt.options.tls {
             let tls = volt.authority.server(address.ip());
             let tls = tls.map_err(|error| StartError::new("certifying the server", error))?;

@@ -106,6 +106,8 @@ impl EmbeddedVolt {
             Fault::Refused(status) => StartError::new("opening the store", status),
         })?;
         let host = Arc::new(host(&volt, key, limits));
+        // It is set once, here.
+        let _ = volt.host.set(Arc::downgrade(&host));
         let server = if volt.options.tls {
             let tls = volt.authority.server(address.ip());
             let tls = tls.map_err(|error| StartError::new("certifying the server", error))?;

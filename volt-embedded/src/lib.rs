@@ -87,6 +87,8 @@
 //!   that are relayed to its identity. With `online_services`, its own relayed services are updated
 //!   with its identity and key, which callers use to reach them. A caller that reads nothing for
 //!   five seconds loses its call. Hosts authorize their callers with `CanAccessResource`.
+//! - **Invoke**: callers over gRPC reach hosted services, other Volts and the Volt itself with one
+//!   `Invoke` stream for each call, whose payloads are sealed JSON. Binary protobuf within is refused.
 //! - **Relays**: every Volt acts as a relay for all callers. [`Builder::relay`] puts a Volt behind
 //!   another.
 //! - **Legacy**: clients with RSA keys are served at the same address, with an API that has the

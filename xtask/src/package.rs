@@ -45,14 +45,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // The same versions of dependencies, so that fewer are built again.
     fs::copy(root.join("Cargo.lock"), program.join("Cargo.lock"))?;
     let mut check = cargo();
-    match args.test {
-        true => check.arg("test"),
-        false => check.args(["check", "--all-targets"]),
-    };
+    if args.test {
+        check.arg("test");
+    } else {
+        check.args(["check", "--all-targets"]);
+    }
     check.current_dir(&program).arg("--target-dir").arg(target_dir(root)?);
     for name in CRATES {
         let folder = unpack(&packages, name)?;
-        check.arg("--config").arg(format!("patch.crates-io.{name}.path={:?}", folder));
+        check.arg("--config").arg(format!("patch.crates-io.{name}.path={folder:?}"));
     }
     process::run(&mut check).context("a program that uses the packages does not compile")
 }

@@ -5,6 +5,7 @@ mod connect;
 mod databases;
 mod files;
 pub(crate) mod http;
+mod invoke;
 pub(crate) mod legacy;
 mod volt;
 mod wires;

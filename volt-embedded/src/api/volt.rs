@@ -1,10 +1,10 @@
 //! `VoltAPI`, except `Connect`, which has its own module.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use volt_api::{
     Status,
-    server::{Context, Requests, Responses},
+    server::{Context, Requests, Responses, unimplemented},
     volt::{
         AuthenticateRequest, AuthenticateResponse, CanAccessResourceRequest,
         CanAccessResourceResponse, CheckCompatibilityRequest, CheckCompatibilityResponse,
@@ -16,13 +16,13 @@ use volt_api::{
         GetParametersResponse, GetResourceAncestorsRequest, GetResourceAncestorsResponse,
         GetResourceDescendantsRequest, GetResourceDescendantsResponse, GetResourceRequest,
         GetResourceResponse, GetResourcesRequest, GetResourcesResponse, GetSessionsRequest,
-        GetSessionsResponse, MoveResourceRequest, MoveResourceResponse, RequestAccessRequest,
-        RequestAccessResponse, SaveAccessRequest, SaveAccessResponse, SaveDatabaseRequest,
-        SaveDatabaseResponse, SaveIdentityRequest, SaveIdentityResponse, SaveResourceRequest,
-        SaveResourceResponse, SaveSessionRequest, SaveSessionResponse,
-        SetAccessRequestDecisionRequest, SetAccessRequestDecisionResponse, SetServiceStatusRequest,
-        SetServiceStatusResponse, ShutdownRequest, ShutdownResponse, SignVerifyRequest,
-        SignVerifyResponse, VoltApi,
+        GetSessionsResponse, InvokeRequest, InvokeResponse, MoveResourceRequest,
+        MoveResourceResponse, RequestAccessRequest, RequestAccessResponse, SaveAccessRequest,
+        SaveAccessResponse, SaveDatabaseRequest, SaveDatabaseResponse, SaveIdentityRequest,
+        SaveIdentityResponse, SaveResourceRequest, SaveResourceResponse, SaveSessionRequest,
+        SaveSessionResponse, SetAccessRequestDecisionRequest, SetAccessRequestDecisionResponse,
+        SetServiceStatusRequest, SetServiceStatusResponse, ShutdownRequest, ShutdownResponse,
+        SignVerifyRequest, SignVerifyResponse, VoltApi,
     },
 };
 
@@ -71,6 +71,21 @@ impl VoltApi for Handlers {
         responses: Responses<ConnectResponse>,
     ) -> Result<(), Status> {
         self.run_long(&context, |actor| super::connect::run(actor, requests, responses)).await
+    }
+
+    /// Open to callers without a session: the target authenticates them by their token.
+    async fn invoke(
+        &self,
+        context: Context,
+        requests: Requests<InvokeRequest>,
+        responses: Responses<InvokeResponse>,
+    ) -> Result<(), Status> {
+        // Calls over a websocket are frames already.
+        let host = self.volt.host.get().and_then(Weak::upgrade);
+        match host.filter(|_| context.is_over_grpc()) {
+            Some(host) => super::invoke::run(host, requests, responses).await,
+            None => Err(unimplemented(context.method())),
+        }
     }
 
     async fn can_access_resource(

@@ -6,7 +6,7 @@ use std::{
     fmt,
     net::SocketAddr,
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use volt_api::{
     key::{KeyError, SigningKey},
+    server::ServiceHost,
     volt::{
         DiscoveryMode, OnlineStatus, PolicyDecision, Resource, ResourceStatus, ServiceDescription,
         ServiceHostType, ShareMode,
@@ -130,6 +131,8 @@ pub(crate) struct Volt {
     pub(crate) hosts: Hosts,
     pub(crate) online: OnlineCounts,
     pub(crate) listing: Listing,
+    /// The Volt's own services, which calls within `Invoke` reach. Set when the Volt is served.
+    pub(crate) host: OnceLock<Weak<ServiceHost>>,
     pub(crate) store: Store,
     /// Must be dropped after the store, because dropping it unlocks the data folder.
     pub(crate) disk: Disk,
@@ -187,6 +190,7 @@ impl Volt {
             hosts: Hosts::default(),
             online: OnlineCounts::default(),
             listing: Listing::default(),
+            host: OnceLock::new(),
             disk,
             store,
             stop: watch::Sender::new(false),

@@ -3,21 +3,25 @@
 use std::time::Duration;
 
 use volt_api::{
-    Client, ClientConfig, Code, ConnectOptions, ErrorKind,
+    Client, ClientConfig, Code, ConnectOptions, ErrorKind, Target, TransportKind,
     authenticate::Identity,
     data::{
         CreateDatabaseRequest, SqlExecuteRequest, SqlExecuteStart, sql_execute_response::Payload,
     },
     volt::{
-        DownloadFileRequest, GetFileContentRequest, GetResourceRequest, SaveSessionRequest,
-        Session, SessionStatus, UploadFileRequest, UploadFileStart, download_file_response,
+        DiscoverServicesRequest, DownloadFileRequest, GetFileContentRequest, GetResourceRequest,
+        Resource, SaveResourceRequest, SaveSessionRequest, Session, SessionStatus,
+        UploadFileRequest, UploadFileStart, download_file_response,
     },
 };
 use volt_embedded::EmbeddedVolt;
-use volt_runtime::TransportKind;
 use volt_test_support::soon;
 
-use crate::support::{make, start};
+use crate::{
+    hosting::{Shop, call_all_four_kinds},
+    shop::shop::v1::{GetArticleRequest, ShopApiClient, ShopApiServer},
+    support::{make, start},
+};
 
 fn options() -> ConnectOptions {
     let mut options = ConnectOptions::default();
@@ -126,6 +130,28 @@ async fn a_session_that_ends_is_invalid_over_grpc_too() {
     assert!(error.to_string().ends_with("session invalid"), "{error}");
     // Its open calls have ended.
     soon(async { while let Ok(Some(_)) = presence.event().await {} }).await;
+}
+
+/// The calls are sealed between the client and the host, each within an `Invoke` stream.
+#[tokio::test]
+async fn services_of_other_clients_are_called_through_the_volt() {
+    let (volt, owner) = start().await;
+    let shop = ShopApiServer::new(Shop::default());
+    let request = SaveResourceRequest::default()
+        .with_create(true)
+        .with_resource(Resource::hosted_service("shop", &shop));
+    let resource = owner.volt().save_resource(request).await.unwrap().resource.unwrap();
+    let _presence = soon(owner.presence().host(&resource, shop).into_future()).await.unwrap();
+    let request = DiscoverServicesRequest::default().with_service_api([ShopApiClient::NAME]);
+    let found = owner.volt().discover_services(request).await.unwrap().resource;
+    let mut target = Target::from(&found[0]);
+    let client = connect(volt.config()).await;
+    let shop = ShopApiClient::new(client.channel().clone());
+    call_all_four_kinds(&shop, target.clone()).await;
+    target.host_client_id = Some("did:volt:nobody".to_owned());
+    let request = GetArticleRequest::default().with_id("hat");
+    let error = soon(shop.get_article(request).service(target)).await.unwrap_err();
+    assert!(error.to_string().contains("failure forwarding invocation: not found"), "{error}");
 }
 
 #[tokio::test]

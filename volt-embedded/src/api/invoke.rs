@@ -1,0 +1,66 @@
+//! `Invoke`: a caller over gRPC reaches a target that the Volt relays to, or the Volt itself, with a call
+//! whose frames are the messages of the stream.
+
+use std::sync::Arc;
+
+use volt_api::{
+    Code, Error, Status,
+    server::{Requests, Responses, ServiceHost, Tunnel, TunnelFrame},
+    volt::{InvokeRequest, InvokeResponse},
+};
+
+use crate::{error::invalid, state::frames};
+
+/// The id of the only call in the tunnel of a stream.
+const CALL: u64 = 1;
+
+/// Ends the call when its stream has ended.
+struct Stream(Tunnel);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let status = Status::new(Code::Cancelled, "the caller is gone");
+        self.0.close(&Error::refused(status));
+    }
+}
+
+/// Runs the call of a stream.
+pub(super) async fn run(
+    host: Arc<ServiceHost>,
+    mut requests: Requests<InvokeRequest>,
+    mut responses: Responses<InvokeResponse>,
+) -> Result<(), Status> {
+    let stream = Stream(Tunnel::new(host));
+    let tunnel = &stream.0;
+    let deliver = async |frame: &TunnelFrame| {
+        tunnel.deliver(CALL, frame).await.map_err(|error| invalid(error.to_string()))
+    };
+    let receiving = async {
+        let mut ended = false;
+        while let Some(request) = requests.message().await? {
+            let frame = frames::called(request)?;
+            ended = frame.is_last();
+            deliver(&frame).await?;
+        }
+        if !ended {
+            // Without a last frame, the half-close of the stream is the end.
+            deliver(&TunnelFrame::caller_gone()).await?;
+        }
+        // The call ends with the frames of its target.
+        std::future::pending::<Result<(), Status>>().await
+    };
+    let sending = async {
+        while let Some((_, frame)) = tunnel.next_frame().await {
+            let last = frame.is_last();
+            responses.send(frames::answered(frame)).await?;
+            if last {
+                break;
+            }
+        }
+        Ok::<_, Status>(())
+    };
+    tokio::select! {
+        outcome = receiving => outcome,
+        outcome = sending => outcome,
+    }
+}

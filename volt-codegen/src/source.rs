@@ -56,17 +56,18 @@ impl Sources {
     pub fn compile(&self) -> Result<FileDescriptorSet, Error> {
         // Without options, which protox interprets one by one, this takes a fraction of the time.
         let resolved = Parsed(scopes::resolve(self.parse()).into());
-        let mut set = match self.link(resolved) {
-            Ok(set) => set,
+        let linked = self.link(resolved).or_else(|first| {
             // The texts are needed for places.
-            Err(_) => {
-                let unparsed = self.imports.iter().chain(&self.files);
-                let unparsed = unparsed.filter(|(name, _)| !self.parsed.contains_key(*name));
-                let texts = unparsed.map(|(name, text)| (name.clone(), text.clone())).collect();
-                let texts = Texts { texts, parsed: self.parsed.clone() };
-                self.link(texts).map_err(|error| self.explain(&error))?
-            }
-        };
+            let unparsed = self.imports.iter().chain(&self.files);
+            let unparsed = unparsed.filter(|(name, _)| !self.parsed.contains_key(*name));
+            let texts = unparsed.map(|(name, text)| (name.clone(), text.clone())).collect();
+            self.link(Texts { texts, parsed: self.parsed.clone() }).map_err(|error| {
+                // An error in an option is not the reason.
+                let is_option = error.to_string().contains("option ");
+                self.explain(if is_option { &first } else { &error })
+            })
+        });
+        let mut set = linked?;
         self.keep_used(&mut set);
         Ok(set)
     }

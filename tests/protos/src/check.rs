@@ -34,7 +34,8 @@ pub(crate) fn write(package: &Path, output: &Output) -> anyhow::Result<()> {
     let runtime = root()?.join("volt-runtime");
     let manifest = format!(
         "[package]\nname = \"generated\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [dependencies]\nvolt-runtime = {{ path = {runtime:?}, features = [\"client\"] }}\n"
+         [dependencies]\nvolt-runtime = {{ path = {:?}, features = [\"client\"] }}\n",
+        runtime.to_string_lossy()
     );
     fs::write(package.join("Cargo.toml"), manifest)?;
     // The dependencies are those of the workspace.

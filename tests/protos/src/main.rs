@@ -19,8 +19,8 @@ use crate::{
 
 /// Generates code for published .proto files of others, and type-checks it.
 ///
-/// The files come from packages of crates.io, npm and PyPI, at pinned versions. They are unpacked below
-/// target/protos and stay there. A tree that fails does not stop the others; the command fails at the
+/// The files come from published packages, at pinned versions. They are unpacked below target/protos
+/// and stay there. A tree that fails does not stop the others; the command fails at the
 /// end. Needs npm, and Python 3 with pip.
 ///
 /// Without TREES, all of them run, which takes minutes. --list prints them.
@@ -94,7 +94,7 @@ fn one(tree: &'static Tree, check: bool) -> anyhow::Result<Row> {
     for folder in &includes {
         for file in files_below(folder)? {
             let name = file.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
-            let wanted = name.ends_with(".proto")
+            let wanted = file.extension().is_some_and(|extension| extension == "proto")
                 && tree.only.is_none_or(|only| only.iter().any(|start| name.starts_with(start)))
                 && !tree.except.iter().any(|start| name.starts_with(start));
             if wanted {

@@ -72,11 +72,15 @@ pub(crate) const TREES: &[Tree] = &[
         ],
         &["."],
     ),
-    of(
-        "envoy",
-        &[package(Npm, "@grpc/grpc-js-xds", "1.14.1", "")],
-        &["deps/envoy-api", "deps/xds", "deps/protoc-gen-validate", "deps/googleapis"],
-    ),
+    Tree {
+        // The tests and examples of protoc-gen-validate.
+        except: &["java/", "tests/"],
+        ..of(
+            "envoy",
+            &[package(Npm, "@grpc/grpc-js-xds", "1.14.1", "")],
+            &["deps/envoy-api", "deps/xds", "deps/protoc-gen-validate", "deps/googleapis"],
+        )
+    },
     of("etcd", &[package(Crates, "etcd-client", "0.21.1", "")], &["proto"]),
     // Protobuf's own tests import files that the package lacks.
     Tree { check: false, except: &["google/protobuf/"], ..of("googleapis", GOOGLE, &["."]) },
@@ -93,7 +97,6 @@ pub(crate) const TREES: &[Tree] = &[
         ]),
         ..of("googleapis-part", GOOGLE, &["."])
     },
-    of("grpc-tools", &[package(PyPi, "grpcio-tools", "1.85.1", "")], &["grpc_tools/_proto"]),
     of("kubernetes", &[package(Crates, "k8s-cri", "0.11.0", "")], &["proto"]),
     of("lightning", &[package(Crates, "tonic_lnd", "0.5.1", "")], &["vendor"]),
     of("milvus", &[package(Crates, "milvus-sdk-rust", "3.0.3", "")], &["milvus-proto/proto"]),

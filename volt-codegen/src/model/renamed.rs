@@ -29,7 +29,7 @@ impl<'a> Renamed<'a> {
         renames: &'a Renames,
         known: &'a HashMap<String, TypeRef>,
     ) -> Self {
-        let mut renamed = Self {
+        let mut all = Self {
             renames,
             known,
             types: HashMap::new(),
@@ -42,9 +42,9 @@ impl<'a> Renamed<'a> {
             let messages: Vec<_> = messages
                 .filter(|message| known.contains_key(&join(package, message.name())))
                 .collect();
-            renamed.add([package, now], &messages, &file.enum_type);
+            all.add([package, now], &messages, &file.enum_type);
         }
-        renamed
+        all
     }
 
     /// The name of a type, with a dot before it.

@@ -2,7 +2,8 @@
 
 #![allow(
     missing_docs, deprecated, dead_code, unreachable_pub, unused_imports,
-    unused_qualifications, clippy::pedantic, clippy::nursery
+    unused_qualifications, clippy::doc_lazy_continuation, clippy::enum_variant_names,
+    clippy::large_enum_variant, clippy::module_inception, clippy::pedantic, clippy::nursery
 )]
 
 #[rustfmt::skip]

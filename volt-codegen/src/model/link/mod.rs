@@ -215,10 +215,10 @@ impl<'a> Link<'a> {
         let place = outer.source.place(path);
         self.named(&place, "enum", item.name(), &outer.full);
         let full = join(&outer.full, item.name());
-        let mut names = HashMap::new();
+        let mut names = HashSet::new();
         for value in &item.value {
             self.named(&place, "value", value.name(), &full);
-            if names.insert(value.name(), ()).is_some() {
+            if !names.insert(value.name()) {
                 let message = format!("the value `{}` of `{full}` is defined twice", value.name());
                 self.problem(&place, message);
             }

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use protox::file::File;
@@ -53,10 +54,13 @@ impl Protos {
         protos.sources.searched = folders.iter().map(|folder| protos.shown(folder)).collect();
         for file in &files {
             let name = protos.name(file, &folders)?;
-            let text = protos.text(file)?;
-            protos.follow_imports(&name, &text, &folders)?;
+            let text = match protos.sources.imports.remove(&name) {
+                // Another file imports it.
+                Some(text) if protos.paths.contains_key(&name) => text,
+                _ => protos.text(file)?,
+            };
             protos.paths.insert(name.clone(), file.clone());
-            protos.sources.imports.remove(&name);
+            protos.follow_imports(&name, &text, &folders)?;
             protos.sources.files.insert(name, text);
         }
         Ok(protos)
@@ -93,9 +97,17 @@ impl Protos {
     }
 
     fn follow_imports(&mut self, name: &str, text: &str, folders: &[PathBuf]) -> Result<(), Error> {
+        if self.sources.parsed.contains_key(name) {
+            return Ok(());
+        }
+        if is_builtin(name) {
+            return Ok(());
+        }
         // A syntax error is reported when the file is compiled.
         let Ok(file) = File::from_source(name, text) else { return Ok(()) };
-        for import in &file.file_descriptor_proto().dependency {
+        let imports = file.file_descriptor_proto().dependency.clone();
+        Arc::make_mut(&mut self.sources.parsed).insert(name.to_owned(), file);
+        for import in &imports {
             let known =
                 self.paths.contains_key(import) || bundled::contains(import) || is_builtin(import);
             let found =

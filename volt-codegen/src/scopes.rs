@@ -1,9 +1,10 @@
-//! Resolves relative names by protobuf's rules.
+//! Resolves relative names by protobuf's rules, and removes options that do not matter here.
 //!
 //! protox looks up the first part of a name among the packages of all files. protoc considers the file
 //! itself, its imports and their public imports only. A file that protoc accepts may thus be refused,
 //! if an unrelated file has a package with a similar name. Names that this module makes absolute need no
-//! look-up.
+//! look-up. A mistake in an option that the generator does not need does
+//! no harm.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,32 +16,35 @@ use prost_types::{
 /// The files by name.
 pub(crate) type Files = BTreeMap<String, FileDescriptorProto>;
 
-/// Makes all names absolute that protoc would find. Others remain as they are.
-pub(crate) fn resolve(files: &Files) -> Files {
-    let defined: HashMap<&str, Names> =
-        files.iter().map(|(name, file)| (name.as_str(), Names::new(file))).collect();
-    let resolved = files.iter().map(|(name, file)| {
-        let visible = visible(file, files);
-        let visible = visible.iter().filter_map(|name| defined.get(name)).collect();
-        let mut file = file.clone();
+/// Makes all names of types absolute that protoc would find, and removes options that do not matter. Other names remain
+/// as they are.
+pub(crate) fn resolve(files: Files) -> Files {
+    let defined: HashMap<String, Names> =
+        files.iter().map(|(name, file)| (name.clone(), Names::new(file))).collect();
+    let resolved = files.into_iter().map(|(name, mut file)| {
+        let visible = visible(&name, &file.dependency, &defined);
         Scope { visible }.file(&mut file);
-        (name.clone(), file)
+        (name, file)
     });
     resolved.collect()
 }
 
-/// The file itself, its imports and their public imports.
-fn visible<'a>(file: &'a FileDescriptorProto, files: &'a Files) -> HashSet<&'a str> {
-    let mut visible = HashSet::from([file.name()]);
-    let mut open: Vec<&str> = file.dependency.iter().map(String::as_str).collect();
+/// What the file itself, its imports and their public imports define.
+fn visible<'a>(
+    name: &str,
+    imports: &[String],
+    defined: &'a HashMap<String, Names>,
+) -> Vec<&'a Names> {
+    let mut seen = HashSet::from([name]);
+    let mut visible: Vec<&Names> = defined.get(name).into_iter().collect();
+    let mut open: Vec<&str> = imports.iter().map(String::as_str).collect();
     while let Some(name) = open.pop() {
-        if visible.insert(name)
-            && let Some(file) = files.get(name)
+        if let Some((name, names)) = defined.get_key_value(name)
+            && !seen.contains(name.as_str())
         {
-            let public = file.public_dependency.iter().filter_map(|index| {
-                file.dependency.get(usize::try_from(*index).ok()?).map(String::as_str)
-            });
-            open.extend(public);
+            seen.insert(name);
+            visible.push(names);
+            open.extend(names.public.iter().map(String::as_str));
         }
     }
     visible
@@ -52,44 +56,41 @@ enum Kind {
     Parent,
     /// A message or an enum.
     Type,
-    Extension,
 }
 
-/// What a file defines, by full name.
-struct Names(HashMap<String, Kind>);
+/// What a file defines.
+struct Names {
+    /// The kinds by full name.
+    kinds: HashMap<String, Kind>,
+    /// The public imports.
+    public: Vec<String>,
+}
 
 impl Names {
     fn new(file: &FileDescriptorProto) -> Self {
         let package = file.package();
-        let mut names = Self(HashMap::new());
+        let public = file.public_dependency.iter();
+        let public = public.filter_map(|index| file.dependency.get(usize::try_from(*index).ok()?));
+        let mut names = Self { kinds: HashMap::new(), public: public.cloned().collect() };
         let prefixes = package.match_indices('.').map(|(end, _)| &package[..end]);
         for prefix in prefixes.chain([package]).filter(|prefix| !prefix.is_empty()) {
-            names.0.insert(prefix.to_owned(), Kind::Parent);
+            names.kinds.insert(prefix.to_owned(), Kind::Parent);
         }
         for service in &file.service {
-            names.0.insert(join(package, service.name()), Kind::Parent);
+            names.kinds.insert(join(package, service.name()), Kind::Parent);
         }
-        names.add(package, &file.message_type, &file.enum_type, &file.extension);
+        names.add(package, &file.message_type, &file.enum_type);
         names
     }
 
-    fn add(
-        &mut self,
-        prefix: &str,
-        messages: &[DescriptorProto],
-        enums: &[EnumDescriptorProto],
-        extensions: &[FieldDescriptorProto],
-    ) {
-        for extension in extensions {
-            self.0.insert(join(prefix, extension.name()), Kind::Extension);
-        }
+    fn add(&mut self, prefix: &str, messages: &[DescriptorProto], enums: &[EnumDescriptorProto]) {
         for item in enums {
-            self.0.insert(join(prefix, item.name()), Kind::Type);
+            self.kinds.insert(join(prefix, item.name()), Kind::Type);
         }
         for message in messages {
             let full = join(prefix, message.name());
-            self.add(&full, &message.nested_type, &message.enum_type, &message.extension);
-            self.0.insert(full, Kind::Type);
+            self.add(&full, &message.nested_type, &message.enum_type);
+            self.kinds.insert(full, Kind::Type);
         }
     }
 }
@@ -101,11 +102,11 @@ struct Scope<'a> {
 
 impl Scope<'_> {
     fn kind(&self, full: &str) -> Option<Kind> {
-        self.visible.iter().find_map(|names| names.0.get(full).copied())
+        self.visible.iter().find_map(|names| names.kinds.get(full).copied())
     }
 
     /// Makes a name absolute that an element in `scope` refers to.
-    fn name(&self, name: &mut String, scope: &str, wanted: Kind) {
+    fn name(&self, name: &mut String, scope: &str) {
         if name.is_empty() || name.starts_with('.') {
             return;
         }
@@ -116,11 +117,11 @@ impl Scope<'_> {
         for scope in [scope].into_iter().chain(scopes).chain(outer) {
             let candidate = join(scope, first);
             let full = match (self.kind(&candidate), rest) {
-                (Some(kind), None) if kind == wanted => candidate,
+                (Some(Kind::Type), None) => candidate,
                 // The first part decides where the others are.
                 (Some(Kind::Parent | Kind::Type), Some(rest)) => {
                     let full = format!("{candidate}.{rest}");
-                    if self.kind(&full) != Some(wanted) {
+                    if self.kind(&full) != Some(Kind::Type) {
                         return;
                     }
                     full
@@ -138,24 +139,24 @@ impl Scope<'_> {
             self.message(&package, message);
         }
         for item in &mut file.enum_type {
-            self.enumeration(&package, item);
+            enumeration(item);
         }
         self.fields(&package, &mut file.extension);
         if let Some(options) = &mut file.options {
-            self.options(&package, &mut options.uninterpreted_option);
+            strip(&mut options.uninterpreted_option);
         }
         for service in &mut file.service {
             let full = join(&package, service.name());
             if let Some(options) = &mut service.options {
-                self.options(&full, &mut options.uninterpreted_option);
+                strip(&mut options.uninterpreted_option);
             }
             for method in &mut service.method {
                 for name in [&mut method.input_type, &mut method.output_type].into_iter().flatten()
                 {
-                    self.name(name, &full, Kind::Type);
+                    self.name(name, &full);
                 }
                 if let Some(options) = &mut method.options {
-                    self.options(&full, &mut options.uninterpreted_option);
+                    strip(&mut options.uninterpreted_option);
                 }
             }
         }
@@ -169,19 +170,19 @@ impl Scope<'_> {
             self.message(&full, nested);
         }
         for item in &mut message.enum_type {
-            self.enumeration(&full, item);
+            enumeration(item);
         }
         if let Some(options) = &mut message.options {
-            self.options(&full, &mut options.uninterpreted_option);
+            strip(&mut options.uninterpreted_option);
         }
         for oneof in &mut message.oneof_decl {
             if let Some(options) = &mut oneof.options {
-                self.options(&full, &mut options.uninterpreted_option);
+                strip(&mut options.uninterpreted_option);
             }
         }
         for range in &mut message.extension_range {
             if let Some(options) = &mut range.options {
-                self.options(&full, &mut options.uninterpreted_option);
+                strip(&mut options.uninterpreted_option);
             }
         }
     }
@@ -189,33 +190,35 @@ impl Scope<'_> {
     fn fields(&self, scope: &str, fields: &mut [FieldDescriptorProto]) {
         for field in fields {
             for name in [&mut field.type_name, &mut field.extendee].into_iter().flatten() {
-                self.name(name, scope, Kind::Type);
+                self.name(name, scope);
             }
             if let Some(options) = &mut field.options {
-                self.options(scope, &mut options.uninterpreted_option);
+                strip(&mut options.uninterpreted_option);
             }
         }
     }
+}
 
-    fn enumeration(&self, prefix: &str, item: &mut EnumDescriptorProto) {
-        let full = join(prefix, item.name());
-        if let Some(options) = &mut item.options {
-            self.options(&full, &mut options.uninterpreted_option);
-        }
-        for value in &mut item.value {
-            if let Some(options) = &mut value.options {
-                self.options(&full, &mut options.uninterpreted_option);
-            }
+fn enumeration(item: &mut EnumDescriptorProto) {
+    if let Some(options) = &mut item.options {
+        strip(&mut options.uninterpreted_option);
+    }
+    for value in &mut item.value {
+        if let Some(options) = &mut value.options {
+            strip(&mut options.uninterpreted_option);
         }
     }
+}
 
-    fn options(&self, scope: &str, options: &mut [UninterpretedOption]) {
-        for part in options.iter_mut().flat_map(|option| &mut option.name) {
-            if part.is_extension {
-                self.name(&mut part.name_part, scope, Kind::Extension);
-            }
-        }
-    }
+/// The options that matter here.
+const KEPT: [&str; 4] = ["allow_alias", "deprecated", "map_entry", "packed"];
+
+/// Removes all other options: those that extensions declare, and those of newer versions of protobuf.
+fn strip(options: &mut Vec<UninterpretedOption>) {
+    options.retain(|option| match option.name.as_slice() {
+        [part] => !part.is_extension && KEPT.contains(&part.name_part.as_str()),
+        _ => false,
+    });
 }
 
 fn join(prefix: &str, name: &str) -> String {

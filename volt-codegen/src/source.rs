@@ -1,8 +1,10 @@
 //! Parses the text of `.proto` files into descriptors, with protox.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashMap, HashSet},
     fmt::Write as _,
+    sync::Arc,
 };
 
 use miette::Diagnostic as _;
@@ -32,6 +34,8 @@ pub struct Sources {
     pub imports: BTreeMap<String, String>,
     /// The folders searched for imports, for errors.
     pub(crate) searched: Vec<String>,
+    /// Files that have been parsed already.
+    pub(crate) parsed: Arc<HashMap<String, File>>,
 }
 
 impl Sources {
@@ -50,17 +54,19 @@ impl Sources {
     /// Fails if a file does not parse, or an import or a name cannot be resolved. The first such
     /// problem is reported, with file, line and column.
     pub fn compile(&self) -> Result<FileDescriptorSet, Error> {
-        let all = self.imports.iter().chain(&self.files);
-        let texts = Texts(all.map(|(name, text)| (name.clone(), text.clone())).collect());
-        let linked = self.link(texts).or_else(|error| {
-            // protoc may find a name that protox does not.
-            let refused = error.to_string().contains(NOT_DEFINED);
-            let resolved = refused
-                .then(|| self.link(Parsed(scopes::resolve(&self.parse()))))
-                .and_then(Result::ok);
-            resolved.ok_or_else(|| self.explain(&error))
-        });
-        let mut set = linked?;
+        // Without options, which protox interprets one by one, this takes a fraction of the time.
+        let resolved = Parsed(scopes::resolve(self.parse()).into());
+        let mut set = match self.link(resolved) {
+            Ok(set) => set,
+            // The texts are needed for places.
+            Err(_) => {
+                let unparsed = self.imports.iter().chain(&self.files);
+                let unparsed = unparsed.filter(|(name, _)| !self.parsed.contains_key(*name));
+                let texts = unparsed.map(|(name, text)| (name.clone(), text.clone())).collect();
+                let texts = Texts { texts, parsed: self.parsed.clone() };
+                self.link(texts).map_err(|error| self.explain(&error))?
+            }
+        };
         self.keep_used(&mut set);
         Ok(set)
     }
@@ -84,9 +90,12 @@ impl Sources {
                 continue;
             }
             let text = self.files.get(&name).or_else(|| self.imports.get(&name));
-            let file = match text {
-                Some(text) => File::from_source(&name, text.trim_start_matches('\u{feff}')),
-                None => GoogleFileResolver::new().open_file(&name),
+            let file = match (self.parsed.get(&name), text) {
+                (None, Some(text)) if !is_builtin(&name) => {
+                    File::from_source(&name, text.trim_start_matches('\u{feff}'))
+                }
+                (Some(file), _) => Ok(file.clone()),
+                _ => GoogleFileResolver::new().open_file(&name),
             };
             if let Ok(file) = file.map(FileDescriptorProto::from) {
                 open.extend(file.dependency.iter().cloned());
@@ -181,11 +190,21 @@ pub(crate) fn is_builtin(name: &str) -> bool {
     file.is_some_and(|file| FILES.contains(&file))
 }
 
-struct Texts(BTreeMap<String, String>);
+struct Texts {
+    texts: BTreeMap<String, String>,
+    parsed: Arc<HashMap<String, File>>,
+}
 
 impl FileResolver for Texts {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        match self.0.get(name) {
+        // The types of protobuf's own files are those of the built-in ones, whatever a copy says.
+        if is_builtin(name) {
+            return Err(protox::Error::file_not_found(name));
+        }
+        if let Some(file) = self.parsed.get(name) {
+            return Ok(file.clone());
+        }
+        match self.texts.get(name) {
             // Some editors put a byte order mark before the text.
             Some(text) => File::from_source(name, text.trim_start_matches('\u{feff}')),
             None => Err(protox::Error::file_not_found(name)),
@@ -194,12 +213,16 @@ impl FileResolver for Texts {
 }
 
 /// Files with absolute names.
-struct Parsed(scopes::Files);
+struct Parsed(RefCell<scopes::Files>);
 
 impl FileResolver for Parsed {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        let file = self.0.get(name).ok_or_else(|| protox::Error::file_not_found(name))?;
-        Ok(File::from_file_descriptor_proto(file.clone()))
+        // Each file is opened once.
+        let file = self.0.borrow_mut().remove(name);
+        let file = file.filter(|_| !is_builtin(name));
+        Ok(File::from_file_descriptor_proto(
+            file.ok_or_else(|| protox::Error::file_not_found(name))?,
+        ))
     }
 }
 

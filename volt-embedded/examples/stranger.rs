@@ -4,7 +4,8 @@
 //! cargo run --release -p volt-embedded --example stranger -- 15
 //! ```
 //!
-//! The argument is the duration of each attack in seconds. Each line shows one attack, the sockets of the
+//! The argument is the duration of each attack in seconds; a second one selects the attacks whose names
+//! contain it. Each line shows one attack, the sockets of the
 //! Volt at its end, the Volt's processor time for each second, its resident memory before, at most, and
 //! ten seconds after the attack, and the latency of another client's `GetResource` calls meanwhile. The
 //! Volt runs in its own process. It does not count connections from this machine by their address.
@@ -69,6 +70,9 @@ impl Target {
         time: Duration,
         attack: impl FnOnce(Attack) -> F,
     ) {
+        if std::env::args().nth(2).is_some_and(|chosen| !name.contains(&chosen)) {
+            return;
+        }
         let target = Self::start(time).await.unwrap();
         let client = Client::connect(target.config.clone()).await.unwrap();
         let id = target.config.volt.id.clone().unwrap();

@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, Error,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SanType,
@@ -13,8 +14,6 @@ use rcgen::{
 };
 use volt_api::key::{KeyAlgorithm, VerifyingKey};
 use volt_runtime::server::ServerTls;
-
-use crate::logic::signing::der_of_pem;
 
 /// A Volt's certificate authority.
 pub(crate) struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
@@ -77,6 +76,14 @@ impl CertificateAuthority {
         params.use_authority_key_identifier_extension = true;
         Ok(Some(params.signed_by(&key, &self.0)?.pem()))
     }
+}
+
+/// Decodes the first PEM block of a text, whatever its label. Returns `None` if there is none.
+pub(crate) fn der_of_pem(text: &str) -> Option<Vec<u8>> {
+    let (_, rest) = text.split_once("-----BEGIN ")?;
+    let (_, rest) = rest.split_once("-----")?;
+    let (body, _) = rest.split_once("-----END ")?;
+    STANDARD.decode(body.split_ascii_whitespace().collect::<String>()).ok()
 }
 
 /// The public key of a client, Ed25519.

@@ -274,7 +274,7 @@ impl Client {
             self.end.lose();
         }
         let queued = self.end.queued();
-        assert!(queued <= 12 * MESSAGE, "{queued} bytes are queued for a stranger");
+        assert!(queued <= 16 * MESSAGE, "{queued} bytes are queued for a stranger");
         let open = self.end.open_calls();
         assert!(open <= MAX_EXCHANGES + MAX_CALLS, "a stranger has {open} open calls");
     }

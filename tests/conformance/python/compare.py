@@ -251,6 +251,23 @@ WRAPPERS = ("google.protobuf.DoubleValue", "google.protobuf.FloatValue")
 ZERO = "a negative zero without presence is not in the binary form: prost compares it with the default"
 
 
+LARGEST = "Python rejects 3.4028235e38, the shortest text of the largest float, as too large"
+
+
+def same(one, other):
+    """Whether two JSON values are equal. Texts of one float may have different numbers of digits."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float) and isinstance(other, float) and one != other:
+        try:
+            return struct.pack("f", one) == struct.pack("f", other)
+        except OverflowError:
+            return False
+    return one == other
+
+
 def loads(text):
     """JSON in which all numbers are floats: 1 and 1.0 are the same."""
     return json.loads(text, parse_int=float)
@@ -286,9 +303,14 @@ def main(program, count, seed):
                             known[ZERO] += 1
                         elif target != "binary":
                             expected = text if target == "camel" else original
-                            if loads(output) != loads(expected) and "NaN" not in text:
+                            if not same(loads(output), loads(expected)):
                                 raise ValueError(f"{output.decode()} differs from {expected}")
-                    except Exception as error:
+                    except json_format.ParseError as error:
+                        if "Float value too large" in str(error) and b"3.4028235e" in output:
+                            known[LARGEST] += 1
+                        else:
+                            failures.append(f"{name} {number} {source} to {target}: {error!r}")
+                    except ValueError as error:
                         failures.append(f"{name} {number} {source} to {target}: {error!r}")
     print(f"{len(types.classes)} types, {count} messages each, seed {seed}")
     for way, total in sorted(checked.items()):

@@ -34,7 +34,7 @@ pub(crate) fn write(package: &Path, output: &Output) -> anyhow::Result<()> {
     let runtime = root()?.join("volt-runtime");
     let manifest = format!(
         "[package]\nname = \"generated\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [dependencies]\nvolt-runtime = {{ path = {runtime:?}, default-features = false }}\n"
+         [dependencies]\nvolt-runtime = {{ path = {runtime:?}, features = [\"client\"] }}\n"
     );
     fs::write(package.join("Cargo.toml"), manifest)?;
     // The dependencies are those of the workspace.
@@ -54,7 +54,9 @@ pub(crate) fn run(package: &Path) -> anyhow::Result<Checked> {
     let messages = messages.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let messages: Vec<Value> =
         messages.filter(|line| line["reason"] == "compiler-message").collect();
-    let at = |level: &str| messages.iter().filter(move |line| line["message"]["level"] == *level);
+    let at = |level: &'static str| {
+        messages.iter().filter(move |line| line["message"]["level"] == *level)
+    };
     if !printed.status.success() {
         let rendered = at("error").find_map(|line| line["message"]["rendered"].as_str());
         let count = at("error").count();

@@ -55,11 +55,11 @@ const GOOGLE: &[Package] = &[package(Npm, "google-proto-files", "6.0.1", "")];
 
 pub(crate) const TREES: &[Tree] = &[
     of("common", &[package(PyPi, "googleapis-common-protos", "1.76.0", "")], &["."]),
-    of(
-        "containerd",
-        &[package(Crates, "containerd-client", "0.9.0", "")],
-        &["vendor", "vendor/github.com/containerd/containerd/api"],
-    ),
+    Tree {
+        // A copy of the others.
+        except: &["github.com/containerd/containerd/vendor/"],
+        ..of("containerd", &[package(Crates, "containerd-client", "0.9.0", "")], &["vendor"])
+    },
     of(
         "cosmos",
         &[
@@ -78,7 +78,8 @@ pub(crate) const TREES: &[Tree] = &[
         &["deps/envoy-api", "deps/xds", "deps/protoc-gen-validate", "deps/googleapis"],
     ),
     of("etcd", &[package(Crates, "etcd-client", "0.21.1", "")], &["proto"]),
-    Tree { check: false, ..of("googleapis", GOOGLE, &["."]) },
+    // Protobuf's own tests import files that the package lacks.
+    Tree { check: false, except: &["google/protobuf/"], ..of("googleapis", GOOGLE, &["."]) },
     Tree {
         only: Some(&[
             "google/bigtable/",
@@ -96,7 +97,11 @@ pub(crate) const TREES: &[Tree] = &[
     of("kubernetes", &[package(Crates, "k8s-cri", "0.11.0", "")], &["proto"]),
     of("lightning", &[package(Crates, "tonic_lnd", "0.5.1", "")], &["vendor"]),
     of("milvus", &[package(Crates, "milvus-sdk-rust", "3.0.3", "")], &["milvus-proto/proto"]),
-    of("onnx", &[package(PyPi, "onnx", "1.23.2", "")], &["."]),
+    Tree {
+        // The others are templates, and the same messages in another selection.
+        only: Some(&["onnx/onnx-ml.proto", "onnx/onnx-operators-ml.proto", "onnx/onnx-data.proto"]),
+        ..of("onnx", &[package(PyPi, "onnx", "1.23.2", "")], &["."])
+    },
     of(
         "opentelemetry",
         &[package(Crates, "opentelemetry-proto", "0.33.1", "")],

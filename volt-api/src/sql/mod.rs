@@ -19,8 +19,8 @@
 //! let count: i64 = shop.query("SELECT count(*) FROM article").scalar().await?;
 //!
 //! let mut transaction = shop.transaction().await?;
-//! let changed = transaction.query("UPDATE article SET price = price - 1").execute().await?;
-//! transaction.query("INSERT INTO log VALUES (?)").bind(changed).execute().await?;
+//! transaction.query("UPDATE article SET price = price - 1").execute().await?;
+//! transaction.query("INSERT INTO log VALUES (?)").bind("prices reduced").execute().await?;
 //! transaction.commit().await?;
 //! # Ok(())
 //! # }
@@ -28,7 +28,8 @@
 //!
 //! Rows convert to tuples and to types that derive `FromRow`: see [`rows`](crate::rows). Parameters
 //! are texts, numbers, booleans, bytes, and `Option`s of these: see
-//! [`AttributeValue`](crate::volt::AttributeValue).
+//! [`AttributeValue`](crate::volt::AttributeValue). SQLite has no `u64`: convert with
+//! `i64::try_from`.
 
 mod import;
 mod query;

@@ -42,9 +42,12 @@ async fn docs(client: &Client) {
     client.volt().save_resource(request).await.unwrap();
 }
 
+/// What was done, and the total.
+type Report = (u64, Option<u64>);
+
 /// Collects the reports of a transfer.
 #[derive(Clone, Default)]
-struct Reports(Arc<Mutex<Vec<(u64, Option<u64>)>>>);
+struct Reports(Arc<Mutex<Vec<Report>>>);
 
 impl Reports {
     fn hook(&self) -> impl FnMut(u64, Option<u64>) + Send + 'static {

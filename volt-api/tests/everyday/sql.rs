@@ -1,6 +1,7 @@
 //! SQL: queries, transactions and CSV imports.
 
 use std::{
+    fmt::Write as _,
     future::{Future as _, poll_fn},
     io::{self, Cursor},
     pin::Pin,
@@ -271,7 +272,7 @@ async fn csv_is_imported_with_progress_up_to_the_total() {
     shop(&client).await;
     let mut csv = String::from("code,weight\n");
     for row in 0..2500 {
-        csv.push_str(&format!("00{row},{row}.5\n"));
+        writeln!(csv, "00{row},{row}.5").unwrap();
     }
     let reports = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&reports);

@@ -29,8 +29,13 @@ use crate::{
 /// The depth of the structs below the package's module.
 const DEPTH: usize = 2;
 
-/// The items of every package, by the top-level type that they belong to.
-pub(super) struct Structs(HashMap<Module, HashMap<String, Vec<Item>>>);
+/// The structs and enums of all packages.
+pub(super) struct Structs {
+    /// prost-build's texts. One at a time is parsed, because the items take many times the memory.
+    texts: HashMap<Module, String>,
+    /// The items of one package, by the top-level type that they belong to.
+    package: HashMap<String, Vec<Item>>,
+}
 
 impl Structs {
     pub(super) fn new(set: &FileDescriptorSet, model: &Model) -> Result<Self, Error> {
@@ -62,56 +67,46 @@ impl Structs {
         let modules = config
             .generate(requests.collect())
             .map_err(|error| Error::new(format!("prost-build: {error}")))?;
-        let mut structs = HashMap::new();
-        for package in &model.packages {
-            let module = Module::from_protobuf_package_name(&package.prost);
-            let Some(text) = modules.get(&module) else { continue };
-            let tokens: TokenStream = text.parse().map_err(wrong)?;
-            let tokens = Paths::new(package, model).moved(tokens);
-            let file: syn::File = syn::parse2(tokens).map_err(wrong)?;
-            let mut owned: HashMap<String, Vec<Item>> = HashMap::new();
-            for item in file.items {
-                if let Some(owner) = owner(&item) {
-                    owned.entry(owner).or_default().push(item);
-                }
+        Ok(Self { texts: modules, package: HashMap::new() })
+    }
+
+    /// Parses the text of a package, whose items the other methods then return.
+    pub(super) fn open(&mut self, package: &Package, paths: &Paths<'_>) -> Result<(), Error> {
+        self.package.clear();
+        let module = Module::from_protobuf_package_name(&package.prost);
+        let Some(text) = self.texts.remove(&module) else { return Ok(()) };
+        let tokens: TokenStream = text.parse().map_err(wrong)?;
+        drop(text);
+        let file: syn::File = syn::parse2(paths.moved(tokens)).map_err(wrong)?;
+        for item in file.items {
+            if let Some(owner) = owner(&item) {
+                self.package.entry(owner).or_default().push(item);
             }
-            structs.insert(module, owned);
         }
-        Ok(Self(structs))
+        Ok(())
     }
 
     /// Removes and returns a message: its struct and, if it has nested items, its module.
-    pub(super) fn message(
-        &mut self,
-        package: &Package,
-        message: &Message,
-        paths: &Paths<'_>,
-    ) -> Vec<Item> {
-        let mut items = self.take(package, &message.ident);
+    pub(super) fn message(&mut self, message: &Message, paths: &Paths<'_>) -> Vec<Item> {
+        let mut items = self.take(&message.ident);
         // The key of a module is its own name, in lower case.
         let inside = message.module();
         if inside != message.ident {
-            items.extend(self.take(package, &inside));
+            items.extend(self.take(&inside));
         }
         Finish { paths, depth: DEPTH }.message(&mut items, message);
         items
     }
 
     /// Removes and returns an enum.
-    pub(super) fn enumeration(
-        &mut self,
-        package: &Package,
-        item: &Enum,
-        paths: &Paths<'_>,
-    ) -> Vec<Item> {
-        let mut items = self.take(package, &item.ident);
+    pub(super) fn enumeration(&mut self, item: &Enum, paths: &Paths<'_>) -> Vec<Item> {
+        let mut items = self.take(&item.ident);
         Finish { paths, depth: DEPTH }.enumeration(&mut items, item);
         items
     }
 
-    fn take(&mut self, package: &Package, ident: &str) -> Vec<Item> {
-        let items = self.0.get_mut(&Module::from_protobuf_package_name(&package.prost));
-        items.and_then(|items| items.remove(ident)).unwrap_or_default()
+    fn take(&mut self, ident: &str) -> Vec<Item> {
+        self.package.remove(ident).unwrap_or_default()
     }
 }
 

@@ -76,15 +76,16 @@ impl Node {
         options: &Options,
     ) -> Result<(), Error> {
         let paths = Paths::new(package, model);
+        structs.open(package, &paths)?;
         let mut groups: BTreeMap<Gate, Group<'_>> = BTreeMap::new();
         for message in &package.messages {
             let group = groups.entry(shared(&message.gate, options)).or_default();
-            group.messages.add(structs.message(package, message, &paths));
+            group.messages.add(structs.message(message, &paths));
             tables::message(&mut group.tables, message, &paths);
         }
         for item in &package.enums {
             let group = groups.entry(shared(&item.gate, options)).or_default();
-            group.messages.add(structs.enumeration(package, item, &paths));
+            group.messages.add(structs.enumeration(item, &paths));
             tables::enumeration(&mut group.tables, item, &paths);
         }
         for service in &package.services {

@@ -367,6 +367,10 @@ impl Model {
 
     /// The Cargo features of the services in a gate; empty if one of the services has none.
     pub(crate) fn features(&self, gate: &Gate) -> BTreeSet<String> {
+        // Either all services have one, or none.
+        if gate.0.is_empty() || self.services().any(|service| service.feature.is_none()) {
+            return BTreeSet::new();
+        }
         let services = self.services().filter(|service| gate.0.contains(&service.name));
         let features: Option<BTreeSet<String>> =
             services.map(|service| service.feature.clone()).collect();

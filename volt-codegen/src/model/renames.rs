@@ -35,6 +35,19 @@ pub(crate) struct Renames {
 /// The Rust names of one scope, with a prefix for each namespace.
 type Taken = HashSet<String>;
 
+/// The modules directly inside each module.
+type Inside = HashMap<Vec<String>, Taken>;
+
+fn inside(modules: impl Iterator<Item = Vec<String>>) -> Inside {
+    let mut inside = Inside::new();
+    for mut module in modules {
+        while let Some(name) = module.pop() {
+            inside.entry(module.clone()).or_default().insert(names::bare(&name).to_owned());
+        }
+    }
+    inside
+}
+
 impl Renames {
     pub(crate) fn new(set: &FileDescriptorSet, options: &Options) -> Self {
         let mut renames = Self::default();
@@ -51,8 +64,10 @@ impl Renames {
                 vec![module(name, options).0.join("::")]
             });
         }
+        let modules = packages.keys().map(|name| module(renames.of(name, name), options).0);
+        let inside = inside(modules);
         for (package, files) in &packages {
-            renames.walk(package, files, packages.keys(), options);
+            renames.walk(package, files, &inside, options);
         }
         renames
     }
@@ -104,20 +119,15 @@ impl Renames {
 
     /// The names that are taken before those of a package's items: its inner packages, and what the
     /// options set.
-    fn reserved<'a>(
+    fn reserved(
         &self,
         package: &str,
         files: &[&FileDescriptorProto],
-        packages: impl Iterator<Item = &'a &'a str>,
+        inside: &Inside,
         options: &Options,
     ) -> Taken {
         let own = module(self.of(package, package), options).0;
-        let inside = packages.filter_map(|other| {
-            let other = module(self.of(other, other), options).0;
-            let inside = other.len() > own.len() && other.starts_with(&own);
-            inside.then(|| names::bare(&other[own.len()]).to_owned())
-        });
-        let mut taken: Taken = inside.collect();
+        let mut taken: Taken = inside.get(&own).cloned().unwrap_or_default();
         for file in files {
             let messages = file.message_type.iter().map(DescriptorProto::name);
             let enums = file.enum_type.iter().map(EnumDescriptorProto::name);
@@ -144,14 +154,14 @@ impl Renames {
         }
     }
 
-    fn walk<'a>(
+    fn walk(
         &mut self,
         package: &str,
         files: &[&FileDescriptorProto],
-        packages: impl Iterator<Item = &'a &'a str>,
+        inside: &Inside,
         options: &Options,
     ) {
-        let mut taken = self.reserved(package, files, packages, options);
+        let mut taken = self.reserved(package, files, inside, options);
         let local = |name: &str| !is_defined_elsewhere(&join(package, name), options);
         for item in files.iter().flat_map(|file| &file.enum_type) {
             if local(item.name()) {

@@ -150,3 +150,15 @@ fn names_of_fields_may_be_in_camel_case() {
     json::write_with_names(&item(), &mut escaped, Form::Escaped, Names::LowerCamel).expect("text");
     assert!(escaped.starts_with(br#"{\"unitPrice\":"#));
 }
+
+#[test]
+fn negative_zeros_without_presence_are_in_json_only() {
+    let item = Item::default().with_weight(-0.0);
+    assert_eq!(text(&item, Names::Original), r#"{"weight":-0.0}"#);
+    // prost compares with the default, to which a negative zero is equal.
+    assert_eq!(item.encoded_len(), 0);
+    // With presence, it stays.
+    let inner = super::generated::odd::old::old::Inner { value: Some(-0.0) };
+    let back = super::generated::odd::old::old::Inner::decode(&*inner.encode_to_vec());
+    assert!(back.is_ok_and(|back| back.value.is_some_and(f64::is_sign_negative)));
+}

@@ -15,7 +15,7 @@ use volt_api::{
 use super::{
     limits,
     sessions::show,
-    signing::{decode, der_of_pem, encode},
+    signing::{decode, encode},
 };
 use crate::{
     disk::is_valid_id,
@@ -25,6 +25,7 @@ use crate::{
         Tx, access, events::Event, identities, new_did, now, resources, sessions,
         sessions::SessionRow, tombstones,
     },
+    tls::der_of_pem,
     volt::{Volt, clients::NewSession},
 };
 

@@ -34,15 +34,6 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>> {
         .map_err(|error| invalid(format!("invalid base64: {error}")).into())
 }
 
-/// Decodes the first PEM block of a text, whatever its label. Returns `None` if there is none.
-pub(crate) fn der_of_pem(text: &str) -> Option<Vec<u8>> {
-    let (_, rest) = text.split_once("-----BEGIN ")?;
-    let (_, rest) = rest.split_once("-----")?;
-    let (body, _) = rest.split_once("-----END ")?;
-    let base64: String = body.split_ascii_whitespace().collect();
-    decode(&base64).ok()
-}
-
 /// The beginning of an X25519 public key (DER), with which the Volt's part of a key exchange begins.
 const EXCHANGED_KEY: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00";
 

@@ -21,6 +21,10 @@ use crate::{
 /// The number of bytes that a call buffers before its sender waits.
 const BUFFER: usize = 256 << 10;
 
+/// The size up to which messages that wait together leave in one DATA frame: the size of a frame.
+/// Receivers limit the number of small frames.
+const FRAME: usize = 16 << 10;
+
 /// A part of a body.
 enum Part {
     /// A message with its prefix.
@@ -130,6 +134,31 @@ pub(crate) struct Outgoing {
     next: Option<Popped<Part>>,
 }
 
+impl Outgoing {
+    /// Adds the small messages that wait behind a message. What does not fit is kept for later.
+    fn with_followers(&mut self, message: Bytes, cx: &mut Context<'_>) -> Bytes {
+        let (mut first, mut frame) = (message, Vec::new());
+        while let Poll::Ready(next) = self.pipe.parts.poll_pop(cx) {
+            match next {
+                Popped::Item(Part::Message(next))
+                    if first.len() + frame.len() + next.len() <= FRAME =>
+                {
+                    // A message alone is not copied.
+                    if frame.is_empty() {
+                        frame = Vec::from(std::mem::take(&mut first));
+                    }
+                    frame.extend_from_slice(&next);
+                }
+                next => {
+                    self.next = Some(next);
+                    break;
+                }
+            }
+        }
+        if frame.is_empty() { first } else { frame.into() }
+    }
+}
+
 impl Body for Outgoing {
     type Data = Bytes;
     type Error = Error;
@@ -144,10 +173,7 @@ impl Body for Outgoing {
         };
         Poll::Ready(match part {
             Popped::Item(Part::Message(message)) => {
-                if let Poll::Ready(next) = self.pipe.parts.poll_pop(cx) {
-                    self.next = Some(next);
-                }
-                Some(Ok(Frame::data(message)))
+                Some(Ok(Frame::data(self.with_followers(message, cx))))
             }
             Popped::Item(Part::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
             Popped::Closed(None) => None,
@@ -192,14 +218,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_message_carries_the_end() {
+    async fn small_messages_leave_together_and_the_last_carries_the_end() {
         let (pipe, mut body) = Pipe::new();
-        pipe.push(Bytes::from_static(b"one"));
-        pipe.push(Bytes::from_static(b"two"));
+        for text in ["one", "two", "three"] {
+            pipe.push(Bytes::from_static(text.as_bytes()));
+        }
+        pipe.push(vec![7; FRAME].into());
+        pipe.push(Bytes::from_static(b"last"));
         pipe.end();
-        assert_eq!(frame(&mut body).await.unwrap().unwrap().into_data().unwrap(), "one");
-        assert!(!body.is_end_stream());
-        assert_eq!(frame(&mut body).await.unwrap().unwrap().into_data().unwrap(), "two");
+        let mut data = async || frame(&mut body).await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(data().await, "onetwothree");
+        assert_eq!(data().await, vec![7; FRAME]);
+        assert_eq!(data().await, "last");
         assert!(body.is_end_stream());
         assert!(frame(&mut body).await.is_none());
     }

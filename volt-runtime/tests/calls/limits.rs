@@ -211,10 +211,16 @@ async fn a_client_that_reads_nothing_is_not_answered_without_bound() {
     // A token that is rejected, with an error that quotes it.
     let claims = format!("{{\"iat\":\"{}\"}}", "x".repeat(60_000));
     let (metadata, signature) = (bytes::Bytes::new(), bytes::Bytes::new());
-    let message = KeyRequest { metadata, signature, claims: claims.into() }.encode(1).unwrap();
-    let message = bytes::Bytes::from(message);
+    let request = KeyRequest { metadata, signature, claims: claims.into() };
     let (mut sink, _unread) = socket.split();
-    let flood = async { while sink.send(Message::Binary(message.clone())).await.is_ok() {} };
+    let flood = async {
+        for call in 0.. {
+            let message = Message::Binary(request.encode(call).unwrap().into());
+            if sink.send(message).await.is_err() {
+                return;
+            }
+        }
+    };
     // The server stops reading, the flood blocks, and then the server drops the connection.
     soon(flood).await;
     RawClient::connect(&volt).await.works(&volt, 1).await;

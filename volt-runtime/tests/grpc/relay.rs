@@ -8,7 +8,7 @@ use h2::Reason;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use volt_runtime::{
-    ClientConfig, Code, ErrorKind, Executed, Target,
+    ClientConfig, Code, Error, ErrorKind, Executed, Target,
     config::{RelayConfig, VoltConfig},
     connect,
     server::{ServiceHost, Tunnel, TunnelFrame, Via},
@@ -115,6 +115,7 @@ async fn pass_on(mut call: Call, host: Arc<ServiceHost>, resets: mpsc::Unbounded
                 }
                 Ok(None) => half_closed = true,
                 Err(reason) => {
+                    tunnel.close(&Error::connection("the caller is gone"));
                     resets.send(reason.unwrap()).ok();
                     return;
                 }
@@ -128,6 +129,7 @@ async fn pass_on(mut call: Call, host: Arc<ServiceHost>, resets: mpsc::Unbounded
                 }
             }
             reason = answer.is_reset(), if half_closed => {
+                tunnel.close(&Error::connection("the caller is gone"));
                 resets.send(reason).ok();
                 return;
             }

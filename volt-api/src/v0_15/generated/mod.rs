@@ -2,7 +2,7 @@
 
 #![allow(
     missing_docs, deprecated, dead_code, unreachable_pub, unused_imports,
-    unused_qualifications, clippy::all, clippy::pedantic, clippy::nursery
+    unused_qualifications, clippy::pedantic, clippy::nursery
 )]
 
 #[rustfmt::skip]

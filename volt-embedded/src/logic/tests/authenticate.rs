@@ -20,12 +20,9 @@ use volt_runtime::server::{Authenticator as _, Claims};
 use super::{code, guest, owner, volt, volt_with};
 use crate::{
     error::Result,
-    logic::{
-        authenticate::Call,
-        sessions::SessionAuthenticator,
-        signing::{der_of_pem, encode},
-    },
+    logic::{authenticate::Call, sessions::SessionAuthenticator, signing::encode},
     store::now,
+    tls::der_of_pem,
     volt::Volt,
 };
 

@@ -125,11 +125,10 @@ impl Dial for Dialer {
         };
         let ended = Arc::clone(&link);
         tokio::spawn(async move {
-            let outcome = running.await;
-            ended.lose(|| match outcome {
-                Ok(()) => Error::connection("the connection has ended"),
-                Err(error) => fault::convert(PEER, error),
-            });
+            match running.await {
+                Ok(()) => ended.end(),
+                Err(error) => ended.lose(|| fault::convert(PEER, error)),
+            }
         });
         match timeout_at(until, link.greeted()).await {
             Ok(Ok(())) => {}

@@ -28,6 +28,8 @@ struct State {
     draining: Option<Error>,
     /// Set when the connection is of no use for further calls. Open calls may go on.
     lost: Option<Error>,
+    /// Set if that says nothing about why an open call failed.
+    unknown: bool,
     on_lost: Option<OnLost>,
     /// Set when the peer has shown that it speaks HTTP/2.
     greeted: bool,
@@ -73,16 +75,12 @@ impl Link {
 
     /// Sets a function that is called when the connection is lost.
     pub(super) fn on_lost(&self, call: OnLost) {
-        let lost = {
-            let mut state = self.state();
-            match &state.lost {
-                Some(reason) => reason.clone(),
-                None => {
-                    state.on_lost = Some(call);
-                    return;
-                }
-            }
+        let mut state = self.state();
+        let Some(lost) = state.lost.clone() else {
+            state.on_lost = Some(call);
+            return;
         };
+        drop(state);
         call(&lost);
     }
 
@@ -107,9 +105,19 @@ impl Link {
         }
     }
 
-    /// Returns why the connection was lost, if it was.
+    /// As [`lose`](Self::lose), when the end shows no reason. Open calls may go on.
+    pub(super) fn end(&self) {
+        {
+            let mut state = self.state();
+            state.unknown |= state.lost.is_none();
+        }
+        self.lose(|| Error::connection("the connection has ended"));
+    }
+
+    /// Returns why the connection was lost, if it was and that is known.
     pub(super) fn reason(&self) -> Option<Error> {
-        self.state().lost.clone()
+        let state = self.state();
+        state.lost.clone().filter(|_| !state.unknown)
     }
 
     /// Waits until the connection is lost.

@@ -169,7 +169,7 @@ impl Carrier {
             let Some(body) = ready!(self.receiver.poll_message(cx))? else {
                 return Poll::Ready(Ok(()));
             };
-            let Some(frame) = self.read(&body)? else { continue };
+            let Some(frame) = read(&body)? else { continue };
             self.answered |= frame.is_last();
             let unreadable =
                 |error: ProtocolError| Error::protocol("a frame cannot be read").with_source(error);
@@ -178,14 +178,15 @@ impl Carrier {
             self.side.receive(now(), frame);
         }
     }
+}
 
-    fn read(&self, body: &Body) -> Result<Option<TunnelFrame>> {
-        let Body::Protobuf(bytes) = body else { return Ok(None) };
-        let response: Response = prost::Message::decode(bytes.clone()).map_err(|error| {
-            Error::protocol("the relay's `InvokeResponse` cannot be read").with_source(error)
-        })?;
-        response.into_frame()
-    }
+/// Returns the frame in a message of the stream.
+fn read(body: &Body) -> Result<Option<TunnelFrame>> {
+    let Body::Protobuf(bytes) = body else { return Ok(None) };
+    let response: Response = prost::Message::decode(bytes.clone()).map_err(|error| {
+        Error::protocol("the relay's `InvokeResponse` cannot be read").with_source(error)
+    })?;
+    response.into_frame()
 }
 
 impl Future for Carrier {

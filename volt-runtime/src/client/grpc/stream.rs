@@ -51,6 +51,14 @@ struct Frames {
 }
 
 impl Frames {
+    /// Returns whether what has arrived of the first header cannot begin HTTP/2: a short frame of
+    /// settings.
+    fn is_foreign(&self) -> bool {
+        let begun = &self.header[..self.filled];
+        begun.first().is_some_and(|high| *high != 0)
+            || begun.get(3).is_some_and(|kind| *kind != SETTINGS)
+    }
+
     /// Reads bytes, and reports the signs in them.
     fn read(&mut self, mut bytes: &[u8], mut report: impl FnMut(Sign)) {
         while !bytes.is_empty() && !self.foreign {
@@ -67,6 +75,11 @@ impl Frames {
                 self.header[self.filled..][..part.len()].copy_from_slice(part);
                 self.filled += part.len();
                 bytes = after;
+                if !self.greeted && self.is_foreign() {
+                    self.greeted = true;
+                    self.foreign = true;
+                    report(Sign::Foreign);
+                }
                 if self.filled < HEADER {
                     return;
                 }
@@ -75,8 +88,7 @@ impl Frames {
                 self.rest = u32::from_be_bytes([0, high, middle, low]) as usize;
                 if !self.greeted {
                     self.greeted = true;
-                    self.foreign = kind != SETTINGS;
-                    report(if self.foreign { Sign::Foreign } else { Sign::Greeting });
+                    report(Sign::Greeting);
                 }
                 self.going_away = (kind == GOAWAY).then(Vec::new);
             }
@@ -263,6 +275,9 @@ mod tests {
     #[test]
     fn another_protocol_is_reported_once() {
         assert_eq!(signs(b"HTTP/1.1 400 Bad Request\r\n\r\n", 4), [Sign::Foreign]);
+        // An alert of TLS is shorter than a header.
+        assert_eq!(signs(&[21, 3, 3, 0, 2, 2, 40], 1), [Sign::Foreign]);
+        assert_eq!(signs(&frame(GOAWAY, &[0; 8]), 2), [Sign::Foreign]);
         let text = foreign(b"HTTP/1.1 400 Bad Request\r\nserver: x\r\n");
         assert!(text.contains("`HTTP/1.1 400 Bad Request`"), "{text}");
         assert!(foreign(&[21, 3, 3, 0, 2, 2, 40]).contains("TLS"));

@@ -27,8 +27,8 @@ use crate::{
     queue::{Buffer, Popped, Wakes, register},
 };
 
-/// The bytes that an open call takes, its task included.
-const CALL_BYTES: usize = 1024;
+/// The bytes that an open call takes, its task and the frame that opened it included.
+const CALL_BYTES: usize = 2048;
 
 /// The time for which a draining connection waits for calls with exchanged keys to name their method. An
 /// ordinary call names its method one round trip later; a pre-opened one may never do so.
@@ -341,9 +341,9 @@ impl Connection {
         self.early.map_or(0, |unread| unread + self.outbox.bytes() + calls)
     }
 
-    /// Returns whether nothing can arrive for a call any more.
-    pub fn has_failed(&self, id: u64) -> bool {
-        self.calls.get(&id).is_none_or(|call| call.inbox.reason().is_some())
+    /// Returns why a call has failed, if it has.
+    pub fn failure(&self, id: u64) -> Option<String> {
+        self.calls.get(&id)?.inbox.reason().map(Error::to_string)
     }
 
     /// Reads the next frame of a call. After the last one, returns the reason of its end.

@@ -72,14 +72,17 @@ impl Drop for Place {
 /// The address under which a connection is counted, if it is. A client with IPv6 usually has a whole
 /// network of 64 bits.
 fn counted(peer: IpAddr) -> Option<IpAddr> {
-    match peer.to_canonical() {
-        address if address.is_loopback() => None,
+    let peer = peer.to_canonical();
+    if peer.is_loopback() {
+        return None;
+    }
+    Some(match peer {
+        IpAddr::V4(_) => peer,
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
-            Some(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
-        address => Some(address),
-    }
+    })
 }
 
 #[cfg(test)]

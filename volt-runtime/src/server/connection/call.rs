@@ -58,9 +58,11 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     let entry = Entry::new(Arc::clone(connection.shared()), id);
     let call = entry.call().clone();
     let turn = connection.admission().turn().await;
-    if turn.is_some() && call.with(|machine| machine.has_failed(id)) {
-        let reason = "the key exchange came to its turn too late";
-        return call.with(|machine| machine.reject(&frame, reason));
+    // It may have waited for long.
+    if turn.is_some()
+        && let Some(reason) = call.with(|machine| machine.failure(id))
+    {
+        return call.with(|machine| machine.reject(&frame, &reason));
     }
     let opened = open(&host, &connection, &call, &frame).await;
     drop(turn);

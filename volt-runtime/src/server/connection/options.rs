@@ -40,8 +40,9 @@ pub struct ServerOptions {
     /// legacy call brings its first request together with its token. A host whose authenticator
     /// admits callers without a session should raise it to the largest message that it expects.
     pub unauthenticated_message_size: usize,
-    /// The maximum number of bytes held for all connections that have no session yet, in messages over
-    /// 16 KiB and in queues. A connection that would exceed it ends. Default 64 MiB.
+    /// The maximum number of bytes held for all connections that have no session yet: in messages over
+    /// 16 KiB, in queues, and for open calls, which count as 2 KiB each. A connection that would exceed it
+    /// ends. Default 64 MiB.
     pub unauthenticated_bytes: usize,
     /// The time within which a message must arrive whole, for each MiB of it. The connection of a
     /// slower one ends. Time during which the server does not read does not count. Default 20

@@ -111,8 +111,10 @@ mod tests {
 
     impl Server {
         async fn start(limit: usize) -> Self {
-            let mut options = ServerOptions::default();
-            options.max_unauthenticated_per_address = limit;
+            let options = ServerOptions {
+                max_unauthenticated_per_address: limit,
+                ..ServerOptions::default()
+            };
             let key = SigningKey::generate().unwrap();
             let host = ServiceHost::new("volt", key, Router::new(), Nobody).with_options(options);
             let (stop, stopping) = watch::channel(false);

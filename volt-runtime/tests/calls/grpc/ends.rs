@@ -51,9 +51,9 @@ async fn a_reset_stream_or_a_lost_connection_drops_the_handler() {
                 }
                 soon(volt.probe.running(1)).await;
                 if lost {
-                    client.lose()
+                    client.lose();
                 } else {
-                    call.reset()
+                    call.reset();
                 }
                 soon(volt.probe.running(0)).await;
             }

@@ -36,5 +36,5 @@ async fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Volt {
 
 async fn start_as(change: impl FnOnce(ServiceHost) -> ServiceHost) -> Volt {
     let parts = Parts::new(change);
-    parts.serve_by("http", "127.0.0.1", 0, |listener, host| serve_grpc(listener, host)).await
+    parts.serve_by("http", "127.0.0.1", 0, serve_grpc).await
 }

@@ -170,18 +170,14 @@ impl Call {
                     return Ok(Ok(Note::decode(self.received.split_to(length)).unwrap()));
                 }
             }
-            match soon(poll_fn(|cx| body.poll_data(cx))).await {
-                Some(data) => {
-                    let data = data?;
-                    body.flow_control().release_capacity(data.len()).unwrap();
-                    self.received.put_slice(&data);
-                }
-                None => {
-                    assert_eq!(self.received.len(), 0, "a message is cut short");
-                    let trailers = soon(poll_fn(|cx| body.poll_trailers(cx))).await?;
-                    return Ok(Err(trailers.expect("trailers")));
-                }
-            }
+            let Some(data) = soon(poll_fn(|cx| body.poll_data(cx))).await else {
+                assert_eq!(self.received.len(), 0, "a message is cut short");
+                let trailers = soon(poll_fn(|cx| body.poll_trailers(cx))).await?;
+                return Ok(Err(trailers.expect("trailers")));
+            };
+            let data = data?;
+            body.flow_control().release_capacity(data.len()).unwrap();
+            self.received.put_slice(&data);
         }
     }
 

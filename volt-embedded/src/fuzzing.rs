@@ -113,6 +113,7 @@ pub fn open(folder: &Path, builder: Builder, limits: ServerOptions) -> Result<Co
         folder,
         temporary: None,
         address: (Ipv4Addr::LOCALHOST, 1).into(),
+        grpc_address: None,
         services: &SERVICES,
         closed: mpsc::channel(1).0,
     };

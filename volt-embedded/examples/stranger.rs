@@ -45,7 +45,7 @@ async fn serve() {
     let builder = EmbeddedVolt::builder().unknown_clients(UnknownClients::Prompt);
     let volt = builder.start().await.unwrap();
     println!("{}", serde_json::to_string(&volt.config()).unwrap());
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The target of the attacks.
@@ -57,7 +57,7 @@ struct Target {
 }
 
 impl Target {
-    async fn start(time: Duration) -> io::Result<Self> {
+    fn start(time: Duration) -> io::Result<Self> {
         let mut volt = Process::start(&["serve"])?;
         let config: ClientConfig = serde_json::from_str(&volt.line()?)?;
         let address = address(&config);
@@ -73,7 +73,7 @@ impl Target {
         if std::env::args().nth(2).is_some_and(|chosen| !name.contains(&chosen)) {
             return;
         }
-        let target = Self::start(time).await.unwrap();
+        let target = Self::start(time).unwrap();
         let client = Client::connect(target.config.clone()).await.unwrap();
         let id = target.config.volt.id.clone().unwrap();
         let (mut latencies, mut failed) = (Vec::new(), 0);
@@ -99,7 +99,7 @@ impl Target {
                 most = most.max(target.volt.memory());
                 sleep(Duration::from_millis(50)).await;
             }
-            (target.volt.sockets(), target.volt.cpu() - cpu, begin.elapsed())
+            (target.volt.sockets(), target.volt.cpu().saturating_sub(cpu), begin.elapsed())
         };
         let (sockets, used, elapsed) = tokio::select! {
             sampled = sampling => sampled,
@@ -245,8 +245,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let client = Client::connect(config).await.unwrap();
             while Instant::now() < attack.until {
                 let key = ClientIdentifier::PublicKey(key.verifying_key().to_pem());
-                let mut request = AuthenticateRequest::default();
-                request.client_identifier = Some(key);
+                let request = AuthenticateRequest {
+                    client_identifier: Some(key),
+                    ..AuthenticateRequest::default()
+                };
                 let _ = client.volt().authenticate(request).await;
             }
             sleep(time).await;

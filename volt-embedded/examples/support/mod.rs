@@ -141,11 +141,11 @@ pub(crate) fn frame(first: u8, content: &[u8], masked: bool) -> Vec<u8> {
     match u16::try_from(content.len()) {
         Ok(length @ 0..126) => frame.push(mask | u8::try_from(length).unwrap_or_default()),
         Ok(length) => {
-            frame.push(mask | 126);
+            frame.push(mask | 0x7e);
             frame.extend(length.to_be_bytes());
         }
         Err(_) => {
-            frame.push(mask | 127);
+            frame.push(mask | 0x7f);
             frame.extend((content.len() as u64).to_be_bytes());
         }
     }

@@ -52,27 +52,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     check.current_dir(&program).arg("--target-dir").arg(target_dir(root)?);
     for name in CRATES {
-        let folder = unpack(&packages, name)?;
-        check.arg("--config").arg(format!("patch.crates-io.{name}.path={folder:?}"));
+        // All have the version of the workspace.
+        let folder = unpack(&packages, name, env!("CARGO_PKG_VERSION"))?;
+        check.arg("--config").arg(format!("patch.crates-io.{name}.path='{}'", folder.display()));
     }
     process::run(&mut check).context("a program that uses the packages does not compile")
 }
 
 /// Unpacks a package, and returns its folder.
-fn unpack(packages: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let found = fs::read_dir(packages)?.filter_map(Result::ok).map(|entry| entry.path());
-    let is_package = |path: &PathBuf| {
-        let stem = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
-        let version = stem.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-        version.is_some_and(|version| {
-            version.starts_with(|first: char| first.is_ascii_digit()) && version.ends_with(".crate")
-        })
-    };
-    let file = found.into_iter().find(is_package);
-    let file = file.with_context(|| format!("cargo did not package {name}"))?;
+fn unpack(packages: &Path, name: &str, version: &str) -> anyhow::Result<PathBuf> {
+    let folder = packages.join(format!("{name}-{version}"));
+    let file = folder.with_file_name(format!("{name}-{version}.crate"));
     let archive = fs::File::open(&file).with_context(|| file.display().to_string())?;
     tar::Archive::new(GzDecoder::new(archive)).unpack(packages)?;
-    Ok(file.with_extension(""))
+    Ok(folder)
 }
 
 /// Copies a folder.

@@ -8,7 +8,10 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/random/mod.rs"));
 }
 
-use std::io::{self, BufRead as _, Write as _};
+use std::{
+    fmt::Write as _,
+    io::{self, BufRead as _, Write as _},
+};
 
 use volt_runtime::{
     Message,
@@ -76,7 +79,11 @@ fn converted<M: Message>(from: &str, to: &str, input: &[u8]) -> Result<Vec<u8>, 
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn unhex(text: &str) -> Result<Vec<u8>, String> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+#[allow(dead_code)]
 #[path = "../calls/tls/authority.rs"]
 mod authority;
 mod choice;

@@ -267,7 +267,7 @@ mod tests {
             signs(&[frame(SETTINGS, b""), frame(GOAWAY, b"")].concat(), 5)[1],
             Sign::GoAway("no reason".to_owned())
         );
-        let long = [frame(SETTINGS, b""), frame(GOAWAY, &[b'a'; 1 << 20])].concat();
+        let long = [frame(SETTINGS, b""), frame(GOAWAY, &vec![b'a'; 1 << 20])].concat();
         let Sign::GoAway(text) = &signs(&long, 1000)[1] else { panic!("no sign") };
         assert!(text.len() < 200, "{text}");
     }

@@ -60,6 +60,10 @@ mod channel;
 pub mod config;
 mod error;
 #[cfg(feature = "grpc")]
+#[cfg_attr(
+    not(all(feature = "client", feature = "server")),
+    expect(dead_code, reason = "each end needs a part of it")
+)]
 mod grpc;
 pub mod json;
 pub mod key;

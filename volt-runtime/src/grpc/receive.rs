@@ -18,9 +18,9 @@ use tonic::codec::{CompressionEncoding, DecodeBuf, Decoder, Streaming};
 #[cfg(feature = "server")]
 use super::body::Pipe;
 use super::{fault, send::PREFIX};
-use crate::{Code, Error, ErrorKind, Result};
 #[cfg(feature = "server")]
-use crate::{Status, message::Body, transport::ReceiveHalf};
+use crate::{Code, Status, message::Body, transport::ReceiveHalf};
+use crate::{Error, ErrorKind, Result};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 

@@ -31,7 +31,6 @@ pub(crate) fn write(timeout: Duration) -> Option<HeaderValue> {
 }
 
 /// Reads a timeout. Returns `None` if the value is invalid.
-#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only servers receive one"))]
 pub(crate) fn read(value: &HeaderValue) -> Option<Duration> {
     let text = value.to_str().ok()?;
     let (unit, length) = UNITS.iter().find(|(unit, _)| text.ends_with(*unit))?;

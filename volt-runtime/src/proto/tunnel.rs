@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{
     ProtocolError, call,
     frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed, begin_sealed, is_last},
-    handshake::{ServerHandshake, Via},
+    handshake::Via,
     token::{self, Token},
 };
 
@@ -77,8 +77,8 @@ impl TunnelFrame {
     /// When the frame is damaged or opens no call.
     #[cfg(all(feature = "client", feature = "grpc"))]
     pub(crate) fn from_opening(frame: &Frame) -> Result<Self, ProtocolError> {
-        let ServerHandshake { token, via } = ServerHandshake::accept(frame)?;
-        Ok(Self::open(&token, via))
+        let opened = super::handshake::ServerHandshake::accept(frame)?;
+        Ok(Self::open(&opened.token, opened.via))
     }
 
     /// Converts a frame that the target of a call sent.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
-#[expect(dead_code, reason = "some of it serves only the tests of the websocket")]
+#[allow(dead_code)]
 #[path = "../calls/tls/authority.rs"]
 mod authority;
 mod choice;

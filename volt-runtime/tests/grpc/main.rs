@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
-#[allow(dead_code)]
+#[expect(dead_code, reason = "some of it serves only the tests of the websocket")]
 #[path = "../calls/tls/authority.rs"]
 mod authority;
 mod choice;
@@ -12,7 +12,7 @@ mod kinds;
 mod relay;
 mod requests;
 mod server;
-#[allow(dead_code)]
+#[expect(dead_code, reason = "some of it serves only the tests of the websocket")]
 #[path = "../calls/support.rs"]
 mod support;
 mod tls;

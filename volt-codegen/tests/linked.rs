@@ -149,7 +149,7 @@ fn messages_nest_to_a_limit() {
         generate(&set, &Options::default()).map(|_| ())
     };
     with(&nested).expect("64 messages in each other are allowed");
-    let error = with(&DescriptorProto { nested_type: vec![nested.clone()], ..nested.clone() });
+    let error = with(&DescriptorProto { nested_type: vec![nested.clone()], ..nested });
     let error = error.expect_err("they are too many").to_string();
     assert!(error.starts_with("b.proto: messages are nested more than 64 deep in `M`"), "{error}");
 }

@@ -1,5 +1,7 @@
 //! Descriptors that no compiler wrote: they yield code that can be parsed, or an error, never a panic.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use prost_types::{

@@ -26,7 +26,7 @@ mod prelude {
 }
 
 // Examples ignore results and read nothing of what they bind.
-#[allow(unused, unused_qualifications, clippy::all, clippy::pedantic)]
+#[allow(unused, unused_qualifications, clippy::all, clippy::pedantic, clippy::unwrap_used)]
 mod blocks {
     include!(concat!(env!("OUT_DIR"), "/blocks.rs"));
 }

@@ -332,7 +332,6 @@ fn write_causes(f: &mut fmt::Formatter<'_>, error: &Error) -> fmt::Result {
 }
 
 /// The close code with which a peer reports that the client must not come back as it is.
-#[cfg(feature = "client")]
 pub(crate) const POLICY_VIOLATION: u16 = 1008;
 
 /// The meaning of a websocket close code, as registered with IANA.

@@ -21,14 +21,6 @@ const scenarios = {
     return refusal(client.GetResource({ resource_id: UNKNOWN_ID }));
   },
 
-  async authenticate(_, config) {
-    const stranger = await connect({ client_name: "stranger", volt: config.volt });
-    const { resource } = await stranger.GetResource({ resource_id: config.volt.id });
-    stranger.close();
-    // Only clients for gRPC get a certificate.
-    return { session: true, certificate: null, read: resource.id === config.volt.id };
-  },
-
   async events(client) {
     const call = client.Connect();
     const answers = messages(call);

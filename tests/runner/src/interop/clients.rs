@@ -45,6 +45,21 @@ const RUST: &[&str] = &[
     "sql-helper",
 ];
 
+/// The scenarios of the clients for the web: all but a first start, for which they need more than a
+/// configuration of the Volt.
+const WEB: &[&str] = &[
+    "unary",
+    "refused",
+    "connect",
+    "events",
+    "download",
+    "refused-stream",
+    "upload",
+    "wire",
+    "sql",
+    "sql-helper",
+    "hosted",
+];
 /// The scenarios of the client for gRPC: all but calls to hosted services.
 const GRPC: &[&str] = &[
     "unary",
@@ -107,6 +122,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         .map(|build| Client {
             arguments: vec![script.clone().into()],
             environment: vec![("VOLT_CLIENT_BUILD", build.into())],
+            scenarios: Some(WEB),
             ..Client::new(format!("{} {build}", web.name), build, "node")
         })
         .collect();

@@ -2,8 +2,8 @@ use super::*;
 
 #[test]
 fn display_says_which_call_and_why() {
-    let error = Error::refused(Status::new(Code::NotFound, "no such resource"))
-        .with_method("/pkg.Svc/Get");
+    let error =
+        Error::refused(Status::new(Code::NotFound, "no such resource")).with_method("/pkg.Svc/Get");
     assert_eq!(error.to_string(), "/pkg.Svc/Get: refused: not found: no such resource");
     assert_eq!(error.code(), Code::NotFound);
     assert_eq!(error.executed(), Executed::Yes);

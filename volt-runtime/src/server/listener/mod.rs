@@ -1,58 +1,19 @@
 //! Listening: accepts the connections of a server, up to its limit, until it stops.
 
+mod protocol;
 mod reception;
 mod tcp;
 mod write_timeout;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use self::reception::Reception;
-pub(super) use self::write_timeout::WriteTimeout;
-use crate::server::connection::{Newcomers, Place, ServiceHost};
-
-/// What a new connection counts against until it has a session.
-pub(super) struct Newcomer {
-    /// The memory of all such connections.
-    pub(super) newcomers: Arc<Newcomers>,
-    /// The connection's place among those of its address.
-    pub(super) place: Place,
-}
-
-/// The reason why there is no room for a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoRoom {
-    /// The server has as many connections as it may have.
-    Server,
-    /// The client's address has as many connections without a session as it may have.
-    Address,
-}
-
-/// The protocol of a server's connections.
-pub(super) trait Protocol: Send + Sync + 'static {
-    /// The host whose services are served.
-    fn endpoint(&self) -> &Arc<ServiceHost>;
-
-    /// Runs one connection, from its TCP stream to its end. `stopping` changes when the server stops.
-    fn serve(
-        self: Arc<Self>,
-        stream: TcpStream,
-        newcomer: Newcomer,
-        stopping: watch::Receiver<bool>,
-    ) -> impl Future<Output = ()> + Send + 'static;
-
-    /// Tells a client that there is no room for it.
-    fn turn_away(
-        self: Arc<Self>,
-        stream: TcpStream,
-        reason: NoRoom,
-    ) -> impl Future<Output = ()> + Send + 'static;
-}
+pub(super) use self::{
+    protocol::{Newcomer, NoRoom, Protocol},
+    write_timeout::WriteTimeout,
+};
 
 /// A running server. Dropping it stops it at once: keep it for as long as it should serve.
 pub struct Server {

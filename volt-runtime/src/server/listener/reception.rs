@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpStream, sync::watch, task::JoinSet};
 
-use super::{Newcomer, NoRoom, Protocol, tcp};
+use super::{
+    protocol::{Newcomer, NoRoom, Protocol},
+    tcp,
+};
 use crate::server::connection::{Addresses, Newcomers};
 
 /// The number of connections without room that are turned away at a time. Further ones are closed:

@@ -44,7 +44,7 @@ async fn ping(mut stream: TcpStream, masked: bool) {
     let pings = frame(0x89, &[7; 125], masked).repeat(500);
     while stream.write_all(&pings).await.is_ok() {}
     // The peer has closed the connection.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Prints the memory of a process at times while a peer pings it.

@@ -88,7 +88,10 @@ impl Outside {
                  have; tuples such as `(i64, String)` are read by position",
                 "14:8",
             ),
-            ("there is no option `include`: use `includes`, `rename` or `server`", "16:56"),
+            (
+                "there is no option `include`: use `any_types`, `includes`, `rename` or `server`",
+                "16:56",
+            ),
             ("proto/kinds/v2/kinds.proto: the file cannot be read: ", "19:30"),
         ];
         self.is_refused("wrong_input", &input);

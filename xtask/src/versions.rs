@@ -28,7 +28,7 @@ pub(crate) fn sources(root: &Path, version: &str) -> anyhow::Result<Sources> {
 /// The versions below `proto/`, the oldest first.
 pub(crate) fn versions(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut versions = Vec::new();
-    for entry in fs::read_dir(root.join("proto")).context("proto/ can't be read")? {
+    for entry in fs::read_dir(root.join("proto")).context("proto/ cannot be read")? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if let Some(numbers) = numbers(&name) {
             versions.push((numbers, name));

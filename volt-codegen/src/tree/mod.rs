@@ -86,7 +86,7 @@ fn apply_with(
             if let Err(error) = exchange(&path, old, &staging.file("new", index)) {
                 staging.kept = true;
                 return Err(Error::new(format!(
-                    "{} can't be written, and {} can't be put back: {error}; what was there is in {}",
+                    "{} cannot be written, and {} cannot be put back: {error}; what was there is in {}",
                     change.path.display(),
                     done.path.display(),
                     staging.folder.display()
@@ -99,7 +99,7 @@ fn apply_with(
 }
 
 fn unchanged(change: &Change, error: &io::Error) -> Error {
-    Error::new(format!("{} can't be written; nothing was changed: {error}", change.path.display()))
+    Error::new(format!("{} cannot be written; nothing was changed: {error}", change.path.display()))
 }
 
 /// A folder for files on their way in and out. Dropping it removes it.
@@ -122,7 +122,7 @@ impl Staging {
         match made {
             Ok(folder) => Ok(Self { folder, kept: false }),
             Err(error) => {
-                Err(Error::new(format!("{} can't be written to: {error}", root.display())))
+                Err(Error::new(format!("{} cannot be written to: {error}", root.display())))
             }
         }
     }
@@ -206,7 +206,7 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
-    Error::new(format!("{} can't be read: {error}", path.display()))
+    Error::new(format!("{} cannot be read: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ fn a_full_disk_changes_nothing() {
         let before = snapshot(root.path());
         let error = apply_with(root.path(), &changes, &mut full_after(room)).unwrap_err();
         let error = error.to_string();
-        assert!(error.contains("can't be written; nothing was changed"), "{error}");
+        assert!(error.contains("cannot be written; nothing was changed"), "{error}");
         assert!(error.to_lowercase().contains("no space left"), "{error}");
         assert_eq!(snapshot(root.path()), before);
     }
@@ -76,6 +76,6 @@ fn something_in_the_way_changes_nothing() {
     fs::write(root.path().join("other"), "in the way\n").unwrap();
     let before = snapshot(root.path());
     let error = apply(root.path(), &changes).unwrap_err().to_string();
-    assert!(error.starts_with("other/d can't be written; nothing was changed"), "{error}");
+    assert!(error.starts_with("other/d cannot be written; nothing was changed"), "{error}");
     assert_eq!(snapshot(root.path()), before);
 }

@@ -93,8 +93,8 @@ async fn what_does_not_fit_is_told_with_its_column() {
     let db = database(&client, &[CREATE, INSERT]).await;
     let all = "id, name, unitPrice, pic, soldOut, maker, seller";
     let cases = [
-        ("-1 AS id", "column `id`: -1 is no u32"),
-        ("4294967296 AS id", "column `id`: 4294967296 is no u32"),
+        ("-1 AS id", "column `id`: -1 does not fit u32"),
+        ("4294967296 AS id", "column `id`: 4294967296 does not fit u32"),
         ("'1' AS id", "column `id`: it is text, not an integer"),
         ("1.0 AS id", "column `id`: it is a real, not an integer"),
         ("NULL AS id", "column `id`: it is NULL: make the field an `Option`"),

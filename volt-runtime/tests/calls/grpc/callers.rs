@@ -23,7 +23,7 @@ async fn a_wrong_token_ends_the_call_with_its_reason() {
     let session = Some("session-1");
     let mut client = Raw::connect(&volt).await;
     for (token, reason) in [
-        ("none".to_owned(), "the metadata `volt-token` is invalid: the token is no JWT"),
+        ("none".to_owned(), "the metadata `volt-token` is invalid: the token is not a JWT"),
         (token(&key, "did:volt:other", session), "the token is for another Volt"),
         (token(&stranger, VOLT_ID, session), "the token's signature is wrong"),
         (token(&key, VOLT_ID, Some("ended")), "session invalid"),

@@ -1,7 +1,7 @@
 //! An agent that answers questions on a wire: those that were asked while it was away, and then new
 //! ones. Run it with the path of a client configuration.
 
-use volt_api::{Client, ClientConfig, Result, wires::WireEvent};
+use volt_api::{Client, ClientConfig, Code, Result, wires::WireEvent};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -11,7 +11,11 @@ async fn main() -> Result<()> {
         client.wire().ensure_wire(wire).persist(true).await?;
     }
     client.volt().ensure_folder("@agent").await?;
-    let last: i64 = client.file().get_json("@agent/last.json").await.unwrap_or(0);
+    let last: i64 = match client.file().get_json("@agent/last.json").await {
+        // The first start.
+        Err(error) if error.code() == Code::NotFound => 0,
+        last => last?,
+    };
 
     let mut questions = client.wire().follow("@questions").after(last).await?;
     while let Some(event) = questions.event().await? {

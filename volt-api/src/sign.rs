@@ -113,7 +113,8 @@ impl IntoFuture for Verify {
                 .with_identity_did(identity)
                 .with_digest_raw(signature);
             match settings.apply(client.sign_verify(request)).idempotent().await {
-                Ok(_) => Ok(true),
+                Ok(answer) if answer.payload.is_none() => Ok(true),
+                Ok(_) => Err(Error::protocol("the Volt has signed the message, not verified it")),
                 Err(error) if error.is_refused() && error.code() == Code::InvalidArgument => {
                     Ok(false)
                 }

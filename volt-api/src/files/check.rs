@@ -63,7 +63,7 @@ impl Summary {
             )));
         }
         #[cfg(feature = "volt")]
-        if let Some(digest) = digest_of(client, settings, id).await
+        if let Some(digest) = digest_of(client, settings, id).await?
             && digest != self.hash.finish().as_ref()
         {
             return Err(differs("its SHA-256 digest differs from the Volt's"));
@@ -74,17 +74,26 @@ impl Summary {
 
 /// Returns the SHA-256 digest of a file, if the Volt has one.
 #[cfg(feature = "volt")]
-async fn digest_of(client: &FileApiClient, settings: &Settings, id: &str) -> Option<Vec<u8>> {
+async fn digest_of(
+    client: &FileApiClient,
+    settings: &Settings,
+    id: &str,
+) -> Result<Option<Vec<u8>>> {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
     use crate::volt::{GetResourceRequest, VoltApiClient};
 
     let client = VoltApiClient::new(AsRef::<crate::Channel>::as_ref(client).clone());
     let request = GetResourceRequest::default().with_resource_id(id);
-    // A Volt may allow a caller its files and nothing else.
-    let resource = settings.apply(client.get_resource(request)).await.ok()?.resource?;
+    let resource = match settings.apply(client.get_resource(request)).await {
+        Ok(answer) => answer.resource.unwrap_or_default(),
+        // A Volt may allow a caller its files and nothing else.
+        Err(error) if error.is_refused() => return Ok(None),
+        Err(error) => return Err(error),
+    };
     // Another form of digest is not compared.
-    URL_SAFE_NO_PAD.decode(resource.content_hash).ok().filter(|digest| digest.len() == 32)
+    let digest = URL_SAFE_NO_PAD.decode(resource.content_hash).ok();
+    Ok(digest.filter(|digest| digest.len() == 32))
 }
 
 /// The error for content that differs from the Volt's file: it was changed meanwhile, or damaged.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use futures_core::Stream;
@@ -157,13 +157,12 @@ impl FileStream {
 impl Stream for FileStream {
     type Item = Result<Vec<u8>>;
 
-    /// Ends after an error.
+    /// Ends after an error, which [`block`](Self::block) returns again.
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let block = ready!(self.poll_block(cx));
-        if block.is_err() {
-            self.state = State::Ended;
+        if let State::Failed(_) = self.state {
+            return Poll::Ready(None);
         }
-        Poll::Ready(block.transpose())
+        self.poll_block(cx).map(Result::transpose)
     }
 }
 

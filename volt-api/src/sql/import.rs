@@ -107,6 +107,9 @@ impl ImportCsv {
     async fn run(self) -> Result<u64> {
         let settings = self.settings.start();
         let CsvImport { database, configuration, reader, mut on_progress } = self.kind;
+        if reader.is_none() && configuration.source_resource_id.is_empty() {
+            return Err(Error::configuration("the file to import has no id"));
+        }
         let mut call = settings.apply(database.client.import_csv()).await?;
         let first = SqlImportCsvRequest::default().with_configuration(configuration);
         call.send(first).await?;

@@ -6,6 +6,7 @@
 
 use std::future::IntoFuture;
 
+use uuid::Uuid;
 use volt_runtime::{Duplex, Error, Result, transport::BoxFuture};
 
 use super::{
@@ -24,8 +25,21 @@ use crate::{
 
 type Call = Duplex<SqlExecuteRequest, SqlExecuteResponse>;
 
-/// The column of the statement that follows each other one.
-const MARK: &str = "volt:total_changes";
+/// The statement that follows each other one: it counts the changes. Its column has a random name, which no
+/// other statement's result has.
+#[derive(Debug)]
+struct Mark(String);
+
+impl Mark {
+    fn new() -> Self {
+        Self(format!("volt:{}", Uuid::new_v4()))
+    }
+
+    fn start(&self) -> SqlExecuteStart {
+        SqlExecuteStart::default()
+            .with_statement(format!("SELECT total_changes() AS \"{}\"", self.0))
+    }
+}
 
 /// A transaction that has not been opened yet, created by [`Database::transaction`]. Await it for
 /// the [`Transaction`].
@@ -75,9 +89,11 @@ impl IntoFuture for BeginTransaction {
             let settings = self.settings.start();
             let TransactionStart(database) = self.kind;
             let mut call = settings.apply(database.client.execute()).await?;
-            send(&mut call, mark().with_database_id(database.id).with_transaction(true)).await?;
-            let changes = read_to_mark(&mut call, |_| Ok(())).await?;
-            Ok(Transaction { call, changes, state: State::Ready })
+            let mark = Mark::new();
+            let begin = mark.start().with_database_id(database.id).with_transaction(true);
+            send(&mut call, begin).await?;
+            let changes = read_to_mark(&mut call, &mark, |_| Ok(())).await?;
+            Ok(Transaction { call, mark, changes, state: State::Ready })
         })
     }
 }
@@ -89,6 +105,7 @@ impl IntoFuture for BeginTransaction {
 #[derive(Debug)]
 pub struct Transaction {
     call: Call,
+    mark: Mark,
     /// SQLite's counter of changes after the last statement.
     changes: i64,
     state: State,
@@ -124,8 +141,8 @@ impl Transaction {
         self.end(true).await
     }
 
-    /// Rolls the transaction back and waits until the Volt has done so. Dropping the transaction
-    /// rolls it back too, without waiting.
+    /// Rolls the transaction back and waits until the Volt has done so, unless a statement was dropped
+    /// before it had finished. Dropping the transaction rolls it back too, without waiting.
     ///
     /// # Errors
     ///
@@ -166,7 +183,7 @@ impl Transaction {
     ) -> Result<u64> {
         self.check()?;
         self.state = State::Busy;
-        let outcome = run(&mut self.call, statement.into_start(""), on_response).await;
+        let outcome = run(&mut self.call, &self.mark, statement.into_start(""), on_response).await;
         match outcome {
             Ok(changes) => {
                 self.state = State::Ready;
@@ -297,13 +314,14 @@ impl TransactionQuery<'_> {
 pub(super) async fn execute_one(mut call: Call, mut start: SqlExecuteStart) -> Result<u64> {
     // Only the first statement names the database.
     let database = std::mem::take(&mut start.database_id);
-    send(&mut call, mark().with_database_id(database).with_transaction(true)).await?;
+    let mark = Mark::new();
+    send(&mut call, mark.start().with_database_id(database).with_transaction(true)).await?;
     send(&mut call, start).await?;
-    send(&mut call, mark()).await?;
+    send(&mut call, mark.start()).await?;
     let end = SqlExecuteEnd::default().with_commit_transaction(true);
     call.send(SqlExecuteRequest::default().with_end(end)).await?;
-    let before = read_to_mark(&mut call, |_| Ok(())).await?;
-    let after = read_to_mark(&mut call, |_| Ok(())).await?;
+    let before = read_to_mark(&mut call, &mark, |_| Ok(())).await?;
+    let after = read_to_mark(&mut call, &mark, |_| Ok(())).await?;
     call.finish().await?;
     Ok(affected(before, after))
 }
@@ -311,32 +329,30 @@ pub(super) async fn execute_one(mut call: Call, mut start: SqlExecuteStart) -> R
 /// Runs a statement and the one that marks its end. Returns SQLite's counter after it.
 async fn run(
     call: &mut Call,
+    mark: &Mark,
     start: SqlExecuteStart,
     on_response: impl FnMut(&SqlExecuteResponse) -> Result<()> + Send,
 ) -> Result<i64> {
     send(call, start).await?;
-    send(call, mark()).await?;
-    read_to_mark(call, on_response).await
+    send(call, mark.start()).await?;
+    read_to_mark(call, mark, on_response).await
 }
 
 async fn send(call: &mut Call, start: SqlExecuteStart) -> Result<()> {
     call.send(SqlExecuteRequest::default().with_start(start)).await
 }
 
-fn mark() -> SqlExecuteStart {
-    SqlExecuteStart::default().with_statement(format!("SELECT total_changes() AS \"{MARK}\""))
-}
-
 /// Passes responses on, up to those of the next mark. Returns the counter in it.
 async fn read_to_mark(
     call: &mut Call,
+    mark: &Mark,
     mut on_response: impl FnMut(&SqlExecuteResponse) -> Result<()> + Send,
 ) -> Result<i64> {
     let mut counter = RowDecoder::<(i64,)>::default();
     let mut marked = false;
     while let Some(response) = call.message().await? {
         if let Some(Payload::Header(header)) = &response.payload {
-            marked = matches!(&*header.column, [only] if only.name == MARK);
+            marked = matches!(&*header.column, [only] if only.name == mark.0);
         }
         if !marked {
             on_response(&response)?;

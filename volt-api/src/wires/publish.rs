@@ -134,7 +134,7 @@ impl IntoFuture for OpenPublisher {
             let settings = self.settings.start();
             let PublisherStart(target) = self.kind;
             let call = target.open(&settings).await?;
-            Ok(Publisher { settings, target, call: Some(call) })
+            Ok(Publisher { settings, target, state: State::Open(call) })
         })
     }
 }
@@ -148,8 +148,16 @@ impl IntoFuture for OpenPublisher {
 pub struct Publisher {
     settings: Settings,
     target: Target,
-    /// `None` after an error.
-    call: Option<Call>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Call),
+    /// Everything was published. The next message opens a call.
+    Flushed,
+    /// After an error, or a flush that was dropped.
+    Ended,
 }
 
 impl Publisher {
@@ -166,10 +174,13 @@ impl Publisher {
     /// If the future is dropped, the message is queued whole or not at all.
     pub async fn publish(&mut self, message: impl Into<Vec<u8>>) -> Result<()> {
         let request = self.target.request(message.into())?;
-        let call = self.call.as_mut().ok_or_else(ended)?;
+        if let State::Flushed = self.state {
+            self.state = State::Open(self.target.open(&self.settings).await?);
+        }
+        let State::Open(call) = &mut self.state else { return Err(ended()) };
         let sent = call.send(request).await;
         if sent.is_err() {
-            self.call = None;
+            self.state = State::Ended;
         }
         sent
     }
@@ -186,8 +197,12 @@ impl Publisher {
     /// If the future is dropped, the publisher has ended, and messages that were not flushed may not
     /// be published.
     pub async fn flush(&mut self) -> Result<()> {
-        self.call.take().ok_or_else(ended)?.finish().await?;
-        self.call = Some(self.target.open(&self.settings).await?);
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Open(call) => drop(call.finish().await?),
+            State::Flushed => {}
+            State::Ended => return Err(ended()),
+        }
+        self.state = State::Flushed;
         Ok(())
     }
 
@@ -201,7 +216,7 @@ impl Publisher {
     ///
     /// If the future is dropped, messages that were not flushed may not be published.
     pub async fn finish(mut self) -> Result<()> {
-        self.call.take().ok_or_else(ended)?.finish().await.map(drop)
+        self.flush().await
     }
 }
 

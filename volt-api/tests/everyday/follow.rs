@@ -208,3 +208,43 @@ async fn a_dropped_read_loses_nothing() {
     }
     assert_eq!(texts(&received), numbers);
 }
+
+/// Publishes a message whose id was that of another one, as in a table without `AUTOINCREMENT`.
+async fn reuse(client: &Client, id: i64, text: &str) {
+    let insert = client
+        .database("@news")
+        .query("INSERT INTO wire_data (id, created, identity_did, payload) VALUES (?, 0, '', ?)");
+    assert_eq!(insert.bind(id).bind(text).execute().await.unwrap(), 1);
+    // The signal.
+    client.wire().publish("@news", "unseen").persist(false).await.unwrap();
+}
+
+#[tokio::test]
+async fn deleted_messages_whose_ids_are_used_again_are_a_gap() {
+    let (_volt, client) = start().await;
+    client.wire().ensure_wire("@news").persist(true).await.unwrap();
+    publish(&client, &["one", "two"]).await;
+    let mut follower = client.wire().follow("@news").from_start().await.unwrap();
+    let history = messages(&mut follower, 2).await;
+    assert_eq!(next(&mut follower).await, WireEvent::CaughtUp);
+    let delete = client.database("@news").query("DELETE FROM wire_data");
+    assert_eq!(delete.execute().await.unwrap(), 2);
+    let first = history[0].id.unwrap();
+    reuse(&client, first, "lost").await;
+    assert_eq!(next(&mut follower).await, WireEvent::Gap);
+    reuse(&client, first + 1, "three").await;
+    assert_eq!(texts(&messages(&mut follower, 1).await), ["three"]);
+}
+
+#[tokio::test]
+async fn ids_are_not_used_again_in_the_table_of_a_wire() {
+    let (_volt, client) = start().await;
+    client.wire().ensure_wire("@news").persist(true).await.unwrap();
+    publish(&client, &["one", "two"]).await;
+    let mut follower = client.wire().follow("@news").from_start().await.unwrap();
+    messages(&mut follower, 2).await;
+    assert_eq!(next(&mut follower).await, WireEvent::CaughtUp);
+    client.database("@news").query("DELETE FROM wire_data").execute().await.unwrap();
+    publish(&client, &["three"]).await;
+    assert_eq!(texts(&messages(&mut follower, 1).await), ["three"]);
+}

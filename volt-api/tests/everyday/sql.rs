@@ -337,3 +337,24 @@ async fn operations_can_run_on_any_thread() {
     is_send(&client.volt().ensure_folder("@a").into_future());
     is_send(&client.file().upload("@a").from_bytes("").into_future());
 }
+
+/// A column whose name resembles that of the statement that marks the end of another one.
+#[tokio::test]
+async fn no_column_ends_a_statement_of_a_transaction() {
+    let (_volt, client) = start().await;
+    shop(&client).await;
+    let mut transaction = client.database("@shop").transaction().await.unwrap();
+    let rows = transaction.query("SELECT 7 AS \"volt:total_changes\" UNION SELECT 8");
+    assert_eq!(rows.fetch_all::<(i64,)>().await.unwrap(), [(7,), (8,)]);
+    let changed = transaction.query("INSERT INTO article (name) VALUES ('apple')").execute().await;
+    assert_eq!(changed.unwrap(), 1);
+    transaction.commit().await.unwrap();
+    assert_eq!(count(&client).await, 1);
+}
+
+#[tokio::test]
+async fn an_import_without_a_file_is_refused() {
+    let (_volt, client) = start().await;
+    let error = client.database("@shop").import_csv_file("article", "").await.unwrap_err();
+    assert!(error.is_configuration(), "{error}");
+}

@@ -86,7 +86,7 @@ impl Actor {
         database.restart_timer();
         database.run(&format!(
             "CREATE TABLE IF NOT EXISTS {table}
-                 (id INTEGER PRIMARY KEY, created INTEGER, identity_did TEXT, payload)"
+                 (id INTEGER PRIMARY KEY AUTOINCREMENT, created INTEGER, identity_did TEXT, payload)"
         ))?;
         let insert =
             format!("INSERT INTO {table} (created, identity_did, payload) VALUES (?1, ?2, ?3)");

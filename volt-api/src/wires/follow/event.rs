@@ -32,8 +32,9 @@ pub enum WireEvent {
     /// All stored messages were delivered; what follows is new. Reported at first, and again after a
     /// lost connection.
     CaughtUp,
-    /// The connection was lost, or messages were read too slowly, and the wire does not persist:
-    /// messages may be missing here.
+    /// Messages may be missing here. On a wire that does not persist, the connection was lost, or messages
+    /// were read too slowly. On one that persists, stored messages were deleted, and newer ones may have their
+    /// ids.
     Gap,
 }
 

@@ -226,6 +226,15 @@ impl Run {
                 stored.last = message.id;
             }
             stored.messages.extend(messages);
+            if stored.messages.is_empty()
+                && let Some(last) = stored.last
+                && let Some(highest) = stored.table.last(&self.settings).await?
+                && highest < last
+            {
+                // Rows were deleted, and newer ones have ids that were delivered before.
+                stored.last = Some(highest);
+                return Ok(Step::Event(WireEvent::Gap));
+            }
             if stored.messages.is_empty() && !stored.announced {
                 stored.announced = true;
                 return Ok(Step::Event(WireEvent::CaughtUp));

@@ -88,7 +88,7 @@ async fn digest_of(
     let resource = match settings.apply(client.get_resource(request)).await {
         Ok(answer) => answer.resource.unwrap_or_default(),
         // A Volt may allow a caller its files and nothing else.
-        Err(error) if error.is_refused() => return Ok(None),
+        Err(error) if error.status().is_some() => return Ok(None),
         Err(error) => return Err(error),
     };
     // Another form of digest is not compared.

@@ -49,13 +49,14 @@ impl VoltApiClient {
         Operation::new(self.at(path))
     }
 
-    /// Returns whether there is a resource at a path that the caller may read.
+    /// Returns whether there is a resource at a path. A Volt that refuses the caller the first part of the path
+    /// returns an error.
     pub fn exists(&self, path: impl Into<ResourcePath>) -> Exists {
         Operation::new(ResourceExists(self.at(path)))
     }
 
-    /// Returns the resources directly in the one at a path, by name. The API has no pages: the Volt
-    /// sends all in one answer.
+    /// Returns the resources directly in the one at a path, in the Volt's order. The API has no pages: the
+    /// Volt sends all in one answer.
     pub fn children(&self, path: impl Into<ResourcePath>) -> ListChildren {
         Operation::new(FindChildren { at: self.at(path), kind: Vec::new() })
     }
@@ -72,7 +73,8 @@ impl FindResource {
         self
     }
 
-    /// Returns the resource, or `None` if there is none that the caller may read.
+    /// Returns the resource, or `None` if there is none. A Volt that refuses the caller the first part of the
+    /// path returns an error.
     ///
     /// # Errors
     ///

@@ -56,7 +56,8 @@ impl Database {
 }
 
 impl Query {
-    /// Binds the next parameter that is written as `?`.
+    /// Binds the next parameter that is written as `?`. In a statement that has named parameters too, each `?`
+    /// must come before them: SQLite numbers it after all parameters to its left.
     pub fn bind(mut self, value: impl Into<AttributeValue>) -> Self {
         self.kind.statement.bind(value.into());
         self

@@ -211,7 +211,8 @@ pub struct TransactionQuery<'t> {
 }
 
 impl TransactionQuery<'_> {
-    /// Binds the next parameter that is written as `?`.
+    /// Binds the next parameter that is written as `?`. In a statement that has named parameters too, each `?`
+    /// must come before them: SQLite numbers it after all parameters to its left.
     pub fn bind(mut self, value: impl Into<AttributeValue>) -> Self {
         self.statement.bind(value.into());
         self

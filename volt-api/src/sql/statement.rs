@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn positions_count_from_one_beside_names() {
-        let mut statement = Statement::new("SELECT ?, :n, ?");
+        let mut statement = Statement::new("SELECT ?, ?, :n");
         statement.bind("a".into());
         statement.bind_as(":n", 1.into());
         statement.bind("b".into());

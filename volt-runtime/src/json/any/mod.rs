@@ -1,7 +1,7 @@
 //! `google.protobuf.Any`: the message inside, with the URL of its type.
 //!
 //! The JSON form needs the message's type. It is looked up by name among the types that were generated
-//! with the field, protobuf's own types, and those that the program has registered.
+//! with the field, protobuf's own types ([`well_known`]), and those that the program has registered.
 
 mod tree;
 
@@ -58,8 +58,10 @@ static REGISTERED: RwLock<BTreeMap<&'static str, AnyType>> = RwLock::new(BTreeMa
 
 /// Registers a message that a `google.protobuf.Any` may contain in JSON, for the whole program.
 ///
-/// Protobuf's own types need no registration. Neither do the types that were generated together with the
-/// field. Types of other crates do.
+/// The types that were generated together with the field need no registration, and neither do those of
+/// protobuf: all messages of its files `any`, `api`, `duration`, `empty`, `field_mask`, `source_context`,
+/// `struct`, `timestamp`, `type` and `wrappers`, and `FileDescriptorSet` and `FileDescriptorProto`. Types of
+/// other crates do, and so do the other messages of `descriptor.proto` and `plugin.proto`.
 ///
 /// ```
 /// volt_runtime::json::register::<volt_runtime::json::Empty>();

@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
 
 use crate::transport::BoxFuture;
 
@@ -25,7 +25,8 @@ pub(crate) const LARGE: usize = 256 << 10;
 static PERMITS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, usize::from)));
 
-/// Work that is done apart. The work that has begun goes on when this is dropped.
+/// Work that is done apart. When this is dropped, work that has begun goes on, and work that has not is
+/// cancelled.
 pub(crate) struct Apart<T>(
     /// Locked by nobody: a mutex of a `Send` future is `Sync`.
     Mutex<BoxFuture<T>>,
@@ -33,17 +34,29 @@ pub(crate) struct Apart<T>(
 
 /// Does `work` apart, or at once if there is no runtime.
 pub(crate) fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Apart<T> {
+    apart_within(&PERMITS, work)
+}
+
+fn apart_within<T: Send + 'static>(
+    permits: &'static Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Apart<T> {
     let Ok(runtime) = Handle::try_current() else {
         return Apart(Mutex::new(Box::pin(ready(work()))));
     };
-    Apart(Mutex::new(Box::pin(async move {
+    // A task of its own, because the caller may stop polling: a permit that its future had been granted
+    // would then be lost to all others.
+    let mut task = Cancelled(runtime.clone().spawn(async move {
         // The semaphore is never closed.
-        let permit = PERMITS.acquire().await.ok();
+        let permit = permits.acquire().await.ok();
         let work = move || {
             let _permit = permit;
             work()
         };
-        match runtime.spawn_blocking(work).await {
+        runtime.spawn_blocking(work).await
+    }));
+    Apart(Mutex::new(Box::pin(async move {
+        match (&mut task.0).await.and_then(|done| done) {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(reason) => panic::resume_unwind(reason),
@@ -52,6 +65,15 @@ pub(crate) fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
             },
         }
     })))
+}
+
+/// A task that is cancelled when this is dropped.
+struct Cancelled<T>(JoinHandle<T>);
+
+impl<T> Drop for Cancelled<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl<T> Future for Apart<T> {
@@ -88,6 +110,35 @@ mod tests {
     #[should_panic(expected = "the reason")]
     async fn a_panic_reaches_the_task() {
         apart(|| panic!("the reason")).await;
+    }
+
+    /// A handler may hold a future in a `select!` that it does not poll any more.
+    #[tokio::test]
+    async fn work_that_nobody_polls_holds_no_permit() {
+        static PERMITS: Semaphore = Semaphore::const_new(1);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let (sender, receiver) = mpsc::channel();
+        let mut first = apart_within(&PERMITS, move || receiver.recv());
+        assert!(Pin::new(&mut first).poll(&mut cx).is_pending());
+        let mut unpolled = apart_within(&PERMITS, || ());
+        assert!(Pin::new(&mut unpolled).poll(&mut cx).is_pending());
+        sender.send(()).unwrap();
+        assert_eq!(first.await, Ok(()));
+        let third = apart_within(&PERMITS, || 7);
+        let done = tokio::time::timeout(Duration::from_mins(1), third).await;
+        assert_eq!(done, Ok(7));
+        drop(unpolled);
+    }
+
+    #[tokio::test]
+    async fn dropping_cancels_work_that_waits() {
+        static PERMITS: Semaphore = Semaphore::const_new(0);
+        let (sender, receiver) = mpsc::channel();
+        drop(apart_within(&PERMITS, move || sender.send(())));
+        tokio::task::yield_now().await;
+        PERMITS.add_permits(1);
+        apart_within(&PERMITS, || ()).await;
+        assert_eq!(receiver.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     }
 
     #[test]

@@ -134,6 +134,9 @@ impl<'a> Renamed<'a> {
             let value = (field.type_name().to_owned(), default);
             field.default_value = Some(self.values.get(&value).cloned().unwrap_or(value.1));
         }
+        if let Some(infinity) = infinity(field) {
+            field.default_value = Some(infinity.to_owned());
+        }
         if let Some(renamed) = self.types.get(field.type_name()) {
             field.type_name = Some(renamed.clone());
         }
@@ -158,4 +161,15 @@ impl<'a> Renamed<'a> {
     pub(crate) fn name(&self, prefix: &str, own: &str) -> String {
         self.renames.of(&join(prefix, own), own).to_owned()
     }
+}
+
+/// Returns the spelling of infinity if the default of a field is too large for its type. prost parses a
+/// default as it is written, and rejects a number that became infinite.
+fn infinity(field: &FieldDescriptorProto) -> Option<&'static str> {
+    let value = match field.r#type() {
+        Type::Float => field.default_value().parse::<f32>().ok()?.into(),
+        Type::Double => field.default_value().parse::<f64>().ok()?,
+        _ => return None,
+    };
+    value.is_infinite().then_some(if value > 0.0 { "inf" } else { "-inf" })
 }

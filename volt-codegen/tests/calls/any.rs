@@ -122,6 +122,39 @@ fn programs_register_further_types() {
 }
 
 #[test]
+fn values_in_values_know_the_generated_types() {
+    let nested = WellKnown(any(&WellKnown(any(&item()))));
+    round_trips(
+        &Holder::default().with_one(any(&nested)),
+        r#"{"one":{"@type":"type.googleapis.com/google.protobuf.Any","value":{"@type":"type.googleapis.com/google.protobuf.Any","value":{"@type":"type.googleapis.com/odd.any.Item","unit_price":"1 €","weight":0.1,"data":"/w=="}}}}"#,
+    );
+    let wrong = fails(
+        r#"{"one":{"@type":"x/google.protobuf.Any","value":{"@type":"x/odd.any.Item","weight":true}}}"#,
+    );
+    assert!(
+        wrong.contains("in the `x/google.protobuf.Any`: in the `x/odd.any.Item`: field `weight`"),
+        "{wrong}"
+    );
+}
+
+/// Each binary value is within prost's limit; together they would take 1600 messages of stack.
+#[test]
+fn messages_in_values_are_written_to_the_depth_that_is_read() {
+    let chain = |one: Any, levels: u32| {
+        (1..levels)
+            .fold(Holder::default().with_one(one), |inner, _| Holder::default().with_inner(inner))
+    };
+    let within = |levels: u32| Holder::default().with_one(any(&chain(any(&item()), levels)));
+    let written = text(&within(98), Names::Original);
+    assert_eq!(json::read::<Holder>(written.as_bytes()).expect("it can be read"), within(98));
+    let deepest = (0..16).fold(any(&item()), |one, _| any(&chain(one, 90)));
+    for deep in [within(100), Holder::default().with_one(deepest)] {
+        let error = json::write(&deep, &mut Vec::new(), Form::Plain).expect_err("it is too deep");
+        assert!(error.to_string().contains("nested too deeply"), "{error}");
+    }
+}
+
+#[test]
 fn values_are_in_each_other_to_a_limit() {
     let nested = |levels: u32| {
         let innermost = any(&item());

@@ -171,6 +171,7 @@ fn json_nests_as_deep_as_the_binary_form() {
 fn defaults_may_be_aliases_of_values_with_numbers() {
     assert_eq!(Old::default().twin(), Twin::One2);
     assert!(Old::default().rate().is_infinite());
+    assert_eq!((Old::default().most(), Old::default().least()), (f32::INFINITY, f64::NEG_INFINITY));
 }
 
 #[test]

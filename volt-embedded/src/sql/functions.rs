@@ -17,12 +17,13 @@ use super::policy::MAX_VALUE;
 
 /// A function, its number of arguments, and the maximum product of the lengths of the first two in
 /// bytes, for which it takes a few seconds.
-const FUNCTIONS: [(&str, i32, u64); 7] = [
+const FUNCTIONS: [(&str, i32, u64); 8] = [
     ("instr", 2, 1 << 38),
     ("replace", 3, 1 << 38),
     ("trim", 2, 1 << 30),
     ("ltrim", 2, 1 << 30),
     ("rtrim", 2, 1 << 30),
+    ("unhex", 2, 1 << 30),
     ("json_patch", 2, 1 << 36),
     ("jsonb_patch", 2, 1 << 36),
 ];
@@ -124,7 +125,8 @@ mod tests {
     fn the_functions_are_those_of_sqlite() {
         let (original, bounded) = [(); 2].map(|()| Connection::open_in_memory().unwrap()).into();
         bound(&bounded).unwrap();
-        let values = ["NULL", "''", "'aüäa'", "'ä'", "x'c3'", "x'61c3bc'", "1.50", "15", "' a '"];
+        let values =
+            ["NULL", "''", "'aüäa'", "'ä'", "x'c3'", "x'61c3bc'", "'61ä62'", "1.50", "15", "' a '"];
         let evaluate = |connection: &Connection, sql: &str| {
             let sql = format!("SELECT typeof({sql}), hex({sql})");
             connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -157,6 +159,7 @@ mod tests {
             "SELECT instr(zeroblob(8000000), zeroblob(4000000) || x'01')",
             "SELECT replace(hex(zeroblob(4000000)), hex(zeroblob(2000000)) || 'x', 'y')",
             "SELECT trim(hex(zeroblob(400000)), hex(zeroblob(20000)))",
+            "SELECT unhex(hex(zeroblob(400000)), hex(zeroblob(20000)))",
         ] {
             let outcome = connection.query_row(sql, [], |row| row.get::<_, Value>(0));
             let error = outcome.unwrap_err().to_string();

@@ -3,34 +3,74 @@
 //! Reading recurses, so a peer could otherwise exhaust the stack. `serde_json` limits the nesting of JSON,
 //! but not every message that it accepts could be sent on in the binary form.
 //!
-//! The depth is a thread-local counter: serde's visitors have no place for it, and reading never awaits.
+//! Writing recurses too. A message in memory was built or decoded within limits, but each
+//! `google.protobuf.Any` is decoded anew while it is written. Messages within one are therefore counted
+//! when they are written.
+//!
+//! The depths are thread-local counters: serde's visitors have no place for them, and neither reading nor
+//! writing awaits.
 
 use std::cell::Cell;
 
-use serde::de::Error;
+use serde::{de, ser};
 
 /// The limit of prost for messages in messages.
 const LIMIT: u32 = 100;
+/// The number of `google.protobuf.Any` that may be inside each other: each level is read once more.
+const ANY_LIMIT: u32 = 16;
+const TOO_DEEP: &str = "messages are nested too deeply";
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static ANY_DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A message that is being read. Dropping it leaves the message.
+/// A message that is being read or written. Dropping it leaves the message.
 pub(super) struct Depth(());
 
-/// Enters a message, or an entry of a map, which is one in the binary form.
-pub(super) fn enter<E: Error>() -> Result<Depth, E> {
+/// Enters a message that is read, or an entry of a map, which is one in the binary form.
+pub(super) fn enter<E: de::Error>() -> Result<Depth, E> {
+    count().ok_or_else(|| E::custom(TOO_DEEP))
+}
+
+/// Enters a message that is written, if that is within a `google.protobuf.Any`.
+pub(super) fn enter_within_any<E: ser::Error>() -> Result<Option<Depth>, E> {
+    if ANY_DEPTH.get() == 0 {
+        return Ok(None);
+    }
+    count().map(Some).ok_or_else(|| E::custom(TOO_DEEP))
+}
+
+fn count() -> Option<Depth> {
     let depth = DEPTH.get();
     if depth >= LIMIT {
-        return Err(E::custom("messages are nested too deeply"));
+        return None;
     }
     DEPTH.set(depth + 1);
-    Ok(Depth(()))
+    Some(Depth(()))
 }
 
 impl Drop for Depth {
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+/// A `google.protobuf.Any` that is being read or written. Dropping it leaves the value.
+pub(super) struct AnyDepth(());
+
+/// Enters a `google.protobuf.Any`.
+pub(super) fn enter_any() -> Result<AnyDepth, String> {
+    let depth = ANY_DEPTH.get();
+    if depth >= ANY_LIMIT {
+        return Err(format!("more than {ANY_LIMIT} `google.protobuf.Any` are in each other"));
+    }
+    ANY_DEPTH.set(depth + 1);
+    Ok(AnyDepth(()))
+}
+
+impl Drop for AnyDepth {
+    fn drop(&mut self) {
+        ANY_DEPTH.set(ANY_DEPTH.get() - 1);
     }
 }

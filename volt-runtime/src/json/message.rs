@@ -58,6 +58,7 @@ impl<M: Fields> Fields for Box<M> {
 
 /// Writes a message.
 pub fn serialize<M: Fields, S: Serializer>(message: &M, output: S) -> Result<S::Ok, S::Error> {
+    let _depth = depth::enter_within_any::<S::Error>()?;
     let mut map = output.serialize_map(None)?;
     message.write(&mut Writer::new(&mut map))?;
     map.end()

@@ -16,7 +16,7 @@
 //! | `Timestamp`, `Duration`, `FieldMask` | text: `"2026-01-31T12:00:00Z"`, `"1.500s"`, `"name,unitPrice"` |
 //! | `Struct`, `Value`, `ListValue` | any JSON |
 //! | wrappers such as `StringValue` | the bare value |
-//! | `Any` | an error: it would need a registry of all messages |
+//! | `Any` | the message inside, with the URL of its type as `@type`; its type must be known: see [`register`] |
 //!
 //! Generated messages implement serde's traits with this module. Each provides three functions
 //! ([`Fields`]): look up a field by name, read a field, and write all fields. Everything else is

@@ -14,12 +14,13 @@ use std::{
 
 use super::{
     Context,
-    streams::{Requests, Responses, SharedSender, to_status},
+    sender::SharedSender,
+    streams::{Requests, Responses, to_status},
 };
 use crate::{
     Code, Message, Method, Status,
     queue::Queue,
-    transport::{Body, BoxFuture, RawCall, ReceiveHalf, SendHalf},
+    transport::{Body, BoxFuture, RawCall, ReceiveHalf},
 };
 
 /// A call that has been routed but not run yet.
@@ -211,27 +212,27 @@ impl Running {
     }
 
     /// Ends a call with one response.
-    async fn answer<Res: Message>(mut self, outcome: Result<Res, Status>) {
+    async fn answer<Res: Message>(self, outcome: Result<Res, Status>) {
         match outcome {
             Ok(response) => {
                 // If sending fails, the caller has already disconnected.
                 let _ = self.responses().send(response).await;
-                self.sender.end(None);
+                self.sender.end(None).await;
             }
             Err(status) => self.end::<Res>(Err(status)).await,
         }
     }
 
     /// Ends a call whose only request cannot be read.
-    async fn unreadable<Res: Message>(mut self, status: Status) {
+    async fn unreadable<Res: Message>(self, status: Status) {
         if self.apart {
-            return self.sender.end(Some(&status));
+            return self.sender.end(Some(&status)).await;
         }
         self.end::<Res>(Err(status)).await;
     }
 
     /// Ends a call. A refusal is sent in a response if the response has a field for it.
-    async fn end<Res: Message>(mut self, outcome: Result<(), Status>) {
+    async fn end<Res: Message>(self, outcome: Result<(), Status>) {
         let failure = match outcome {
             Ok(()) => None,
             Err(status) => match Res::refused(&status) {
@@ -242,6 +243,6 @@ impl Running {
                 _ => Some(status),
             },
         };
-        self.sender.end(failure.as_ref());
+        self.sender.end(failure.as_ref()).await;
     }
 }

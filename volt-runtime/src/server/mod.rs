@@ -98,6 +98,7 @@ pub(crate) mod in_process;
 #[cfg(feature = "server")]
 mod listener;
 mod router;
+mod sender;
 mod streams;
 #[cfg(feature = "server")]
 mod websocket;

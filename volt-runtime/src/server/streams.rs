@@ -1,26 +1,25 @@
 //! The handler's view of a call's messages.
 //!
 //! [`Requests`] is the end of the queue that `dispatch.rs` feeds. [`Responses`] shares the sending half
-//! with the code that ends the call after the handler.
+//! with the code that ends the call after the handler: see `sender.rs`.
 
 use std::{
     fmt,
     future::poll_fn,
     marker::PhantomData,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context as TaskContext, Poll, ready},
-    time::Instant,
 };
 
 use futures_core::Stream;
 
+use super::sender::SharedSender;
 use crate::{
     Code, Error, ErrorKind, Message, Status,
     apart::{Apart, LARGE, apart},
-    message::{Body, Payload},
+    message::Body,
     queue::{Popped, Queue},
-    transport::SendHalf,
 };
 
 /// The requests of a call. Also a [`Stream`].
@@ -122,53 +121,17 @@ impl<Res: Message> Responses<Res> {
     ///
     /// # Cancel safety
     ///
-    /// A response is sent whole or, if the future is dropped while it waits, not at all.
+    /// A response is sent whole or, if the future is dropped while it waits for room, not at all. A large
+    /// response (256 KiB or more) is sealed in the background. Once that has begun, the response is sent even
+    /// if the future is dropped. Later responses follow it. If it then cannot be written, the next `send`
+    /// returns the error.
     pub async fn send(&mut self, response: Res) -> Result<(), Status> {
-        poll_fn(|cx| self.sender.poll_ready(cx)).await.map_err(|error| to_status(&error))?;
-        let sent = if response.encoded_len() < LARGE {
-            self.sender.send(&response)
-        } else {
-            let mut sender = self.sender.clone();
-            apart(move || sender.send(&response)).await
-        };
-        sent.map_err(|error| to_status(&error))
+        self.sender.send(response).await.map_err(|error| to_status(&error))
     }
 }
 
 impl<Res> fmt::Debug for Responses<Res> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Responses").finish_non_exhaustive()
-    }
-}
-
-/// The sending half, shared by the handler while it runs and by the code that ends the call.
-#[derive(Clone)]
-pub(super) struct SharedSender(Arc<Mutex<Box<dyn SendHalf>>>);
-
-impl SharedSender {
-    pub(super) fn new(sender: Box<dyn SendHalf>) -> Self {
-        Self(Arc::new(Mutex::new(sender)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Box<dyn SendHalf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl SendHalf for SharedSender {
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Error>> {
-        self.lock().poll_ready(cx)
-    }
-
-    fn send(&mut self, message: &dyn Payload) -> Result<(), Error> {
-        self.lock().send(message)
-    }
-
-    fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, deadline: Option<Instant>) {
-        self.lock().send_first(message, last, deadline);
-    }
-
-    fn end(&mut self, failure: Option<&Status>) {
-        self.lock().end(failure);
     }
 }

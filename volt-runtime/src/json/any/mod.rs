@@ -1,18 +1,18 @@
 //! `google.protobuf.Any`: the message inside, with the URL of its type.
 //!
 //! The JSON form needs the message's type. It is looked up by name among the types that were generated
-//! with the field, protobuf's own types, and those that the program has registered.
+//! with the field, protobuf's own types ([`well_known`]), and those that the program has registered.
 
 mod tree;
 
 use std::{
-    cell::Cell,
     collections::BTreeMap,
     fmt::Debug,
     marker::PhantomData,
     sync::{PoisonError, RwLock},
 };
 
+use prost::Message as _;
 use prost_types::Any;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
@@ -20,6 +20,7 @@ use self::tree::Tree;
 use super::{
     Form,
     codec::{Codec, Plain},
+    depth,
     output::Output,
     well_known,
 };
@@ -29,8 +30,8 @@ use crate::Message;
 const TYPE: &str = "@type";
 /// The member with the value of a type that is not an object in JSON, or has a special form.
 const VALUE: &str = "value";
-/// The number of values that may be inside each other: each level is read once more.
-const DEPTH: u32 = 16;
+/// The type that contains further types, which are those of the outer value.
+const ANY: &str = "google.protobuf.Any";
 
 /// A message that a `google.protobuf.Any` may contain.
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +56,12 @@ pub struct AnyOf<R>(PhantomData<R>);
 /// The types that the program has registered.
 static REGISTERED: RwLock<BTreeMap<&'static str, AnyType>> = RwLock::new(BTreeMap::new());
 
-thread_local! {
-    static NESTED: Cell<u32> = const { Cell::new(0) };
-}
-
 /// Registers a message that a `google.protobuf.Any` may contain in JSON, for the whole program.
 ///
-/// Protobuf's own types need no registration. Neither do the types that were generated together with the
-/// field. Types of other crates do.
+/// The types that were generated together with the field need no registration, and neither do those of
+/// protobuf: all messages of its files `any`, `api`, `duration`, `empty`, `field_mask`, `source_context`,
+/// `struct`, `timestamp`, `type` and `wrappers`, and `FileDescriptorSet` and `FileDescriptorProto`. Types of
+/// other crates do, and so do the other messages of `descriptor.proto` and `plugin.proto`.
 ///
 /// ```
 /// volt_runtime::json::register::<volt_runtime::json::Empty>();
@@ -142,7 +141,7 @@ impl AnyTypes for Nothing {
 }
 
 fn from_tree(own: &[AnyType], tree: Tree) -> Result<Any, String> {
-    let _nested = Nested::enter()?;
+    let _nested = depth::enter_any()?;
     let Tree::Object(mut members) = tree else {
         return Err(format!("a `google.protobuf.Any` must be an object with the member `{TYPE}`"));
     };
@@ -160,22 +159,30 @@ fn from_tree(own: &[AnyType], tree: Tree) -> Result<Any, String> {
     } else {
         Tree::Object(members)
     };
-    let text = serde_json::to_string(&held).map_err(|error| error.to_string())?;
-    let value =
-        (ty.read)(&text).map_err(|error| format!("in the `{url}`: {}", unplaced(&error)))?;
+    let value = if ty.name == ANY {
+        from_tree(own, held).map(|inner| inner.encode_to_vec())
+    } else {
+        into_text(held).and_then(|text| (ty.read)(&text)).map_err(|error| unplaced(&error))
+    };
+    let value = value.map_err(|error| format!("in the `{url}`: {error}"))?;
     Ok(Any { type_url: url, value })
 }
 
 fn to_tree(own: &[AnyType], any: &Any) -> Result<Tree, String> {
-    let _nested = Nested::enter()?;
+    let _nested = depth::enter_any()?;
     if any.type_url.is_empty() && any.value.is_empty() {
         return Ok(Tree::Object(Vec::new()));
     }
     let ty = AnyType::find(own, &any.type_url)?;
     let within = |error: &dyn std::fmt::Display| format!("in the `{}`: {error}", any.type_url);
-    let mut text = Vec::new();
-    (ty.write)(&any.value, &mut text).map_err(|error| within(&error))?;
-    let held: Tree = serde_json::from_slice(&text).map_err(|error| within(&error))?;
+    let held = if ty.name == ANY {
+        let inner = Any::decode(&*any.value).map_err(|error| within(&error))?;
+        to_tree(own, &inner).map_err(|error| within(&error))?
+    } else {
+        let mut text = Vec::new();
+        (ty.write)(&any.value, &mut text).map_err(|error| within(&error))?;
+        serde_json::from_slice(&text).map_err(|error| within(&error))?
+    };
     let mut members = vec![(TYPE.to_owned(), Tree::Text(any.type_url.clone()))];
     match held {
         Tree::Object(fields) if !ty.special => members.extend(fields),
@@ -184,28 +191,13 @@ fn to_tree(own: &[AnyType], any: &Any) -> Result<Tree, String> {
     Ok(Tree::Object(members))
 }
 
+/// The tree is dropped before the text is read: it takes several times the memory of the text.
+fn into_text(tree: Tree) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&tree)
+}
+
 /// An error without its place, which is one in the text of the inner message.
 fn unplaced(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(text, _)| text.to_owned())
-}
-
-/// A value within which others are. Dropping it leaves the value.
-struct Nested(());
-
-impl Nested {
-    fn enter() -> Result<Self, String> {
-        let nested = NESTED.get();
-        if nested >= DEPTH {
-            return Err(format!("more than {DEPTH} `google.protobuf.Any` are in each other"));
-        }
-        NESTED.set(nested + 1);
-        Ok(Self(()))
-    }
-}
-
-impl Drop for Nested {
-    fn drop(&mut self) {
-        NESTED.set(NESTED.get() - 1);
-    }
 }

@@ -14,8 +14,8 @@ use prost::{
     encoding::{DecodeContext, WireType},
 };
 use prost_types::{
-    Any, Api, Duration, FieldMask, FileDescriptorProto, FileDescriptorSet, ListValue, Struct,
-    Timestamp, Type, Value,
+    Any, Api, Duration, Enum, EnumValue, Field, FieldMask, FileDescriptorProto, FileDescriptorSet,
+    ListValue, Method, Mixin, Option as TypeOption, SourceContext, Struct, Timestamp, Type, Value,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -70,9 +70,16 @@ macro_rules! named {
             // It is an object without members.
             AnyType::of::<Empty>(),
             AnyType::of::<WellKnown<Api>>(),
+            AnyType::of::<WellKnown<Enum>>(),
+            AnyType::of::<WellKnown<EnumValue>>(),
+            AnyType::of::<WellKnown<Field>>(),
             AnyType::of::<WellKnown<FileDescriptorProto>>(),
             AnyType::of::<WellKnown<FileDescriptorSet>>(),
+            AnyType::of::<WellKnown<Method>>(),
+            AnyType::of::<WellKnown<Mixin>>(),
+            AnyType::of::<WellKnown<SourceContext>>(),
             AnyType::of::<WellKnown<Type>>(),
+            AnyType::of::<WellKnown<TypeOption>>(),
             $(AnyType::special::<WellKnown<$type>>(),)*
         ];
     };
@@ -167,5 +174,54 @@ where
 {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         Ok(Self(Plain::read(input)?.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    /// Those of the files that [`json::register`] names.
+    #[test]
+    fn an_any_may_contain_the_messages_of_protobuf() {
+        for (name, body) in [
+            ("Api", r#""name":"a""#),
+            ("Empty", ""),
+            ("Enum", r#""name":"a""#),
+            ("EnumValue", r#""number":1"#),
+            ("Field", r#""packed":true"#),
+            ("FileDescriptorProto", r#""package":"p""#),
+            ("FileDescriptorSet", ""),
+            ("Method", r#""name":"a""#),
+            ("Mixin", r#""root":"r""#),
+            ("Option", r#""name":"a""#),
+            ("SourceContext", r#""file_name":"a""#),
+            ("Type", r#""name":"a""#),
+            ("Any", r#""value":{}"#),
+            ("Duration", r#""value":"1s""#),
+            ("FieldMask", r#""value":"a,b""#),
+            ("ListValue", r#""value":[1.0]"#),
+            ("Struct", r#""value":{"a":null}"#),
+            ("Timestamp", r#""value":"2026-01-31T12:00:00Z""#),
+            ("Value", r#""value":null"#),
+            ("BoolValue", r#""value":true"#),
+            ("BytesValue", r#""value":"/w==""#),
+            ("DoubleValue", r#""value":0.5"#),
+            ("FloatValue", r#""value":0.5"#),
+            ("Int32Value", r#""value":-1"#),
+            ("Int64Value", r#""value":"-1""#),
+            ("StringValue", r#""value":"a""#),
+            ("UInt32Value", r#""value":1"#),
+            ("UInt64Value", r#""value":"1""#),
+        ] {
+            let comma = if body.is_empty() { "" } else { "," };
+            let text = format!(r#"{{"@type":"x/google.protobuf.{name}"{comma}{body}}}"#);
+            let any: WellKnown<Any> = json::read(text.as_bytes()).unwrap();
+            let mut out = Vec::new();
+            json::write(&any, &mut out, json::Form::Plain).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+        assert_eq!(TYPES.len(), 28, "each is in this test");
     }
 }

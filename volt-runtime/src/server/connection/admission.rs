@@ -65,6 +65,8 @@ pub(in crate::server) struct Admission {
 struct State {
     /// The bytes that this connection has in the shared count.
     held: usize,
+    /// The bytes of the message that is arriving.
+    arriving: usize,
     /// The connection's place among those of its address.
     place: Option<Place>,
     /// The stream that waits for a session, with a large message.
@@ -134,10 +136,21 @@ impl Admission {
         self.queued.store(bytes, Ordering::Relaxed);
     }
 
+    /// Returns the bytes of a call that has ended at once: the client may not send another message.
+    pub(super) fn released(&self, queued: usize) {
+        let mut state = self.state();
+        if !self.is_admitted() {
+            self.queued(queued);
+            let bytes = state.arriving.saturating_add(queued).min(state.held);
+            self.set(&mut state, bytes);
+        }
+    }
+
     /// Sets the bytes of the message that is arriving. Returns whether the bytes of all connections
     /// without a session are within their limit.
     pub(in crate::server) fn arriving(&self, bytes: usize) -> bool {
         let mut state = self.state();
+        state.arriving = bytes;
         self.is_admitted()
             || self.set(&mut state, bytes.saturating_add(self.queued.load(Ordering::Relaxed)))
     }

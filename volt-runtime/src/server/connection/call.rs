@@ -55,7 +55,7 @@ enum Admitted {
 /// Runs a call from the frame that opens it to its end.
 pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame: Frame) {
     let id = frame.call;
-    let entry = Entry::new(Arc::clone(connection.shared()), id);
+    let entry = Entry::new(&connection, id);
     let call = entry.call().clone();
     let turn = connection.admission().turn().await;
     // It may have waited for long.

@@ -88,20 +88,74 @@ impl CallRef {
 
 /// Removes a call from its connection when its task ends, for any reason. A half that the handler
 /// has moved elsewhere may outlive the task.
-pub(super) struct Entry(CallRef);
+pub(super) struct Entry {
+    call: CallRef,
+    admission: Arc<Admission>,
+}
 
 impl Entry {
-    pub(super) fn new(shared: Arc<Shared>, id: u64) -> Self {
-        Self(CallRef { shared, id })
+    pub(super) fn new(connection: &ConnectionRef, id: u64) -> Self {
+        let call = CallRef { shared: Arc::clone(&connection.shared), id };
+        Self { call, admission: Arc::clone(&connection.admission) }
     }
 
     pub(super) fn call(&self) -> &CallRef {
-        &self.0
+        &self.call
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.0.with(|machine| machine.remove(self.0.id));
+        let queued = self.call.with(|machine| {
+            machine.remove(self.call.id);
+            machine.queued()
+        });
+        // Outside the machine's lock, as in `ServerSide::accept`.
+        if !self.admission.is_admitted() {
+            self.admission.released(queued);
+        }
+    }
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+    use crate::{
+        Overflow,
+        proto::{
+            frame::{Frame, FrameKind},
+            server::Limits,
+        },
+        server::connection::{addresses::Place, admission::Newcomers},
+        socket::now,
+    };
+
+    /// Other connections may use them, even if this client sends nothing more.
+    #[test]
+    fn the_bytes_of_a_call_are_returned_when_it_ends() {
+        let newcomers = Newcomers::new(3000);
+        let [own, other] =
+            [(); 2].map(|()| Admission::new(Arc::clone(&newcomers), Place::uncounted()));
+        let machine = Connection::new(Limits {
+            max_calls: 1,
+            max_key_exchanges: 1,
+            max_relayed_exchanges: 1,
+            unauthenticated_buffer: 1000,
+            receive_buffer: 1000,
+            connection_buffer: 1000,
+            overflow: Overflow::Fail,
+            invoke_timeout: std::time::Duration::from_mins(1),
+        });
+        let connection = ConnectionRef::new(Shared::new(machine), own);
+        let body = Bytes::from_static(b"opening");
+        let frame = Frame { kind: FrameKind::KeyExchange, call: 1, last: false, body };
+        assert!(connection.shared().with(|machine| machine.receive(now(), frame)).is_some());
+        let entry = Entry::new(&connection, 1);
+        connection.admission().queued(connection.shared().with(|machine| machine.queued()));
+        assert!(connection.admission().arriving(100));
+        assert!(!other.arriving(2000), "the call counts");
+        drop(entry);
+        assert!(!other.arriving(2901), "the message that is arriving counts");
+        assert!(other.arriving(2900));
     }
 }

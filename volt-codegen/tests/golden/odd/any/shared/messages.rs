@@ -15,6 +15,8 @@ pub struct Holder {
     pub list: Vec<rt::prost_types::Any>,
     #[prost(btree_map = "string, message", tag = "3")]
     pub by_name: rt::BTreeMap<String, rt::prost_types::Any>,
+    #[prost(message, optional, boxed, tag = "5")]
+    pub inner: Option<Box<Holder>>,
     #[prost(oneof = "holder::Choice", tags = "4")]
     pub choice: Option<holder::Choice>,
 }

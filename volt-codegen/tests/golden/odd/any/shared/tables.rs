@@ -8,6 +8,7 @@ rt::message! { Holder = "odd.any.Holder";
     1 "list" [repeated any super::super::super::super::__any_types::Types] list with_list;
     2 "by_name" | "byName" [map string, any super::super::super::super::__any_types::Types] by_name with_by_name;
     3 "chosen" [oneof holder::Choice::Chosen, any super::super::super::super::__any_types::Types] choice with_chosen;
+    4 "inner" [boxed message Holder] inner with_inner;
 }
 
 rt::message! { Item = "odd.any.Item";

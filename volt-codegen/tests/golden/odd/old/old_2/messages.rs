@@ -34,6 +34,11 @@ pub struct Old {
     pub twin: Option<i32>,
     #[prost(float, optional, tag = "14", default = "-inf")]
     pub rate: Option<f32>,
+    /// Both defaults are beyond the largest number of their type.
+    #[prost(float, optional, tag = "15", default = "inf")]
+    pub most: Option<f32>,
+    #[prost(double, optional, tag = "16", default = "-inf")]
+    pub least: Option<f64>,
     #[prost(oneof = "old::Choice", tags = "10, 11")]
     pub choice: Option<old::Choice>,
 }

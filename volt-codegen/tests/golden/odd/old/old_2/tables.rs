@@ -18,6 +18,8 @@ rt::message! { Old = "odd.old.Old";
     11 "levels" [map string, named Level] levels with_levels;
     12 "twin" [optional named Twin] twin with_twin;
     13 "rate" [optional f32] rate with_rate;
+    14 "most" [optional f32] most with_most;
+    15 "least" [optional f64] least with_least;
 }
 
 rt::message! { old::Part = "odd.old.Old.Part";

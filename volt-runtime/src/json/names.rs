@@ -28,6 +28,7 @@ thread_local! {
 
 /// What the text that is being written on this thread has.
 #[inline]
+#[inline]
 pub(super) fn current() -> Names {
     NAMES.get()
 }

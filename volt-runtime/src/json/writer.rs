@@ -107,11 +107,18 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a member. An error gets the field's name.
-    fn entry(&mut self, name: &'static Name, value: &impl Serialize) -> Result<(), S::Error> {
-        let name = match self.names {
-            Names::Original => name.original,
-            Names::LowerCamel => name.camel,
-        };
+    fn entry(&mut self, name: Name, value: &impl Serialize) -> Result<(), S::Error> {
+        // Apart, so that the usual name is a constant wherever this is inlined.
+        if self.names == Names::LowerCamel {
+            return self.camel_entry(name.camel, value);
+        }
+        let written = self.map.serialize_entry(name.original, value);
+        written.map_err(|error| place::writing(name.original, &error))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn camel_entry(&mut self, name: &str, value: &impl Serialize) -> Result<(), S::Error> {
         let written = self.map.serialize_entry(name, value);
         written.map_err(|error| place::writing(name, &error))
     }

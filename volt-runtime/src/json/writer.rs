@@ -46,7 +46,7 @@ impl<'a, S> Writer<'a, S> {
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a field without presence, unless it has its default.
-    pub fn put<T>(&mut self, name: &'static Name, value: &T) -> Result<(), S::Error>
+    pub fn put<T>(&mut self, name: Name, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -69,7 +69,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a value unconditionally, such as the member of a oneof.
-    pub fn put_member<T>(&mut self, name: &'static Name, value: &T) -> Result<(), S::Error>
+    pub fn put_member<T>(&mut self, name: Name, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -77,7 +77,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a list, unless it is empty.
-    pub fn put_repeated<T>(&mut self, name: &'static Name, list: &[T]) -> Result<(), S::Error>
+    pub fn put_repeated<T>(&mut self, name: Name, list: &[T]) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {

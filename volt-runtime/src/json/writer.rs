@@ -54,11 +54,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a field with presence.
-    pub fn put_optional<T>(
-        &mut self,
-        name: &'static Name,
-        value: &Option<T>,
-    ) -> Result<(), S::Error>
+    pub fn put_optional<T>(&mut self, name: Name, value: &Option<T>) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -89,11 +85,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a map, unless it is empty.
-    pub fn put_map<K, T>(
-        &mut self,
-        name: &'static Name,
-        map: &BTreeMap<K, T>,
-    ) -> Result<(), S::Error>
+    pub fn put_map<K, T>(&mut self, name: Name, map: &BTreeMap<K, T>) -> Result<(), S::Error>
     where
         K: Key,
         C: Codec<T>,

@@ -14,6 +14,8 @@ use std::cell::Cell;
 
 use serde::{de, ser};
 
+use super::usual::Unusual;
+
 /// The limit of prost for messages in messages.
 const LIMIT: u32 = 100;
 /// The number of `google.protobuf.Any` that may be inside each other: each level is read once more.
@@ -57,7 +59,7 @@ impl Drop for Depth {
 }
 
 /// A `google.protobuf.Any` that is being read or written. Dropping it leaves the value.
-pub(super) struct AnyDepth(());
+pub(super) struct AnyDepth(#[expect(dead_code, reason = "dropped with it")] Unusual);
 
 /// Enters a `google.protobuf.Any`.
 pub(super) fn enter_any() -> Result<AnyDepth, String> {
@@ -66,7 +68,7 @@ pub(super) fn enter_any() -> Result<AnyDepth, String> {
         return Err(format!("more than {ANY_LIMIT} `google.protobuf.Any` are in each other"));
     }
     ANY_DEPTH.set(depth + 1);
-    Ok(AnyDepth(()))
+    Ok(AnyDepth(Unusual::new()))
 }
 
 impl Drop for AnyDepth {

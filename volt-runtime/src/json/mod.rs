@@ -34,6 +34,7 @@ mod output;
 mod place;
 mod reader;
 pub(crate) mod scan;
+mod usual;
 mod well_known;
 mod writer;
 

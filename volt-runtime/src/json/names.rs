@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use super::usual::Unusual;
+
 /// The names of fields in the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,7 +30,6 @@ thread_local! {
 
 /// What the text that is being written on this thread has.
 #[inline]
-#[inline]
 pub(super) fn current() -> Names {
     NAMES.get()
 }
@@ -36,7 +37,7 @@ pub(super) fn current() -> Names {
 /// Has the text that `write` writes on this thread contain `names`.
 pub(super) fn with<T>(names: Names, write: impl FnOnce() -> T) -> T {
     /// Restores the former choice, even when a panic leaves `write`.
-    struct Restore(Names);
+    struct Restore(Names, #[expect(dead_code, reason = "dropped with it")] Unusual);
 
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -44,6 +45,6 @@ pub(super) fn with<T>(names: Names, write: impl FnOnce() -> T) -> T {
         }
     }
 
-    let _restore = Restore(NAMES.replace(names));
+    let _restore = Restore(NAMES.replace(names), Unusual::new());
     write()
 }

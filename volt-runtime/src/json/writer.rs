@@ -11,7 +11,7 @@ use super::{
     any::{AnyOf, AnyTypes},
     codec::{Codec, Encode, Enum, Enumeration, NullValue, Plain},
     map::Key,
-    names::{self, Name, Names},
+    names::{Name, Names},
     place,
 };
 
@@ -24,8 +24,8 @@ pub struct Writer<'a, S, C = Plain> {
 }
 
 impl<'a, S> Writer<'a, S> {
-    pub(super) fn new(map: &'a mut S) -> Self {
-        Self { map, names: names::current(), codec: PhantomData }
+    pub(super) const fn new(map: &'a mut S, names: Names) -> Self {
+        Self { map, names, codec: PhantomData }
     }
 
     /// Writes values of the enum `E`.
@@ -46,7 +46,7 @@ impl<'a, S> Writer<'a, S> {
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a field without presence, unless it has its default.
-    pub fn put<T>(&mut self, name: Name, value: &T) -> Result<(), S::Error>
+    pub fn put<T>(&mut self, name: &'static Name, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -54,7 +54,11 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a field with presence.
-    pub fn put_optional<T>(&mut self, name: Name, value: &Option<T>) -> Result<(), S::Error>
+    pub fn put_optional<T>(
+        &mut self,
+        name: &'static Name,
+        value: &Option<T>,
+    ) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -65,7 +69,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a value unconditionally, such as the member of a oneof.
-    pub fn put_member<T>(&mut self, name: Name, value: &T) -> Result<(), S::Error>
+    pub fn put_member<T>(&mut self, name: &'static Name, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -73,7 +77,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a list, unless it is empty.
-    pub fn put_repeated<T>(&mut self, name: Name, list: &[T]) -> Result<(), S::Error>
+    pub fn put_repeated<T>(&mut self, name: &'static Name, list: &[T]) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -85,7 +89,11 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a map, unless it is empty.
-    pub fn put_map<K, T>(&mut self, name: Name, map: &BTreeMap<K, T>) -> Result<(), S::Error>
+    pub fn put_map<K, T>(
+        &mut self,
+        name: &'static Name,
+        map: &BTreeMap<K, T>,
+    ) -> Result<(), S::Error>
     where
         K: Key,
         C: Codec<T>,
@@ -99,18 +107,11 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a member. An error gets the field's name.
-    fn entry(&mut self, name: Name, value: &impl Serialize) -> Result<(), S::Error> {
-        // Apart, so that the usual name is a constant wherever this is inlined.
-        if self.names == Names::LowerCamel {
-            return self.camel_entry(name.camel, value);
-        }
-        let written = self.map.serialize_entry(name.original, value);
-        written.map_err(|error| place::writing(name.original, &error))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn camel_entry(&mut self, name: &str, value: &impl Serialize) -> Result<(), S::Error> {
+    fn entry(&mut self, name: &'static Name, value: &impl Serialize) -> Result<(), S::Error> {
+        let name = match self.names {
+            Names::Original => name.original,
+            Names::LowerCamel => name.camel,
+        };
         let written = self.map.serialize_entry(name, value);
         written.map_err(|error| place::writing(name, &error))
     }

@@ -285,10 +285,10 @@ macro_rules! __get {
 #[macro_export]
 macro_rules! __name {
     ($json:literal) => {
-        &$crate::__private::json::Name { original: $json, camel: $json }
+        $crate::__private::json::Name { original: $json, camel: $json }
     };
     ($json:literal | $camel:literal) => {
-        &$crate::__private::json::Name { original: $json, camel: $camel }
+        $crate::__private::json::Name { original: $json, camel: $camel }
     };
 }
 

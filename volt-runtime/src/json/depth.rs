@@ -59,7 +59,7 @@ impl Drop for Depth {
 }
 
 /// A `google.protobuf.Any` that is being read or written. Dropping it leaves the value.
-pub(super) struct AnyDepth(#[expect(dead_code, reason = "dropped with it")] Unusual);
+pub(super) struct AnyDepth(Unusual);
 
 /// Enters a `google.protobuf.Any`.
 pub(super) fn enter_any() -> Result<AnyDepth, String> {

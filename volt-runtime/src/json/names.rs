@@ -37,7 +37,7 @@ pub(super) fn current() -> Names {
 /// Has the text that `write` writes on this thread contain `names`.
 pub(super) fn with<T>(names: Names, write: impl FnOnce() -> T) -> T {
     /// Restores the former choice, even when a panic leaves `write`.
-    struct Restore(Names, #[expect(dead_code, reason = "dropped with it")] Unusual);
+    struct Restore(Names, Unusual);
 
     impl Drop for Restore {
         fn drop(&mut self) {

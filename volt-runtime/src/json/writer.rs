@@ -46,7 +46,7 @@ impl<'a, S> Writer<'a, S> {
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a field without presence, unless it has its default.
-    pub fn put<T>(&mut self, name: &'static Name, value: &T) -> Result<(), S::Error>
+    pub fn put<T>(&mut self, name: Name, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -54,11 +54,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a field with presence.
-    pub fn put_optional<T>(
-        &mut self,
-        name: &'static Name,
-        value: &Option<T>,
-    ) -> Result<(), S::Error>
+    pub fn put_optional<T>(&mut self, name: Name, value: &Option<T>) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -69,7 +65,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a value unconditionally, such as the member of a oneof.
-    pub fn put_member<T>(&mut self, name: &'static Name, value: &T) -> Result<(), S::Error>
+    pub fn put_member<T>(&mut self, name: Name, value: &T) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -77,7 +73,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a list, unless it is empty.
-    pub fn put_repeated<T>(&mut self, name: &'static Name, list: &[T]) -> Result<(), S::Error>
+    pub fn put_repeated<T>(&mut self, name: Name, list: &[T]) -> Result<(), S::Error>
     where
         C: Codec<T>,
     {
@@ -89,11 +85,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     }
 
     /// Writes a map, unless it is empty.
-    pub fn put_map<K, T>(
-        &mut self,
-        name: &'static Name,
-        map: &BTreeMap<K, T>,
-    ) -> Result<(), S::Error>
+    pub fn put_map<K, T>(&mut self, name: Name, map: &BTreeMap<K, T>) -> Result<(), S::Error>
     where
         K: Key,
         C: Codec<T>,
@@ -107,7 +99,8 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a member. An error gets the field's name.
-    fn entry(&mut self, name: &'static Name, value: &impl Serialize) -> Result<(), S::Error> {
+    #[inline]
+    fn entry(&mut self, name: Name, value: &impl Serialize) -> Result<(), S::Error> {
         let name = match self.names {
             Names::Original => name.original,
             Names::LowerCamel => name.camel,

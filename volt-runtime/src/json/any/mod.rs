@@ -162,7 +162,10 @@ fn from_tree(own: &[AnyType], tree: Tree) -> Result<Any, String> {
     let value = if ty.name == ANY {
         from_tree(own, held).map(|inner| inner.encode_to_vec())
     } else {
-        into_text(held).and_then(|text| (ty.read)(&text)).map_err(|error| unplaced(&error))
+        let text = serde_json::to_string(&held);
+        // It takes several times the memory of its text.
+        drop(held);
+        text.and_then(|text| (ty.read)(&text)).map_err(|error| unplaced(&error))
     };
     let value = value.map_err(|error| format!("in the `{url}`: {error}"))?;
     Ok(Any { type_url: url, value })
@@ -189,11 +192,6 @@ fn to_tree(own: &[AnyType], any: &Any) -> Result<Tree, String> {
         other => members.push((VALUE.to_owned(), other)),
     }
     Ok(Tree::Object(members))
-}
-
-/// The tree is dropped before the text is read: it takes several times the memory of the text.
-fn into_text(tree: Tree) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&tree)
 }
 
 /// An error without its place, which is one in the text of the inner message.

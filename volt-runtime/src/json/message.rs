@@ -11,7 +11,11 @@ use serde::{
     ser::SerializeMap,
 };
 
-use super::{Reader, Writer, depth, place, usual};
+use super::{
+    Reader, Writer, depth,
+    names::{self, Names},
+    place, usual,
+};
 
 /// The JSON form of a generated message.
 pub trait Fields: Default {
@@ -59,15 +63,19 @@ impl<M: Fields> Fields for Box<M> {
 /// Writes a message.
 pub fn serialize<M: Fields, S: Serializer>(message: &M, output: S) -> Result<S::Ok, S::Error> {
     if usual::is_usual() {
-        return write(message, output);
+        return write(message, output, Names::Original);
     }
     let _depth = depth::enter_within_any::<S::Error>()?;
-    write(message, output)
+    write(message, output, names::current())
 }
 
-fn write<M: Fields, S: Serializer>(message: &M, output: S) -> Result<S::Ok, S::Error> {
+fn write<M: Fields, S: Serializer>(
+    message: &M,
+    output: S,
+    names: Names,
+) -> Result<S::Ok, S::Error> {
     let mut map = output.serialize_map(None)?;
-    message.write(&mut Writer::new(&mut map))?;
+    message.write(&mut Writer::new(&mut map, names))?;
     map.end()
 }
 

@@ -28,13 +28,10 @@ thread_local! {
     static NAMES: Cell<Names> = const { Cell::new(Names::Original) };
 }
 
-/// The name that the text which is being written on this thread has.
-#[cold]
-pub(super) fn chosen(name: Name) -> &'static str {
-    match NAMES.get() {
-        Names::Original => name.original,
-        Names::LowerCamel => name.camel,
-    }
+/// What the text that is being written on this thread has.
+#[inline]
+pub(super) fn current() -> Names {
+    NAMES.get()
 }
 
 /// Has the text that `write` writes on this thread contain `names`.

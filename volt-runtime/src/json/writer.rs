@@ -11,35 +11,36 @@ use super::{
     any::{AnyOf, AnyTypes},
     codec::{Codec, Encode, Enum, Enumeration, NullValue, Plain},
     map::Key,
-    names::{self, Name},
-    place, usual,
+    names::{Name, Names},
+    place,
 };
 
 /// A message being written, to which fields are added.
 #[derive(Debug)]
 pub struct Writer<'a, S, C = Plain> {
     map: &'a mut S,
+    names: Names,
     codec: PhantomData<C>,
 }
 
 impl<'a, S> Writer<'a, S> {
-    pub(super) const fn new(map: &'a mut S) -> Self {
-        Self { map, codec: PhantomData }
+    pub(super) const fn new(map: &'a mut S, names: Names) -> Self {
+        Self { map, names, codec: PhantomData }
     }
 
     /// Writes values of the enum `E`.
     pub fn named<E: Enumeration>(&mut self) -> Writer<'_, S, Enum<E>> {
-        Writer { map: self.map, codec: PhantomData }
+        Writer { map: self.map, names: self.names, codec: PhantomData }
     }
 
     /// Writes values of `google.protobuf.Any`, which may contain the types of `R`.
     pub fn any<R: AnyTypes>(&mut self) -> Writer<'_, S, AnyOf<R>> {
-        Writer { map: self.map, codec: PhantomData }
+        Writer { map: self.map, names: self.names, codec: PhantomData }
     }
 
     /// Writes values of `google.protobuf.NullValue`.
     pub fn null(&mut self) -> Writer<'_, S, NullValue> {
-        Writer { map: self.map, codec: PhantomData }
+        Writer { map: self.map, names: self.names, codec: PhantomData }
     }
 }
 
@@ -100,12 +101,12 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
     /// Writes a member. An error gets the field's name.
     #[inline]
     fn entry(&mut self, name: Name, value: &impl Serialize) -> Result<(), S::Error> {
-        let written = if usual::is_usual() {
-            self.map.serialize_entry(name.original, value)
-        } else {
-            self.map.serialize_entry(names::chosen(name), value)
+        let name = match self.names {
+            Names::Original => name.original,
+            Names::LowerCamel => name.camel,
         };
-        written.map_err(|error| place::writing(name.original, &error))
+        let written = self.map.serialize_entry(name, value);
+        written.map_err(|error| place::writing(name, &error))
     }
 }
 

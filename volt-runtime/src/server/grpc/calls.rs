@@ -201,6 +201,6 @@ mod tests {
         assert!(single.named(true));
         assert_eq!(calls.counts().due, 1);
         drop(single);
-        assert_eq!((calls.counts().due, calls.counts().unnamed), (0, 0));
+        assert_eq!(calls.counts().due, 0);
     }
 }

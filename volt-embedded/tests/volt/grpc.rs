@@ -12,6 +12,7 @@ use volt_api::{
     volt::{
         DiscoverServicesRequest, DownloadFileRequest, GetFileContentRequest, GetResourceRequest,
         InvokeRequest, Resource, SaveResourceRequest, SaveSessionRequest, Session, SessionStatus,
+        UploadFileRequest, UploadFileStart, download_file_response,
     },
 };
 use volt_embedded::EmbeddedVolt;

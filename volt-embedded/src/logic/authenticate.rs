@@ -104,15 +104,13 @@ impl Volt {
             if client.has_key {
                 return self.admit(tx, &client, patron, proves, request);
             }
-            match judged(tx, &client)? {
-                Some(answer) => Ok(answer),
-                None => {
-                    // The identity of a known key is not shown to strangers.
-                    let known = identities::with_key(tx, &client.key)?.is_some();
-                    let answer = self.admit(tx, &client, patron, proves, request)?;
-                    Ok(if known { without_names(&answer) } else { answer })
-                }
+            if let Some(answer) = judged(tx, &client)? {
+                return Ok(answer);
             }
+            // The identity of a known key is not shown to strangers.
+            let known = identities::with_key(tx, &client.key)?.is_some();
+            let answer = self.admit(tx, &client, patron, proves, request)?;
+            Ok(if known { without_names(&answer) } else { answer })
         })?;
         if call.over_grpc { self.certify(&client.key, &request.host, answer) } else { Ok(answer) }
     }

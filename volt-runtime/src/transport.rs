@@ -33,6 +33,8 @@ use std::{
     time::Instant,
 };
 
+#[cfg(doc)]
+use crate::ConnectOptions;
 use crate::{CallOptions, Method, Result, StateWatch, Status};
 pub use crate::{
     json::Form,
@@ -50,11 +52,14 @@ pub use crate::{
 /// | encryption | of each call | TLS; of each call too, through relays |
 /// | the Volt is identified by | its key, in each call | its certificate; its key through relays |
 /// | messages | JSON | protobuf; JSON through relays |
-/// | flow control | of the connection | of each call |
+/// | flow control | of the connection | of each call, and of the connection |
 ///
 /// Over gRPC, the limits that concern keys, pre-opened calls and a websocket's flow control have no
 /// effect: [`own_connection`](CallOptions::own_connection), [`overflow`](CallOptions::overflow), and
 /// without a relay `preopened_calls` and `key_exchange_timeout`.
+///
+/// A slow reader holds up its own call, unless the unread responses of all calls, of up to 1 MiB each,
+/// fill [`connection_buffer`](ConnectOptions::connection_buffer). Then all calls wait until it reads.
 ///
 /// # Errors over gRPC
 ///
@@ -62,7 +67,8 @@ pub use crate::{
 /// |---|---|---|---|
 /// | `status` in a response | refused | that of the status | yes |
 /// | a status in the trailers | failed | that of the status | yes; maybe, if it may come from a machine on the way |
-/// | the same, `UNAUTHENTICATED` | routing | unauthenticated | no |
+/// | `UNAUTHENTICATED` in an answer of headers alone | routing | unauthenticated | no |
+/// | the same in trailers | failed | unauthenticated | maybe; yes after a response |
 /// | the same, `DEADLINE_EXCEEDED`, and the call has a deadline | deadline | deadline exceeded | maybe |
 /// | no status, a message that is damaged or breaks off, another encoding | protocol | internal | maybe |
 /// | no response with status OK, or more than one to a unary call | protocol | internal | maybe |
@@ -70,6 +76,7 @@ pub use crate::{
 /// | an answer that is not gRPC: HTTP 503, a page of HTML | routing | by the HTTP status | maybe |
 /// | `REFUSED_STREAM` | routing | unavailable | no |
 /// | another `RST_STREAM` | failed | by its reason | maybe |
+/// | an answer that violates HTTP/2 | protocol | internal | maybe |
 /// | `GOAWAY` that excludes the call | connection | unavailable | no |
 /// | the connection is lost, or a ping is not answered | connection | unavailable | maybe |
 /// | no connection | connection | unavailable | no |

@@ -37,7 +37,17 @@ pub(super) async fn run(
     };
     let receiving = async {
         let mut ended = false;
+        let mut token = None;
         while let Some(request) = requests.message().await? {
+            // A published client repeats its first message if it writes early.
+            if token.as_ref() == Some(&request.token) {
+                continue;
+            }
+            if !request.token.is_empty() {
+                token = Some(request.token.clone());
+            } else if token.is_none() {
+                return Err(invalid("the first message has no `token`, which opens the call"));
+            }
             let frame = frames::called(request)?;
             ended = frame.is_last();
             deliver(&frame).await?;

@@ -61,6 +61,8 @@ impl Call<'_> {
 /// A client that has proved possession of its key, or that must prove it before it can do anything.
 struct Client {
     key: VerifyingKey,
+    /// Set if the call is signed by the key. Otherwise anybody may have made it.
+    has_key: bool,
     /// The id of its identity, or `None` if the Volt chooses one.
     identity: Option<String>,
 }
@@ -83,7 +85,7 @@ impl Volt {
         let patron = match request.exchange_token.as_str() {
             "" => None,
             // Otherwise the key of another client could be given to the patron's identity.
-            _ if !call.proves(&client.key) => {
+            _ if !client.has_key => {
                 return Err(
                     unauthenticated("a one-time token needs a call signed by the key").into()
                 );
@@ -92,11 +94,23 @@ impl Volt {
                 unauthenticated("the one-time token is unknown, used or expired")
             })?),
         };
+        if !client.has_key && !request.session_name.is_empty() {
+            return Err(unauthenticated("`session_name` needs a call signed by the key").into());
+        }
         let proves = self.proves(&client, call.connection, &request.challenge)?;
         let answer = self.store.write(|tx| {
             // Another client may have claimed the identity since.
             let client = identify(tx, call, identifier, request)?;
-            self.admit(tx, &client, patron, proves, request)
+            if client.has_key {
+                return self.admit(tx, &client, patron, proves, request);
+            }
+            if let Some(answer) = judged(tx, &client)? {
+                return Ok(answer);
+            }
+            // The identity of a known key is not shown to strangers.
+            let known = identities::with_key(tx, &client.key)?.is_some();
+            let answer = self.admit(tx, &client, patron, proves, request)?;
+            Ok(if known { without_names(&answer) } else { answer })
         })?;
         if call.over_grpc { self.certify(&client.key, &request.host, answer) } else { Ok(answer) }
     }
@@ -114,7 +128,12 @@ impl Volt {
         }
         answer.chain = self.authority.pem();
         if answer.decision() == PolicyDecision::Permit {
-            let certificate = self.authority.client(&answer.identity_did, key, host);
+            // The server knows a client by its key, not by the name in its certificate.
+            let name = match &*answer.identity_did {
+                "" => &*key.fingerprint(),
+                identity => identity,
+            };
+            let certificate = self.authority.client(name, key, host);
             let failed = |error| internal(format!("the certificate cannot be signed: {error}"));
             answer.cert = certificate.map_err(failed)?.unwrap_or_default();
         }
@@ -250,6 +269,30 @@ impl Volt {
     }
 }
 
+/// Answers for a key with a session whose possession the call does not prove. The answer says what
+/// the key's owner needs for the next connection, and neither names nor changes the session.
+fn judged(tx: &Tx<'_>, client: &Client) -> Result<Option<AuthenticateResponse>> {
+    let fingerprint = client.key.fingerprint();
+    if sessions::is_banned(tx, &fingerprint)? {
+        return Ok(Some(answer(PolicyDecision::Deny, None)));
+    }
+    let last = sessions::latest(tx, &fingerprint, "")?;
+    match last.map(|last| last.status) {
+        Some(SessionStatus::Live) => Ok(Some(answer(PolicyDecision::Permit, None))),
+        Some(SessionStatus::Pending) => Ok(Some(answer(PolicyDecision::Pending, None))),
+        None if !sessions::exists(tx, &fingerprint)? => Ok(None),
+        _ => Err(unauthenticated(
+            "the key has had a session before: another one needs a call signed by the key",
+        )
+        .into()),
+    }
+}
+
+/// Removes what names a session and its identity.
+fn without_names(answered: &AuthenticateResponse) -> AuthenticateResponse {
+    answer(answered.decision(), None)
+}
+
 /// Returns the owner's decision about the client's key, or `Unknown`.
 fn key_decision(store: &Connection, client: &Client) -> Result<PolicyDecision> {
     let alias = identities::with_key(store, &client.key)?;
@@ -281,7 +324,7 @@ fn identify(
     identifier: &ClientIdentifier,
     request: &AuthenticateRequest,
 ) -> Result<Client> {
-    let client = match identifier {
+    let mut client = match identifier {
         ClientIdentifier::PublicKey(pem) => {
             let key = public_key(pem)?;
             let known = identities::with_key(store, &key)?.map(|alias| alias.identity_did);
@@ -290,12 +333,12 @@ fn identify(
             if identity == key.fingerprint() {
                 refuse_stranger(store, &identity)?;
             }
-            Client { key, identity: Some(identity) }
+            Client { key, has_key: false, identity: Some(identity) }
         }
         ClientIdentifier::DidPublicKey(pem) => {
             let key = public_key(pem)?;
             let known = identities::with_key(store, &key)?.map(|alias| alias.identity_did);
-            Client { key, identity: known }
+            Client { key, has_key: false, identity: known }
         }
         ClientIdentifier::Did(did) => {
             // A claimed key is proven here, because it signed a call that names the identity.
@@ -303,7 +346,7 @@ fn identify(
             let key = keys.into_iter().find(|key| call.proves(key)).ok_or_else(|| {
                 unauthenticated(format!("the call is not signed by a known key of `{did}`"))
             })?;
-            Client { key, identity: Some(did.clone()) }
+            Client { key, has_key: true, identity: Some(did.clone()) }
         }
         ClientIdentifier::DidDocument(text) => {
             let client = read_did_document(text, &request.did_document_signature)?;
@@ -319,7 +362,8 @@ fn identify(
         }
         _ => return Err(invalid("this kind of `client_identifier` is not supported").into()),
     };
-    if !call.proves(&client.key) && !call.may_prove_later() {
+    client.has_key = client.has_key || call.proves(&client.key);
+    if !client.has_key && !call.may_prove_later() {
         return Err(unauthenticated("the call is not signed by the key that it names").into());
     }
     Ok(client)
@@ -375,5 +419,5 @@ fn read_did_document(text: &str, signature: &str) -> Result<Client> {
     if !decode(signature).is_ok_and(|signature| key.verify(text.as_bytes(), &signature)) {
         return Err(unauthenticated("the DID document is not signed by its own key").into());
     }
-    Ok(Client { key, identity: Some(did.to_owned()) })
+    Ok(Client { key, has_key: false, identity: Some(did.to_owned()) })
 }

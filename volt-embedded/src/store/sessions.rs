@@ -85,6 +85,13 @@ pub(crate) fn is_banned(store: &Connection, fingerprint: &str) -> Result<bool> {
     Ok(select.exists(params![fingerprint, rejected, revoked])?)
 }
 
+/// Returns whether a key has a session, of any name and status.
+pub(crate) fn exists(store: &Connection, fingerprint: &str) -> Result<bool> {
+    let mut select =
+        store.prepare_cached("SELECT 1 FROM session WHERE fingerprint = ?1 LIMIT 1")?;
+    Ok(select.exists([fingerprint])?)
+}
+
 /// Counts the sessions with this status.
 pub(crate) fn count(store: &Connection, status: SessionStatus) -> Result<u64> {
     let mut select = store.prepare_cached("SELECT COUNT(*) FROM session WHERE status = ?1")?;

@@ -1,6 +1,6 @@
 //! The Volt over gRPC, with this SDK's client.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use volt_api::{
     Client, ClientConfig, Code, ConnectOptions, ErrorKind, Target, TransportKind,
@@ -8,9 +8,10 @@ use volt_api::{
     data::{
         CreateDatabaseRequest, SqlExecuteRequest, SqlExecuteStart, sql_execute_response::Payload,
     },
+    server::Claims,
     volt::{
         DiscoverServicesRequest, DownloadFileRequest, GetFileContentRequest, GetResourceRequest,
-        Resource, SaveResourceRequest, SaveSessionRequest, Session, SessionStatus,
+        InvokeRequest, Resource, SaveResourceRequest, SaveSessionRequest, Session, SessionStatus,
         UploadFileRequest, UploadFileStart, download_file_response,
     },
 };
@@ -152,6 +153,53 @@ async fn services_of_other_clients_are_called_through_the_volt() {
     let request = GetArticleRequest::default().with_id("hat");
     let error = soon(shop.get_article(request).service(target)).await.unwrap_err();
     assert!(error.to_string().contains("failure forwarding invocation: not found"), "{error}");
+}
+
+/// The first message of `Invoke` for a call to the Volt itself.
+fn opening(volt: &EmbeddedVolt) -> InvokeRequest {
+    // Any key of X25519 will do: here the base point.
+    let mut key = vec![0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 3, 0x21, 0, 9];
+    key.resize(44, 0);
+    let config = volt.config();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = Claims::new(volt.id(), config.session_id(), &key, now);
+    let token = claims.to_jwt(&config.signing_key().unwrap()).unwrap();
+    InvokeRequest::default().with_token(token).with_target_did([volt.id()])
+}
+
+/// Otherwise the call would wait for its target for ever.
+#[tokio::test]
+async fn an_invocation_begins_with_its_token() {
+    let (volt, _) = start().await;
+    let client = connect(volt.config()).await;
+    for request in
+        [InvokeRequest::default(), InvokeRequest::default().with_json_payload(vec![0; 16])]
+    {
+        let mut call = client.volt().invoke().await.unwrap();
+        call.send(request).await.unwrap();
+        let error = soon(call.message()).await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+    }
+}
+
+/// A published client repeats its first message if it writes early. A second answer would replace its
+/// key.
+#[tokio::test]
+async fn a_repeated_token_of_an_invocation_is_answered_once() {
+    let (volt, _) = start().await;
+    let client = connect(volt.config()).await;
+    let mut call = client.volt().invoke().await.unwrap();
+    for _ in 0..3 {
+        call.send(opening(&volt)).await.unwrap();
+    }
+    // Nothing that can be opened, so the call ends.
+    let damaged = InvokeRequest::default().with_iv(vec![0; 16]).with_json_payload(vec![0; 16]);
+    call.send(damaged).await.unwrap();
+    let mut exchanges = 0;
+    while let Ok(Some(answer)) = soon(call.message()).await {
+        exchanges += usize::from(answer.key_exchange.is_some());
+    }
+    assert_eq!(exchanges, 1);
 }
 
 #[tokio::test]

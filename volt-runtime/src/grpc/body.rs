@@ -135,6 +135,13 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Returns a body that is known to be empty before it is read.
+    #[cfg(feature = "server")]
+    pub(crate) fn without_content(mut self) -> Self {
+        self.next = Some(Popped::Closed(None));
+        self
+    }
+
     /// Adds the small messages that wait behind a message. What does not fit is kept for later.
     fn with_followers(&mut self, message: Bytes, cx: &mut Context<'_>) -> Bytes {
         let (mut first, mut frame) = (message, Vec::new());

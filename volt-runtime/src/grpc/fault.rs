@@ -13,6 +13,7 @@ use crate::{Code, Error, ErrorKind, Executed, Status, error::UNAVAILABLE};
 /// | the peer refused the stream, `REFUSED_STREAM` | routing | unavailable | no |
 /// | `GOAWAY` that excludes the stream | connection | unavailable | no |
 /// | the peer reset the stream for another reason | failed | see [`code`] | maybe |
+/// | the peer violated HTTP/2 within the stream | protocol | internal | maybe |
 /// | the connection was lost | connection | unavailable | maybe |
 pub(crate) fn convert(peer: &str, error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     let error = error.into();
@@ -44,11 +45,13 @@ pub(crate) fn convert(peer: &str, error: impl Into<Box<dyn StdError + Send + Syn
         let message = format!("{peer} closed the connection before it read the call ({text})");
         return with_cause(Error::connection(message).with_executed(Executed::No), error);
     }
-    let message = if cause.is_go_away() || cause.is_reset() {
-        format!("{peer} violated HTTP/2 ({text})")
-    } else {
-        "the connection was lost".to_owned()
-    };
+    let violated = format!("{peer} violated HTTP/2 ({text})");
+    if cause.is_reset() {
+        // This end has reset the stream. The connection is not affected.
+        let stream = Error::new(ErrorKind::Protocol, violated).with_executed(Executed::Maybe);
+        return with_cause(stream, error);
+    }
+    let message = if cause.is_go_away() { violated } else { "the connection was lost".to_owned() };
     with_cause(Error::connection(message), error)
 }
 

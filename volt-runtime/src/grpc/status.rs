@@ -56,14 +56,26 @@ pub(crate) fn read(headers: &HeaderMap) -> Option<Result<(), Status>> {
     Some(Err(Status::new(code.map_or(Code::Unknown, Code::from), message)))
 }
 
+/// The part of an answer that came before its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing: the status is in the headers, and there is no body.
+    Nothing,
+    Headers,
+    Messages,
+}
+
 /// The error of a call that the peer ended with this status.
-pub(crate) fn failed(status: Status) -> Error {
-    let (kind, executed) = match status.code() {
+pub(crate) fn failed(status: Status, before: Before) -> Error {
+    let (kind, executed) = match (status.code(), before) {
         _ if status.message() == NOT_EXECUTED => (ErrorKind::Failed, Executed::No),
+        (_, Before::Messages) => (ErrorKind::Failed, Executed::Yes),
         // The token is checked before anything runs.
-        Code::Unauthenticated => (ErrorKind::Routing, Executed::No),
+        (Code::Unauthenticated, Before::Nothing) => (ErrorKind::Routing, Executed::No),
+        // The method itself may have found that the caller's session has ended.
+        (Code::Unauthenticated, Before::Headers) => (ErrorKind::Failed, Executed::Maybe),
         // These may come from a machine on the way.
-        Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable => {
+        (Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable, _) => {
             (ErrorKind::Failed, Executed::Maybe)
         }
         _ => (ErrorKind::Failed, Executed::Yes),
@@ -124,13 +136,16 @@ mod tests {
 
     #[test]
     fn a_status_says_whether_the_call_may_have_run() {
-        for (code, message, kind, executed) in [
-            (Code::NotFound, "", ErrorKind::Failed, Executed::Yes),
-            (Code::Unavailable, "", ErrorKind::Failed, Executed::Maybe),
-            (Code::Unauthenticated, "session invalid", ErrorKind::Routing, Executed::No),
-            (Code::Unavailable, NOT_EXECUTED, ErrorKind::Failed, Executed::No),
+        let invalid = (Code::Unauthenticated, "session invalid");
+        for ((code, message), before, kind, executed) in [
+            ((Code::NotFound, ""), Before::Headers, ErrorKind::Failed, Executed::Yes),
+            ((Code::Unavailable, ""), Before::Headers, ErrorKind::Failed, Executed::Maybe),
+            (invalid, Before::Nothing, ErrorKind::Routing, Executed::No),
+            (invalid, Before::Headers, ErrorKind::Failed, Executed::Maybe),
+            (invalid, Before::Messages, ErrorKind::Failed, Executed::Yes),
+            ((Code::Unavailable, NOT_EXECUTED), Before::Headers, ErrorKind::Failed, Executed::No),
         ] {
-            let error = failed(Status::new(code, message));
+            let error = failed(Status::new(code, message), before);
             assert_eq!((error.kind(), error.executed(), error.code()), (kind, executed, code));
         }
     }

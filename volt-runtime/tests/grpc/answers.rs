@@ -86,14 +86,62 @@ async fn an_unavailable_volt_may_have_acted() {
 
 #[tokio::test]
 async fn an_invalid_session_is_recognized() {
-    let error = error(|call| call.begin().end("16", "session invalid")).await;
+    let error = error(|call| call.only(200, &REJECTED)).await;
     is(&error, ErrorKind::Routing, Code::Unauthenticated, Executed::No);
     assert!(error.is_session_invalid());
 }
 
+/// The headers of a rejected call, which are its whole answer.
+const REJECTED: [(&str, &str); 3] = [
+    ("content-type", "application/grpc"),
+    ("grpc-status", "16"),
+    ("grpc-message", "session invalid"),
+];
+
+/// Once an answer has begun, nothing shows that the call was not executed.
+#[tokio::test]
+async fn a_session_that_ends_during_a_call_may_have_been_used() {
+    let begun = error(|call| call.begin().end("16", "session invalid")).await;
+    is(&begun, ErrorKind::Failed, Code::Unauthenticated, Executed::Maybe);
+    assert!(begun.is_session_invalid());
+    let answered = error(|call| {
+        let mut answer = call.begin();
+        answer.send(&Note::new("a", 1));
+        answer.end("16", "session invalid");
+    })
+    .await;
+    is(&answered, ErrorKind::Failed, Code::Unauthenticated, Executed::Yes);
+}
+
+/// The library for HTTP/2 then resets the stream by itself.
+#[tokio::test]
+async fn an_answer_that_violates_http2_ends_its_call_alone() {
+    let server = Server::start(|mut call| async move {
+        if call.single().await.text != "bad" {
+            return call.answer(&Note::new("good", 1));
+        }
+        let headers = [("content-type", "application/grpc"), ("content-length", "100")];
+        let mut answer = call.begin_with(200, &headers);
+        answer.send(&Note::new("short", 1));
+        answer.stop();
+    })
+    .await;
+    let client = Notes::connect(&server).await;
+    let error = soon(client.get("bad")).await.unwrap_err();
+    is(&error, ErrorKind::Protocol, Code::Internal, Executed::Maybe);
+    says(&error, &["violated HTTP/2", "PROTOCOL_ERROR"]);
+    soon(client.get("again")).await.unwrap();
+    assert_eq!(server.connections(), 1);
+}
+
 #[tokio::test]
 async fn without_a_session_a_rejection_says_how_to_get_one() {
-    let server = Server::start(|mut call| async move { call.begin().end("16", "who?") }).await;
+    let server = Server::start(|mut call| async move {
+        let headers =
+            [("content-type", "application/grpc"), ("grpc-status", "16"), ("grpc-message", "who?")];
+        call.only(200, &headers);
+    })
+    .await;
     let mut config = crate::config(&server.address());
     config.credential.as_mut().unwrap().session_id = None;
     let channel = soon(volt_runtime::connect(&config, crate::grpc())).await.unwrap();

@@ -136,6 +136,57 @@ fn a_client_over_grpc_may_prove_its_key_later_with_its_certificate() {
     assert_eq!(gate.authenticate_key(&certified).unwrap_err().message(), "session invalid");
 }
 
+/// Anybody may name the key of somebody else.
+#[test]
+fn without_proof_nothing_of_a_known_key_is_shown_or_changed() {
+    let volt = volt();
+    let key = SigningKey::generate().unwrap();
+    let call = Call { over_grpc: true, ..Call::default() };
+    let sessions = || owner(&volt).get_sessions(&GetSessionsRequest::default()).unwrap();
+    let own = ask(&volt, &key, &as_key(&key)).unwrap();
+    let before = sessions();
+    let answer = volt.authenticate(call, &as_key(&key)).unwrap();
+    // What the key's owner needs for the next connection, under a name that everybody knows.
+    assert_eq!(answer.decision(), PolicyDecision::Permit);
+    assert_eq!((&*answer.session_id, &*answer.identity_did), ("", ""));
+    assert_eq!(VerifyingKey::from_certificate(&answer.cert).unwrap(), key.verifying_key());
+    let named = as_key(&key).with_session_name("second");
+    assert_eq!(code(volt.authenticate(call, &named)), Code::Unauthenticated);
+    assert_eq!(sessions(), before);
+    // An expired session is not renewed.
+    let over = Session::default().with_id(own.session_id).with_expires(1);
+    owner(&volt).save_session(&SaveSessionRequest::default().with_session(over)).unwrap();
+    let before = sessions();
+    assert_eq!(code(volt.authenticate(call, &as_key(&key))), Code::Unauthenticated);
+    assert_eq!(sessions(), before);
+    assert_eq!(ask(&volt, &key, &as_key(&key)).unwrap().decision(), PolicyDecision::Permit);
+    // Nor does a key with a session under another name get a further one.
+    let key = SigningKey::generate().unwrap();
+    ask(&volt, &key, &as_key(&key).with_session_name("only")).unwrap();
+    let before = sessions();
+    assert_eq!(code(volt.authenticate(call, &as_key(&key))), Code::Unauthenticated);
+    assert_eq!(sessions(), before);
+}
+
+/// The client repeats its request until the owner has decided.
+#[test]
+fn a_first_start_without_a_token_waits_for_the_owner_and_ends_with_a_certificate() {
+    let volt = volt_with(|options| options.decision = PolicyDecision::Prompt);
+    let key = SigningKey::generate().unwrap();
+    let call = Call { over_grpc: true, ..Call::default() };
+    let first = volt.authenticate(call, &as_key(&key)).unwrap();
+    assert_eq!(first.decision(), PolicyDecision::Prompt);
+    let again = volt.authenticate(call, &as_key(&key)).unwrap();
+    assert_eq!((again.decision(), &*again.session_id), (PolicyDecision::Pending, ""));
+    let live = Session::default().with_id(&first.session_id).with_status(SessionStatus::Live);
+    owner(&volt).save_session(&SaveSessionRequest::default().with_session(live)).unwrap();
+    let last = volt.authenticate(call, &as_key(&key)).unwrap();
+    assert_eq!(last.decision(), PolicyDecision::Permit);
+    let certified = VerifyingKey::from_certificate(&last.cert).unwrap();
+    let caller = SessionAuthenticator(volt).authenticate_key(&certified).unwrap();
+    assert_eq!(caller.session_id, Some(first.session_id));
+}
+
 #[test]
 fn only_a_permit_over_grpc_comes_with_a_certificate() {
     for (decision, chain) in [

@@ -15,14 +15,14 @@ use hyper::{
 
 use super::{answer, link::OpenCall};
 use crate::{
-    Code, Error, ErrorKind, Executed, Result, Status,
+    Code, Error, Executed, Result, Status,
     grpc::{
         self,
         body::{Outgoing, Pipe},
         fault,
         receive::{Messages, Next},
         send::Sender,
-        status,
+        status::{self, Before},
     },
     message::{Body, Payload},
     transport::{BoxFuture, ReceiveHalf, SendHalf},
@@ -81,6 +81,8 @@ pub(super) struct CallReceiver {
     requests: Arc<Pipe>,
     call: Arc<OpenCall>,
     reading: Reading,
+    /// What has arrived so far.
+    before: Before,
 }
 
 enum State {
@@ -98,7 +100,8 @@ impl CallReceiver {
         reading: Reading,
     ) -> Self {
         let opening = Box::pin(async move { begin(sending.await, reading.limit).await });
-        Self { state: State::Opening(opening), requests, call, reading }
+        let (state, before) = (State::Opening(opening), Before::Headers);
+        Self { state, requests, call, reading, before }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
@@ -115,10 +118,13 @@ impl CallReceiver {
                 State::Ended => return Poll::Ready(Ok(None)),
             };
             return Poll::Ready(match ready!(messages.poll_next(cx))? {
-                Next::Message(message) => Ok(Some(Body::Protobuf(message))),
+                Next::Message(message) => {
+                    self.before = Before::Messages;
+                    Ok(Some(Body::Protobuf(message)))
+                }
                 Next::End(trailers) => match trailers.as_ref().and_then(status::read) {
                     Some(Ok(())) => Ok(None),
-                    Some(Err(status)) => Err(status::failed(status)),
+                    Some(Err(status)) => Err(status::failed(status, self.before)),
                     None => Err(Error::protocol("the Volt ended the call without a status")),
                 },
             });
@@ -144,8 +150,9 @@ impl CallReceiver {
                      `volt_api::Client::authenticate`. The Volt's reason: {}",
                     status.message()
                 );
-                Error::new(ErrorKind::Routing, "")
+                Error::new(error.kind(), "")
                     .with_status(Status::new(Code::Unauthenticated, message))
+                    .with_executed(error.executed())
             }
             // The Volt's clock was faster than this one.
             Some(status)
@@ -202,7 +209,7 @@ async fn begin(sent: Sent, limit: usize) -> Result<Option<Messages>> {
     };
     match status::read(response.headers()) {
         Some(Ok(())) if response.status() == StatusCode::OK => return Ok(None),
-        Some(Err(status)) => return Err(status::failed(status)),
+        Some(Err(status)) => return Err(status::failed(status, Before::Nothing)),
         _ => {}
     }
     if response.status() != StatusCode::OK || !grpc::is_grpc(response.headers()) {

@@ -22,7 +22,8 @@ use crate::{
     grpc::{MAX_MESSAGE, fault},
 };
 
-/// The number of bytes of a call's unread responses. A slow reader then holds up its own call only.
+/// The number of bytes of a call's unread responses. A slow reader then holds up its own call only,
+/// until the unread responses of all calls fill the window of the connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 
 /// The least time between two pings. gRPC servers end connections that ping more often.

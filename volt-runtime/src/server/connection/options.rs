@@ -15,7 +15,8 @@ use crate::{Keepalive, Overflow, proto::token};
 /// [`invoke_timeout`](Self::invoke_timeout); the others are those of its websocket.
 ///
 /// They are described for websockets. Over gRPC, a violation ends the call alone where it can, a call
-/// names its method with its first message, and HTTP/2's flow control takes the place of `overflow`.
+/// names its method with its first message, and HTTP/2's flow control takes the place of `overflow`,
+/// which limits how long a message of more than 64 KiB waits for memory of the connection.
 ///
 /// ```
 /// use std::time::Duration;

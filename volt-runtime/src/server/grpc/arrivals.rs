@@ -5,7 +5,10 @@
 use std::{
     error::Error as StdError,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,11 +16,11 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::{
-    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep, sleep, timeout},
 };
 
-use crate::{Error, ErrorKind, server::connection::Admission, transport::BoxFuture};
+use crate::{Code, Error, ErrorKind, Status, server::connection::Admission, transport::BoxFuture};
 
 /// The length of a message's prefix: a flag, and the length.
 const PREFIX: usize = 5;
@@ -52,6 +55,11 @@ pub(super) struct ArrivalLimits {
     pub(super) only_one: bool,
     /// The memory of the connection's long messages, and its size in bytes.
     pub(super) shared: (Arc<Semaphore>, usize),
+    /// The time that a long message waits for it. Otherwise messages that wait for one another could
+    /// fill the connection for ever.
+    pub(super) patience: Duration,
+    /// Set when the first prefix has arrived.
+    pub(super) begun: Arc<AtomicBool>,
     /// For a caller without a session: its account, and the bytes that count beside its messages.
     pub(super) newcomer: Option<(Arc<Admission>, usize)>,
 }
@@ -70,7 +78,7 @@ pub(super) struct Arrivals<B> {
     /// The memory of the arriving message.
     share: Option<OwnedSemaphorePermit>,
     /// Set while a long message waits for its memory.
-    waiting: Option<BoxFuture<Result<OwnedSemaphorePermit, AcquireError>>>,
+    waiting: Option<BoxFuture<Option<OwnedSemaphorePermit>>>,
     /// A frame whose last message waits for its memory.
     held: Option<Bytes>,
     /// The time that the arriving message has left.
@@ -133,6 +141,7 @@ impl<B> Arrivals<B> {
 
     /// Judges the message whose prefix has been read.
     fn begun(&mut self) -> Result<(), Error> {
+        self.limits.begun.store(true, Ordering::Relaxed);
         let [flag, length @ ..] = self.prefix;
         let length = u64::from(u32::from_be_bytes(length));
         self.prefix_len = 0;
@@ -164,7 +173,11 @@ impl<B> Arrivals<B> {
             let (shared, size) = &self.limits.shared;
             let units = memory.min(*size as u64) / UNIT;
             let shared = Arc::clone(shared);
-            self.waiting = Some(Box::pin(shared.acquire_many_owned(permits(units))));
+            let patience = self.limits.patience;
+            self.waiting = Some(Box::pin(async move {
+                // The semaphore is never closed.
+                timeout(patience, shared.acquire_many_owned(permits(units))).await.ok()?.ok()
+            }));
         }
         Ok(())
     }
@@ -176,13 +189,16 @@ impl<B> Arrivals<B> {
     }
 
     /// Waits for the memory of the arriving message.
-    fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if let Some(waiting) = &mut self.waiting {
-            // The semaphore is never closed.
-            self.share = ready!(waiting.as_mut().poll(cx)).ok();
+            self.share = ready!(waiting.as_mut().poll(cx));
             self.waiting = None;
+            if self.share.is_none() {
+                let text = "other long messages of the connection took all its memory for too long";
+                return Poll::Ready(Err(exhausted(text.to_owned())));
+            }
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 
     /// Ready when the arriving message has run out of time.
@@ -195,6 +211,12 @@ impl<B> Arrivals<B> {
         ready!(timer.0.as_mut().poll(cx));
         Poll::Ready(exhausted("a message did not arrive whole in time".to_owned()))
     }
+}
+
+/// The error of a caller that reset its stream.
+fn reset() -> Error {
+    let status = Status::new(Code::Cancelled, "the caller is gone");
+    Error::new(ErrorKind::Failed, "").with_status(status)
 }
 
 fn exhausted(message: String) -> Error {
@@ -216,14 +238,19 @@ where
         let this = &mut *self;
         loop {
             if let Some(held) = this.held.take() {
-                if this.poll_share(cx).is_pending() {
+                let Poll::Ready(shared) = this.poll_share(cx) else {
                     this.held = Some(held);
                     return Poll::Pending;
-                }
+                };
+                shared?;
                 return Poll::Ready(Some(Ok(Frame::data(held))));
             }
             let frame = match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Pending => return this.poll_overdue(cx).map(|error| Some(Err(error.into()))),
+                // HTTP/2 also shows some resets as the end of the body.
+                Poll::Ready(None) if !this.body.is_end_stream() => {
+                    return Poll::Ready(Some(Err(reset().into())));
+                }
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Ready(Some(frame)) => frame.map_err(Into::into)?,
             };
@@ -236,6 +263,54 @@ where
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// A body without content, as the library shows a half-close and some resets.
+    struct Ended {
+        is_half_closed: bool,
+    }
+
+    impl Body for Ended {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(None)
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.is_half_closed
+        }
+    }
+
+    /// An upload that is broken off must not count as complete.
+    #[tokio::test]
+    async fn a_reset_is_no_half_close() {
+        for is_half_closed in [true, false] {
+            let limits = ArrivalLimits {
+                message: 1,
+                message_timeout: Duration::MAX,
+                only_one: false,
+                shared: (long_messages(1), 1),
+                patience: Duration::ZERO,
+                begun: Arc::default(),
+                newcomer: None,
+            };
+            let mut arrivals = Arrivals::new(Ended { is_half_closed }, limits);
+            let end = poll_fn(|cx| Pin::new(&mut arrivals).poll_frame(cx)).await;
+            let code = end.map(|end| end.unwrap_err().downcast::<Error>().unwrap().code());
+            assert_eq!(code, (!is_half_closed).then_some(Code::Cancelled));
         }
     }
 }

@@ -8,8 +8,12 @@ use std::{
     future::poll_fn,
     panic::AssertUnwindSafe,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,7 +21,7 @@ use futures_util::FutureExt as _;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, body::Incoming, header::CONTENT_TYPE,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     arrivals::{ArrivalLimits, Arrivals},
@@ -25,7 +29,7 @@ use super::{
     connection::{Connection, stream_window},
 };
 use crate::{
-    Code, MethodKind, Result, Status,
+    Code, MethodKind, Overflow, Result, Status,
     grpc::{
         self, MAX_MESSAGE,
         body::{Outgoing, Pipe},
@@ -33,6 +37,7 @@ use crate::{
         send::{End, Sender},
         status, timeout as deadline,
     },
+    proto::call::NOT_EXECUTED,
     server::{
         connection::{Admission, Place},
         context::Peer,
@@ -43,6 +48,8 @@ use crate::{
 
 /// The bytes that a header takes beside its name and its value.
 const HEADER_OVERHEAD: usize = 32;
+/// The bytes that a call takes beside its headers and messages: its stream, its task and its buffers.
+const CALL_OVERHEAD: usize = 12 << 10;
 
 /// The error that refuses a stream unprocessed: clients know that the call was not executed.
 fn refused() -> h2::Error {
@@ -86,7 +93,7 @@ pub(super) async fn answer(
             match call.first().await {
                 First::Message(first) => call.run(first).await,
                 First::Failed(status) => call.fail(&status),
-                First::Stopping => call.fail(&stopping()),
+                First::Stopping => call.fail(&not_executed()),
             }
         });
         return Ok(response(body));
@@ -114,14 +121,22 @@ fn response(body: Outgoing) -> Response<Outgoing> {
     response
 }
 
-/// The answer to a call that is not invoked.
+/// The answer to a call that is not invoked. It has no body, which shows clients that nothing ran.
 fn failed(pipe: &Pipe, body: Outgoing, failure: &Status) -> Response<Outgoing> {
-    pipe.end_with(status::trailers(Some(failure)));
-    response(body)
+    pipe.end();
+    let mut response = response(body.without_content());
+    response.headers_mut().extend(status::trailers(Some(failure)));
+    response
 }
 
+/// The end of a call that was invoked.
 fn stopping() -> Status {
     Status::new(Code::Unavailable, "the server is shutting down")
+}
+
+/// The end of one that was not, and whose headers have been answered.
+fn not_executed() -> Status {
+    Status::new(Code::Unavailable, NOT_EXECUTED)
 }
 
 /// A call that may be invoked.
@@ -133,6 +148,10 @@ struct Call {
     pipe: Arc<Pipe>,
     messages: Messages,
     deadline: Option<Instant>,
+    /// Set if nothing more is awaited of the caller when the first message has arrived.
+    only_one: bool,
+    /// Set when the first message has begun to arrive.
+    begun: Arc<AtomicBool>,
 }
 
 /// The beginning of a call.
@@ -166,32 +185,42 @@ impl Call {
         };
         let deadline = deadline.and_then(|time| Instant::now().checked_add(time));
         let limits = limits(&connection, &peer, kind, &head.headers)?;
-        let limit = limits.message;
+        let (limit, only_one) = (limits.message, limits.only_one);
+        let begun = Arc::clone(&limits.begun);
         // A body that is not over is read to its end, to notice a cancellation.
         let arrivals = Arrivals::new(body, limits);
         let messages = Messages::new(arrivals, &head.headers, limit, "the caller")
             .map_err(|error| Status::new(Code::Unimplemented, error.to_string()))?;
         let path = path.to_owned();
-        Ok((kind, Self { connection, entry, path, peer, pipe, messages, deadline }))
+        let call =
+            Self { connection, entry, path, peer, pipe, messages, deadline, only_one, begun };
+        Ok((kind, call))
     }
 
     /// Waits for the first message.
     async fn first(&mut self) -> First {
         let limit = self.connection.endpoint().options().invoke_timeout;
         let (draining, expired) = (self.entry.draining(), expiry(self.deadline));
-        let next = timeout(limit, poll_fn(|cx| self.messages.poll_next(cx)));
+        let begun = Arc::clone(&self.begun);
+        let late = async {
+            sleep(limit).await;
+            // From then on, the time for a message counts.
+            if begun.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
         let next = tokio::select! {
             biased;
-            next = next => next,
+            next = poll_fn(|cx| self.messages.poll_next(cx)) => next,
             () = draining => return First::Stopping,
             status = expired => return First::Failed(status),
-        };
-        let Ok(next) = next else {
-            let text = "the call's request did not arrive in time";
-            return First::Failed(Status::new(Code::DeadlineExceeded, text));
+            () = late => {
+                let text = "the call's request did not arrive in time";
+                return First::Failed(Status::new(Code::DeadlineExceeded, text));
+            }
         };
         match next {
-            Ok(Next::Message(_)) if !self.entry.named() => First::Stopping,
+            Ok(Next::Message(_)) if !self.entry.named(self.only_one) => First::Stopping,
             Ok(Next::Message(first)) => First::Message(first),
             Ok(Next::End(_)) => {
                 First::Failed(Status::new(Code::InvalidArgument, "no request message"))
@@ -201,12 +230,9 @@ impl Call {
     }
 
     /// Runs the method.
-    async fn run(mut self, first: Bytes) {
+    async fn run(self, first: Bytes) {
         let (cut, expired) = (self.entry.cut(), expiry(self.deadline));
         let host = self.connection.endpoint();
-        if host.services().takes_one_request(&self.path) {
-            self.entry.due();
-        }
         let sender = Sender::new(Arc::clone(&self.pipe), End::Server, usize::MAX);
         let receiver = Receiver {
             first: Some(first),
@@ -268,7 +294,8 @@ fn limits(
         // Requests of a stream may wait unread; the others are read, or dropped.
         let unread = if kind.client_streams() { stream_window(options) } else { 0 };
         let lengths = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-        let held = lengths.map(|length| length + HEADER_OVERHEAD).sum::<usize>() + unread;
+        let held = lengths.map(|length| length + HEADER_OVERHEAD).sum::<usize>();
+        let held = CALL_OVERHEAD + held + unread;
         let admission = Admission::new(Arc::clone(connection.newcomers()), Place::uncounted());
         if !admission.arriving(held) {
             let text = "clients without a session hold too much memory";
@@ -281,6 +308,11 @@ fn limits(
         message_timeout: options.message_timeout,
         only_one: !kind.client_streams(),
         shared: (Arc::clone(connection.long_messages()), options.connection_buffer),
+        patience: match options.overflow {
+            Overflow::Wait(patience) => patience,
+            Overflow::Fail => Duration::ZERO,
+        },
+        begun: Arc::default(),
         newcomer,
     })
 }

@@ -120,10 +120,11 @@ impl Entry {
         Ok(Self { calls, phase: Phase::Unnamed })
     }
 
-    /// Called when the first message has arrived. Returns false if the call may not start, because
-    /// the server stops.
-    pub(super) fn named(&mut self) -> bool {
-        self.set(Phase::Open) == Stage::Open
+    /// Called when the first message has arrived; `only_one` if nothing more of the caller is awaited.
+    /// Returns false if the call may not start, because the server stops.
+    pub(super) fn named(&mut self, only_one: bool) -> bool {
+        let phase = if only_one { Phase::Due } else { Phase::Open };
+        self.set(phase) == Stage::Open
     }
 
     /// Called when nothing more of the caller is awaited.
@@ -182,5 +183,24 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let phase = self.phase;
         self.calls.change(|counts| counts.remove(phase));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stop between the message and the start of its handler would otherwise cut the call.
+    #[test]
+    fn a_call_of_one_request_is_due_as_soon_as_that_has_arrived() {
+        let calls = Arc::new(Calls::new(9));
+        let (mut single, mut stream) =
+            (Entry::new(Arc::clone(&calls)).unwrap(), Entry::new(Arc::clone(&calls)).unwrap());
+        assert!(stream.named(false));
+        assert_eq!(calls.counts().due, 0);
+        assert!(single.named(true));
+        assert_eq!(calls.counts().due, 1);
+        drop(single);
+        assert_eq!(calls.counts().due, 0);
     }
 }

@@ -93,6 +93,7 @@ impl Connection {
                 let checked = if path.ends_with(INVOKE) {
                     token.check_times(unix_now())
                 } else {
+                    refuse_sealed(token)?;
                     token.check(self.endpoint.id(), unix_now())
                 };
                 checked.map_err(|error| unauthenticated(error.to_string()))?;
@@ -125,6 +126,16 @@ impl Connection {
         *last = Some((text.clone(), Arc::clone(&token)));
         Ok(token)
     }
+}
+
+/// Refuses the token of a sealed call. A relay sees it in clear, so it must authorize nothing but that
+/// call, whose key the relay does not know.
+fn refuse_sealed(token: &Token) -> Result<(), Status> {
+    let claims = token.claims();
+    if claims.k.is_some() || claims.sk.is_some() || claims.iv.is_some() {
+        return Err(unauthenticated("the token is that of a sealed call, and authorizes no other"));
+    }
+    Ok(())
 }
 
 fn unauthenticated(message: impl Into<String>) -> Status {

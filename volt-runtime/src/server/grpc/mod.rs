@@ -41,13 +41,17 @@ const SEND_BUFFER: usize = 256 << 10;
 
 /// Serves an endpoint's services to the gRPC clients of `listener`, without TLS.
 ///
-/// The token of a call is in its metadata `volt-token`. Callers without a token, without the
-/// certificate of a TLS client, or without a valid session may only call `VoltAPI/Authenticate` and
-/// `VoltAPI/Invoke`.
+/// The token of a call is in its metadata `volt-token`. It must not be that of a sealed call, with the
+/// claim `k`, `sk` or `iv`, except for `VoltAPI/Invoke`: relays see those tokens. The
+/// [`Authenticator`](crate::server::Authenticator) judges it, and may admit callers without a session to
+/// every method, as over a websocket. `VoltAPI/Authenticate` and `VoltAPI/Invoke` are open to callers
+/// with neither a token nor the certificate of a TLS client, and to those whose session is not valid; an
+/// invalid token is refused there too. What `Invoke` reaches judges its own callers.
 ///
 /// Every method starts with the call's first message, whether or not the caller half-closes.
 /// The same [options](ServiceHost::with_options) apply as over a websocket, with these differences:
-/// messages have at most 64 MiB, flow control replaces [`overflow`](ServerOptions::overflow), and
+/// messages have at most 64 MiB, flow control replaces [`overflow`](ServerOptions::overflow) except for
+/// long messages that wait for memory, and
 /// connections beyond [`max_connections`](ServerOptions::max_connections) are closed.
 ///
 /// # Errors

@@ -4,7 +4,8 @@ use volt_runtime::{
     Code, Method, MethodKind, Status,
     key::SigningKey,
     server::{
-        self, Authenticator, Caller, IncomingCall, Router, Service, ServiceHost, Token, serve_grpc,
+        self, Authenticator, Caller, Claims, IncomingCall, Router, Service, ServiceHost, Token,
+        serve_grpc,
     },
     transport::BoxFuture,
 };
@@ -14,7 +15,7 @@ use super::{
     raw::{Raw, bad, good, known, token},
     start,
 };
-use crate::support::VOLT_ID;
+use crate::{hostile::now, support::VOLT_ID};
 
 #[tokio::test]
 async fn a_wrong_token_ends_the_call_with_its_reason() {
@@ -41,6 +42,40 @@ async fn a_wrong_token_ends_the_call_with_its_reason() {
     assert_eq!(client.get(&Note::new("one", 1)).await, good([Note::new("one", 1)]));
 }
 
+/// A relay sees the tokens of sealed calls in clear, and must not be able to call with them.
+#[tokio::test]
+async fn the_token_of_a_sealed_call_serves_no_other_call() {
+    let host = ServiceHost::new(
+        VOLT_ID,
+        SigningKey::generate().unwrap(),
+        Router::new().with(Open),
+        Anyone,
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = serve_grpc(listener, host).unwrap();
+    let mut client = Raw::to(server.local_addr()).await;
+    let key = SigningKey::generate().unwrap();
+    let direct = Claims::direct(VOLT_ID, None, now());
+    let some = Some("AA==".to_owned());
+    for claims in [
+        Claims { k: some.clone(), ..direct.clone() },
+        Claims { sk: some.clone(), ..direct.clone() },
+        Claims { iv: some, ..direct.clone() },
+        Claims { k: Some(String::new()), ..direct },
+    ] {
+        client.token = Some(claims.to_jwt(&key).unwrap());
+        let mut outcomes = Vec::new();
+        for method in &OPEN[..3] {
+            let mut call = client.open(method.path).await;
+            call.send(&Note::new("token", 1));
+            outcomes.push(call.outcome().await);
+        }
+        let text = "the token is that of a sealed call, and authorizes no other";
+        let refused = bad(Code::Unauthenticated, text);
+        assert_eq!(outcomes, [refused.clone(), good([Note::new("token", 1)]), refused]);
+    }
+}
+
 /// A token is read and verified once, but its session is checked for each call.
 #[tokio::test]
 async fn calls_may_share_a_token() {
@@ -49,6 +84,20 @@ async fn calls_may_share_a_token() {
     for number in 0..3 {
         let note = Note::new("same", number);
         assert_eq!(client.get(&note).await, good([note]));
+    }
+}
+
+/// The headers alone say that nothing was executed.
+#[tokio::test]
+async fn a_rejection_has_no_body() {
+    let volt = start().await;
+    let mut client = Raw::connect(&volt).await;
+    client.token = None;
+    for method in ["Get", "List", "Sum", "Echo"] {
+        let mut call = client.open(method).await;
+        call.headers().await.unwrap();
+        assert!(call.only.is_some(), "{method}");
+        assert_eq!(call.outcome().await, bad(Code::Unauthenticated, "unauthenticated"));
     }
 }
 

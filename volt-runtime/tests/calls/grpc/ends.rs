@@ -3,13 +3,19 @@
 use std::time::Duration;
 
 use h2::Reason;
-use volt_runtime::Code;
-use volt_test_support::{Note, soon};
+use volt_runtime::{
+    Code, Method, MethodKind,
+    key::SigningKey,
+    server::{self, IncomingCall, Router, Service, ServiceHost, serve_grpc},
+    transport::BoxFuture,
+};
+use volt_test_support::{Anyone, Note, soon};
 
 use super::{
-    raw::{Raw, bad, good},
+    raw::{Raw, bad, good, token},
     start, start_with,
 };
+use crate::support::VOLT_ID;
 
 #[tokio::test]
 async fn a_deadline_ends_each_kind_of_call() {
@@ -61,6 +67,56 @@ async fn a_reset_stream_or_a_lost_connection_drops_the_handler() {
     }
 }
 
+/// HTTP/2 shows a reset with these reasons as the end of the body.
+#[tokio::test]
+async fn a_reset_is_no_half_close() {
+    for reason in [Reason::NO_ERROR, Reason::CANCEL] {
+        let (ends, mut ended) = tokio::sync::mpsc::unbounded_channel();
+        let router = Router::new().with(Ends(ends));
+        let own = SigningKey::generate().unwrap();
+        let host = ServiceHost::new(VOLT_ID, own, router, Anyone);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = serve_grpc(listener, host).unwrap();
+        let mut client = Raw::to(server.local_addr()).await;
+        client.token = Some(token(&SigningKey::generate().unwrap(), VOLT_ID, None));
+        let mut call = client.open("/x.Ends/Take").await;
+        call.send(&Note::new("block", 1));
+        assert!(!soon(ended.recv()).await.unwrap());
+        call.reset_for(reason);
+        drop(call);
+        client.ended().await;
+        soon(server.shutdown()).await;
+        // The service is gone.
+        assert_eq!(soon(ended.recv()).await, None, "{reason:?}");
+    }
+}
+
+static TAKE: [Method; 1] = [Method { path: "/x.Ends/Take", kind: MethodKind::ClientStreaming }];
+
+/// Reports each request, and the half-close as `true`.
+struct Ends(tokio::sync::mpsc::UnboundedSender<bool>);
+
+impl Service for Ends {
+    fn name(&self) -> &'static str {
+        "x.Ends"
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        &TAKE
+    }
+
+    fn call(&self, _: usize, call: IncomingCall) -> BoxFuture<()> {
+        let ends = self.0.clone();
+        server::client_streaming(call, move |_, mut requests: server::Requests<Note>| async move {
+            while requests.message().await?.is_some() {
+                ends.send(false).unwrap();
+            }
+            ends.send(true).unwrap();
+            Ok(Note::default())
+        })
+    }
+}
+
 /// What the caller still sends is dropped meanwhile.
 #[tokio::test]
 async fn a_reset_behind_further_messages_drops_a_unary_handler() {
@@ -97,7 +153,8 @@ async fn a_stopping_server_answers_what_is_due_and_ends_the_rest() {
     let probe = volt.probe.clone();
     let stopping = tokio::spawn(volt.server.shutdown());
     assert_eq!(unnamed.reset_reason().await, Some(Reason::REFUSED_STREAM));
-    assert_eq!(silent.outcome().await.status.code(), Code::Unavailable);
+    let text = "this server is shutting down, and did not execute the call";
+    assert_eq!(silent.outcome().await, bad(Code::Unavailable, text));
     probe.gate.notify_one();
     probe.gate.notify_one();
     assert_eq!(get.outcome().await, good([Note::new("gate", 5)]));

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 use volt_runtime::{
-    Code,
+    Code, Overflow,
     key::SigningKey,
     server::{Router, ServerOptions, ServiceHost, serve_grpc},
 };
@@ -133,6 +133,27 @@ async fn callers_without_a_session_share_their_memory() {
     .await;
 }
 
+/// A call takes memory before it has a message.
+#[tokio::test]
+async fn calls_of_callers_without_a_session_count_what_they_take() {
+    let (_server, mut client) =
+        open_server(|options| options.unauthenticated_bytes = 100_000).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(client.open("Get").await);
+    }
+    soon(async {
+        loop {
+            let mut call = client.open("Get").await;
+            call.send(&Note::default());
+            if call.outcome().await.status.code() == Code::ResourceExhausted {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn long_messages_of_a_connection_arrive_within_its_buffer() {
     let volt = start_with(|options| options.connection_buffer = 1 << 20).await;
@@ -150,6 +171,25 @@ async fn long_messages_of_a_connection_arrive_within_its_buffer() {
     first.send_bytes(bytes.slice(200_000..));
     assert_eq!(first.outcome().await, good([note.clone()]));
     assert_eq!(second.outcome().await, good([note]));
+}
+
+/// Otherwise messages that wait for one another could fill the connection for ever.
+#[tokio::test]
+async fn a_long_message_waits_for_memory_for_a_limited_time() {
+    let volt = start_with(|options| {
+        options.connection_buffer = 1 << 20;
+        options.overflow = Overflow::Wait(Duration::from_millis(50));
+    })
+    .await;
+    let mut client = Raw::connect(&volt).await;
+    let (mut first, mut second) = (client.open("Get").await, client.open("Get").await);
+    let note = long(600_000);
+    let bytes = super::raw::framed(&note);
+    first.send_bytes(bytes.slice(..200_000));
+    second.send_bytes(bytes.clone());
+    assert_eq!(second.outcome().await.status.code(), Code::ResourceExhausted);
+    first.send_bytes(bytes.slice(200_000..));
+    assert_eq!(first.outcome().await, good([note]));
 }
 
 #[tokio::test]
@@ -184,6 +224,22 @@ async fn a_call_without_a_request_ends_and_frees_its_place() {
             assert_eq!(call.outcome().await.status.code(), Code::DeadlineExceeded);
         }
     }
+}
+
+/// From then on, the time for a message counts.
+#[tokio::test]
+async fn a_request_that_has_begun_may_take_longer() {
+    let volt = start_with(|options| options.invoke_timeout = Duration::from_millis(500)).await;
+    let mut client = Raw::connect(&volt).await;
+    let mut slow = client.open("Get").await;
+    let note = Note::new("slow", 1);
+    let bytes = super::raw::framed(&note);
+    slow.send_bytes(bytes.slice(..6));
+    // It was opened later, so its time ends later.
+    let silent = client.open("Get").await;
+    assert_eq!(silent.outcome().await.status.code(), Code::DeadlineExceeded);
+    slow.send_bytes(bytes.slice(6..));
+    assert_eq!(slow.outcome().await, good([note]));
 }
 
 #[tokio::test]

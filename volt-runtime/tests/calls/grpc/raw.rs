@@ -14,11 +14,7 @@ use tokio::{
     net::TcpStream,
     task::JoinHandle,
 };
-use volt_runtime::{
-    Code, Status,
-    key::SigningKey,
-    server::{Claims, Token},
-};
+use volt_runtime::{Code, Status, key::SigningKey, server::Claims};
 use volt_test_support::{Note, soon};
 
 use crate::{hostile::now, support::Volt};
@@ -33,8 +29,7 @@ pub(crate) struct Raw {
 
 /// The token of a key.
 pub(crate) fn token(key: &SigningKey, audience: &str, session: Option<&str>) -> String {
-    let (claims, signature) = Claims::new(audience, session, &[], now()).sign(key).unwrap();
-    Token::parse(&claims, signature.into()).unwrap().to_jwt()
+    Claims::direct(audience, session, now()).to_jwt(key).unwrap()
 }
 
 impl Raw {
@@ -80,7 +75,7 @@ impl Raw {
         }
         let mut requests = soon(self.requests.clone().ready()).await.unwrap();
         let (response, send) = requests.send_request(request.body(()).unwrap(), false).unwrap();
-        Call { response: Some(response), body: None, send, received: BytesMut::new() }
+        Call { response: Some(response), body: None, only: None, send, received: BytesMut::new() }
     }
 
     /// Makes a unary call without a half-close, and returns its outcome.
@@ -111,6 +106,8 @@ pub(crate) fn known(volt: &Volt) -> String {
 pub(crate) struct Call {
     response: Option<ResponseFuture>,
     body: Option<RecvStream>,
+    /// The headers of an answer that has no body.
+    pub(crate) only: Option<HeaderMap>,
     send: SendStream<Bytes>,
     received: BytesMut,
 }
@@ -147,13 +144,18 @@ impl Call {
     }
 
     pub(crate) fn reset(&mut self) {
-        self.send.send_reset(Reason::CANCEL);
+        self.reset_for(Reason::CANCEL);
+    }
+
+    pub(crate) fn reset_for(&mut self, reason: Reason) {
+        self.send.send_reset(reason);
     }
 
     /// Waits for the headers of the answer.
     pub(crate) async fn headers(&mut self) -> Result<StatusCode, h2::Error> {
         let Some(response) = self.response.take() else { return Ok(StatusCode::OK) };
         let (head, body) = soon(response).await?.into_parts();
+        self.only = body.is_end_stream().then_some(head.headers);
         self.body = Some(body);
         Ok(head.status)
     }
@@ -161,6 +163,9 @@ impl Call {
     /// Reads a message, or the trailers.
     pub(crate) async fn next(&mut self) -> Result<Result<Note, HeaderMap>, h2::Error> {
         self.headers().await?;
+        if let Some(headers) = self.only.take() {
+            return Ok(Err(headers));
+        }
         let body = self.body.as_mut().unwrap();
         loop {
             if self.received.len() >= 5 {

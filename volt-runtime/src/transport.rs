@@ -33,8 +33,6 @@ use std::{
     time::Instant,
 };
 
-#[cfg(doc)]
-use crate::ConnectOptions;
 use crate::{CallOptions, Method, Result, StateWatch, Status};
 pub use crate::{
     json::Form,
@@ -59,7 +57,7 @@ pub use crate::{
 /// without a relay `preopened_calls` and `key_exchange_timeout`.
 ///
 /// A slow reader holds up its own call, unless the unread responses of all calls, of up to 1 MiB each,
-/// fill [`connection_buffer`](ConnectOptions::connection_buffer). Then all calls wait until it reads.
+/// fill [`connection_buffer`](crate::ConnectOptions::connection_buffer). Then all calls wait until it reads.
 ///
 /// # Errors over gRPC
 ///

@@ -166,6 +166,13 @@ pub use volt_runtime::server;
 #[doc(hidden)]
 pub use volt_runtime::__private;
 
+/// Shared with the embedded Volt.
+#[cfg(feature = "volt")]
+#[doc(hidden)]
+pub mod __core {
+    pub use crate::presence::frames::{received, sent};
+}
+
 /// The whole API, with one module for each package: `tdx.volt_api.relay.v1` is `api::relay::v1`. The
 /// modules [`volt`] and [`data`] at the root are the two packages that most programs use.
 pub mod api {

@@ -11,7 +11,7 @@ pub struct Output {
     /// The Cargo features that the files use, one for each service, sorted. Empty without
     /// [`Options::features`](crate::Options::features).
     pub features: Vec<String>,
-    /// What works only in part, sorted by place.
+    /// Warnings about features that work only in part, sorted by place.
     pub warnings: Vec<Problem>,
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn resolve(files: Files) -> Files {
     resolved.collect()
 }
 
-/// What the file itself, its imports and their public imports define.
+/// The names that the file itself, its imports and their public imports define.
 fn visible<'a>(
     name: &str,
     imports: &[String],
@@ -58,7 +58,7 @@ enum Kind {
     Type,
 }
 
-/// What a file defines.
+/// The names that a file defines.
 struct Names {
     /// The kinds by full name.
     kinds: HashMap<String, Kind>,

@@ -137,7 +137,7 @@ impl Sources {
     }
 }
 
-/// What protox says of a name that it cannot resolve.
+/// The text with which protox reports a name that it cannot resolve.
 const NOT_DEFINED: &str = "is not defined";
 
 /// Adds the full names of all types in a file, with a leading dot.

@@ -107,7 +107,7 @@ fn connections(server: SocketAddr) -> usize {
     table.lines().filter(is_its).count()
 }
 
-/// Whether somebody holds the lock of a database.
+/// Returns whether the lock of a database is held.
 fn is_locked(path: &Path) -> bool {
     let connection = Connection::open(path).unwrap();
     connection.busy_timeout(Duration::ZERO).unwrap();
@@ -163,7 +163,7 @@ async fn vanish() {
     let data = folder.path().join("volt");
     let mut limits = ServerOptions::default();
     limits.keepalive = Some(Keepalive::new(Duration::from_secs(2), Duration::from_secs(2)));
-    // The Volt's tasks are counted on a runtime of its own.
+    // The Volt's tasks are counted on their own runtime.
     let server = Runtime::new().unwrap();
     let start = EmbeddedVolt::builder().data_dir(&data).limits(limits).start();
     let volt = server.spawn(start).await.unwrap().unwrap();

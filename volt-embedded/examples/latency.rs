@@ -62,7 +62,7 @@ async fn read_large(client: &Client, database: &str) -> Result<()> {
     Ok(())
 }
 
-/// A client that calls `GetResource`, on a runtime of its own.
+/// A client that calls `GetResource`, on its own runtime.
 struct Probe {
     runtime: Runtime,
     client: Client,

@@ -118,7 +118,7 @@ impl Target {
     }
 }
 
-/// What an attack needs.
+/// The addresses and keys that an attack needs.
 struct Attack {
     address: SocketAddr,
     config: ClientConfig,

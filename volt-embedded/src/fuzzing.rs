@@ -58,7 +58,7 @@ pub async fn execute(
 ) -> Result<(), Status> {
     let mut commands = commands.into_iter();
     let Some(Payload::Start(start)) = commands.next() else {
-        return Err(invalid("the first command is no start"));
+        return Err(invalid("the first command must be `start`"));
     };
     let options =
         OpenOptions { id: "database".to_owned(), writable, scope: Scope::default(), time_limit };

@@ -28,7 +28,7 @@ static PERMITS: LazyLock<Semaphore> =
 /// Work that is done apart. When this is dropped, work that has begun goes on, and work that has not is
 /// cancelled.
 pub(crate) struct Apart<T>(
-    /// Locked by nobody: a mutex of a `Send` future is `Sync`.
+    /// Never locked: a mutex makes a `Send` future `Sync`.
     Mutex<BoxFuture<T>>,
 );
 
@@ -44,7 +44,7 @@ fn apart_within<T: Send + 'static>(
     let Ok(runtime) = Handle::try_current() else {
         return Apart(Mutex::new(Box::pin(ready(work()))));
     };
-    // A task of its own, because the caller may stop polling: a permit that its future had been granted
+    // A separate task, because the caller may stop polling: a permit that its future had been granted
     // would then be lost to all others.
     let mut task = Cancelled(runtime.clone().spawn(async move {
         // The semaphore is never closed.

@@ -1,4 +1,4 @@
-//! Calls a Volt, and a service of its own `.proto`, with the packaged crates.
+//! Calls a Volt, and a service from the `.proto` in this folder, with the packaged crates.
 
 use volt_api::{Client, ClientConfig, FromRow, Result, data::SqlExecuteStart, volt::*};
 

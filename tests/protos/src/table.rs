@@ -7,7 +7,7 @@ use volt_codegen::Output;
 
 use crate::{check::Checked, trees::Tree};
 
-/// What one tree came to.
+/// The result of one tree.
 #[derive(Debug)]
 pub(crate) struct Row {
     files: usize,

@@ -11,7 +11,7 @@ pub(crate) struct Tree {
     pub(crate) only: Option<&'static [&'static str]>,
     /// The beginnings of the names of files that are left out. Others may still import them.
     pub(crate) except: &'static [&'static str],
-    /// Whether the code is type-checked by default.
+    /// Set if the code is type-checked by default.
     pub(crate) check: bool,
 }
 

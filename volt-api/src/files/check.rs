@@ -1,4 +1,4 @@
-//! What a Volt knows of a file, and whether content agrees with it.
+//! Compares transferred content with the size and digest that a Volt has of the file.
 
 #[cfg(feature = "volt")]
 use aws_lc_rs::digest;

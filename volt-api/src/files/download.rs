@@ -239,7 +239,7 @@ impl IntoFuture for DownloadFile<ToStream> {
     }
 }
 
-/// What all files of a download share.
+/// The state that all files of a download share.
 struct Job {
     client: FileApiClient,
     settings: Settings,

@@ -166,7 +166,7 @@ impl IntoFuture for UploadFile {
     }
 }
 
-/// What all files of an upload share.
+/// The state that all files of an upload share.
 struct Job {
     client: FileApiClient,
     settings: Settings,

@@ -1,7 +1,7 @@
-//! The frames of hosted calls as messages of `Connect`.
+//! The frames of calls that arrive in a tunnel, as messages of `Connect` and of `Invoke`.
 //!
-//! The messages have the same fields as the frames, so this only moves them. A rejection has no message
-//! of its own: it is a status that ends the call.
+//! The messages have the same fields as the frames, so this only moves them. A rejection is a
+//! status that ends the call.
 
 use volt_runtime::{
     Error,
@@ -18,7 +18,7 @@ use crate::volt::{
 /// # Errors
 ///
 /// Fails if it contains binary protobuf, as calls through gRPC do: these are not supported here.
-pub(super) fn received(request: InvokeRequest) -> Result<TunnelFrame, Error> {
+pub fn received(request: InvokeRequest) -> Result<TunnelFrame, Error> {
     // Only the first message of a call has the caller's token.
     if !request.token.is_empty() {
         let service = Some(request.target_service_id).filter(|id| !id.is_empty());
@@ -39,7 +39,7 @@ pub(super) fn received(request: InvokeRequest) -> Result<TunnelFrame, Error> {
 }
 
 /// Returns the message that carries a hosted call's frame to the Volt.
-pub(super) fn sent(invoke_id: u64, frame: TunnelFrame) -> InvokeResponse {
+pub fn sent(invoke_id: u64, frame: TunnelFrame) -> InvokeResponse {
     let response = InvokeResponse { invoke_id, ..InvokeResponse::default() };
     match frame {
         TunnelFrame::KeyExchange { key, nonce, signature } => {

@@ -32,7 +32,7 @@
 //! ```
 
 mod event;
-mod frames;
+pub(crate) mod frames;
 mod hosting;
 mod run;
 

@@ -42,7 +42,7 @@ async fn docs(client: &Client) {
     client.volt().save_resource(request).await.unwrap();
 }
 
-/// What was done, and the total.
+/// The bytes transferred, and the total.
 type Report = (u64, Option<u64>);
 
 /// Collects the reports of a transfer.

@@ -248,3 +248,18 @@ async fn ids_are_not_used_again_in_the_table_of_a_wire() {
     publish(&client, &["three"]).await;
     assert_eq!(texts(&messages(&mut follower, 1).await), ["three"]);
 }
+
+/// More than is read at once, by size.
+#[tokio::test]
+async fn large_messages_come_whole_and_in_order() {
+    let (_volt, client) = start().await;
+    client.wire().ensure_wire("@news").persist(true).await.unwrap();
+    let sizes = [700_000, 1, 2_000_000, 900_000, 2];
+    for size in sizes {
+        client.wire().publish("@news", vec![b'x'; size]).await.unwrap();
+    }
+    let mut follower = client.wire().follow("@news").from_start().await.unwrap();
+    let received = messages(&mut follower, sizes.len()).await;
+    assert_eq!(received.iter().map(|one| one.payload.len()).collect::<Vec<_>>(), sizes);
+    assert_eq!(next(&mut follower).await, WireEvent::CaughtUp);
+}

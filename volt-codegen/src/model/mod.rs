@@ -39,7 +39,7 @@ pub(crate) struct Model {
     pub(crate) types: HashMap<String, TypeRef>,
     /// Whether a list of all messages is generated, for `google.protobuf.Any` in JSON.
     pub(crate) any_types: bool,
-    /// What works only in part.
+    /// Warnings about features that work only in part.
     pub(crate) warnings: Vec<Problem>,
 }
 

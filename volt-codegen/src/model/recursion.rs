@@ -1,5 +1,5 @@
-//! Finds messages that may contain themselves: their fields are boxed. prost-build overlooks groups, so it
-//! is told of all of them.
+//! Finds messages that may contain themselves: their fields are boxed. prost-build overlooks groups, so the
+//! generator passes all of these fields to it.
 
 use std::collections::HashMap;
 

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use volt_api::{
+    __core::{received, sent},
     Code, Error, Status,
     server::{Requests, Responses, ServiceHost, Tunnel, TunnelFrame},
     volt::{InvokeRequest, InvokeResponse},
 };
 
-use crate::{error::invalid, state::frames};
+use crate::error::invalid;
 
 /// The id of the only call in the tunnel of a stream.
 const CALL: u64 = 1;
@@ -19,7 +20,7 @@ struct Stream(Tunnel);
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let status = Status::new(Code::Cancelled, "the caller is gone");
+        let status = Status::new(Code::Cancelled, "the caller has disconnected");
         self.0.close(&Error::refused(status));
     }
 }
@@ -48,7 +49,7 @@ pub(super) async fn run(
             } else if token.is_none() {
                 return Err(invalid("the first message has no `token`, which opens the call"));
             }
-            let frame = frames::called(request)?;
+            let frame = received(request).map_err(|error| invalid(error.to_string()))?;
             ended = frame.is_last();
             deliver(&frame).await?;
         }
@@ -62,7 +63,7 @@ pub(super) async fn run(
     let sending = async {
         while let Some((_, frame)) = tunnel.next_frame().await {
             let last = frame.is_last();
-            responses.send(frames::answered(frame)).await?;
+            responses.send(sent(0, frame)).await?;
             if last {
                 break;
             }

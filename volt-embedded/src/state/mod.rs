@@ -2,7 +2,7 @@
 //! and the connections that keep services online. None of it survives a restart.
 
 pub(crate) mod attempts;
-pub(crate) mod frames;
+mod frames;
 pub(crate) mod hosts;
 pub(crate) mod listing;
 pub(crate) mod permits;

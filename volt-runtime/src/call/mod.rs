@@ -53,7 +53,7 @@
 //! waits, for five seconds in total. Then the stream fails with
 //! [`ErrorKind::ResourceExhausted`](crate::ErrorKind), so that the others can go on.
 //!
-//! To avoid that, read in a task of its own and queue what takes time to process, or make the call with
+//! To avoid that, read in a separate task and queue the work that takes time, or make the call with
 //! [`own_connection`](UnaryCall::own_connection). `DownloadFile` and `UploadFile` do so by default.
 //!
 //! # When the connection is lost

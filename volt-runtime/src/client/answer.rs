@@ -203,7 +203,7 @@ mod tests {
                 assert!(text.contains(&expected) && !text.contains("SECRET"), "{text}");
             }
         }
-        // An address that is cut is no advice.
+        // The advice never holds part of an address.
         let long = format!("https://v.example/{}/api", "a".repeat(5000));
         let text = explained("wss://v.example/api", &answer(308, &[("location", &long)], b""));
         assert!(text.len() < 700 && text.contains("check that"), "{text}");

@@ -87,8 +87,8 @@ pub enum ErrorKind {
     Conversion,
 }
 
-/// Whether the Volt may have acted on a failed call. A call goes out in two steps, its key exchange and its
-/// invocation: until the second is sent, it cannot have been executed.
+/// Tells whether the Volt may have acted on a failed call. A call goes out in two steps, its key exchange
+/// and its invocation: until the second is sent, it cannot have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Executed {

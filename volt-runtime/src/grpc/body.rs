@@ -130,7 +130,7 @@ pub(super) fn ended() -> Error {
 /// The body of a request or response, with one frame for each message.
 pub(crate) struct Outgoing {
     pipe: Arc<Pipe>,
-    /// What was read ahead, so that the last message and the end of the stream leave in one frame.
+    /// The part that was read ahead, so that the last message and the end of the stream leave in one frame.
     next: Option<Popped<Part>>,
 }
 

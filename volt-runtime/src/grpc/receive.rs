@@ -214,7 +214,7 @@ where
 #[cfg(feature = "server")]
 pub(crate) struct ServerReceiver {
     messages: Messages,
-    /// The other half's body: dropped with the stream, it shows that the caller is gone.
+    /// The other half's body: dropped with the stream, it shows that the caller has disconnected.
     responses: Arc<Pipe>,
     ended: bool,
 }
@@ -231,7 +231,7 @@ impl ReceiveHalf for ServerReceiver {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         if self.ended {
             ready!(self.responses.poll_gone(cx));
-            let status = Status::new(Code::Cancelled, "the caller is gone");
+            let status = Status::new(Code::Cancelled, "the caller has disconnected");
             return Poll::Ready(Err(Error::new(ErrorKind::Failed, "").with_status(status)));
         }
         Poll::Ready(match ready!(self.messages.poll_next(cx))? {

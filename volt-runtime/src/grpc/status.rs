@@ -36,7 +36,7 @@ pub(crate) fn trailers(failure: Option<&Status>) -> HeaderMap {
     };
     let text = &text[..text.floor_char_boundary(MAX_MESSAGE)];
     let encoded = utf8_percent_encode(text, ENCODED).to_string();
-    // What is encoded is visible ASCII, and always a valid value.
+    // The encoded text is visible ASCII, which is always a valid value.
     if let Ok(value) = HeaderValue::try_from(encoded) {
         trailers.insert(MESSAGE, value);
     }

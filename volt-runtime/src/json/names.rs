@@ -28,7 +28,7 @@ thread_local! {
     static NAMES: Cell<Names> = const { Cell::new(Names::Original) };
 }
 
-/// What the text that is being written on this thread has.
+/// The names in the text that this thread is writing.
 #[inline]
 pub(super) fn current() -> Names {
     NAMES.get()

@@ -55,7 +55,7 @@ enum Phase {
     Ended { client: bool },
 }
 
-/// What the first message of a client carries beside the request.
+/// The parts of a client's first message beside the request.
 #[derive(Debug)]
 struct Invocation {
     method_name: String,

@@ -111,7 +111,7 @@ impl State {
     }
 }
 
-/// The half while a response is being sealed. Dropping it gives the half back.
+/// The half while a response is being sealed. Dropping it returns the half.
 struct Lent {
     sender: SharedSender,
     /// `None` after a panic, which has dropped the half.

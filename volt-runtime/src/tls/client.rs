@@ -89,7 +89,7 @@ impl Tls {
     /// Performs the handshake over a stream.
     pub(crate) async fn connect(&self, stream: Stream) -> io::Result<Stream> {
         let server = self.server.clone();
-        // TLS over TCP has a variant of its own; TLS within a tunnel or over a custom stream is rare.
+        // TLS over TCP has its own variant; TLS within a tunnel or over a custom stream is rare.
         match stream {
             Stream::Plain(stream) => self.connector.connect(server, stream).await.map(Stream::tls),
             stream => {

@@ -115,7 +115,7 @@ async fn pass_on(mut call: Call, host: Arc<ServiceHost>, resets: mpsc::Unbounded
                 }
                 Ok(None) => half_closed = true,
                 Err(reason) => {
-                    tunnel.close(&Error::connection("the caller is gone"));
+                    tunnel.close(&Error::connection("the caller has disconnected"));
                     resets.send(reason.unwrap()).ok();
                     return;
                 }
@@ -129,7 +129,7 @@ async fn pass_on(mut call: Call, host: Arc<ServiceHost>, resets: mpsc::Unbounded
                 }
             }
             reason = answer.is_reset(), if half_closed => {
-                tunnel.close(&Error::connection("the caller is gone"));
+                tunnel.close(&Error::connection("the caller has disconnected"));
                 resets.send(reason).ok();
                 return;
             }

@@ -39,7 +39,7 @@ async fn a_call_sends_the_headers_of_grpc_and_its_token() {
     assert!(!second.contains_key("grpc-timeout"));
     assert_eq!(second["volt-token"], first["volt-token"], "the token is shared");
 
-    // A service of another host has a token of its own.
+    // A service of another host has its own token.
     let target = Target::new("service").hosted_by("did:volt:host", "");
     soon(client.get("a").service(target)).await.unwrap();
     assert_ne!(headers.recv().await.unwrap()["volt-token"], first["volt-token"]);

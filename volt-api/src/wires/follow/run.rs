@@ -33,7 +33,7 @@ const CHECKS: [Duration; 4] = [
     Duration::from_secs(4),
     Duration::from_secs(30),
 ];
-/// The number of bytes of unread signals after which a subscription is given up and begins again.
+/// The number of bytes of unread signals after which a subscription is dropped and opened again.
 const SIGNALS: usize = 1 << 20;
 /// The longest delay between two lookups of a wire that does not exist yet.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ pub(super) struct Run {
     settings: Settings,
     wire: String,
     start: Start,
-    /// Whether the wire did not exist at first.
+    /// Set if the wire did not exist at first.
     waited: bool,
     backoff: Backoff,
     phase: Phase,
@@ -62,7 +62,7 @@ enum Phase {
 #[derive(Default)]
 struct Live {
     subscription: Option<Subscription<SubscribeWireResponse>>,
-    /// Whether [`WireEvent::CaughtUp`] was reported.
+    /// Set if [`WireEvent::CaughtUp`] was reported.
     announced: bool,
 }
 
@@ -73,12 +73,12 @@ struct Stored {
     messages: VecDeque<WireMessage>,
     /// The id of the last message that was read; `None` until the start is known.
     last: Option<i64>,
-    /// Whether the rows have to be read now.
+    /// Set if the rows have to be read now.
     due: bool,
     /// The next of the [checks](CHECKS), and when it is due.
     check: usize,
     check_at: Instant,
-    /// Whether [`WireEvent::CaughtUp`] was reported since the subscription began.
+    /// Set if [`WireEvent::CaughtUp`] was reported since the subscription began.
     announced: bool,
 }
 
@@ -110,7 +110,7 @@ impl Run {
         Ok(())
     }
 
-    /// Returns the next event. Called again after an error that may pass, it goes on.
+    /// Returns the next event. It can be called again after a passing error.
     pub(super) async fn next(&mut self) -> Result<Option<WireEvent>> {
         loop {
             let outcome = match &mut self.phase {

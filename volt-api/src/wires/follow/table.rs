@@ -18,6 +18,10 @@ use crate::{
 const DEFAULT: &str = "wire_data";
 /// The number of messages that are read at once.
 const PAGE: usize = 100;
+/// The number of bytes after which a reading ends.
+const PAGE_BYTES: usize = 1 << 20;
+/// The number of rows that the Volt sends at a time.
+const SENT: u32 = 10;
 
 /// The table of a wire's messages, read with SQL.
 pub(super) struct Table {
@@ -75,8 +79,17 @@ impl Table {
             "SELECT id, payload{optional} FROM {} WHERE id > ? ORDER BY id LIMIT {PAGE}",
             quoted(&self.name)
         );
-        let messages: Vec<WireMessage> = self.query(settings, sql, Some(after.into())).await?;
-        let more = messages.len() == PAGE;
+        let start = self.statement(sql, Some(after.into())).with_page_size(SENT);
+        let call = settings.apply(self.client.execute()).await?;
+        let mut rows = Rows::<WireMessage>::start(call, start).await?;
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while bytes < PAGE_BYTES
+            && let Some(message) = rows.row().await?
+        {
+            bytes += message.payload.len();
+            messages.push(message);
+        }
+        let more = messages.len() == PAGE || bytes >= PAGE_BYTES;
         Ok((messages, more))
     }
 
@@ -125,11 +138,15 @@ impl Table {
         sql: String,
         parameter: Option<AttributeValue>,
     ) -> Result<Vec<T>> {
-        let start = SqlExecuteStart::default()
+        let start = self.statement(sql, parameter);
+        Rows::start(settings.apply(self.client.execute()).await?, start).await?.all().await
+    }
+
+    fn statement(&self, sql: String, parameter: Option<AttributeValue>) -> SqlExecuteStart {
+        SqlExecuteStart::default()
             .with_database_id(&self.wire)
             .with_statement(sql)
-            .with_parameter(parameter.map(|value| ("1", value)));
-        Rows::start(settings.apply(self.client.execute()).await?, start).await?.all().await
+            .with_parameter(parameter.map(|value| ("1", value)))
     }
 }
 

@@ -136,7 +136,7 @@ fn a_client_over_grpc_may_prove_its_key_later_with_its_certificate() {
     assert_eq!(gate.authenticate_key(&certified).unwrap_err().message(), "session invalid");
 }
 
-/// Anybody may name the key of somebody else.
+/// Any caller may name another client's key.
 #[test]
 fn without_proof_nothing_of_a_known_key_is_shown_or_changed() {
     let volt = volt();
@@ -146,7 +146,7 @@ fn without_proof_nothing_of_a_known_key_is_shown_or_changed() {
     let own = ask(&volt, &key, &as_key(&key)).unwrap();
     let before = sessions();
     let answer = volt.authenticate(call, &as_key(&key)).unwrap();
-    // What the key's owner needs for the next connection, under a name that everybody knows.
+    // The owner of the key needs no more than this for the next connection, and the name is public.
     assert_eq!(answer.decision(), PolicyDecision::Permit);
     assert_eq!((&*answer.session_id, &*answer.identity_did), ("", ""));
     assert_eq!(VerifyingKey::from_certificate(&answer.cert).unwrap(), key.verifying_key());

@@ -30,7 +30,7 @@ pub(super) async fn explain(response: Response<Incoming>) -> Error {
             }
         }
     };
-    // What has arrived by then will do.
+    // The part that has arrived by then is enough.
     let _ = timeout(PATIENCE, reading).await;
     read.truncate(READ);
     let kind = parts.headers.get(CONTENT_TYPE).map(|value| {

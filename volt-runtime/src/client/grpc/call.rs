@@ -81,7 +81,7 @@ pub(super) struct CallReceiver {
     requests: Arc<Pipe>,
     call: Arc<OpenCall>,
     reading: Reading,
-    /// What has arrived so far.
+    /// The part that has arrived.
     before: Before,
 }
 

@@ -18,7 +18,7 @@ use crate::{
     transport::RawCall,
 };
 
-/// What all connections of a channel share.
+/// The state that all connections of a channel share.
 pub(super) struct Shared {
     pub(super) tokens: Tokens,
     pub(super) sealing: Sealing,
@@ -65,7 +65,7 @@ impl Calls for Connection {
     }
 }
 
-/// The driver of a connection. hyper runs the connection itself in a task of its own, because calls
+/// The driver of a connection. hyper runs the connection itself in a separate task, because calls
 /// may go on after the peer has announced its end.
 pub(in crate::client) struct Driver(pub(super) Arc<Link>);
 

@@ -143,7 +143,7 @@ impl Dial for Dialer {
     }
 }
 
-/// Cuts a connection that could not be established, or that nobody waits for any more.
+/// Cuts a connection that could not be established, or that is no longer awaited.
 struct Attempt {
     link: Arc<Link>,
     succeeded: bool,

@@ -2,7 +2,7 @@
 //!
 //! Calls through a relay, and calls to a service that another client hosts, pass machines that must
 //! not read them. Such a call is the same as on a websocket: the same machine exchanges its keys and
-//! seals its messages. Its frames travel in the messages of an `Invoke` call of its own, so the flow
+//! seals its messages. Its frames travel in the messages of its own `Invoke` call, so the flow
 //! control of HTTP/2 holds for each call.
 
 use std::{
@@ -31,7 +31,7 @@ use crate::{
     transport::{RawCall, ReceiveHalf, SendHalf},
 };
 
-/// The time for which the trailers are waited for, after the end of a call that nobody reads.
+/// The time for which an unread call waits for the trailers after its end.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// Opens sealed calls.
@@ -57,7 +57,7 @@ impl Sealing {
         if relayed && let Err(error) = &identity {
             return Err(error.clone());
         }
-        // Each call has a machine of its own.
+        // Each call has its own machine.
         let mut options = options.clone();
         options.preopened_calls = 0;
         Ok(Self { identity, options })

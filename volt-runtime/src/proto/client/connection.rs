@@ -310,7 +310,7 @@ impl Connection {
                     }
                     self.ended += 1;
                     call.ended = true;
-                    // What has arrived can be read after the connection has closed.
+                    // Frames that have arrived can be read after the connection has closed.
                     self.wakes.add(self.drainer.take());
                     if call.abandoned {
                         return self.remove(frame.call);

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::addresses::Place;
 use crate::queue::register;
 
-/// What all connections of a server that have no session yet share.
+/// The limits that all connections of a server without a session share.
 #[derive(Debug)]
 pub(in crate::server) struct Newcomers {
     /// The maximum number of bytes held for them.
@@ -195,7 +195,7 @@ mod tests {
         Admission::new(Arc::clone(newcomers), Place::uncounted())
     }
 
-    /// A flood of key exchanges waits in the line of its own connection.
+    /// A flood of key exchanges waits in the line of its connection.
     #[tokio::test]
     async fn key_exchanges_take_turns_until_there_is_a_session() {
         let newcomers = Newcomers::new(usize::MAX);

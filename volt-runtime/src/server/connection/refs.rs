@@ -37,7 +37,7 @@ pub(super) struct ConnectionRef {
     number: u64,
     /// The machine of the connection.
     shared: Arc<Shared>,
-    /// Whether a session is known, shared with the stream below the websocket.
+    /// Shared with the stream below the websocket.
     admission: Arc<Admission>,
 }
 

@@ -215,7 +215,7 @@ impl<B> Arrivals<B> {
 
 /// The error of a caller that reset its stream.
 fn reset() -> Error {
-    let status = Status::new(Code::Cancelled, "the caller is gone");
+    let status = Status::new(Code::Cancelled, "the caller has disconnected");
     Error::new(ErrorKind::Failed, "").with_status(status)
 }
 

@@ -6,7 +6,7 @@ use tokio::{net::TcpStream, sync::watch};
 
 use crate::server::connection::{Newcomers, Place, ServiceHost};
 
-/// What a new connection counts against until it has a session.
+/// The limits that a new connection counts against until it has a session.
 pub(in crate::server) struct Newcomer {
     /// The memory of all such connections.
     pub(in crate::server) newcomers: Arc<Newcomers>,

@@ -117,7 +117,7 @@ impl Service for Ends {
     }
 }
 
-/// What the caller still sends is dropped meanwhile.
+/// Meanwhile, further messages of the caller are dropped.
 #[tokio::test]
 async fn a_reset_behind_further_messages_drops_a_unary_handler() {
     let volt = start().await;

@@ -28,7 +28,7 @@ async fn a_unary_call_is_answered_without_its_half_close() {
     }
     call.half_close();
     assert_eq!(call.outcome().await, good([note.clone()]));
-    // What follows the request is ignored.
+    // Messages after the request are ignored.
     let mut call = client.open("Get").await;
     call.send_bytes([framed(&note), framed(&Note::new("two", 2))].concat());
     assert_eq!(call.outcome().await, good([note]));

@@ -118,13 +118,13 @@ impl IntoFuture for EnsureWire {
 
 /// Returns whether a wire stores its messages.
 #[cfg(feature = "wire")]
-fn persists(wire: &Resource) -> bool {
+pub(crate) fn persists(wire: &Resource) -> bool {
     matches!(attribute(wire, "volt:wire-persist"), Some(Value::Boolean(true)))
 }
 
 /// Returns the table of a wire's messages, or nothing for the default.
 #[cfg(feature = "wire")]
-fn table_of(wire: &Resource) -> &str {
+pub(crate) fn table_of(wire: &Resource) -> &str {
     match attribute(wire, "volt:wire-persist-table") {
         Some(Value::String(table)) => table,
         _ => "",

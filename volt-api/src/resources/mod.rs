@@ -26,6 +26,8 @@ pub(crate) use self::alias::lookup;
 pub use self::ensure::{EnsureDatabase, NewDatabase};
 #[cfg(feature = "wire")]
 pub use self::ensure::{EnsureWire, NewWire};
+#[cfg(all(feature = "sqlite-database", feature = "wire"))]
+pub(crate) use self::ensure::{persists, table_of};
 pub use self::{
     find::{Exists, FindChildren, FindResource, ListChildren, ResourceAt, ResourceExists},
     folder::{EnsureFolder, NewFolder},

@@ -10,8 +10,9 @@ use crate::{
         SqlExecuteRequest, SqlExecuteStart, SqliteDatabaseApiClient, sql_execute_response::Payload,
     },
     operation::Settings,
+    resources::{persists, table_of},
     rows::{FromRow, FromValue, Row, RowError, Rows, Value},
-    volt::{AttributeValue, Resource, attribute_value},
+    volt::{AttributeValue, Resource},
 };
 
 /// The table of wires that name no other.
@@ -35,21 +36,15 @@ pub(super) struct Table {
 impl Table {
     /// Returns the table of a wire, or `None` if the wire does not persist.
     pub(super) fn of(channel: Channel, wire: &Resource) -> Option<Self> {
-        let attribute = |name: &str| {
-            let attribute = wire.attribute.iter().find(|one| one.attribute_id == name)?;
-            attribute.value.first()?.value.as_ref()
-        };
-        matches!(attribute("volt:wire-persist"), Some(attribute_value::Value::Boolean(true))).then(
-            || Self {
-                client: SqliteDatabaseApiClient::new(channel),
-                wire: wire.id.clone(),
-                name: match attribute("volt:wire-persist-table") {
-                    Some(attribute_value::Value::String(name)) if !name.is_empty() => name.clone(),
-                    _ => DEFAULT.to_owned(),
-                },
-                optional: None,
+        persists(wire).then(|| Self {
+            client: SqliteDatabaseApiClient::new(channel),
+            wire: wire.id.clone(),
+            name: match table_of(wire) {
+                "" => DEFAULT.to_owned(),
+                name => name.to_owned(),
             },
-        )
+            optional: None,
+        })
     }
 
     /// Returns the highest id, or `None` if there are no messages.

@@ -73,7 +73,7 @@ async fn a_file_of_the_volt_can_be_imported_and_more_can_be_added() {
 }
 
 #[tokio::test]
-async fn what_is_aborted_cut_short_or_broken_leaves_nothing() {
+async fn incomplete_imports_change_nothing() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     let abort = SqlImportCsvRequest::default().with_abort(true);

@@ -129,7 +129,7 @@ async fn an_upload_answered_early_keeps_its_response() {
 }
 
 #[tokio::test]
-async fn sending_after_a_half_close_is_no_connection_error() {
+async fn sending_after_a_half_close_is_not_a_connection_error() {
     let volt = Volt::start().await;
     for client in [in_process().0, volt.client().await] {
         let mut echo = client.echo().await.unwrap();
@@ -248,7 +248,7 @@ async fn a_deadline_ends_the_call_on_both_sides() {
 }
 
 #[tokio::test]
-async fn a_stream_that_nobody_reads_fails_alone_when_its_buffer_is_full() {
+async fn an_unread_stream_fails_alone_when_its_buffer_is_full() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut notes = client

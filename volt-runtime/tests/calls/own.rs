@@ -69,7 +69,7 @@ impl Counter {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_read_delays_no_call() {
+async fn an_unread_stream_delays_no_call() {
     let volt = Volt::start().await;
     // Far less than the stream sends.
     let counter = Counter::start(&volt, 9, |options| options.connection_buffer = 64 << 10).await;
@@ -196,7 +196,7 @@ impl Transport for Stuck {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_waits_for_its_own_connection_no_longer_than_for_any_other() {
+async fn own_connections_have_the_same_wait_limit() {
     let mut options = CallOptions::default();
     options.ready_timeout = Duration::from_secs(7);
     let client = NotesClient(Channel::new(Stuck).with_defaults(options));

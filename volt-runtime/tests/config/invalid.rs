@@ -167,7 +167,7 @@ fn pem_lines_may_have_any_length_and_trailing_blanks() {
 }
 
 #[test]
-fn each_unreadable_key_says_what_it_is_and_what_to_do() {
+fn each_unreadable_key_has_a_description_and_remedy() {
     let pem = |label: &str, body: &str| {
         format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
     };
@@ -199,7 +199,7 @@ fn each_unreadable_key_says_what_it_is_and_what_to_do() {
 
 /// OpenSSL wrote this key with PBE-MD5-DES, of PKCS#5 version 1.5.
 #[test]
-fn a_key_protected_with_pbes1_says_how_to_convert_it() {
+fn a_pbes1_key_error_explains_the_conversion() {
     let pem = include_str!("../vectors/pbes1.pem");
     let config = ClientConfig::default().with_credential(pem, None).with_passphrase("secret");
     let error = config.signing_key().unwrap_err().to_string();
@@ -290,7 +290,7 @@ fn errors_never_contain_the_values_of_fields() {
 }
 
 #[test]
-fn each_unreadable_key_of_the_volt_says_what_it_is_and_what_to_do() {
+fn each_unreadable_volt_key_has_a_description_and_remedy() {
     let public = SigningKey::generate().unwrap().verifying_key().to_pem();
     let private = SigningKey::generate().unwrap().to_pem().unwrap();
     let certificate = include_str!("../vectors/ed25519_ca.pem");

@@ -171,7 +171,7 @@ fn an_id_that_looks_like_an_identity_cannot_be_chosen() {
 }
 
 #[test]
-fn a_key_that_another_identity_claims_keeps_its_own() {
+fn a_claimed_key_keeps_its_identity() {
     let volt = volt();
     let (victim, thief) = (key(), guest(&volt));
     save_key(&thief, &thief.identity, &victim).unwrap();
@@ -241,7 +241,7 @@ fn rules_can_be_bound_to_a_key() {
 }
 
 #[test]
-fn a_revoked_key_does_not_come_back() {
+fn a_revoked_key_cannot_return() {
     let volt = volt();
     let owner = owner(&volt);
     let key = key();

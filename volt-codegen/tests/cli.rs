@@ -244,7 +244,7 @@ fn a_service_is_read_from_json_of_every_kind() {
     fs::write(path.join("saved.json"), several.to_string()).unwrap();
     assert_eq!(
         fails(path, &["saved", "saved.json"]),
-        "volt-codegen: there are 2 services; say which one:\n  1 \"clock\" (clock.v1.ClockAPI)\n  2 \
+        "volt-codegen: there are 2 services; choose one:\n  1 \"clock\" (clock.v1.ClockAPI)\n  2 \
          \"other\" (o.API)\n"
     );
     for name in ["1", "clock", "clock.v1.ClockAPI"] {

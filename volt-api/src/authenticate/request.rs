@@ -100,7 +100,7 @@ pub(super) fn take_answer(config: &mut ClientConfig, answer: AuthenticateRespons
     own.ca = given(answer.chain).or(own.ca.take());
     for text in answer.credential {
         let Ok(credential) = serde_json::from_str::<Value>(&text) else {
-            tracing::warn!("the Volt issued a credential that is no JSON; it is not kept");
+            tracing::warn!("the Volt issued a credential that is not valid JSON; ignoring it");
             continue;
         };
         // A newly issued credential replaces the old one.

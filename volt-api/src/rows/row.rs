@@ -86,7 +86,7 @@ impl<'a> Row<'a> {
     /// Fails if there are fewer columns, or the value does not fit.
     pub fn at<T: FromValue>(&self, index: usize) -> Result<T, RowError> {
         let value = self.values.get(index).ok_or_else(|| {
-            RowError::new(format!("there is none; the row has {} values", self.values.len()))
+            RowError::new(format!("it does not exist; the row has {} values", self.values.len()))
         });
         let result = value.and_then(|value| T::from_value(Value::of(value)));
         result.map_err(|error| match self.columns.get(index) {

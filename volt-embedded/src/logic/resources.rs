@@ -233,7 +233,10 @@ impl Actor {
             let from = match (request.from_resource_id.as_str(), parents.as_slice()) {
                 ("", [only]) => only.clone(),
                 ("", _) => {
-                    return Err(invalid("say which parent to move from, there are several").into());
+                    return Err(invalid(
+                        "`from_resource_id` is missing: the resource has several parents",
+                    )
+                    .into());
                 }
                 (given, _) => resources::resolve(tx, given)?,
             };

@@ -223,7 +223,7 @@ impl Drop for Volt {
             if merged { self.disk.set_running(false).map_err(Fault::from) } else { Ok(()) }
         });
         if let Err(fault) = merged {
-            tracing::warn!(?fault, "merging the write-ahead log failed; the next start does it");
+            tracing::warn!(?fault, "merging the write-ahead log failed; the next start retries");
         }
     }
 }

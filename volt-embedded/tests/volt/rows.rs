@@ -145,7 +145,7 @@ async fn tuples_are_read_by_position_page_by_page() {
     let error = query::<(i64, i64)>(&client, &db, "SELECT 1").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot be converted: column `2`: there is none; the row has 1 values"
+        "cannot be converted: column `2`: it does not exist; the row has 1 values"
     );
 }
 

@@ -59,7 +59,7 @@ impl ServerTls {
         })?;
         let mut config =
             builder()?.with_no_client_auth().with_single_cert(chain, key).map_err(|error| {
-                let message = format!("the server's certificate and key are no use: {error}");
+                let message = format!("the server's certificate or key is invalid: {error}");
                 Error::configuration(message).with_source(error)
             })?;
         config.alpn_protocols = vec![ALPN.to_vec()];

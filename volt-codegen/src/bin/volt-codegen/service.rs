@@ -18,7 +18,7 @@ pub(crate) fn sources(json: &Value, wanted: Option<&str>) -> anyhow::Result<Sour
         },
         several => {
             let list: Vec<_> = several.iter().map(Service::shown).collect();
-            bail!("there are {} services; say which one:\n  {}", list.len(), list.join("\n  "))
+            bail!("there are {} services; choose one:\n  {}", list.len(), list.join("\n  "))
         }
     }
 }

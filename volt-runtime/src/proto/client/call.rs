@@ -307,5 +307,5 @@ pub(crate) fn protocol_error(error: ProtocolError) -> Error {
         let message = format!("{error} (`ConnectOptions::max_sent_message_size`)");
         return Error::new(ErrorKind::ResourceExhausted, message).with_executed(Executed::No);
     }
-    Error::protocol(format!("this call cannot go on: {error}")).with_source(error)
+    Error::protocol(format!("the call failed: {error}")).with_source(error)
 }

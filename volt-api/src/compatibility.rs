@@ -1,7 +1,7 @@
 //! Checks whether this SDK and a Volt are compatible.
 //!
 //! Releases of the API have removed and renumbered fields, so an old client may send a request that a
-//! new Volt understands differently. The Volt decides what it accepts; this asks it.
+//! new Volt understands differently. The Volt decides which versions it accepts; this method asks it.
 
 use std::{fmt, str::FromStr};
 

@@ -56,7 +56,7 @@ impl ResourcePath {
         Ok(self.path.split('/').filter(|name| !name.is_empty()).collect())
     }
 
-    /// Refuses paths that name no resource, and those that leave it.
+    /// Refuses paths that name no resource, and paths that leave it.
     pub(crate) fn check(&self) -> Result<()> {
         if self.id.is_empty() {
             return Err(Error::configuration(format!(

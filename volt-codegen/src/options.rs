@@ -147,7 +147,7 @@ impl Options {
         self
     }
 
-    /// Sets the name that the Rust name of an element is made of, in place of its own:
+    /// Sets the name from which the Rust name of an element is derived, in place of its own:
     /// `acme.v1.Shop.new_` → `fresh`. The element is a message, field, oneof, enum, service or method by
     /// its full name, the value of an enum by the enum's full name and its own, or a package. The binary
     /// form, JSON and the paths of methods keep the name in the `.proto`.

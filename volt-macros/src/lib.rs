@@ -14,7 +14,7 @@ use proc_macro::TokenStream;
 /// Generates typed messages, clients and server traits from your own `.proto` files.
 ///
 /// ```ignore
-/// // Where this stands, the package `shop.v1` becomes the module `shop::v1`.
+/// // In this place, the package `shop.v1` becomes the module `shop::v1`.
 /// volt_api::include_proto!("proto/shop/v1/shop.proto", includes = ["proto"]);
 ///
 /// use shop::v1::{GetArticleRequest, ShopApiClient};

@@ -113,7 +113,7 @@ impl Backoff {
     }
 
     fn limit(&self) -> Duration {
-        // Both saturate, so a series may go on for years.
+        // Both saturate, so a series may last for years.
         let factor = 2_u32.saturating_pow(self.failures);
         self.policy.first_delay.saturating_mul(factor).min(self.policy.longest_delay)
     }

@@ -145,7 +145,7 @@ impl Target {
     }
 
     /// Sets the host, as named in the service's description: the DID of the client that hosts the service
-    /// and its public key (PEM). An empty text stands for the Volt itself. The key is read, and an invalid
+    /// and its public key (PEM). An empty text means the Volt itself. The key is read, and an invalid
     /// one reported, when the call is opened.
     pub fn hosted_by(
         mut self,

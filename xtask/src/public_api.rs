@@ -101,7 +101,7 @@ pub(crate) fn as_rustdoc() -> Option<ExitCode> {
 ///
 /// - the methods of trait implementations, which the line of the implementation implies;
 /// - the lines of inherent implementations;
-/// - what the generator writes for every message or enum, which `impl Message for` or `impl Enumeration
+/// - the code that the generator writes for every message or enum, which `impl Message for` or `impl Enumeration
 ///   for` implies: its other traits, and a `with_` method for each field;
 /// - the paths of the standard library's items, and a second, longer path to the same item.
 fn render(root: &Path, name: &str) -> anyhow::Result<String> {
@@ -150,7 +150,7 @@ fn without_std_paths(line: &str) -> String {
     short + rest
 }
 
-/// Removes what the generator writes for every message and enum, and the items of the module `api` that
+/// Removes the generated items of every message and enum, and the items of the module `api` that
 /// a shorter path names too.
 fn without_generated(lines: &[String]) -> Vec<String> {
     let generated: HashSet<String> = lines

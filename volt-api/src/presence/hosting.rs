@@ -118,7 +118,7 @@ impl AskVolt {
 }
 
 impl Authenticator for AskVolt {
-    /// Accepts every token for now: only the Volt knows the keys, and it is asked once the method is
+    /// Accepts every token for now: only the Volt knows the keys. It checks the token once the method is
     /// known.
     fn authenticate(&self, _: &Token) -> Result<Caller, Status> {
         Ok(Caller::default())

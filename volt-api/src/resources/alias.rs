@@ -9,7 +9,7 @@ use crate::{
     volt::{GetResourcesRequest, Resource, VoltApiClient},
 };
 
-/// Returns the resource with an alias, of a kind if one is given, and creates it if there is none.
+/// Returns the resource with an alias, of a kind if one is given, and creates it if it is missing.
 ///
 /// Two callers at once are safe because aliases are unique: one of them creates the resource, and the
 /// other finds it after its own attempt has failed. No text or code of an error is interpreted,

@@ -32,7 +32,7 @@ pub struct NewWire {
 
 #[cfg(feature = "wire")]
 impl WireApiClient {
-    /// Returns the wire with an alias such as `@news`, and creates it if there is none. Callers may
+    /// Returns the wire with an alias such as `@news`, and creates it if it is missing. Callers may
     /// do this at once.
     ///
     /// ```no_run
@@ -154,7 +154,7 @@ pub struct NewDatabase {
 
 #[cfg(feature = "sqlite-server")]
 impl SqliteServerApiClient {
-    /// Returns the database with an alias such as `@shop`, and creates it if there is none. Callers
+    /// Returns the database with an alias such as `@shop`, and creates it if it is missing. Callers
     /// may do this at once.
     ///
     /// ```no_run

@@ -54,7 +54,7 @@ impl IntoFuture for EnsureFolder {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, some folders may have been created. Doing this again finds them.
+    /// If the future is dropped, some folders may have been created. Later calls find them.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let settings = self.settings.start();
@@ -85,7 +85,7 @@ impl IntoFuture for EnsureFolder {
     }
 }
 
-/// Returns the folder of this name in another, and creates it if there is none.
+/// Returns the folder of this name in another, and creates it if it is missing.
 ///
 /// Names need not be unique, but ids are. All callers derive the id of a new folder from its parent
 /// and name, so that only one of two at once can create it.

@@ -241,7 +241,7 @@ impl TransactionQuery<'_> {
         let decode = |response: &SqlExecuteResponse| {
             match decoder.decode(response) {
                 Ok(row) => rows.extend(row),
-                // The responses are read to the end, so that the transaction can go on.
+                // The responses are read to the end, so that the transaction can continue.
                 Err(error) => _ = misfit.get_or_insert(error),
             }
             Ok(())

@@ -118,7 +118,7 @@ async fn absent_fields_stay_and_unknown_fields_are_dropped() {
     let mut expected = known;
     expected["volt"]["id"] = json!(DID);
     expected["volt"]["display_name"] = json!("new");
-    // A relay that nobody asked for is not added.
+    // An unrequested relay is not added.
     assert_eq!(serde_json::to_value(&found).unwrap(), expected);
 }
 

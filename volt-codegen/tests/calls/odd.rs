@@ -153,7 +153,7 @@ fn errors_in_json_name_the_field() {
     assert_eq!(error.to_string(), "field `mask`: not a field mask");
 }
 
-/// Whatever is read from JSON can be sent in the binary form.
+/// Every message read from JSON can be sent in the binary encoding.
 #[test]
 fn json_nests_as_deep_as_the_binary_form() {
     let nested = |depth: usize| {
@@ -163,7 +163,7 @@ fn json_nests_as_deep_as_the_binary_form() {
     assert_eq!(Nowhere::decode(&*deep.encode_to_vec()).expect("so are they in binary"), deep);
     let error = json::read::<Nowhere>(nested(50).as_bytes()).expect_err("101 messages are not");
     assert!(error.to_string().contains("nested too deeply"), "{error}");
-    // The limit starts anew.
+    // The limit starts again.
     json::read::<Nowhere>(nested(49).as_bytes()).expect("the failure left nothing behind");
 }
 

@@ -110,7 +110,7 @@ async fn a_new_client_authenticates_and_gets_a_certificate() {
     let own = client.config().unwrap().credential.clone().unwrap();
     assert!(own.cert.as_deref().unwrap().contains("BEGIN CERTIFICATE"));
     assert_eq!(own.ca, volt.config().volt.ca_pem);
-    // The websocket issues none.
+    // Authentication over a websocket returns no certificate.
     config.volt = volt.config().volt;
     let client = soon(Client::authenticate(config)).await.unwrap();
     assert_eq!(client.config().unwrap().credential.as_ref().unwrap().cert, None);
@@ -167,7 +167,7 @@ fn opening(volt: &EmbeddedVolt) -> InvokeRequest {
     InvokeRequest::default().with_token(token).with_target_did([volt.id()])
 }
 
-/// Otherwise the call would wait for its target for ever.
+/// Otherwise the call would wait for its target indefinitely.
 #[tokio::test]
 async fn an_invocation_begins_with_its_token() {
     let (volt, _) = start().await;

@@ -51,7 +51,7 @@
 //! that is read more slowly than its responses arrive is therefore buffered: in its own buffer, then in
 //! the connection's. When both are full, nothing more is read from the connection, and every other call
 //! waits, for five seconds in total. Then the stream fails with
-//! [`ErrorKind::ResourceExhausted`](crate::ErrorKind), so that the others can go on.
+//! [`ErrorKind::ResourceExhausted`](crate::ErrorKind), so that the others can continue.
 //!
 //! To avoid that, read in a separate task and queue the work that takes time, or make the call with
 //! [`own_connection`](UnaryCall::own_connection). `DownloadFile` and `UploadFile` do so by default.

@@ -4,7 +4,7 @@
 //! request, half-close, and read the response and the end. The key exchange and the request are the
 //! transport's; this file knows only [`Channel`], the two halves and the deadline.
 //!
-//! A retry repeats the whole attempt on whatever connection there is by then. Its condition is
+//! A retry repeats the whole attempt on the connection of that moment. Its condition is
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
 //! or the caller's word that executing it twice is harmless. All attempts share one deadline.
 
@@ -131,7 +131,7 @@ impl Parts {
             .map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
     }
 
-    /// The error of a call that waited for a connection in vain, with the reason why there is none.
+    /// The error of a call that timed out while waiting for a connection, with the reason for the wait.
     fn no_connection(&self, kind: fn(String) -> Error) -> Error {
         let message = "there was no connection in time";
         match self.channel.watch_state().current().reason() {

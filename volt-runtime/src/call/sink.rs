@@ -114,7 +114,7 @@ impl fmt::Debug for RawSink {
 /// [`Duplex::into_split`](super::Duplex::into_split).
 ///
 /// Dropping it half-closes the call: the Volt sees the end of the requests, processes those that were
-/// accepted, and may go on answering. To cancel the call, drop its [`Streaming`](super::Streaming)
+/// accepted, and may continue to answer. To cancel the call, drop its [`Streaming`](super::Streaming)
 /// first.
 #[derive(Debug)]
 pub struct RequestSink<Req> {

@@ -5,7 +5,7 @@
 //! closed when they have not been used for a while.
 //!
 //! A call takes an idle connection, else dials another one, else shares the least busy. A Volt may
-//! refuse further connections; calls then use those that there are, or the client's shared one, for a
+//! refuse further connections; calls then use the existing ones, or the client's shared one, for a
 //! minute before the next attempt. Each connection has one task, which runs its driver and closes it
 //! when it is idle.
 

@@ -8,7 +8,7 @@
 //! at once waits for the next connection. `Closed` is final, however it was reached.
 //!
 //! There are two kinds of shutdown. One that is requested refuses new calls, waits for answers that are
-//! due, and closes. One by dropping every handle lets the open calls go on, and the connection closes
+//! due, and closes. One by dropping every handle lets the open calls finish, and the connection closes
 //! after the last of them.
 
 use std::{

@@ -27,7 +27,7 @@ pub(super) fn describe(path: &str, error: &serde_json::Error) -> String {
 /// Removes the value from serde's message, such as the number in "invalid type: integer `7`,
 /// expected a string".
 fn without_value(message: &str) -> String {
-    // The expected type stands after the last comma: the value itself may contain one.
+    // The expected type follows the last comma: the value itself may contain one.
     let unexpected = |rest: &str| {
         let (found, expected) = rest.rsplit_once(", expected ")?;
         let kind = found.split(['`', '"']).next().unwrap_or_default().trim();

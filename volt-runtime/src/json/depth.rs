@@ -4,7 +4,7 @@
 //! but not every message that it accepts could be sent on in the binary form.
 //!
 //! Writing recurses too. A message in memory was built or decoded within limits, but each
-//! `google.protobuf.Any` is decoded anew while it is written. Messages within one are therefore counted
+//! `google.protobuf.Any` is decoded again while it is written. Messages within one are therefore counted
 //! when they are written.
 //!
 //! The depths are thread-local counters: serde's visitors have no place for them, and neither reading nor

@@ -299,7 +299,7 @@ impl Inboxes {
             return false;
         }
         let Some(inbox) = inbox.filter(|_| blocked.patient) else { return true };
-        // A call that is read, however slowly, goes on.
+        // A call that is read, however slowly, continues.
         let read = inbox.frames.bytes() < blocked.size;
         blocked.size = inbox.frames.bytes();
         blocked.until = now.checked_add(PATIENCE);

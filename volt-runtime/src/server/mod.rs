@@ -25,7 +25,7 @@
 //! than its caller reads is slowed down.
 //!
 //! A handler may be dropped at any await, when its caller has left. Work that must be completed belongs
-//! into a task of its own. A handler that panics ends its call with `INTERNAL`, and nothing else.
+//! into its own task. A handler that panics ends its call with `INTERNAL`, and nothing else.
 //!
 //! # Example
 //!

@@ -121,7 +121,7 @@ where
             let has_room = self.side.shared().with(|machine| machine.poll_receive(cx));
             self.held_up = has_room.is_pending();
             ready!(has_room);
-            // This wait does not count as `held_up`: a peer that takes no pongs may be gone.
+            // This wait does not count as `held_up`: a peer that reads no pongs may have vanished.
             if self.pongs >= MAX_PONGS {
                 match ready!(self.poll_flush(cx)) {
                     Ok(()) => {}

@@ -99,7 +99,7 @@ impl Watchdog {
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         if std::mem::take(&mut self.news) {
             self.heard = Instant::now();
-            // The timer stands at the end of the ping's timeout, which no longer applies.
+            // The timer is set to the end of the ping's timeout, which no longer applies.
             if self.pinged.take().is_some() {
                 self.look.as_mut().reset(after(self.heard, self.times.interval));
             }

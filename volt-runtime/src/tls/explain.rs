@@ -27,7 +27,7 @@ pub(super) enum Trust {
 pub(super) enum Version {
     /// A websocket begins with it.
     Http1,
-    /// gRPC stands on it.
+    /// gRPC is based on it.
     Http2,
 }
 

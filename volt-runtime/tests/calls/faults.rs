@@ -20,7 +20,7 @@ use volt_test_support::{Note, soon};
 
 use crate::support::{NotesClient, Volt, no_open_calls, quick};
 
-/// What a proxy does to the bytes that flow in one direction of a connection.
+/// The faults that a proxy injects into one direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     None,

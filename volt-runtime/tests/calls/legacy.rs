@@ -1,4 +1,4 @@
-//! Properties specific to the legacy protocol. What it shares with the current protocol is tested
+//! Properties specific to the legacy protocol. Properties shared with the current protocol are tested
 //! there.
 
 use futures_util::{SinkExt as _, StreamExt as _};

@@ -1,4 +1,4 @@
-//! Lost connections, and the calls on them and after them.
+//! Lost connections: the calls on them, and the calls that follow.
 
 use std::{
     future::pending,

@@ -202,7 +202,7 @@ async fn a_drained_tunnel_rejects_calls() {
     );
 }
 
-/// Whatever the state of a call when the server stops, it is answered, or retried on the next
+/// In every state of a call, a stopping server answers it, or the client retries it on the next
 /// server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unary_calls_survive_server_restarts() {

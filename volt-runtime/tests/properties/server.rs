@@ -191,7 +191,7 @@ proptest! {
         let harmed = Some((victim, frame, harm));
         let answers = block_on(run(&lengths, &choices, harmed));
         for (call, (length, answers)) in lengths.iter().zip(&answers).enumerate() {
-            // Whatever happens to it, a call ends at most once.
+            // A call ends at most once, in every case.
             prop_assert!(answers.ends.len() <= 1 && answers.after_end == 0, "{answers:?}");
             if call != victim {
                 check(call as u64, *length, answers)?;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use xtask_tools::{cargo, process};
 const VERSION: &str = "0.20.2";
 
-/// The workspaces, by their lock files. Each is a workspace of its own, as the comments in the root
+/// The workspaces, by their lock files. Each is a separate workspace, as the comments in the root
 /// manifest explain; bench/clients/rust belongs to the last.
 const WORKSPACES: [Workspace; 4] = [
     Workspace { folder: "", is_ours: true },

@@ -57,7 +57,7 @@ fn reachable(from: &ModPath, edges: &BTreeMap<&ModPath, BTreeSet<ModPath>>) -> B
 struct Module {
     /// Relative to `src`.
     file: PathBuf,
-    /// Names that `use` brings into the module, with the path that each stands for.
+    /// Names that `use` brings into the module, with the path of each.
     names: BTreeMap<String, ModPath>,
     /// Modules that are imported with a glob.
     globs: Vec<ModPath>,

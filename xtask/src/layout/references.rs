@@ -13,7 +13,7 @@ const PAGES: [&str; 5] =
 /// Returns one line for each file or test that a page names and that does not exist.
 ///
 /// Names are in backquotes. A name that ends in `.rs` is a file, given by any number of its last path
-/// components. A name with at least three underscores is a test; a `*` at its end stands for the rest.
+/// components. A name with at least three underscores is a test; a `*` at its end matches the rest.
 pub(super) fn missing(root: &Path, files: &[SourceFile]) -> anyhow::Result<Vec<String>> {
     let mut texts = Vec::with_capacity(files.len());
     for file in files {

@@ -168,7 +168,7 @@ const METHODS: &[(&str, &[&str], Method)] = &[
     ("SetAccessRequestDecision", &[], |guest, on| {
         let ask = RequestAccessRequest::default().with_resource_id(&on.file).with_access("my:wish");
         guest.request_access(&ask)?;
-        // With the right to everything, there is no request, but a rule.
+        // The caller with all rights has no request, but a rule.
         let rules = guest.get_access(&GetAccessRequest::default().with_resource_id(&on.file))?;
         let request = SetAccessRequestDecisionRequest::default()
             .with_id(&rules[0].id)
@@ -292,7 +292,7 @@ fn every_method_demands_its_right() {
     }
 }
 
-/// Calls every method without a session. What is refused for that reason is implemented, and so is
+/// Calls every method without a session. A method refused for that reason is implemented, and so is
 /// in one of the tables above.
 #[tokio::test]
 async fn every_method_refuses_strangers_and_has_its_test() {

@@ -193,7 +193,7 @@ impl Drop for CallReceiver {
     }
 }
 
-/// The outcome of sending a request: its answer, or why there is none.
+/// The outcome of sending a request: its answer, or the reason why it failed.
 pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>;
 
 /// Reads the head of an answer. Returns `None` if it is the whole answer.

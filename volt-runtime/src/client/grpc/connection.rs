@@ -66,7 +66,7 @@ impl Calls for Connection {
 }
 
 /// The driver of a connection. hyper runs the connection itself in a separate task, because calls
-/// may go on after the peer has announced its end.
+/// may continue after the peer has announced its end.
 pub(in crate::client) struct Driver(pub(super) Arc<Link>);
 
 impl Future for Driver {

@@ -26,7 +26,7 @@ struct State {
     due: usize,
     /// Set when further calls are refused.
     draining: Option<Error>,
-    /// Set when the connection is of no use for further calls. Open calls may go on.
+    /// Set when the connection accepts no further calls. Open calls may continue.
     lost: Option<Error>,
     /// Set if that says nothing about why an open call failed.
     unknown: bool,
@@ -105,7 +105,7 @@ impl Link {
         }
     }
 
-    /// As [`lose`](Self::lose), when the end shows no reason. Open calls may go on.
+    /// As [`lose`](Self::lose), when the end shows no reason. Open calls may continue.
     pub(super) fn end(&self) {
         {
             let mut state = self.state();

@@ -42,7 +42,7 @@ enum Sign {
 struct Frames {
     header: [u8; HEADER],
     filled: usize,
-    /// The number of bytes that the current frame has left.
+    /// The number of remaining bytes of the current frame.
     rest: usize,
     greeted: bool,
     foreign: bool,

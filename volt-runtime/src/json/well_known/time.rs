@@ -79,7 +79,7 @@ fn format_duration(duration: &Duration) -> Option<String> {
     Some(text)
 }
 
-/// Parses a duration. The sign stands before both parts.
+/// Parses a duration. The sign precedes both parts.
 fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.strip_suffix('s')?;
     let (sign, text) = match text.strip_prefix('-') {

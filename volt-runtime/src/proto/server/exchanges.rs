@@ -1,7 +1,7 @@
 //! The calls of a connection that have not named their method yet.
 //!
 //! The calls in a queue share one timeout, so the order of opening is also that of the deadlines.
-//! Entries of calls that have gone on are skipped when they reach the front, rather than searched for
+//! Entries of calls that have advanced are skipped when they reach the front, rather than searched for
 //! and removed.
 
 use std::{
@@ -35,7 +35,7 @@ impl Exchange {
 pub(super) struct Exchanges {
     /// Their number.
     pub(super) unfinished: usize,
-    /// The number of those that are forwarded.
+    /// The number of forwarded ones.
     pub(super) forwarded: usize,
     /// The calls by the time at which they were opened. Calls that have named their method are
     /// skipped lazily.
@@ -50,7 +50,7 @@ impl Exchanges {
     /// Wakes the task that has waited longest to forward a call, if there is a place for it. It
     /// stays in line until it takes the place or its call is removed.
     pub(super) fn release(&self, places: usize, wakes: &mut Wakes) {
-        // Cloned, not taken: the task may be woken in vain, and must not lose its place in line.
+        // Cloned, not taken: the task may be woken spuriously, and must not lose its place in line.
         if self.forwarded < places {
             wakes.add(self.waiting.values().next().cloned());
         }

@@ -214,7 +214,7 @@ mod tests {
         if processors > 1 {
             assert!(second.turn().await.is_some());
         }
-        // With a session, nobody waits.
+        // With a session, no call waits.
         first.admit();
         assert!(first.turn().await.is_none());
         drop(turn);

@@ -147,7 +147,7 @@ pub enum AllowedOrigins {
     /// Pages of the host that the request is for, whatever their port, and of this machine.
     #[default]
     SameHost,
-    /// Also pages of these origins, such as `https://app.example`. `null` stands for local files and
+    /// Also pages of these origins, such as `https://app.example`. `null` means local files and
     /// sandboxed frames.
     List(Vec<String>),
     /// All pages. Choose it for a server that web pages everywhere use.

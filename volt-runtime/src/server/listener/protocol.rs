@@ -36,7 +36,7 @@ pub(in crate::server) trait Protocol: Send + Sync + 'static {
         stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Tells a client that there is no room for it.
+    /// Reports to a client that the server has no room for it.
     fn turn_away(
         self: Arc<Self>,
         stream: TcpStream,

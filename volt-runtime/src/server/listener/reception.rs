@@ -1,4 +1,4 @@
-//! Receives connections, and turns away those for which there is no room.
+//! Receives connections, and rejects those beyond the limits.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::server::connection::{Addresses, Newcomers};
 
-/// The number of connections without room that are turned away at a time. Further ones are closed:
+/// The number of connections that are rejected at a time. Further ones are closed:
 /// answering costs a socket and a task, of which a flood would otherwise take any number.
 const MAX_TURNED_AWAY: usize = 64;
 
@@ -105,7 +105,7 @@ mod tests {
         }
     }
 
-    /// A server that believes its clients to have any address.
+    /// A server that accepts any claimed client address.
     struct Server {
         reception: Reception<Websockets>,
         listener: TcpListener,

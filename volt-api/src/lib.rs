@@ -82,7 +82,7 @@
 //! # Errors
 //!
 //! Every call returns [`Error`]: its [`kind`](Error::kind) classifies the failure,
-//! [`status`](Error::status) is the Volt's status, and [`executed`](Error::executed) tells whether
+//! [`status`](Error::status) is the Volt's status, and [`executed`](Error::executed) reports whether
 //! the call may have been executed.
 //!
 //! # Features

@@ -25,7 +25,7 @@ pub(crate) const LARGE: usize = 256 << 10;
 static PERMITS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, usize::from)));
 
-/// Work that is done apart. When this is dropped, work that has begun goes on, and work that has not is
+/// Work that is done apart. When this is dropped, work that has begun continues, and work that has not is
 /// cancelled.
 pub(crate) struct Apart<T>(
     /// Never locked: a mutex makes a `Send` future `Sync`.

@@ -14,7 +14,7 @@
 //! - [`key`]: Ed25519 and RSA keys in PEM, for signatures and for the configuration.
 //! - [`json`]: protobuf's canonical JSON, in which messages travel on the websocket. Over gRPC they are
 //!   protobuf.
-//! - [`transport`]: the seam between typed calls and what carries them.
+//! - [`transport`]: the interface between typed calls and their transports.
 //! - [`server`]: routing, contexts and streams for implementing services; and
 //!   [`Channel::in_process`], which runs a client against one without a network.
 //!

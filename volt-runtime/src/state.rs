@@ -26,7 +26,7 @@ pub enum ConnectionState {
         reason: Error,
     },
     /// The channel is closed permanently: it was closed, or reconnecting failed. Every call fails. To
-    /// go on, connect again.
+    /// continue, connect again.
     Closed {
         /// The reason.
         reason: Error,

@@ -56,7 +56,7 @@ pub use crate::{
 /// effect: [`own_connection`](CallOptions::own_connection), [`overflow`](CallOptions::overflow), and
 /// without a relay `preopened_calls` and `key_exchange_timeout`.
 ///
-/// A slow reader holds up its own call, unless the unread responses of all calls, of up to 1 MiB each,
+/// A slow reader delays its own call, unless the unread responses of all calls, of up to 1 MiB each,
 /// fill [`connection_buffer`](crate::ConnectOptions::connection_buffer). Then all calls wait until it reads.
 ///
 /// # Errors over gRPC

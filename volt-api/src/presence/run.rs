@@ -274,7 +274,7 @@ impl Events {
         Self { sender, missed: 0 }
     }
 
-    /// Sends an event, or counts it as missed if there is no room. Waiting for room would hold up the
+    /// Sends an event, or counts it as missed if there is no room. Waiting for room would delay the
     /// pings of the Volt and the hosted calls, which arrive on the same call.
     fn send(&mut self, event: Event) {
         // The notice comes where the gap is, before the next event that fits.

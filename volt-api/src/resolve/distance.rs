@@ -73,7 +73,7 @@ impl Distance {
             [0x64, 0xff9b, ..] | [0x2001, 0, ..] => Self::Nearby,
             // All global unicast addresses.
             [first, ..] if first & 0xe000 == 0x2000 => Self::Global,
-            // Unique local, link-local, site-local, multicast, and what is not assigned.
+            // Unique local, link-local, site-local, multicast and unassigned addresses.
             _ => Self::Nearby,
         }
     }

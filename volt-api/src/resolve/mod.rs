@@ -30,7 +30,7 @@
 //!
 //! # Trust
 //!
-//! An answer fills in what the configuration lacks and updates names and addresses. It never
+//! An answer fills in absent fields and updates names and addresses. It never
 //! replaces an `id`, `public_key`, `fingerprint` or `ca_pem` that the configuration has: a
 //! different value is an error that names the field, and ends the search. A configuration without
 //! these trusts any answer, so use `https` then, or set the key that you expect.

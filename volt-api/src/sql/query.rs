@@ -129,7 +129,7 @@ impl Query {
     ///
     /// As [`fetch_all`](Self::fetch_all).
     pub async fn fetch_optional<T: FromRow>(self) -> Result<Option<T>> {
-        // A page of two rows is enough to tell one row from several.
+        // A page of two rows is enough to distinguish one row from several.
         let mut rows = self.page_size(2).fetch().await?;
         let Some(row) = rows.row().await? else { return Ok(None) };
         // Reads to the end: a statement that also writes must not be cancelled after its first row.
@@ -161,7 +161,7 @@ impl Query {
     /// # Errors
     ///
     /// If the Volt refuses the statement or it fails; nothing is changed then. If the connection is
-    /// lost, [`executed`](crate::Error::executed) tells whether it may have been committed.
+    /// lost, [`executed`](crate::Error::executed) reports whether it may have been committed.
     ///
     /// # Cancel safety
     ///

@@ -130,7 +130,7 @@ impl Transaction {
     /// # Errors
     ///
     /// If the transaction has failed already, with the same error; it is rolled back then. If the
-    /// connection is lost meanwhile, [`executed`](Error::executed) tells whether it may have been
+    /// connection is lost meanwhile, [`executed`](Error::executed) reports whether it may have been
     /// committed.
     ///
     /// # Cancel safety

@@ -67,7 +67,7 @@ async fn without_a_start_only_new_messages_are_delivered() {
     publish(&client, &["new"]).await;
     assert_eq!(texts(&messages(&mut follower, 1).await), ["new"]);
     assert_eq!(next(&mut follower).await, WireEvent::CaughtUp);
-    // Bytes are delivered as they were, and what is not stored is not delivered.
+    // Bytes are delivered unchanged, and messages that are not stored are not delivered.
     client.wire().publish("@news", "unseen").persist(false).await.unwrap();
     client.wire().publish("@news", vec![0, 255]).await.unwrap();
     assert_eq!(messages(&mut follower, 1).await[0].payload, [0, 255]);

@@ -61,7 +61,7 @@ impl Call<'_> {
 /// A client that has proved possession of its key, or that must prove it before it can do anything.
 struct Client {
     key: VerifyingKey,
-    /// Set if the call is signed by the key. Otherwise anybody may have made it.
+    /// Set if the call is signed by the key. Otherwise any client may have made it.
     has_key: bool,
     /// The id of its identity, or `None` if the Volt chooses one.
     identity: Option<String>,

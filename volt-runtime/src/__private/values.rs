@@ -1,4 +1,4 @@
-//! Macros that expand tables to the code of enums, and of what prost does not derive for messages.
+//! Macros that expand tables to the code of enums, and to code that prost does not derive for messages.
 
 /// The accessors of a map of enums, like those of prost.
 #[doc(hidden)]

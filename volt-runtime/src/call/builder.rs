@@ -109,7 +109,7 @@ impl<C> CallBuilder<C> {
         self
     }
 
-    /// Sets how many bytes of unread responses are buffered, and what happens when more arrive. Default:
+    /// Sets the limit of buffered unread responses in bytes, and the action beyond it. Default:
     /// 4 MiB, and [`Overflow::Wait`] for 5 seconds.
     pub fn receive_buffer(mut self, bytes: usize, overflow: Overflow) -> Self {
         self.parts.options.receive_buffer = bytes;

@@ -185,7 +185,7 @@ impl Parts {
     /// Makes one attempt. A failure before the request was handed over is marked as not executed.
     async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<Body> {
         let (mut sink, mut stream) = self.open(at).await?;
-        // The receiving half knows why the call failed. Ask it before the halves are dropped.
+        // The receiving half knows why the call failed. Read it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
             // Nothing was sent, so no response can be a refusal.
             let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));

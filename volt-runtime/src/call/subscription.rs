@@ -153,8 +153,8 @@ impl<Res: Message> Subscription<Res> {
         })
     }
 
-    /// Reads the next update: a message, or the notice that the call was reopened. Named after what it
-    /// returns, because not every update is a message. Returns `None` after the Volt has ended the call.
+    /// Reads the next update: a message, or the notice that the call was reopened. It is not named
+    /// `message`, because not every update is one. Returns `None` after the Volt has ended the call.
     ///
     /// # Errors
     ///

@@ -43,7 +43,7 @@ impl Asked<'_> {
     }
 }
 
-/// Describes an answer: what it is, where it points, and what to change in the configuration.
+/// Describes an answer, its redirect, and the remedy in the configuration.
 pub(super) fn explain(response: &Response<Option<Vec<u8>>>, asked: Asked<'_>) -> String {
     let (status, headers) = (response.status(), response.headers());
     let mut text = format!("there is no websocket: HTTP status {status}");

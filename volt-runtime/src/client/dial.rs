@@ -56,7 +56,7 @@ impl Dialer {
     }
 
     /// Connects for calls that do not share the client's connection.
-    /// Each may buffer one share of what the client's connection may.
+    /// Each may buffer one share of the client connection's limit.
     pub(super) async fn dial_own(&self, shares: usize) -> Result<Dialed> {
         let mut options = self.options.clone();
         // Bulk streams are few and long: a round trip less would not be noticed.

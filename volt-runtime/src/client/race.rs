@@ -18,7 +18,7 @@ pub(super) type Failures = Vec<(SocketAddr, Option<io::Error>)>;
 /// Orders addresses as the resolver did, but with the families interleaved, so that one that does
 /// not work delays the other only once (RFC 8305, 4).
 pub(super) fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    // The resolver's first address tells which family the system prefers.
+    // The resolver's first address shows which family the system prefers.
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);

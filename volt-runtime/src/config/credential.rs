@@ -1,4 +1,4 @@
-//! The client's identity: its key, and what the Volt issued to it.
+//! The client's identity: its key, and the session and certificate that the Volt issued.
 //!
 //! Secrets are wiped from memory when they are dropped, and `Debug` shows only whether they are set.
 
@@ -16,7 +16,7 @@ use crate::{
     redact::{self, Redacted},
 };
 
-/// The `credential` part: the client's key and what the Volt issued to it.
+/// The `credential` part: the client's key, and the session and certificate that the Volt issued.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Credential {

@@ -20,7 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | predicate | check |
 /// |---|---|
 /// | [`is_configuration`](Self::is_configuration) | the message names the field of the client configuration and what to do |
-/// | [`is_connection`](Self::is_connection) | the Volt's address, the network; [`executed`](Self::executed) tells whether to retry |
+/// | [`is_connection`](Self::is_connection) | the Volt's address, the network; [`executed`](Self::executed) reports whether to retry |
 /// | [`is_deadline`](Self::is_deadline) | the timeout of the call, the load of the Volt |
 /// | [`is_refused`](Self::is_refused) | the Volt understood the request and refused it: read [`status`](Self::status) |
 ///
@@ -239,7 +239,7 @@ impl Error {
     }
 
     /// Returns whether trying again later may help: the connection was lost, or the target of the
-    /// call is not available at the moment. [`executed`](Self::executed) tells whether that is
+    /// call is not available at the moment. [`executed`](Self::executed) reports whether that is
     /// harmless.
     pub(crate) fn is_transient(&self) -> bool {
         match self.0.kind {

@@ -113,7 +113,7 @@ pub(super) fn decrypt(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>
     if let EncryptionScheme::Pbes1(_) = encrypted.encryption_algorithm {
         return Err(KeyError::Cipher("PBES1, which is obsolete".to_owned()));
     }
-    // PBES2 has no checksum, so a wrong passphrase is only recognized by what it produces.
+    // PBES2 has no checksum, so a wrong passphrase is recognized only by its invalid result.
     match encrypted.decrypt(passphrase) {
         Ok(key) => Ok(key.to_bytes()),
         // A wrong passphrase results in bad padding or an invalid key.

@@ -46,7 +46,7 @@
 //! compared without overflow. A damaged body fails its call; only a header that cannot be read fails
 //! the connection, because its call is unknown. Everything that a peer can make this side remember has
 //! a bound: the unread frames (`flow`), the calls without a method (`server`), the payloads of a call
-//! (`iv`), the legacy keys ([`legacy::SealedKeys`]). No error that is sent to a peer tells why a
+//! (`iv`), the legacy keys ([`legacy::SealedKeys`]). No error that is sent to a peer explains why a
 //! payload could not be decrypted.
 
 pub mod call;

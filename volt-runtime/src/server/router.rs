@@ -1,6 +1,6 @@
 //! Routes calls to services by method name.
 //!
-//! One method may have several routes: services with the same API, told apart by the ids with which callers
+//! One method may have several routes: services with the same API, distinguished by the ids with which callers
 //! name them.
 
 use std::{collections::HashMap, fmt, sync::Arc};

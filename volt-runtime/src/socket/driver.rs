@@ -248,7 +248,7 @@ where
         while let Poll::Ready(due) = watchdog.poll_due(cx) {
             match due {
                 Due::Ping => {
-                    // A websocket without room is busy sending or stuck; the next check will tell.
+                    // A websocket without room is busy sending or stuck; the next check decides.
                     if let Poll::Ready(Ok(())) = Pin::new(&mut self.socket).poll_ready(cx) {
                         let ping = Message::Ping(Bytes::new());
                         if Pin::new(&mut self.socket).start_send(ping).is_ok() {

@@ -1,4 +1,4 @@
-//! Limits on what one client may use of a server, and one Volt of a client.
+//! Limits on the resources that one client may use of a server, and one Volt of a client.
 
 use std::time::Duration;
 

@@ -103,7 +103,7 @@ impl Fuzz<'_> {
         fuzz.args(["fuzz", "run", "--sanitizer", self.sanitizer]);
         let dictionary = self.source.join(format!("{target}.dict"));
         let build = if dictionary.exists() {
-            // With a dictionary, tracing comparisons teaches nothing new and takes half of the time.
+            // With a dictionary, tracing comparisons finds nothing new and takes half of the time.
             fuzz.arg("--no-trace-compares");
             "build-plain"
         } else {

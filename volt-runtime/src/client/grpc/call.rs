@@ -131,7 +131,7 @@ impl CallReceiver {
         }
     }
 
-    /// Completes an error with what is known about the call and its connection.
+    /// Adds the state of the call and its connection to an error.
     fn explain(&self, error: Error) -> Error {
         if let Some(failure) = self.requests.failure() {
             return failure.clone().with_executed(Executed::No);

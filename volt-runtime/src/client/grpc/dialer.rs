@@ -22,7 +22,7 @@ use crate::{
     grpc::{MAX_MESSAGE, fault},
 };
 
-/// The number of bytes of a call's unread responses. A slow reader then holds up its own call only,
+/// The number of bytes of a call's unread responses. A slow reader then delays only its own call,
 /// until the unread responses of all calls fill the window of the connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 
@@ -64,7 +64,7 @@ impl Dialer {
         Ok(Self { remote, settings, shared, options })
     }
 
-    /// The error of a connection that ended before it was of use.
+    /// The error of a connection that ended before it was ready.
     fn refused(&self, link: &Link, error: Error) -> Error {
         // The byte stream knows more than HTTP/2 does.
         let reason = link.reason().unwrap_or(error);

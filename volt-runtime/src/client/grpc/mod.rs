@@ -1,7 +1,7 @@
 //! The gRPC client: HTTP/2 connections to a Volt, and the calls on them.
 //!
 //! HTTP/2 itself is hyper's. This module adds the rest: the connection is established and supervised
-//! as a websocket is, and each call gets its token, its deadline and an error that tells whether the
+//! as a websocket is, and each call gets its token, its deadline and an error that reports whether the
 //! Volt may have acted.
 //!
 //! [`TransportKind`](crate::TransportKind) documents how each failure comes out. Calls that were

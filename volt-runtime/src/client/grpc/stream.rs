@@ -37,7 +37,7 @@ enum Sign {
     GoAway(String),
 }
 
-/// Follows the frames in what arrives.
+/// Follows the frames in the received bytes.
 #[derive(Default)]
 struct Frames {
     header: [u8; HEADER],

@@ -207,8 +207,8 @@ impl Connection {
         }
     }
 
-    /// Returns whether a call has not named its method, and no frame of it is unread: that would be
-    /// the invocation, or end the call in some other way.
+    /// Returns whether a call has not named its method and has no unread frame. Such a frame would be
+    /// the invocation, or end the call in another way.
     fn is_silent(&self, id: u64) -> bool {
         let call = self.calls.get(&id);
         call.is_some_and(|call| call.phase.is_unfinished() && call.inbox.is_empty())

@@ -50,7 +50,7 @@ impl Newcomers {
 /// The admission of a connection: the bytes held for it until a caller with a session is admitted.
 #[derive(Debug)]
 pub(in crate::server) struct Admission {
-    /// `None` if nothing is counted.
+    /// `None` if no limit applies.
     newcomers: Option<Arc<Newcomers>>,
     /// Read without the lock, for each frame.
     admitted: AtomicBool,

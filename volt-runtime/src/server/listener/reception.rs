@@ -64,7 +64,7 @@ impl<P: Protocol> Reception<P> {
         }
     }
 
-    /// Waits until one connection has ended. Pending while there is none.
+    /// Waits until one connection has ended. Pending without connections.
     ///
     /// Nothing is lost when the future is dropped.
     pub(super) async fn one_ended(&mut self) {

@@ -129,7 +129,7 @@ fn a_key_exchange_waits_while_a_frame_is_held_back() {
     let mut pair = Pair::new();
     let (id, _) = pair.open();
     let (full, ..) = full(&mut pair);
-    // The other call is read just often enough to hold up the connection.
+    // The other call is read just often enough to delay the connection.
     pair.wait(TIMEOUT);
     assert!(pair.read(id).is_pending());
     pair.abandon(full);

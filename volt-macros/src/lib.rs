@@ -27,7 +27,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `any_types = false` | generate no list of all messages, which fields of the type `google.protobuf.Any` need in JSON | `true`, if there is such a field |
 /// | `includes = ["proto"]` | the folders in which imports are looked up; each file must be in one | the folders of the files |
-/// | `rename = ["shop.v1.Item.kind_" = "sort"]` | the name that an element's Rust name is made of | its own name; a number follows if that is taken |
+/// | `rename = ["shop.v1.Item.kind_" = "sort"]` | the name from which an element's Rust name is derived | its own name; a number follows if that is taken |
 /// | `server = false` | generate no server traits and no servers | `true` |
 ///
 /// A service `ShopAPI` becomes the client `ShopApiClient`, the trait `ShopApi` and the server

@@ -122,7 +122,7 @@ impl Backoff {
 /// Returns a random number from 0 to 1, or 1 (the longest delay) if the system returns no random
 /// bytes.
 fn fraction() -> f64 {
-    // The cryptographic generator is at hand, and its speed does not matter before a delay.
+    // The cryptographic generator is available, and its speed does not matter before a delay.
     let mut bytes = [0; 4];
     match rand::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),

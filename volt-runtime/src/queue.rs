@@ -51,7 +51,7 @@ pub(crate) fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
 /// A queue of items, bounded in bytes, with the wakers of its two sides.
 ///
 /// Bytes are what memory costs: a limit in items would allow a few huge messages or forbid many small
-/// ones. A push is never refused, because frames that end or cancel a call must get in.
+/// ones. A push is never refused, because frames that end or cancel a call must be accepted.
 ///
 /// Producers wait for room before they push, so the buffer holds at most its limit plus one item
 /// per producer.

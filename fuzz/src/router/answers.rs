@@ -32,8 +32,8 @@ pub(super) struct Call {
     named_service: bool,
     refused: bool,
     ended: bool,
-    /// The client made the rest of the call unpredictable. Its answers are still checked for what no
-    /// stranger may get.
+    /// The client made the rest of the call unpredictable. Its answers are still checked for data that
+    /// no stranger may receive.
     spoiled: bool,
 }
 

@@ -102,7 +102,7 @@ impl<'a> Search<'a> {
             _ => return Ok(None),
         };
         let Some(id) = wanted.id() else {
-            let missing = format!("`{}.id` is missing, which a relay is asked for", wanted.name());
+            let missing = format!("`{}.id` is missing: a relay needs it", wanted.name());
             self.tried.push(missing);
             return Ok(None);
         };
@@ -293,8 +293,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The authorities to trust when asking a server about a Volt. The Volt itself must use its own
-/// authority, if that is known; servers that answer for it may use that or one of the system.
+/// The authorities to trust when querying a server about a Volt. The Volt itself must use its own
+/// authority, if that is known. Other servers may use that authority or one of the system's.
 fn trust<'a>(volt: &'a VoltConfig, url: &str) -> Trust<'a> {
     let own = |address: &String| same_server(address, url);
     match volt.ca_pem.as_deref().filter(|pem| !pem.trim().is_empty()) {

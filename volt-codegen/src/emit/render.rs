@@ -35,9 +35,9 @@ pub(super) fn files(
 
 /// The lints that generated code may violate.
 ///
-/// A `.proto` may lack comments; deprecated items are still generated and used; not every program
-/// uses every item, nor every file all names of its package; names, sizes and comments are the API's.
-/// The pedantic lints are a choice of the program, not of the code that it generates.
+/// A `.proto` may lack comments, and deprecated items are still generated and used. A program may not
+/// use every item, and a file may not use all names of its package. The API determines names, sizes
+/// and comments. The pedantic lints are a choice of the program, not of the code that it generates.
 const ALLOWED: &str = "\
     missing_docs, deprecated, dead_code, unreachable_pub, unused_imports,
     unused_qualifications, clippy::doc_lazy_continuation, clippy::enum_variant_names,

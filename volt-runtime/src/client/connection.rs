@@ -92,7 +92,7 @@ impl Connection {
         self.with(|machine| machine.open_ids().collect())
     }
 
-    /// Returns whether nothing is read, because a call has no room for its next frame.
+    /// Returns whether reading is stopped, because a call has no room for its next frame.
     pub(super) fn is_blocked(&self) -> bool {
         self.with(|machine| machine.is_blocked())
     }

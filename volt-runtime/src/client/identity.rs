@@ -24,7 +24,7 @@ use crate::{
 /// services.
 const KEPT: usize = 8;
 
-/// The client's identity, and that of its Volt. Read from the configuration once: later changes of that
+/// The client's identity, and that of its Volt. Read from the configuration once: later changes
 /// do not affect a connected client.
 #[derive(Debug)]
 pub(super) struct Identity {

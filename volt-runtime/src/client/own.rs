@@ -233,7 +233,7 @@ impl OwnConnections {
         self.lock().forget_lost();
     }
 
-    /// Closes a connection that was not used since the last look.
+    /// Closes a connection that was not used since the last check.
     fn expire(&self, connection: &Weak<Connection>) {
         let mut state = self.lock();
         let is_it = |entry: &Entry| connection.ptr_eq(&Arc::downgrade(&entry.connection));

@@ -224,7 +224,7 @@ fn read(source: &str, address: &str) -> Result<Via> {
 mod tests {
     use super::*;
 
-    /// The proxy's name for a target in this environment.
+    /// The name of the proxy that this environment selects for a target.
     fn chosen(variables: &[(&str, &str)], secure: bool, host: &str) -> Option<String> {
         let get = |name: &str| {
             let found = variables.iter().find(|(variable, _)| *variable == name);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 static UNUSUAL: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns whether nothing is written in an unusual way. A thread sees at least what it does itself.
+/// Returns whether all JSON is written in the usual way. A thread sees at least its own changes.
 #[inline]
 pub(super) fn is_usual() -> bool {
     UNUSUAL.load(Ordering::Relaxed) == 0

@@ -12,7 +12,7 @@
 //! a key of this process, of random bytes and a mark; to others it is random. A peer's vector
 //! has the mark by chance once in 2^56 messages. An attacker who changes the vector removes the mark:
 //! what a client and a server send differs in the text of the first block only in part, so a copy whose
-//! vector was changed to fit is accepted. The protocol has nothing else to recognize it by.
+//! vector was changed to fit is accepted. The protocol offers no other way to recognize it.
 
 use std::{cell::RefCell, collections::HashSet, sync::OnceLock};
 
@@ -130,7 +130,7 @@ const FEW: usize = 2;
 pub(super) struct Received {
     few: [u64; FEW],
     count: usize,
-    /// The blocks beyond the first few. Boxed, because most calls have none and open calls are many.
+    /// The blocks beyond the first few. Boxed, because most calls have none and many calls are open.
     many: Option<Box<Many>>,
 }
 

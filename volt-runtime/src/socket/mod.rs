@@ -59,7 +59,7 @@ pub(crate) struct DriverOptions {
 }
 
 /// The number of bytes read from a socket at once. The websocket zeroes the buffer before each
-/// read, so a large one costs small frames more than it saves large ones.
+/// read, so a large buffer slows small frames more than it speeds up large ones.
 const READ_BUFFER: usize = 32 << 10;
 
 /// The limits of the underlying websocket.

@@ -420,8 +420,8 @@ impl Connection {
         }
     }
 
-    /// Returns when a key exchange with this deadline fails. An answer behind a long message, or a
-    /// frame that is held back, can arrive only after it.
+    /// Returns when a key exchange with this deadline fails. An answer queued behind a
+    /// long message, or behind a frame that is held back, arrives after it.
     fn answer_due(&self, deadline: Instant) -> Instant {
         let delayed = self.delayed.and_then(|at| at.checked_add(self.limits.key_exchange_timeout));
         delayed.map_or(deadline, |delayed| delayed.max(deadline))

@@ -147,7 +147,7 @@ impl Connection {
         if let Some(work) = work {
             return Poll::Ready(Read::Work(work));
         }
-        // Another task derives the key. Its frames must wait: without a key they would pass for rejections.
+        // Another task derives the key. Its frames must wait: without a key they would look like rejections.
         if matches!(call.exchange, KeyExchange::Deriving) {
             call.inbox.register(cx);
             return Poll::Pending;

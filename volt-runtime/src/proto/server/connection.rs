@@ -94,8 +94,8 @@ pub struct Connection {
     pub(super) drainer: Option<Waker>,
     /// The token of the last admitted call. A client may open many calls with one token.
     token: Option<Arc<Token>>,
-    /// The answer to the next call's key exchange, if it has been prepared while the last caller was
-    /// busy: a signature that the next caller does not wait for.
+    /// The answer to the next call's key exchange, if it was prepared while the last caller was
+    /// busy. The next caller then does not wait for the signature.
     answer: Option<Answer>,
     pub(super) wakes: Wakes,
 }

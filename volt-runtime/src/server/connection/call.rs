@@ -79,7 +79,7 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
         }
     };
     call.with(|machine| machine.keyed(id));
-    // The sender ends the call on every path from here on, if only when it is dropped.
+    // From here on, the sender ends the call on every path, at the latest when it is dropped.
     let mut sender =
         CallSender { call: call.clone(), key: Arc::clone(&key), outgoing: Outgoing::server(id) };
     let mut receiver = CallReceiver::new(call.clone(), key);

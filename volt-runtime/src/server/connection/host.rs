@@ -133,7 +133,7 @@ impl ServiceHost {
             return Err(ProtocolError::Unexpected("a legacy call takes a token of a known key"));
         }
         let seen = || seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // A repetition is recognized before the decryption, and again after it: two may come at once.
+        // A repetition is detected before and after the decryption: two may arrive at the same time.
         seen().check(token)?;
         let opened = legacy::call_key(token, key)?;
         seen().admit(token, now)?;

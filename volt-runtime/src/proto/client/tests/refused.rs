@@ -16,7 +16,7 @@ fn a_half_close_without_a_message_fails_the_call() {
         let error = pair.error(id);
         assert!(error.to_string().contains("no message was sent"), "{error}");
         assert_eq!((error.is_configuration(), error.executed()), (true, Executed::No));
-        // The Volt learns that nothing more follows.
+        // The Volt is notified that nothing more follows.
         let key = key.unwrap_or_else(|| pair.reply(&opening));
         pair.work();
         assert!(is_cancel(pair.said(&key).as_ref()));

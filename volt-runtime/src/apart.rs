@@ -21,7 +21,7 @@ use crate::transport::BoxFuture;
 /// takes about as long as a tenth of it.
 pub(crate) const LARGE: usize = 256 << 10;
 
-/// Bounds the work at a time: more threads than processors would only leave less for the tasks.
+/// Bounds the work at a time: more threads than processors would only slow down the tasks.
 static PERMITS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, usize::from)));
 

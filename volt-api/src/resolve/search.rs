@@ -136,7 +136,7 @@ impl<'a> Search<'a> {
             return Ok(None);
         };
         let value = entry.take();
-        // Through the relay as it was found, not as it was named.
+        // Use the resolved relay, not the configured one.
         let relay = Some(RelayConfig::Volt(Box::new(relay)));
         self.accept(wanted, &url, Answer { value, from }, relay)
     }

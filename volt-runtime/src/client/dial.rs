@@ -59,7 +59,7 @@ impl Dialer {
     /// Each may buffer one share of the client connection's limit.
     pub(super) async fn dial_own(&self, shares: usize) -> Result<Dialed> {
         let mut options = self.options.clone();
-        // Bulk streams are few and long: a round trip less would not be noticed.
+        // Bulk streams are few and long, so saving a round trip would not help.
         options.preopened_calls = 0;
         options.connection_buffer /= shares;
         self.dial_with(&options, true).await

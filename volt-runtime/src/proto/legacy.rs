@@ -166,7 +166,7 @@ pub fn accept(text: &[u8]) -> Result<Token, ProtocolError> {
 pub struct SealedKeys {
     /// The beginnings of the keys' digests.
     known: HashSet<[u8; 16]>,
-    /// The same, by the time until which each must be kept.
+    /// The same keys, sorted by the time at which each can be forgotten.
     order: BTreeSet<(u64, [u8; 16])>,
     capacity: usize,
 }

@@ -34,7 +34,7 @@ struct Pinned {
 /// The uses that a pinned certificate allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Limits {
-    /// Set if it may issue certificates. Otherwise it stands for itself alone.
+    /// Set if it may issue certificates. Otherwise it is trusted only for itself.
     issues: bool,
     /// The maximum number of authorities between it and a server.
     path: Option<u8>,

@@ -122,7 +122,7 @@ async fn the_proxy_of_the_environment_is_used_unless_it_is_refused() {
     assert_eq!(proxy.requests().len(), 4);
 }
 
-/// The second half of the test above; on its own it does nothing.
+/// The second half of the test above; run alone, it does nothing.
 #[tokio::test]
 async fn connects_with_the_environment() {
     let Some(path) = std::env::var_os(CONFIG) else { return };

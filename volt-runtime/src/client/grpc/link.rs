@@ -28,7 +28,7 @@ struct State {
     draining: Option<Error>,
     /// Set when the connection accepts no further calls. Open calls may continue.
     lost: Option<Error>,
-    /// Set if that says nothing about why an open call failed.
+    /// Set if `lost` does not explain why an open call failed.
     unknown: bool,
     on_lost: Option<OnLost>,
     /// Set when the peer has shown that it speaks HTTP/2.

@@ -49,7 +49,7 @@ fn fields_go_by_either_name() {
 }
 
 #[test]
-fn integers_may_be_numbers_or_text_and_floats_without_a_fraction() {
+fn integers_are_read_from_numbers_text_and_whole_floats() {
     for value in ["7", "\"7\"", "7.0", "\"7.0\"", "0.7e1", "\"70e-1\""] {
         reads(&format!(r#"{{"serial": {value}}}"#), &Article::default().with_serial(7));
         reads(&format!(r#"{{"shelf": {value}}}"#), &Article::default().with_shelf(7));
@@ -98,7 +98,7 @@ fn integers_may_be_numbers_or_text_and_floats_without_a_fraction() {
 }
 
 #[test]
-fn bytes_may_be_in_either_alphabet_with_padding_or_without() {
+fn bytes_are_read_in_both_base64_alphabets() {
     // In the standard alphabet: +/+/AQ==
     let expected = Article::default().with_picture([0xfb, 0xff, 0xbf, 0x01]);
     for value in ["+/+/AQ==", "+/+/AQ", "-_-_AQ==", "-_-_AQ"] {
@@ -152,7 +152,7 @@ fn unknown_enum_numbers_are_kept_and_names_skipped() {
 }
 
 #[test]
-fn doubles_may_be_numbers_text_or_no_number() {
+fn doubles_are_read_from_numbers_and_text() {
     for value in ["1.5", "\"1.5\"", "15e-1", "\"0.15e1\""] {
         reads(&format!(r#"{{"weight": {value}}}"#), &Article::default().with_weight(1.5));
         reads(&format!(r#"{{"volume": {value}}}"#), &Article::default().with_volume(1.5));

@@ -327,7 +327,7 @@ async fn symbolic_links_in_the_target_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_target_that_cannot_be_written_is_an_error_that_names_it() {
+async fn an_unwritable_target_is_named_in_the_error() {
     let here = TempDir::new().unwrap();
     let client = mock(FileApiServer::new(Mock::new(&["file"])));
     // The super-user may write to folders without write permission, so the obstacle is another.

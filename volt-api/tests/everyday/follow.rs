@@ -157,7 +157,7 @@ async fn a_wire_without_persistence_is_followed_live_and_reports_gaps() {
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_fit_is_an_error_that_names_its_columns() {
+async fn a_mismatched_table_error_names_its_columns() {
     let (_volt, client) = start().await;
     let wire = client.wire().ensure_wire("@news").persist(true).await.unwrap();
     let table = "CREATE TABLE other (number INTEGER, words TEXT)";

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn an_answer_that_contradicts_the_configuration_is_an_error_that_names_the_field() {
+async fn a_contradicting_answer_error_names_the_field() {
     let volt = EmbeddedVolt::start().await.unwrap();
     let fingerprint = SigningKey::generate().unwrap().verifying_key().fingerprint();
     let unasked = Scripted::start(|_| Reply::NotFound).await;

@@ -53,7 +53,7 @@ async fn a_file_without_a_key_receives_a_session() {
 
 /// Saving the generated key preserves the other fields of the file.
 #[tokio::test]
-async fn a_file_without_a_key_that_has_a_challenge_code_proves_it() {
+async fn a_challenge_code_in_the_file_is_proved() {
     let volt = EmbeddedVolt::builder()
         .unknown_clients(UnknownClients::Prompt)
         .challenge("open sesame")

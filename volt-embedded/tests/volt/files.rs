@@ -75,7 +75,7 @@ async fn sending_to_a_refused_upload_returns_the_volts_reason() {
 }
 
 #[tokio::test]
-async fn finishing_an_upload_waits_until_the_volt_has_all_of_it() {
+async fn finishing_an_upload_waits_for_all_blocks() {
     let (_volt, client) = start().await;
     let id = make(&client, "data.bin", "volt:file").await.id;
     let mut call = client.file().upload_file().await.unwrap();

@@ -66,7 +66,7 @@ async fn the_certificate_is_for_every_name_of_this_machine() {
 }
 
 #[tokio::test]
-async fn the_authority_is_the_volts_key_and_the_same_after_a_restart() {
+async fn the_authority_is_the_volts_key_and_persists() {
     let folder = tempdir().unwrap();
     let start = || EmbeddedVolt::builder().tls().data_dir(folder.path()).start();
     let volt = start().await.unwrap();

@@ -133,7 +133,7 @@ async fn a_response_that_arrives_twice_fails_its_call() {
 }
 
 #[tokio::test]
-async fn json_that_is_deep_is_an_error_of_its_call() {
+async fn deep_json_is_an_error_of_its_call() {
     let (client, mut volt) = RawVolt::start().await;
     let deep =
         |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));

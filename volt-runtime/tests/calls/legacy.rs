@@ -155,7 +155,7 @@ async fn a_recorded_call_is_not_executed_again() {
 }
 
 #[tokio::test]
-async fn a_call_whose_signature_was_not_verified_is_rejected_before_its_key_is_opened() {
+async fn an_unverified_legacy_call_is_rejected_before_decryption() {
     let mut volt = Volt::start_legacy().await;
     let other = SigningKey::generate_rsa().unwrap();
     let id = SigningKey::generate().unwrap();

@@ -58,7 +58,7 @@ async fn a_volt_that_dies_is_an_error_not_an_end() {
 }
 
 #[tokio::test]
-async fn a_volt_that_dies_in_the_middle_of_a_stream_is_an_error() {
+async fn a_volt_that_dies_during_a_stream_is_an_error() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut notes = client.list(Note::new("wait", 3)).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_lost_connection_ends_a_handler_with_unread_requests() {
 }
 
 #[tokio::test]
-async fn a_call_dropped_before_its_key_exchange_is_ended_after_it() {
+async fn a_call_dropped_before_its_key_is_cancelled_afterwards() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     for _ in 0..50 {
@@ -174,7 +174,7 @@ async fn dropping_the_requests_half_closes_the_call() {
 }
 
 #[tokio::test]
-async fn dropping_a_half_closed_call_that_only_sends_keeps_what_was_accepted() {
+async fn dropping_a_half_closed_call_keeps_accepted_requests() {
     let volt = Volt::start().await;
     let (in_process, in_process_probe) = in_process();
     for (client, probe) in

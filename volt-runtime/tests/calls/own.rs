@@ -105,7 +105,7 @@ async fn connections_are_reused_and_at_most_four() {
 }
 
 #[tokio::test]
-async fn a_volt_that_refuses_a_second_connection_serves_all_calls_on_the_first() {
+async fn a_refused_second_connection_falls_back_to_the_first() {
     let volt = Volt::start().await;
     let counter = Counter::start(&volt, 1, |_| {}).await;
     let first = counter.stream("wait", 1).await;

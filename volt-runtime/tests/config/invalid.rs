@@ -10,7 +10,7 @@ use crate::config;
 
 /// An address is accepted as written, or rejected with the field and the reason.
 #[test]
-fn an_invalid_address_is_an_error_that_names_the_field_and_the_reason() {
+fn an_invalid_address_error_names_field_and_reason() {
     for (address, reason) in [
         ("http://127.0.0.1:99999", "port `99999`"),
         ("http://127.0.0.1:0", "port `0`"),
@@ -209,7 +209,7 @@ fn a_pbes1_key_error_explains_the_conversion() {
 }
 
 #[tokio::test]
-async fn a_certificate_authority_outside_of_its_validity_is_refused_with_the_date() {
+async fn an_expired_or_future_authority_is_refused_with_its_date() {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
     let authority = |from: i32, until: i32| {
         let mut params = CertificateParams::default();

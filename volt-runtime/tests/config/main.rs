@@ -28,7 +28,7 @@ fn config(volt: impl Into<Value>) -> ClientConfig {
 }
 
 #[test]
-fn the_relay_comes_before_the_http_address_and_that_before_the_guess() {
+fn the_relay_precedes_the_http_address_and_the_guess() {
     let mut volt = json!({ "id": "v", "address": "volt.example:52991" });
     assert_eq!(config(volt.clone()).url().unwrap(), "ws://volt.example:52993/api");
     volt["http_address"] = json!("http://volt.example:52992/");
@@ -56,7 +56,7 @@ fn https_becomes_wss_and_the_port_stays_as_it_is() {
 }
 
 #[test]
-fn plaintext_is_allowed_by_the_file_or_the_program_and_kept() {
+fn plaintext_can_be_allowed_by_file_or_program() {
     let config = ClientConfig::from_json(r#"{ "volt": {}, "allow_plaintext": true }"#).unwrap();
     assert!(config.allow_plaintext);
     assert!(serde_json::to_string(&config).unwrap().contains(r#""allow_plaintext":true"#));
@@ -134,7 +134,7 @@ fn a_volt_may_be_only_a_did_or_an_address() {
 }
 
 #[test]
-fn a_protected_key_needs_its_passphrase_which_is_never_written() {
+fn a_passphrase_is_needed_and_never_written() {
     let vectors: Value = serde_json::from_str(include_str!("../vectors/pbes2.json")).unwrap();
     for vector in vectors.as_array().unwrap() {
         let text =
@@ -194,7 +194,7 @@ fn a_passphrase_prompt_is_shared_by_clones() {
 }
 
 #[test]
-fn a_protected_key_is_written_so_that_only_its_passphrase_opens_it() {
+fn a_written_protected_key_needs_its_passphrase() {
     for key in [SigningKey::generate().unwrap(), SigningKey::generate_rsa().unwrap()] {
         let pem = key.to_encrypted_pem("päss wörd").unwrap();
         assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{pem}");

@@ -102,7 +102,7 @@ fn a_client_must_have_the_key_that_it_names() {
 
 /// Over gRPC, one published client sends no token, and keys without the structure around them.
 #[test]
-fn a_client_over_grpc_may_prove_its_key_later_with_its_certificate() {
+fn a_grpc_client_can_prove_its_key_with_its_certificate() {
     let volt = volt();
     let key = SigningKey::generate().unwrap();
     let call = Call { over_grpc: true, ..Call::default() };

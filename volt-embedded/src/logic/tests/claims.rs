@@ -130,7 +130,7 @@ fn a_deleted_identity_cannot_be_claimed() {
 }
 
 #[test]
-fn two_keys_that_claim_a_did_at_once_do_not_share_it() {
+fn concurrent_claims_of_a_did_have_one_winner() {
     let volt = volt();
     for round in 0..20 {
         let did = format!("did:volt:race-{round}");

@@ -143,7 +143,7 @@ fn a_call_that_is_not_invoked_in_time_fails() {
 }
 
 #[test]
-fn an_invocation_that_has_arrived_is_in_time() {
+fn an_arrived_invocation_meets_the_deadline() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.receive(1, false);
@@ -356,7 +356,7 @@ fn reading_or_removing_a_call_admits_the_next_frame() {
 }
 
 #[test]
-fn a_frame_that_may_cancel_is_seen_before_its_turn_and_once() {
+fn a_cancelling_frame_is_seen_early_and_once() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.receive(1, false);
@@ -381,7 +381,7 @@ fn draining_ignores_or_rejects_later_calls() {
 }
 
 #[test]
-fn draining_waits_for_calls_that_are_due_and_briefly_for_invocations() {
+fn draining_waits_for_due_calls_and_briefly_for_invocations() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.keyed(2);

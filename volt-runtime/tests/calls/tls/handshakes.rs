@@ -40,7 +40,7 @@ where
 }
 
 #[tokio::test]
-async fn plain_http_to_a_server_with_tls_says_to_use_https() {
+async fn plain_http_to_a_tls_server_suggests_https() {
     let authority = Authority::new();
     let mut volt = start(&authority, authority.server(&["127.0.0.1"]), "127.0.0.1").await;
     let address = volt.server.local_addr();
@@ -57,7 +57,7 @@ async fn plain_http_to_a_server_with_tls_says_to_use_https() {
 }
 
 #[tokio::test]
-async fn tls_to_a_server_without_it_says_to_use_http() {
+async fn tls_to_a_plain_server_suggests_http() {
     let mut volt = Volt::start().await;
     volt.config.volt.http_address = Some(format!("https://{}", volt.server.local_addr()));
     says(&failure(&volt.config).await, &["wss://", "`http://`"]);

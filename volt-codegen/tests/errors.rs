@@ -111,21 +111,21 @@ fn names_of_underscores() {
     assert_says(
         &error("message A {\n  string _ = 1;\n}"),
         &[
-            "a.proto:4:3: the field `_` of `a.v1.A` has no letter or digit to make a Rust name of",
+            "a.proto:4:3: the field `_` of `a.v1.A` has no letter or digit for a Rust name",
             "  help: rename it",
         ],
     );
     assert_says(
         &error_with(&[("a.proto", "syntax = \"proto3\";\npackage a._;\nservice S {}")], &[]),
         &[
-            "a.proto:2:1: `_` in the package `a._` has no letter or digit to make a Rust name of",
+            "a.proto:2:1: `_` in the package `a._` has no letter or digit for a Rust name",
             "  help: rename it",
         ],
     );
     assert_says(
         &error("service _ {}"),
         &[
-            "a.proto:3:1: the service `a.v1._` has no letter or digit to make a Rust name of",
+            "a.proto:3:1: the service `a.v1._` has no letter or digit for a Rust name",
             "  help: rename it",
         ],
     );
@@ -138,7 +138,7 @@ fn names_of_underscores() {
         assert_says(
             &error_with(&[("a.proto", service)], &[change]),
             &[
-                "a.proto:3:1: the service `a.v1._API` has no letter or digit to make a Rust name of",
+                "a.proto:3:1: the service `a.v1._API` has no letter or digit for a Rust name",
                 "  help: rename it",
             ],
         );

@@ -153,7 +153,7 @@ impl Check<'_> {
         if is_nameless(bare) {
             self.problems.add(
                 place,
-                format!("{element} has no letter or digit to make a Rust name of"),
+                format!("{element} has no letter or digit for a Rust name"),
                 "rename it",
             );
         } else if !is_identifier(bare) {

@@ -33,7 +33,7 @@ pub(crate) struct Model {
     pub(crate) externs: BTreeMap<String, String>,
     /// The modules of packages, by prost-build's paths of them.
     pub(crate) modules: HashMap<String, Module>,
-    /// The names that Rust names are made of.
+    /// The names from which Rust names are derived.
     pub(crate) renames: Renames,
     /// All types by full name, and the clients of services.
     pub(crate) types: HashMap<String, TypeRef>,

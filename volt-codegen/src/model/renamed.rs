@@ -1,5 +1,5 @@
-//! Descriptors as prost-build sees them: with the names that Rust names are made of, and without what it
-//! need not see.
+//! Descriptors as prost-build sees them: with the names from which Rust names are derived, and without
+//! elements that it does not need.
 
 use std::collections::{HashMap, HashSet};
 

@@ -185,7 +185,7 @@ impl Error {
         self.edit(|inner| inner.method = Some(method))
     }
 
-    /// Sets whether the Volt may have acted, where that is known better than from the kind.
+    /// Sets whether the Volt may have acted, in place of the default for the error's kind.
     pub fn with_executed(self, executed: Executed) -> Self {
         self.edit(|inner| inner.executed = executed)
     }

@@ -334,7 +334,7 @@ impl Connection {
         self.wakes.add(self.reader.take());
     }
 
-    /// Returns the number of bytes in all queues, and those that open calls take. They are counted until
+    /// Returns the number of bytes in all queues and of all open calls. They are counted until
     /// [`authenticated`](Self::authenticated).
     pub fn queued(&self) -> usize {
         let calls = self.calls.len() * CALL_BYTES;

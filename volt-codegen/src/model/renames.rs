@@ -72,7 +72,7 @@ impl Renames {
         renames
     }
 
-    /// The name to make the Rust name of an element of.
+    /// The name from which the Rust name of an element is derived.
     pub(crate) fn of<'a>(&'a self, full: &str, own: &'a str) -> &'a str {
         self.names.get(full).map_or(own, String::as_str)
     }

@@ -10,9 +10,9 @@
 //!
 //! A payload of this side is recognized by its vector, without memory. A vector is the encryption, with
 //! a key of this process, of random bytes and a mark; to others it is random. A peer's vector
-//! has the mark by chance once in 2^56 messages. An attacker who changes the vector removes the mark:
-//! what a client and a server send differs in the text of the first block only in part, so a copy whose
-//! vector was changed to fit is accepted. The protocol offers no other way to recognize it.
+//! has the mark by chance once in 2^56 messages. An attacker who changes the vector removes the mark.
+//! The first blocks of a client's and a server's payloads differ only in part, so a copy with a
+//! suitable vector is accepted. The protocol offers no other way to recognize it.
 
 use std::{cell::RefCell, collections::HashSet, sync::OnceLock};
 

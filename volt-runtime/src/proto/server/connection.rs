@@ -147,7 +147,7 @@ impl Connection {
         if self.inboxes.poll_unblocked(cx).is_pending() {
             return Poll::Pending;
         }
-        // A stranger's calls read little. A caller whose session is being checked is not stopped.
+        // Calls without a session may read little. A caller whose session is being checked is not stopped.
         if self.early.is_some_and(|early| early >= self.limits.unauthenticated_buffer) {
             register(&mut self.reader, cx);
             return Poll::Pending;

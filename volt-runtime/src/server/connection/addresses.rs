@@ -69,8 +69,8 @@ impl Drop for Place {
     }
 }
 
-/// The address under which a connection is counted, if it is. A client with IPv6 usually has a whole
-/// network of 64 bits.
+/// The address under which a connection is counted, or `None` if it is not counted. A client with
+/// IPv6 usually has a whole network of 64 bits.
 fn counted(peer: IpAddr) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     if peer.is_loopback() {

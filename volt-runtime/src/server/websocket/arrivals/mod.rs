@@ -25,7 +25,7 @@ use crate::server::connection::Admission;
 
 /// Messages up to this size fit the buffer that each connection has anyway, and are not counted.
 const FREE: u64 = 16 << 10;
-/// A message gets the message timeout for each started unit of this many bytes.
+/// The unit of the message timeout: a message has one timeout for each started unit of bytes.
 const TIMED_UNIT: u64 = 1 << 20;
 
 const TOO_MUCH: &str = "clients without a session hold too much memory";

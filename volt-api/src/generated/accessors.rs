@@ -3,14 +3,16 @@
 impl crate::Client {
     /// Finds the Volts that run locally.
     ///
-    /// It is spoken over gRPC without TLS. A Volt need not have it, and then answers `UNIMPLEMENTED`;
-    /// the embedded Volt does not have it.
+    /// It uses gRPC without TLS. A Volt without this service, such as the embedded Volt, answers
+    /// `UNIMPLEMENTED`.
     #[cfg(feature = "discovery")]
     #[must_use]
     pub fn discovery(&self) -> super::volt::v1::DiscoveryApiClient {
         super::volt::v1::DiscoveryApiClient::new(self.channel().clone())
     }
-    /// Keeps a folder of a computer and a folder of the Volt the same.
+    /// Synchronises a folder of a computer with a folder of a Volt.
+    ///
+    /// The embedded Volt does not have this service and answers `UNIMPLEMENTED`.
     #[cfg(feature = "drive")]
     #[must_use]
     pub fn drive(&self) -> super::volt::v1::DriveApiClient {
@@ -19,31 +21,31 @@ impl crate::Client {
     /// Reads and writes the content of files.
     ///
     /// A file is a resource with content. Calls name it by `resource_id` (an id or `@alias`), or by a
-    /// folder's `resource_id` and the `file_path` from there. A path is names with `/` between them;
-    /// repeated slashes and `.` do not matter. `..` is refused with `INVALID_ARGUMENT`, and an empty
+    /// folder's `resource_id` and a `file_path` relative to it. A path consists of names separated by
+    /// `/`. Repeated slashes and `.` are ignored, `..` is refused with `INVALID_ARGUMENT`, and an empty
     /// path means the resource itself.
     ///
-    /// Reading needs the access `volt:resource-read` to what the path leads to, writing
-    /// `volt:resource-write`. What is not there is refused with `NOT_FOUND`. Folders and databases have
-    /// no content to read or write, and are refused with `FAILED_PRECONDITION`.
+    /// Reading needs the access `volt:resource-read` to the file, writing `volt:resource-write`. A
+    /// missing file is refused with `NOT_FOUND`. Folders and databases have no content: reading or
+    /// writing it is refused with `FAILED_PRECONDITION`.
     #[cfg(feature = "file")]
     #[must_use]
     pub fn file(&self) -> super::volt::v1::FileApiClient {
         super::volt::v1::FileApiClient::new(self.channel().clone())
     }
-    /// Has no methods in this version of the API.
+    /// A service without methods in this version of the API.
     #[cfg(feature = "proxy")]
     #[must_use]
     pub fn proxy(&self) -> super::relay::v1::ProxyApiClient {
         super::relay::v1::ProxyApiClient::new(self.channel().clone())
     }
-    /// What a relay offers to Volts and to those who look for them.
+    /// Lists the Volts behind a relay, and tunnels calls to them.
     ///
-    /// A relay forwards calls to Volts that cannot be reached directly. Clients that call a Volt
-    /// through a relay do not use this service: they call the Volt's own services and name the Volt as
-    /// the target.
+    /// A relay forwards calls to Volts that cannot be reached directly. Clients that call a Volt through
+    /// a relay do not use this service: they call the Volt's own services and name the Volt as the
+    /// target.
     ///
-    /// A Volt that is no relay may not have it and answers `UNIMPLEMENTED`.
+    /// A Volt that is not a relay may answer `UNIMPLEMENTED`.
     #[cfg(feature = "relay")]
     #[must_use]
     pub fn relay(&self) -> super::relay::v1::RelayApiClient {
@@ -51,15 +53,13 @@ impl crate::Client {
     }
     /// Runs SQL on the SQLite databases of a Volt.
     ///
-    /// A database is a resource, named by its id or by `@alias`. Wires that persist are databases as
-    /// well. Reading needs the access `volt:database-read`, changing `volt:database-write`. A call
-    /// that has changed a database sends the event `DATABASE_WRITE` to `Connect` streams that
-    /// subscribe to it.
+    /// A database is a resource, named by its id or `@alias`. A wire that persists is also a database.
+    /// Reading needs the access `volt:database-read`, writing `volt:database-write`. A call that has
+    /// changed a database sends the event `DATABASE_WRITE` to `Connect` streams that subscribe to it.
     ///
-    /// Each text of SQL is one statement. It cannot begin or end transactions, nor attach databases;
-    /// that is refused with `PERMISSION_DENIED`. SQL that SQLite rejects is refused with
-    /// `INVALID_ARGUMENT`, and `ABORTED` means that another call kept the database locked for too
-    /// long.
+    /// Each SQL text is one statement. Statements that begin or end transactions or attach databases are
+    /// refused with `PERMISSION_DENIED`, invalid SQL with `INVALID_ARGUMENT`. `ABORTED` means that
+    /// another call held the lock of the database for too long.
     #[cfg(feature = "sqlite-database")]
     #[must_use]
     pub fn sqlite_database(&self) -> super::data::v1::SqliteDatabaseApiClient {
@@ -71,26 +71,24 @@ impl crate::Client {
     pub fn sqlite_server(&self) -> super::data::v1::SqliteServerApiClient {
         super::data::v1::SqliteServerApiClient::new(self.channel().clone())
     }
-    /// Works with decentralised identifiers (DIDs) and verifiable credentials: self-sovereign
-    /// identity.
+    /// Manages decentralised identifiers (DIDs) and verifiable credentials: self-sovereign identity.
     ///
-    /// A DID is the name of an identity, such as `did:volt:…`. Its DID document holds the identity's
-    /// public keys and service endpoints. DID registries keep these documents, and a Volt can be one.
-    /// A credential is a signed statement about an identity, for instance that an email address
-    /// belongs to it.
+    /// A DID names an identity, such as `did:volt:…`. Its DID document contains the identity's public
+    /// keys and service endpoints. DID registries store these documents; a Volt can be a registry. A
+    /// credential is a signed statement about an identity, for instance that it owns an email address.
     ///
-    /// Not every Volt has this service. One that does not answers `UNIMPLEMENTED`.
+    /// A Volt without this service, such as the embedded Volt, answers `UNIMPLEMENTED`.
     #[cfg(feature = "ssi")]
     #[must_use]
     pub fn ssi(&self) -> super::volt::v1::SsiApiClient {
         super::volt::v1::SsiApiClient::new(self.channel().clone())
     }
-    /// Documents that several clients edit at once, and the files and folders that go with them.
+    /// Synchronises documents that several clients edit at once, and transfers their blobs.
     ///
-    /// A document is a Yjs (CRDT) document: every client has a copy, edits it at once, and merges what
-    /// the others did. Documents are kept in a sync database, or in a synapse, which also connects to
-    /// the synapses of other Volts. Documents are exchanged as Yjs updates in their second encoding
-    /// (v2); merging them is the client's work.
+    /// A document is a Yjs (CRDT) document: each client edits its own copy and merges the changes of the
+    /// others. A document is stored in a sync database, or in a synapse, which can also connect to
+    /// synapses of other Volts. Documents are exchanged as Yjs updates in encoding v2; clients merge
+    /// them.
     #[cfg(feature = "sync")]
     #[must_use]
     pub fn sync(&self) -> super::volt::v1::SyncApiClient {
@@ -98,10 +96,9 @@ impl crate::Client {
     }
     /// Runs commands on the machine of a Volt.
     ///
-    /// Which commands a caller may run is up to the Volt, which has a setting to turn this on
-    /// (`enable_terminal` in `VoltParameters`) and access rules that can list commands (`extra` in
-    /// `Access`). A Volt need not have this service, and then answers `UNIMPLEMENTED`; the embedded Volt
-    /// does not have it.
+    /// The setting `enable_terminal` (`VoltParameters`) turns the service on. Access rules can restrict
+    /// a caller to a list of commands (`extra` in `Access`). A Volt without this service, such as the
+    /// embedded Volt, answers `UNIMPLEMENTED`.
     #[cfg(feature = "terminal")]
     #[must_use]
     pub fn terminal(&self) -> super::volt::v1::TerminalApiClient {
@@ -110,19 +107,18 @@ impl crate::Client {
     /// The core of a Volt: resources, identities, sessions, access rules, services and settings.
     ///
     /// Everything on a Volt is a resource: folders, files, databases, wires, services and identities.
-    /// Resources form a tree, in which one resource can have several parents. The root is the Volt
-    /// itself: its resource id is the Volt's DID. Wherever a request takes the id of one resource, an
-    /// alias written as `@name` does as well.
+    /// Resources form a tree in which a resource can have several parents. The root is the Volt itself;
+    /// its resource id is the Volt's DID. Requests accept an alias, written as `@name`, in place of a
+    /// resource id.
     ///
-    /// All calls but `Authenticate` and `CheckCompatibility` need a live session, or are refused with
-    /// `UNAUTHENTICATED`. The owner of the Volt may do everything, and the owner of a resource
-    /// everything with that resource. All others need an access rule that permits it (see `SaveAccess`),
-    /// or a resource whose `share_mode` lets the public read it. What is refused gets
-    /// `PERMISSION_DENIED`, an unknown id gets `NOT_FOUND`, and a request that makes no sense gets
-    /// `INVALID_ARGUMENT`.
+    /// All calls except `Authenticate` and `CheckCompatibility` need a live session, or are refused with
+    /// `UNAUTHENTICATED`. The owner of the Volt has all rights, and the owner of a resource has all
+    /// rights to it. Other callers need an access rule (see `SaveAccess`), or a resource with a
+    /// `share_mode` that lets the public read it. Missing rights are refused with `PERMISSION_DENIED`,
+    /// an unknown id with `NOT_FOUND`, and an invalid request with `INVALID_ARGUMENT`.
     ///
-    /// Each response has a `status`. It is set when the call is refused; an absent or empty one means
-    /// success. A Volt need not have all calls: one that it lacks is refused with `UNIMPLEMENTED`.
+    /// The `status` of a response is set when the call is refused; an absent or empty one means success.
+    /// A Volt without a method answers it with `UNIMPLEMENTED`.
     #[cfg(feature = "volt")]
     #[must_use]
     pub fn volt(&self) -> super::volt::v1::VoltApiClient {
@@ -130,13 +126,13 @@ impl crate::Client {
     }
     /// Publishes and subscribes to wires.
     ///
-    /// A wire is a resource that passes messages on, from publishers to whoever subscribes at that
-    /// time. Messages are bytes; the Volt does not look into them. Each message arrives as it was
-    /// published, and all subscribers get all messages in the same order. There is no replay, but a
-    /// wire can persist its messages in an SQL table.
+    /// A wire is a resource that delivers messages from its publishers to the current subscribers.
+    /// Messages are bytes, which the Volt does not interpret. Each message arrives as it was published,
+    /// and all subscribers receive all messages in the same order. Missed messages are not replayed, but
+    /// a wire can persist its messages in an SQL table.
     ///
-    /// Wires are named by resource id or `@alias`. One that does not exist is refused with
-    /// `NOT_FOUND`, and a resource that is no wire with `FAILED_PRECONDITION`.
+    /// Wires are named by resource id or `@alias`. An unknown wire is refused with `NOT_FOUND`, and a
+    /// resource of another kind with `FAILED_PRECONDITION`.
     #[cfg(feature = "wire")]
     #[must_use]
     pub fn wire(&self) -> super::volt::v1::WireApiClient {

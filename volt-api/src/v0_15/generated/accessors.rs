@@ -3,8 +3,8 @@
 impl crate::v0_15::Client {
     /// Finds the Volts that run locally.
     ///
-    /// It is spoken over gRPC without TLS. A Volt need not have it, and then answers `UNIMPLEMENTED`;
-    /// the embedded Volt does not have it.
+    /// It uses gRPC without TLS. A Volt without this service, such as the embedded Volt, answers
+    /// `UNIMPLEMENTED`.
     #[must_use]
     pub fn discovery(&self) -> super::volt::v1::DiscoveryApiClient {
         super::volt::v1::DiscoveryApiClient::new(self.channel().clone())
@@ -12,59 +12,63 @@ impl crate::v0_15::Client {
     /// Reads and writes the content of files.
     ///
     /// A file is a resource with content. Calls name it by `resource_id` (an id or `@alias`), or by a
-    /// folder's `resource_id` and the `file_path` from there. A path is names with `/` between them;
-    /// repeated slashes and `.` do not matter. `..` is refused with `INVALID_ARGUMENT`, and an empty
+    /// folder's `resource_id` and a `file_path` relative to it. A path consists of names separated by
+    /// `/`. Repeated slashes and `.` are ignored, `..` is refused with `INVALID_ARGUMENT`, and an empty
     /// path means the resource itself.
     ///
-    /// Reading needs the access `volt:resource-read` to what the path leads to, writing
-    /// `volt:resource-write`. What is not there is refused with `NOT_FOUND`. Folders and databases have
-    /// no content to read or write, and are refused with `FAILED_PRECONDITION`.
+    /// Reading needs the access `volt:resource-read` to the file, writing `volt:resource-write`. A
+    /// missing file is refused with `NOT_FOUND`. Folders and databases have no content: reading or
+    /// writing it is refused with `FAILED_PRECONDITION`.
     #[must_use]
     pub fn file(&self) -> super::volt::v1::FileApiClient {
         super::volt::v1::FileApiClient::new(self.channel().clone())
     }
-    /// Has no methods in this version of the API.
+    /// A service without methods in this version of the API.
     #[must_use]
     pub fn proxy(&self) -> super::relay::v1::ProxyApiClient {
         super::relay::v1::ProxyApiClient::new(self.channel().clone())
     }
-    /// What a relay offers to Volts and to those who look for them.
+    /// Lists the Volts behind a relay, and tunnels calls to them.
     ///
-    /// A relay forwards calls to Volts that cannot be reached directly. Clients that call a Volt
-    /// through a relay do not use this service: they call the Volt's own services and name the Volt as
-    /// the target.
+    /// A relay forwards calls to Volts that cannot be reached directly. Clients that call a Volt through
+    /// a relay do not use this service: they call the Volt's own services and name the Volt as the
+    /// target.
     ///
-    /// A Volt that is no relay may not have it and answers `UNIMPLEMENTED`.
+    /// A Volt that is not a relay may answer `UNIMPLEMENTED`.
     #[must_use]
     pub fn relay(&self) -> super::relay::v1::RelayApiClient {
         super::relay::v1::RelayApiClient::new(self.channel().clone())
     }
-    /// The service `tdx.volt_api.volt.v1.SparkAPI`.
+    /// Runs programs, called sparks, on a Volt. The API 0.20.34 no longer has this service, and its
+    /// fields are not documented beyond their names. The embedded Volt answers `UNIMPLEMENTED`.
     #[must_use]
     pub fn spark(&self) -> super::volt::v1::SparkApiClient {
         super::volt::v1::SparkApiClient::new(self.channel().clone())
     }
     /// Runs SQL on the SQLite databases of a Volt.
     ///
-    /// A database is a resource, named by its id or by `@alias`. Wires that persist are databases as
-    /// well. Reading needs the access `volt:database-read`, changing `volt:database-write`. A call
-    /// that has changed a database sends the event `DATABASE_WRITE` to `Connect` streams that
-    /// subscribe to it.
+    /// A database is a resource, named by its id or `@alias`. A wire that persists is also a database.
+    /// Reading needs the access `volt:database-read`, writing `volt:database-write`. A call that has
+    /// changed a database sends the event `DATABASE_WRITE` to `Connect` streams that subscribe to it.
     ///
-    /// Each text of SQL is one statement. It cannot begin or end transactions, nor attach databases;
-    /// that is refused with `PERMISSION_DENIED`. SQL that SQLite rejects is refused with
-    /// `INVALID_ARGUMENT`, and `ABORTED` means that another call kept the database locked for too
-    /// long.
+    /// Each SQL text is one statement. Statements that begin or end transactions or attach databases are
+    /// refused with `PERMISSION_DENIED`, invalid SQL with `INVALID_ARGUMENT`. `ABORTED` means that
+    /// another call held the lock of the database for too long.
     #[must_use]
     pub fn sqlite_database(&self) -> super::data::v1::SqliteDatabaseApiClient {
         super::data::v1::SqliteDatabaseApiClient::new(self.channel().clone())
     }
-    /// Creates SQLite databases and data views. `SqliteDatabaseAPI` runs SQL on the databases.
+    /// Creates SQLite databases. `SqliteDatabaseAPI` runs SQL on them.
     #[must_use]
     pub fn sqlite_server(&self) -> super::data::v1::SqliteServerApiClient {
         super::data::v1::SqliteServerApiClient::new(self.channel().clone())
     }
-    /// The service `tdx.volt_api.ssi.v1.SsiAPI`.
+    /// Resolves decentralised identifiers (DIDs) and checks verifiable credentials: self-sovereign
+    /// identity.
+    ///
+    /// A DID names an identity. Its DID document contains the identity's public keys. A credential is a
+    /// signed statement about an identity. A Volt without this service, such as the embedded Volt,
+    /// answers `UNIMPLEMENTED`.
     #[must_use]
     pub fn ssi(&self) -> super::ssi::v1::SsiApiClient {
         super::ssi::v1::SsiApiClient::new(self.channel().clone())
@@ -72,32 +76,30 @@ impl crate::v0_15::Client {
     /// The core of a Volt: resources, identities, sessions, access rules, services and settings.
     ///
     /// Everything on a Volt is a resource: folders, files, databases, wires, services and identities.
-    /// Resources form a tree, in which one resource can have several parents. The root is the Volt
-    /// itself: its resource id is the Volt's DID. Wherever a request takes the id of one resource, an
-    /// alias written as `@name` does as well.
+    /// Resources form a tree in which a resource can have several parents. The root is the Volt itself;
+    /// its resource id is the Volt's id. Requests accept an alias, written as `@name`, in place of a
+    /// resource id.
     ///
-    /// All calls but `Authenticate` and `CheckCompatibility` need a live session, or are refused with
-    /// `UNAUTHENTICATED`. The owner of the Volt may do everything, and the owner of a resource
-    /// everything with that resource. All others need an access rule that permits it (see `SaveAccess`),
-    /// or a resource whose `share_mode` lets the public read it. What is refused gets
-    /// `PERMISSION_DENIED`, an unknown id gets `NOT_FOUND`, and a request that makes no sense gets
-    /// `INVALID_ARGUMENT`.
+    /// The owner of the Volt has all rights, and the owner of a resource has all rights to it. Other
+    /// callers need an access rule (see `SaveAccess`), or a resource with a `share_mode` that lets the
+    /// public read it. Missing rights are refused with `PERMISSION_DENIED`, an unknown id with
+    /// `NOT_FOUND`, and an invalid request with `INVALID_ARGUMENT`.
     ///
-    /// Each response has a `status`. It is set when the call is refused; an absent or empty one means
-    /// success. A Volt need not have all calls: one that it lacks is refused with `UNIMPLEMENTED`.
+    /// The `status` of a response is set when the call is refused; an absent or empty one means success.
+    /// A Volt without a method answers it with `UNIMPLEMENTED`.
     #[must_use]
     pub fn volt(&self) -> super::volt::v1::VoltApiClient {
         super::volt::v1::VoltApiClient::new(self.channel().clone())
     }
     /// Publishes and subscribes to wires.
     ///
-    /// A wire is a resource that passes messages on, from publishers to whoever subscribes at that
-    /// time. Messages are bytes; the Volt does not look into them. Each message arrives as it was
-    /// published, and all subscribers get all messages in the same order. There is no replay, but a
-    /// wire can persist its messages in an SQL table.
+    /// A wire is a resource that delivers messages from its publishers to the current subscribers.
+    /// Messages are bytes, which the Volt does not interpret. Each message arrives as it was published,
+    /// and all subscribers receive all messages in the same order. Missed messages are not replayed, but
+    /// a wire can persist its messages in an SQL table.
     ///
-    /// Wires are named by resource id or `@alias`. One that does not exist is refused with
-    /// `NOT_FOUND`, and a resource that is no wire with `FAILED_PRECONDITION`.
+    /// Wires are named by resource id or `@alias`. An unknown wire is refused with `NOT_FOUND`, and a
+    /// resource of another kind with `FAILED_PRECONDITION`.
     #[must_use]
     pub fn wire(&self) -> super::volt::v1::WireApiClient {
         super::volt::v1::WireApiClient::new(self.channel().clone())

@@ -19,8 +19,8 @@ pub struct SqliteServerApiClient {
 impl SqliteServerApiClient {
     /// Creates an empty SQLite database and returns its resource.
     ///
-    /// The resource gets the kinds `volt:database` and `volt:sqlite-database`, and the caller as
-    /// owner. Needs `volt:resource-create` for the parent.
+    /// The resource has the kinds `volt:database` and `volt:sqlite-database`. The caller is its owner.
+    /// Needs `volt:resource-create` on the parent.
     ///
     /// Unary: [`CreateDatabaseRequest`] → [`CreateDatabaseResponse`].
     pub fn create_database(
@@ -29,10 +29,10 @@ impl SqliteServerApiClient {
     ) -> rt::UnaryCall<CreateDatabaseRequest, CreateDatabaseResponse> {
         rt::UnaryCall::new(&self.channel, &CREATE_DATABASE, request)
     }
-    /// Creates or updates a data view: a resource that stands for an SQL query, with parameters, on
-    /// a database.
+    /// Creates or updates a data view: a resource that represents an SQL query, with parameters, on a
+    /// database.
     ///
-    /// Not every Volt has data views. One that has none answers `UNIMPLEMENTED`.
+    /// A Volt without data views, such as the embedded Volt, answers `UNIMPLEMENTED`.
     ///
     /// Unary: [`SaveDataViewRequest`] → [`SaveDataViewResponse`].
     pub fn save_data_view(
@@ -50,8 +50,8 @@ impl SqliteServerApiClient {
 pub trait SqliteServerApi: Send + Sync + 'static {
     /// Creates an empty SQLite database and returns its resource.
     ///
-    /// The resource gets the kinds `volt:database` and `volt:sqlite-database`, and the caller as
-    /// owner. Needs `volt:resource-create` for the parent.
+    /// The resource has the kinds `volt:database` and `volt:sqlite-database`. The caller is its owner.
+    /// Needs `volt:resource-create` on the parent.
     ///
     /// Unary: [`CreateDatabaseRequest`] → [`CreateDatabaseResponse`].
     fn create_database(
@@ -64,10 +64,10 @@ pub trait SqliteServerApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&CREATE_DATABASE)))
     }
-    /// Creates or updates a data view: a resource that stands for an SQL query, with parameters, on
-    /// a database.
+    /// Creates or updates a data view: a resource that represents an SQL query, with parameters, on a
+    /// database.
     ///
-    /// Not every Volt has data views. One that has none answers `UNIMPLEMENTED`.
+    /// A Volt without data views, such as the embedded Volt, answers `UNIMPLEMENTED`.
     ///
     /// Unary: [`SaveDataViewRequest`] → [`SaveDataViewResponse`].
     fn save_data_view(

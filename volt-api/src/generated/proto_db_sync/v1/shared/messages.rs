@@ -3,14 +3,14 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// A protobuf message on its way between two databases, with what says how to read it.
+/// A Protobuf message sent from one database to another, with a reference to its type.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncWrapper {
-    /// The message, in binary protobuf.
+    /// The message, in binary Protobuf.
     #[prost(bytes = "vec", tag = "3")]
     pub payload: Vec<u8>,
-    /// Which configuration of the header says what the payload is.
+    /// The configuration that describes the payload.
     #[prost(oneof = "protobuf_sync_wrapper::HeaderLookup", tags = "1, 2")]
     pub header_lookup: Option<protobuf_sync_wrapper::HeaderLookup>,
 }
@@ -18,12 +18,12 @@ pub struct ProtobufSyncWrapper {
 /// Types of [`ProtobufSyncWrapper`].
 pub mod protobuf_sync_wrapper {
     use super::rt;
-    /// Which configuration of the header says what the payload is.
+    /// The configuration that describes the payload.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum HeaderLookup {
-        /// The place of the configuration in the header's list.
+        /// The index of the configuration in the header's list.
         #[prost(uint32, tag = "1")]
         HeaderIndex(u32),
         /// The `id` of the configuration.
@@ -32,10 +32,11 @@ pub mod protobuf_sync_wrapper {
     }
 }
 
-/// How messages of one type are kept in a table.
+/// Maps messages of one type to a table.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncConfiguration {
+    /// The id that `header_id` refers to.
     #[prost(string, tag = "1")]
     pub id: String,
     /// The text of the `.proto` file that defines the message.
@@ -44,20 +45,22 @@ pub struct ProtobufSyncConfiguration {
     /// The full name of the message.
     #[prost(string, tag = "3")]
     pub message_name: String,
-    /// The table that the messages are kept in.
+    /// The table that stores the messages.
     #[prost(string, tag = "4")]
     pub table_name: String,
 }
 
-/// What both sides agree on before messages are exchanged.
+/// The message types that both sides agree on before they exchange messages.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncConfigurationHeader {
+    /// The id of this header.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The message types, each with its table. `header_index` is an index into this list.
     #[prost(message, repeated, tag = "2")]
     pub configuration: Vec<ProtobufSyncConfiguration>,
-    /// In bytes.
+    /// The maximum size of a message, in bytes.
     #[prost(int32, tag = "3")]
     pub maximum_message_size: i32,
 }

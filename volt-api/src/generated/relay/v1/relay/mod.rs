@@ -8,13 +8,13 @@ pub use self::messages::*;
 use super::*;
 use ::volt_runtime::__private as rt;
 
-/// What a relay offers to Volts and to those who look for them.
+/// Lists the Volts behind a relay, and tunnels calls to them.
 ///
-/// A relay forwards calls to Volts that cannot be reached directly. Clients that call a Volt
-/// through a relay do not use this service: they call the Volt's own services and name the Volt as
-/// the target.
+/// A relay forwards calls to Volts that cannot be reached directly. Clients that call a Volt through
+/// a relay do not use this service: they call the Volt's own services and name the Volt as the
+/// target.
 ///
-/// A Volt that is no relay may not have it and answers `UNIMPLEMENTED`.
+/// A Volt that is not a relay may answer `UNIMPLEMENTED`.
 ///
 /// Calls the service `tdx.volt_api.relay.v1.RelayAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct RelayApiClient {
 }
 
 impl RelayApiClient {
-    /// Returns Volts that can be reached through this relay, and how to reach them.
+    /// Returns the Volts that can be reached through this relay, with their addresses and keys.
     ///
     /// Unary: [`GetVoltEndpointRequest`] → [`GetVoltEndpointResponse`].
     pub fn get_volt_endpoint(
@@ -32,9 +32,8 @@ impl RelayApiClient {
     ) -> rt::UnaryCall<GetVoltEndpointRequest, GetVoltEndpointResponse> {
         rt::UnaryCall::new(&self.channel, &GET_VOLT_ENDPOINT, request)
     }
-    /// Carries remote calls as messages, in both directions. Do not call it: it is not known to be
-    /// implemented anywhere. It is declared for the sake of its messages, which clients and Volts
-    /// exchange, encrypted, within each websocket call.
+    /// Carries remote calls as messages, in both directions. Do not call it: no known Volt implements
+    /// it. Clients and Volts exchange its messages, encrypted, within each websocket call.
     ///
     /// Bidirectional: any number of [`RemoteRequest`](super::super::super::volt::v1::RemoteRequest) ⇄ any number of [`RemoteResponse`](super::super::super::volt::v1::RemoteResponse).
     pub fn tunnel(
@@ -48,10 +47,11 @@ impl RelayApiClient {
     /// Opens a tunnel from a Volt to a relay, through which the relay forwards calls and HTTP
     /// requests.
     ///
-    /// The roles are reversed here. The Volt, which opened the stream, gets calls in the responses
+    /// The roles are reversed. The Volt opens the stream, receives calls in the responses
     /// (`method_invoke`, `http_request`) and answers them in its requests (`method_payload`,
     /// `method_end`, `http_response`). Requests with `control` start the tunnel, and add or remove
-    /// services. The `id` in the messages says which call they belong to; calls interleave.
+    /// services. The `id` of a message names the call that it belongs to. Messages of different calls
+    /// interleave.
     ///
     /// Bidirectional: any number of [`TunnelRequest`] ⇄ any number of [`TunnelResponse`].
     pub fn cloud_tunnel(&self) -> rt::BidiCall<TunnelRequest, TunnelResponse> {
@@ -59,18 +59,18 @@ impl RelayApiClient {
     }
 }
 
-/// What a relay offers to Volts and to those who look for them.
+/// Lists the Volts behind a relay, and tunnels calls to them.
 ///
-/// A relay forwards calls to Volts that cannot be reached directly. Clients that call a Volt
-/// through a relay do not use this service: they call the Volt's own services and name the Volt as
-/// the target.
+/// A relay forwards calls to Volts that cannot be reached directly. Clients that call a Volt through
+/// a relay do not use this service: they call the Volt's own services and name the Volt as the
+/// target.
 ///
-/// A Volt that is no relay may not have it and answers `UNIMPLEMENTED`.
+/// A Volt that is not a relay may answer `UNIMPLEMENTED`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait RelayApi: Send + Sync + 'static {
-    /// Returns Volts that can be reached through this relay, and how to reach them.
+    /// Returns the Volts that can be reached through this relay, with their addresses and keys.
     ///
     /// Unary: [`GetVoltEndpointRequest`] → [`GetVoltEndpointResponse`].
     fn get_volt_endpoint(
@@ -83,9 +83,8 @@ pub trait RelayApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_VOLT_ENDPOINT)))
     }
-    /// Carries remote calls as messages, in both directions. Do not call it: it is not known to be
-    /// implemented anywhere. It is declared for the sake of its messages, which clients and Volts
-    /// exchange, encrypted, within each websocket call.
+    /// Carries remote calls as messages, in both directions. Do not call it: no known Volt implements
+    /// it. Clients and Volts exchange its messages, encrypted, within each websocket call.
     ///
     /// Bidirectional: any number of [`RemoteRequest`](super::super::super::volt::v1::RemoteRequest) ⇄ any number of [`RemoteResponse`](super::super::super::volt::v1::RemoteResponse).
     fn tunnel(
@@ -100,10 +99,11 @@ pub trait RelayApi: Send + Sync + 'static {
     /// Opens a tunnel from a Volt to a relay, through which the relay forwards calls and HTTP
     /// requests.
     ///
-    /// The roles are reversed here. The Volt, which opened the stream, gets calls in the responses
+    /// The roles are reversed. The Volt opens the stream, receives calls in the responses
     /// (`method_invoke`, `http_request`) and answers them in its requests (`method_payload`,
     /// `method_end`, `http_response`). Requests with `control` start the tunnel, and add or remove
-    /// services. The `id` in the messages says which call they belong to; calls interleave.
+    /// services. The `id` of a message names the call that it belongs to. Messages of different calls
+    /// interleave.
     ///
     /// Bidirectional: any number of [`TunnelRequest`] ⇄ any number of [`TunnelResponse`].
     fn cloud_tunnel(

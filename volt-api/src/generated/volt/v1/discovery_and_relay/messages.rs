@@ -3,43 +3,50 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// How a Volt can be reached, and by which key it is known.
+/// The addresses and the public key of a Volt.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct VoltEndpoint {
     /// The Volt's DID, such as `did:volt:…`.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The Volt's name, for people.
     #[prost(string, tag = "3")]
     pub display_name: String,
+    /// The Volt's address on the local network.
     #[prost(string, tag = "4")]
     pub local_address: String,
-    /// URL of the HTTP server, with its scheme. Websockets go there, too.
+    /// The URL of the HTTP server, with its scheme. It also accepts websockets.
     #[prost(string, tag = "5")]
     pub http_address: String,
-    /// Address of the relay that the Volt can be reached through.
+    /// The address of the relay in front of the Volt. Empty without a relay.
     #[prost(string, tag = "6")]
     pub relay_address: String,
-    /// CA certificate of the relay, PEM.
+    /// The CA certificate of the relay, PEM.
     #[prost(string, tag = "7")]
     pub relay_ca_pem: String,
-    /// CA certificate of the Volt, PEM.
+    /// The CA certificate of the Volt, PEM.
     #[prost(string, tag = "8")]
     pub ca_pem: String,
-    /// The Volt's public key, PEM. What the Volt signs is checked with it.
+    /// The Volt's public key, PEM. It verifies the Volt's signatures.
     #[prost(string, tag = "9")]
     pub public_key: String,
     /// The fingerprint of `public_key`, base58.
     #[prost(string, tag = "10")]
     pub fingerprint: String,
+    /// Whether the Volt can be reached now.
     #[prost(enumeration = "OnlineStatus", tag = "11")]
     pub online_status: i32,
+    /// Whether the Volt has a relay.
     #[prost(bool, tag = "12")]
     pub has_relay: bool,
+    /// The version of the Volt's API.
     #[prost(message, optional, tag = "13")]
     pub api_version: Option<Version>,
+    /// A text about the Volt.
     #[prost(string, tag = "14")]
     pub description: String,
+    /// The DID registries that the Volt uses.
     #[prost(string, repeated, tag = "15")]
     pub did_registry: Vec<String>,
 }

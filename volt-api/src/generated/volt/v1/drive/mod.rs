@@ -8,7 +8,9 @@ pub use self::messages::*;
 use super::*;
 use ::volt_runtime::__private as rt;
 
-/// Keeps a folder of a computer and a folder of the Volt the same.
+/// Synchronises a folder of a computer with a folder of a Volt.
+///
+/// The embedded Volt does not have this service and answers `UNIMPLEMENTED`.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.DriveAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,7 +19,7 @@ pub struct DriveApiClient {
 }
 
 impl DriveApiClient {
-    /// Creates or updates a drive: which folders are kept the same, and how.
+    /// Creates or updates a drive, which names the two folders and the synapse between them.
     ///
     /// Unary: [`SaveDriveInstanceRequest`] → [`SaveDriveInstanceResponse`].
     pub fn save_drive_instance(
@@ -26,10 +28,10 @@ impl DriveApiClient {
     ) -> rt::UnaryCall<SaveDriveInstanceRequest, SaveDriveInstanceResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_DRIVE_INSTANCE, request)
     }
-    /// Tells what drives are doing.
+    /// Streams the state and the progress of a drive.
     ///
-    /// The first request is `start`. Each answer is the state of a drive with how much there is to
-    /// do. The stream ends after `stop`, or when the client closes its side.
+    /// The first request is `start`. Each response has the drive's current state. The stream ends
+    /// after `stop`, or after the client's half-close.
     ///
     /// Bidirectional: any number of [`WatchDriveInstanceStatusRequest`] ⇄ any number of [`WatchDriveInstanceStatusResponse`].
     pub fn watch_drive_instance_status(
@@ -42,12 +44,14 @@ impl DriveApiClient {
     }
 }
 
-/// Keeps a folder of a computer and a folder of the Volt the same.
+/// Synchronises a folder of a computer with a folder of a Volt.
+///
+/// The embedded Volt does not have this service and answers `UNIMPLEMENTED`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait DriveApi: Send + Sync + 'static {
-    /// Creates or updates a drive: which folders are kept the same, and how.
+    /// Creates or updates a drive, which names the two folders and the synapse between them.
     ///
     /// Unary: [`SaveDriveInstanceRequest`] → [`SaveDriveInstanceResponse`].
     fn save_drive_instance(
@@ -60,10 +64,10 @@ pub trait DriveApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_DRIVE_INSTANCE)))
     }
-    /// Tells what drives are doing.
+    /// Streams the state and the progress of a drive.
     ///
-    /// The first request is `start`. Each answer is the state of a drive with how much there is to
-    /// do. The stream ends after `stop`, or when the client closes its side.
+    /// The first request is `start`. Each response has the drive's current state. The stream ends
+    /// after `stop`, or after the client's half-close.
     ///
     /// Bidirectional: any number of [`WatchDriveInstanceStatusRequest`] ⇄ any number of [`WatchDriveInstanceStatusResponse`].
     fn watch_drive_instance_status(

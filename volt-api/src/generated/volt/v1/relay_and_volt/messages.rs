@@ -3,42 +3,46 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The head of an HTTP request that is passed on.
+/// The head of a forwarded HTTP request.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
 #[prost(skip_debug)]
 pub struct HttpInvoke {
+    /// The host of the request.
     #[prost(string, tag = "1")]
     pub host: String,
+    /// The port of the request.
     #[prost(int32, tag = "2")]
     pub port: i32,
     /// The HTTP method, such as `GET`.
     #[prost(string, tag = "3")]
     pub method: String,
+    /// The URL of the request.
     #[prost(string, tag = "4")]
     pub url: String,
-    /// The version of HTTP.
+    /// The HTTP version.
     #[prost(string, tag = "5")]
     pub version: String,
-    /// Header fields, by name.
+    /// The header fields, by name.
     #[prost(btree_map = "string, string", tag = "6")]
     pub headers: rt::BTreeMap<String, String>,
+    /// The body of the request. `HttpPayload` carries further parts.
     #[prost(bytes = "vec", tag = "7")]
     pub body: Vec<u8>,
 }
 
-/// A part of what is sent over HTTP.
+/// A part of an HTTP request or response.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HttpPayload {
     /// The next bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub chunk: Vec<u8>,
-    /// Set on the last part.
+    /// Present on the last part.
     #[prost(oneof = "http_payload::End", tags = "2")]
     pub end: Option<http_payload::End>,
-    /// Set if the exchange failed.
+    /// Present if the exchange failed.
     #[prost(oneof = "http_payload::Error", tags = "3")]
     pub error: Option<http_payload::Error>,
 }
@@ -46,31 +50,34 @@ pub struct HttpPayload {
 /// Types of [`HttpPayload`].
 pub mod http_payload {
     use super::rt;
-    /// Set on the last part.
+    /// Present on the last part.
     #[non_exhaustive]
     #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum End {
+        /// Marks the last part.
         #[prost(bool, tag = "2")]
         End(bool),
     }
-    /// Set if the exchange failed.
+    /// Present if the exchange failed.
     #[non_exhaustive]
     #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Error {
+        /// The number of the error.
         #[prost(int32, tag = "3")]
         Error(i32),
     }
 }
 
-/// A new HTTP request, or a part of one.
+/// A part of an HTTP request.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HttpRequest {
-    /// The number of the request, the same in all its messages and in its answer.
+    /// The number of the request. All its messages and its response have the same number.
     #[prost(uint64, tag = "1")]
     pub id: u64,
+    /// The content of the message: exactly one member.
     #[prost(oneof = "http_request::Payload", tags = "2, 3")]
     pub payload: Option<http_request::Payload>,
 }
@@ -78,7 +85,7 @@ pub struct HttpRequest {
 /// Types of [`HttpRequest`].
 pub mod http_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -92,13 +99,14 @@ pub mod http_request {
     }
 }
 
-/// A part of the answer to an HTTP request.
+/// A part of the response to an HTTP request.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HttpResponse {
     /// The `id` of the request.
     #[prost(uint64, tag = "1")]
     pub id: u64,
+    /// The bytes, the end, or an error.
     #[prost(message, optional, tag = "7")]
     pub http_payload: Option<HttpPayload>,
 }

@@ -3,57 +3,72 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// A connection of a Volt to a proxy. No call uses this message.
+/// A connection of a Volt to a proxy. No method uses this message, and its fields are not documented
+/// beyond their names.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct ProxyConnection {
+    /// The id of the connection.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The name of the connection.
     #[prost(string, tag = "2")]
     pub name: String,
+    /// The address of the proxy.
     #[prost(string, tag = "3")]
     pub address: String,
-    /// CA certificate of the other side, PEM.
+    /// The CA certificate of the proxy, PEM.
     #[prost(string, tag = "4")]
     pub ca_pem: String,
-    /// Whether there should be a connection.
+    /// Whether the Volt should keep the connection open.
     #[prost(bool, tag = "5")]
     pub enabled: bool,
-    /// Whether there is one now.
+    /// Whether the connection is open.
     #[prost(bool, tag = "6")]
     pub connected: bool,
+    /// Accepts HTTP requests through the connection.
     #[prost(bool, tag = "8")]
     pub enable_http_proxy: bool,
+    /// Accepts no calls through the connection.
     #[prost(bool, tag = "9")]
     pub disable_volt_api: bool,
+    /// The challenge code for the proxy. Keep it secret.
     #[prost(string, tag = "10")]
     pub challenge: String,
+    /// The id of the proxy.
     #[prost(string, tag = "11")]
     pub target_id: String,
+    /// Synchronises the DID registry.
     #[prost(bool, tag = "12")]
     pub sync_did_registry: bool,
+    /// The number of the last synchronised entry of the DID registry.
     #[prost(uint64, tag = "13")]
     pub did_registry_sync_id: u64,
+    /// Synchronises the credential registry.
     #[prost(bool, tag = "14")]
     pub sync_vc_registry: bool,
+    /// The time of the last synchronisation of the credential registry.
     #[prost(uint64, tag = "15")]
     pub vc_registry_sync_timestamp: u64,
+    /// The Volt's session at the proxy.
     #[prost(string, tag = "16")]
     pub session_id: String,
+    /// The Volt's certificate for the proxy, PEM.
     #[prost(string, tag = "17")]
     pub certificate: String,
 }
 
-/// Whether a relay is connected. No call uses this message.
+/// Reports whether a relay is connected. No method uses this message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectRelay {
+    /// `true` while the relay is connected.
     #[prost(bool, tag = "1")]
     pub connected: bool,
 }
 
-/// Whether a connection is encrypted. No call uses this.
+/// Whether a connection is encrypted. No method uses this.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -69,7 +84,10 @@ pub struct ConnectRelay {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SecureMode {
+    /// Not specified.
     Unknown = 0,
+    /// Plaintext.
     Insecure = 1,
+    /// Encrypted with TLS.
     Tls = 2,
 }

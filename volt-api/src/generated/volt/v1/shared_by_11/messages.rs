@@ -5,18 +5,18 @@ use ::volt_runtime::__private as rt;
 
 /// The outcome of a call.
 ///
-/// An absent or empty status means success. A call has failed if `code` is not 0, or if `message` is
-/// not empty: some failures come with a message alone.
+/// An absent or empty status means success. A call has failed if `code` is not 0 or `message` is not
+/// empty: some failures have only a message.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Status {
-    /// The number of a gRPC status code: 0 is `OK`, 5 is `NOT_FOUND`, 7 is `PERMISSION_DENIED`.
+    /// A gRPC status code: 0 is `OK`, 5 is `NOT_FOUND`, 7 is `PERMISSION_DENIED`.
     #[prost(int32, tag = "1")]
     pub code: i32,
-    /// What went wrong, for people to read. Do not compare it: decide by `code`.
+    /// The error, for people to read. Programs should compare `code` instead.
     #[prost(string, tag = "2")]
     pub message: String,
-    /// More about it, such as which part of a request is meant. Often empty.
+    /// Details, such as the part of the request that is invalid. Often empty.
     #[prost(string, tag = "3")]
     pub description: String,
 }

@@ -3,100 +3,103 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// Something that is said of a resource, under a name of one's choice.
+/// A named property of a resource.
 ///
-/// A resource has at most one attribute of each name. `SaveResourceRequest` says how saving replaces
-/// or adds them.
+/// The names of a resource's attributes are unique. `SaveResourceRequest` describes how saving
+/// replaces or adds attributes.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResourceAttribute {
-    /// A number that the Volt gives. Ignored when saving.
+    /// A number that the Volt assigns. Ignored when saving.
     #[prost(uint32, tag = "1")]
     pub id: u32,
-    /// The name, such as `my-app:colour`. Must not be empty. Names that begin with `volt:` mean
-    /// something to the Volt.
+    /// The name, such as `my-app:colour`. Must not be empty. Names that begin with `volt:` are
+    /// reserved for the Volt.
     #[prost(string, tag = "2")]
     pub attribute_id: String,
-    /// The resource that has it. Ignored when saving.
+    /// The resource that has the attribute. Ignored when saving.
     #[prost(string, tag = "3")]
     pub resource_id: String,
-    /// What the values are.
+    /// The type of the values.
     #[prost(enumeration = "AttributeDataType", tag = "4")]
     pub data_type: i32,
+    /// The values: one, or several of the same type.
     #[prost(message, repeated, tag = "5")]
     pub value: Vec<AttributeValue>,
 }
 
 /// Anything on a Volt: a folder, file, database, wire, service or identity.
 ///
-/// `kind` says what it is. Resources form a tree: see `VoltAPI`. When a resource is saved, the Volt
-/// sets `volt_id`, `platform_version`, `version`, `created`, `modified`, `status`, `online_status`,
-/// `size`, `content_hash` and `child`, whatever is given.
+/// `kind` contains its types. Resources form a tree: see `VoltAPI`. When a resource is saved, the
+/// Volt sets `volt_id`, `platform_version`, `version`, `created`, `modified`, `status`,
+/// `online_status`, `size`, `content_hash` and `child`, and ignores the given values.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Resource {
-    /// A UUID, or the DID of a Volt or an identity. It never changes. Whoever creates the resource may
-    /// choose one: in the embedded Volt up to 120 characters, a letter or digit first, then letters,
-    /// digits and `:`, `.`, `_`, `-`.
+    /// A UUID, or the DID of a Volt or an identity. It never changes. The caller may choose the id of
+    /// a new resource: in the embedded Volt up to 120 characters, first a letter or digit, then
+    /// letters, digits and `:`, `.`, `_`, `-`.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// A text about the resource.
     #[prost(string, tag = "2")]
     pub description: String,
-    /// The part of a path that leads to the resource. Need not be unique.
+    /// The resource's name in a path. Names need not be unique.
     #[prost(string, tag = "4")]
     pub name: String,
-    /// Whether others can read it without an access rule.
+    /// Whether callers without an access rule can read it.
     #[prost(enumeration = "ShareMode", tag = "5")]
     pub share_mode: i32,
-    /// DID of the Volt that it is on.
+    /// The DID of the Volt that has the resource.
     #[prost(string, tag = "7")]
     pub volt_id: String,
     /// Makes the resource a service.
     #[prost(message, optional, tag = "8")]
     pub service_description: Option<ServiceDescription>,
-    /// Left out unless a request sets `include_attributes`. Saving returns them all.
+    /// Omitted unless a request sets `include_attributes`. Saving returns all attributes.
     #[prost(message, repeated, tag = "9")]
     pub attribute: Vec<ResourceAttribute>,
-    /// The version of the API that the Volt has.
+    /// The version of the Volt's API.
     #[prost(message, optional, tag = "10")]
     pub platform_version: Option<Version>,
-    /// Goes up each time the resource is saved or its file content is replaced.
+    /// Increases whenever the resource is saved or its file content is replaced.
     #[prost(uint64, tag = "11")]
     pub version: u64,
-    /// DID of the identity that owns it, which may do everything with it. By default whoever created
-    /// it.
+    /// The DID of the identity that owns the resource, and has all rights to it. Default: the caller
+    /// that created it.
     #[prost(string, tag = "101")]
     pub owner: String,
-    /// Unix time in ms.
+    /// The time of creation, Unix time in milliseconds.
     #[prost(uint64, tag = "105")]
     pub created: u64,
-    /// When the resource or its file content was last changed, Unix time in ms.
+    /// The time of the last change of the resource or its file content, Unix time in milliseconds.
     #[prost(uint64, tag = "106")]
     pub modified: u64,
+    /// Whether the resource is in use.
     #[prost(enumeration = "ResourceStatus", tag = "108")]
     pub status: i32,
-    /// What the resource is, such as `volt:folder`, `volt:file`, `volt:database`, `volt:wire`,
-    /// `volt:identity`, or a kind of one's own. It can be several things at once.
+    /// The types of the resource, such as `volt:folder`, `volt:file`, `volt:database`, `volt:wire`,
+    /// `volt:identity`, or a custom kind. A resource can have several.
     #[prost(string, repeated, tag = "110")]
     pub kind: Vec<String>,
-    /// Whether a service can be called now. A hosted service is OFFLINE until its host says otherwise;
-    /// all else is always ONLINE.
+    /// Whether a service can be called now. A hosted service is OFFLINE until its host sets it online.
+    /// All other resources are always ONLINE.
     #[prost(enumeration = "OnlineStatus", tag = "111")]
     pub online_status: i32,
-    /// Length of a file's content in bytes.
+    /// The length of a file's content, in bytes.
     #[prost(uint64, tag = "113")]
     pub size: u64,
-    /// The name that a file's content was stored under, where an upload gave one (`store_name`).
+    /// The `store_name` of the last upload that had one.
     #[prost(string, tag = "114")]
     pub store: String,
-    /// Other names for the resource, unique on the Volt. They stand here without `@`; calls that take
-    /// an id also take `@name`.
+    /// Alternative names, unique on the Volt, without `@`. Calls accept `@name` in place of an id.
     #[prost(string, repeated, tag = "115")]
     pub alias: Vec<String>,
-    /// SHA-256 of a file's content, base64url without padding. Empty if there never was any.
+    /// The SHA-256 of a file's content, base64url without padding. Empty if the file never had
+    /// content.
     #[prost(string, tag = "116")]
     pub content_hash: String,
-    /// The embedded Volt leaves this empty: use `GetResourceDescendants`.
+    /// Empty in the embedded Volt: use `GetResourceDescendants`.
     #[prost(message, repeated, tag = "200")]
     pub child: Vec<Resource>,
 }
@@ -117,17 +120,20 @@ pub struct Resource {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ResourceStatus {
+    /// Not specified.
     Unknown = 0,
-    /// In use, as every new resource is.
+    /// In use. The status of every new resource.
     Live = 1,
+    /// Not in use. The embedded Volt never sets it.
     Inactive = 2,
+    /// Deleted. The embedded Volt never sets it.
     Deleted = 999,
 }
 
 /// Whether a resource can be read without an access rule.
 ///
-/// It is about the one resource and not about what is in it. The owner of the resource and the owner
-/// of the Volt may do everything in any mode.
+/// The mode applies to the resource itself, not to its children. The owner of the resource and the
+/// owner of the Volt have all rights in every mode.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -143,16 +149,17 @@ pub enum ResourceStatus {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ShareMode {
-    /// Nothing was chosen, which shares no more than TRUSTED. An update leaves the mode as it was.
+    /// Not specified. It shares no more than TRUSTED. An update with this value keeps the previous
+    /// mode.
     Unknown = 0,
-    /// Only for those whom an access rule permits it.
+    /// Only callers that an access rule permits have access.
     Trusted = 1,
-    /// Everyone with a session may see the resource and read its content, query it if it is a
+    /// Every client with a session may see the resource, read its content, query it if it is a
     /// database, and subscribe to it if it is a wire. An access rule can still deny it.
     PublicRead = 2,
 }
 
-/// What the values of an attribute are.
+/// The type of an attribute's values.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -168,16 +175,20 @@ pub enum ShareMode {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum AttributeDataType {
+    /// Not specified.
     Unknown = 0,
+    /// UTF-8 text.
     String = 1,
-    /// A signed number of 64 bits.
+    /// A signed 64-bit integer.
     Integer = 2,
-    /// A floating point number of 64 bits.
+    /// A 64-bit floating-point number.
     Real = 3,
+    /// `true` or `false`.
     Boolean = 4,
+    /// Binary data.
     Bytes = 5,
-    /// The value names an identity.
+    /// The DID of an identity.
     Identity = 100,
-    /// The value names a resource.
+    /// The id of a resource.
     Resource = 101,
 }

@@ -3,11 +3,11 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// One value: of an attribute of a resource, or of a parameter of an SQL statement.
+/// The value of a resource's attribute, or of an SQL statement's parameter.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct AttributeValue {
-    /// Nothing set means no value, which is NULL in SQL.
+    /// The value. An unset value is NULL in SQL.
     #[prost(oneof = "attribute_value::Value", tags = "1, 2, 3, 4, 5")]
     pub value: Option<attribute_value::Value>,
 }
@@ -15,19 +15,24 @@ pub struct AttributeValue {
 /// Types of [`AttributeValue`].
 pub mod attribute_value {
     use super::rt;
-    /// Nothing set means no value, which is NULL in SQL.
+    /// The value. An unset value is NULL in SQL.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Value {
+        /// UTF-8 text.
         #[prost(string, tag = "1")]
         String(String),
+        /// A signed 64-bit integer.
         #[prost(int64, tag = "2")]
         Integer(i64),
+        /// A 64-bit floating-point number.
         #[prost(double, tag = "3")]
         Real(f64),
+        /// `true` or `false`.
         #[prost(bool, tag = "4")]
         Boolean(bool),
+        /// Binary data.
         #[prost(bytes, tag = "5")]
         Bytes(Vec<u8>),
     }

@@ -7,7 +7,7 @@ use ::volt_runtime::__private as rt;
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MethodDescription {
-    /// `/package.Service/Method`.
+    /// The path of the method, `/package.Service/Method`.
     #[prost(string, tag = "1")]
     pub path: String,
     /// The caller may send many requests.
@@ -22,59 +22,63 @@ pub struct MethodDescription {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtoFile {
+    /// The path of the file, as other files import it.
     #[prost(string, tag = "1")]
     pub file_path: String,
-    /// The text of the file. Left out unless a request sets `include_protobuf`.
+    /// The text of the file. Omitted unless a request sets `include_protobuf`.
     #[prost(string, tag = "2")]
     pub protobuf: String,
-    /// The services that the file declares.
+    /// The names of the services in the file.
     #[prost(string, repeated, tag = "3")]
     pub service_name: Vec<String>,
 }
 
-/// Which APIs a service has, where it runs, and how to call it.
+/// The APIs of a service, the place where it runs, and how to call it.
 ///
-/// What a caller needs for a relayed service is `host_client_id`, `host_service_id` and
+/// To call a relayed service, a caller needs `host_client_id`, `host_service_id` and
 /// `host_public_key`.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct ServiceDescription {
+    /// The place where the service runs.
     #[prost(enumeration = "ServiceHostType", tag = "1")]
     pub host_type: i32,
-    /// DID of the host. For a relayed service that is the client that hosts it, and calls are signed
-    /// for it. For a built-in one it is the Volt, or empty.
+    /// The DID of the host. For a relayed service, the client that hosts it: the audience of its
+    /// callers' tokens. For a built-in service, the Volt's id or empty.
     #[prost(string, tag = "2")]
     pub host_client_id: String,
-    /// Id of the resource that holds the `.proto` files. Calls to a relayed service name it. For a
-    /// built-in one it is the Volt's id.
+    /// The id of the resource that holds the `.proto` files. Calls to a relayed service name it. For a
+    /// built-in service, the Volt's id.
     #[prost(string, tag = "3")]
     pub host_service_id: String,
-    /// Address of the gRPC server. Only for SERVER.
+    /// The address of the gRPC server. Only for SERVER.
     #[prost(string, tag = "4")]
     pub host_address: String,
-    /// CA certificate of the gRPC server, PEM. Goes with `host_address`.
+    /// The CA certificate of the gRPC server, PEM. Used with `host_address`.
     #[prost(string, tag = "5")]
     pub host_ca_pem: String,
-    /// The host's public key, PEM. Callers check with it that it is the host who answers. It can
-    /// change when the service comes online, so look the service up again after that.
+    /// The host's public key, PEM. Callers verify the host with it. It can change when the service
+    /// comes online: look the service up again after that.
     #[prost(string, tag = "6")]
     pub host_public_key: String,
-    /// The connection of the host to the Volt.
+    /// The id of the host's connection to the Volt.
     #[prost(string, tag = "8")]
     pub host_connection_id: String,
-    /// The session of the host.
+    /// The id of the host's session.
     #[prost(string, tag = "9")]
     pub host_session_id: String,
+    /// Which callers can discover the service.
     #[prost(enumeration = "DiscoveryMode", tag = "10")]
     pub discoverable: i32,
+    /// The time of a ping from the host. The embedded Volt does not set it.
     #[prost(int64, tag = "11")]
     pub ping_timestamp: i64,
     /// The `.proto` files of the service.
     #[prost(message, repeated, tag = "12")]
     pub proto_file: Vec<ProtoFile>,
-    /// Full names of the APIs that the service has, such as `my.package.MyAPI`. `DiscoverServices`
-    /// looks for these.
+    /// The full names of the service's APIs, such as `my.package.MyAPI`. `DiscoverServices` searches
+    /// these.
     #[prost(string, repeated, tag = "13")]
     pub service_api: Vec<String>,
     /// For internal use.
@@ -82,7 +86,8 @@ pub struct ServiceDescription {
     pub method: Vec<MethodDescription>,
 }
 
-/// For whom a service can be found by `DiscoverServices`.
+/// Which callers can find a service with `DiscoverServices`. The embedded Volt ignores it: callers
+/// find the services whose resources they may read.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -98,16 +103,19 @@ pub struct ServiceDescription {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum DiscoveryMode {
+    /// Not specified.
     Unknown = 0,
+    /// Trusted callers. Which callers a Volt trusts is not documented.
     Trusted = 1,
+    /// All callers.
     Public = 2,
-    /// As TRUSTED, also for callers that come through a relay.
+    /// Like TRUSTED, and also callers that come through a relay.
     TrustedGlobal = 3,
-    /// As PUBLIC, also for callers that come through a relay.
+    /// Like PUBLIC, and also callers that come through a relay.
     PublicGlobal = 4,
 }
 
-/// Where a service runs, which decides how it is called.
+/// The place where a service runs, which determines how it is called.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -123,11 +131,12 @@ pub enum DiscoveryMode {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ServiceHostType {
+    /// Not specified.
     Unknown = 0,
     /// In the Volt itself. Always online.
     Builtin = 1,
-    /// On a gRPC server of its own, at `host_address`. Can be called by gRPC only.
+    /// On its own gRPC server, at `host_address`. Reachable only over gRPC.
     Server = 2,
-    /// In a client that is connected to the Volt by `Connect`. The Volt passes calls on to it.
+    /// In a client with an open `Connect` stream. The Volt forwards calls to it.
     Relayed = 3,
 }

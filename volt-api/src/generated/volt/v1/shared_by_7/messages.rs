@@ -3,19 +3,22 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// A version of the API. Two fit together if major and minor number are the same.
+/// A version of the API. Two versions are compatible if their major and minor numbers are equal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Version {
+    /// The major number: 0 in 0.20.34.
     #[prost(uint32, tag = "1")]
     pub version_major: u32,
+    /// The minor number: 20 in 0.20.34.
     #[prost(uint32, tag = "2")]
     pub version_minor: u32,
+    /// The patch number: 34 in 0.20.34.
     #[prost(uint32, tag = "3")]
     pub version_patch: u32,
 }
 
-/// Whether something can be reached now.
+/// Whether a service or a Volt can be reached now.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -31,7 +34,10 @@ pub struct Version {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum OnlineStatus {
+    /// Not known.
     Unknown = 0,
+    /// It can be called.
     Online = 1,
+    /// It is not connected: calls fail.
     Offline = 2,
 }

@@ -8,15 +8,13 @@ pub use self::messages::*;
 use super::*;
 use ::volt_runtime::__private as rt;
 
-/// Works with decentralised identifiers (DIDs) and verifiable credentials: self-sovereign
-/// identity.
+/// Manages decentralised identifiers (DIDs) and verifiable credentials: self-sovereign identity.
 ///
-/// A DID is the name of an identity, such as `did:volt:…`. Its DID document holds the identity's
-/// public keys and service endpoints. DID registries keep these documents, and a Volt can be one.
-/// A credential is a signed statement about an identity, for instance that an email address
-/// belongs to it.
+/// A DID names an identity, such as `did:volt:…`. Its DID document contains the identity's public
+/// keys and service endpoints. DID registries store these documents; a Volt can be a registry. A
+/// credential is a signed statement about an identity, for instance that it owns an email address.
 ///
-/// Not every Volt has this service. One that does not answers `UNIMPLEMENTED`.
+/// A Volt without this service, such as the embedded Volt, answers `UNIMPLEMENTED`.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.SsiAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,7 +23,7 @@ pub struct SsiApiClient {
 }
 
 impl SsiApiClient {
-    /// Creates a credential that ties an email address to an identity, and returns the credential's
+    /// Creates a credential that binds an email address to an identity, and returns the credential's
     /// id.
     ///
     /// Unary: [`CreateEmailCredentialRequest`] → [`CreateEmailCredentialResponse`].
@@ -35,7 +33,7 @@ impl SsiApiClient {
     ) -> rt::UnaryCall<CreateEmailCredentialRequest, CreateEmailCredentialResponse> {
         rt::UnaryCall::new(&self.channel, &CREATE_EMAIL_CREDENTIAL, request)
     }
-    /// Deletes one DID, or those that come from one Volt.
+    /// Deletes one DID, or all DIDs that originate from one Volt.
     ///
     /// Unary: [`DeleteDidRequest`] → [`DeleteDidResponse`].
     pub fn delete_did(
@@ -44,8 +42,8 @@ impl SsiApiClient {
     ) -> rt::UnaryCall<DeleteDidRequest, DeleteDidResponse> {
         rt::UnaryCall::new(&self.channel, &DELETE_DID, request)
     }
-    /// Returns what has changed in the DID registry since a given entry, so that another registry
-    /// can follow it. To hear of changes as they happen, subscribe to them on a `Connect` stream.
+    /// Returns the changes of the DID registry since a given entry, so that another registry can
+    /// follow it. A `Connect` stream can subscribe to changes as they happen.
     ///
     /// Unary: [`GetDidRegistryUpdatesRequest`] → [`GetDidRegistryUpdatesResponse`].
     pub fn get_did_registry_updates(
@@ -54,7 +52,7 @@ impl SsiApiClient {
     ) -> rt::UnaryCall<GetDidRegistryUpdatesRequest, GetDidRegistryUpdatesResponse> {
         rt::UnaryCall::new(&self.channel, &GET_DID_REGISTRY_UPDATES, request)
     }
-    /// Stores a credential that is given as JSON.
+    /// Stores a credential from its JSON text.
     ///
     /// Unary: [`ImportCredentialRequest`] → [`ImportCredentialResponse`].
     pub fn import_credential(
@@ -63,7 +61,7 @@ impl SsiApiClient {
     ) -> rt::UnaryCall<ImportCredentialRequest, ImportCredentialResponse> {
         rt::UnaryCall::new(&self.channel, &IMPORT_CREDENTIAL, request)
     }
-    /// Reads a presentation, given as it is or by URL, and returns the credentials in it.
+    /// Parses a presentation, given inline or as a URL, and returns its credentials.
     ///
     /// Unary: [`ParseCredentialRequest`] → [`ParseCredentialResponse`].
     pub fn parse_credential(
@@ -81,7 +79,7 @@ impl SsiApiClient {
     ) -> rt::UnaryCall<ResolveDidRequest, ResolveDidResponse> {
         rt::UnaryCall::new(&self.channel, &RESOLVE_DID, request)
     }
-    /// Puts a DID document into the DID registry, and returns the registry's entry.
+    /// Stores a DID document in the DID registry, and returns the registry's entry.
     ///
     /// Unary: [`RegisterDidDocumentRequest`] → [`RegisterDidDocumentResponse`].
     pub fn register_did_document(
@@ -90,7 +88,7 @@ impl SsiApiClient {
     ) -> rt::UnaryCall<RegisterDidDocumentRequest, RegisterDidDocumentResponse> {
         rt::UnaryCall::new(&self.channel, &REGISTER_DID_DOCUMENT, request)
     }
-    /// Saves a credential that is given field by field, and returns it as JSON.
+    /// Stores a credential from its fields, and returns it as JSON.
     ///
     /// Unary: [`SaveCredentialRequest`] → [`SaveCredentialResponse`].
     pub fn save_credential(
@@ -99,7 +97,7 @@ impl SsiApiClient {
     ) -> rt::UnaryCall<SaveCredentialRequest, SaveCredentialResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_CREDENTIAL, request)
     }
-    /// Finds entries of the DID registry by DID, description or origin, page by page.
+    /// Returns one page of the DID registry's entries that match a DID, a description or an origin.
     ///
     /// Unary: [`SearchDidRegistryRequest`] → [`SearchDidRegistryResponse`].
     pub fn search_did_registry(
@@ -110,20 +108,18 @@ impl SsiApiClient {
     }
 }
 
-/// Works with decentralised identifiers (DIDs) and verifiable credentials: self-sovereign
-/// identity.
+/// Manages decentralised identifiers (DIDs) and verifiable credentials: self-sovereign identity.
 ///
-/// A DID is the name of an identity, such as `did:volt:…`. Its DID document holds the identity's
-/// public keys and service endpoints. DID registries keep these documents, and a Volt can be one.
-/// A credential is a signed statement about an identity, for instance that an email address
-/// belongs to it.
+/// A DID names an identity, such as `did:volt:…`. Its DID document contains the identity's public
+/// keys and service endpoints. DID registries store these documents; a Volt can be a registry. A
+/// credential is a signed statement about an identity, for instance that it owns an email address.
 ///
-/// Not every Volt has this service. One that does not answers `UNIMPLEMENTED`.
+/// A Volt without this service, such as the embedded Volt, answers `UNIMPLEMENTED`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait SsiApi: Send + Sync + 'static {
-    /// Creates a credential that ties an email address to an identity, and returns the credential's
+    /// Creates a credential that binds an email address to an identity, and returns the credential's
     /// id.
     ///
     /// Unary: [`CreateEmailCredentialRequest`] → [`CreateEmailCredentialResponse`].
@@ -137,7 +133,7 @@ pub trait SsiApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&CREATE_EMAIL_CREDENTIAL)))
     }
-    /// Deletes one DID, or those that come from one Volt.
+    /// Deletes one DID, or all DIDs that originate from one Volt.
     ///
     /// Unary: [`DeleteDidRequest`] → [`DeleteDidResponse`].
     fn delete_did(
@@ -148,8 +144,8 @@ pub trait SsiApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&DELETE_DID)))
     }
-    /// Returns what has changed in the DID registry since a given entry, so that another registry
-    /// can follow it. To hear of changes as they happen, subscribe to them on a `Connect` stream.
+    /// Returns the changes of the DID registry since a given entry, so that another registry can
+    /// follow it. A `Connect` stream can subscribe to changes as they happen.
     ///
     /// Unary: [`GetDidRegistryUpdatesRequest`] → [`GetDidRegistryUpdatesResponse`].
     fn get_did_registry_updates(
@@ -162,7 +158,7 @@ pub trait SsiApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_DID_REGISTRY_UPDATES)))
     }
-    /// Stores a credential that is given as JSON.
+    /// Stores a credential from its JSON text.
     ///
     /// Unary: [`ImportCredentialRequest`] → [`ImportCredentialResponse`].
     fn import_credential(
@@ -175,7 +171,7 @@ pub trait SsiApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&IMPORT_CREDENTIAL)))
     }
-    /// Reads a presentation, given as it is or by URL, and returns the credentials in it.
+    /// Parses a presentation, given inline or as a URL, and returns its credentials.
     ///
     /// Unary: [`ParseCredentialRequest`] → [`ParseCredentialResponse`].
     fn parse_credential(
@@ -199,7 +195,7 @@ pub trait SsiApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&RESOLVE_DID)))
     }
-    /// Puts a DID document into the DID registry, and returns the registry's entry.
+    /// Stores a DID document in the DID registry, and returns the registry's entry.
     ///
     /// Unary: [`RegisterDidDocumentRequest`] → [`RegisterDidDocumentResponse`].
     fn register_did_document(
@@ -212,7 +208,7 @@ pub trait SsiApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&REGISTER_DID_DOCUMENT)))
     }
-    /// Saves a credential that is given field by field, and returns it as JSON.
+    /// Stores a credential from its fields, and returns it as JSON.
     ///
     /// Unary: [`SaveCredentialRequest`] → [`SaveCredentialResponse`].
     fn save_credential(
@@ -225,7 +221,7 @@ pub trait SsiApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_CREDENTIAL)))
     }
-    /// Finds entries of the DID registry by DID, description or origin, page by page.
+    /// Returns one page of the DID registry's entries that match a DID, a description or an origin.
     ///
     /// Unary: [`SearchDidRegistryRequest`] → [`SearchDidRegistryResponse`].
     fn search_did_registry(

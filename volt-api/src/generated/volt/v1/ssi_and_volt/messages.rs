@@ -5,7 +5,7 @@ use ::volt_runtime::__private as rt;
 
 /// An entry of a DID registry: one operation on one DID.
 ///
-/// `SsiAPI` returns entries, and `Connect` sends new ones to those who subscribe to them.
+/// `SsiAPI` returns entries. `Connect` sends new entries to its subscribers.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
@@ -14,27 +14,31 @@ pub struct DidRegistryUpdate {
     /// The entry's number in the registry.
     #[prost(uint64, tag = "1")]
     pub id: u64,
-    /// The DID that it is about.
+    /// The DID that changed.
     #[prost(string, tag = "2")]
     pub did: String,
-    /// What happened to the DID.
+    /// The operation on the DID.
     #[prost(string, tag = "3")]
     pub operation: String,
     /// The DID document, as JSON.
     #[prost(string, tag = "4")]
     pub document: String,
+    /// The hash of the document.
     #[prost(string, tag = "5")]
     pub hash: String,
+    /// The signature of the update.
     #[prost(string, tag = "6")]
     pub update_signature: String,
+    /// The time of the update.
     #[prost(uint64, tag = "7")]
     pub timestamp: u64,
-    /// Counters by name, which tell whether one update came before another or both at once.
+    /// Counters by name. They order updates, and detect concurrent ones.
     #[prost(btree_map = "string, uint64", tag = "8")]
     pub vector_clock: rt::BTreeMap<String, u64>,
-    /// The Volt that the update comes from.
+    /// The Volt that the update originates from.
     #[prost(string, tag = "9")]
     pub origin_volt: String,
+    /// A text about the DID.
     #[prost(string, tag = "10")]
     pub description: String,
 }
@@ -43,13 +47,14 @@ pub struct DidRegistryUpdate {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct VerifiablePresentation {
+    /// One credential as JSON text. Published clients use `credential` instead.
     #[prost(string, tag = "1")]
     pub credential_json: String,
-    /// The credentials, each one a JSON text.
+    /// The credentials, each a JSON text.
     #[prost(string, repeated, tag = "3")]
     pub credential: Vec<String>,
-    /// Signature over all texts in `credential`, joined in this order with nothing between them,
-    /// byte for byte as they are sent.
+    /// The signature over all texts in `credential`: concatenated in this order, without separators,
+    /// byte for byte as sent.
     #[prost(string, tag = "2")]
     pub signature: String,
 }

@@ -8,12 +8,12 @@ pub use self::messages::*;
 use super::*;
 use ::volt_runtime::__private as rt;
 
-/// Documents that several clients edit at once, and the files and folders that go with them.
+/// Synchronises documents that several clients edit at once, and transfers their blobs.
 ///
-/// A document is a Yjs (CRDT) document: every client has a copy, edits it at once, and merges what
-/// the others did. Documents are kept in a sync database, or in a synapse, which also connects to
-/// the synapses of other Volts. Documents are exchanged as Yjs updates in their second encoding
-/// (v2); merging them is the client's work.
+/// A document is a Yjs (CRDT) document: each client edits its own copy and merges the changes of the
+/// others. A document is stored in a sync database, or in a synapse, which can also connect to
+/// synapses of other Volts. Documents are exchanged as Yjs updates in encoding v2; clients merge
+/// them.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.SyncAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct SyncApiClient {
 }
 
 impl SyncApiClient {
-    /// Connects a synapse with one on another Volt, so that their documents stay in step.
+    /// Connects a synapse with a synapse of another Volt, and keeps their documents synchronised.
     ///
     /// Unary: [`CreateSynapseConnectionRequest`] → [`CreateSynapseConnectionResponse`].
     pub fn create_synapse_connection(
@@ -34,7 +34,7 @@ impl SyncApiClient {
     > {
         rt::UnaryCall::new(&self.channel, &CREATE_SYNAPSE_CONNECTION, request)
     }
-    /// Ends the connection of a synapse with another one. Both keep what they have.
+    /// Deletes the connection between two synapses. Both keep their documents.
     ///
     /// Unary: [`DeleteSynapseConnectionRequest`] → [`DeleteSynapseConnectionResponse`].
     pub fn delete_synapse_connection(
@@ -46,7 +46,7 @@ impl SyncApiClient {
     > {
         rt::UnaryCall::new(&self.channel, &DELETE_SYNAPSE_CONNECTION, request)
     }
-    /// Removes what a synapse says of a document.
+    /// Deletes the metadata of a document in a synapse.
     ///
     /// Unary: [`DeleteSynapseDocumentMetadataRequest`] → [`DeleteSynapseDocumentMetadataResponse`].
     pub fn delete_synapse_document_metadata(
@@ -58,7 +58,7 @@ impl SyncApiClient {
     > {
         rt::UnaryCall::new(&self.channel, &DELETE_SYNAPSE_DOCUMENT_METADATA, request)
     }
-    /// Creates a synapse, or updates one if `create` is not set.
+    /// Creates or updates a synapse.
     ///
     /// Unary: [`SaveSynapseRequest`] → [`SaveSynapseResponse`].
     pub fn save_synapse(
@@ -67,7 +67,7 @@ impl SyncApiClient {
     ) -> rt::UnaryCall<SaveSynapseRequest, SaveSynapseResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_SYNAPSE, request)
     }
-    /// Creates a database for sync documents, or updates one if `create` is not set.
+    /// Creates or updates a database for sync documents.
     ///
     /// Unary: [`SaveSyncDatabaseRequest`] → [`SaveSyncDatabaseResponse`].
     pub fn save_sync_database(
@@ -76,10 +76,10 @@ impl SyncApiClient {
     ) -> rt::UnaryCall<SaveSyncDatabaseRequest, SaveSyncDatabaseResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_SYNC_DATABASE, request)
     }
-    /// Says what a document of a synapse is made of.
+    /// Sets the schemas of a document in a synapse.
     ///
-    /// The list of schemas replaces the one before as a whole. A root of the document that has no
-    /// schema refuses to be written.
+    /// The new list of schemas replaces the previous one. A root of the document without a schema
+    /// refuses writes.
     ///
     /// Unary: [`SetSynapseDocumentMetadataRequest`] → [`SetSynapseDocumentMetadataResponse`].
     pub fn set_synapse_document_metadata(
@@ -91,14 +91,16 @@ impl SyncApiClient {
     > {
         rt::UnaryCall::new(&self.channel, &SET_SYNAPSE_DOCUMENT_METADATA, request)
     }
-    /// Brings a copy of a document up to date, and keeps it so for as long as the stream is open.
+    /// Synchronises one document in both directions until the stream ends.
     ///
-    /// The client sends `sync_start` with its state vector, in state SYNCING. The Volt answers with
-    /// the updates that the client lacks, in chunks, and with its own state vector. The client sends
-    /// what the Volt lacks, in state DONE, which the Volt acknowledges with DONE. From then on both
-    /// send each change as an update in state UPDATE, and what concerns only who is present in state
-    /// AWARENESS. An update is cut into chunks of at most 1 MiB, the last of which has `complete`
-    /// set. A document within a document has a call of its own.
+    /// 1. The client sends `sync_start` with its state vector, in state SYNCING.
+    /// 2. The Volt answers with the updates that the client lacks, and with its own state vector.
+    /// 3. The client sends the updates that the Volt lacks, in state DONE. The Volt acknowledges with
+    ///    DONE.
+    /// 4. Both sides send each further change in state UPDATE, and presence in state AWARENESS.
+    ///
+    /// An update is sent in chunks of at most 1 MiB; `complete` marks the last one. Each sub-document
+    /// needs its own call.
     ///
     /// Bidirectional: any number of [`SyncDocumentRequest`] ⇄ any number of [`SyncDocumentResponse`].
     pub fn sync_document(
@@ -106,10 +108,10 @@ impl SyncApiClient {
     ) -> rt::BidiCall<SyncDocumentRequest, SyncDocumentResponse> {
         rt::BidiCall::new(&self.channel, &SYNC_DOCUMENT)
     }
-    /// Tells what changes at some paths of a document.
+    /// Streams the changes at some paths of a document.
     ///
-    /// The first request is `start`. Only changes are told, not what is there already. The stream
-    /// ends after `stop`, or when the client closes its side.
+    /// The first request is `start`. The existing values are not reported. The stream ends after
+    /// `stop`, or after the client's half-close.
     ///
     /// Bidirectional: any number of [`WatchSynapsePathRequest`] ⇄ any number of [`WatchSynapsePathResponse`].
     pub fn watch_synapse_path(
@@ -117,7 +119,7 @@ impl SyncApiClient {
     ) -> rt::BidiCall<WatchSynapsePathRequest, WatchSynapsePathResponse> {
         rt::BidiCall::new(&self.channel, &WATCH_SYNAPSE_PATH)
     }
-    /// Returns how far a document is on its way into a synapse.
+    /// Returns the progress of a document into a synapse.
     ///
     /// Unary: [`GetSynapseDocumentStateRequest`] → [`GetSynapseDocumentStateResponse`].
     pub fn get_synapse_document_state(
@@ -129,10 +131,10 @@ impl SyncApiClient {
     > {
         rt::UnaryCall::new(&self.channel, &GET_SYNAPSE_DOCUMENT_STATE, request)
     }
-    /// Tells how far documents are on their way into a synapse.
+    /// Streams the progress of documents into a synapse.
     ///
-    /// The first request is `start`. The present state of each document comes first, then every
-    /// change. The stream ends after `stop`, or when the client closes its side.
+    /// The first request is `start`. The current state of each document comes first, then every
+    /// change. The stream ends after `stop`, or after the client's half-close.
     ///
     /// Bidirectional: any number of [`WatchSynapseDocumentStateRequest`] ⇄ any number of [`WatchSynapseDocumentStateResponse`].
     pub fn watch_synapse_document_state(
@@ -143,7 +145,7 @@ impl SyncApiClient {
     > {
         rt::BidiCall::new(&self.channel, &WATCH_SYNAPSE_DOCUMENT_STATE)
     }
-    /// Writes one JSON value at one path of a document. The path has no wildcards.
+    /// Writes one JSON value at one path of a document.
     ///
     /// Unary: [`WriteSynapsePathRequest`] → [`WriteSynapsePathResponse`].
     pub fn write_synapse_path(
@@ -152,7 +154,7 @@ impl SyncApiClient {
     ) -> rt::UnaryCall<WriteSynapsePathRequest, WriteSynapsePathResponse> {
         rt::UnaryCall::new(&self.channel, &WRITE_SYNAPSE_PATH, request)
     }
-    /// Returns the versions of a document that have been kept.
+    /// Returns the saved versions of a document.
     ///
     /// Unary: [`ListSyncDocumentVersionsRequest`] → [`ListSyncDocumentVersionsResponse`].
     pub fn list_sync_document_versions(
@@ -164,7 +166,7 @@ impl SyncApiClient {
     > {
         rt::UnaryCall::new(&self.channel, &LIST_SYNC_DOCUMENT_VERSIONS, request)
     }
-    /// Returns a kept version of a document, as one Yjs update (v2).
+    /// Returns a saved version of a document, as one Yjs update (v2).
     ///
     /// Unary: [`GetSyncDocumentVersionRequest`] → [`GetSyncDocumentVersionResponse`].
     pub fn get_sync_document_version(
@@ -173,7 +175,7 @@ impl SyncApiClient {
     ) -> rt::UnaryCall<GetSyncDocumentVersionRequest, GetSyncDocumentVersionResponse> {
         rt::UnaryCall::new(&self.channel, &GET_SYNC_DOCUMENT_VERSION, request)
     }
-    /// Keeps a document as it is now as a version.
+    /// Saves the current content of a document as a version.
     ///
     /// Unary: [`CreateSyncDocumentVersionRequest`] → [`CreateSyncDocumentVersionResponse`].
     pub fn create_sync_document_version(
@@ -185,10 +187,10 @@ impl SyncApiClient {
     > {
         rt::UnaryCall::new(&self.channel, &CREATE_SYNC_DOCUMENT_VERSION, request)
     }
-    /// Makes a document what it was in a kept version.
+    /// Restores the content of a saved version.
     ///
-    /// That is a change like any other: clients that have the document open see it, and a new
-    /// version is kept for it.
+    /// This is a change like any other: clients that have the document open receive it, and a new
+    /// version is saved.
     ///
     /// Unary: [`RevertSyncDocumentVersionRequest`] → [`RevertSyncDocumentVersionResponse`].
     pub fn revert_sync_document_version(
@@ -200,7 +202,7 @@ impl SyncApiClient {
     > {
         rt::UnaryCall::new(&self.channel, &REVERT_SYNC_DOCUMENT_VERSION, request)
     }
-    /// Says whether a synapse has a blob, which is known by its hash.
+    /// Returns whether a synapse has the blob with this hash.
     ///
     /// Unary: [`HasSynapseBlobRequest`] → [`HasSynapseBlobResponse`].
     pub fn has_synapse_blob(
@@ -211,8 +213,8 @@ impl SyncApiClient {
     }
     /// Stores a blob in a synapse.
     ///
-    /// The first request is `start`, then come the blocks. The answers count what has arrived;
-    /// `exists` says that the synapse had the blob already and nothing need be sent.
+    /// The first request is `start`, followed by the blocks. `exists` in a response means that the
+    /// synapse already has the blob; the client can then stop sending.
     ///
     /// Bidirectional: any number of [`PutSynapseBlobRequest`] ⇄ any number of [`PutSynapseBlobResponse`].
     pub fn put_synapse_blob(
@@ -220,7 +222,8 @@ impl SyncApiClient {
     ) -> rt::BidiCall<PutSynapseBlobRequest, PutSynapseBlobResponse> {
         rt::BidiCall::new(&self.channel, &PUT_SYNAPSE_BLOB)
     }
-    /// Returns a blob in blocks, in order. A failure comes as a `status` in place of a block.
+    /// Streams the content of a blob as blocks, in order. A failure is reported as a `status` in place
+    /// of a block.
     ///
     /// Server streaming: [`GetSynapseBlobRequest`] → any number of [`GetSynapseBlobResponse`].
     pub fn get_synapse_blob(
@@ -231,17 +234,17 @@ impl SyncApiClient {
     }
 }
 
-/// Documents that several clients edit at once, and the files and folders that go with them.
+/// Synchronises documents that several clients edit at once, and transfers their blobs.
 ///
-/// A document is a Yjs (CRDT) document: every client has a copy, edits it at once, and merges what
-/// the others did. Documents are kept in a sync database, or in a synapse, which also connects to
-/// the synapses of other Volts. Documents are exchanged as Yjs updates in their second encoding
-/// (v2); merging them is the client's work.
+/// A document is a Yjs (CRDT) document: each client edits its own copy and merges the changes of the
+/// others. A document is stored in a sync database, or in a synapse, which can also connect to
+/// synapses of other Volts. Documents are exchanged as Yjs updates in encoding v2; clients merge
+/// them.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait SyncApi: Send + Sync + 'static {
-    /// Connects a synapse with one on another Volt, so that their documents stay in step.
+    /// Connects a synapse with a synapse of another Volt, and keeps their documents synchronised.
     ///
     /// Unary: [`CreateSynapseConnectionRequest`] → [`CreateSynapseConnectionResponse`].
     fn create_synapse_connection(
@@ -254,7 +257,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&CREATE_SYNAPSE_CONNECTION)))
     }
-    /// Ends the connection of a synapse with another one. Both keep what they have.
+    /// Deletes the connection between two synapses. Both keep their documents.
     ///
     /// Unary: [`DeleteSynapseConnectionRequest`] → [`DeleteSynapseConnectionResponse`].
     fn delete_synapse_connection(
@@ -267,7 +270,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&DELETE_SYNAPSE_CONNECTION)))
     }
-    /// Removes what a synapse says of a document.
+    /// Deletes the metadata of a document in a synapse.
     ///
     /// Unary: [`DeleteSynapseDocumentMetadataRequest`] → [`DeleteSynapseDocumentMetadataResponse`].
     fn delete_synapse_document_metadata(
@@ -280,7 +283,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&DELETE_SYNAPSE_DOCUMENT_METADATA)))
     }
-    /// Creates a synapse, or updates one if `create` is not set.
+    /// Creates or updates a synapse.
     ///
     /// Unary: [`SaveSynapseRequest`] → [`SaveSynapseResponse`].
     fn save_synapse(
@@ -291,7 +294,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_SYNAPSE)))
     }
-    /// Creates a database for sync documents, or updates one if `create` is not set.
+    /// Creates or updates a database for sync documents.
     ///
     /// Unary: [`SaveSyncDatabaseRequest`] → [`SaveSyncDatabaseResponse`].
     fn save_sync_database(
@@ -304,10 +307,10 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_SYNC_DATABASE)))
     }
-    /// Says what a document of a synapse is made of.
+    /// Sets the schemas of a document in a synapse.
     ///
-    /// The list of schemas replaces the one before as a whole. A root of the document that has no
-    /// schema refuses to be written.
+    /// The new list of schemas replaces the previous one. A root of the document without a schema
+    /// refuses writes.
     ///
     /// Unary: [`SetSynapseDocumentMetadataRequest`] → [`SetSynapseDocumentMetadataResponse`].
     fn set_synapse_document_metadata(
@@ -320,14 +323,16 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SET_SYNAPSE_DOCUMENT_METADATA)))
     }
-    /// Brings a copy of a document up to date, and keeps it so for as long as the stream is open.
+    /// Synchronises one document in both directions until the stream ends.
     ///
-    /// The client sends `sync_start` with its state vector, in state SYNCING. The Volt answers with
-    /// the updates that the client lacks, in chunks, and with its own state vector. The client sends
-    /// what the Volt lacks, in state DONE, which the Volt acknowledges with DONE. From then on both
-    /// send each change as an update in state UPDATE, and what concerns only who is present in state
-    /// AWARENESS. An update is cut into chunks of at most 1 MiB, the last of which has `complete`
-    /// set. A document within a document has a call of its own.
+    /// 1. The client sends `sync_start` with its state vector, in state SYNCING.
+    /// 2. The Volt answers with the updates that the client lacks, and with its own state vector.
+    /// 3. The client sends the updates that the Volt lacks, in state DONE. The Volt acknowledges with
+    ///    DONE.
+    /// 4. Both sides send each further change in state UPDATE, and presence in state AWARENESS.
+    ///
+    /// An update is sent in chunks of at most 1 MiB; `complete` marks the last one. Each sub-document
+    /// needs its own call.
     ///
     /// Bidirectional: any number of [`SyncDocumentRequest`] ⇄ any number of [`SyncDocumentResponse`].
     fn sync_document(
@@ -339,10 +344,10 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, requests, responses);
         rt::ready(Err(rt::unimplemented(&SYNC_DOCUMENT)))
     }
-    /// Tells what changes at some paths of a document.
+    /// Streams the changes at some paths of a document.
     ///
-    /// The first request is `start`. Only changes are told, not what is there already. The stream
-    /// ends after `stop`, or when the client closes its side.
+    /// The first request is `start`. The existing values are not reported. The stream ends after
+    /// `stop`, or after the client's half-close.
     ///
     /// Bidirectional: any number of [`WatchSynapsePathRequest`] ⇄ any number of [`WatchSynapsePathResponse`].
     fn watch_synapse_path(
@@ -354,7 +359,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, requests, responses);
         rt::ready(Err(rt::unimplemented(&WATCH_SYNAPSE_PATH)))
     }
-    /// Returns how far a document is on its way into a synapse.
+    /// Returns the progress of a document into a synapse.
     ///
     /// Unary: [`GetSynapseDocumentStateRequest`] → [`GetSynapseDocumentStateResponse`].
     fn get_synapse_document_state(
@@ -367,10 +372,10 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_SYNAPSE_DOCUMENT_STATE)))
     }
-    /// Tells how far documents are on their way into a synapse.
+    /// Streams the progress of documents into a synapse.
     ///
-    /// The first request is `start`. The present state of each document comes first, then every
-    /// change. The stream ends after `stop`, or when the client closes its side.
+    /// The first request is `start`. The current state of each document comes first, then every
+    /// change. The stream ends after `stop`, or after the client's half-close.
     ///
     /// Bidirectional: any number of [`WatchSynapseDocumentStateRequest`] ⇄ any number of [`WatchSynapseDocumentStateResponse`].
     fn watch_synapse_document_state(
@@ -382,7 +387,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, requests, responses);
         rt::ready(Err(rt::unimplemented(&WATCH_SYNAPSE_DOCUMENT_STATE)))
     }
-    /// Writes one JSON value at one path of a document. The path has no wildcards.
+    /// Writes one JSON value at one path of a document.
     ///
     /// Unary: [`WriteSynapsePathRequest`] → [`WriteSynapsePathResponse`].
     fn write_synapse_path(
@@ -395,7 +400,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&WRITE_SYNAPSE_PATH)))
     }
-    /// Returns the versions of a document that have been kept.
+    /// Returns the saved versions of a document.
     ///
     /// Unary: [`ListSyncDocumentVersionsRequest`] → [`ListSyncDocumentVersionsResponse`].
     fn list_sync_document_versions(
@@ -408,7 +413,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&LIST_SYNC_DOCUMENT_VERSIONS)))
     }
-    /// Returns a kept version of a document, as one Yjs update (v2).
+    /// Returns a saved version of a document, as one Yjs update (v2).
     ///
     /// Unary: [`GetSyncDocumentVersionRequest`] → [`GetSyncDocumentVersionResponse`].
     fn get_sync_document_version(
@@ -421,7 +426,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_SYNC_DOCUMENT_VERSION)))
     }
-    /// Keeps a document as it is now as a version.
+    /// Saves the current content of a document as a version.
     ///
     /// Unary: [`CreateSyncDocumentVersionRequest`] → [`CreateSyncDocumentVersionResponse`].
     fn create_sync_document_version(
@@ -434,10 +439,10 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&CREATE_SYNC_DOCUMENT_VERSION)))
     }
-    /// Makes a document what it was in a kept version.
+    /// Restores the content of a saved version.
     ///
-    /// That is a change like any other: clients that have the document open see it, and a new
-    /// version is kept for it.
+    /// This is a change like any other: clients that have the document open receive it, and a new
+    /// version is saved.
     ///
     /// Unary: [`RevertSyncDocumentVersionRequest`] → [`RevertSyncDocumentVersionResponse`].
     fn revert_sync_document_version(
@@ -450,7 +455,7 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&REVERT_SYNC_DOCUMENT_VERSION)))
     }
-    /// Says whether a synapse has a blob, which is known by its hash.
+    /// Returns whether a synapse has the blob with this hash.
     ///
     /// Unary: [`HasSynapseBlobRequest`] → [`HasSynapseBlobResponse`].
     fn has_synapse_blob(
@@ -465,8 +470,8 @@ pub trait SyncApi: Send + Sync + 'static {
     }
     /// Stores a blob in a synapse.
     ///
-    /// The first request is `start`, then come the blocks. The answers count what has arrived;
-    /// `exists` says that the synapse had the blob already and nothing need be sent.
+    /// The first request is `start`, followed by the blocks. `exists` in a response means that the
+    /// synapse already has the blob; the client can then stop sending.
     ///
     /// Bidirectional: any number of [`PutSynapseBlobRequest`] ⇄ any number of [`PutSynapseBlobResponse`].
     fn put_synapse_blob(
@@ -478,7 +483,8 @@ pub trait SyncApi: Send + Sync + 'static {
         let _ = (context, requests, responses);
         rt::ready(Err(rt::unimplemented(&PUT_SYNAPSE_BLOB)))
     }
-    /// Returns a blob in blocks, in order. A failure comes as a `status` in place of a block.
+    /// Streams the content of a blob as blocks, in order. A failure is reported as a `status` in place
+    /// of a block.
     ///
     /// Server streaming: [`GetSynapseBlobRequest`] → any number of [`GetSynapseBlobResponse`].
     fn get_synapse_blob(

@@ -10,10 +10,9 @@ use ::volt_runtime::__private as rt;
 
 /// Runs commands on the machine of a Volt.
 ///
-/// Which commands a caller may run is up to the Volt, which has a setting to turn this on
-/// (`enable_terminal` in `VoltParameters`) and access rules that can list commands (`extra` in
-/// `Access`). A Volt need not have this service, and then answers `UNIMPLEMENTED`; the embedded Volt
-/// does not have it.
+/// The setting `enable_terminal` (`VoltParameters`) turns the service on. Access rules can restrict
+/// a caller to a list of commands (`extra` in `Access`). A Volt without this service, such as the
+/// embedded Volt, answers `UNIMPLEMENTED`.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.TerminalAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,11 +21,11 @@ pub struct TerminalApiClient {
 }
 
 impl TerminalApiClient {
-    /// Runs a command, passes input to it, and streams what it prints.
+    /// Runs a command, passes input to it, and streams its output.
     ///
-    /// The caller sends a `control` that names the command, and then `input` for it or further
-    /// `control`s, for instance when the size of the terminal changes. The Volt sends the output as
-    /// `data` while it comes. A `status` says why the call failed.
+    /// The caller sends a `control` with the command, and then `input` or further `control`s, for
+    /// instance when the size of the terminal changes. The Volt sends the output as `data`. If the
+    /// call fails, the `status` contains the reason.
     ///
     /// Bidirectional: any number of [`CommandStreamRequest`] ⇄ any number of [`CommandStreamResponse`].
     pub fn command_stream(
@@ -38,19 +37,18 @@ impl TerminalApiClient {
 
 /// Runs commands on the machine of a Volt.
 ///
-/// Which commands a caller may run is up to the Volt, which has a setting to turn this on
-/// (`enable_terminal` in `VoltParameters`) and access rules that can list commands (`extra` in
-/// `Access`). A Volt need not have this service, and then answers `UNIMPLEMENTED`; the embedded Volt
-/// does not have it.
+/// The setting `enable_terminal` (`VoltParameters`) turns the service on. Access rules can restrict
+/// a caller to a list of commands (`extra` in `Access`). A Volt without this service, such as the
+/// embedded Volt, answers `UNIMPLEMENTED`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait TerminalApi: Send + Sync + 'static {
-    /// Runs a command, passes input to it, and streams what it prints.
+    /// Runs a command, passes input to it, and streams its output.
     ///
-    /// The caller sends a `control` that names the command, and then `input` for it or further
-    /// `control`s, for instance when the size of the terminal changes. The Volt sends the output as
-    /// `data` while it comes. A `status` says why the call failed.
+    /// The caller sends a `control` with the command, and then `input` or further `control`s, for
+    /// instance when the size of the terminal changes. The Volt sends the output as `data`. If the
+    /// call fails, the `status` contains the reason.
     ///
     /// Bidirectional: any number of [`CommandStreamRequest`] ⇄ any number of [`CommandStreamResponse`].
     fn command_stream(

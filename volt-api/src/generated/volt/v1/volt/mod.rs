@@ -11,19 +11,18 @@ use ::volt_runtime::__private as rt;
 /// The core of a Volt: resources, identities, sessions, access rules, services and settings.
 ///
 /// Everything on a Volt is a resource: folders, files, databases, wires, services and identities.
-/// Resources form a tree, in which one resource can have several parents. The root is the Volt
-/// itself: its resource id is the Volt's DID. Wherever a request takes the id of one resource, an
-/// alias written as `@name` does as well.
+/// Resources form a tree in which a resource can have several parents. The root is the Volt itself;
+/// its resource id is the Volt's DID. Requests accept an alias, written as `@name`, in place of a
+/// resource id.
 ///
-/// All calls but `Authenticate` and `CheckCompatibility` need a live session, or are refused with
-/// `UNAUTHENTICATED`. The owner of the Volt may do everything, and the owner of a resource
-/// everything with that resource. All others need an access rule that permits it (see `SaveAccess`),
-/// or a resource whose `share_mode` lets the public read it. What is refused gets
-/// `PERMISSION_DENIED`, an unknown id gets `NOT_FOUND`, and a request that makes no sense gets
-/// `INVALID_ARGUMENT`.
+/// All calls except `Authenticate` and `CheckCompatibility` need a live session, or are refused with
+/// `UNAUTHENTICATED`. The owner of the Volt has all rights, and the owner of a resource has all
+/// rights to it. Other callers need an access rule (see `SaveAccess`), or a resource with a
+/// `share_mode` that lets the public read it. Missing rights are refused with `PERMISSION_DENIED`,
+/// an unknown id with `NOT_FOUND`, and an invalid request with `INVALID_ARGUMENT`.
 ///
-/// Each response has a `status`. It is set when the call is refused; an absent or empty one means
-/// success. A Volt need not have all calls: one that it lacks is refused with `UNIMPLEMENTED`.
+/// The `status` of a response is set when the call is refused; an absent or empty one means success.
+/// A Volt without a method answers it with `UNIMPLEMENTED`.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.VoltAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -34,7 +33,7 @@ pub struct VoltApiClient {
 impl VoltApiClient {
     /// Adds a relay to the Volt, described as a resource, and returns the saved resource.
     ///
-    /// A relay makes a Volt reachable that cannot be reached directly. This is a privileged call.
+    /// A relay forwards calls to a Volt that cannot be reached directly. This call is privileged.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     pub fn add_relay(
@@ -43,17 +42,17 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SaveResourceRequest, SaveResourceResponse> {
         rt::UnaryCall::new(&self.channel, &ADD_RELAY, request)
     }
-    /// Returns a decision on whether a client may use the Volt, and its session if it may.
+    /// Returns a decision on whether a client may use the Volt, and its session.
     ///
-    /// This is a client's first call and needs no session. The call's token must be signed by the key
-    /// that the request names, or the call is refused with `UNAUTHENTICATED`. A key that has a live
-    /// session of this `session_name` gets it again. If that session has expired there is a new one;
-    /// if it was rejected or revoked the decision is DENY.
+    /// This is a client's first call and needs no session. The key named in the request must sign the
+    /// call's token, or the call is refused with `UNAUTHENTICATED`. If the key already has a live
+    /// session with this `session_name`, the Volt returns that session. An expired session is replaced
+    /// by a new one. A key with a rejected or revoked session is denied.
     ///
-    /// The outcome is in `decision`, and a DENY is not an error. PERMIT: `session_id` can be used now.
-    /// PROMPT: the owner of the Volt is being asked. PENDING: the owner has not answered yet. Repeat
-    /// the same request every few seconds, 10 for instance, until it says PERMIT or DENY. A new client
-    /// is let in by a good `challenge` or `exchange_token`; otherwise the Volt's settings decide.
+    /// `decision` contains the outcome; DENY is not an error. PERMIT: the session is valid now.
+    /// PROMPT: the owner of the Volt is asked. PENDING: the owner has not decided yet. Repeat the same
+    /// request every few seconds, for instance 10, until the decision is PERMIT or DENY. A correct
+    /// `challenge` or `exchange_token` admits a new client; otherwise the Volt's settings decide.
     ///
     /// Unary: [`AuthenticateRequest`] → [`AuthenticateResponse`].
     pub fn authenticate(
@@ -62,12 +61,12 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<AuthenticateRequest, AuthenticateResponse> {
         rt::UnaryCall::new(&self.channel, &AUTHENTICATE, request)
     }
-    /// Returns whether an identity may do something with a resource.
+    /// Returns whether an identity may access a resource.
     ///
-    /// Services use it to check their callers: they pass on the token that came with the call. Without
-    /// `token` or `cert` it is about the caller itself. The answer is in `decision`, PERMIT or DENY; a
-    /// DENY is not an error. The call fails if the resource is unknown, the token is too old, or the
-    /// token's session is not live.
+    /// Services authorize their callers with it: they pass on the token of the call. Without `token`
+    /// and `cert` it checks the caller itself. `decision` contains the answer, PERMIT or DENY; DENY is
+    /// not an error. The call fails if the resource is unknown, the token has expired, or the token's
+    /// session is not live.
     ///
     /// Unary: [`CanAccessResourceRequest`] → [`CanAccessResourceResponse`].
     pub fn can_access_resource(
@@ -76,11 +75,10 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<CanAccessResourceRequest, CanAccessResourceResponse> {
         rt::UnaryCall::new(&self.channel, &CAN_ACCESS_RESOURCE, request)
     }
-    /// Returns the version of the Volt's API, and refuses a client whose version does not fit it.
+    /// Returns the version of the Volt's API, and refuses a client with an incompatible version.
     ///
-    /// Versions fit when major and minor number are the same; the patch number does not matter.
-    /// Otherwise the call fails with `FAILED_PRECONDITION`. Without `version` nothing is compared.
-    /// Needs no session.
+    /// Versions are compatible if their major and minor numbers are equal. Otherwise the call fails
+    /// with `FAILED_PRECONDITION`. Without `version` nothing is compared. Needs no session.
     ///
     /// Unary: [`CheckCompatibilityRequest`] → [`CheckCompatibilityResponse`].
     pub fn check_compatibility(
@@ -89,32 +87,32 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<CheckCompatibilityRequest, CheckCompatibilityResponse> {
         rt::UnaryCall::new(&self.channel, &CHECK_COMPATIBILITY, request)
     }
-    /// Opens a long-lived stream over which the Volt sends events, and calls for services that the
-    /// client hosts.
+    /// Opens a long-lived stream on which the Volt sends events, and calls of services that the client
+    /// hosts.
     ///
-    /// The client's first message must be `hello`, and there is only one. The Volt answers with
-    /// `acknowledge`. From then on it sends an `evt` for everything that the `hello` subscribed to,
-    /// `invoke_request` if the `hello` had `accept_invocation`, and `http_request` for HTTP that is
-    /// passed on to the client. The client answers those with `invoke_response` and `http_response`.
-    /// Events from before the `acknowledge` are not replayed, so look things up after it.
+    /// The client's first message is `hello`, which it sends once. The Volt answers with
+    /// `acknowledge`. From then on it sends an `evt` for each subscribed event, `invoke_request` if
+    /// the `hello` had `accept_invocation`, and `http_request` for HTTP requests that it forwards to
+    /// the client. The client answers these with `invoke_response` and `http_response`. Events before
+    /// the `acknowledge` are not replayed: read the current state after it.
     ///
-    /// The client sends `ping` at least every `ping_interval`, and the Volt answers each with a
-    /// `ping`. The stream ends with a `goodbye` of either side, when the client closes its side, or
-    /// with an error, `DEADLINE_EXCEEDED` for instance when the client was silent for too long. A
-    /// client that takes events more slowly than they come is dropped with `RESOURCE_EXHAUSTED`. With
-    /// the stream, the services that `online_services` took online go offline.
+    /// The client sends a `ping` at least every `ping_interval`, and the Volt answers each with a
+    /// `ping`. The stream ends with the `goodbye` of either side, with the client's half-close, or
+    /// with an error. The error is `DEADLINE_EXCEEDED` if the client was silent for too long. A client
+    /// that reads too slowly can miss events. At the end of the stream, the services set online by
+    /// `online_services` go offline.
     ///
     /// Bidirectional: any number of [`ConnectRequest`] ⇄ any number of [`ConnectResponse`].
     pub fn connect(&self) -> rt::BidiCall<ConnectRequest, ConnectResponse> {
         rt::BidiCall::new(&self.channel, &CONNECT)
     }
-    /// Copies a resource into a folder, or links it there, as `mode` says.
+    /// Copies a resource into a folder, or links it there, as `mode` specifies.
     ///
-    /// A copy takes the content along and belongs to the caller. It has a new id, no aliases, and none
-    /// of the access rules of the original. A link makes the same resource appear in one more folder.
-    /// Both work within one Volt only, and need `volt:resource-create` on the target. Copying needs
-    /// `volt:resource-read` on everything copied; linking needs `volt:resource-write`, and is refused
-    /// if it would put a resource into itself.
+    /// A copy includes the content and is owned by the caller. It has a new id, no aliases, and none
+    /// of the original's access rules. A link adds a further parent to the same resource. Both work
+    /// within one Volt, and need `volt:resource-create` on the target. Copying needs
+    /// `volt:resource-read` on everything that is copied. Linking needs `volt:resource-write`, and is
+    /// refused if the resource would contain itself.
     ///
     /// Unary: [`CopyResourceRequest`] → [`CopyResourceResponse`].
     pub fn copy_resource(
@@ -134,10 +132,10 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<DeleteAccessRequest, DeleteAccessResponse> {
         rt::UnaryCall::new(&self.channel, &DELETE_ACCESS, request)
     }
-    /// Deletes a resource with its content, or takes it out of one of its parents.
+    /// Deletes a resource with its content, or removes it from one of its parents.
     ///
-    /// Needs `volt:resource-write`. Without `recursive`, a resource that has children is refused with
-    /// `FAILED_PRECONDITION`. The Volt itself and its owner cannot be deleted.
+    /// Needs `volt:resource-write`. Without `recursive`, a resource with children is refused with
+    /// `FAILED_PRECONDITION`. The Volt's root and its owner's identity cannot be deleted.
     ///
     /// Unary: [`DeleteResourceRequest`] → [`DeleteResourceResponse`].
     pub fn delete_resource(
@@ -146,11 +144,11 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<DeleteResourceRequest, DeleteResourceResponse> {
         rt::UnaryCall::new(&self.channel, &DELETE_RESOURCE, request)
     }
-    /// Returns the services that the caller may read and that have one of the wanted APIs.
+    /// Returns the services that have one of the given APIs and that the caller may read.
     ///
-    /// A service is a resource with a `service_description`. The Volt's own services are described in
-    /// the resource of the Volt, which is found here, too. Services that are offline are left out
-    /// unless `include_offline` is set.
+    /// A service is a resource with a `service_description`. The Volt's root resource describes the
+    /// built-in services, and is included. Offline services are omitted unless `include_offline` is
+    /// set.
     ///
     /// Unary: [`DiscoverServicesRequest`] → [`DiscoverServicesResponse`].
     pub fn discover_services(
@@ -159,11 +157,11 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<DiscoverServicesRequest, DiscoverServicesResponse> {
         rt::UnaryCall::new(&self.channel, &DISCOVER_SERVICES, request)
     }
-    /// Returns the access rules that match all given filters, and the requests for access among them.
+    /// Returns the access rules, and the requests for access, that match all given filters.
     ///
-    /// The caller sees the rules of resources that it owns and the rules about itself; the owner of
-    /// the Volt sees all. A request that nobody has decided is a rule with the decision PROMPT.
-    /// Without any filter, all visible rules are returned.
+    /// Callers see the rules of their own resources and the rules about themselves. The owner of the
+    /// Volt sees all. An undecided request is a rule with the decision PROMPT. Without filters, the
+    /// call returns all visible rules.
     ///
     /// Unary: [`GetAccessRequest`] → [`GetAccessResponse`].
     pub fn get_access(
@@ -172,10 +170,10 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<GetAccessRequest, GetAccessResponse> {
         rt::UnaryCall::new(&self.channel, &GET_ACCESS, request)
     }
-    /// Returns the identities whose name and alias match, sorted by name.
+    /// Returns the identities that match a name and an alias, sorted by name.
     ///
-    /// Identities that the caller may not read are left out. Without any filter, all others are
-    /// returned.
+    /// Identities that the caller may not read are omitted. Without filters, the call returns all
+    /// others.
     ///
     /// Unary: [`GetIdentitiesRequest`] → [`GetIdentitiesResponse`].
     pub fn get_identities(
@@ -184,11 +182,10 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<GetIdentitiesRequest, GetIdentitiesResponse> {
         rt::UnaryCall::new(&self.channel, &GET_IDENTITIES, request)
     }
-    /// Returns one identity with its aliases, found by its DID or by the fingerprint of one of its
-    /// keys.
+    /// Returns one identity with its aliases, by its DID or by the fingerprint of one of its keys.
     ///
-    /// Needs `volt:resource-read` on it. Fails with `NOT_FOUND` if there is none, or if the id is that
-    /// of something else.
+    /// Needs `volt:resource-read` on it. An unknown id, and the id of another resource, are refused
+    /// with `NOT_FOUND`.
     ///
     /// Unary: [`GetIdentityRequest`] → [`GetIdentityResponse`].
     pub fn get_identity(
@@ -197,10 +194,10 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<GetIdentityRequest, GetIdentityResponse> {
         rt::UnaryCall::new(&self.channel, &GET_IDENTITY, request)
     }
-    /// Returns a short-lived token that stands for the caller and can be used once.
+    /// Returns a short-lived token of the caller that can be used once.
     ///
-    /// Another client gets a session of the caller's identity by giving it as `exchange_token` to
-    /// `Authenticate`. It also serves in download links. Treat it as a password.
+    /// Another client sends it as `exchange_token` to `Authenticate`, and receives a session of the
+    /// caller's identity. Download links use it too. Protect it like a password.
     ///
     /// Unary: [`GetOneTimeTokenRequest`] → [`GetOneTimeTokenResponse`].
     pub fn get_one_time_token(
@@ -211,7 +208,7 @@ impl VoltApiClient {
     }
     /// Returns the settings of the Volt.
     ///
-    /// Only the owner of the Volt may do this. Secrets may be left out.
+    /// Only the owner of the Volt may do this. The Volt may omit secrets.
     ///
     /// Unary: [`GetParametersRequest`] → [`GetParametersResponse`].
     pub fn get_parameters(
@@ -220,7 +217,7 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<GetParametersRequest, GetParametersResponse> {
         rt::UnaryCall::new(&self.channel, &GET_PARAMETERS, request)
     }
-    /// Returns the Volt's access policy as JSON, in a form like that of XACML.
+    /// Returns the Volt's access policy as JSON, in a form similar to XACML.
     ///
     /// Unary: [`GetPolicyRequest`] → [`GetPolicyResponse`].
     pub fn get_policy(
@@ -231,8 +228,8 @@ impl VoltApiClient {
     }
     /// Returns one resource.
     ///
-    /// Needs `volt:resource-read`, and fails with `NOT_FOUND` for an unknown id or alias. Attributes
-    /// and protobuf texts come only if asked for.
+    /// Needs `volt:resource-read`. An unknown id or alias is refused with `NOT_FOUND`. Attributes and
+    /// `.proto` texts are included on request.
     ///
     /// Unary: [`GetResourceRequest`] → [`GetResourceResponse`].
     pub fn get_resource(
@@ -243,10 +240,10 @@ impl VoltApiClient {
     }
     /// Returns the resources that match a search, sorted by name.
     ///
-    /// Each field of the request is one condition. Within a field, any of its values may match;
-    /// between fields, all must match, or any with `combine_terms_exclusive`. Empty fields are no
-    /// condition. The caller gets only what it may read. There is no paging: use `limit`, or narrow
-    /// the search.
+    /// Each field of the request is one condition. A condition holds if any of the field's values
+    /// matches. All conditions must hold, or any one with `combine_terms_exclusive`. Empty fields are
+    /// ignored. Resources that the caller may not read are omitted. There is no paging: use `limit`,
+    /// or narrow the search.
     ///
     /// Unary: [`GetResourcesRequest`] → [`GetResourcesResponse`].
     pub fn get_resources(
@@ -255,11 +252,9 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<GetResourcesRequest, GetResourcesResponse> {
         rt::UnaryCall::new(&self.channel, &GET_RESOURCES, request)
     }
-    /// Returns the resources that a resource is in: its parents, their parents and so on, nearest
-    /// first.
+    /// Returns the ancestors of a resource: its parents, their parents and so on, nearest first.
     ///
-    /// Needs `volt:resource-read` on the resource. Ancestors that the caller may not read are left
-    /// out.
+    /// Needs `volt:resource-read` on the resource. Ancestors that the caller may not read are omitted.
     ///
     /// Unary: [`GetResourceAncestorsRequest`] → [`GetResourceAncestorsResponse`].
     pub fn get_resource_ancestors(
@@ -268,11 +263,11 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<GetResourceAncestorsRequest, GetResourceAncestorsResponse> {
         rt::UnaryCall::new(&self.channel, &GET_RESOURCE_ANCESTORS, request)
     }
-    /// Returns the resources that are in a resource, directly or further down, nearest first and then
-    /// by name.
+    /// Returns the descendants of a resource, nearest first and then by name.
     ///
-    /// Needs `volt:resource-read` on the resource. Descendants that the caller may not read are left
-    /// out. A descendant must match all given filters. With a `depth` of 1 this lists a folder.
+    /// Needs `volt:resource-read` on the resource. Descendants that the caller may not read are
+    /// omitted. A descendant must match all given filters. With a `depth` of 1 the call lists a
+    /// folder.
     ///
     /// Unary: [`GetResourceDescendantsRequest`] → [`GetResourceDescendantsResponse`].
     pub fn get_resource_descendants(
@@ -283,7 +278,7 @@ impl VoltApiClient {
     }
     /// Returns the sessions that match all given filters, oldest first.
     ///
-    /// The caller sees its own sessions; the owner of the Volt sees all.
+    /// Callers see their own sessions. The owner of the Volt sees all.
     ///
     /// Unary: [`GetSessionsRequest`] → [`GetSessionsResponse`].
     pub fn get_sessions(
@@ -292,14 +287,14 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<GetSessionsRequest, GetSessionsResponse> {
         rt::UnaryCall::new(&self.channel, &GET_SESSIONS, request)
     }
-    /// Carries one call to a service that a connected client hosts, or to another Volt through a
-    /// relay.
+    /// Carries one call to a service that a connected client hosts, or through a relay to another
+    /// Volt.
     ///
-    /// The first request names the target and carries the caller's token; the first response carries
-    /// `key_exchange`. What follows in both directions is encrypted with the key agreed on, so
-    /// whatever is between the two ends cannot read it. `client_end` marks the caller's last message,
-    /// `server_end` the last one of the target. Use one stream for each call. Programs rarely need
-    /// this: calling a service does it for them.
+    /// The first request names the target and carries the caller's token. The first response carries
+    /// `key_exchange`. All further messages are encrypted with the agreed key, so intermediaries
+    /// cannot read them. `client_end` marks the caller's last message, `server_end` the target's. Each
+    /// call needs its own stream. Programs rarely use this directly: the SDK does it for calls of
+    /// hosted services.
     ///
     /// Bidirectional: any number of [`InvokeRequest`] ⇄ any number of [`InvokeResponse`].
     pub fn invoke(&self) -> rt::BidiCall<InvokeRequest, InvokeResponse> {
@@ -307,7 +302,7 @@ impl VoltApiClient {
     }
     /// Moves a resource from one parent to another.
     ///
-    /// Its other parents stay as they are. Needs `volt:resource-write` on the resource and
+    /// Its other parents do not change. Needs `volt:resource-write` on the resource and
     /// `volt:resource-create` on the new parent. A resource cannot be moved into itself.
     ///
     /// Unary: [`MoveResourceRequest`] → [`MoveResourceResponse`].
@@ -317,12 +312,12 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<MoveResourceRequest, MoveResourceResponse> {
         rt::UnaryCall::new(&self.channel, &MOVE_RESOURCE, request)
     }
-    /// Asks for access to a resource on behalf of the caller, and returns how that stands.
+    /// Requests access to a resource for the caller, and returns the decision so far.
     ///
-    /// If the caller has the access, the decision is PERMIT. Otherwise the first request is recorded
-    /// and gets PROMPT, and repeated ones get PENDING until the owner of the resource or of the Volt
-    /// decides. Then they get that decision. Poll by repeating the request, every 10 seconds for
-    /// instance.
+    /// If the caller has the access, the decision is PERMIT. Otherwise the Volt records the first
+    /// request and answers PROMPT. Repeated requests are answered with PENDING until the owner of the
+    /// resource or of the Volt decides, and then with that decision. Poll by repeating the request,
+    /// for instance every 10 seconds.
     ///
     /// Unary: [`RequestAccessRequest`] → [`RequestAccessResponse`].
     pub fn request_access(
@@ -331,15 +326,15 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<RequestAccessRequest, RequestAccessResponse> {
         rt::UnaryCall::new(&self.channel, &REQUEST_ACCESS, request)
     }
-    /// Adds access rules, or changes existing ones.
+    /// Adds or updates access rules.
     ///
-    /// A rule with the `id` of an existing one replaces it, and so does a rule without `id` for the
-    /// same resource, subject, `access` and `extra`. A rule without `decision` permits. Only the owner
-    /// of the resource or of the Volt may do this. If one rule is refused, none is saved.
+    /// A rule replaces the rule with the same `id`. Without an `id`, it replaces the rule with the
+    /// same resource, subject, `access` and `extra`. A rule without a `decision` permits. Only the
+    /// owner of the resource or of the Volt may do this. If one rule is refused, none is saved.
     ///
-    /// A rule is about one `access`, such as `volt:resource-read` (`CanAccessResourceRequest` lists
-    /// them), or about all with `*`. A recursive rule also covers everything in the resource. A rule
-    /// that denies outweighs those that permit.
+    /// A rule names one `access`, such as `volt:resource-read` (`CanAccessResourceRequest` lists
+    /// them), or all with `*`. A recursive rule also applies to everything in the resource. A rule
+    /// that denies takes precedence over rules that permit.
     ///
     /// Unary: [`SaveAccessRequest`] → [`SaveAccessResponse`].
     pub fn save_access(
@@ -348,7 +343,7 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SaveAccessRequest, SaveAccessResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_ACCESS, request)
     }
-    /// Creates or updates a server that serves files over HTTP, and returns its resource.
+    /// Creates or updates a server of files over HTTP, and returns its resource.
     ///
     /// Unary: [`SaveHttpFileServerRequest`] → [`SaveHttpFileServerResponse`].
     pub fn save_http_file_server(
@@ -357,7 +352,7 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SaveHttpFileServerRequest, SaveHttpFileServerResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_HTTP_FILE_SERVER, request)
     }
-    /// Publishes a local folder over HTTP, through a relay if one is named, and returns its URL.
+    /// Publishes a local folder over HTTP, optionally through a relay, and returns its URL.
     ///
     /// Publishing the same folder again updates it.
     ///
@@ -368,7 +363,7 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<PublishFolderRequest, PublishFolderResponse> {
         rt::UnaryCall::new(&self.channel, &PUBLISH_FOLDER, request)
     }
-    /// Ends what `PublishFolder` began: the folder is no longer served over HTTP.
+    /// Stops publishing a folder over HTTP.
     ///
     /// Unary: [`UnpublishFolderRequest`] → [`UnpublishFolderResponse`].
     pub fn unpublish_folder(
@@ -377,10 +372,9 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<UnpublishFolderRequest, UnpublishFolderResponse> {
         rt::UnaryCall::new(&self.channel, &UNPUBLISH_FOLDER, request)
     }
-    /// Creates or updates a forwarder, which passes HTTP requests on to another server, and returns
-    /// its resource.
+    /// Creates or updates a forwarder of HTTP requests to another server, and returns its resource.
     ///
-    /// It can make visitors log in by OpenID Connect first.
+    /// It can require visitors to sign in with OpenID Connect.
     ///
     /// Unary: [`SaveHttpForwarderRequest`] → [`SaveHttpForwarderResponse`].
     pub fn save_http_forwarder(
@@ -398,9 +392,9 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SaveOidcClientRequest, SaveOidcClientResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_OIDC_CLIENT, request)
     }
-    /// Creates or updates an HTTP server that answers with JSON, and returns its resource.
+    /// Creates or updates an HTTP server with JSON responses, and returns its resource.
     ///
-    /// What it answers is a fixed text or the result of an SQL statement, as in `SaveHttpRestApiNode`.
+    /// A response is a fixed text or the result of an SQL statement, as in `SaveHttpRestApiNode`.
     ///
     /// Unary: [`SaveHttpRestApiServerRequest`] → [`SaveHttpRestApiServerResponse`].
     pub fn save_http_rest_api_server(
@@ -411,8 +405,7 @@ impl VoltApiClient {
     }
     /// Creates or updates one node of an HTTP REST API, and returns its resource.
     ///
-    /// With `is_literal` it answers with a fixed JSON text, otherwise with what an SQL statement
-    /// yields.
+    /// With `is_literal` the response is a fixed JSON text, otherwise the result of an SQL statement.
     ///
     /// Unary: [`SaveHttpRestApiNodeRequest`] → [`SaveHttpRestApiNodeResponse`].
     pub fn save_http_rest_api_node(
@@ -421,12 +414,12 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SaveHttpRestApiNodeRequest, SaveHttpRestApiNodeResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_HTTP_REST_API_NODE, request)
     }
-    /// Creates or updates an identity and its aliases, and returns it as it is then.
+    /// Creates or updates an identity and its aliases, and returns the result.
     ///
-    /// An identity is a resource, and the home folder of whoever it stands for. Only the owner of the
-    /// Volt may create one or decide how an alias authenticates; updating needs `volt:resource-write`
-    /// on it. A new identity without an id gets a new DID. An alias that belongs to another identity
-    /// is refused with `ALREADY_EXISTS`.
+    /// An identity is a resource, and the home folder of the person or program. Only the owner of the
+    /// Volt may create identities or set `authenticate` of an alias. Updating needs
+    /// `volt:resource-write` on the identity. A new identity without an id receives a new DID. An
+    /// alias of another identity is refused with `ALREADY_EXISTS`.
     ///
     /// Unary: [`SaveIdentityRequest`] → [`SaveIdentityResponse`].
     pub fn save_identity(
@@ -437,8 +430,8 @@ impl VoltApiClient {
     }
     /// Creates or updates the resource of an SQLite database, and returns it.
     ///
-    /// It works like `SaveResource` and adds the kinds and attributes of a database. The database's
-    /// flags are set as given each time, so repeat them when updating.
+    /// Works like `SaveResource`, and adds the kinds and attributes of a database. Every call sets the
+    /// database's flags: repeat them when updating.
     ///
     /// Unary: [`SaveDatabaseRequest`] → [`SaveDatabaseResponse`].
     pub fn save_database(
@@ -449,7 +442,7 @@ impl VoltApiClient {
     }
     /// Creates or updates a mirrored link, and returns its resource.
     ///
-    /// The request is that of `SaveResource`.
+    /// Uses the request of `SaveResource`.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     pub fn save_mirrored_link(
@@ -460,7 +453,7 @@ impl VoltApiClient {
     }
     /// Changes the settings of the Volt and returns them.
     ///
-    /// If `reconnect` is set in the response, the client has to connect again.
+    /// If the response has `reconnect` set, the client must reconnect.
     ///
     /// Unary: [`SaveParametersRequest`] → [`SaveParametersResponse`].
     pub fn save_parameters(
@@ -469,14 +462,14 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SaveParametersRequest, SaveParametersResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_PARAMETERS, request)
     }
-    /// Creates or updates a resource, and returns it as it is then.
+    /// Creates or updates a resource, and returns the result.
     ///
-    /// With `create`, the resource needs a name, and an id is made unless one is given. It is put into
-    /// `create_in_parent_id`, or else into the caller's home folder, which needs
-    /// `volt:resource-create`. Without `create`, `resource.id` says which one to update, which needs
-    /// `volt:resource-write`. An update changes only the fields that are not empty. Attributes are
-    /// merged by `attribute_id`, unless `purge_attributes` is set. An id or alias that is taken is
-    /// refused with `ALREADY_EXISTS`. Only the owner of the Volt may make somebody else the owner.
+    /// With `create`, the resource needs a name; an empty `id` is generated. The parent is
+    /// `create_in_parent_id`, by default the caller's home folder, and needs `volt:resource-create`.
+    /// Without `create`, `resource.id` names the resource, which needs `volt:resource-write`. An
+    /// update changes only non-empty fields, and merges attributes by `attribute_id` unless
+    /// `purge_attributes` is set. An existing id or alias is refused with `ALREADY_EXISTS`. Only the
+    /// owner of the Volt may set a different `owner`.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     pub fn save_resource(
@@ -487,7 +480,7 @@ impl VoltApiClient {
     }
     /// Creates or updates a symbolic link, and returns its resource.
     ///
-    /// The request is that of `SaveResource`.
+    /// Uses the request of `SaveResource`.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     pub fn save_symbolic_link(
@@ -496,11 +489,11 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SaveResourceRequest, SaveResourceResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_SYMBOLIC_LINK, request)
     }
-    /// Changes the status or the end of a session, and returns it.
+    /// Changes the status or the expiry of a session, and returns it.
     ///
-    /// The owner of the Volt lets a waiting client in by setting its session LIVE, or turns it away by
-    /// setting it REJECTED. All others can only end their own sessions, by setting them REVOKED or
-    /// EXPIRED; sessions of others are `NOT_FOUND` to them.
+    /// The owner of the Volt admits a waiting client with LIVE, or refuses it with REJECTED. Other
+    /// callers may only end their own sessions, with REVOKED or EXPIRED. They receive `NOT_FOUND` for
+    /// sessions of other identities.
     ///
     /// Unary: [`SaveSessionRequest`] → [`SaveSessionResponse`].
     pub fn save_session(
@@ -509,9 +502,9 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SaveSessionRequest, SaveSessionResponse> {
         rt::UnaryCall::new(&self.channel, &SAVE_SESSION, request)
     }
-    /// Sends an email through the mail server that the Volt's settings name.
+    /// Sends an email through the mail server in the Volt's settings.
     ///
-    /// The Volt may limit how many are sent in a minute.
+    /// The Volt may limit the rate of calls.
     ///
     /// Unary: [`SendEmailRequest`] → [`SendEmailResponse`].
     pub fn send_email(
@@ -520,10 +513,10 @@ impl VoltApiClient {
     ) -> rt::UnaryCall<SendEmailRequest, SendEmailResponse> {
         rt::UnaryCall::new(&self.channel, &SEND_EMAIL, request)
     }
-    /// Decides on a request for access, or changes an earlier decision.
+    /// Decides a request for access, or changes an earlier decision.
     ///
-    /// The request is named by the `id` of its rule, as `GetAccess` returns it. Only the owner of the
-    /// resource or of the Volt may do this.
+    /// The `id` is that of the rule which `GetAccess` returns. Only the owner of the resource or of
+    /// the Volt may do this.
     ///
     /// Unary: [`SetAccessRequestDecisionRequest`] → [`SetAccessRequestDecisionResponse`].
     pub fn set_access_request_decision(
@@ -537,7 +530,7 @@ impl VoltApiClient {
     }
     /// Sets a custom policy of the Volt.
     ///
-    /// There are two, each with a fixed id: one is applied first, the other last.
+    /// A Volt has two custom policies, each with a fixed id: one is applied first, the other last.
     ///
     /// Unary: [`SetPolicyRequest`] → [`SetPolicyResponse`].
     pub fn set_policy(
@@ -548,9 +541,9 @@ impl VoltApiClient {
     }
     /// Takes a service online or offline, and returns its resource.
     ///
-    /// If the request has a `service_description`, it replaces the service's own, so that a host can
-    /// tell its current address or key. Needs `volt:resource-write` on the service. What is built in,
-    /// and what is no service, is refused with `FAILED_PRECONDITION`.
+    /// A `service_description` in the request replaces the service's own, so that a host can publish
+    /// its current address or key. Needs `volt:resource-write` on the service. Built-in services, and
+    /// resources that are not services, are refused with `FAILED_PRECONDITION`.
     ///
     /// Unary: [`SetServiceStatusRequest`] → [`SetServiceStatusResponse`].
     pub fn set_service_status(
@@ -561,7 +554,7 @@ impl VoltApiClient {
     }
     /// Stops the Volt.
     ///
-    /// The answer says that stopping has begun. Only the owner of the Volt may do this.
+    /// The response means that the Volt is stopping. Only the owner of the Volt may do this.
     ///
     /// Unary: [`ShutdownRequest`] → [`ShutdownResponse`].
     pub fn shutdown(
@@ -572,9 +565,9 @@ impl VoltApiClient {
     }
     /// Signs a message with the Volt's key, or verifies the signature of a message.
     ///
-    /// Only the owner of the Volt may sign. Verifying takes the keys of `identity_did`, or the Volt's
-    /// key if that is empty. A good signature gets a response without payload, a wrong one is refused
-    /// with `INVALID_ARGUMENT`.
+    /// Only the owner of the Volt may sign. Verification uses the keys of `identity_did`, or the
+    /// Volt's key if it is empty. A valid signature is answered with an empty response, an invalid one
+    /// is refused with `INVALID_ARGUMENT`.
     ///
     /// Unary: [`SignVerifyRequest`] → [`SignVerifyResponse`].
     pub fn sign_verify(
@@ -588,26 +581,25 @@ impl VoltApiClient {
 /// The core of a Volt: resources, identities, sessions, access rules, services and settings.
 ///
 /// Everything on a Volt is a resource: folders, files, databases, wires, services and identities.
-/// Resources form a tree, in which one resource can have several parents. The root is the Volt
-/// itself: its resource id is the Volt's DID. Wherever a request takes the id of one resource, an
-/// alias written as `@name` does as well.
+/// Resources form a tree in which a resource can have several parents. The root is the Volt itself;
+/// its resource id is the Volt's DID. Requests accept an alias, written as `@name`, in place of a
+/// resource id.
 ///
-/// All calls but `Authenticate` and `CheckCompatibility` need a live session, or are refused with
-/// `UNAUTHENTICATED`. The owner of the Volt may do everything, and the owner of a resource
-/// everything with that resource. All others need an access rule that permits it (see `SaveAccess`),
-/// or a resource whose `share_mode` lets the public read it. What is refused gets
-/// `PERMISSION_DENIED`, an unknown id gets `NOT_FOUND`, and a request that makes no sense gets
-/// `INVALID_ARGUMENT`.
+/// All calls except `Authenticate` and `CheckCompatibility` need a live session, or are refused with
+/// `UNAUTHENTICATED`. The owner of the Volt has all rights, and the owner of a resource has all
+/// rights to it. Other callers need an access rule (see `SaveAccess`), or a resource with a
+/// `share_mode` that lets the public read it. Missing rights are refused with `PERMISSION_DENIED`,
+/// an unknown id with `NOT_FOUND`, and an invalid request with `INVALID_ARGUMENT`.
 ///
-/// Each response has a `status`. It is set when the call is refused; an absent or empty one means
-/// success. A Volt need not have all calls: one that it lacks is refused with `UNIMPLEMENTED`.
+/// The `status` of a response is set when the call is refused; an absent or empty one means success.
+/// A Volt without a method answers it with `UNIMPLEMENTED`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait VoltApi: Send + Sync + 'static {
     /// Adds a relay to the Volt, described as a resource, and returns the saved resource.
     ///
-    /// A relay makes a Volt reachable that cannot be reached directly. This is a privileged call.
+    /// A relay forwards calls to a Volt that cannot be reached directly. This call is privileged.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     fn add_relay(
@@ -618,17 +610,17 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&ADD_RELAY)))
     }
-    /// Returns a decision on whether a client may use the Volt, and its session if it may.
+    /// Returns a decision on whether a client may use the Volt, and its session.
     ///
-    /// This is a client's first call and needs no session. The call's token must be signed by the key
-    /// that the request names, or the call is refused with `UNAUTHENTICATED`. A key that has a live
-    /// session of this `session_name` gets it again. If that session has expired there is a new one;
-    /// if it was rejected or revoked the decision is DENY.
+    /// This is a client's first call and needs no session. The key named in the request must sign the
+    /// call's token, or the call is refused with `UNAUTHENTICATED`. If the key already has a live
+    /// session with this `session_name`, the Volt returns that session. An expired session is replaced
+    /// by a new one. A key with a rejected or revoked session is denied.
     ///
-    /// The outcome is in `decision`, and a DENY is not an error. PERMIT: `session_id` can be used now.
-    /// PROMPT: the owner of the Volt is being asked. PENDING: the owner has not answered yet. Repeat
-    /// the same request every few seconds, 10 for instance, until it says PERMIT or DENY. A new client
-    /// is let in by a good `challenge` or `exchange_token`; otherwise the Volt's settings decide.
+    /// `decision` contains the outcome; DENY is not an error. PERMIT: the session is valid now.
+    /// PROMPT: the owner of the Volt is asked. PENDING: the owner has not decided yet. Repeat the same
+    /// request every few seconds, for instance 10, until the decision is PERMIT or DENY. A correct
+    /// `challenge` or `exchange_token` admits a new client; otherwise the Volt's settings decide.
     ///
     /// Unary: [`AuthenticateRequest`] → [`AuthenticateResponse`].
     fn authenticate(
@@ -639,12 +631,12 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&AUTHENTICATE)))
     }
-    /// Returns whether an identity may do something with a resource.
+    /// Returns whether an identity may access a resource.
     ///
-    /// Services use it to check their callers: they pass on the token that came with the call. Without
-    /// `token` or `cert` it is about the caller itself. The answer is in `decision`, PERMIT or DENY; a
-    /// DENY is not an error. The call fails if the resource is unknown, the token is too old, or the
-    /// token's session is not live.
+    /// Services authorize their callers with it: they pass on the token of the call. Without `token`
+    /// and `cert` it checks the caller itself. `decision` contains the answer, PERMIT or DENY; DENY is
+    /// not an error. The call fails if the resource is unknown, the token has expired, or the token's
+    /// session is not live.
     ///
     /// Unary: [`CanAccessResourceRequest`] → [`CanAccessResourceResponse`].
     fn can_access_resource(
@@ -657,11 +649,10 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&CAN_ACCESS_RESOURCE)))
     }
-    /// Returns the version of the Volt's API, and refuses a client whose version does not fit it.
+    /// Returns the version of the Volt's API, and refuses a client with an incompatible version.
     ///
-    /// Versions fit when major and minor number are the same; the patch number does not matter.
-    /// Otherwise the call fails with `FAILED_PRECONDITION`. Without `version` nothing is compared.
-    /// Needs no session.
+    /// Versions are compatible if their major and minor numbers are equal. Otherwise the call fails
+    /// with `FAILED_PRECONDITION`. Without `version` nothing is compared. Needs no session.
     ///
     /// Unary: [`CheckCompatibilityRequest`] → [`CheckCompatibilityResponse`].
     fn check_compatibility(
@@ -674,20 +665,20 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&CHECK_COMPATIBILITY)))
     }
-    /// Opens a long-lived stream over which the Volt sends events, and calls for services that the
-    /// client hosts.
+    /// Opens a long-lived stream on which the Volt sends events, and calls of services that the client
+    /// hosts.
     ///
-    /// The client's first message must be `hello`, and there is only one. The Volt answers with
-    /// `acknowledge`. From then on it sends an `evt` for everything that the `hello` subscribed to,
-    /// `invoke_request` if the `hello` had `accept_invocation`, and `http_request` for HTTP that is
-    /// passed on to the client. The client answers those with `invoke_response` and `http_response`.
-    /// Events from before the `acknowledge` are not replayed, so look things up after it.
+    /// The client's first message is `hello`, which it sends once. The Volt answers with
+    /// `acknowledge`. From then on it sends an `evt` for each subscribed event, `invoke_request` if
+    /// the `hello` had `accept_invocation`, and `http_request` for HTTP requests that it forwards to
+    /// the client. The client answers these with `invoke_response` and `http_response`. Events before
+    /// the `acknowledge` are not replayed: read the current state after it.
     ///
-    /// The client sends `ping` at least every `ping_interval`, and the Volt answers each with a
-    /// `ping`. The stream ends with a `goodbye` of either side, when the client closes its side, or
-    /// with an error, `DEADLINE_EXCEEDED` for instance when the client was silent for too long. A
-    /// client that takes events more slowly than they come is dropped with `RESOURCE_EXHAUSTED`. With
-    /// the stream, the services that `online_services` took online go offline.
+    /// The client sends a `ping` at least every `ping_interval`, and the Volt answers each with a
+    /// `ping`. The stream ends with the `goodbye` of either side, with the client's half-close, or
+    /// with an error. The error is `DEADLINE_EXCEEDED` if the client was silent for too long. A client
+    /// that reads too slowly can miss events. At the end of the stream, the services set online by
+    /// `online_services` go offline.
     ///
     /// Bidirectional: any number of [`ConnectRequest`] ⇄ any number of [`ConnectResponse`].
     fn connect(
@@ -699,13 +690,13 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, requests, responses);
         rt::ready(Err(rt::unimplemented(&CONNECT)))
     }
-    /// Copies a resource into a folder, or links it there, as `mode` says.
+    /// Copies a resource into a folder, or links it there, as `mode` specifies.
     ///
-    /// A copy takes the content along and belongs to the caller. It has a new id, no aliases, and none
-    /// of the access rules of the original. A link makes the same resource appear in one more folder.
-    /// Both work within one Volt only, and need `volt:resource-create` on the target. Copying needs
-    /// `volt:resource-read` on everything copied; linking needs `volt:resource-write`, and is refused
-    /// if it would put a resource into itself.
+    /// A copy includes the content and is owned by the caller. It has a new id, no aliases, and none
+    /// of the original's access rules. A link adds a further parent to the same resource. Both work
+    /// within one Volt, and need `volt:resource-create` on the target. Copying needs
+    /// `volt:resource-read` on everything that is copied. Linking needs `volt:resource-write`, and is
+    /// refused if the resource would contain itself.
     ///
     /// Unary: [`CopyResourceRequest`] → [`CopyResourceResponse`].
     fn copy_resource(
@@ -729,10 +720,10 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&DELETE_ACCESS)))
     }
-    /// Deletes a resource with its content, or takes it out of one of its parents.
+    /// Deletes a resource with its content, or removes it from one of its parents.
     ///
-    /// Needs `volt:resource-write`. Without `recursive`, a resource that has children is refused with
-    /// `FAILED_PRECONDITION`. The Volt itself and its owner cannot be deleted.
+    /// Needs `volt:resource-write`. Without `recursive`, a resource with children is refused with
+    /// `FAILED_PRECONDITION`. The Volt's root and its owner's identity cannot be deleted.
     ///
     /// Unary: [`DeleteResourceRequest`] → [`DeleteResourceResponse`].
     fn delete_resource(
@@ -745,11 +736,11 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&DELETE_RESOURCE)))
     }
-    /// Returns the services that the caller may read and that have one of the wanted APIs.
+    /// Returns the services that have one of the given APIs and that the caller may read.
     ///
-    /// A service is a resource with a `service_description`. The Volt's own services are described in
-    /// the resource of the Volt, which is found here, too. Services that are offline are left out
-    /// unless `include_offline` is set.
+    /// A service is a resource with a `service_description`. The Volt's root resource describes the
+    /// built-in services, and is included. Offline services are omitted unless `include_offline` is
+    /// set.
     ///
     /// Unary: [`DiscoverServicesRequest`] → [`DiscoverServicesResponse`].
     fn discover_services(
@@ -762,11 +753,11 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&DISCOVER_SERVICES)))
     }
-    /// Returns the access rules that match all given filters, and the requests for access among them.
+    /// Returns the access rules, and the requests for access, that match all given filters.
     ///
-    /// The caller sees the rules of resources that it owns and the rules about itself; the owner of
-    /// the Volt sees all. A request that nobody has decided is a rule with the decision PROMPT.
-    /// Without any filter, all visible rules are returned.
+    /// Callers see the rules of their own resources and the rules about themselves. The owner of the
+    /// Volt sees all. An undecided request is a rule with the decision PROMPT. Without filters, the
+    /// call returns all visible rules.
     ///
     /// Unary: [`GetAccessRequest`] → [`GetAccessResponse`].
     fn get_access(
@@ -777,10 +768,10 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_ACCESS)))
     }
-    /// Returns the identities whose name and alias match, sorted by name.
+    /// Returns the identities that match a name and an alias, sorted by name.
     ///
-    /// Identities that the caller may not read are left out. Without any filter, all others are
-    /// returned.
+    /// Identities that the caller may not read are omitted. Without filters, the call returns all
+    /// others.
     ///
     /// Unary: [`GetIdentitiesRequest`] → [`GetIdentitiesResponse`].
     fn get_identities(
@@ -791,11 +782,10 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_IDENTITIES)))
     }
-    /// Returns one identity with its aliases, found by its DID or by the fingerprint of one of its
-    /// keys.
+    /// Returns one identity with its aliases, by its DID or by the fingerprint of one of its keys.
     ///
-    /// Needs `volt:resource-read` on it. Fails with `NOT_FOUND` if there is none, or if the id is that
-    /// of something else.
+    /// Needs `volt:resource-read` on it. An unknown id, and the id of another resource, are refused
+    /// with `NOT_FOUND`.
     ///
     /// Unary: [`GetIdentityRequest`] → [`GetIdentityResponse`].
     fn get_identity(
@@ -806,10 +796,10 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_IDENTITY)))
     }
-    /// Returns a short-lived token that stands for the caller and can be used once.
+    /// Returns a short-lived token of the caller that can be used once.
     ///
-    /// Another client gets a session of the caller's identity by giving it as `exchange_token` to
-    /// `Authenticate`. It also serves in download links. Treat it as a password.
+    /// Another client sends it as `exchange_token` to `Authenticate`, and receives a session of the
+    /// caller's identity. Download links use it too. Protect it like a password.
     ///
     /// Unary: [`GetOneTimeTokenRequest`] → [`GetOneTimeTokenResponse`].
     fn get_one_time_token(
@@ -824,7 +814,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Returns the settings of the Volt.
     ///
-    /// Only the owner of the Volt may do this. Secrets may be left out.
+    /// Only the owner of the Volt may do this. The Volt may omit secrets.
     ///
     /// Unary: [`GetParametersRequest`] → [`GetParametersResponse`].
     fn get_parameters(
@@ -835,7 +825,7 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_PARAMETERS)))
     }
-    /// Returns the Volt's access policy as JSON, in a form like that of XACML.
+    /// Returns the Volt's access policy as JSON, in a form similar to XACML.
     ///
     /// Unary: [`GetPolicyRequest`] → [`GetPolicyResponse`].
     fn get_policy(
@@ -848,8 +838,8 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Returns one resource.
     ///
-    /// Needs `volt:resource-read`, and fails with `NOT_FOUND` for an unknown id or alias. Attributes
-    /// and protobuf texts come only if asked for.
+    /// Needs `volt:resource-read`. An unknown id or alias is refused with `NOT_FOUND`. Attributes and
+    /// `.proto` texts are included on request.
     ///
     /// Unary: [`GetResourceRequest`] → [`GetResourceResponse`].
     fn get_resource(
@@ -862,10 +852,10 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Returns the resources that match a search, sorted by name.
     ///
-    /// Each field of the request is one condition. Within a field, any of its values may match;
-    /// between fields, all must match, or any with `combine_terms_exclusive`. Empty fields are no
-    /// condition. The caller gets only what it may read. There is no paging: use `limit`, or narrow
-    /// the search.
+    /// Each field of the request is one condition. A condition holds if any of the field's values
+    /// matches. All conditions must hold, or any one with `combine_terms_exclusive`. Empty fields are
+    /// ignored. Resources that the caller may not read are omitted. There is no paging: use `limit`,
+    /// or narrow the search.
     ///
     /// Unary: [`GetResourcesRequest`] → [`GetResourcesResponse`].
     fn get_resources(
@@ -876,11 +866,9 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_RESOURCES)))
     }
-    /// Returns the resources that a resource is in: its parents, their parents and so on, nearest
-    /// first.
+    /// Returns the ancestors of a resource: its parents, their parents and so on, nearest first.
     ///
-    /// Needs `volt:resource-read` on the resource. Ancestors that the caller may not read are left
-    /// out.
+    /// Needs `volt:resource-read` on the resource. Ancestors that the caller may not read are omitted.
     ///
     /// Unary: [`GetResourceAncestorsRequest`] → [`GetResourceAncestorsResponse`].
     fn get_resource_ancestors(
@@ -893,11 +881,11 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_RESOURCE_ANCESTORS)))
     }
-    /// Returns the resources that are in a resource, directly or further down, nearest first and then
-    /// by name.
+    /// Returns the descendants of a resource, nearest first and then by name.
     ///
-    /// Needs `volt:resource-read` on the resource. Descendants that the caller may not read are left
-    /// out. A descendant must match all given filters. With a `depth` of 1 this lists a folder.
+    /// Needs `volt:resource-read` on the resource. Descendants that the caller may not read are
+    /// omitted. A descendant must match all given filters. With a `depth` of 1 the call lists a
+    /// folder.
     ///
     /// Unary: [`GetResourceDescendantsRequest`] → [`GetResourceDescendantsResponse`].
     fn get_resource_descendants(
@@ -912,7 +900,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Returns the sessions that match all given filters, oldest first.
     ///
-    /// The caller sees its own sessions; the owner of the Volt sees all.
+    /// Callers see their own sessions. The owner of the Volt sees all.
     ///
     /// Unary: [`GetSessionsRequest`] → [`GetSessionsResponse`].
     fn get_sessions(
@@ -923,14 +911,14 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&GET_SESSIONS)))
     }
-    /// Carries one call to a service that a connected client hosts, or to another Volt through a
-    /// relay.
+    /// Carries one call to a service that a connected client hosts, or through a relay to another
+    /// Volt.
     ///
-    /// The first request names the target and carries the caller's token; the first response carries
-    /// `key_exchange`. What follows in both directions is encrypted with the key agreed on, so
-    /// whatever is between the two ends cannot read it. `client_end` marks the caller's last message,
-    /// `server_end` the last one of the target. Use one stream for each call. Programs rarely need
-    /// this: calling a service does it for them.
+    /// The first request names the target and carries the caller's token. The first response carries
+    /// `key_exchange`. All further messages are encrypted with the agreed key, so intermediaries
+    /// cannot read them. `client_end` marks the caller's last message, `server_end` the target's. Each
+    /// call needs its own stream. Programs rarely use this directly: the SDK does it for calls of
+    /// hosted services.
     ///
     /// Bidirectional: any number of [`InvokeRequest`] ⇄ any number of [`InvokeResponse`].
     fn invoke(
@@ -944,7 +932,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Moves a resource from one parent to another.
     ///
-    /// Its other parents stay as they are. Needs `volt:resource-write` on the resource and
+    /// Its other parents do not change. Needs `volt:resource-write` on the resource and
     /// `volt:resource-create` on the new parent. A resource cannot be moved into itself.
     ///
     /// Unary: [`MoveResourceRequest`] → [`MoveResourceResponse`].
@@ -956,12 +944,12 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&MOVE_RESOURCE)))
     }
-    /// Asks for access to a resource on behalf of the caller, and returns how that stands.
+    /// Requests access to a resource for the caller, and returns the decision so far.
     ///
-    /// If the caller has the access, the decision is PERMIT. Otherwise the first request is recorded
-    /// and gets PROMPT, and repeated ones get PENDING until the owner of the resource or of the Volt
-    /// decides. Then they get that decision. Poll by repeating the request, every 10 seconds for
-    /// instance.
+    /// If the caller has the access, the decision is PERMIT. Otherwise the Volt records the first
+    /// request and answers PROMPT. Repeated requests are answered with PENDING until the owner of the
+    /// resource or of the Volt decides, and then with that decision. Poll by repeating the request,
+    /// for instance every 10 seconds.
     ///
     /// Unary: [`RequestAccessRequest`] → [`RequestAccessResponse`].
     fn request_access(
@@ -972,15 +960,15 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&REQUEST_ACCESS)))
     }
-    /// Adds access rules, or changes existing ones.
+    /// Adds or updates access rules.
     ///
-    /// A rule with the `id` of an existing one replaces it, and so does a rule without `id` for the
-    /// same resource, subject, `access` and `extra`. A rule without `decision` permits. Only the owner
-    /// of the resource or of the Volt may do this. If one rule is refused, none is saved.
+    /// A rule replaces the rule with the same `id`. Without an `id`, it replaces the rule with the
+    /// same resource, subject, `access` and `extra`. A rule without a `decision` permits. Only the
+    /// owner of the resource or of the Volt may do this. If one rule is refused, none is saved.
     ///
-    /// A rule is about one `access`, such as `volt:resource-read` (`CanAccessResourceRequest` lists
-    /// them), or about all with `*`. A recursive rule also covers everything in the resource. A rule
-    /// that denies outweighs those that permit.
+    /// A rule names one `access`, such as `volt:resource-read` (`CanAccessResourceRequest` lists
+    /// them), or all with `*`. A recursive rule also applies to everything in the resource. A rule
+    /// that denies takes precedence over rules that permit.
     ///
     /// Unary: [`SaveAccessRequest`] → [`SaveAccessResponse`].
     fn save_access(
@@ -991,7 +979,7 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_ACCESS)))
     }
-    /// Creates or updates a server that serves files over HTTP, and returns its resource.
+    /// Creates or updates a server of files over HTTP, and returns its resource.
     ///
     /// Unary: [`SaveHttpFileServerRequest`] → [`SaveHttpFileServerResponse`].
     fn save_http_file_server(
@@ -1004,7 +992,7 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_HTTP_FILE_SERVER)))
     }
-    /// Publishes a local folder over HTTP, through a relay if one is named, and returns its URL.
+    /// Publishes a local folder over HTTP, optionally through a relay, and returns its URL.
     ///
     /// Publishing the same folder again updates it.
     ///
@@ -1017,7 +1005,7 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&PUBLISH_FOLDER)))
     }
-    /// Ends what `PublishFolder` began: the folder is no longer served over HTTP.
+    /// Stops publishing a folder over HTTP.
     ///
     /// Unary: [`UnpublishFolderRequest`] → [`UnpublishFolderResponse`].
     fn unpublish_folder(
@@ -1030,10 +1018,9 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&UNPUBLISH_FOLDER)))
     }
-    /// Creates or updates a forwarder, which passes HTTP requests on to another server, and returns
-    /// its resource.
+    /// Creates or updates a forwarder of HTTP requests to another server, and returns its resource.
     ///
-    /// It can make visitors log in by OpenID Connect first.
+    /// It can require visitors to sign in with OpenID Connect.
     ///
     /// Unary: [`SaveHttpForwarderRequest`] → [`SaveHttpForwarderResponse`].
     fn save_http_forwarder(
@@ -1059,9 +1046,9 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_OIDC_CLIENT)))
     }
-    /// Creates or updates an HTTP server that answers with JSON, and returns its resource.
+    /// Creates or updates an HTTP server with JSON responses, and returns its resource.
     ///
-    /// What it answers is a fixed text or the result of an SQL statement, as in `SaveHttpRestApiNode`.
+    /// A response is a fixed text or the result of an SQL statement, as in `SaveHttpRestApiNode`.
     ///
     /// Unary: [`SaveHttpRestApiServerRequest`] → [`SaveHttpRestApiServerResponse`].
     fn save_http_rest_api_server(
@@ -1076,8 +1063,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Creates or updates one node of an HTTP REST API, and returns its resource.
     ///
-    /// With `is_literal` it answers with a fixed JSON text, otherwise with what an SQL statement
-    /// yields.
+    /// With `is_literal` the response is a fixed JSON text, otherwise the result of an SQL statement.
     ///
     /// Unary: [`SaveHttpRestApiNodeRequest`] → [`SaveHttpRestApiNodeResponse`].
     fn save_http_rest_api_node(
@@ -1090,12 +1076,12 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_HTTP_REST_API_NODE)))
     }
-    /// Creates or updates an identity and its aliases, and returns it as it is then.
+    /// Creates or updates an identity and its aliases, and returns the result.
     ///
-    /// An identity is a resource, and the home folder of whoever it stands for. Only the owner of the
-    /// Volt may create one or decide how an alias authenticates; updating needs `volt:resource-write`
-    /// on it. A new identity without an id gets a new DID. An alias that belongs to another identity
-    /// is refused with `ALREADY_EXISTS`.
+    /// An identity is a resource, and the home folder of the person or program. Only the owner of the
+    /// Volt may create identities or set `authenticate` of an alias. Updating needs
+    /// `volt:resource-write` on the identity. A new identity without an id receives a new DID. An
+    /// alias of another identity is refused with `ALREADY_EXISTS`.
     ///
     /// Unary: [`SaveIdentityRequest`] → [`SaveIdentityResponse`].
     fn save_identity(
@@ -1108,8 +1094,8 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Creates or updates the resource of an SQLite database, and returns it.
     ///
-    /// It works like `SaveResource` and adds the kinds and attributes of a database. The database's
-    /// flags are set as given each time, so repeat them when updating.
+    /// Works like `SaveResource`, and adds the kinds and attributes of a database. Every call sets the
+    /// database's flags: repeat them when updating.
     ///
     /// Unary: [`SaveDatabaseRequest`] → [`SaveDatabaseResponse`].
     fn save_database(
@@ -1122,7 +1108,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Creates or updates a mirrored link, and returns its resource.
     ///
-    /// The request is that of `SaveResource`.
+    /// Uses the request of `SaveResource`.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     fn save_mirrored_link(
@@ -1135,7 +1121,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Changes the settings of the Volt and returns them.
     ///
-    /// If `reconnect` is set in the response, the client has to connect again.
+    /// If the response has `reconnect` set, the client must reconnect.
     ///
     /// Unary: [`SaveParametersRequest`] → [`SaveParametersResponse`].
     fn save_parameters(
@@ -1148,14 +1134,14 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_PARAMETERS)))
     }
-    /// Creates or updates a resource, and returns it as it is then.
+    /// Creates or updates a resource, and returns the result.
     ///
-    /// With `create`, the resource needs a name, and an id is made unless one is given. It is put into
-    /// `create_in_parent_id`, or else into the caller's home folder, which needs
-    /// `volt:resource-create`. Without `create`, `resource.id` says which one to update, which needs
-    /// `volt:resource-write`. An update changes only the fields that are not empty. Attributes are
-    /// merged by `attribute_id`, unless `purge_attributes` is set. An id or alias that is taken is
-    /// refused with `ALREADY_EXISTS`. Only the owner of the Volt may make somebody else the owner.
+    /// With `create`, the resource needs a name; an empty `id` is generated. The parent is
+    /// `create_in_parent_id`, by default the caller's home folder, and needs `volt:resource-create`.
+    /// Without `create`, `resource.id` names the resource, which needs `volt:resource-write`. An
+    /// update changes only non-empty fields, and merges attributes by `attribute_id` unless
+    /// `purge_attributes` is set. An existing id or alias is refused with `ALREADY_EXISTS`. Only the
+    /// owner of the Volt may set a different `owner`.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     fn save_resource(
@@ -1168,7 +1154,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Creates or updates a symbolic link, and returns its resource.
     ///
-    /// The request is that of `SaveResource`.
+    /// Uses the request of `SaveResource`.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     fn save_symbolic_link(
@@ -1179,11 +1165,11 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_SYMBOLIC_LINK)))
     }
-    /// Changes the status or the end of a session, and returns it.
+    /// Changes the status or the expiry of a session, and returns it.
     ///
-    /// The owner of the Volt lets a waiting client in by setting its session LIVE, or turns it away by
-    /// setting it REJECTED. All others can only end their own sessions, by setting them REVOKED or
-    /// EXPIRED; sessions of others are `NOT_FOUND` to them.
+    /// The owner of the Volt admits a waiting client with LIVE, or refuses it with REJECTED. Other
+    /// callers may only end their own sessions, with REVOKED or EXPIRED. They receive `NOT_FOUND` for
+    /// sessions of other identities.
     ///
     /// Unary: [`SaveSessionRequest`] → [`SaveSessionResponse`].
     fn save_session(
@@ -1194,9 +1180,9 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SAVE_SESSION)))
     }
-    /// Sends an email through the mail server that the Volt's settings name.
+    /// Sends an email through the mail server in the Volt's settings.
     ///
-    /// The Volt may limit how many are sent in a minute.
+    /// The Volt may limit the rate of calls.
     ///
     /// Unary: [`SendEmailRequest`] → [`SendEmailResponse`].
     fn send_email(
@@ -1207,10 +1193,10 @@ pub trait VoltApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SEND_EMAIL)))
     }
-    /// Decides on a request for access, or changes an earlier decision.
+    /// Decides a request for access, or changes an earlier decision.
     ///
-    /// The request is named by the `id` of its rule, as `GetAccess` returns it. Only the owner of the
-    /// resource or of the Volt may do this.
+    /// The `id` is that of the rule which `GetAccess` returns. Only the owner of the resource or of
+    /// the Volt may do this.
     ///
     /// Unary: [`SetAccessRequestDecisionRequest`] → [`SetAccessRequestDecisionResponse`].
     fn set_access_request_decision(
@@ -1225,7 +1211,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Sets a custom policy of the Volt.
     ///
-    /// There are two, each with a fixed id: one is applied first, the other last.
+    /// A Volt has two custom policies, each with a fixed id: one is applied first, the other last.
     ///
     /// Unary: [`SetPolicyRequest`] → [`SetPolicyResponse`].
     fn set_policy(
@@ -1238,9 +1224,9 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Takes a service online or offline, and returns its resource.
     ///
-    /// If the request has a `service_description`, it replaces the service's own, so that a host can
-    /// tell its current address or key. Needs `volt:resource-write` on the service. What is built in,
-    /// and what is no service, is refused with `FAILED_PRECONDITION`.
+    /// A `service_description` in the request replaces the service's own, so that a host can publish
+    /// its current address or key. Needs `volt:resource-write` on the service. Built-in services, and
+    /// resources that are not services, are refused with `FAILED_PRECONDITION`.
     ///
     /// Unary: [`SetServiceStatusRequest`] → [`SetServiceStatusResponse`].
     fn set_service_status(
@@ -1255,7 +1241,7 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Stops the Volt.
     ///
-    /// The answer says that stopping has begun. Only the owner of the Volt may do this.
+    /// The response means that the Volt is stopping. Only the owner of the Volt may do this.
     ///
     /// Unary: [`ShutdownRequest`] → [`ShutdownResponse`].
     fn shutdown(
@@ -1268,9 +1254,9 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Signs a message with the Volt's key, or verifies the signature of a message.
     ///
-    /// Only the owner of the Volt may sign. Verifying takes the keys of `identity_did`, or the Volt's
-    /// key if that is empty. A good signature gets a response without payload, a wrong one is refused
-    /// with `INVALID_ARGUMENT`.
+    /// Only the owner of the Volt may sign. Verification uses the keys of `identity_did`, or the
+    /// Volt's key if it is empty. A valid signature is answered with an empty response, an invalid one
+    /// is refused with `INVALID_ARGUMENT`.
     ///
     /// Unary: [`SignVerifyRequest`] → [`SignVerifyResponse`].
     fn sign_verify(

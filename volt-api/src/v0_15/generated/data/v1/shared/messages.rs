@@ -7,22 +7,25 @@ use ::volt_runtime::__private as rt;
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Column {
-    /// The column's name, or for an expression the name that the query gives it (`AS`).
+    /// The column's name. For an expression, its name in the query (`AS`).
     #[prost(string, tag = "1")]
     pub name: String,
+    /// A text about the column.
     #[prost(string, tag = "2")]
     pub description: String,
-    /// The declared type. SQLite does not enforce it: single values may be of another type.
+    /// The declared type. SQLite does not enforce it: values may be of another type.
     #[prost(enumeration = "DataType", tag = "3")]
     pub r#type: i32,
 }
 
-/// A named set of columns.
+/// A named list of columns.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Schema {
+    /// The name of the schema.
     #[prost(string, tag = "1")]
     pub name: String,
+    /// A text about the schema.
     #[prost(string, tag = "2")]
     pub description: String,
     /// The columns, in order.
@@ -46,7 +49,7 @@ pub struct Schema {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum DataType {
-    /// The column has no declared type that says more, and there was no value to tell it from.
+    /// The column has no declared type, and no value reveals one.
     Unknown = 0,
     /// UTF-8 text.
     Text = 1,
@@ -54,7 +57,8 @@ pub enum DataType {
     Integer = 2,
     /// A 64-bit floating point number.
     Real = 3,
+    /// Bytes.
     Blob = 4,
-    /// A column without a declared type whose first value is NULL. Later rows may hold anything.
+    /// A column without a declared type whose first value is NULL. Later rows may hold any type.
     Null = 5,
 }

@@ -10,15 +10,13 @@ use ::volt_runtime::__private as rt;
 
 /// Runs SQL on the SQLite databases of a Volt.
 ///
-/// A database is a resource, named by its id or by `@alias`. Wires that persist are databases as
-/// well. Reading needs the access `volt:database-read`, changing `volt:database-write`. A call
-/// that has changed a database sends the event `DATABASE_WRITE` to `Connect` streams that
-/// subscribe to it.
+/// A database is a resource, named by its id or `@alias`. A wire that persists is also a database.
+/// Reading needs the access `volt:database-read`, writing `volt:database-write`. A call that has
+/// changed a database sends the event `DATABASE_WRITE` to `Connect` streams that subscribe to it.
 ///
-/// Each text of SQL is one statement. It cannot begin or end transactions, nor attach databases;
-/// that is refused with `PERMISSION_DENIED`. SQL that SQLite rejects is refused with
-/// `INVALID_ARGUMENT`, and `ABORTED` means that another call kept the database locked for too
-/// long.
+/// Each SQL text is one statement. Statements that begin or end transactions or attach databases are
+/// refused with `PERMISSION_DENIED`, invalid SQL with `INVALID_ARGUMENT`. `ABORTED` means that
+/// another call held the lock of the database for too long.
 ///
 /// Calls the service `tdx.volt_api.data.v1.SqliteDatabaseAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,10 +25,10 @@ pub struct SqliteDatabaseApiClient {
 }
 
 impl SqliteDatabaseApiClient {
-    /// Runs a list of statements in one transaction: all of them take effect, or none.
+    /// Runs a list of statements in one transaction: all take effect, or none.
     ///
-    /// Needs `volt:database-write`. Rows that a statement returns are dropped. If a statement fails,
-    /// the `description` of the status says which one, counting from 1.
+    /// Needs `volt:database-write`. Rows that a statement returns are discarded. If a statement fails,
+    /// the `description` of the status contains its position, counted from 1.
     ///
     /// A request may be up to 64 MB; about 1 MB works best.
     ///
@@ -41,26 +39,19 @@ impl SqliteDatabaseApiClient {
     ) -> rt::UnaryCall<SqlBulkUpdateRequest, SqlBulkUpdateResponse> {
         rt::UnaryCall::new(&self.channel, &BULK_UPDATE, request)
     }
-    /// Runs statements and streams the rows they return.
+    /// Runs one statement and streams its rows.
     ///
-    /// 1. The caller sends `start`, with the database and the first statement.
+    /// 1. The first request has the `database_id` and the `statement`.
     /// 2. A statement with a result answers with one `header`, even if there are no rows, and then a
     ///    `row` for each row. A statement without a result sends neither.
-    /// 3. With a `page_size`, the Volt pauses after each full page if there are more rows. `next`
-    ///    gets the next page. Anything else, or the end of the caller's messages, drops the
-    ///    remaining rows. So keep the requests open until all rows are there.
+    /// 3. With a `page_size`, the Volt pauses after each full page if there are more rows. A request
+    ///    without a `statement` requests the next page. The caller's half-close discards the remaining
+    ///    rows. Keep the requests open until all rows have arrived.
     ///
-    /// Without a transaction there is one statement, and the call ends by itself after the last row.
+    /// The call ends after the last row. This version of the API has no transactions.
     ///
-    /// In a transaction (`transaction` in the first `start`), `affected_rows` closes the answers to
-    /// each statement. Then the caller sends another `start`, or `end`, which ends the call. Only
-    /// `end` with `commit_transaction` keeps the changes. Any other end of the call rolls them back:
-    /// `end` without it, the end of the caller's messages, a cancelled call, or a statement that
-    /// fails.
-    ///
-    /// Needs `volt:database-read`; a statement that changes something needs `volt:database-write`
-    /// and is refused with `PERMISSION_DENIED` without it. Cancelling the call stops a running
-    /// statement.
+    /// Needs `volt:database-read`. A statement that changes the database needs `volt:database-write`,
+    /// or is refused with `PERMISSION_DENIED`. Cancelling the call stops a running statement.
     ///
     /// Bidirectional: any number of [`SqlExecuteRequest`] ⇄ any number of [`SqlExecuteResponse`].
     pub fn execute(&self) -> rt::BidiCall<SqlExecuteRequest, SqlExecuteResponse> {
@@ -69,20 +60,14 @@ impl SqliteDatabaseApiClient {
     /// Imports a CSV file with a header row into a table: the whole file, or nothing.
     ///
     /// 1. The caller sends `configuration`.
-    /// 2. Unless that names a file on the Volt (`source_resource_id`), the caller sends the CSV as
-    ///    `block`s, and then `upload_complete`. Without `upload_complete` nothing is imported.
-    /// 3. The Volt reports progress every `progress_interval` rows, and once more when all rows are
-    ///    in. Then the call ends.
+    /// 2. If `source_resource_id` is empty, the caller sends the CSV as `block`s.
+    /// 3. The Volt reports progress every `progress_interval` rows, and once more after the last row.
+    ///    Then the call ends.
     ///
-    /// The caller can send `abort` at any time; the call then fails with `ABORTED` and leaves the
-    /// database as it was.
+    /// The caller can send `abort` at any time, which leaves the database unchanged.
     ///
-    /// The header row names the columns of the table. Empty fields become NULL. Every row must have
-    /// as many fields as the header. A table that does not exist is created, with a type for each
-    /// column (INTEGER, REAL or TEXT) that fits the values scanned. Numbers with leading zeros count
-    /// as text.
-    ///
-    /// Needs `volt:database-write`, and read access to the file if `source_resource_id` is set.
+    /// The header row names the columns of the table. The embedded Volt does not have this method in
+    /// this version of the API and answers `UNIMPLEMENTED`.
     ///
     /// Bidirectional: any number of [`SqlImportCsvRequest`] ⇄ any number of [`SqlImportCsvResponse`].
     pub fn import_csv(
@@ -94,23 +79,21 @@ impl SqliteDatabaseApiClient {
 
 /// Runs SQL on the SQLite databases of a Volt.
 ///
-/// A database is a resource, named by its id or by `@alias`. Wires that persist are databases as
-/// well. Reading needs the access `volt:database-read`, changing `volt:database-write`. A call
-/// that has changed a database sends the event `DATABASE_WRITE` to `Connect` streams that
-/// subscribe to it.
+/// A database is a resource, named by its id or `@alias`. A wire that persists is also a database.
+/// Reading needs the access `volt:database-read`, writing `volt:database-write`. A call that has
+/// changed a database sends the event `DATABASE_WRITE` to `Connect` streams that subscribe to it.
 ///
-/// Each text of SQL is one statement. It cannot begin or end transactions, nor attach databases;
-/// that is refused with `PERMISSION_DENIED`. SQL that SQLite rejects is refused with
-/// `INVALID_ARGUMENT`, and `ABORTED` means that another call kept the database locked for too
-/// long.
+/// Each SQL text is one statement. Statements that begin or end transactions or attach databases are
+/// refused with `PERMISSION_DENIED`, invalid SQL with `INVALID_ARGUMENT`. `ABORTED` means that
+/// another call held the lock of the database for too long.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait SqliteDatabaseApi: Send + Sync + 'static {
-    /// Runs a list of statements in one transaction: all of them take effect, or none.
+    /// Runs a list of statements in one transaction: all take effect, or none.
     ///
-    /// Needs `volt:database-write`. Rows that a statement returns are dropped. If a statement fails,
-    /// the `description` of the status says which one, counting from 1.
+    /// Needs `volt:database-write`. Rows that a statement returns are discarded. If a statement fails,
+    /// the `description` of the status contains its position, counted from 1.
     ///
     /// A request may be up to 64 MB; about 1 MB works best.
     ///
@@ -123,26 +106,19 @@ pub trait SqliteDatabaseApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&BULK_UPDATE)))
     }
-    /// Runs statements and streams the rows they return.
+    /// Runs one statement and streams its rows.
     ///
-    /// 1. The caller sends `start`, with the database and the first statement.
+    /// 1. The first request has the `database_id` and the `statement`.
     /// 2. A statement with a result answers with one `header`, even if there are no rows, and then a
     ///    `row` for each row. A statement without a result sends neither.
-    /// 3. With a `page_size`, the Volt pauses after each full page if there are more rows. `next`
-    ///    gets the next page. Anything else, or the end of the caller's messages, drops the
-    ///    remaining rows. So keep the requests open until all rows are there.
+    /// 3. With a `page_size`, the Volt pauses after each full page if there are more rows. A request
+    ///    without a `statement` requests the next page. The caller's half-close discards the remaining
+    ///    rows. Keep the requests open until all rows have arrived.
     ///
-    /// Without a transaction there is one statement, and the call ends by itself after the last row.
+    /// The call ends after the last row. This version of the API has no transactions.
     ///
-    /// In a transaction (`transaction` in the first `start`), `affected_rows` closes the answers to
-    /// each statement. Then the caller sends another `start`, or `end`, which ends the call. Only
-    /// `end` with `commit_transaction` keeps the changes. Any other end of the call rolls them back:
-    /// `end` without it, the end of the caller's messages, a cancelled call, or a statement that
-    /// fails.
-    ///
-    /// Needs `volt:database-read`; a statement that changes something needs `volt:database-write`
-    /// and is refused with `PERMISSION_DENIED` without it. Cancelling the call stops a running
-    /// statement.
+    /// Needs `volt:database-read`. A statement that changes the database needs `volt:database-write`,
+    /// or is refused with `PERMISSION_DENIED`. Cancelling the call stops a running statement.
     ///
     /// Bidirectional: any number of [`SqlExecuteRequest`] ⇄ any number of [`SqlExecuteResponse`].
     fn execute(
@@ -157,20 +133,14 @@ pub trait SqliteDatabaseApi: Send + Sync + 'static {
     /// Imports a CSV file with a header row into a table: the whole file, or nothing.
     ///
     /// 1. The caller sends `configuration`.
-    /// 2. Unless that names a file on the Volt (`source_resource_id`), the caller sends the CSV as
-    ///    `block`s, and then `upload_complete`. Without `upload_complete` nothing is imported.
-    /// 3. The Volt reports progress every `progress_interval` rows, and once more when all rows are
-    ///    in. Then the call ends.
+    /// 2. If `source_resource_id` is empty, the caller sends the CSV as `block`s.
+    /// 3. The Volt reports progress every `progress_interval` rows, and once more after the last row.
+    ///    Then the call ends.
     ///
-    /// The caller can send `abort` at any time; the call then fails with `ABORTED` and leaves the
-    /// database as it was.
+    /// The caller can send `abort` at any time, which leaves the database unchanged.
     ///
-    /// The header row names the columns of the table. Empty fields become NULL. Every row must have
-    /// as many fields as the header. A table that does not exist is created, with a type for each
-    /// column (INTEGER, REAL or TEXT) that fits the values scanned. Numbers with leading zeros count
-    /// as text.
-    ///
-    /// Needs `volt:database-write`, and read access to the file if `source_resource_id` is set.
+    /// The header row names the columns of the table. The embedded Volt does not have this method in
+    /// this version of the API and answers `UNIMPLEMENTED`.
     ///
     /// Bidirectional: any number of [`SqlImportCsvRequest`] ⇄ any number of [`SqlImportCsvResponse`].
     fn import_csv(

@@ -8,7 +8,7 @@ pub use self::messages::*;
 use super::*;
 use ::volt_runtime::__private as rt;
 
-/// Creates SQLite databases and data views. `SqliteDatabaseAPI` runs SQL on the databases.
+/// Creates SQLite databases. `SqliteDatabaseAPI` runs SQL on them.
 ///
 /// Calls the service `tdx.volt_api.data.v1.SqliteServerAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub struct SqliteServerApiClient {
 impl SqliteServerApiClient {
     /// Creates an empty SQLite database and returns its resource.
     ///
-    /// The resource gets the kinds `volt:database` and `volt:sqlite-database`, and the caller as
-    /// owner. Needs `volt:resource-create` for the parent.
+    /// The resource has the kinds `volt:database` and `volt:sqlite-database`. The caller is its owner.
+    /// Needs `volt:resource-create` on the parent.
     ///
     /// Unary: [`CreateDatabaseRequest`] → [`CreateDatabaseResponse`].
     pub fn create_database(
@@ -31,15 +31,15 @@ impl SqliteServerApiClient {
     }
 }
 
-/// Creates SQLite databases and data views. `SqliteDatabaseAPI` runs SQL on the databases.
+/// Creates SQLite databases. `SqliteDatabaseAPI` runs SQL on them.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait SqliteServerApi: Send + Sync + 'static {
     /// Creates an empty SQLite database and returns its resource.
     ///
-    /// The resource gets the kinds `volt:database` and `volt:sqlite-database`, and the caller as
-    /// owner. Needs `volt:resource-create` for the parent.
+    /// The resource has the kinds `volt:database` and `volt:sqlite-database`. The caller is its owner.
+    /// Needs `volt:resource-create` on the parent.
     ///
     /// Unary: [`CreateDatabaseRequest`] → [`CreateDatabaseResponse`].
     fn create_database(

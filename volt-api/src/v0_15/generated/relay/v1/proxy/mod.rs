@@ -3,7 +3,7 @@
 use super::*;
 use ::volt_runtime::__private as rt;
 
-/// Has no methods in this version of the API.
+/// A service without methods in this version of the API.
 ///
 /// Calls the service `tdx.volt_api.relay.v1.ProxyAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct ProxyApiClient {
 
 impl ProxyApiClient {}
 
-/// Has no methods in this version of the API.
+/// A service without methods in this version of the API.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]

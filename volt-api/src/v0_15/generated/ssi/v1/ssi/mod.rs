@@ -8,7 +8,12 @@ pub use self::messages::*;
 use super::*;
 use ::volt_runtime::__private as rt;
 
-/// The service `tdx.volt_api.ssi.v1.SsiAPI`.
+/// Resolves decentralised identifiers (DIDs) and checks verifiable credentials: self-sovereign
+/// identity.
+///
+/// A DID names an identity. Its DID document contains the identity's public keys. A credential is a
+/// signed statement about an identity. A Volt without this service, such as the embedded Volt,
+/// answers `UNIMPLEMENTED`.
 ///
 /// Calls the service `tdx.volt_api.ssi.v1.SsiAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,7 +22,7 @@ pub struct SsiApiClient {
 }
 
 impl SsiApiClient {
-    /// The method `ResolveDID`.
+    /// Returns the DID document of a DID.
     ///
     /// Unary: [`ResolveDidRequest`] → [`ResolveDidResponse`].
     pub fn resolve_did(
@@ -26,7 +31,7 @@ impl SsiApiClient {
     ) -> rt::UnaryCall<ResolveDidRequest, ResolveDidResponse> {
         rt::UnaryCall::new(&self.channel, &RESOLVE_DID, request)
     }
-    /// The method `TrustVerifiableCredential`.
+    /// Returns a verifiable credential. Not documented further.
     ///
     /// Unary: [`TrustVerifiableCredentialRequest`] → [`TrustVerifiableCredentialResponse`].
     pub fn trust_verifiable_credential(
@@ -40,12 +45,17 @@ impl SsiApiClient {
     }
 }
 
-/// The service `tdx.volt_api.ssi.v1.SsiAPI`.
+/// Resolves decentralised identifiers (DIDs) and checks verifiable credentials: self-sovereign
+/// identity.
+///
+/// A DID names an identity. Its DID document contains the identity's public keys. A credential is a
+/// signed statement about an identity. A Volt without this service, such as the embedded Volt,
+/// answers `UNIMPLEMENTED`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait SsiApi: Send + Sync + 'static {
-    /// The method `ResolveDID`.
+    /// Returns the DID document of a DID.
     ///
     /// Unary: [`ResolveDidRequest`] → [`ResolveDidResponse`].
     fn resolve_did(
@@ -56,7 +66,7 @@ pub trait SsiApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&RESOLVE_DID)))
     }
-    /// The method `TrustVerifiableCredential`.
+    /// Returns a verifiable credential. Not documented further.
     ///
     /// Unary: [`TrustVerifiableCredentialRequest`] → [`TrustVerifiableCredentialResponse`].
     fn trust_verifiable_credential(

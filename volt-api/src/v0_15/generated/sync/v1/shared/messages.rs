@@ -3,10 +3,11 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.sync.v1.ProtobufSyncWrapper`.
+/// A Protobuf message sent from one database to another, with a reference to its type.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncWrapper {
+    /// The message, in binary Protobuf.
     #[prost(bytes = "vec", tag = "3")]
     pub payload: Vec<u8>,
     #[prost(oneof = "protobuf_sync_wrapper::HeaderLookup", tags = "1, 2")]
@@ -21,35 +22,44 @@ pub mod protobuf_sync_wrapper {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum HeaderLookup {
+        /// The index of the configuration in the header's list.
         #[prost(uint32, tag = "1")]
         HeaderIndex(u32),
+        /// The `id` of the configuration.
         #[prost(string, tag = "2")]
         HeaderId(String),
     }
 }
 
-/// The message `tdx.volt_api.sync.v1.ProtobufSyncConfiguration`.
+/// Maps messages of one type to a table.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncConfiguration {
+    /// The id that `header_id` refers to.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The text of the `.proto` file that defines the message.
     #[prost(string, tag = "2")]
     pub message_proto: String,
+    /// The full name of the message.
     #[prost(string, tag = "3")]
     pub message_name: String,
+    /// The table that stores the messages.
     #[prost(string, tag = "4")]
     pub table_name: String,
 }
 
-/// The message `tdx.volt_api.sync.v1.ProtobufSyncConfigurationHeader`.
+/// The message types that both sides agree on before they exchange messages.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncConfigurationHeader {
+    /// The id of this header.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The message types, each with its table. `header_index` is an index into this list.
     #[prost(message, repeated, tag = "2")]
     pub configuration: Vec<ProtobufSyncConfiguration>,
+    /// The maximum size of a message, in bytes.
     #[prost(int32, tag = "3")]
     pub maximum_message_size: i32,
 }

@@ -10,8 +10,8 @@ use ::volt_runtime::__private as rt;
 
 /// Finds the Volts that run locally.
 ///
-/// It is spoken over gRPC without TLS. A Volt need not have it, and then answers `UNIMPLEMENTED`;
-/// the embedded Volt does not have it.
+/// It uses gRPC without TLS. A Volt without this service, such as the embedded Volt, answers
+/// `UNIMPLEMENTED`.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.DiscoveryAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct DiscoveryApiClient {
 }
 
 impl DiscoveryApiClient {
-    /// Returns the Volts that are there, and how to reach each of them.
+    /// Returns the local Volts, with their addresses and keys.
     ///
     /// Unary: [`DiscoverRequest`] → [`DiscoverResponse`].
     pub fn discover(
@@ -33,13 +33,13 @@ impl DiscoveryApiClient {
 
 /// Finds the Volts that run locally.
 ///
-/// It is spoken over gRPC without TLS. A Volt need not have it, and then answers `UNIMPLEMENTED`;
-/// the embedded Volt does not have it.
+/// It uses gRPC without TLS. A Volt without this service, such as the embedded Volt, answers
+/// `UNIMPLEMENTED`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait DiscoveryApi: Send + Sync + 'static {
-    /// Returns the Volts that are there, and how to reach each of them.
+    /// Returns the local Volts, with their addresses and keys.
     ///
     /// Unary: [`DiscoverRequest`] → [`DiscoverResponse`].
     fn discover(

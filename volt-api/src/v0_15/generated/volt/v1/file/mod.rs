@@ -11,13 +11,13 @@ use ::volt_runtime::__private as rt;
 /// Reads and writes the content of files.
 ///
 /// A file is a resource with content. Calls name it by `resource_id` (an id or `@alias`), or by a
-/// folder's `resource_id` and the `file_path` from there. A path is names with `/` between them;
-/// repeated slashes and `.` do not matter. `..` is refused with `INVALID_ARGUMENT`, and an empty
+/// folder's `resource_id` and a `file_path` relative to it. A path consists of names separated by
+/// `/`. Repeated slashes and `.` are ignored, `..` is refused with `INVALID_ARGUMENT`, and an empty
 /// path means the resource itself.
 ///
-/// Reading needs the access `volt:resource-read` to what the path leads to, writing
-/// `volt:resource-write`. What is not there is refused with `NOT_FOUND`. Folders and databases have
-/// no content to read or write, and are refused with `FAILED_PRECONDITION`.
+/// Reading needs the access `volt:resource-read` to the file, writing `volt:resource-write`. A
+/// missing file is refused with `NOT_FOUND`. Folders and databases have no content: reading or
+/// writing it is refused with `FAILED_PRECONDITION`.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.FileAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,8 +29,8 @@ impl FileApiClient {
     /// Streams the content of a file.
     ///
     /// The Volt sends the content as `block`s, in order, and ends the call after the last one. A
-    /// `status` may come last; an empty one means success. An empty file, or one that never had
-    /// content, gets no block.
+    /// `status` may follow the last block; an empty one means success. An empty file, and a file that
+    /// never had content, has no blocks.
     ///
     /// Needs `volt:resource-read`.
     ///
@@ -41,7 +41,7 @@ impl FileApiClient {
     ) -> rt::ServerStreamingCall<DownloadFileRequest, DownloadFileResponse> {
         rt::ServerStreamingCall::new(&self.channel, &DOWNLOAD_FILE, request).bulk()
     }
-    /// Returns what is known of one file or folder, such as its size, without the content.
+    /// Returns the metadata of one file or folder, such as its size.
     ///
     /// Needs `volt:resource-read`.
     ///
@@ -54,8 +54,8 @@ impl FileApiClient {
     }
     /// Returns the whole content of a file in one message.
     ///
-    /// Needs `volt:resource-read`. A file of more than 64 MB is refused with `FAILED_PRECONDITION`:
-    /// use `DownloadFile`. A file that never had content has empty content.
+    /// Needs `volt:resource-read`. A file larger than 64 MB is refused with `FAILED_PRECONDITION`: use
+    /// `DownloadFile`. A file that never had content has empty content.
     ///
     /// Unary: [`GetFileContentRequest`] → [`GetFileContentResponse`].
     pub fn get_file_content(
@@ -66,8 +66,8 @@ impl FileApiClient {
     }
     /// Returns the files and folders in a folder, at any depth, sorted by path.
     ///
-    /// Needs `volt:resource-read` on the folder. What the caller may not read is left out, with all
-    /// that is in it. Only what matches all filters is returned.
+    /// Needs `volt:resource-read` on the folder. A folder that the caller may not read is omitted with
+    /// its content. An entry must match all filters.
     ///
     /// Unary: [`GetFileDescendantsRequest`] → [`GetFileDescendantsResponse`].
     pub fn get_file_descendants(
@@ -78,12 +78,12 @@ impl FileApiClient {
     }
     /// Replaces the whole content of a file.
     ///
-    /// The new content is in place when the call returns; nobody sees half of it. Needs
-    /// `volt:resource-write`. More than 64 MB is refused with `INVALID_ARGUMENT`: use `UploadFile`.
+    /// The replacement is atomic, and complete when the call returns. Needs `volt:resource-write`.
+    /// Content larger than 64 MB is refused with `INVALID_ARGUMENT`: use `UploadFile`.
     ///
-    /// The resource in `resource_id` must exist. What is missing along `file_path` is created: folders
-    /// on the way, a file at the end. Creating needs `volt:resource-create` on the folder that it
-    /// happens in.
+    /// The resource in `resource_id` must exist. Missing folders along `file_path`, and a missing file
+    /// at its end, are created. This needs `volt:resource-create` on the folder that they are created
+    /// in.
     ///
     /// Unary: [`SetFileContentRequest`] → [`SetFileContentResponse`].
     pub fn set_file_content(
@@ -92,16 +92,14 @@ impl FileApiClient {
     ) -> rt::UnaryCall<SetFileContentRequest, SetFileContentResponse> {
         rt::UnaryCall::new(&self.channel, &SET_FILE_CONTENT, request)
     }
-    /// Replaces the content of an existing file with what the caller streams.
+    /// Replaces the content of an existing file with a stream.
     ///
     /// 1. The caller sends `start`, once.
-    /// 2. The caller sends the content as `block`s. The Volt answers each with an `ack` once it is
-    ///    written.
-    /// 3. The caller closes its side. The Volt puts the content in place, all at once, and ends the
-    ///    call.
+    /// 2. The caller sends the content as `block`s.
+    /// 3. The caller half-closes. The Volt replaces the content atomically, and ends the call.
     ///
-    /// Until then readers get the old content. If the call fails, or the caller goes away without
-    /// closing its side, the file stays as it was. No block at all makes the file empty.
+    /// Until then, readers receive the old content. If the call fails or is cancelled before the
+    /// half-close, the file is unchanged. An upload without blocks makes the file empty.
     ///
     /// Needs `volt:resource-write`. A message out of order is refused with `INVALID_ARGUMENT`.
     ///
@@ -114,13 +112,13 @@ impl FileApiClient {
 /// Reads and writes the content of files.
 ///
 /// A file is a resource with content. Calls name it by `resource_id` (an id or `@alias`), or by a
-/// folder's `resource_id` and the `file_path` from there. A path is names with `/` between them;
-/// repeated slashes and `.` do not matter. `..` is refused with `INVALID_ARGUMENT`, and an empty
+/// folder's `resource_id` and a `file_path` relative to it. A path consists of names separated by
+/// `/`. Repeated slashes and `.` are ignored, `..` is refused with `INVALID_ARGUMENT`, and an empty
 /// path means the resource itself.
 ///
-/// Reading needs the access `volt:resource-read` to what the path leads to, writing
-/// `volt:resource-write`. What is not there is refused with `NOT_FOUND`. Folders and databases have
-/// no content to read or write, and are refused with `FAILED_PRECONDITION`.
+/// Reading needs the access `volt:resource-read` to the file, writing `volt:resource-write`. A
+/// missing file is refused with `NOT_FOUND`. Folders and databases have no content: reading or
+/// writing it is refused with `FAILED_PRECONDITION`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
@@ -128,8 +126,8 @@ pub trait FileApi: Send + Sync + 'static {
     /// Streams the content of a file.
     ///
     /// The Volt sends the content as `block`s, in order, and ends the call after the last one. A
-    /// `status` may come last; an empty one means success. An empty file, or one that never had
-    /// content, gets no block.
+    /// `status` may follow the last block; an empty one means success. An empty file, and a file that
+    /// never had content, has no blocks.
     ///
     /// Needs `volt:resource-read`.
     ///
@@ -143,7 +141,7 @@ pub trait FileApi: Send + Sync + 'static {
         let _ = (context, request, responses);
         rt::ready(Err(rt::unimplemented(&DOWNLOAD_FILE)))
     }
-    /// Returns what is known of one file or folder, such as its size, without the content.
+    /// Returns the metadata of one file or folder, such as its size.
     ///
     /// Needs `volt:resource-read`.
     ///
@@ -158,8 +156,8 @@ pub trait FileApi: Send + Sync + 'static {
     }
     /// Returns the whole content of a file in one message.
     ///
-    /// Needs `volt:resource-read`. A file of more than 64 MB is refused with `FAILED_PRECONDITION`:
-    /// use `DownloadFile`. A file that never had content has empty content.
+    /// Needs `volt:resource-read`. A file larger than 64 MB is refused with `FAILED_PRECONDITION`: use
+    /// `DownloadFile`. A file that never had content has empty content.
     ///
     /// Unary: [`GetFileContentRequest`] → [`GetFileContentResponse`].
     fn get_file_content(
@@ -174,8 +172,8 @@ pub trait FileApi: Send + Sync + 'static {
     }
     /// Returns the files and folders in a folder, at any depth, sorted by path.
     ///
-    /// Needs `volt:resource-read` on the folder. What the caller may not read is left out, with all
-    /// that is in it. Only what matches all filters is returned.
+    /// Needs `volt:resource-read` on the folder. A folder that the caller may not read is omitted with
+    /// its content. An entry must match all filters.
     ///
     /// Unary: [`GetFileDescendantsRequest`] → [`GetFileDescendantsResponse`].
     fn get_file_descendants(
@@ -190,12 +188,12 @@ pub trait FileApi: Send + Sync + 'static {
     }
     /// Replaces the whole content of a file.
     ///
-    /// The new content is in place when the call returns; nobody sees half of it. Needs
-    /// `volt:resource-write`. More than 64 MB is refused with `INVALID_ARGUMENT`: use `UploadFile`.
+    /// The replacement is atomic, and complete when the call returns. Needs `volt:resource-write`.
+    /// Content larger than 64 MB is refused with `INVALID_ARGUMENT`: use `UploadFile`.
     ///
-    /// The resource in `resource_id` must exist. What is missing along `file_path` is created: folders
-    /// on the way, a file at the end. Creating needs `volt:resource-create` on the folder that it
-    /// happens in.
+    /// The resource in `resource_id` must exist. Missing folders along `file_path`, and a missing file
+    /// at its end, are created. This needs `volt:resource-create` on the folder that they are created
+    /// in.
     ///
     /// Unary: [`SetFileContentRequest`] → [`SetFileContentResponse`].
     fn set_file_content(
@@ -208,16 +206,14 @@ pub trait FileApi: Send + Sync + 'static {
         let _ = (context, request);
         rt::ready(Err(rt::unimplemented(&SET_FILE_CONTENT)))
     }
-    /// Replaces the content of an existing file with what the caller streams.
+    /// Replaces the content of an existing file with a stream.
     ///
     /// 1. The caller sends `start`, once.
-    /// 2. The caller sends the content as `block`s. The Volt answers each with an `ack` once it is
-    ///    written.
-    /// 3. The caller closes its side. The Volt puts the content in place, all at once, and ends the
-    ///    call.
+    /// 2. The caller sends the content as `block`s.
+    /// 3. The caller half-closes. The Volt replaces the content atomically, and ends the call.
     ///
-    /// Until then readers get the old content. If the call fails, or the caller goes away without
-    /// closing its side, the file stays as it was. No block at all makes the file empty.
+    /// Until then, readers receive the old content. If the call fails or is cancelled before the
+    /// half-close, the file is unchanged. An upload without blocks makes the file empty.
     ///
     /// Needs `volt:resource-write`. A message out of order is refused with `INVALID_ARGUMENT`.
     ///

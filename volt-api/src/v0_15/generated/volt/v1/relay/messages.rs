@@ -7,16 +7,16 @@ use ::volt_runtime::__private as rt;
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MethodInvoke {
-    /// The number of the call. Left out on a websocket, where each frame carries it.
+    /// The number of the call. Omitted on a websocket, where each frame contains it.
     #[prost(uint64, tag = "1")]
     pub id: u64,
-    /// The service that is called. Left out for the Volt's own services.
+    /// The service to call. Omitted for the Volt's own services.
     #[prost(string, tag = "2")]
     pub service_id: String,
-    /// `/package.Service/Method`.
+    /// The path of the method, `/package.Service/Method`.
     #[prost(string, tag = "3")]
     pub method_name: String,
-    /// May be left out: the receiver knows its methods.
+    /// Optional: the receiver knows its methods.
     #[prost(enumeration = "MethodType", tag = "4")]
     pub method_type: i32,
     /// The first request message. Websockets carry JSON, gRPC carries Protobuf.
@@ -45,7 +45,7 @@ pub mod method_invoke {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MethodPayload {
-    /// The number of the call. Left out on a websocket, where each frame carries it.
+    /// The number of the call. Omitted on a websocket, where each frame contains it.
     #[prost(uint64, tag = "1")]
     pub id: u64,
     /// The message. Websockets carry JSON, gRPC carries Protobuf.
@@ -70,39 +70,40 @@ pub mod method_payload {
     }
 }
 
-/// Says that one side sends nothing more in a call.
+/// Half-closes a call, or ends it.
 ///
-/// From the caller it closes the caller's side, and responses may still come. From the Volt it ends
+/// From the caller it half-closes the call, and responses may still arrive. From the Volt it ends
 /// the call.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MethodEnd {
-    /// The number of the call. Left out on a websocket, where each frame carries it.
+    /// The number of the call. Omitted on a websocket, where each frame contains it.
     #[prost(uint64, tag = "1")]
     pub id: u64,
     /// Always `true`.
     #[prost(bool, tag = "4")]
     pub ended: bool,
-    /// Why the call failed. Empty if it did not.
+    /// The reason why the call failed. Empty on success.
     #[prost(string, tag = "5")]
     pub error: String,
-    /// The number of a gRPC status code. Goes with `error`.
+    /// A gRPC status code. Used with `error`.
     #[prost(int32, tag = "6")]
     pub error_code: i32,
 }
 
-/// Shows that the sender is still there.
+/// Shows that the sender is alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RemotePing {
+    /// The sender's clock.
     #[prost(uint64, tag = "1")]
     pub timestamp: u64,
 }
 
-/// What the side that is called sends to the caller: responses.
+/// A message from the called side to the caller: a response.
 ///
-/// Its name is that of a request because `Tunnel` takes it as its request. On a websocket it is the
-/// plain text of each encrypted payload from the Volt, and has exactly one member.
+/// It is named a request because `Tunnel` accepts it as its request. On a websocket it is the
+/// plaintext of each encrypted payload from the Volt, and has exactly one member.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RemoteRequest {
@@ -118,24 +119,25 @@ pub mod remote_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// Shows that the sender is alive.
         #[prost(message, tag = "1")]
         Ping(super::RemotePing),
         /// One response message.
         #[prost(message, tag = "3")]
         MethodPayload(super::MethodPayload),
-        /// Ends the call. Comes last, also after a failure.
+        /// Ends the call. The last message, also after a failure.
         #[prost(message, tag = "4")]
         MethodEnd(super::MethodEnd),
-        /// A part of the answer to an `http_request`.
+        /// A part of the response to an `http_request`.
         #[prost(message, tag = "5")]
         HttpResponse(super::HttpResponse),
     }
 }
 
-/// What a caller sends to the side that is called: calls and their requests.
+/// A message from the caller to the called side: a call or a request.
 ///
-/// Its name is that of a response because `Tunnel` returns it as its response. On a websocket it is
-/// the plain text of each encrypted payload from the client, and has exactly one member.
+/// It is named a response because `Tunnel` returns it as its response. On a websocket it is the
+/// plaintext of each encrypted payload from the client, and has exactly one member.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RemoteResponse {
@@ -151,25 +153,26 @@ pub mod remote_response {
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// Shows that the sender is alive.
         #[prost(message, tag = "1")]
         Ping(super::RemotePing),
-        /// Comes first, with the first request message.
+        /// Begins a call and carries its first request message. The first message.
         #[prost(message, tag = "2")]
         MethodInvoke(super::MethodInvoke),
         /// A further request message.
         #[prost(message, tag = "3")]
         MethodPayload(super::MethodPayload),
-        /// The caller sends no more requests in this call. For a method with one request it comes right
+        /// The caller sends no more requests in this call. A method with one request sends it directly
         /// after `method_invoke`.
         #[prost(message, tag = "4")]
         MethodEnd(super::MethodEnd),
-        /// A new HTTP request, or a part of one.
+        /// A part of an HTTP request.
         #[prost(message, tag = "5")]
         HttpRequest(super::HttpRequest),
     }
 }
 
-/// The kind of a method, by which side sends more than one message.
+/// The kind of a method: which sides can send several messages.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -185,6 +188,7 @@ pub mod remote_response {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum MethodType {
+    /// Not specified.
     Unknown = 0,
     /// One request, one response.
     Unary = 1,
@@ -192,6 +196,6 @@ pub enum MethodType {
     ClientStream = 2,
     /// One request, many responses.
     ServerStream = 3,
-    /// Many requests, many responses. Neither side has to wait for the other.
+    /// Many requests, many responses. Each side can send at any time.
     Bidi = 4,
 }

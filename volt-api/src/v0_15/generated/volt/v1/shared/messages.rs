@@ -3,32 +3,36 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The head of an HTTP request that is passed on.
+/// The head of a forwarded HTTP request.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
 #[prost(skip_debug)]
 pub struct HttpInvoke {
+    /// The host of the request.
     #[prost(string, tag = "1")]
     pub host: String,
+    /// The port of the request.
     #[prost(int32, tag = "2")]
     pub port: i32,
     /// The HTTP method, such as `GET`.
     #[prost(string, tag = "3")]
     pub method: String,
+    /// The URL of the request.
     #[prost(string, tag = "4")]
     pub url: String,
-    /// The version of HTTP.
+    /// The HTTP version.
     #[prost(string, tag = "5")]
     pub version: String,
-    /// Header fields, by name.
+    /// The header fields, by name.
     #[prost(btree_map = "string, string", tag = "6")]
     pub headers: rt::BTreeMap<String, String>,
+    /// The body of the request. `HttpPayload` carries further parts.
     #[prost(bytes = "vec", tag = "7")]
     pub body: Vec<u8>,
 }
 
-/// A part of what is sent over HTTP.
+/// A part of an HTTP request or response.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HttpPayload {
@@ -51,6 +55,7 @@ pub mod http_payload {
     #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum End {
+        /// Marks the last part.
         #[prost(bool, tag = "2")]
         End(bool),
     }
@@ -59,16 +64,17 @@ pub mod http_payload {
     #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Error {
+        /// The number of the error.
         #[prost(int32, tag = "3")]
         Error(i32),
     }
 }
 
-/// A new HTTP request, or a part of one.
+/// A part of an HTTP request.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HttpRequest {
-    /// The number of the request, the same in all its messages and in its answer.
+    /// The number of the request. All its messages and its response have the same number.
     #[prost(uint64, tag = "1")]
     pub id: u64,
     #[prost(oneof = "http_request::Payload", tags = "2, 3")]
@@ -92,95 +98,109 @@ pub mod http_request {
     }
 }
 
-/// A part of the answer to an HTTP request.
+/// A part of the response to an HTTP request.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HttpResponse {
     /// The `id` of the request.
     #[prost(uint64, tag = "1")]
     pub id: u64,
+    /// The bytes, the end, or an error.
     #[prost(message, optional, tag = "7")]
     pub http_payload: Option<HttpPayload>,
 }
 
 /// The outcome of a call.
 ///
-/// An absent or empty status means success. A call has failed if `code` is not 0, or if `message` is
-/// not empty: some failures come with a message alone.
+/// An absent or empty status means success. A call has failed if `code` is not 0 or `message` is not
+/// empty: some failures have only a message.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Status {
-    /// The number of a gRPC status code: 0 is `OK`, 5 is `NOT_FOUND`, 7 is `PERMISSION_DENIED`.
+    /// A gRPC status code: 0 is `OK`, 5 is `NOT_FOUND`, 7 is `PERMISSION_DENIED`.
     #[prost(int32, tag = "1")]
     pub code: i32,
-    /// What went wrong, for people to read. Do not compare it: decide by `code`.
+    /// The error, for people to read. Programs should compare `code` instead.
     #[prost(string, tag = "2")]
     pub message: String,
-    /// More about it, such as which part of a request is meant. Often empty.
+    /// Details, such as the part of the request that is invalid. Often empty.
     #[prost(string, tag = "3")]
     pub description: String,
 }
 
-/// A connection of a Volt to a proxy. No call uses this message.
+/// A connection of a Volt to a proxy. No method uses this message, and its fields are not documented
+/// beyond their names.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct ProxyConnection {
+    /// The id of the connection.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The name of the connection.
     #[prost(string, tag = "2")]
     pub name: String,
+    /// The address of the proxy.
     #[prost(string, tag = "3")]
     pub address: String,
-    /// CA certificate of the other side, PEM.
+    /// The CA certificate of the proxy, PEM.
     #[prost(string, tag = "4")]
     pub ca_pem: String,
-    /// Whether there should be a connection.
+    /// Whether the Volt should keep the connection open.
     #[prost(bool, tag = "5")]
     pub enabled: bool,
-    /// Whether there is one now.
+    /// Whether the connection is open.
     #[prost(bool, tag = "6")]
     pub connected: bool,
+    /// Accepts HTTP requests through the connection.
     #[prost(bool, tag = "8")]
     pub enable_http_proxy: bool,
+    /// Accepts no calls through the connection.
     #[prost(bool, tag = "9")]
     pub disable_volt_api: bool,
+    /// The challenge code for the proxy. Keep it secret.
     #[prost(string, tag = "10")]
     pub challenge: String,
 }
 
-/// How a Volt can be reached, and by which key it is known.
+/// The addresses and the public key of a Volt.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct VoltEndpoint {
     /// The Volt's DID, such as `did:volt:…`.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// A credential of the owner. Not documented.
     #[prost(string, tag = "2")]
     pub owner_credential: String,
+    /// The Volt's name, for people.
     #[prost(string, tag = "3")]
     pub display_name: String,
+    /// The Volt's address on the local network.
     #[prost(string, tag = "4")]
     pub local_address: String,
-    /// Address of the relay that the Volt can be reached through.
+    /// The address of the relay in front of the Volt. Empty without a relay.
     #[prost(string, tag = "5")]
     pub relay_address: String,
-    /// CA certificate of the relay, PEM.
+    /// The CA certificate of the relay, PEM.
     #[prost(string, tag = "6")]
     pub relay_ca_pem: String,
-    /// CA certificate of the Volt, PEM.
+    /// The CA certificate of the Volt, PEM.
     #[prost(string, tag = "7")]
     pub ca_pem: String,
-    /// The Volt's public key, PEM. What the Volt signs is checked with it.
+    /// The Volt's public key, PEM. It verifies the Volt's signatures.
     #[prost(string, tag = "8")]
     pub public_key: String,
     /// The fingerprint of `public_key`, base58.
     #[prost(string, tag = "9")]
     pub fingerprint: String,
+    /// Whether the Volt can be reached now.
     #[prost(enumeration = "OnlineStatus", tag = "10")]
     pub online_status: i32,
+    /// Whether the Volt has a relay.
     #[prost(bool, tag = "11")]
     pub has_relay: bool,
+    /// The version of the Volt's API.
     #[prost(message, optional, tag = "12")]
     pub api_version: Option<Version>,
 }
@@ -189,7 +209,7 @@ pub struct VoltEndpoint {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MethodDescription {
-    /// `/package.Service/Method`.
+    /// The path of the method, `/package.Service/Method`.
     #[prost(string, tag = "1")]
     pub path: String,
     /// The caller may send many requests.
@@ -204,57 +224,62 @@ pub struct MethodDescription {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtoFile {
+    /// The path of the file, as other files import it.
     #[prost(string, tag = "1")]
     pub file_path: String,
-    /// The text of the file. Left out unless a request sets `include_protobuf`.
+    /// The text of the file. Omitted unless a request sets `include_protobuf`.
     #[prost(string, tag = "2")]
     pub protobuf: String,
-    /// The services that the file declares.
+    /// The names of the services in the file.
     #[prost(string, repeated, tag = "3")]
     pub service_name: Vec<String>,
 }
 
-/// Which APIs a service has, where it runs, and how to call it.
+/// The APIs of a service, the place where it runs, and how to call it.
 ///
-/// What a caller needs for a relayed service is `host_client_id`, `host_service_id` and
+/// To call a relayed service, a caller needs `host_client_id`, `host_service_id` and
 /// `host_public_key`.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ServiceDescription {
+    /// The place where the service runs.
     #[prost(enumeration = "ServiceHostType", tag = "1")]
     pub host_type: i32,
-    /// Id of the resource that holds the `.proto` files. Calls to a relayed service name it. For a
-    /// built-in one it is the Volt's id.
+    /// The id of the resource that holds the `.proto` files. Calls to a relayed service name it. For a
+    /// built-in service, the Volt's id.
     #[prost(string, tag = "2")]
     pub host_service_id: String,
-    /// DID of the host. For a relayed service that is the client that hosts it, and calls are signed
-    /// for it. For a built-in one it is the Volt, or empty.
+    /// The DID of the host. For a relayed service, the client that hosts it: the audience of its
+    /// callers' tokens. For a built-in service, the Volt's id or empty.
     #[prost(string, tag = "3")]
     pub host_client_id: String,
-    /// Address of the gRPC server. Only for SERVER.
+    /// The address of the gRPC server. Only for SERVER.
     #[prost(string, tag = "4")]
     pub host_address: String,
-    /// CA certificate of the gRPC server, PEM. Goes with `host_address`.
+    /// The CA certificate of the gRPC server, PEM. Used with `host_address`.
     #[prost(string, tag = "5")]
     pub host_ca_pem: String,
-    /// The host's public key, PEM. Callers check with it that it is the host who answers. It can
-    /// change when the service comes online, so look the service up again after that.
+    /// The host's public key, PEM. Callers verify the host with it. It can change when the service
+    /// comes online: look the service up again after that.
     #[prost(string, tag = "6")]
     pub host_public_key: String,
+    /// The fingerprint of the host's key, base58.
     #[prost(string, tag = "7")]
     pub host_fingerprint: String,
-    /// The connection of the host to the Volt.
+    /// The id of the host's connection to the Volt.
     #[prost(string, tag = "8")]
     pub host_connection_id: String,
+    /// Which callers can discover the service.
     #[prost(enumeration = "DiscoveryMode", tag = "10")]
     pub discoverable: i32,
+    /// The time of a ping from the host. The embedded Volt does not set it.
     #[prost(int64, tag = "11")]
     pub ping_timestamp: i64,
     /// The `.proto` files of the service.
     #[prost(message, repeated, tag = "12")]
     pub proto_file: Vec<ProtoFile>,
-    /// Full names of the APIs that the service has, such as `my.package.MyAPI`. `DiscoverServices`
-    /// looks for these.
+    /// The full names of the service's APIs, such as `my.package.MyAPI`. `DiscoverServices` searches
+    /// these.
     #[prost(string, repeated, tag = "13")]
     pub service_api: Vec<String>,
     /// For internal use.
@@ -262,7 +287,7 @@ pub struct ServiceDescription {
     pub method: Vec<MethodDescription>,
 }
 
-/// One value: of an attribute of a resource, or of a parameter of an SQL statement.
+/// The value of a resource's attribute, or of an SQL statement's parameter.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct AttributeValue {
@@ -279,135 +304,147 @@ pub mod attribute_value {
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Value {
+        /// UTF-8 text.
         #[prost(string, tag = "1")]
         String(String),
+        /// A signed 64-bit integer.
         #[prost(int32, tag = "2")]
         Integer(i32),
+        /// A 64-bit floating-point number.
         #[prost(double, tag = "3")]
         Real(f64),
+        /// `true` or `false`.
         #[prost(bool, tag = "4")]
         Boolean(bool),
+        /// Binary data.
         #[prost(bytes, tag = "5")]
         Bytes(Vec<u8>),
     }
 }
 
-/// Something that is said of a resource, under a name of one's choice.
+/// A named property of a resource.
 ///
-/// A resource has at most one attribute of each name. `SaveResourceRequest` says how saving replaces
-/// or adds them.
+/// The names of a resource's attributes are unique. `SaveResourceRequest` describes how saving
+/// replaces or adds attributes.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResourceAttribute {
-    /// A number that the Volt gives. Ignored when saving.
+    /// A number that the Volt assigns. Ignored when saving.
     #[prost(uint32, tag = "1")]
     pub id: u32,
-    /// The name, such as `my-app:colour`. Must not be empty. Names that begin with `volt:` mean
-    /// something to the Volt.
+    /// The name, such as `my-app:colour`. Must not be empty. Names that begin with `volt:` are
+    /// reserved for the Volt.
     #[prost(string, tag = "2")]
     pub attribute_id: String,
-    /// The resource that has it. Ignored when saving.
+    /// The resource that has the attribute. Ignored when saving.
     #[prost(string, tag = "3")]
     pub resource_id: String,
-    /// What the values are.
+    /// The type of the values.
     #[prost(enumeration = "AttributeDataType", tag = "4")]
     pub data_type: i32,
+    /// The values: one, or several of the same type.
     #[prost(message, repeated, tag = "5")]
     pub value: Vec<AttributeValue>,
 }
 
-/// A version of the API. Two fit together if major and minor number are the same.
+/// A version of the API. Two versions are compatible if their major and minor numbers are equal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Version {
+    /// The major number: 0 in 0.20.34.
     #[prost(uint32, tag = "1")]
     pub version_major: u32,
+    /// The minor number: 20 in 0.20.34.
     #[prost(uint32, tag = "2")]
     pub version_minor: u32,
+    /// The patch number: 34 in 0.20.34.
     #[prost(uint32, tag = "3")]
     pub version_patch: u32,
 }
 
 /// Anything on a Volt: a folder, file, database, wire, service or identity.
 ///
-/// `kind` says what it is. Resources form a tree: see `VoltAPI`. When a resource is saved, the Volt
-/// sets `volt_id`, `platform_version`, `version`, `created`, `modified`, `status`, `online_status`,
-/// `size`, `content_hash` and `child`, whatever is given.
+/// `kind` contains its types. Resources form a tree: see `VoltAPI`. When a resource is saved, the
+/// Volt sets `volt_id`, `platform_version`, `version`, `created`, `modified`, `status`,
+/// `online_status`, `size` and `child`, and ignores the given values.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Resource {
-    /// A UUID, or the DID of a Volt or an identity. It never changes. Whoever creates the resource may
-    /// choose one: in the embedded Volt up to 120 characters, a letter or digit first, then letters,
-    /// digits and `:`, `.`, `_`, `-`.
+    /// A UUID, or the DID of a Volt or an identity. It never changes. The caller may choose the id of
+    /// a new resource: in the embedded Volt up to 120 characters, first a letter or digit, then
+    /// letters, digits and `:`, `.`, `_`, `-`.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// A text about the resource.
     #[prost(string, tag = "2")]
     pub description: String,
-    /// The part of a path that leads to the resource. Need not be unique.
+    /// The resource's name in a path. Names need not be unique.
     #[prost(string, tag = "4")]
     pub name: String,
-    /// Whether others can read it without an access rule.
+    /// Whether callers without an access rule can read it.
     #[prost(enumeration = "ShareMode", tag = "5")]
     pub share_mode: i32,
-    /// DID of the Volt that it is on.
+    /// The DID of the Volt that has the resource.
     #[prost(string, tag = "7")]
     pub volt_id: String,
     /// Makes the resource a service.
     #[prost(message, optional, tag = "8")]
     pub service_description: Option<ServiceDescription>,
-    /// Left out unless a request sets `include_attributes`. Saving returns them all.
+    /// Omitted unless a request sets `include_attributes`. Saving returns all attributes.
     #[prost(message, repeated, tag = "9")]
     pub attribute: Vec<ResourceAttribute>,
-    /// The version of the API that the Volt has.
+    /// The version of the Volt's API.
     #[prost(message, optional, tag = "10")]
     pub platform_version: Option<Version>,
-    /// Goes up each time the resource is saved or its file content is replaced.
+    /// Increases whenever the resource is saved or its file content is replaced.
     #[prost(uint64, tag = "11")]
     pub version: u64,
-    /// DID of the identity that owns it, which may do everything with it. By default whoever created
-    /// it.
+    /// The DID of the identity that owns the resource, and has all rights to it. Default: the caller
+    /// that created it.
     #[prost(string, tag = "101")]
     pub owner: String,
-    /// Unix time in ms.
+    /// The time of creation, Unix time in milliseconds.
     #[prost(int64, tag = "105")]
     pub created: i64,
-    /// When the resource or its file content was last changed, Unix time in ms.
+    /// The time of the last change of the resource or its file content, Unix time in milliseconds.
     #[prost(int64, tag = "106")]
     pub modified: i64,
+    /// Whether the resource is in use.
     #[prost(enumeration = "ResourceStatus", tag = "108")]
     pub status: i32,
-    /// What the resource is, such as `volt:folder`, `volt:file`, `volt:database`, `volt:wire`,
-    /// `volt:identity`, or a kind of one's own. It can be several things at once.
+    /// The types of the resource, such as `volt:folder`, `volt:file`, `volt:database`, `volt:wire`,
+    /// `volt:identity`, or a custom kind. A resource can have several.
     #[prost(string, repeated, tag = "110")]
     pub kind: Vec<String>,
-    /// Whether a service can be called now. A hosted service is OFFLINE until its host says otherwise;
-    /// all else is always ONLINE.
+    /// Whether a service can be called now. A hosted service is OFFLINE until its host sets it online.
+    /// All other resources are always ONLINE.
     #[prost(enumeration = "OnlineStatus", tag = "111")]
     pub online_status: i32,
-    /// Length of a file's content in bytes.
+    /// The length of a file's content, in bytes.
     #[prost(uint64, tag = "113")]
     pub size: u64,
-    /// The name that a file's content was stored under, where an upload gave one (`store_name`).
+    /// The `store_name` of the last upload that had one.
     #[prost(string, tag = "114")]
     pub store: String,
-    /// Other names for the resource, unique on the Volt. They stand here without `@`; calls that take
-    /// an id also take `@name`.
+    /// Alternative names, unique on the Volt, without `@`. Calls accept `@name` in place of an id.
     #[prost(string, repeated, tag = "115")]
     pub alias: Vec<String>,
-    /// The embedded Volt leaves this empty: use `GetResourceDescendants`.
+    /// Empty in the embedded Volt: use `GetResourceDescendants`.
     #[prost(message, repeated, tag = "200")]
     pub child: Vec<Resource>,
 }
 
-/// Whether a relay is connected. No call uses this message.
+/// Reports whether a relay is connected. No method uses this message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectRelay {
+    /// `true` while the relay is connected.
     #[prost(bool, tag = "1")]
     pub connected: bool,
 }
 
-/// For whom a service can be found by `DiscoverServices`.
+/// Which callers can find a service with `DiscoverServices`. The embedded Volt ignores it: callers
+/// find the services whose resources they may read.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -423,16 +460,19 @@ pub struct ConnectRelay {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum DiscoveryMode {
+    /// Not specified.
     Unknown = 0,
+    /// Trusted callers. Which callers a Volt trusts is not documented.
     Trusted = 1,
+    /// All callers.
     Public = 2,
-    /// As TRUSTED, also for callers that come through a relay.
+    /// Like TRUSTED, and also callers that come through a relay.
     TrustedGlobal = 3,
-    /// As PUBLIC, also for callers that come through a relay.
+    /// Like PUBLIC, and also callers that come through a relay.
     PublicGlobal = 4,
 }
 
-/// Whether something can be reached now.
+/// Whether a service or a Volt can be reached now.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -448,8 +488,11 @@ pub enum DiscoveryMode {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum OnlineStatus {
+    /// Not known.
     Unknown = 0,
+    /// It can be called.
     Online = 1,
+    /// It is not connected: calls fail.
     Offline = 2,
 }
 
@@ -469,17 +512,20 @@ pub enum OnlineStatus {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ResourceStatus {
+    /// Not specified.
     Unknown = 0,
-    /// In use, as every new resource is.
+    /// In use. The status of every new resource.
     Live = 1,
+    /// Not in use. The embedded Volt never sets it.
     Inactive = 2,
+    /// Deleted. The embedded Volt never sets it.
     Deleted = 999,
 }
 
 /// Whether a resource can be read without an access rule.
 ///
-/// It is about the one resource and not about what is in it. The owner of the resource and the owner
-/// of the Volt may do everything in any mode.
+/// The mode applies to the resource itself, not to its children. The owner of the resource and the
+/// owner of the Volt have all rights in every mode.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -495,16 +541,17 @@ pub enum ResourceStatus {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ShareMode {
-    /// Nothing was chosen, which shares no more than TRUSTED. An update leaves the mode as it was.
+    /// Not specified. It shares no more than TRUSTED. An update with this value keeps the previous
+    /// mode.
     Unknown = 0,
-    /// Only for those whom an access rule permits it.
+    /// Only callers that an access rule permits have access.
     Trusted = 1,
-    /// Everyone with a session may see the resource and read its content, query it if it is a
+    /// Every client with a session may see the resource, read its content, query it if it is a
     /// database, and subscribe to it if it is a wire. An access rule can still deny it.
     PublicRead = 2,
 }
 
-/// Whether a connection is encrypted. No call uses this.
+/// Whether a connection is encrypted. No method uses this.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -520,12 +567,15 @@ pub enum ShareMode {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SecureMode {
+    /// Not specified.
     Unknown = 0,
+    /// Plaintext.
     Insecure = 1,
+    /// Encrypted with TLS.
     Tls = 2,
 }
 
-/// Where a service runs, which decides how it is called.
+/// The place where a service runs, which determines how it is called.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -541,16 +591,17 @@ pub enum SecureMode {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ServiceHostType {
+    /// Not specified.
     Unknown = 0,
     /// In the Volt itself. Always online.
     Builtin = 1,
-    /// On a gRPC server of its own, at `host_address`. Can be called by gRPC only.
+    /// On its own gRPC server, at `host_address`. Reachable only over gRPC.
     Server = 2,
-    /// In a client that is connected to the Volt by `Connect`. The Volt passes calls on to it.
+    /// In a client with an open `Connect` stream. The Volt forwards calls to it.
     Relayed = 3,
 }
 
-/// What the values of an attribute are.
+/// The type of an attribute's values.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -566,21 +617,25 @@ pub enum ServiceHostType {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum AttributeDataType {
+    /// Not specified.
     Unknown = 0,
+    /// UTF-8 text.
     String = 1,
-    /// A signed number of 64 bits.
+    /// A signed 64-bit integer.
     Integer = 2,
-    /// A floating point number of 64 bits.
+    /// A 64-bit floating-point number.
     Real = 3,
+    /// `true` or `false`.
     Boolean = 4,
+    /// Binary data.
     Bytes = 5,
-    /// The value names an identity.
+    /// The DID of an identity.
     Identity = 100,
-    /// The value names a resource.
+    /// The id of a resource.
     Resource = 101,
 }
 
-/// The enum `tdx.volt_api.volt.v1.IdentityType`.
+/// The type of an identity. No method uses it.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -596,8 +651,12 @@ pub enum AttributeDataType {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum IdentityType {
+    /// Not specified.
     Unknown = 0,
+    /// A person.
     User = 1,
+    /// An authority.
     Authority = 2,
+    /// A group of identities.
     Group = 3,
 }

@@ -8,7 +8,8 @@ pub use self::messages::*;
 use super::*;
 use ::volt_runtime::__private as rt;
 
-/// The service `tdx.volt_api.volt.v1.SparkAPI`.
+/// Runs programs, called sparks, on a Volt. The API 0.20.34 no longer has this service, and its
+/// fields are not documented beyond their names. The embedded Volt answers `UNIMPLEMENTED`.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.SparkAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -17,13 +18,13 @@ pub struct SparkApiClient {
 }
 
 impl SparkApiClient {
-    /// The method `Spark`.
+    /// Starts a spark, sends commands to it, and streams its data.
     ///
     /// Bidirectional: any number of [`SparkRequest`] ⇄ any number of [`SparkResponse`].
     pub fn spark(&self) -> rt::BidiCall<SparkRequest, SparkResponse> {
         rt::BidiCall::new(&self.channel, &SPARK)
     }
-    /// The method `GetSpark`.
+    /// Looks up a spark.
     ///
     /// Unary: [`GetSparkRequest`] → [`GetSparkResponse`].
     pub fn get_spark(
@@ -34,12 +35,13 @@ impl SparkApiClient {
     }
 }
 
-/// The service `tdx.volt_api.volt.v1.SparkAPI`.
+/// Runs programs, called sparks, on a Volt. The API 0.20.34 no longer has this service, and its
+/// fields are not documented beyond their names. The embedded Volt answers `UNIMPLEMENTED`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait SparkApi: Send + Sync + 'static {
-    /// The method `Spark`.
+    /// Starts a spark, sends commands to it, and streams its data.
     ///
     /// Bidirectional: any number of [`SparkRequest`] ⇄ any number of [`SparkResponse`].
     fn spark(
@@ -51,7 +53,7 @@ pub trait SparkApi: Send + Sync + 'static {
         let _ = (context, requests, responses);
         rt::ready(Err(rt::unimplemented(&SPARK)))
     }
-    /// The method `GetSpark`.
+    /// Looks up a spark.
     ///
     /// Unary: [`GetSparkRequest`] → [`GetSparkResponse`].
     fn get_spark(

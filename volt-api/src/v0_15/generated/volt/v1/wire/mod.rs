@@ -10,13 +10,13 @@ use ::volt_runtime::__private as rt;
 
 /// Publishes and subscribes to wires.
 ///
-/// A wire is a resource that passes messages on, from publishers to whoever subscribes at that
-/// time. Messages are bytes; the Volt does not look into them. Each message arrives as it was
-/// published, and all subscribers get all messages in the same order. There is no replay, but a
-/// wire can persist its messages in an SQL table.
+/// A wire is a resource that delivers messages from its publishers to the current subscribers.
+/// Messages are bytes, which the Volt does not interpret. Each message arrives as it was published,
+/// and all subscribers receive all messages in the same order. Missed messages are not replayed, but
+/// a wire can persist its messages in an SQL table.
 ///
-/// Wires are named by resource id or `@alias`. One that does not exist is refused with
-/// `NOT_FOUND`, and a resource that is no wire with `FAILED_PRECONDITION`.
+/// Wires are named by resource id or `@alias`. An unknown wire is refused with `NOT_FOUND`, and a
+/// resource of another kind with `FAILED_PRECONDITION`.
 ///
 /// Calls the service `tdx.volt_api.volt.v1.WireAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,13 +27,13 @@ pub struct WireApiClient {
 impl WireApiClient {
     /// Publishes messages to one wire.
     ///
-    /// The first request names the wire; each request with a non-empty `chunk` publishes one
-    /// message. A first request without a `chunk` publishes nothing, and finds out early whether
-    /// publishing is allowed. The Volt answers nothing unless it refuses the call. The call ends
-    /// once the caller has closed its side and everything is published.
+    /// The first request names the wire. Each request with a non-empty `chunk` publishes one message.
+    /// A first request without a `chunk` publishes nothing, and checks early whether the caller may
+    /// publish. The Volt sends no response unless it refuses the call. The call ends after the
+    /// caller's half-close, when all messages are published.
     ///
-    /// Publishing waits while a subscriber is slow, but not for long: see `SubscribeWire`. If the
-    /// wire is deleted, the next message fails with `NOT_FOUND`.
+    /// A slow subscriber delays publishers for a limited time: see `SubscribeWire`. If the wire is
+    /// deleted, the next message fails with `NOT_FOUND`.
     ///
     /// Needs `volt:wire-publish`.
     ///
@@ -45,13 +45,13 @@ impl WireApiClient {
     }
     /// Streams the messages published to a wire from now on.
     ///
-    /// The caller sends `wire_id`, once, and then receives a `chunk` for each message. Nothing
-    /// confirms the subscription before the first message. The call ends when the caller sends
-    /// `stop` or closes its side. It fails with `NOT_FOUND` when the wire is deleted, and with
-    /// `RESOURCE_EXHAUSTED` when the caller's queue is full and it takes no message for some seconds
-    /// (5 in the embedded Volt).
+    /// The caller sends `wire_id`, once, and then receives a `chunk` for each message. The first
+    /// message is also the first confirmation of the subscription. The call ends when the caller sends
+    /// `stop` or half-closes. It fails with `NOT_FOUND` when the wire is deleted. It fails with
+    /// `RESOURCE_EXHAUSTED` when the caller's queue is full and the caller reads no message for some
+    /// seconds (5 in the embedded Volt).
     ///
-    /// Needs `volt:wire-subscribe`; whoever may read the resource may subscribe.
+    /// Needs `volt:wire-subscribe`, which `volt:resource-read` implies.
     ///
     /// Bidirectional: any number of [`SubscribeWireRequest`] ⇄ any number of [`SubscribeWireResponse`].
     pub fn subscribe_wire(
@@ -63,26 +63,26 @@ impl WireApiClient {
 
 /// Publishes and subscribes to wires.
 ///
-/// A wire is a resource that passes messages on, from publishers to whoever subscribes at that
-/// time. Messages are bytes; the Volt does not look into them. Each message arrives as it was
-/// published, and all subscribers get all messages in the same order. There is no replay, but a
-/// wire can persist its messages in an SQL table.
+/// A wire is a resource that delivers messages from its publishers to the current subscribers.
+/// Messages are bytes, which the Volt does not interpret. Each message arrives as it was published,
+/// and all subscribers receive all messages in the same order. Missed messages are not replayed, but
+/// a wire can persist its messages in an SQL table.
 ///
-/// Wires are named by resource id or `@alias`. One that does not exist is refused with
-/// `NOT_FOUND`, and a resource that is no wire with `FAILED_PRECONDITION`.
+/// Wires are named by resource id or `@alias`. An unknown wire is refused with `NOT_FOUND`, and a
+/// resource of another kind with `FAILED_PRECONDITION`.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]
 pub trait WireApi: Send + Sync + 'static {
     /// Publishes messages to one wire.
     ///
-    /// The first request names the wire; each request with a non-empty `chunk` publishes one
-    /// message. A first request without a `chunk` publishes nothing, and finds out early whether
-    /// publishing is allowed. The Volt answers nothing unless it refuses the call. The call ends
-    /// once the caller has closed its side and everything is published.
+    /// The first request names the wire. Each request with a non-empty `chunk` publishes one message.
+    /// A first request without a `chunk` publishes nothing, and checks early whether the caller may
+    /// publish. The Volt sends no response unless it refuses the call. The call ends after the
+    /// caller's half-close, when all messages are published.
     ///
-    /// Publishing waits while a subscriber is slow, but not for long: see `SubscribeWire`. If the
-    /// wire is deleted, the next message fails with `NOT_FOUND`.
+    /// A slow subscriber delays publishers for a limited time: see `SubscribeWire`. If the wire is
+    /// deleted, the next message fails with `NOT_FOUND`.
     ///
     /// Needs `volt:wire-publish`.
     ///
@@ -98,13 +98,13 @@ pub trait WireApi: Send + Sync + 'static {
     }
     /// Streams the messages published to a wire from now on.
     ///
-    /// The caller sends `wire_id`, once, and then receives a `chunk` for each message. Nothing
-    /// confirms the subscription before the first message. The call ends when the caller sends
-    /// `stop` or closes its side. It fails with `NOT_FOUND` when the wire is deleted, and with
-    /// `RESOURCE_EXHAUSTED` when the caller's queue is full and it takes no message for some seconds
-    /// (5 in the embedded Volt).
+    /// The caller sends `wire_id`, once, and then receives a `chunk` for each message. The first
+    /// message is also the first confirmation of the subscription. The call ends when the caller sends
+    /// `stop` or half-closes. It fails with `NOT_FOUND` when the wire is deleted. It fails with
+    /// `RESOURCE_EXHAUSTED` when the caller's queue is full and the caller reads no message for some
+    /// seconds (5 in the embedded Volt).
     ///
-    /// Needs `volt:wire-subscribe`; whoever may read the resource may subscribe.
+    /// Needs `volt:wire-subscribe`, which `volt:resource-read` implies.
     ///
     /// Bidirectional: any number of [`SubscribeWireRequest`] ⇄ any number of [`SubscribeWireResponse`].
     fn subscribe_wire(

@@ -4,18 +4,23 @@
 //! cargo run --release -p volt-embedded --example latency -- 20000
 //! ```
 //!
-//! The argument is the number of resources in the Volt. Each line shows one kind of load, generated
+//! The argument is the number of resources in the Volt; a second one selects the loads whose names contain
+//! it. Each line shows one kind of load, generated
 //! by another client for five seconds, with the 99th percentile and the worst latency of concurrent
-//! authenticated `GetResource` calls. The Volt and the two clients run on threads of their own.
+//! authenticated `GetResource` calls. The Volt runs in its own process, each client on its own threads.
+//! `VOLT_SERVER` measures the Volt of another program, for example an earlier version of this one: it is
+//! started with the argument `serve`, and prints the configurations of the owner and of a guest.
 
 #![allow(clippy::unwrap_used)]
+
+mod support;
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 use volt_api::{
-    Client, Result,
+    Client, ClientConfig, Result,
     data::{CreateDatabaseRequest, SqlBulkUpdateRequest, SqlExecuteRequest, SqlExecuteStart},
     volt::{
         ConnectHello, ConnectRequest, CopyResourceMode, CopyResourceRequest,
@@ -24,6 +29,8 @@ use volt_api::{
     },
 };
 use volt_embedded::EmbeddedVolt;
+
+use self::support::Process;
 
 /// The duration of each measurement.
 const TIME: Duration = Duration::from_secs(5);
@@ -85,6 +92,9 @@ impl Probe {
 
     /// Measures the latency while `work` runs repeatedly.
     async fn measure(&self, name: &str, work: impl AsyncFn()) {
+        if std::env::args().nth(2).is_some_and(|chosen| !name.contains(&chosen)) {
+            return;
+        }
         let until = Instant::now() + TIME;
         let probe = Self::latencies(self.client.clone(), self.id.clone(), until);
         let probe = self.runtime.spawn(probe);
@@ -108,15 +118,28 @@ impl Probe {
     }
 }
 
+/// The role of the Volt's process: it prints the configurations of its owner and of a guest.
+async fn serve() {
+    let builder = EmbeddedVolt::builder().query_timeout(Duration::from_secs(2));
+    let volt = builder.start().await.unwrap();
+    for config in [volt.config(), volt.guest("other").unwrap()] {
+        println!("{}", serde_json::to_string(&config).unwrap());
+    }
+    std::future::pending::<()>().await;
+}
+
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let count: usize = std::env::args().nth(1).map_or(Ok(20_000), |text| text.parse())?;
-    let (server, runtime) = (Runtime::new()?, Runtime::new()?);
-    let start = EmbeddedVolt::builder().query_timeout(Duration::from_secs(2)).start();
-    let volt = server.spawn(start).await??;
-    let config = volt.config();
+    let argument = std::env::args().nth(1);
+    if argument.as_deref() == Some("serve") {
+        serve().await;
+    }
+    let count: usize = argument.map_or(Ok(20_000), |text| text.parse())?;
+    let mut volt = Process::start(&["serve"])?;
+    let runtime = Runtime::new()?;
+    let config: ClientConfig = serde_json::from_str(&volt.line()?)?;
     let client = runtime.spawn(async { Client::connect(config).await }).await??;
-    let config = volt.guest("other")?;
+    let config: ClientConfig = serde_json::from_str(&volt.line()?)?;
     let home = config.credential.as_ref().unwrap().identity_did.clone().unwrap();
     let other = Client::connect(config).await?;
     let id = save(&client, "", "probe", "volt:folder").await?;
@@ -199,10 +222,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             join_all(saves).await;
         })
         .await;
-    drop((subscriber, other));
-    server.spawn(volt.shutdown()).await?;
+    drop((subscriber, other, volt));
     // A runtime cannot be dropped where it would have to wait.
     probe.runtime.shutdown_background();
-    server.shutdown_background();
     Ok(())
 }

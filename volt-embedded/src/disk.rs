@@ -33,8 +33,8 @@ pub(crate) struct Disk {
     files: PathBuf,
     databases: PathBuf,
     incoming: PathBuf,
-    /// Whether contents are synced to disk before the store refers to them.
-    durable: bool,
+    /// Syncs a file or folder to disk before the store refers to it. Does nothing in a temporary folder.
+    sync: fn(&File) -> io::Result<()>,
     /// Locked while the Volt runs.
     lock: File,
     /// Held while a database is created or removed, so that a deleted database is not recreated.
@@ -48,7 +48,8 @@ pub(crate) struct Copied {
 }
 
 impl Disk {
-    /// Locks the data folder and creates missing files and subfolders.
+    /// Locks the data folder and creates missing files and subfolders. With `durable`, contents are
+    /// synced to disk.
     pub(crate) fn open(root: &Path, durable: bool) -> Result<Self> {
         create_private(root)?;
         let path = root.join("volt.lock");
@@ -67,7 +68,7 @@ impl Disk {
             files: root.join("files"),
             databases: root.join("databases"),
             incoming: root.join("incoming"),
-            durable,
+            sync: if durable { File::sync_all } else { |_| Ok(()) },
             lock,
             databases_lock: Mutex::default(),
         };
@@ -199,7 +200,7 @@ impl Disk {
 
     /// Syncs incoming content to disk if the Volt is durable.
     pub(crate) fn sync(&self, content: &File) -> io::Result<()> {
-        if self.durable { content.sync_all() } else { Ok(()) }
+        (self.sync)(content)
     }
 
     /// Moves complete content with this hash into the folder with the file's contents.
@@ -213,13 +214,32 @@ impl Disk {
         self.sync_folder(&folder)
     }
 
-    /// Removes all contents of a file except the one with this hash.
+    /// Removes all contents of a file except the one with this hash, to which the store refers.
     pub(crate) fn keep_only(&self, id: &str, hash: &str) {
-        for other in fs::read_dir(self.contents(id)).into_iter().flatten().flatten() {
-            if other.file_name() != hash {
-                remove_or_log(&other.path());
-            }
+        let others = self.contents_except(id, hash);
+        if !others.is_empty() && self.is_store_synced() {
+            others.iter().for_each(|other| remove_or_log(other));
         }
+    }
+
+    fn contents_except(&self, id: &str, hash: &str) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.contents(id)).into_iter().flatten().flatten();
+        all.filter(|content| content.file_name() != hash).map(|content| content.path()).collect()
+    }
+
+    /// Syncs the changes of the store. After a power failure, a change that was not synced is undone,
+    /// and the store refers to the earlier data again. Returns whether that data can be removed.
+    fn is_store_synced(&self) -> bool {
+        // The file without a write-ahead log is complete.
+        let log = match File::open(self.root.join("volt.db-wal")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return true,
+            log => log,
+        };
+        let synced = log.and_then(|log| (self.sync)(&log));
+        if let Err(error) = &synced {
+            tracing::warn!(%error, "the store cannot be synced before its earlier data is removed");
+        }
+        synced.is_ok()
     }
 
     /// Copies the data of a resource; `hash` is the hash of its content, if it has any. Stops when
@@ -296,10 +316,16 @@ impl Disk {
             name.push(suffix);
             PathBuf::from(name)
         };
+        let contents = self.contents_except(id, "");
+        if contents.is_empty() && !database.exists() {
+            return;
+        }
+        // In any case: a new resource with this id must not adopt the data.
+        self.is_store_synced();
         for path in [beside("-wal"), beside("-shm"), database.clone()] {
             remove_or_log(&path);
         }
-        self.keep_only(id, "");
+        contents.iter().for_each(|content| remove_or_log(content));
         // Remaining files have already been logged.
         let _ = fs::remove_dir(self.contents(id));
     }
@@ -307,12 +333,18 @@ impl Disk {
     /// Syncs a folder, so that new names in it are durable.
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         #[cfg(unix)]
-        if self.durable {
-            File::open(folder)?.sync_all()?;
-        }
+        (self.sync)(&File::open(folder)?)?;
         #[cfg(not(unix))]
         let _ = folder;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Disk {
+    /// Replaces the syncing of files, by a disk that fails for example.
+    pub(crate) fn sync_with(&mut self, sync: fn(&File) -> io::Result<()>) {
+        self.sync = sync;
     }
 }
 

@@ -81,8 +81,8 @@
 //!   publishing; a subscriber that reads nothing for five seconds fails with `RESOURCE_EXHAUSTED`.
 //! - **SQL**: within a transaction, each statement ends with `affected_rows`; outside a transaction
 //!   none does, because a published client cannot parse it. A transaction that is not committed is
-//!   rolled back. Statements are limited in size and [time](Builder::query_timeout), most pragmas are
-//!   rejected, and an open query may not [wait](Builder::idle_query_timeout) for its caller forever.
+//!   rolled back. Statements are limited in size, [time](Builder::query_timeout) and the memory of
+//!   a row, most pragmas are rejected, and an open query may not [wait](Builder::idle_query_timeout) for its caller forever.
 //! - **Hosts**: a client whose `Connect` call accepts invocations receives the calls to services
 //!   that are relayed to its identity. With `online_services`, its own relayed services are updated
 //!   with its identity and key, which callers use to reach them. A caller that reads nothing for

@@ -143,7 +143,8 @@ impl IntoFuture for OpenPublisher {
 ///
 /// The protocol confirms messages only when their call ends. [`flush`](Self::flush) and
 /// [`finish`](Self::finish) wait for that. Dropping a publisher may discard messages that were not
-/// flushed. After an error the publisher has ended, and its later methods fail: open another.
+/// flushed. After an error the publisher has ended, and its later methods return that error again: open
+/// another.
 #[derive(Debug)]
 pub struct Publisher {
     settings: Settings,
@@ -156,8 +157,10 @@ enum State {
     Open(Call),
     /// Everything was published. The next message opens a call.
     Flushed,
-    /// After an error, or a flush that was dropped.
-    Ended,
+    /// After an error, which every later method returns again.
+    Failed(Error),
+    /// While a flush waits, and after it was dropped.
+    Unconfirmed,
 }
 
 impl Publisher {
@@ -177,12 +180,12 @@ impl Publisher {
         if let State::Flushed = self.state {
             self.state = State::Open(self.target.open(&self.settings).await?);
         }
-        let State::Open(call) = &mut self.state else { return Err(ended()) };
-        let sent = call.send(request).await;
-        if sent.is_err() {
-            self.state = State::Ended;
-        }
-        sent
+        let sent = match &mut self.state {
+            State::Open(call) => call.send(request).await,
+            State::Failed(error) => return Err(error.clone()),
+            State::Flushed | State::Unconfirmed => return Err(unconfirmed()),
+        };
+        sent.map_err(|error| self.fail(error))
     }
 
     /// Waits until the Volt has published all messages. The publisher stays open.
@@ -197,13 +200,19 @@ impl Publisher {
     /// If the future is dropped, the publisher has ended, and messages that were not flushed may not
     /// be published.
     pub async fn flush(&mut self) -> Result<()> {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Open(call) => drop(call.finish().await?),
+        match std::mem::replace(&mut self.state, State::Unconfirmed) {
+            State::Open(call) => drop(call.finish().await.map_err(|error| self.fail(error))?),
             State::Flushed => {}
-            State::Ended => return Err(ended()),
+            State::Failed(error) => return Err(self.fail(error)),
+            State::Unconfirmed => return Err(unconfirmed()),
         }
         self.state = State::Flushed;
         Ok(())
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.state = State::Failed(error.clone());
+        error
     }
 
     /// Waits until the Volt has published all messages, and closes the publisher.
@@ -220,9 +229,9 @@ impl Publisher {
     }
 }
 
-fn ended() -> Error {
+fn unconfirmed() -> Error {
     Error::new(
         volt_runtime::ErrorKind::Ended,
-        "the publisher has ended with an error before, or a flush was dropped: open another",
+        "a flush was dropped, so it is not known what was published: open another publisher",
     )
 }

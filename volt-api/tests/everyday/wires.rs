@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt as _;
 use volt_api::{
     Client, Code, ErrorKind, Status,
     server::{Context, Requests, Responses},
@@ -47,11 +48,36 @@ async fn a_publisher_confirms_at_flush_and_finish() {
 }
 
 #[tokio::test]
-async fn a_refused_publisher_has_ended() {
+async fn a_refused_publisher_repeats_the_reason() {
     let (_volt, client) = start().await;
     let mut news = client.wire().publisher("@none").await.unwrap();
     assert_eq!(news.flush().await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(news.publish("one").await.unwrap_err().kind(), ErrorKind::Ended);
+    assert_eq!(news.publish("one").await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(news.finish().await.unwrap_err().code(), Code::NotFound);
+    let mut news = client.wire().publisher("@none").await.unwrap();
+    // The refusal arrives while messages are sent.
+    let error = soon(async {
+        loop {
+            if let Err(error) = news.publish("one").await {
+                break error;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(error.code(), Code::NotFound, "{error}");
+    assert_eq!(news.flush().await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_publisher_whose_flush_was_dropped_has_ended() {
+    let (_volt, client) = start().await;
+    client.wire().ensure_wire("@news").await.unwrap();
+    let mut news = client.wire().publisher("@news").await.unwrap();
+    news.publish("one").await.unwrap();
+    // The Volt cannot have answered yet.
+    assert!(news.flush().now_or_never().is_none());
+    assert_eq!(news.publish("two").await.unwrap_err().kind(), ErrorKind::Ended);
     assert_eq!(news.finish().await.unwrap_err().kind(), ErrorKind::Ended);
 }
 

@@ -20,7 +20,8 @@ use tokio::{
 };
 use volt_api::ClientConfig;
 
-/// This program again, in its own process, in another role. It ends when this is dropped.
+/// This program again, in its own process, in another role, or the program that `VOLT_SERVER` names. It
+/// ends when this is dropped.
 pub(crate) struct Process {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
@@ -28,7 +29,9 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(role: &[&str]) -> io::Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
+        let program =
+            env::var_os("VOLT_SERVER").map_or_else(env::current_exe, |path| Ok(path.into()))?;
+        let mut child = Command::new(program)
             .args(role)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

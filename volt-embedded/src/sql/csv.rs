@@ -50,7 +50,7 @@ pub(crate) fn import(
         vec!["?"; names.len()].join(", ")
     );
     let refused = |error: rusqlite::Error| database.fault(&error);
-    let mut insert = database.connection.prepare(&sql).map_err(refused)?;
+    let mut insert = database.prepare(&sql)?;
     let mut reader = open(source)?;
     let mut record = StringRecord::new();
     let mut count = 0;

@@ -1,23 +1,27 @@
 //! Bounds the time of functions that take as long as the product of their arguments' lengths.
 //!
 //! SQLite stops a statement between its instructions, and one call of a function is one instruction.
-//! With two values of 16 MiB, one such call takes minutes to hours.
+//! With two values of 16 MiB, one such call takes minutes to hours. With shorter ones it takes seconds, so
+//! each call checks first whether the statement has to stop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{
-    Connection, Error, ErrorCode, Result, ToSql,
+    Connection, Error, ErrorCode, Result, ToSql, ffi,
     functions::{Context, FunctionFlags, SubType},
     limits::Limit,
     params_from_iter,
     types::{ToSqlOutput, Value, ValueRef},
 };
 
-use super::policy::MAX_VALUE;
+use super::policy::{MAX_PATTERN, MAX_VALUE};
 
 /// A function, its number of arguments, and the maximum product of the lengths of the first two in
 /// bytes, for which it takes a few seconds.
-const FUNCTIONS: [(&str, i32, u64); 8] = [
+const FUNCTIONS: [(&str, i32, u64); 11] = [
+    ("like", 2, 1 << 31),
+    ("like", 3, 1 << 31),
+    ("glob", 2, 1 << 31),
     ("instr", 2, 1 << 38),
     ("replace", 3, 1 << 38),
     ("trim", 2, 1 << 30),
@@ -31,12 +35,15 @@ const FUNCTIONS: [(&str, i32, u64); 8] = [
 /// The subtype with which SQLite marks a text as JSON.
 const JSON: SubType = Some(b'J' as u32);
 
-/// Replaces the functions of a connection by ones that check the lengths, and then let SQLite's own
-/// function work.
-pub(super) fn bound(connection: &Connection) -> Result<()> {
+/// Replaces the functions of a connection by ones that check the lengths and whether to `stop`, and then
+/// let SQLite's own function work. The operators `LIKE` and `GLOB` call `like` and `glob`.
+pub(super) fn bound(
+    connection: &Connection,
+    stop: impl Fn() -> bool + Clone + Send + 'static,
+) -> Result<()> {
     let original = Arc::<Original>::default();
     for (name, arguments, limit) in FUNCTIONS {
-        let original = Arc::clone(&original);
+        let (original, stop) = (Arc::clone(&original), stop.clone());
         let parameters = ["?"; 3][..if arguments == 3 { 3 } else { 2 }].join(", ");
         let (call, json) = (format!("SELECT {name}({parameters})"), name == "json_patch");
         let flags = FunctionFlags::SQLITE_UTF8
@@ -44,6 +51,10 @@ pub(super) fn bound(connection: &Connection) -> Result<()> {
             | FunctionFlags::SQLITE_INNOCUOUS
             | FunctionFlags::SQLITE_RESULT_SUBTYPE;
         connection.create_scalar_function(name, arguments, flags, move |context| {
+            if stop() {
+                let interrupted = ffi::Error::new(ffi::SQLITE_INTERRUPT);
+                return Err(Error::SqliteFailure(interrupted, None));
+            }
             let lengths = [0, 1].map(|index| length(context.get_raw(index)));
             if lengths[0].saturating_mul(lengths[1]) > limit {
                 let message = format!("the arguments of `{name}` are too long: {lengths:?} bytes");
@@ -85,6 +96,7 @@ impl Original {
         if connection.is_none() {
             let opened = Connection::open_in_memory()?;
             opened.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
+            opened.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN)?;
             *connection = Some(opened);
         }
         let Some(connection) = &*connection else { return Ok(Answer::Value(Value::Null)) };
@@ -124,9 +136,21 @@ mod tests {
     #[test]
     fn the_functions_are_those_of_sqlite() {
         let (original, bounded) = [(); 2].map(|()| Connection::open_in_memory().unwrap()).into();
-        bound(&bounded).unwrap();
-        let values =
-            ["NULL", "''", "'aüäa'", "'ä'", "x'c3'", "x'61c3bc'", "'61ä62'", "1.50", "15", "' a '"];
+        bound(&bounded, || false).unwrap();
+        let values = [
+            "NULL",
+            "''",
+            "'aüäa'",
+            "'ä'",
+            "x'c3'",
+            "x'61c3bc'",
+            "'61ä62'",
+            "1.50",
+            "15",
+            "' a '",
+            "'A_%'",
+            "'[^b]*'",
+        ];
         let evaluate = |connection: &Connection, sql: &str| {
             let sql = format!("SELECT typeof({sql}), hex({sql})");
             connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -134,7 +158,11 @@ mod tests {
         for (name, arguments, _) in FUNCTIONS {
             for first in values {
                 for second in values {
-                    let third = if arguments == 3 { ", 'new'" } else { "" };
+                    let third = match (name, arguments) {
+                        ("like", 3) => ", '_'",
+                        (_, 3) => ", 'new'",
+                        _ => "",
+                    };
                     let sql = format!("{name}({first}, {second}{third})");
                     let expected: Result<(String, String)> = evaluate(&original, &sql);
                     let given = evaluate(&bounded, &sql);
@@ -154,17 +182,23 @@ mod tests {
     #[test]
     fn long_arguments_are_refused_before_the_work() {
         let connection = Connection::open_in_memory().unwrap();
-        bound(&connection).unwrap();
+        bound(&connection, || false).unwrap();
         for sql in [
             "SELECT instr(zeroblob(8000000), zeroblob(4000000) || x'01')",
             "SELECT replace(hex(zeroblob(4000000)), hex(zeroblob(2000000)) || 'x', 'y')",
             "SELECT trim(hex(zeroblob(400000)), hex(zeroblob(20000)))",
             "SELECT unhex(hex(zeroblob(400000)), hex(zeroblob(20000)))",
+            "SELECT hex(zeroblob(4000000)) LIKE hex(zeroblob(250))",
+            "SELECT hex(zeroblob(4000000)) GLOB hex(zeroblob(250))",
+            "SELECT hex(zeroblob(4000000)) LIKE hex(zeroblob(250)) ESCAPE 'a'",
         ] {
             let outcome = connection.query_row(sql, [], |row| row.get::<_, Value>(0));
             let error = outcome.unwrap_err().to_string();
             assert!(error.contains("too long"), "{sql}: {error}");
         }
+        let sql = "SELECT 'a' LIKE hex(zeroblob(1000))";
+        let outcome = connection.query_row(sql, [], |row| row.get::<_, Value>(0));
+        assert!(outcome.unwrap_err().to_string().contains("pattern too complex"));
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE).unwrap();
         let sql = "SELECT replace(hex(zeroblob(1000000)), '00', 'twenty characters...')";
         let outcome = connection.query_row(sql, [], |row| row.get::<_, Value>(0));
@@ -173,5 +207,23 @@ mod tests {
         let sql = "SELECT instr(zeroblob(8000000) || x'01', zeroblob(1000) || x'01')";
         let at: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
         assert_eq!(at, 7_999_001);
+    }
+
+    #[test]
+    fn no_function_begins_after_the_statement_has_to_stop() {
+        let connection = Connection::open_in_memory().unwrap();
+        let calls = Arc::new(Mutex::new(0));
+        let counter = Arc::clone(&calls);
+        let stop = move || {
+            let mut calls = counter.lock().unwrap();
+            *calls += 1;
+            *calls > 2
+        };
+        bound(&connection, stop).unwrap();
+        // SQLite does not check for an interrupt within the expressions of a row.
+        let sql = "SELECT instr(?1, 1), trim(?1, 'b'), ?1 LIKE 'a', ?1 GLOB 'b', ?1 LIKE 'c'";
+        let outcome = connection.query_row(sql, ["a"], |row| row.get::<_, Value>(0));
+        let code = outcome.unwrap_err().sqlite_error_code();
+        assert_eq!((code, *calls.lock().unwrap()), (Some(ErrorCode::OperationInterrupted), 3));
     }
 }

@@ -1,5 +1,6 @@
 //! Runs SQL on callers' databases.
 
+mod cost;
 pub(crate) mod csv;
 pub(crate) mod execute;
 mod functions;
@@ -19,7 +20,7 @@ use std::{
 
 use rusqlite::{
     Connection, Error, ErrorCode, OpenFlags, Params, Statement,
-    fallible_iterator::FallibleIterator as _,
+    fallible_iterator::FallibleIterator as _, limits::Limit,
 };
 use volt_api::{Code, Status};
 
@@ -70,11 +71,11 @@ impl Database {
         let own = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&own);
         policy::apply(&mut connection, move || flag.load(Ordering::Relaxed))?;
-        functions::bound(&connection)?;
         let timer = Timer::default();
         let (clock, scope) = (timer.clone(), options.scope.clone());
         // SQLite's interrupt would not affect a statement that has yet to start.
         let stop = move || scope.is_over() || clock.has_expired();
+        functions::bound(&connection, stop.clone())?;
         connection.progress_handler(INSTRUCTIONS, Some(stop))?;
         Ok(Self { connection, path: path.to_owned(), options, own, timer })
     }
@@ -120,21 +121,29 @@ impl Database {
     /// Runs an insert that belongs to the Volt, not to the caller.
     pub(crate) fn insert(&self, sql: &str, values: impl Params) -> Result<()> {
         self.restart_timer();
-        let insert = || self.connection.prepare_cached(sql)?.execute(values);
+        let insert = || {
+            let mut insert = self.connection.prepare_cached(sql)?;
+            // The table and its triggers are the caller's.
+            cost::bound(&self.connection, sql)?;
+            insert.execute(values)
+        };
         insert().map_err(|error| self.fault(&error))?;
         Ok(())
     }
 
-    /// Prepares a single statement.
+    /// Prepares a single statement, and bounds its values by what it can hold of them.
     fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         let mut batch = rusqlite::Batch::new(&self.connection, sql);
         let statement = batch.next().map_err(|error| self.fault(&error))?;
         let statement = statement.ok_or_else(|| invalid("the statement is missing"))?;
-        match batch.next() {
-            Ok(None) => Ok(statement),
-            // Errors in the second statement are irrelevant.
-            _ => Err(invalid("expected one statement, got several").into()),
+        // Errors in the second statement are irrelevant.
+        if !matches!(batch.next(), Ok(None)) {
+            return Err(invalid("expected one statement, got several").into());
         }
+        if statement.is_explain() == 0 {
+            cost::bound(&self.connection, sql).map_err(|error| self.fault(&error))?;
+        }
+        Ok(statement)
     }
 
     fn bind(
@@ -171,10 +180,11 @@ impl Database {
                     format!("the statement ran for longer than {:?}", self.options.time_limit),
                 ),
             },
-            Some(ErrorCode::TooBig) => exhausted(format!(
-                "{message}: a value may have at most {} MiB",
-                policy::MAX_VALUE >> 20
-            )),
+            Some(ErrorCode::TooBig) => {
+                let limit = self.connection.limit(Limit::SQLITE_LIMIT_LENGTH);
+                let limit = limit.unwrap_or(policy::MAX_VALUE);
+                exhausted(format!("{message}: a value of this statement may have {limit} bytes"))
+            }
             Some(ErrorCode::ConstraintViolation) => Status::new(Code::FailedPrecondition, message),
             Some(ErrorCode::DiskFull) => exhausted("the Volt's disk is full"),
             // SQLite reports a deleted file as one of several errors.

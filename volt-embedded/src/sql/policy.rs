@@ -10,12 +10,15 @@ use rusqlite::{
     limits::Limit,
 };
 
-/// The longest text or blob, in bytes. SQLite holds several at once while it evaluates a row.
+/// The longest text or blob, in bytes. Shorter for a statement that can hold many of them at once.
 pub(crate) const MAX_VALUE: i32 = 16 << 20;
 
 /// The longest pattern of `LIKE` and `GLOB`, in bytes. SQLite recurses for each wildcard, and a
 /// pattern of many thousands overflows the stack.
 pub(crate) const MAX_PATTERN: i32 = 1000;
+
+/// How deep triggers and actions of foreign keys may run one another.
+pub(super) const MAX_TRIGGER_DEPTH: i32 = 50;
 
 const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE),
@@ -28,7 +31,7 @@ const LIMITS: [(Limit, i32); 11] = [
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
     (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 10_000),
-    (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 50),
+    (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, MAX_TRIGGER_DEPTH),
 ];
 
 /// Read-only pragmas, and pragmas whose argument is a table, an index or a count.
@@ -62,10 +65,10 @@ const BARE_PRAGMAS: [&str; 8] = [
     "table_list",
 ];
 
-/// Pragmas of the connection or of the database itself, with or without a value.
-const SETTINGS: [&str; 7] = [
+/// Pragmas of the connection or of the database itself, with or without a value. Not `case_sensitive_like`,
+/// which SQLite deprecates: it would replace the bounded `like`.
+const SETTINGS: [&str; 6] = [
     "application_id",
-    "case_sensitive_like",
     "defer_foreign_keys",
     "foreign_keys",
     "optimize",

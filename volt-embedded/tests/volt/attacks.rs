@@ -70,6 +70,7 @@ async fn hostile_statements_are_refused() {
             "SELECT trim(hex(zeroblob(900000)), hex(zeroblob(90000)))".to_owned(),
             Code::InvalidArgument,
         ),
+        ("SELECT hex(zeroblob(4000000)) LIKE hex(zeroblob(400))".to_owned(), Code::InvalidArgument),
         ("SELECT load_extension('x')".to_owned(), Code::InvalidArgument),
         ("ATTACH ':memory:' AS other".to_owned(), Code::PermissionDenied),
         ("VACUUM".to_owned(), Code::PermissionDenied),
@@ -78,6 +79,21 @@ async fn hostile_statements_are_refused() {
     ] {
         let outcome = code(query(&client, &db, &statement).await);
         assert_eq!(outcome, expected, "{}", &statement[..statement.len().min(60)]);
+    }
+    is_served(&client, &volt).await;
+}
+
+#[tokio::test]
+async fn a_row_cannot_hold_or_compute_many_large_values() {
+    let (volt, client) = start().await;
+    let db = database(&client, &[]).await;
+    // Without the limit, the first would hold 8 GB, and the second compute as much.
+    for value in ["hex(zeroblob(N))", "length(hex(zeroblob(N)))"] {
+        let values = (8_000_000..8_000_500).map(|number| value.replace('N', &number.to_string()));
+        let statement = format!("SELECT {}", values.collect::<Vec<_>>().join(", "));
+        let error = soon(query(&client, &db, &statement)).await.unwrap_err();
+        assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
+        assert!(error.to_string().contains("a value of this statement"), "{error}");
     }
     is_served(&client, &volt).await;
 }
@@ -105,6 +121,7 @@ async fn pragmas_are_limited_to_the_database() {
         "synchronous=OFF",
         "trusted_schema=ON",
         "busy_timeout=1000000",
+        "case_sensitive_like=ON",
     ] {
         for client in [&reader, &client] {
             let outcome = code(query(client, &db, &format!("PRAGMA {pragma}")).await);

@@ -1,5 +1,5 @@
 use volt_api::{
-    Client, Code,
+    Client, Code, ConnectOptions, TransportKind,
     volt::{
         DownloadFileRequest, GetResourceRequest, UploadFileRequest, UploadFileStart,
         download_file_response::Payload,
@@ -55,23 +55,28 @@ async fn uploads_are_downloaded_in_blocks() {
 
 #[tokio::test]
 async fn sending_to_a_refused_upload_returns_the_volts_reason() {
-    let (_volt, client) = start().await;
-    let mut call = client.file().upload_file().await.unwrap();
-    let start = UploadFileStart::default().with_resource_id("none");
-    call.send(UploadFileRequest::default().with_start(start)).await.unwrap();
-    // Sends are accepted until the rejection arrives.
-    let error = soon(async {
-        loop {
-            let block = UploadFileRequest::default().with_block(vec![0; 10]);
-            if let Err(error) = call.send(block).await {
-                break error;
+    let (volt, websocket) = start().await;
+    let mut options = ConnectOptions::default();
+    options.transport = TransportKind::Grpc;
+    let grpc = Client::connect_with(volt.config(), options).await.unwrap();
+    for client in [websocket, grpc] {
+        let mut call = client.file().upload_file().await.unwrap();
+        let start = UploadFileStart::default().with_resource_id("none");
+        call.send(UploadFileRequest::default().with_start(start)).await.unwrap();
+        // Sends are accepted until the rejection arrives.
+        let error = soon(async {
+            loop {
+                let block = UploadFileRequest::default().with_block(vec![0; 10]);
+                if let Err(error) = call.send(block).await {
+                    break error;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    assert_eq!(error.code(), Code::NotFound, "{error}");
-    assert_eq!(code(call.message().await), Code::NotFound);
+        })
+        .await;
+        assert_eq!(error.code(), Code::NotFound, "{error}");
+        assert_eq!(code(call.message().await), Code::NotFound);
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, Semaphore};
 use volt_api::{
-    Client, Code, ErrorKind, Executed, Presence, Status, Target,
+    CallOptions, Client, Code, ErrorKind, Executed, Presence, Status, Target,
     server::{Context, Requests, Responses},
     volt::{DiscoverServicesRequest, Resource, SaveResourceRequest},
 };
@@ -316,6 +316,36 @@ async fn a_lost_host_fails_its_callers_at_once() {
     assert_eq!((error.kind(), error.executed()), (ErrorKind::Routing, Executed::No));
     assert_eq!(error.code(), Code::Unavailable, "{error}");
     assert!(error.to_string().contains("not found"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_host_that_comes_back() {
+    let mut scene = Scene::new().await;
+    let target = scene.found().await;
+    let client = |max_attempts| {
+        let mut options = CallOptions::default();
+        options.max_attempts = max_attempts;
+        ShopApiClient::new(scene.caller.channel().clone().with_defaults(options))
+    };
+    let (once, patient) = (client(1), client(u32::MAX));
+    let config = scene.host.config().unwrap().clone();
+    scene.host.close().await;
+    // Until the Volt has noticed, it may still forward calls.
+    let gone = async {
+        loop {
+            let call = once.get_article(get("hat")).service(target.clone());
+            match call.await {
+                Err(error) if error.executed() == Executed::No => break error,
+                _ => {}
+            }
+        }
+    };
+    assert_eq!(soon(gone).await.code(), Code::Unavailable);
+    let waiting = tokio::spawn(patient.get_article(get("hat")).service(target).into_future());
+    scene.host = Client::connect(config).await.unwrap();
+    let server = ShopApiServer::from_arc(Arc::clone(&scene.shop));
+    scene.presence = Some(scene.host.presence().host(&scene.resource, server).await.unwrap());
+    soon(waiting).await.unwrap().unwrap();
 }
 
 #[tokio::test]

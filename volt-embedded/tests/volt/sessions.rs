@@ -1,7 +1,7 @@
 //! Which clients may call, and what clients other than the owner may do.
 
 use volt_api::{
-    Client, Code, ErrorKind,
+    Client, Code, ConnectOptions, ErrorKind, TransportKind,
     key::SigningKey,
     volt::{
         AuthenticateRequest, CheckCompatibilityRequest, GetIdentityRequest, GetResourceRequest,
@@ -11,7 +11,7 @@ use volt_api::{
 };
 use volt_embedded::{EmbeddedVolt, UnknownClients};
 
-use crate::support::{code, guest, make, permit, start};
+use crate::support::{code, database, guest, make, permit, start};
 
 fn get(id: &str) -> GetResourceRequest {
     GetResourceRequest::default().with_resource_id(id)
@@ -96,6 +96,38 @@ async fn an_invalid_session_opens_no_call() {
         let mut call = client.file().upload_file().await.unwrap();
         let error = call.send(UploadFileRequest::default()).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Routing, Code::Unauthenticated));
+    }
+}
+
+#[tokio::test]
+async fn every_helper_says_that_the_session_is_not_valid() {
+    let (volt, owner) = start().await;
+    let db = database(&owner, &[]).await;
+    let mut config = volt.config();
+    config.credential.as_mut().unwrap().session_id = Some("none".to_owned());
+    for transport in [TransportKind::Websocket, TransportKind::Grpc] {
+        let mut options = ConnectOptions::default();
+        options.transport = transport;
+        let client = Client::connect_with(config.clone(), options).await.unwrap();
+        let (database, wire) = (client.database(&db), client.wire());
+        let publisher = async {
+            let mut publisher = wire.publisher("wire").await?;
+            publisher.publish("message").await?;
+            publisher.finish().await
+        };
+        for (helper, outcome) in [
+            ("query", database.query("SELECT 1").fetch_all::<(i64,)>().await.map(drop)),
+            ("execute", database.query("SELECT 1").execute().await.map(drop)),
+            ("presence", client.presence().await.map(drop)),
+            ("publish", wire.publish("wire", "message").await),
+            ("publisher", publisher.await),
+            ("upload", client.file().upload("file").from_bytes("text").await.map(drop)),
+            ("download", client.file().download("file").bytes().await.map(drop)),
+        ] {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.code(), Code::Unauthenticated, "{transport:?}, {helper}: {error}");
+            assert!(error.is_session_invalid(), "{transport:?}, {helper}: {error}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 use tempfile::tempdir;
 use tokio::sync::mpsc;
 use volt_api::{
-    Code,
+    Code, Status,
     data::SqlBulkUpdateRequest,
     volt::{
         CopyResourceMode, CopyResourceRequest, DeleteResourceRequest, GetFileContentRequest,
@@ -233,7 +233,7 @@ fn a_deleted_store_is_noticed() {
     let resource = Resource::default().with_name("lost");
     let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
     let fault = owner(&volt).save_resource(request).unwrap_err();
-    let status = volt_api::Status::from(fault);
+    let status = Status::from(fault);
     assert_eq!(status.code(), Code::Unavailable);
 }
 
@@ -254,4 +254,54 @@ fn versions_grow_when_the_clock_goes_back() {
     write(&owner, &id, "text");
     let resource = owner.read(|store| crate::store::resources::require(store, &id)).unwrap();
     assert_eq!((resource.version, resource.modified), (2, future));
+}
+
+#[test]
+fn content_that_cannot_be_synced_replaces_nothing() {
+    let folder = tempdir().unwrap();
+    let volt = open(folder.path()).unwrap();
+    let id = make(&owner(&volt), "", "file", "volt:file");
+    write(&owner(&volt), &id, "before");
+    let mut volt = Arc::into_inner(volt).unwrap();
+    volt.disk.sync_with(|_| Err(std::io::ErrorKind::StorageFull.into()));
+    let volt = Arc::new(volt);
+    let request = SetFileContentRequest::default().with_resource_id(&id).with_content("after");
+    let status = Status::from(owner(&volt).set_file_content(&request).unwrap_err());
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.message().contains("disk is full"), "{}", status.message());
+    assert_eq!(read(&owner(&volt), &id), b"before");
+}
+
+#[cfg(unix)]
+#[test]
+fn earlier_content_is_removed_after_the_store_is_synced() {
+    let folder = tempdir().unwrap();
+    let volt = open(folder.path()).unwrap();
+    let id = make(&owner(&volt), "", "file", "volt:file");
+    write(&owner(&volt), &id, "before");
+    let contents = || {
+        let files = fs::read_dir(folder.path().join("files")).unwrap();
+        files.flat_map(|file| fs::read_dir(file.unwrap().path()).unwrap()).count()
+    };
+    let mut volt = Arc::into_inner(volt).unwrap();
+    // Only the store's log, which begins with this number, cannot be synced.
+    volt.disk.sync_with(|file| {
+        let mut magic = [0; 4];
+        let is_log = std::os::unix::fs::FileExt::read_exact_at(file, &mut magic, 0).is_ok()
+            && magic[..3] == [0x37, 0x7f, 0x06];
+        if is_log { Err(std::io::ErrorKind::Other.into()) } else { Ok(()) }
+    });
+    let volt = Arc::new(volt);
+    write(&owner(&volt), &id, "after");
+    assert_eq!(read(&owner(&volt), &id), b"after");
+    // A power failure could undo the change, which needs the content of before.
+    assert_eq!(contents(), 2);
+    let mut volt = Arc::into_inner(volt).unwrap();
+    volt.disk.sync_with(fs::File::sync_all);
+    let volt = Arc::new(volt);
+    write(&owner(&volt), &id, "last");
+    assert_eq!(contents(), 1);
+    let delete = DeleteResourceRequest::default().with_resource_id(&id);
+    owner(&volt).delete_resource(&delete).unwrap();
+    assert_eq!(contents(), 0);
 }

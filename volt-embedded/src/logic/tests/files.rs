@@ -1,10 +1,14 @@
-use std::fs;
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use volt_api::{
     Code,
     volt::{
-        DeleteResourceRequest, File, GetFileContentRequest, GetFileDescendantsRequest,
-        GetFileRequest, GetResourceRequest, SetFileContentRequest, UploadFileStart,
+        CopyResourceMode, CopyResourceRequest, DeleteResourceRequest, File, GetFileContentRequest,
+        GetFileDescendantsRequest, GetFileRequest, GetResourceRequest, SetFileContentRequest,
+        UploadFileStart,
     },
 };
 
@@ -138,4 +142,38 @@ fn files_need_the_right_to_access_them() {
     assert_eq!(code(set(&guest, &id, "", "mine")), Code::PermissionDenied);
     let start = UploadFileStart::default().with_resource_id(&id);
     assert!(guest.begin_upload(&start).is_err());
+}
+
+#[test]
+fn a_copy_does_not_hold_up_other_changes() {
+    let volt = volt();
+    let actor = owner(&volt);
+    let (id, to) =
+        (make(&actor, "", "file", "volt:file"), make(&actor, "", "folder", "volt:folder"));
+    set(&actor, &id, "", "content").unwrap();
+    let incoming = volt.disk.store().with_file_name("incoming");
+    let is_copied = || {
+        let files = fs::read_dir(&incoming).unwrap();
+        files.flatten().any(|file| file.metadata().is_ok_and(|data| data.len() == 7))
+    };
+    let request = CopyResourceRequest::default()
+        .with_resource_id(&id)
+        .with_to_resource_id(&to)
+        .with_mode(CopyResourceMode::Copy);
+    thread::scope(|scope| {
+        let copying = volt.store.write(|_| {
+            let copying = scope.spawn(|| owner(&volt).copy_resource(&request).unwrap());
+            // The data is copied during this change. Only its resource waits for the end.
+            let begin = Instant::now();
+            while !is_copied() {
+                assert!(begin.elapsed() < Duration::from_mins(1), "the copy waits");
+                thread::yield_now();
+            }
+            assert!(!copying.is_finished());
+            Ok(copying)
+        });
+        copying.unwrap().join().unwrap();
+    });
+    let request = GetFileDescendantsRequest::default().with_resource_id(&to);
+    assert_eq!(paths(&actor.get_file_descendants(&request).unwrap()), ["file"]);
 }

@@ -1,0 +1,177 @@
+//! Bounds the memory and the time of one row by the statement's program.
+//!
+//! SQLite limits each value, but the registers of a program hold one value each, and SQLite looks at the
+//! time limit only where the program jumps. So a statement with thousands of expressions could hold
+//! thousands of large values, and run for hours on one row. The more a program can hold or compute, the
+//! shorter its values may be.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, Result, limits::Limit};
+
+use super::policy::{MAX_TRIGGER_DEPTH, MAX_VALUE};
+
+/// The bytes that the registers of one program may hold.
+const MEMORY: u64 = 128 << 20;
+/// The bytes that the instructions of one program may produce, for which they take some ten seconds.
+const WORK: u64 = 4 << 30;
+
+/// Sets the longest value of a connection to what the statement may use.
+pub(super) fn bound(connection: &Connection, sql: &str) -> Result<()> {
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
+    // Empty statements may precede it.
+    let sql = sql.trim_start_matches(|char: char| char == ';' || char.is_ascii_whitespace());
+    let mut explain = connection.prepare(&format!("EXPLAIN {sql}"))?;
+    let mut instructions = explain.raw_query();
+    let mut cost = Cost::default();
+    while let Some(instruction) = instructions.next()? {
+        let operation = instruction.get_ref(1)?.as_str()?;
+        let [address, p1, p2, p3] = [0, 2, 3, 4].map(|column| instruction.get(column));
+        cost.count(address?, operation, [p1?, p2?, p3?]);
+    }
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, cost.longest_value())?;
+    Ok(())
+}
+
+/// What the programs of a statement can hold and produce. The first program is the statement itself,
+/// each further one a trigger or the action of a foreign key.
+#[derive(Default)]
+struct Cost {
+    /// The number of programs that have begun.
+    programs: u64,
+    /// The number of instructions that run another program.
+    runs: u64,
+    main: Values,
+    others: Values,
+}
+
+/// Values of one kind of program.
+#[derive(Default)]
+struct Values {
+    /// The registers that hold a computed or copied value, by program.
+    registers: HashSet<(u64, i64)>,
+    /// The registers into which each column of each cursor is read. A row in a table is not longer than a
+    /// value, so reading each of its columns once counts as one value.
+    columns: HashMap<(u64, i64), HashMap<i64, HashSet<i64>>>,
+    instructions: u64,
+}
+
+impl Values {
+    /// The number of values that can be held at once.
+    fn held(&self) -> u64 {
+        let most = |columns: &HashMap<_, HashSet<i64>>| columns.values().map(HashSet::len).max();
+        let read: usize = self.columns.values().filter_map(most).sum();
+        (self.registers.len() + read) as u64
+    }
+}
+
+impl Cost {
+    /// Counts an instruction with its operands.
+    fn count(&mut self, address: i64, operation: &str, [p1, p2, p3]: [i64; 3]) {
+        if address == 0 {
+            self.programs += 1;
+        }
+        let program = self.programs;
+        let values = if program <= 1 { &mut self.main } else { &mut self.others };
+        let written = match operation {
+            "Program" => {
+                self.runs += 1;
+                return;
+            }
+            "Column" | "VColumn" => {
+                let columns = values.columns.entry((program, p1)).or_default();
+                columns.entry(p2).or_default().insert(p3);
+                values.instructions += 1;
+                return;
+            }
+            "Function" | "PureFunc" | "Concat" | "MakeRecord" | "AggStep" | "AggStep1"
+            | "AggInverse" | "AggValue" => p3..=p3,
+            "SCopy" | "RowData" | "SorterData" | "Variable" | "Param" => p2..=p2,
+            "Copy" => p2..=p2.saturating_add(p3),
+            "AggFinal" | "Cast" => p1..=p1,
+            _ => return,
+        };
+        values.instructions += 1;
+        values.registers.extend(written.map(|register| (program, register)));
+    }
+
+    /// The longest value, in bytes, that the statement may use.
+    fn longest_value(&self) -> i32 {
+        // Each program is listed once. If one is run by several instructions, it may run itself.
+        let nested = self.runs > self.programs.saturating_sub(1);
+        let depth = if nested { u64::from(MAX_TRIGGER_DEPTH.unsigned_abs()) } else { 1 };
+        let held = self.main.held() + self.others.held() * depth;
+        let produced = self.main.instructions + self.others.instructions * depth;
+        let longest = (MEMORY / held.max(1)).min(WORK / produced.max(1));
+        i32::try_from(longest).map_or(MAX_VALUE, |longest| longest.min(MAX_VALUE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection with some tables, and its longest value for a statement.
+    fn longest(sql: &str) -> i32 {
+        let connection = Connection::open_in_memory().unwrap();
+        let columns = (0..100).map(|number| format!("c{number}")).collect::<Vec<_>>().join(", ");
+        let schema = format!(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, x, y); CREATE TABLE wide ({columns});
+             CREATE TABLE log (x); CREATE TABLE logged (x);
+             CREATE TRIGGER logging AFTER INSERT ON logged BEGIN INSERT INTO log VALUES (new.x); END;
+             CREATE TABLE tree (id INTEGER PRIMARY KEY, x,
+                 parent INTEGER REFERENCES tree (id) ON DELETE CASCADE);"
+        );
+        connection.execute_batch(&schema).unwrap();
+        bound(&connection, sql).unwrap();
+        connection.limit(Limit::SQLITE_LIMIT_LENGTH).unwrap()
+    }
+
+    #[test]
+    fn ordinary_statements_may_use_the_longest_values() {
+        for sql in [
+            "SELECT * FROM wide",
+            ";; SELECT * FROM t JOIN wide ON c1 = x WHERE y LIKE ?1 OR c2 = ?1",
+            "SELECT x, length(y) FROM t WHERE x = ? ORDER BY y",
+            "INSERT INTO t VALUES (?, ?, ?)",
+            "UPDATE t SET x = ? WHERE id = ?",
+            "DELETE FROM t WHERE x = 'a'",
+            "PRAGMA table_info(t)",
+        ] {
+            assert_eq!(longest(sql), MAX_VALUE, "{sql}");
+        }
+        // Each of these values is copied at least once.
+        for sql in ["INSERT INTO logged VALUES (?)", "SELECT max(x), group_concat(y) FROM t"] {
+            assert!(longest(sql) >= MAX_VALUE / 2, "{sql}: {}", longest(sql));
+        }
+    }
+
+    #[test]
+    fn values_are_shorter_the_more_of_them_a_program_can_hold() {
+        for count in [10_i32, 100, 900] {
+            let each = |text: fn(i32) -> String| (0..count).map(text).collect::<Vec<_>>();
+            for sql in [
+                format!("SELECT {}", each(|n| format!("hex(zeroblob({n}))")).join(", ")),
+                format!("SELECT {} FROM t", each(|n| format!("x || {n}")).join(", ")),
+                format!("SELECT {} FROM t", each(|_| "x".to_owned()).join(", ")),
+                format!("SELECT {} FROM t", each(|n| format!("group_concat(x, {n})")).join(", ")),
+            ] {
+                let limit = longest(&sql);
+                let all = u64::from(limit.unsigned_abs()) * u64::from(count.unsigned_abs());
+                assert!(limit > 0 && all <= MEMORY, "{limit} for {count} of `{sql}`");
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_shorter_the_more_instructions_work_on_them() {
+        let sum = vec!["length(hex(x))"; 100].join(" + ");
+        let limit = longest(&format!("SELECT {} FROM t", vec![sum; 400].join(", ")));
+        assert!(limit > 0 && u64::from(limit.unsigned_abs()) * 40_000 <= WORK, "{limit}");
+    }
+
+    #[test]
+    fn a_program_that_may_run_itself_counts_as_often_as_it_may() {
+        assert!(longest("DELETE FROM tree WHERE id = 1") < MAX_VALUE / 4);
+    }
+}

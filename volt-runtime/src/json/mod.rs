@@ -76,7 +76,8 @@ pub use self::{
 ///
 /// When a value has no JSON form. No message of the Volt API can fail; some of `google.protobuf`
 /// can, such as a `Timestamp` beyond the year 9999, or an `Any` of a type that is unknown: see
-/// [`register`]. Text that [`read`] would refuse because it is nested too deeply is an error too. Output written before the error stays in `out`.
+/// [`register`]. Text that [`read`] would refuse because it is nested too deeply is an error too. Output
+/// written before the error stays in `out`.
 pub fn write(
     message: &impl Serialize,
     out: &mut Vec<u8>,

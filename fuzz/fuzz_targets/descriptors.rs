@@ -3,11 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use prost::Message as _;
-use volt_codegen::{Options, generate};
+use volt_codegen::{Options, descriptor_set, generate};
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(set) = prost_types::FileDescriptorSet::decode(data) else { return };
+    let Ok(set) = descriptor_set(data) else { return };
     if let Ok(output) = generate(&set, &Options::default()) {
         for file in output.files {
             if let Err(error) = syn::parse_file(&file.contents) {

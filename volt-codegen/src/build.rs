@@ -92,6 +92,20 @@ impl Builder {
         F: AsRef<Path>,
         I: AsRef<Path>,
     {
+        self.compile_telling(files, includes, &mut io::stdout())
+    }
+
+    /// As [`compile`](Self::compile). The lines for cargo go to `cargo`.
+    fn compile_telling<F, I>(
+        self,
+        files: impl IntoIterator<Item = F>,
+        includes: impl IntoIterator<Item = I>,
+        cargo: &mut dyn io::Write,
+    ) -> Result<(), Error>
+    where
+        F: AsRef<Path>,
+        I: AsRef<Path>,
+    {
         let out = self.folder.or_else(|| env::var_os("OUT_DIR").map(PathBuf::from));
         let out = out.ok_or_else(|| Problem {
             place: None,
@@ -99,13 +113,19 @@ impl Builder {
             help: Some("call this from a build.rs, or say `out_dir`".to_owned()),
         })?;
         let protos = Protos::read("", files, includes)?;
+        let mut told = String::new();
         for path in protos.paths() {
-            println!("cargo:rerun-if-changed={}", path.display());
+            told += &format!("cargo:rerun-if-changed={}\n", path.display());
         }
         let output = protos.generate(&self.options.layout(Layout::Single))?;
         for warning in &output.warnings {
-            println!("cargo:warning={}", warning.to_string().replace('\n', " "));
+            told += &format!("cargo:warning={}\n", warning.to_string().replace('\n', " "));
         }
+        cargo.write_all(told.as_bytes()).map_err(|error| Problem {
+            place: None,
+            message: format!("cargo cannot be told what was generated: {error}"),
+            help: None,
+        })?;
         let path = out.join(self.file_name);
         let text: String = output.files.into_iter().map(|file| file.contents).collect();
         write(&path, &text).map_err(|error| Problem {
@@ -122,4 +142,37 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     fs::write(path, text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn cargo_is_told_the_files_and_the_warnings() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("m.proto");
+        let text = "syntax = \"proto3\";\npackage m;\nimport \"google/protobuf/any.proto\";\n\
+                    message M { google.protobuf.Any any = 1; }\n";
+        fs::write(&file, text).unwrap();
+        for listed in [true, false] {
+            let mut told = Vec::new();
+            let options = Options::volt_api().any_types(listed);
+            let builder = Builder::default().options(options).out_dir(folder.path());
+            builder.compile_telling([&file], [folder.path()], &mut told).unwrap();
+            let told = String::from_utf8(told).unwrap();
+            let mut lines = told.lines();
+            assert_eq!(lines.next(), Some(&*format!("cargo:rerun-if-changed={}", file.display())));
+            let warning = lines.next();
+            assert_eq!(warning.is_none(), listed, "{told}");
+            if let Some(warning) = warning {
+                let start =
+                    format!("cargo:warning={}:4:13: the field `any` of `m.M`", file.display());
+                assert!(warning.starts_with(&start), "{warning}");
+            }
+            assert_eq!(lines.next(), None);
+        }
+    }
 }

@@ -45,6 +45,7 @@ mod bundled;
 pub mod diff;
 pub mod disk;
 mod docs;
+mod editions;
 mod emit;
 mod error;
 #[doc(hidden)]
@@ -63,6 +64,7 @@ use prost_types::FileDescriptorSet;
 
 pub use crate::{
     bundled::VOLT_API,
+    editions::descriptor_set,
     error::{Error, Place, Problem},
     options::{Layout, Options, Server},
     output::{GeneratedFile, Output},

@@ -211,16 +211,40 @@ fn enumeration(item: &mut EnumDescriptorProto) {
 }
 
 /// The options that matter here.
-const KEPT: [&str; 4] = ["allow_alias", "deprecated", "map_entry", "packed"];
+const KEPT: [&str; 6] =
+    ["allow_alias", "deprecated", "idempotency_level", "jstype", "map_entry", "packed"];
+
+/// Returns whether an option matters here.
+pub(crate) fn is_kept(option: &UninterpretedOption) -> bool {
+    match option.name.as_slice() {
+        [part] => !part.is_extension && KEPT.contains(&part.name_part.as_str()),
+        _ => false,
+    }
+}
 
 /// Removes all other options: those that extensions declare, and those of newer versions of protobuf.
 fn strip(options: &mut Vec<UninterpretedOption>) {
-    options.retain(|option| match option.name.as_slice() {
-        [part] => !part.is_extension && KEPT.contains(&part.name_part.as_str()),
-        _ => false,
-    });
+    options.retain(is_kept);
 }
 
 fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+/// Removes imports, and renumbers those that are public. None is weak any more.
+pub(crate) fn retain_imports(file: &mut FileDescriptorProto, is_kept: impl Fn(&str) -> bool) {
+    let mut imports = Vec::new();
+    let mut public = Vec::new();
+    for (import, index) in std::mem::take(&mut file.dependency).into_iter().zip(0..) {
+        if !is_kept(&import) {
+            continue;
+        }
+        if file.public_dependency.contains(&index) {
+            public.extend(i32::try_from(imports.len()));
+        }
+        imports.push(import);
+    }
+    file.dependency = imports;
+    file.public_dependency = public;
+    file.weak_dependency.clear();
 }

@@ -72,6 +72,48 @@ impl Sources {
         Ok(set)
     }
 
+    /// As [`compile`](Self::compile), without imports of files that are missing, if no type needs them.
+    pub(crate) fn compile_available(&self) -> Result<FileDescriptorSet, Error> {
+        let mut files = self.parse();
+        if self.files.keys().chain(self.imports.keys()).any(|name| {
+            !files.contains_key(name) && files.values().any(|file| file.dependency.contains(name))
+        }) {
+            // A file that cannot be parsed.
+            return self.compile();
+        }
+        let names: HashSet<String> = files.keys().cloned().collect();
+        let imports = files.values().flat_map(|file| file.dependency.iter().cloned());
+        let missing: Vec<String> = imports.filter(|import| !names.contains(import)).collect();
+        for file in files.values_mut() {
+            scopes::retain_imports(file, |import| names.contains(import));
+        }
+        match self.link(Parsed(scopes::resolve(files).into())) {
+            Ok(mut set) => {
+                self.keep_used(&mut set);
+                Ok(set)
+            }
+            Err(_) => {
+                // Missing files count as empty, so that the error is about what is needed of them.
+                let mut stubbed = self.clone();
+                stubbed.imports.extend(missing.into_iter().map(|name| (name, String::new())));
+                stubbed.compile()
+            }
+        }
+    }
+
+    /// Parses a text, whose names remain as they are written.
+    pub(crate) fn parse_one(
+        &self,
+        name: &str,
+        text: &str,
+    ) -> Result<FileDescriptorProto, protox::Error> {
+        let file = match self.parsed.get(name) {
+            Some(file) => file.clone(),
+            None => File::from_source(name, text.trim_start_matches('\u{feff}'))?,
+        };
+        Ok(file.into())
+    }
+
     fn link(&self, files: impl FileResolver + 'static) -> Result<FileDescriptorSet, protox::Error> {
         let mut resolver = ChainFileResolver::new();
         resolver.add(files);
@@ -234,6 +276,11 @@ impl Sources {
         let text = error.to_string();
         let place = shown.strip_suffix(&text).and_then(|place| place_of(place.trim_end()));
         let mut message = if place.is_some() { text } else { shown };
+        let is_edition = message.ends_with("but found 'edition'");
+        if is_edition {
+            message =
+                "the file has an edition: as text, only proto2 and proto3 can be read".to_owned();
+        }
         let at = place.as_ref().and_then(|place| place.position);
         if let Some(line) = place.as_ref().and_then(|place| self.line(place)) {
             let _ = write!(message, "\n  | {line}");
@@ -256,6 +303,9 @@ impl Sources {
                     folders.join(", ")
                 ),
             })
+        } else if is_edition {
+            let help = "compile it with protoc or buf, and generate from the set of descriptors";
+            Some(help.to_owned())
         } else if message.contains(NOT_DEFINED) {
             Some("declare it, or import the file that does".to_owned())
         } else {

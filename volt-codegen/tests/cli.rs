@@ -80,6 +80,25 @@ fn a_folder_becomes_a_tree_or_one_file() {
 }
 
 #[test]
+fn any_without_a_list_of_types_is_a_warning() {
+    let folder = folder();
+    let path = folder.path();
+    let text = "syntax = \"proto3\";\npackage clock.v1;\nimport \"google/protobuf/any.proto\";\n\
+                message Time { google.protobuf.Any now = 1; }\n";
+    fs::write(path.join("proto/clock/v1/time.proto"), text).unwrap();
+    let told = |arguments: &[&str]| {
+        let output = run(path, &[&["folder", "proto", "--out", "api.rs"], arguments].concat());
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(told(&[]), "");
+    let warning = told(&["--no-any-types"]);
+    let start = "warning: proto/clock/v1/time.proto:4:16: the field `now` of `clock.v1.Time` is a \
+                 `google.protobuf.Any`: ";
+    assert!(warning.starts_with(start), "{warning}");
+}
+
+#[test]
 fn names_can_be_chosen() {
     let folder = folder();
     let path = folder.path();
@@ -103,7 +122,10 @@ fn a_descriptor_set_generates_the_same_code() {
     assert_eq!(read(&path.join("set.rs")), read(&path.join("folder.rs")));
     fs::write(path.join("set.binpb"), "syntax").unwrap();
     let error = fails(path, &["descriptor-set", "set.binpb"]);
-    assert!(error.starts_with("volt-codegen: set.binpb is not a set of descriptors: "), "{error}");
+    assert!(
+        error.starts_with("volt-codegen: set.binpb: this is not a set of descriptors: "),
+        "{error}"
+    );
 }
 
 #[test]

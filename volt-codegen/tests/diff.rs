@@ -14,6 +14,9 @@ use volt_codegen::{
     },
 };
 
+#[path = "diff/peers.rs"]
+mod peers;
+
 fn compile(body: &str) -> FileDescriptorSet {
     compile_as("p", "p.proto", body)
 }
@@ -83,7 +86,13 @@ fn a_field_is_renumbered_renamed_removed_added_or_deprecated() {
             "string a = 1;",
             "string a = 1 [json_name = \"z\"];",
             "JSON name was a, is z",
-            [Fine, Breaking, Fine],
+            [Fine, Risky, Fine],
+        ),
+        (
+            "int64 a = 1;",
+            "int64 a = 1 [jstype = JS_STRING];",
+            "jstype was JS_NORMAL, is JS_STRING",
+            [Fine, Fine, Fine],
         ),
     ] {
         assert_eq!(change(&message(old), &message(new)), (what.to_owned(), verdicts));
@@ -204,8 +213,17 @@ fn a_field_becomes_repeated_single_or_a_map() {
 
 #[test]
 fn the_presence_of_a_field_changes() {
-    let expected = ("its presence counts now".to_owned(), [Fine, Fine, Breaking]);
-    assert_eq!(change(&message("string a = 1;"), &message("optional string a = 1;")), expected);
+    let (without, with) = (message("string a = 1;"), message("optional string a = 1;"));
+    let expected = ("its presence counts now".to_owned(), [Risky, Risky, Breaking]);
+    assert_eq!(change(&without, &with), expected);
+    let expected = ("its presence does not count any more".to_owned(), [Risky, Risky, Breaking]);
+    assert_eq!(change(&with, &without), expected);
+    // A new reader does not see a default of an old writer.
+    let wrap = |field: &str| {
+        format!("message Q {{ {field} }} message R {{}} service S {{ rpc A(Q) returns (R); }}")
+    };
+    let report = compared(&wrap("string a = 1;"), &wrap("optional string a = 1;"));
+    assert_eq!(report.changes[0].effects[&Wire].clients, Clients::Old);
     // The presence of a message always counts.
     assert!(compared(&message("N a = 1;"), &message("optional N a = 1;")).changes.is_empty());
 }
@@ -215,7 +233,8 @@ fn a_field_moves_into_a_oneof_or_out_of_it() {
     let into = "was in no oneof, is in the oneof o";
     // Alone: no other field could be set beside it.
     let report = compared("message M { string a = 1; }", "message M { oneof o { string a = 1; } }");
-    let alone = [("p.M.a", into, [Fine, Fine]), ("p.M.o", "oneof added", [Fine, Fine])];
+    // Its presence counts now.
+    let alone = [("p.M.a", into, [Risky, Risky]), ("p.M.o", "oneof added", [Fine, Fine])];
     assert_eq!(data(&report), alone);
     assert_eq!(report.breaking(Source), 1);
     // With another field that could be set beside it before.
@@ -242,13 +261,17 @@ fn a_field_moves_into_a_oneof_or_out_of_it() {
 #[test]
 fn a_number_that_means_something_else_is_the_worst() {
     // Used for a new field, and for an existing one.
-    for (new, heir) in [("int32 b = 1;", "b"), ("string other = 1;", "other")] {
+    for (new, heir, outcome) in [
+        ("int32 b = 1;", "b", "a message with it is refused"),
+        ("string other = 1;", "other", "it is read as that"),
+    ] {
         let old = message("string a = 1; string other = 2;");
         let report = compared(&old, &message(new));
         let change = report.changes.iter().find(|change| change.element == "p.M.a").unwrap();
         assert_eq!(change.what, "field removed, its number reused");
         assert_eq!(verdicts(change), [Breaking, Risky, Breaking]);
-        assert!(change.effects[&Wire].why.contains(&format!("now means {heir}")), "{change:?}");
+        let why = &change.effects[&Wire].why;
+        assert!(why.ends_with(&format!("now means {heir}: {outcome}")), "{change:?}");
     }
 }
 
@@ -312,6 +335,12 @@ fn services_and_methods_change() {
         (unary, "rpc A(N) returns (M);", "request: was p.M, is p.N", all),
         (unary, "rpc A(M) returns (N);", "response: was p.M, is p.N", all),
         (unary, "rpc A(Same) returns (M);", "request: was p.M, is p.Same", [Fine, Fine, Breaking]),
+        (
+            unary,
+            "rpc A(M) returns (M) { option idempotency_level = IDEMPOTENT; }",
+            "idempotency level was IDEMPOTENCY_UNKNOWN, is IDEMPOTENT",
+            [Risky, Risky, Fine],
+        ),
         (unary, "", "method removed", all),
         ("", unary, "method added", [Fine, Fine, Fine]),
         (

@@ -209,7 +209,18 @@ fn editions() {
     let error = generate(&set, &Options::default()).expect_err("it is not supported");
     assert_says(
         &error.to_string(),
-        &["a.proto:1:1: the syntax `editions` is not supported", "  help: proto2 and proto3 are"],
+        &[
+            "a.proto:1:1: the syntax `editions` is not supported",
+            "  help: proto2 and proto3 are; `descriptor_set` reads files with an edition",
+        ],
+    );
+    assert_says(
+        &error_with(&[("a.proto", "// A.\nedition = \"2023\";\npackage a;\nmessage A {}")], &[]),
+        &[
+            "a.proto:2:1: the file has an edition: as text, only proto2 and proto3 can be read",
+            "  | edition = \"2023\";",
+            "  help: compile it with protoc or buf, and generate from the set of descriptors",
+        ],
     );
 }
 

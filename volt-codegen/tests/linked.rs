@@ -194,6 +194,6 @@ service S { rpc Go(google.protobuf.Any) returns (M); }
     assert_eq!(warnings(true), [method]);
     let field = "a.proto:4:13: the field `any` of `a.M` is a `google.protobuf.Any`: in JSON it can \
                  contain only types of protobuf, and those that the program registers\n  \
-                 help: `Options::any_types` generates a list of all messages";
+                 help: the option `any_types` generates a list of all messages";
     assert_eq!(warnings(false), [field, method]);
 }

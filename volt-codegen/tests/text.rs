@@ -7,7 +7,7 @@ mod common;
 use common::api;
 use volt_codegen::{
     Sources,
-    text::{Comments, write},
+    text::{Comments, Header, plain, write},
 };
 
 fn one(text: &str) -> Sources {
@@ -47,6 +47,7 @@ service HelloAPI {
   // To many.
   rpc Hellos(stream Request) returns (Request) {
     option deprecated = true;
+    option idempotency_level = NO_SIDE_EFFECTS;
   }
 }
 
@@ -62,6 +63,7 @@ message Request {
   map<string, Request.Inner> inner = 3;
   optional int32 perhaps = 5;
   repeated Request.Inner.Kind kinds = 6 [packed = false, json_name = "sorts"];
+  int64 number = 9 [jstype = JS_STRING];
 
   // One of them.
   oneof choice {
@@ -123,4 +125,150 @@ fn unrepresentable_elements_are_refused() {
     let set = one(text).compile().unwrap();
     let error = write(&set, &Comments::default()).unwrap_err().to_string();
     assert!(error.contains("would lose") && error.contains("test.proto"), "{error}");
+}
+
+/// Files of a vendor, with everything that the form does not have.
+fn vendor() -> Sources {
+    let mut sources = Sources::default();
+    for (name, text) in [
+        (
+            "api.proto",
+            r#"syntax = "proto3";
+package p;
+import "google/api/annotations.proto";
+import "rules.proto";
+import public "forward.proto";
+import "google/protobuf/descriptor.proto";
+option go_package = "p;p";
+option java_multiple_files = true;
+extend google.protobuf.FieldOptions { string own = 1000; }
+message M {
+  option (marked) = true;
+  int64 id = 1 [jstype = JS_STRING, (rules).min = 3, ctype = CORD, deprecated = true];
+  oneof choice { option (one) = 1; string a = 2; }
+  Kind kind = 3;
+  N n = 4;
+}
+enum Kind { option (kind) = "x"; KIND_NONE = 0 [(value) = 2]; }
+service S {
+  option (host) = "h";
+  rpc Go(M) returns (M) { option idempotency_level = IDEMPOTENT; option (google.api.http) = { get: "/v1" }; }
+}
+"#,
+        ),
+        ("forward.proto", "syntax = \"proto3\";\nimport public \"n.proto\";\n"),
+        ("n.proto", "syntax = \"proto3\";\npackage p;\nmessage N {}\n"),
+        (
+            "rules.proto",
+            "import \"google/protobuf/descriptor.proto\";\nextend google.protobuf.FieldOptions { optional Rules rules = 1001; }\nmessage Rules { optional int32 min = 1; }\n",
+        ),
+        ("empty.proto", ""),
+        ("comment.proto", "syntax = \"proto3\";\n// Nothing here.\npackage p;\n"),
+    ] {
+        sources.files.insert(name.to_owned(), text.to_owned());
+    }
+    sources
+}
+
+#[test]
+fn what_clients_do_not_need_is_left_out_with_a_notice() {
+    let plain = plain(&vendor()).unwrap();
+    let written = write(&plain.set, &Comments::default()).unwrap();
+    assert_eq!(written.files.keys().collect::<Vec<_>>(), ["api.proto", "forward.proto", "n.proto"]);
+    let expected = r#"syntax = "proto3";
+
+package p;
+
+import public "forward.proto";
+
+message M {
+  int64 id = 1 [deprecated = true, jstype = JS_STRING];
+
+  oneof choice {
+    string a = 2;
+  }
+
+  Kind kind = 3;
+  N n = 4;
+}
+
+enum Kind {
+  KIND_NONE = 0;
+}
+
+service S {
+  rpc Go(M) returns (M) {
+    option idempotency_level = IDEMPOTENT;
+  }
+}
+"#;
+    let bare: String = expected.split("\n\n").collect::<Vec<_>>().join("\n");
+    let found: String = written.files["api.proto"].split("\n\n").collect::<Vec<_>>().join("\n");
+    assert_eq!(found, bare);
+    let left_out: Vec<_> = plain.left_out.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        left_out,
+        [
+            "api.proto:3:1: the import `google/api/annotations.proto` is left out",
+            "api.proto:4:1: the import `rules.proto` is left out",
+            "api.proto:6:1: the import `google/protobuf/descriptor.proto` is left out",
+            "api.proto:7:1: the option `go_package` of the file is left out",
+            "api.proto:8:1: the option `java_multiple_files` of the file is left out",
+            "api.proto:9:39: the extension `own` is left out",
+            "api.proto:11:3: the option `(marked)` of `p.M` is left out",
+            "api.proto:12:37: the option `(rules).min` of `p.M.id` is left out",
+            "api.proto:12:53: the option `ctype` of `p.M.id` is left out",
+            "api.proto:13:18: the option `(one)` of `p.M.choice` is left out",
+            "api.proto:17:13: the option `(kind)` of `p.Kind` is left out",
+            "api.proto:17:49: the option `(value)` of `p.Kind.KIND_NONE` is left out",
+            "api.proto:19:3: the option `(host)` of `p.S` is left out",
+            "api.proto:20:67: the option `(google.api.http)` of `p.S.Go` is left out",
+            "comment.proto: the file is left out: it defines nothing",
+            "empty.proto: the file is left out: it defines nothing",
+            "rules.proto: the file is left out: only options need its types",
+        ]
+    );
+    // What remains is in its form.
+    let again = plain_of(&written);
+    assert!(again.left_out.is_empty(), "{:?}", again.left_out);
+    assert_eq!(write(&again.set, &Comments::default()).unwrap().files, written.files);
+}
+
+fn plain_of(sources: &Sources) -> volt_codegen::text::Plain {
+    plain(sources).unwrap()
+}
+
+#[test]
+fn what_the_api_needs_and_the_form_does_not_have_is_an_error_with_its_place() {
+    let error = |text: &str| {
+        let mut sources = vendor();
+        sources.files.insert("n.proto".to_owned(), text.to_owned());
+        plain(&sources).unwrap_err().to_string()
+    };
+    let found = error("// Old.\nsyntax = \"proto2\";\npackage p;\nmessage N {}\n");
+    assert!(
+        found.starts_with("n.proto:2:1: the file is proto2, and the API needs its types"),
+        "{found}"
+    );
+    let found = error("edition = \"2023\";\npackage p;\nmessage N {}\n");
+    assert!(found.starts_with("n.proto:1:1: the file has an edition"), "{found}");
+    let found = error("syntax = \"proto3\";\npackage p;\nmessage N {");
+    assert!(found.starts_with("n.proto:3:"), "{found}");
+    // A type of a missing file.
+    let found =
+        error("syntax = \"proto3\";\npackage p;\nimport \"no.proto\";\nmessage N { no.X x = 1; }");
+    assert!(found.starts_with("n.proto:4:13: name 'no.X' is not defined"), "{found}");
+    let empty = plain(&one("syntax = \"proto3\";")).unwrap_err();
+    assert_eq!(empty.to_string(), "the files define no message and no service");
+}
+
+#[test]
+fn headers_are_parsed() {
+    let text = "/*\npackage no;\nimport \"no.proto\";\n*/\nsyntax = \"proto3\"; package\n  a.b; import \"c.proto\";";
+    let header = Header::of(text).unwrap();
+    assert_eq!(
+        (header.package.as_str(), &header.imports[..]),
+        ("a.b", &["c.proto".to_owned()][..])
+    );
+    assert_eq!(Header::of("package"), None);
 }

@@ -40,10 +40,14 @@ use proc_macro::TokenStream;
 /// contains them must be enabled. A response with a field of the type `tdx.volt_api.volt.v1.Status`
 /// reports errors in it, like those of the Volt API.
 ///
-/// # Changes and errors
+/// # Changes, errors and warnings
 ///
 /// The crate is rebuilt when one of the files changes. An error in a file is a compile error at its
 /// path, with file, line and column.
+///
+/// A warning, such as for a `google.protobuf.Any` without the list of messages, is the use of a
+/// deprecated item at the path of the file. `#[allow(deprecated)]` on the module around the macro turns
+/// it off.
 #[cfg(feature = "proto")]
 #[proc_macro]
 pub fn include_proto(input: TokenStream) -> TokenStream {

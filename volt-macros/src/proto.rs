@@ -6,7 +6,7 @@ use std::{
 };
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{
     Ident, LitBool, LitStr, Token, bracketed,
     parse::{Parse, ParseStream},
@@ -96,7 +96,7 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
     let (files, includes) =
         (input.files.iter().map(LitStr::value), input.includes.iter().map(LitStr::value));
     let protos = Protos::read(folder, files, includes).map_err(|problem| error(input, problem))?;
-    let mut options = Options::volt_api().any_types(input.any_types);
+    let mut options = Options::volt_api().any_types(input.any_types).parallel(false);
     if !input.server {
         options = options.server(Server::Never);
     }
@@ -108,20 +108,35 @@ fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
     let code: TokenStream = text.parse().map_err(|problem| error(input, problem))?;
     // This makes the compiler watch the files.
     let watched = protos.paths().map(|path| path.to_string_lossy().into_owned());
+    let warnings = output.warnings.iter().map(|problem| warning(input, problem));
     Ok(quote! {
         #code
         #(const _: &[u8] = ::core::include_bytes!(#watched);)*
+        #(#warnings)*
     })
 }
 
-/// An error at the path of its file, or of the first file.
+/// A macro cannot print a warning. The use of a deprecated item is one.
+fn warning(input: &Input, message: impl std::fmt::Display) -> TokenStream {
+    let message = message.to_string();
+    quote_spanned! {span(input, &message)=>
+        const _: () = {
+            #[deprecated(note = #message)]
+            const WARNING: () = ();
+            WARNING
+        };
+    }
+}
+
 fn error(input: &Input, message: impl std::fmt::Display) -> syn::Error {
     let message = message.to_string();
+    syn::Error::new(span(input, &message), message)
+}
+
+/// The path of the file that a message begins with, or of the first file.
+fn span(input: &Input, message: &str) -> Span {
     let about = input.files.iter().find(|file| message.starts_with(&file.value()));
-    match about.or(input.files.first()) {
-        Some(file) => syn::Error::new(file.span(), message),
-        None => syn::Error::new(Span::call_site(), message),
-    }
+    about.or(input.files.first()).map_or_else(Span::call_site, LitStr::span)
 }
 
 #[cfg(test)]
@@ -194,6 +209,19 @@ mod tests {
         let input = "\"proto/clock.proto\", rename = [\"clock.v1.Tick\" = \"Beat\", \"common.Zone.hours\" = \"h\"]";
         let code = expanded(folder.path(), input).unwrap();
         assert!(code.contains("pubstructBeat") && code.contains("pubh:i32"), "{code}");
+    }
+
+    #[test]
+    fn any_without_a_list_of_types_is_the_use_of_a_deprecated_item() {
+        let any = "syntax = \"proto3\";\npackage clock.v1;\nimport \"google/protobuf/any.proto\";\n\
+                   message Tick { google.protobuf.Any zone = 1; }\n";
+        let folder = folder(any);
+        let code = expanded(folder.path(), "\"proto/clock.proto\"").unwrap();
+        assert!(code.contains("any_types!") && !code.contains("WARNING"), "{code}");
+        let code = expanded(folder.path(), "\"proto/clock.proto\", any_types = false").unwrap();
+        let note = "#[deprecated(note=\"proto/clock.proto:4:16:thefield`zone`of`clock.v1.Tick`isa\
+                    `google.protobuf.Any`:";
+        assert!(code.contains(note) && !code.contains("any_types!"), "{code}");
     }
 
     #[test]

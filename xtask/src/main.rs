@@ -10,6 +10,7 @@ mod package;
 mod public_api;
 mod release_notes;
 mod runners;
+mod secrets;
 mod tree;
 mod versions;
 

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::Context as _;
 use similar::{ChangeTag, TextDiff};
-pub(crate) use volt_codegen::tree::{Change, apply, changes, files_below};
+pub(crate) use volt_codegen::tree::{Change, changes, files_below, recover};
 
 /// A change in one line.
 pub(crate) fn shown(change: &Change) -> String {

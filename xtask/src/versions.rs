@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, bail};
 use volt_codegen::Sources;
 
-use crate::tree::{files_below, read};
+use crate::tree::{Change, files_below, read};
 
 /// The file with the version that the SDK is generated from, relative to the root of the
 /// repository.
@@ -14,6 +14,12 @@ pub(crate) const CURRENT: &str = "proto/VERSION";
 /// The version that the SDK is generated from.
 pub(crate) fn current(root: &Path) -> anyhow::Result<String> {
     Ok(read(&root.join(CURRENT))?.trim().to_owned())
+}
+
+/// Applies changes of the repository. The name of the SDK's version changes last, when the version is there.
+pub(crate) fn apply(root: &Path, mut changes: Vec<Change>) -> anyhow::Result<()> {
+    changes.sort_by_key(|change| change.path == Path::new(CURRENT));
+    Ok(volt_codegen::tree::apply(root, &changes)?)
 }
 
 /// The files of a version below `proto/`.
@@ -38,10 +44,15 @@ pub(crate) fn versions(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(versions.into_iter().map(|(_, name)| name).collect())
 }
 
-/// The numbers of a version such as 0.20.34; `None` if it is not one.
-pub(crate) fn numbers(version: &str) -> Option<Vec<u64>> {
-    let digits = version.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit());
-    digits.then(|| version.split('.').map(|part| part.parse().ok()).collect())?
+/// The numbers of a version such as 0.20.34; `None` if it is not one. Each version has one spelling.
+pub(crate) fn numbers(version: &str) -> Option<[u64; 3]> {
+    let mut parts = version.split('.').map(|part| {
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_short = part == "0" || !part.starts_with('0');
+        part.parse().ok().filter(|_| is_number && is_short)
+    });
+    let numbers = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(numbers)
 }
 
 /// The `.proto` files of a folder, under their paths in it.

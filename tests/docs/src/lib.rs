@@ -10,6 +10,13 @@ mod example {
     impl shop::v1::ShopApi for Shop {}
 }
 
+// A macro's warning is the use of a deprecated item: `expect` fails where there is none.
+#[allow(unused, unreachable_pub)]
+#[expect(deprecated, reason = "the field has no list of types")]
+mod warned {
+    volt_api::include_proto!("proto/any/v1/any.proto", includes = ["proto"], any_types = false);
+}
+
 /// The names that every block may use.
 #[allow(unused_imports)]
 mod prelude {

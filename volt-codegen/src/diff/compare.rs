@@ -18,16 +18,18 @@ pub(super) fn compare(old: &Inventory, new: &Inventory) -> Report {
     let moved = moved(old, new);
     let arrived = moved.values().cloned().collect();
     let usage = Usage::of([old, new]);
-    let mut comparison = Comparison { old, new, moved, arrived, usage, changes: Vec::new() };
+    let renames = moved.clone();
+    let mut comparison =
+        Comparison { old, new, moved, arrived, usage, changes: Vec::new(), renames };
     comparison.services();
     comparison.messages();
     comparison.enums();
-    let mut changes = comparison.changes;
+    let (mut changes, renames) = (comparison.changes, comparison.renames);
     changes.sort_by(|a, b| {
         let order = |change: &Change| Reverse((change.worst(), broken(change)));
         (order(a), &a.file, &a.element, &a.what).cmp(&(order(b), &b.file, &b.element, &b.what))
     });
-    Report { changes, counts: counts(old, new) }
+    Report { changes, counts: counts(old, new), renames }
 }
 
 /// The number of surfaces that a change breaks.
@@ -44,6 +46,8 @@ pub(super) struct Comparison<'a> {
     arrived: BTreeSet<String>,
     usage: Usage,
     changes: Vec<Change>,
+    /// As `moved`, with the parts of messages and enums.
+    renames: BTreeMap<String, String>,
 }
 
 /// The element whose parts are compared: its old name, its new file, and its uses.
@@ -51,7 +55,7 @@ pub(super) struct Comparison<'a> {
 pub(super) struct Place<'a> {
     pub(super) file: &'a str,
     pub(super) name: &'a str,
-    used: Use,
+    pub(super) used: Use,
 }
 
 impl Comparison<'_> {
@@ -75,6 +79,12 @@ impl Comparison<'_> {
     ) {
         let name = format!("{}.{part}", place.name);
         self.add(Place { name: &name, ..place }, what, effects);
+    }
+
+    /// Records the new name of a part of an element.
+    pub(super) fn rename(&mut self, place: Place<'_>, part: &str, heir: &str) {
+        let now = format!("{}.{heir}", self.renamed(place.name));
+        self.renames.insert(format!("{}.{part}", place.name), now);
     }
 
     /// The name of an element in the new version, if it exists there.
@@ -201,6 +211,12 @@ impl Comparison<'_> {
                 Trouble::breaking("another kind of call"),
             );
             self.add_part(place, name, format!("was {}, is {}", kind(old), kind(new)), effects);
+        }
+        if old.idempotency != new.idempotency {
+            let callers = Trouble::risky("callers decide by it whether they repeat a call");
+            let (was, is) = (old.idempotency.as_str_name(), new.idempotency.as_str_name());
+            let what = format!("idempotency level was {was}, is {is}");
+            self.add_part(place, name, what, Effects::alike(callers, Trouble::none()));
         }
         for (side, was, is) in
             [("request", &old.request, &new.request), ("response", &old.response, &new.response)]

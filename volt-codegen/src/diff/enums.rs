@@ -42,6 +42,7 @@ impl Comparison<'_> {
                     let json = Trouble::breaking("the name is not known to the other side");
                     let effects =
                         Effects { json, ..Effects::source(Trouble::breaking("another name")) };
+                    self.rename(place, name, heir);
                     self.add_part(place, name, format!("renamed to {heir}"), effects);
                 }
                 Fate::Alias => self.add_part(place, name, "alias removed", gone),

@@ -17,7 +17,7 @@ enum Fate<'a> {
     Kept(&'a Field),
     Renamed(&'a str, &'a Field),
     /// The number now belongs to another field.
-    Replaced(&'a str),
+    Replaced(&'a str, &'a Field),
     Gone,
 }
 
@@ -26,7 +26,10 @@ impl Comparison<'_> {
         let renamed = renamed_oneofs(old, new);
         for oneof in old.oneofs.difference(&new.oneofs) {
             let (what, why) = match renamed.get(oneof.as_str()) {
-                Some(now) => (format!("oneof renamed to {now}"), "another name"),
+                Some(now) => {
+                    self.rename(place, oneof, now);
+                    (format!("oneof renamed to {now}"), "another name")
+                }
                 None => ("oneof removed".to_owned(), "its type is gone"),
             };
             self.add_part(place, oneof, what, Effects::source(Trouble::breaking(why)));
@@ -53,23 +56,43 @@ impl Comparison<'_> {
                     };
                     let json = Trouble::breaking("the name counts in JSON");
                     let effects = Effects { json, ..Effects::source(source) };
+                    self.rename(place, name, heir);
                     self.add_part(place, name, format!("renamed to {heir}"), effects);
                     self.field(place, name, [(old, field), (new, is)]);
                 }
-                Fate::Replaced(heir) => {
+                Fate::Replaced(heir, is) => {
                     let number = field.number;
-                    let wire = format!("its number {number} now means {heir}: it is read as that");
+                    let outcome = if types::is_framed_alike(field, is) {
+                        "it is read as that"
+                    } else {
+                        "a message with it is refused"
+                    };
+                    let wire = format!("its number {number} now means {heir}: {outcome}");
                     let effects = Effects { wire: Trouble::breaking(wire), ..field_gone() };
                     self.add_part(place, name, "field removed, its number reused", effects);
                 }
-                Fate::Gone => self.add_part(place, name, "field removed", field_gone()),
+                Fate::Gone if new.reserved.has(field.number) => {
+                    self.add_part(place, name, "field removed", field_gone());
+                }
+                Fate::Gone => {
+                    let why = "it is skipped where it is still sent; its number is free for another \
+                               meaning, because it is not reserved";
+                    let effects = Effects { wire: Trouble::risky(why), ..field_gone() };
+                    self.add_part(place, name, "field removed", effects);
+                }
             }
         }
         for (name, field) in &new.fields {
             if !old.fields.contains_key(name) && !heirs.contains(name.as_str()) {
                 // The enum of a oneof is non-exhaustive.
                 let source = if field.oneof.is_some() { Trouble::none() } else { one_more() };
-                self.add_part(place, name, "field added", Effects::source(source));
+                let data = if place.used.requests && place.used.responses {
+                    let why = "one that changes a message and sends it back drops the field";
+                    Trouble::risky(why).for_old_clients()
+                } else {
+                    Trouble::none()
+                };
+                self.add_part(place, name, "field added", Effects::alike(data, source));
             }
         }
     }
@@ -82,7 +105,7 @@ impl Comparison<'_> {
             Some((heir, is)) if !old.fields.contains_key(heir) && self.same_type(field, is) => {
                 Fate::Renamed(heir, is)
             }
-            Some((heir, _)) => Fate::Replaced(heir),
+            Some((heir, is)) => Fate::Replaced(heir, is),
             None => Fate::Gone,
         }
     }
@@ -120,11 +143,19 @@ impl Comparison<'_> {
                 "its presence does not count any more"
             };
             let source = Trouble::breaking("an Option, or none any more");
-            self.add_part(place, name, what, Effects::source(source));
+            self.add_part(place, name, what, Effects::alike(presence(old, new), source));
+        }
+        if old.js != new.js {
+            let (was, is) = (old.js.as_str_name(), new.js.as_str_name());
+            let seen = Trouble::note("only JavaScript code sees it");
+            let effects = Effects::alike(seen, Trouble::none());
+            self.add_part(place, name, format!("jstype was {was}, is {is}"), effects);
         }
         // A renamed field has another name in JSON as well.
         if old.json_name != new.json_name && both[1].0.fields.contains_key(name) {
-            let json = Trouble::breaking("the name counts in JSON");
+            let why = "names are written as in the .proto by default, and both are read; peers that write \
+                       the JSON name are affected";
+            let json = Trouble::risky(why);
             let what = format!("JSON name was {}, is {}", old.json_name, new.json_name);
             self.add_part(place, name, what, Effects { json, ..Effects::none() });
         }
@@ -185,7 +216,7 @@ impl Comparison<'_> {
         for (other, was) in old_message.fields.iter().filter(|(other, _)| *other != name) {
             let is = match self.fate(other, was, old_message, new_message) {
                 Fate::Kept(is) | Fate::Renamed(_, is) => is,
-                Fate::Replaced(_) | Fate::Gone => continue,
+                Fate::Replaced(..) | Fate::Gone => continue,
             };
             let apart =
                 |one: &Field, other: &Field| one.oneof.is_none() || one.oneof != other.oneof;
@@ -195,7 +226,7 @@ impl Comparison<'_> {
         let lost = || Trouble::breaking("of several that are set, all but one are lost");
         let refused = || Trouble::breaking("several that are set are refused");
         let limit = |trouble: Trouble| match (in_old, in_new) {
-            (false, false) => Trouble::none(),
+            (false, false) => presence(old, new),
             (true, false) => trouble.in_old_data(),
             (false, true) => trouble.in_new_data(),
             (true, true) => trouble,
@@ -230,6 +261,16 @@ fn renamed_oneofs<'a>(old: &'a Message, new: &'a Message) -> BTreeMap<&'a str, &
         }
     }
     renamed
+}
+
+/// The effect of a presence that begins or ceases to count: the side without it sends no defaults.
+fn presence(old: &Field, new: &Field) -> Trouble {
+    let absent = || Trouble::risky("a default is not sent, and is read as absent");
+    match (old.has_presence(), new.has_presence()) {
+        (false, true) => absent().in_old_data(),
+        (true, false) => absent().in_new_data(),
+        _ => Trouble::none(),
+    }
 }
 
 /// Several values where a single one is expected.

@@ -7,6 +7,8 @@ use prost_types::{
     FieldOptions, FileDescriptorSet, MessageOptions, MethodOptions, ServiceDescriptorProto,
     ServiceOptions,
     field_descriptor_proto::{Label, Type},
+    field_options::JsType,
+    method_options::IdempotencyLevel,
 };
 
 #[derive(Default)]
@@ -34,6 +36,7 @@ pub(super) struct Method {
     pub(super) response: String,
     pub(super) client_streams: bool,
     pub(super) server_streams: bool,
+    pub(super) idempotency: IdempotencyLevel,
     pub(super) deprecated: bool,
 }
 
@@ -58,6 +61,8 @@ pub(super) struct Field {
     pub(super) json_name: String,
     /// Whether its numbers are packed.
     pub(super) packed: bool,
+    /// The type of its numbers in JavaScript.
+    pub(super) js: JsType,
     pub(super) deprecated: bool,
 }
 
@@ -167,6 +172,11 @@ impl Service {
                 response: full(method.output_type()),
                 client_streams: method.client_streaming(),
                 server_streams: method.server_streaming(),
+                idempotency: method
+                    .options
+                    .as_ref()
+                    .map(MethodOptions::idempotency_level)
+                    .unwrap_or_default(),
                 deprecated: method.options.as_ref().is_some_and(MethodOptions::deprecated),
             };
             (method.name().to_owned(), described)
@@ -198,9 +208,20 @@ impl Field {
             packed: shape == Shape::Repeated
                 && value.is_number()
                 && options.and_then(|options| options.packed).unwrap_or(true),
+            js: options.map(FieldOptions::jstype).unwrap_or_default(),
             deprecated: options.is_some_and(FieldOptions::deprecated),
             value,
         }
+    }
+}
+
+impl Field {
+    /// Returns whether a reader can tell a default value from an absent one.
+    pub(super) fn has_presence(&self) -> bool {
+        self.shape != Shape::Single
+            || self.optional
+            || self.oneof.is_some()
+            || matches!(self.value.kind, Type::Message | Type::Group)
     }
 }
 
@@ -226,6 +247,10 @@ impl Reserved {
             }
         }
         Self { numbers, names: names.iter().cloned().collect() }
+    }
+
+    pub(super) fn has(&self, number: i32) -> bool {
+        self.numbers.iter().any(|(start, end)| (*start..=*end).contains(&number))
     }
 
     /// The numbers and names that are reserved here but not there, as they are written.

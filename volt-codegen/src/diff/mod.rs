@@ -21,8 +21,6 @@ mod report;
 mod types;
 mod usage;
 
-use std::collections::BTreeMap;
-
 use prost_types::FileDescriptorSet;
 
 pub use self::report::{Change, Clients, Count, Effect, Report, Surface, Verdict};
@@ -30,9 +28,4 @@ pub use self::report::{Change, Clients, Count, Effect, Report, Surface, Verdict}
 /// Compares two versions of an API. Files of `google/protobuf/` are excluded.
 pub fn diff(old: &FileDescriptorSet, new: &FileDescriptorSet) -> Report {
     compare::compare(&inventory::Inventory::new(old), &inventory::Inventory::new(new))
-}
-
-/// The services, messages and enums that were moved: their new full names by the old ones.
-pub fn moved(old: &FileDescriptorSet, new: &FileDescriptorSet) -> BTreeMap<String, String> {
-    moves::moved(&inventory::Inventory::new(old), &inventory::Inventory::new(new))
 }

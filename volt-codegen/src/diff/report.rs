@@ -138,6 +138,8 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// The counts of each kind of element, by full names.
     pub counts: BTreeMap<&'static str, Count>,
+    /// The new full names of elements that were moved or renamed, by the old ones.
+    pub renames: BTreeMap<String, String>,
 }
 
 impl Report {

@@ -2,7 +2,10 @@
 
 use prost_types::field_descriptor_proto::Type;
 
-use super::effects::Trouble;
+use super::{
+    effects::Trouble,
+    inventory::{Field, Shape},
+};
 
 /// The name of a type in reports.
 pub(super) fn name(kind: Type) -> &'static str {
@@ -49,6 +52,20 @@ pub(super) fn on_wire(old: Type, new: Type) -> Trouble {
     }
 }
 
+/// Binary protobuf: whether values are framed alike, so that one is read as the other. Otherwise, readers
+/// refuse the message.
+pub(super) fn is_framed_alike(old: &Field, new: &Field) -> bool {
+    let frame = |field: &Field| match field.value.kind {
+        _ if field.packed || matches!(field.shape, Shape::Map(_)) => 2,
+        Type::Fixed64 | Type::Sfixed64 | Type::Double => 1,
+        Type::String | Type::Bytes | Type::Message => 2,
+        Type::Group => 3,
+        Type::Fixed32 | Type::Sfixed32 | Type::Float => 5,
+        _ => 0,
+    };
+    frame(old) == frame(new)
+}
+
 /// JSON: the form of a value.
 pub(super) fn in_json(old: Type, new: Type) -> Trouble {
     use Class::{Enum, Float, Integer, Long, Other, Text};
@@ -59,8 +76,9 @@ pub(super) fn in_json(old: Type, new: Type) -> Trouble {
     let size = "what does not fit is refused";
     match (class(old), class(new)) {
         (Integer, Integer) | (Long, Long) | (Float, Float) => fitting(old, new, size),
+        // Readers of protobuf's JSON take numbers and text.
         (Integer, Long) | (Long, Integer) => {
-            Trouble::risky("64 bits are written as text, 32 as a number; not all readers take both")
+            fitting(old, new, "what does not fit is refused; 64 bits are written as text")
         }
         (Integer | Long, Float) => fraction().in_new_data(),
         (Float, Integer | Long) => fraction().in_old_data(),

@@ -3,6 +3,7 @@
 mod accessors;
 mod any;
 pub(crate) mod code;
+mod parallel;
 mod paths;
 mod redacted;
 mod render;
@@ -21,8 +22,8 @@ pub(crate) fn files(
     set: &FileDescriptorSet,
     options: &Options,
 ) -> Result<Vec<GeneratedFile>, Error> {
-    let structs = structs::Structs::new(set, model)?;
-    let tree = tree::tree(model, structs, options)?;
+    let texts = structs::Texts::new(set, model)?;
+    let tree = tree::tree(model, &texts, options)?;
     // A module of the API may have that name.
     let alias = if model.has_module("rt") { "__rt" } else { "rt" };
     render::files(&tree, alias, options)

@@ -29,15 +29,17 @@ use crate::{
 /// The depth of the structs below the package's module.
 const DEPTH: usize = 2;
 
-/// The structs and enums of all packages.
-pub(super) struct Structs {
-    /// prost-build's texts. One at a time is parsed, because the items take many times the memory.
-    texts: HashMap<Module, String>,
-    /// The items of one package, by the top-level type that they belong to.
-    package: HashMap<String, Vec<Item>>,
-}
+/// prost-build's texts of all packages. Each is parsed when its package's turn comes, because the items take
+/// many times the memory.
+pub(super) struct Texts(HashMap<Module, String>);
 
-impl Structs {
+/// The structs and enums of one package, by the top-level type that they belong to.
+pub(super) struct Structs(HashMap<String, Vec<Item>>);
+
+/// The length from which several threads work on the texts, in bytes.
+const LONG: usize = 1 << 20;
+
+impl Texts {
     pub(super) fn new(set: &FileDescriptorSet, model: &Model) -> Result<Self, Error> {
         let renamed = Renamed::new(set, &model.renames, &model.types);
         let mut config = Config::new();
@@ -67,23 +69,29 @@ impl Structs {
         let modules = config
             .generate(requests.collect())
             .map_err(|error| Error::new(format!("prost-build: {error}")))?;
-        Ok(Self { texts: modules, package: HashMap::new() })
+        Ok(Self(modules))
     }
 
-    /// Parses the text of a package, whose items the other methods then return.
-    pub(super) fn open(&mut self, package: &Package, paths: &Paths<'_>) -> Result<(), Error> {
-        self.package.clear();
+    /// Returns whether several threads are worth their while.
+    pub(super) fn are_long(&self) -> bool {
+        self.0.values().map(String::len).sum::<usize>() > LONG
+    }
+}
+
+impl Structs {
+    /// Parses the text of a package.
+    pub(super) fn new(texts: &Texts, package: &Package, paths: &Paths<'_>) -> Result<Self, Error> {
+        let mut items: HashMap<String, Vec<Item>> = HashMap::new();
         let module = Module::from_protobuf_package_name(&package.prost);
-        let Some(text) = self.texts.remove(&module) else { return Ok(()) };
+        let Some(text) = texts.0.get(&module) else { return Ok(Self(items)) };
         let tokens: TokenStream = text.parse().map_err(wrong)?;
-        drop(text);
         let file: syn::File = syn::parse2(paths.moved(tokens)).map_err(wrong)?;
         for item in file.items {
             if let Some(owner) = owner(&item) {
-                self.package.entry(owner).or_default().push(item);
+                items.entry(owner).or_default().push(item);
             }
         }
-        Ok(())
+        Ok(Self(items))
     }
 
     /// Removes and returns a message: its struct and, if it has nested items, its module.
@@ -106,7 +114,7 @@ impl Structs {
     }
 
     fn take(&mut self, ident: &str) -> Vec<Item> {
-        self.package.remove(ident).unwrap_or_default()
+        self.0.remove(ident).unwrap_or_default()
     }
 }
 

@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     accessors, any,
     code::{Code, RT},
+    parallel,
     paths::Paths,
     service,
-    structs::Structs,
+    structs::{Structs, Texts},
     tables,
 };
 use crate::{
@@ -40,10 +41,14 @@ pub(super) struct Node {
 /// The module for the accessors.
 const ACCESSORS: &str = "accessors";
 
-pub(super) fn tree(model: &Model, mut structs: Structs, options: &Options) -> Result<Node, Error> {
+pub(super) fn tree(model: &Model, texts: &Texts, options: &Options) -> Result<Node, Error> {
     let mut root = Node { directory: true, ..Node::default() };
-    for package in &model.packages {
-        root.package(package, model, &mut structs, options)?;
+    let children =
+        parallel::map(&model.packages, options.parallel && texts.are_long(), |package| {
+            children(package, model, texts, options)
+        });
+    for (package, children) in model.packages.iter().zip(children) {
+        root.package(package).children.extend(children?);
     }
     if model.any_types {
         let node = Node { code: any::code(model, options), ..Node::default() };
@@ -68,31 +73,8 @@ struct Group<'a> {
 }
 
 impl Node {
-    fn package(
-        &mut self,
-        package: &Package,
-        model: &Model,
-        structs: &mut Structs,
-        options: &Options,
-    ) -> Result<(), Error> {
-        let paths = Paths::new(package, model);
-        structs.open(package, &paths)?;
-        let mut groups: BTreeMap<Gate, Group<'_>> = BTreeMap::new();
-        for message in &package.messages {
-            let group = groups.entry(shared(&message.gate, options)).or_default();
-            group.messages.add(structs.message(message, &paths));
-            tables::message(&mut group.tables, message, &paths);
-        }
-        for item in &package.enums {
-            let group = groups.entry(shared(&item.gate, options)).or_default();
-            group.messages.add(structs.enumeration(item, &paths));
-            tables::enumeration(&mut group.tables, item, &paths);
-        }
-        for service in &package.services {
-            let gate = Gate([service.name.clone()].into());
-            groups.entry(gate).or_default().service = Some(service);
-        }
-
+    /// The module of a package.
+    fn package(&mut self, package: &Package) -> &mut Self {
         let node = package.module.0.iter().fold(self, |node, name| {
             let child = node.children.entry(name.clone()).or_default();
             child.directory = true;
@@ -100,40 +82,69 @@ impl Node {
             child
         });
         node.docs = package.docs.or(&format!("The package `{}`.", package.name));
-        let mut taken: BTreeSet<String> = package
-            .messages
-            .iter()
-            .filter(|message| message.has_module())
-            .map(Message::module)
-            .chain(model.modules_in(&package.module))
-            .map(|name| names::bare(&name).to_owned())
-            .collect();
-        let inner = |name: &str| fresh(&mut taken.clone(), name);
-        let (messages_name, tables_name) = (inner("messages"), inner("tables"));
-        for (gate, group) in groups {
-            let name = fresh(&mut taken, &group_name(&gate, model));
-            let mut child = Self {
-                features: model.features(&gate),
-                directory: true,
-                exported: true,
-                ..Self::default()
-            };
-            if let Some(service) = group.service {
-                let code = service::code(service, &paths, options)?;
-                child.code = format!("{}{}", scope(1, options), code.into_text());
-            }
-            if !group.messages.is_empty() {
-                let code = format!("{}{}", scope(2, options), group.messages.into_text());
-                let messages = Self { code, exported: true, ..Self::default() };
-                child.children.insert(messages_name.clone(), messages);
-                let code = format!("{}\n{}", scope(2, options), group.tables.trim_end());
-                let tables = Self { code: code + "\n", ..Self::default() };
-                child.children.insert(tables_name.clone(), tables);
-            }
-            node.children.insert(name, child);
-        }
-        Ok(())
+        node
     }
+}
+
+/// The modules with the code of a package, by name.
+fn children(
+    package: &Package,
+    model: &Model,
+    texts: &Texts,
+    options: &Options,
+) -> Result<Vec<(String, Node)>, Error> {
+    let paths = Paths::new(package, model);
+    let mut structs = Structs::new(texts, package, &paths)?;
+    let mut groups: BTreeMap<Gate, Group<'_>> = BTreeMap::new();
+    for message in &package.messages {
+        let group = groups.entry(shared(&message.gate, options)).or_default();
+        group.messages.add(structs.message(message, &paths));
+        tables::message(&mut group.tables, message, &paths);
+    }
+    for item in &package.enums {
+        let group = groups.entry(shared(&item.gate, options)).or_default();
+        group.messages.add(structs.enumeration(item, &paths));
+        tables::enumeration(&mut group.tables, item, &paths);
+    }
+    for service in &package.services {
+        let gate = Gate([service.name.clone()].into());
+        groups.entry(gate).or_default().service = Some(service);
+    }
+
+    let mut taken: BTreeSet<String> = package
+        .messages
+        .iter()
+        .filter(|message| message.has_module())
+        .map(Message::module)
+        .chain(model.modules_in(&package.module))
+        .map(|name| names::bare(&name).to_owned())
+        .collect();
+    let inner = |name: &str| fresh(&mut taken.clone(), name);
+    let (messages_name, tables_name) = (inner("messages"), inner("tables"));
+    let mut children = Vec::new();
+    for (gate, group) in groups {
+        let name = fresh(&mut taken, &group_name(&gate, model));
+        let mut child = Node {
+            features: model.features(&gate),
+            directory: true,
+            exported: true,
+            ..Node::default()
+        };
+        if let Some(service) = group.service {
+            let code = service::code(service, &paths, options)?;
+            child.code = format!("{}{}", scope(1, options), code.into_text());
+        }
+        if !group.messages.is_empty() {
+            let code = format!("{}{}", scope(2, options), group.messages.into_text());
+            let messages = Node { code, exported: true, ..Node::default() };
+            child.children.insert(messages_name.clone(), messages);
+            let code = format!("{}\n{}", scope(2, options), group.tables.trim_end());
+            let tables = Node { code: code + "\n", ..Node::default() };
+            child.children.insert(tables_name.clone(), tables);
+        }
+        children.push((name, child));
+    }
+    Ok(children)
 }
 
 /// The imports for code `depth` modules below the package's module.

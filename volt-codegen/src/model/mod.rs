@@ -18,7 +18,12 @@ mod source_map;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use self::accessors::Accessors;
-pub(crate) use self::{packages::Module, renamed::Renamed, renames::Renames, source_map::tag};
+pub(crate) use self::{
+    packages::Module,
+    renamed::Renamed,
+    renames::Renames,
+    source_map::{SourceMap, tag},
+};
 use crate::{
     docs::Docs,
     error::{Place, Problem},

@@ -22,13 +22,13 @@ pub(crate) mod tag {
 }
 
 /// The source information of one file.
-pub(super) struct SourceMap<'a> {
+pub(crate) struct SourceMap<'a> {
     file: &'a str,
     locations: HashMap<&'a [i32], &'a Location>,
 }
 
 impl<'a> SourceMap<'a> {
-    pub(super) fn new(file: &'a FileDescriptorProto) -> Self {
+    pub(crate) fn new(file: &'a FileDescriptorProto) -> Self {
         let info = file.source_code_info.as_ref();
         let locations = info.into_iter().flat_map(|info| &info.location);
         Self {
@@ -38,7 +38,7 @@ impl<'a> SourceMap<'a> {
     }
 
     /// The place of an element.
-    pub(super) fn place(&self, path: &[i32]) -> Place {
+    pub(crate) fn place(&self, path: &[i32]) -> Place {
         let span = self.locations.get(path).map(|location| location.span.as_slice());
         let position = match span {
             Some(&[line, column, ..]) => u32::try_from(line).ok().zip(u32::try_from(column).ok()),

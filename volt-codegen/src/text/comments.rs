@@ -40,7 +40,7 @@ impl Comments {
         self
     }
 
-    /// Copies the comments on moved elements, and on everything in them, to their new names.
+    /// Copies the comments on moved and renamed elements, and on everything in them, to their new names.
     pub fn moved(mut self, moved: &BTreeMap<String, String>) -> Self {
         for (old, new) in moved {
             let now = |name: &str| {
@@ -56,6 +56,16 @@ impl Comments {
             self.elements.extend(elements.collect::<Vec<_>>());
         }
         self
+    }
+
+    /// Returns whether an element has a comment.
+    pub fn has(&self, name: &str) -> bool {
+        self.texts.contains_key(name)
+    }
+
+    /// The elements of the sets that these comments come from that have none, sorted.
+    pub fn undocumented(&self) -> Vec<String> {
+        self.elements.iter().filter(|name| !self.has(name)).cloned().collect()
     }
 
     /// The comment on an element, with lines separated by `\n`.

@@ -2,11 +2,15 @@
 //! choice.
 
 mod comments;
+mod plain;
 mod print;
 
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
-pub use self::comments::Comments;
+pub use self::{
+    comments::Comments,
+    plain::{Plain, plain},
+};
 use crate::{Error, Place, Problem, Sources};
 
 /// Prints the files of a set, with only these comments. Files of `google/protobuf/` are omitted.
@@ -34,6 +38,24 @@ pub fn write(set: &FileDescriptorSet, comments: &Comments) -> Result<Sources, Er
         }
     }
     Ok(sources)
+}
+
+/// The first declarations of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Header {
+    /// The package; empty if there is none.
+    pub package: String,
+    /// The names of the imported files.
+    pub imports: Vec<String>,
+}
+
+impl Header {
+    /// Parses a file. Returns `None` if it has a mistake.
+    pub fn of(text: &str) -> Option<Self> {
+        let file = Sources::default().parse_one("file.proto", text).ok()?;
+        Some(Self { package: file.package().to_owned(), imports: file.dependency })
+    }
 }
 
 /// A descriptor without the parts that depend on its source text.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    MethodDescriptorProto, ServiceDescriptorProto,
+    MethodDescriptorProto, MethodOptions, ServiceDescriptorProto,
     field_descriptor_proto::{Label, Type},
 };
 
@@ -190,13 +190,20 @@ impl<'a> Printer<'a> {
         let request = side(method.client_streaming(), method.input_type());
         let response = side(method.server_streaming(), method.output_type());
         let line = format!("rpc {}{request} returns {response}", method.name());
-        if method.options.as_ref().is_some_and(prost_types::MethodOptions::deprecated) {
-            self.open(&line);
-            self.deprecated(true);
-            self.close();
-        } else {
+        let options = method.options.as_ref();
+        let deprecated = options.is_some_and(MethodOptions::deprecated);
+        let idempotency = options.filter(|options| options.idempotency_level.is_some());
+        if !deprecated && idempotency.is_none() {
             self.line(&format!("{line};"));
+            return;
         }
+        self.open(&line);
+        self.deprecated(deprecated);
+        if let Some(options) = idempotency {
+            let level = options.idempotency_level().as_str_name();
+            self.line(&format!("option idempotency_level = {level};"));
+        }
+        self.close();
     }
 
     fn field(&mut self, field: &FieldDescriptorProto, scope: &str) {
@@ -217,6 +224,9 @@ impl<'a> Printer<'a> {
         }
         if let Some(packed) = own.and_then(|own| own.packed) {
             options.push(format!("packed = {packed}"));
+        }
+        if let Some(own) = own.filter(|own| own.jstype.is_some()) {
+            options.push(format!("jstype = {}", own.jstype().as_str_name()));
         }
         if field.json_name() != json_name(field.name()) {
             options.push(format!("json_name = {:?}", field.json_name()));

@@ -1,11 +1,14 @@
 //! Changes files below a folder: all of them, or none. Shared by the programs that write generated code.
 
+mod staging;
+
 use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
 
+use self::staging::{Disk, Real, Staging, remove_empty};
 use crate::Error;
 
 /// A file that differs from the expected state.
@@ -23,12 +26,13 @@ pub struct Change {
 ///
 /// # Errors
 ///
-/// Fails if a file or folder cannot be read.
+/// Fails if a file or folder cannot be read, or as [`recover`], which it calls first.
 pub fn changes(
     root: &Path,
     wanted: BTreeMap<PathBuf, String>,
     folders: &[&Path],
 ) -> Result<Vec<Change>, Error> {
+    recover(root)?;
     let mut changes = Vec::new();
     for folder in folders {
         let below = root.join(folder);
@@ -51,49 +55,84 @@ pub fn changes(
     Ok(changes)
 }
 
-/// Applies the changes. If one fails, the tree is restored.
+/// Applies the changes, in their order. If one fails, the tree is restored; if the process is killed, the
+/// next call of [`changes`] or [`recover`] for the same root restores it.
 ///
 /// # Errors
 ///
 /// Fails if a file cannot be written. Nothing has changed then, unless the error says so.
 pub fn apply(root: &Path, changes: &[Change]) -> Result<(), Error> {
-    apply_with(root, changes, &mut |path, text| fs::write(path, text))
+    apply_with(root, changes, &mut Real)
+}
+
+/// Restores a tree that a killed process was changing. Returns whether there was one.
+///
+/// # Errors
+///
+/// Fails if the tree cannot be restored, or if another process is changing it right now.
+pub fn recover(root: &Path) -> Result<bool, Error> {
+    staging::recover(root, &mut Real)
 }
 
 /// All texts are written beside the tree first, so that only renames remain; replaced files are
 /// kept until the end.
-fn apply_with(
+fn apply_with(root: &Path, changes: &[Change], disk: &mut dyn Disk) -> Result<(), Error> {
+    let staging = Staging::new(root, disk)?;
+    let outcome = exchange_all(root, changes, &staging, disk);
+    match outcome {
+        Ok(()) => staging.end(disk),
+        Err(Failed::Restored(error)) => {
+            // The journal undoes nothing now.
+            let _ = staging.end(disk);
+            Err(error)
+        }
+        Err(Failed::Torn(error)) => Err(error),
+    }
+}
+
+/// A change that failed.
+enum Failed {
+    /// The tree is as it was.
+    Restored(Error),
+    /// Files are in the staging folder.
+    Torn(Error),
+}
+
+fn exchange_all(
     root: &Path,
     changes: &[Change],
-    write: &mut dyn FnMut(&Path, &str) -> io::Result<()>,
-) -> Result<(), Error> {
-    let mut staging = Staging::new(root)?;
+    staging: &Staging,
+    disk: &mut dyn Disk,
+) -> Result<(), Failed> {
     for (index, change) in changes.iter().enumerate() {
         if let Some(text) = &change.is {
-            write(&staging.file("new", index), text).map_err(|error| unchanged(change, &error))?;
+            let written = disk.write(&staging.file("new", index), text);
+            written.map_err(|error| Failed::Restored(unchanged(change, &error)))?;
         }
     }
+    if let Some(first) = changes.first() {
+        let files = changes.iter().map(|change| (change.path.as_path(), change.was.is_some()));
+        let begun = staging.begin(files, disk);
+        begun.map_err(|error| Failed::Restored(unchanged(first, &error)))?;
+    }
     for (index, change) in changes.iter().enumerate() {
-        let moved = exchange(
-            &root.join(&change.path),
-            change.is.is_some().then(|| staging.file("new", index)).as_deref(),
-            &staging.file("old", index),
-        );
+        let new = change.is.is_some().then(|| staging.file("new", index));
+        let moved =
+            exchange(&root.join(&change.path), new.as_deref(), &staging.file("old", index), disk);
         let Err(error) = moved else { continue };
         for (index, done) in changes.iter().enumerate().take(index).rev() {
             let (old, path) = (staging.file("old", index), root.join(&done.path));
             let old = old.exists().then_some(&*old);
-            if let Err(error) = exchange(&path, old, &staging.file("new", index)) {
-                staging.kept = true;
-                return Err(Error::new(format!(
+            if let Err(error) = exchange(&path, old, &staging.file("new", index), disk) {
+                return Err(Failed::Torn(Error::new(format!(
                     "{} cannot be written, and {} cannot be put back: {error}; what was there is in {}",
                     change.path.display(),
                     done.path.display(),
                     staging.folder.display()
-                )));
+                ))));
             }
         }
-        return Err(unchanged(change, &error));
+        return Err(Failed::Restored(unchanged(change, &error)));
     }
     Ok(())
 }
@@ -102,67 +141,24 @@ fn unchanged(change: &Change, error: &io::Error) -> Error {
     Error::new(format!("{} cannot be written; nothing was changed: {error}", change.path.display()))
 }
 
-/// A folder for files on their way in and out. Dropping it removes it.
-struct Staging {
-    folder: PathBuf,
-    kept: bool,
-}
-
-impl Staging {
-    fn new(root: &Path) -> Result<Self, Error> {
-        // The suffix tells apart trees that the same process changes at the same time.
-        let free = (0..u16::MAX).find_map(|number| {
-            let folder = root.join(format!(".volt-codegen-{}-{number}", std::process::id()));
-            match fs::create_dir(&folder) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
-                made => Some(made.map(|()| folder)),
-            }
-        });
-        let made = free.unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()));
-        match made {
-            Ok(folder) => Ok(Self { folder, kept: false }),
-            Err(error) => {
-                Err(Error::new(format!("{} cannot be written to: {error}", root.display())))
-            }
-        }
-    }
-
-    fn file(&self, kind: &str, index: usize) -> PathBuf {
-        self.folder.join(format!("{kind}-{index}"))
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        if !self.kept {
-            // A folder that cannot be removed does not make the result wrong.
-            let _ = fs::remove_dir_all(&self.folder);
-        }
-    }
-}
-
 /// Moves an existing file at a path to `old`, and `new`, if given, in its place; or changes
 /// nothing. Folders are created and removed with their files.
-fn exchange(path: &Path, new: Option<&Path>, old: &Path) -> io::Result<()> {
+fn exchange(path: &Path, new: Option<&Path>, old: &Path, disk: &mut dyn Disk) -> io::Result<()> {
     let existed = path.is_file();
     if existed {
-        fs::rename(path, old)?;
+        disk.rename(path, old)?;
     }
     let put = match (new, path.parent()) {
         (Some(new), Some(folder)) => {
-            fs::create_dir_all(folder).and_then(|()| fs::rename(new, path))
+            disk.create_folders(folder).and_then(|()| disk.rename(new, path))
         }
         _ => Ok(()),
     };
     if put.is_err() && existed {
-        fs::rename(old, path)?;
+        disk.rename(old, path)?;
     }
     if put.is_err() || new.is_none() {
-        for folder in path.ancestors().skip(1) {
-            if fs::remove_dir(folder).is_err() {
-                break;
-            }
-        }
+        remove_empty(path, disk)?;
     }
     put
 }

@@ -43,17 +43,93 @@ fn changes_are_made() {
     assert_eq!(fs::read_to_string(root.path().join("g/a")).unwrap(), "1\n3\n");
 }
 
-/// A writer to a disk with room for this number of files: the kernel then rejects the next one.
-fn full_after(files: usize) -> impl FnMut(&Path, &str) -> io::Result<()> {
-    let mut left = files;
-    move |path, text| match left.checked_sub(1) {
-        Some(less) => {
-            left = less;
-            fs::write(path, text)
+/// A disk with room for this number of files: the kernel then rejects the next one.
+struct Full {
+    left: usize,
+}
+
+impl Disk for Full {
+    fn write(&mut self, path: &Path, text: &str) -> io::Result<()> {
+        match self.left.checked_sub(1) {
+            Some(less) => {
+                self.left = less;
+                fs::write(path, text)
+            }
+            None if Path::new("/dev/full").exists() => fs::write("/dev/full", text),
+            None => Err(io::ErrorKind::StorageFull.into()),
         }
-        None if Path::new("/dev/full").exists() => fs::write("/dev/full", text),
-        None => Err(io::ErrorKind::StorageFull.into()),
     }
+}
+
+/// A process that is killed after this number of steps: nothing that it does later has an effect.
+struct Killed {
+    left: usize,
+}
+
+impl Disk for Killed {
+    fn step(&mut self) -> io::Result<()> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| io::Error::other("killed"))?;
+        Ok(())
+    }
+
+    fn write(&mut self, path: &Path, text: &str) -> io::Result<()> {
+        match self.step() {
+            Ok(()) => fs::write(path, text),
+            // It may be killed in the middle of a file.
+            Err(error) => fs::write(path, &text[..text.len() / 2]).and(Err(error)),
+        }
+    }
+}
+
+/// The file that killed processes may leave half written is in the staging folder.
+#[test]
+fn a_tree_is_whole_after_a_kill_at_any_step() {
+    let (root, changes) = tree();
+    let before = snapshot(root.path());
+    apply(root.path(), &changes).unwrap();
+    let after = snapshot(root.path());
+    let mut outcomes = [0, 0];
+    for steps in 0.. {
+        let (root, changes) = tree();
+        let mut disk = Killed { left: steps };
+        let applied = apply_with(root.path(), &changes, &mut disk);
+        let finished = disk.left > 0;
+        // Recovery may be killed as well.
+        for steps in [0, 1, 2, 3, 5, 8, usize::MAX] {
+            let _ = staging::recover(root.path(), &mut Killed { left: steps });
+        }
+        let found = snapshot(root.path());
+        let is_after = found == after;
+        assert!(is_after || found == before, "{steps}: {:?}", found.keys());
+        assert!(is_after || applied.is_err(), "{steps}: what was reported as written is there");
+        outcomes[usize::from(is_after)] += 1;
+        if finished {
+            break;
+        }
+    }
+    assert!(outcomes[0] > 10 && outcomes[1] > 3, "{outcomes:?}");
+}
+
+#[test]
+fn a_change_recovers_what_an_earlier_one_left() {
+    let (root, changes) = tree();
+    let before = snapshot(root.path());
+    apply_with(root.path(), &changes, &mut Killed { left: 10 }).unwrap_err();
+    assert_ne!(snapshot(root.path()), before);
+    let again = super::changes(root.path(), BTreeMap::new(), &["none".as_ref()]).unwrap();
+    assert!(again.is_empty());
+    assert_eq!(snapshot(root.path()), before);
+    assert!(!recover(root.path()).unwrap(), "there is nothing left");
+}
+
+#[test]
+fn a_change_in_progress_is_left_alone() {
+    let (root, _) = tree();
+    let staging = Staging::new(root.path(), &mut Real).unwrap();
+    let error = recover(root.path()).unwrap_err().to_string();
+    assert!(error.starts_with("another process is changing"), "{error}");
+    staging.end(&mut Real).unwrap();
+    assert!(!recover(root.path()).unwrap());
 }
 
 #[test]
@@ -61,7 +137,7 @@ fn a_full_disk_changes_nothing() {
     for room in 0..3 {
         let (root, changes) = tree();
         let before = snapshot(root.path());
-        let error = apply_with(root.path(), &changes, &mut full_after(room)).unwrap_err();
+        let error = apply_with(root.path(), &changes, &mut Full { left: room }).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("cannot be written; nothing was changed"), "{error}");
         assert!(error.to_lowercase().contains("no space left"), "{error}");

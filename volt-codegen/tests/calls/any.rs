@@ -1,5 +1,7 @@
 //! `google.protobuf.Any` in JSON, and the names of fields there.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use prost_types::{Any, Duration, Value};
 use volt_runtime::{
@@ -140,17 +142,82 @@ fn values_in_values_know_the_generated_types() {
 /// Each binary value is within prost's limit; together they would take 1600 messages of stack.
 #[test]
 fn messages_in_values_have_equal_depth_limits() {
-    let chain = |one: Any, levels: u32| {
+    let chain = |one: Any, levels: usize| {
         (1..levels)
             .fold(Holder::default().with_one(one), |inner, _| Holder::default().with_inner(inner))
     };
-    let within = |levels: u32| Holder::default().with_one(any(&chain(any(&item()), levels)));
-    let written = text(&within(98), Names::Original);
-    assert_eq!(json::read::<Holder>(written.as_bytes()).expect("it can be read"), within(98));
+    for (around, within) in [
+        (1, 98),
+        (1, 99),
+        (1, 100),
+        (27, 99),
+        (28, 99),
+        (60, 65),
+        (60, 67),
+        (99, 27),
+        (99, 28),
+        (99, 99),
+    ] {
+        let message = chain(any(&chain(any(&item()), within)), around);
+        let json = format!(
+            r#"{}{{"one":{{"@type":"type.googleapis.com/odd.any.Holder",{}"one":{{"@type":"type.googleapis.com/odd.any.Item","unit_price":"1 €","weight":0.1,"data":"/w=="}}{}"#,
+            r#"{"inner":"#.repeat(around - 1),
+            r#""inner":{"#.repeat(within - 1),
+            "}".repeat(around + within),
+        );
+        let mut written = Vec::new();
+        match json::write(&message, &mut written, Form::Plain) {
+            Ok(()) => {
+                assert_eq!(String::from_utf8(written).expect("JSON is UTF-8"), json);
+                let read = json::read::<Holder>(json.as_bytes());
+                assert_eq!(read.expect("what is written can be read"), message);
+                assert!(within < 100 && around + within <= 126, "{around} {within}");
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("nested too deeply"), "{error}");
+                json::read::<Holder>(json.as_bytes()).expect_err("it is too deep to be read too");
+                assert!(within == 100 || around + within >= 127, "{around} {within}");
+            }
+        }
+    }
     let deepest = (0..16).fold(any(&item()), |one, _| any(&chain(one, 90)));
-    for deep in [within(100), Holder::default().with_one(deepest)] {
-        let error = json::write(&deep, &mut Vec::new(), Form::Plain).expect_err("it is too deep");
-        assert!(error.to_string().contains("nested too deeply"), "{error}");
+    let error = json::write(&Holder::default().with_one(deepest), &mut Vec::new(), Form::Plain);
+    assert!(error.expect_err("it is too deep").to_string().contains("nested too deeply"));
+    // The limits start anew.
+    round_trips(&Holder::default(), "{}");
+}
+
+/// Lists, objects and the values in them count as they do when they are read.
+#[test]
+fn any_json_in_values_is_written_to_the_depth_that_is_read() {
+    let list = |levels: u32| {
+        (1..levels).fold(Value::from(Vec::new()), |inner, _| Value::from(vec![inner]))
+    };
+    let object = |levels: u32| {
+        (1..levels).fold(Value::from(BTreeMap::new()), |inner, _| {
+            Value::from(BTreeMap::from([("a".to_owned(), inner)]))
+        })
+    };
+    let around = |value: Value, levels: u32| {
+        let inner = Holder::default().with_one(any(&WellKnown(value)));
+        let chain = (1..levels).fold(inner, |inner, _| Holder::default().with_inner(inner));
+        Holder::default().with_one(any(&chain))
+    };
+    for (value, levels, fits) in [
+        (list(40), 20, true),
+        (list(40), 21, false),
+        (list(10), 80, true),
+        (list(10), 81, false),
+        (object(20), 40, true),
+        (object(20), 41, false),
+    ] {
+        let message = around(value, levels);
+        let mut json = Vec::new();
+        let written = json::write(&message, &mut json, Form::Plain);
+        assert_eq!(written.is_ok(), fits, "{levels}");
+        if fits {
+            assert_eq!(json::read::<Holder>(&json).expect("it can be read"), message);
+        }
     }
 }
 

@@ -7,6 +7,10 @@
 //! `google.protobuf.Any` is decoded again while it is written. Messages within one are therefore counted
 //! when they are written.
 //!
+//! What can be written can be read, and the other way round. The count of messages therefore starts anew
+//! at the outermost `google.protobuf.Any`, whose messages the binary form does not count either, and the
+//! objects and lists of the whole text have one limit, that of `serde_json`.
+//!
 //! The depths are thread-local counters: serde's visitors have no place for them, and neither reading nor
 //! writing awaits.
 
@@ -14,13 +18,15 @@ use std::cell::Cell;
 
 use serde::{de, ser};
 
-use super::usual::Unusual;
+use super::usual::{self, Unusual};
 
 /// The limit of prost for messages in messages.
 const LIMIT: u32 = 100;
 /// The number of `google.protobuf.Any` that may be inside each other: each level is read once more.
 const ANY_LIMIT: u32 = 16;
-const TOO_DEEP: &str = "messages are nested too deeply";
+/// The number of objects and lists in each other that `serde_json` reads.
+pub(super) const JSON_LIMIT: u8 = 127;
+pub(super) const TOO_DEEP: &str = "messages are nested too deeply";
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -35,9 +41,9 @@ pub(super) fn enter<E: de::Error>() -> Result<Depth, E> {
     count().ok_or_else(|| E::custom(TOO_DEEP))
 }
 
-/// Enters a message that is written, if that is within a `google.protobuf.Any`.
+/// Enters a message or a map that is written, if that is within a `google.protobuf.Any`.
 pub(super) fn enter_within_any<E: ser::Error>() -> Result<Option<Depth>, E> {
-    if ANY_DEPTH.get() == 0 {
+    if usual::is_usual() || ANY_DEPTH.get() == 0 {
         return Ok(None);
     }
     count().map(Some).ok_or_else(|| E::custom(TOO_DEEP))
@@ -59,7 +65,11 @@ impl Drop for Depth {
 }
 
 /// A `google.protobuf.Any` that is being read or written. Dropping it leaves the value.
-pub(super) struct AnyDepth(Unusual);
+pub(super) struct AnyDepth {
+    /// The number of messages around it.
+    around: u32,
+    _unusual: Unusual,
+}
 
 /// Enters a `google.protobuf.Any`.
 pub(super) fn enter_any() -> Result<AnyDepth, String> {
@@ -68,11 +78,16 @@ pub(super) fn enter_any() -> Result<AnyDepth, String> {
         return Err(format!("more than {ANY_LIMIT} `google.protobuf.Any` are in each other"));
     }
     ANY_DEPTH.set(depth + 1);
-    Ok(AnyDepth(Unusual::new()))
+    let around = DEPTH.get();
+    if depth == 0 {
+        DEPTH.set(0);
+    }
+    Ok(AnyDepth { around, _unusual: Unusual::new() })
 }
 
 impl Drop for AnyDepth {
     fn drop(&mut self) {
         ANY_DEPTH.set(ANY_DEPTH.get() - 1);
+        DEPTH.set(self.around);
     }
 }

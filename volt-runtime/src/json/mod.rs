@@ -76,7 +76,8 @@ pub use self::{
 ///
 /// When a value has no JSON form. No message of the Volt API can fail; some of `google.protobuf`
 /// can, such as a `Timestamp` beyond the year 9999, or an `Any` of a type that is unknown: see
-/// [`register`]. Output written before the error stays in `out`.
+/// [`register`]. Text that [`read`] would refuse because it is nested too deeply is an error too. Output
+/// written before the error stays in `out`.
 pub fn write(
     message: &impl Serialize,
     out: &mut Vec<u8>,
@@ -121,7 +122,7 @@ pub fn write_with_names(
 /// When the text is not JSON, or not this message: a value of another type or out of range, a
 /// duplicate field, two members of a oneof, or messages nested deeper than their binary form allows.
 /// The error names the field. The limit is 100 messages, counting entries of maps, and 127 objects and
-/// lists of JSON.
+/// lists of JSON. The messages within a `google.protobuf.Any`, and all further ones in it, are counted anew.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     // One UTF-8 check of the whole text is faster than serde_json's check of each string.
     match std::str::from_utf8(text) {

@@ -16,7 +16,7 @@ use serde::{
 };
 use serde_json::Error;
 
-use super::{base64, scan};
+use super::{base64, depth, scan};
 
 /// The form in which text is written. On the websocket, a message is a JSON string inside another JSON
 /// object; writing it escaped saves a second pass over it.
@@ -37,11 +37,13 @@ const TAIL: usize = 64;
 pub(super) struct Output<'a> {
     out: &'a mut Vec<u8>,
     form: Form,
+    /// The number of objects and lists that are open.
+    open: u8,
 }
 
 impl<'a> Output<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>, form: Form) -> Self {
-        Self { out, form }
+        Self { out, form, open: 0 }
     }
 
     /// Writes text that needs no escape, and is the same in both forms.
@@ -107,14 +109,22 @@ impl<'a> Output<'a> {
         self.out.push(letter);
     }
 
-    fn list(&mut self) -> Compound<'_, 'a> {
-        self.punctuation(b'[');
-        Compound { output: self, first: true, close: b']', variant: false }
+    fn list(&mut self) -> Result<Compound<'_, 'a>, Error> {
+        self.compound(b'[', b']')
     }
 
-    fn object(&mut self) -> Compound<'_, 'a> {
-        self.punctuation(b'{');
-        Compound { output: self, first: true, close: b'}', variant: false }
+    fn object(&mut self) -> Result<Compound<'_, 'a>, Error> {
+        self.compound(b'{', b'}')
+    }
+
+    /// Begins a list or an object. Text that is nested too deeply to be read is not written.
+    fn compound(&mut self, open: u8, close: u8) -> Result<Compound<'_, 'a>, Error> {
+        if self.open >= depth::JSON_LIMIT {
+            return Err(Error::custom(depth::TOO_DEEP));
+        }
+        self.open += 1;
+        self.punctuation(open);
+        Ok(Compound { output: self, first: true, close, variant: false })
     }
 
     /// Begins an object whose only member is named after a variant.
@@ -225,15 +235,15 @@ impl<'s, 'a> Serializer for &'s mut Output<'a> {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'s, 'a>, Error> {
-        Ok(self.list())
+        self.list()
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Compound<'s, 'a>, Error> {
-        Ok(self.list())
+        self.list()
     }
 
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Compound<'s, 'a>, Error> {
-        Ok(self.list())
+        self.list()
     }
 
     fn serialize_tuple_variant(
@@ -244,15 +254,15 @@ impl<'s, 'a> Serializer for &'s mut Output<'a> {
         _: usize,
     ) -> Result<Compound<'s, 'a>, Error> {
         self.variant(variant);
-        Ok(Compound { variant: true, ..self.list() })
+        Ok(Compound { variant: true, ..self.list()? })
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Compound<'s, 'a>, Error> {
-        Ok(self.object())
+        self.object()
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Compound<'s, 'a>, Error> {
-        Ok(self.object())
+        self.object()
     }
 
     fn serialize_struct_variant(
@@ -263,7 +273,7 @@ impl<'s, 'a> Serializer for &'s mut Output<'a> {
         _: usize,
     ) -> Result<Compound<'s, 'a>, Error> {
         self.variant(variant);
-        Ok(Compound { variant: true, ..self.object() })
+        Ok(Compound { variant: true, ..self.object()? })
     }
 }
 
@@ -297,6 +307,7 @@ impl Compound<'_, '_> {
     }
 
     fn finish(self) {
+        self.output.open -= 1;
         self.output.punctuation(self.close);
         if self.variant {
             self.output.punctuation(b'}');

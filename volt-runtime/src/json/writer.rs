@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{
     any::{AnyOf, AnyTypes},
     codec::{Codec, Encode, Enum, Enumeration, NullValue, Plain},
+    depth,
     map::Key,
     names::{Name, Names},
     place,
@@ -124,6 +125,7 @@ pub(super) struct Map<'a, K, C, T>(pub(super) &'a BTreeMap<K, T>, pub(super) Pha
 
 impl<K: Key, T, C: Codec<T>> Serialize for Map<'_, K, C, T> {
     fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        let _depth = depth::enter_within_any::<S::Error>()?;
         output.collect_map(self.0.iter().map(|(key, value)| (key, Encode::<C, T>::new(value))))
     }
 }

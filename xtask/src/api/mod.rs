@@ -3,6 +3,7 @@
 mod diff;
 mod import;
 mod source;
+mod undocumented;
 
 use clap::Subcommand;
 
@@ -19,11 +20,13 @@ pub(crate) struct Args {
 enum Task {
     Diff(diff::Args),
     Import(import::Args),
+    Undocumented(undocumented::Args),
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.task {
         Task::Diff(args) => diff::run(args),
         Task::Import(args) => import::run(args),
+        Task::Undocumented(args) => undocumented::run(args),
     }
 }

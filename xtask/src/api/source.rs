@@ -1,7 +1,7 @@
 //! Reads `.proto` files from a folder, a tarball or a published package.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     convert::Infallible,
     fs::File,
     io::{self, Read},
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
-use volt_codegen::Sources;
+use volt_codegen::{Sources, text::Header};
 use xtask_tools::process;
 
 use crate::tree;
@@ -148,44 +148,98 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// The `.proto` files under the names by which they import one another, derived from their
-/// packages.
+/// The `.proto` files under the names by which they import one another.
 fn found(texts: Texts) -> anyhow::Result<Found> {
-    let mut sources = Sources::default();
     let mut version = None;
+    let mut files = Vec::new();
     for (path, text) in texts {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let name = name.unwrap_or_default();
-        if name == "package.json" {
-            let manifest: Value =
-                serde_json::from_str(&text).context("package.json is not JSON")?;
-            if manifest["name"] == PACKAGE {
-                version = manifest["version"].as_str().map(str::to_owned);
+        match name.as_deref() {
+            Some("package.json") => {
+                let manifest: Value =
+                    serde_json::from_str(&text).context("package.json is not JSON")?;
+                if manifest["name"] == PACKAGE {
+                    version = manifest["version"].as_str().map(str::to_owned);
+                }
             }
-        } else if name == "volt-proto-literals.js" {
-            for (name, text) in literals(&text)? {
-                add(&mut sources, &name, text)?;
+            Some("volt-proto-literals.js") => {
+                files.extend(
+                    literals(&text)?.into_iter().map(|(name, text)| Unnamed::new(name, text)),
+                );
             }
-        } else {
-            add(&mut sources, &name, text)?;
+            _ => {
+                let path = path.components().filter_map(|part| match part {
+                    Component::Normal(part) => Some(part.to_string_lossy()),
+                    _ => None,
+                });
+                files.push(Unnamed::new(path.collect::<Vec<_>>().join("/"), text));
+            }
         }
     }
-    ensure!(!sources.files.is_empty(), "there are no .proto files");
+    ensure!(!files.is_empty(), "there are no .proto files");
+    let mut sources = Sources::default();
+    for (name, file) in names(&files)?.into_iter().zip(files) {
+        // The name of a JavaScript constant has not been validated before.
+        let inside = |part| matches!(part, Component::Normal(_));
+        ensure!(
+            Path::new(&name).components().all(inside),
+            "{name:?} is no path of a file of an API"
+        );
+        sources.files.insert(name, file.text);
+    }
     Ok(Found { sources, version })
 }
 
-fn add(sources: &mut Sources, name: &str, text: String) -> anyhow::Result<()> {
-    let package = text.lines().find_map(|line| line.trim().strip_prefix("package "));
-    let package = package.and_then(|rest| rest.split(';').next()).unwrap_or_default();
-    let parts: Vec<_> = package.trim().split('.').filter(|part| !part.is_empty()).collect();
-    let path = [&parts[..], &[name]].concat().join("/");
-    // Neither the package nor the name of a JavaScript constant has been validated before.
-    let inside = |part| matches!(part, Component::Normal(_));
-    ensure!(Path::new(&path).components().all(inside), "{path:?} is no path of a file of an API");
-    if sources.files.insert(path.clone(), text).is_some() {
-        bail!("there are two files for {path}");
+/// A file whose name for others is not known yet.
+struct Unnamed {
+    path: String,
+    text: String,
+    /// Empty if the text cannot be parsed, which is reported when it is compiled.
+    header: Header,
+}
+
+impl Unnamed {
+    fn new(path: String, text: String) -> Self {
+        let header = Header::of(&text).unwrap_or_default();
+        Self { path, text, header }
     }
-    Ok(())
+
+    /// The name that follows from the package.
+    fn by_package(&self) -> String {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        let parts = self.header.package.split('.').filter(|part| !part.is_empty());
+        parts.chain([name]).collect::<Vec<_>>().join("/")
+    }
+}
+
+/// The names with which most imports are found. These follow from the packages, as in the published
+/// package, whose files are in one folder; or they are the paths, below one of the folders around all files.
+fn names(files: &[Unnamed]) -> anyhow::Result<Vec<String>> {
+    let by_package: Vec<String> = files.iter().map(Unnamed::by_package).collect();
+    let first = files.first().map(|file| file.path.as_str()).unwrap_or_default();
+    let around = first.match_indices('/').map(|(end, _)| &first[..=end]);
+    let around = [""].into_iter().chain(around);
+    let around = around.filter(|folder| files.iter().all(|file| file.path.starts_with(folder)));
+    let below = around
+        .map(|folder| files.iter().map(|file| file.path[folder.len()..].to_owned()).collect());
+    let mut best: Option<(usize, Vec<String>)> = None;
+    for names in [by_package.clone()].into_iter().chain(below) {
+        let unique: HashSet<&str> = names.iter().map(String::as_str).collect();
+        if unique.len() != names.len() {
+            continue;
+        }
+        let imports = files.iter().flat_map(|file| &file.header.imports);
+        let found = imports.filter(|import| unique.contains(import.as_str())).count();
+        if best.as_ref().is_none_or(|(most, _)| found > *most) {
+            best = Some((found, names));
+        }
+    }
+    let Some((_, names)) = best else {
+        let mut seen = HashSet::new();
+        let twice = by_package.iter().find(|name| !seen.insert(*name));
+        bail!("there are two files for {}", twice.map(String::as_str).unwrap_or_default());
+    };
+    Ok(names)
 }
 
 /// The files in a JavaScript module that exports each as a template literal.

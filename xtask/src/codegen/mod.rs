@@ -8,9 +8,11 @@ use std::{
 };
 
 use anyhow::bail;
+use prost_types::FileDescriptorSet;
 use volt_codegen::{Options, Output, Server, Sources};
 
 use crate::{
+    secrets::Secrets,
     tree::{self, Change, read},
     versions,
 };
@@ -55,7 +57,9 @@ pub(crate) struct Args {
 /// The features of the SDK's services.
 pub(crate) fn services() -> anyhow::Result<Vec<String>> {
     let root = xtask_tools::root()?;
-    Ok(generate(&versions::sources(root, &versions::current(root)?)?)?.features)
+    let version = versions::current(root)?;
+    let sources = versions::sources(root, &version)?;
+    Ok(generate(&sources, &Secrets::read(root, &version)?)?.features)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -64,16 +68,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 pub(crate) fn run_in(root: &Path, args: &Args) -> anyhow::Result<()> {
     let start = Instant::now();
+    tree::recover(root)?;
     let version = match &args.version {
         Some(version) => version.clone(),
         None => versions::current(root)?,
     };
-    let plan = Plan::new(root, &version, &versions::sources(root, &version)?)?;
+    let sources = versions::sources(root, &version)?;
+    let plan = Plan::new(root, &version, &sources, &Secrets::read(root, &version)?)?;
     if args.check && !plan.changes.is_empty() {
         bail!("generated code is stale:\n{}Run `{COMMAND}`.", plan.excerpts());
     }
-    tree::apply(root, &plan.changes)?;
-    print!("{}", plan.shown());
+    let shown = plan.shown();
+    versions::apply(root, plan.changes)?;
+    print!("{shown}");
     println!("{} ms", start.elapsed().as_millis());
     Ok(())
 }
@@ -86,9 +93,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(root: &Path, version: &str, sources: &Sources) -> anyhow::Result<Self> {
-        let output = generate(sources)?;
-        let older = generate_older(&versions::sources(root, OLDER_VERSION)?)?;
+    pub(crate) fn new(
+        root: &Path,
+        version: &str,
+        sources: &Sources,
+        secrets: &Secrets,
+    ) -> anyhow::Result<Self> {
+        let output = generate(sources, secrets)?;
+        let older = generate_older(root)?;
         let mut wanted: BTreeMap<PathBuf, String> = BTreeMap::new();
         wanted.insert(versions::CURRENT.into(), format!("{version}\n"));
         wanted.insert(VERSION.into(), version_file(version));
@@ -142,47 +154,30 @@ fn version_file(version: &str) -> String {
     )
 }
 
-/// Fields that must not appear in logs: some authorize calls as another identity, others decrypt a
-/// key. These are their names in the definitions of both versions.
-const SECRETS: [&str; 15] = [
-    "authenticate_challenge",
-    "bind_challenge",
-    "challenge",
-    "client_secret",
-    "exchange_token",
-    "host_session_id",
-    "key_passphrase",
-    "new_key_passphrase",
-    "oidc_client_secret",
-    "outbound_smtp_password",
-    "private_key",
-    "relay_challenge",
-    "session_id",
-    "tdx.volt_api.volt.v1.Session.id",
-    "token",
-];
-
 /// Methods whose messages may fill a connection for as long as the file is large.
 const BULK: [&str; 2] =
     ["/tdx.volt_api.volt.v1.FileAPI/DownloadFile", "/tdx.volt_api.volt.v1.FileAPI/UploadFile"];
 
 /// The options for both versions of the API.
-fn options() -> Options {
+fn options(set: &FileDescriptorSet, secrets: &Secrets) -> Options {
     let options = Options::default().command(COMMAND).server(Server::Feature("server".to_owned()));
-    let options = SECRETS.into_iter().fold(options, Options::secret);
+    let options = secrets.hidden(set).into_iter().fold(options, Options::secret);
     BULK.into_iter().fold(options, Options::bulk)
 }
 
-/// The options for the SDK's own API.
-fn generate(sources: &Sources) -> anyhow::Result<Output> {
-    let options = options().features(true).accessors("crate::Client").root(ROOT);
-    Ok(volt_codegen::generate(&sources.compile()?, &options)?)
+/// The code of the SDK's own API.
+fn generate(sources: &Sources, secrets: &Secrets) -> anyhow::Result<Output> {
+    let set = sources.compile()?;
+    let options = options(&set, secrets).features(true).accessors("crate::Client").root(ROOT);
+    Ok(volt_codegen::generate(&set, &options)?)
 }
 
-/// The options for the older API, which has a single feature.
-fn generate_older(sources: &Sources) -> anyhow::Result<Output> {
-    let options = options().accessors("crate::v0_15::Client").root(ROOT);
-    Ok(volt_codegen::generate(&sources.compile()?, &options)?)
+/// The code of the older API, which has a single feature.
+fn generate_older(root: &Path) -> anyhow::Result<Output> {
+    let set = versions::sources(root, OLDER_VERSION)?.compile()?;
+    let secrets = Secrets::read(root, OLDER_VERSION)?;
+    let options = options(&set, &secrets).accessors("crate::v0_15::Client").root(ROOT);
+    Ok(volt_codegen::generate(&set, &options)?)
 }
 
 /// Returns the manifest with this list of features between the markers.

@@ -4,7 +4,9 @@
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
+use prost::Message as _;
 use serde_json::Value;
+use volt_codegen::{Sources, tree::files_below};
 
 /// Writes the seeds of all targets, one folder for each target.
 pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
@@ -34,6 +36,7 @@ pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
     for flags in [8, 9, 11] {
         seeds.add("sql", [flags; 64])?;
     }
+    descriptors(&mut seeds, &root.join("volt-codegen/tests"))?;
     protos(&mut seeds, &root.join("volt-codegen/tests/protos"))?;
     protos(&mut seeds, &root.join("proto"))
 }
@@ -95,6 +98,27 @@ impl Seeds<'_> {
         }
         Ok(())
     }
+}
+
+/// A set of descriptors for each file of the generator's tests, without places, which would be most of it.
+fn descriptors(seeds: &mut Seeds<'_>, tests: &Path) -> anyhow::Result<()> {
+    seeds.add("descriptors", fs::read(tests.join("editions/shop.binpb"))?)?;
+    let folder = tests.join("protos");
+    let mut imports = Sources::default();
+    for path in files_below(&folder)?.into_iter().chain(files_below(&tests.join("imports"))?) {
+        let below =
+            path.strip_prefix(&folder).or_else(|_| path.strip_prefix(tests.join("imports")))?;
+        imports.files.insert(below.to_string_lossy().into_owned(), fs::read_to_string(&path)?);
+    }
+    for name in imports.files.keys() {
+        let mut sources = Sources::default().with_volt_api();
+        sources.imports.extend(imports.files.clone());
+        sources.files.extend(sources.imports.remove_entry(name));
+        let mut set = sources.compile()?;
+        set.file.iter_mut().for_each(|file| file.source_code_info = None);
+        seeds.add("descriptors", set.encode_to_vec())?;
+    }
+    Ok(())
 }
 
 fn protos(seeds: &mut Seeds<'_>, folder: &Path) -> anyhow::Result<()> {

@@ -13,9 +13,9 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
-use volt_codegen::{Layout, Options, Output, Server, Sources, disk::Protos, generate, tree};
+use volt_codegen::{
+    Layout, Options, Output, Server, Sources, descriptor_set, disk::Protos, generate, tree,
+};
 
 /// Writes typed Rust clients and server traits for Volt services.
 ///
@@ -114,8 +114,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Source::DescriptorSet { file } => {
             let set =
                 fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-            let set = FileDescriptorSet::decode(&*set)
-                .with_context(|| format!("{} is not a set of descriptors", file.display()))?;
+            let set = descriptor_set(&set).with_context(|| file.display().to_string())?;
             generate(&set, &options)?
         }
         Source::Saved { file, service } => {

@@ -109,7 +109,7 @@ impl Any {
                  those that the program registers"
             ),
             help: Some(if self.is_field {
-                "`Options::any_types` generates a list of all messages".to_owned()
+                "the option `any_types` generates a list of all messages".to_owned()
             } else {
                 "call `json::register` for each message, or use a message with a field".to_owned()
             }),
@@ -163,7 +163,7 @@ impl Builder<'_> {
                 self.problems.add(
                     &source.place(&[tag::SYNTAX]),
                     format!("the syntax `{other}` is not supported"),
-                    "proto2 and proto3 are",
+                    "proto2 and proto3 are; `descriptor_set` reads files with an edition",
                 );
                 return;
             }

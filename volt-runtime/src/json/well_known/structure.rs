@@ -28,6 +28,7 @@ impl Codec<Struct> for Plain {
     }
 
     fn write<S: Serializer>(value: &Struct, output: S) -> Result<S::Ok, S::Error> {
+        let _depth = depth::enter_within_any::<S::Error>()?;
         Map::<String, Self, Any>(&value.fields, PhantomData).serialize(output)
     }
 }
@@ -40,6 +41,7 @@ impl Codec<ListValue> for Plain {
     }
 
     fn write<S: Serializer>(value: &ListValue, output: S) -> Result<S::Ok, S::Error> {
+        let _depth = depth::enter_within_any::<S::Error>()?;
         List::<Self, Any>(&value.values, PhantomData).serialize(output)
     }
 }
@@ -54,6 +56,7 @@ impl Codec<Any> for Plain {
     }
 
     fn write<S: Serializer>(value: &Any, output: S) -> Result<S::Ok, S::Error> {
+        let _depth = depth::enter_within_any::<S::Error>()?;
         match &value.kind {
             None | Some(Kind::NullValue(_)) => output.serialize_unit(),
             Some(Kind::BoolValue(value)) => output.serialize_bool(*value),

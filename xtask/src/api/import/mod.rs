@@ -1,21 +1,28 @@
 //! `cargo xtask api import`: adds a version of the API, with our documentation.
 
-use std::{fmt::Write as _, path::Path, process::Command};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, process::Command};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use prost_types::FileDescriptorSet;
 use volt_codegen::{
-    diff::{diff, moved},
-    text::{Comments, write},
+    diff::{Report, Surface, Verdict, diff},
+    text::{Comments, Plain, plain, write},
 };
 
 use super::source::{self, Source};
-use crate::{codegen::Plan, tree, versions};
+use crate::{
+    codegen::Plan,
+    secrets::{self, Secrets},
+    tree, versions,
+};
 
 /// Adds an API version below proto/, or normalizes an existing one.
 ///
 /// The files are written in a canonical form. Their own comments are replaced with ours, from the
-/// same version if it exists, otherwise from the version in proto/VERSION. The output lists new
-/// elements without documentation and summarizes the changes since that version. A failed import
+/// same version if it exists, otherwise from the version in proto/VERSION. The output lists what
+/// was left out of the source, such as options that clients do not need, and new elements without
+/// documentation, those whose documentation may be wrong now, and new fields that look secret until
+/// somebody has decided; it summarizes the changes since that version. An import that fails or is killed
 /// changes nothing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -25,6 +32,9 @@ pub(crate) struct Args {
     /// The API version. Default: the version of the npm package.
     #[arg(long)]
     version: Option<String>,
+    /// Overwrite a version that exists with other definitions.
+    #[arg(long)]
+    replace: bool,
     /// Also generate the SDK from it, as `cargo xtask codegen VERSION` does.
     #[arg(long)]
     codegen: bool,
@@ -37,25 +47,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Returns the text to print. `npm` is the program.
 fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String> {
+    // An import that was killed is undone before anything is read.
+    tree::recover(root)?;
     let found = source::read(&args.source, npm)?;
     let version = args.version.clone().or(found.version);
     let version = version.context("the source doesn't say its version: give it with --version")?;
-    ensure!(versions::numbers(&version).is_some(), "{version:?} is no version, such as 0.20.34");
+    ensure!(
+        versions::numbers(&version).is_some(),
+        "{version:?} is no version: three numbers without leading zeros, such as 0.20.34"
+    );
 
-    let set = found.sources.compile().context("the files of the source don't compile")?;
+    let Plain { set, left_out, .. } =
+        plain(&found.sources).context("the files of the source don't compile")?;
     let folder = Path::new("proto").join(&version);
     let existed = root.join(&folder).is_dir();
     let current = versions::current(root)?;
     let before = versions::sources(root, &current)?.compile()?;
     let mut comments = Comments::default();
     if existed {
-        comments = Comments::of(&versions::sources(root, &version)?.compile()?);
+        let there = versions::sources(root, &version)?.compile()?;
+        if !args.replace {
+            ensure_same(&version, &there, &set)?;
+        }
+        comments = Comments::of(&there);
     }
-    let comments = comments.or(Comments::of(&before).moved(&moved(&before, &set)));
+    let report = diff(&before, &set);
+    let comments = comments.or(Comments::of(&before).moved(&report.renames));
     let written = write(&set, &comments)?;
 
+    let secrets = Secrets::read(root, &version)?.or(Secrets::read(root, &current)?);
     let files = written.files.iter().map(|(name, text)| (folder.join(name), text.clone()));
-    let mut changes = tree::changes(root, files.collect(), &[&folder])?;
+    let mut files: BTreeMap<_, _> = files.collect();
+    files.insert(secrets::file(&version), secrets.text());
+    let mut changes = tree::changes(root, files, &[&folder])?;
     let mut said = format!(
         "{} {} files in {}\n",
         if existed { "Rewrote" } else { "Wrote" },
@@ -63,12 +87,18 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
         folder.display()
     );
     if args.codegen {
-        let plan = Plan::new(root, &version, &written)?;
+        let plan = Plan::new(root, &version, &written, &secrets)?;
         said += &plan.shown();
         changes.extend(plan.changes);
     }
-    tree::apply(root, &changes)?;
+    versions::apply(root, changes)?;
 
+    if !left_out.is_empty() {
+        writeln!(said, "Left out of what the source has:")?;
+        for what in left_out {
+            writeln!(said, "  {what}")?;
+        }
+    }
     let unknown = comments.unknown(&set);
     if !unknown.is_empty() {
         writeln!(said, "{} new elements need documentation:", unknown.len())?;
@@ -76,14 +106,67 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
             writeln!(said, "  {name}")?;
         }
     }
+    let review = if version == current { Vec::new() } else { to_review(&report, &comments) };
+    if !review.is_empty() {
+        writeln!(said, "{} elements keep their documentation and have changed:", review.len())?;
+        for change in review {
+            writeln!(said, "  {change}")?;
+        }
+    }
+    let undecided = secrets.undecided(&set);
+    if !undecided.is_empty() {
+        writeln!(
+            said,
+            "{} fields look secret and are hidden until {} says `secret` or `open`:",
+            undecided.len(),
+            secrets::file(&version).display()
+        )?;
+        for name in undecided {
+            writeln!(said, "  {name}")?;
+        }
+    }
     if version != current {
         writeln!(said, "Since API {current} (cargo xtask api diff {current} {version}):")?;
-        said += &diff(&before, &set).summary("  ");
+        said += &report.summary("  ");
     }
     if !args.codegen {
         writeln!(said, "To generate the SDK from it: cargo xtask codegen {version}")?;
     }
     Ok(said)
+}
+
+/// The changes after which the comment of an element may be wrong. A method that has another kind, or a field
+/// with another name, still has the text that was written for the old one.
+fn to_review(report: &Report, comments: &Comments) -> Vec<String> {
+    let matters = report.changes.iter().filter(|change| {
+        [Surface::Wire, Surface::Json].iter().any(|side| change.verdict(*side) != Verdict::Fine)
+            || change.verdict(Surface::Source) == Verdict::Breaking
+    });
+    let shown = matters.filter_map(|change| {
+        let now = report.renames.get(&change.element).unwrap_or(&change.element);
+        let is_gone = change.what.contains("removed");
+        (!is_gone && comments.has(now)).then(|| format!("{now}: {}", change.what))
+    });
+    shown.collect()
+}
+
+/// Fails if a version exists with other definitions. Its comments may differ.
+fn ensure_same(
+    version: &str,
+    there: &FileDescriptorSet,
+    set: &FileDescriptorSet,
+) -> anyhow::Result<()> {
+    let bare = |set| write(set, &Comments::default()).map(|sources| sources.files);
+    if bare(there)? == bare(set)? {
+        return Ok(());
+    }
+    let report = diff(there, set);
+    let changes = if report.changes.is_empty() {
+        "  the same definitions, in other files or another order\n".to_owned()
+    } else {
+        report.to_text()
+    };
+    bail!("proto/{version} exists; with --replace, it becomes what the source has:\n{changes}")
 }
 
 #[cfg(test)]

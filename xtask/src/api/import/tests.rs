@@ -10,7 +10,7 @@ use std::{
 use tempfile::{NamedTempFile, TempDir};
 
 use super::*;
-use crate::{codegen, tree::tests::snapshot};
+use crate::{api::undocumented, codegen, tree::tests::snapshot};
 
 const OLD: &str = "syntax = \"proto3\";\npackage p.v1;\n// Ours.\nmessage M { string a = 1; }\n";
 const NEW: &str = "syntax = \"proto3\";\npackage p.v1;\n// Theirs.\nmessage M { string a = 1; int32 b = 2; }\nmessage N {}\n";
@@ -25,7 +25,12 @@ fn repository() -> TempDir {
 }
 
 fn args(source: &str, version: Option<&str>) -> Args {
-    Args { source: source.parse().unwrap(), version: version.map(str::to_owned), codegen: false }
+    Args {
+        source: source.parse().unwrap(),
+        version: version.map(str::to_owned),
+        replace: false,
+        codegen: false,
+    }
 }
 
 fn run(root: &Path, source: &Path) -> anyhow::Result<String> {
@@ -122,13 +127,15 @@ fn a_file_that_is_gone_from_the_source_goes() {
         root.path(),
         Tarball::new()
             .with("m.proto", NEW)
-            .with("n.proto", "syntax = \"proto3\";\npackage q;")
+            .with("n.proto", "syntax = \"proto3\";\npackage q;\nmessage Q {}")
             .file()
             .path(),
     )
     .unwrap();
     assert!(root.path().join("proto/2.0.0/q/n.proto").exists());
-    run(root.path(), tarball("m.proto", NEW).path()).unwrap();
+    let tarball = tarball("m.proto", NEW);
+    let args = Args { replace: true, ..args(tarball.path().to_str().unwrap(), Some("2.0.0")) };
+    import(root.path(), &args, &mut no_npm()).unwrap();
     assert!(!root.path().join("proto/2.0.0/q").exists());
     assert!(root.path().join("proto/2.0.0/p/v1/m.proto").exists());
 }
@@ -141,7 +148,7 @@ fn what_cannot_be_imported_changes_nothing() {
     let long = "/".repeat((16 << 20) + 1);
     let mut torn = NamedTempFile::new().unwrap();
     torn.write_all(&[0x1f, 0x8b, 8, 0, 1]).unwrap();
-    let import = "syntax = \"proto3\"; import \"none.proto\";";
+    let import = "syntax = \"proto3\"; import \"none.proto\"; message M { none.N n = 1; }";
     for (tarball, why) in [
         (tarball("p/../../m.proto", NEW), "a path that leads out of it: p/../../m.proto"),
         (tarball("/p/v1/m.proto", NEW), "a path that leads out of it: /p/v1/m.proto"),
@@ -152,24 +159,31 @@ fn what_cannot_be_imported_changes_nothing() {
         (bomb(), "it unpacks to more than 64 MiB"),
         (torn, "is no tarball, or damaged"),
         (tarball("p/v1/m.proto", "syntax = \"proto3\"; message {"), "don't compile: m.proto:1:"),
-        (tarball("p/v1/m.proto", import), "none.proto"),
+        (tarball("p/v1/m.proto", import), "m.proto:1:53: name 'none.N' is not defined"),
         (tarball("readme.txt", "nothing"), "there are no .proto files"),
         (
             Tarball::new().with("a/m.proto", NEW).with("b/m.proto", NEW).file(),
-            "there are two files for p/v1/m.proto",
+            "b/m.proto:4:9: name 'p.v1.M' is already defined in file 'a/m.proto'",
         ),
         (
             tarball("m.proto", "/*\npackage /../../q;\n*/\nsyntax = \"proto3\";"),
-            "is no path of a file of an API",
+            "the files define no message and no service",
         ),
         (
             tarball("volt-proto-literals.js", "export const ../../m = `syntax = \"proto3\";`"),
-            "is no path of a file of an API",
+            "the files define no message and no service",
         ),
         (tarball("volt-proto-literals.js", "export const m = `syntax"), "the text of m has no end"),
         (
-            tarball("m.proto", "syntax = \"proto2\"; message M { required int32 a = 1; }"),
-            "would lose",
+            tarball(
+                "m.proto",
+                "// Old.\nsyntax = \"proto2\";\nmessage M { required int32 a = 1; }\nservice S {}",
+            ),
+            "m.proto:2:1: the file is proto2, and the API needs its types",
+        ),
+        (
+            tarball("m.proto", "edition = \"2023\";\nmessage M { int32 a = 1; }"),
+            "m.proto:1:1: the file has an edition",
         ),
     ] {
         let error = format!("{:#}", run(root.path(), tarball.path()).unwrap_err());
@@ -179,6 +193,71 @@ fn what_cannot_be_imported_changes_nothing() {
     let error = format!("{:#}", run(root.path(), Path::new("/there/is/none")).unwrap_err());
     assert!(error.contains("/there/is/none"), "{error}");
     assert_eq!(snapshot(root.path()), before);
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn options_extensions_and_empty_files_are_left_out_with_a_notice() {
+    let root = repository();
+    let text = "syntax = \"proto3\";\npackage p.v1;\nimport \"validate/validate.proto\";\n\
+                option go_package = \"x\";\nmessage M { string a = 1 [(validate.rules).min = 1]; }\n";
+    let rules = "syntax = \"proto2\";\npackage validate;\nimport \"google/protobuf/descriptor.proto\";\n\
+                 extend google.protobuf.FieldOptions { optional Rules rules = 1071; }\n\
+                 message Rules { optional int32 min = 1; }\n";
+    let files = [("p/v1/m.proto", text), ("validate/validate.proto", rules), ("none.proto", "")];
+    let said = run(root.path(), folder(&files).path()).unwrap();
+    let left_out = "Left out of what the source has:\n  none.proto: the file is left out: it defines nothing\n  \
+                    p/v1/m.proto:3:1: the import `validate/validate.proto` is left out\n  \
+                    p/v1/m.proto:4:1: the option `go_package` of the file is left out\n  \
+                    p/v1/m.proto:5:27: the option `(validate.rules).min` of `p.v1.M.a` is left out\n  \
+                    validate/validate.proto: the file is left out: only options need its types\n";
+    assert!(said.contains(left_out), "{said}");
+    let expected =
+        "syntax = \"proto3\";\n\npackage p.v1;\n\n// Ours.\nmessage M {\n  string a = 1;\n}\n";
+    let folder = root.path().join("proto/2.0.0");
+    assert_eq!(fs::read_to_string(folder.join("p/v1/m.proto")).unwrap(), expected);
+    assert!(!folder.join("none.proto").exists() && !folder.join("validate").exists());
+}
+
+#[test]
+fn names_are_the_paths_where_files_import_one_another_by_them() {
+    let root = repository();
+    let a =
+        "syntax = \"proto3\";\npackage p.v1;\nimport \"own/b.proto\";\nmessage M { q.N n = 1; }\n";
+    let b = "syntax = \"proto3\";\npackage q;\nmessage N {}\n";
+    run(root.path(), folder(&[("protos/own/a.proto", a), ("protos/own/b.proto", b)]).path())
+        .unwrap();
+    let below = root.path().join("proto/2.0.0");
+    let names = |root: &Path| -> Vec<_> {
+        let mut files = tree::files_below(root).unwrap();
+        files.retain(|file| !file.ends_with(secrets::file("2.0.0")));
+        files.into_iter().map(|file| file.strip_prefix(root).unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&below), [Path::new("own/a.proto"), Path::new("own/b.proto")]);
+    // Files of one name and one package are two files.
+    let b = b.replace("package q", "package p.v1");
+    let c = "syntax = \"proto3\";\npackage p.v1;\nmessage M {}\n";
+    fs::remove_dir_all(&below).unwrap();
+    run(root.path(), folder(&[("one/m.proto", c), ("two/m.proto", &b)]).path()).unwrap();
+    assert_eq!(names(&below), [Path::new("one/m.proto"), Path::new("two/m.proto")]);
+}
+
+#[test]
+fn a_package_in_a_comment_is_none() {
+    let root = repository();
+    let text = "/*\npackage not.this;\n*/\nsyntax = \"proto3\";\npackage\n  p.v1;\nmessage M { string a = 1; }\n";
+    run(root.path(), folder(&[("m.proto", text)]).path()).unwrap();
+    assert!(root.path().join("proto/2.0.0/p/v1/m.proto").exists());
 }
 
 #[test]
@@ -199,6 +278,104 @@ fn npm_that_fails_changes_nothing() {
 }
 
 #[test]
+fn an_existing_version_is_replaced_on_request_only() {
+    let root = repository();
+    run(root.path(), tarball("m.proto", NEW).path()).unwrap();
+    let before = snapshot(root.path());
+    let other = tarball("m.proto", &NEW.replace("int32 b", "string b"));
+    let error = run(root.path(), other.path()).unwrap_err().to_string();
+    assert!(error.starts_with("proto/2.0.0 exists; with --replace, it becomes"), "{error}");
+    assert!(error.contains("p.v1.M.b"), "{error}");
+    assert_eq!(snapshot(root.path()), before);
+    // The order is a difference too; comments are none.
+    let order = NEW.replace("string a = 1; int32 b = 2;", "int32 b = 2; string a = 1;");
+    let error = run(root.path(), tarball("m.proto", &order).path()).unwrap_err().to_string();
+    assert!(error.contains("the same definitions, in other files or another order"), "{error}");
+    run(root.path(), tarball("m.proto", &NEW.replace("Theirs", "Others")).path()).unwrap();
+    assert_eq!(snapshot(root.path()), before);
+    let args = Args { replace: true, ..args(other.path().to_str().unwrap(), Some("2.0.0")) };
+    import(root.path(), &args, &mut no_npm()).unwrap();
+    assert_ne!(snapshot(root.path()), before);
+}
+
+#[test]
+fn fields_that_look_secret_are_listed_until_somebody_has_decided() {
+    let root = repository();
+    let decided = root.path().join(secrets::file("1.0.0"));
+    fs::write(&decided, "secret password\n").unwrap();
+    let text = NEW.replace(
+        "int32 b = 2;",
+        "string access_token = 2; string password = 3; bytes secret_key = 4; int32 b = 5;",
+    );
+    let tarball = tarball("m.proto", &text);
+    let said = run(root.path(), tarball.path()).unwrap();
+    let list = "2 fields look secret and are hidden until proto/2.0.0/SECRETS says `secret` or `open`:\n  \
+                p.v1.M.access_token\n  p.v1.M.secret_key\n";
+    assert!(said.contains(list), "{said}");
+    let file = root.path().join(secrets::file("2.0.0"));
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.ends_with("\nsecret password\n"), "{text}");
+    // Decisions are kept by the next import.
+    fs::write(&file, text + "open access_token\nsecret p.v1.M.secret_key\n").unwrap();
+    let said = run(root.path(), tarball.path()).unwrap();
+    assert!(!said.contains("look secret"), "{said}");
+    let kept = fs::read_to_string(&file).unwrap();
+    assert!(
+        kept.ends_with("open access_token\nsecret p.v1.M.secret_key\nsecret password\n"),
+        "{kept}"
+    );
+}
+
+#[test]
+fn comments_follow_renames_and_are_listed_for_a_review() {
+    let root = repository();
+    let old = "syntax = \"proto3\";\npackage p.v1;\n// Ours.\nmessage M {\n// A.\nstring a = 1;\n// One.\noneof one {\n\
+               // Left.\nbool left = 2; }\n}\nenum E { E_NONE = 0;\n// Some.\nE_SOME = 1; }\n\
+               service S {\n// Goes.\nrpc Go(M) returns (M);\n// Stays.\nrpc Stay(M) returns (M); }\n";
+    fs::write(root.path().join("proto/1.0.0/p/v1/m.proto"), old).unwrap();
+    let new = old
+        .replace("string a", "string name")
+        .replace("oneof one", "oneof other")
+        .replace("E_SOME", "E_MANY")
+        .replace("rpc Go(M) returns (M)", "rpc Go(M) returns (stream M)");
+    let bare: String = new.lines().filter(|line| !line.starts_with("//")).collect();
+    let said = run(root.path(), tarball("m.proto", &bare).path()).unwrap();
+    let text = fs::read_to_string(root.path().join("proto/2.0.0/p/v1/m.proto")).unwrap();
+    for kept in [
+        "  // A.\n  string name = 1;",
+        "  // One.\n  oneof other {",
+        "    // Left.\n    bool left",
+        "  // Some.\n  E_MANY = 1;",
+        "  // Goes.\n  rpc Go(M) returns (stream M);",
+        "  // Stays.\n",
+    ] {
+        assert!(text.contains(kept), "{kept}: {text}");
+    }
+    assert!(!said.contains("need documentation"), "{said}");
+    let review = said.split_once("keep their documentation and have changed:\n").unwrap().1;
+    let lines: Vec<_> = review.lines().take_while(|line| line.starts_with("  ")).collect();
+    for line in [
+        "  p.v1.M.name: renamed to name",
+        "  p.v1.M.other: oneof renamed to other",
+        "  p.v1.E.E_MANY: renamed to E_MANY",
+        "  p.v1.S.Go: was unary, is server streaming",
+    ] {
+        assert!(lines.contains(&line), "{line}: {said}");
+    }
+    assert!(!lines.iter().any(|line| line.contains("Stay")), "{said}");
+}
+
+#[test]
+fn elements_without_a_comment_are_listed_at_any_time() {
+    let root = repository();
+    fs::write(root.path().join("proto/1.0.0/p/v1/m.proto"), NEW).unwrap();
+    let listed = undocumented::list(root.path(), None).unwrap();
+    assert_eq!(listed, ["p.v1.M.a", "p.v1.M.b", "p.v1.N"]);
+    let error = undocumented::list(root.path(), Some("3.0.0")).unwrap_err().to_string();
+    assert!(error.contains("there is no API 3.0.0"), "{error}");
+}
+
+#[test]
 fn a_published_package_says_its_version() {
     let root = repository();
     let manifest = "{ \"name\": \"@tdxvolt/volt-client-grpc\", \"version\": \"2.1.0\" }";
@@ -216,7 +393,7 @@ fn a_published_package_says_its_version() {
 fn a_version_that_is_none_is_refused() {
     let root = repository();
     let source = root.path().join("proto/1.0.0");
-    for version in ["../x", "1.x", ""] {
+    for version in ["../x", "1.x", "", "021", "00.21.0", "1.0", "1.0.0.0", "+1.0.0", "1..0"] {
         let args = args(source.to_str().unwrap(), Some(version));
         let error = import(root.path(), &args, &mut no_npm()).unwrap_err().to_string();
         assert!(error.contains("is no version"), "{error}");
@@ -282,7 +459,8 @@ fn from_the_older_version_to_what_is_checked_in() {
     // Elements that still exist keep their documentation.
     let before = Comments::of(&versions::sources(root, "0.15.1").unwrap().compile().unwrap());
     let older = versions::sources(root, "0.15.1").unwrap().compile().unwrap();
-    let expected = write(&checked_in, &before.moved(&moved(&older, &checked_in))).unwrap();
+    let renames = diff(&older, &checked_in).renames;
+    let expected = write(&checked_in, &before.moved(&renames)).unwrap();
     assert_eq!(versions::sources(root, "0.20.34").unwrap().files, expected.files);
 
     // The rest is documented in those files.

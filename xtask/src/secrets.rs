@@ -1,0 +1,245 @@
+//! The fields whose values `Debug` hides. People decide, and their decisions stand beside each version.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
+
+use crate::tree;
+
+/// The start of the file.
+const HEAD: &str = "\
+# Fields of strings and bytes whose values `Debug` hides: `secret`, or `open` for those that only look like it.
+# A name is that of a field in any message, or a full one, which takes precedence. A field that looks secret
+# and is not here is hidden; `cargo xtask api import` lists such fields.
+";
+
+/// The decisions for one version, by the names of fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Secrets(BTreeMap<String, Decision>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    Secret,
+    Open,
+}
+
+/// The file with the decisions for a version, relative to the root of the repository.
+pub(crate) fn file(version: &str) -> PathBuf {
+    Path::new("proto").join(version).join("SECRETS")
+}
+
+impl Secrets {
+    /// The decisions for a version below `proto/`; none if there is no file.
+    pub(crate) fn read(root: &Path, version: &str) -> anyhow::Result<Self> {
+        let path = root.join(file(version));
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        Self::parse(&tree::read(&path)?).with_context(|| path.display().to_string())
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut decisions = BTreeMap::new();
+        for (line, number) in text.lines().zip(1..) {
+            let line = line.split('#').next().unwrap_or_default();
+            let decision = match line.split_whitespace().collect::<Vec<_>>()[..] {
+                [] => continue,
+                ["secret", name] => (name.to_owned(), Decision::Secret),
+                ["open", name] => (name.to_owned(), Decision::Open),
+                _ => bail!("line {number} is not `secret` or `open` and the name of a field"),
+            };
+            if decisions.insert(decision.0.clone(), decision.1).is_some() {
+                bail!("line {number} decides about `{}` again", decision.0);
+            }
+        }
+        Ok(Self(decisions))
+    }
+
+    /// The text of the file.
+    pub(crate) fn text(&self) -> String {
+        let mut text = HEAD.to_owned();
+        for (name, decision) in &self.0 {
+            let word = if *decision == Decision::Secret { "secret" } else { "open" };
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(text, "{word} {name}");
+        }
+        text
+    }
+
+    /// Adds the decisions of another version on fields that have none here.
+    pub(crate) fn or(mut self, other: Self) -> Self {
+        for (name, decision) in other.0 {
+            self.0.entry(name).or_insert(decision);
+        }
+        self
+    }
+
+    /// The full names of the fields to hide, including those that look secret and are undecided.
+    pub(crate) fn hidden(&self, set: &FileDescriptorSet) -> Vec<String> {
+        let hides = |(full, name): &(String, String)| match self.decision(full, name) {
+            Some(decision) => decision == Decision::Secret,
+            None => looks_secret(name),
+        };
+        fields(set).into_iter().filter(hides).map(|(full, _)| full).collect()
+    }
+
+    /// The full names of the fields that look secret, about which nobody has decided.
+    pub(crate) fn undecided(&self, set: &FileDescriptorSet) -> Vec<String> {
+        let open = |(full, name): &(String, String)| {
+            looks_secret(name) && self.decision(full, name).is_none()
+        };
+        fields(set).into_iter().filter(open).map(|(full, _)| full).collect()
+    }
+
+    fn decision(&self, full: &str, name: &str) -> Option<Decision> {
+        self.0.get(full).or_else(|| self.0.get(name)).copied()
+    }
+}
+
+/// Returns whether a field's name has a word that names a secret.
+fn looks_secret(name: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "authorization",
+        "bearer",
+        "challenge",
+        "cookie",
+        "credential",
+        "jwt",
+        "mnemonic",
+        "nonce",
+        "otp",
+        "passphrase",
+        "passwd",
+        "password",
+        "pin",
+        "pwd",
+        "secret",
+        "seed",
+        "token",
+        "totp",
+    ];
+    /// A key of this kind is a secret, unlike a public key or that of a map.
+    const KEYS: [&str; 10] = [
+        "access",
+        "api",
+        "client",
+        "encrypt",
+        "encryption",
+        "master",
+        "private",
+        "root",
+        "shared",
+        "signing",
+    ];
+    let name = name.to_lowercase();
+    let words: Vec<&str> = name.split('_').filter(|word| !word.is_empty()).collect();
+    let is_word = |word: &&str| WORDS.contains(&word.trim_end_matches('s'));
+    let is_pair = |pair: &[&str]| match pair {
+        ["session", "id"] => true,
+        [kind, "key"] => KEYS.contains(kind),
+        _ => false,
+    };
+    words.iter().any(is_word) || words.windows(2).any(is_pair)
+}
+
+/// The full and the short names of all fields of strings and bytes.
+fn fields(set: &FileDescriptorSet) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    for file in &set.file {
+        for message in &file.message_type {
+            collect(&mut found, file.package(), message);
+        }
+    }
+    found
+}
+
+fn collect(found: &mut BTreeSet<(String, String)>, scope: &str, message: &DescriptorProto) {
+    let options = message.options.as_ref();
+    if options.is_some_and(prost_types::MessageOptions::map_entry) {
+        return;
+    }
+    let full = if scope.is_empty() {
+        message.name().to_owned()
+    } else {
+        format!("{scope}.{}", message.name())
+    };
+    for field in &message.field {
+        if matches!(field.r#type(), Type::String | Type::Bytes) {
+            found.insert((format!("{full}.{}", field.name()), field.name().to_owned()));
+        }
+    }
+    for nested in &message.nested_type {
+        collect(found, &full, nested);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use volt_codegen::Sources;
+
+    use super::*;
+    use crate::versions;
+
+    fn set() -> FileDescriptorSet {
+        let mut sources = Sources::default();
+        let text = "syntax = \"proto3\";\npackage p;\n\
+                    message M { string access_token = 1; bytes secret_key = 2; string name = 3; int32 pin = 4; \
+                    repeated string passwords = 5; string page_token = 6; string public_key = 7; \
+                    map<string, string> token = 8; Inner inner = 9; message Inner { string token = 1; } }\n";
+        sources.files.insert("m.proto".to_owned(), text.to_owned());
+        sources.compile().unwrap()
+    }
+
+    #[test]
+    fn what_looks_secret_is_hidden_until_somebody_has_decided() {
+        let looks = [
+            "p.M.Inner.token",
+            "p.M.access_token",
+            "p.M.page_token",
+            "p.M.passwords",
+            "p.M.secret_key",
+        ];
+        let undecided = Secrets::default();
+        assert_eq!(
+            (undecided.hidden(&set()), undecided.undecided(&set())),
+            (looks.map(str::to_owned).to_vec(), looks.map(str::to_owned).to_vec())
+        );
+        let text = "# Ours.\nopen page_token\nsecret name\nsecret token\nopen p.M.Inner.token # A full name.\n";
+        let decided = Secrets::parse(text).unwrap();
+        assert_eq!(
+            decided.hidden(&set()),
+            ["p.M.access_token", "p.M.name", "p.M.passwords", "p.M.secret_key"]
+        );
+        assert_eq!(
+            decided.undecided(&set()),
+            ["p.M.access_token", "p.M.passwords", "p.M.secret_key"]
+        );
+        assert_eq!(Secrets::parse(&decided.text()).unwrap(), decided);
+    }
+
+    #[test]
+    fn mistakes_in_the_file_are_errors_with_their_line() {
+        let error = |text: &str| Secrets::parse(text).unwrap_err().to_string();
+        assert_eq!(error("\nhide a"), "line 2 is not `secret` or `open` and the name of a field");
+        assert_eq!(error("open a\nsecret a"), "line 2 decides about `a` again");
+    }
+
+    #[test]
+    fn everything_is_decided_in_the_versions_of_the_repository() {
+        let root = xtask_tools::root().unwrap();
+        for version in versions::versions(root).unwrap() {
+            let set = versions::sources(root, &version).unwrap().compile().unwrap();
+            let secrets = Secrets::read(root, &version).unwrap();
+            assert_eq!(secrets.undecided(&set), [""; 0], "{version}");
+            let text = tree::read(&root.join(file(&version))).unwrap();
+            assert_eq!(secrets.text(), text, "{version}: the file is in its form");
+        }
+    }
+}

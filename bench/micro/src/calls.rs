@@ -5,9 +5,10 @@ use std::hint::black_box;
 use tokio::runtime::{Builder, Runtime};
 use volt_runtime::{
     BidiCall, Channel, Method, MethodKind, Result, ServerStreamingCall, UnaryCall,
+    intercept::{After, OutgoingCall},
     json::WellKnown,
     server::{
-        IncomingCall, Requests, Responses, Router, Service, bidi, server_streaming, unary,
+        Context, IncomingCall, Requests, Responses, Router, Service, bidi, server_streaming, unary,
         unknown_method,
     },
     transport::BoxFuture,
@@ -91,6 +92,10 @@ pub(crate) fn workloads(workloads: &mut Vec<Workload>) {
     add(workloads, "call/unary", move || {
         black_box(runtime.block_on(say(&one)).expect("an answer"));
     });
+    let (one, runtime) = (intercepted(), self::runtime());
+    add(workloads, "call/unary/intercepted", move || {
+        black_box(runtime.block_on(say(&one)).expect("an answer"));
+    });
     let (one, runtime) = (channel(), self::runtime());
     add(workloads, "call/server_streaming", move || {
         runtime.block_on(repeat(&one)).expect("a stream");
@@ -99,6 +104,13 @@ pub(crate) fn workloads(workloads: &mut Vec<Workload>) {
     add(workloads, "call/bidi", move || {
         runtime.block_on(converse(&one)).expect("a stream");
     });
+}
+
+/// A channel whose calls pass an interceptor on both ends.
+fn intercepted() -> Channel {
+    let after = || After::new(|outcome| _ = black_box(outcome.elapsed));
+    let router = Router::new().with(Echo).intercept(move |_: &Context| Ok(after()));
+    Channel::in_process(router).intercept(move |_: &mut OutgoingCall| Ok(after()))
 }
 
 fn runtime() -> Runtime {

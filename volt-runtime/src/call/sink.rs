@@ -62,11 +62,10 @@ impl RawSink {
             ready @ Poll::Ready(_) => ready,
         };
         ready.map_err(|error| {
-            let error = match &self.end {
-                Some(end) => end.reason_for(error),
-                None => error,
-            };
-            error.with_method(self.method.path)
+            let Some(end) = &self.end else { return error.with_method(self.method.path) };
+            let error = end.reason_for(error).with_method(self.method.path);
+            end.fail_sending(&error);
+            error
         })
     }
 

@@ -61,12 +61,16 @@ impl RawSink {
             }
             ready @ Poll::Ready(_) => ready,
         };
-        ready.map_err(|error| {
-            let Some(end) = &self.end else { return error.with_method(self.method.path) };
-            let error = end.reason_for(error).with_method(self.method.path);
-            end.fail_sending(&error);
-            error
-        })
+        ready.map_err(|error| self.unready(error))
+    }
+
+    /// Completes the reason why nothing can be sent, and leaves it for the receiving half.
+    #[cold]
+    fn unready(&self, error: Error) -> Error {
+        let Some(end) = &self.end else { return error.with_method(self.method.path) };
+        let error = end.reason_for(error).with_method(self.method.path);
+        end.fail_sending(&error);
+        error
     }
 
     pub(super) fn send(&mut self, message: &dyn Payload) -> Result<()> {

@@ -27,13 +27,14 @@ use volt_test_support::{Note, soon};
 use crate::support::{NotesClient, Volt, in_process};
 
 type Fields = BTreeMap<String, String>;
+/// The text of an event, and the kinds of the spans around it.
+type Logged = (String, Vec<String>);
 
 /// Keeps the fields of spans that have ended.
 #[derive(Clone, Default)]
 struct Spans {
     ended: Arc<Mutex<Vec<Fields>>>,
-    /// The span of each event, and the span around that one.
-    events: Arc<Mutex<Vec<(String, Vec<String>)>>>,
+    events: Arc<Mutex<Vec<Logged>>>,
 }
 
 struct Collect<'a>(&'a mut Fields);

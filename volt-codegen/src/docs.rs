@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_comment_is_no_docs() {
+    fn an_empty_comment_has_no_documentation() {
         assert!(Docs::from_comment(" \n\n").is_empty());
     }
 }

@@ -32,7 +32,7 @@ fn every_rpc_has_a_method() {
 }
 
 #[test]
-fn the_same_input_gives_the_same_bytes() {
+fn equal_inputs_generate_equal_bytes() {
     assert_eq!(outputs(), outputs());
 
     // The order of the files does not matter either.
@@ -43,7 +43,7 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
-fn files_are_sorted_and_end_lines_with_a_newline_only() {
+fn files_are_sorted_and_have_unix_line_ends() {
     for output in outputs() {
         assert!(output.files.is_sorted_by(|a, b| a.path < b.path));
         for file in output.files {
@@ -75,7 +75,7 @@ fn services_have_features_and_only_their_own_messages() {
 }
 
 #[test]
-fn what_exists_elsewhere_is_named_and_not_generated() {
+fn external_types_are_referenced_and_not_generated() {
     let options = shop_options().extern_path("shop.common", "::other::r#common");
     let output = output(&shop(), &options);
     assert!(!output.files.iter().any(|file| file.path.contains("common")));

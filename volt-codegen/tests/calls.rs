@@ -129,7 +129,7 @@ async fn unary() {
 }
 
 #[tokio::test]
-async fn methods_that_nobody_wrote_answer_so() {
+async fn methods_without_an_implementation_are_unimplemented() {
     #[expect(deprecated, reason = "it is the one method without an implementation")]
     let call = client().find_article(GetArticleRequest::default());
     assert_eq!(call.await.expect_err("it is not there").code(), Code::Unimplemented);

@@ -90,7 +90,7 @@ fn names_can_be_chosen() {
 }
 
 #[test]
-fn a_set_of_descriptors_is_as_good_as_its_files() {
+fn a_descriptor_set_generates_the_same_code() {
     let folder = folder();
     let path = folder.path();
     let mut sources = volt_codegen::Sources::default().with_volt_api();
@@ -171,7 +171,7 @@ fn a_tree_is_replaced_as_a_whole() {
 }
 
 #[test]
-fn what_somebody_wrote_is_not_overwritten() {
+fn hand_written_files_are_not_overwritten() {
     let folder = folder();
     let path = folder.path();
     succeeds(path, &["folder", "proto", "--out", "api"]);
@@ -191,7 +191,7 @@ fn what_somebody_wrote_is_not_overwritten() {
 }
 
 #[test]
-fn what_is_missing_is_told() {
+fn missing_inputs_are_named() {
     let folder = folder();
     let path = folder.path();
     assert!(

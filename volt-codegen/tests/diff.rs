@@ -253,7 +253,7 @@ fn a_number_that_means_something_else_is_the_worst() {
 }
 
 #[test]
-fn reservations_are_given_up() {
+fn reservations_are_removed() {
     let old = message("reserved 4, 6 to 8; reserved \"gone\";");
     let kept = message("reserved 4 to 9; reserved \"gone\";");
     assert!(compared(&old, &kept).changes.is_empty());
@@ -347,7 +347,7 @@ fn messages_and_enums_come_and_go() {
 }
 
 #[test]
-fn moves_are_told_from_removals() {
+fn moves_are_distinguished_from_removals() {
     let body = "message M { string a = 1; E e = 2; message I { M m = 1; } } enum E { A = 0; } \
                 service S { rpc G(M) returns (M); }";
     let old = compile_as("p.v1", "a.proto", body);
@@ -389,7 +389,7 @@ fn moves_are_told_from_removals() {
 
 /// The effects on an old client with a new Volt differ from those on a new client with an old Volt.
 #[test]
-fn it_is_told_which_clients_are_troubled() {
+fn affected_clients_are_reported() {
     let wrap = |request: &str, response: &str, methods: &str| {
         format!(
             "message Q {{ {request} }} message R {{ {response} }} \
@@ -426,7 +426,7 @@ fn it_is_told_which_clients_are_troubled() {
 }
 
 #[test]
-fn the_worst_come_first_and_the_same_has_no_changes() {
+fn the_worst_changes_come_first() {
     let report = compared(
         "message M { string a = 1; string b = 2; }",
         "message M { bytes a = 2; string c = 3; }",

@@ -123,7 +123,7 @@ impl Versions {
 }
 
 #[test]
-fn every_kind_of_element_is_counted_rightly() {
+fn every_kind_of_element_is_counted() {
     let Versions { old, new, report } = versions();
     let of_kind = |facts: &Facts, kind: &str| -> BTreeSet<String> {
         facts.iter().filter(|(_, of)| of["kind"] == kind).map(|(name, _)| name.clone()).collect()
@@ -143,7 +143,7 @@ fn every_kind_of_element_is_counted_rightly() {
 
 /// Every element of one version only is in the report: by itself, or as part of another one.
 #[test]
-fn whatever_comes_or_goes_is_reported() {
+fn additions_and_removals_are_reported() {
     let versions = versions();
     let heirs = versions.heirs();
     let reported = |name: &str, kind: &str| {
@@ -176,7 +176,7 @@ fn whatever_comes_or_goes_is_reported() {
 
 /// The report contains exactly the properties in which elements differ.
 #[test]
-fn whatever_differs_is_reported_once() {
+fn each_difference_is_reported_once() {
     let versions = versions();
     let heirs = versions.heirs();
     let mut expected: BTreeMap<&str, usize> = BTreeMap::new();

@@ -161,7 +161,7 @@ fn status_of_another_shape() {
 }
 
 #[test]
-fn extern_path_that_is_none() {
+fn invalid_extern_path() {
     let files = [("a.proto", "syntax = \"proto3\";\npackage a;\nmessage A {}")];
     let change: fn(Options) -> Options = |options| options.extern_path("tdx", "volt api");
     assert_says(

@@ -49,7 +49,7 @@ fn fields_go_by_either_name() {
 }
 
 #[test]
-fn integers_may_be_numbers_or_text_and_floats_without_a_fraction() {
+fn integers_are_read_from_numbers_text_and_whole_floats() {
     for value in ["7", "\"7\"", "7.0", "\"7.0\"", "0.7e1", "\"70e-1\""] {
         reads(&format!(r#"{{"serial": {value}}}"#), &Article::default().with_serial(7));
         reads(&format!(r#"{{"shelf": {value}}}"#), &Article::default().with_shelf(7));
@@ -98,7 +98,7 @@ fn integers_may_be_numbers_or_text_and_floats_without_a_fraction() {
 }
 
 #[test]
-fn bytes_may_be_in_either_alphabet_with_padding_or_without() {
+fn bytes_are_read_in_both_base64_alphabets() {
     // In the standard alphabet: +/+/AQ==
     let expected = Article::default().with_picture([0xfb, 0xff, 0xbf, 0x01]);
     for value in ["+/+/AQ==", "+/+/AQ", "-_-_AQ==", "-_-_AQ"] {
@@ -110,7 +110,7 @@ fn bytes_may_be_in_either_alphabet_with_padding_or_without() {
 }
 
 #[test]
-fn null_is_the_same_as_nothing() {
+fn null_equals_absence() {
     let nothing = r#"{
         "id": null, "price": null, "size": null, "second_size": null, "picture": null, "parts": null,
         "replacement": null, "prices": null, "notes": null, "weight": null, "serial": null,
@@ -123,7 +123,7 @@ fn null_is_the_same_as_nothing() {
 }
 
 #[test]
-fn unknown_fields_are_skipped_whatever_is_in_them() {
+fn unknown_fields_are_skipped() {
     let expected = Article::default().with_name("hat").with_price(Money::default().with_cents(1));
     let text = r#"{
         "new": {"deep": [[{"deeper": null}], 1e400, "\ud83d\ude00"]}, "name": "hat",
@@ -133,7 +133,7 @@ fn unknown_fields_are_skipped_whatever_is_in_them() {
 }
 
 #[test]
-fn the_unknown_number_of_an_enum_is_kept_and_an_unknown_name_is_nothing() {
+fn unknown_enum_numbers_are_kept_and_names_skipped() {
     let expected = Article { size: 99, ..Article::default() };
     reads(r#"{"size": 99}"#, &expected);
     assert_eq!(text(&expected, Form::Plain), r#"{"size":99}"#);
@@ -152,7 +152,7 @@ fn the_unknown_number_of_an_enum_is_kept_and_an_unknown_name_is_nothing() {
 }
 
 #[test]
-fn doubles_may_be_numbers_text_or_no_number() {
+fn doubles_are_read_from_numbers_and_text() {
     for value in ["1.5", "\"1.5\"", "15e-1", "\"0.15e1\""] {
         reads(&format!(r#"{{"weight": {value}}}"#), &Article::default().with_weight(1.5));
         reads(&format!(r#"{{"volume": {value}}}"#), &Article::default().with_volume(1.5));
@@ -171,7 +171,7 @@ fn doubles_may_be_numbers_text_or_no_number() {
 }
 
 #[test]
-fn what_is_written_is_canonical() {
+fn written_json_is_canonical() {
     let article = Article::default()
         .with_name("hat")
         .with_price(Money::default().with_cents(i64::MIN))
@@ -211,7 +211,7 @@ fn what_is_written_is_canonical() {
 }
 
 #[test]
-fn escaped_is_the_same_text_as_within_a_string() {
+fn escaped_text_equals_the_inside_of_a_string() {
     let hostile = "quote \" backslash \\ newline \n tab \t null \0 del \u{7f} é 😀 </script>";
     let messages = [
         Article::default(),
@@ -235,7 +235,7 @@ fn escaped_is_the_same_text_as_within_a_string() {
 }
 
 #[test]
-fn what_is_not_this_message_is_refused() {
+fn json_of_other_types_is_refused() {
     for text in [
         "",
         "{",
@@ -281,7 +281,7 @@ fn nesting_is_limited_before_the_stack_is() {
 }
 
 #[test]
-fn other_messages_within_read_and_write_alike() {
+fn nested_external_messages_round_trip() {
     let response = GetArticleResponse::default().with_article(
         Article::default().with_origin("here").with_replacement(Article::default().with_id("x")),
     );
@@ -293,7 +293,7 @@ fn other_messages_within_read_and_write_alike() {
 
 /// `picture` and `threat` are declared secret in the options of these messages.
 #[test]
-fn a_secret_is_not_printed_but_that_there_is_one() {
+fn secrets_are_redacted_but_their_presence_is_shown() {
     let article = Article::default().with_id("7").with_picture(b"face".as_slice());
     let printed = format!("{article:?} {:?}", Offer::default().with_threat(b"face".as_slice()));
     assert!(printed.contains(r#"id: "7""#) && !printed.contains("102, 97"), "{printed}");

@@ -106,7 +106,7 @@ fn fields_must_be_possible() {
 }
 
 #[test]
-fn files_and_types_must_be_there_once() {
+fn files_and_types_must_be_defined_once() {
     assert_eq!(
         error(|set| set.file.push(set.file[0].clone())),
         "b.proto: the descriptors contain this file twice"
@@ -126,7 +126,7 @@ fn files_and_types_must_be_there_once() {
 }
 
 #[test]
-fn messages_that_contain_themselves_always_are_errors() {
+fn inevitable_recursion_is_an_error() {
     assert_eq!(
         error(|set| {
             let b = field(set, 0);
@@ -155,7 +155,7 @@ fn messages_nest_to_a_limit() {
 }
 
 #[test]
-fn json_names_are_made_where_they_are_missing() {
+fn missing_json_names_are_derived() {
     let mut set = set();
     for field in &mut message(&mut set, "a.proto").field {
         field.json_name = None;
@@ -164,7 +164,7 @@ fn json_names_are_made_where_they_are_missing() {
 }
 
 #[test]
-fn cycles_of_imports_do_no_harm() {
+fn import_cycles_are_accepted() {
     let mut set = set();
     set.file[0].dependency.push("a.proto".to_owned());
     generate(&set, &Options::default()).expect("the types are there");

@@ -17,7 +17,7 @@ fn one(text: &str) -> Sources {
 }
 
 #[test]
-fn both_versions_of_the_api_are_kept_in_this_form() {
+fn both_api_versions_have_the_canonical_form() {
     for version in ["0.20.34", "0.15.1"] {
         let set = api(version).compile().unwrap();
         let written = write(&set, &Comments::of(&set)).unwrap();
@@ -85,14 +85,14 @@ message Request {
 "#;
 
 #[test]
-fn the_form_is_kept() {
+fn the_form_is_stable() {
     let set = one(FORM).compile().unwrap();
     let written = write(&set, &Comments::of(&set)).unwrap();
     assert_eq!(written.files["test.proto"], FORM);
 }
 
 #[test]
-fn comments_are_chosen_and_those_of_others_fill_the_gaps() {
+fn comments_are_selected_and_gaps_filled() {
     let ours = "syntax = \"proto3\";\n\nmessage M {\n  // Ours.\n  string a = 1;\n}\n";
     let theirs = "syntax = \"proto3\";\n\n// Theirs.\nmessage M {\n  // Theirs.\n  string a = 1;\n}\n\nmessage New {\n  string b = 1;\n}\n";
     let (ours, theirs) = (one(ours).compile().unwrap(), one(theirs).compile().unwrap());
@@ -105,7 +105,7 @@ fn comments_are_chosen_and_those_of_others_fill_the_gaps() {
 }
 
 #[test]
-fn comments_go_along_with_what_is_moved() {
+fn comments_follow_moved_elements() {
     let old = "syntax = \"proto3\";\npackage p;\n// M.\nmessage M {\n  // A.\n  string a = 1;\n}\n// Me.\nmessage Me {}\n";
     let new = old.replace("package p", "package q");
     let (old, new) = (one(old).compile().unwrap(), one(&new).compile().unwrap());
@@ -118,7 +118,7 @@ fn comments_go_along_with_what_is_moved() {
 }
 
 #[test]
-fn what_the_form_would_lose_is_refused() {
+fn unrepresentable_elements_are_refused() {
     let text = "syntax = \"proto2\";\nmessage M { required string a = 1; }";
     let set = one(text).compile().unwrap();
     let error = write(&set, &Comments::default()).unwrap_err().to_string();

@@ -57,7 +57,7 @@ fn secret(log: &str, config: &ClientConfig) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_trace_of_client_and_volt_has_no_token_and_no_session() {
+async fn traces_of_client_and_volt_have_no_secrets() {
     for (filtered, tls) in [(true, false), (true, true), (false, false)] {
         let captured = Captured::default();
         let (writer, filter) = (captured.clone(), EnvFilter::new(EVERYTHING));
@@ -82,7 +82,7 @@ async fn a_trace_of_client_and_volt_has_no_token_and_no_session() {
 }
 
 #[tokio::test]
-async fn a_trace_of_the_program_has_no_token_and_no_session() {
+async fn traces_of_the_program_have_no_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let (log, path) = (folder.path().join("log"), folder.path().join("config.json"));
     let mut program = Command::new(env!("CARGO_BIN_EXE_volt-embedded"))

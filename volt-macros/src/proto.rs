@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_found_in_the_crate_that_users_depend_on() {
+    fn paths_resolve_in_the_user_facing_crate() {
         let folder = folder(CLOCK);
         let code = expanded(folder.path(), "\"proto/clock.proto\"").unwrap();
         assert!(!code.contains("volt_runtime"), "{code}");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_and_what_it_imports_are_watched() {
+    fn the_file_and_its_imports_are_watched() {
         let folder = folder(CLOCK);
         let code = expanded(folder.path(), "\"proto/clock.proto\"").unwrap();
         for file in ["proto/clock.proto", "proto/common.proto"] {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn traits_are_left_out_on_request() {
+    fn traits_are_omitted_on_request() {
         let folder = folder(CLOCK);
         let code = expanded(folder.path(), "\"proto/clock.proto\", server = false").unwrap();
         assert!(!code.contains("pubtrait") && code.contains("pubstructClockApiClient"), "{code}");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_that_are_nowhere_are_told_with_where_was_looked() {
+    fn missing_imports_list_the_searched_folders() {
         let folder = folder(CLOCK);
         fs::remove_file(folder.path().join("proto/common.proto")).unwrap();
         assert_eq!(
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_must_be_there_and_in_an_include_folder() {
+    fn a_file_must_exist_in_an_include_folder() {
         let folder = folder(CLOCK);
         let missing = expanded(folder.path(), "\"proto/cloc.proto\"").unwrap_err();
         assert!(missing.starts_with("proto/cloc.proto: the file cannot be read: "), "{missing}");
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_input_is_told() {
+    fn invalid_input_is_reported() {
         let error = |input: &str| expanded(Path::new("."), input).unwrap_err();
         assert_eq!(error(""), "the path of a .proto file is needed, such as \"proto/shop.proto\"");
         assert_eq!(

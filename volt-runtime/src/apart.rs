@@ -114,7 +114,7 @@ mod tests {
 
     /// A handler may hold a future in a `select!` that it does not poll any more.
     #[tokio::test]
-    async fn work_that_nobody_polls_holds_no_permit() {
+    async fn unpolled_work_holds_no_permit() {
         static PERMITS: Semaphore = Semaphore::const_new(1);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let (sender, receiver) = mpsc::channel();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_runtime_it_is_done_at_once() {
+    fn without_a_runtime_work_runs_inline() {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert_eq!(Pin::new(&mut apart(|| 7)).poll(&mut cx), Poll::Ready(7));
     }

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn http_statuses_tell_the_callers_errors_from_the_volts() {
+    fn http_statuses_distinguish_caller_and_volt_errors() {
         let status = |number| Code::from(number).http_status();
         assert_eq!((status(0), status(5), status(14)), (200, 404, 503));
         for (number, range) in [(3, 400..500), (9, 400..500), (2, 500..600), (13, 500..600)] {

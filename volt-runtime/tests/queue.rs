@@ -44,7 +44,7 @@ fn pop(queue: &Queue<u8>) -> Option<u8> {
 /// Producers wait for room, a consumer for items: all items arrive, those of each producer in
 /// order.
 #[test]
-fn everything_that_is_pushed_comes_out_once_and_in_order() {
+fn each_pushed_item_is_received_once_in_order() {
     model(|| {
         let queue = Arc::new(Queue::new(1));
         let producers = [[10, 11].as_slice(), &[20]].map(|items| {
@@ -67,7 +67,7 @@ fn everything_that_is_pushed_comes_out_once_and_in_order() {
 
 /// The end wakes a waiting consumer, which receives the earlier items first.
 #[test]
-fn the_end_is_seen_after_all_that_was_pushed_before_it() {
+fn the_end_follows_all_pushed_items() {
     model(|| {
         let queue = Arc::new(Queue::new(8));
         let producer = thread::spawn({
@@ -86,7 +86,7 @@ fn the_end_is_seen_after_all_that_was_pushed_before_it() {
 
 /// The end of the consumer wakes a producer that waits for room.
 #[test]
-fn a_producer_learns_that_the_consumer_is_gone() {
+fn a_producer_notices_a_dropped_consumer() {
     model(|| {
         let queue = Arc::new(Queue::new(1));
         queue.push(1, 1);

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_are_told_from_text() {
+    fn definitions_are_distinguished_from_text() {
         let text = "[`A`] and [b][c]: this\n[`A`]: two words\n\n[`A`]: a.rs\n[c]: c.md\n";
         assert_eq!(definitions(text).collect::<Vec<_>>(), [("`A`", "a.rs"), ("c", "c.md")]);
     }

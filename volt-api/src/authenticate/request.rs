@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_challenge_code_is_the_one_that_is_given_or_the_clients_or_that_of_an_older_file() {
+    fn the_challenge_code_has_three_sources() {
         let mut config = config();
         config.volt.other.insert("challenge_code".to_owned(), json!("older"));
         let sent = |config: &ClientConfig, given: Option<&str>| {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_did_document_is_signed_as_the_text_that_it_is() {
+    fn a_did_document_is_signed_as_its_exact_text() {
         let config = config();
         let own = Identity::OwnDid(Some("did:volt:own".to_owned()));
         let request = build(&Client::authenticate(config.clone()).identity(own)).unwrap();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_volt_gives_is_kept_and_what_it_gives_anew_replaces_the_old() {
+    fn values_from_the_volt_are_saved_and_replace_older_ones() {
         let mut config = config();
         let answer = AuthenticateResponse::default()
             .with_session_id("s")

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_kept_to_their_ranges() {
+    fn integers_out_of_range_are_errors() {
         macro_rules! check {
             ($($integer:ty)*) => {$(
                 let (least, most) = (<$integer>::MIN, <$integer>::MAX);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_blobs_are_not_taken_for_one_another() {
+    fn text_and_blobs_are_not_confused() {
         assert_eq!(String::from_value(Value::Text("ü")).as_deref(), Ok("ü"));
         assert_eq!(Vec::from_value(Value::Blob(&[0, 255])), Ok(vec![0, 255]));
         assert_eq!(problem::<String>(Value::Blob(b"a")), "it is a blob, not text");

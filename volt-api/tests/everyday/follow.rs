@@ -74,7 +74,7 @@ async fn without_a_start_only_new_messages_are_delivered() {
 }
 
 #[tokio::test]
-async fn a_wire_that_does_not_exist_yet_is_waited_for() {
+async fn a_follower_waits_for_a_missing_wire() {
     let (_volt, client) = start().await;
     let mut follower = client.wire().follow("@news").await.unwrap();
     let wait = tokio::spawn(async move { messages(&mut follower, 2).await });
@@ -84,7 +84,7 @@ async fn a_wire_that_does_not_exist_yet_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_message_comes_once_and_in_order_whatever_happens_to_the_connection() {
+async fn messages_come_once_and_in_order_despite_lost_connections() {
     let (volt, owner) = start().await;
     owner.wire().ensure_wire("@news").persist(true).await.unwrap();
     publish(&owner, &["first"]).await;
@@ -157,7 +157,7 @@ async fn a_wire_without_persistence_is_followed_live_and_reports_gaps() {
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_fit_is_an_error_that_names_its_columns() {
+async fn a_mismatched_table_error_names_its_columns() {
     let (_volt, client) = start().await;
     let wire = client.wire().ensure_wire("@news").persist(true).await.unwrap();
     let table = "CREATE TABLE other (number INTEGER, words TEXT)";
@@ -220,7 +220,7 @@ async fn reuse(client: &Client, id: i64, text: &str) {
 }
 
 #[tokio::test]
-async fn deleted_messages_whose_ids_are_used_again_are_a_gap() {
+async fn reused_ids_of_deleted_messages_are_a_gap() {
     let (_volt, client) = start().await;
     client.wire().ensure_wire("@news").persist(true).await.unwrap();
     publish(&client, &["one", "two"]).await;
@@ -237,7 +237,7 @@ async fn deleted_messages_whose_ids_are_used_again_are_a_gap() {
 }
 
 #[tokio::test]
-async fn ids_are_not_used_again_in_the_table_of_a_wire() {
+async fn a_wire_table_never_reuses_ids() {
     let (_volt, client) = start().await;
     client.wire().ensure_wire("@news").persist(true).await.unwrap();
     publish(&client, &["one", "two"]).await;
@@ -251,7 +251,7 @@ async fn ids_are_not_used_again_in_the_table_of_a_wire() {
 
 /// More than is read at once, by size.
 #[tokio::test]
-async fn large_messages_come_whole_and_in_order() {
+async fn large_messages_arrive_complete_and_in_order() {
     let (_volt, client) = start().await;
     client.wire().ensure_wire("@news").persist(true).await.unwrap();
     let sizes = [700_000, 1, 2_000_000, 900_000, 2];

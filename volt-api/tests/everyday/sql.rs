@@ -63,7 +63,7 @@ async fn values_are_bound_by_position_and_by_name() {
 }
 
 #[tokio::test]
-async fn one_row_is_told_from_none_and_several() {
+async fn no_row_and_several_rows_are_distinguished_from_one() {
     let (_volt, client) = start().await;
     shop(&client).await;
     let shop = client.database("@shop");
@@ -202,7 +202,7 @@ async fn a_dropped_statement_rolls_the_transaction_back() {
 }
 
 #[tokio::test]
-async fn a_transaction_dies_with_its_connection() {
+async fn a_lost_connection_rolls_back_the_transaction() {
     let (volt, client) = start().await;
     shop(&client).await;
     let mut transaction = client.database("@shop").transaction().await.unwrap();

@@ -88,7 +88,7 @@ async fn each_call_names_the_wire_first_and_is_finished() {
 }
 
 #[tokio::test]
-async fn a_wire_is_created_once_however_many_ask() {
+async fn concurrent_callers_create_a_wire_once() {
     let (volt, client) = start().await;
     let ask = || async {
         let client = Client::connect(volt.config()).await.unwrap();

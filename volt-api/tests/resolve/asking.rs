@@ -39,7 +39,7 @@ async fn an_address_is_enough_to_connect() {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_no_use_is_followed_by_the_next_and_then_by_the_volt_itself() {
+async fn registries_are_queried_in_order_and_then_the_volt() {
     let empty = EmbeddedVolt::start().await.unwrap();
     let volt = EmbeddedVolt::start().await.unwrap();
     let resolver = Resolver::new().registry("http://127.0.0.1:1").registry(empty.url());
@@ -66,7 +66,7 @@ async fn a_discovery_service_may_be_an_object() {
 }
 
 #[tokio::test]
-async fn a_relay_is_found_first_and_then_asked_and_nobody_else() {
+async fn only_the_relay_is_queried_after_it_was_resolved() {
     let (key, other) = (key(), Scripted::start(|_| Reply::NotFound).await);
     let relay = relay("did:volt:relay", key.clone()).await;
     let resolver = Resolver::new().registry(other.url());
@@ -82,7 +82,7 @@ async fn a_relay_is_found_first_and_then_asked_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn relays_may_be_behind_relays_but_not_for_ever() {
+async fn chains_of_relays_are_limited() {
     // All of them have the same address and list one another.
     let relay = relay(DID, key()).await;
     let mut given = json!(relay.url());
@@ -100,7 +100,7 @@ async fn relays_may_be_behind_relays_but_not_for_ever() {
 }
 
 #[tokio::test]
-async fn the_relays_of_a_did_document_come_after_its_discovery_services() {
+async fn discovery_services_precede_relays_in_a_did_document() {
     let key = key();
     let relay = relay("did:volt:relay", key.clone()).await;
     let services = [
@@ -117,7 +117,7 @@ async fn the_relays_of_a_did_document_come_after_its_discovery_services() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_who_was_not_named() {
+async fn only_named_hosts_are_queried() {
     let error = Resolver::new().find(DID).await.unwrap_err();
     assert!(error.is_configuration());
     assert!(error.to_string().contains("no registry was named"), "{error}");
@@ -133,7 +133,7 @@ async fn nobody_is_asked_who_was_not_named() {
 }
 
 #[tokio::test]
-async fn a_document_that_names_ever_more_does_not_keep_the_search_going() {
+async fn endless_references_do_not_prolong_a_search() {
     let server = Scripted::start_at(|url, path| match path {
         "/more" => Reply::NotFound,
         _ => document(&vec![("volt-discovery", json!(format!("{url}/more"))); 1000]),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn an_answer_that_contradicts_the_configuration_is_an_error_that_names_the_field() {
+async fn a_contradicting_answer_error_names_the_field() {
     let volt = EmbeddedVolt::start().await.unwrap();
     let fingerprint = SigningKey::generate().unwrap().verifying_key().fingerprint();
     let unasked = Scripted::start(|_| Reply::NotFound).await;
@@ -33,7 +33,7 @@ async fn an_answer_that_contradicts_the_configuration_is_an_error_that_names_the
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_pinned_is_not_replaced_nor_its_key_gone_around() {
+async fn a_pinned_certificate_cannot_be_replaced_or_bypassed() {
     let ca = include_str!("../../../volt-runtime/tests/vectors/ed25519_ca.pem");
     let other = ca.replacen('A', "B", 1);
     for answer in [json!({ "id": DID, "ca_pem": other }), answer(&key())] {
@@ -59,7 +59,7 @@ async fn a_fingerprint_alone_pins_the_key() {
 }
 
 #[tokio::test]
-async fn a_fingerprint_pins_an_rsa_key_and_one_in_a_certificate_as_well() {
+async fn a_fingerprint_pins_rsa_keys_and_certificate_keys() {
     let rsa = SigningKey::generate_rsa().unwrap().verifying_key();
     let ca = include_str!("../../../volt-runtime/tests/vectors/ed25519_ca.pem");
     let certified = VerifyingKey::from_certificate(ca).unwrap();
@@ -78,7 +78,7 @@ async fn a_fingerprint_pins_an_rsa_key_and_one_in_a_certificate_as_well() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_cannot_be_read_does_not_let_any_key_in() {
+async fn an_unreadable_certificate_accepts_no_key() {
     let reply = answer(&key());
     let volt = Scripted::start(move |_| Reply::Json(reply.clone())).await;
     let known = json!({ "http_address": volt.url(), "ca_pem": "no certificate" });
@@ -88,7 +88,7 @@ async fn a_certificate_that_cannot_be_read_does_not_let_any_key_in() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_only_written_differently_is_the_same() {
+async fn differently_formatted_keys_are_equal() {
     let key = key();
     let windows = answer(&key.replace('\n', "\r\n"));
     let server = Scripted::start(move |_| Reply::Json(windows.clone())).await;
@@ -98,7 +98,7 @@ async fn a_key_that_is_only_written_differently_is_the_same() {
 }
 
 #[tokio::test]
-async fn what_an_answer_lacks_stays_and_what_it_adds_beyond_the_known_fields_does_not() {
+async fn absent_fields_stay_and_unknown_fields_are_dropped() {
     let key = key();
     let reply = json!({
         "id": DID, "display_name": "new", "address": null, "fingerprint": "", "public_key": key,
@@ -134,7 +134,7 @@ async fn a_relay_that_lists_the_volt_with_another_key_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_another_than_its_document_says_is_passed_over() {
+async fn a_relay_with_an_unexpected_identity_is_skipped() {
     let liar = relay("did:volt:liar", key()).await;
     let honest = relay("did:volt:honest", key()).await;
     let (discover, address) = (format!("{}/discover", liar.url()), honest.url());

@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_usable_configuration_is_given_back_when_nobody_answers() {
+async fn a_usable_configuration_is_returned_without_answers() {
     let deaf = Scripted::start(|_| Reply::NotFound).await;
     for known in [
         json!({ "id": DID, "http_address": deaf.url(), "public_key": key() }),
@@ -25,7 +25,7 @@ async fn a_usable_configuration_is_given_back_when_nobody_answers() {
 }
 
 #[tokio::test]
-async fn the_error_lists_all_that_was_tried_in_order_and_how_it_failed() {
+async fn the_error_lists_each_attempt_and_its_failure() {
     let registry = Scripted::start(|path| match path {
         "/discover" => Reply::Json(json!({ "id": DID })),
         _ => Reply::Json(json!({ "id": "did:volt:other" })),
@@ -53,7 +53,7 @@ async fn the_error_lists_all_that_was_tried_in_order_and_how_it_failed() {
 }
 
 #[tokio::test]
-async fn answers_that_are_no_use_say_why() {
+async fn unusable_answers_explain_why() {
     let long = format!("\"{}\"", "x".repeat(2 << 20));
     for (reply, why) in [
         (Reply::NotFound, "404"),
@@ -77,14 +77,14 @@ async fn answers_that_are_no_use_say_why() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_ends_is_not_read_to_its_end() {
+async fn an_endless_answer_is_cut_off() {
     let server = Scripted::start(|_| Reply::Endless).await;
     let error = failure(&Resolver::new(), json!({ "http_address": server.url() })).await;
     assert!(error.to_string().contains("longer than"), "{error}");
 }
 
 #[tokio::test]
-async fn who_does_not_answer_is_not_waited_for_longer_than_the_timeout() {
+async fn a_silent_server_is_abandoned_after_the_timeout() {
     let server = Scripted::start(|_| Reply::Silence).await;
     let resolver = Resolver::new().timeout(Duration::from_millis(50));
     let error = resolver.find(&server.url()).await.unwrap_err();
@@ -92,7 +92,7 @@ async fn who_does_not_answer_is_not_waited_for_longer_than_the_timeout() {
 }
 
 #[tokio::test]
-async fn three_redirects_are_followed_and_no_fourth() {
+async fn at_most_three_redirects_are_followed() {
     let key = key();
     let server = Scripted::start_at(move |url, path| match path {
         "/discover" => Reply::Redirect(format!("{url}/3")),
@@ -110,7 +110,7 @@ async fn three_redirects_are_followed_and_no_fourth() {
 }
 
 #[tokio::test]
-async fn https_to_somebody_who_does_not_speak_it_is_an_error() {
+async fn https_to_a_plain_http_server_is_an_error() {
     let server = Scripted::start(|_| Reply::NotFound).await;
     let address = server.url().replace("http://", "https://");
     let error = Resolver::new().find(&address).await.unwrap_err();

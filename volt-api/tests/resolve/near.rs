@@ -90,7 +90,7 @@ async fn a_near_address_in_a_public_answer_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_relays_list_does_not_replace_https_and_adds_no_relay() {
+async fn a_relay_list_neither_replaces_https_nor_adds_relays() {
     let pinned = key();
     let key = pinned.clone();
     let entry = json!({

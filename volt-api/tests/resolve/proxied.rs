@@ -10,7 +10,7 @@ use crate::server::{Reply, Scripted};
 
 /// Plain HTTP is forwarded, and `https` tunnelled. Both authenticate.
 #[tokio::test]
-async fn a_proxy_receives_requests_with_its_password_which_is_never_shown() {
+async fn a_proxy_password_is_sent_but_never_shown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let proxy = Proxy::new(format!("http://user:SECRET@{address}")).unwrap();
@@ -43,7 +43,7 @@ async fn a_proxy_receives_requests_with_its_password_which_is_never_shown() {
 }
 
 #[tokio::test]
-async fn a_server_on_this_machine_is_asked_directly() {
+async fn a_loopback_server_is_queried_directly() {
     let proxy = Scripted::start(|_| Reply::NotFound).await;
     let server = Scripted::start(|_| Reply::NotFound).await;
     let resolver = Resolver::new().proxy(Proxy::new(proxy.url()).unwrap());

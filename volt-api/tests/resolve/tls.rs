@@ -17,7 +17,7 @@ async fn connects(found: &ClientConfig, volt: &EmbeddedVolt) {
 }
 
 #[tokio::test]
-async fn a_volt_with_a_pinned_authority_is_asked_at_its_own_address() {
+async fn a_volt_with_a_pinned_authority_is_queried_directly() {
     let tls = start().await;
     let known = tls.config().volt;
     let pinned = json!({ "http_address": tls.url(), "ca_pem": known.ca_pem });
@@ -27,7 +27,7 @@ async fn a_volt_with_a_pinned_authority_is_asked_at_its_own_address() {
 }
 
 #[tokio::test]
-async fn another_authority_than_the_pinned_one_is_not_believed() {
+async fn an_unpinned_authority_is_not_believed() {
     let (tls, other) = (start().await, start().await);
     // The configuration is enough to connect, so it is returned; nothing was added.
     let pinned = json!({ "http_address": tls.url(), "ca_pem": other.config().volt.ca_pem });
@@ -47,7 +47,7 @@ async fn another_authority_than_the_pinned_one_is_not_believed() {
 }
 
 #[tokio::test]
-async fn who_speaks_for_a_volt_may_be_certified_by_its_authority() {
+async fn a_volt_authority_may_certify_its_discovery_server() {
     let tls = start().await;
     let services = [("volt-discovery", json!(format!("{}/discover", tls.url())))];
     let id = tls.id().to_owned();
@@ -65,7 +65,7 @@ async fn who_speaks_for_a_volt_may_be_certified_by_its_authority() {
 }
 
 #[tokio::test]
-async fn a_relay_with_a_pinned_authority_is_asked_and_kept_with_it() {
+async fn a_relay_keeps_its_pinned_authority() {
     let relay = start().await;
     let behind = EmbeddedVolt::builder().relay(relay.config()).start().await.unwrap();
     let at = relay.config().volt;

@@ -139,7 +139,7 @@ fn values_in_values_know_the_generated_types() {
 
 /// Each binary value is within prost's limit; together they would take 1600 messages of stack.
 #[test]
-fn messages_in_values_are_written_to_the_depth_that_is_read() {
+fn messages_in_values_have_equal_depth_limits() {
     let chain = |one: Any, levels: u32| {
         (1..levels)
             .fold(Holder::default().with_one(one), |inner, _| Holder::default().with_inner(inner))
@@ -155,7 +155,7 @@ fn messages_in_values_are_written_to_the_depth_that_is_read() {
 }
 
 #[test]
-fn values_are_in_each_other_to_a_limit() {
+fn values_nest_to_a_limit() {
     let nested = |levels: u32| {
         let innermost = any(&item());
         let one = (1..levels).fold(innermost, |inner, _| any(&Holder::default().with_one(inner)));

@@ -157,7 +157,7 @@ mod tests {
     use super::Shape;
 
     #[test]
-    fn numbers_are_told_from_texts_that_look_like_them() {
+    fn number_like_texts_are_not_numbers() {
         for (field, shape) in [
             ("", Shape::Nothing),
             ("0", Shape::Integer),

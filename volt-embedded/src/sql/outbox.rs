@@ -153,7 +153,7 @@ mod tests {
     /// All items arrive in order, followed by the end, regardless of how the two ends are
     /// scheduled.
     #[tokio::test]
-    async fn everything_comes_out_in_order_and_then_the_end() {
+    async fn items_arrive_in_order_before_the_end() {
         let (putter, mut taker) = outbox();
         let thread =
             std::thread::spawn(move || (0..10_000).try_for_each(|item| putter.put(item, 1)));
@@ -169,7 +169,7 @@ mod tests {
     /// A single row of a slow query does not wait for the next one, and a flushed row does not wait
     /// at all.
     #[tokio::test(start_paused = true)]
-    async fn an_item_alone_waits_for_its_patience_and_flushed_not_at_all() {
+    async fn a_single_item_waits_unless_flushed() {
         let (putter, mut taker) = outbox();
         putter.put("alone", 1).unwrap();
         let start = tokio::time::Instant::now();
@@ -185,7 +185,7 @@ mod tests {
     /// A thread that waits for room is unblocked with an error when the task is dropped. Both the
     /// number and the size of the items are limited.
     #[tokio::test]
-    async fn whoever_waits_for_room_learns_that_nobody_takes() {
+    async fn a_blocked_sender_notices_a_lost_receiver() {
         for (bytes, count) in [(1, FULL * BATCH), (BATCH_BYTES, FULL)] {
             let (putter, taker) = outbox();
             let put = move || (0..).find_map(|item| putter.put(item, bytes).err());

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_session_that_ends_while_a_call_joins_it_has_ended() {
+    async fn joining_an_ending_session_ends_the_call() {
         let sessions = LiveSessions::default();
         let session = sessions.join("a");
         sessions.ends("a", 1);

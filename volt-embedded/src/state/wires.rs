@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn stuck_subscriber_is_dropped_and_others_go_on() {
+    async fn stuck_subscriber_is_dropped_and_others_continue() {
         let wires = Wires::default();
         let wire = wires.get("w");
         let mut stuck = wire.subscribe().unwrap();

@@ -83,7 +83,7 @@ async fn hostile_statements_are_refused() {
 }
 
 #[tokio::test]
-async fn pragmas_are_limited_to_those_that_stay_in_the_database() {
+async fn pragmas_are_limited_to_the_database() {
     let (volt, client) = start().await;
     let db = database(&client, &["CREATE TABLE t (x)"]).await;
     let (reader, identity) = guest(&volt).await;
@@ -308,7 +308,7 @@ async fn deleting_an_identity_ends_its_calls() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_taken_away_ends_what_it_permitted() {
+async fn a_revoked_right_ends_its_calls() {
     let (volt, owner) = start().await;
     let (client, identity) = guest(&volt).await;
     let file = make(&owner, "file", "volt:file").await.id;

@@ -37,7 +37,7 @@ fn file(volt: &EmbeddedVolt, folder: &Path) -> ClientConfig {
 }
 
 #[tokio::test]
-async fn a_file_without_a_key_becomes_one_with_a_session() {
+async fn a_file_without_a_key_receives_a_session() {
     let (volt, _) = start().await;
     let folder = tempfile::tempdir().unwrap();
     let client = Client::authenticate(file(&volt, folder.path())).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_file_without_a_key_becomes_one_with_a_session() {
 
 /// Saving the generated key preserves the other fields of the file.
 #[tokio::test]
-async fn a_file_without_a_key_that_has_a_challenge_code_proves_it() {
+async fn a_challenge_code_in_the_file_is_proved() {
     let volt = EmbeddedVolt::builder()
         .unknown_clients(UnknownClients::Prompt)
         .challenge("open sesame")
@@ -76,7 +76,7 @@ async fn a_file_without_a_key_that_has_a_challenge_code_proves_it() {
 }
 
 #[tokio::test]
-async fn every_way_to_say_who_one_is_gives_a_session() {
+async fn every_form_of_identity_receives_a_session() {
     let (volt, _) = start().await;
     for (who, is_did) in [
         (Identity::Did, true),
@@ -115,7 +115,7 @@ async fn a_challenge_is_proved_in_three_forms() {
 }
 
 #[tokio::test]
-async fn a_one_time_token_gives_a_session_of_its_issuer() {
+async fn a_one_time_token_starts_a_session_of_its_issuer() {
     let (volt, owner) = start().await;
     let token = owner.volt().get_one_time_token(GetOneTimeTokenRequest::default()).await.unwrap();
     let config = volt.stranger("somebody").unwrap();
@@ -124,7 +124,7 @@ async fn a_one_time_token_gives_a_session_of_its_issuer() {
 }
 
 #[tokio::test]
-async fn the_owner_is_waited_for() {
+async fn authentication_waits_for_the_owner() {
     let volt =
         EmbeddedVolt::builder().unknown_clients(UnknownClients::Prompt).start().await.unwrap();
     let owner = Client::connect(volt.config()).await.unwrap();
@@ -150,7 +150,7 @@ async fn the_owner_is_waited_for() {
 }
 
 #[tokio::test]
-async fn who_will_not_wait_or_not_for_so_long_is_told() {
+async fn a_wait_can_be_refused_or_limited() {
     let volt =
         EmbeddedVolt::builder().unknown_clients(UnknownClients::Prompt).start().await.unwrap();
     let config = volt.stranger("somebody").unwrap();
@@ -172,7 +172,7 @@ async fn a_denial_is_an_error_and_the_file_keeps_its_key() {
 }
 
 #[tokio::test]
-async fn a_session_that_the_volt_does_not_know_is_renewed() {
+async fn an_unknown_session_is_renewed() {
     let (volt, _) = start().await;
     let mut config = volt.stranger("somebody").unwrap();
     config.credential.as_mut().unwrap().session_id = Some("forgotten".to_owned());
@@ -182,7 +182,7 @@ async fn a_session_that_the_volt_does_not_know_is_renewed() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_left_as_it_was() {
+async fn an_unwritable_file_is_unchanged() {
     let (volt, _) = start().await;
     let folder = tempfile::tempdir().unwrap();
     let (here, gone) = (folder.path().join("here"), folder.path().join("gone"));

@@ -38,7 +38,7 @@ fn client(answer: Result<Version, Status>) -> Client {
 }
 
 #[tokio::test]
-async fn a_newer_volt_and_one_that_objects_are_told_apart() {
+async fn newer_and_objecting_volts_are_distinguished() {
     let newer = Version::default().with_version_minor(99);
     let found = client(Ok(newer)).check_compatibility().await.unwrap();
     assert!(found.is_compatible() && found.is_volt_newer());

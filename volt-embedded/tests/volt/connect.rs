@@ -38,7 +38,7 @@ fn ping() -> ConnectRequest {
 }
 
 #[tokio::test]
-async fn events_are_told_as_they_happen() {
+async fn events_arrive_as_they_happen() {
     let (_volt, client) = start().await;
     let hello = ConnectHello::default().with_subscribe_resource_events(true);
     let mut call = connect(&client, hello).await;
@@ -69,7 +69,7 @@ async fn the_list_of_the_hello_chooses_events() {
 }
 
 #[tokio::test]
-async fn others_hear_only_of_what_they_may_see() {
+async fn events_cover_only_readable_resources() {
     let (volt, client) = start().await;
     let (other, _) = guest(&volt).await;
     let hello = ConnectHello::default()
@@ -83,7 +83,7 @@ async fn others_hear_only_of_what_they_may_see() {
 }
 
 #[tokio::test]
-async fn owners_hear_of_new_sessions() {
+async fn owners_receive_new_session_events() {
     let (volt, client) = start().await;
     let hello = ConnectHello::default().with_subscribe_auth_requests(true);
     let mut call = connect(&client, hello).await;
@@ -100,7 +100,7 @@ async fn owners_hear_of_new_sessions() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_and_a_goodbye_or_a_half_close_ends_it() {
+async fn goodbye_and_half_close_end_the_stream() {
     let (_volt, client) = start().await;
     let mut call = connect(&client, ConnectHello::default().with_ping_interval(60_000)).await;
     for _ in 0..3 {
@@ -116,14 +116,14 @@ async fn pings_are_answered_and_a_goodbye_or_a_half_close_ends_it() {
 }
 
 #[tokio::test]
-async fn who_promised_pings_and_sends_none_is_dropped() {
+async fn a_client_without_promised_pings_is_dropped() {
     let (_volt, client) = start().await;
     let mut call = connect(&client, ConnectHello::default().with_ping_interval(1)).await;
     assert_eq!(code(call.message().await), Code::DeadlineExceeded);
 }
 
 #[tokio::test]
-async fn it_begins_with_hello() {
+async fn the_first_message_must_be_hello() {
     let (_volt, client) = start().await;
     let mut call = client.volt().connect().await.unwrap();
     call.send(ping()).await.unwrap();
@@ -131,7 +131,7 @@ async fn it_begins_with_hello() {
 }
 
 #[tokio::test]
-async fn ones_services_are_online_while_one_is_connected() {
+async fn services_are_online_while_their_owner_is_connected() {
     let (_volt, client) = start().await;
     let description = ServiceDescription::default()
         .with_host_type(ServiceHostType::Relayed)

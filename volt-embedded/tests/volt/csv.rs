@@ -43,7 +43,7 @@ async fn import(
 }
 
 #[tokio::test]
-async fn an_upload_becomes_a_typed_table_with_progress_on_the_way() {
+async fn a_csv_upload_creates_a_typed_table_with_progress() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     // Blocks need not end at row boundaries.
@@ -57,7 +57,7 @@ async fn an_upload_becomes_a_typed_table_with_progress_on_the_way() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_volt_can_be_imported_and_more_can_be_added() {
+async fn a_stored_file_can_be_imported_and_extended() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     let file = make(&client, "birds.csv", "volt:file").await.id;
@@ -73,7 +73,7 @@ async fn a_file_of_the_volt_can_be_imported_and_more_can_be_added() {
 }
 
 #[tokio::test]
-async fn what_is_aborted_cut_short_or_broken_leaves_nothing() {
+async fn incomplete_imports_change_nothing() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     let abort = SqlImportCsvRequest::default().with_abort(true);

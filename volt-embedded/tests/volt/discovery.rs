@@ -27,7 +27,7 @@ pub(crate) async fn get(volt: &EmbeddedVolt, path: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn discover_gives_the_volt_part_of_a_configuration_and_no_more() {
+async fn discover_returns_only_the_volt_configuration() {
     let (volt, _client) = start().await;
     let config = volt.config().volt;
     let expected = json!({
@@ -43,7 +43,7 @@ async fn discover_gives_the_volt_part_of_a_configuration_and_no_more() {
 }
 
 #[tokio::test]
-async fn the_did_document_of_the_volt_says_where_to_discover_it() {
+async fn the_did_document_names_the_discovery_address() {
     let (volt, _client) = start().await;
     let (status, document) = get(&volt, &format!("/did/{}", volt.id())).await;
     assert_eq!((status, &document["id"]), (200, &json!(volt.id())));
@@ -58,7 +58,7 @@ async fn the_did_document_of_the_volt_says_where_to_discover_it() {
 }
 
 #[tokio::test]
-async fn identities_have_did_documents_with_their_keys_and_nothing_else_has() {
+async fn only_identities_have_did_documents() {
     let (volt, client) = start().await;
     let config = volt.guest("guest").unwrap();
     let did = identity(&config);
@@ -77,13 +77,13 @@ async fn identities_have_did_documents_with_their_keys_and_nothing_else_has() {
 }
 
 #[tokio::test]
-async fn nobody_is_relayed_yet() {
+async fn the_relay_list_is_empty_at_first() {
     let (volt, _client) = start().await;
     assert_eq!(get(&volt, "/relay").await, (200, json!({ "clients": [] })));
 }
 
 #[tokio::test]
-async fn what_discover_gives_is_enough_to_connect() {
+async fn discovered_configuration_can_connect() {
     let (volt, _client) = start().await;
     let mut config = volt.config();
     config.volt = serde_json::from_value(get(&volt, "/discover").await.1).unwrap();

@@ -38,7 +38,7 @@ async fn download(client: &Client, id: &str) -> volt_api::Result<Vec<Vec<u8>>> {
 }
 
 #[tokio::test]
-async fn what_is_uploaded_comes_back_in_blocks() {
+async fn uploads_are_downloaded_in_blocks() {
     let (_volt, client) = start().await;
     let id = make(&client, "data.bin", "volt:file").await.id;
     let blocks: Vec<Vec<u8>> = (0..20u8).map(|number| vec![number; 10_000]).collect();
@@ -75,7 +75,7 @@ async fn sending_to_a_refused_upload_returns_the_volts_reason() {
 }
 
 #[tokio::test]
-async fn finishing_an_upload_waits_until_the_volt_has_all_of_it() {
+async fn finishing_an_upload_waits_for_all_blocks() {
     let (_volt, client) = start().await;
     let id = make(&client, "data.bin", "volt:file").await.id;
     let mut call = client.file().upload_file().await.unwrap();
@@ -93,7 +93,7 @@ async fn finishing_an_upload_waits_until_the_volt_has_all_of_it() {
 }
 
 #[tokio::test]
-async fn an_empty_file_downloads_as_nothing() {
+async fn an_empty_file_has_no_blocks() {
     let (_volt, client) = start().await;
     let id = make(&client, "empty", "volt:file").await.id;
     assert!(download(&client, &id).await.unwrap().is_empty());
@@ -102,7 +102,7 @@ async fn an_empty_file_downloads_as_nothing() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_given_up_changes_nothing() {
+async fn a_cancelled_upload_changes_nothing() {
     let (_volt, client) = start().await;
     let id = make(&client, "file", "volt:file").await.id;
     upload(&client, &id, &[b"old".to_vec()]).await.unwrap();
@@ -116,7 +116,7 @@ async fn an_upload_that_is_given_up_changes_nothing() {
 }
 
 #[tokio::test]
-async fn refusals_come_whichever_way_the_messages_flow() {
+async fn refusals_arrive_in_both_directions() {
     let (volt, client) = start().await;
     let id = make(&client, "file", "volt:file").await.id;
     let folder = make(&client, "folder", "volt:folder").await.id;

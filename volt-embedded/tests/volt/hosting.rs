@@ -203,7 +203,7 @@ async fn all_four_kinds_are_called_through_the_volt() {
 }
 
 #[tokio::test]
-async fn the_host_knows_who_calls_and_refuses_whom_the_volt_does_not_permit() {
+async fn the_host_sees_callers_and_refuses_unauthorized_ones() {
     let scene = Scene::new().await;
     let target = scene.found().await;
     let me = soon(scene.client().get_article(get("me")).service(target.clone())).await.unwrap();
@@ -227,7 +227,7 @@ async fn the_host_knows_who_calls_and_refuses_whom_the_volt_does_not_permit() {
 }
 
 #[tokio::test]
-async fn of_two_services_with_one_api_each_answers_its_own_calls() {
+async fn two_services_with_one_api_do_not_mix() {
     let (volt, _) = start().await;
     let (host, _) = guest(&volt).await;
     let shop = |name: &str| ShopApiServer::new(Shop { name: name.to_owned(), ..Shop::default() });
@@ -264,7 +264,7 @@ async fn of_two_services_with_one_api_each_answers_its_own_calls() {
 }
 
 #[tokio::test]
-async fn refusals_and_unknown_methods_come_back_as_such() {
+async fn refusals_and_unknown_methods_reach_the_caller() {
     let scene = Scene::new().await;
     let target = scene.found().await;
     let error =
@@ -288,7 +288,7 @@ async fn a_hundred_calls_at_once() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_ends_at_the_host() {
+async fn a_cancelled_call_ends_at_the_host() {
     let scene = Scene::new().await;
     let target = scene.found().await;
     let call = scene.client().get_article(get("never")).service(target).into_future();
@@ -299,7 +299,7 @@ async fn a_call_that_is_given_up_ends_at_the_host() {
 }
 
 #[tokio::test]
-async fn when_the_host_dies_every_caller_hears_it_at_once() {
+async fn a_lost_host_fails_its_callers_at_once() {
     let scene = Scene::new().await;
     let (client, target) = (scene.client(), scene.found().await);
     let calls = (0..100).map(|_| {
@@ -320,7 +320,7 @@ async fn when_the_host_dies_every_caller_hears_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_relayed_service_whose_key_was_swapped_is_not_believed() {
+async fn a_service_with_a_swapped_key_is_rejected() {
     let scene = Scene::new().await;
     let mut target = scene.found().await;
     let other = volt_api::key::SigningKey::generate().unwrap().verifying_key().to_pem();

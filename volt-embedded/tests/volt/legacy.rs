@@ -20,7 +20,7 @@ async fn legacy(volt: &EmbeddedVolt) -> Client {
 }
 
 #[tokio::test]
-async fn they_are_served_beside_the_others() {
+async fn legacy_and_current_clients_share_a_volt() {
     let (volt, modern) = support::start().await;
     let old = legacy(&volt).await;
     let resource = support::make(&modern, "shared", "volt:folder").await;
@@ -33,7 +33,7 @@ async fn they_are_served_beside_the_others() {
 }
 
 #[tokio::test]
-async fn a_query_is_one_flat_request_and_pages_come_when_asked_for() {
+async fn a_query_is_one_request_with_pages_on_demand() {
     let (volt, modern) = support::start().await;
     let db = support::database(
         &modern,
@@ -61,7 +61,7 @@ async fn a_query_is_one_flat_request_and_pages_come_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_wire_is_heard_until_stop() {
+async fn a_subscription_lasts_until_stop() {
     let (volt, modern) = support::start().await;
     let wire = support::make(&modern, "news", "volt:wire").await.id;
     let old = legacy(&volt).await;

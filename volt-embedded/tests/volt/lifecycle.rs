@@ -16,7 +16,7 @@ use volt_test_support::soon;
 use crate::support::{database, make, query, start};
 
 #[tokio::test]
-async fn a_restart_keeps_everything_and_sessions_with_it() {
+async fn a_restart_keeps_data_and_sessions() {
     let folder = tempdir().unwrap();
     let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
     let (id, config) = (volt.id().to_owned(), volt.config());
@@ -49,7 +49,7 @@ async fn a_restart_keeps_everything_and_sessions_with_it() {
 
 /// Otherwise each start would leave behind another key with all rights.
 #[tokio::test]
-async fn the_owners_client_has_the_same_key_and_session_at_each_start() {
+async fn the_owner_keeps_its_key_and_session() {
     let folder = tempdir().unwrap();
     let mut starts = Vec::new();
     for _ in 0..3 {
@@ -67,7 +67,7 @@ async fn the_owners_client_has_the_same_key_and_session_at_each_start() {
 }
 
 #[tokio::test]
-async fn a_volt_that_listens_everywhere_is_told_of_by_an_address_that_works() {
+async fn an_unspecified_address_is_advertised_as_loopback() {
     let everywhere = ([0, 0, 0, 0], 0).into();
     let volt = EmbeddedVolt::builder().listen(everywhere).start().await.unwrap();
     assert!(volt.url().starts_with("http://127.0.0.1:"), "{}", volt.url());
@@ -77,7 +77,7 @@ async fn a_volt_that_listens_everywhere_is_told_of_by_an_address_that_works() {
 }
 
 #[tokio::test]
-async fn a_volt_that_exists_keeps_its_name() {
+async fn an_existing_volt_keeps_its_name() {
     let folder = tempdir().unwrap();
     for given in ["first", "second"] {
         let builder = EmbeddedVolt::builder().data_dir(folder.path()).name(given);
@@ -115,7 +115,7 @@ async fn the_program_stops_cleanly_when_it_is_terminated() {
 /// output does not end it.
 #[cfg(unix)]
 #[tokio::test]
-async fn the_program_can_be_terminated_as_soon_as_its_configuration_is_there() {
+async fn the_program_can_be_terminated_after_its_configuration_appears() {
     let folder = tempdir().unwrap();
     let config = folder.path().join("volt.config.json");
     let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_volt-embedded"))
@@ -170,7 +170,7 @@ async fn shutting_down_ends_open_calls_and_frees_the_address() {
 }
 
 #[tokio::test]
-async fn a_client_can_ask_for_the_end() {
+async fn a_client_can_shut_down_the_volt() {
     let (volt, client) = start().await;
     client.volt().shutdown(ShutdownRequest::default()).await.unwrap();
     volt.stop_requested().await;
@@ -178,7 +178,7 @@ async fn a_client_can_ask_for_the_end() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_says_so() {
+async fn an_address_in_use_is_reported() {
     let (volt, _client) = start().await;
     let address = volt.url().trim_start_matches("http://").parse().unwrap();
     let error = EmbeddedVolt::builder().listen(address).start().await.unwrap_err();
@@ -186,7 +186,7 @@ async fn an_address_in_use_says_so() {
 }
 
 #[tokio::test]
-async fn an_unusable_folder_says_so() {
+async fn an_unusable_folder_is_reported() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = EmbeddedVolt::builder().data_dir(file.path()).start().await.unwrap_err();
     assert!(error.to_string().contains("data folder"), "{error}");

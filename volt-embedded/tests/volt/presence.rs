@@ -76,7 +76,7 @@ fn acknowledged(ping_interval: u32) -> ConnectResponse {
 }
 
 #[tokio::test]
-async fn events_come_typed_and_in_order() {
+async fn events_are_typed_and_in_order() {
     let (_volt, client) = start().await;
     let going = client.presence().resource_events([What::Create]).authentication_requests();
     let mut presence = going.await.unwrap();
@@ -94,7 +94,7 @@ async fn events_come_typed_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_refusal_shows_before_anything_else() {
+async fn a_refusal_precedes_all_events() {
     let (client, _) = mock(|_| Err(Status::new(Code::PermissionDenied, "not you")));
     let error = client.presence().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, Code::PermissionDenied));
@@ -106,7 +106,7 @@ async fn a_refusal_shows_before_anything_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hello_says_what_was_chosen_and_pings_follow() {
+async fn hello_has_the_chosen_options_and_pings_follow() {
     let (client, mut heard) = mock(|hello| {
         assert_eq!(hello.ping_interval, 5_000);
         assert!(hello.online_services && hello.subscribe_did_registry_updates);
@@ -129,7 +129,7 @@ async fn the_hello_says_what_was_chosen_and_pings_follow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volt_that_falls_silent_is_lost() {
+async fn a_silent_volt_is_lost() {
     let (client, _heard) = mock(|_| Ok(vec![acknowledged(30_000)]));
     let mut presence = client.presence().resume(false).await.unwrap();
     let begin = tokio::time::Instant::now();
@@ -141,7 +141,7 @@ async fn a_volt_that_falls_silent_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_that_nobody_takes_are_counted_and_hold_nothing_up() {
+async fn unread_events_are_counted_and_block_nothing() {
     let event = ConnectEvent::default().with_connect_auth_request(ConnectAuthRequest::default());
     let event = ConnectResponse::default().with_evt(event);
     let at_ping = Some(event.clone());
@@ -168,7 +168,7 @@ async fn events_that_nobody_takes_are_counted_and_hold_nothing_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_goodbye_of_the_volts_is_a_clean_end() {
+async fn a_goodbye_from_the_volt_is_a_clean_end() {
     let (client, _heard) = mock(|_| {
         let goodbye = ConnectResponse::default().with_goodbye(ConnectGoodbye::default());
         Ok(vec![acknowledged(0), goodbye])

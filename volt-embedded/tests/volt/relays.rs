@@ -92,7 +92,7 @@ pub(crate) async fn all_kinds(client: &Client, volt: &EmbeddedVolt) {
 }
 
 #[tokio::test]
-async fn calls_share_the_way_and_refusals_come_through() {
+async fn calls_share_a_relay_and_refusals_pass() {
     let Scene { client, relay: _relay, volt: _volt } = scene().await;
     let file = make(&client, "file", "volt:file").await.id;
     let calls = (0..100).map(|_| {
@@ -108,7 +108,7 @@ async fn calls_share_the_way_and_refusals_come_through() {
 }
 
 #[tokio::test]
-async fn a_volt_that_is_not_at_the_relay_is_not_found() {
+async fn a_volt_missing_at_the_relay_is_not_found() {
     let Scene { relay, volt, client } = scene().await;
     let (id, config) = (volt.id().to_owned(), volt.config_by_relay().unwrap());
     volt.shutdown().await;
@@ -139,7 +139,7 @@ async fn a_volt_that_is_not_at_the_relay_is_not_found() {
 }
 
 #[tokio::test]
-async fn calls_and_subscriptions_outlast_a_restart_behind_a_relay() {
+async fn calls_and_subscriptions_survive_a_restart_behind_a_relay() {
     let (relay, folder) = (EmbeddedVolt::start().await.unwrap(), tempdir().unwrap());
     let start = async || {
         let builder = EmbeddedVolt::builder().data_dir(folder.path()).relay(relay.config());
@@ -196,7 +196,7 @@ async fn a_relay_cannot_answer_for_the_volt() {
 }
 
 #[tokio::test]
-async fn a_service_that_a_client_of_the_volt_hosts_is_called_through_the_relay() {
+async fn a_hosted_service_is_called_through_the_relay() {
     let Scene { relay, volt, .. } = scene().await;
     let (host, _) = guest(&volt).await;
     let server = ShopApiServer::new(Shop::default());

@@ -68,7 +68,7 @@ async fn wire(client: &Client) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_calls_end_once_each_and_the_next_ones_succeed_after_a_restart() {
+async fn a_thousand_calls_end_once_and_later_ones_succeed() {
     let mut lives = Lives::start().await;
     let client = lives.client().await;
     let wire = wire(&client).await;
@@ -124,7 +124,7 @@ async fn a_thousand_calls_end_once_each_and_the_next_ones_succeed_after_a_restar
 }
 
 #[tokio::test]
-async fn a_subscription_and_a_presence_go_on_over_restarts() {
+async fn a_subscription_and_a_presence_survive_restarts() {
     let mut lives = Lives::start().await;
     let client = lives.client().await;
     let wire = wire(&client).await;

@@ -88,7 +88,7 @@ async fn every_type_of_value_is_read_by_name() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_told_with_its_column() {
+async fn conversion_errors_name_their_column() {
     let (_volt, client) = start().await;
     let db = database(&client, &[CREATE, INSERT]).await;
     let all = "id, name, unitPrice, pic, soldOut, maker, seller";
@@ -183,7 +183,7 @@ async fn a_query_has_pages_unless_it_is_started_without() {
 }
 
 #[tokio::test]
-async fn rows_after_one_that_does_not_fit_can_be_read() {
+async fn rows_after_a_conversion_error_can_be_read() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     let statement = "SELECT 1 AS n UNION ALL SELECT 'x' UNION ALL SELECT 3";
@@ -195,7 +195,7 @@ async fn rows_after_one_that_does_not_fit_can_be_read() {
 }
 
 #[tokio::test]
-async fn what_the_volt_refuses_is_an_error_each_time() {
+async fn refused_queries_fail_on_every_read() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     let mut rows: Rows<(i64,)> = client.sqlite_database().query(on(&db, "SELEC")).await.unwrap();

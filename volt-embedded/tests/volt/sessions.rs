@@ -73,7 +73,7 @@ async fn a_prompted_client_waits_for_the_owner() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_valid_opens_no_call() {
+async fn an_invalid_session_opens_no_call() {
     let (volt, owner) = start().await;
     let mut unknown = volt.config();
     unknown.credential.as_mut().unwrap().session_id = Some("none".to_owned());
@@ -110,7 +110,7 @@ async fn a_token_for_another_volt_opens_no_call() {
 }
 
 #[tokio::test]
-async fn refusals_say_which_kind_they_are() {
+async fn refusals_have_their_kind() {
     let (volt, owner) = start().await;
     let (client, identity) = guest(&volt).await;
     let private = make(&owner, "private", "volt:folder").await.id;

@@ -71,7 +71,7 @@ async fn rows_come_after_a_header_and_every_type_is_kept() {
 }
 
 #[tokio::test]
-async fn pages_come_when_asked_for() {
+async fn pages_are_sent_on_demand() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     let mut call = execute(&client, on(&db, COUNT).with_page_size(3)).await;
@@ -87,7 +87,7 @@ async fn pages_come_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_page_is_the_last_when_the_caller_says_so() {
+async fn the_caller_can_stop_after_a_page() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     for by_half_close in [true, false] {
@@ -106,7 +106,7 @@ async fn a_page_is_the_last_when_the_caller_says_so() {
 }
 
 #[tokio::test]
-async fn a_transaction_is_committed_whole_or_not_at_all() {
+async fn a_transaction_commits_completely_or_not() {
     let (_volt, client) = start().await;
     let db = database(&client, &["CREATE TABLE t (x)"]).await;
     for (commit, left) in [(false, vec![]), (true, vec!["1", "2"])] {
@@ -128,7 +128,7 @@ async fn a_transaction_is_committed_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_transaction_is_rolled_back_when_it_fails_or_is_left() {
+async fn a_failed_or_abandoned_transaction_is_rolled_back() {
     let (_volt, client) = start().await;
     let db = database(&client, &["CREATE TABLE t (x)"]).await;
     let begin = || on(&db, "INSERT INTO t VALUES (1)").with_transaction(true);
@@ -197,7 +197,7 @@ async fn violated_constraints_and_wrong_syntax_differ() {
 }
 
 #[tokio::test]
-async fn sql_that_is_wrong_or_not_for_here_is_refused() {
+async fn invalid_and_forbidden_sql_is_refused() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     for (statement, expected) in [
@@ -235,7 +235,7 @@ async fn readers_cannot_write() {
 
 /// Each open query occupies a thread, and a caller may keep one open indefinitely.
 #[tokio::test]
-async fn queries_that_wait_are_limited_and_hold_nothing_else_up() {
+async fn waiting_queries_are_limited_and_block_nothing() {
     let volt = EmbeddedVolt::builder().max_open_queries(2).start().await.unwrap();
     let client = Client::connect(volt.config()).await.unwrap();
     let db = database(&client, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (1), (2)"]).await;
@@ -271,7 +271,7 @@ async fn a_bulk_update_is_one_transaction() {
 }
 
 #[tokio::test]
-async fn an_endless_query_is_streamed_and_can_be_left() {
+async fn an_endless_query_is_streamed_and_can_be_cancelled() {
     let (volt, client) = start().await;
     let db = database(&client, &[]).await;
     let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n)";

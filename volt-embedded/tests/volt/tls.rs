@@ -35,7 +35,7 @@ async fn all_kinds_of_call_work_for_owner_and_guest() {
 }
 
 #[tokio::test]
-async fn clients_of_the_legacy_protocol_come_by_tls_too() {
+async fn legacy_clients_connect_with_tls() {
     let volt = start().await;
     let old = OldClient::connect(volt.legacy_config("old").unwrap()).await.unwrap();
     let request = OldRequest::default().with_resource_id(volt.id());
@@ -66,7 +66,7 @@ async fn the_certificate_is_for_every_name_of_this_machine() {
 }
 
 #[tokio::test]
-async fn the_authority_is_the_volts_key_and_the_same_after_a_restart() {
+async fn the_authority_is_the_volts_key_and_persists() {
     let folder = tempdir().unwrap();
     let start = || EmbeddedVolt::builder().tls().data_dir(folder.path()).start();
     let volt = start().await.unwrap();
@@ -88,7 +88,7 @@ async fn the_authority_is_the_volts_key_and_the_same_after_a_restart() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_volts_files_are_its_owners_alone() {
+async fn only_the_owner_can_read_the_volts_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let mode =
         |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -121,7 +121,7 @@ async fn the_volts_files_are_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn what_is_found_by_http_says_https() {
+async fn discovery_over_http_names_https() {
     let volt = start().await;
     // The response to plain HTTP refers to https.
     let mut stream = TcpStream::connect(("127.0.0.1", port(&volt).parse().unwrap())).await.unwrap();
@@ -132,7 +132,7 @@ async fn what_is_found_by_http_says_https() {
 }
 
 #[tokio::test]
-async fn a_volt_is_reached_by_a_relay_with_an_authority_of_its_own() {
+async fn a_volt_is_reached_through_a_relay_with_its_own_authority() {
     let relay = start().await;
     let volt = EmbeddedVolt::builder().tls().relay(relay.config()).start().await.unwrap();
     let config = volt.config_by_relay().unwrap();

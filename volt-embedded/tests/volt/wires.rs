@@ -70,7 +70,7 @@ async fn receive_after_greetings(call: &mut Subscription) -> String {
 }
 
 #[tokio::test]
-async fn every_subscriber_gets_everything_in_order() {
+async fn every_subscriber_receives_all_messages_in_order() {
     let (_volt, client) = start().await;
     let id = wire(&client).await;
     let mut publisher = publish(&client, "@news").await;

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_attributes_are_all_told() {
+    fn all_wrong_attributes_are_reported() {
         assert_eq!(
             error(
                 "struct A { #[row(renam = \"x\")] a: i64, #[row(skip, from_str)] b: i64, #[row(rename = \"\")] c: i64 }"

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_says_where_it_points_and_what_to_change() {
+    fn a_redirect_error_names_its_target_and_remedy() {
         let set = |to: &str| format!("set `volt.http_address` to {to}");
         let check = "check that `volt.http_address` is the address of the Volt".to_owned();
         for (url, location, expected) in [

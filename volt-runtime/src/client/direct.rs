@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn all_addresses_are_tried_but_those_that_may_not_be_dialled() {
+    async fn all_permitted_addresses_are_tried() {
         let until = Instant::now() + Duration::from_secs(20);
         let may_dial = |address: IpAddr| address.is_loopback();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -184,14 +184,14 @@ mod tests {
 
     /// Sixty addresses cannot all be tried in ten seconds.
     #[tokio::test(start_paused = true)]
-    async fn addresses_that_were_not_reached_in_time_are_reported_too() {
+    async fn addresses_not_reached_in_time_are_reported() {
         let (began, outcome, _) = run(&[Drops; 60]).await;
         assert!(began.len() < 60, "{began:?}");
         assert_eq!(outcome.unwrap_err().len(), 60);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_address_is_no_success() {
+    async fn no_address_is_an_error() {
         assert_eq!(run(&[]).await.1, Err(Vec::new()));
     }
 }

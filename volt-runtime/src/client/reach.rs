@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_judged_alike_in_both_forms() {
+    fn both_forms_of_an_ipv4_address_are_equivalent() {
         for text in ["127.0.0.1", "10.1.2.3", "169.254.1.1", "192.0.2.1", "0.0.0.0"] {
             let address: Ipv4Addr = text.parse().unwrap();
             let mapped = IpAddr::V6(address.to_ipv6_mapped());

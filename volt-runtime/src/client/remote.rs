@@ -287,7 +287,7 @@ mod tests {
 
     /// The decision is made for each address, however it was resolved.
     #[test]
-    fn without_tls_only_addresses_nearby_are_dialled_unless_it_is_allowed() {
+    fn without_tls_public_addresses_need_permission() {
         let addresses = ["127.0.0.1", "10.0.0.1", "fe80::1", "192.0.2.1", "2001:db8::1"];
         let options = ConnectOptions { proxy: Proxy::none(), ..ConnectOptions::default() };
         let may_dial = |config: &ClientConfig, url: &str| {

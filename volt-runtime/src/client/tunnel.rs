@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_bad_answer_has_its_reason() {
+    async fn each_invalid_answer_has_its_reason() {
         let long = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'a'; 2 * MAX_HEAD]].concat();
         for (answer, reason) in [
             (&b""[..], "without an answer"),

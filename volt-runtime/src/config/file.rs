@@ -231,7 +231,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_cannot_be_renamed_over_is_written_in_place() {
+    fn an_unrenamable_file_is_written_in_place() {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("volt.config.json");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn content_that_cannot_be_written_leaves_a_file_in_place_as_it_was() {
+    fn a_failed_write_in_place_restores_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("volt.config.json");
         fs::write(&path, "old").unwrap();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_fills_up_leaves_the_old_file_whole_and_nothing_beside_it() {
+    fn a_full_disk_leaves_the_old_file_intact() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("volt.config.json");
         fs::write(&path, "old").unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn display_says_which_call_and_why() {
+fn display_names_the_call_and_the_reason() {
     let error =
         Error::refused(Status::new(Code::NotFound, "no such resource")).with_method("/pkg.Svc/Get");
     assert_eq!(error.to_string(), "/pkg.Svc/Get: refused: not found: no such resource");
@@ -30,7 +30,7 @@ fn a_target_that_is_not_connected_is_unavailable() {
 }
 
 #[test]
-fn passing_failures_are_retryable() {
+fn temporary_failures_are_retryable() {
     let refused = |code| Error::refused(Status::new(code, ""));
     let rejected = Error::new(ErrorKind::Routing, "unavailable: the host has left");
     let aborted = refused(Code::Aborted);
@@ -70,7 +70,7 @@ fn close_frames_report_code_and_text() {
 }
 
 #[test]
-fn the_cause_is_kept() {
+fn the_cause_is_preserved() {
     let error = Error::connection("lost").with_source(std::io::Error::other("reset"));
     assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("reset"));
     assert_eq!(error.code(), Code::Unavailable);

@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_that_of_serde_json_and_escaped_text_is_the_inside_of_its_string() {
+    fn text_equals_serde_json_and_escaped_text_its_inside() {
         let (mut plain, mut escaped) = (Vec::new(), Vec::new());
         shapes().serialize(&mut Output::new(&mut plain, Form::Plain)).unwrap();
         shapes().serialize(&mut Output::new(&mut escaped, Form::Escaped)).unwrap();

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_special_byte_is_found_whatever_stands_around_it() {
+    fn the_first_special_byte_is_found_in_any_context() {
         for byte in 0..=u8::MAX {
             for other in [b' ', b'!', b'"', b'#', b'[', b'\\', b']', 0x00, 0x1F, 0x7F, 0x80, 0xFF] {
                 for place in 0..WORD {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_special_byte_of_many_is_found_wherever_it_is() {
+    fn the_first_of_many_special_bytes_is_found() {
         for special in [b'"', b'\\', 0x1F, 0x00] {
             for place in [0, 1, 31, 32, 4095, 4096, 4097, 8999] {
                 let mut text = vec![b'x'; 9000];

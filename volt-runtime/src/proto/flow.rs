@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn inboxes_share_a_limit_and_return_what_leaves_them() {
+    fn inboxes_share_a_limit_and_release_their_bytes() {
         let ways: [fn(&mut Pair); 2] = [
             |pair| {
                 let popped = pair.inboxes.poll_pop(&mut pair.full, &mut cx(), &mut pair.wakes);

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_serves_its_route_for_its_lifetime_and_never_longer_than_half_its_token() {
+    fn a_pass_lives_at_most_half_as_long_as_its_token() {
         let key = SigningKey::generate().unwrap();
         let (here, there) = (route("here", &key), route("there", &key));
         let pass = CallToken::new(&here, &key, None, Ephemeral::generate().unwrap(), 1000).unwrap();
@@ -374,7 +374,7 @@ mod tests {
 
     /// A token that only resembles an earlier one is verified like any other.
     #[test]
-    fn another_token_does_not_pass_for_an_earlier_one() {
+    fn a_different_token_is_not_cached_as_an_earlier_one() {
         let (client, volt) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let route = route("volt", &volt);
         let begin = |session: &str| {

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_initialisation_vector_comes_twice() {
+    fn initialisation_vectors_never_repeat() {
         let draw = |end| (0..3 * DRAWN).map(|_| draw(end).unwrap()).collect::<BTreeSet<_>>();
         let mut all = draw(End::Client);
         all.extend(draw(End::Server));

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_key_opens_one_call_whoever_signs_for_it() {
+    fn a_sealed_key_opens_only_one_call() {
         let mut keys = SealedKeys::default();
         keys.admit(&token("AAAA", 100), 50).unwrap();
         for later in [50, 10_000] {

@@ -209,7 +209,7 @@ mod tests {
 
     /// Neither the next response nor the end overtakes it, and both are woken.
     #[tokio::test]
-    async fn a_large_response_is_sent_in_its_place_though_its_future_is_dropped() {
+    async fn a_dropped_large_response_is_sent_in_order() {
         let (sender, decide, log) = sender();
         drop(begin(sender.send(large())));
         let next = begin(sender.send(small()));

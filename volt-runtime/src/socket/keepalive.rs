@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_peer_is_asked_before_it_is_given_up() {
+    async fn a_silent_peer_is_pinged_before_the_timeout() {
         let begin = Instant::now();
         let mut watchdog = Watchdog::new(Keepalive::default());
         assert!(matches!(poll_fn(|cx| watchdog.poll_due(cx)).await, Due::Ping));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whatever_comes_counts_as_a_sign_of_life() {
+    async fn every_received_byte_is_a_sign_of_life() {
         let begin = Instant::now();
         let mut watchdog = Watchdog::new(Keepalive::default());
         for _ in 0..5 {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_that_jumps_gives_the_peer_its_time_to_answer() {
+    async fn a_clock_jump_leaves_the_peer_time_to_answer() {
         let mut watchdog = Watchdog::new(Keepalive::default());
         // As after a long suspension of the machine.
         advance(Duration::from_hours(10)).await;

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_needs_tls_is_an_error_that_names_the_feature() {
+    fn a_tls_address_error_names_the_feature() {
         let key = SigningKey::generate().unwrap();
         let pem = key.verifying_key().to_pem();
         let config = ClientConfig::new("did:volt:test", "https://volt.example", pem);

@@ -69,7 +69,7 @@ fn opened(frame: Frame, key: &CallKey) -> Envelope {
 
 /// The Volt's first frame for the call is its invocation: one round trip.
 #[tokio::test]
-async fn a_call_with_a_key_ahead_is_invoked_at_once_and_replaced() {
+async fn a_preopened_call_is_invoked_at_once_and_replaced() {
     let (client, mut volt, open) = keyed(1).await;
     assert_eq!(client.0.open_calls(), 0, "nobody has made a call");
     let get = tokio::spawn(client.get(Note::default()).into_future());
@@ -101,7 +101,7 @@ async fn a_call_with_a_key_ahead_is_invoked_at_once_and_replaced() {
 
 /// A pre-opened call that is taken before the Volt has replied completes when the reply arrives.
 #[tokio::test]
-async fn a_key_exchange_that_is_under_way_is_taken_too() {
+async fn a_running_key_exchange_is_used() {
     let (client, mut volt) = RawVolt::start_with(|options| *options = ahead(1)).await;
     let opening = volt.frame().await;
     let get = tokio::spawn(client.get(Note::default()).into_future());
@@ -116,7 +116,7 @@ async fn a_key_exchange_that_is_under_way_is_taken_too() {
 }
 
 #[tokio::test]
-async fn a_call_that_the_volt_has_dropped_is_not_taken() {
+async fn a_preopened_call_dropped_by_the_volt_is_not_used() {
     let (client, mut volt, open) = keyed(2).await;
     // One rejected in the clear, one ended with its key.
     volt.send(call::reject(open[0].0, "idle").unwrap()).await;
@@ -158,7 +158,7 @@ async fn serve(
 }
 
 #[tokio::test]
-async fn a_call_that_gets_too_old_is_ended_on_the_wire() {
+async fn an_expired_preopened_call_is_cancelled_on_the_wire() {
     let mut options = ahead(1);
     options.preopened_max_age = Duration::from_millis(1);
     let (_client, mut volt) = RawVolt::start_with(|given| *given = options).await;
@@ -169,7 +169,7 @@ async fn a_call_that_gets_too_old_is_ended_on_the_wire() {
 }
 
 #[tokio::test]
-async fn preopened_calls_keep_what_calls_promise() {
+async fn preopened_calls_keep_all_guarantees() {
     let volt = Volt::start().await;
     let client = volt.client_with(|options| options.preopened_calls = 4).await;
     for number in 0..50 {
@@ -206,7 +206,7 @@ async fn tokens(options: ConnectOptions, fresh: bool) -> [KeyRequest; 2] {
 }
 
 #[tokio::test]
-async fn calls_share_a_token_unless_they_are_not_to() {
+async fn calls_share_a_token_unless_fresh_keys_are_set() {
     let mut options = ahead(0);
     let [first, second] = tokens(options.clone(), false).await;
     assert_eq!(first, second);

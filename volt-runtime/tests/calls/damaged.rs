@@ -18,7 +18,7 @@ use volt_test_support::{Note, Text, soon};
 use crate::hostile_volt::RawVolt;
 
 #[tokio::test]
-async fn a_relay_that_puts_in_its_own_key_learns_nothing() {
+async fn a_relay_with_its_own_key_learns_nothing() {
     let (client, mut volt) = RawVolt::start().await;
     let get = tokio::spawn(client.get(Note::new("a secret", 1)).into_future());
     let opened = volt.opened().await;
@@ -38,7 +38,7 @@ async fn a_relay_that_puts_in_its_own_key_learns_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_signed_for_another_nonce_is_not_taken() {
+async fn a_key_signed_for_another_nonce_is_rejected() {
     let (client, mut volt) = RawVolt::start().await;
     let get = tokio::spawn(client.get(Note::default()).into_future());
     let opened = volt.opened().await;
@@ -97,7 +97,7 @@ async fn garbage_within_a_call_fails_that_call() {
 }
 
 #[tokio::test]
-async fn a_half_close_that_comes_back_does_not_end_the_call_cleanly() {
+async fn a_reflected_half_close_is_not_a_clean_end() {
     let (client, mut volt) = RawVolt::start().await;
     let mut list = client.list(Note::default()).await.unwrap();
     let (call, key) = volt.invoked().await;
@@ -133,7 +133,7 @@ async fn a_response_that_arrives_twice_fails_its_call() {
 }
 
 #[tokio::test]
-async fn json_that_is_deep_is_an_error_of_its_call() {
+async fn deep_json_is_an_error_of_its_call() {
     let (client, mut volt) = RawVolt::start().await;
     let deep =
         |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
@@ -173,7 +173,7 @@ async fn json_that_is_deep_is_an_error_of_its_call() {
 }
 
 #[tokio::test]
-async fn a_flood_for_calls_that_do_not_exist_is_ignored() {
+async fn frames_for_unknown_calls_are_ignored() {
     let (client, mut volt) = RawVolt::start().await;
     let mut list = client.list(Note::default()).await.unwrap();
     let opened = volt.opened().await;
@@ -193,7 +193,7 @@ async fn a_flood_for_calls_that_do_not_exist_is_ignored() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_frame_ends_the_connection_and_with_it_every_call() {
+async fn an_invalid_frame_ends_the_connection_and_its_calls() {
     let too_long = vec![1; (1 << 20) + 1];
     for message in [
         Message::Binary(vec![1].into()),
@@ -220,7 +220,7 @@ async fn what_cannot_be_a_frame_ends_the_connection_and_with_it_every_call() {
 }
 
 #[tokio::test]
-async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
+async fn all_calls_of_a_connection_share_one_memory_limit() {
     let limited = RawVolt::start_with(|options| options.connection_buffer = 1 << 20);
     let (client, mut volt) = limited.await;
     let mut calls = Vec::new();

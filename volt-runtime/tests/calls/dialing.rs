@@ -99,7 +99,7 @@ const CONFIG: &str = "VOLT_TEST_PROXIED_CONFIG";
 
 /// Tests cannot change their own environment, so another process runs the test below.
 #[tokio::test]
-async fn the_proxy_of_the_environment_is_used_unless_it_is_refused() {
+async fn the_environment_proxy_is_used_unless_disabled() {
     let volt = Volt::start().await;
     let proxy = TestProxy::start(volt.server.local_addr()).await;
     let folder = tempfile::tempdir().unwrap();
@@ -136,7 +136,7 @@ async fn connects_with_the_environment() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_cannot_be_reached_is_named_in_the_error() {
+async fn an_unreachable_proxy_is_named_in_the_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -222,7 +222,7 @@ async fn an_answer_in_place_of_a_websocket_is_explained() {
 }
 
 #[tokio::test]
-async fn a_rejected_call_without_a_session_says_how_to_obtain_one() {
+async fn a_rejection_without_a_session_explains_how_to_authenticate() {
     let mut config = Volt::start().await.config;
     let volt = Volt::start().await;
     config.volt = volt.config.volt.clone();

@@ -15,7 +15,7 @@ async fn connect_error(config: &ClientConfig) -> String {
 }
 
 #[tokio::test]
-async fn a_refusal_carries_the_status_whatever_the_kind() {
+async fn a_refusal_carries_the_status_for_every_kind() {
     let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
     for client in [in_process().0, volt.client().await, legacy.client().await] {
         let error = soon(client.get(Note::new("refuse", 0))).await.unwrap_err();
@@ -129,7 +129,7 @@ async fn an_upload_answered_early_keeps_its_response() {
 }
 
 #[tokio::test]
-async fn sending_after_a_half_close_is_no_connection_error() {
+async fn sending_after_a_half_close_is_not_a_connection_error() {
     let volt = Volt::start().await;
     for client in [in_process().0, volt.client().await] {
         let mut echo = client.echo().await.unwrap();
@@ -212,7 +212,7 @@ async fn a_wrong_volt_key_fails_each_call() {
 }
 
 #[tokio::test]
-async fn a_session_or_key_that_the_volt_does_not_know_is_rejected() {
+async fn unknown_sessions_and_keys_are_rejected() {
     let volt = Volt::start().await;
     let mut config = volt.config.clone();
     config.credential.as_mut().unwrap().session_id = Some("forged".into());
@@ -248,7 +248,7 @@ async fn a_deadline_ends_the_call_on_both_sides() {
 }
 
 #[tokio::test]
-async fn a_stream_that_nobody_reads_fails_alone_when_its_buffer_is_full() {
+async fn an_unread_stream_fails_alone_when_its_buffer_is_full() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut notes = client
@@ -306,7 +306,7 @@ impl volt_runtime::Message for Unwritable {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_written_fails_its_call_at_once() {
+async fn an_unencodable_request_fails_its_call_at_once() {
     use volt_runtime::{Executed, Method, MethodKind, ServerStreamingCall, UnaryCall};
     static METHODS: [Method; 2] = [
         Method { path: "/test.Notes/Get", kind: MethodKind::Unary },

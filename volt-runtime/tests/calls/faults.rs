@@ -201,7 +201,7 @@ async fn mixture(client: &NotesClient) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_the_network_does_calls_are_right_or_fail() {
+async fn network_faults_never_cause_wrong_results() {
     // If the network drops what clients send, only their silence shows that they have disconnected.
     let mut limits = ServerOptions::default();
     limits.keepalive = Some(Keepalive::new(Duration::from_millis(100), Duration::from_secs(2)));
@@ -256,7 +256,7 @@ async fn whatever_the_network_does_calls_are_right_or_fail() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_lives_leave_nothing_behind() {
+async fn a_thousand_clients_leave_no_state() {
     let volt = Volt::start().await;
     let proxy = Proxy::to(volt.server.local_addr()).await;
     for life in 0..1000 {

@@ -119,7 +119,7 @@ async fn a_frame_that_cannot_be_read_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_one_call_is_said_and_leaves_the_others() {
+async fn errors_of_one_call_do_not_affect_others() {
     let (client, mut volt) = RawVolt::start().await;
     let good = tokio::spawn(client.get(Note::new("good", 1)).into_future());
     let (good_call, good_key) = volt.invoked().await;
@@ -204,7 +204,7 @@ async fn what_is_wrong_with_one_call_is_said_and_leaves_the_others() {
 }
 
 #[tokio::test]
-async fn nothing_is_said_after_the_end_of_a_call() {
+async fn nothing_is_sent_after_the_end_of_a_call() {
     let (client, mut volt) = RawVolt::start().await;
     // Both halves dropped: one cancellation, and no half-close after it.
     let mut echo = client.echo().await.unwrap();

@@ -67,7 +67,7 @@ async fn a_get_is_answered_and_its_connection_closed() {
 }
 
 #[tokio::test]
-async fn what_nobody_knows_is_not_found_with_a_handler_and_without() {
+async fn unknown_paths_are_not_found() {
     for (volt, path) in [(start().await, "/nothing"), (Volt::start().await, "/api")] {
         let answer = ask(&volt, &get(path)).await;
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
@@ -75,7 +75,7 @@ async fn what_nobody_knows_is_not_found_with_a_handler_and_without() {
 }
 
 #[tokio::test]
-async fn other_methods_are_turned_away() {
+async fn other_http_methods_are_rejected() {
     let volt = start().await;
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"] {
         let request =
@@ -87,7 +87,7 @@ async fn other_methods_are_turned_away() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_lacks_something_is_refused() {
+async fn an_incomplete_handshake_is_refused() {
     let volt = start().await;
     for request in [
         upgrade("/api", "too short"),
@@ -100,7 +100,7 @@ async fn a_handshake_that_lacks_something_is_refused() {
 }
 
 #[tokio::test]
-async fn a_websocket_message_that_comes_with_the_handshake_is_not_lost() {
+async fn a_message_sent_with_the_handshake_is_not_lost() {
     let volt = start().await;
     let ping = [0x89, 0x80, 1, 2, 3, 4]; // empty, and masked
     let mut stream = send(&volt, [upgrade("/api", KEY).as_bytes(), &ping].concat()).await;
@@ -122,7 +122,7 @@ async fn a_request_without_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_not_waited_for_longer_than_the_limit() {
+async fn a_silent_client_is_dropped_at_the_limit() {
     let mut options = ServerOptions::default();
     options.handshake_timeout = Duration::from_millis(20);
     let volt = Volt::start_with(options).await;
@@ -130,7 +130,7 @@ async fn who_says_nothing_is_not_waited_for_longer_than_the_limit() {
 }
 
 #[tokio::test]
-async fn half_a_request_does_not_hold_up_the_end() {
+async fn half_a_request_does_not_delay_shutdown() {
     let volt = start().await;
     let stream = send(&volt, "GET / HTT").await;
     // An answer means that the connection before it has been accepted.

@@ -22,7 +22,7 @@ pub(crate) async fn everywhere(check: impl AsyncFn(NotesClient)) {
 }
 
 #[tokio::test]
-async fn unary_gives_the_response() {
+async fn unary_returns_the_response() {
     everywhere(async |client| {
         let note = Note::new("héllo \"quoted\" \n\u{1f40e}", u64::MAX);
         assert_eq!(client.get(note.clone()).await.unwrap(), note);
@@ -31,7 +31,7 @@ async fn unary_gives_the_response() {
 }
 
 #[tokio::test]
-async fn server_streaming_gives_every_response_in_order_then_a_clean_end() {
+async fn server_streaming_returns_all_responses_in_order() {
     everywhere(async |client| {
         let mut notes = client.list(Note::new("n", 500)).await.unwrap();
         for number in 0..500 {
@@ -44,7 +44,7 @@ async fn server_streaming_gives_every_response_in_order_then_a_clean_end() {
 }
 
 #[tokio::test]
-async fn client_streaming_takes_many_and_answers_once() {
+async fn client_streaming_answers_once() {
     everywhere(async |client| {
         let mut upload = client.sum().await.unwrap();
         for number in 1..=100 {

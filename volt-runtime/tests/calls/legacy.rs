@@ -27,7 +27,7 @@ async fn call(config: &volt_runtime::ClientConfig) -> Result<Note, Error> {
 }
 
 #[tokio::test]
-async fn dropped_calls_end_at_the_volt_and_leave_nothing_behind() {
+async fn dropped_calls_end_at_the_volt_without_leaks() {
     let volt = Volt::start_legacy().await;
     let client = volt.client().await;
     let mut echo = client.echo().await.unwrap();
@@ -62,7 +62,7 @@ async fn many_calls_share_a_connection() {
 }
 
 #[tokio::test]
-async fn who_is_not_known_or_uses_another_volts_key_is_turned_away() {
+async fn unknown_clients_and_wrong_volt_keys_are_rejected() {
     let volt = Volt::start_legacy().await;
     let other = SigningKey::generate_rsa().unwrap();
     let stranger = volt.config.clone().with_credential(other.to_pem().unwrap().as_str(), None);
@@ -76,7 +76,7 @@ async fn who_is_not_known_or_uses_another_volts_key_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_volt_without_an_rsa_key_says_so() {
+async fn a_volt_without_an_rsa_key_reports_it() {
     let (legacy, modern) = (Volt::start_legacy().await, Volt::start().await);
     let mut config = legacy.config.clone();
     config.volt.http_address = modern.config.volt.http_address.clone();
@@ -98,7 +98,7 @@ async fn both_keys_must_be_of_one_kind() {
 }
 
 #[tokio::test]
-async fn what_a_hostile_client_sends_harms_its_call_or_its_connection() {
+async fn hostile_input_harms_only_its_call_or_connection() {
     let volt = Volt::start_legacy().await;
     let address = volt.server.local_addr();
     let stream = TcpStream::connect(address).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_recorded_call_is_not_executed_again() {
 }
 
 #[tokio::test]
-async fn a_call_whose_signature_was_not_verified_is_rejected_before_its_key_is_opened() {
+async fn an_unverified_legacy_call_is_rejected_before_decryption() {
     let mut volt = Volt::start_legacy().await;
     let other = SigningKey::generate_rsa().unwrap();
     let id = SigningKey::generate().unwrap();

@@ -58,7 +58,7 @@ async fn a_volt_that_dies_is_an_error_not_an_end() {
 }
 
 #[tokio::test]
-async fn a_volt_that_dies_in_the_middle_of_a_stream_is_an_error() {
+async fn a_volt_that_dies_during_a_stream_is_an_error() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut notes = client.list(Note::new("wait", 3)).await.unwrap();
@@ -93,7 +93,7 @@ async fn dropping_a_call_ends_it_on_the_wire_and_frees_it() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_ends_however_many_requests_its_handler_has_left_unread() {
+async fn a_dropped_call_ends_despite_unread_requests() {
     let (volt, legacy) = (Volt::start().await, Volt::start_legacy().await);
     let (in_process, in_process_probe) = in_process();
     for (client, probe) in [
@@ -123,7 +123,7 @@ async fn a_call_that_is_dropped_ends_however_many_requests_its_handler_has_left_
 }
 
 #[tokio::test]
-async fn a_connection_that_is_lost_ends_a_handler_that_has_left_many_requests_unread() {
+async fn a_lost_connection_ends_a_handler_with_unread_requests() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut echo = client.echo().await.unwrap();
@@ -148,7 +148,7 @@ async fn a_connection_that_is_lost_ends_a_handler_that_has_left_many_requests_un
 }
 
 #[tokio::test]
-async fn a_call_dropped_before_its_key_exchange_is_ended_after_it() {
+async fn a_call_dropped_before_its_key_is_cancelled_afterwards() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     for _ in 0..50 {
@@ -161,7 +161,7 @@ async fn a_call_dropped_before_its_key_exchange_is_ended_after_it() {
 }
 
 #[tokio::test]
-async fn dropping_the_requests_is_a_half_close_and_the_responses_go_on() {
+async fn dropping_the_requests_half_closes_the_call() {
     let volt = Volt::start().await;
     for client in [in_process().0, volt.client().await] {
         let (mut requests, mut responses) = client.echo().await.unwrap().into_split();
@@ -174,7 +174,7 @@ async fn dropping_the_requests_is_a_half_close_and_the_responses_go_on() {
 }
 
 #[tokio::test]
-async fn dropping_a_half_closed_call_that_only_sends_keeps_what_was_accepted() {
+async fn dropping_a_half_closed_call_keeps_accepted_requests() {
     let volt = Volt::start().await;
     let (in_process, in_process_probe) = in_process();
     for (client, probe) in
@@ -273,7 +273,7 @@ fn a_client_whose_runtime_has_ended_is_closed() {
 }
 
 #[tokio::test]
-async fn close_fails_what_is_open_and_everything_after() {
+async fn close_fails_open_and_later_calls() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let mut notes = client.list(Note::new("wait", 1)).await.unwrap();
@@ -298,7 +298,7 @@ async fn the_connection_lives_as_long_as_a_channel_or_a_call() {
 }
 
 #[tokio::test]
-async fn a_volt_that_never_answers_a_key_exchange_fails_the_call_and_keeps_nothing() {
+async fn an_unanswered_key_exchange_fails_the_call() {
     let (client, _stream) = mute_volt().await;
     for error in [
         soon(client.get(Note::default())).await.unwrap_err(),

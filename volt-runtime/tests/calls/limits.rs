@@ -37,7 +37,7 @@ async fn volt_with(change: impl FnOnce(&mut ServerOptions)) -> Volt {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_told_so_and_those_before_it_work() {
+async fn connections_beyond_the_limit_receive_503() {
     let volt = volt_with(|options| options.max_connections = 2).await;
     let mut first = RawClient::connect(&volt).await;
     let second = RawClient::connect(&volt).await;
@@ -149,7 +149,7 @@ async fn a_call_that_names_no_method_ends_and_frees_its_place() {
 }
 
 #[tokio::test]
-async fn an_invoked_call_may_take_longer_than_naming_the_method_may() {
+async fn an_invoked_call_may_exceed_the_invocation_timeout() {
     let volt = volt_with(|options| options.invoke_timeout = Duration::from_millis(10)).await;
     let client = volt.client().await;
     let mut stream = client.list(Note::new("wait", 1)).await.unwrap();
@@ -169,7 +169,7 @@ fn long(bytes: usize) -> Note {
 }
 
 #[tokio::test]
-async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
+async fn all_calls_of_a_connection_share_one_memory_limit() {
     const CALLS: u64 = 8;
     let volt = volt_with(|options| {
         options.connection_buffer = 64 << 10;
@@ -200,7 +200,7 @@ async fn all_calls_of_a_connection_share_one_bound_of_what_is_kept_for_them() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_is_not_answered_without_bound() {
+async fn answers_to_an_unresponsive_client_are_bounded() {
     let volt = volt_with(|options| options.write_timeout = Duration::from_millis(50)).await;
     let address = volt.server.local_addr();
     // The system buffers as little as possible of the unread data.
@@ -227,7 +227,7 @@ async fn a_client_that_reads_nothing_is_not_answered_without_bound() {
 }
 
 #[tokio::test]
-async fn a_message_that_drips_in_holds_nothing_up_but_its_own_connection() {
+async fn a_slow_message_delays_only_its_connection() {
     let volt = Volt::start().await;
     let mut slow = TcpStream::connect(volt.server.local_addr()).await.unwrap();
     slow.write_all(crate::http::upgrade("/api", crate::http::KEY).as_bytes()).await.unwrap();
@@ -244,7 +244,7 @@ async fn a_message_that_drips_in_holds_nothing_up_but_its_own_connection() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_long_ends_its_connection_when_its_length_is_known() {
+async fn a_too_long_message_ends_its_connection_early() {
     let volt = volt_with(|options| options.max_message_size = 1000).await;
     let address = volt.server.local_addr();
     let stream = TcpStream::connect(address).await.unwrap();
@@ -258,7 +258,7 @@ async fn a_message_that_is_too_long_ends_its_connection_when_its_length_is_known
 }
 
 #[tokio::test]
-async fn compression_is_not_agreed_to_and_a_compressed_frame_ends_its_connection() {
+async fn compression_is_refused() {
     let volt = Volt::start().await;
     let asking = crate::http::upgrade("/api", crate::http::KEY).replace(
         "Sec-WebSocket-Version",
@@ -282,7 +282,7 @@ async fn compression_is_not_agreed_to_and_a_compressed_frame_ends_its_connection
 }
 
 #[tokio::test]
-async fn many_key_exchanges_at_once_all_get_their_answer() {
+async fn many_concurrent_key_exchanges_are_answered() {
     let volt = volt_with(|options| options.max_key_exchanges = 100).await;
     let mut client = RawClient::connect(&volt).await;
     for call in 0..1000 {

@@ -49,7 +49,7 @@ async fn a_thousand_calls_and_a_hundred_streams_share_a_connection() {
 }
 
 #[tokio::test]
-async fn calls_beyond_the_servers_limit_are_rejected_and_the_others_go_on() {
+async fn calls_beyond_the_server_limit_are_rejected() {
     let mut options = volt_runtime::server::ServerOptions::default();
     options.max_calls = 2;
     let volt = Volt::start_with(options).await;

@@ -69,7 +69,7 @@ impl Counter {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_read_delays_no_call() {
+async fn an_unread_stream_delays_no_call() {
     let volt = Volt::start().await;
     // Far less than the stream sends.
     let counter = Counter::start(&volt, 9, |options| options.connection_buffer = 64 << 10).await;
@@ -105,7 +105,7 @@ async fn connections_are_reused_and_at_most_four() {
 }
 
 #[tokio::test]
-async fn a_volt_that_refuses_a_second_connection_serves_all_calls_on_the_first() {
+async fn a_refused_second_connection_falls_back_to_the_first() {
     let volt = Volt::start().await;
     let counter = Counter::start(&volt, 1, |_| {}).await;
     let first = counter.stream("wait", 1).await;
@@ -196,7 +196,7 @@ impl Transport for Stuck {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_waits_for_its_own_connection_no_longer_than_for_any_other() {
+async fn own_connections_have_the_same_wait_limit() {
     let mut options = CallOptions::default();
     options.ready_timeout = Duration::from_secs(7);
     let client = NotesClient(Channel::new(Stuck).with_defaults(options));

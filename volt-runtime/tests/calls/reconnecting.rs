@@ -65,7 +65,7 @@ async fn open_calls_fail_at_once_and_later_ones_wait_for_the_next_connection() {
 }
 
 #[tokio::test]
-async fn a_call_that_will_not_wait_fails_while_there_is_no_connection() {
+async fn without_waiting_a_call_fails_while_disconnected() {
     let volt = Volt::start().await;
     let client = volt.client_with(|_| {}).await;
     let stopped = volt.stop().await;
@@ -115,7 +115,7 @@ async fn a_subscription_ends_at_its_deadline_while_the_client_reconnects() {
 }
 
 #[tokio::test]
-async fn a_call_that_cannot_have_been_executed_is_made_again() {
+async fn an_unexecuted_call_is_retried() {
     let volt = Volt::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = volt.config.clone();
@@ -137,7 +137,7 @@ async fn a_call_that_cannot_have_been_executed_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_call_that_may_have_been_executed_is_made_again_only_if_it_may() {
+async fn a_possibly_executed_call_is_retried_only_if_idempotent() {
     for idempotent in [false, true] {
         let volt = Volt::start().await;
         let client = volt.client_with(|_| {}).await;
@@ -160,7 +160,7 @@ async fn a_call_that_may_have_been_executed_is_made_again_only_if_it_may() {
 }
 
 #[tokio::test]
-async fn subscriptions_go_on_and_say_that_something_may_be_missing() {
+async fn subscriptions_resume_and_report_a_possible_gap() {
     let volt = Volt::start().await;
     let client = volt.client_with(|_| {}).await;
     let mut list = client.list(Note::new("wait", 2)).subscribe().await.unwrap();
@@ -305,7 +305,7 @@ async fn a_key_exchange_unanswered_after_a_reconnect_is_retried() {
 
 /// Simulated time advances only while the client has nothing to do but wait.
 #[tokio::test]
-async fn connections_that_are_soon_cut_are_retried_ever_more_slowly() {
+async fn short_lived_connections_increase_the_backoff() {
     const CONNECTIONS: u32 = 30;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = Volt::start().await.config;
@@ -342,7 +342,7 @@ async fn connections_that_are_soon_cut_are_retried_ever_more_slowly() {
 }
 
 #[tokio::test]
-async fn a_subscription_ends_with_the_volts_end_and_with_its_refusal() {
+async fn a_subscription_ends_with_the_stream_or_a_refusal() {
     let volt = Volt::start().await;
     let client = volt.client_with(|_| {}).await;
     let mut list = client.list(Note::new("n", 1)).subscribe().await.unwrap();
@@ -355,7 +355,7 @@ async fn a_subscription_ends_with_the_volts_end_and_with_its_refusal() {
 }
 
 #[tokio::test]
-async fn it_gives_up_when_it_was_told_to() {
+async fn reconnecting_stops_at_its_limit() {
     let volt = Volt::start().await;
     let client = volt
         .client_with(|options| {
@@ -373,7 +373,7 @@ async fn it_gives_up_when_it_was_told_to() {
 }
 
 #[tokio::test]
-async fn the_state_tells_what_happens() {
+async fn the_state_reports_each_change() {
     let volt = Volt::start().await;
     let client = volt.client_with(|_| {}).await;
     let mut states = client.0.watch_state();
@@ -418,7 +418,7 @@ async fn connected(
 }
 
 #[tokio::test]
-async fn a_peer_that_is_gone_without_a_word_is_noticed() {
+async fn a_silently_vanished_peer_is_detected() {
     let times = Keepalive::new(Duration::from_millis(5), Duration::from_millis(5));
     let (client, _stream) = connected(|options| options.keepalive = Some(times)).await;
     let error = soon(client.get(Note::default())).await.unwrap_err();

@@ -38,7 +38,7 @@ async fn closed(client: &NotesClient) {
 }
 
 #[tokio::test]
-async fn closing_waits_for_answers_that_are_due_and_for_nothing_else() {
+async fn closing_waits_only_for_due_answers() {
     let volt = Volt::start().await;
     let client = volt.client_with(|_| {}).await;
     let get = tokio::spawn(client.get(Note::new("gate", 5)).into_future());
@@ -57,7 +57,7 @@ async fn closing_waits_for_answers_that_are_due_and_for_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_half_closed_stream_is_seen_through() {
+async fn a_half_closed_stream_finishes() {
     let volt = Volt::start().await;
     let client = volt.client().await;
     let (mut requests, mut responses) = client.echo().await.unwrap().into_split();
@@ -77,7 +77,7 @@ async fn a_half_closed_stream_is_seen_through() {
 }
 
 #[tokio::test]
-async fn closing_takes_no_longer_than_it_may() {
+async fn closing_is_limited_in_time() {
     let volt = Volt::start().await;
     let client =
         volt.client_with(|options| options.close_timeout = Duration::from_millis(10)).await;
@@ -97,7 +97,7 @@ async fn stopping(volt: Volt) -> tokio::task::JoinHandle<crate::support::Stopped
 }
 
 #[tokio::test]
-async fn a_server_lets_those_calls_finish_that_have_been_asked_everything() {
+async fn a_stopping_server_finishes_half_closed_calls() {
     let volt = Volt::start().await;
     let client = volt.client_with(|options| options.reconnect = None).await;
     let get = tokio::spawn(client.get(Note::new("gate", 5)).into_future());
@@ -127,7 +127,7 @@ async fn a_server_lets_those_calls_finish_that_have_been_asked_everything() {
 /// Legacy calls are executed without a reply to the opening, so a late one must be rejected
 /// explicitly.
 #[tokio::test]
-async fn a_legacy_call_that_comes_too_late_is_turned_away_by_name() {
+async fn a_late_legacy_call_is_rejected_with_a_reason() {
     let volt = Volt::start_legacy().await;
     let client = volt.client_with(|options| options.reconnect = None).await;
     let get = tokio::spawn(client.get(Note::new("gate", 5)).into_future());
@@ -145,7 +145,7 @@ async fn a_legacy_call_that_comes_too_late_is_turned_away_by_name() {
 /// A call whose keys were exchanged in time is executed and answered, and so is one whose caller
 /// never half-closes although it has sent its last request.
 #[tokio::test]
-async fn a_server_that_stops_answers_the_calls_that_it_has_exchanged_keys_for() {
+async fn a_stopping_server_answers_calls_with_keys() {
     let volt = Volt::start().await;
     let mut client = RawClient::connect(&volt).await;
     let key = client.open(&volt, 1).await;
@@ -161,7 +161,7 @@ async fn a_server_that_stops_answers_the_calls_that_it_has_exchanged_keys_for() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tunnel_that_has_drained_executes_nothing_more_and_says_so() {
+async fn a_drained_tunnel_rejects_calls() {
     let (endpoint, config, probe) = Parts::new(|endpoint| endpoint).endpoint();
     let tunnel = Tunnel::new(Arc::new(endpoint));
     let route = Route {
@@ -205,7 +205,7 @@ async fn a_tunnel_that_has_drained_executes_nothing_more_and_says_so() {
 /// Whatever the state of a call when the server stops, it is answered, or retried on the next
 /// server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_calls_all_through_restarts_sees_none_of_them() {
+async fn unary_calls_survive_server_restarts() {
     for preopened_calls in [0, 4] {
         let mut volt = Volt::start().await;
         let client = volt.client_with(|options| options.preopened_calls = preopened_calls).await;
@@ -234,7 +234,7 @@ async fn a_client_that_calls_all_through_restarts_sees_none_of_them() {
 }
 
 #[tokio::test]
-async fn a_server_waits_no_longer_than_it_may() {
+async fn a_server_shutdown_is_limited_in_time() {
     let mut options = ServerOptions::default();
     options.drain_timeout = Duration::from_millis(10);
     let volt = Volt::start_with(options).await;
@@ -246,7 +246,7 @@ async fn a_server_waits_no_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_does_not_hold_up_the_end() {
+async fn an_unresponsive_client_does_not_delay_shutdown() {
     let mut options = ServerOptions::default();
     options.drain_timeout = Duration::from_millis(10);
     let volt = Volt::start_with(options).await;

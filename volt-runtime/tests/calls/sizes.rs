@@ -42,7 +42,7 @@ async fn a_request_above_the_limit_fails_its_call_alone() {
 }
 
 #[tokio::test]
-async fn a_response_above_the_limit_is_named_and_ends_a_subscription() {
+async fn a_response_above_the_limit_ends_a_subscription() {
     let volt = Volt::start().await;
     let client = volt.client_with(|options| options.max_message_size = 10_000).await;
     let error = soon(client.get(long(20_000))).await.unwrap_err();

@@ -10,7 +10,7 @@ use crate::config;
 
 /// An address is accepted as written, or rejected with the field and the reason.
 #[test]
-fn an_invalid_address_is_an_error_that_names_the_field_and_the_reason() {
+fn an_invalid_address_error_names_field_and_reason() {
     for (address, reason) in [
         ("http://127.0.0.1:99999", "port `99999`"),
         ("http://127.0.0.1:0", "port `0`"),
@@ -167,7 +167,7 @@ fn pem_lines_may_have_any_length_and_trailing_blanks() {
 }
 
 #[test]
-fn each_unreadable_key_says_what_it_is_and_what_to_do() {
+fn each_unreadable_key_has_a_description_and_remedy() {
     let pem = |label: &str, body: &str| {
         format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
     };
@@ -199,7 +199,7 @@ fn each_unreadable_key_says_what_it_is_and_what_to_do() {
 
 /// OpenSSL wrote this key with PBE-MD5-DES, of PKCS#5 version 1.5.
 #[test]
-fn a_key_protected_with_pbes1_says_how_to_convert_it() {
+fn a_pbes1_key_error_explains_the_conversion() {
     let pem = include_str!("../vectors/pbes1.pem");
     let config = ClientConfig::default().with_credential(pem, None).with_passphrase("secret");
     let error = config.signing_key().unwrap_err().to_string();
@@ -209,7 +209,7 @@ fn a_key_protected_with_pbes1_says_how_to_convert_it() {
 }
 
 #[tokio::test]
-async fn a_certificate_authority_outside_of_its_validity_is_refused_with_the_date() {
+async fn an_expired_or_future_authority_is_refused_with_its_date() {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
     let authority = |from: i32, until: i32| {
         let mut params = CertificateParams::default();
@@ -290,7 +290,7 @@ fn errors_never_contain_the_values_of_fields() {
 }
 
 #[test]
-fn each_unreadable_key_of_the_volt_says_what_it_is_and_what_to_do() {
+fn each_unreadable_volt_key_has_a_description_and_remedy() {
     let public = SigningKey::generate().unwrap().verifying_key().to_pem();
     let private = SigningKey::generate().unwrap().to_pem().unwrap();
     let certificate = include_str!("../vectors/ed25519_ca.pem");

@@ -28,7 +28,7 @@ fn config(volt: impl Into<Value>) -> ClientConfig {
 }
 
 #[test]
-fn the_relay_comes_before_the_http_address_and_that_before_the_guess() {
+fn the_relay_precedes_the_http_address_and_the_guess() {
     let mut volt = json!({ "id": "v", "address": "volt.example:52991" });
     assert_eq!(config(volt.clone()).url().unwrap(), "ws://volt.example:52993/api");
     volt["http_address"] = json!("http://volt.example:52992/");
@@ -56,7 +56,7 @@ fn https_becomes_wss_and_the_port_stays_as_it_is() {
 }
 
 #[test]
-fn plaintext_is_allowed_by_the_file_or_the_program_and_kept() {
+fn plaintext_can_be_allowed_by_file_or_program() {
     let config = ClientConfig::from_json(r#"{ "volt": {}, "allow_plaintext": true }"#).unwrap();
     assert!(config.allow_plaintext);
     assert!(serde_json::to_string(&config).unwrap().contains(r#""allow_plaintext":true"#));
@@ -94,7 +94,7 @@ fn errors_name_the_field() {
 }
 
 #[test]
-fn what_is_not_modelled_is_kept_and_written_back() {
+fn unknown_fields_are_written_back() {
     let text = json!({
         "client_name": "test",
         "autoReconnect": true,
@@ -116,7 +116,7 @@ fn file(path: &Path) -> Value {
 }
 
 #[test]
-fn what_is_absent_may_be_null() {
+fn absent_fields_may_be_null() {
     let text =
         r#"{ "client_name": null, "credential": { "vc": null, "key": null }, "volt": null }"#;
     let config = ClientConfig::from_json(text).unwrap();
@@ -134,7 +134,7 @@ fn a_volt_may_be_only_a_did_or_an_address() {
 }
 
 #[test]
-fn a_protected_key_needs_its_passphrase_which_is_never_written() {
+fn a_passphrase_is_needed_and_never_written() {
     let vectors: Value = serde_json::from_str(include_str!("../vectors/pbes2.json")).unwrap();
     for vector in vectors.as_array().unwrap() {
         let text =
@@ -170,7 +170,7 @@ fn a_protected_key_needs_its_passphrase_which_is_never_written() {
 }
 
 #[test]
-fn a_prompt_is_asked_once_for_a_configuration_and_its_clones_and_again_after_a_wrong_answer() {
+fn a_passphrase_prompt_is_shared_by_clones() {
     use std::sync::{Arc, Mutex};
 
     let key = SigningKey::generate().unwrap();
@@ -194,7 +194,7 @@ fn a_prompt_is_asked_once_for_a_configuration_and_its_clones_and_again_after_a_w
 }
 
 #[test]
-fn a_protected_key_is_written_so_that_only_its_passphrase_opens_it() {
+fn a_written_protected_key_needs_its_passphrase() {
     for key in [SigningKey::generate().unwrap(), SigningKey::generate_rsa().unwrap()] {
         let pem = key.to_encrypted_pem("päss wörd").unwrap();
         assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{pem}");
@@ -211,7 +211,7 @@ fn a_protected_key_is_written_so_that_only_its_passphrase_opens_it() {
 }
 
 #[test]
-fn a_bare_seed_is_read_as_an_ed25519_key_and_nothing_else_of_odd_length_is() {
+fn a_bare_seed_is_an_ed25519_key() {
     let pem = |len: usize| {
         let bytes: Vec<u8> = (0..len).map(|byte| u8::try_from(byte).unwrap()).collect();
         let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
@@ -237,7 +237,7 @@ fn a_bare_seed_is_read_as_an_ed25519_key_and_nothing_else_of_odd_length_is() {
 
 /// The configuration that the published Python client shows as its example.
 #[test]
-fn the_python_clients_example_loads_and_asks_for_its_passphrase() {
+fn the_python_example_needs_its_passphrase() {
     let text = include_str!("../vectors/python_readme_config.json");
     let config = ClientConfig::from_json(text).unwrap();
     assert_eq!(config.client_name.as_deref(), Some("Bob"));
@@ -280,7 +280,7 @@ fn the_volts_key_may_be_in_its_certificate() {
 }
 
 #[test]
-fn it_is_saved_where_it_came_from_and_nowhere_else() {
+fn a_configuration_is_saved_to_its_own_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("volt.config.json");
     config(json!({ "id": "v" })).save().unwrap();
@@ -295,7 +295,7 @@ fn it_is_saved_where_it_came_from_and_nowhere_else() {
 }
 
 #[test]
-fn a_new_key_takes_with_it_what_belonged_to_the_old_one_and_nothing_else() {
+fn a_new_key_clears_only_the_old_keys_fields() {
     let text = json!({
         "credential": {
             "key": "old", "session_id": "s", "identity_did": "did:volt:old", "client_id": "c",
@@ -316,7 +316,7 @@ fn a_new_key_takes_with_it_what_belonged_to_the_old_one_and_nothing_else() {
 
 #[cfg(unix)]
 #[test]
-fn a_written_file_is_its_owners_alone() {
+fn only_the_owner_can_read_a_written_file() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("volt.config.json");
@@ -336,7 +336,7 @@ fn a_written_file_is_its_owners_alone() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_an_error_with_its_cause() {
+fn an_unwritable_file_is_an_error_with_its_cause() {
     let error = config(json!({})).write("no/such/folder/volt.config.json").unwrap_err();
     assert!(error.is_configuration());
     assert!(std::error::Error::source(&error).is_some());
@@ -391,7 +391,7 @@ fn tokens_and_sessions_are_never_printed() {
 }
 
 #[test]
-fn keys_that_are_no_use_say_what_they_are() {
+fn unusable_keys_are_described() {
     let error = |pem: &str| SigningKey::from_pem(pem).unwrap_err().to_string();
     assert!(error("hello").contains("not PEM"));
     let public = SigningKey::generate().unwrap().verifying_key().to_pem();

@@ -152,7 +152,7 @@ fn check(call: usize, script: &Script, outcome: &Outcome) -> Result<(), TestCase
 
 proptest! {
     #[test]
-    fn in_any_order_every_call_gets_its_own_messages(
+    fn in_any_order_each_call_receives_its_own_messages(
         scripts in vec(script(), 1..6),
         choices in vec(any::<Index>(), 1..40),
     ) {

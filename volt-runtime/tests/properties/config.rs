@@ -33,7 +33,7 @@ fn object(mut known: Value, unknown: Map<String, Value>) -> Value {
 
 proptest! {
     #[test]
-    fn read_written_and_read_again_it_is_the_same(
+    fn a_configuration_round_trips(
         config in unknown(),
         credential in unknown(),
         volt in unknown(),

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_are_told_from_other_names() {
+    fn tests_are_distinguished_from_other_names() {
         assert!(is_test_name("a_volt_that_dies_*"));
         assert!(!is_test_name("max_message_size"));
         assert!(!is_test_name("VOLT_A_B_C"));

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentile_is_the_smallest_sample_that_the_share_does_not_exceed() {
+    fn percentile_is_the_smallest_sample_that_covers_the_share() {
         let mut samples: Vec<_> = (1..=100).rev().map(Duration::from_micros).collect();
         let latency = Latency::of(&mut samples).unwrap();
         assert!((latency.p50 - 50.0).abs() < 1e-9, "{latency:?}");

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn hand_written_part_is_kept() {
+    fn hand_written_part_is_preserved() {
         let folder = tempfile::tempdir().unwrap();
         let (path, results) =
             (folder.path().join("performance.md"), results(vec![unary("sdk", &[1])]));

@@ -38,7 +38,7 @@ fn save(actor: &Actor, rule: Access) -> Result<()> {
 }
 
 #[test]
-fn without_a_rule_others_may_nothing() {
+fn without_a_rule_access_is_denied() {
     let volt = volt();
     let (owner, guest) = (owner(&volt), guest(&volt));
     let id = make(&owner, "", "private", "volt:folder");
@@ -57,7 +57,7 @@ fn without_a_rule_others_may_nothing() {
 }
 
 #[test]
-fn a_rule_permits_what_it_names_and_what_that_implies() {
+fn a_rule_permits_its_access_and_implied_ones() {
     let volt = volt();
     let (owner, guest) = (owner(&volt), guest(&volt));
     let id = make(&owner, "", "shared", "volt:folder");
@@ -69,7 +69,7 @@ fn a_rule_permits_what_it_names_and_what_that_implies() {
 }
 
 #[test]
-fn only_a_recursive_rule_reaches_down() {
+fn only_a_recursive_rule_covers_descendants() {
     let volt = volt();
     let (owner, guest) = (owner(&volt), guest(&volt));
     let folder = make(&owner, "", "folder", "volt:folder");
@@ -83,7 +83,7 @@ fn only_a_recursive_rule_reaches_down() {
 }
 
 #[test]
-fn linking_is_no_way_around_the_rules() {
+fn linking_does_not_bypass_rules() {
     let volt = volt();
     let (owner, guest) = (owner(&volt), guest(&volt));
     let file = make(&owner, "", "file", "volt:file");
@@ -153,7 +153,7 @@ fn a_request_for_access_waits_for_the_owners_decision() {
 }
 
 #[test]
-fn services_can_ask_what_their_callers_may() {
+fn services_can_check_their_callers() {
     let volt = volt();
     let (owner, guest) = (owner(&volt), guest(&volt));
     let id = make(&owner, "", "thing", "volt:folder");

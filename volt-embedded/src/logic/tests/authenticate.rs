@@ -53,7 +53,7 @@ fn as_did_of(key: &SigningKey) -> AuthenticateRequest {
 }
 
 #[test]
-fn a_key_gets_a_session_that_opens_the_gate_for_its_tokens_alone() {
+fn a_session_accepts_only_tokens_of_its_key() {
     let volt = volt();
     let key = SigningKey::generate().unwrap();
     let answer = ask(&volt, &key, &as_key(&key)).unwrap();
@@ -102,7 +102,7 @@ fn a_client_must_have_the_key_that_it_names() {
 
 /// Over gRPC, one published client sends no token, and keys without the structure around them.
 #[test]
-fn a_client_over_grpc_may_prove_its_key_later_with_its_certificate() {
+fn a_grpc_client_can_prove_its_key_with_its_certificate() {
     let volt = volt();
     let key = SigningKey::generate().unwrap();
     let call = Call { over_grpc: true, ..Call::default() };
@@ -138,7 +138,7 @@ fn a_client_over_grpc_may_prove_its_key_later_with_its_certificate() {
 
 /// Any caller may name another client's key.
 #[test]
-fn without_proof_nothing_of_a_known_key_is_shown_or_changed() {
+fn without_proof_a_known_key_is_neither_shown_nor_changed() {
     let volt = volt();
     let key = SigningKey::generate().unwrap();
     let call = Call { over_grpc: true, ..Call::default() };
@@ -170,7 +170,7 @@ fn without_proof_nothing_of_a_known_key_is_shown_or_changed() {
 
 /// The client repeats its request until the owner has decided.
 #[test]
-fn a_first_start_without_a_token_waits_for_the_owner_and_ends_with_a_certificate() {
+fn a_first_start_without_a_token_ends_with_a_certificate() {
     let volt = volt_with(|options| options.decision = PolicyDecision::Prompt);
     let key = SigningKey::generate().unwrap();
     let call = Call { over_grpc: true, ..Call::default() };
@@ -207,7 +207,7 @@ fn only_a_permit_over_grpc_comes_with_a_certificate() {
 }
 
 #[test]
-fn a_did_is_made_once_and_found_again() {
+fn a_did_is_created_once_and_found_later() {
     let volt = volt();
     let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let did = ask(&volt, &key, &as_did_of(&key)).unwrap().identity_did;
@@ -271,7 +271,7 @@ fn the_challenge_is_accepted_in_three_forms() {
 }
 
 #[test]
-fn who_is_prompted_for_waits_for_the_owner() {
+fn a_prompted_client_waits_for_approval() {
     let volt = volt_with(|options| options.decision = PolicyDecision::Prompt);
     let key = SigningKey::generate().unwrap();
     let gate = SessionAuthenticator(Arc::clone(&volt));
@@ -295,7 +295,7 @@ fn who_is_prompted_for_waits_for_the_owner() {
 }
 
 #[test]
-fn a_session_runs_out_and_its_client_gets_a_new_one() {
+fn an_expired_session_is_replaced() {
     let volt = volt();
     let key = SigningKey::generate().unwrap();
     let first = ask(&volt, &key, &as_key(&key)).unwrap().session_id;
@@ -311,7 +311,7 @@ fn a_session_runs_out_and_its_client_gets_a_new_one() {
 }
 
 #[test]
-fn others_see_their_own_sessions_and_can_only_end_them() {
+fn clients_see_and_end_only_their_own_sessions() {
     let volt = volt();
     let guest = guest(&volt);
     let all = GetSessionsRequest::default();
@@ -326,7 +326,7 @@ fn others_see_their_own_sessions_and_can_only_end_them() {
 }
 
 #[test]
-fn a_one_time_token_is_good_for_one_session_of_its_issuer() {
+fn a_one_time_token_is_valid_for_one_session() {
     let volt = volt_with(|options| options.decision = PolicyDecision::Deny);
     let issuer = guest(&volt);
     let given = issuer.get_one_time_token(&GetOneTimeTokenRequest::default()).unwrap();

@@ -130,7 +130,7 @@ fn a_deleted_identity_cannot_be_claimed() {
 }
 
 #[test]
-fn two_keys_that_claim_a_did_at_once_do_not_share_it() {
+fn concurrent_claims_of_a_did_have_one_winner() {
     let volt = volt();
     for round in 0..20 {
         let did = format!("did:volt:race-{round}");
@@ -171,7 +171,7 @@ fn an_id_that_looks_like_an_identity_cannot_be_chosen() {
 }
 
 #[test]
-fn a_key_that_another_identity_claims_keeps_its_own() {
+fn a_claimed_key_keeps_its_identity() {
     let volt = volt();
     let (victim, thief) = (key(), guest(&volt));
     save_key(&thief, &thief.identity, &victim).unwrap();
@@ -241,7 +241,7 @@ fn rules_can_be_bound_to_a_key() {
 }
 
 #[test]
-fn a_revoked_key_does_not_come_back() {
+fn a_revoked_key_cannot_return() {
     let volt = volt();
     let owner = owner(&volt);
     let key = key();

@@ -199,7 +199,7 @@ fn a_copy_shares_no_later_change() {
 }
 
 #[test]
-fn a_resource_that_is_created_again_keeps_its_content() {
+fn a_recreated_resource_keeps_its_content() {
     let folder = tempdir().unwrap();
     let volt = open(folder.path()).unwrap();
     let create = |actor: &Actor| {

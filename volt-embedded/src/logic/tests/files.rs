@@ -29,7 +29,7 @@ fn paths(files: &[File]) -> Vec<&str> {
 }
 
 #[test]
-fn content_replaces_content_and_the_resource_says_so() {
+fn replaced_content_updates_the_resource() {
     let actor = owner(&volt());
     let id = make(&actor, "", "data.JSON", "volt:file");
     assert_eq!(content(&actor, &id, "").unwrap(), b"");
@@ -47,7 +47,7 @@ fn content_replaces_content_and_the_resource_says_so() {
 }
 
 #[test]
-fn a_path_leads_through_a_folder_and_never_out_of_it() {
+fn a_path_cannot_leave_its_folder() {
     let actor = owner(&volt());
     let folder = make(&actor, "", "folder", "volt:folder");
     set(&actor, &folder, "a/b.txt", "deep").unwrap();
@@ -79,7 +79,7 @@ fn descendants_have_paths_and_can_be_filtered() {
 }
 
 #[test]
-fn an_upload_is_seen_when_it_is_complete_and_leaves_nothing_when_it_is_not() {
+fn an_upload_is_atomic_and_leaves_nothing_on_failure() {
     let volt = volt();
     let actor = owner(&volt);
     let id = make(&actor, "", "file", "volt:file");
@@ -108,7 +108,7 @@ fn an_upload_is_seen_when_it_is_complete_and_leaves_nothing_when_it_is_not() {
 }
 
 #[test]
-fn until_a_change_is_made_the_old_content_counts_and_after_it_only_the_new_is_there() {
+fn old_content_stays_until_it_is_replaced() {
     let volt = volt();
     let actor = owner(&volt);
     let id = make(&actor, "", "file", "volt:file");
@@ -129,7 +129,7 @@ fn until_a_change_is_made_the_old_content_counts_and_after_it_only_the_new_is_th
 }
 
 #[test]
-fn others_cannot_touch_a_file_without_the_right_to() {
+fn files_need_the_right_to_access_them() {
     let volt = volt();
     let (owner, guest) = (owner(&volt), guest(&volt));
     let id = make(&owner, "", "file", "volt:file");

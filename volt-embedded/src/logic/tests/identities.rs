@@ -36,7 +36,7 @@ fn let_write(victim: &Actor, thief: &Actor) {
 
 /// A client that can add a key to an identity can authenticate as that identity.
 #[test]
-fn the_right_to_change_a_home_folder_is_not_the_right_to_become_its_owner() {
+fn writing_a_home_folder_does_not_permit_taking_ownership() {
     let volt = volt();
     let (victim, thief) = (guest(&volt), guest(&volt));
     let_write(&victim, &thief);
@@ -49,7 +49,7 @@ fn the_right_to_change_a_home_folder_is_not_the_right_to_become_its_owner() {
 }
 
 #[test]
-fn the_right_to_change_a_home_folder_does_not_end_its_identity() {
+fn writing_a_home_folder_does_not_permit_deleting_its_identity() {
     let volt = volt();
     let (victim, thief) = (guest(&volt), guest(&volt));
     let_write(&victim, &thief);

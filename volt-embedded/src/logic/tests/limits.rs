@@ -47,7 +47,7 @@ fn patterns_are_limited_in_length_and_wildcards() {
 }
 
 #[test]
-fn a_search_takes_thousands_of_ids() {
+fn a_search_accepts_thousands_of_ids() {
     let actor = owner(&volt());
     let id = make(&actor, "", "wanted", "volt:folder");
     let mut ids: Vec<_> = (0..5000).map(|number| format!("missing-{number}")).collect();
@@ -117,7 +117,7 @@ fn long_texts_are_refused() {
 }
 
 #[test]
-fn names_that_climb_out_of_a_folder_are_refused() {
+fn names_with_parent_components_are_refused() {
     let actor = guest(&volt());
     for name in ["..", ".", "a/../../etc", "..\\x", "a\0b", "../x"] {
         let resource = Resource::default().with_name(name);

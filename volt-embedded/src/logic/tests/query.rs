@@ -103,7 +103,7 @@ fn ancestors_are_nearest_first() {
 }
 
 #[test]
-fn others_find_only_what_they_may_see() {
+fn searches_return_only_readable_resources() {
     let volt = volt();
     let (owner, guest) = (owner(&volt), guest(&volt));
     make(&owner, "", "private", "x:y");

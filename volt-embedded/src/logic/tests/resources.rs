@@ -37,7 +37,7 @@ fn update(resource: Resource) -> SaveResourceRequest {
 }
 
 #[test]
-fn a_new_resource_is_in_its_makers_home_and_has_all_that_it_was_given() {
+fn a_new_resource_has_its_fields_and_is_in_the_home_folder() {
     let actor = guest(&volt());
     let given = Resource::default()
         .with_name("notes")
@@ -59,7 +59,7 @@ fn a_new_resource_is_in_its_makers_home_and_has_all_that_it_was_given() {
 }
 
 #[test]
-fn attributes_come_only_when_asked_for() {
+fn attributes_are_returned_on_request() {
     let actor = owner(&volt());
     let given = Resource::default().with_name("x").with_attribute([text("a", "1")]);
     let request = SaveResourceRequest::default().with_resource(given).with_create(true);
@@ -69,7 +69,7 @@ fn attributes_come_only_when_asked_for() {
 }
 
 #[test]
-fn an_update_changes_what_is_given_and_nothing_else() {
+fn an_update_changes_only_given_fields() {
     let actor = owner(&volt());
     let id = make(&actor, "", "old", "volt:folder");
     let first = Resource::default().with_id(&id).with_attribute([text("a", "1"), text("b", "2")]);
@@ -92,7 +92,7 @@ fn an_update_changes_what_is_given_and_nothing_else() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_and_changes_nothing() {
+fn invalid_requests_change_nothing() {
     let actor = owner(&volt());
     let create =
         |resource| SaveResourceRequest::default().with_resource(resource).with_create(true);
@@ -116,7 +116,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn what_has_children_is_deleted_only_with_them() {
+fn deleting_a_parent_needs_recursive() {
     let actor = owner(&volt());
     let folder = make(&actor, "", "folder", "volt:folder");
     let inner = make(&actor, &folder, "inner", "volt:folder");
@@ -129,7 +129,7 @@ fn what_has_children_is_deleted_only_with_them() {
 }
 
 #[test]
-fn what_is_also_elsewhere_survives_its_folder() {
+fn resources_with_another_parent_survive() {
     let actor = owner(&volt());
     let doomed = make(&actor, "", "doomed", "volt:folder");
     let other = make(&actor, "", "other", "volt:folder");
@@ -146,7 +146,7 @@ fn what_is_also_elsewhere_survives_its_folder() {
 }
 
 #[test]
-fn with_a_parent_deleting_only_unlinks_until_no_other_is_left() {
+fn deleting_from_a_parent_unlinks_until_the_last() {
     let actor = owner(&volt());
     let one = make(&actor, "", "one", "volt:folder");
     let other = make(&actor, "", "other", "volt:folder");
@@ -193,7 +193,7 @@ fn a_move_changes_one_parent() {
 }
 
 #[test]
-fn nothing_is_put_into_itself() {
+fn a_resource_cannot_contain_itself() {
     let actor = owner(&volt());
     let outer = make(&actor, "", "outer", "volt:folder");
     let inner = make(&actor, &outer, "inner", "volt:folder");
@@ -241,7 +241,7 @@ fn a_recursive_copy_has_its_own_files_and_databases() {
 }
 
 #[test]
-fn changes_are_told_in_order_once_they_are_made() {
+fn events_follow_commits_in_order() {
     let actor = owner(&volt());
     let folder = make(&actor, "", "folder", "volt:folder");
     let mut events = actor.volt.store.subscribe();

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_before_anybody_listens_is_reported_too() {
+    fn a_loss_before_the_first_listener_is_reported() {
         let link = Arc::<Link>::default();
         link.lose(lost);
         let (sender, receiver) = std::sync::mpsc::channel();

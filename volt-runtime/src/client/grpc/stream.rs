@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_are_found_however_the_bytes_arrive() {
+    fn signs_are_found_in_fragmented_bytes() {
         let mut bytes = frame(SETTINGS, &[0; 6]);
         bytes.extend(frame(0, &[GOAWAY; 40]));
         bytes.extend(frame(GOAWAY, b"\0\0\0\x07\0\0\0\x0btoo_many_pings"));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_endless_goaway_does_no_harm() {
+    fn a_damaged_or_endless_goaway_is_harmless() {
         assert_eq!(
             signs(&[frame(SETTINGS, b""), frame(GOAWAY, b"")].concat(), 5)[1],
             Sign::GoAway("no reason".to_owned())

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_day_there_is_comes_back() {
+    fn every_day_round_trips() {
         let last = days(9999, 12, 31);
         let mut day = days(1, 1, 1);
         assert_eq!((day * DAY, (last + 1) * DAY - 1), (*YEARS.start(), *YEARS.end()));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_timestamp_is_refused() {
+    fn invalid_timestamps_are_refused() {
         for text in [
             "",
             "1970-01-01",

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_own_places_and_a_network_of_ipv6_is_one() {
+    fn each_address_or_ipv6_network_has_its_own_limit() {
         let addresses = Addresses::new(2);
         for (one, same, other) in [
             ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),

@@ -152,7 +152,7 @@ mod tests {
 
     /// Silent connections from one address take no room from other addresses.
     #[tokio::test]
-    async fn one_address_cannot_take_all_connections() {
+    async fn one_address_cannot_occupy_all_connections() {
         let mut server = Server::start(2).await;
         let mut held = Vec::new();
         for _ in 0..2 {

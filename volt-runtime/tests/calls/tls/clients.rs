@@ -5,7 +5,7 @@ use volt_runtime::key::SigningKey;
 use super::{Authority, failure, says, start, works};
 
 #[tokio::test]
-async fn a_client_shows_the_certificate_that_the_volt_gave_it() {
+async fn a_client_presents_its_certificate() {
     let authority = Authority::new();
     let tls = authority.server(&["127.0.0.1"]).requiring_clients_of(&authority.pem()).unwrap();
     let mut volt = start(&authority, tls, "127.0.0.1").await;
@@ -17,7 +17,7 @@ async fn a_client_shows_the_certificate_that_the_volt_gave_it() {
 }
 
 #[tokio::test]
-async fn without_the_certificate_that_is_wanted_the_error_says_what_is_missing() {
+async fn a_missing_client_certificate_is_explained() {
     let authority = Authority::new();
     let tls = authority.server(&["127.0.0.1"]).requiring_clients_of(&authority.pem()).unwrap();
     let mut volt = start(&authority, tls, "127.0.0.1").await;
@@ -30,7 +30,7 @@ async fn without_the_certificate_that_is_wanted_the_error_says_what_is_missing()
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_authority_is_turned_away() {
+async fn a_certificate_of_another_authority_is_rejected() {
     let (authority, other) = (Authority::new(), Authority::new());
     let server = || authority.server(&["127.0.0.1"]);
     for tls in [
@@ -44,7 +44,7 @@ async fn a_certificate_of_another_authority_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_server_that_only_accepts_certificates_lets_others_in_too() {
+async fn optional_client_certificates_admit_clients_without_one() {
     let authority = Authority::new();
     let tls = authority.server(&["127.0.0.1"]).accepting_clients_of(&authority.pem()).unwrap();
     let mut volt = start(&authority, tls, "127.0.0.1").await;
@@ -54,7 +54,7 @@ async fn a_server_that_only_accepts_certificates_lets_others_in_too() {
 }
 
 #[tokio::test]
-async fn a_relay_is_not_shown_the_certificate() {
+async fn a_relay_does_not_receive_the_certificate() {
     let authority = Authority::new();
     let tls = authority.server(&["127.0.0.1"]).requiring_clients_of(&authority.pem()).unwrap();
     let mut volt = start(&authority, tls, "127.0.0.1").await;
@@ -65,7 +65,7 @@ async fn a_relay_is_not_shown_the_certificate() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_no_use_is_named_before_anything_is_sent() {
+async fn an_unusable_certificate_is_reported_before_dialling() {
     let authority = Authority::new();
     let mut volt = start(&authority, authority.server(&["127.0.0.1"]), "127.0.0.1").await;
     authority.certify(&mut volt.config);
@@ -80,7 +80,7 @@ async fn a_certificate_that_is_no_use_is_named_before_anything_is_sent() {
 }
 
 #[test]
-fn a_server_says_what_is_wrong_with_its_own_certificate_and_key() {
+fn a_server_reports_its_invalid_certificate_or_key() {
     use volt_runtime::server::ServerTls;
     let authority = Authority::new();
     let (certificate, key) = authority.issue(&["localhost"], |_| {});

@@ -75,7 +75,7 @@ async fn a_pinned_certificate_issues_only_what_its_constraints_allow() {
 }
 
 #[tokio::test]
-async fn a_path_may_be_as_long_as_the_pinned_certificate_says() {
+async fn the_pinned_certificate_limits_the_path_length() {
     for (limit, works_through_one) in [(0, false), (1, true)] {
         let authority = root(IsCa::Ca(BasicConstraints::Constrained(limit)), |_| {});
         works(&serve(&authority, "", &authority.pem()).await.config).await;

@@ -40,7 +40,7 @@ where
 }
 
 #[tokio::test]
-async fn plain_http_to_a_server_with_tls_says_to_use_https() {
+async fn plain_http_to_a_tls_server_suggests_https() {
     let authority = Authority::new();
     let mut volt = start(&authority, authority.server(&["127.0.0.1"]), "127.0.0.1").await;
     let address = volt.server.local_addr();
@@ -57,7 +57,7 @@ async fn plain_http_to_a_server_with_tls_says_to_use_https() {
 }
 
 #[tokio::test]
-async fn tls_to_a_server_without_it_says_to_use_http() {
+async fn tls_to_a_plain_server_suggests_http() {
     let mut volt = Volt::start().await;
     volt.config.volt.http_address = Some(format!("https://{}", volt.server.local_addr()));
     says(&failure(&volt.config).await, &["wss://", "`http://`"]);
@@ -75,7 +75,7 @@ async fn tls_to_a_server_without_it_says_to_use_http() {
 }
 
 #[tokio::test]
-async fn a_server_that_stalls_in_the_handshake_is_given_up() {
+async fn a_stalled_server_handshake_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = Parts::new(|endpoint| endpoint).config();
     config.volt.http_address = Some(format!("https://{}", listener.local_addr().unwrap()));
@@ -88,7 +88,7 @@ async fn a_server_that_stalls_in_the_handshake_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_client_that_stalls_holds_up_nobody_and_is_given_up() {
+async fn a_stalled_client_handshake_times_out_alone() {
     let authority = Authority::new();
     let mut options = ServerOptions::default();
     options.handshake_timeout = Duration::from_secs(2);
@@ -108,7 +108,7 @@ async fn a_client_that_stalls_holds_up_nobody_and_is_given_up() {
 }
 
 #[tokio::test]
-async fn tls_1_2_is_spoken_too_and_the_websocket_announced_as_http() {
+async fn tls_1_2_works_with_http_alpn() {
     let authority = Authority::new();
     let (certificate, key) = authority.issue(&["127.0.0.1"], |_| {});
     let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))

@@ -7,7 +7,7 @@ use super::{Authority, failure, says, start, with, works};
 use crate::support::Parts;
 
 #[tokio::test]
-async fn a_volt_is_trusted_by_its_own_authority_whatever_it_is_called() {
+async fn a_pinned_authority_ignores_the_host_name() {
     let authority = Authority::new();
     for host in ["127.0.0.1", "[::1]", "localhost"] {
         let tls = authority.server(&[host.trim_matches(['[', ']'])]);
@@ -16,7 +16,7 @@ async fn a_volt_is_trusted_by_its_own_authority_whatever_it_is_called() {
 }
 
 #[tokio::test]
-async fn the_legacy_protocol_goes_over_tls_as_well() {
+async fn the_legacy_protocol_works_over_tls() {
     let authority = Authority::new();
     let tls = authority.server(&["127.0.0.1"]);
     works(&with(&authority, Parts::legacy(), tls, "127.0.0.1").await.config).await;
@@ -36,7 +36,7 @@ async fn another_authority_than_the_pinned_one_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn without_a_pinned_authority_the_platforms_are_asked_and_do_not_know_it() {
+async fn without_a_pinned_authority_an_unknown_root_is_rejected() {
     let authority = Authority::new();
     let mut volt = start(&authority, authority.server(&["127.0.0.1"]), "127.0.0.1").await;
     for absent in [None, Some(String::new())] {
@@ -47,7 +47,7 @@ async fn without_a_pinned_authority_the_platforms_are_asked_and_do_not_know_it()
 }
 
 #[tokio::test]
-async fn a_relay_has_an_authority_of_its_own() {
+async fn a_relay_has_its_own_authority() {
     let (authority, other) = (Authority::new(), Authority::new());
     let volt = start(&authority, authority.server(&["127.0.0.1"]), "127.0.0.1").await;
     let behind = |ca_pem: String| {
@@ -67,7 +67,7 @@ async fn a_relay_has_an_authority_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_other_names_is_not_accepted_and_they_are_told() {
+async fn a_certificate_error_lists_its_names() {
     let authority = Authority::new();
     let names = ["volt.example", "*.volt.example", "192.0.2.7", "2001:db8::1"];
     for host in ["127.0.0.1", "localhost"] {
@@ -79,7 +79,7 @@ async fn a_certificate_for_other_names_is_not_accepted_and_they_are_told() {
 }
 
 #[tokio::test]
-async fn a_certificate_outside_of_its_time_is_not_accepted() {
+async fn an_expired_or_future_certificate_is_rejected() {
     let authority = Authority::new();
     let start = async |from, to| {
         let tls = authority.server_with(&["127.0.0.1"], |params| {
@@ -94,7 +94,7 @@ async fn a_certificate_outside_of_its_time_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn an_authority_that_is_none_is_named() {
+async fn an_invalid_authority_is_reported() {
     let authority = Authority::new();
     let volt = start(&authority, authority.server(&["127.0.0.1"]), "127.0.0.1").await;
     let with = |pem: &str| {

@@ -241,7 +241,7 @@ fn a_lost_key_reply_fails_the_call_in_time() {
 }
 
 #[test]
-fn a_second_key_fails_the_call_after_what_came_before() {
+fn a_second_key_fails_the_call_after_earlier_messages() {
     let mut pair = Pair::new();
     let (id, opening) = pair.open();
     let key = pair.reply(&opening);
@@ -307,7 +307,7 @@ fn a_call_is_cancelled_in_every_state() {
 }
 
 #[test]
-fn a_half_close_before_the_key_is_said_after_it() {
+fn a_half_close_before_the_key_is_sent_after_it() {
     let mut pair = Pair::new();
     let (id, opening) = pair.open();
     let outgoing = Outgoing::client(id, "/test/Method", None);
@@ -324,7 +324,7 @@ fn a_half_close_before_the_key_is_said_after_it() {
 }
 
 #[test]
-fn a_first_request_waits_for_the_key_and_takes_the_half_close_with_it() {
+fn a_first_request_and_half_close_wait_for_the_key() {
     for read in [false, true] {
         let mut pair = Pair::new();
         let (id, opening) = pair.open();
@@ -400,7 +400,7 @@ fn draining_waits_for_answers_that_are_due() {
 }
 
 #[test]
-fn a_server_that_stops_between_key_and_invocation_leaves_the_call_unexecuted() {
+fn a_stop_between_key_and_invocation_leaves_the_call_unexecuted() {
     let mut pair = Pair::new();
     let (keyed, _) = pair.keyed();
     let (invoked, _) = pair.invoked();
@@ -418,7 +418,7 @@ fn a_server_that_stops_between_key_and_invocation_leaves_the_call_unexecuted() {
 }
 
 #[test]
-fn what_arrived_before_the_connection_was_lost_can_be_read() {
+fn messages_before_a_lost_connection_can_be_read() {
     let mut pair = Pair::new();
     // A rejection, and a message whose key has not been derived yet.
     let (rejected, _) = pair.open();

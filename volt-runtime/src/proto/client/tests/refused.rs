@@ -26,7 +26,7 @@ fn a_half_close_without_a_message_fails_the_call() {
 }
 
 #[test]
-fn a_message_above_the_limit_is_refused_and_the_call_goes_on() {
+fn a_message_above_the_limit_is_refused_alone() {
     let mut pair = Pair::new();
     let (id, key) = pair.keyed();
     let mut outgoing = Outgoing::client(id, "/test/Method", None).with_limit(10);

@@ -113,7 +113,7 @@ async fn a_long_control_frame_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn text_has_a_limit_of_its_own() {
+async fn text_messages_have_a_separate_limit() {
     let mut client = Client::alone();
     for first in [0x01, 0x80] {
         assert_eq!(client.pass(&header(first, 149_000)).await.unwrap(), 14);

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use volt_runtime::{Channel, ClientConfig, ConnectOptions, Result, connect};
+use volt_runtime::{
+    Channel, ClientConfig, ConnectOptions, Result, connect, intercept::ClientInterceptor,
+};
 
 /// A connection to a Volt, with a client for each of its services.
 ///
@@ -141,6 +143,24 @@ impl Client {
     /// ```
     pub fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// Passes the calls of this handle through an interceptor, which sees each call before it is made and after
+    /// it has ended: see [`intercept`](crate::intercept). The first one added is the outer one.
+    ///
+    /// ```no_run
+    /// # fn example(client: volt_api::Client) -> volt_api::Client {
+    /// use volt_api::intercept::{After, OutgoingCall};
+    ///
+    /// client.intercept(|call: &mut OutgoingCall| {
+    ///     let method = call.method.path;
+    ///     Ok(After::new(move |outcome| println!("{method}: {}", outcome.code())))
+    /// })
+    /// # }
+    /// ```
+    pub fn intercept(mut self, interceptor: impl ClientInterceptor) -> Self {
+        self.channel = self.channel.intercept(interceptor);
+        self
     }
 
     /// Closes the connection; see [`Channel::close`] for what happens to open calls.

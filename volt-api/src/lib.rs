@@ -69,6 +69,8 @@
 //! | calling a service that another client hosts | [`Target`] |
 //! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |
 //! | tests without a Volt | [`Client::from_channel`] |
+//! | code before and after each call | [`Client::intercept`], [`intercept`] |
+//! | traces and metrics of calls | [`intercept`](intercept#spans), `metrics` (feature `metrics`) |
 //!
 //! A lost connection is re-established with backoff ([`Reconnect`]). Calls that cannot have been
 //! executed are retried meanwhile; [`Channel::watch_state`] reports the state.
@@ -94,7 +96,8 @@
 //! implement it or to mock a Volt: see [`Client::from_channel`]. `v0_15` adds the older API 0.15.1
 //! as a separate module. `resolve` adds the module `resolve`, which finds a Volt by its DID, its
 //! address or its relay, and the HTTP client that this needs. `derive` adds `#[derive(FromRow)]`,
-//! which converts rows of SQL to structs: see [`rows`]. `proto` adds `include_proto!`, which
+//! which converts rows of SQL to structs: see [`rows`]. `metrics` adds the module `metrics`, which measures
+//! calls for the facade crate of that name. `proto` adds `include_proto!`, which
 //! generates clients and servers from your own `.proto` files.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -113,6 +116,7 @@ mod generated;
     any(doc, doctest),
     feature = "derive",
     feature = "grpc",
+    feature = "metrics",
     feature = "proto",
     feature = "resolve",
     feature = "server",
@@ -161,7 +165,9 @@ pub use volt_runtime::{
     key,
 };
 
-pub use volt_runtime::server;
+#[cfg(feature = "metrics")]
+pub use volt_runtime::metrics;
+pub use volt_runtime::{intercept, server};
 
 #[doc(hidden)]
 pub use volt_runtime::__private;

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::Result,
+    intercept::{Chain, ClientInterceptor, Watch},
     method::Method,
     options::CallOptions,
     server::{
@@ -23,8 +24,9 @@ use crate::{
 /// number of concurrent calls. The connection closes when the last handle has been dropped and the
 /// last call on it has ended.
 ///
-/// The default options belong to the handle, not to the connection: [`with_defaults`](Self::with_defaults)
-/// and [`with_unary_timeout`](Self::with_unary_timeout) leave other clones as they are.
+/// The default options and the interceptors belong to the handle, not to the connection:
+/// [`with_defaults`](Self::with_defaults), [`with_unary_timeout`](Self::with_unary_timeout) and
+/// [`intercept`](Self::intercept) leave other clones as they are.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -40,14 +42,16 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Channel {
     transport: Arc<dyn Transport>,
-    defaults: Defaults,
+    /// Shared with the builders of calls.
+    defaults: Arc<Defaults>,
 }
 
-/// The default options of a channel's calls.
+/// The default options of a channel's calls, and their interceptors.
 #[derive(Clone, Debug)]
 struct Defaults {
     unary_timeout: Option<Duration>,
     options: CallOptions,
+    interceptors: Chain<dyn ClientInterceptor>,
 }
 
 /// The default timeout of unary calls.
@@ -59,10 +63,11 @@ impl Channel {
     pub fn new(transport: impl Transport) -> Self {
         Self {
             transport: Arc::new(transport),
-            defaults: Defaults {
+            defaults: Arc::new(Defaults {
                 unary_timeout: Some(UNARY_TIMEOUT),
                 options: CallOptions::default(),
-            },
+                interceptors: Chain::default(),
+            }),
         }
     }
 
@@ -88,14 +93,37 @@ impl Channel {
     /// Sets the timeout of unary calls that do not set one themselves; `None` means no timeout. The
     /// default is one minute. Streaming calls have no timeout unless they set one.
     pub fn with_unary_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.defaults.unary_timeout = timeout;
+        Arc::make_mut(&mut self.defaults).unary_timeout = timeout;
         self
     }
 
     /// Sets the options of calls that do not set them themselves. `options.timeout` also applies to
     /// streams, and takes precedence over the [unary timeout](Self::with_unary_timeout).
     pub fn with_defaults(mut self, options: CallOptions) -> Self {
-        self.defaults.options = options;
+        Arc::make_mut(&mut self.defaults).options = options;
+        self
+    }
+
+    /// Passes the calls of this handle through an interceptor, which sees each call before it is made
+    /// and after it has ended: see [`intercept`](crate::intercept). Calls of other handles do not pass it.
+    ///
+    /// Interceptors that were added first are the outer ones: they see a call first, and its end last.
+    ///
+    /// ```
+    /// use volt_runtime::{
+    ///     Channel,
+    ///     intercept::{After, OutgoingCall},
+    /// };
+    ///
+    /// # fn example(channel: Channel) -> Channel {
+    /// channel.intercept(|call: &mut OutgoingCall| {
+    ///     let method = call.method.path;
+    ///     Ok(After::new(move |outcome| println!("{method}: {}", outcome.code())))
+    /// })
+    /// # }
+    /// ```
+    pub fn intercept(mut self, interceptor: impl ClientInterceptor) -> Self {
+        Arc::make_mut(&mut self.defaults).interceptors.push(Arc::new(interceptor));
         self
     }
 
@@ -136,6 +164,17 @@ impl Channel {
             options.timeout = self.defaults.unary_timeout;
         }
         options
+    }
+
+    /// Returns the interceptors of the calls.
+    pub(crate) fn interceptors(&self) -> &Chain<dyn ClientInterceptor> {
+        &self.defaults.interceptors
+    }
+
+    /// Begins to watch a call, if anything wants to know how it ends.
+    pub(crate) fn watch(&self, method: &'static Method) -> Watch {
+        let intercepted = !self.defaults.interceptors.is_empty();
+        Watch::client(method, intercepted, || self.transport.server())
     }
 
     pub(crate) fn open_apart(

@@ -14,6 +14,7 @@
 //! - [`key`]: Ed25519 and RSA keys in PEM, for signatures and for the configuration.
 //! - [`json`]: protobuf's canonical JSON, in which messages travel on the websocket. Over gRPC they are
 //!   protobuf.
+//! - [`intercept`]: code that runs before and after each call, and the spans of calls.
 //! - [`transport`]: the interface between typed calls and their transports.
 //! - [`server`]: routing, contexts and streams for implementing services; and
 //!   [`Channel::in_process`], which runs a client against one without a network.
@@ -40,7 +41,7 @@
 //!
 //! The crate logs with `tracing`: the end of reconnecting at `error`; lost connections, failed attempts
 //! and connections without TLS at `warn`; a restored connection at `info`; details at `debug`. No log
-//! contains a key, a token or a passphrase.
+//! contains a key, a token or a passphrase. Each call has a [span](intercept#spans).
 //!
 //! # Features
 //!
@@ -49,6 +50,7 @@
 //! | `client` | yes | [`connect`]: the websocket client |
 //! | `server` | no | `server::serve`: a websocket server, with plain HTTP on the same port |
 //! | `grpc` | no | gRPC as a second transport: [`TransportKind::Grpc`] with `client`, `server::serve_grpc` with `server` |
+//! | `metrics` | no | `metrics`: counters and durations of calls for the facade crate `metrics` |
 //! | `tls` | no | TLS for both: `https://` addresses, `server::serve_tls`. `volt-api` has it on by default |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -65,10 +67,13 @@ mod error;
     expect(dead_code, reason = "each end needs a part of it")
 )]
 mod grpc;
+pub mod intercept;
 pub mod json;
 pub mod key;
 mod message;
 mod method;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod options;
 mod proto;
 mod queue;

@@ -9,6 +9,7 @@
 /// use volt_runtime::{Method, MethodKind};
 ///
 /// const GET: Method = Method { path: "/shop.v1.ShopAPI/GetArticle", kind: MethodKind::Unary };
+/// assert_eq!(GET.full_name(), "shop.v1.ShopAPI/GetArticle");
 /// assert_eq!(GET.service(), "shop.v1.ShopAPI");
 /// assert!(!GET.kind.client_streams());
 /// ```
@@ -21,10 +22,15 @@ pub struct Method {
 }
 
 impl Method {
+    /// Returns the full name of the method, `package.Service/Method`.
+    pub fn full_name(&self) -> &'static str {
+        self.path.strip_prefix('/').unwrap_or(self.path)
+    }
+
     /// Returns the full name of the method's service, `package.Service`.
     pub fn service(&self) -> &'static str {
-        let path = self.path.strip_prefix('/').unwrap_or(self.path);
-        path.split_once('/').map_or(path, |(service, _)| service)
+        let name = self.full_name();
+        name.split_once('/').map_or(name, |(service, _)| service)
     }
 }
 

@@ -94,7 +94,7 @@ impl fmt::Debug for Status {
 impl std::error::Error for Status {}
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $constant:literal, $text:literal;)*) => {
         /// gRPC's status codes, which the Volt API uses.
         ///
         /// Codes convert to and from their numbers on the wire, 0 to 16. The codes of failures on this
@@ -111,6 +111,15 @@ macro_rules! codes {
                 match number {
                     $($number => Self::$name,)*
                     _ => Self::Unknown,
+                }
+            }
+        }
+
+        impl Code {
+            /// Returns gRPC's name of the code, such as `NOT_FOUND`: for labels of metrics.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $constant,)*
                 }
             }
         }
@@ -135,40 +144,40 @@ macro_rules! codes {
 
 codes! {
     /// Success.
-    Ok = 0, "ok";
+    Ok = 0, "OK", "ok";
     /// The caller cancelled the call.
-    Cancelled = 1, "cancelled";
+    Cancelled = 1, "CANCELLED", "cancelled";
     /// The failure has no more specific code.
-    Unknown = 2, "unknown error";
+    Unknown = 2, "UNKNOWN", "unknown error";
     /// The request is invalid, regardless of the state of the Volt. Repeating it fails again.
-    InvalidArgument = 3, "invalid argument";
+    InvalidArgument = 3, "INVALID_ARGUMENT", "invalid argument";
     /// The deadline passed before the call completed.
-    DeadlineExceeded = 4, "deadline exceeded";
+    DeadlineExceeded = 4, "DEADLINE_EXCEEDED", "deadline exceeded";
     /// The requested entity does not exist, or the caller may not see it.
-    NotFound = 5, "not found";
+    NotFound = 5, "NOT_FOUND", "not found";
     /// The entity already exists.
-    AlreadyExists = 6, "already exists";
+    AlreadyExists = 6, "ALREADY_EXISTS", "already exists";
     /// The caller is authenticated but not authorized. The owner of the Volt can grant access.
-    PermissionDenied = 7, "permission denied";
+    PermissionDenied = 7, "PERMISSION_DENIED", "permission denied";
     /// A quota or limit is exhausted, or a queue is full.
-    ResourceExhausted = 8, "resource exhausted";
+    ResourceExhausted = 8, "RESOURCE_EXHAUSTED", "resource exhausted";
     /// The Volt is not in the state that the operation requires. Repeating the call helps only after
     /// that state has changed.
-    FailedPrecondition = 9, "failed precondition";
+    FailedPrecondition = 9, "FAILED_PRECONDITION", "failed precondition";
     /// The operation was aborted by a conflict; the whole sequence may be retried.
-    Aborted = 10, "aborted";
+    Aborted = 10, "ABORTED", "aborted";
     /// The operation is past the valid range.
-    OutOfRange = 11, "out of range";
+    OutOfRange = 11, "OUT_OF_RANGE", "out of range";
     /// The Volt does not have this method, such as one of a newer API.
-    Unimplemented = 12, "unimplemented";
+    Unimplemented = 12, "UNIMPLEMENTED", "unimplemented";
     /// An internal error of the Volt.
-    Internal = 13, "internal error";
+    Internal = 13, "INTERNAL", "internal error";
     /// The service is currently unavailable; retrying later may help.
-    Unavailable = 14, "unavailable";
+    Unavailable = 14, "UNAVAILABLE", "unavailable";
     /// Data is lost or damaged.
-    DataLoss = 15, "data loss";
+    DataLoss = 15, "DATA_LOSS", "data loss";
     /// The caller is not authenticated, or its session is invalid. Authenticate again.
-    Unauthenticated = 16, "unauthenticated";
+    Unauthenticated = 16, "UNAUTHENTICATED", "unauthenticated";
 }
 
 impl Code {
@@ -209,6 +218,12 @@ mod tests {
         for number in 0..17 {
             assert_eq!(i32::from(Code::from(number)), number);
         }
+    }
+
+    #[test]
+    fn codes_have_the_names_of_grpc() {
+        assert_eq!(Code::Ok.name(), "OK");
+        assert_eq!(Code::DeadlineExceeded.name(), "DEADLINE_EXCEEDED");
     }
 
     #[test]

@@ -167,6 +167,12 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         StateWatch::connected()
     }
 
+    /// Returns the server that calls go to, for spans and metrics. The default is `None`: unknown, or in
+    /// this process.
+    fn server(&self) -> Option<&ServerAddress> {
+        None
+    }
+
     /// Closes the connection. Calls that only await their single response receive it; all others
     /// fail. The future resolves when the connection has closed.
     fn close(&self) -> BoxFuture<()>;
@@ -174,6 +180,26 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Returns the number of open calls, including those whose end has not been sent to the peer
     /// yet.
     fn open_calls(&self) -> usize;
+}
+
+/// The server of a transport, as it is configured: for spans and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerAddress {
+    /// The RPC system, `rpc.system.name` of OpenTelemetry's conventions: `grpc`, or `volt` for Volt's
+    /// protocol on a websocket.
+    pub system: &'static str,
+    /// The host, without brackets if it is an IPv6 address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl ServerAddress {
+    /// Creates the address of a server.
+    pub fn new(system: &'static str, host: impl Into<String>, port: u16) -> Self {
+        Self { system, host: host.into(), port }
+    }
 }
 
 /// The two halves of one end of a call. They are independent: each may move to its own task.

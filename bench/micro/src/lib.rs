@@ -3,6 +3,8 @@
 //! `cargo bench -p volt-bench-micro --bench micro` measures time, and `--bench instructions` counts
 //! instructions, which do not depend on the load of the machine.
 
+mod calls;
+
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -43,6 +45,7 @@ pub fn all() -> Vec<Workload> {
     message::<SqlExecuteResponse>(&mut workloads, "row", &read(ROW));
     message(&mut workloads, "block", &block());
     opening(&mut workloads);
+    calls::workloads(&mut workloads);
     workloads
 }
 

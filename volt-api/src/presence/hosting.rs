@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use volt_runtime::{
     Code, Error, Result, Status,
+    intercept::ServerInterceptor,
     server::{Authenticator, Caller, Context, Router, Service, ServiceHost, Token},
     transport::BoxFuture,
 };
@@ -61,6 +62,11 @@ impl Hosting {
 
     pub(super) fn set_access(&mut self, access: impl Into<String>) {
         self.access = access.into();
+    }
+
+    /// Passes the calls of all services through an interceptor.
+    pub(super) fn intercept(&mut self, interceptor: impl ServerInterceptor) {
+        self.router = std::mem::take(&mut self.router).intercept(interceptor);
     }
 
     /// Adds a service under the ids by which callers may name it.

@@ -47,6 +47,7 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle};
 use volt_runtime::{
     Error, Result,
+    intercept::ServerInterceptor,
     server::{Service, ServiceHost},
     transport::BoxFuture,
 };
@@ -166,6 +167,12 @@ impl PresenceBuilder {
     /// Default: `volt:resource-read`.
     pub fn access(mut self, access: impl Into<String>) -> Self {
         self.hosting.set_access(access);
+        self
+    }
+
+    /// Passes the calls of hosted services through an interceptor: see [`intercept`](crate::intercept).
+    pub fn intercept(mut self, interceptor: impl ServerInterceptor) -> Self {
+        self.hosting.intercept(interceptor);
         self
     }
 

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use volt_api::{
     CallOptions, Client, Code, ErrorKind, Executed, Presence, Status, Target,
+    intercept::{After, OutgoingCall},
     server::{Context, Requests, Responses},
     volt::{DiscoverServicesRequest, Resource, SaveResourceRequest},
 };
@@ -376,4 +377,47 @@ async fn a_goodbye_takes_the_service_offline() {
     let again = ShopApiServer::from_arc(Arc::clone(&scene.shop));
     let _presence = scene.host.presence().host(&scene.resource, again).await.unwrap();
     scene.found().await;
+}
+
+/// The Volt forwards the call; it cannot read it.
+#[tokio::test]
+async fn interceptors_of_both_ends_see_a_relayed_call() {
+    let (volt, _) = start().await;
+    let (host, _) = guest(&volt).await;
+    let shop = ShopApiServer::new(Shop::default());
+    let request = SaveResourceRequest::default()
+        .with_create(true)
+        .with_resource(Resource::hosted_service("shop", &shop));
+    let shop_resource = host.volt().save_resource(request).await.unwrap().resource.unwrap();
+    let (seen, mut ends) = mpsc::unbounded_channel();
+    let served = seen.clone();
+    let presence =
+        host.presence().host(&shop_resource, shop).intercept(move |context: &Context| {
+            let (seen, caller) = (served.clone(), context.caller().identity.clone());
+            Ok(After::new(move |outcome| seen.send((caller, outcome.clone())).unwrap()))
+        });
+    let _presence = presence.await.unwrap();
+
+    let (caller, identity) = guest(&volt).await;
+    permit(&host, &shop_resource.id, &identity, "volt:resource-read").await;
+    let request = DiscoverServicesRequest::default().with_service_api([ShopApiClient::NAME]);
+    let found = caller.volt().discover_services(request).await.unwrap().resource;
+    let caller = caller.intercept(move |call: &mut OutgoingCall| {
+        // The others are the caller's own.
+        if call.method.service() != ShopApiClient::NAME {
+            return Ok(After::nothing());
+        }
+        let seen = seen.clone();
+        Ok(After::new(move |outcome| seen.send((None, outcome.clone())).unwrap()))
+    });
+    let client = ShopApiClient::new(caller.channel().clone());
+    let call = client.get_article(get("hat")).service(Target::from(&found[0]));
+    soon(call).await.unwrap();
+    let mut outcomes = [soon(ends.recv()).await.unwrap(), soon(ends.recv()).await.unwrap()];
+    outcomes.sort_by_key(|(caller, _)| caller.is_some());
+    let [(_, client), (caller, server)] = outcomes;
+    assert_eq!(caller, Some(identity));
+    assert_eq!((client.code(), server.code()), (Code::Ok, Code::Ok));
+    assert_eq!((client.sent, client.received), (server.received, server.sent));
+    assert_eq!((client.sent.messages, client.received.messages), (1, 1));
 }

@@ -247,9 +247,7 @@ impl<Req: Message, Res: Message> ServerStreamingCall<Req, Res> {
     ///
     /// As awaiting the call.
     pub async fn subscribe(self) -> Result<Subscription<Res>> {
-        // Computed once: the timeout covers all reopenings.
-        let at = self.parts.expires_at();
-        Subscription::open(self.parts, Arc::new(self.call.request), Requests::One, at).await
+        Subscription::open(self.parts, Arc::new(self.call.request), Requests::One).await
     }
 }
 
@@ -278,8 +276,7 @@ impl<Req: Message, Res: Message> BidiCall<Req, Res> {
     ///
     /// As awaiting the call.
     pub async fn subscribe(self, request: Req) -> Result<Subscription<Res>> {
-        let at = self.parts.expires_at();
-        Subscription::open(self.parts, Arc::new(request), Requests::KeepOpen, at).await
+        Subscription::open(self.parts, Arc::new(request), Requests::KeepOpen).await
     }
 }
 
@@ -293,7 +290,7 @@ impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
     fn into_future(self) -> Self::IntoFuture {
         let method = self.parts.method;
         let response = self.parts.unary(Box::new(self.call.request));
-        Box::pin(async move { read_single(method, &response.await?) })
+        Box::pin(async move { read_single(method, response.await?) })
     }
 }
 

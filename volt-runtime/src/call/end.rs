@@ -17,6 +17,7 @@ use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
     error::{Error, ErrorKind},
+    intercept::Watch,
     method::{Method, MethodKind},
     transport::ReceiveHalf,
 };
@@ -30,6 +31,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) struct CallEnd {
     half_closed: AtomicBool,
     failure: OnceLock<Error>,
+    /// Why the sending half could not send.
+    unsent: OnceLock<Error>,
 }
 
 impl CallEnd {
@@ -50,6 +53,17 @@ impl CallEnd {
         let _ = self.failure.set(reason.clone());
     }
 
+    /// Called when the sending half cannot send, because the deadline has passed for example. The first
+    /// reason wins.
+    pub(super) fn fail_sending(&self, reason: &Error) {
+        let _ = self.unsent.set(reason.clone());
+    }
+
+    /// Returns why the sending half could not send.
+    pub(super) fn unsent(&self) -> Option<&Error> {
+        self.unsent.get()
+    }
+
     /// Returns why the sending half cannot send: the reason that the receiving half has read, if
     /// any, else `error`.
     pub(super) fn reason_for(&self, error: Error) -> Error {
@@ -63,7 +77,7 @@ impl CallEnd {
 /// Lets a half-closed call that was dropped unread end by itself, so that the Volt processes the
 /// messages that were accepted. A call that answers, or takes longer than a minute, is cancelled:
 /// its responses have no reader.
-pub(super) fn let_end(method: &'static Method, mut half: Box<dyn ReceiveHalf>) {
+pub(super) fn let_end(method: &'static Method, mut half: Box<dyn ReceiveHalf>, mut watch: Watch) {
     // Only a bidirectional call may be complete without an answer. An unread answer of another is not
     // wanted.
     if method.kind != MethodKind::Bidi {
@@ -74,9 +88,15 @@ pub(super) fn let_end(method: &'static Method, mut half: Box<dyn ReceiveHalf>) {
     runtime.spawn(async move {
         // One message or the end is enough: a message means that the call answers after all.
         let end = timeout(PATIENCE, poll_fn(|cx| half.poll_message(cx))).await;
-        if let Ok(Err(error)) = end {
-            let method = method.path;
-            tracing::warn!(method, "a call failed after it was dropped: {error:#}");
+        match end {
+            Ok(Ok(None)) => watch.end(Ok(())),
+            Ok(Err(error)) => {
+                let method = method.path;
+                tracing::warn!(method, "a call failed after it was dropped: {error:#}");
+                watch.end(Err(&error));
+            }
+            // Dropping the half cancels the call.
+            Ok(Ok(Some(_))) | Err(_) => {}
         }
     });
 }

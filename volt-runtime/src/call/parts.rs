@@ -4,11 +4,14 @@
 //! request, half-close, and read the response and the end. The key exchange and the request are the
 //! transport's; this file knows only [`Channel`], the two halves and the deadline.
 //!
+//! Before its first attempt, a call passes the channel's interceptors ([`begin`](Parts::begin)). The
+//! [`Watch`] that this returns moves to the code that learns how the call ends.
+//!
 //! A retry repeats the whole attempt on the connection of that moment. Its condition is
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
 //! or the caller's word that executing it twice is harmless. All attempts share one deadline.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::{future::poll_fn, mem, sync::Arc, task::Poll};
 
 use tokio::time::{Instant, sleep};
 
@@ -21,6 +24,7 @@ use crate::{
     backoff::{Backoff, Reconnect},
     channel::Channel,
     error::{Error, Executed, Result},
+    intercept::{OutgoingCall, Watch},
     message::{Body, Payload},
     method::Method,
     options::CallOptions,
@@ -51,24 +55,74 @@ impl Parts {
         by_timeout.into_iter().chain(self.deadline).min()
     }
 
-    /// Opens the call, once there is a connection.
-    pub(super) async fn open(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
-        let latest = Instant::now().checked_add(self.options.ready_timeout);
-        self.wait_until_ready(at, latest).await?;
-        self.open_ready(at, latest).await
+    /// Begins the call: passes it through the interceptors, which may change its options.
+    ///
+    /// # Errors
+    ///
+    /// When an interceptor refuses the call.
+    pub(super) fn begin(&mut self) -> Result<Watch> {
+        let mut watch = self.channel.watch(self.method);
+        if !self.channel.interceptors().is_empty() {
+            self.intercept(&mut watch)?;
+        }
+        Ok(watch)
     }
 
-    /// As [`open`](Self::open), for a call that waits for a connection until its deadline.
-    pub(super) async fn reopen(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
-        self.wait_until_ready(at, None).await?;
-        self.open_ready(at, None).await
+    #[cold]
+    fn intercept(&mut self, watch: &mut Watch) -> Result<()> {
+        let mut call = OutgoingCall {
+            method: self.method,
+            options: mem::take(&mut self.options),
+            deadline: self.deadline.map(Instant::into_std),
+        };
+        for interceptor in self.channel.interceptors().iter() {
+            match interceptor.before(&mut call) {
+                Ok(after) => watch.push(after),
+                Err(error) => {
+                    let refusal = error.with_executed(Executed::No).with_method(self.method.path);
+                    watch.end(Err(&refusal));
+                    return Err(refusal);
+                }
+            }
+        }
+        self.options = call.options;
+        self.deadline = call.deadline.map(Instant::from_std);
+        Ok(())
     }
 
-    async fn open_ready(
+    /// Returns when a call that is made now stops waiting for a connection.
+    pub(super) fn ready_until(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.options.ready_timeout)
+    }
+
+    /// Opens a call that has begun, for the caller. The receiving half keeps the watch.
+    pub(super) async fn open_watched(
         &self,
         at: Option<Instant>,
         latest: Option<Instant>,
+        mut watch: Watch,
     ) -> Result<(RawSink, RawStreaming)> {
+        match self.open(at, latest, &mut watch).await {
+            Ok((sink, mut stream)) => {
+                stream.watch(watch);
+                Ok((sink, stream))
+            }
+            Err(error) => {
+                watch.end(Err(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the call once there is a connection, which it waits for until the `latest` moment, or else until
+    /// its deadline.
+    async fn open(
+        &self,
+        at: Option<Instant>,
+        latest: Option<Instant>,
+        watch: &mut Watch,
+    ) -> Result<(RawSink, RawStreaming)> {
+        self.wait_until_ready(at, latest).await?;
         let options = &self.options_until(at);
         let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
             // Boxed, because few calls do this: it would enlarge the futures of all.
@@ -76,6 +130,7 @@ impl Parts {
         } else {
             self.channel.open(self.method, options)?
         };
+        let raw = watch.count(raw);
         Ok((
             RawSink::new(self.method, raw.sender, Deadline::new(at)),
             RawStreaming::new(self.method, raw.receiver, Deadline::new(at)),
@@ -151,20 +206,29 @@ impl Parts {
         self.channel.watch_state().current().is_closed()
     }
 
-    /// Makes a unary call, with retries, and returns its response.
-    pub(super) fn unary(self, request: Box<dyn Payload>) -> BoxFuture<Result<Body>> {
+    /// Makes a unary call, with retries, and returns its response. The watch is for the code that parses
+    /// the response, which may be a refusal.
+    pub(super) fn unary(mut self, request: Box<dyn Payload>) -> BoxFuture<Result<(Body, Watch)>> {
         Box::pin(async move {
+            let mut watch = self.begin()?;
             let at = self.expires_at();
             let mut attempt = 1;
             let mut backoff = Backoff::new(Reconnect::default());
             loop {
-                let error = match self.unary_once(&*request, at).await {
-                    Err(error) if attempt < self.options.max_attempts && self.may_retry(&error) => {
-                        error
-                    }
-                    outcome => return outcome,
+                let error = match self.unary_once(&*request, at, &mut watch).await {
+                    Ok(response) => return Ok((response, watch)),
+                    Err(error) => error,
                 };
-                tracing::debug!(attempt, "trying again: {error:#}");
+                if attempt >= self.options.max_attempts || !self.may_retry(&error) {
+                    watch.end(Err(&error));
+                    return Err(error);
+                }
+                match watch.span() {
+                    None => tracing::debug!(attempt, "trying again: {error:#}"),
+                    Some(span) => {
+                        tracing::debug!(parent: span, attempt, "trying again: {error:#}");
+                    }
+                }
                 // The request is kept as it is and written again: the next connection has another key.
                 attempt += 1;
                 // A call waits for a lost connection by itself. The return of a relay's client is
@@ -174,6 +238,7 @@ impl Parts {
                     let until = Instant::now().checked_add(delay);
                     // Return the real reason now rather than a deadline error after the delay.
                     if at.is_some_and(|at| until.is_none_or(|until| at <= until)) {
+                        watch.end(Err(&error));
                         return Err(error);
                     }
                     sleep(delay).await;
@@ -183,8 +248,13 @@ impl Parts {
     }
 
     /// Makes one attempt. A failure before the request was handed over is marked as not executed.
-    async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<Body> {
-        let (mut sink, mut stream) = self.open(at).await?;
+    async fn unary_once(
+        &self,
+        request: &dyn Payload,
+        at: Option<Instant>,
+        watch: &mut Watch,
+    ) -> Result<Body> {
+        let (mut sink, mut stream) = self.open(at, self.ready_until(), watch).await?;
         // The receiving half knows why the call failed. Read it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
             // Nothing was sent, so no response can be a refusal.
@@ -193,25 +263,30 @@ impl Parts {
         }
         sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
         sink.half_close();
-        stream.single().await
+        // The watch is that of all attempts.
+        stream.single().await.map(|(response, _)| response)
     }
 
     /// Opens a stream of responses to one request.
     pub(super) fn server_streaming(
-        self,
+        mut self,
         request: Arc<dyn Payload>,
     ) -> BoxFuture<Result<RawStreaming>> {
         Box::pin(async move {
-            let (sink, mut stream) = self.open(self.expires_at()).await?;
+            let watch = self.begin()?;
+            let (at, latest) = (self.expires_at(), self.ready_until());
+            let (sink, mut stream) = self.open_watched(at, latest, watch).await?;
             stream.keep(sink.send_first(request, Requests::One));
             Ok(stream)
         })
     }
 
     /// Opens a call without sending a request.
-    pub(super) fn streaming(self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
+    pub(super) fn streaming(mut self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
         Box::pin(async move {
-            let (mut sink, mut stream) = self.open(self.expires_at()).await?;
+            let watch = self.begin()?;
+            let (at, latest) = (self.expires_at(), self.ready_until());
+            let (mut sink, mut stream) = self.open_watched(at, latest, watch).await?;
             // The caller may split the halves and move them to different tasks.
             let end = Arc::<CallEnd>::default();
             sink.share(Arc::clone(&end));

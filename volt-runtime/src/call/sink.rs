@@ -61,13 +61,16 @@ impl RawSink {
             }
             ready @ Poll::Ready(_) => ready,
         };
-        ready.map_err(|error| {
-            let error = match &self.end {
-                Some(end) => end.reason_for(error),
-                None => error,
-            };
-            error.with_method(self.method.path)
-        })
+        ready.map_err(|error| self.unready(error))
+    }
+
+    /// Completes the reason why nothing can be sent, and leaves it for the receiving half.
+    #[cold]
+    fn unready(&self, error: Error) -> Error {
+        let Some(end) = &self.end else { return error.with_method(self.method.path) };
+        let error = end.reason_for(error).with_method(self.method.path);
+        end.fail_sending(&error);
+        error
     }
 
     pub(super) fn send(&mut self, message: &dyn Payload) -> Result<()> {

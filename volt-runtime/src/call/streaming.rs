@@ -15,7 +15,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -27,7 +27,8 @@ use super::{
     sink::RawSink,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
+    intercept::Watch,
     message::{Body, DecodeError, Message},
     method::Method,
     status::Status,
@@ -50,6 +51,8 @@ pub(super) struct RawStreaming {
     is_read: bool,
     /// Shared with the sending half, if the caller holds both.
     end: Option<Arc<CallEnd>>,
+    /// Reports how the call ends.
+    watch: Watch,
     /// The sending half, if the caller does not hold it. It is dropped after the receiving half, so
     /// that dropping the whole cancels rather than half-closes.
     sink: Option<Box<RawSink>>,
@@ -72,8 +75,21 @@ impl RawStreaming {
         deadline: Deadline,
     ) -> Self {
         let state = State::Open(half);
-        let early = VecDeque::new();
-        Self { method, state, deadline, early, is_read: false, end: None, sink: None }
+        Self {
+            method,
+            state,
+            deadline,
+            early: VecDeque::new(),
+            is_read: false,
+            end: None,
+            watch: Watch::default(),
+            sink: None,
+        }
+    }
+
+    /// Reports how the call ends to this watch.
+    pub(super) fn watch(&mut self, watch: Watch) {
+        self.watch = watch;
     }
 
     /// Shares the end of the call with the sending half.
@@ -84,10 +100,15 @@ impl RawStreaming {
     /// Reads the next response for the caller.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         self.is_read = true;
-        match self.early.pop_front() {
-            Some(body) => Poll::Ready(Ok(Some(body))),
-            None => self.poll_half(cx),
+        if let Some(body) = self.early.pop_front() {
+            return Poll::Ready(Ok(Some(body)));
         }
+        let outcome = ready!(self.poll_half(cx));
+        // A single response may turn out to be a refusal once it is parsed.
+        if matches!(outcome, Ok(None)) && self.method.kind.server_streams() {
+            self.watch.end(Ok(()));
+        }
+        Poll::Ready(outcome)
     }
 
     /// Reads the next response from the transport, until the deadline, and keeps how the call ended.
@@ -170,20 +191,28 @@ impl RawStreaming {
         if let Some(end) = &self.end {
             end.fail(&error);
         }
+        self.watch.end(Err(&error));
         error
     }
 
-    /// Reads the single response of a call, which must be followed by a clean end.
-    pub(super) async fn single(&mut self) -> Result<Body> {
-        let path = self.method.path;
-        let response = poll_fn(|cx| self.poll_body(cx)).await?.ok_or_else(|| {
-            Error::protocol("the call ended without a response").with_method(path)
-        })?;
+    /// Reports that the Volt has refused the call. It can still be read.
+    pub(super) fn refused(&mut self, status: Status) -> Error {
+        let error = Error::refused(status).with_method(self.method.path);
+        self.watch.end(Err(&error));
+        error
+    }
+
+    /// Reads the single response of a call, which must be followed by a clean end. The watch is for the
+    /// code that parses the response, which may be a refusal.
+    pub(super) async fn single(&mut self) -> Result<(Body, Watch)> {
+        let Some(response) = poll_fn(|cx| self.poll_body(cx)).await? else {
+            return Err(self.fail(Error::protocol("the call ended without a response")));
+        };
         if poll_fn(|cx| self.poll_body(cx)).await?.is_some() {
             let error = Error::protocol("more than one response to a call that has only one");
-            return Err(error.with_method(path));
+            return Err(self.fail(error));
         }
-        Ok(response)
+        Ok((response, mem::take(&mut self.watch)))
     }
 
     /// Returns why the other half could not send: the peer's reason if it has arrived, else `error`.
@@ -206,21 +235,43 @@ impl RawStreaming {
         }
         // A refusal is the last response of its call.
         match (self.early.back().and_then(refusal), &self.state) {
-            (Some(status), _) => Error::refused(status).with_method(self.method.path),
+            (Some(status), _) => self.refused(status),
             (None, State::Failed(reason)) => reason.clone(),
             (None, _) => error,
+        }
+    }
+
+    /// Reports what is known of the end of a call that is dropped. An open call is cancelled.
+    #[cold]
+    fn report_drop(&mut self) {
+        // If the sending half has failed, this half may know why: it was not read since.
+        let unsent = self.end.as_ref().and_then(|end| end.unsent()).cloned();
+        if let (State::Open(_), Some(error)) = (&self.state, unsent) {
+            let cx = &mut Context::from_waker(Waker::noop());
+            let reason = self.reason_for(error, |_| None, cx);
+            if reason.kind() != ErrorKind::Ended {
+                self.watch.end(Err(&reason));
+            }
+        }
+        match &self.state {
+            State::Open(_) => {}
+            State::Ended => self.watch.end(Ok(())),
+            State::Failed(error) => self.watch.end(Err(error)),
         }
     }
 }
 
 impl Drop for RawStreaming {
     fn drop(&mut self) {
+        if self.watch.is_active() {
+            self.report_drop();
+        }
         let half_closed = self.end.as_ref().is_some_and(|end| end.is_half_closed());
         if !half_closed || self.is_read || !self.early.is_empty() {
             return;
         }
         if let State::Open(half) = mem::replace(&mut self.state, State::Ended) {
-            end::let_end(self.method, half);
+            end::let_end(self.method, half, mem::take(&mut self.watch));
         }
     }
 }
@@ -245,12 +296,17 @@ pub(super) fn read_response<Res: Message>(body: &Body) -> Result<Res> {
 }
 
 /// Parses the single response of a call.
-pub(super) fn read_single<Res: Message>(method: &'static Method, body: &Body) -> Result<Res> {
-    let response: Res = read_response(body).map_err(|error| error.with_method(method.path))?;
-    match response.refusal() {
-        Some(status) => Err(Error::refused(status).with_method(method.path)),
+pub(super) fn read_single<Res: Message>(
+    method: &'static Method,
+    (body, mut watch): (Body, Watch),
+) -> Result<Res> {
+    let outcome = read_response(&body).and_then(|response: Res| match response.refusal() {
+        Some(status) => Err(Error::refused(status)),
         None => Ok(response),
-    }
+    });
+    let outcome = outcome.map_err(|error| error.with_method(method.path));
+    watch.end(outcome.as_ref().map(|_| ()));
+    outcome
 }
 
 /// Returns the refusal that a response carries, if it can be parsed.

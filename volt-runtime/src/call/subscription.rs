@@ -113,15 +113,13 @@ enum State {
 }
 
 impl Call {
-    /// Opens the call for the first time. Its refusal is reported when it is read.
-    async fn open(&self) -> Result<RawStreaming> {
-        let halves = self.parts.open(self.at).await?;
-        Ok(self.send(halves))
-    }
-
     /// Opens the call again, and waits until it has been accepted.
     async fn reopen(&self) -> Result<RawStreaming> {
-        let mut stream = self.send(self.parts.reopen(self.at).await?);
+        // The interceptors begin with the original options each time.
+        let mut parts = self.parts.clone();
+        let watch = parts.begin()?;
+        // It waits for a connection until its deadline.
+        let mut stream = self.send(parts.open_watched(self.at, None, watch).await?);
         stream.accepted(self.refusal).await?;
         Ok(stream)
     }
@@ -138,10 +136,15 @@ impl<Res: Message> Subscription<Res> {
         parts: Parts,
         request: Arc<dyn Payload>,
         requests: Requests,
-        at: Option<Instant>,
     ) -> Result<Self> {
+        let mut first = parts.clone();
+        let watch = first.begin()?;
+        // Computed once: the timeout covers all reopenings.
+        let at = first.expires_at();
+        let halves = first.open_watched(at, first.ready_until(), watch).await?;
         let call = Arc::new(Call { parts, request, requests, at, refusal: refusal::<Res> });
-        let state = State::Open(call.open().await?);
+        // A refusal is reported when the call is read.
+        let state = State::Open(call.send(halves));
         Ok(Self {
             call,
             state,
@@ -216,7 +219,10 @@ impl<Res: Message> Subscription<Res> {
             None => Ok(response),
         });
         response.map(Update::Message).map_err(|error| {
-            let error = error.with_method(self.call.parts.method.path);
+            let error = match &mut self.state {
+                State::Open(stream) => stream.fail(error),
+                _ => error.with_method(self.call.parts.method.path),
+            };
             self.state = State::Failed(error.clone());
             error
         })

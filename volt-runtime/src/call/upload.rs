@@ -17,7 +17,7 @@ use super::{
     streaming::{RawStreaming, read_single, refusal},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     message::{Body, Message, Payload},
     status::Status,
 };
@@ -98,7 +98,7 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     pub async fn finish(self) -> Result<Res> {
         let Self { mut stream, mut sink, .. } = self;
         sink.half_close();
-        read_single(sink.method(), &stream.single().await?)
+        read_single(sink.method(), stream.single().await?)
     }
 }
 
@@ -117,7 +117,7 @@ async fn send(
             Poll::Pending => None,
         };
         if let Some(status) = refused {
-            return Poll::Ready(Err(Error::refused(status).with_method(sink.method().path)));
+            return Poll::Ready(Err(stream.refused(status)));
         }
         let ready = ready!(sink.poll_ready(cx));
         // The reason may have arrived only now, after the look above.

@@ -23,6 +23,7 @@ use crate::{
     ClientConfig, Error, Result,
     config::DialAddress,
     socket::{Counted, Driver, DriverOptions, Protocol, Side as _, Stream, websocket_config},
+    transport::ServerAddress,
 };
 
 /// Connects to one Volt, any number of times. The supervisor and the further connections share one.
@@ -123,6 +124,10 @@ impl Dial for Dialer {
 
     fn url(&self) -> &str {
         self.remote.url()
+    }
+
+    fn server(&self) -> ServerAddress {
+        self.remote.server("volt")
     }
 
     fn volt_id(&self) -> &str {

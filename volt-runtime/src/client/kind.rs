@@ -3,7 +3,10 @@
 use std::future::Future;
 
 use super::options::ConnectOptions;
-use crate::{CallOptions, Error, Method, Result, transport::RawCall};
+use crate::{
+    CallOptions, Error, Method, Result,
+    transport::{RawCall, ServerAddress},
+};
 
 /// Connects to one Volt, any number of times.
 pub(super) trait Dial: Send + Sync + 'static {
@@ -17,6 +20,9 @@ pub(super) trait Dial: Send + Sync + 'static {
 
     /// The address for logs and messages.
     fn url(&self) -> &str;
+
+    /// The address for spans and metrics.
+    fn server(&self) -> ServerAddress;
 
     fn volt_id(&self) -> &str;
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     ClientConfig, Error, Executed, Result, config::DialAddress, key::SigningKey, socket::Stream,
-    tls::Tls,
+    tls::Tls, transport::ServerAddress,
 };
 
 /// The longest timeout, so that deadlines stay within the clock's range.
@@ -93,6 +93,11 @@ impl Remote {
     /// The address for logs and messages.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address for spans and metrics.
+    pub(super) fn server(&self, system: &'static str) -> ServerAddress {
+        ServerAddress::new(system, &*self.host, self.port)
     }
 
     /// The field of the configuration that holds the address.

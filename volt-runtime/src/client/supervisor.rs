@@ -30,7 +30,7 @@ use crate::{
     CallOptions, ConnectionState, Error, Executed, Method, Reconnect, Result, StateWatch,
     backoff::Backoff,
     error::POLICY_VIOLATION,
-    transport::{BoxFuture, RawCall, Transport},
+    transport::{BoxFuture, RawCall, ServerAddress, Transport},
 };
 
 /// State shared by the transport, the supervising task and the connection's driver.
@@ -108,6 +108,7 @@ pub(super) struct Supervised<D: Dial> {
     /// Closed when the supervising task ends.
     done: watch::Receiver<()>,
     volt_id: String,
+    server: ServerAddress,
 }
 
 impl<D: Dial> Supervised<D> {
@@ -122,14 +123,14 @@ impl<D: Dial> Supervised<D> {
         });
         let (shutdown, shutdowns) = watch::channel(Shutdown::None);
         let (done_sender, done) = watch::channel(());
-        let volt_id = dialer.volt_id().to_owned();
+        let (volt_id, server) = (dialer.volt_id().to_owned(), dialer.server());
         let mut supervisor = Supervisor { state: Arc::clone(&state), dialer, shutdowns };
         let driver = supervisor.begin(first);
         tokio::spawn(async move {
             supervisor.run(driver).await;
             drop(done_sender);
         });
-        Ok(Self { state, own, shutdown, done, volt_id })
+        Ok(Self { state, own, shutdown, done, volt_id, server })
     }
 }
 
@@ -176,6 +177,10 @@ impl<D: Dial> Transport for Supervised<D> {
 
     fn state(&self) -> StateWatch {
         StateWatch::new(self.state.states.subscribe())
+    }
+
+    fn server(&self) -> Option<&ServerAddress> {
+        Some(&self.server)
     }
 
     fn close(&self) -> BoxFuture<()> {
@@ -234,6 +239,8 @@ impl<D: Dial> Supervisor<D> {
             if wanted {
                 let url = self.dialer.url();
                 tracing::warn!(url, "the connection was lost: {reason:#}");
+                #[cfg(feature = "metrics")]
+                crate::metrics::lost(&self.dialer.server());
             }
             let Some(backoff) = backoff.as_mut().filter(|_| wanted && may_come_back(&reason))
             else {
@@ -327,6 +334,8 @@ impl<D: Dial> Supervisor<D> {
             match dialed {
                 Ok(dialed) => {
                     tracing::info!(url = self.dialer.url(), "connected again");
+                    #[cfg(feature = "metrics")]
+                    crate::metrics::reconnected(&self.dialer.server());
                     return Ok(self.begin(dialed));
                 }
                 Err(error) => {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Code, Message, Method, Status,
+    intercept::Recorder,
     queue::Queue,
     transport::{Body, BoxFuture, RawCall, ReceiveHalf},
 };
@@ -27,11 +28,12 @@ use crate::{
 pub struct IncomingCall {
     context: Context,
     raw: RawCall,
+    recorder: Recorder,
 }
 
 impl IncomingCall {
-    pub(super) fn new(context: Context, raw: RawCall) -> Self {
-        Self { context, raw }
+    pub(super) fn new(context: Context, raw: RawCall, recorder: Recorder) -> Self {
+        Self { context, raw, recorder }
     }
 
     /// Returns the context of the call.
@@ -46,6 +48,7 @@ impl IncomingCall {
             feed: Arc::new(Queue::new(1)),
             ahead: None,
             sender: SharedSender::new(self.raw.sender),
+            recorder: self.recorder,
         };
         (self.context, running)
     }
@@ -65,6 +68,7 @@ pub fn unimplemented(method: &Method) -> Status {
 /// Answers a call to a method that its service does not have.
 pub fn unknown_method(mut call: IncomingCall) -> BoxFuture<()> {
     let status = unimplemented(call.context.method);
+    call.recorder.record(Some(&status));
     call.raw.sender.end(Some(&status));
     Box::pin(std::future::ready(()))
 }
@@ -159,6 +163,8 @@ struct Running {
     /// A request for which the feed has no room yet.
     ahead: Option<Body>,
     sender: SharedSender,
+    /// Records how the handler ended.
+    recorder: Recorder,
 }
 
 impl Running {
@@ -216,7 +222,8 @@ impl Running {
         match outcome {
             Ok(response) => {
                 // If sending fails, the caller has already disconnected.
-                let _ = self.responses().send(response).await;
+                let sent = self.responses().send(response).await;
+                self.recorder.record(sent.err().as_ref());
                 self.sender.end(None).await;
             }
             Err(status) => self.end::<Res>(Err(status)).await,
@@ -226,6 +233,7 @@ impl Running {
     /// Ends a call whose only request cannot be read.
     async fn unreadable<Res: Message>(self, status: Status) {
         if self.apart {
+            self.recorder.record(Some(&status));
             return self.sender.end(Some(&status)).await;
         }
         self.end::<Res>(Err(status)).await;
@@ -233,6 +241,7 @@ impl Running {
 
     /// Ends a call. A refusal is sent in a response if the response has a field for it.
     async fn end<Res: Message>(self, outcome: Result<(), Status>) {
+        self.recorder.record(outcome.as_ref().err());
         let failure = match outcome {
             Ok(()) => None,
             Err(status) => match Res::refused(&status) {

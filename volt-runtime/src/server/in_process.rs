@@ -107,7 +107,7 @@ impl Transport for InProcess {
         // The reference count is the number of open calls: it cannot leak when a task is aborted.
         let open = Arc::clone(&self.open_calls);
         tokio::spawn(async move {
-            router.dispatch(method.path, service_id, Peer::default(), None, server).await;
+            router.dispatch(method.path, service_id, Peer::default(), None, server, None).await;
             drop(open);
         });
         Ok(RawCall {

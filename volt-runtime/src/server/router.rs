@@ -3,13 +3,20 @@
 //! One method may have several routes: services with the same API, distinguished by the ids with which callers
 //! name them.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use tracing::{Instrument as _, Span};
 
 use super::{Authenticator, Context, IncomingCall, context::Peer};
 #[cfg(all(feature = "server", feature = "grpc"))]
 use crate::MethodKind;
 use crate::{
     Code, Method, Status,
+    intercept::{Chain, ServerInterceptor, Watch},
     transport::{BoxFuture, RawCall},
 };
 
@@ -37,6 +44,7 @@ pub struct Router {
     /// By method path; the services added last are last.
     routes: HashMap<&'static str, Vec<Route>>,
     services: Vec<Arc<dyn Service>>,
+    interceptors: Chain<dyn ServerInterceptor>,
 }
 
 /// One method of one service.
@@ -70,6 +78,16 @@ impl Router {
     ) -> Self {
         let names: Vec<_> = names.into_iter().map(Into::into).collect();
         self.add(&names, service)
+    }
+
+    /// Passes the calls of all services through an interceptor, which sees each call before its handler runs
+    /// and after it has ended: see [`intercept`](crate::intercept). It runs after the
+    /// [`Authenticator`] has authorized the caller.
+    ///
+    /// Interceptors that were added first are the outer ones: they see a call first, and its end last.
+    pub fn intercept(mut self, interceptor: impl ServerInterceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
+        self
     }
 
     fn add(mut self, names: &[String], service: impl Service) -> Self {
@@ -128,8 +146,10 @@ impl Router {
         self.services.iter().map(|service| service.name())
     }
 
-    /// Runs the method called `path`, after the authenticator has authorized the caller for it. Every
-    /// outcome ends the call.
+    /// Runs the method called `path`, after the authenticator has authorized the caller for it, and the
+    /// interceptors have let it pass. Every outcome ends the call.
+    ///
+    /// If this is dropped before the end, `cut` may hold the reason.
     pub(crate) async fn dispatch(
         &self,
         path: &str,
@@ -137,22 +157,69 @@ impl Router {
         peer: Peer,
         authenticator: Option<&dyn Authenticator>,
         mut raw: RawCall,
+        cut: Option<&OnceLock<Status>>,
     ) {
         let route = match self.find(path, service_id.as_deref()) {
             Ok(route) => route,
             Err(status) => return raw.sender.end(Some(&status)),
         };
         let mut context = Context { method: route.method, service_id, peer };
+        let intercepted = !self.interceptors.is_empty();
+        let watch = Watch::server(route.method, intercepted, context.peer.over_grpc);
+        let mut served = Served { watch, cut };
+        let span = served.watch.span().cloned();
+        if let Err(status) =
+            self.admit(authenticator, &mut context, &mut served.watch, span.as_ref()).await
+        {
+            served.watch.end_with(&status);
+            return raw.sender.end(Some(&status));
+        }
+        let raw = served.watch.count(raw);
+        let call = IncomingCall::new(context, raw, served.watch.recorder());
+        within(span.as_ref(), || route.service.call(route.index, call)).await;
+        served.watch.end_handled();
+    }
+
+    /// Authorizes the caller, and passes the call through the interceptors.
+    async fn admit(
+        &self,
+        authenticator: Option<&dyn Authenticator>,
+        context: &mut Context,
+        watch: &mut Watch,
+        span: Option<&Span>,
+    ) -> Result<(), Status> {
         // After routing: which right is needed depends on the service that was found.
         if let Some(asked) =
-            authenticator.and_then(|authenticator| authenticator.authorize(&context))
+            authenticator.and_then(|authenticator| authenticator.authorize(context))
         {
-            match asked.await {
-                Ok(caller) => context.peer.caller = caller,
-                Err(status) => return raw.sender.end(Some(&status)),
-            }
+            context.peer.caller = within(span, || asked).await?;
         }
-        route.service.call(route.index, IncomingCall::new(context, raw)).await;
+        for interceptor in self.interceptors.iter() {
+            watch.push(interceptor.before(context)?);
+        }
+        Ok(())
+    }
+}
+
+/// Runs work in a span, if there is one.
+fn within<T: 'static>(span: Option<&Span>, work: impl FnOnce() -> BoxFuture<T>) -> BoxFuture<T> {
+    match span {
+        None => work(),
+        Some(span) => Box::pin(span.in_scope(work).instrument(span.clone())),
+    }
+}
+
+/// Watches a call that may be cut from outside.
+struct Served<'a> {
+    watch: Watch,
+    cut: Option<&'a OnceLock<Status>>,
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        if let Some(reason) = self.cut.and_then(OnceLock::get) {
+            self.watch.end_with(reason);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::{NotesClient, Volt, in_process_with};
 
 /// Runs the same check in process, in both encodings, over both protocols of the websocket, and over
 /// gRPC: typed calls cannot tell them apart.
-async fn everywhere(check: impl AsyncFn(NotesClient)) {
+pub(crate) async fn everywhere(check: impl AsyncFn(NotesClient)) {
     for encoding in [Encoding::Json, Encoding::Protobuf] {
         soon(check(in_process_with(encoding).0)).await;
     }

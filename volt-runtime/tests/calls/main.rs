@@ -13,6 +13,7 @@ mod grpc;
 mod hostile;
 mod hostile_volt;
 mod http;
+mod intercept;
 mod kinds;
 mod legacy;
 mod lifetime;

@@ -263,7 +263,10 @@ impl Volt {
         let Self { server, config, probe, key } = self;
         let address = server.local_addr();
         server.shutdown().await;
-        Stopped { address, parts: Parts::again(key, config, probe, |endpoint| endpoint) }
+        Stopped {
+            address,
+            parts: Parts::again(key, config, probe, |router| router, |endpoint| endpoint),
+        }
     }
 
     pub(crate) fn key(&self) -> SigningKey {
@@ -294,12 +297,20 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn new(change: impl FnOnce(ServiceHost) -> ServiceHost) -> Self {
+        Self::routed(|router| router, change)
+    }
+
+    /// The same with another router.
+    pub(crate) fn routed(
+        route: impl FnOnce(Router) -> Router,
+        change: impl FnOnce(ServiceHost) -> ServiceHost,
+    ) -> Self {
         let (volt_key, client_key) =
             (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let config = ClientConfig::new(VOLT_ID, "", volt_key.verifying_key().to_pem())
             .with_credential(client_key.to_pem().unwrap().as_str(), Some(SESSION.to_owned()));
         let key = volt_key.to_pem().unwrap().to_string();
-        Self::again(key, config, Probe::default(), change)
+        Self::again(key, config, Probe::default(), route, change)
     }
 
     /// The same Volt, for the same client.
@@ -307,9 +318,10 @@ impl Parts {
         key: String,
         config: ClientConfig,
         probe: Probe,
+        route: impl FnOnce(Router) -> Router,
         change: impl FnOnce(ServiceHost) -> ServiceHost,
     ) -> Self {
-        let router = Router::new().with(Notes(probe.clone()));
+        let router = route(Router::new().with(Notes(probe.clone())));
         let authority = OneClient(config.signing_key().unwrap().verifying_key());
         let volt_key = SigningKey::from_pem(&key).unwrap();
         let endpoint = change(ServiceHost::new(VOLT_ID, volt_key, router, authority));

@@ -11,10 +11,11 @@ const VERSION: &str = "0.20.2";
 
 /// The workspaces, by their lock files. Each is a separate workspace, as the comments in the root
 /// manifest explain; bench/clients/rust belongs to the last.
-const WORKSPACES: [Workspace; 4] = [
+const WORKSPACES: [Workspace; 5] = [
     Workspace { folder: "", is_ours: true },
     Workspace { folder: "fuzz/", is_ours: true },
     Workspace { folder: "bench/load/", is_ours: true },
+    Workspace { folder: "tests/opentelemetry/", is_ours: true },
     // The published client requires old versions, which we do not choose.
     Workspace { folder: "tests/interop/clients/rust/", is_ours: false },
 ];

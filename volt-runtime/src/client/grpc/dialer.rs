@@ -20,6 +20,7 @@ use crate::{
     client::{kind::Dial, remote::Remote},
     config::DialAddress,
     grpc::{MAX_MESSAGE, fault},
+    transport::ServerAddress,
 };
 
 /// The number of bytes of a call's unread responses. A slow reader then delays only its own call,
@@ -100,6 +101,10 @@ impl Dial for Dialer {
 
     fn url(&self) -> &str {
         self.remote.url()
+    }
+
+    fn server(&self) -> ServerAddress {
+        self.remote.server("grpc")
     }
 
     fn volt_id(&self) -> &str {

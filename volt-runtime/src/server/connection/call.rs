@@ -93,7 +93,8 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
             }
             receiver.first = Some(json_request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
-            router.dispatch(&method_name, service_id, peer, Some(host.authenticator()), raw).await;
+            let authenticator = Some(host.authenticator());
+            router.dispatch(&method_name, service_id, peer, authenticator, raw, None).await;
         }
         Ok(_) => sender.end(Some(&Status::new(
             Code::InvalidArgument,

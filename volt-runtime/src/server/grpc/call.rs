@@ -9,7 +9,7 @@ use std::{
     panic::AssertUnwindSafe,
     pin::pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -240,12 +240,14 @@ impl Call {
             entry: self.entry,
         };
         let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
+        let reason = OnceLock::new();
         let mut work = pin!(host.services().dispatch(
             &self.path,
             None,
             self.peer,
             Some(host.authenticator()),
-            raw
+            raw,
+            Some(&reason)
         ));
         let failure = tokio::select! {
             biased;
@@ -255,6 +257,7 @@ impl Call {
         };
         // Before the handler is dropped, which would end the call in its own way.
         self.pipe.end_with(status::trailers(Some(&failure)));
+        let _ = reason.set(failure);
     }
 
     fn fail(self, failure: &Status) {

@@ -68,6 +68,7 @@
 //! | events, hosting services, showing services as online | `Presence` |
 //! | calling a service that another client hosts | [`Target`] |
 //! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |
+//! | a session that is renewed when it has expired | [`Authenticate::renew`] |
 //! | tests without a Volt | [`Client::from_channel`] |
 //!
 //! A lost connection is re-established with backoff ([`Reconnect`]). Calls that cannot have been
@@ -156,9 +157,9 @@ pub mod well_known {
 
 pub use volt_runtime::{
     CallOptions, Channel, ClientConfig, Code, ConnectOptions, ConnectionState, Connector, Duplex,
-    Error, ErrorKind, Executed, Keepalive, Overflow, Proxy, Reconnect, RequestSink, Result,
-    StateWatch, Status, Streaming, Subscription, Target, TransportKind, Update, Upload, config,
-    key,
+    Error, ErrorKind, Executed, Keepalive, Overflow, Proxy, Reconnect, Renewal, RequestSink,
+    Result, StateWatch, Status, Streaming, Subscription, Target, TransportKind, Update, Upload,
+    config, key,
 };
 
 pub use volt_runtime::server;

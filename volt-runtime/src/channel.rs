@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     method::Method,
     options::CallOptions,
+    renewal::Renewer,
     server::{
         Router,
         in_process::{Encoding, InProcess},
@@ -26,6 +27,20 @@ use crate::{
 /// The default options belong to the handle, not to the connection: [`with_defaults`](Self::with_defaults)
 /// and [`with_unary_timeout`](Self::with_unary_timeout) leave other clones as they are.
 ///
+/// # Sessions
+///
+/// With `ConnectOptions::renewal`, a call that the Volt rejects for its session, before it was executed,
+/// waits for a renewal and is then made once more:
+///
+/// | call | continues |
+/// |---|---|
+/// | unary | always |
+/// | server streaming, subscription | until its first response |
+/// | client streaming, bidirectional | on a websocket. Awaiting the call then includes its key exchange |
+///
+/// Over gRPC, the last kind fails with [`Code::Unauthenticated`](crate::Code), because requests leave before
+/// the Volt has looked at the session.
+///
 /// ```no_run
 /// # use std::time::Duration;
 /// # use volt_runtime::{CallOptions, Channel};
@@ -40,6 +55,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Channel {
     transport: Arc<dyn Transport>,
+    renewer: Option<Arc<Renewer>>,
     defaults: Defaults,
 }
 
@@ -59,11 +75,22 @@ impl Channel {
     pub fn new(transport: impl Transport) -> Self {
         Self {
             transport: Arc::new(transport),
+            renewer: None,
             defaults: Defaults {
                 unary_timeout: Some(UNARY_TIMEOUT),
                 options: CallOptions::default(),
             },
         }
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn with_renewer(mut self, renewer: Renewer) -> Self {
+        self.renewer = Some(Arc::new(renewer));
+        self
+    }
+
+    pub(crate) fn renewer(&self) -> Option<&Arc<Renewer>> {
+        self.renewer.as_ref()
     }
 
     /// Creates a channel to services in this process: the same calls, without network or

@@ -73,6 +73,8 @@ mod options;
 mod proto;
 mod queue;
 mod redact;
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only connections renew sessions"))]
+mod renewal;
 pub mod server;
 #[cfg(feature = "socket")]
 mod socket;
@@ -118,12 +120,13 @@ pub use crate::{
     message::Message,
     method::{Method, MethodKind},
     options::{CallOptions, Overflow, Target},
+    renewal::Renewal,
     state::{ConnectionState, StateWatch},
     status::{Code, Status},
     transport::TransportKind,
 };
 
 #[cfg(feature = "client")]
-pub use crate::client::{ConnectOptions, Connector, Proxy, connect};
+pub use crate::client::{ConnectOptions, Connector, Proxy, connect, connect_lazy};
 #[cfg(feature = "socket")]
 pub use crate::socket::Keepalive;

@@ -7,15 +7,19 @@
 //! A retry repeats the whole attempt on whatever connection there is by then. Its condition is
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
 //! or the caller's word that executing it twice is harmless. All attempts share one deadline.
+//!
+//! A call that is rejected for its session is made once more after the session was renewed, if the channel
+//! renews sessions. The second attempt has its own token, because a pre-opened call may still have the old
+//! one.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     end::CallEnd,
     sink::{RawSink, Requests},
-    streaming::RawStreaming,
+    streaming::{RawStreaming, Rejected},
 };
 use crate::{
     backoff::{Backoff, Reconnect},
@@ -24,6 +28,8 @@ use crate::{
     message::{Body, Payload},
     method::Method,
     options::CallOptions,
+    renewal,
+    state::{ConnectionState, StateWatch},
     time::Deadline,
     transport::{BoxFuture, RawCall},
 };
@@ -151,14 +157,52 @@ impl Parts {
         self.channel.watch_state().current().is_closed()
     }
 
+    /// Returns the number of the session with which a call is opened now, if the channel renews sessions.
+    fn session(&self) -> Option<u64> {
+        self.channel.renewer().map(|renewer| renewer.generation())
+    }
+
+    /// Waits until there is another session than the one with which this call was rejected, and prepares
+    /// the second attempt.
+    ///
+    /// # Errors
+    ///
+    /// When the renewal failed, the deadline passed or the channel was closed before.
+    async fn renew(&mut self, session: Option<u64>, at: Option<Instant>) -> Result<()> {
+        let (Some(renewer), Some(session)) = (self.channel.renewer(), session) else {
+            return Ok(());
+        };
+        let late = async {
+            match at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let renewed = tokio::select! {
+            renewed = renewer.renew(session) => renewed,
+            reason = closed(self.channel.watch_state()) => Err(reason),
+            () = late => Err(Error::deadline("the session was not renewed in time")),
+        };
+        self.options.fresh_key = true;
+        renewed.map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
+    }
+
     /// Makes a unary call, with retries, and returns its response.
-    pub(super) fn unary(self, request: Box<dyn Payload>) -> BoxFuture<Result<Body>> {
+    pub(super) fn unary(mut self, request: Box<dyn Payload>) -> BoxFuture<Result<Body>> {
         Box::pin(async move {
             let at = self.expires_at();
             let mut attempt = 1;
             let mut backoff = Backoff::new(Reconnect::default());
+            let mut renewed = false;
             loop {
+                let session = self.session().filter(|_| !renewed);
                 let error = match self.unary_once(&*request, at).await {
+                    Err(error) if renewal::is_due(&error) && session.is_some() => {
+                        // Boxed, because few calls do this: it would enlarge the futures of all.
+                        Box::pin(self.renew(session, at)).await?;
+                        renewed = true;
+                        continue;
+                    }
                     Err(error) if attempt < self.options.max_attempts && self.may_retry(&error) => {
                         error
                     }
@@ -184,6 +228,14 @@ impl Parts {
 
     /// Makes one attempt. A failure before the request was handed over is marked as not executed.
     async fn unary_once(&self, request: &dyn Payload, at: Option<Instant>) -> Result<Body> {
+        let (mut sink, mut stream) = self.open_keyed(at).await?;
+        sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
+        sink.half_close();
+        stream.single().await
+    }
+
+    /// Opens the call and waits until a request can be sent.
+    async fn open_keyed(&self, at: Option<Instant>) -> Result<(RawSink, RawStreaming)> {
         let (mut sink, mut stream) = self.open(at).await?;
         // The receiving half knows why the call failed. Ask it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
@@ -191,9 +243,7 @@ impl Parts {
             let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));
             return Err(reason.await.with_executed(Executed::No));
         }
-        sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
-        sink.half_close();
-        stream.single().await
+        Ok((sink, stream))
     }
 
     /// Opens a stream of responses to one request.
@@ -201,22 +251,99 @@ impl Parts {
         self,
         request: Arc<dyn Payload>,
     ) -> BoxFuture<Result<RawStreaming>> {
-        Box::pin(async move {
-            let (sink, mut stream) = self.open(self.expires_at()).await?;
-            stream.keep(sink.send_first(request, Requests::One));
-            Ok(stream)
-        })
+        Box::pin(async move { self.open_with(&request, Requests::One, self.expires_at()).await })
+    }
+
+    /// Opens the call as [`open`](Self::open) and sends its only request in the background.
+    pub(super) async fn open_with(
+        &self,
+        request: &Arc<dyn Payload>,
+        requests: Requests,
+        at: Option<Instant>,
+    ) -> Result<RawStreaming> {
+        let session = self.session();
+        let halves = self.open(at).await?;
+        Ok(self.send_first(halves, request, requests, session, at))
+    }
+
+    /// As [`open_with`](Self::open_with), for a call that waits for a connection until its deadline.
+    pub(super) async fn reopen_with(
+        &self,
+        request: &Arc<dyn Payload>,
+        requests: Requests,
+        at: Option<Instant>,
+    ) -> Result<RawStreaming> {
+        let session = self.session();
+        let halves = self.reopen(at).await?;
+        Ok(self.send_first(halves, request, requests, session, at))
+    }
+
+    /// Sends the only request in the background. The stream keeps the sending half. If the Volt rejects the
+    /// `session`, the stream opens the call once more.
+    fn send_first(
+        &self,
+        (sink, mut stream): (RawSink, RawStreaming),
+        request: &Arc<dyn Payload>,
+        requests: Requests,
+        session: Option<u64>,
+        at: Option<Instant>,
+    ) -> RawStreaming {
+        stream.keep(sink.send_first(Arc::clone(request), requests));
+        if session.is_some() {
+            let (mut parts, request) = (self.clone(), Arc::clone(request));
+            stream.on_rejected(Rejected::new(move || {
+                Box::pin(async move {
+                    parts.renew(session, at).await?;
+                    let (sink, mut stream) = parts.open(at).await?;
+                    stream.keep(sink.send_first(request, requests));
+                    Ok(stream)
+                })
+            }));
+        }
+        stream
     }
 
     /// Opens a call without sending a request.
-    pub(super) fn streaming(self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
+    pub(super) fn streaming(mut self) -> BoxFuture<Result<(RawSink, RawStreaming)>> {
         Box::pin(async move {
-            let (mut sink, mut stream) = self.open(self.expires_at()).await?;
+            let at = self.expires_at();
+            let (mut sink, mut stream) = match self.session() {
+                None => self.open(at).await?,
+                session => Box::pin(self.open_renewed(session, at)).await?,
+            };
             // The caller may split the halves and move them to different tasks.
             let end = Arc::<CallEnd>::default();
             sink.share(Arc::clone(&end));
             stream.share(end);
             Ok((sink, stream))
         })
+    }
+
+    /// Opens the call and waits for its key exchange, which tells whether the Volt accepts the session.
+    async fn open_renewed(
+        &mut self,
+        session: Option<u64>,
+        at: Option<Instant>,
+    ) -> Result<(RawSink, RawStreaming)> {
+        match self.open_keyed(at).await {
+            Err(error) if renewal::is_due(&error) => {
+                self.renew(session, at).await?;
+                self.open_keyed(at).await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// Resolves once the channel is closed permanently, to the reason.
+async fn closed(mut states: StateWatch) -> Error {
+    loop {
+        if let ConnectionState::Closed { reason } = states.current() {
+            return reason;
+        }
+        if states.changed().await.is_none() {
+            // A transport without connections.
+            return std::future::pending().await;
+        }
     }
 }

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     parts::Parts,
-    sink::{RawSink, Requests},
+    sink::Requests,
     streaming::{RawStreaming, read_response, refusal},
 };
 use crate::{
@@ -115,21 +115,14 @@ enum State {
 impl Call {
     /// Opens the call for the first time. Its refusal is reported when it is read.
     async fn open(&self) -> Result<RawStreaming> {
-        let halves = self.parts.open(self.at).await?;
-        Ok(self.send(halves))
+        self.parts.open_with(&self.request, self.requests, self.at).await
     }
 
     /// Opens the call again, and waits until it has been accepted.
     async fn reopen(&self) -> Result<RawStreaming> {
-        let mut stream = self.send(self.parts.reopen(self.at).await?);
+        let mut stream = self.parts.reopen_with(&self.request, self.requests, self.at).await?;
         stream.accepted(self.refusal).await?;
         Ok(stream)
-    }
-
-    /// Sends the request in the background. The stream keeps the sending half open.
-    fn send(&self, (sink, mut stream): (RawSink, RawStreaming)) -> RawStreaming {
-        stream.keep(sink.send_first(Arc::clone(&self.request), self.requests));
-        stream
     }
 }
 

@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod own;
 mod reconnecting;
+mod renewal;
 mod shutdown;
 mod sizes;
 mod support;

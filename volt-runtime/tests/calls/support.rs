@@ -218,6 +218,11 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
+    /// The configuration of its client.
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.parts.config
+    }
+
     pub(crate) async fn start(self) -> Volt {
         let address = self.address;
         self.parts.serve_by("http", &address.ip().to_string(), address.port(), serve).await

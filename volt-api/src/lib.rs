@@ -69,7 +69,7 @@
 //! | calling a service that another client hosts | [`Target`] |
 //! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |
 //! | a session that is renewed when it has expired | [`Authenticate::renew`] |
-//! | tests without a Volt | [`Client::from_channel`] |
+//! | tests without a Volt: mocks, lost connections, record and replay | [`testing`] |
 //!
 //! A lost connection is re-established with backoff ([`Reconnect`]). Calls that cannot have been
 //! executed are retried meanwhile; [`Channel::watch_state`] reports the state.
@@ -162,7 +162,7 @@ pub use volt_runtime::{
     config, key,
 };
 
-pub use volt_runtime::server;
+pub use volt_runtime::{TypedMethod, server, testing};
 
 #[doc(hidden)]
 pub use volt_runtime::__private;

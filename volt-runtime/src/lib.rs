@@ -84,6 +84,7 @@ mod status;
 mod sync {
     pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 }
+pub mod testing;
 mod time;
 #[cfg(feature = "socket")]
 mod tls;
@@ -105,6 +106,7 @@ pub mod __core {
     pub use crate::server::connection::ServerSide;
 
     pub use crate::proto::*;
+    pub use crate::redact::SECRET_FIELDS;
     pub use crate::server::in_process::Encoding;
 }
 
@@ -118,7 +120,7 @@ pub use crate::{
     config::ClientConfig,
     error::{Error, ErrorKind, Executed, Result},
     message::Message,
-    method::{Method, MethodKind},
+    method::{Method, MethodKind, TypedMethod},
     options::{CallOptions, Overflow, Target},
     renewal::Renewal,
     state::{ConnectionState, StateWatch},

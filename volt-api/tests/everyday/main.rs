@@ -4,6 +4,7 @@
 
 mod files;
 mod follow;
+mod mocks;
 mod renewal;
 mod resources;
 mod sql;

@@ -24,4 +24,5 @@ mod renewal;
 mod shutdown;
 mod sizes;
 mod support;
+mod testing;
 mod tls;

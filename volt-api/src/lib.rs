@@ -68,6 +68,7 @@
 //! | events, hosting services, showing services as online | `Presence` |
 //! | calling a service that another client hosts | [`Target`] |
 //! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |
+//! | calls by name, with JSON | `by_name` (feature `by-name`) |
 //! | a session that is renewed when it has expired | [`Authenticate::renew`] |
 //! | tests without a Volt: mocks, lost connections, record and replay | [`testing`] |
 //!
@@ -94,7 +95,8 @@
 //! clients, for Volts whose configuration has a gRPC address: see [`TransportKind`]. `server` adds a trait for each service, to
 //! implement it or to mock a Volt: see [`Client::from_channel`]. `v0_15` adds the older API 0.15.1
 //! as a separate module. `resolve` adds the module `resolve`, which finds a Volt by its DID, its
-//! address or its relay, and the HTTP client that this needs. `derive` adds `#[derive(FromRow)]`,
+//! address or its relay, and the HTTP client that this needs. `by-name` adds `Client::call`, which calls methods by their
+//! names with JSON: see `by_name`. `derive` adds `#[derive(FromRow)]`,
 //! which converts rows of SQL to structs: see [`rows`]. `proto` adds `include_proto!`, which
 //! generates clients and servers from your own `.proto` files.
 
@@ -102,6 +104,8 @@
 
 #[cfg(feature = "volt")]
 pub mod authenticate;
+#[cfg(feature = "by-name")]
+pub mod by_name;
 mod client;
 #[cfg(feature = "volt")]
 mod compatibility;
@@ -112,6 +116,7 @@ mod generated;
 // Its examples and links need all features.
 #[cfg(all(
     any(doc, doctest),
+    feature = "by-name",
     feature = "derive",
     feature = "grpc",
     feature = "proto",

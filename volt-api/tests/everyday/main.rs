@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "by-name")]
+mod by_name;
 mod files;
 mod follow;
 mod mocks;

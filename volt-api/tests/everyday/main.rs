@@ -6,6 +6,7 @@
 mod by_name;
 mod files;
 mod follow;
+mod local_files;
 mod mocks;
 mod renewal;
 mod resources;

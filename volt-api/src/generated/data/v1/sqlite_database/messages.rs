@@ -52,6 +52,8 @@ pub struct VariantRow {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlBulkUpdateRequest`.
+///
+/// Request of [`SqliteDatabaseApiClient::bulk_update`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlBulkUpdateRequest {
@@ -64,6 +66,8 @@ pub struct SqlBulkUpdateRequest {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlBulkUpdateResponse`.
+///
+/// Response of [`SqliteDatabaseApiClient::bulk_update`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlBulkUpdateResponse {
@@ -120,6 +124,8 @@ pub struct SqlExecuteEnd {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlExecuteRequest`.
+///
+/// Request of [`SqliteDatabaseApiClient::execute`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlExecuteRequest {
@@ -146,6 +152,8 @@ pub mod sql_execute_request {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlExecuteResponse`.
+///
+/// Response of [`SqliteDatabaseApiClient::execute`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlExecuteResponse {
@@ -203,6 +211,8 @@ pub struct SqlImportCsvConfiguration {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlImportCSVRequest`.
+///
+/// Request of [`SqliteDatabaseApiClient::import_csv`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlImportCsvRequest {
@@ -234,6 +244,8 @@ pub mod sql_import_csv_request {
 }
 
 /// A progress report. In the last one `row_count` equals `total_rows`.
+///
+/// Response of [`SqliteDatabaseApiClient::import_csv`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlImportCsvResponse {

@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.data.v1.CreateDatabaseRequest`.
+///
+/// Request of [`SqliteServerApiClient::create_database`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateDatabaseRequest {
@@ -38,6 +40,8 @@ pub struct CreateDatabaseRequest {
 }
 
 /// The message `tdx.volt_api.data.v1.CreateDatabaseResponse`.
+///
+/// Response of [`SqliteServerApiClient::create_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateDatabaseResponse {
@@ -66,6 +70,8 @@ pub struct DataViewParameter {
 }
 
 /// The message `tdx.volt_api.data.v1.SaveDataViewRequest`.
+///
+/// Request of [`SqliteServerApiClient::save_data_view`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDataViewRequest {
@@ -96,6 +102,8 @@ pub struct SaveDataViewRequest {
 }
 
 /// The message `tdx.volt_api.data.v1.SaveDataViewResponse`.
+///
+/// Response of [`SqliteServerApiClient::save_data_view`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDataViewResponse {

@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.relay.v1.GetVoltEndpointRequest`.
+///
+/// Request of [`RelayApiClient::get_volt_endpoint`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetVoltEndpointRequest {
@@ -30,6 +32,8 @@ pub mod get_volt_endpoint_request {
 }
 
 /// The message `tdx.volt_api.relay.v1.GetVoltEndpointResponse`.
+///
+/// Response of [`RelayApiClient::get_volt_endpoint`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetVoltEndpointResponse {
@@ -102,6 +106,8 @@ pub mod tunnel_control {
 }
 
 /// What a Volt sends into its tunnel: control messages, and answers to calls.
+///
+/// Request of [`RelayApiClient::cloud_tunnel`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelRequest {
@@ -134,6 +140,8 @@ pub mod tunnel_request {
 }
 
 /// What a relay sends into a Volt's tunnel: calls, and what belongs to them.
+///
+/// Response of [`RelayApiClient::cloud_tunnel`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelResponse {

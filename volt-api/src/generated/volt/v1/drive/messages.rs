@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.volt.v1.SaveDriveInstanceRequest`.
+///
+/// Request of [`DriveApiClient::save_drive_instance`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -51,6 +53,8 @@ pub struct SaveDriveInstanceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveDriveInstanceResponse`.
+///
+/// Response of [`DriveApiClient::save_drive_instance`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDriveInstanceResponse {
@@ -83,6 +87,8 @@ pub struct WatchDriveInstanceStatusStart {
 }
 
 /// The message `tdx.volt_api.volt.v1.WatchDriveInstanceStatusRequest`.
+///
+/// Request of [`DriveApiClient::watch_drive_instance_status`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusRequest {
@@ -107,6 +113,8 @@ pub mod watch_drive_instance_status_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.WatchDriveInstanceStatusResponse`.
+///
+/// Response of [`DriveApiClient::watch_drive_instance_status`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusResponse {

@@ -41,6 +41,8 @@ pub struct File {
 }
 
 /// The message `tdx.volt_api.volt.v1.DownloadFileRequest`.
+///
+/// Request of [`FileApiClient::download_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DownloadFileRequest {
@@ -53,6 +55,8 @@ pub struct DownloadFileRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DownloadFileResponse`.
+///
+/// Response of [`FileApiClient::download_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DownloadFileResponse {
@@ -80,6 +84,8 @@ pub mod download_file_response {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetFileRequest`.
+///
+/// Request of [`FileApiClient::get_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileRequest {
@@ -92,6 +98,8 @@ pub struct GetFileRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetFileResponse`.
+///
+/// Response of [`FileApiClient::get_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileResponse {
@@ -102,6 +110,8 @@ pub struct GetFileResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetFileContentRequest`.
+///
+/// Request of [`FileApiClient::get_file_content`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileContentRequest {
@@ -114,6 +124,8 @@ pub struct GetFileContentRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetFileContentResponse`.
+///
+/// Response of [`FileApiClient::get_file_content`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileContentResponse {
@@ -124,6 +136,8 @@ pub struct GetFileContentResponse {
 }
 
 /// What to list. Empty filters match everything.
+///
+/// Request of [`FileApiClient::get_file_descendants`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileDescendantsRequest {
@@ -148,6 +162,8 @@ pub struct GetFileDescendantsRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetFileDescendantsResponse`.
+///
+/// Response of [`FileApiClient::get_file_descendants`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileDescendantsResponse {
@@ -159,6 +175,8 @@ pub struct GetFileDescendantsResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetFileContentRequest`.
+///
+/// Request of [`FileApiClient::set_file_content`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetFileContentRequest {
@@ -181,6 +199,8 @@ pub struct SetFileContentRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetFileContentResponse`.
+///
+/// Response of [`FileApiClient::set_file_content`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetFileContentResponse {
@@ -213,6 +233,8 @@ pub struct UploadFileStart {
 }
 
 /// The message `tdx.volt_api.volt.v1.UploadFileRequest`.
+///
+/// Request of [`FileApiClient::upload_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct UploadFileRequest {
@@ -238,6 +260,8 @@ pub mod upload_file_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.UploadFileResponse`.
+///
+/// Response of [`FileApiClient::upload_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct UploadFileResponse {

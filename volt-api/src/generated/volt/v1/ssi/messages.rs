@@ -24,6 +24,8 @@ pub struct VerifiableCredential {
 }
 
 /// The message `tdx.volt_api.volt.v1.CreateEmailCredentialRequest`.
+///
+/// Request of [`SsiApiClient::create_email_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -43,6 +45,8 @@ pub struct CreateEmailCredentialRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.CreateEmailCredentialResponse`.
+///
+/// Response of [`SsiApiClient::create_email_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateEmailCredentialResponse {
@@ -54,6 +58,8 @@ pub struct CreateEmailCredentialResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteDIDRequest`.
+///
+/// Request of [`SsiApiClient::delete_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -86,6 +92,8 @@ pub mod delete_did_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteDIDResponse`.
+///
+/// Response of [`SsiApiClient::delete_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteDidResponse {
@@ -94,6 +102,8 @@ pub struct DeleteDidResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetDIDRegistryUpdatesRequest`.
+///
+/// Request of [`SsiApiClient::get_did_registry_updates`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetDidRegistryUpdatesRequest {
@@ -109,6 +119,8 @@ pub struct GetDidRegistryUpdatesRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetDIDRegistryUpdatesResponse`.
+///
+/// Response of [`SsiApiClient::get_did_registry_updates`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetDidRegistryUpdatesResponse {
@@ -119,6 +131,8 @@ pub struct GetDidRegistryUpdatesResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.ImportCredentialRequest`.
+///
+/// Request of [`SsiApiClient::import_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ImportCredentialRequest {
@@ -135,6 +149,8 @@ pub struct ImportCredentialRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.ImportCredentialResponse`.
+///
+/// Response of [`SsiApiClient::import_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ImportCredentialResponse {
@@ -145,6 +161,8 @@ pub struct ImportCredentialResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.ParseCredentialRequest`.
+///
+/// Request of [`SsiApiClient::parse_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ParseCredentialRequest {
@@ -171,6 +189,8 @@ pub mod parse_credential_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.ParseCredentialResponse`.
+///
+/// Response of [`SsiApiClient::parse_credential`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ParseCredentialResponse {
@@ -181,6 +201,8 @@ pub struct ParseCredentialResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.ResolveDIDRequest`.
+///
+/// Request of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidRequest {
@@ -199,6 +221,8 @@ pub struct ResolveDidRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.ResolveDIDResponse`.
+///
+/// Response of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidResponse {
@@ -217,6 +241,8 @@ pub struct ResolveDidResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.RegisterDIDDocumentRequest`.
+///
+/// Request of [`SsiApiClient::register_did_document`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RegisterDidDocumentRequest {
@@ -231,6 +257,8 @@ pub struct RegisterDidDocumentRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.RegisterDIDDocumentResponse`.
+///
+/// Response of [`SsiApiClient::register_did_document`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RegisterDidDocumentResponse {
@@ -242,6 +270,8 @@ pub struct RegisterDidDocumentResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveCredentialRequest`.
+///
+/// Request of [`SsiApiClient::save_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveCredentialRequest {
@@ -255,6 +285,8 @@ pub struct SaveCredentialRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveCredentialResponse`.
+///
+/// Response of [`SsiApiClient::save_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveCredentialResponse {
@@ -268,6 +300,8 @@ pub struct SaveCredentialResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SearchDIDRegistryRequest`.
+///
+/// Request of [`SsiApiClient::search_did_registry`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SearchDidRegistryRequest {
@@ -300,6 +334,8 @@ pub mod search_did_registry_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.SearchDIDRegistryResponse`.
+///
+/// Response of [`SsiApiClient::search_did_registry`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SearchDidRegistryResponse {

@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.volt.v1.CreateSynapseConnectionRequest`.
+///
+/// Request of [`SyncApiClient::create_synapse_connection`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -55,6 +57,8 @@ pub struct CreateSynapseConnectionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.CreateSynapseConnectionResponse`.
+///
+/// Response of [`SyncApiClient::create_synapse_connection`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSynapseConnectionResponse {
@@ -65,6 +69,8 @@ pub struct CreateSynapseConnectionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteSynapseConnectionRequest`.
+///
+/// Request of [`SyncApiClient::delete_synapse_connection`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseConnectionRequest {
@@ -73,6 +79,8 @@ pub struct DeleteSynapseConnectionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteSynapseConnectionResponse`.
+///
+/// Response of [`SyncApiClient::delete_synapse_connection`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseConnectionResponse {
@@ -81,6 +89,8 @@ pub struct DeleteSynapseConnectionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteSynapseDocumentMetadataRequest`.
+///
+/// Request of [`SyncApiClient::delete_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseDocumentMetadataRequest {
@@ -93,6 +103,8 @@ pub struct DeleteSynapseDocumentMetadataRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteSynapseDocumentMetadataResponse`.
+///
+/// Response of [`SyncApiClient::delete_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseDocumentMetadataResponse {
@@ -101,6 +113,8 @@ pub struct DeleteSynapseDocumentMetadataResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveSyncDatabaseRequest`.
+///
+/// Request of [`SyncApiClient::save_sync_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSyncDatabaseRequest {
@@ -133,6 +147,8 @@ pub struct SaveSyncDatabaseRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveSyncDatabaseResponse`.
+///
+/// Response of [`SyncApiClient::save_sync_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSyncDatabaseResponse {
@@ -143,6 +159,8 @@ pub struct SaveSyncDatabaseResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveSynapseRequest`.
+///
+/// Request of [`SyncApiClient::save_synapse`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSynapseRequest {
@@ -172,6 +190,8 @@ pub struct SaveSynapseRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveSynapseResponse`.
+///
+/// Response of [`SyncApiClient::save_synapse`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSynapseResponse {
@@ -197,6 +217,8 @@ pub struct SynapseDocumentMetadata {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetSynapseDocumentMetadataRequest`.
+///
+/// Request of [`SyncApiClient::set_synapse_document_metadata`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetSynapseDocumentMetadataRequest {
@@ -219,6 +241,8 @@ pub struct SetSynapseDocumentMetadataRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetSynapseDocumentMetadataResponse`.
+///
+/// Response of [`SyncApiClient::set_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetSynapseDocumentMetadataResponse {
@@ -258,6 +282,8 @@ pub struct SyncDocumentUpdate {
 }
 
 /// The message `tdx.volt_api.volt.v1.SyncDocumentRequest`.
+///
+/// Request of [`SyncApiClient::sync_document`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentRequest {
@@ -284,6 +310,8 @@ pub mod sync_document_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.SyncDocumentResponse`.
+///
+/// Response of [`SyncApiClient::sync_document`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentResponse {
@@ -316,6 +344,8 @@ pub struct WatchSynapsePathStart {
 }
 
 /// The message `tdx.volt_api.volt.v1.WatchSynapsePathRequest`.
+///
+/// Request of [`SyncApiClient::watch_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathRequest {
@@ -366,6 +396,8 @@ pub struct WatchSynapsePathUpdate {
 }
 
 /// The message `tdx.volt_api.volt.v1.WatchSynapsePathResponse`.
+///
+/// Response of [`SyncApiClient::watch_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathResponse {
@@ -389,6 +421,8 @@ pub mod watch_synapse_path_response {
 }
 
 /// The message `tdx.volt_api.volt.v1.WriteSynapsePathRequest`.
+///
+/// Request of [`SyncApiClient::write_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WriteSynapsePathRequest {
@@ -407,6 +441,8 @@ pub struct WriteSynapsePathRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.WriteSynapsePathResponse`.
+///
+/// Response of [`SyncApiClient::write_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WriteSynapsePathResponse {
@@ -433,6 +469,8 @@ pub struct SyncDocumentVersionSummary {
 }
 
 /// The message `tdx.volt_api.volt.v1.ListSyncDocumentVersionsRequest`.
+///
+/// Request of [`SyncApiClient::list_sync_document_versions`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ListSyncDocumentVersionsRequest {
@@ -449,6 +487,8 @@ pub struct ListSyncDocumentVersionsRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.ListSyncDocumentVersionsResponse`.
+///
+/// Response of [`SyncApiClient::list_sync_document_versions`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ListSyncDocumentVersionsResponse {
@@ -459,6 +499,8 @@ pub struct ListSyncDocumentVersionsResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSyncDocumentVersionRequest`.
+///
+/// Request of [`SyncApiClient::get_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSyncDocumentVersionRequest {
@@ -471,6 +513,8 @@ pub struct GetSyncDocumentVersionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSyncDocumentVersionResponse`.
+///
+/// Response of [`SyncApiClient::get_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSyncDocumentVersionResponse {
@@ -484,6 +528,8 @@ pub struct GetSyncDocumentVersionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.CreateSyncDocumentVersionRequest`.
+///
+/// Request of [`SyncApiClient::create_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSyncDocumentVersionRequest {
@@ -496,6 +542,8 @@ pub struct CreateSyncDocumentVersionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.CreateSyncDocumentVersionResponse`.
+///
+/// Response of [`SyncApiClient::create_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSyncDocumentVersionResponse {
@@ -506,6 +554,8 @@ pub struct CreateSyncDocumentVersionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.RevertSyncDocumentVersionRequest`.
+///
+/// Request of [`SyncApiClient::revert_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RevertSyncDocumentVersionRequest {
@@ -521,6 +571,8 @@ pub struct RevertSyncDocumentVersionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.RevertSyncDocumentVersionResponse`.
+///
+/// Response of [`SyncApiClient::revert_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RevertSyncDocumentVersionResponse {
@@ -532,6 +584,8 @@ pub struct RevertSyncDocumentVersionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSynapseDocumentStateRequest`.
+///
+/// Request of [`SyncApiClient::get_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseDocumentStateRequest {
@@ -542,6 +596,8 @@ pub struct GetSynapseDocumentStateRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSynapseDocumentStateResponse`.
+///
+/// Response of [`SyncApiClient::get_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseDocumentStateResponse {
@@ -569,6 +625,8 @@ pub struct WatchSynapseDocumentStateStart {
 }
 
 /// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateRequest`.
+///
+/// Request of [`SyncApiClient::watch_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateRequest {
@@ -609,6 +667,8 @@ pub struct WatchSynapseDocumentStateUpdate {
 }
 
 /// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateResponse`.
+///
+/// Response of [`SyncApiClient::watch_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateResponse {
@@ -632,6 +692,8 @@ pub mod watch_synapse_document_state_response {
 }
 
 /// The message `tdx.volt_api.volt.v1.HasSynapseBlobRequest`.
+///
+/// Request of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HasSynapseBlobRequest {
@@ -643,6 +705,8 @@ pub struct HasSynapseBlobRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.HasSynapseBlobResponse`.
+///
+/// Response of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HasSynapseBlobResponse {
@@ -667,6 +731,8 @@ pub struct PutSynapseBlobStart {
 }
 
 /// The message `tdx.volt_api.volt.v1.PutSynapseBlobRequest`.
+///
+/// Request of [`SyncApiClient::put_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobRequest {
@@ -691,6 +757,8 @@ pub mod put_synapse_blob_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.PutSynapseBlobResponse`.
+///
+/// Response of [`SyncApiClient::put_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobResponse {
@@ -705,6 +773,8 @@ pub struct PutSynapseBlobResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSynapseBlobRequest`.
+///
+/// Request of [`SyncApiClient::get_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseBlobRequest {
@@ -716,6 +786,8 @@ pub struct GetSynapseBlobRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSynapseBlobResponse`.
+///
+/// Response of [`SyncApiClient::get_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseBlobResponse {

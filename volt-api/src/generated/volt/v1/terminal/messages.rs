@@ -47,6 +47,8 @@ pub struct Input {
 }
 
 /// The message `tdx.volt_api.volt.v1.CommandStreamRequest`.
+///
+/// Request of [`TerminalApiClient::command_stream`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CommandStreamRequest {
@@ -70,6 +72,8 @@ pub mod command_stream_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.CommandStreamResponse`.
+///
+/// Response of [`TerminalApiClient::command_stream`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CommandStreamResponse {

@@ -387,6 +387,8 @@ pub struct Email {
 }
 
 /// Says who a client is and why it should be let in.
+///
+/// Request of [`VoltApiClient::authenticate`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -452,6 +454,8 @@ pub mod authenticate_request {
 }
 
 /// What the Volt has decided, and what a client that is let in needs.
+///
+/// Response of [`VoltApiClient::authenticate`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -486,6 +490,8 @@ pub struct AuthenticateResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.CanAccessResourceRequest`.
+///
+/// Request of [`VoltApiClient::can_access_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CanAccessResourceRequest {
@@ -529,6 +535,8 @@ pub mod can_access_resource_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.CanAccessResourceResponse`.
+///
+/// Response of [`VoltApiClient::can_access_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -552,6 +560,8 @@ pub struct CanAccessResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.CheckCompatibilityRequest`.
+///
+/// Request of [`VoltApiClient::check_compatibility`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CheckCompatibilityRequest {
@@ -561,6 +571,8 @@ pub struct CheckCompatibilityRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.CheckCompatibilityResponse`.
+///
+/// Response of [`VoltApiClient::check_compatibility`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CheckCompatibilityResponse {
@@ -721,6 +733,8 @@ pub mod connect_event {
 }
 
 /// A message from the client to the Volt on `Connect`.
+///
+/// Request of [`VoltApiClient::connect`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectRequest {
@@ -754,6 +768,8 @@ pub mod connect_request {
 }
 
 /// A message from the Volt to the client on `Connect`.
+///
+/// Response of [`VoltApiClient::connect`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectResponse {
@@ -793,6 +809,8 @@ pub mod connect_response {
 }
 
 /// The message `tdx.volt_api.volt.v1.CopyResourceRequest`.
+///
+/// Request of [`VoltApiClient::copy_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CopyResourceRequest {
@@ -815,6 +833,8 @@ pub struct CopyResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.CopyResourceResponse`.
+///
+/// Response of [`VoltApiClient::copy_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CopyResourceResponse {
@@ -823,6 +843,8 @@ pub struct CopyResourceResponse {
 }
 
 /// One of the fields is needed.
+///
+/// Request of [`VoltApiClient::delete_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteAccessRequest {
@@ -835,6 +857,8 @@ pub struct DeleteAccessRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteAccessResponse`.
+///
+/// Response of [`VoltApiClient::delete_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteAccessResponse {
@@ -843,6 +867,8 @@ pub struct DeleteAccessResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteResourceRequest`.
+///
+/// Request of [`VoltApiClient::delete_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteResourceRequest {
@@ -858,6 +884,8 @@ pub struct DeleteResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteResourceResponse`.
+///
+/// Response of [`VoltApiClient::delete_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteResourceResponse {
@@ -866,6 +894,8 @@ pub struct DeleteResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.DiscoverServicesRequest`.
+///
+/// Request of [`VoltApiClient::discover_services`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverServicesRequest {
@@ -883,6 +913,8 @@ pub struct DiscoverServicesRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DiscoverServicesResponse`.
+///
+/// Response of [`VoltApiClient::discover_services`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverServicesResponse {
@@ -894,6 +926,8 @@ pub struct DiscoverServicesResponse {
 }
 
 /// Filters; an empty one lets everything through.
+///
+/// Request of [`VoltApiClient::get_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetAccessRequest {
@@ -911,6 +945,8 @@ pub struct GetAccessRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetAccessResponse`.
+///
+/// Response of [`VoltApiClient::get_access`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetAccessResponse {
@@ -921,6 +957,8 @@ pub struct GetAccessResponse {
 }
 
 /// Filters; an empty one lets everything through.
+///
+/// Request of [`VoltApiClient::get_identities`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentitiesRequest {
@@ -934,6 +972,8 @@ pub struct GetIdentitiesRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetIdentitiesResponse`.
+///
+/// Response of [`VoltApiClient::get_identities`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentitiesResponse {
@@ -944,6 +984,8 @@ pub struct GetIdentitiesResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetIdentityRequest`.
+///
+/// Request of [`VoltApiClient::get_identity`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityRequest {
@@ -969,6 +1011,8 @@ pub mod get_identity_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetIdentityResponse`.
+///
+/// Response of [`VoltApiClient::get_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityResponse {
@@ -979,6 +1023,8 @@ pub struct GetIdentityResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetOneTimeTokenRequest`.
+///
+/// Request of [`VoltApiClient::get_one_time_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetOneTimeTokenRequest {
@@ -990,6 +1036,8 @@ pub struct GetOneTimeTokenRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetOneTimeTokenResponse`.
+///
+/// Response of [`VoltApiClient::get_one_time_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1001,11 +1049,15 @@ pub struct GetOneTimeTokenResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetParametersRequest`.
+///
+/// Request of [`VoltApiClient::get_parameters`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetParametersRequest {}
 
 /// The message `tdx.volt_api.volt.v1.GetParametersResponse`.
+///
+/// Response of [`VoltApiClient::get_parameters`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetParametersResponse {
@@ -1016,6 +1068,8 @@ pub struct GetParametersResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetPolicyRequest`.
+///
+/// Request of [`VoltApiClient::get_policy`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyRequest {
@@ -1025,6 +1079,8 @@ pub struct GetPolicyRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetPolicyResponse`.
+///
+/// Response of [`VoltApiClient::get_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyResponse {
@@ -1036,6 +1092,8 @@ pub struct GetPolicyResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceRequest`.
+///
+/// Request of [`VoltApiClient::get_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceRequest {
@@ -1050,6 +1108,8 @@ pub struct GetResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceResponse`.
+///
+/// Response of [`VoltApiClient::get_resource`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceResponse {
@@ -1061,6 +1121,8 @@ pub struct GetResourceResponse {
 
 /// A search. `*` stands for any characters in `alias`, `name`, `description`, `kind` and
 /// `service_api`; the other texts must be equal.
+///
+/// Request of [`VoltApiClient::get_resources`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourcesRequest {
@@ -1112,6 +1174,8 @@ pub struct GetResourcesRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourcesResponse`.
+///
+/// Response of [`VoltApiClient::get_resources`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourcesResponse {
@@ -1122,6 +1186,8 @@ pub struct GetResourcesResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceAncestorsRequest`.
+///
+/// Request of [`VoltApiClient::get_resource_ancestors`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceAncestorsRequest {
@@ -1149,6 +1215,8 @@ pub struct GetResourceAncestorsRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceAncestorsResponse`.
+///
+/// Response of [`VoltApiClient::get_resource_ancestors`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceAncestorsResponse {
@@ -1160,6 +1228,8 @@ pub struct GetResourceAncestorsResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceDescendantsRequest`.
+///
+/// Request of [`VoltApiClient::get_resource_descendants`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceDescendantsRequest {
@@ -1196,6 +1266,8 @@ pub struct GetResourceDescendantsRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceDescendantsResponse`.
+///
+/// Response of [`VoltApiClient::get_resource_descendants`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceDescendantsResponse {
@@ -1208,6 +1280,8 @@ pub struct GetResourceDescendantsResponse {
 
 /// Which sessions to return: those that fit all the filters that are set. Only the owner of the
 /// Volt gets other sessions than their own.
+///
+/// Request of [`VoltApiClient::get_sessions`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSessionsRequest {
@@ -1228,6 +1302,8 @@ pub struct GetSessionsRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSessionsResponse`.
+///
+/// Response of [`VoltApiClient::get_sessions`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSessionsResponse {
@@ -1262,6 +1338,8 @@ pub struct InvokeRequestKeyExchange {
 /// payload, and are sent once the key exchange of the target has arrived.
 ///
 /// Hosts of relayed services get these requests on their `Connect` stream.
+///
+/// Request of [`VoltApiClient::invoke`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1317,6 +1395,8 @@ pub mod invoke_request {
 
 /// An answer in a call that is passed on. The first one carries `key_exchange`, the later ones
 /// `iv` and a payload, and the last one has `server_end` set.
+///
+/// Response of [`VoltApiClient::invoke`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct InvokeResponse {
@@ -1362,6 +1442,8 @@ pub mod invoke_response {
 }
 
 /// The message `tdx.volt_api.volt.v1.MoveResourceRequest`.
+///
+/// Request of [`VoltApiClient::move_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MoveResourceRequest {
@@ -1379,6 +1461,8 @@ pub struct MoveResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.MoveResourceResponse`.
+///
+/// Response of [`VoltApiClient::move_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MoveResourceResponse {
@@ -1387,6 +1471,8 @@ pub struct MoveResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.RequestAccessRequest`.
+///
+/// Request of [`VoltApiClient::request_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RequestAccessRequest {
@@ -1399,6 +1485,8 @@ pub struct RequestAccessRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.RequestAccessResponse`.
+///
+/// Response of [`VoltApiClient::request_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RequestAccessResponse {
@@ -1449,6 +1537,8 @@ pub struct ResourceAttributeQuery {
 /// The rules to save: `access`, those in `access_list`, or both. Either all are saved or none.
 ///
 /// Only the owner of a resource, or of the Volt, may save rules about it.
+///
+/// Request of [`VoltApiClient::save_access`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAccessRequest {
@@ -1465,6 +1555,8 @@ pub struct SaveAccessRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveAccessResponse`.
+///
+/// Response of [`VoltApiClient::save_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAccessResponse {
@@ -1473,6 +1565,8 @@ pub struct SaveAccessResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveIdentityRequest`.
+///
+/// Request of [`VoltApiClient::save_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveIdentityRequest {
@@ -1512,6 +1606,8 @@ pub struct SaveIdentityRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveIdentityResponse`.
+///
+/// Response of [`VoltApiClient::save_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveIdentityResponse {
@@ -1523,6 +1619,8 @@ pub struct SaveIdentityResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveParametersRequest`.
+///
+/// Request of [`VoltApiClient::save_parameters`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1538,6 +1636,8 @@ pub struct SaveParametersRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveParametersResponse`.
+///
+/// Response of [`VoltApiClient::save_parameters`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveParametersResponse {
@@ -1552,6 +1652,8 @@ pub struct SaveParametersResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveResourceRequest`.
+///
+/// Request of [`VoltApiClient::add_relay`], [`VoltApiClient::save_mirrored_link`], [`VoltApiClient::save_resource`], [`VoltApiClient::save_symbolic_link`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveResourceRequest {
@@ -1579,6 +1681,8 @@ pub struct SaveResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveResourceResponse`.
+///
+/// Response of [`VoltApiClient::add_relay`], [`VoltApiClient::save_mirrored_link`], [`VoltApiClient::save_resource`], [`VoltApiClient::save_symbolic_link`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveResourceResponse {
@@ -1590,6 +1694,8 @@ pub struct SaveResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveDatabaseRequest`.
+///
+/// Request of [`VoltApiClient::save_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDatabaseRequest {
@@ -1626,6 +1732,8 @@ pub struct SaveDatabaseRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveDatabaseResponse`.
+///
+/// Response of [`VoltApiClient::save_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDatabaseResponse {
@@ -1637,6 +1745,8 @@ pub struct SaveDatabaseResponse {
 }
 
 /// A resource that forwards HTTP requests for a domain to another server.
+///
+/// Request of [`VoltApiClient::save_http_forwarder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1697,6 +1807,8 @@ pub struct SaveHttpForwarderRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveHttpForwarderResponse`.
+///
+/// Response of [`VoltApiClient::save_http_forwarder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpForwarderResponse {
@@ -1708,6 +1820,8 @@ pub struct SaveHttpForwarderResponse {
 }
 
 /// A client that may sign users in by OpenID Connect.
+///
+/// Request of [`VoltApiClient::save_oidc_client`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1739,6 +1853,8 @@ pub struct SaveOidcClientRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveOidcClientResponse`.
+///
+/// Response of [`VoltApiClient::save_oidc_client`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveOidcClientResponse {
@@ -1750,6 +1866,8 @@ pub struct SaveOidcClientResponse {
 }
 
 /// A resource that serves files over HTTP.
+///
+/// Request of [`VoltApiClient::save_http_file_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpFileServerRequest {
@@ -1787,6 +1905,8 @@ pub struct SaveHttpFileServerRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveHttpFileServerResponse`.
+///
+/// Response of [`VoltApiClient::save_http_file_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpFileServerResponse {
@@ -1798,6 +1918,8 @@ pub struct SaveHttpFileServerResponse {
 }
 
 /// A local folder to publish over HTTP. Publishing it again updates what is there.
+///
+/// Request of [`VoltApiClient::publish_folder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishFolderRequest {
@@ -1828,6 +1950,8 @@ pub struct PublishFolderRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.PublishFolderResponse`.
+///
+/// Response of [`VoltApiClient::publish_folder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishFolderResponse {
@@ -1848,6 +1972,8 @@ pub struct PublishFolderResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.UnpublishFolderRequest`.
+///
+/// Request of [`VoltApiClient::unpublish_folder`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct UnpublishFolderRequest {
@@ -1857,6 +1983,8 @@ pub struct UnpublishFolderRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.UnpublishFolderResponse`.
+///
+/// Response of [`VoltApiClient::unpublish_folder`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct UnpublishFolderResponse {
@@ -1866,6 +1994,8 @@ pub struct UnpublishFolderResponse {
 
 /// A resource that answers HTTP requests with JSON: with a fixed text if `is_literal` is set, else
 /// with the result of a query.
+///
+/// Request of [`VoltApiClient::save_http_rest_api_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpRestApiServerRequest {
@@ -1909,6 +2039,8 @@ pub struct SaveHttpRestApiServerRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveHttpRestApiServerResponse`.
+///
+/// Response of [`VoltApiClient::save_http_rest_api_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpRestApiServerResponse {
@@ -1921,6 +2053,8 @@ pub struct SaveHttpRestApiServerResponse {
 
 /// A part of a REST API server. Like the server, it answers with a fixed text if `is_literal` is
 /// set, else with the result of a query.
+///
+/// Request of [`VoltApiClient::save_http_rest_api_node`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpRestApiNodeRequest {
@@ -1955,6 +2089,8 @@ pub struct SaveHttpRestApiNodeRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveHttpRestApiNodeResponse`.
+///
+/// Response of [`VoltApiClient::save_http_rest_api_node`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpRestApiNodeResponse {
@@ -1966,6 +2102,8 @@ pub struct SaveHttpRestApiNodeResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveSessionRequest`.
+///
+/// Request of [`VoltApiClient::save_session`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSessionRequest {
@@ -1983,6 +2121,8 @@ pub struct SaveSessionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveSessionResponse`.
+///
+/// Response of [`VoltApiClient::save_session`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSessionResponse {
@@ -1994,6 +2134,8 @@ pub struct SaveSessionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SendEmailRequest`.
+///
+/// Request of [`VoltApiClient::send_email`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SendEmailRequest {
@@ -2002,6 +2144,8 @@ pub struct SendEmailRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SendEmailResponse`.
+///
+/// Response of [`VoltApiClient::send_email`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SendEmailResponse {
@@ -2010,6 +2154,8 @@ pub struct SendEmailResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetAccessRequestDecisionRequest`.
+///
+/// Request of [`VoltApiClient::set_access_request_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetAccessRequestDecisionRequest {
@@ -2022,6 +2168,8 @@ pub struct SetAccessRequestDecisionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetAccessRequestDecisionResponse`.
+///
+/// Response of [`VoltApiClient::set_access_request_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetAccessRequestDecisionResponse {
@@ -2030,6 +2178,8 @@ pub struct SetAccessRequestDecisionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetPolicyRequest`.
+///
+/// Request of [`VoltApiClient::set_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetPolicyRequest {
@@ -2043,6 +2193,8 @@ pub struct SetPolicyRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetPolicyResponse`.
+///
+/// Response of [`VoltApiClient::set_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetPolicyResponse {
@@ -2051,6 +2203,8 @@ pub struct SetPolicyResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetServiceStatusRequest`.
+///
+/// Request of [`VoltApiClient::set_service_status`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetServiceStatusRequest {
@@ -2066,6 +2220,8 @@ pub struct SetServiceStatusRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetServiceStatusResponse`.
+///
+/// Response of [`VoltApiClient::set_service_status`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetServiceStatusResponse {
@@ -2077,11 +2233,15 @@ pub struct SetServiceStatusResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.ShutdownRequest`.
+///
+/// Request of [`VoltApiClient::shutdown`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ShutdownRequest {}
 
 /// The message `tdx.volt_api.volt.v1.ShutdownResponse`.
+///
+/// Response of [`VoltApiClient::shutdown`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ShutdownResponse {
@@ -2090,6 +2250,8 @@ pub struct ShutdownResponse {
 }
 
 /// A message to sign, or to check against a signature. Signatures are called digests here.
+///
+/// Request of [`VoltApiClient::sign_verify`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignVerifyRequest {
@@ -2130,6 +2292,8 @@ pub mod sign_verify_request {
 
 /// A signature, or nothing: a signature that was checked and is right gets an empty answer. A
 /// wrong one is refused with `INVALID_ARGUMENT`.
+///
+/// Response of [`VoltApiClient::sign_verify`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignVerifyResponse {

@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.volt.v1.SaveWireRequest`.
+///
+/// Request of [`WireApiClient::save_wire`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveWireRequest {
@@ -37,6 +39,8 @@ pub struct SaveWireRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveWireResponse`.
+///
+/// Response of [`WireApiClient::save_wire`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveWireResponse {
@@ -48,6 +52,8 @@ pub struct SaveWireResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.PublishWireRequest`.
+///
+/// Request of [`WireApiClient::publish_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireRequest {
@@ -64,6 +70,8 @@ pub struct PublishWireRequest {
 }
 
 /// Sent only if the call fails.
+///
+/// Response of [`WireApiClient::publish_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireResponse {
@@ -72,6 +80,8 @@ pub struct PublishWireResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SubscribeWireRequest`.
+///
+/// Request of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SubscribeWireRequest {
@@ -97,6 +107,8 @@ pub mod subscribe_wire_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.SubscribeWireResponse`.
+///
+/// Response of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SubscribeWireResponse {

@@ -52,6 +52,8 @@ pub struct VariantRow {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlBulkUpdateRequest`.
+///
+/// Request of [`SqliteDatabaseApiClient::bulk_update`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlBulkUpdateRequest {
@@ -64,6 +66,8 @@ pub struct SqlBulkUpdateRequest {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlBulkUpdateResponse`.
+///
+/// Response of [`SqliteDatabaseApiClient::bulk_update`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlBulkUpdateResponse {
@@ -72,6 +76,8 @@ pub struct SqlBulkUpdateResponse {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlExecuteRequest`.
+///
+/// Request of [`SqliteDatabaseApiClient::execute`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
@@ -91,6 +97,8 @@ pub struct SqlExecuteRequest {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlExecuteResponse`.
+///
+/// Response of [`SqliteDatabaseApiClient::execute`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlExecuteResponse {
@@ -145,6 +153,8 @@ pub struct SqlImportCsvConfiguration {
 }
 
 /// The message `tdx.volt_api.data.v1.SqlImportCSVRequest`.
+///
+/// Request of [`SqliteDatabaseApiClient::import_csv`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlImportCsvRequest {
@@ -173,6 +183,8 @@ pub mod sql_import_csv_request {
 }
 
 /// A progress report. In the last one `row_count` equals `total_rows`.
+///
+/// Response of [`SqliteDatabaseApiClient::import_csv`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlImportCsvResponse {

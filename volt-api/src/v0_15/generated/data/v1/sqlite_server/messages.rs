@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.data.v1.CreateDatabaseRequest`.
+///
+/// Request of [`SqliteServerApiClient::create_database`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateDatabaseRequest {
@@ -36,6 +38,8 @@ pub struct CreateDatabaseRequest {
 }
 
 /// The message `tdx.volt_api.data.v1.CreateDatabaseResponse`.
+///
+/// Response of [`SqliteServerApiClient::create_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateDatabaseResponse {

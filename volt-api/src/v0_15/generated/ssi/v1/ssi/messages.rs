@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.ssi.v1.ResolveDIDRequest`.
+///
+/// Request of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidRequest {
@@ -12,6 +14,8 @@ pub struct ResolveDidRequest {
 }
 
 /// The message `tdx.volt_api.ssi.v1.ResolveDIDResponse`.
+///
+/// Response of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidResponse {
@@ -22,11 +26,15 @@ pub struct ResolveDidResponse {
 }
 
 /// The message `tdx.volt_api.ssi.v1.TrustVerifiableCredentialRequest`.
+///
+/// Request of [`SsiApiClient::trust_verifiable_credential`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TrustVerifiableCredentialRequest {}
 
 /// The message `tdx.volt_api.ssi.v1.TrustVerifiableCredentialResponse`.
+///
+/// Response of [`SsiApiClient::trust_verifiable_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TrustVerifiableCredentialResponse {

@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.volt.v1.DiscoverRequest`.
+///
+/// Request of [`DiscoveryApiClient::discover`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverRequest {
@@ -25,6 +27,8 @@ pub struct SignedEndpoint {
 }
 
 /// The message `tdx.volt_api.volt.v1.DiscoverResponse`.
+///
+/// Response of [`DiscoveryApiClient::discover`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverResponse {

@@ -46,6 +46,8 @@ pub struct SparkCommand {
 }
 
 /// The message `tdx.volt_api.volt.v1.SparkRequest`.
+///
+/// Request of [`SparkApiClient::spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkRequest {
@@ -108,6 +110,8 @@ pub struct SparkInstance {
 }
 
 /// The message `tdx.volt_api.volt.v1.SparkResponse`.
+///
+/// Response of [`SparkApiClient::spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkResponse {
@@ -133,6 +137,8 @@ pub mod spark_response {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSparkRequest`.
+///
+/// Request of [`SparkApiClient::get_spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSparkRequest {
@@ -141,6 +147,8 @@ pub struct GetSparkRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSparkResponse`.
+///
+/// Response of [`SparkApiClient::get_spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSparkResponse {

@@ -301,6 +301,8 @@ pub struct VerifiablePresentation {
 }
 
 /// The message `tdx.volt_api.volt.v1.BindRequest`.
+///
+/// Request of [`VoltApiClient::bind`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -320,6 +322,8 @@ pub struct BindRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.BindResponse`.
+///
+/// Response of [`VoltApiClient::bind`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct BindResponse {
@@ -340,6 +344,8 @@ pub struct BindResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.CanAccessResourceRequest`.
+///
+/// Request of [`VoltApiClient::can_access_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CanAccessResourceRequest {
@@ -379,6 +385,8 @@ pub mod can_access_resource_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.CanAccessResourceResponse`.
+///
+/// Response of [`VoltApiClient::can_access_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CanAccessResourceResponse {
@@ -399,6 +407,8 @@ pub struct CanAccessResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.CheckCompatibilityRequest`.
+///
+/// Request of [`VoltApiClient::check_compatibility`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CheckCompatibilityRequest {
@@ -408,6 +418,8 @@ pub struct CheckCompatibilityRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.CheckCompatibilityResponse`.
+///
+/// Response of [`VoltApiClient::check_compatibility`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CheckCompatibilityResponse {
@@ -562,6 +574,8 @@ pub mod connect_event {
 }
 
 /// A message from the client to the Volt on `Connect`.
+///
+/// Request of [`VoltApiClient::connect`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectRequest {
@@ -597,6 +611,8 @@ pub mod connect_request {
 }
 
 /// A message from the Volt to the client on `Connect`.
+///
+/// Response of [`VoltApiClient::connect`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectResponse {
@@ -638,6 +654,8 @@ pub mod connect_response {
 }
 
 /// The message `tdx.volt_api.volt.v1.CopyResourceRequest`.
+///
+/// Request of [`VoltApiClient::copy_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CopyResourceRequest {
@@ -660,6 +678,8 @@ pub struct CopyResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.CopyResourceResponse`.
+///
+/// Response of [`VoltApiClient::copy_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CopyResourceResponse {
@@ -668,6 +688,8 @@ pub struct CopyResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.CreateVerifiableCredentialSessionRequest`.
+///
+/// Request of [`VoltApiClient::create_verifiable_credential_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateVerifiableCredentialSessionRequest {
@@ -676,6 +698,8 @@ pub struct CreateVerifiableCredentialSessionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.CreateVerifiableCredentialSessionResponse`.
+///
+/// Response of [`VoltApiClient::create_verifiable_credential_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -687,6 +711,8 @@ pub struct CreateVerifiableCredentialSessionResponse {
 }
 
 /// One of the fields is needed.
+///
+/// Request of [`VoltApiClient::delete_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteAccessRequest {
@@ -696,6 +722,8 @@ pub struct DeleteAccessRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteAccessResponse`.
+///
+/// Response of [`VoltApiClient::delete_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteAccessResponse {
@@ -704,6 +732,8 @@ pub struct DeleteAccessResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteResourceRequest`.
+///
+/// Request of [`VoltApiClient::delete_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteResourceRequest {
@@ -719,6 +749,8 @@ pub struct DeleteResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DeleteResourceResponse`.
+///
+/// Response of [`VoltApiClient::delete_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteResourceResponse {
@@ -727,6 +759,8 @@ pub struct DeleteResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.DiscoverServicesRequest`.
+///
+/// Request of [`VoltApiClient::discover_services`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverServicesRequest {
@@ -742,6 +776,8 @@ pub struct DiscoverServicesRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.DiscoverServicesResponse`.
+///
+/// Response of [`VoltApiClient::discover_services`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverServicesResponse {
@@ -753,6 +789,8 @@ pub struct DiscoverServicesResponse {
 }
 
 /// Filters; an empty one lets everything through.
+///
+/// Request of [`VoltApiClient::get_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetAccessRequest {
@@ -771,6 +809,8 @@ pub struct GetAccessRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetAccessResponse`.
+///
+/// Response of [`VoltApiClient::get_access`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetAccessResponse {
@@ -781,6 +821,8 @@ pub struct GetAccessResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetBindingsRequest`.
+///
+/// Request of [`VoltApiClient::get_bindings`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetBindingsRequest {
@@ -791,6 +833,8 @@ pub struct GetBindingsRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetBindingsResponse`.
+///
+/// Response of [`VoltApiClient::get_bindings`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetBindingsResponse {
@@ -801,6 +845,8 @@ pub struct GetBindingsResponse {
 }
 
 /// Filters; an empty one lets everything through.
+///
+/// Request of [`VoltApiClient::get_identities`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentitiesRequest {
@@ -814,6 +860,8 @@ pub struct GetIdentitiesRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetIdentitiesResponse`.
+///
+/// Response of [`VoltApiClient::get_identities`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentitiesResponse {
@@ -824,6 +872,8 @@ pub struct GetIdentitiesResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetIdentityRequest`.
+///
+/// Request of [`VoltApiClient::get_identity`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityRequest {
@@ -849,6 +899,8 @@ pub mod get_identity_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetIdentityResponse`.
+///
+/// Response of [`VoltApiClient::get_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityResponse {
@@ -859,6 +911,8 @@ pub struct GetIdentityResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetIdentityTokenRequest`.
+///
+/// Request of [`VoltApiClient::get_identity_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityTokenRequest {
@@ -869,6 +923,8 @@ pub struct GetIdentityTokenRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetIdentityTokenResponse`.
+///
+/// Response of [`VoltApiClient::get_identity_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -880,11 +936,15 @@ pub struct GetIdentityTokenResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetParametersRequest`.
+///
+/// Request of [`VoltApiClient::get_parameters`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetParametersRequest {}
 
 /// The message `tdx.volt_api.volt.v1.GetParametersResponse`.
+///
+/// Response of [`VoltApiClient::get_parameters`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetParametersResponse {
@@ -895,11 +955,15 @@ pub struct GetParametersResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetPolicyRequest`.
+///
+/// Request of [`VoltApiClient::get_policy`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyRequest {}
 
 /// The message `tdx.volt_api.volt.v1.GetPolicyResponse`.
+///
+/// Response of [`VoltApiClient::get_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyResponse {
@@ -911,6 +975,8 @@ pub struct GetPolicyResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceRequest`.
+///
+/// Request of [`VoltApiClient::get_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceRequest {
@@ -922,6 +988,8 @@ pub struct GetResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceResponse`.
+///
+/// Response of [`VoltApiClient::get_resource`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceResponse {
@@ -933,6 +1001,8 @@ pub struct GetResourceResponse {
 
 /// A search. `*` stands for any characters in `alias`, `name`, `description`, `kind` and
 /// `service_api`; the other texts must be equal.
+///
+/// Request of [`VoltApiClient::get_resources`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourcesRequest {
@@ -972,6 +1042,8 @@ pub struct GetResourcesRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourcesResponse`.
+///
+/// Response of [`VoltApiClient::get_resources`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourcesResponse {
@@ -982,6 +1054,8 @@ pub struct GetResourcesResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceAncestorsRequest`.
+///
+/// Request of [`VoltApiClient::get_resource_ancestors`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceAncestorsRequest {
@@ -1003,6 +1077,8 @@ pub struct GetResourceAncestorsRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceAncestorsResponse`.
+///
+/// Response of [`VoltApiClient::get_resource_ancestors`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceAncestorsResponse {
@@ -1014,6 +1090,8 @@ pub struct GetResourceAncestorsResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceDescendantsRequest`.
+///
+/// Request of [`VoltApiClient::get_resource_descendants`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceDescendantsRequest {
@@ -1041,6 +1119,8 @@ pub struct GetResourceDescendantsRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetResourceDescendantsResponse`.
+///
+/// Response of [`VoltApiClient::get_resource_descendants`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceDescendantsResponse {
@@ -1052,6 +1132,8 @@ pub struct GetResourceDescendantsResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSessionRequest`.
+///
+/// Request of [`VoltApiClient::get_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSessionRequest {
@@ -1062,6 +1144,8 @@ pub struct GetSessionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.GetSessionResponse`.
+///
+/// Response of [`VoltApiClient::get_session`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSessionResponse {
@@ -1078,6 +1162,8 @@ pub struct GetSessionResponse {
 /// payload, and are sent once the key exchange of the target has arrived.
 ///
 /// Hosts of relayed services get these requests on their `Connect` stream.
+///
+/// Request of [`VoltApiClient::invoke`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1127,6 +1213,8 @@ pub mod invoke_request {
 
 /// An answer in a call that is passed on. The first one carries `key_exchange`, the later ones
 /// `iv` and a payload, and the last one has `server_end` set.
+///
+/// Response of [`VoltApiClient::invoke`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct InvokeResponse {
@@ -1165,6 +1253,8 @@ pub mod invoke_response {
 }
 
 /// The message `tdx.volt_api.volt.v1.MoveResourceRequest`.
+///
+/// Request of [`VoltApiClient::move_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MoveResourceRequest {
@@ -1182,6 +1272,8 @@ pub struct MoveResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.MoveResourceResponse`.
+///
+/// Response of [`VoltApiClient::move_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MoveResourceResponse {
@@ -1190,6 +1282,8 @@ pub struct MoveResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.RequestAccessRequest`.
+///
+/// Request of [`VoltApiClient::request_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RequestAccessRequest {
@@ -1202,6 +1296,8 @@ pub struct RequestAccessRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.RequestAccessResponse`.
+///
+/// Response of [`VoltApiClient::request_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RequestAccessResponse {
@@ -1253,6 +1349,8 @@ pub struct ResourceAttributeQuery {
 /// The rules to save: `access`, those in `access_list`, or both. Either all are saved or none.
 ///
 /// Only the owner of a resource, or of the Volt, may save rules about it.
+///
+/// Request of [`VoltApiClient::save_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAccessRequest {
@@ -1266,6 +1364,8 @@ pub struct SaveAccessRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveAccessResponse`.
+///
+/// Response of [`VoltApiClient::save_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAccessResponse {
@@ -1274,6 +1374,8 @@ pub struct SaveAccessResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveAuthenticationRequest`.
+///
+/// Request of [`VoltApiClient::save_authentication`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAuthenticationRequest {
@@ -1294,6 +1396,8 @@ pub struct SaveAuthenticationRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveAuthenticationResponse`.
+///
+/// Response of [`VoltApiClient::save_authentication`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAuthenticationResponse {
@@ -1302,6 +1406,8 @@ pub struct SaveAuthenticationResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveIdentityRequest`.
+///
+/// Request of [`VoltApiClient::save_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveIdentityRequest {
@@ -1330,6 +1436,8 @@ pub struct SaveIdentityRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveIdentityResponse`.
+///
+/// Response of [`VoltApiClient::save_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveIdentityResponse {
@@ -1341,6 +1449,8 @@ pub struct SaveIdentityResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveParametersRequest`.
+///
+/// Request of [`VoltApiClient::save_parameters`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1356,6 +1466,8 @@ pub struct SaveParametersRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveParametersResponse`.
+///
+/// Response of [`VoltApiClient::save_parameters`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveParametersResponse {
@@ -1370,6 +1482,8 @@ pub struct SaveParametersResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveResourceRequest`.
+///
+/// Request of [`VoltApiClient::save_resource`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveResourceRequest {
@@ -1397,6 +1511,8 @@ pub struct SaveResourceRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveResourceResponse`.
+///
+/// Response of [`VoltApiClient::save_resource`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveResourceResponse {
@@ -1408,6 +1524,8 @@ pub struct SaveResourceResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveSessionRequest`.
+///
+/// Request of [`VoltApiClient::save_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSessionRequest {
@@ -1425,6 +1543,8 @@ pub struct SaveSessionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SaveSessionResponse`.
+///
+/// Response of [`VoltApiClient::save_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSessionResponse {
@@ -1436,6 +1556,8 @@ pub struct SaveSessionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SessionRequest`.
+///
+/// Request of [`VoltApiClient::session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1462,6 +1584,8 @@ pub mod session_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.SessionResponse`.
+///
+/// Response of [`VoltApiClient::session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -1475,6 +1599,8 @@ pub struct SessionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetServiceStatusRequest`.
+///
+/// Request of [`VoltApiClient::set_service_status`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetServiceStatusRequest {
@@ -1490,6 +1616,8 @@ pub struct SetServiceStatusRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetServiceStatusResponse`.
+///
+/// Response of [`VoltApiClient::set_service_status`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetServiceStatusResponse {
@@ -1501,6 +1629,8 @@ pub struct SetServiceStatusResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetAccessRequestDecisionRequest`.
+///
+/// Request of [`VoltApiClient::set_access_request_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetAccessRequestDecisionRequest {
@@ -1513,6 +1643,8 @@ pub struct SetAccessRequestDecisionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetAccessRequestDecisionResponse`.
+///
+/// Response of [`VoltApiClient::set_access_request_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetAccessRequestDecisionResponse {
@@ -1521,6 +1653,8 @@ pub struct SetAccessRequestDecisionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetBindingDecisionRequest`.
+///
+/// Request of [`VoltApiClient::set_binding_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetBindingDecisionRequest {
@@ -1531,6 +1665,8 @@ pub struct SetBindingDecisionRequest {
 }
 
 /// The message `tdx.volt_api.volt.v1.SetBindingDecisionResponse`.
+///
+/// Response of [`VoltApiClient::set_binding_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetBindingDecisionResponse {
@@ -1539,11 +1675,15 @@ pub struct SetBindingDecisionResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.ShutdownRequest`.
+///
+/// Request of [`VoltApiClient::shutdown`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ShutdownRequest {}
 
 /// The message `tdx.volt_api.volt.v1.ShutdownResponse`.
+///
+/// Response of [`VoltApiClient::shutdown`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ShutdownResponse {
@@ -1552,6 +1692,8 @@ pub struct ShutdownResponse {
 }
 
 /// A message to sign, or to check against a signature. Signatures are called digests here.
+///
+/// Request of [`VoltApiClient::sign_verify`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignVerifyRequest {
@@ -1588,6 +1730,8 @@ pub mod sign_verify_request {
 
 /// A signature, or nothing: a signature that was checked and is right gets an empty answer. A
 /// wrong one is refused with `INVALID_ARGUMENT`.
+///
+/// Response of [`VoltApiClient::sign_verify`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignVerifyResponse {

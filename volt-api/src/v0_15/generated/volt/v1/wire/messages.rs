@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `tdx.volt_api.volt.v1.PublishWireRequest`.
+///
+/// Request of [`WireApiClient::publish_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireRequest {
@@ -17,6 +19,8 @@ pub struct PublishWireRequest {
 }
 
 /// Sent only if the call fails.
+///
+/// Response of [`WireApiClient::publish_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireResponse {
@@ -25,6 +29,8 @@ pub struct PublishWireResponse {
 }
 
 /// The message `tdx.volt_api.volt.v1.SubscribeWireRequest`.
+///
+/// Request of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SubscribeWireRequest {
@@ -50,6 +56,8 @@ pub mod subscribe_wire_request {
 }
 
 /// The message `tdx.volt_api.volt.v1.SubscribeWireResponse`.
+///
+/// Response of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SubscribeWireResponse {

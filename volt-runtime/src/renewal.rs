@@ -173,9 +173,9 @@ impl State {
         // The task must not keep the channel's renewer, whose end aborts it.
         let renewer = Arc::downgrade(renewer);
         let task = tokio::spawn(async move {
-            let renewed = (renewal.0)().await;
+            let session = (renewal.0)().await;
             if let Some(renewer) = Weak::upgrade(&renewer) {
-                sender.send_replace(Some(renewer.finish(renewed)));
+                sender.send_replace(Some(renewer.finish(session)));
             }
         });
         self.running = Some(Running { outcome: outcome.clone(), task: task.abort_handle() });

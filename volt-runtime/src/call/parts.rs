@@ -178,13 +178,13 @@ impl Parts {
                 None => std::future::pending().await,
             }
         };
-        let renewed = tokio::select! {
-            renewed = renewer.renew(session) => renewed,
+        let outcome = tokio::select! {
+            outcome = renewer.renew(session) => outcome,
             reason = closed(self.channel.watch_state()) => Err(reason),
             () = late => Err(Error::deadline("the session was not renewed in time")),
         };
         self.options.fresh_key = true;
-        renewed.map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
+        outcome.map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
     }
 
     /// Makes a unary call, with retries, and returns its response.

@@ -49,18 +49,17 @@ impl<C: Calls> SharedState<C> {
     }
 
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
-        match self.connection() {
-            Some(connection) => connection.open(method, options),
-            None => {
-                self.wanted.notify_one();
-                Err(match &*self.states.borrow() {
-                    ConnectionState::Reconnecting { reason, .. }
-                    | ConnectionState::Closed { reason } => reason.clone(),
-                    ConnectionState::Connected => Error::connection("the connection was just lost"),
-                }
-                .with_executed(Executed::No))
-            }
+        if let Some(connection) = self.connection() {
+            return connection.open(method, options);
         }
+        self.wanted.notify_one();
+        let reason = match &*self.states.borrow() {
+            ConnectionState::Reconnecting { reason, .. } | ConnectionState::Closed { reason } => {
+                reason.clone()
+            }
+            ConnectionState::Connected => Error::connection("the connection was just lost"),
+        };
+        Err(reason.with_executed(Executed::No))
     }
 
     fn set_connection(&self, connection: Option<Arc<C>>) {

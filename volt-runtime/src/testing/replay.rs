@@ -341,12 +341,10 @@ struct Receiver(Arc<Call>);
 impl ReceiveHalf for Receiver {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
         let mut state = self.0.state();
-        match state.next() {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                state.reader = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        let next = state.next();
+        if next.is_none() {
+            state.reader = Some(cx.waker().clone());
         }
+        next.map_or(Poll::Pending, Poll::Ready)
     }
 }

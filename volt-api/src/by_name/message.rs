@@ -90,15 +90,14 @@ pub(super) fn read(descriptor: &MessageDescriptor, body: Body) -> Result<Value> 
             let lenient = DeserializeOptions::new().deny_unknown_fields(false);
             let message =
                 DynamicMessage::deserialize_with_options(descriptor.clone(), &mut reader, &lenient);
-            match message {
-                Ok(message) => message,
+            if let Ok(message) = message {
+                message
+            } else {
                 // Volts write some values in ways that protobuf's JSON does not have. The response is then
                 // returned as it came.
-                Err(_) => {
-                    let value = serde_json::from_str(&text);
-                    let value = value.map_err(|error| unreadable(error.into()))?;
-                    return refused(descriptor, &value).map_or(Ok(value), Err);
-                }
+                let value = serde_json::from_str(&text);
+                let value = value.map_err(|error| unreadable(error.into()))?;
+                return refused(descriptor, &value).map_or(Ok(value), Err);
             }
         }
     };

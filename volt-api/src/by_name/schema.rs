@@ -75,15 +75,11 @@ impl Schema {
             }
         };
         let methods: Vec<_> = service.methods().collect();
-        match methods.iter().find(|known| known.name() == method) {
-            Some(descriptor) => {
-                Ok(Named { method: intern(descriptor), descriptor: descriptor.clone() })
-            }
-            None => {
-                let near = did_you_mean(method, methods.iter().map(MethodDescriptor::name));
-                unknown(format!("`{}` has no method `{method}`{near}", service.full_name()))
-            }
+        if let Some(descriptor) = methods.iter().find(|known| known.name() == method) {
+            return Ok(Named { method: intern(descriptor), descriptor: descriptor.clone() });
         }
+        let near = did_you_mean(method, methods.iter().map(MethodDescriptor::name));
+        unknown(format!("`{}` has no method `{method}`{near}", service.full_name()))
     }
 
     /// The full names of the services.

@@ -45,9 +45,9 @@ impl Client {
     ///
     /// It only reads.
     pub async fn named_service(&self, wanted: &str) -> Result<NamedService> {
-        let mut request = DiscoverServicesRequest::default();
-        request.include_protobuf = true;
-        request.include_offline = true;
+        let request = DiscoverServicesRequest::default()
+            .with_include_protobuf(true)
+            .with_include_offline(true);
         let answer = self.volt().discover_services(request).idempotent().await?;
         let service = choose(&answer.resource, wanted)?;
         let schema = Schema::new(&sources(service)?).map_err(|error| {

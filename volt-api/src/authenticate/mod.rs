@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_for_the_owner_outlasts_a_volt_that_is_away() {
+    async fn waiting_for_the_owner_survives_a_volt_outage() {
         let router = Router::new().with(VoltApiServer::new(Away::default()));
         let channel = Channel::in_process(router);
         let client =

@@ -71,7 +71,7 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn content_comes_back_as_it_was_from_every_source_to_every_target() {
+async fn content_is_unchanged_from_every_source_to_every_target() {
     let (_volt, client) = start().await;
     docs(&client).await;
     let (files, here) = (client.file(), TempDir::new().unwrap());
@@ -110,7 +110,7 @@ async fn content_comes_back_as_it_was_from_every_source_to_every_target() {
 }
 
 #[tokio::test]
-async fn a_folder_comes_back_with_all_its_files() {
+async fn a_downloaded_folder_has_all_its_files() {
     let (_volt, client) = start().await;
     docs(&client).await;
     let here = TempDir::new().unwrap();
@@ -139,7 +139,7 @@ async fn a_folder_comes_back_with_all_its_files() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_of_another_kind_is_refused() {
+async fn missing_paths_and_wrong_kinds_are_refused() {
     let (_volt, client) = start().await;
     docs(&client).await;
     let files = client.file();
@@ -327,7 +327,7 @@ async fn symbolic_links_in_the_target_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_target_that_cannot_be_written_is_an_error_that_names_it() {
+async fn an_unwritable_target_is_named_in_the_error() {
     let here = TempDir::new().unwrap();
     let client = mock(FileApiServer::new(Mock::new(&["file"])));
     // The super-user may write to folders without write permission, so the obstacle is another.
@@ -416,7 +416,7 @@ async fn the_digest_is_verified_if_the_volt_has_one() {
 }
 
 #[tokio::test]
-async fn a_killed_connection_does_not_keep_a_transfer_from_its_end() {
+async fn a_transfer_survives_a_killed_connection() {
     let (volt, _) = start().await;
     let network = Network::to(&volt).await;
     let client = network.client(&volt).await;
@@ -445,7 +445,7 @@ async fn a_killed_connection_does_not_keep_a_transfer_from_its_end() {
 }
 
 #[tokio::test]
-async fn a_closed_client_leaves_no_file_and_the_old_content() {
+async fn a_closed_client_leaves_no_partial_file() {
     let (_volt, client) = start().await;
     docs(&client).await;
     client.file().upload("@docs/x").from_bytes(content(3_000_000)).await.unwrap();

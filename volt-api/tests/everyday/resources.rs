@@ -41,7 +41,7 @@ async fn a_path_leads_through_names_to_a_resource() {
 }
 
 #[tokio::test]
-async fn folders_are_created_once_however_many_ask() {
+async fn concurrent_callers_create_a_folder_once() {
     let (volt, client) = start().await;
     home(&client).await;
     let ask = |path: &'static str| {
@@ -62,7 +62,7 @@ async fn folders_are_created_once_however_many_ask() {
 }
 
 #[tokio::test]
-async fn a_folder_that_was_moved_or_deleted_is_created_anew() {
+async fn a_moved_or_deleted_folder_is_recreated() {
     let (_volt, client) = start().await;
     home(&client).await;
     let volt = client.volt();

@@ -38,7 +38,7 @@ fn stale(root: &Path, version: Option<&str>) -> String {
 }
 
 #[test]
-fn what_was_just_generated_is_fresh() {
+fn fresh_output_passes_the_check() {
     let root = repository();
     generated(root.path(), None, true).unwrap();
     generated(root.path(), Some("1.0.0"), true).unwrap();
@@ -65,7 +65,7 @@ fn a_check_shows_what_is_stale() {
 }
 
 #[test]
-fn a_file_that_should_be_gone_is_stale() {
+fn a_leftover_file_is_stale() {
     let root = repository();
     for folder in [GENERATED, OLDER] {
         let extra = root.path().join(folder).join("p/v0/old_api.rs");
@@ -111,7 +111,7 @@ fn another_version_is_checked_and_written() {
 }
 
 #[test]
-fn what_cannot_be_generated_changes_nothing() {
+fn a_failed_generation_changes_nothing() {
     let root = repository();
     let before = tree::tests::snapshot(root.path());
     let error = generated(root.path(), Some("3.0.0"), false).unwrap_err().to_string();

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_shared_for_its_lifetime_unless_a_fresh_one_is_wanted() {
+    fn a_token_is_shared_unless_a_fresh_one_is_requested() {
         let tokens = tokens();
         let at = |now, fresh| tokens.token("a", fresh, now).unwrap();
         let first = at(1000, false);

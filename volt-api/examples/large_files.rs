@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use volt_api::{Client, ClientConfig, Result};
 
 #[tokio::main]
@@ -14,10 +15,16 @@ async fn main() -> Result<()> {
     let client = Client::connect(config).await?;
     client.volt().ensure_folder("@films").await?;
 
+    let style = "{prefix} [{bar:40}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     let show = |what: &'static str| {
-        move |done: u64, total: Option<u64>| match total {
-            Some(total) if total > 0 => print!("\r{what}: {} %  ", done * 100 / total),
-            _ => print!("\r{what}: {done} bytes  "),
+        let bar = ProgressBar::no_length().with_style(style.clone()).with_prefix(what);
+        move |done: u64, total: Option<u64>| {
+            bar.update(|state| {
+                state.set_pos(done);
+                state.set_len(total.unwrap_or(done));
+            });
         }
     };
     let hour = Duration::from_hours(1);

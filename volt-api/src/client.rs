@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use volt_runtime::{
-    Channel, ClientConfig, ConnectOptions, Result, connect, intercept::ClientInterceptor,
+    Channel, ClientConfig, ConnectOptions, Result, connect, connect_lazy,
+    intercept::ClientInterceptor,
 };
 
 /// A connection to a Volt, with a client for each of its services.
@@ -80,6 +81,32 @@ impl Client {
         Ok(Self { channel, config: Some(Arc::new(config)) })
     }
 
+    /// Creates a client that connects when its first call is made. It does not wait for the Volt, and does not
+    /// need it to be there yet: calls wait for the connection as they wait for one that was lost, and
+    /// failed attempts are repeated.
+    ///
+    /// ```no_run
+    /// # async fn example() -> volt_api::Result<()> {
+    /// use volt_api::{Client, ClientConfig, ConnectOptions};
+    ///
+    /// let config = ClientConfig::from_file("volt.config.json")?;
+    /// let client = Client::connect_lazy(config, ConnectOptions::default())?;
+    /// // Connects.
+    /// let exists = client.volt().exists("@documents").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if a field of the configuration is missing or invalid (the error names it), or if no tokio
+    /// runtime is entered.
+    #[doc(alias = "lazy")]
+    pub fn connect_lazy(config: ClientConfig, options: ConnectOptions) -> Result<Self> {
+        let channel = connect_lazy(&config, options)?;
+        Ok(Self { channel, config: Some(Arc::new(config)) })
+    }
+
     /// Creates a client on any channel.
     ///
     /// With [`Channel::in_process`] the client calls a mock: implement a service's server trait with the
@@ -123,7 +150,7 @@ impl Client {
 
     /// Returns the configuration that the client connected with; `None` after
     /// [`from_channel`](Self::from_channel). After [`authenticate`](Self::authenticate) it includes the new
-    /// session.
+    /// session, but not one that was [renewed](crate::Authenticate::renew) later: that is in the file.
     pub fn config(&self) -> Option<&ClientConfig> {
         self.config.as_deref()
     }

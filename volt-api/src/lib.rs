@@ -68,9 +68,11 @@
 //! | events, hosting services, showing services as online | `Presence` |
 //! | calling a service that another client hosts | [`Target`] |
 //! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |
-//! | tests without a Volt | [`Client::from_channel`] |
 //! | code before and after each call | [`Client::intercept`], [`intercept`] |
 //! | traces and metrics of calls | [`intercept`](intercept#spans), `metrics` (feature `metrics`) |
+//! | calls by name, with JSON | `by_name` (feature `by-name`) |
+//! | a session that is renewed when it has expired | [`Authenticate::renew`] |
+//! | tests without a Volt: mocks, lost connections, record and replay | [`testing`] |
 //!
 //! A lost connection is re-established with backoff ([`Reconnect`]). Calls that cannot have been
 //! executed are retried meanwhile; [`Channel::watch_state`] reports the state.
@@ -95,7 +97,8 @@
 //! clients, for Volts whose configuration has a gRPC address: see [`TransportKind`]. `server` adds a trait for each service, to
 //! implement it or to mock a Volt: see [`Client::from_channel`]. `v0_15` adds the older API 0.15.1
 //! as a separate module. `resolve` adds the module `resolve`, which finds a Volt by its DID, its
-//! address or its relay, and the HTTP client that this needs. `derive` adds `#[derive(FromRow)]`,
+//! address or its relay, and the HTTP client that this needs. `by-name` adds `Client::call`, which calls methods by their
+//! names with JSON: see `by_name`. `derive` adds `#[derive(FromRow)]`,
 //! which converts rows of SQL to structs: see [`rows`]. `metrics` adds the module `metrics`, which measures
 //! calls for the facade crate of that name. `proto` adds `include_proto!`, which
 //! generates clients and servers from your own `.proto` files.
@@ -104,6 +107,8 @@
 
 #[cfg(feature = "volt")]
 pub mod authenticate;
+#[cfg(feature = "by-name")]
+pub mod by_name;
 mod client;
 #[cfg(feature = "volt")]
 mod compatibility;
@@ -114,6 +119,7 @@ mod generated;
 // Its examples and links need all features.
 #[cfg(all(
     any(doc, doctest),
+    feature = "by-name",
     feature = "derive",
     feature = "grpc",
     feature = "metrics",
@@ -160,14 +166,14 @@ pub mod well_known {
 
 pub use volt_runtime::{
     CallOptions, Channel, ClientConfig, Code, ConnectOptions, ConnectionState, Connector, Duplex,
-    Error, ErrorKind, Executed, Keepalive, Overflow, Proxy, Reconnect, RequestSink, Result,
-    StateWatch, Status, Streaming, Subscription, Target, TransportKind, Update, Upload, config,
-    key,
+    Error, ErrorKind, Executed, Keepalive, Overflow, Proxy, Reconnect, Renewal, RequestSink,
+    Result, StateWatch, Status, Streaming, Subscription, Target, TransportKind, Update, Upload,
+    config, key,
 };
 
 #[cfg(feature = "metrics")]
 pub use volt_runtime::metrics;
-pub use volt_runtime::{intercept, server};
+pub use volt_runtime::{TypedMethod, intercept, server, testing};
 
 #[doc(hidden)]
 pub use volt_runtime::__private;

@@ -3,18 +3,23 @@
 //! A channel is a shared [`Transport`] and the default options of calls. It erases the type of the
 //! transport once, so that clients and builders are not generic over it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     error::Result,
     intercept::{Chain, ClientInterceptor, Watch},
     method::Method,
     options::CallOptions,
+    renewal::Renewer,
     server::{
         Router,
         in_process::{Encoding, InProcess},
     },
     state::StateWatch,
+    testing::{
+        record::{Recorder, Tape},
+        replay::Replay,
+    },
     transport::{BoxFuture, RawCall, Transport},
 };
 
@@ -27,6 +32,20 @@ use crate::{
 /// The default options and the interceptors belong to the handle, not to the connection:
 /// [`with_defaults`](Self::with_defaults), [`with_unary_timeout`](Self::with_unary_timeout) and
 /// [`intercept`](Self::intercept) leave other clones as they are.
+///
+/// # Sessions
+///
+/// With `ConnectOptions::renewal`, a call that the Volt rejects for its session, before it was executed,
+/// waits for a renewal and is then made once more:
+///
+/// | call | continues |
+/// |---|---|
+/// | unary | always |
+/// | server streaming, subscription | until its first response |
+/// | client streaming, bidirectional | on a websocket. Awaiting the call then includes its key exchange |
+///
+/// Over gRPC, the last kind fails with [`Code::Unauthenticated`](crate::Code), because requests leave before
+/// the Volt has looked at the session.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -42,6 +61,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Channel {
     transport: Arc<dyn Transport>,
+    renewer: Option<Arc<Renewer>>,
     /// Shared with the builders of calls.
     defaults: Arc<Defaults>,
 }
@@ -63,12 +83,29 @@ impl Channel {
     pub fn new(transport: impl Transport) -> Self {
         Self {
             transport: Arc::new(transport),
+            renewer: None,
             defaults: Arc::new(Defaults {
                 unary_timeout: Some(UNARY_TIMEOUT),
                 options: CallOptions::default(),
                 interceptors: Chain::default(),
             }),
         }
+    }
+
+    /// Returns a handle to another transport around that of this channel, with the same defaults.
+    pub(crate) fn wrap<T: Transport>(self, wrap: impl FnOnce(Arc<dyn Transport>) -> T) -> Self {
+        let Self { transport, renewer, defaults } = self;
+        Self { transport: Arc::new(wrap(transport)), renewer, defaults }
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn with_renewer(mut self, renewer: Renewer) -> Self {
+        self.renewer = Some(Arc::new(renewer));
+        self
+    }
+
+    pub(crate) fn renewer(&self) -> Option<&Arc<Renewer>> {
+        self.renewer.as_ref()
     }
 
     /// Creates a channel to services in this process: the same calls, without network or
@@ -80,8 +117,74 @@ impl Channel {
     ///
     /// Handlers run as tasks of the tokio runtime on which the calls are made; a call that is made outside
     /// of a runtime panics. [`close`](Self::close) does not stop running handlers.
+    #[doc(alias = "mock")]
     pub fn in_process(router: Router) -> Self {
         Self::in_process_with(router, Encoding::Json)
+    }
+
+    /// Returns a handle to the same connection whose calls are recorded in a file, for tests that
+    /// [replay](Self::replay) them. An existing file is replaced.
+    ///
+    /// The file has a line of JSON for each call, written when the call ends: the messages of both directions
+    /// in their order, and the end. All four kinds of call are recorded, and so are errors. A call that is
+    /// dropped is recorded up to there.
+    ///
+    /// Secret fields of the Volt API and private keys are replaced by `(hidden)`: those that messages omit
+    /// from `Debug`. [`record_hiding`](Self::record_hiding) adds fields of your own `.proto` files. Other
+    /// content is recorded as it is: do not record what others must not read.
+    ///
+    /// Calls over gRPC without a relay cannot be recorded, because their messages are not JSON. Such a call
+    /// fails with a configuration error when its response arrives.
+    ///
+    /// ```no_run
+    /// # async fn example(channel: volt_runtime::Channel) -> volt_runtime::Result<()> {
+    /// let recorded = channel.record("tests/search.jsonl")?;
+    /// // Make the calls of the test here. Then, in the test, without a Volt:
+    /// let replayed = volt_runtime::Channel::replay("tests/search.jsonl")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written. If a call cannot be written later, it fails.
+    #[doc(alias = "vcr")]
+    #[doc(alias = "cassette")]
+    pub fn record(&self, path: impl AsRef<Path>) -> Result<Self> {
+        self.record_hiding(path, &[])
+    }
+
+    /// As [`record`](Self::record), with further secret fields, by their names in the `.proto`.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn record_hiding(&self, path: impl AsRef<Path>, fields: &[&str]) -> Result<Self> {
+        let hidden = fields.iter().map(|field| (*field).to_owned()).collect();
+        let tape = Tape::create(path.as_ref(), hidden)?;
+        Ok(self.clone().wrap(|inner| Recorder::new(inner, tape)))
+    }
+
+    /// Creates a channel that answers calls from a [record](Self::record), without a Volt.
+    ///
+    /// - A call takes the first unused call of the record with the same method, service and first request.
+    ///   Each is used once, so calls with the same request are answered in the order of the record. Calls with
+    ///   different requests may be made in any order, and at once.
+    /// - Its further requests must be the recorded ones, in their order.
+    /// - A response is returned once the requests that preceded it in the record have been sent.
+    /// - Secrets are hidden in requests before they are compared, so they may differ.
+    ///
+    /// Requests with random or current values do not fit. Among the helpers of `volt-api`, `execute` and
+    /// `transaction` of SQL mark their statements at random.
+    ///
+    /// A call that does not fit fails with [`ErrorKind::Configuration`](crate::ErrorKind) and the first
+    /// difference.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or a line is not that of a record.
+    pub fn replay(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::new(Replay::open(path.as_ref())?))
     }
 
     /// As [`in_process`](Self::in_process), with a choice of encoding.

@@ -78,6 +78,8 @@ mod options;
 mod proto;
 mod queue;
 mod redact;
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "only connections renew sessions"))]
+mod renewal;
 pub mod server;
 #[cfg(feature = "socket")]
 mod socket;
@@ -87,6 +89,7 @@ mod status;
 mod sync {
     pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
 }
+pub mod testing;
 mod time;
 #[cfg(feature = "socket")]
 mod tls;
@@ -108,6 +111,7 @@ pub mod __core {
     pub use crate::server::connection::ServerSide;
 
     pub use crate::proto::*;
+    pub use crate::redact::SECRET_FIELDS;
     pub use crate::server::in_process::Encoding;
 }
 
@@ -121,14 +125,15 @@ pub use crate::{
     config::ClientConfig,
     error::{Error, ErrorKind, Executed, Result},
     message::Message,
-    method::{Method, MethodKind},
+    method::{Method, MethodKind, TypedMethod},
     options::{CallOptions, Overflow, Target},
+    renewal::Renewal,
     state::{ConnectionState, StateWatch},
     status::{Code, Status},
     transport::TransportKind,
 };
 
 #[cfg(feature = "client")]
-pub use crate::client::{ConnectOptions, Connector, Proxy, connect};
+pub use crate::client::{ConnectOptions, Connector, Proxy, connect, connect_lazy};
 #[cfg(feature = "socket")]
 pub use crate::socket::Keepalive;

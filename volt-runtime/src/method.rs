@@ -3,6 +3,8 @@
 //! A [`Method`] is what the untyped parts know of a call: its path names it on the wire, its kind
 //! determines which sides may stream.
 
+use std::{fmt, marker::PhantomData};
+
 /// One RPC of a service. Generated clients list theirs in the constant `METHODS`.
 ///
 /// ```
@@ -31,6 +33,50 @@ impl Method {
     pub fn service(&self) -> &'static str {
         let name = self.full_name();
         name.split_once('/').map_or(name, |(service, _)| service)
+    }
+}
+
+/// A [`Method`] with the types of its messages. Generated clients have one for each method:
+/// `ShopApiClient::GET_ARTICLE`. [`Mock`](crate::testing::Mock) answers methods by them.
+///
+/// `C` is the kind of the call with its messages, such as
+/// [`Unary<Request, Response>`](crate::call::Unary).
+///
+/// ```
+/// use volt_runtime::{Method, MethodKind, TypedMethod, call::Unary, json::Empty};
+///
+/// const METHOD: Method = Method { path: "/shop.v1.ShopAPI/Close", kind: MethodKind::Unary };
+/// const CLOSE: TypedMethod<Unary<Empty, Empty>> = TypedMethod::new(&METHOD);
+/// assert_eq!(CLOSE.method().service(), "shop.v1.ShopAPI");
+/// ```
+pub struct TypedMethod<C> {
+    method: &'static Method,
+    call: PhantomData<fn() -> C>,
+}
+
+impl<C> TypedMethod<C> {
+    /// Creates the descriptor. Generated code does this: `C` must be the kind and the messages of the method.
+    pub const fn new(method: &'static Method) -> Self {
+        Self { method, call: PhantomData }
+    }
+
+    /// Returns the method.
+    pub const fn method(&self) -> &'static Method {
+        self.method
+    }
+}
+
+impl<C> Clone for TypedMethod<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for TypedMethod<C> {}
+
+impl<C> fmt::Debug for TypedMethod<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TypedMethod").field(&self.method.path).finish()
     }
 }
 

@@ -5,6 +5,32 @@
 
 use std::{borrow::Cow, fmt};
 
+/// The fields of the Volt API whose values must not be seen: some authorize calls as another identity, others
+/// decrypt a key. Generated messages omit them from `Debug`, and records of calls hide them. A full name,
+/// `package.Message.field`, is that of one field; a record hides the `id` of every session.
+pub const SECRET_FIELDS: [&str; 15] = [
+    "authenticate_challenge",
+    "bind_challenge",
+    "challenge",
+    "client_secret",
+    "exchange_token",
+    "host_session_id",
+    "key_passphrase",
+    "new_key_passphrase",
+    "oidc_client_secret",
+    "outbound_smtp_password",
+    "private_key",
+    "relay_challenge",
+    "session_id",
+    "tdx.volt_api.volt.v1.Session.id",
+    "token",
+];
+
+/// Returns whether a field of this name is a secret.
+pub(crate) fn is_secret(field: &str) -> bool {
+    SECRET_FIELDS.contains(&field)
+}
+
 /// Prints whether a value is set, never the value itself.
 #[derive(Clone, Copy)]
 pub struct Redacted {

@@ -1,6 +1,6 @@
 //! The state of a channel's connection.
 //!
-//! A connection begins `Connected`. A loss leads to `Reconnecting`, a successful attempt back to
+//! A connection begins `Connected`, or `Reconnecting` if it is made for the first call. A loss leads to `Reconnecting`, a successful attempt back to
 //! `Connected`. `Closed` is final: the channel was closed, the peer closed with code 1008, reconnecting is
 //! disabled or took too long, or the tokio runtime of the connection has ended.
 
@@ -17,7 +17,8 @@ use crate::error::Error;
 pub enum ConnectionState {
     /// Calls can be made.
     Connected,
-    /// The connection was lost and is being re-established. New calls wait for it, unless they
+    /// The connection was lost and is being re-established; or that of a client from `connect_lazy` has not
+    /// been established yet. New calls wait for it, unless they
     /// [do not](crate::CallOptions::wait_for_ready).
     Reconnecting {
         /// The number of attempts that have failed so far.

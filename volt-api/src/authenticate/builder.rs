@@ -56,6 +56,7 @@ type Waiting = Arc<dyn Fn(PolicyDecision) + Send + Sync>;
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use = "nothing happens until it is awaited"]
 pub struct Authenticate {
     pub(super) config: ClientConfig,
@@ -67,6 +68,7 @@ pub struct Authenticate {
     pub(super) session_name: Option<String>,
     pub(super) present_credentials: bool,
     pub(super) wait: bool,
+    pub(super) renew: bool,
     pub(super) poll_interval: Duration,
     pub(super) deadline: Option<Duration>,
     pub(super) on_waiting: Option<Waiting>,
@@ -90,6 +92,7 @@ impl Client {
             session_name: None,
             present_credentials: true,
             wait: true,
+            renew: false,
             poll_interval: POLL_INTERVAL,
             deadline: None,
             on_waiting: None,
@@ -161,6 +164,33 @@ impl Authenticate {
     /// `PROMPT` or `PENDING`. It should return soon: the next request waits for it.
     pub fn on_waiting(mut self, call: impl Fn(PolicyDecision) + Send + Sync + 'static) -> Self {
         self.on_waiting = Some(Arc::new(call));
+        self
+    }
+
+    /// Renews the session for as long as the client lives: when the Volt no longer accepts it, the client
+    /// authenticates again with the same options, on another connection, and saves the new session as the
+    /// first one. It does so once for all calls that are waiting, which then continue: see
+    /// [`Channel`](crate::Channel#sessions). Default: such calls fail, and so does every further one.
+    ///
+    /// If the owner of the Volt must approve the new session, calls wait within their own timeouts, until
+    /// the [`deadline`](Self::deadline) of authenticating; [`on_waiting`](Self::on_waiting) is called then,
+    /// too. A failed renewal is reported to all calls with its cause. The next attempt follows at the
+    /// earliest ten seconds later.
+    ///
+    /// An [`exchange_token`](Self::exchange_token) serves only once, so it is not sent again.
+    ///
+    /// ```no_run
+    /// # async fn example() -> volt_api::Result<()> {
+    /// use volt_api::{Client, ClientConfig};
+    ///
+    /// let config = ClientConfig::from_file("volt.config.json")?;
+    /// let client = Client::authenticate(config).renew().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "refresh")]
+    pub fn renew(mut self) -> Self {
+        self.renew = true;
         self
     }
 

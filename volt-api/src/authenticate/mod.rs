@@ -10,7 +10,8 @@
 //!    created first.
 //! 3. The Volt permits, denies, or asks its owner. In the last case the client repeats the request until there
 //!    is a decision.
-//! 4. The session, certificate and credentials are saved, and the client connects with them.
+//! 4. The session, certificate and credentials are saved, and the client connects with them. With
+//!    [`renew`](Authenticate::renew) it repeats the steps when the session has expired.
 //!
 //! ```no_run
 //! use volt_api::{Client, ClientConfig, authenticate::Challenge};
@@ -29,8 +30,10 @@
 mod builder;
 mod request;
 
+use std::time::Duration;
+
 use tokio::time::{sleep, timeout};
-use volt_runtime::{ClientConfig, Code, Error, Result, Status, transport::BoxFuture};
+use volt_runtime::{ClientConfig, Code, Error, Renewal, Result, Status, transport::BoxFuture};
 
 pub use self::builder::{Authenticate, Challenge, Identity};
 use crate::{
@@ -42,7 +45,8 @@ impl Authenticate {
     /// Performs the steps of the [module](self).
     async fn run(mut self) -> Result<Client> {
         if self.config.session_id().is_some() {
-            let client = Client::connect_with(self.config.clone(), self.options.clone()).await?;
+            // Without renewal, which would hide that the session has expired.
+            let client = self.connect().await?;
             // Any call will do: a Volt checks the session first. This one has no side effects.
             let call = client.volt().check_compatibility(CheckCompatibilityRequest::default());
             match call.await {
@@ -51,6 +55,7 @@ impl Authenticate {
                     forget_session(&mut self.config);
                 }
                 Err(error) if is_away(&error) => return Err(error),
+                _ if self.renew => return self.connect_renewing().await,
                 _ => return Ok(client),
             }
         }
@@ -60,16 +65,41 @@ impl Authenticate {
             self.config = self.config.with_new_key()?;
             self.config.save()?;
         }
+        self.obtain().await?;
+        if self.renew { self.connect_renewing().await } else { self.connect().await }
+    }
+
+    async fn connect(&self) -> Result<Client> {
+        Client::connect_with(self.config.clone(), self.options.clone()).await
+    }
+
+    /// Connects as a client that authenticates again when its session has expired.
+    async fn connect_renewing(self) -> Result<Client> {
+        let (config, mut options) = (self.config.clone(), self.options.clone());
+        options.renewal = Some(Renewal::new(move || self.clone().again()));
+        Client::connect_with(config, options).await
+    }
+
+    /// Obtains another session, within the deadline, and returns its id.
+    async fn again(mut self) -> Result<String> {
+        forget_session(&mut self.config);
+        self.exchange_token = None;
+        within(self.deadline, self.obtain()).await?;
+        let session = self.config.session_id().map(str::to_owned);
+        session.ok_or_else(|| Error::protocol("the Volt permitted the client and gave no session"))
+    }
+
+    /// Obtains a session and saves it.
+    async fn obtain(&mut self) -> Result<()> {
         let answer = self.ask().await?;
         request::take_answer(&mut self.config, answer)?;
-        self.config.save()?;
-        Client::connect_with(self.config, self.options).await
+        self.config.save()
     }
 
     /// Repeats the request until the Volt has decided.
     async fn ask(&self) -> Result<AuthenticateResponse> {
         let request = request::build(self)?;
-        let client = Client::connect_with(self.config.clone(), self.options.clone()).await?;
+        let client = self.connect().await?;
         self.ask_until_decided(&client, request).await
     }
 
@@ -127,15 +157,21 @@ impl IntoFuture for Authenticate {
     /// Dropping the future leaves no connection behind. The Volt may still have created a session or asked
     /// its owner, and a new key may have been saved. Authenticating again continues from there.
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Some(limit) = self.deadline else { return self.run().await };
-            timeout(limit, self.run()).await.unwrap_or_else(|_| {
-                let message =
-                    format!("the owner of the Volt did not approve this client within {limit:?}");
-                Err(Error::deadline(message))
-            })
-        })
+        let limit = self.deadline;
+        Box::pin(within(limit, self.run()))
     }
+}
+
+/// Limits the time for authenticating.
+async fn within<T>(
+    limit: Option<Duration>,
+    authenticating: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(limit) = limit else { return authenticating.await };
+    timeout(limit, authenticating).await.unwrap_or_else(|_| {
+        let message = format!("the owner of the Volt did not approve this client within {limit:?}");
+        Err(Error::deadline(message))
+    })
 }
 
 /// Returns whether the Volt did not answer: there is no connection to it or to its relay, or not in
@@ -169,7 +205,6 @@ mod tests {
     use std::{
         future::pending,
         sync::atomic::{AtomicU32, Ordering},
-        time::Duration,
     };
 
     use volt_runtime::{

@@ -67,6 +67,9 @@ impl FileApiClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "download a file")]
+    #[doc(alias = "get_file")]
+    #[doc(alias = "fetch")]
     pub fn download(&self, source: impl Into<ResourcePath>) -> DownloadFrom {
         DownloadFrom { client: self.clone(), source: source.into() }
     }
@@ -112,6 +115,8 @@ impl DownloadFrom {
 impl<T> DownloadFile<T> {
     /// Calls a function with the number of bytes received so far and in total. The number never
     /// decreases; the last report is the total, when everything is in place.
+    #[doc(alias = "progress")]
+    #[doc(alias = "indicatif")]
     pub fn on_progress(mut self, report: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
         self.kind.progress = Progress::new(report);
         self
@@ -119,6 +124,7 @@ impl<T> DownloadFile<T> {
 
     /// Sets how often the download of a file to a path or to memory starts again after a lost
     /// connection. Default: 3.
+    #[doc(alias = "retry")]
     pub fn retries(mut self, retries: u32) -> Self {
         self.kind.retries = retries;
         self
@@ -265,18 +271,36 @@ impl Job {
                 ));
             }
         }
-        tokio::fs::create_dir_all(root).await.map_err(|error| {
-            local(&format!("the folder `{}` cannot be created", root.display()), error)
-        })?;
+        let create = async {
+            tokio::fs::create_dir_all(root).await.map_err(|error| {
+                local(&format!("the folder `{}` cannot be created", root.display()), error)
+            })
+        };
+        self.settings.until(create).await?;
+        let paths: Vec<_> = found.iter().map(|file| &*file.file_path).collect();
+        if let Some((one, other)) = local::same_but_for_case(&paths)
+            && self.settings.until(local::ignores_case(root)).await?
+        {
+            return Err(Error::new(
+                ErrorKind::Conversion,
+                format!(
+                    "the Volt has {one:?} and {other:?}, which are one on the disk of `{}`, because it \
+                     ignores case: rename one",
+                    root.display()
+                ),
+            ));
+        }
         let (folders, files): (Vec<File>, Vec<File>) =
             found.into_iter().partition(|file| file.is_directory);
         for folder in &folders {
-            let path = local::place(root, &local::safe_names(&folder.file_path)?).await?;
-            local::ensure_folder(&path).await?;
+            let names = local::safe_names(&folder.file_path)?;
+            let create = async { local::ensure_folder(&local::place(root, &names).await?).await };
+            self.settings.until(create).await?;
         }
         self.progress.set_total(files.iter().map(|file| file.size).sum());
         let downloads = files.into_iter().map(|file| async move {
-            let path = local::place(root, &local::safe_names(&file.file_path)?).await?;
+            let names = local::safe_names(&file.file_path)?;
+            let path = self.settings.until(local::place(root, &names)).await?;
             self.file(&ResourcePath::new(id, &file.file_path), &path).await
         });
         let downloads = stream::iter(downloads).buffer_unordered(self.concurrency);
@@ -285,9 +309,9 @@ impl Job {
 
     async fn file(&self, source: &ResourcePath, path: &Path) -> Result<u64> {
         let attempt = || async move {
-            let (partial, mut file) = Partial::create(path).await?;
+            let (partial, mut file) = self.settings.until(Partial::create(path)).await?;
             let bytes = self.copy(source, &mut file).await?;
-            partial.complete(file).await?;
+            self.settings.until(partial.complete(file)).await?;
             Ok(bytes)
         };
         retried(&self.settings, self.retries, attempt).await

@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::error::Category;
 use volt_runtime::{Error, ErrorKind, Executed, Result, transport::BoxFuture};
 
 use crate::{
@@ -114,10 +115,22 @@ impl<T: DeserializeOwned> IntoFuture for GetJson<T> {
                 .with_file_path(path.path());
             let call = settings.apply(client.get_file_content(request)).idempotent();
             let content = call.await?.content;
-            serde_json::from_slice(&content).map_err(|error| {
-                let problem = format!("the content of `{path}` is not the expected JSON: {error}");
-                Error::new(ErrorKind::Conversion, problem).with_source(error)
-            })
+            serde_json::from_slice(&content).map_err(|error| unfit(&path, &error))
         })
     }
+}
+
+/// The error for content that is not the expected JSON. serde's own text may quote the content, which errors
+/// and logs must not show.
+fn unfit(path: &ResourcePath, error: &serde_json::Error) -> Error {
+    let problem = match error.classify() {
+        Category::Data => "does not fit the expected type",
+        Category::Eof => "is JSON that breaks off",
+        Category::Syntax | Category::Io => "is not JSON",
+    };
+    let (line, column) = (error.line(), error.column());
+    Error::new(
+        ErrorKind::Conversion,
+        format!("the content of `{path}` {problem}: line {line}, column {column}"),
+    )
 }

@@ -1,12 +1,13 @@
 //! Files of this machine: complete or absent, and always within their folder.
 
 use std::{
+    collections::HashMap,
     ffi::OsString,
     io,
     path::{Path, PathBuf},
 };
 
-use tokio::fs;
+use tokio::{fs, task::spawn_blocking};
 use uuid::Uuid;
 use volt_runtime::{Error, ErrorKind, Executed, Result};
 
@@ -21,28 +22,53 @@ pub(super) struct Partial {
 impl Partial {
     /// Creates the file. Its folder must exist.
     pub(super) async fn create(target: &Path) -> Result<(Self, fs::File)> {
-        let Some(name) = target.file_name() else {
+        if target.file_name().is_none() {
             return Err(Error::configuration(format!("`{}` names no file", target.display())));
-        };
+        }
         // The name of the target may be as long as names can be, so it is not part of this one.
         let path = target.with_file_name(format!(".volt-{}.part", Uuid::new_v4().simple()));
-        let file = fs::File::options().write(true).create_new(true).open(&path).await;
-        let file = file.map_err(|error| {
-            local(&format!("`{}` cannot be written", Path::new(name).display()), error)
-        })?;
-        Ok((Self { path, target: target.to_owned(), complete: false }, file))
+        let target = target.to_owned();
+        // The system's work cannot be cancelled. It owns the guard, so that the file is removed although
+        // nobody waits for it any more.
+        let created = blocking(move || {
+            let file = std::fs::File::options().write(true).create_new(true).open(&path);
+            let file = file.map_err(|error| {
+                local(&format!("`{}` cannot be written", target.display()), error)
+            })?;
+            Ok((Self { path, target, complete: false }, file))
+        });
+        let (partial, file) = created.await?;
+        Ok((partial, fs::File::from_std(file)))
     }
 
     /// Writes the file to disk and renames it. An existing file is replaced.
-    pub(super) async fn complete(mut self, file: fs::File) -> Result<()> {
-        let failed =
-            |error| local(&format!("`{}` cannot be written", self.target.display()), error);
-        file.sync_all().await.map_err(failed)?;
-        drop(file.into_std().await);
-        fs::rename(&self.path, &self.target).await.map_err(failed)?;
-        self.complete = true;
-        Ok(())
+    ///
+    /// If the future is dropped, the file may still be put into place: it is complete.
+    pub(super) async fn complete(self, file: fs::File) -> Result<()> {
+        let file = file.into_std().await;
+        blocking(move || {
+            // Moved as a whole: dropping it removes the file unless it is complete.
+            let mut partial = self;
+            let failed =
+                |error| local(&format!("`{}` cannot be written", partial.target.display()), error);
+            file.sync_all().map_err(failed)?;
+            drop(file);
+            std::fs::rename(&partial.path, &partial.target).map_err(failed)?;
+            partial.complete = true;
+            Ok(())
+        })
+        .await
     }
+}
+
+/// Runs work of the file system on a thread for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let lost = |error: tokio::task::JoinError| {
+        local("the work on a file was interrupted", io::Error::other(error))
+    };
+    spawn_blocking(work).await.map_err(lost)?
 }
 
 impl Drop for Partial {
@@ -97,6 +123,42 @@ fn problem(name: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Returns two paths of files that are one on a disk that ignores case, because they or the folders on
+/// their way differ by case alone.
+pub(super) fn same_but_for_case<'a>(paths: &[&'a str]) -> Option<(&'a str, &'a str)> {
+    // By the names in lower case: the first path with a name or a folder of this spelling, up to its end.
+    let mut known: HashMap<String, &str> = HashMap::new();
+    for path in paths {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        for prefix in ends.map(|end| &path[..end]) {
+            let first = known.entry(prefix.to_lowercase()).or_insert(prefix);
+            if *first != prefix {
+                return Some((first, prefix));
+            }
+        }
+    }
+    None
+}
+
+/// Returns whether the disk of a folder ignores the case of names.
+pub(super) async fn ignores_case(folder: &Path) -> Result<bool> {
+    let folder = folder.to_owned();
+    blocking(move || {
+        let failed = |error| local(&format!("`{}` cannot be written", folder.display()), error);
+        let probe = tempfile_in(&folder).map_err(failed)?;
+        let name = probe.path.file_name().unwrap_or_default().to_ascii_uppercase();
+        Ok(probe.path.with_file_name(name).symlink_metadata().is_ok())
+    })
+    .await
+}
+
+/// Creates an empty file, which is removed when it is dropped.
+fn tempfile_in(folder: &Path) -> io::Result<Partial> {
+    let path = folder.join(format!(".volt-{}.part", Uuid::new_v4().simple()));
+    std::fs::File::options().write(true).create_new(true).open(&path)?;
+    Ok(Partial { target: path.clone(), path, complete: false })
 }
 
 /// Creates the folders on the way to a file and returns its path. Symbolic links within `root` are
@@ -176,6 +238,49 @@ fn not_unicode(name: &OsString) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_that_differ_by_case_alone_are_found() {
+        for (paths, pair) in [
+            (&["a", "b/a", "b/c"][..], None),
+            (&["Readme", "readme"], Some(("Readme", "readme"))),
+            (&["Über", "über"], Some(("Über", "über"))),
+            (&["docs/one", "Docs/two"], Some(("docs", "Docs"))),
+            (&["docs/one", "docs/two", "docs"], None),
+        ] {
+            assert_eq!(same_but_for_case(paths), pair);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_probe_of_a_disk_leaves_nothing() {
+        let here = tempfile::tempdir().unwrap();
+        let ignores = ignores_case(here.path()).await.unwrap();
+        assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);
+        std::fs::write(here.path().join("a"), "").unwrap();
+        assert_eq!(here.path().join("A").exists(), ignores);
+    }
+
+    /// The system creates the file although nobody waits for it any more.
+    #[tokio::test]
+    async fn a_temporary_file_is_removed_if_its_creation_is_no_longer_awaited() {
+        let here = tempfile::tempdir().unwrap();
+        for _ in 0..50 {
+            let target = here.path().join("target");
+            let mut creating = Box::pin(Partial::create(&target));
+            let polled = std::future::poll_fn(|cx| {
+                std::task::Poll::Ready(creating.as_mut().poll(cx).is_pending())
+            });
+            polled.await;
+            drop(creating);
+        }
+        // The threads for files run one task after another, at most this many at once.
+        let behind = (0..512).map(|_| spawn_blocking(|| ()));
+        futures_util::future::join_all(behind).await;
+        while std::fs::read_dir(here.path()).unwrap().count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {

@@ -65,6 +65,8 @@ impl FileApiClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "upload a file")]
+    #[doc(alias = "put_file")]
     pub fn upload(&self, target: impl Into<ResourcePath>) -> UploadTo {
         UploadTo { client: self.clone(), target: target.into() }
     }
@@ -104,12 +106,15 @@ impl UploadFile {
     /// Calls a function with the number of bytes sent so far and in total. The total of a reader is
     /// unknown until its end. The number never decreases; the last report is the total, when
     /// everything is in place.
+    #[doc(alias = "progress")]
+    #[doc(alias = "indicatif")]
     pub fn on_progress(mut self, report: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
         self.kind.progress = Progress::new(report);
         self
     }
 
     /// Sets how often the upload of a file starts again after a lost connection. Default: 3.
+    #[doc(alias = "retry")]
     pub fn retries(mut self, retries: u32) -> Self {
         self.kind.retries = retries;
         self
@@ -134,7 +139,9 @@ impl UploadFile {
             }
             Source::Reader(reader) => job.content(reader, &target).await?,
             Source::Path(path) => {
-                let found = fs::metadata(&path).await.map_err(|error| unreadable(&path, error))?;
+                let look =
+                    async { fs::metadata(&path).await.map_err(|error| unreadable(&path, error)) };
+                let found = job.settings.until(look).await?;
                 if found.is_dir() {
                     job.folder(&path, &target, concurrency).await?
                 } else {
@@ -176,7 +183,7 @@ struct Job {
 
 impl Job {
     async fn folder(&self, path: &Path, target: &ResourcePath, concurrency: usize) -> Result<u64> {
-        let found = local::list(path).await?;
+        let found = self.settings.until(local::list(path)).await?;
         self.progress.set_total(found.iter().map(|file| file.size).sum());
         let uploads = found.into_iter().map(|file| {
             let target = target.join(&file.name);
@@ -188,7 +195,9 @@ impl Job {
 
     async fn file(&self, path: &Path, target: &ResourcePath) -> Result<u64> {
         let attempt = || async move {
-            let file = fs::File::open(path).await.map_err(|error| unreadable(path, error))?;
+            let open =
+                async { fs::File::open(path).await.map_err(|error| unreadable(path, error)) };
+            let file = self.settings.until(open).await?;
             self.content(Box::new(file), target).await
         };
         retried(&self.settings, self.retries, attempt).await

@@ -2,8 +2,10 @@
 
 use std::future::IntoFuture;
 
+use futures_core::stream::BoxStream;
 use volt_runtime::{Code, Error, ErrorKind, Result, Status, transport::BoxFuture};
 
+use super::search::one_by_one;
 use crate::{
     operation::{Operation, Settings},
     path::ResourcePath,
@@ -100,6 +102,13 @@ impl ListChildren {
     pub fn attributes(mut self) -> Self {
         self.kind.at.attributes = true;
         self
+    }
+}
+
+impl ListChildren {
+    /// Requests the list when it is first polled, and returns one child after another.
+    pub fn stream(self) -> BoxStream<'static, Result<Resource>> {
+        one_by_one(self)
     }
 }
 

@@ -10,6 +10,7 @@
 //! if client.volt().exists("@news").await? {
 //!     println!("there are news");
 //! }
+//! let everywhere = client.volt().find().kind("volt:file").name("*.pdf").await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -19,6 +20,7 @@ mod alias;
 mod ensure;
 mod find;
 mod folder;
+mod search;
 
 #[cfg(all(feature = "sqlite-database", feature = "wire"))]
 pub(crate) use self::alias::lookup;
@@ -31,4 +33,5 @@ pub(crate) use self::ensure::{persists, table_of};
 pub use self::{
     find::{Exists, FindChildren, FindResource, ListChildren, ResourceAt, ResourceExists},
     folder::{EnsureFolder, NewFolder},
+    search::{FindResources, ResourceSearch},
 };

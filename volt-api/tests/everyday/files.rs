@@ -30,12 +30,12 @@ use volt_test_support::soon;
 use crate::support::{Network, mock, start};
 
 /// Content that takes several blocks, each different.
-fn content(bytes: usize) -> Vec<u8> {
+pub(crate) fn content(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|index| u8::try_from((index * 7 + index / 1000) % 251).unwrap()).collect()
 }
 
 /// Creates a folder with the alias `@docs`.
-async fn docs(client: &Client) {
+pub(crate) async fn docs(client: &Client) {
     let folder =
         Resource::default().with_name("docs").with_kind(["volt:folder"]).with_alias(["docs"]);
     let request = SaveResourceRequest::default().with_resource(folder).with_create(true);
@@ -63,7 +63,7 @@ impl Reports {
     }
 }
 
-fn names_in(folder: &Path) -> Vec<String> {
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
@@ -188,7 +188,7 @@ async fn a_reader_that_fails_leaves_the_old_content() {
 
 /// A Volt with a folder of one listing. Each file has the content `content`; the first downloads and
 /// uploads lose their connection.
-struct Mock {
+pub(crate) struct Mock {
     paths: Vec<&'static str>,
     size: u64,
     last_block: &'static str,
@@ -197,7 +197,7 @@ struct Mock {
 }
 
 impl Mock {
-    fn new(paths: &[&'static str]) -> Self {
+    pub(crate) fn new(paths: &[&'static str]) -> Self {
         Self {
             paths: paths.to_vec(),
             size: 7,

@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "by-name")]
+mod by_name;
 mod files;
 mod follow;
+mod follow_outages;
+mod local_files;
+mod mocks;
+mod renewal;
 mod resources;
 mod sql;
 mod support;

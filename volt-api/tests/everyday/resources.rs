@@ -1,5 +1,6 @@
 //! Resources by path, folders, databases, JSON files and signatures.
 
+use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use volt_api::{
     Client, Code, ErrorKind, ResourcePath,
@@ -128,4 +129,27 @@ async fn signatures_are_valid_for_their_message_and_signer_only() {
     assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
     let guest = Client::connect(volt.guest("guest").unwrap()).await.unwrap();
     assert_eq!(guest.volt().sign("x").await.unwrap_err().code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_search_finds_what_fits_all_conditions() {
+    let (volt, client) = start().await;
+    let folder = client.volt().ensure_folder("@docs").await.unwrap();
+    for name in ["report-1", "report-2", "other"] {
+        client.file().upload(("@docs", name)).from_bytes("x").await.unwrap();
+    }
+    let names = |found: Vec<Resource>| found.into_iter().map(|one| one.name).collect::<Vec<_>>();
+    let find = || client.volt().find();
+    let reports = find().kind("volt:file").name("report-*").await.unwrap();
+    assert_eq!(names(reports), ["report-1", "report-2"]);
+    let all = find().parent(&folder.id).stream().try_collect().await.unwrap();
+    assert_eq!(names(all), ["other", "report-1", "report-2"]);
+    assert_eq!(names(find().name("report-*").limit(1).await.unwrap()), ["report-1"]);
+    assert_eq!(find().alias("@docs").await.unwrap()[0].id, folder.id);
+    assert!(find().name("nothing").await.unwrap().is_empty());
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(600);
+    assert!(find().modified_since(later).await.unwrap().is_empty());
+    let children = client.volt().children("@docs").stream().try_collect().await.unwrap();
+    assert_eq!(names(children), ["other", "report-1", "report-2"]);
+    drop(volt);
 }

@@ -13,7 +13,7 @@ use super::{
     code::{PROST, RT},
 };
 use crate::{
-    model::{Message, Model, Package, TypeRef},
+    model::{Message, Method, Model, Package, TypeRef},
     names,
 };
 
@@ -98,6 +98,29 @@ impl<'a> Paths<'a> {
         // Only the outermost of the package's modules for code import its names.
         let up = if own { "super::".repeat(depth.saturating_sub(DEPTH)) } else { String::new() };
         Some(up + &path)
+    }
+
+    /// Links to the methods of the package that accept or return a message, for its documentation.
+    pub(super) fn uses(&self, message: &str) -> Option<String> {
+        let methods = || {
+            let services = self.package.services.iter();
+            services.flat_map(|service| service.methods.iter().map(move |method| (service, method)))
+        };
+        let links = |uses: &dyn Fn(&Method) -> bool| {
+            let links = methods().filter(|(_, method)| uses(method)).map(|(service, method)| {
+                let (client, method) = (service.client(), names::bare(&method.ident));
+                format!("[`{client}::{method}`]")
+            });
+            links.collect::<Vec<_>>().join(", ")
+        };
+        let requests = links(&|method| method.request.name == message);
+        let responses = links(&|method| method.response.name == message);
+        match (requests.as_str(), responses.as_str()) {
+            ("", "") => None,
+            (requests, "") => Some(format!("Request of {requests}.")),
+            ("", responses) => Some(format!("Response of {responses}.")),
+            _ => Some(format!("Request of {requests}. Response of {responses}.")),
+        }
     }
 
     /// A path from the root of the generated code, for code `depth` modules below the package's.

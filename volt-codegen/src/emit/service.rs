@@ -31,7 +31,7 @@ pub(super) fn code(service: &Service, paths: &Paths<'_>, options: &Options) -> R
     if let Some(feature) = server {
         code.items(&trait_and_server(service, paths, feature))?;
     }
-    code.text(&table(service));
+    code.text(&table(service, paths));
     if let Some(feature) = server {
         code.text(&server_table(service, feature));
     }
@@ -153,7 +153,7 @@ fn handler(method: &Method, paths: &Paths<'_>) -> TokenStream {
 }
 
 /// The methods, for the runtime's macro.
-fn table(service: &Service) -> String {
+fn table(service: &Service, paths: &Paths<'_>) -> String {
     // Writing to a `String` cannot fail.
     let mut table = format!("{RT}::service! {{ {} = {:?} {{\n", service.client(), service.name);
     for method in &service.methods {
@@ -163,7 +163,12 @@ fn table(service: &Service) -> String {
             MethodKind::ClientStreaming => "ClientStreaming",
             MethodKind::Bidi => "Bidi",
         };
-        let _ = writeln!(table, "    {} {:?} {kind};", method.constant, method.name);
+        let (request, response) = (path(&method.request, paths), path(&method.response, paths));
+        let _ = writeln!(
+            table,
+            "    {} {:?} {kind}({request} => {response});",
+            method.constant, method.name
+        );
     }
     table + "} }\n"
 }

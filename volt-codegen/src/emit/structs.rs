@@ -186,7 +186,11 @@ impl Finish<'_> {
     }
 
     fn structure(self, item: &mut ItemStruct, message: &Message) {
-        let docs = message.docs.or(&format!("The message `{}`.", message.name));
+        let mut docs = message.docs.or(&format!("The message `{}`.", message.name));
+        // Nested messages do not see the clients.
+        if let Some(uses) = self.paths.uses(&message.name).filter(|_| self.depth == DEPTH) {
+            docs = docs.and(&uses);
+        }
         self.put(&mut item.attrs, &docs, message.deprecated);
         let has_map = message.fields.iter().any(|field| matches!(field.kind, FieldKind::Map(..)));
         if has_secret(message) {

@@ -207,6 +207,7 @@ impl Check<'_> {
             self.named(ident, &format!("the service `{}`", service.name), &service.place);
         }
         let mut methods = Names::new("a method");
+        let mut constants = Names::new("a constant");
         for method in &service.methods {
             let element = format!("the method `{}` of `{}`", method.name, service.name);
             self.named(&method.ident, &element, &method.place);
@@ -216,6 +217,9 @@ impl Check<'_> {
                     format!("{element} would be `new` in Rust, which makes the client"),
                     "rename it, for example to `Create`",
                 );
+            }
+            if method.constant.ends_with("_METHOD") {
+                constants.add(self.problems, &method.constant, element.clone(), &method.place);
             }
             methods.add(self.problems, &method.ident, element, &method.place);
         }

@@ -4,13 +4,17 @@
 ///
 /// ```text
 /// service! { ShopApiClient = "shop.v1.ShopAPI" {
-///     GET_ARTICLE "GetArticle" Unary;
+///     GET_ARTICLE "GetArticle" Unary(GetArticleRequest => GetArticleResponse);
 /// } }
 /// ```
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service {
-    ($client:ident = $name:literal { $($method:ident $path:literal $kind:ident;)* }) => {
+    (
+        $client:ident = $name:literal {
+            $($method:ident $path:literal $kind:ident($request:ty => $response:ty);)*
+        }
+    ) => {
         $(
             const $method: $crate::__private::Method = $crate::__private::Method {
                 path: ::core::concat!("/", $name, "/", $path),
@@ -24,6 +28,13 @@ macro_rules! __service {
 
             /// All methods, in the order of the `.proto`.
             pub const METHODS: &'static [$crate::__private::Method] = &[$($method),*];
+
+            $(
+                #[doc = ::core::concat!("The method `", $path, "`, with the types of its messages.")]
+                pub const $method: $crate::__private::TypedMethod<
+                    $crate::__private::call::$kind<$request, $response>,
+                > = $crate::__private::TypedMethod::new(&$method);
+            )*
 
             /// Creates a client whose calls use `channel`.
             #[must_use]

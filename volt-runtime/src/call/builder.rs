@@ -56,6 +56,14 @@ pub struct CallBuilder<C> {
 }
 
 impl<C> CallBuilder<C> {
+    pub(super) fn with_parts(parts: Parts, call: C) -> Self {
+        Self { parts, call }
+    }
+
+    pub(super) fn into_parts(self) -> Parts {
+        self.parts
+    }
+
     /// Limits the duration of the whole call, from the first poll of its future to the end of the call. The
     /// time covers waiting for a connection, retries, the reading of a stream, and every reopening of a
     /// subscription. If a deadline is set too, the earlier of the two applies.
@@ -223,6 +231,7 @@ impl<Req: Message, Res: Message> UnaryCall<Req, Res> {
     /// Declares that executing the call twice is harmless: it is then retried within its timeout even
     /// if the Volt may have executed it before the connection was lost. Reads are idempotent; a request
     /// that creates something usually is not.
+    #[doc(alias = "retry")]
     pub fn idempotent(mut self) -> Self {
         self.parts.options.idempotent = true;
         self

@@ -74,6 +74,7 @@ mod parts;
 mod sink;
 mod streaming;
 mod subscription;
+mod untyped;
 mod upload;
 
 pub use self::{
@@ -85,5 +86,6 @@ pub use self::{
     sink::RequestSink,
     streaming::Streaming,
     subscription::{Subscription, Update},
+    untyped::{Untyped, UntypedCall, UntypedDuplex},
     upload::Upload,
 };

@@ -10,15 +10,19 @@
 //! A retry repeats the whole attempt on the connection of that moment. Its condition is
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
 //! or the caller's word that executing it twice is harmless. All attempts share one deadline.
+//!
+//! A call that is rejected for its session is made once more after the session was renewed, if the channel
+//! renews sessions. The second attempt has its own token, because a pre-opened call may still have the old
+//! one.
 
 use std::{future::poll_fn, mem, sync::Arc, task::Poll};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     end::CallEnd,
     sink::{RawSink, Requests},
-    streaming::RawStreaming,
+    streaming::{RawStreaming, Rejected},
 };
 use crate::{
     backoff::{Backoff, Reconnect},
@@ -28,6 +32,8 @@ use crate::{
     message::{Body, Payload},
     method::Method,
     options::CallOptions,
+    renewal,
+    state::{ConnectionState, StateWatch},
     time::Deadline,
     transport::{BoxFuture, RawCall},
 };
@@ -102,16 +108,8 @@ impl Parts {
         latest: Option<Instant>,
         mut watch: Watch,
     ) -> Result<(RawSink, RawStreaming)> {
-        match self.open(at, latest, &mut watch).await {
-            Ok((sink, mut stream)) => {
-                stream.watch(watch);
-                Ok((sink, stream))
-            }
-            Err(error) => {
-                watch.end(Err(&error));
-                Err(error)
-            }
-        }
+        let opened = self.open(at, latest, &mut watch).await;
+        watched(opened, watch)
     }
 
     /// Opens the call once there is a connection, which it waits for until the `latest` moment, or else until
@@ -206,6 +204,36 @@ impl Parts {
         self.channel.watch_state().current().is_closed()
     }
 
+    /// Returns the number of the session with which a call is opened now, if the channel renews sessions.
+    fn session(&self) -> Option<u64> {
+        self.channel.renewer().map(|renewer| renewer.generation())
+    }
+
+    /// Waits until there is another session than the one with which this call was rejected, and prepares
+    /// the second attempt.
+    ///
+    /// # Errors
+    ///
+    /// When the renewal failed, the deadline passed or the channel was closed before.
+    async fn renew(&mut self, session: Option<u64>, at: Option<Instant>) -> Result<()> {
+        let (Some(renewer), Some(session)) = (self.channel.renewer(), session) else {
+            return Ok(());
+        };
+        let late = async {
+            match at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = renewer.renew(session) => outcome,
+            reason = closed(self.channel.watch_state()) => Err(reason),
+            () = late => Err(Error::deadline("the session was not renewed in time")),
+        };
+        self.options.fresh_key = true;
+        outcome.map_err(|error| error.with_executed(Executed::No).with_method(self.method.path))
+    }
+
     /// Makes a unary call, with retries, and returns its response. The watch is for the code that parses
     /// the response, which may be a refusal.
     pub(super) fn unary(mut self, request: Box<dyn Payload>) -> BoxFuture<Result<(Body, Watch)>> {
@@ -214,11 +242,22 @@ impl Parts {
             let at = self.expires_at();
             let mut attempt = 1;
             let mut backoff = Backoff::new(Reconnect::default());
+            let mut renewed = false;
             loop {
+                let session = self.session().filter(|_| !renewed);
                 let error = match self.unary_once(&*request, at, &mut watch).await {
                     Ok(response) => return Ok((response, watch)),
                     Err(error) => error,
                 };
+                if session.is_some() && renewal::is_due(&error) {
+                    // Boxed, because few calls do this: it would enlarge the futures of all.
+                    if let Err(error) = Box::pin(self.renew(session, at)).await {
+                        watch.end(Err(&error));
+                        return Err(error);
+                    }
+                    renewed = true;
+                    continue;
+                }
                 if attempt >= self.options.max_attempts || !self.may_retry(&error) {
                     watch.end(Err(&error));
                     return Err(error);
@@ -254,6 +293,19 @@ impl Parts {
         at: Option<Instant>,
         watch: &mut Watch,
     ) -> Result<Body> {
+        let (mut sink, mut stream) = self.open_keyed(at, watch).await?;
+        sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
+        sink.half_close();
+        // The watch is that of all attempts.
+        stream.single().await.map(|(response, _)| response)
+    }
+
+    /// Opens the call and waits until a request can be sent.
+    async fn open_keyed(
+        &self,
+        at: Option<Instant>,
+        watch: &mut Watch,
+    ) -> Result<(RawSink, RawStreaming)> {
         let (mut sink, mut stream) = self.open(at, self.ready_until(), watch).await?;
         // The receiving half knows why the call failed. Read it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
@@ -261,10 +313,7 @@ impl Parts {
             let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));
             return Err(reason.await.with_executed(Executed::No));
         }
-        sink.send(request).map_err(|error| error.with_executed(Executed::No))?;
-        sink.half_close();
-        // The watch is that of all attempts.
-        stream.single().await.map(|(response, _)| response)
+        Ok((sink, stream))
     }
 
     /// Opens a stream of responses to one request.
@@ -275,10 +324,40 @@ impl Parts {
         Box::pin(async move {
             let watch = self.begin()?;
             let (at, latest) = (self.expires_at(), self.ready_until());
-            let (sink, mut stream) = self.open_watched(at, latest, watch).await?;
-            stream.keep(sink.send_first(request, Requests::One));
-            Ok(stream)
+            self.open_with(&request, Requests::One, at, latest, watch).await
         })
+    }
+
+    /// Opens the call as [`open_watched`](Self::open_watched) and sends its only request in the background.
+    /// The stream keeps the sending half. If the Volt rejects the session, the stream opens the call once
+    /// more.
+    pub(super) async fn open_with(
+        &self,
+        request: &Arc<dyn Payload>,
+        requests: Requests,
+        at: Option<Instant>,
+        latest: Option<Instant>,
+        watch: Watch,
+    ) -> Result<RawStreaming> {
+        let session = self.session();
+        let (sink, mut stream) = self.open_watched(at, latest, watch).await?;
+        stream.keep(sink.send_first(Arc::clone(request), requests));
+        if session.is_some() {
+            let (mut parts, request) = (self.clone(), Arc::clone(request));
+            stream.on_rejected(Rejected::new(move |mut watch| {
+                Box::pin(async move {
+                    if let Err(error) = parts.renew(session, at).await {
+                        watch.end(Err(&error));
+                        return Err(error);
+                    }
+                    let latest = parts.ready_until();
+                    let (sink, mut stream) = parts.open_watched(at, latest, watch).await?;
+                    stream.keep(sink.send_first(request, requests));
+                    Ok(stream)
+                })
+            }));
+        }
+        Ok(stream)
     }
 
     /// Opens a call without sending a request.
@@ -286,12 +365,62 @@ impl Parts {
         Box::pin(async move {
             let watch = self.begin()?;
             let (at, latest) = (self.expires_at(), self.ready_until());
-            let (mut sink, mut stream) = self.open_watched(at, latest, watch).await?;
+            let (mut sink, mut stream) = match self.session() {
+                None => self.open_watched(at, latest, watch).await?,
+                session => Box::pin(self.open_renewed(session, at, watch)).await?,
+            };
             // The caller may split the halves and move them to different tasks.
             let end = Arc::<CallEnd>::default();
             sink.share(Arc::clone(&end));
             stream.share(end);
             Ok((sink, stream))
         })
+    }
+
+    /// Opens the call and waits for its key exchange, which tells whether the Volt accepts the session.
+    async fn open_renewed(
+        &mut self,
+        session: Option<u64>,
+        at: Option<Instant>,
+        mut watch: Watch,
+    ) -> Result<(RawSink, RawStreaming)> {
+        let opened = match self.open_keyed(at, &mut watch).await {
+            Err(error) if renewal::is_due(&error) => match self.renew(session, at).await {
+                Ok(()) => self.open_keyed(at, &mut watch).await,
+                Err(error) => Err(error),
+            },
+            opened => opened,
+        };
+        watched(opened, watch)
+    }
+}
+
+/// Hands the watch to the receiving half of a call, or reports why the call was not opened.
+fn watched(
+    opened: Result<(RawSink, RawStreaming)>,
+    mut watch: Watch,
+) -> Result<(RawSink, RawStreaming)> {
+    match opened {
+        Ok((sink, mut stream)) => {
+            stream.watch(watch);
+            Ok((sink, stream))
+        }
+        Err(error) => {
+            watch.end(Err(&error));
+            Err(error)
+        }
+    }
+}
+
+/// Resolves once the channel is closed permanently, to the reason.
+async fn closed(mut states: StateWatch) -> Error {
+    loop {
+        if let ConnectionState::Closed { reason } = states.current() {
+            return reason;
+        }
+        if states.changed().await.is_none() {
+            // A transport without connections.
+            return std::future::pending().await;
+        }
     }
 }

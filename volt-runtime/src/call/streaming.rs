@@ -31,9 +31,10 @@ use crate::{
     intercept::Watch,
     message::{Body, DecodeError, Message},
     method::Method,
+    renewal,
     status::Status,
     time::{Deadline, Timer},
-    transport::ReceiveHalf,
+    transport::{BoxFuture, ReceiveHalf},
 };
 
 /// The time without a refusal after which a call counts as accepted, at least. A refusal takes one
@@ -53,6 +54,8 @@ pub(super) struct RawStreaming {
     end: Option<Arc<CallEnd>>,
     /// Reports how the call ends.
     watch: Watch,
+    /// Opens the call once more if the Volt rejects its session.
+    rejected: Option<Rejected>,
     /// The sending half, if the caller does not hold it. It is dropped after the receiving half, so
     /// that dropping the whole cancels rather than half-closes.
     sink: Option<Box<RawSink>>,
@@ -62,10 +65,23 @@ pub(super) struct RawStreaming {
 enum State {
     /// Responses may come. Dropping the half cancels the call.
     Open(Box<dyn ReceiveHalf>),
+    /// The Volt has rejected the session. The call is opened once more with another one.
+    Reopening(BoxFuture<Result<RawStreaming>>),
     /// A clean end.
     Ended,
     /// The call failed. Every later read returns the error again.
     Failed(Error),
+}
+
+/// Opens a call once more after the Volt has rejected its session.
+pub(super) struct Rejected(Box<dyn FnOnce(Watch) -> BoxFuture<Result<RawStreaming>> + Send>);
+
+impl Rejected {
+    pub(super) fn new(
+        reopen: impl FnOnce(Watch) -> BoxFuture<Result<RawStreaming>> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(reopen))
+    }
 }
 
 impl RawStreaming {
@@ -83,6 +99,7 @@ impl RawStreaming {
             is_read: false,
             end: None,
             watch: Watch::default(),
+            rejected: None,
             sink: None,
         }
     }
@@ -113,10 +130,20 @@ impl RawStreaming {
 
     /// Reads the next response from the transport, until the deadline, and keeps how the call ended.
     fn poll_half(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
-        let half = match &mut self.state {
-            State::Open(half) => half,
-            State::Ended => return Poll::Ready(Ok(None)),
-            State::Failed(error) => return Poll::Ready(Err(error.clone())),
+        let half = loop {
+            match &mut self.state {
+                State::Open(half) => break half,
+                State::Reopening(opening) => match ready!(opening.as_mut().poll(cx)) {
+                    Ok(mut next) => {
+                        self.state = mem::replace(&mut next.state, State::Ended);
+                        self.sink = next.sink.take();
+                        self.watch = mem::take(&mut next.watch);
+                    }
+                    Err(error) => return Poll::Ready(Err(self.fail(error))),
+                },
+                State::Ended => return Poll::Ready(Ok(None)),
+                State::Failed(error) => return Poll::Ready(Err(error.clone())),
+            }
         };
         let outcome = match half.poll_message(cx) {
             // A stream that always has another message must not outlive its deadline.
@@ -125,13 +152,28 @@ impl RawStreaming {
             Poll::Pending => Err(ready!(self.deadline.poll_passed(cx))),
         };
         Poll::Ready(match outcome {
-            Ok(Some(body)) => Ok(Some(body)),
+            Ok(Some(body)) => {
+                self.rejected = None;
+                Ok(Some(body))
+            }
             Ok(None) => {
                 self.state = State::Ended;
                 Ok(None)
             }
-            Err(error) => Err(self.fail(error)),
+            Err(error) => match self.rejected.take() {
+                Some(rejected) if renewal::is_due(&error) => {
+                    self.sink = None;
+                    self.state = State::Reopening((rejected.0)(mem::take(&mut self.watch)));
+                    return self.poll_half(cx);
+                }
+                _ => Err(self.fail(error)),
+            },
         })
+    }
+
+    /// Opens the call once more in this way if the Volt rejects its session before the first response.
+    pub(super) fn on_rejected(&mut self, rejected: Rejected) {
+        self.rejected = Some(rejected);
     }
 
     /// Keeps the sending half for as long as the call is open.
@@ -254,7 +296,7 @@ impl RawStreaming {
             }
         }
         match &self.state {
-            State::Open(_) => {}
+            State::Open(_) | State::Reopening(_) => {}
             State::Ended => self.watch.end(Ok(())),
             State::Failed(error) => self.watch.end(Err(error)),
         }
@@ -280,6 +322,7 @@ impl fmt::Debug for RawStreaming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Open(_) => "open",
+            State::Reopening(_) => "being opened again",
             State::Ended => "ended",
             State::Failed(_) => "failed",
         };

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     parts::Parts,
-    sink::{RawSink, Requests},
+    sink::Requests,
     streaming::{RawStreaming, read_response, refusal},
 };
 use crate::{
@@ -119,15 +119,10 @@ impl Call {
         let mut parts = self.parts.clone();
         let watch = parts.begin()?;
         // It waits for a connection until its deadline.
-        let mut stream = self.send(parts.open_watched(self.at, None, watch).await?);
+        let mut stream =
+            parts.open_with(&self.request, self.requests, self.at, None, watch).await?;
         stream.accepted(self.refusal).await?;
         Ok(stream)
-    }
-
-    /// Sends the request in the background. The stream keeps the sending half open.
-    fn send(&self, (sink, mut stream): (RawSink, RawStreaming)) -> RawStreaming {
-        stream.keep(sink.send_first(Arc::clone(&self.request), self.requests));
-        stream
     }
 }
 
@@ -141,13 +136,12 @@ impl<Res: Message> Subscription<Res> {
         let watch = first.begin()?;
         // Computed once: the timeout covers all reopenings.
         let at = first.expires_at();
-        let halves = first.open_watched(at, first.ready_until(), watch).await?;
-        let call = Arc::new(Call { parts, request, requests, at, refusal: refusal::<Res> });
         // A refusal is reported when the call is read.
-        let state = State::Open(call.send(halves));
+        let stream = first.open_with(&request, requests, at, first.ready_until(), watch).await?;
+        let call = Arc::new(Call { parts, request, requests, at, refusal: refusal::<Res> });
         Ok(Self {
             call,
-            state,
+            state: State::Open(stream),
             backoff: Backoff::new(Reconnect::default()),
             opened: Some(Instant::now()),
             established: false,

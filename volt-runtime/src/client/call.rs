@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::identity::Identity;
 use crate::{
     Error, ErrorKind, Executed, Result, Status,
     message::{Body, Payload},
@@ -33,13 +34,13 @@ pub(super) type Shared = socket::Shared<client::Connection>;
 /// Keeps a connection open. When the channel and all calls have dropped theirs, the connection closes.
 pub(super) struct Handle {
     shared: Arc<Shared>,
-    /// Set if the configuration has no session, which explains a rejection.
-    lacks_session: bool,
+    /// A missing session explains a rejection.
+    identity: Arc<Identity>,
 }
 
 impl Handle {
-    pub(super) fn new(shared: Arc<Shared>, lacks_session: bool) -> Self {
-        Self { shared, lacks_session }
+    pub(super) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Self {
+        Self { shared, identity }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -50,7 +51,7 @@ impl Handle {
     /// it is the first error that a new program meets.
     fn rejected(&self, reason: String) -> Error {
         let error = Error::new(ErrorKind::Routing, reason);
-        if !self.lacks_session || !error.is_session_invalid() {
+        if !self.identity.lacks_session() || !error.is_session_invalid() {
             return error;
         }
         Error::new(

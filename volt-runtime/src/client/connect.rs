@@ -6,7 +6,11 @@ use std::sync::Arc;
 use super::grpc;
 use super::{dial::Dialer, options::ConnectOptions, own::OwnConnections, supervisor::Supervised};
 use crate::{
-    Channel, ClientConfig, Result, config::DialAddress, key::KeyAlgorithm, transport::TransportKind,
+    Channel, ClientConfig, Error, Renewal, Result,
+    config::DialAddress,
+    key::KeyAlgorithm,
+    renewal::Renewer,
+    transport::{Transport, TransportKind},
 };
 
 /// Connects to the Volt that a configuration names, and returns the channel for calls.
@@ -29,17 +33,90 @@ use crate::{
 ///
 /// Dropping the future leaves no connection behind.
 pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
-    let address = choose(config, options.transport)?;
-    let transport = if address.grpc { "gRPC" } else { "websocket" };
-    tracing::info!(url = address.url, transport, wanted = ?options.transport, "connecting");
-    #[cfg(feature = "grpc")]
-    if address.grpc {
-        let dialer = Arc::new(grpc::Dialer::new(config, &address, options)?);
-        return Ok(Channel::new(Supervised::start(dialer, None).await?));
+    Dialing::new(config, options)?.connect().await
+}
+
+/// Creates a channel to the Volt that a configuration names, which connects when the first call is made.
+/// Until then, and until the connection is established, its state is `Reconnecting`: calls wait for the
+/// connection as they wait for one that was lost, and failed attempts are repeated in the same way.
+///
+/// Without [`ConnectOptions::reconnect`] there is one attempt; if it fails, the channel is closed.
+///
+/// # Errors
+///
+/// A configuration error, as [`connect`]. Also if no tokio runtime is entered: the connection runs on it.
+pub fn connect_lazy(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(Error::configuration(
+            "`connect_lazy` was called outside of a tokio runtime, on which the connection runs",
+        ));
     }
-    let dialer = Arc::new(Dialer::new(config, &address, options)?);
-    let own = OwnConnections::new(Arc::clone(&dialer));
-    Ok(Channel::new(Supervised::start(dialer, Some(own)).await?))
+    Ok(Dialing::new(config, options)?.connect_lazy())
+}
+
+/// A dialer of either kind, and what it is for.
+enum Dialing {
+    Websocket(Arc<Dialer>, Option<Renewal>),
+    #[cfg(feature = "grpc")]
+    Grpc(Arc<grpc::Dialer>, Option<Renewal>),
+}
+
+impl Dialing {
+    fn new(config: &ClientConfig, options: ConnectOptions) -> Result<Self> {
+        let address = choose(config, options.transport)?;
+        let renewal = options.renewal.clone();
+        let transport = if address.grpc { "gRPC" } else { "websocket" };
+        tracing::info!(url = address.url, transport, wanted = ?options.transport, "connecting");
+        #[cfg(feature = "grpc")]
+        if address.grpc {
+            let dialer = grpc::Dialer::new(config, &address, options)?;
+            return Ok(Self::Grpc(Arc::new(dialer), renewal));
+        }
+        Ok(Self::Websocket(Arc::new(Dialer::new(config, &address, options)?), renewal))
+    }
+
+    async fn connect(self) -> Result<Channel> {
+        Ok(match self {
+            Self::Websocket(dialer, renewal) => {
+                let own = OwnConnections::new(Arc::clone(&dialer));
+                let transport = Supervised::start(Arc::clone(&dialer), Some(own)).await?;
+                channel(transport, renewal, move |session| dialer.renew(session))
+            }
+            #[cfg(feature = "grpc")]
+            Self::Grpc(dialer, renewal) => {
+                let transport = Supervised::start(Arc::clone(&dialer), None).await?;
+                channel(transport, renewal, move |session| dialer.renew(&session))
+            }
+        })
+    }
+
+    fn connect_lazy(self) -> Channel {
+        match self {
+            Self::Websocket(dialer, renewal) => {
+                let own = OwnConnections::new(Arc::clone(&dialer));
+                let transport = Supervised::start_lazy(Arc::clone(&dialer), Some(own));
+                channel(transport, renewal, move |session| dialer.renew(session))
+            }
+            #[cfg(feature = "grpc")]
+            Self::Grpc(dialer, renewal) => {
+                let transport = Supervised::start_lazy(Arc::clone(&dialer), None);
+                channel(transport, renewal, move |session| dialer.renew(&session))
+            }
+        }
+    }
+}
+
+/// Creates the channel of a transport whose session `store` replaces.
+fn channel(
+    transport: impl Transport,
+    renewal: Option<Renewal>,
+    store: impl Fn(String) + Send + Sync + 'static,
+) -> Channel {
+    let channel = Channel::new(transport);
+    match renewal {
+        Some(renewal) => channel.with_renewer(Renewer::new(renewal, store)),
+        None => channel,
+    }
 }
 
 /// Returns the address to connect to, which decides the transport.

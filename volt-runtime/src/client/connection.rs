@@ -72,7 +72,7 @@ impl Connection {
             preopened_calls: if identity.is_legacy() { 0 } else { options.preopened_calls },
             preopened_max_age: options.preopened_max_age,
         }));
-        let handle = Arc::new(Handle::new(shared, identity.lacks_session()));
+        let handle = Arc::new(Handle::new(shared, Arc::clone(&identity)));
         let max_sent_message_size = options.max_sent_message_size;
         Self { handle, identity, max_sent_message_size }
     }

@@ -56,6 +56,11 @@ impl Dialer {
         Ok(Self { remote, protocol, identity: Arc::new(identity), websocket, options })
     }
 
+    /// Replaces the session.
+    pub(super) fn renew(&self, session: String) {
+        self.identity.renew(session);
+    }
+
     /// Connects for calls that do not share the client's connection.
     /// Each may buffer one share of the client connection's limit.
     pub(super) async fn dial_own(&self, shares: usize) -> Result<Dialed> {

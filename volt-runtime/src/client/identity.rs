@@ -4,7 +4,7 @@
 //! one for each route, because a token names its audience. All connections of a client share them.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -25,13 +25,13 @@ use crate::{
 const KEPT: usize = 8;
 
 /// The client's identity, and that of its Volt. Read from the configuration once: later changes
-/// do not affect a connected client.
+/// do not affect a connected client. Only the session may be renewed.
 #[derive(Debug)]
 pub(super) struct Identity {
     /// Signs the tokens.
     key: SigningKey,
     /// Named by the tokens; absent before the first `Authenticate`.
-    session: Option<String>,
+    session: RwLock<Option<String>>,
     /// The audience of the tokens, and the target of relays.
     volt_id: String,
     /// Must sign the key exchanges of the Volt's own services.
@@ -63,7 +63,7 @@ impl Identity {
         }
         Ok(Self {
             key,
-            session: config.session_id().map(str::to_owned),
+            session: RwLock::new(config.session_id().map(str::to_owned)),
             volt_id: config.volt_id()?.to_owned(),
             volt_key,
             volt_fingerprint: config.volt_fingerprint()?,
@@ -83,7 +83,15 @@ impl Identity {
     /// Returns whether calls need a session that the configuration does not have. Legacy calls name
     /// the client's key instead.
     pub(super) fn lacks_session(&self) -> bool {
-        self.session.is_none() && !self.is_legacy()
+        !self.is_legacy() && self.session.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Replaces the session. Further tokens name the new one.
+    pub(super) fn renew(&self, session: String) {
+        let mut current = self.session.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(session);
+        // While the lock is held, because tokens are kept with it held.
+        self.tokens.lock().clear();
     }
 
     /// Returns whether calls use the legacy protocol, which depends on the key's algorithm.
@@ -148,9 +156,9 @@ impl Identity {
             return Ok(token);
         }
         // Signed outside the cache's lock. Two calls may both sign one, which is harmless.
-        let session = self.session.as_deref();
+        let session = self.session.read().unwrap_or_else(PoisonError::into_inner);
         let ephemeral = Ephemeral::generate()?;
-        let token = Arc::new(CallToken::new(route, &self.key, session, ephemeral, now)?);
+        let token = Arc::new(CallToken::new(route, &self.key, session.as_deref(), ephemeral, now)?);
         if !fresh {
             self.tokens.keep(&token, now);
         }

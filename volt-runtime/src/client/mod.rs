@@ -45,6 +45,9 @@ mod supervisor;
 mod tunnel;
 
 pub use self::{
-    connect::connect, connection::Connection, connector::Connector, options::ConnectOptions,
+    connect::{connect, connect_lazy},
+    connection::Connection,
+    connector::Connector,
+    options::ConnectOptions,
     proxy::Proxy,
 };

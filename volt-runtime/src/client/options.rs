@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{connector::Connector, proxy::Proxy};
-use crate::{Keepalive, Reconnect, TransportKind};
+use crate::{Keepalive, Reconnect, Renewal, TransportKind};
 
 /// Options for establishing and maintaining a connection, for [`connect`](crate::connect) and
 /// `volt_api::Client::connect_with`.
@@ -72,10 +72,18 @@ pub struct ConnectOptions {
     /// apart, because servers end connections that ping more often.
     pub keepalive: Option<Keepalive>,
     /// The backoff for re-establishing a lost connection; `None` disables reconnecting. The first
-    /// connection is tried only once. A server that asks for a later attempt
+    /// connection is tried only once, unless [`retry_first`](Self::retry_first) is set. A server that asks for a later attempt
     /// ([`Error::retry_after`](crate::Error::retry_after)) adds its delay to that of the backoff, up to
     /// five minutes.
+    #[doc(alias = "retry")]
     pub reconnect: Option<Reconnect>,
+    /// Tries the first connection again, too, with the same backoff and until
+    /// [`Reconnect::give_up_after`]. Default false. Each failure is logged as a warning. An invalid
+    /// configuration fails at once. Has no effect if [`reconnect`](Self::reconnect) is `None`.
+    pub retry_first: bool,
+    /// Obtains a new session after the Volt has rejected the current one. Default `None`: such calls fail.
+    /// See [`Renewal`], and [`Channel`](crate::Channel#sessions) for which calls continue.
+    pub renewal: Option<Renewal>,
     /// The maximum size of a message, in bytes; a larger one ends the connection. The default of
     /// 128 MiB leaves room for the 64 MiB that the API allows in one response, as base64. Over gRPC, the
     /// limit is never above 64 MiB, and a larger message fails its own call only.
@@ -110,6 +118,8 @@ impl Default for ConnectOptions {
             close_timeout: Duration::from_secs(5),
             keepalive: Some(Keepalive::default()),
             reconnect: Some(Reconnect::default()),
+            retry_first: false,
+            renewal: None,
             max_message_size: 128 << 20,
             max_sent_message_size: 96 << 20,
             max_calls: 65_536,

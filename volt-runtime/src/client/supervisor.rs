@@ -18,7 +18,7 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, sleep, timeout},
 };
 
@@ -39,6 +39,8 @@ struct SharedState<C> {
     connection: RwLock<Option<Arc<C>>>,
     states: watch::Sender<ConnectionState>,
     reconnects: bool,
+    /// Wakes a supervisor that connects for the first call.
+    wanted: Notify,
 }
 
 impl<C: Calls> SharedState<C> {
@@ -47,15 +49,17 @@ impl<C: Calls> SharedState<C> {
     }
 
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
-        match self.connection() {
-            Some(connection) => connection.open(method, options),
-            None => Err(match &*self.states.borrow() {
-                ConnectionState::Reconnecting { reason, .. }
-                | ConnectionState::Closed { reason } => reason.clone(),
-                ConnectionState::Connected => Error::connection("the connection was just lost"),
-            }
-            .with_executed(Executed::No)),
+        if let Some(connection) = self.connection() {
+            return connection.open(method, options);
         }
+        self.wanted.notify_one();
+        let reason = match &*self.states.borrow() {
+            ConnectionState::Reconnecting { reason, .. } | ConnectionState::Closed { reason } => {
+                reason.clone()
+            }
+            ConnectionState::Connected => Error::connection("the connection was just lost"),
+        };
+        Err(reason.with_executed(Executed::No))
     }
 
     fn set_connection(&self, connection: Option<Arc<C>>) {
@@ -115,22 +119,40 @@ impl<D: Dial> Supervised<D> {
     /// Dials, and spawns the task that runs this connection and its successors. `own` are the
     /// connections beside it, if the kind has any.
     pub(super) async fn start(dialer: Arc<D>, own: Option<Arc<OwnConnections>>) -> Result<Self> {
-        let first = dialer.dial().await?;
+        let first = dial_first(&*dialer).await?;
+        Ok(Self::spawn(dialer, own, Some(first)))
+    }
+
+    /// Spawns the task, which dials when there is a first call.
+    pub(super) fn start_lazy(dialer: Arc<D>, own: Option<Arc<OwnConnections>>) -> Self {
+        Self::spawn(dialer, own, None)
+    }
+
+    fn spawn(
+        dialer: Arc<D>,
+        own: Option<Arc<OwnConnections>>,
+        first: Option<(D::Connection, D::Driver)>,
+    ) -> Self {
         let state = Arc::new(SharedState {
             connection: RwLock::new(None),
-            states: watch::channel(ConnectionState::Connected).0,
+            states: watch::channel(ConnectionState::Reconnecting {
+                failed_attempts: 0,
+                reason: Error::connection("the client has not connected yet"),
+            })
+            .0,
             reconnects: dialer.options().reconnect.is_some(),
+            wanted: Notify::new(),
         });
         let (shutdown, shutdowns) = watch::channel(Shutdown::None);
         let (done_sender, done) = watch::channel(());
         let (volt_id, server) = (dialer.volt_id().to_owned(), dialer.server());
         let mut supervisor = Supervisor { state: Arc::clone(&state), dialer, shutdowns };
-        let driver = supervisor.begin(first);
+        let first = first.map(|dialed| supervisor.begin(dialed));
         tokio::spawn(async move {
-            supervisor.run(driver).await;
+            supervisor.run(first).await;
             drop(done_sender);
         });
-        Ok(Self { state, own, shutdown, done, volt_id, server })
+        Self { state, own, shutdown, done, volt_id, server }
     }
 }
 
@@ -169,6 +191,7 @@ impl<D: Dial> Transport for Supervised<D> {
         if self.state.states.borrow().is_connected() {
             return None;
         }
+        self.state.wanted.notify_one();
         let mut states = self.state();
         Some(Box::pin(async move {
             states.connected_again().await.map_err(|reason| reason.with_executed(Executed::No))
@@ -229,8 +252,16 @@ struct Supervisor<D: Dial> {
 
 impl<D: Dial> Supervisor<D> {
     /// Runs connections, one after another, until shutdown or until reconnecting fails.
-    async fn run(mut self, mut driver: Running<D::Driver>) {
+    async fn run(mut self, first: Option<Running<D::Driver>>) {
         let mut backoff = self.dialer.options().reconnect.clone().map(Backoff::new);
+        let first = match first {
+            Some(driver) => Ok(driver),
+            None => self.connect_when_wanted(backoff.as_mut()).await,
+        };
+        let mut driver = match first {
+            Ok(driver) => driver,
+            Err(reason) => return self.state.set_state(ConnectionState::Closed { reason }),
+        };
         loop {
             let began = Instant::now();
             let reason = self.drive(driver).await;
@@ -253,6 +284,39 @@ impl<D: Dial> Supervisor<D> {
                 Err(reason) => return self.state.set_state(ConnectionState::Closed { reason }),
             }
         }
+    }
+
+    /// Waits for the first call, and connects.
+    async fn connect_when_wanted(
+        &mut self,
+        backoff: Option<&mut Backoff>,
+    ) -> Result<Running<D::Driver>> {
+        tokio::select! {
+            () = self.state.wanted.notified() => {}
+            () = self.unwanted() => return Err(closed()),
+        }
+        let dialed = tokio::select! {
+            dialed = self.dialer.dial() => dialed,
+            () = self.unwanted() => return Err(closed()),
+        };
+        match (dialed, backoff) {
+            (Ok(dialed), _) => Ok(self.begin(dialed)),
+            (Err(reason), None) => Err(reason),
+            (Err(reason), Some(backoff)) => {
+                // The delay is the next attempt's; this counts the one that has failed.
+                backoff.next_delay();
+                self.attempt_failed(&reason, backoff.failures());
+                self.reconnect(backoff, reason).await
+            }
+        }
+    }
+
+    /// Reports an attempt that has failed.
+    fn attempt_failed(&self, reason: &Error, failed_attempts: u32) {
+        let url = self.dialer.url();
+        tracing::warn!(url, failed_attempts, "reconnecting failed: {reason:#}");
+        let reason = reason.clone();
+        self.state.set_state(ConnectionState::Reconnecting { failed_attempts, reason });
     }
 
     fn shutdown(&self) -> Shutdown {
@@ -339,14 +403,8 @@ impl<D: Dial> Supervisor<D> {
                     return Ok(self.begin(dialed));
                 }
                 Err(error) => {
-                    let failed_attempts = backoff.failures();
-                    let url = self.dialer.url();
-                    tracing::warn!(url, failed_attempts, "reconnecting failed: {error:#}");
+                    self.attempt_failed(&error, backoff.failures());
                     reason = error;
-                    self.state.set_state(ConnectionState::Reconnecting {
-                        failed_attempts,
-                        reason: reason.clone(),
-                    });
                 }
             }
         }
@@ -373,6 +431,29 @@ impl<R: Drive> Drop for Running<R> {
     fn drop(&mut self) {
         // Does nothing if the connection has ended before.
         self.0.lost(&runtime_ended());
+    }
+}
+
+/// Makes the first connection, with further attempts if the options ask for them.
+async fn dial_first<D: Dial>(dialer: &D) -> Result<(D::Connection, D::Driver)> {
+    let options = dialer.options();
+    let Some(policy) = options.reconnect.clone().filter(|_| options.retry_first) else {
+        return dialer.dial().await;
+    };
+    let (started, give_up_after) = (Instant::now(), policy.give_up_after);
+    let mut backoff = Backoff::new(policy);
+    loop {
+        let error = match dialer.dial().await {
+            Err(error) if error.is_connection() && may_come_back(&error) => error,
+            outcome => return outcome,
+        };
+        let delay = backoff.next_delay_after(error.retry_after());
+        if give_up_after.is_some_and(|limit| started.elapsed().saturating_add(delay) > limit) {
+            return Err(error);
+        }
+        let (url, failed_attempts) = (dialer.url(), backoff.failures());
+        tracing::warn!(url, failed_attempts, "connecting failed: {error:#}");
+        sleep(delay).await;
     }
 }
 

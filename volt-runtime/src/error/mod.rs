@@ -197,7 +197,6 @@ impl Error {
     }
 
     /// The message alone, without the kind, the method and the causes.
-    #[cfg(all(feature = "client", feature = "grpc"))]
     pub(crate) fn message(&self) -> &str {
         &self.0.message
     }

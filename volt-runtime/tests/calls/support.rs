@@ -15,7 +15,9 @@ use tokio::{net::TcpListener, sync::Notify};
 use volt_runtime::{
     __core::Encoding,
     BidiCall, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions, Method, MethodKind,
-    Reconnect, ServerStreamingCall, Status, UnaryCall, connect,
+    Reconnect, ServerStreamingCall, Status, TypedMethod, UnaryCall,
+    call::{Bidi, ClientStreaming, ServerStreaming, Unary},
+    connect,
     key::SigningKey,
     server::{
         self, Authenticator, Caller, IncomingCall, Router, Server, ServerOptions, Service,
@@ -33,6 +35,10 @@ static METHODS: [Method; 4] = [
     Method { path: "/test.Notes/Sum", kind: MethodKind::ClientStreaming },
     Method { path: "/test.Notes/Echo", kind: MethodKind::Bidi },
 ];
+pub(crate) const GET: TypedMethod<Unary<Note, Note>> = TypedMethod::new(&METHODS[0]);
+pub(crate) const LIST: TypedMethod<ServerStreaming<Note, Note>> = TypedMethod::new(&METHODS[1]);
+pub(crate) const SUM: TypedMethod<ClientStreaming<Note, Note>> = TypedMethod::new(&METHODS[2]);
+pub(crate) const ECHO: TypedMethod<Bidi<Note, Note>> = TypedMethod::new(&METHODS[3]);
 static UNKNOWN: Method = Method { path: "/test.Notes/Nothing", kind: MethodKind::Unary };
 
 /// The client, as the generator would write it.
@@ -218,6 +224,11 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
+    /// The configuration of its client.
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.parts.config
+    }
+
     pub(crate) async fn start(self) -> Volt {
         let address = self.address;
         self.parts.serve_by("http", &address.ip().to_string(), address.port(), serve).await

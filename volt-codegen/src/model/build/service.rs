@@ -54,7 +54,7 @@ impl Builder<'_> {
             name: proto.name().to_owned(),
             bulk: self.options.bulk.contains(&format!("/{}/{}", scope.prefix, proto.name())),
             ident: names::snake(rust),
-            constant: names::shouty(rust),
+            constant: constant(rust),
             kind: match (proto.client_streaming(), proto.server_streaming()) {
                 (false, false) => MethodKind::Unary,
                 (false, true) => MethodKind::ServerStreaming,
@@ -74,6 +74,14 @@ impl Builder<'_> {
 fn stem(service: &str) -> &str {
     let stem = service.strip_suffix("API").or_else(|| service.strip_suffix("Api"));
     stem.filter(|stem| !stem.is_empty()).unwrap_or(service)
+}
+
+/// The constant of a method. Clients have two constants of their own.
+fn constant(method: &str) -> String {
+    match names::shouty(method) {
+        name if ["METHODS", "NAME"].contains(&name.as_str()) => name + "_METHOD",
+        name => name,
+    }
 }
 
 /// The Cargo feature of a service.

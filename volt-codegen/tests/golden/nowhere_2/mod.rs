@@ -49,7 +49,7 @@ pub struct NowhereApiServer<T> {
 }
 
 rt::service! { NowhereApiClient = "NowhereAPI" {
-    GO "Go" Unary;
+    GO "Go" Unary(Nowhere => nowhere::Inner);
 } }
 
 rt::server! { NowhereApi, NowhereApiClient, NowhereApiServer {

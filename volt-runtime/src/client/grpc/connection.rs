@@ -46,6 +46,7 @@ impl Calls for Connection {
         self.requests.open(Opening {
             path: method.path,
             token: self.shared.tokens.get(options)?,
+            lacks_session: self.shared.tokens.lacks_session(),
             timeout: options.timeout,
             single: !method.kind.server_streams(),
         })

@@ -55,7 +55,6 @@ impl Dialer {
         let settings = Arc::new(Settings {
             scheme: parts.scheme.ok_or_else(invalid)?,
             authority: parts.authority.ok_or_else(invalid)?,
-            lacks_session: tokens.lacks_session(),
             max_calls: options.max_calls,
             max_sent: options.max_sent_message_size,
             max_received: options.max_message_size.min(MAX_MESSAGE),
@@ -63,6 +62,12 @@ impl Dialer {
         let sealing = Sealing::new(config, endpoint.relayed, &options)?;
         let shared = Arc::new(Shared { tokens, sealing, relayed: endpoint.relayed });
         Ok(Self { remote, settings, shared, options })
+    }
+
+    /// Replaces the session.
+    pub(in crate::client) fn renew(&self, session: &str) {
+        self.shared.tokens.renew(session.to_owned());
+        self.shared.sealing.renew(session.to_owned());
     }
 
     /// The error of a connection that ended before it was ready.

@@ -35,8 +35,6 @@ const AGENT: HeaderValue =
 pub(super) struct Settings {
     pub(super) scheme: Scheme,
     pub(super) authority: Authority,
-    /// Set if the configuration has no session, which explains a rejection.
-    pub(super) lacks_session: bool,
     pub(super) max_calls: usize,
     /// The largest messages, in bytes.
     pub(super) max_sent: usize,
@@ -55,6 +53,8 @@ pub(super) struct Opening {
     /// `/package.Service/Method`.
     pub(super) path: &'static str,
     pub(super) token: HeaderValue,
+    /// Set if the client has no session, which explains a rejection.
+    pub(super) lacks_session: bool,
     /// The time that is left for the call.
     pub(super) timeout: Option<Duration>,
     /// Set if there is a single response.
@@ -81,18 +81,14 @@ impl Requests {
     /// When the connection is lost or closing, or when too many calls are open.
     pub(super) fn open(&self, opening: Opening) -> Result<RawCall> {
         let has_deadline = opening.timeout.is_some();
-        let single = opening.single;
+        let (single, lacks_session) = (opening.single, opening.lacks_session);
         let head = self.head(opening)?;
         let call = self.link.open(single, self.settings.max_calls)?;
         let (pipe, body) = Pipe::new();
         // Queued at once, in the order of the calls; the future only waits for the answer.
         let sending = self.sender.clone().try_send_request(head.map(|()| body));
         let sender = Sender::new(Arc::clone(&pipe), End::Client, self.settings.max_sent);
-        let reading = Reading {
-            limit: self.settings.max_received,
-            lacks_session: self.settings.lacks_session,
-            has_deadline,
-        };
+        let reading = Reading { limit: self.settings.max_received, lacks_session, has_deadline };
         Ok(RawCall {
             sender: Box::new(CallSender::new(sender, Arc::clone(&call))),
             receiver: Box::new(CallReceiver::new(sending, pipe, call, reading)),

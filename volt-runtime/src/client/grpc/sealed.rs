@@ -63,6 +63,13 @@ impl Sealing {
         Ok(Self { identity, options })
     }
 
+    /// Replaces the session.
+    pub(super) fn renew(&self, session: String) {
+        if let Ok(identity) = &self.identity {
+            identity.renew(session);
+        }
+    }
+
     /// Opens a call.
     ///
     /// # Errors
@@ -88,6 +95,7 @@ impl Sealing {
         let RawCall { mut sender, receiver } = requests.open(Opening {
             path: invoke::PATH,
             token,
+            lacks_session: identity.lacks_session(),
             timeout: options.timeout,
             single: !method.kind.server_streams(),
         })?;

@@ -1,6 +1,6 @@
 //! The tokens in the metadata of calls.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hyper::http::HeaderValue;
 
@@ -17,7 +17,7 @@ const KEPT: usize = 8;
 /// The client's identity, and the tokens that prove it.
 pub(super) struct Tokens {
     key: SigningKey,
-    session: Option<String>,
+    session: RwLock<Option<String>>,
     volt_id: String,
     /// In seconds.
     lifetime: u64,
@@ -47,7 +47,7 @@ impl Tokens {
         }
         Ok(Self {
             key,
-            session: config.session_id().map(str::to_owned),
+            session: RwLock::new(config.session_id().map(str::to_owned)),
             volt_id: config.volt_id()?.to_owned(),
             // As with the websocket, a token is used for no more than half of its validity.
             lifetime: options.token_lifetime.as_secs().min(TTL / 2),
@@ -64,7 +64,15 @@ impl Tokens {
     }
 
     pub(super) fn lacks_session(&self) -> bool {
-        self.session.is_none()
+        self.session.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Replaces the session. Further tokens name the new one.
+    pub(super) fn renew(&self, session: String) {
+        let mut current = self.session.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(session);
+        // While the lock is held, because tokens are kept with it held.
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Returns the token of a call.
@@ -94,7 +102,8 @@ impl Tokens {
             Error::protocol(format!("the token cannot be made: {error}"))
                 .with_executed(Executed::No)
         };
-        let claims = Claims::direct(audience, self.session.as_deref(), now);
+        let session = self.session.read().unwrap_or_else(PoisonError::into_inner);
+        let claims = Claims::direct(audience, session.as_deref(), now);
         let jwt = claims.to_jwt(&self.key).map_err(|error| cannot(&error))?;
         let mut header = HeaderValue::try_from(jwt).map_err(|error| cannot(&error))?;
         // Kept out of logs, and out of the compression of headers.

@@ -182,9 +182,9 @@ pub struct SqliteDatabaseApiServer<T> {
 }
 
 rt::service! { SqliteDatabaseApiClient = "tdx.volt_api.data.v1.SqliteDatabaseAPI" {
-    BULK_UPDATE "BulkUpdate" Unary;
-    EXECUTE "Execute" Bidi;
-    IMPORT_CSV "ImportCSV" Bidi;
+    BULK_UPDATE "BulkUpdate" Unary(SqlBulkUpdateRequest => SqlBulkUpdateResponse);
+    EXECUTE "Execute" Bidi(SqlExecuteRequest => SqlExecuteResponse);
+    IMPORT_CSV "ImportCSV" Bidi(SqlImportCsvRequest => SqlImportCsvResponse);
 } }
 
 #[cfg(feature = "server")]

@@ -88,8 +88,8 @@ pub struct SqliteServerApiServer<T> {
 }
 
 rt::service! { SqliteServerApiClient = "tdx.volt_api.data.v1.SqliteServerAPI" {
-    CREATE_DATABASE "CreateDatabase" Unary;
-    SAVE_DATA_VIEW "SaveDataView" Unary;
+    CREATE_DATABASE "CreateDatabase" Unary(CreateDatabaseRequest => CreateDatabaseResponse);
+    SAVE_DATA_VIEW "SaveDataView" Unary(SaveDataViewRequest => SaveDataViewResponse);
 } }
 
 #[cfg(feature = "server")]

@@ -60,7 +60,7 @@ pub struct DiscoveryApiServer<T> {
 }
 
 rt::service! { DiscoveryApiClient = "tdx.volt_api.volt.v1.DiscoveryAPI" {
-    DISCOVER "Discover" Unary;
+    DISCOVER "Discover" Unary(DiscoverRequest => DiscoverResponse);
 } }
 
 #[cfg(feature = "server")]

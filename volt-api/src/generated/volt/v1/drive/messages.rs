@@ -3,98 +3,95 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The drive, and the Volt that it synchronises with.
+/// The message `tdx.volt_api.volt.v1.SaveDriveInstanceRequest`.
+///
+/// Request of [`DriveApiClient::save_drive_instance`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SaveDriveInstanceRequest {
-    /// The drive's resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
+    /// Create it. Otherwise `resource.id` says which one to update.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
-    /// update.
+    /// The folder to create it in; empty for the caller's home folder.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, removes all previous attributes first. By default, attributes in `resource` are
-    /// added, and replace those with the same name.
+    /// Replace all attributes of the resource instead of merging those that are given.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// The id of the synapse that carries the files.
+    /// The synapse that the files go through.
     #[prost(string, tag = "5")]
     pub synapse_id: String,
-    /// The path of the folder on the Volt's computer.
+    /// The folder on the computer of the Volt.
     #[prost(string, tag = "6")]
     pub target_folder: String,
-    /// The DID of an identity. Its role is not documented.
     #[prost(string, tag = "9")]
     pub identity_did: String,
-    /// The DID of the Volt with the other folder.
+    /// The DID of the Volt that has the other folder.
     #[prost(string, tag = "10")]
     pub remote_volt_did: String,
-    /// The address of that Volt's gRPC server, `host:port`.
+    /// `host:port` of that Volt's gRPC server.
     #[prost(string, tag = "11")]
     pub remote_volt_address: String,
     /// That Volt's HTTP address, with its scheme.
     #[prost(string, tag = "12")]
     pub remote_volt_http_address: String,
-    /// The certificate of that Volt's certificate authority, PEM.
+    /// The certificate of that Volt's authority, PEM.
     #[prost(string, tag = "13")]
     pub remote_volt_ca: String,
-    /// The address of the relay in front of that Volt, `host:port`. Empty means a direct connection.
+    /// `host:port` of the relay to reach it by, if it takes one.
     #[prost(string, tag = "14")]
     pub relay_address: String,
-    /// The certificate of the relay's certificate authority, PEM.
+    /// The certificate of the relay's authority, PEM.
     #[prost(string, tag = "15")]
     pub relay_ca: String,
-    /// The challenge code of the relay. Keep it secret.
+    /// The code that the relay lets this Volt in with.
     #[prost(string, tag = "16")]
     pub relay_challenge: String,
 }
 
-/// The saved drive.
+/// The message `tdx.volt_api.volt.v1.SaveDriveInstanceResponse`.
+///
+/// Response of [`DriveApiClient::save_drive_instance`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDriveInstanceResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The drive's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The state and the progress of a drive.
+/// The message `tdx.volt_api.volt.v1.DriveInstanceStatus`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DriveInstanceStatus {
-    /// The current activity.
     #[prost(enumeration = "DriveInstanceState", tag = "1")]
     pub state: i32,
-    /// The number of files to synchronise.
+    /// How many files there are to bring up to date.
     #[prost(uint32, tag = "2")]
     pub total_count: u32,
-    /// The number of those files that are synchronised.
+    /// How many of them are done.
     #[prost(uint32, tag = "3")]
     pub completed_count: u32,
 }
 
-/// Names the drive to watch, through its synapse.
+/// Says which drive is watched, by its synapse.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusStart {
-    /// The id of the drive's synapse.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
 }
 
-/// Begins or ends the stream.
+/// The message `tdx.volt_api.volt.v1.WatchDriveInstanceStatusRequest`.
+///
+/// Request of [`DriveApiClient::watch_drive_instance_status`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusRequest {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_drive_instance_status_request::Payload", tags = "1, 2")]
     pub payload: Option<watch_drive_instance_status_request::Payload>,
 }
@@ -102,25 +99,25 @@ pub struct WatchDriveInstanceStatusRequest {
 /// Types of [`WatchDriveInstanceStatusRequest`].
 pub mod watch_drive_instance_status_request {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The first message.
         #[prost(message, tag = "1")]
         Start(super::WatchDriveInstanceStatusStart),
-        /// `true` ends the stream.
+        /// Ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
 }
 
-/// One report about the drive, or the reason why the call failed.
+/// The message `tdx.volt_api.volt.v1.WatchDriveInstanceStatusResponse`.
+///
+/// Response of [`DriveApiClient::watch_drive_instance_status`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusResponse {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_drive_instance_status_response::Result", tags = "1, 2")]
     pub result: Option<watch_drive_instance_status_response::Result>,
 }
@@ -128,21 +125,19 @@ pub struct WatchDriveInstanceStatusResponse {
 /// Types of [`WatchDriveInstanceStatusResponse`].
 pub mod watch_drive_instance_status_response {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `result`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Result {
-        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
-        /// The drive's current state.
         #[prost(message, tag = "2")]
         Update(super::DriveInstanceStatus),
     }
 }
 
-/// The activity of a drive.
+/// What a drive is doing.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -158,10 +153,10 @@ pub mod watch_drive_instance_status_response {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum DriveInstanceState {
-    /// The drive does not exist here.
+    /// There is no such drive here.
     Absent = 0,
-    /// Both folders are equal.
+    /// Both folders are the same.
     Idle = 1,
-    /// Files are being synchronised.
+    /// Files are being brought up to date.
     Busy = 2,
 }

@@ -89,8 +89,8 @@ pub struct DriveApiServer<T> {
 }
 
 rt::service! { DriveApiClient = "tdx.volt_api.volt.v1.DriveAPI" {
-    SAVE_DRIVE_INSTANCE "SaveDriveInstance" Unary;
-    WATCH_DRIVE_INSTANCE_STATUS "WatchDriveInstanceStatus" Bidi;
+    SAVE_DRIVE_INSTANCE "SaveDriveInstance" Unary(SaveDriveInstanceRequest => SaveDriveInstanceResponse);
+    WATCH_DRIVE_INSTANCE_STATUS "WatchDriveInstanceStatus" Bidi(WatchDriveInstanceStatusRequest => WatchDriveInstanceStatusResponse);
 } }
 
 #[cfg(feature = "server")]

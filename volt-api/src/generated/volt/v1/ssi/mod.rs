@@ -244,15 +244,15 @@ pub struct SsiApiServer<T> {
 }
 
 rt::service! { SsiApiClient = "tdx.volt_api.volt.v1.SsiAPI" {
-    CREATE_EMAIL_CREDENTIAL "CreateEmailCredential" Unary;
-    DELETE_DID "DeleteDID" Unary;
-    GET_DID_REGISTRY_UPDATES "GetDIDRegistryUpdates" Unary;
-    IMPORT_CREDENTIAL "ImportCredential" Unary;
-    PARSE_CREDENTIAL "ParseCredential" Unary;
-    RESOLVE_DID "ResolveDID" Unary;
-    REGISTER_DID_DOCUMENT "RegisterDIDDocument" Unary;
-    SAVE_CREDENTIAL "SaveCredential" Unary;
-    SEARCH_DID_REGISTRY "SearchDIDRegistry" Unary;
+    CREATE_EMAIL_CREDENTIAL "CreateEmailCredential" Unary(CreateEmailCredentialRequest => CreateEmailCredentialResponse);
+    DELETE_DID "DeleteDID" Unary(DeleteDidRequest => DeleteDidResponse);
+    GET_DID_REGISTRY_UPDATES "GetDIDRegistryUpdates" Unary(GetDidRegistryUpdatesRequest => GetDidRegistryUpdatesResponse);
+    IMPORT_CREDENTIAL "ImportCredential" Unary(ImportCredentialRequest => ImportCredentialResponse);
+    PARSE_CREDENTIAL "ParseCredential" Unary(ParseCredentialRequest => ParseCredentialResponse);
+    RESOLVE_DID "ResolveDID" Unary(ResolveDidRequest => ResolveDidResponse);
+    REGISTER_DID_DOCUMENT "RegisterDIDDocument" Unary(RegisterDidDocumentRequest => RegisterDidDocumentResponse);
+    SAVE_CREDENTIAL "SaveCredential" Unary(SaveCredentialRequest => SaveCredentialResponse);
+    SEARCH_DID_REGISTRY "SearchDIDRegistry" Unary(SearchDidRegistryRequest => SearchDidRegistryResponse);
 } }
 
 #[cfg(feature = "server")]

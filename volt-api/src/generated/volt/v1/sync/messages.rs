@@ -3,54 +3,52 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The two synapses, and the address of the other Volt.
+/// The message `tdx.volt_api.volt.v1.CreateSynapseConnectionRequest`.
+///
+/// Request of [`SyncApiClient::create_synapse_connection`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct CreateSynapseConnectionRequest {
-    /// The connection's resource.
+    /// The resource of the connection.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
+    /// Create it. Otherwise `resource.id` says which one to update.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
-    /// update.
+    /// The folder to create it in; empty for the caller's home folder.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, removes all previous attributes first. By default, attributes in `resource` are
-    /// added, and replace those with the same name.
+    /// Replace all attributes of the resource instead of merging those that are given.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// The id of the synapse on this Volt.
+    /// The synapse of this Volt.
     #[prost(string, tag = "5")]
     pub local_synapse_id: String,
-    /// The id of the synapse on the other Volt.
+    /// The synapse of the other Volt.
     #[prost(string, tag = "6")]
     pub remote_synapse_id: String,
     /// The DID of the other Volt.
     #[prost(string, tag = "7")]
     pub remote_volt_identity: String,
-    /// The address of the other Volt's gRPC server, `host:port`.
+    /// `host:port` of the other Volt's gRPC server.
     #[prost(string, tag = "8")]
     pub remote_volt_address: String,
     /// The other Volt's HTTP address, with its scheme.
     #[prost(string, tag = "9")]
     pub remote_volt_http_address: String,
-    /// The certificate of the other Volt's certificate authority, PEM.
+    /// The certificate of the other Volt's authority, PEM.
     #[prost(string, tag = "10")]
     pub remote_volt_ca: String,
-    /// An identity on the other Volt. Its role is not documented.
     #[prost(string, tag = "11")]
     pub remote_identity: String,
-    /// The address of the relay in front of the other Volt, `host:port`. Empty means a direct
-    /// connection.
+    /// `host:port` of the relay to reach the other Volt by, if it takes one.
     #[prost(string, tag = "12")]
     pub relay_address: String,
-    /// The certificate of the relay's certificate authority, PEM.
+    /// The certificate of the relay's authority, PEM.
     #[prost(string, tag = "13")]
     pub relay_ca: String,
-    /// The challenge code of the relay. Keep it secret.
+    /// The code that the relay lets this Volt in with.
     #[prost(string, tag = "14")]
     pub relay_challenge: String,
     /// The relay's HTTP address, with its scheme.
@@ -58,240 +56,240 @@ pub struct CreateSynapseConnectionRequest {
     pub relay_http_address: String,
 }
 
-/// The saved connection.
+/// The message `tdx.volt_api.volt.v1.CreateSynapseConnectionResponse`.
+///
+/// Response of [`SyncApiClient::create_synapse_connection`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSynapseConnectionResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The connection's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The connection to delete.
+/// The message `tdx.volt_api.volt.v1.DeleteSynapseConnectionRequest`.
+///
+/// Request of [`SyncApiClient::delete_synapse_connection`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseConnectionRequest {
-    /// The id of the connection's resource.
     #[prost(string, tag = "1")]
     pub synapse_connection_id: String,
 }
 
-/// The outcome of the deletion.
+/// The message `tdx.volt_api.volt.v1.DeleteSynapseConnectionResponse`.
+///
+/// Response of [`SyncApiClient::delete_synapse_connection`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseConnectionResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The document whose metadata is deleted.
+/// The message `tdx.volt_api.volt.v1.DeleteSynapseDocumentMetadataRequest`.
+///
+/// Request of [`SyncApiClient::delete_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseDocumentMetadataRequest {
-    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "3")]
     pub synapse_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
 }
 
-/// The outcome of the deletion.
+/// The message `tdx.volt_api.volt.v1.DeleteSynapseDocumentMetadataResponse`.
+///
+/// Response of [`SyncApiClient::delete_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseDocumentMetadataResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The sync database, and its settings.
+/// The message `tdx.volt_api.volt.v1.SaveSyncDatabaseRequest`.
+///
+/// Request of [`SyncApiClient::save_sync_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSyncDatabaseRequest {
-    /// The database's resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
+    /// Create it. Otherwise `resource.id` says which one to update.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
-    /// update.
+    /// The folder to create it in; empty for the caller's home folder.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, removes all previous attributes first. By default, attributes in `resource` are
-    /// added, and replace those with the same name.
+    /// Replace all attributes of the resource instead of merging those that are given.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// Encrypts the database on the Volt's disk. Takes effect only at creation.
+    /// Encrypt it on the disk of the Volt. Counts when it is created.
     #[prost(bool, tag = "5")]
     pub encrypted: bool,
-    /// Logs all reads.
+    /// Keep a record of who reads it.
     #[prost(bool, tag = "6")]
     pub read_audit: bool,
-    /// Logs all changes.
+    /// Keep a record of who changes it.
     #[prost(bool, tag = "7")]
     pub write_audit: bool,
-    /// Keeps every update of a document. By default, older updates are merged.
+    /// Keep every update of a document instead of merging old ones.
     #[prost(bool, tag = "8")]
     pub no_compaction: bool,
-    /// The number of updates of a document that are merged at a time.
+    /// How many updates of a document are merged at a time.
     #[prost(uint32, tag = "9")]
     pub batch_size: u32,
 }
 
-/// The saved database.
+/// The message `tdx.volt_api.volt.v1.SaveSyncDatabaseResponse`.
+///
+/// Response of [`SyncApiClient::save_sync_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSyncDatabaseResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The database's resource after the call. Its `id` is the `database_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The synapse, and its settings.
+/// The message `tdx.volt_api.volt.v1.SaveSynapseRequest`.
+///
+/// Request of [`SyncApiClient::save_synapse`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSynapseRequest {
-    /// The synapse's resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
+    /// Create it. Otherwise `resource.id` says which one to update.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
-    /// update.
+    /// The folder to create it in; empty for the caller's home folder.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, removes all previous attributes first. By default, attributes in `resource` are
-    /// added, and replace those with the same name.
+    /// Replace all attributes of the resource instead of merging those that are given.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// Encrypts the synapse on the Volt's disk. Takes effect only at creation.
+    /// Encrypt it on the disk of the Volt. Counts when it is created.
     #[prost(bool, tag = "5")]
     pub encrypted: bool,
-    /// Logs all reads.
+    /// Keep a record of who reads it.
     #[prost(bool, tag = "6")]
     pub read_audit: bool,
-    /// Logs all changes.
+    /// Keep a record of who changes it.
     #[prost(bool, tag = "7")]
     pub write_audit: bool,
-    /// Keeps every update of a document. By default, older updates are merged.
+    /// Keep every update of a document instead of merging old ones.
     #[prost(bool, tag = "8")]
     pub no_compaction: bool,
 }
 
-/// The saved synapse.
+/// The message `tdx.volt_api.volt.v1.SaveSynapseResponse`.
+///
+/// Response of [`SyncApiClient::save_synapse`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSynapseResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The synapse's resource after the call. Its `id` is the `synapse_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The schema of one root of a document.
+/// What one root of a document holds.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SynapseDocumentMetadata {
     /// The name of the root.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// The type of shared value at the root.
+    /// The kind of shared type that it is.
     #[prost(string, tag = "2")]
     pub r#type: String,
-    /// A JSON Schema for the content, as text.
+    /// A JSON Schema for what it holds, as text.
     #[prost(string, tag = "3")]
     pub json_schema: String,
 }
 
-/// The document, and the schemas of its roots.
+/// The message `tdx.volt_api.volt.v1.SetSynapseDocumentMetadataRequest`.
+///
+/// Request of [`SyncApiClient::set_synapse_document_metadata`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetSynapseDocumentMetadataRequest {
-    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "5")]
     pub synapse_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// The schemas of all roots.
+    /// All roots of the document.
     #[prost(message, repeated, tag = "3")]
     pub metadata: Vec<SynapseDocumentMetadata>,
-    /// The initial content, as JSON.
+    /// What the document holds to begin with, as JSON.
     #[prost(string, tag = "4")]
     pub json: String,
-    /// Announces the hash of the document to connected synapses.
+    /// Tell connected synapses the hash of the document.
     #[prost(bool, tag = "6")]
     pub publish_hash: bool,
-    /// The hash of the blob that the document describes.
+    /// The hash of the blob that the document stands for.
     #[prost(string, tag = "7")]
     pub blob_hash: String,
 }
 
-/// The outcome of the change.
+/// The message `tdx.volt_api.volt.v1.SetSynapseDocumentMetadataResponse`.
+///
+/// Response of [`SyncApiClient::set_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetSynapseDocumentMetadataResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// Names the document, and describes the client's copy.
+/// Says which document it is, and what the client has of it.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentStart {
-    /// The sync database or synapse of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// The id of the document. Published clients use the `guid` of the Yjs document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// The Yjs state vector of the client's copy. Without a copy, that of an empty document.
+    /// The Yjs state vector of the client's copy; that of an empty document if it has none.
     #[prost(bytes = "vec", tag = "3")]
     pub state_vector: Vec<u8>,
-    /// The client sends no changes.
+    /// The client will send no changes.
     #[prost(bool, tag = "4")]
     pub read_only: bool,
-    /// A client without write access may read. By default it is refused.
+    /// Let the client read if it may not write, instead of refusing it.
     #[prost(bool, tag = "5")]
     pub read_only_fallback: bool,
 }
 
-/// A chunk of an update.
+/// A piece of an update.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentUpdate {
     /// At most 1 MiB of a Yjs update (v2), or of an awareness update.
     #[prost(bytes = "vec", tag = "1")]
     pub chunk: Vec<u8>,
-    /// Marks the last chunk of an update.
+    /// It is the last piece of the update.
     #[prost(bool, tag = "2")]
     pub complete: bool,
 }
 
-/// A message from the client in `SyncDocument`.
+/// The message `tdx.volt_api.volt.v1.SyncDocumentRequest`.
+///
+/// Request of [`SyncApiClient::sync_document`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentRequest {
-    /// The phase that the message belongs to.
+    /// What the message is part of.
     #[prost(enumeration = "SyncState", tag = "3")]
     pub sync_state: i32,
-    /// The content of the message: exactly one member.
     #[prost(oneof = "sync_document_request::Payload", tags = "1, 2")]
     pub payload: Option<sync_document_request::Payload>,
 }
@@ -299,61 +297,58 @@ pub struct SyncDocumentRequest {
 /// Types of [`SyncDocumentRequest`].
 pub mod sync_document_request {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The first message.
         #[prost(message, tag = "1")]
         SyncStart(super::SyncDocumentStart),
-        /// A chunk of an update.
         #[prost(message, tag = "2")]
         Update(super::SyncDocumentUpdate),
     }
 }
 
-/// A message from the Volt in `SyncDocument`.
+/// The message `tdx.volt_api.volt.v1.SyncDocumentResponse`.
+///
+/// Response of [`SyncApiClient::sync_document`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentResponse {
-    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The Yjs state vector of the Volt's copy. Sent in state SYNCING.
+    /// What the Volt has of the document.
     #[prost(bytes = "vec", tag = "2")]
     pub state_vector: Vec<u8>,
-    /// A chunk of an update.
     #[prost(message, optional, tag = "3")]
     pub update: Option<SyncDocumentUpdate>,
-    /// The phase that the message belongs to.
+    /// What the message is part of.
     #[prost(enumeration = "SyncState", tag = "4")]
     pub sync_state: i32,
-    /// The client has no write access, and had set `read_only_fallback`.
+    /// The client may not write, and asked to read in that case.
     #[prost(bool, tag = "5")]
     pub is_read_only: bool,
 }
 
-/// The document, and the paths to watch.
+/// The message `tdx.volt_api.volt.v1.WatchSynapsePathStart`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathStart {
-    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "4")]
     pub synapse_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// The JSON paths to watch.
+    /// JSON paths to watch.
     #[prost(string, repeated, tag = "3")]
     pub path: Vec<String>,
 }
 
-/// Begins or ends the stream.
+/// The message `tdx.volt_api.volt.v1.WatchSynapsePathRequest`.
+///
+/// Request of [`SyncApiClient::watch_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathRequest {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_synapse_path_request::Payload", tags = "1, 2")]
     pub payload: Option<watch_synapse_path_request::Payload>,
 }
@@ -361,52 +356,51 @@ pub struct WatchSynapsePathRequest {
 /// Types of [`WatchSynapsePathRequest`].
 pub mod watch_synapse_path_request {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The first message.
         #[prost(message, tag = "1")]
         Start(super::WatchSynapsePathStart),
-        /// `true` ends the stream.
+        /// Ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
 }
 
-/// One change at a watched path.
+/// A change at a watched path.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathUpdate {
-    /// The requested path that matches.
+    /// The path of the request that it is for.
     #[prost(string, tag = "1")]
     pub watch_path: String,
-    /// The path of the changed value.
+    /// Where the change is.
     #[prost(string, tag = "2")]
     pub event_path: String,
-    /// The kind of the change.
     #[prost(enumeration = "SynapsePathUpdateType", tag = "3")]
     pub update_type: i32,
-    /// The new value, as JSON.
+    /// The value after the change, as JSON.
     #[prost(string, tag = "4")]
     pub value: String,
-    /// The old value, as JSON.
+    /// The value before the change, as JSON.
     #[prost(string, tag = "5")]
     pub previous_value: String,
-    /// The number of this update, if several describe one change.
+    /// Where a change with several parts is told in several updates: which one this is.
     #[prost(uint32, tag = "6")]
     pub index: u32,
-    /// The number of updates that describe the change.
+    /// How many updates that change has.
     #[prost(uint32, tag = "7")]
     pub total: u32,
 }
 
-/// One change, or the reason why the call failed.
+/// The message `tdx.volt_api.volt.v1.WatchSynapsePathResponse`.
+///
+/// Response of [`SyncApiClient::watch_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathResponse {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_synapse_path_response::Result", tags = "1, 2")]
     pub result: Option<watch_synapse_path_response::Result>,
 }
@@ -414,124 +408,118 @@ pub struct WatchSynapsePathResponse {
 /// Types of [`WatchSynapsePathResponse`].
 pub mod watch_synapse_path_response {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `result`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Result {
-        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
-        /// One change at a watched path.
         #[prost(message, tag = "2")]
         Update(super::WatchSynapsePathUpdate),
     }
 }
 
-/// The value to write, and its path.
+/// The message `tdx.volt_api.volt.v1.WriteSynapsePathRequest`.
+///
+/// Request of [`SyncApiClient::write_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WriteSynapsePathRequest {
-    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "5")]
     pub synapse_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
     /// A JSON path without wildcards.
     #[prost(string, tag = "3")]
     pub path: String,
-    /// The value, as JSON text.
+    /// The value, as JSON.
     #[prost(string, tag = "4")]
     pub json: String,
 }
 
-/// The outcome of the write.
+/// The message `tdx.volt_api.volt.v1.WriteSynapsePathResponse`.
+///
+/// Response of [`SyncApiClient::write_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WriteSynapsePathResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// A saved version of a document, without its content.
+/// The message `tdx.volt_api.volt.v1.SyncDocumentVersionSummary`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentVersionSummary {
-    /// The id of the version.
     #[prost(string, tag = "1")]
     pub version_id: String,
-    /// The time at which it was saved, Unix time in milliseconds.
+    /// When it was kept, in milliseconds since 1970.
     #[prost(uint64, tag = "2")]
     pub timestamp: u64,
-    /// The DID of the identity that saved it.
+    /// The DID of who kept it.
     #[prost(string, tag = "3")]
     pub identity: String,
-    /// The label given by the caller.
     #[prost(string, tag = "4")]
     pub label: String,
-    /// The hash of the document's content.
     #[prost(string, tag = "5")]
     pub document_hash: String,
 }
 
-/// The document, and the page of its versions.
+/// The message `tdx.volt_api.volt.v1.ListSyncDocumentVersionsRequest`.
+///
+/// Request of [`SyncApiClient::list_sync_document_versions`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ListSyncDocumentVersionsRequest {
-    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// The maximum number of versions to return. 0 means 50.
+    /// How many to return at most. Default 50.
     #[prost(uint32, tag = "3")]
     pub limit: u32,
-    /// The number of versions to skip.
+    /// How many to leave out first.
     #[prost(uint32, tag = "4")]
     pub offset: u32,
 }
 
-/// One page of versions.
+/// The message `tdx.volt_api.volt.v1.ListSyncDocumentVersionsResponse`.
+///
+/// Response of [`SyncApiClient::list_sync_document_versions`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ListSyncDocumentVersionsResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The versions, without their content.
     #[prost(message, repeated, tag = "2")]
     pub versions: Vec<SyncDocumentVersionSummary>,
 }
 
-/// The version to return.
+/// The message `tdx.volt_api.volt.v1.GetSyncDocumentVersionRequest`.
+///
+/// Request of [`SyncApiClient::get_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSyncDocumentVersionRequest {
-    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// The id of the version.
     #[prost(string, tag = "3")]
     pub version_id: String,
 }
 
-/// A version with its content.
+/// The message `tdx.volt_api.volt.v1.GetSyncDocumentVersionResponse`.
+///
+/// Response of [`SyncApiClient::get_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSyncDocumentVersionResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The version's time, author and label.
     #[prost(message, optional, tag = "2")]
     pub info: Option<SyncDocumentVersionSummary>,
     /// The whole document as one Yjs update (v2).
@@ -539,110 +527,109 @@ pub struct GetSyncDocumentVersionResponse {
     pub state_update: Vec<u8>,
 }
 
-/// The document to save a version of.
+/// The message `tdx.volt_api.volt.v1.CreateSyncDocumentVersionRequest`.
+///
+/// Request of [`SyncApiClient::create_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSyncDocumentVersionRequest {
-    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// A label for the version. May be empty.
     #[prost(string, tag = "3")]
     pub label: String,
 }
 
-/// The saved version.
+/// The message `tdx.volt_api.volt.v1.CreateSyncDocumentVersionResponse`.
+///
+/// Response of [`SyncApiClient::create_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSyncDocumentVersionResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The id of the new version.
     #[prost(string, tag = "2")]
     pub version_id: String,
 }
 
-/// The version to restore.
+/// The message `tdx.volt_api.volt.v1.RevertSyncDocumentVersionRequest`.
+///
+/// Request of [`SyncApiClient::revert_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RevertSyncDocumentVersionRequest {
-    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// The id of the version to restore.
     #[prost(string, tag = "3")]
     pub version_id: String,
-    /// A label for the new version.
+    /// The label of the version that is kept for the change.
     #[prost(string, tag = "4")]
     pub label: String,
 }
 
-/// The new version.
+/// The message `tdx.volt_api.volt.v1.RevertSyncDocumentVersionResponse`.
+///
+/// Response of [`SyncApiClient::revert_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RevertSyncDocumentVersionResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The id of the new version.
+    /// The version that is kept for the change.
     #[prost(string, tag = "2")]
     pub version_id: String,
 }
 
-/// The document to look up.
+/// The message `tdx.volt_api.volt.v1.GetSynapseDocumentStateRequest`.
+///
+/// Request of [`SyncApiClient::get_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseDocumentStateRequest {
-    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
-    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
 }
 
-/// The state of the document.
+/// The message `tdx.volt_api.volt.v1.GetSynapseDocumentStateResponse`.
+///
+/// Response of [`SyncApiClient::get_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseDocumentStateResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The current state.
     #[prost(enumeration = "SynapseDocumentState", tag = "2")]
     pub state: i32,
-    /// The announced hash.
+    /// The hash that was announced.
     #[prost(string, tag = "3")]
     pub hash: String,
-    /// The hash of the local content.
+    /// The hash of what is here.
     #[prost(string, tag = "4")]
     pub local_hash: String,
 }
 
-/// The documents to watch.
+/// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateStart`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateStart {
-    /// The synapse of the documents: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
-    /// The ids of the documents.
+    /// The documents to watch.
     #[prost(string, repeated, tag = "2")]
     pub document_id: Vec<String>,
 }
 
-/// Begins or ends the stream.
+/// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateRequest`.
+///
+/// Request of [`SyncApiClient::watch_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateRequest {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_synapse_document_state_request::Payload", tags = "1, 2")]
     pub payload: Option<watch_synapse_document_state_request::Payload>,
 }
@@ -650,43 +637,41 @@ pub struct WatchSynapseDocumentStateRequest {
 /// Types of [`WatchSynapseDocumentStateRequest`].
 pub mod watch_synapse_document_state_request {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The first message.
         #[prost(message, tag = "1")]
         Start(super::WatchSynapseDocumentStateStart),
-        /// `true` ends the stream.
+        /// Ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
 }
 
-/// The state of one document.
+/// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateUpdate`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateUpdate {
-    /// The id of the document.
     #[prost(string, tag = "1")]
     pub document_id: String,
-    /// The current state.
     #[prost(enumeration = "SynapseDocumentState", tag = "2")]
     pub state: i32,
-    /// The announced hash.
+    /// The hash that was announced.
     #[prost(string, tag = "3")]
     pub hash: String,
-    /// The hash of the local content.
+    /// The hash of what is here.
     #[prost(string, tag = "4")]
     pub local_hash: String,
 }
 
-/// The state of one document, or the reason why the call failed.
+/// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateResponse`.
+///
+/// Response of [`SyncApiClient::watch_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateResponse {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_synapse_document_state_response::Result", tags = "1, 2")]
     pub result: Option<watch_synapse_document_state_response::Result>,
 }
@@ -694,25 +679,24 @@ pub struct WatchSynapseDocumentStateResponse {
 /// Types of [`WatchSynapseDocumentStateResponse`].
 pub mod watch_synapse_document_state_response {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `result`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Result {
-        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
-        /// The state of one document.
         #[prost(message, tag = "2")]
         Update(super::WatchSynapseDocumentStateUpdate),
     }
 }
 
-/// The blob to look up.
+/// The message `tdx.volt_api.volt.v1.HasSynapseBlobRequest`.
+///
+/// Request of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HasSynapseBlobRequest {
-    /// The synapse: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
     /// SHA-256 of the content, base64url.
@@ -720,38 +704,38 @@ pub struct HasSynapseBlobRequest {
     pub hash: String,
 }
 
-/// Whether the blob exists.
+/// The message `tdx.volt_api.volt.v1.HasSynapseBlobResponse`.
+///
+/// Response of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HasSynapseBlobResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// `true` if the synapse has the blob.
     #[prost(bool, tag = "2")]
     pub exists: bool,
 }
 
-/// Describes the blob.
+/// The message `tdx.volt_api.volt.v1.PutSynapseBlobStart`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobStart {
-    /// The synapse: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
     /// SHA-256 of the content, base64url.
     #[prost(string, tag = "2")]
     pub hash: String,
-    /// The length of the content, in bytes.
+    /// In bytes.
     #[prost(uint64, tag = "3")]
     pub size: u64,
 }
 
-/// A message from the client in `PutSynapseBlob`.
+/// The message `tdx.volt_api.volt.v1.PutSynapseBlobRequest`.
+///
+/// Request of [`SyncApiClient::put_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobRequest {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "put_synapse_blob_request::Payload", tags = "1, 2")]
     pub payload: Option<put_synapse_blob_request::Payload>,
 }
@@ -759,12 +743,11 @@ pub struct PutSynapseBlobRequest {
 /// Types of [`PutSynapseBlobRequest`].
 pub mod put_synapse_blob_request {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The first message.
         #[prost(message, tag = "1")]
         Start(super::PutSynapseBlobStart),
         /// The next bytes of the content.
@@ -773,26 +756,28 @@ pub mod put_synapse_blob_request {
     }
 }
 
-/// The progress of an upload.
+/// The message `tdx.volt_api.volt.v1.PutSynapseBlobResponse`.
+///
+/// Response of [`SyncApiClient::put_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobResponse {
-    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The number of stored blocks. 0 until the end.
+    /// How many blocks have been stored; 0 until the end.
     #[prost(uint32, tag = "2")]
     pub ack: u32,
-    /// `true` if the synapse already has the blob.
+    /// The synapse has the blob already.
     #[prost(bool, tag = "3")]
     pub exists: bool,
 }
 
-/// The blob to download.
+/// The message `tdx.volt_api.volt.v1.GetSynapseBlobRequest`.
+///
+/// Request of [`SyncApiClient::get_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseBlobRequest {
-    /// The synapse: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
     /// SHA-256 of the content, base64url.
@@ -800,11 +785,12 @@ pub struct GetSynapseBlobRequest {
     pub hash: String,
 }
 
-/// The next block, or the reason why the call failed.
+/// The message `tdx.volt_api.volt.v1.GetSynapseBlobResponse`.
+///
+/// Response of [`SyncApiClient::get_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseBlobResponse {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "get_synapse_blob_response::Payload", tags = "1, 2")]
     pub payload: Option<get_synapse_blob_response::Payload>,
 }
@@ -812,7 +798,7 @@ pub struct GetSynapseBlobResponse {
 /// Types of [`GetSynapseBlobResponse`].
 pub mod get_synapse_blob_response {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -820,13 +806,12 @@ pub mod get_synapse_blob_response {
         /// The next bytes of the content.
         #[prost(bytes, tag = "1")]
         Block(Vec<u8>),
-        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "2")]
         Status(super::Status),
     }
 }
 
-/// The phase of an exchange, in every message of `SyncDocument`.
+/// How far the exchange of a document is.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -842,19 +827,18 @@ pub mod get_synapse_blob_response {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SyncState {
-    /// Not specified.
     Unknown = 0,
-    /// The sides exchange their state vectors.
+    /// Both sides are telling what they have.
     Syncing = 1,
-    /// The sender has sent everything that the other side lacked.
+    /// The sender has sent all that the other side lacked.
     Done = 2,
-    /// A later change.
+    /// A change after that.
     Update = 3,
-    /// The presence of clients, such as their cursors. It is not part of the document.
+    /// Who is present and where, which is not part of the document.
     Awareness = 4,
 }
 
-/// The kind of a change.
+/// What happened to a value.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -870,17 +854,13 @@ pub enum SyncState {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SynapsePathUpdateType {
-    /// Not specified.
     Unknown = 0,
-    /// A value was added.
     Add = 1,
-    /// A value was replaced.
     Update = 2,
-    /// A value was removed.
     Delete = 3,
 }
 
-/// The progress of a document into a synapse.
+/// How far a document is on its way into a synapse.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -896,16 +876,14 @@ pub enum SynapsePathUpdateType {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SynapseDocumentState {
-    /// Not specified.
     Unknown = 0,
-    /// The synapse does not know the document.
+    /// The synapse knows nothing of it.
     Absent = 1,
-    /// The document is here, and is not announced to connected synapses.
+    /// It is here, and others have not been told.
     Draft = 2,
-    /// The hash is known. The content has not arrived.
+    /// Its hash is known, its content is not here yet.
     Announced = 3,
-    /// The content is here.
+    /// Its content is here.
     Ready = 4,
-    /// The document was deleted.
     Deleted = 5,
 }

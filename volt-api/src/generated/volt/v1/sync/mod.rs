@@ -506,24 +506,24 @@ pub struct SyncApiServer<T> {
 }
 
 rt::service! { SyncApiClient = "tdx.volt_api.volt.v1.SyncAPI" {
-    CREATE_SYNAPSE_CONNECTION "CreateSynapseConnection" Unary;
-    DELETE_SYNAPSE_CONNECTION "DeleteSynapseConnection" Unary;
-    DELETE_SYNAPSE_DOCUMENT_METADATA "DeleteSynapseDocumentMetadata" Unary;
-    SAVE_SYNAPSE "SaveSynapse" Unary;
-    SAVE_SYNC_DATABASE "SaveSyncDatabase" Unary;
-    SET_SYNAPSE_DOCUMENT_METADATA "SetSynapseDocumentMetadata" Unary;
-    SYNC_DOCUMENT "SyncDocument" Bidi;
-    WATCH_SYNAPSE_PATH "WatchSynapsePath" Bidi;
-    GET_SYNAPSE_DOCUMENT_STATE "GetSynapseDocumentState" Unary;
-    WATCH_SYNAPSE_DOCUMENT_STATE "WatchSynapseDocumentState" Bidi;
-    WRITE_SYNAPSE_PATH "WriteSynapsePath" Unary;
-    LIST_SYNC_DOCUMENT_VERSIONS "ListSyncDocumentVersions" Unary;
-    GET_SYNC_DOCUMENT_VERSION "GetSyncDocumentVersion" Unary;
-    CREATE_SYNC_DOCUMENT_VERSION "CreateSyncDocumentVersion" Unary;
-    REVERT_SYNC_DOCUMENT_VERSION "RevertSyncDocumentVersion" Unary;
-    HAS_SYNAPSE_BLOB "HasSynapseBlob" Unary;
-    PUT_SYNAPSE_BLOB "PutSynapseBlob" Bidi;
-    GET_SYNAPSE_BLOB "GetSynapseBlob" ServerStreaming;
+    CREATE_SYNAPSE_CONNECTION "CreateSynapseConnection" Unary(CreateSynapseConnectionRequest => CreateSynapseConnectionResponse);
+    DELETE_SYNAPSE_CONNECTION "DeleteSynapseConnection" Unary(DeleteSynapseConnectionRequest => DeleteSynapseConnectionResponse);
+    DELETE_SYNAPSE_DOCUMENT_METADATA "DeleteSynapseDocumentMetadata" Unary(DeleteSynapseDocumentMetadataRequest => DeleteSynapseDocumentMetadataResponse);
+    SAVE_SYNAPSE "SaveSynapse" Unary(SaveSynapseRequest => SaveSynapseResponse);
+    SAVE_SYNC_DATABASE "SaveSyncDatabase" Unary(SaveSyncDatabaseRequest => SaveSyncDatabaseResponse);
+    SET_SYNAPSE_DOCUMENT_METADATA "SetSynapseDocumentMetadata" Unary(SetSynapseDocumentMetadataRequest => SetSynapseDocumentMetadataResponse);
+    SYNC_DOCUMENT "SyncDocument" Bidi(SyncDocumentRequest => SyncDocumentResponse);
+    WATCH_SYNAPSE_PATH "WatchSynapsePath" Bidi(WatchSynapsePathRequest => WatchSynapsePathResponse);
+    GET_SYNAPSE_DOCUMENT_STATE "GetSynapseDocumentState" Unary(GetSynapseDocumentStateRequest => GetSynapseDocumentStateResponse);
+    WATCH_SYNAPSE_DOCUMENT_STATE "WatchSynapseDocumentState" Bidi(WatchSynapseDocumentStateRequest => WatchSynapseDocumentStateResponse);
+    WRITE_SYNAPSE_PATH "WriteSynapsePath" Unary(WriteSynapsePathRequest => WriteSynapsePathResponse);
+    LIST_SYNC_DOCUMENT_VERSIONS "ListSyncDocumentVersions" Unary(ListSyncDocumentVersionsRequest => ListSyncDocumentVersionsResponse);
+    GET_SYNC_DOCUMENT_VERSION "GetSyncDocumentVersion" Unary(GetSyncDocumentVersionRequest => GetSyncDocumentVersionResponse);
+    CREATE_SYNC_DOCUMENT_VERSION "CreateSyncDocumentVersion" Unary(CreateSyncDocumentVersionRequest => CreateSyncDocumentVersionResponse);
+    REVERT_SYNC_DOCUMENT_VERSION "RevertSyncDocumentVersion" Unary(RevertSyncDocumentVersionRequest => RevertSyncDocumentVersionResponse);
+    HAS_SYNAPSE_BLOB "HasSynapseBlob" Unary(HasSynapseBlobRequest => HasSynapseBlobResponse);
+    PUT_SYNAPSE_BLOB "PutSynapseBlob" Bidi(PutSynapseBlobRequest => PutSynapseBlobResponse);
+    GET_SYNAPSE_BLOB "GetSynapseBlob" ServerStreaming(GetSynapseBlobRequest => GetSynapseBlobResponse);
 } }
 
 #[cfg(feature = "server")]

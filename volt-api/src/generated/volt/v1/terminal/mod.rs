@@ -70,7 +70,7 @@ pub struct TerminalApiServer<T> {
 }
 
 rt::service! { TerminalApiClient = "tdx.volt_api.volt.v1.TerminalAPI" {
-    COMMAND_STREAM "CommandStream" Bidi;
+    COMMAND_STREAM "CommandStream" Bidi(CommandStreamRequest => CommandStreamResponse);
 } }
 
 #[cfg(feature = "server")]

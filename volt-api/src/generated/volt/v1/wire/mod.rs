@@ -152,9 +152,9 @@ pub struct WireApiServer<T> {
 }
 
 rt::service! { WireApiClient = "tdx.volt_api.volt.v1.WireAPI" {
-    PUBLISH_WIRE "PublishWire" Bidi;
-    SAVE_WIRE "SaveWire" Unary;
-    SUBSCRIBE_WIRE "SubscribeWire" Bidi;
+    PUBLISH_WIRE "PublishWire" Bidi(PublishWireRequest => PublishWireResponse);
+    SAVE_WIRE "SaveWire" Unary(SaveWireRequest => SaveWireResponse);
+    SUBSCRIBE_WIRE "SubscribeWire" Bidi(SubscribeWireRequest => SubscribeWireResponse);
 } }
 
 #[cfg(feature = "server")]

@@ -6,6 +6,8 @@ use ::volt_runtime::__private as rt;
 /// Turns \u{202e}text\u{202c} around, and refers to [the mask](Documented),
 /// [Inner](documented::Inner) and \[nothing\]\[odd.Nothing\].
 /// See <https://x.example/a_(b)>.
+///
+/// Request of [`DocsClient::get`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Documented {

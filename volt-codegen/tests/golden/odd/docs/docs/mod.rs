@@ -52,7 +52,7 @@ pub struct DocsServer<T> {
 }
 
 rt::service! { DocsClient = "odd.docs.Docs" {
-    GET "Get" Unary;
+    GET "Get" Unary(Documented => documented::Inner);
 } }
 
 rt::server! { Docs, DocsClient, DocsServer {

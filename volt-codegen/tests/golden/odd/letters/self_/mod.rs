@@ -45,7 +45,7 @@ pub struct SelfServer<T> {
 }
 
 rt::service! { SelfClient = "odd.letters.Self" {
-    SELF "Self" Bidi;
+    SELF "Self" Bidi(M => D);
 } }
 
 rt::server! { Self_, SelfClient, SelfServer {

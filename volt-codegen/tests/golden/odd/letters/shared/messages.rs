@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `odd.letters.M`.
+///
+/// Request of [`TClient::go`], [`SelfClient::self_`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub mod m {
 }
 
 /// The message `odd.letters.D`.
+///
+/// Response of [`TClient::go`], [`SelfClient::self_`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct D {}

@@ -44,7 +44,7 @@ pub struct TServer<T> {
 }
 
 rt::service! { TClient = "odd.letters.T" {
-    GO "Go" Unary;
+    GO "Go" Unary(M => D);
 } }
 
 rt::server! { T, TClient, TServer {

@@ -44,7 +44,7 @@ pub struct ModApiServer<T> {
 }
 
 rt::service! { ModApiClient = "odd.mod.ModAPI" {
-    MOD "Mod" Unary;
+    MOD "Mod" Unary(Mod => Mod);
 } }
 
 rt::server! { ModApi, ModApiClient, ModApiServer {

@@ -44,7 +44,7 @@ pub struct ModsServer<T> {
 }
 
 rt::service! { ModsClient = "odd.mod.Mods" {
-    MOD "Mod" Unary;
+    MOD "Mod" Unary(Mod => r#mod::Mod);
 } }
 
 rt::server! { Mods, ModsClient, ModsServer {

@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `odd.mod.Mod`.
+///
+/// Request of [`ModsClient::mod`], [`ModApiClient::mod`]. Response of [`ModApiClient::mod`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Mod {

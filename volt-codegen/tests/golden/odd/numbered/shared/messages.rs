@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `odd.numbered.USER`.
+///
+/// Request of [`User3Client::new2`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct User {
@@ -23,6 +25,8 @@ pub mod user {
 /// The second.
 ///
 /// Its name in the `.proto` is `User`; the number avoids a collision in Rust.
+///
+/// Response of [`User3Client::new2`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct User2 {

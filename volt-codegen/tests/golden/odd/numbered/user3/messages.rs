@@ -4,11 +4,15 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `odd.numbered.a`.
+///
+/// Request of [`User3Client::get_it`]. Response of [`User3Client::get_it2`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct A {}
 
 /// Its name in the `.proto` is `A`; the number avoids a collision in Rust.
+///
+/// Request of [`User3Client::get_it2`]. Response of [`User3Client::get_it`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct A2 {

@@ -83,9 +83,9 @@ pub struct User3Server<T> {
 }
 
 rt::service! { User3Client = "odd.numbered.user" {
-    NEW2 "New" Unary;
-    GET_IT "GetIt" Unary;
-    GET_IT2 "Get_it" Unary;
+    NEW2 "New" Unary(User => User2);
+    GET_IT "GetIt" Unary(A => A2);
+    GET_IT2 "Get_it" Unary(A2 => A);
 } }
 
 rt::server! { User3, User3Client, User3Server {

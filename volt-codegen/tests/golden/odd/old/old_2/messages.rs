@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `odd.old.Old`.
+///
+/// Request of [`OldApiClient::go`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]

@@ -49,7 +49,7 @@ pub struct OldApiServer<T> {
 }
 
 rt::service! { OldApiClient = "odd.old.OldAPI" {
-    GO "Go" Unary;
+    GO "Go" Unary(Old => old::Inner);
 } }
 
 rt::server! { OldApi, OldApiClient, OldApiServer {

@@ -118,10 +118,10 @@ pub struct TypesApiServer<T> {
 }
 
 rt::service! { TypesApiClient = "odd.types.TypesAPI" {
-    NOTHING "Nothing" Unary;
-    COUNT "Count" Bidi;
-    VALUES "Values" ServerStreaming;
-    PACK "Pack" ClientStreaming;
+    NOTHING "Nothing" Unary(rt::Empty => rt::Empty);
+    COUNT "Count" Bidi(rt::WellKnown<u64> => rt::WellKnown<rt::prost::alloc::string::String>);
+    VALUES "Values" ServerStreaming(rt::WellKnown<rt::prost_types::Timestamp> => rt::WellKnown<rt::prost_types::Value>);
+    PACK "Pack" ClientStreaming(rt::WellKnown<rt::prost_types::Any> => rt::WellKnown<rt::prost_types::Struct>);
 } }
 
 rt::server! { TypesApi, TypesApiClient, TypesApiServer {

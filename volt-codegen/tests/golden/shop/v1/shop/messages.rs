@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `shop.v1.GetArticleRequest`.
+///
+/// Request of [`ShopApiClient::get_article`], [`ShopApiClient::find_article`], [`ShopApiClient::clone`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetArticleRequest {
@@ -12,6 +14,8 @@ pub struct GetArticleRequest {
 }
 
 /// The message `shop.v1.GetArticleResponse`.
+///
+/// Response of [`ShopApiClient::get_article`], [`ShopApiClient::list_articles`], [`ShopApiClient::find_article`], [`ShopApiClient::clone`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetArticleResponse {
@@ -22,6 +26,8 @@ pub struct GetArticleResponse {
 }
 
 /// The message `shop.v1.ListArticlesRequest`.
+///
+/// Request of [`ShopApiClient::list_articles`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ListArticlesRequest {
@@ -35,6 +41,8 @@ pub struct ListArticlesRequest {
 }
 
 /// Something to buy.
+///
+/// Request of [`ShopApiClient::fill_basket`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -137,6 +145,8 @@ pub mod article {
 }
 
 /// The end of a basket.
+///
+/// Response of [`ShopApiClient::fill_basket`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Receipt {
@@ -164,6 +174,8 @@ pub mod receipt {
 }
 
 /// The message `shop.v1.Offer`.
+///
+/// Request of [`ShopApiClient::haggle`]. Response of [`ShopApiClient::haggle`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Offer {
@@ -212,6 +224,8 @@ pub struct Bundle {
 }
 
 /// Rust's words, one and all.
+///
+/// Request of [`ShopApiClient::match`]. Response of [`ShopApiClient::match`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Type {

@@ -187,13 +187,13 @@ pub struct ShopApiServer<T> {
 }
 
 rt::service! { ShopApiClient = "shop.v1.ShopAPI" {
-    GET_ARTICLE "GetArticle" Unary;
-    LIST_ARTICLES "ListArticles" ServerStreaming;
-    FILL_BASKET "FillBasket" ClientStreaming;
-    HAGGLE "Haggle" Bidi;
-    MATCH "Match" Unary;
-    FIND_ARTICLE "FindArticle" Unary;
-    CLONE "Clone" Unary;
+    GET_ARTICLE "GetArticle" Unary(GetArticleRequest => GetArticleResponse);
+    LIST_ARTICLES "ListArticles" ServerStreaming(ListArticlesRequest => GetArticleResponse);
+    FILL_BASKET "FillBasket" ClientStreaming(Article => Receipt);
+    HAGGLE "Haggle" Bidi(Offer => Offer);
+    MATCH "Match" Unary(Type => Type);
+    FIND_ARTICLE "FindArticle" Unary(GetArticleRequest => GetArticleResponse);
+    CLONE "Clone" Unary(GetArticleRequest => GetArticleResponse);
 } }
 
 rt::server! { ShopApi, ShopApiClient, ShopApiServer {

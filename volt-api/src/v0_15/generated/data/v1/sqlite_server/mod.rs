@@ -62,7 +62,7 @@ pub struct SqliteServerApiServer<T> {
 }
 
 rt::service! { SqliteServerApiClient = "tdx.volt_api.data.v1.SqliteServerAPI" {
-    CREATE_DATABASE "CreateDatabase" Unary;
+    CREATE_DATABASE "CreateDatabase" Unary(CreateDatabaseRequest => CreateDatabaseResponse);
 } }
 
 #[cfg(feature = "server")]

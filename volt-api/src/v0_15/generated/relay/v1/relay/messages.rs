@@ -3,7 +3,9 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// Selects Volts by their owner or their id.
+/// The message `tdx.volt_api.relay.v1.GetVoltEndpointRequest`.
+///
+/// Request of [`RelayApiClient::get_volt_endpoint`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetVoltEndpointRequest {
@@ -20,23 +22,23 @@ pub mod get_volt_endpoint_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Filter {
-        /// All Volts of this owner.
+        /// Those of this owner.
         #[prost(string, tag = "2")]
         OwnerId(String),
-        /// The Volt with this id, a DID such as `did:volt:…`.
+        /// The one with this id, a DID such as `did:volt:…`.
         #[prost(string, tag = "1")]
         VoltId(String),
     }
 }
 
-/// The Volts that match.
+/// The message `tdx.volt_api.relay.v1.GetVoltEndpointResponse`.
+///
+/// Response of [`RelayApiClient::get_volt_endpoint`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetVoltEndpointResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// How to reach each Volt. Empty if no Volt matches.
     #[prost(message, repeated, tag = "2")]
     pub endpoint: Vec<super::super::super::super::volt::v1::VoltEndpoint>,
 }
@@ -45,13 +47,12 @@ pub struct GetVoltEndpointResponse {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelStart {
-    /// The port that the Volt asks the relay for.
+    /// The port that the Volt would like to have.
     #[prost(uint32, tag = "1")]
     pub preferred_port: u32,
-    /// The address of the Volt.
     #[prost(string, tag = "2")]
     pub address: String,
-    /// The Volt's public key, PEM.
+    /// The Volt's public key.
     #[prost(string, tag = "3")]
     pub public_key: String,
     /// The fingerprint of the Volt's key, in base58.
@@ -60,7 +61,6 @@ pub struct TunnelStart {
     /// The Volt's CA certificate, PEM.
     #[prost(string, tag = "5")]
     pub ca_pem: String,
-    /// The version of the Volt's software.
     #[prost(string, tag = "6")]
     pub volt_version: String,
 }
@@ -69,20 +69,18 @@ pub struct TunnelStart {
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelServiceControl {
-    /// The id of the service's resource.
+    /// Id of the service's resource.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The name of the service.
     #[prost(string, tag = "2")]
     pub service_name: String,
-    /// The APIs of the service, and how to call it.
     #[prost(message, optional, tag = "3")]
     pub service_description: Option<
         super::super::super::super::volt::v1::ServiceDescription,
     >,
 }
 
-/// Starts the tunnel, or changes the services behind it.
+/// Controls the tunnel itself.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelControl {
@@ -98,19 +96,18 @@ pub mod tunnel_control {
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Msg {
-        /// Starts the tunnel.
         #[prost(message, tag = "2")]
         Start(super::TunnelStart),
-        /// Adds a service to the tunnel.
         #[prost(message, tag = "3")]
         AddService(super::TunnelServiceControl),
-        /// Removes a service from the tunnel.
         #[prost(message, tag = "4")]
         RemoveService(super::TunnelServiceControl),
     }
 }
 
-/// A message from a Volt into its tunnel: a control message, or a part of a call's answer.
+/// What a Volt sends into its tunnel: control messages, and answers to calls.
+///
+/// Request of [`RelayApiClient::cloud_tunnel`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelRequest {
@@ -126,16 +123,14 @@ pub mod tunnel_request {
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Keeps the tunnel alive.
         #[prost(message, tag = "1")]
         Ping(super::super::super::super::super::volt::v1::RemotePing),
-        /// Controls the tunnel itself.
         #[prost(message, tag = "2")]
         Control(super::TunnelControl),
-        /// One response message of a call.
+        /// A message that answers a call.
         #[prost(message, tag = "3")]
         MethodPayload(super::super::super::super::super::volt::v1::MethodPayload),
-        /// The Volt ends a call.
+        /// The end of a call, as the Volt sees it.
         #[prost(message, tag = "4")]
         MethodEnd(super::super::super::super::super::volt::v1::MethodEnd),
         /// A part of the answer to an HTTP request.
@@ -144,7 +139,9 @@ pub mod tunnel_request {
     }
 }
 
-/// A message from a relay into a Volt's tunnel: a call, or a further part of one.
+/// What a relay sends into a Volt's tunnel: calls, and what belongs to them.
+///
+/// Response of [`RelayApiClient::cloud_tunnel`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelResponse {
@@ -160,16 +157,15 @@ pub mod tunnel_response {
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Keeps the tunnel alive.
         #[prost(message, tag = "1")]
         Ping(super::super::super::super::super::volt::v1::RemotePing),
-        /// Begins a call and carries its first request message.
+        /// A new call, with its first message.
         #[prost(message, tag = "2")]
         MethodInvoke(super::super::super::super::super::volt::v1::MethodInvoke),
-        /// A further request message of a call.
+        /// A further message of a call.
         #[prost(message, tag = "3")]
         MethodPayload(super::super::super::super::super::volt::v1::MethodPayload),
-        /// The caller sends no further requests in a call.
+        /// The end of a call, as the caller sees it: no further messages come.
         #[prost(message, tag = "4")]
         MethodEnd(super::super::super::super::super::volt::v1::MethodEnd),
         /// A new HTTP request, or a part of one.

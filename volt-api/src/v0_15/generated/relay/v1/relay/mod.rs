@@ -125,9 +125,9 @@ pub struct RelayApiServer<T> {
 }
 
 rt::service! { RelayApiClient = "tdx.volt_api.relay.v1.RelayAPI" {
-    GET_VOLT_ENDPOINT "GetVoltEndpoint" Unary;
-    TUNNEL "Tunnel" Bidi;
-    CLOUD_TUNNEL "CloudTunnel" Bidi;
+    GET_VOLT_ENDPOINT "GetVoltEndpoint" Unary(GetVoltEndpointRequest => GetVoltEndpointResponse);
+    TUNNEL "Tunnel" Bidi(super::super::super::volt::v1::RemoteRequest => super::super::super::volt::v1::RemoteResponse);
+    CLOUD_TUNNEL "CloudTunnel" Bidi(TunnelRequest => TunnelResponse);
 } }
 
 #[cfg(feature = "server")]

@@ -3,40 +3,43 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The DID to resolve.
+/// The message `tdx.volt_api.ssi.v1.ResolveDIDRequest`.
+///
+/// Request of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidRequest {
-    /// The DID, or a DID URL.
     #[prost(string, tag = "1")]
     pub did_url: String,
 }
 
-/// The DID document.
+/// The message `tdx.volt_api.ssi.v1.ResolveDIDResponse`.
+///
+/// Response of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// The DID document, as JSON text.
     #[prost(string, tag = "2")]
     pub did_document_json: String,
 }
 
-/// Requests a verifiable credential. It has no fields.
+/// The message `tdx.volt_api.ssi.v1.TrustVerifiableCredentialRequest`.
+///
+/// Request of [`SsiApiClient::trust_verifiable_credential`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TrustVerifiableCredentialRequest {}
 
-/// The verifiable credential.
+/// The message `tdx.volt_api.ssi.v1.TrustVerifiableCredentialResponse`.
+///
+/// Response of [`SsiApiClient::trust_verifiable_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TrustVerifiableCredentialResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// The credential, as JSON text.
     #[prost(string, tag = "2")]
     pub verifiable_credential_json: String,
 }

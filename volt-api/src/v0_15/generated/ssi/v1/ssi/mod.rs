@@ -89,8 +89,8 @@ pub struct SsiApiServer<T> {
 }
 
 rt::service! { SsiApiClient = "tdx.volt_api.ssi.v1.SsiAPI" {
-    RESOLVE_DID "ResolveDID" Unary;
-    TRUST_VERIFIABLE_CREDENTIAL "TrustVerifiableCredential" Unary;
+    RESOLVE_DID "ResolveDID" Unary(ResolveDidRequest => ResolveDidResponse);
+    TRUST_VERIFIABLE_CREDENTIAL "TrustVerifiableCredential" Unary(TrustVerifiableCredentialRequest => TrustVerifiableCredentialResponse);
 } }
 
 #[cfg(feature = "server")]

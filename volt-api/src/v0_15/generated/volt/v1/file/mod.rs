@@ -237,12 +237,12 @@ pub struct FileApiServer<T> {
 }
 
 rt::service! { FileApiClient = "tdx.volt_api.volt.v1.FileAPI" {
-    DOWNLOAD_FILE "DownloadFile" ServerStreaming;
-    GET_FILE "GetFile" Unary;
-    GET_FILE_CONTENT "GetFileContent" Unary;
-    GET_FILE_DESCENDANTS "GetFileDescendants" Unary;
-    SET_FILE_CONTENT "SetFileContent" Unary;
-    UPLOAD_FILE "UploadFile" Bidi;
+    DOWNLOAD_FILE "DownloadFile" ServerStreaming(DownloadFileRequest => DownloadFileResponse);
+    GET_FILE "GetFile" Unary(GetFileRequest => GetFileResponse);
+    GET_FILE_CONTENT "GetFileContent" Unary(GetFileContentRequest => GetFileContentResponse);
+    GET_FILE_DESCENDANTS "GetFileDescendants" Unary(GetFileDescendantsRequest => GetFileDescendantsResponse);
+    SET_FILE_CONTENT "SetFileContent" Unary(SetFileContentRequest => SetFileContentResponse);
+    UPLOAD_FILE "UploadFile" Bidi(UploadFileRequest => UploadFileResponse);
 } }
 
 #[cfg(feature = "server")]

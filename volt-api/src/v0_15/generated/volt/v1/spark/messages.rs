@@ -3,65 +3,54 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// Starts a spark from a resource.
+/// The message `tdx.volt_api.volt.v1.StartSparkResource`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct StartSparkResource {
-    /// The resource with the program.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The input of the program.
     #[prost(string, tag = "2")]
     pub payload: String,
-    /// A signature of the request.
     #[prost(string, tag = "3")]
     pub signature: String,
 }
 
-/// Starts a spark from a program in the request.
+/// The message `tdx.volt_api.volt.v1.StartSparkAdhoc`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct StartSparkAdhoc {
-    /// The program.
     #[prost(bytes = "vec", tag = "1")]
     pub byte_code: Vec<u8>,
-    /// Credentials of the caller.
     #[prost(string, repeated, tag = "2")]
     pub credential: Vec<String>,
-    /// A signature of the request.
     #[prost(string, tag = "3")]
     pub signature: String,
-    /// The input of the program.
     #[prost(string, tag = "4")]
     pub payload: String,
 }
 
-/// A command for a running spark.
+/// The message `tdx.volt_api.volt.v1.SparkCommand`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkCommand {
-    /// The id of the command. `SparkData` refers to it.
     #[prost(string, tag = "1")]
     pub command_id: String,
-    /// The command.
     #[prost(string, tag = "2")]
     pub command: String,
-    /// The input of the command.
     #[prost(string, tag = "3")]
     pub payload: String,
-    /// A credential of the caller.
     #[prost(string, tag = "4")]
     pub credential: String,
-    /// A signature of the command.
     #[prost(string, tag = "5")]
     pub signature: String,
 }
 
-/// A message from the caller in `Spark`.
+/// The message `tdx.volt_api.volt.v1.SparkRequest`.
+///
+/// Request of [`SparkApiClient::spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkRequest {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "spark_request::Payload", tags = "1, 2, 3")]
     pub payload: Option<spark_request::Payload>,
 }
@@ -69,31 +58,26 @@ pub struct SparkRequest {
 /// Types of [`SparkRequest`].
 pub mod spark_request {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Starts a spark from a resource.
         #[prost(message, tag = "1")]
         StartResource(super::StartSparkResource),
-        /// Starts a spark from a program in the request.
         #[prost(message, tag = "2")]
         StartAdhoc(super::StartSparkAdhoc),
-        /// Sends a command to the spark.
         #[prost(message, tag = "3")]
         Command(super::SparkCommand),
     }
 }
 
-/// Data from a spark.
+/// The message `tdx.volt_api.volt.v1.SparkData`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkData {
-    /// The id of the command that is answered.
     #[prost(string, tag = "1")]
     pub command_id: String,
-    /// The content of the message: exactly one member.
     #[prost(oneof = "spark_data::Payload", tags = "2, 3, 4, 5")]
     pub payload: Option<spark_data::Payload>,
 }
@@ -101,40 +85,36 @@ pub struct SparkData {
 /// Types of [`SparkData`].
 pub mod spark_data {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Acknowledges the command.
         #[prost(bool, tag = "2")]
         Acknowledge(bool),
-        /// Ends the answer to the command.
         #[prost(bool, tag = "3")]
         Ended(bool),
-        /// The reason why the command failed.
         #[prost(string, tag = "4")]
         Error(String),
-        /// Output of the command.
         #[prost(string, tag = "5")]
         Data(String),
     }
 }
 
-/// A running spark.
+/// The message `tdx.volt_api.volt.v1.SparkInstance`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkInstance {
-    /// The id of the spark.
     #[prost(string, tag = "1")]
     pub spark_id: String,
 }
 
-/// A message from the Volt in `Spark`.
+/// The message `tdx.volt_api.volt.v1.SparkResponse`.
+///
+/// Response of [`SparkApiClient::spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkResponse {
-    /// The content of the message: exactly one member.
     #[prost(oneof = "spark_response::Payload", tags = "1, 2, 3")]
     pub payload: Option<spark_response::Payload>,
 }
@@ -142,37 +122,36 @@ pub struct SparkResponse {
 /// Types of [`SparkResponse`].
 pub mod spark_response {
     use super::rt;
-    /// The content of the message: exactly one member.
+    /// The oneof `payload`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
-        /// The spark that was started.
         #[prost(message, tag = "2")]
         SparkInstance(super::SparkInstance),
-        /// Data from the spark.
         #[prost(message, tag = "3")]
         SparkData(super::SparkData),
     }
 }
 
-/// The spark to look up.
+/// The message `tdx.volt_api.volt.v1.GetSparkRequest`.
+///
+/// Request of [`SparkApiClient::get_spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSparkRequest {
-    /// The id of the spark.
     #[prost(string, tag = "1")]
     pub spark_id: String,
 }
 
-/// The outcome of the lookup.
+/// The message `tdx.volt_api.volt.v1.GetSparkResponse`.
+///
+/// Response of [`SparkApiClient::get_spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSparkResponse {
-    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }

@@ -74,8 +74,8 @@ pub struct SparkApiServer<T> {
 }
 
 rt::service! { SparkApiClient = "tdx.volt_api.volt.v1.SparkAPI" {
-    SPARK "Spark" Bidi;
-    GET_SPARK "GetSpark" Unary;
+    SPARK "Spark" Bidi(SparkRequest => SparkResponse);
+    GET_SPARK "GetSpark" Unary(GetSparkRequest => GetSparkResponse);
 } }
 
 #[cfg(feature = "server")]

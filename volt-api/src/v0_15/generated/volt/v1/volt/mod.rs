@@ -1042,42 +1042,42 @@ pub struct VoltApiServer<T> {
 }
 
 rt::service! { VoltApiClient = "tdx.volt_api.volt.v1.VoltAPI" {
-    BIND "Bind" Unary;
-    CAN_ACCESS_RESOURCE "CanAccessResource" Unary;
-    CHECK_COMPATIBILITY "CheckCompatibility" Unary;
-    CONNECT "Connect" Bidi;
-    COPY_RESOURCE "CopyResource" Unary;
-    CREATE_VERIFIABLE_CREDENTIAL_SESSION "CreateVerifiableCredentialSession" Unary;
-    DELETE_ACCESS "DeleteAccess" Unary;
-    DELETE_RESOURCE "DeleteResource" Unary;
-    DISCOVER_SERVICES "DiscoverServices" Unary;
-    GET_ACCESS "GetAccess" Unary;
-    GET_BINDINGS "GetBindings" Unary;
-    GET_IDENTITIES "GetIdentities" Unary;
-    GET_IDENTITY "GetIdentity" Unary;
-    GET_IDENTITY_TOKEN "GetIdentityToken" Unary;
-    GET_PARAMETERS "GetParameters" Unary;
-    GET_POLICY "GetPolicy" Unary;
-    GET_RESOURCE "GetResource" Unary;
-    GET_RESOURCES "GetResources" Unary;
-    GET_RESOURCE_ANCESTORS "GetResourceAncestors" Unary;
-    GET_RESOURCE_DESCENDANTS "GetResourceDescendants" Unary;
-    GET_SESSION "GetSession" Unary;
-    INVOKE "Invoke" Bidi;
-    MOVE_RESOURCE "MoveResource" Unary;
-    REQUEST_ACCESS "RequestAccess" Unary;
-    SAVE_ACCESS "SaveAccess" Unary;
-    SAVE_AUTHENTICATION "SaveAuthentication" Unary;
-    SAVE_IDENTITY "SaveIdentity" Unary;
-    SAVE_PARAMETERS "SaveParameters" Unary;
-    SAVE_RESOURCE "SaveResource" Unary;
-    SAVE_SESSION "SaveSession" Unary;
-    SESSION "Session" Unary;
-    SET_ACCESS_REQUEST_DECISION "SetAccessRequestDecision" Unary;
-    SET_BINDING_DECISION "SetBindingDecision" Unary;
-    SET_SERVICE_STATUS "SetServiceStatus" Unary;
-    SHUTDOWN "Shutdown" Unary;
-    SIGN_VERIFY "SignVerify" Unary;
+    BIND "Bind" Unary(BindRequest => BindResponse);
+    CAN_ACCESS_RESOURCE "CanAccessResource" Unary(CanAccessResourceRequest => CanAccessResourceResponse);
+    CHECK_COMPATIBILITY "CheckCompatibility" Unary(CheckCompatibilityRequest => CheckCompatibilityResponse);
+    CONNECT "Connect" Bidi(ConnectRequest => ConnectResponse);
+    COPY_RESOURCE "CopyResource" Unary(CopyResourceRequest => CopyResourceResponse);
+    CREATE_VERIFIABLE_CREDENTIAL_SESSION "CreateVerifiableCredentialSession" Unary(CreateVerifiableCredentialSessionRequest => CreateVerifiableCredentialSessionResponse);
+    DELETE_ACCESS "DeleteAccess" Unary(DeleteAccessRequest => DeleteAccessResponse);
+    DELETE_RESOURCE "DeleteResource" Unary(DeleteResourceRequest => DeleteResourceResponse);
+    DISCOVER_SERVICES "DiscoverServices" Unary(DiscoverServicesRequest => DiscoverServicesResponse);
+    GET_ACCESS "GetAccess" Unary(GetAccessRequest => GetAccessResponse);
+    GET_BINDINGS "GetBindings" Unary(GetBindingsRequest => GetBindingsResponse);
+    GET_IDENTITIES "GetIdentities" Unary(GetIdentitiesRequest => GetIdentitiesResponse);
+    GET_IDENTITY "GetIdentity" Unary(GetIdentityRequest => GetIdentityResponse);
+    GET_IDENTITY_TOKEN "GetIdentityToken" Unary(GetIdentityTokenRequest => GetIdentityTokenResponse);
+    GET_PARAMETERS "GetParameters" Unary(GetParametersRequest => GetParametersResponse);
+    GET_POLICY "GetPolicy" Unary(GetPolicyRequest => GetPolicyResponse);
+    GET_RESOURCE "GetResource" Unary(GetResourceRequest => GetResourceResponse);
+    GET_RESOURCES "GetResources" Unary(GetResourcesRequest => GetResourcesResponse);
+    GET_RESOURCE_ANCESTORS "GetResourceAncestors" Unary(GetResourceAncestorsRequest => GetResourceAncestorsResponse);
+    GET_RESOURCE_DESCENDANTS "GetResourceDescendants" Unary(GetResourceDescendantsRequest => GetResourceDescendantsResponse);
+    GET_SESSION "GetSession" Unary(GetSessionRequest => GetSessionResponse);
+    INVOKE "Invoke" Bidi(InvokeRequest => InvokeResponse);
+    MOVE_RESOURCE "MoveResource" Unary(MoveResourceRequest => MoveResourceResponse);
+    REQUEST_ACCESS "RequestAccess" Unary(RequestAccessRequest => RequestAccessResponse);
+    SAVE_ACCESS "SaveAccess" Unary(SaveAccessRequest => SaveAccessResponse);
+    SAVE_AUTHENTICATION "SaveAuthentication" Unary(SaveAuthenticationRequest => SaveAuthenticationResponse);
+    SAVE_IDENTITY "SaveIdentity" Unary(SaveIdentityRequest => SaveIdentityResponse);
+    SAVE_PARAMETERS "SaveParameters" Unary(SaveParametersRequest => SaveParametersResponse);
+    SAVE_RESOURCE "SaveResource" Unary(SaveResourceRequest => SaveResourceResponse);
+    SAVE_SESSION "SaveSession" Unary(SaveSessionRequest => SaveSessionResponse);
+    SESSION "Session" Unary(SessionRequest => SessionResponse);
+    SET_ACCESS_REQUEST_DECISION "SetAccessRequestDecision" Unary(SetAccessRequestDecisionRequest => SetAccessRequestDecisionResponse);
+    SET_BINDING_DECISION "SetBindingDecision" Unary(SetBindingDecisionRequest => SetBindingDecisionResponse);
+    SET_SERVICE_STATUS "SetServiceStatus" Unary(SetServiceStatusRequest => SetServiceStatusResponse);
+    SHUTDOWN "Shutdown" Unary(ShutdownRequest => ShutdownResponse);
+    SIGN_VERIFY "SignVerify" Unary(SignVerifyRequest => SignVerifyResponse);
 } }
 
 #[cfg(feature = "server")]

@@ -3,29 +3,34 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// One message to publish, or the wire to publish to.
+/// The message `tdx.volt_api.volt.v1.PublishWireRequest`.
+///
+/// Request of [`WireApiClient::publish_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireRequest {
-    /// The wire: resource id or `@alias`. Required in the first request. Later requests leave it empty
-    /// or repeat it; another wire is refused with `INVALID_ARGUMENT`.
+    /// The wire: resource id or `@alias`. Needed in the first request. Later ones leave it empty or
+    /// repeat it; another wire is refused with `INVALID_ARGUMENT`.
     #[prost(string, tag = "1")]
     pub wire_id: String,
-    /// The message. An empty chunk is not published.
+    /// The message. Empty publishes nothing.
     #[prost(bytes = "vec", tag = "2")]
     pub chunk: Vec<u8>,
 }
 
 /// Sent only if the call fails.
+///
+/// Response of [`WireApiClient::publish_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireResponse {
-    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// Begins or ends a subscription.
+/// The message `tdx.volt_api.volt.v1.SubscribeWireRequest`.
+///
+/// Request of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SubscribeWireRequest {
@@ -41,7 +46,7 @@ pub mod subscribe_wire_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The wire: resource id or `@alias`. Required in the first request.
+        /// Comes first. The wire: resource id or `@alias`.
         #[prost(string, tag = "1")]
         WireId(String),
         /// `true` ends the subscription, and the call.
@@ -50,7 +55,9 @@ pub mod subscribe_wire_request {
     }
 }
 
-/// One message of the wire, or the reason why the subscription failed.
+/// The message `tdx.volt_api.volt.v1.SubscribeWireResponse`.
+///
+/// Response of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SubscribeWireResponse {
@@ -66,10 +73,10 @@ pub mod subscribe_wire_response {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The reason why the subscription failed. No message follows.
+        /// Why the subscription failed. Nothing follows it.
         #[prost(message, tag = "1")]
         Status(super::Status),
-        /// One message, as published.
+        /// One message, as it was published.
         #[prost(bytes, tag = "2")]
         Chunk(Vec<u8>),
     }

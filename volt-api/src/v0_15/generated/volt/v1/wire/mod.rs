@@ -126,8 +126,8 @@ pub struct WireApiServer<T> {
 }
 
 rt::service! { WireApiClient = "tdx.volt_api.volt.v1.WireAPI" {
-    PUBLISH_WIRE "PublishWire" Bidi;
-    SUBSCRIBE_WIRE "SubscribeWire" Bidi;
+    PUBLISH_WIRE "PublishWire" Bidi(PublishWireRequest => PublishWireResponse);
+    SUBSCRIBE_WIRE "SubscribeWire" Bidi(SubscribeWireRequest => SubscribeWireResponse);
 } }
 
 #[cfg(feature = "server")]

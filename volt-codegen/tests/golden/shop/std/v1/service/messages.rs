@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The message `shop.std.v1.Option`.
+///
+/// Request of [`ServiceClient::call`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Option {
@@ -27,6 +29,8 @@ pub mod option {
 }
 
 /// The message `shop.std.v1.Result`.
+///
+/// Response of [`ServiceClient::call`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Result {
@@ -37,6 +41,8 @@ pub struct Result {
 }
 
 /// The message `shop.std.v1.String`.
+///
+/// Request of [`ServiceClient::name`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct String {
@@ -47,6 +53,8 @@ pub struct String {
 }
 
 /// The message `shop.std.v1.Vec`.
+///
+/// Response of [`ServiceClient::name`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
@@ -57,6 +65,8 @@ pub struct Vec {
 }
 
 /// The message `shop.std.v1.Box`.
+///
+/// Request of [`ServiceClient::methods`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Box {
@@ -92,6 +102,8 @@ pub mod r#box {
 }
 
 /// The message `shop.std.v1.Some`.
+///
+/// Response of [`ServiceClient::methods`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Some {
@@ -100,6 +112,8 @@ pub struct Some {
 }
 
 /// The message `shop.std.v1.Future`.
+///
+/// Request of [`ServiceClient::drop`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
@@ -116,11 +130,15 @@ pub struct Future {
 }
 
 /// The message `shop.std.v1.Send`.
+///
+/// Response of [`ServiceClient::drop`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Send {}
 
 /// The message `shop.std.v1.Core`.
+///
+/// Response of [`ServiceClient::from`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Core {
@@ -163,6 +181,8 @@ pub mod core {
 }
 
 /// The message `shop.std.v1.Status`.
+///
+/// Request of [`ServiceClient::from`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Status {

@@ -27,13 +27,13 @@ impl ServiceClient {
     ///
     /// Client streaming: any number of [`String`] → [`Vec`].
     pub fn name(&self) -> rt::ClientStreamingCall<String, Vec> {
-        rt::ClientStreamingCall::new(&self.channel, &NAME)
+        rt::ClientStreamingCall::new(&self.channel, &NAME_METHOD)
     }
     /// The method `Methods`.
     ///
     /// Server streaming: [`Box`] → any number of [`Some`].
     pub fn methods(&self, request: Box) -> rt::ServerStreamingCall<Box, Some> {
-        rt::ServerStreamingCall::new(&self.channel, &METHODS, request)
+        rt::ServerStreamingCall::new(&self.channel, &METHODS_METHOD, request)
     }
     /// The method `Drop`.
     ///
@@ -77,7 +77,7 @@ pub trait Service: ::core::marker::Send + Sync + 'static {
         Output = ::core::result::Result<Vec, rt::Status>,
     > + ::core::marker::Send {
         let _ = (context, requests);
-        rt::ready(Err(rt::unimplemented(&NAME)))
+        rt::ready(Err(rt::unimplemented(&NAME_METHOD)))
     }
     /// The method `Methods`.
     ///
@@ -91,7 +91,7 @@ pub trait Service: ::core::marker::Send + Sync + 'static {
         Output = ::core::result::Result<(), rt::Status>,
     > + ::core::marker::Send {
         let _ = (context, request, responses);
-        rt::ready(Err(rt::unimplemented(&METHODS)))
+        rt::ready(Err(rt::unimplemented(&METHODS_METHOD)))
     }
     /// The method `Drop`.
     ///
@@ -129,11 +129,11 @@ pub struct ServiceServer<T> {
 }
 
 rt::service! { ServiceClient = "shop.std.v1.Service" {
-    CALL "Call" Unary;
-    NAME "Name" ClientStreaming;
-    METHODS "Methods" ServerStreaming;
-    DROP "Drop" Bidi;
-    FROM "From" Unary;
+    CALL "Call" Unary(Option => Result);
+    NAME_METHOD "Name" ClientStreaming(String => Vec);
+    METHODS_METHOD "Methods" ServerStreaming(Box => Some);
+    DROP "Drop" Bidi(Future => Send);
+    FROM "From" Unary(Status => Core);
 } }
 
 rt::server! { Service, ServiceClient, ServiceServer {

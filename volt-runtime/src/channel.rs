@@ -7,12 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::Result,
+    message::Encoding,
     method::Method,
     options::CallOptions,
-    server::{
-        Router,
-        in_process::{Encoding, InProcess},
-    },
+    server::{Router, in_process::InProcess},
     state::StateWatch,
     transport::{BoxFuture, RawCall, Transport},
 };

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::{runtime::Runtime, task::yield_now};
 use volt_runtime::{
     __core::{
-        ServerSide,
+        Body, ServerSide,
         call::{self, Incoming, Outgoing},
         crypto::CallKey,
         envelope::Envelope,
@@ -326,7 +326,7 @@ impl Call {
         self.work_key_out();
         let Some(key) = &self.key else { panic!("an answer before the key") };
         match call::open(key, frame.body).expect("a server seals with the call's key") {
-            Incoming::Envelope(Envelope::Payload(json)) => {
+            Incoming::Envelope(Envelope::Payload(Body::Json(json))) => {
                 let note: Note = serde_json::from_str(&json).expect("a note was sent");
                 self.answers += 1;
                 let expected = match self.method {

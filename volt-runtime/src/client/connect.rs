@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "grpc")]
-use super::grpc;
 use super::{dial::Dialer, options::ConnectOptions, own::OwnConnections, supervisor::Supervised};
+#[cfg(feature = "grpc")]
+use super::{grpc, servers::WithServers};
 use crate::{
-    Channel, ClientConfig, Result, config::DialAddress, key::KeyAlgorithm, transport::TransportKind,
+    Channel, ClientConfig, Result,
+    config::DialAddress,
+    key::KeyAlgorithm,
+    transport::{Transport, TransportKind},
 };
 
 /// Connects to the Volt that a configuration names, and returns the channel for calls.
@@ -34,12 +37,24 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
     tracing::info!(url = address.url, transport, wanted = ?options.transport, "connecting");
     #[cfg(feature = "grpc")]
     if address.grpc {
-        let dialer = Arc::new(grpc::Dialer::new(config, &address, options)?);
-        return Ok(Channel::new(Supervised::start(dialer, None).await?));
+        let dialer = Arc::new(grpc::Dialer::new(config, &address, options.clone())?);
+        let volt = Supervised::start(dialer, None).await?;
+        return Ok(channel(volt, config, &options));
     }
-    let dialer = Arc::new(Dialer::new(config, &address, options)?);
+    let dialer = Arc::new(Dialer::new(config, &address, options.clone())?);
     let own = OwnConnections::new(Arc::clone(&dialer));
-    Ok(Channel::new(Supervised::start(dialer, Some(own)).await?))
+    let volt = Supervised::start(dialer, Some(own)).await?;
+    Ok(channel(volt, config, &options))
+}
+
+#[cfg(feature = "grpc")]
+fn channel(volt: impl Transport, config: &ClientConfig, options: &ConnectOptions) -> Channel {
+    Channel::new(WithServers::new(volt, config, options.clone()))
+}
+
+#[cfg(not(feature = "grpc"))]
+fn channel(volt: impl Transport, _: &ClientConfig, _: &ConnectOptions) -> Channel {
+    Channel::new(volt)
 }
 
 /// Returns the address to connect to, which decides the transport.

@@ -12,6 +12,7 @@ mod kinds;
 mod relay;
 mod requests;
 mod server;
+mod servers;
 #[expect(dead_code, reason = "some of it serves only the tests of the websocket")]
 #[path = "../calls/support.rs"]
 mod support;

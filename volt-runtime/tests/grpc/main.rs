@@ -8,6 +8,7 @@ mod answers;
 mod authority;
 mod choice;
 mod connections;
+mod faults;
 mod kinds;
 mod relay;
 mod requests;

@@ -43,7 +43,7 @@ mod tests {
     use crate::{v0_15, volt};
 
     #[test]
-    fn services_of_both_versions_of_the_api_are_reached_alike() {
+    fn services_of_both_api_versions_have_the_same_target() {
         let old = v0_15::volt::ServiceDescription::default()
             .with_host_type(v0_15::volt::ServiceHostType::Relayed)
             .with_host_client_id("did:volt:host")

@@ -117,7 +117,7 @@ async fn a_new_client_authenticates_and_gets_a_certificate() {
 }
 
 #[tokio::test]
-async fn a_session_that_ends_is_invalid_over_grpc_too() {
+async fn an_ended_session_is_invalid_over_grpc() {
     let (volt, owner) = start().await;
     let config = volt.guest("guest").unwrap();
     let client = connect(config.clone()).await;
@@ -216,7 +216,7 @@ async fn grpc_can_be_turned_off_and_moved() {
 }
 
 #[tokio::test]
-async fn a_volt_that_stops_lets_its_callers_over_grpc_finish() {
+async fn a_stopping_volt_finishes_grpc_calls() {
     let volt = EmbeddedVolt::start().await.unwrap();
     let client = connect(volt.config()).await;
     let mut call = client.volt().connect().await.unwrap();

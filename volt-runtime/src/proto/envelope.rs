@@ -295,7 +295,7 @@ mod tests {
 
     /// Reading a payload in place or not makes no difference.
     #[test]
-    fn what_is_read_in_place_is_what_serde_json_reads() {
+    fn reading_in_place_agrees_with_serde_json() {
         let long = "long ".repeat(20);
         let inner = [
             "",

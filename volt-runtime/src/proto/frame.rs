@@ -372,7 +372,7 @@ mod tests {
 
     /// Otherwise a peer could stop our side of a call with a frame that does not end it.
     #[test]
-    fn a_frame_is_the_last_if_its_metadata_says_so_and_not_because_it_has_some() {
+    fn only_end_metadata_marks_the_last_frame() {
         let last = |kind, metadata: &str| {
             let mut frame = Vec::new();
             begin_sealed(&mut frame, kind, 1, metadata.as_bytes(), &[7; 16]).unwrap();

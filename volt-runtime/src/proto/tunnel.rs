@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_with_metadata_that_ends_nothing_is_passed_on_as_no_end() {
+    fn metadata_without_an_end_is_forwarded_without_one() {
         let frame = |metadata: &[u8]| {
             let frame = payload(1, &[7; 16], b"sealed", metadata).unwrap();
             Frame::decode(frame.into()).unwrap()

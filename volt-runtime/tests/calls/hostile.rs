@@ -204,7 +204,7 @@ async fn garbage_within_a_call_ends_that_call() {
 /// An attacker who changes payloads in transit sees the length of the answer. It must not
 /// distinguish bad padding from bad text.
 #[tokio::test]
-async fn bad_padding_and_bad_text_are_answered_alike() {
+async fn bad_padding_and_bad_text_have_equal_answers() {
     let volt = Volt::start().await;
     let mut client = RawClient::connect(&volt).await;
     let mut answers = Vec::new();
@@ -249,7 +249,7 @@ async fn a_request_that_arrives_twice_ends_its_call() {
 }
 
 #[tokio::test]
-async fn a_response_that_comes_back_to_its_server_ends_the_call() {
+async fn a_reflected_response_ends_the_call() {
     let volt = Volt::start().await;
     let mut client = RawClient::connect(&volt).await;
     let key = client.open(&volt, 1).await;
@@ -265,7 +265,7 @@ async fn a_response_that_comes_back_to_its_server_ends_the_call() {
 }
 
 #[tokio::test]
-async fn frames_for_calls_that_do_not_exist_and_empty_messages_are_ignored() {
+async fn unknown_calls_and_empty_messages_are_ignored() {
     let volt = Volt::start().await;
     let mut client = RawClient::connect(&volt).await;
     client.send(Vec::new()).await;
@@ -300,7 +300,7 @@ async fn a_frame_whose_header_cannot_be_read_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn the_paths_of_all_published_clients_are_served_and_no_other() {
+async fn only_the_paths_of_published_clients_are_served() {
     let volt = Volt::start().await;
     let address = volt.server.local_addr();
     for (path, served) in [("/", true), ("/api", true), ("//api", true), ("/nothing", false)] {

@@ -169,7 +169,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn in_any_order_every_call_gets_its_own_requests(
+    fn in_any_order_each_call_receives_its_own_requests(
         lengths in vec(1..6_usize, 1..6),
         choices in vec(any::<Index>(), 1..40),
     ) {

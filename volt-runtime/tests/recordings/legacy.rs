@@ -103,7 +103,7 @@ fn a_client_understands_the_recorded_server() {
 /// With the recorded key, our client's messages have the recorded members, and their plaintexts are
 /// those of the recorded client.
 #[test]
-fn our_messages_are_those_of_the_recorded_client() {
+fn our_messages_equal_the_recorded_ones() {
     let vectors = vectors();
     for session in list(&vectors["sessions"]) {
         let key = CallKey::legacy(&array(session, "aes_key"), array(session, "aes_iv")).unwrap();
@@ -146,7 +146,7 @@ fn open_to_volt(vectors: &Value) -> (CallKey, legacy::Opening) {
 }
 
 #[test]
-fn our_server_accepts_our_client_and_answers_in_its_form() {
+fn our_server_accepts_our_client() {
     let vectors = vectors();
     let (key, opening) = open_to_volt(&vectors);
     let mut client = Outgoing::legacy_client(9, "/a.B/C", None, opening);
@@ -171,7 +171,7 @@ fn our_server_accepts_our_client_and_answers_in_its_form() {
 }
 
 #[test]
-fn what_is_no_legacy_message_is_an_error() {
+fn invalid_legacy_messages_are_errors() {
     let vectors = vectors();
     let volt = keys(&vectors, "volt");
     for text in ["", "[]", "{}", "{\"id\": -1}", "{\"id\": \"x\"}", "{\"id\": 1.5}", "null"] {
@@ -206,7 +206,7 @@ fn what_is_no_legacy_message_is_an_error() {
 }
 
 #[test]
-fn a_token_is_read_by_its_own_kind_of_key_only() {
+fn a_token_needs_the_right_kind_of_key() {
     let key = SigningKey::generate().unwrap();
     let claims = volt_runtime::server::Claims::new("a", None, b"", NOW);
     let (claims, signature) = claims.sign(&key).unwrap();

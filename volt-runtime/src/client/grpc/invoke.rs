@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rejection_keeps_its_text_and_that_it_may_pass() {
+    fn a_rejection_keeps_its_text_and_retryability() {
         let response = |code, message: &str| Response {
             status: Some(Failure { code, message: message.to_owned(), ..Failure::default() }),
             ..Response::default()

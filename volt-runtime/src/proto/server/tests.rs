@@ -143,7 +143,7 @@ fn a_call_that_is_not_invoked_in_time_fails() {
 }
 
 #[test]
-fn an_invocation_that_has_arrived_is_in_time() {
+fn an_arrived_invocation_meets_the_deadline() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.receive(1, false);
@@ -171,7 +171,7 @@ fn running_calls_beyond_the_limit_are_rejected() {
 }
 
 #[test]
-fn unfinished_key_exchanges_take_no_place_of_running_calls() {
+fn unfinished_key_exchanges_do_not_count_as_running_calls() {
     let mut server = Server::waiting();
     for call in 1..=4 {
         server.keyed(call);
@@ -196,7 +196,7 @@ fn an_old_key_exchange_makes_room_for_a_new_one() {
 }
 
 #[test]
-fn forwarded_calls_wait_for_one_another() {
+fn forwarded_calls_are_queued() {
     let mut server = Server::waiting();
     for call in 1..=4 {
         assert!(server.open(call, FrameKind::KeyExchange));
@@ -232,7 +232,7 @@ fn a_forwarded_call_must_name_its_method_soon() {
 }
 
 #[test]
-fn requests_of_strangers_are_bounded_until_a_session_is_known() {
+fn requests_without_a_session_are_bounded() {
     let mut server = Server::with_buffer(1 << 20);
     let frees: [fn(&mut Server); 3] = [
         |server| assert!(matches!(server.read(1), Poll::Ready(Ok(_)))),
@@ -338,7 +338,7 @@ fn a_handler_that_harms_no_other_call_may_read_slowly() {
 }
 
 #[test]
-fn a_slow_handler_beside_which_calls_are_made_fails() {
+fn a_slow_handler_beside_active_calls_fails() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.receive(1, false);
@@ -353,7 +353,7 @@ fn a_slow_handler_beside_which_calls_are_made_fails() {
 }
 
 #[test]
-fn a_call_that_is_read_or_removed_lets_the_next_frame_come() {
+fn reading_or_removing_a_call_admits_the_next_frame() {
     for read in [true, false] {
         let mut server = Server::waiting();
         server.keyed(1);
@@ -371,7 +371,7 @@ fn a_call_that_is_read_or_removed_lets_the_next_frame_come() {
 }
 
 #[test]
-fn a_frame_that_may_cancel_is_seen_before_its_turn_and_once() {
+fn a_cancelling_frame_is_seen_early_and_once() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.receive(1, false);
@@ -396,7 +396,7 @@ fn draining_ignores_or_rejects_later_calls() {
 }
 
 #[test]
-fn draining_waits_for_calls_that_are_due_and_briefly_for_invocations() {
+fn draining_waits_for_due_calls_and_briefly_for_invocations() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.keyed(2);
@@ -411,7 +411,7 @@ fn draining_waits_for_calls_that_are_due_and_briefly_for_invocations() {
 }
 
 #[test]
-fn a_call_that_may_still_be_sent_something_is_not_waited_for() {
+fn draining_ignores_calls_with_open_requests() {
     let mut server = Server::waiting();
     server.keyed(1);
     server.connection.invoke(1, false).unwrap();

@@ -23,6 +23,7 @@ fn generate() {
         .package("bench")
         .method(method("get_resource", "GetResource").build())
         .method(method("download_file", "DownloadFile").server_streaming().build())
+        .method(method("upload_file", "UploadFile").client_streaming().server_streaming().build())
         .build();
     Builder::new().compile(&[service]);
 }

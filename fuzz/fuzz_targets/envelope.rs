@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use volt_runtime::__core::{
+    Body,
     call::{self, Incoming, Outgoing},
     crypto::CallKey,
     envelope::Envelope,
@@ -15,11 +16,11 @@ fuzz_target!(|data: &[u8]| {
     let key = CallKey::from_raw(&[7; 32]).expect("any 32 bytes are a key");
     let (iv, server) = ([9; 16], &mut Outgoing::server(1));
     let written = match &envelope {
-        Envelope::Invoke { method_name, service_id, json_request } => {
+        Envelope::Invoke { method_name, service_id, request: Body::Json(request) } => {
             let mut client = Outgoing::client(1, method_name, service_id.as_deref());
-            client.message_with_iv(&key, iv, &Text(json_request))
+            client.message_with_iv(&key, iv, &Text(request))
         }
-        Envelope::Payload(text) => server.message_with_iv(&key, iv, &Text(text)),
+        Envelope::Payload(Body::Json(text)) => server.message_with_iv(&key, iv, &Text(text)),
         Envelope::End(failure) => server.end_with_iv(&key, iv, failure.as_ref()),
         other => panic!("no writer for {other:?}"),
     };

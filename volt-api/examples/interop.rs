@@ -13,7 +13,7 @@ use clap::Parser;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 use volt_api::{
-    Client, ClientConfig, Code, Status, Target,
+    Client, ClientConfig, Code, ConnectOptions, Status, Target, TransportKind,
     config::VoltConfig,
     data::{
         CreateDatabaseRequest, RowHeader, SqlExecuteRequest, SqlExecuteStart, VariantRow,
@@ -24,13 +24,27 @@ use volt_api::{
         AttributeValue, CommandStreamRequest, CommandStreamResponse, ConnectEvent, ConnectGoodbye,
         ConnectHello, ConnectPing, ConnectRequest, Control, DiscoverRequest, DiscoverResponse,
         DiscoverServicesRequest, DiscoveryApi, DiscoveryApiClient, DiscoveryApiServer,
-        DownloadFileRequest, GetFileContentRequest, GetResourceRequest, PublishWireRequest,
-        Resource, SaveResourceRequest, SaveWireRequest, SetFileContentRequest, SignedEndpoint,
-        SubscribeWireRequest, TerminalApi, TerminalApiClient, TerminalApiServer, UploadFileRequest,
-        UploadFileStart, command_stream_request, connect_event, connect_response,
-        download_file_response, subscribe_wire_response,
+        DownloadFileRequest, GetFileContentRequest, GetResourceRequest, ProtoFile,
+        PublishWireRequest, Resource, SaveResourceRequest, SaveWireRequest, SetFileContentRequest,
+        SignedEndpoint, SubscribeWireRequest, TerminalApi, TerminalApiClient, TerminalApiServer,
+        UploadFileRequest, UploadFileStart, command_stream_request, connect_event,
+        connect_response, download_file_response, subscribe_wire_response,
     },
 };
+
+/// The `.proto` files of the hosted service.
+const PROTOS: [(&str, &str); 4] = [
+    ("status.proto", include_str!("../../proto/0.20.34/tdx/volt_api/volt/v1/status.proto")),
+    ("volt.proto", include_str!("../../proto/0.20.34/tdx/volt_api/volt/v1/volt.proto")),
+    (
+        "discovery_api.proto",
+        include_str!("../../proto/0.20.34/tdx/volt_api/volt/v1/discovery_api.proto"),
+    ),
+    (
+        "terminal_api.proto",
+        include_str!("../../proto/0.20.34/tdx/volt_api/volt/v1/terminal_api.proto"),
+    ),
+];
 
 const UNKNOWN_ID: &str = "did:volt:00000000-0000-4000-8000-000000000000";
 
@@ -50,7 +64,7 @@ async fn main() -> Result<()> {
     let config = ClientConfig::from_file(args.config)?;
     let volt_id = config.volt_id()?.to_owned();
     let volt = config.volt.clone();
-    let client = Client::connect(config).await?;
+    let client = Client::connect_with(config, options()?).await?;
     let result = match args.scenario.as_str() {
         "unary" => unary(&client, &volt_id).await,
         "refused" => refused(&client).await,
@@ -70,6 +84,18 @@ async fn main() -> Result<()> {
     println!("result: {}", result?);
     client.close().await;
     Ok(())
+}
+
+/// Options with the transport in `VOLT_TRANSPORT`.
+fn options() -> Result<ConnectOptions> {
+    let mut options = ConnectOptions::default();
+    options.transport = match std::env::var("VOLT_TRANSPORT").as_deref() {
+        Ok("grpc") => TransportKind::Grpc,
+        Ok("websocket") => TransportKind::Websocket,
+        Ok(other) => bail!("`VOLT_TRANSPORT` is {other:?}; expected grpc or websocket"),
+        Err(_) => TransportKind::Automatic,
+    };
+    Ok(options)
 }
 
 async fn unary(client: &Client, volt_id: &str) -> Result<Value> {
@@ -343,6 +369,10 @@ async fn host(client: &Client) -> Result<()> {
     let mut resource = Resource::hosted_service("interop host", &server);
     let description = resource.service_description.get_or_insert_default();
     description.service_api.push(DiscoveryApiClient::NAME.to_owned());
+    // A published client learns the methods from them.
+    description.proto_file = PROTOS
+        .map(|(path, text)| ProtoFile::default().with_file_path(path).with_protobuf(text))
+        .into();
     let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
     let resource = client.volt().save_resource(request).await?.resource.context("no resource")?;
     let discovery = DiscoveryApiServer::new(Host);

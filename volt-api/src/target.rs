@@ -22,6 +22,9 @@ macro_rules! target_from_resource {
                         target.hosted_by(&description.host_client_id, &description.host_public_key);
                     match description.host_type() {
                         ServiceHostType::Relayed => target.relayed(&description.host_service_id),
+                        ServiceHostType::Server => {
+                            target.at(&description.host_address, &description.host_ca_pem)
+                        }
                         _ => target,
                     }
                 }

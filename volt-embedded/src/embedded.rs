@@ -304,11 +304,7 @@ impl Relayed {
         let place = match (&relay.volt.relay, &relay.volt.http_address, &relay.volt.ca_pem) {
             (Some(relay), ..) => relay.clone(),
             (None, Some(address), None) => RelayConfig::Address(address.clone()),
-            // Without TLS, clients need only the relay's address.
-            (None, Some(address), _) if address.starts_with("http:") => {
-                RelayConfig::Address(address.clone())
-            }
-            // Clients need the relay's certificate authority to reach it.
+            // Clients need the relay's certificate authority to reach it over TLS, and gRPC always is.
             _ => RelayConfig::Volt(Box::new(relay.volt.clone())),
         };
         let unreadable = |fault| StartError::new("reading the store", Status::from(fault));

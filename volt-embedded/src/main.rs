@@ -41,9 +41,16 @@ struct Args {
     /// configurations.
     #[arg(long)]
     tls: bool,
+    /// Connect to a relay, through which clients can then reach this Volt: the Volt that this client
+    /// configuration names.
+    #[arg(long, value_name = "FILE")]
+    relay: Option<PathBuf>,
     /// Write a client configuration with the owner's rights to this file.
     #[arg(long, value_name = "FILE")]
     write_config: Option<PathBuf>,
+    /// The same through the relay.
+    #[arg(long, value_name = "FILE", requires = "relay")]
+    write_relayed_config: Option<PathBuf>,
     /// The same with RSA keys, for clients that speak the legacy JSON protocol.
     #[arg(long, value_name = "FILE")]
     write_legacy_config: Option<PathBuf>,
@@ -70,6 +77,9 @@ async fn main() -> Result<()> {
     if args.tls {
         builder = builder.tls();
     }
+    if let Some(path) = &args.relay {
+        builder = builder.relay(ClientConfig::from_file(path)?);
+    }
     let volt = builder.start().await?;
     say(&format!("A Volt listens at {}", volt.url()));
     if let Some(address) = volt.grpc_address() {
@@ -89,6 +99,9 @@ async fn main() -> Result<()> {
     match &args.write_config {
         Some(path) => write(volt.config(), path)?,
         None => say("  client  none written (get one with --write-config FILE)"),
+    }
+    if let (Some(path), Some(config)) = (&args.write_relayed_config, volt.config_by_relay()) {
+        write(config, path)?;
     }
     if let Some(path) = &args.write_legacy_config {
         write(volt.legacy_config("legacy owner")?, path)?;

@@ -8,13 +8,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 use crate::{
     error::Result,
     intercept::{Chain, ClientInterceptor, Watch},
+    message::Encoding,
     method::Method,
     options::CallOptions,
     renewal::Renewer,
-    server::{
-        Router,
-        in_process::{Encoding, InProcess},
-    },
+    server::{Router, in_process::InProcess},
     state::StateWatch,
     testing::{
         record::{Recorder, Tape},

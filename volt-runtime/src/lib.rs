@@ -110,9 +110,11 @@ pub mod __core {
     #[cfg(feature = "socket")]
     pub use crate::server::connection::ServerSide;
 
+    #[cfg(feature = "grpc")]
+    pub use crate::grpc::receive::read_messages;
+    pub use crate::message::{Body, Encoding};
     pub use crate::proto::*;
     pub use crate::redact::SECRET_FIELDS;
-    pub use crate::server::in_process::Encoding;
 }
 
 pub use crate::{

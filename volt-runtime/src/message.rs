@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Status, json};
+use crate::{Error, Result, Status, json};
 
 /// A protobuf message with its binary form (prost) and its canonical JSON form (serde). Generated
 /// code implements it; [`WellKnown`](crate::json::WellKnown) implements it for the types of
@@ -86,6 +86,14 @@ pub enum Body {
 }
 
 impl Body {
+    /// Returns the encoding that the message is in.
+    pub const fn encoding(&self) -> Encoding {
+        match self {
+            Self::Json(_) => Encoding::Json,
+            Self::Protobuf(_) => Encoding::Protobuf,
+        }
+    }
+
     /// Reads the message.
     ///
     /// # Errors
@@ -111,6 +119,41 @@ impl Body {
     /// Returns whether the body is empty: in the binary form, a message of defaults.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// An encoding of messages on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// JSON text, as on the websocket.
+    #[default]
+    Json,
+    /// The binary form, as in gRPC.
+    Protobuf,
+}
+
+impl Encoding {
+    /// Writes a message in this encoding, as it arrives at the other end.
+    pub(crate) fn write(self, message: &dyn Payload) -> Result<Body> {
+        let unwritable = |error: serde_json::Error| {
+            Error::protocol("the message cannot be written").with_source(error)
+        };
+        match self {
+            Self::Json => {
+                let mut text = Vec::new();
+                message.write_json(&mut text, json::Form::Plain).map_err(unwritable)?;
+                // The writer produces UTF-8, but a payload may be of another implementation.
+                let text = String::from_utf8(text).map_err(|error| {
+                    Error::protocol("the message is not UTF-8").with_source(error)
+                })?;
+                Ok(Body::Json(text))
+            }
+            Self::Protobuf => {
+                let mut bytes = Vec::with_capacity(message.protobuf_len());
+                message.write_protobuf(&mut bytes);
+                Ok(Body::Protobuf(bytes.into()))
+            }
+        }
     }
 }
 

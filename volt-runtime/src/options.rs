@@ -112,6 +112,7 @@ impl Default for CallOptions {
 /// |---|---|---|---|
 /// | the Volt's own | the Volt | direct | the Volt |
 /// | of another host, `relayed` | the host | through the Volt, named by `host_service_id` | the host |
+/// | of a server, [`at`](Target::at) its own address | the host | to that server, over gRPC | none: TLS identifies the server |
 ///
 /// ```
 /// use volt_runtime::Target;
@@ -136,6 +137,11 @@ pub struct Target {
     pub host_public_key: Option<String>,
     /// Set if the host is a client of the Volt, to be reached through it.
     pub relayed: bool,
+    /// The gRPC server of the service, `host:port`, if it has one of its own.
+    pub host_address: Option<String>,
+    /// The certificate authority (PEM) of that server. Default: the one that the Volt issued,
+    /// `credential.ca`.
+    pub host_ca_pem: Option<String>,
 }
 
 impl Target {
@@ -162,6 +168,18 @@ impl Target {
     pub fn relayed(mut self, host_service_id: impl Into<String>) -> Self {
         self.host_service_id = Some(host_service_id.into()).filter(|id| !id.is_empty());
         self.relayed = true;
+        self
+    }
+
+    /// Calls the service at its own gRPC server, `host:port`, whatever the transport to the Volt. An empty
+    /// text for the certificate authority stands for `credential.ca`.
+    ///
+    /// This needs the feature `grpc`. The token of such a call is for the host alone. Calls wait for the
+    /// connection, which [`CallOptions::wait_for_ready`] must allow; a call that has been made once does
+    /// not show whether the Volt can be reached.
+    pub fn at(mut self, address: impl Into<String>, ca_pem: impl Into<String>) -> Self {
+        self.host_address = Some(address.into()).filter(|address| !address.is_empty());
+        self.host_ca_pem = Some(ca_pem.into()).filter(|pem| !pem.is_empty());
         self
     }
 }

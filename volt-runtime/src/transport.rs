@@ -36,7 +36,7 @@ use std::{
 use crate::{CallOptions, Method, Result, StateWatch, Status};
 pub use crate::{
     json::Form,
-    message::{Body, DecodeError, Payload},
+    message::{Body, DecodeError, Encoding, Payload},
 };
 
 /// The transport that a client connects with.
@@ -49,7 +49,7 @@ pub use crate::{
 /// | address | `http_address`, with a scheme | `address`, as `host:port` |
 /// | encryption | of each call | TLS; of each call too, through relays |
 /// | the Volt is identified by | its key, in each call | its certificate; its key through relays |
-/// | messages | JSON | protobuf; JSON through relays |
+/// | messages | JSON | protobuf |
 /// | flow control | of the connection | of each call, and of the connection |
 ///
 /// Over gRPC, the limits that concern keys, pre-opened calls and a websocket's flow control have no

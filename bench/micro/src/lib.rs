@@ -14,6 +14,7 @@ use volt_api::{
 };
 use volt_runtime::{
     __core::{
+        Body,
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
@@ -111,7 +112,9 @@ fn message<M: Message>(workloads: &mut Vec<Workload>, name: &str, message: &M) {
     let key = call_key();
     add(workloads, &format!("receive/{name}"), move || {
         let opened = call::open(&key, black_box(&body).clone()).expect("an envelope");
-        let Incoming::Envelope(Envelope::Payload(text)) = opened else { panic!("no payload") };
+        let Incoming::Envelope(Envelope::Payload(Body::Json(text))) = opened else {
+            panic!("no payload")
+        };
         black_box(json::read::<M>(text.as_bytes()).expect("a message"));
     });
 }

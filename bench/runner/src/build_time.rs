@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fmt::Write as _,
+    fmt::{self, Write as _},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -30,6 +30,10 @@ pub(crate) struct Args {
     /// Measure the profile `release` instead of `dev`.
     #[arg(long)]
     release: bool,
+    /// Measure a whole program instead, with and without gRPC: everything that it depends on is built
+    /// anew, and the program is linked.
+    #[arg(long)]
+    grpc: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -38,13 +42,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     sources.files.extend(VOLT_API.iter().map(|(name, text)| ((*name).into(), (*text).into())));
     let set = sources.compile()?;
     let methods = inventory::methods(&set, &Options::default().features(true))?;
+    if args.grpc {
+        return with_and_without_grpc(root, &methods, args.release);
+    }
     println!("| services | methods | crate | CPU time | lines of LLVM IR |");
     println!("|---|---|---|---|---|");
     for (name, methods) in [
         ("all", methods.iter().collect::<Vec<_>>()),
         (ONE, methods.iter().filter(|method| method.feature == ONE).collect()),
     ] {
-        let probe = Probe::new(root, &methods, args.release)?;
+        let probe = Probe::new(root, &methods, &[], args.release)?;
         let methods = methods.len();
         for package in ["volt-api", "probe"] {
             let (seconds, lines) = probe.measure(package)?;
@@ -55,6 +62,33 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Prints what gRPC costs a program that makes every call.
+fn with_and_without_grpc(root: &Path, methods: &[Entry], release: bool) -> anyhow::Result<()> {
+    let methods: Vec<_> = methods.iter().collect();
+    println!("| features | crates | CPU time | size of the program |");
+    println!("|---|---|---|---|");
+    for (name, features) in
+        [("all services, `tls`", &["tls"][..]), ("the same and `grpc`", &["tls", "grpc"])]
+    {
+        let probe = Probe::new(root, &methods, features, release)?;
+        let crates = probe.crates()?;
+        let (seconds, bytes) = probe.whole()?;
+        let size = Bytes(bytes);
+        println!("| {name} | {crates} | {seconds:.0} s | {size} |");
+    }
+    Ok(())
+}
+
+/// A number of bytes, shown in MB with one digit after the point.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = (self.0 + 50_000) / 100_000;
+        write!(f, "{}.{} MB", tenths / 10, tenths % 10)
+    }
+}
+
 /// A crate outside the workspace that makes every call of some services.
 struct Probe {
     folder: tempfile::TempDir,
@@ -63,14 +97,17 @@ struct Probe {
 }
 
 impl Probe {
-    fn new(root: &Path, methods: &[&Entry], release: bool) -> anyhow::Result<Self> {
+    /// `more` are features beside those of the services.
+    fn new(root: &Path, methods: &[&Entry], more: &[&str], release: bool) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let features: BTreeSet<_> = methods.iter().map(|method| &method.feature).collect();
+        let services = methods.iter().map(|method| &*method.feature);
+        let features: BTreeSet<_> = services.chain(more.iter().copied()).collect();
         let features: Vec<_> = features.into_iter().collect();
         let manifest = format!(
             "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
              [dependencies]\n\
              volt-api = {{ path = '{}', default-features = false, features = {features:?} }}\n\n\
+             [profile.release]\nstrip = true\n\n\
              [workspace]\n",
             root.join("volt-api").display()
         );
@@ -79,6 +116,7 @@ impl Probe {
         fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
         fs::create_dir(folder.path().join("src"))?;
         fs::write(folder.path().join("src/lib.rs"), calls(methods))?;
+        fs::write(folder.path().join("src/main.rs"), program(methods))?;
         Ok(Self { folder, target: root.join("target/build-time"), release })
     }
 
@@ -90,6 +128,28 @@ impl Probe {
             cargo.arg("--release");
         }
         cargo
+    }
+
+    /// Counts the crates that the program is built from.
+    fn crates(&self) -> anyhow::Result<usize> {
+        let mut tree = cargo();
+        tree.current_dir(self.folder.path()).args(["tree", "--quiet", "--offline"]);
+        tree.args(["--edges", "normal,build", "--prefix", "none"]);
+        let text = String::from_utf8(process::output(&mut tree)?)?;
+        let names = text.lines().map(|line| line.trim_end_matches(" (*)"));
+        Ok(names.collect::<BTreeSet<_>>().len())
+    }
+
+    /// Builds everything anew. Returns the CPU seconds, and the size of the program in bytes.
+    fn whole(&self) -> anyhow::Result<(f64, u64)> {
+        process::run(&mut self.cargo("clean"))?;
+        let before = children_seconds()?;
+        process::run(self.cargo("build").args(["--bin", "probe"]))?;
+        let seconds = children_seconds()? - before;
+        let program =
+            self.target.join(if self.release { "release" } else { "debug" }).join("probe");
+        let size = fs::metadata(&program).with_context(|| program.display().to_string())?.len();
+        Ok((seconds, size))
     }
 
     /// Builds one crate. Returns the CPU seconds and the lines of LLVM IR.
@@ -139,10 +199,10 @@ fn children_seconds() -> anyhow::Result<f64> {
 /// Generates a function for each method that makes the call and reads the whole answer.
 fn calls(methods: &[&Entry]) -> String {
     let mut out = "use std::{future::Future, pin::Pin};\n\nuse volt_api::Client;\n\n\
-                   type Done = Pin<Box<dyn Future<Output = volt_api::Result<()>> + Send>>;\n"
+                   pub type Done = Pin<Box<dyn Future<Output = volt_api::Result<()>> + Send>>;\n"
         .to_owned();
     for method in methods {
-        let name = format!("{}_{}", method.accessor, method.method).replace("r#", "");
+        let name = name(method);
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             out,
@@ -152,6 +212,28 @@ fn calls(methods: &[&Entry]) -> String {
         );
     }
     out
+}
+
+/// Generates a program from which no call can be left out.
+fn program(methods: &[&Entry]) -> String {
+    let calls: Vec<_> = methods.iter().map(|method| format!("probe::{}", name(method))).collect();
+    format!(
+        "use std::hint::black_box;\n\n\
+         use volt_api::{{Client, ClientConfig}};\n\n\
+         fn main() {{\n    \
+             let calls: &[fn(Client) -> probe::Done] = &[{}];\n    \
+             black_box(calls);\n    \
+             let connecting: std::pin::Pin<Box<dyn Future<Output = volt_api::Result<Client>>>> =\n        \
+                 Box::pin(Client::connect(ClientConfig::default()));\n    \
+             black_box(connecting);\n\
+         }}\n",
+        calls.join(", ")
+    )
+}
+
+/// The name of the function that makes a call.
+fn name(method: &Entry) -> String {
+    format!("{}_{}", method.accessor, method.method).replace("r#", "")
 }
 
 fn call(method: &Entry) -> String {

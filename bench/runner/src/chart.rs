@@ -136,11 +136,13 @@ fn colour(peer: &str) -> RGBColor {
     let colours = BTreeMap::from([
         ("sdk", RGBColor(214, 39, 40)),
         ("sdk-ahead", RGBColor(255, 127, 14)),
+        ("sdk-grpc", RGBColor(227, 119, 194)),
         ("tonic", RGBColor(31, 119, 180)),
         ("floor", RGBColor(127, 127, 127)),
         ("rust", RGBColor(140, 86, 75)),
         ("rust-nodelay", RGBColor(196, 156, 148)),
         ("js", RGBColor(188, 189, 34)),
+        ("grpc", RGBColor(23, 190, 207)),
         ("wasm", RGBColor(148, 103, 189)),
         ("python", RGBColor(44, 160, 44)),
     ]);

@@ -8,7 +8,7 @@ use std::{
 
 use xtask_tools::{
     cargo::{self, Programs, locked_version},
-    published::{self, Python, WEB_BUILDS, Web},
+    published::{self, Grpc, Python, WEB_BUILDS, Web},
 };
 
 use crate::{nodelay, plan::Work, server::Config};
@@ -60,7 +60,7 @@ const UNDELAYED: &[Work] =
     &[Work::Unary, Work::OpenClose, Work::Connect, Work::Idle, Work::Upload, Work::Wire];
 /// The work that waits for the round trip of a key exchange.
 const AHEAD: &[Work] = &[Work::Unary];
-const TONIC: &[Work] = &[Work::Unary, Work::Download];
+const TONIC: &[Work] = &[Work::Unary, Work::Download, Work::Upload];
 const FLOOR: &[Work] = &[Work::Unary, Work::Alone];
 /// The part that the slowest peers do.
 const SLOWEST: u64 = 10;
@@ -121,7 +121,12 @@ pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Bui
         Peer::new("sdk", "this SDK", sdk.clone(), CLIENT),
         Peer {
             arguments: ["--preopened-calls", "64"].map(OsString::from).into(),
-            ..Peer::new("sdk-ahead", "this SDK, 64 pre-opened calls", sdk, AHEAD)
+            ..Peer::new("sdk-ahead", "this SDK, 64 pre-opened calls", sdk.clone(), AHEAD)
+        },
+        Peer {
+            arguments: vec!["--grpc".into()],
+            config: Config::Grpc,
+            ..Peer::new("sdk-grpc", "this SDK over gRPC", sdk, CLIENT)
         },
         Peer {
             config: Config::Peers,
@@ -134,6 +139,7 @@ pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Bui
         peers.push(Peer { config: Config::Peers, ..Peer::new("tonic", name, program, TONIC) });
         peers.extend(rust(root, work)?);
         peers.extend(web(root)?);
+        peers.push(grpc(root)?);
         peers.push(python(root)?);
     }
     Ok(Built { server, peers })
@@ -173,6 +179,18 @@ fn web(root: &Path) -> anyhow::Result<[Peer; 2]> {
         part: SLOWEST,
         ..Peer::new(build, format!("{} {build}", web.name), "node", CLIENT)
     }))
+}
+
+/// The JavaScript client for gRPC.
+fn grpc(root: &Path) -> anyhow::Result<Peer> {
+    let grpc = Grpc::install(root)?;
+    let script = grpc.script(&root.join("bench/clients/js/driver.mjs"))?;
+    Ok(Peer {
+        arguments: Grpc::arguments(script),
+        config: Config::Grpc,
+        part: SLOWEST,
+        ..Peer::new("grpc", grpc.name, "node", CLIENT)
+    })
 }
 
 fn python(root: &Path) -> anyhow::Result<Peer> {

@@ -177,14 +177,14 @@ fn smoke() -> Vec<Item> {
         counted(Work::Wire, 2, KIB, 20),
         Item::timed(Cell::new(Work::Alone, 1, 0, 0), 0.005, 1),
     ];
-    plan.into_iter().map(|item| item.by(&["sdk", "sdk-ahead", "floor"])).collect()
+    plan.into_iter().map(|item| item.by(&["sdk", "sdk-ahead", "sdk-grpc", "floor"])).collect()
 }
 
 /// Shows how throughput grows with the number of cores.
 fn cores(seconds: f64, rounds: usize) -> impl Iterator<Item = Item> {
     [Cores::One, Cores::Two].into_iter().map(move |cores| {
         let cell = Cell { cores, ..Cell::new(Work::Unary, 64, 64 * KIB, 0) };
-        Item::timed(cell, seconds, rounds).by(&["sdk", "tonic"])
+        Item::timed(cell, seconds, rounds).by(&["sdk", "sdk-grpc", "tonic"])
     })
 }
 

@@ -35,6 +35,8 @@ struct Resources {
 pub(super) enum Config {
     /// A client configuration.
     Client,
+    /// The same for gRPC.
+    Grpc,
     /// The same with RSA keys, for the legacy protocol.
     Legacy,
     /// The ports of the servers that are not Volts.
@@ -70,6 +72,7 @@ impl Server {
         let volt = if matches!(work, Work::Rows | Work::Wire) { "volt" } else { "mock" };
         self.folder.join(match config {
             Config::Client => format!("{volt}.json"),
+            Config::Grpc => format!("{volt}-grpc.json"),
             Config::Legacy => format!("{volt}-legacy.json"),
             Config::Peers => "peers.json".to_owned(),
         })

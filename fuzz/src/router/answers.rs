@@ -6,6 +6,7 @@ use bytes::Bytes;
 use volt_api::volt::AuthenticateResponse;
 use volt_runtime::{
     __core::{
+        Body,
         call::{self, Incoming, Outgoing},
         crypto::CallKey,
         envelope::Envelope,
@@ -112,7 +113,7 @@ impl Call {
             return;
         };
         match incoming {
-            Incoming::Envelope(Envelope::Payload(text)) => self.message(&text),
+            Incoming::Envelope(Envelope::Payload(Body::Json(text))) => self.message(&text),
             Incoming::Envelope(Envelope::End(status)) => {
                 self.ended = true;
                 self.end(status);

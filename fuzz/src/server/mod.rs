@@ -3,7 +3,7 @@
 //! The target checks that a call receives only its own answers, in order, each once, and one end;
 //! that nothing follows the end; and that no call and no handler is left behind.
 
-mod opening;
+pub(crate) mod opening;
 mod service;
 
 use std::{
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::{runtime::Runtime, task::yield_now};
 use volt_runtime::{
     __core::{
-        ServerSide,
+        Body, ServerSide,
         call::{self, Incoming, Outgoing},
         crypto::CallKey,
         envelope::Envelope,
@@ -32,10 +32,8 @@ use volt_runtime::{
 };
 use volt_test_support::{Anyone, Note, Text};
 
-use self::{
-    opening::Opening,
-    service::{Echo, METHODS},
-};
+use self::service::Echo;
+pub(crate) use self::{opening::Opening, service::METHODS};
 use crate::frame;
 
 /// One action of a client.
@@ -82,16 +80,16 @@ pub enum Event {
     Settle,
 }
 
-struct Fixed {
-    endpoint: Arc<ServiceHost>,
+pub(crate) struct Fixed {
+    pub(crate) endpoint: Arc<ServiceHost>,
     /// The number of running handlers.
-    running: Arc<AtomicUsize>,
+    pub(crate) running: Arc<AtomicUsize>,
     route: Route,
     client: SigningKey,
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
 }
 
-static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
+pub(crate) static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let volt = SigningKey::generate().unwrap();
     let signer = volt.verifying_key();
     let running = Arc::new(AtomicUsize::new(0));
@@ -326,7 +324,7 @@ impl Call {
         self.work_key_out();
         let Some(key) = &self.key else { panic!("an answer before the key") };
         match call::open(key, frame.body).expect("a server seals with the call's key") {
-            Incoming::Envelope(Envelope::Payload(json)) => {
+            Incoming::Envelope(Envelope::Payload(Body::Json(json))) => {
                 let note: Note = serde_json::from_str(&json).expect("a note was sent");
                 self.answers += 1;
                 let expected = match self.method {

@@ -13,9 +13,9 @@ use volt_runtime::__core::{
 use super::FIXED;
 
 /// A key exchange, created once and sent for many calls, which a token allows.
-pub(super) struct Opening {
+pub(crate) struct Opening {
     made: Instant,
-    pub(super) ephemeral: Ephemeral,
+    pub(crate) ephemeral: Ephemeral,
     frame: Vec<u8>,
 }
 
@@ -29,7 +29,7 @@ impl Opening {
     }
 
     /// Returns whether the token may expire soon.
-    pub(super) fn is_old(&self) -> bool {
+    pub(crate) fn is_old(&self) -> bool {
         self.made.elapsed() > Duration::from_secs(30)
     }
 }
@@ -39,7 +39,7 @@ thread_local! {
 }
 
 /// Recreates the openings before their tokens expire, but not within one input.
-pub(super) fn renew() {
+pub(crate) fn renew() {
     OPENINGS.with_borrow_mut(|openings| {
         if openings.first().is_none_or(Opening::is_old) {
             *openings = (0..3).map(|_| Opening::new()).collect();
@@ -47,12 +47,12 @@ pub(super) fn renew() {
     });
 }
 
-pub(super) fn with<T>(key: u8, work: impl FnOnce(&Opening) -> T) -> T {
+pub(crate) fn with<T>(key: u8, work: impl FnOnce(&Opening) -> T) -> T {
     OPENINGS.with_borrow(|openings| work(&openings[usize::from(key) % openings.len()]))
 }
 
 /// The frame that opens a call.
-pub(super) fn frame(call: u64, key: u8) -> Vec<u8> {
+pub(crate) fn frame(call: u64, key: u8) -> Vec<u8> {
     let mut frame = with(key, |opening| opening.frame.clone());
     frame[2..10].copy_from_slice(&call.to_be_bytes());
     frame

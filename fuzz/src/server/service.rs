@@ -14,7 +14,7 @@ use volt_runtime::{
 };
 use volt_test_support::Note;
 
-pub(super) static METHODS: [Method; 4] = [
+pub(crate) static METHODS: [Method; 4] = [
     Method { path: "/fuzz.Service/Unary", kind: MethodKind::Unary },
     Method { path: "/fuzz.Service/List", kind: MethodKind::ServerStreaming },
     Method { path: "/fuzz.Service/Sum", kind: MethodKind::ClientStreaming },

@@ -3,10 +3,7 @@
 //! The messages have the same fields as the frames, so this only moves them. A rejection is a
 //! status that ends the call.
 
-use volt_runtime::{
-    Error,
-    server::{TunnelFrame, Via},
-};
+use volt_runtime::server::{Encoding, TunnelFrame, Via};
 
 use crate::volt::{
     InvokeRequest, InvokeRequestKeyExchange, InvokeResponse, Status,
@@ -15,27 +12,26 @@ use crate::volt::{
 
 /// Returns the caller's frame in a message from the Volt.
 ///
-/// # Errors
-///
-/// Fails if it contains binary protobuf, as calls through gRPC do: these are not supported here.
-pub fn received(request: InvokeRequest) -> Result<TunnelFrame, Error> {
+/// Relays report a half-close without a payload, and a caller that has disconnected with an empty one.
+/// Other implementations report both without one.
+pub fn received(request: InvokeRequest) -> TunnelFrame {
     // Only the first message of a call has the caller's token.
     if !request.token.is_empty() {
         let service = Some(request.target_service_id).filter(|id| !id.is_empty());
         let via = Via { destinations: request.target_did, service };
-        return Ok(TunnelFrame::Open { token: request.token, via });
+        return TunnelFrame::Open { token: request.token, via };
     }
-    let ciphertext = match request.request_payload {
-        Some(RequestPayload::JsonPayload(bytes)) => bytes,
-        None => Vec::new(),
-        Some(_) => {
-            return Err(Error::protocol(
-                "the caller sends binary protobuf; only JSON is supported here",
-            ));
-        }
+    let (ciphertext, encoding) = match request.request_payload {
+        Some(RequestPayload::JsonPayload(bytes)) => (bytes, Encoding::Json),
+        Some(RequestPayload::Payload(bytes)) => (bytes, Encoding::Protobuf),
+        None if request.client_end => return TunnelFrame::HalfClose,
+        None => (Vec::new(), Encoding::Json),
     };
+    if ciphertext.is_empty() && request.client_end {
+        return TunnelFrame::CallerGone;
+    }
     let (iv, ciphertext) = (request.iv.into(), ciphertext.into());
-    Ok(TunnelFrame::Payload { iv, ciphertext, end: request.client_end })
+    TunnelFrame::Payload { iv, ciphertext, encoding, end: request.client_end }
 }
 
 /// Returns the message that carries a hosted call's frame to the Volt.
@@ -49,9 +45,12 @@ pub fn sent(invoke_id: u64, frame: TunnelFrame) -> InvokeResponse {
                 .with_signature(signature);
             InvokeResponse { key_exchange: Some(exchange), ..response }
         }
-        TunnelFrame::Payload { iv, ciphertext, end } => InvokeResponse {
+        TunnelFrame::Payload { iv, ciphertext, encoding, end } => InvokeResponse {
             iv: iv.into(),
-            response_payload: Some(ResponsePayload::JsonPayload(ciphertext.into())),
+            response_payload: Some(match encoding {
+                Encoding::Json => ResponsePayload::JsonPayload(ciphertext.into()),
+                Encoding::Protobuf => ResponsePayload::Payload(ciphertext.into()),
+            }),
             server_end: end,
             ..response
         },

@@ -228,10 +228,12 @@ impl Hosted {
     /// Delivers a caller's frame. Returns the rejection to send if it cannot be delivered.
     async fn deliver(&self, request: InvokeRequest) -> Option<InvokeResponse> {
         let call = request.invoke_id;
-        let reason = match (&self.0, frames::received(request)) {
-            (Some(tunnel), Ok(frame)) => tunnel.deliver(call, &frame).await.err()?.to_string(),
-            (Some(_), Err(error)) => error.to_string(),
-            (None, _) => "this client hosts no services".to_owned(),
+        let reason = match &self.0 {
+            Some(tunnel) => {
+                let frame = frames::received(request);
+                tunnel.deliver(call, &frame).await.err()?.to_string()
+            }
+            None => "this client hosts no services".to_owned(),
         };
         Some(frames::sent(call, TunnelFrame::Rejected(reason)))
     }

@@ -1,19 +1,16 @@
 //! `Invoke`: a caller over gRPC reaches a target that the Volt relays to, or the Volt itself, with a call
 //! whose frames are the messages of the stream.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use volt_api::{
     __core::{received, sent},
     Code, Error, Status,
-    server::{Requests, Responses, ServiceHost, Tunnel, TunnelFrame},
+    server::{Requests, Responses, Tunnel, TunnelFrame},
     volt::{InvokeRequest, InvokeResponse},
 };
 
 use crate::error::invalid;
-
-/// The id of the only call in the tunnel of a stream.
-const CALL: u64 = 1;
 
 /// Ends the call when its stream has ended.
 struct Stream(Tunnel);
@@ -27,41 +24,52 @@ impl Drop for Stream {
 
 /// Runs the call of a stream.
 pub(super) async fn run(
-    host: Arc<ServiceHost>,
+    tunnel: Tunnel,
     mut requests: Requests<InvokeRequest>,
     mut responses: Responses<InvokeResponse>,
 ) -> Result<(), Status> {
-    let stream = Stream(Tunnel::new(host));
+    let stream = Stream(tunnel);
     let tunnel = &stream.0;
+    // The id of the stream's call in the tunnel. A caller that sends another token begins another call.
+    let call = AtomicU64::new(1);
     let deliver = async |frame: &TunnelFrame| {
-        tunnel.deliver(CALL, frame).await.map_err(|error| invalid(error.to_string()))
+        let id = call.load(Ordering::Relaxed);
+        tunnel.deliver(id, frame).await.map_err(|error| invalid(error.to_string()))
     };
     let receiving = async {
-        let mut ended = false;
         let mut token = None;
+        let (mut named, mut ended) = (false, false);
         while let Some(request) = requests.message().await? {
-            // A published client repeats its first message if it writes early.
-            if token.as_ref() == Some(&request.token) {
-                continue;
-            }
-            if !request.token.is_empty() {
+            if request.token.is_empty() {
+                if token.is_none() {
+                    return Err(invalid("the first message has no `token`, which opens the call"));
+                }
+                named = true;
+            } else {
+                // A repeated token is ignored, and another one after the invocation fails the call.
+                let another = token.as_ref().is_some_and(|token| *token != request.token);
+                if another && !named {
+                    deliver(&TunnelFrame::CallerGone).await?;
+                    call.fetch_add(1, Ordering::Relaxed);
+                }
                 token = Some(request.token.clone());
-            } else if token.is_none() {
-                return Err(invalid("the first message has no `token`, which opens the call"));
             }
-            let frame = received(request).map_err(|error| invalid(error.to_string()))?;
+            let frame = received(request);
             ended = frame.is_last();
             deliver(&frame).await?;
         }
         if !ended {
-            // Without a last frame, the half-close of the stream is the end.
-            deliver(&TunnelFrame::caller_gone()).await?;
+            // Callers over gRPC seal no end.
+            deliver(&TunnelFrame::HalfClose).await?;
         }
         // The call ends with the frames of its target.
         std::future::pending::<Result<(), Status>>().await
     };
     let sending = async {
-        while let Some((_, frame)) = tunnel.next_frame().await {
+        while let Some((id, frame)) = tunnel.next_frame().await {
+            if id != call.load(Ordering::Relaxed) {
+                continue;
+            }
             let last = frame.is_last();
             responses.send(sent(0, frame)).await?;
             if last {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use volt_api::{
     Status,
-    server::{Context, Requests, Responses, unimplemented},
+    server::{Context, Requests, Responses, Tunnel, unimplemented},
     volt::{
         AuthenticateRequest, AuthenticateResponse, CanAccessResourceRequest,
         CanAccessResourceResponse, CheckCompatibilityRequest, CheckCompatibilityResponse,
@@ -82,8 +82,8 @@ impl VoltApi for Handlers {
     ) -> Result<(), Status> {
         // Calls over a websocket are frames already.
         let host = self.volt.host.get().and_then(Weak::upgrade);
-        match host.filter(|_| context.is_over_grpc()) {
-            Some(host) => super::invoke::run(host, requests, responses).await,
+        match host.and_then(|host| Tunnel::within(host, &context)) {
+            Some(tunnel) => super::invoke::run(tunnel, requests, responses).await,
             None => Err(unimplemented(context.method())),
         }
     }

@@ -1,7 +1,7 @@
 //! The frames of relayed calls as messages of `Connect`: the direction that a host reverses.
 
 use volt_api::{
-    server::TunnelFrame,
+    server::{Encoding, TunnelFrame},
     volt::{
         InvokeRequest, InvokeResponse, invoke_request::RequestPayload,
         invoke_response::ResponsePayload,
@@ -18,10 +18,20 @@ pub(super) fn sent(invoke_id: u64, frame: TunnelFrame) -> InvokeRequest {
             target_service_id: via.service.unwrap_or_default(),
             ..request
         },
-        TunnelFrame::Payload { iv, ciphertext, end } => InvokeRequest {
+        TunnelFrame::Payload { iv, ciphertext, encoding, end } => InvokeRequest {
             iv: iv.into(),
-            request_payload: Some(RequestPayload::JsonPayload(ciphertext.into())),
+            request_payload: Some(match encoding {
+                Encoding::Json => RequestPayload::JsonPayload(ciphertext.into()),
+                Encoding::Protobuf => RequestPayload::Payload(ciphertext.into()),
+            }),
             client_end: end,
+            ..request
+        },
+        TunnelFrame::HalfClose => InvokeRequest { client_end: true, ..request },
+        // The empty payload tells this SDK's hosts that the caller has not half-closed.
+        TunnelFrame::CallerGone => InvokeRequest {
+            request_payload: Some(RequestPayload::JsonPayload(Vec::new())),
+            client_end: true,
             ..request
         },
         _ => request,
@@ -37,15 +47,12 @@ pub(super) fn received(response: InvokeResponse) -> TunnelFrame {
             signature: exchange.signature.into(),
         };
     }
-    let ciphertext = match response.response_payload {
-        Some(ResponsePayload::JsonPayload(bytes)) => bytes,
+    let (ciphertext, encoding) = match response.response_payload {
+        Some(ResponsePayload::JsonPayload(bytes)) => (bytes, Encoding::Json),
+        Some(ResponsePayload::Payload(bytes)) => (bytes, Encoding::Protobuf),
         Some(ResponsePayload::Status(status)) => return TunnelFrame::Rejected(status.message),
-        Some(_) => {
-            let reason = "the target answers in binary protobuf; only JSON is supported here";
-            return TunnelFrame::Rejected(reason.to_owned());
-        }
-        None => Vec::new(),
+        _ => (Vec::new(), Encoding::Json),
     };
     let (iv, ciphertext) = (response.iv.into(), ciphertext.into());
-    TunnelFrame::Payload { iv, ciphertext, end: response.server_end }
+    TunnelFrame::Payload { iv, ciphertext, encoding, end: response.server_end }
 }

@@ -127,11 +127,11 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     match end {
         End::Done => {}
         End::CallerGone => {
-            pass(TunnelFrame::caller_gone()).await;
+            pass(TunnelFrame::CallerGone).await;
         }
         End::TooSlow => {
             call.reject("the caller reads too slowly, and other calls wait for the same host");
-            pass(TunnelFrame::caller_gone()).await;
+            pass(TunnelFrame::CallerGone).await;
         }
         End::HostGone => call.reject("unavailable: the host has disconnected"),
     }
@@ -202,7 +202,7 @@ impl Hosts {
     pub(crate) fn add_stuck_caller(&self, identity: &str) -> mpsc::Receiver<TunnelFrame> {
         let (answers, stuck) = mpsc::channel(1);
         let (lost, _) = oneshot::channel();
-        answers.try_send(TunnelFrame::caller_gone()).expect("there is room for one");
+        answers.try_send(TunnelFrame::CallerGone).expect("there is room for one");
         let host = self.find(identity).expect("a host is registered");
         host.calls().insert(1, Caller { answers, lost });
         stuck

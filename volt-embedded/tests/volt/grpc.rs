@@ -30,7 +30,7 @@ fn options() -> ConnectOptions {
     options
 }
 
-async fn connect(config: ClientConfig) -> Client {
+pub(crate) async fn connect(config: ClientConfig) -> Client {
     soon(Client::connect_with(config, options())).await.unwrap()
 }
 

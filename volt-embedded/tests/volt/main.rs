@@ -12,6 +12,7 @@ mod discovery;
 mod files;
 mod grpc;
 mod hosting;
+mod invoke;
 mod legacy;
 mod lifecycle;
 mod presence;

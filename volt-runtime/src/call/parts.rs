@@ -122,7 +122,10 @@ impl Parts {
     ) -> Result<(RawSink, RawStreaming)> {
         self.wait_until_ready(at, latest).await?;
         let options = &self.options_until(at);
-        let raw = if self.options.own_connection == Some(true) && self.options.wait_for_ready {
+        let target = self.options.target.as_ref();
+        let elsewhere = target.is_some_and(|target| target.host_address.is_some());
+        let apart = self.options.own_connection == Some(true) || elsewhere;
+        let raw = if apart && self.options.wait_for_ready {
             // Boxed, because few calls do this: it would enlarge the futures of all.
             Box::pin(self.open_apart(options, at, latest)).await?
         } else {

@@ -160,7 +160,7 @@ impl CallReceiver {
     /// Opens a frame. Returns `None` for the clean end of the call.
     fn open(&mut self, key: &CallKey, body: Bytes) -> Result<Option<Body>> {
         match self.arriving.open(key, body).map_err(protocol_error)? {
-            Incoming::Envelope(Envelope::Payload(text)) => Ok(Some(Body::Json(text))),
+            Incoming::Envelope(Envelope::Payload(body)) => Ok(Some(body)),
             Incoming::Envelope(Envelope::End(None)) => Ok(None),
             Incoming::Envelope(Envelope::End(Some(status))) => {
                 // This SDK's server ends a call with this text if it was invoked too late to run.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "grpc")]
-use super::grpc;
 use super::{dial::Dialer, options::ConnectOptions, own::OwnConnections, supervisor::Supervised};
+#[cfg(feature = "grpc")]
+use super::{grpc, servers::WithServers};
 use crate::{
     Channel, ClientConfig, Error, Renewal, Result,
     config::DialAddress,
@@ -33,7 +33,7 @@ use crate::{
 ///
 /// Dropping the future leaves no connection behind.
 pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
-    Dialing::new(config, options)?.connect().await
+    Dialing::new(config, &options)?.connect(config, &options).await
 }
 
 /// Creates a channel to the Volt that a configuration names, which connects when the first call is made.
@@ -51,69 +51,94 @@ pub fn connect_lazy(config: &ClientConfig, options: ConnectOptions) -> Result<Ch
             "`connect_lazy` was called outside of a tokio runtime, on which the connection runs",
         ));
     }
-    Ok(Dialing::new(config, options)?.connect_lazy())
+    Ok(Dialing::new(config, &options)?.connect_lazy(config, &options))
 }
 
-/// A dialer of either kind, and what it is for.
+/// A dialer of either kind.
 enum Dialing {
-    Websocket(Arc<Dialer>, Option<Renewal>),
+    Websocket(Arc<Dialer>),
     #[cfg(feature = "grpc")]
-    Grpc(Arc<grpc::Dialer>, Option<Renewal>),
+    Grpc(Arc<grpc::Dialer>),
 }
 
 impl Dialing {
-    fn new(config: &ClientConfig, options: ConnectOptions) -> Result<Self> {
+    fn new(config: &ClientConfig, options: &ConnectOptions) -> Result<Self> {
         let address = choose(config, options.transport)?;
-        let renewal = options.renewal.clone();
         let transport = if address.grpc { "gRPC" } else { "websocket" };
         tracing::info!(url = address.url, transport, wanted = ?options.transport, "connecting");
         #[cfg(feature = "grpc")]
         if address.grpc {
-            let dialer = grpc::Dialer::new(config, &address, options)?;
-            return Ok(Self::Grpc(Arc::new(dialer), renewal));
+            let dialer = grpc::Dialer::new(config, &address, options.clone())?;
+            return Ok(Self::Grpc(Arc::new(dialer)));
         }
-        Ok(Self::Websocket(Arc::new(Dialer::new(config, &address, options)?), renewal))
+        Ok(Self::Websocket(Arc::new(Dialer::new(config, &address, options.clone())?)))
     }
 
-    async fn connect(self) -> Result<Channel> {
+    async fn connect(self, config: &ClientConfig, options: &ConnectOptions) -> Result<Channel> {
         Ok(match self {
-            Self::Websocket(dialer, renewal) => {
+            Self::Websocket(dialer) => {
                 let own = OwnConnections::new(Arc::clone(&dialer));
-                let transport = Supervised::start(Arc::clone(&dialer), Some(own)).await?;
-                channel(transport, renewal, move |session| dialer.renew(session))
+                let volt = Supervised::start(Arc::clone(&dialer), Some(own)).await?;
+                channel(volt, config, options, move |session| dialer.renew(session))
             }
             #[cfg(feature = "grpc")]
-            Self::Grpc(dialer, renewal) => {
-                let transport = Supervised::start(Arc::clone(&dialer), None).await?;
-                channel(transport, renewal, move |session| dialer.renew(&session))
+            Self::Grpc(dialer) => {
+                let volt = Supervised::start(Arc::clone(&dialer), None).await?;
+                channel(volt, config, options, move |session| dialer.renew(&session))
             }
         })
     }
 
-    fn connect_lazy(self) -> Channel {
+    fn connect_lazy(self, config: &ClientConfig, options: &ConnectOptions) -> Channel {
         match self {
-            Self::Websocket(dialer, renewal) => {
+            Self::Websocket(dialer) => {
                 let own = OwnConnections::new(Arc::clone(&dialer));
-                let transport = Supervised::start_lazy(Arc::clone(&dialer), Some(own));
-                channel(transport, renewal, move |session| dialer.renew(session))
+                let volt = Supervised::start_lazy(Arc::clone(&dialer), Some(own));
+                channel(volt, config, options, move |session| dialer.renew(session))
             }
             #[cfg(feature = "grpc")]
-            Self::Grpc(dialer, renewal) => {
-                let transport = Supervised::start_lazy(Arc::clone(&dialer), None);
-                channel(transport, renewal, move |session| dialer.renew(&session))
+            Self::Grpc(dialer) => {
+                let volt = Supervised::start_lazy(Arc::clone(&dialer), None);
+                channel(volt, config, options, move |session| dialer.renew(&session))
             }
         }
     }
 }
 
 /// Creates the channel of a transport whose session `store` replaces.
+#[cfg(feature = "grpc")]
 fn channel(
-    transport: impl Transport,
-    renewal: Option<Renewal>,
+    volt: impl Transport,
+    config: &ClientConfig,
+    options: &ConnectOptions,
     store: impl Fn(String) + Send + Sync + 'static,
 ) -> Channel {
-    let channel = Channel::new(transport);
-    match renewal {
+    let transport = WithServers::new(volt, config, options.clone());
+    let servers = transport.servers();
+    renewed(Channel::new(transport), options, move |session| {
+        servers.renew(&session);
+        store(session);
+    })
+}
+
+/// Creates the channel of a transport whose session `store` replaces.
+#[cfg(not(feature = "grpc"))]
+fn channel(
+    volt: impl Transport,
+    _: &ClientConfig,
+    options: &ConnectOptions,
+    store: impl Fn(String) + Send + Sync + 'static,
+) -> Channel {
+    renewed(Channel::new(volt), options, store)
+}
+
+/// Lets a channel renew its session, if the options say how.
+fn renewed(
+    channel: Channel,
+    options: &ConnectOptions,
+    store: impl Fn(String) + Send + Sync + 'static,
+) -> Channel {
+    match options.renewal.clone() {
         Some(renewal) => channel.with_renewer(Renewer::new(renewal, store)),
         None => channel,
     }

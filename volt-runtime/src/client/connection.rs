@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     CallOptions, ClientConfig, Error, Executed, Method, Result,
+    message::Encoding,
     proto::{
         ProtocolError,
         call::Outgoing,
@@ -38,6 +39,8 @@ pub struct Connection {
     /// Shared by all connections of a client, and with it the cached tokens.
     identity: Arc<Identity>,
     max_sent_message_size: usize,
+    /// That of this side's messages.
+    encoding: Encoding,
 }
 
 impl Connection {
@@ -74,7 +77,13 @@ impl Connection {
         }));
         let handle = Arc::new(Handle::new(shared, Arc::clone(&identity)));
         let max_sent_message_size = options.max_sent_message_size;
-        Self { handle, identity, max_sent_message_size }
+        Self { handle, identity, max_sent_message_size, encoding: Encoding::Json }
+    }
+
+    /// Makes calls use the binary form, as over gRPC.
+    #[cfg(feature = "grpc")]
+    pub(super) fn in_protobuf(self) -> Self {
+        Self { encoding: Encoding::Protobuf, ..self }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut client::Connection) -> T) -> T {
@@ -138,6 +147,12 @@ impl Connection {
         }
         let token = self.identity.token(&route, options.fresh_key).map_err(cannot_open)?;
         let id = self.with(|machine| machine.open(now(), &token, method.kind, options))?;
+        if self.encoding == Encoding::Protobuf {
+            // The route names the service of another client.
+            let service_id = service_id.filter(|_| route.via.service.is_none());
+            let outgoing = Outgoing::client(id, method.path, service_id);
+            return Ok(self.halves(id, outgoing.in_protobuf(method.kind)));
+        }
         Ok(self.halves(id, Outgoing::client(id, method.path, service_id)))
     }
 

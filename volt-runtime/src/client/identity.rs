@@ -125,6 +125,13 @@ impl Identity {
         let Some(target) = &options.target else {
             return Ok(route);
         };
+        // Only a channel with gRPC connects to such servers, and does not ask for a route.
+        if target.host_address.is_some() {
+            return Err(Error::configuration(
+                "the service runs on a gRPC server of its own: build this program with the feature \
+                 `grpc` of `volt-api` or `volt-runtime`",
+            ));
+        }
         // A built-in service names the Volt itself as its host.
         if let Some(host) = target.host_client_id.as_ref().filter(|host| **host != self.volt_id) {
             route.audience.clone_from(host);

@@ -96,6 +96,22 @@ impl ClientConfig {
         }
     }
 
+    /// Returns the address of a service's own gRPC server, and its authority.
+    ///
+    /// # Errors
+    ///
+    /// When the address is invalid.
+    #[cfg(all(feature = "client", feature = "grpc"))]
+    pub(crate) fn server_address(&self, target: &crate::Target) -> Result<DialAddress> {
+        let field = "host_address".to_owned();
+        let url = grpc_url(&field, target.host_address.as_deref().unwrap_or_default())?;
+        let issued = self.credential.as_ref().and_then(|credential| credential.ca.as_ref());
+        let authority = pinned("host_ca_pem", target.host_ca_pem.as_ref())
+            .or_else(|| pinned("credential.ca", issued))
+            .or_else(|| pinned("volt.ca_pem", self.volt.ca_pem.as_ref()));
+        Ok(DialAddress { url, field, relayed: false, grpc: true, authority, hint: None })
+    }
+
     fn grpc_address(&self, part: &VoltConfig, object: &str, relayed: bool) -> Result<DialAddress> {
         if !cfg!(feature = "grpc") {
             return Err(Error::configuration(

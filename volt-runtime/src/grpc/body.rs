@@ -13,6 +13,8 @@ use hyper::{
     http::HeaderMap,
 };
 
+#[cfg(feature = "server")]
+use super::budget::{Account, Budget};
 use crate::{
     Error, ErrorKind,
     queue::{Popped, Queue, register},
@@ -39,6 +41,9 @@ pub(crate) struct Pipe {
     reader: Mutex<Reader>,
     /// The reason why a message could not be written.
     failure: OnceLock<Error>,
+    /// Counts the answers of a server's call.
+    #[cfg(feature = "server")]
+    account: Option<Arc<Account>>,
 }
 
 /// The state of the body's reader.
@@ -51,11 +56,30 @@ struct Reader {
 impl Pipe {
     /// Creates a queue and the body that reads it.
     pub(crate) fn new() -> (Arc<Self>, Outgoing) {
-        let pipe = Arc::new(Self {
+        Self {
             parts: Queue::new(BUFFER),
             reader: Mutex::default(),
             failure: OnceLock::new(),
-        });
+            #[cfg(feature = "server")]
+            account: None,
+        }
+        .into_halves()
+    }
+
+    /// As [`new`](Self::new), for the answers of a call, which count for its connection.
+    #[cfg(feature = "server")]
+    pub(crate) fn counted(budget: &Arc<Budget>) -> (Arc<Self>, Outgoing) {
+        Self {
+            parts: Queue::new(BUFFER),
+            reader: Mutex::default(),
+            failure: OnceLock::new(),
+            account: Some(Account::new(Arc::clone(budget))),
+        }
+        .into_halves()
+    }
+
+    fn into_halves(self) -> (Arc<Self>, Outgoing) {
+        let pipe = Arc::new(self);
         let body = Outgoing { pipe: Arc::clone(&pipe), next: None };
         (pipe, body)
     }
@@ -71,12 +95,28 @@ impl Pipe {
     ///
     /// When the body has ended or is not read any more.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.parts.poll_room(cx).map_err(|reason| reason.unwrap_or_else(ended))
+        // Before the budget, because a call that has ended never waits.
+        std::task::ready!(self.parts.poll_room(cx))
+            .map_err(|reason| reason.unwrap_or_else(ended))?;
+        #[cfg(feature = "server")]
+        if let Some(account) = &self.account {
+            return account.poll_room(cx).map(Ok);
+        }
+        Poll::Ready(Ok(()))
     }
 
     pub(super) fn push(&self, message: Bytes) {
         let length = message.len();
-        self.parts.push(Part::Message(message), length);
+        self.parts.push(Part::Message(self.counted_bytes(message)), length);
+    }
+
+    /// Counts bytes until they are written.
+    fn counted_bytes(&self, bytes: Bytes) -> Bytes {
+        #[cfg(feature = "server")]
+        if let Some(account) = &self.account {
+            return account.hold(bytes);
+        }
+        bytes
     }
 
     /// Ends the body: a client's half-close.
@@ -162,7 +202,7 @@ impl Outgoing {
                 }
             }
         }
-        if frame.is_empty() { first } else { frame.into() }
+        if frame.is_empty() { first } else { self.pipe.counted_bytes(frame.into()) }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | module | job |
 //! |---|---|
 //! | `body` | the outgoing body, and the bounded queue behind it |
+//! | `budget` | the memory of the answers that a connection's client has not read |
 //! | `send` | the sending half of either end |
 //! | `receive` | messages from an incoming body, and the server's receiving half |
 //! | `status` | statuses in trailers and headers |
@@ -14,6 +15,8 @@
 //! | `timeout` | the header `grpc-timeout` |
 
 pub(crate) mod body;
+#[cfg(feature = "server")]
+pub(crate) mod budget;
 pub(crate) mod fault;
 pub(crate) mod receive;
 pub(crate) mod send;

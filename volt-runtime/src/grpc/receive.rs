@@ -4,14 +4,14 @@ use std::{
     error::Error as StdError,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf as _, Bytes};
 use futures_core::Stream as _;
 use hyper::{
     body::{Body as HttpBody, Frame},
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue},
 };
 use tonic::codec::{CompressionEncoding, DecodeBuf, Decoder, Streaming};
 
@@ -129,6 +129,41 @@ impl Decoder for Raw {
     fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, tonic::Status> {
         // A slice of the buffer, without a copy.
         Ok(Some(source.copy_to_bytes(source.remaining())))
+    }
+}
+
+/// Reads the messages in the parts of a body, and returns whether it ended well. For fuzz targets.
+pub fn read_messages(parts: Vec<Bytes>, gzip: bool, limit: usize) -> (Vec<Bytes>, bool) {
+    struct Parts(std::vec::IntoIter<Bytes>);
+
+    impl HttpBody for Parts {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Ready(self.0.next().map(|part| Ok(Frame::data(part))))
+        }
+    }
+
+    let mut headers = HeaderMap::new();
+    if gzip {
+        headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+    }
+    let mut read = Vec::new();
+    let Ok(mut messages) = Messages::new(Parts(parts.into_iter()), &headers, limit, "the peer")
+    else {
+        return (read, false);
+    };
+    let cx = &mut Context::from_waker(Waker::noop());
+    loop {
+        match messages.poll_next(cx) {
+            Poll::Ready(Ok(Next::Message(message))) => read.push(message),
+            Poll::Ready(Ok(Next::End(_))) => return (read, true),
+            Poll::Ready(Err(_)) | Poll::Pending => return (read, false),
+        }
     }
 }
 
@@ -253,7 +288,6 @@ mod tests {
     use std::future::poll_fn;
 
     use http_body_util::{BodyExt as _, Full, StreamBody};
-    use hyper::http::HeaderValue;
 
     use super::*;
     use crate::{

@@ -2,25 +2,25 @@
 //!
 //! [`Outgoing`] is one end's sending side. A client's begins with the invocation, continues with
 //! requests and ends with a half-close; a server's has responses and an end. After the end, a client
-//! may still cancel. [`Arriving`] is the receiving side. It opens frames in their order and detects
-//! those that were repeated or sent back.
-
-use bytes::Bytes;
-use serde::Deserialize;
+//! may still cancel. [`Arriving`] is the receiving side.
 
 use super::{
-    ProtocolError,
+    ProtocolError, binary,
     crypto::{CallKey, IV_LEN},
-    envelope::{self, Envelope},
-    frame::{self, FrameKind, Sealed},
-    iv::{self, Received},
+    envelope,
+    frame::{self, FrameKind, Last},
+    iv,
     legacy::{self, Opening, Position},
 };
-pub use super::{envelope::Incoming, iv::End};
-use crate::{Code, Status, message::Payload};
-
-pub(super) const CLIENT_END: &[u8] = br#"{"client_end":true}"#;
-pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
+pub use super::{
+    arriving::{Arriving, open, rejection},
+    envelope::Incoming,
+    iv::End,
+};
+use crate::{
+    Code, MethodKind, Status,
+    message::{Encoding, Payload},
+};
 
 /// The message of the status `Unavailable` with which a stopping server ends a call that it did not
 /// execute.
@@ -39,6 +39,7 @@ pub(crate) const NOT_EXECUTED: &str = "this server is shutting down, and did not
 pub struct Outgoing {
     call: u64,
     phase: Phase,
+    encoding: Encoding,
     /// The maximum size of a message on the wire, in bytes.
     limit: usize,
 }
@@ -60,6 +61,7 @@ enum Phase {
 struct Invocation {
     method_name: String,
     service_id: Option<String>,
+    kind: MethodKind,
     /// The opening of a legacy call.
     legacy: Option<Opening>,
 }
@@ -89,14 +91,34 @@ impl Outgoing {
         let invocation = Invocation {
             method_name: method_name.to_owned(),
             service_id: service_id.map(str::to_owned),
+            kind: MethodKind::Unary,
             legacy,
         };
-        Self { call, phase: Phase::Opening(Box::new(invocation)), limit: usize::MAX }
+        Self::new(call, Phase::Opening(Box::new(invocation)))
     }
 
     /// Creates a server's side.
     pub fn server(call: u64) -> Self {
-        Self { call, phase: Phase::Responses, limit: usize::MAX }
+        Self::new(call, Phase::Responses)
+    }
+
+    fn new(call: u64, phase: Phase) -> Self {
+        Self { call, phase, encoding: Encoding::Json, limit: usize::MAX }
+    }
+
+    /// Makes a client's side use the binary form. Its first message also says of which kind the method is.
+    #[must_use]
+    pub fn in_protobuf(mut self, kind: MethodKind) -> Self {
+        self.encoding = Encoding::Protobuf;
+        if let Phase::Opening(invocation) = &mut self.phase {
+            invocation.kind = kind;
+        }
+        self
+    }
+
+    /// Makes a server's side use this encoding: that of its caller.
+    pub fn set_encoding(&mut self, encoding: Encoding) {
+        self.encoding = encoding;
     }
 
     /// Refuses messages that are larger than `limit` on the wire, in bytes.
@@ -108,7 +130,7 @@ impl Outgoing {
     /// Splits off the part that seals the first message. The rest seals the messages that follow.
     #[must_use]
     pub fn split_first(&mut self) -> Self {
-        let rest = Self { call: self.call, phase: Phase::Requests, limit: self.limit };
+        let rest = Self { phase: Phase::Requests, ..*self };
         std::mem::replace(self, rest)
     }
 
@@ -149,17 +171,30 @@ impl Outgoing {
     ) -> Result<Vec<u8>, ProtocolError> {
         match &self.phase {
             Phase::Opening(invocation) => {
-                let Invocation { method_name, service_id, .. } = &**invocation;
+                let Invocation { method_name, service_id, kind, .. } = &**invocation;
+                let service_id = service_id.as_deref();
                 let frame = self.seal(key, FrameKind::Invoke, false, iv, |out| {
-                    envelope::write_invoke(out, method_name, service_id.as_deref(), message)
+                    match self.encoding {
+                        Encoding::Json => {
+                            envelope::write_invoke(out, method_name, service_id, message)?;
+                        }
+                        Encoding::Protobuf => {
+                            binary::write_invoke(out, method_name, *kind, service_id, message);
+                        }
+                    }
+                    Ok(())
                 })?;
                 // Only now: after a failure the next message still has to name the method.
                 self.phase = Phase::Requests;
                 Ok(frame)
             }
             Phase::Requests | Phase::Responses => {
-                self.seal(key, FrameKind::Payload, false, iv, |out| {
-                    envelope::write_payload(out, message)
+                self.seal(key, FrameKind::Payload, false, iv, |out| match self.encoding {
+                    Encoding::Json => envelope::write_payload(out, message),
+                    Encoding::Protobuf => {
+                        binary::write_payload(out, message);
+                        Ok(())
+                    }
                 })
             }
             Phase::Ended { .. } => {
@@ -215,8 +250,13 @@ impl Outgoing {
         iv: [u8; IV_LEN],
         failure: Option<&Status>,
     ) -> Result<Vec<u8>, ProtocolError> {
-        let frame =
-            self.seal(key, FrameKind::Payload, true, iv, |out| envelope::write_end(out, failure))?;
+        let frame = self.seal(key, FrameKind::Payload, true, iv, |out| match self.encoding {
+            Encoding::Json => envelope::write_end(out, failure),
+            Encoding::Protobuf => {
+                binary::write_end(out, failure);
+                Ok(())
+            }
+        })?;
         self.phase = Phase::Ended { client: self.is_client() };
         Ok(frame)
     }
@@ -254,11 +294,8 @@ impl Outgoing {
             let sealed = legacy::seal(key, iv, self.call, Position { client, end }, opening, out)?;
             return self.check_size(sealed.len()).map(|()| sealed);
         }
-        let metadata = match (end, client) {
-            (false, _) => &[][..],
-            (true, true) => CLIENT_END,
-            (true, false) => SERVER_END,
-        };
+        let last = end.then_some(if client { Last::Client } else { Last::Server });
+        let metadata = frame::metadata(self.encoding, last);
         frame::begin_sealed(&mut out, kind, self.call, metadata, &iv)?;
         let start = out.len();
         write(&mut out)?;
@@ -299,118 +336,11 @@ pub fn half_close(call: u64, key: &CallKey) -> Result<Vec<u8>, ProtocolError> {
 
 /// A client's side that can only end the call.
 fn requests(call: u64) -> Outgoing {
-    Outgoing { call, phase: Phase::Requests, limit: usize::MAX }
+    Outgoing::new(call, Phase::Requests)
 }
 
 fn cancelled() -> Status {
     Status::new(Code::Cancelled, "cancelled by the caller")
-}
-
-#[derive(Default, Deserialize)]
-struct Metadata {
-    error: Option<String>,
-}
-
-/// Returns the error in a frame's metadata, which is readable without a key.
-///
-/// # Errors
-///
-/// When the frame is damaged.
-pub fn rejection(body: &Bytes) -> Result<Option<String>, ProtocolError> {
-    read_rejection(&Sealed::decode(body.clone())?)
-}
-
-/// Returns the error in the metadata. It is the sender's claim: the metadata is not authenticated.
-fn read_rejection(sealed: &Sealed) -> Result<Option<String>, ProtocolError> {
-    // Most frames have no metadata, or only the mark of the last frame.
-    if sealed.metadata.is_empty() || sealed.metadata == SERVER_END || sealed.metadata == CLIENT_END
-    {
-        return Ok(None);
-    }
-    let metadata: Metadata = serde_json::from_slice(&sealed.metadata)
-        .map_err(|error| ProtocolError::Json { what: "frame metadata", why: error.to_string() })?;
-    Ok(metadata.error.filter(|error| !error.is_empty()))
-}
-
-/// The receiving side of a call: opens payloads, and refuses those that this side has sent itself and
-/// those that have already arrived in this call.
-///
-/// In the legacy protocol, equal messages of both sides are equal on the wire, so it can refuse neither.
-#[derive(Debug)]
-pub struct Arriving {
-    end: End,
-    received: Received,
-}
-
-impl Arriving {
-    /// Creates the receiving side of this end.
-    pub fn new(end: End) -> Self {
-        Self { end, received: Received::default() }
-    }
-
-    /// As the function [`open`], for each frame once.
-    ///
-    /// # Errors
-    ///
-    /// [`ProtocolError::Repeated`] for a payload of this side or one that has already arrived, and as
-    /// [`open`].
-    pub fn open(&mut self, key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
-        if let Some(block) = self.check(key, &body)? {
-            self.received.remember(block);
-        }
-        open(key, body)
-    }
-
-    /// As [`open`](Self::open), for a frame that will be opened again in its turn.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub fn peek(&self, key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
-        self.check(key, &body)?;
-        open(key, body)
-    }
-
-    /// Returns the first block of the ciphertext of a payload that has not been seen before, if it has
-    /// one.
-    fn check(&self, key: &CallKey, body: &Bytes) -> Result<Option<[u8; IV_LEN]>, ProtocolError> {
-        if key.legacy_iv().is_some() {
-            return Ok(None);
-        }
-        let sealed = Sealed::decode(body.clone())?;
-        let iv = <[u8; IV_LEN]>::try_from(&sealed.iv[..]);
-        let (Ok(iv), Some(block)) = (iv, sealed.ciphertext.first_chunk().copied()) else {
-            // A rejection, or an error that opening it reports.
-            return Ok(None);
-        };
-        // One that the peer has sent before, or one of this side that was sent back.
-        if self.received.contains(block) || iv::is_drawn(self.end, iv)? {
-            return Err(ProtocolError::Repeated);
-        }
-        Ok(Some(block))
-    }
-}
-
-/// Opens the body of an invoke or payload frame.
-///
-/// # Errors
-///
-/// When the body is damaged, cannot be decrypted, or does not hold an envelope.
-pub fn open(key: &CallKey, body: Bytes) -> Result<Incoming, ProtocolError> {
-    if let Some(iv) = key.legacy_iv() {
-        return legacy::open_message(key, iv, &body);
-    }
-    let sealed = Sealed::decode(body)?;
-    if let Some(error) = read_rejection(&sealed)? {
-        return Ok(Incoming::Rejected(error));
-    }
-    let iv: [u8; IV_LEN] = sealed.iv[..].try_into().map_err(|_| ProtocolError::Decrypt)?;
-    let ciphertext = sealed.ciphertext;
-    drop((sealed.metadata, sealed.iv));
-    // The only copy of an incoming message: the socket's buffer also holds the frames that follow.
-    let mut text = Vec::from(ciphertext);
-    key.decrypt(iv, &mut text)?;
-    Envelope::take(text).map(Incoming::Envelope)
 }
 
 /// Builds the frame that rejects a call before it has a key. The reason is sent in clear text.
@@ -423,26 +353,4 @@ pub fn reject(call: u64, reason: &str) -> Result<Vec<u8>, ProtocolError> {
     let mut out = Vec::with_capacity(frame::HEADER_LEN + 3 + metadata.len());
     frame::begin_sealed(&mut out, FrameKind::Payload, call, metadata.as_bytes(), &[])?;
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::frame::Frame;
-
-    #[test]
-    fn a_repetition_with_another_vector_is_refused() {
-        let key = CallKey::from_raw(&[7; 32]).unwrap();
-        let mut arriving = Arriving::new(End::Client);
-        let frame = Outgoing::server(1).end(&key, None).unwrap();
-        let sealed = Sealed::decode(Frame::decode(frame.clone().into()).unwrap().body).unwrap();
-        let at = frame.windows(IV_LEN).position(|part| part == &sealed.iv[..]).unwrap();
-        let mut changed = frame.clone();
-        // The second byte of the text becomes a space, which JSON allows there.
-        changed[at + 1] ^= b'"' ^ b' ';
-        let mut open =
-            |frame: Vec<u8>| arriving.open(&key, Frame::decode(frame.into()).unwrap().body);
-        assert!(open(frame).is_ok());
-        assert!(matches!(open(changed), Err(ProtocolError::Repeated)));
-    }
 }

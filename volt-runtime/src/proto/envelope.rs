@@ -1,5 +1,5 @@
 //! The content of a sealed payload: a JSON object with exactly one member, whose inner message is
-//! JSON encoded as a string.
+//! JSON encoded as a string. Callers over gRPC use the form in `binary.rs`.
 //!
 //! A message may have many megabytes, so the usual form is written and read without a second buffer:
 //! writing escapes the message while it is serialized, reading unescapes it in place. Any other valid
@@ -11,7 +11,7 @@ use super::ProtocolError;
 use crate::{
     Status,
     json::{Form, scan},
-    message::Payload,
+    message::{Body, Payload},
 };
 
 /// A decrypted payload. On the wire its members are those of `RemoteRequest` and `RemoteResponse`:
@@ -30,11 +30,11 @@ pub enum Envelope {
         method_name: String,
         /// The requested service, if it is not one of the Volt's own.
         service_id: Option<String>,
-        /// The request's JSON text.
-        json_request: String,
+        /// The first request.
+        request: Body,
     },
-    /// The JSON text of a further message.
-    Payload(String),
+    /// A further message.
+    Payload(Body),
     /// The sender has no more to send. A status means that the call failed or was cancelled.
     End(Option<Status>),
 }
@@ -97,9 +97,9 @@ impl Envelope {
                 method_name: invoke.method_name,
                 // Legacy clients write `null`, others an empty text or nothing.
                 service_id: invoke.service_id.filter(|id| !id.is_empty()),
-                json_request: invoke.json_request,
+                request: Body::Json(invoke.json_request),
             }),
-            (None, Some(payload), None) => Ok(Self::Payload(payload.json_payload)),
+            (None, Some(payload), None) => Ok(Self::Payload(Body::Json(payload.json_payload))),
             (None, None, Some(end)) => Ok(Self::End(Status::from_parts(
                 end.error_code.unwrap_or_default(),
                 end.error.as_deref().unwrap_or_default(),
@@ -133,19 +133,24 @@ impl Envelope {
         let (read, written) = unescape(&mut text, prefix.len());
         if text.get(read..) == Some(PAYLOAD_END) {
             text.truncate(written);
-            return String::from_utf8(text).map(Self::Payload).map_err(|error| unreadable(&error));
+            return text_payload(text);
         }
         // The rest uses an uncommon form: parse it as if it were the whole payload.
         let rest = [prefix, text.get(read..).unwrap_or_default()].concat();
         match Self::read(&rest)? {
-            Self::Payload(rest) => {
+            Self::Payload(Body::Json(rest)) => {
                 text.truncate(written);
                 text.extend_from_slice(rest.as_bytes());
-                String::from_utf8(text).map(Self::Payload).map_err(|error| unreadable(&error))
+                text_payload(text)
             }
             other => Ok(other),
         }
     }
+}
+
+fn text_payload(text: Vec<u8>) -> Result<Envelope, ProtocolError> {
+    let text = String::from_utf8(text).map_err(|error| unreadable(&error))?;
+    Ok(Envelope::Payload(Body::Json(text)))
 }
 
 /// Unescapes the JSON string that starts at `read` to the start of `text`, up to its closing quote,
@@ -275,7 +280,7 @@ mod tests {
             Ok(Envelope::Invoke {
                 method_name: "/a.B/C".into(),
                 service_id: None,
-                json_request: "{}".into()
+                request: Body::Json("{}".into())
             })
         );
     }

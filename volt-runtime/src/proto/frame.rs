@@ -12,11 +12,59 @@ use bytes::{Buf, BufMut, Bytes};
 use serde::Deserialize;
 
 use super::ProtocolError;
+use crate::message::Encoding;
 
 /// The only protocol version.
 pub const VERSION: u8 = 1;
 /// The number of bytes before the body.
 pub const HEADER_LEN: usize = 10;
+
+/// The metadata of a client's last frame. Without a payload it is a half-close that is not sealed.
+pub(super) const CLIENT_END: &[u8] = br#"{"client_end":true}"#;
+/// The metadata of a server's last frame.
+pub(super) const SERVER_END: &[u8] = br#"{"server_end":true}"#;
+/// The metadata of the frame, without a payload, for a caller that has disconnected.
+pub(super) const CALLER_GONE: &[u8] =
+    br#"{"client_end":true,"error":"the caller has disconnected"}"#;
+/// The metadata of payloads in the binary form, which are never sent on a websocket: callers over gRPC use
+/// them. The mark keeps the form of a payload while a server hands it on.
+const BINARY: &[u8] = br#"{"protobuf":true}"#;
+const BINARY_CLIENT_END: &[u8] = br#"{"client_end":true,"protobuf":true}"#;
+const BINARY_SERVER_END: &[u8] = br#"{"server_end":true,"protobuf":true}"#;
+
+/// The side whose last frame something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    Client,
+    Server,
+}
+
+/// Returns the metadata of a payload.
+pub(super) const fn metadata(encoding: Encoding, last: Option<Last>) -> &'static [u8] {
+    match (encoding, last) {
+        (Encoding::Json, None) => &[],
+        (Encoding::Json, Some(Last::Client)) => CLIENT_END,
+        (Encoding::Json, Some(Last::Server)) => SERVER_END,
+        (Encoding::Protobuf, None) => BINARY,
+        (Encoding::Protobuf, Some(Last::Client)) => BINARY_CLIENT_END,
+        (Encoding::Protobuf, Some(Last::Server)) => BINARY_SERVER_END,
+    }
+}
+
+/// Returns the encoding of a payload with this metadata.
+pub(super) fn encoding(metadata: &[u8]) -> Encoding {
+    match metadata {
+        BINARY | BINARY_CLIENT_END | BINARY_SERVER_END => Encoding::Protobuf,
+        _ => Encoding::Json,
+    }
+}
+
+/// Returns whether metadata is of the usual kinds, which report no error.
+pub(super) fn is_usual(metadata: &[u8]) -> bool {
+    metadata.is_empty()
+        || [CLIENT_END, SERVER_END].contains(&metadata)
+        || encoding(metadata) == Encoding::Protobuf
+}
 
 /// The content of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -216,6 +264,11 @@ impl Sealed {
         let metadata = take_u16(&mut body, "payload metadata")?;
         let iv = take_u8(&mut body, "payload IV")?;
         Ok(Self { metadata, iv, ciphertext: body })
+    }
+
+    /// Returns whether this is a caller's half-close without a payload.
+    pub(super) fn is_half_close(&self) -> bool {
+        self.iv.is_empty() && self.ciphertext.is_empty() && self.metadata == CLIENT_END
     }
 }
 

@@ -30,9 +30,9 @@
 //!
 //! | module | knows |
 //! |---|---|
-//! | [`frame`], [`envelope`] | the bytes of one message, outside and inside of the encryption |
+//! | [`frame`], [`envelope`], `binary` | the bytes of one message, outside and inside of the encryption |
 //! | [`token`], [`handshake`], [`crypto`], `iv` | keys, signatures and ciphers, of one call |
-//! | [`call`], [`legacy`] | the order of one side's messages |
+//! | [`call`], `arriving`, [`legacy`] | the order of one side's messages |
 //! | `client`, `server`, `flow` | the calls of one connection: state machines |
 //! | [`tunnel`] | the same frames inside the messages of other calls |
 //!
@@ -49,6 +49,8 @@
 //! (`iv`), the legacy keys ([`legacy::SealedKeys`]). No error that is sent to a peer explains why a
 //! payload could not be decrypted.
 
+mod arriving;
+mod binary;
 pub mod call;
 #[cfg(feature = "client")]
 pub mod client;
@@ -92,6 +94,14 @@ pub enum ProtocolError {
     /// JSON that cannot be read.
     #[error("the {what} cannot be read: {why}")]
     Json {
+        /// The part that cannot be read.
+        what: &'static str,
+        /// The parser's message.
+        why: String,
+    },
+    /// Protobuf that cannot be read.
+    #[error("the {what} cannot be read: {why}")]
+    Protobuf {
         /// The part that cannot be read.
         what: &'static str,
         /// The parser's message.

@@ -10,15 +10,16 @@ use bytes::Bytes;
 
 use super::{
     ProtocolError, call,
-    frame::{Frame, FrameKind, KeyReply, KeyRequest, Sealed, begin_sealed, is_last},
+    frame::{self, Frame, FrameKind, KeyReply, KeyRequest, Last, Sealed, begin_sealed, is_last},
     handshake::Via,
     token::{self, Token},
 };
+use crate::message::Encoding;
 
 /// One frame of a forwarded call. The call's id is transmitted alongside.
 ///
 /// A caller sends `Open`, then payloads; a target answers with its `KeyExchange` and payloads, or
-/// rejects. The last payload of each side has `end` set.
+/// rejects. The last payload of each side has `end` set. Instead of one, a caller may send `HalfClose`.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelFrame {
@@ -42,11 +43,18 @@ pub enum TunnelFrame {
     Payload {
         /// The initialisation vector.
         iv: Bytes,
-        /// The encrypted envelope. Empty when the sender disconnected without one.
+        /// The encrypted envelope.
         ciphertext: Bytes,
+        /// The encoding of the envelope, which the messages of `Connect` and `Invoke` have different fields
+        /// for. A call is answered in the encoding of its caller.
+        encoding: Encoding,
         /// Set if it is the sender's last.
         end: bool,
     },
+    /// The caller has no more to send. A caller over gRPC half-closes its stream, and seals no end.
+    HalfClose,
+    /// The caller has disconnected. It needs no key.
+    CallerGone,
     /// The call could not be forwarded, or was not accepted.
     Rejected(String),
 }
@@ -64,6 +72,8 @@ impl fmt::Debug for TunnelFrame {
                 .field("ciphertext", &format_args!("({} bytes)", ciphertext.len()))
                 .field("end", end)
                 .finish_non_exhaustive(),
+            Self::HalfClose => f.write_str("HalfClose"),
+            Self::CallerGone => f.write_str("CallerGone"),
             Self::Rejected(reason) => f.debug_tuple("Rejected").field(reason).finish(),
         }
     }
@@ -95,7 +105,7 @@ impl TunnelFrame {
         if let Some(reason) = call::rejection(&frame.body)? {
             return Ok(Self::Rejected(reason));
         }
-        Self::from_caller(frame.body)
+        Ok(Self::sealed(Sealed::decode(frame.body)?))
     }
 
     /// Converts the body of an invoke or payload frame that the caller sent after opening the call.
@@ -105,8 +115,17 @@ impl TunnelFrame {
     /// When the frame is damaged.
     pub fn from_caller(body: Bytes) -> Result<Self, ProtocolError> {
         let sealed = Sealed::decode(body)?;
+        Ok(match &*sealed.metadata {
+            frame::CALLER_GONE => Self::CallerGone,
+            _ if sealed.is_half_close() => Self::HalfClose,
+            _ => Self::sealed(sealed),
+        })
+    }
+
+    fn sealed(sealed: Sealed) -> Self {
+        let encoding = frame::encoding(&sealed.metadata);
         let end = is_last(&sealed.metadata);
-        Ok(Self::Payload { iv: sealed.iv, ciphertext: sealed.ciphertext, end })
+        Self::Payload { iv: sealed.iv, ciphertext: sealed.ciphertext, encoding, end }
     }
 
     /// Converts the frame to the binary protocol, for the caller.
@@ -120,11 +139,14 @@ impl TunnelFrame {
                 let (key, nonce, signature) = (key.clone(), nonce.clone(), signature.clone());
                 KeyReply { key, nonce, signature }.encode(call)
             }
-            Self::Payload { iv, ciphertext, end } => {
-                payload(call, iv, ciphertext, if *end { call::SERVER_END } else { &[] })
+            Self::Payload { iv, ciphertext, encoding, end } => {
+                let metadata = frame::metadata(*encoding, end.then_some(Last::Server));
+                payload(call, iv, ciphertext, metadata)
             }
             Self::Rejected(reason) => call::reject(call, reason),
-            Self::Open { .. } => Err(ProtocolError::Unexpected("only a caller opens a call")),
+            Self::Open { .. } | Self::HalfClose | Self::CallerGone => {
+                Err(ProtocolError::Unexpected("a target sent what only a caller sends"))
+            }
         }
     }
 
@@ -140,9 +162,12 @@ impl TunnelFrame {
                 let (claims, signature) = (claims.into(), signature.into());
                 KeyRequest { metadata: via.write()?, signature, claims }.encode(call)?
             }
-            Self::Payload { iv, ciphertext, end } => {
-                payload(call, iv, ciphertext, if *end { call::CLIENT_END } else { &[] })?
+            Self::Payload { iv, ciphertext, encoding, end } => {
+                let metadata = frame::metadata(*encoding, end.then_some(Last::Client));
+                payload(call, iv, ciphertext, metadata)?
             }
+            Self::HalfClose => payload(call, &[], &[], frame::CLIENT_END)?,
+            Self::CallerGone => payload(call, &[], &[], frame::CALLER_GONE)?,
             Self::KeyExchange { .. } | Self::Rejected(_) => {
                 return Err(ProtocolError::Unexpected("a caller sent what only a target sends"));
             }
@@ -156,14 +181,13 @@ impl TunnelFrame {
         Self::Open { token: token.to_jwt(), via }
     }
 
-    /// Creates the frame that reports a disconnected caller. It needs no key.
-    pub fn caller_gone() -> Self {
-        Self::Payload { iv: Bytes::new(), ciphertext: Bytes::new(), end: true }
-    }
-
     /// Returns whether this is the last frame in its direction.
     pub fn is_last(&self) -> bool {
-        matches!(self, Self::Payload { end: true, .. } | Self::Rejected(_))
+        match self {
+            Self::Payload { end, .. } => *end,
+            Self::HalfClose | Self::CallerGone | Self::Rejected(_) => true,
+            Self::Open { .. } | Self::KeyExchange { .. } => false,
+        }
     }
 }
 
@@ -189,11 +213,38 @@ mod tests {
             let frame = payload(1, &[7; 16], b"sealed", metadata).unwrap();
             Frame::decode(frame.into()).unwrap()
         };
-        for (metadata, ends) in [(&b"{}"[..], false), (call::CLIENT_END, true), (b"", false)] {
+        for (metadata, ends) in [(&b"{}"[..], false), (frame::CLIENT_END, true), (b"", false)] {
             let passed_on = TunnelFrame::from_caller(frame(metadata).body).unwrap();
             assert_eq!(passed_on.is_last(), ends, "{metadata:?}");
         }
         let answer = TunnelFrame::from_target(frame(br#"{"i":1}"#)).unwrap();
         assert!(!answer.is_last());
+    }
+
+    /// A relay must put them into the same fields again.
+    #[test]
+    fn the_frames_of_a_caller_keep_their_form() {
+        let payload = |encoding, end| {
+            let (iv, ciphertext) = (Bytes::from_static(&[7; 16]), Bytes::from_static(b"sealed"));
+            TunnelFrame::Payload { iv, ciphertext, encoding, end }
+        };
+        for frame in [
+            payload(Encoding::Json, false),
+            payload(Encoding::Json, true),
+            payload(Encoding::Protobuf, false),
+            payload(Encoding::Protobuf, true),
+            TunnelFrame::HalfClose,
+            TunnelFrame::CallerGone,
+        ] {
+            let passed_on = frame.to_target(1).unwrap();
+            assert_eq!(passed_on.last, frame.is_last());
+            assert_eq!(TunnelFrame::from_caller(passed_on.body), Ok(frame.clone()));
+            if let TunnelFrame::Payload { .. } = frame {
+                let answer = Frame::decode(frame.to_caller(1).unwrap().into()).unwrap();
+                assert_eq!(TunnelFrame::from_target(answer), Ok(frame));
+            } else {
+                assert!(frame.to_caller(1).is_err());
+            }
+        }
     }
 }

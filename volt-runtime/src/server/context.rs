@@ -20,6 +20,9 @@ pub(crate) struct Peer {
     /// The connection's number; `None` for calls within the process.
     pub(crate) connection: Option<u64>,
     pub(crate) over_grpc: bool,
+    /// The limits of an `Invoke` stream.
+    #[cfg(feature = "socket")]
+    pub(in crate::server) stream: Option<super::connection::StreamLimits>,
 }
 
 impl Context {
@@ -47,7 +50,8 @@ impl Context {
         self.peer.connection
     }
 
-    /// Returns whether the call arrived over gRPC.
+    /// Returns whether the caller uses gRPC: the call arrived over gRPC, or its messages are in protobuf
+    /// within an `Invoke` stream.
     pub fn is_over_grpc(&self) -> bool {
         self.peer.over_grpc
     }

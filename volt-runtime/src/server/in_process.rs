@@ -17,47 +17,13 @@ use super::{Router, context::Peer};
 use crate::{
     CallOptions, Code, ConnectionState, Error, ErrorKind, Executed, Method, Result, StateWatch,
     Status,
-    json::Form,
-    message::{Body, Payload},
+    message::{Body, Encoding, Payload},
     queue::{Popped, Queue},
     transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, Transport},
 };
 
 /// The number of bytes that each direction of a call buffers before its sender waits.
 const BUFFER: usize = 256 << 10;
-
-/// The encoding of messages between the two ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// As on the websocket: a message without a JSON form fails in the same way.
-    Json,
-    /// As in gRPC.
-    Protobuf,
-}
-
-impl Encoding {
-    fn write(self, message: &dyn Payload) -> Result<Body> {
-        let unwritable = |error: serde_json::Error| {
-            Error::protocol("the message cannot be written").with_source(error)
-        };
-        match self {
-            Self::Json => {
-                let mut text = Vec::new();
-                message.write_json(&mut text, Form::Plain).map_err(unwritable)?;
-                // The writer produces UTF-8, but a payload may be of another implementation.
-                let text = String::from_utf8(text).map_err(|error| {
-                    Error::protocol("the message is not UTF-8").with_source(error)
-                })?;
-                Ok(Body::Json(text))
-            }
-            Self::Protobuf => {
-                let mut bytes = Vec::with_capacity(message.protobuf_len());
-                message.write_protobuf(&mut bytes);
-                Ok(Body::Protobuf(bytes.into()))
-            }
-        }
-    }
-}
 
 /// A transport whose other end is a router in the same process.
 pub(crate) struct InProcess {

@@ -126,6 +126,7 @@ pub use self::{
     listener::Server,
     websocket::serve,
 };
+pub use crate::message::Encoding;
 pub use crate::proto::{
     ProtocolError,
     handshake::Via,

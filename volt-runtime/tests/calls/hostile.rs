@@ -8,6 +8,7 @@ use tokio_tungstenite::{
 };
 use volt_runtime::{
     __core::{
+        Body,
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
@@ -91,7 +92,8 @@ impl RawClient {
     /// The response with which the server refuses the call, before the end.
     async fn refusal(&mut self, key: &CallKey) -> String {
         let frame = self.frame().await.unwrap();
-        let Incoming::Envelope(Envelope::Payload(text)) = call::open(key, frame.body).unwrap()
+        let Incoming::Envelope(Envelope::Payload(Body::Json(text))) =
+            call::open(key, frame.body).unwrap()
         else {
             panic!("no refusal");
         };
@@ -189,7 +191,9 @@ async fn garbage_within_a_call_ends_that_call() {
     let invoke = Outgoing::client(11, "/test.Notes/Get", None).message(&key, &Raw("[1]")).unwrap();
     client.send(invoke).await;
     let answer = client.frame().await.unwrap();
-    let Incoming::Envelope(Envelope::Payload(text)) = call::open(&key, answer.body).unwrap() else {
+    let Incoming::Envelope(Envelope::Payload(Body::Json(text))) =
+        call::open(&key, answer.body).unwrap()
+    else {
         panic!("no refusal");
     };
     assert!(text.contains("test.Note"), "{text}");

@@ -8,10 +8,12 @@ mod answers;
 mod authority;
 mod choice;
 mod connections;
+mod faults;
 mod kinds;
 mod relay;
 mod requests;
 mod server;
+mod servers;
 #[expect(dead_code, reason = "some of it serves only the tests of the websocket")]
 #[path = "../calls/support.rs"]
 mod support;

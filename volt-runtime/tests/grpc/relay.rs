@@ -11,7 +11,7 @@ use volt_runtime::{
     ClientConfig, Code, Error, ErrorKind, Executed, Target,
     config::{RelayConfig, VoltConfig},
     connect,
-    server::{ServiceHost, Tunnel, TunnelFrame, Via},
+    server::{Encoding, ServiceHost, Tunnel, TunnelFrame, Via},
 };
 use volt_test_support::{Note, soon};
 
@@ -31,8 +31,10 @@ struct InvokeRequest {
     target_did: Vec<String>,
     #[prost(bytes = "bytes", tag = "5")]
     iv: Bytes,
-    #[prost(bytes = "bytes", tag = "7")]
-    json_payload: Bytes,
+    #[prost(bytes = "bytes", tag = "6")]
+    payload: Bytes,
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    json_payload: Option<Bytes>,
     #[prost(bool, tag = "8")]
     client_end: bool,
     #[prost(string, tag = "10")]
@@ -45,6 +47,8 @@ struct InvokeResponse {
     key_exchange: Option<KeyExchange>,
     #[prost(bytes = "bytes", tag = "4")]
     iv: Bytes,
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    payload: Option<Bytes>,
     #[prost(bytes = "bytes", optional, tag = "6")]
     json_payload: Option<Bytes>,
     #[prost(message, optional, tag = "7")]
@@ -73,8 +77,10 @@ struct Status {
 
 fn frame(request: InvokeRequest) -> TunnelFrame {
     if request.token.is_empty() {
-        let (iv, ciphertext, end) = (request.iv, request.json_payload, request.client_end);
-        return TunnelFrame::Payload { iv, ciphertext, end };
+        // As the published client: protobuf, and no end but that of the stream.
+        assert_eq!((request.json_payload, request.client_end), (None, false));
+        let (iv, ciphertext, encoding) = (request.iv, request.payload, Encoding::Protobuf);
+        return TunnelFrame::Payload { iv, ciphertext, encoding, end: false };
     }
     let mut via = Via { destinations: request.target_did, service: None };
     // As a relay strips itself off the route.
@@ -89,8 +95,12 @@ fn response(frame: TunnelFrame) -> InvokeResponse {
             let exchange = KeyExchange { nonce, encryption_key: key, signature };
             InvokeResponse { key_exchange: Some(exchange), ..empty }
         }
-        TunnelFrame::Payload { iv, ciphertext, end } => {
-            InvokeResponse { iv, json_payload: Some(ciphertext), server_end: end, ..empty }
+        TunnelFrame::Payload { iv, ciphertext, encoding, end } => {
+            let response = InvokeResponse { iv, server_end: end, ..empty };
+            match encoding {
+                Encoding::Json => InvokeResponse { json_payload: Some(ciphertext), ..response },
+                Encoding::Protobuf => InvokeResponse { payload: Some(ciphertext), ..response },
+            }
         }
         TunnelFrame::Rejected(message) => {
             let status = Some(Status { code: 2, message });
@@ -113,7 +123,10 @@ async fn pass_on(mut call: Call, host: Arc<ServiceHost>, resets: mpsc::Unbounded
                     let frame = frame(InvokeRequest::decode(bytes).unwrap());
                     tunnel.deliver(1, &frame).await.unwrap();
                 }
-                Ok(None) => half_closed = true,
+                Ok(None) => {
+                    half_closed = true;
+                    tunnel.deliver(1, &TunnelFrame::HalfClose).await.unwrap();
+                }
                 Err(reason) => {
                     tunnel.close(&Error::connection("the caller has disconnected"));
                     resets.send(reason.unwrap()).ok();

@@ -27,6 +27,8 @@ use volt_test_support::Note;
 pub(crate) enum Order {
     /// `GOAWAY`; open calls go on.
     Leave,
+    /// `GOAWAY` with this reason, after which the connection is closed.
+    Abort(Reason),
     /// The connection is dropped as it is.
     Drop,
 }
@@ -86,6 +88,7 @@ pub(crate) async fn serve<F>(
             }
             Some(order) = received.recv() => match order {
                 Order::Leave => connection.graceful_shutdown(),
+                Order::Abort(reason) => connection.abrupt_shutdown(reason),
                 Order::Drop => return,
             },
         }

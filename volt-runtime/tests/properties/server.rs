@@ -10,7 +10,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use tokio::{runtime::Builder, task::yield_now};
 use volt_runtime::{
     __core::{
-        ServerSide,
+        Body, ServerSide,
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
@@ -145,7 +145,7 @@ async fn run(
         let answers = &mut answers[call];
         answers.after_end += usize::from(!answers.ends.is_empty());
         match call::open(&keys[call], frame.body).unwrap() {
-            Incoming::Envelope(Envelope::Payload(json)) => {
+            Incoming::Envelope(Envelope::Payload(Body::Json(json))) => {
                 answers.texts.push(serde_json::from_str::<Note>(&json).unwrap().text);
             }
             Incoming::Envelope(Envelope::End(failure)) => answers.ends.push(failure),

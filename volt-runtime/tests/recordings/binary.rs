@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use volt_runtime::{
     __core::{
-        ProtocolError,
+        Body, ProtocolError,
         call::{self, Incoming, Outgoing},
         crypto::{CallKey, Ephemeral},
         envelope::Envelope,
@@ -248,7 +248,7 @@ impl<'a> Replay<'a> {
         };
         let iv = iv_of(recorded);
         let ours = match call::open(key, frame.body).unwrap() {
-            Incoming::Envelope(Envelope::Payload(text)) => {
+            Incoming::Envelope(Envelope::Payload(Body::Json(text))) => {
                 self.server.message_with_iv(key, iv, &Text(text))
             }
             Incoming::Envelope(Envelope::End(status)) => {
@@ -271,11 +271,15 @@ impl<'a> Replay<'a> {
             let frame = Frame::decode(recorded.clone()).unwrap();
             let (key, iv) = (self.key.as_ref().unwrap(), iv_of(&recorded));
             let ours = match call::open(key, frame.body).unwrap() {
-                Incoming::Envelope(Envelope::Invoke { method_name, json_request, .. }) => {
+                Incoming::Envelope(Envelope::Invoke {
+                    method_name,
+                    request: Body::Json(request),
+                    ..
+                }) => {
                     assert_eq!(method_name, text(self.session, "method"));
-                    self.client.message_with_iv(key, iv, &Text(json_request))
+                    self.client.message_with_iv(key, iv, &Text(request))
                 }
-                Incoming::Envelope(Envelope::Payload(text)) => {
+                Incoming::Envelope(Envelope::Payload(Body::Json(text))) => {
                     self.client.message_with_iv(key, iv, &Text(text))
                 }
                 Incoming::Envelope(Envelope::End(None)) => self.client.end_with_iv(key, iv, None),

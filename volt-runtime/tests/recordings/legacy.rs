@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use volt_runtime::{
     __core::{
-        ProtocolError,
+        Body, ProtocolError,
         call::{self, Incoming, Outgoing},
         crypto::CallKey,
         envelope::Envelope,
@@ -112,10 +112,10 @@ fn our_messages_equal_the_recorded_ones() {
         for message in list(&session["client_messages"]) {
             let plain = text(message, "plaintext_utf8");
             let written = match Envelope::read(plain.as_bytes()).unwrap() {
-                Envelope::Invoke { json_request, .. } => {
-                    outgoing.message(&key, &Text(json_request)).unwrap()
+                Envelope::Invoke { request: Body::Json(request), .. } => {
+                    outgoing.message(&key, &Text(request)).unwrap()
                 }
-                Envelope::Payload(text) => outgoing.message(&key, &Text(text)).unwrap(),
+                Envelope::Payload(Body::Json(text)) => outgoing.message(&key, &Text(text)).unwrap(),
                 _ => outgoing.end(&key, None).unwrap(),
             };
             let ours: Value = serde_json::from_slice(&written).unwrap();

@@ -55,8 +55,8 @@ impl Web {
 pub struct Grpc {
     /// The package and its version.
     pub name: String,
-    /// The program that runs the interop scenarios.
-    pub scenarios: PathBuf,
+    /// The folder in which Node finds the package.
+    folder: PathBuf,
 }
 
 impl Grpc {
@@ -66,8 +66,17 @@ impl Grpc {
         npm_install(&source, &folder)?;
         let version = npm_version(&source, "@tdxvolt/volt-client-grpc")?;
         copy(&source.join("client.mjs"), &folder)?;
-        let scenarios = copy(&source.join("scenarios.mjs"), &folder)?;
-        Ok(Self { name: format!("volt-client-grpc {version}"), scenarios })
+        Ok(Self { name: format!("volt-client-grpc {version}"), folder })
+    }
+
+    /// Copies a program to where Node finds the packages that it imports.
+    pub fn script(&self, program: &Path) -> anyhow::Result<PathBuf> {
+        copy(program, &self.folder)
+    }
+
+    /// The arguments of Node that run a program. A package causes a warning, which is hidden.
+    pub fn arguments(program: PathBuf) -> Vec<OsString> {
+        vec!["--no-deprecation".into(), program.into()]
     }
 }
 

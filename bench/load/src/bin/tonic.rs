@@ -1,4 +1,4 @@
-//! The unary call and the download with tonic over TLS, with the SDK's messages.
+//! The unary call, the download and the upload with tonic over TLS, with the SDK's messages.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser as _;
@@ -6,7 +6,10 @@ use tonic::{
     Request,
     transport::{Certificate, Channel, ClientTlsConfig},
 };
-use volt_api::volt::{DownloadFileRequest, GetResourceRequest, download_file_response::Payload};
+use volt_api::volt::{
+    DownloadFileRequest, GetResourceRequest, UploadFileRequest, UploadFileStart,
+    download_file_response::Payload,
+};
 use volt_bench_load::{Peers, grpc::load_client::LoadClient};
 use volt_bench_measure::{Load, Measured, Span, Work, closed_loop};
 
@@ -22,6 +25,7 @@ async fn main() -> Result<()> {
     let measured = match load.work {
         Work::Unary => unary(&load, client).await?,
         Work::Download => download(&load, client).await?,
+        Work::Upload => upload(&load, client).await?,
         _ => bail!("this program does not do {:?}", load.work),
     };
     load.finish(&measured).with_context(|| load.out.display().to_string())
@@ -55,4 +59,21 @@ async fn download(load: &Load, mut client: LoadClient<Channel>) -> Result<Measur
     }
     ensure!(blocks == load.blocks(), "{blocks} blocks came");
     Ok(span.finish(blocks, bytes))
+}
+
+async fn upload(load: &Load, mut client: LoadClient<Channel>) -> Result<Measured> {
+    let block: Vec<u8> = (0..=u8::MAX).cycle().take(load.size).collect();
+    let blocks = load.blocks();
+    let span = Span::start(load);
+    let start = UploadFileStart::default().with_resource_id(load.file());
+    let start = UploadFileRequest::default().with_start(start);
+    let requests = (0..blocks).map(move |_| UploadFileRequest::default().with_block(&*block));
+    let requests = futures_util::stream::iter(std::iter::once(start).chain(requests));
+    let mut answers = client.upload_file(requests).await?.into_inner();
+    let mut acks = 0;
+    while answers.message().await?.is_some() {
+        acks += 1;
+    }
+    ensure!(acks == blocks, "{acks} blocks were acknowledged");
+    Ok(span.finish(blocks, blocks * load.size as u64))
 }

@@ -10,6 +10,34 @@ export async function connect(config) {
   return client;
 }
 
+/** Opens the call `Connect`. */
+export function open(client) {
+  return client.bidiStreamingCall("Connect");
+}
+
+export function send(call, message) {
+  call.write(message);
+}
+
+/** A buffer as this client takes it in a message. */
+export function bytes(buffer) {
+  return buffer;
+}
+
+/** The number of bytes in a message of this client. */
+export function byteLength(value) {
+  return value.length;
+}
+
+/** Calls `look` for each message of a streaming call. Resolves at the end of the call. */
+export function each(call, look) {
+  return new Promise((resolve, reject) => {
+    call.on("data", look);
+    call.on("error", reject);
+    call.on("end", resolve);
+  });
+}
+
 /** All messages of a streaming call, in canonical form. */
 export async function all(call) {
   const received = [];

@@ -110,7 +110,9 @@ const scenarios = {
 
     // The Volt does not acknowledge a subscription: publish until the chunk arrives.
     const chunk = Buffer.from("hello, wire");
-    const timer = setInterval(() => publication.write({ wire_id, chunk }), 50);
+    // A second write before the answer to its key exchange would change the client's key.
+    const isKeyed = () => !client.isRelayed || publication._encryptionKey;
+    const timer = setInterval(() => isKeyed() && publication.write({ wire_id, chunk }), 50);
     let received = null;
     for await (const message of messages(subscription)) {
       if (message.chunk && received === null) {
@@ -160,6 +162,25 @@ const scenarios = {
     const statement = "SELECT id, name, data FROM bird ORDER BY id";
     const rows = await client.SqlExecuteJSON({ database_id, statement });
     return { rows: rows.map((row) => ({ ...row, data: canonical(row.data) })) };
+  },
+
+  async hosted(client) {
+    const service_api = ["tdx.volt_api.volt.v1.TerminalAPI"];
+    const found = await client.DiscoverServices({ service_api, include_protobuf: true });
+    const service = found.resource.at(-1);
+    const discovered = await client.unaryCall("Discover", {}, service);
+    const refused = client.unaryCall("Discover", { require_relay: true }, service);
+    const { code } = await refusal(refused);
+    const call = client.bidiStreamingCall("CommandStream", undefined, service);
+    const answers = messages(call);
+    call.write({ control: { command: "one", arg: ["two"] } });
+    const echoed = [];
+    for await (const { data } of answers) {
+      echoed.push(Buffer.from(data, "base64").toString());
+      if (echoed.length === 1) call.write({ control: { command: "three" } });
+      if (echoed.length === 2) call.end();
+    }
+    return { caller: discovered.endpoint[0].challenge_signature, code, echoed };
   }
 };
 

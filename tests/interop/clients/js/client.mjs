@@ -35,6 +35,25 @@ export async function connect(config) {
   return client;
 }
 
+/** Opens the call `Connect`. */
+export function open(client) {
+  return client.Connect();
+}
+
+export function send(call, message) {
+  call.send(message);
+}
+
+/** A buffer as this client takes it in a message. */
+export function bytes(buffer) {
+  return buffer.toString("base64");
+}
+
+/** The number of bytes in a message of this client. */
+export function byteLength(value) {
+  return Buffer.from(value, "base64").length;
+}
+
 /** Calls `look` for each message of a streaming call. Resolves at the end of the call. */
 export function each(call, look) {
   return new Promise((resolve, reject) => {

@@ -13,7 +13,7 @@ pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::remove_dir_all(folder).ok();
     let mut seeds = Seeds { folder, count: 0 };
     // These targets derive a sequence of events from the bytes; recorded calls do not help.
-    for target in ["client", "router", "server"] {
+    for target in ["client", "invoke", "router", "server"] {
         seeds.add(target, [0x5a; 64])?;
     }
     let vectors = root.join("volt-runtime/tests/vectors");
@@ -37,6 +37,15 @@ pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
         seeds.add("sql", [flags; 64])?;
     }
     descriptors(&mut seeds, &root.join("volt-codegen/tests"))?;
+    // An invocation, a message and an end in the binary form.
+    for seed in [
+        &b"\x12\x0e\x1a\x06/a.B/C\x20\x04\x32\x02\x0a\x00"[..],
+        b"\x1a\x04\x12\x02\x0a\x00",
+        b"\x22\x08\x20\x01\x2a\x02no\x30\x05",
+    ] {
+        seeds.add("binary", seed)?;
+    }
+    seeds.add("messages", [0; 64])?;
     protos(&mut seeds, &root.join("volt-codegen/tests/protos"))?;
     protos(&mut seeds, &root.join("proto"))
 }

@@ -24,10 +24,20 @@ pub(super) struct Client {
     environment: Vec<(&'static str, OsString)>,
     /// The scenarios that it runs; `None` for all.
     scenarios: Option<&'static [&'static str]>,
-    /// Set if the client speaks the legacy protocol.
-    pub(super) is_legacy: bool,
+    /// The configuration that it takes.
+    pub(super) way: Way,
     /// Set if the client can connect over TLS.
     pub(super) speaks_tls: bool,
+}
+
+/// The way of a client to the Volt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Direct,
+    /// Through a relay.
+    Relayed,
+    /// With the legacy protocol.
+    Legacy,
 }
 
 /// The scenarios of the Python client.
@@ -60,20 +70,6 @@ const WEB: &[&str] = &[
     "sql-helper",
     "hosted",
 ];
-/// The scenarios of the client for gRPC: all but calls to hosted services.
-const GRPC: &[&str] = &[
-    "unary",
-    "refused",
-    "authenticate",
-    "connect",
-    "events",
-    "download",
-    "refused-stream",
-    "upload",
-    "wire",
-    "sql",
-    "sql-helper",
-];
 
 impl Client {
     /// A client that runs every scenario with the current protocol, over TLS too.
@@ -85,7 +81,7 @@ impl Client {
             arguments: Vec::new(),
             environment: Vec::new(),
             scenarios: None,
-            is_legacy: false,
+            way: Way::Direct,
             speaks_tls: true,
         }
     }
@@ -104,11 +100,17 @@ impl Client {
     }
 }
 
+/// The name of a client on its way to the Volt.
+fn named(client: &str, way: Way) -> String {
+    let relayed = if way == Way::Relayed { ", relayed" } else { "" };
+    format!("{client}{relayed}")
+}
+
 /// The programs of one run.
 pub(super) struct Built {
     /// The embedded Volt.
     pub(super) volt: PathBuf,
-    /// The clients. This SDK's comes last.
+    /// The clients. This SDK's come last.
     pub(super) clients: Vec<Client>,
 }
 
@@ -128,11 +130,14 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         .collect();
 
     let grpc = Grpc::install(root)?;
-    clients.push(Client {
-        arguments: vec!["--no-deprecation".into(), grpc.scenarios.into()],
-        scenarios: Some(GRPC),
-        ..Client::new(grpc.name, "grpc", "node")
-    });
+    let script = grpc.script(&published::source(root, "grpc").join("scenarios.mjs"))?;
+    for (way, short_name) in [(Way::Direct, "grpc"), (Way::Relayed, "grpc-relayed")] {
+        clients.push(Client {
+            arguments: Grpc::arguments(script.clone()),
+            way,
+            ..Client::new(named(&grpc.name, way), short_name, "node")
+        });
+    }
 
     let python = Python::install(root)?;
     let script = published::source(root, "python").join("scenarios.py");
@@ -140,7 +145,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         arguments: Python::arguments(script),
         environment: python.environment(),
         scenarios: Some(PYTHON),
-        is_legacy: true,
+        way: Way::Legacy,
         ..Client::new(python.name, "python", python.program)
     });
 
@@ -153,11 +158,22 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
 
     // The features of shared dependencies come from the whole workspace, as in `cargo test`.
     let mut command = cargo::build(root);
-    command.args(["--workspace", "--features", "volt-api/server"]);
+    command.args(["--workspace", "--features", "volt-api/server,volt-api/grpc"]);
     command.args(["--bin", "volt-embedded", "--example", "interop"]);
     let mut programs = Programs::build(&mut command)?;
     let sdk = programs.take("interop")?;
-    clients.push(Client::new("volt-api (this SDK)".to_owned(), "sdk", sdk));
+    for (way, transport, short_name) in [
+        (Way::Relayed, "grpc", "sdk-grpc-relayed"),
+        (Way::Relayed, "websocket", "sdk-relayed"),
+        (Way::Direct, "grpc", "sdk-grpc"),
+        (Way::Direct, "websocket", "sdk"),
+    ] {
+        clients.push(Client {
+            environment: vec![("VOLT_TRANSPORT", transport.into())],
+            way,
+            ..Client::new(named(&format!("volt-api {transport}"), way), short_name, &sdk)
+        });
+    }
     Ok(Built { volt: programs.take("volt-embedded")?, clients })
 }
 

@@ -21,7 +21,11 @@ use xtask_tools::{
     root,
 };
 
-use self::{scenario::Scenario, volt::Volt};
+use self::{
+    clients::Way,
+    scenario::Scenario,
+    volt::{Configs, Volt},
+};
 
 /// Runs the published clients and this SDK on the embedded Volt and compares their results.
 #[derive(clap::Args)]
@@ -35,6 +39,9 @@ pub(crate) struct Args {
     /// alone, those clients are skipped.
     #[arg(long, value_name = "FILE", requires = "config")]
     legacy_config: Option<PathBuf>,
+    /// A client configuration through a relay. With --config alone, the clients that use one are skipped.
+    #[arg(long, value_name = "FILE", requires = "config")]
+    relayed_config: Option<PathBuf>,
     /// Connect to the embedded Volt over TLS. Clients without TLS are skipped.
     #[arg(long, conflicts_with = "config")]
     tls: bool,
@@ -61,14 +68,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // The embedded Volt lives as long as this binding.
     let volt = match &args.config {
         Some(_) => None,
-        None => Some(Volt::start(&built.volt, &work, &logs.join("volt.log"), args.tls)?),
+        None => Some(Volt::start(&built.volt, &work, &logs, args.tls)?),
     };
-    let config = volt.as_ref().map(Volt::config).or(args.config.as_deref());
-    let config = config.context("there is a Volt or a configuration")?;
-    let legacy_config = volt.as_ref().map(Volt::legacy_config).or(args.legacy_config.as_deref());
+    let given = args.config.as_ref().map(|config| Configs {
+        direct: config.clone(),
+        relayed: args.relayed_config.clone(),
+        legacy: args.legacy_config.clone(),
+    });
+    let configs = volt.as_ref().map(Volt::configs).or(given.as_ref());
+    let configs = configs.context("there is a Volt or a configuration")?;
     let sdk = built.clients.last().context("the SDK is the last client")?;
     // Hosts the service of the scenario `hosted`, as long as this binding lives.
-    let _host = Running::start(sdk.command(config, "host"), &logs.join("host.log"))?;
+    let _host = Running::start(sdk.command(&configs.direct, "host"), &logs.join("host.log"))?;
 
     let timeout = Duration::from_secs(args.timeout);
     let (mut passed, mut failed) = (0, 0);
@@ -77,7 +88,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             if !client.runs(&scenario.name) || (args.tls && !client.speaks_tls) {
                 continue;
             }
-            let config = if client.is_legacy { legacy_config } else { Some(config) };
+            let config = match client.way {
+                Way::Direct => Some(&configs.direct),
+                Way::Relayed => configs.relayed.as_ref(),
+                Way::Legacy => configs.legacy.as_ref(),
+            };
             let Some(config) = config else { continue };
             let log = logs.join(format!("{}.{}.log", scenario.name, client.short_name));
             let start = Instant::now();
@@ -93,12 +108,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             match outcome {
                 Ok(()) => {
                     passed += 1;
-                    println!("{name:<16} {client:<32} ok      {time:>6} ms");
+                    println!("{name:<16} {client:<34} ok      {time:>6} ms");
                 }
                 Err(error) => {
                     failed += 1;
-                    println!("{name:<16} {client:<32} FAILED  {time:>6} ms  {error:#}");
-                    println!("{:<16} {:<32} see {}", "", "", log.display());
+                    println!("{name:<16} {client:<34} FAILED  {time:>6} ms  {error:#}");
+                    println!("{:<16} {:<34} see {}", "", "", log.display());
                 }
             }
         }

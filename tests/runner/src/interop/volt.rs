@@ -13,39 +13,61 @@ use xtask_tools::process::Running;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running embedded Volt. Dropping it kills the process.
+/// A running embedded Volt, and another one that is its relay. Dropping it kills both processes.
 pub(super) struct Volt {
-    _process: Running,
-    config: PathBuf,
-    legacy_config: PathBuf,
+    _processes: [Running; 2],
+    configs: Configs,
     authority: Option<PathBuf>,
 }
 
+/// The configurations of clients with the owner's rights.
+pub(super) struct Configs {
+    pub(super) direct: PathBuf,
+    /// Through the relay.
+    pub(super) relayed: Option<PathBuf>,
+    /// For the legacy protocol.
+    pub(super) legacy: Option<PathBuf>,
+}
+
 impl Volt {
-    /// Starts a Volt with an empty store, and waits until it has written its configurations.
+    /// Starts a relay and a Volt with empty stores, and waits until they have written their
+    /// configurations.
     pub(super) fn start(
         program: &Path,
         work: &Path,
-        log: &Path,
+        logs: &Path,
         tls: bool,
     ) -> anyhow::Result<Self> {
-        // A temporary store would be left behind, because the process is killed in the end.
-        let (data, config) = (work.join("data"), work.join("volt.config.json"));
-        let legacy_config = work.join("legacy.config.json");
-        absent(fs::remove_dir_all(&data)).with_context(|| data.display().to_string())?;
-        for file in [&config, &legacy_config] {
+        let file = |name: &str| work.join(format!("{name}.config.json"));
+        let (relay, config) = (file("relay"), file("volt"));
+        let (relayed, legacy) = (file("relayed"), file("legacy"));
+        for file in [&relay, &config, &relayed, &legacy] {
             absent(fs::remove_file(file)).with_context(|| file.display().to_string())?;
         }
-        let mut command = Command::new(program);
-        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(&data);
-        command.arg("--write-config").arg(&config);
-        command.arg("--write-legacy-config").arg(&legacy_config);
-        command.args(tls.then_some("--tls"));
-        let (process, url) = Running::start_until(command, log, START_TIMEOUT, || {
-            // The Volt writes the legacy configuration last.
-            let written = read(&legacy_config, "id").and_then(|_| read(&config, "http_address"));
-            Ok(written)
-        })?;
+        let start = |name: &str, config: &Path, options: &[(&str, &Path)], last: &Path| {
+            // A temporary store would be left behind, because the process is killed in the end.
+            let data = work.join(name);
+            absent(fs::remove_dir_all(&data)).with_context(|| data.display().to_string())?;
+            let mut command = Command::new(program);
+            command.args(["--listen", "127.0.0.1:0", "--data"]).arg(&data);
+            command.arg("--write-config").arg(config);
+            for (option, path) in options {
+                command.arg(option).arg(path);
+            }
+            command.args(tls.then_some("--tls"));
+            let log = logs.join(format!("{name}.log"));
+            Running::start_until(command, &log, START_TIMEOUT, || {
+                Ok(read(last, "id").and_then(|_| read(config, "http_address")))
+            })
+        };
+        let (first, _) = start("relay", &relay, &[], &relay)?;
+        let options = [
+            ("--relay", &*relay),
+            ("--write-relayed-config", &*relayed),
+            // The last to be written.
+            ("--write-legacy-config", &*legacy),
+        ];
+        let (second, url) = start("volt", &config, &options, &legacy)?;
         let authority = match read(&config, "ca_pem") {
             Some(pem) => {
                 let authority = work.join("authority.pem");
@@ -55,17 +77,13 @@ impl Volt {
             None => None,
         };
         println!("The embedded Volt listens at {url}.");
-        Ok(Self { _process: process, config, legacy_config, authority })
+        let configs = Configs { direct: config, relayed: Some(relayed), legacy: Some(legacy) };
+        Ok(Self { _processes: [second, first], configs, authority })
     }
 
-    /// The client configuration of the Volt's owner.
-    pub(super) fn config(&self) -> &Path {
-        &self.config
-    }
-
-    /// The same for the legacy protocol.
-    pub(super) fn legacy_config(&self) -> &Path {
-        &self.legacy_config
+    /// The configurations of the Volt's clients.
+    pub(super) fn configs(&self) -> &Configs {
+        &self.configs
     }
 
     /// The Volt's CA certificate, with TLS.

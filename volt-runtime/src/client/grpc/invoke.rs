@@ -5,7 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::{
-    Code, Error, Result, Status, error::UNAVAILABLE, json::Form, message::Payload,
+    Code, Status,
+    error::UNAVAILABLE,
+    json::Form,
+    message::{Encoding, Payload},
     proto::tunnel::TunnelFrame,
 };
 
@@ -22,6 +25,8 @@ pub(super) struct Request {
     target_did: Vec<String>,
     #[prost(bytes = "bytes", tag = "5")]
     iv: Bytes,
+    #[prost(bytes = "bytes", optional, tag = "6")]
+    payload: Option<Bytes>,
     #[prost(bytes = "bytes", optional, tag = "7")]
     json_payload: Option<Bytes>,
     #[prost(bool, tag = "8")]
@@ -46,8 +51,12 @@ impl From<TunnelFrame> for Request {
                 target_service_id: via.service.unwrap_or_default(),
                 ..Self::default()
             },
-            TunnelFrame::Payload { iv, ciphertext, end } => {
-                Self { iv, json_payload: Some(ciphertext), client_end: end, ..Self::default() }
+            TunnelFrame::Payload { iv, ciphertext, encoding, end } => {
+                let request = Self { iv, client_end: end, ..Self::default() };
+                match encoding {
+                    Encoding::Json => Self { json_payload: Some(ciphertext), ..request },
+                    Encoding::Protobuf => Self { payload: Some(ciphertext), ..request },
+                }
             }
             // A caller sends no other frame.
             _ => Self::default(),
@@ -111,34 +120,30 @@ struct Failure {
 impl Response {
     /// Returns the frame in a message. A message without content has none.
     ///
-    /// # Errors
-    ///
-    /// When the message is in binary protobuf: callers are answered in the form that they chose, and
-    /// this one chose JSON.
-    pub(super) fn into_frame(self) -> Result<Option<TunnelFrame>> {
+    /// Callers are answered in the form that they chose, but either is read.
+    pub(super) fn into_frame(self) -> Option<TunnelFrame> {
         if let Some(KeyExchange { nonce, encryption_key, signature }) = self.key_exchange {
-            return Ok(Some(TunnelFrame::KeyExchange { key: encryption_key, nonce, signature }));
+            return Some(TunnelFrame::KeyExchange { key: encryption_key, nonce, signature });
         }
         let failure = self.status.as_ref();
         let failure = failure.and_then(|failure| {
             Status::from_parts(failure.code, &failure.message, &failure.description)
         });
         if let Some(status) = failure {
-            return Ok(Some(TunnelFrame::Rejected(rejection(&status))));
-        }
-        if self.payload.is_some() {
-            return Err(Error::protocol(
-                "the answer is in binary protobuf, although the call is in JSON",
-            ));
+            return Some(TunnelFrame::Rejected(rejection(&status)));
         }
         let (iv, end) = (self.iv, self.server_end);
-        Ok(match self.json_payload {
-            Some(ciphertext) => Some(TunnelFrame::Payload { iv, ciphertext, end }),
+        let binary = self.payload.map(|ciphertext| (ciphertext, Encoding::Protobuf));
+        let payload = binary.or_else(|| Some((self.json_payload?, Encoding::Json)));
+        match payload {
+            Some((ciphertext, encoding)) => {
+                Some(TunnelFrame::Payload { iv, ciphertext, encoding, end })
+            }
             None if end => {
                 Some(TunnelFrame::Rejected("the call ended without an answer".to_owned()))
             }
             None => None,
-        })
+        }
     }
 }
 
@@ -171,16 +176,25 @@ mod tests {
             (14, "gone", "unavailable: gone"),
             (14, "unavailable: gone", "unavailable: gone"),
         ] {
-            let frame = response(code, message).into_frame().unwrap();
+            let frame = response(code, message).into_frame();
             assert_eq!(frame, Some(TunnelFrame::Rejected(expected.to_owned())));
         }
     }
 
     #[test]
-    fn a_message_in_the_other_form_is_an_error() {
-        let response = Response { payload: Some(Bytes::new()), ..Response::default() };
-        assert!(response.into_frame().is_err());
-        assert_eq!(Response::default().into_frame().unwrap(), None);
+    fn a_message_is_read_in_either_form() {
+        let sealed = || Some(Bytes::from_static(b"sealed"));
+        let empty = Response::default;
+        for (response, expected) in [
+            (Response { payload: sealed(), ..empty() }, Encoding::Protobuf),
+            (Response { json_payload: sealed(), ..empty() }, Encoding::Json),
+        ] {
+            let Some(TunnelFrame::Payload { encoding, .. }) = response.into_frame() else {
+                panic!("no payload");
+            };
+            assert_eq!(encoding, expected);
+        }
+        assert_eq!(Response::default().into_frame(), None);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Calls that are encrypted from end to end, each in an `Invoke` stream.
 //!
 //! Calls through a relay, and calls to a service that another client hosts, pass machines that must
-//! not read them. Such a call is the same as on a websocket: the same machine exchanges its keys and
-//! seals its messages. Its frames travel in the messages of its own `Invoke` call, so the flow
-//! control of HTTP/2 holds for each call.
+//! not read them. The same machine as on a websocket exchanges the keys of such a call and seals its
+//! messages, which are protobuf here. Its frames travel in the messages of its own `Invoke` call, so the
+//! flow control of HTTP/2 holds for each call.
+//!
+//! The bytes are those of the published client: it seals no end. A half-close is that of the stream, and a
+//! cancellation resets it.
 
 use std::{
     pin::Pin,
@@ -82,7 +85,8 @@ impl Sealing {
         options: &CallOptions,
     ) -> Result<RawCall> {
         let identity = self.identity.as_ref().map_err(Clone::clone)?;
-        let connection = Connection::established(Arc::clone(identity), &self.options, true);
+        let connection =
+            Connection::established(Arc::clone(identity), &self.options, true).in_protobuf();
         let call = connection.open(method, options)?;
         let first = connection.transmit().ok_or_else(|| unopened("there is no first frame"))?;
         let opening = Frame::decode(first).map_err(|error| damaged(&error))?;
@@ -150,21 +154,22 @@ impl Carrier {
             if self.half_closed {
                 continue;
             }
-            let frame = Frame::decode(frame).and_then(|frame| TunnelFrame::from_caller(frame.body));
-            let sent = frame.map_err(|error| damaged(&error)).and_then(|frame| {
-                let last = frame.is_last();
-                self.sender.send(&Request::from(frame)).map(|()| last)
-            });
-            match sent {
-                Ok(false) => {}
-                Ok(true) => {
+            let sent = match Frame::decode(frame) {
+                Ok(frame) if frame.last => {
+                    if !self.side.shared().with(|machine| machine.is_half_closed(self.id)) {
+                        // A cancellation.
+                        return Poll::Ready(());
+                    }
                     self.sender.end(None);
                     self.half_closed = true;
+                    continue;
                 }
-                Err(error) => {
-                    self.side.lost(&error);
-                    return Poll::Ready(());
-                }
+                frame => frame.and_then(|frame| TunnelFrame::from_caller(frame.body)),
+            };
+            let sent = sent.map_err(|error| damaged(&error));
+            if let Err(error) = sent.and_then(|frame| self.sender.send(&Request::from(frame))) {
+                self.side.lost(&error);
+                return Poll::Ready(());
             }
         }
     }
@@ -194,7 +199,7 @@ fn read(body: &Body) -> Result<Option<TunnelFrame>> {
     let response: Response = prost::Message::decode(bytes.clone()).map_err(|error| {
         Error::protocol("the relay's `InvokeResponse` cannot be read").with_source(error)
     })?;
-    response.into_frame()
+    Ok(response.into_frame())
 }
 
 impl Future for Carrier {

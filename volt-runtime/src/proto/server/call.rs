@@ -41,6 +41,8 @@ pub(super) struct Call {
     pub(super) number: u64,
     /// Set if no other call was open when this one was opened.
     pub(super) alone: bool,
+    /// Tells the frame that opened the call, which some callers repeat.
+    pub(super) opened_by: Option<u64>,
     /// The newest frame that is marked in clear text as the caller's last, until it has been
     /// examined. It is also in the inbox, in its turn.
     last: Option<Bytes>,
@@ -50,11 +52,20 @@ impl Call {
     pub(super) fn new(
         number: u64,
         alone: bool,
+        opened_by: Option<u64>,
         receive_buffer: usize,
         overflow: Overflow,
     ) -> Box<Self> {
         let inbox = Inbox::new(receive_buffer, overflow);
-        Box::new(Self { phase: Phase::Keying, inbox, early: 0, number, alone, last: None })
+        Box::new(Self {
+            phase: Phase::Keying,
+            inbox,
+            early: 0,
+            number,
+            alone,
+            opened_by,
+            last: None,
+        })
     }
 
     pub(super) fn fail(&mut self, reason: Error, wakes: &mut Wakes) {

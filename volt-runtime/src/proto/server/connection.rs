@@ -1,8 +1,9 @@
 //! One connection: admits calls, routes their frames, tracks their timeouts, and drains.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::DefaultHasher},
     fmt,
+    hash::{Hash as _, Hasher as _},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -170,7 +171,12 @@ impl Connection {
             return if opens { self.open(now, frame) } else { None };
         };
         if opens {
-            call.fail(Error::protocol("a call is opened only once"), &mut self.wakes);
+            // A published client that writes early repeats its first message. A second answer would
+            // change the key under it.
+            let repeated = call.opened_by.is_some() && call.opened_by == digest(&frame);
+            if !repeated || !call.phase.is_unfinished() {
+                call.fail(Error::protocol("a call is opened only once"), &mut self.wakes);
+            }
             return None;
         }
         if frame.last {
@@ -212,7 +218,8 @@ impl Connection {
         self.opened_calls += 1;
         let (number, alone) = (self.opened_calls, self.calls.is_empty());
         let Limits { receive_buffer, overflow, .. } = self.limits;
-        self.calls.insert(frame.call, Call::new(number, alone, receive_buffer, overflow));
+        let call = Call::new(number, alone, digest(&frame), receive_buffer, overflow);
+        self.calls.insert(frame.call, call);
         self.exchange_begun(Exchange { since: now, id: frame.call, number });
         if frame.kind == FrameKind::LegacyOpening {
             // The frame also carries the first envelope, which precedes all other frames.
@@ -453,6 +460,16 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("open_calls", &self.open_calls()).finish_non_exhaustive()
     }
+}
+
+/// A number that tells one key exchange from another. The opening of a legacy call has none.
+fn digest(frame: &Frame) -> Option<u64> {
+    if frame.kind != FrameKind::KeyExchange {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    frame.body.hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// One message for every failure to open a payload: its length is visible on the wire and must not

@@ -255,10 +255,25 @@ fn requests_without_a_session_are_bounded() {
     assert_eq!(server.connection.queued(), 0, "it is not counted any more");
 }
 
+/// A published client repeats its opening if it writes early. Anything else is an error.
 #[test]
-fn a_call_that_is_opened_twice_fails() {
+fn a_call_that_is_opened_twice_fails_unless_the_opening_is_repeated() {
+    let another = |server: &mut Server| {
+        let body = Bytes::from_static(b"another");
+        let frame = Frame { kind: FrameKind::KeyExchange, call: 1, last: false, body };
+        assert!(server.connection.receive(server.now, frame).is_none());
+    };
     let mut server = Server::waiting();
     server.keyed(1);
+    assert!(!server.open(1, FrameKind::KeyExchange));
+    server.receive(1, false);
+    assert!(matches!(server.read(1), Poll::Ready(Ok(body)) if body == b"payload"[..]));
+    another(&mut server);
+    assert_eq!(server.error(1).kind(), ErrorKind::Protocol);
+    // After the invocation, a repetition is an error too.
+    let mut server = Server::waiting();
+    server.keyed(1);
+    server.connection.invoke(1, false).unwrap();
     assert!(!server.open(1, FrameKind::KeyExchange));
     assert_eq!(server.error(1).kind(), ErrorKind::Protocol);
 }

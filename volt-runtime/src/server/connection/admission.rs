@@ -58,6 +58,8 @@ pub(in crate::server) struct Admission {
     queued: AtomicUsize,
     /// One key exchange at a time, so that no connection takes the turns of the others.
     exchange: Semaphore,
+    /// The admission of the connection, if this one is of a stream within it.
+    outer: Option<Arc<Self>>,
     state: Mutex<State>,
 }
 
@@ -76,31 +78,46 @@ struct State {
 impl Admission {
     /// The state of a new connection.
     pub(in crate::server) fn new(newcomers: Arc<Newcomers>, place: Place) -> Arc<Self> {
-        Arc::new(Self::of(Some(newcomers), Some(place)))
+        Arc::new(Self::of(Some(newcomers), Some(place), None))
+    }
+
+    /// The state of a stream within a connection. A caller with a session on either admits both.
+    #[cfg(feature = "grpc")]
+    pub(in crate::server) fn within(outer: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self::of(outer.newcomers.clone(), None, Some(Arc::clone(outer))))
     }
 
     /// The state of a connection whose bytes another server bounds, such as a tunnel.
     pub(super) fn uncounted() -> Arc<Self> {
-        Arc::new(Self::of(None, None))
+        Arc::new(Self::of(None, None, None))
     }
 
-    fn of(newcomers: Option<Arc<Newcomers>>, place: Option<Place>) -> Self {
+    fn of(
+        newcomers: Option<Arc<Newcomers>>,
+        place: Option<Place>,
+        outer: Option<Arc<Self>>,
+    ) -> Self {
         Self {
             admitted: AtomicBool::new(newcomers.is_none()),
             newcomers,
             queued: AtomicUsize::new(0),
             exchange: Semaphore::new(1),
+            outer,
             state: Mutex::new(State { place, ..State::default() }),
         }
     }
 
     pub(in crate::server) fn is_admitted(&self) -> bool {
         self.admitted.load(Ordering::Acquire)
+            || self.outer.as_ref().is_some_and(|outer| outer.is_admitted())
     }
 
     /// Called when a call was admitted with a session.
     pub(in crate::server) fn admit(&self) {
-        if self.is_admitted() {
+        if let Some(outer) = &self.outer {
+            outer.admit();
+        }
+        if self.admitted.load(Ordering::Acquire) {
             return;
         }
         let (reader, place) = {
@@ -151,8 +168,11 @@ impl Admission {
     pub(in crate::server) fn arriving(&self, bytes: usize) -> bool {
         let mut state = self.state();
         state.arriving = bytes;
-        self.is_admitted()
-            || self.set(&mut state, bytes.saturating_add(self.queued.load(Ordering::Relaxed)))
+        if self.is_admitted() {
+            // The connection may have been admitted by another stream.
+            return self.set(&mut state, 0);
+        }
+        self.set(&mut state, bytes.saturating_add(self.queued.load(Ordering::Relaxed)))
     }
 
     /// Waits until a call is admitted with a session.

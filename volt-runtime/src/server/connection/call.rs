@@ -23,11 +23,12 @@ use super::{
     host::ServiceHost,
     refs::{CallRef, ConnectionRef, Entry},
     relay::RelayedCall,
+    shares::Places,
 };
 use crate::{
     Code, Error, ErrorKind, Result, Status,
     apart::{Apart, LARGE, apart},
-    message::{Body, Payload},
+    message::{Body, Encoding, Payload},
     proto::{
         ProtocolError,
         call::{Arriving, End, Outgoing},
@@ -46,8 +47,8 @@ use crate::{
 
 /// The destination of an admitted call.
 enum Admitted {
-    /// It is for this host.
-    Here(Arc<CallKey>, Peer),
+    /// It is for this host, and for the service with this id if the route named one.
+    Here(Arc<CallKey>, Peer, Option<String>),
     /// It is for another host.
     Elsewhere(Box<ServerHandshake>),
 }
@@ -64,14 +65,22 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     {
         return call.with(|machine| machine.reject(&frame, &reason));
     }
+    let mut places = Places::default();
+    if let Some(shares) = connection.shares() {
+        places[0] = shares.exchange();
+        if places[0].is_none() {
+            let reason = "too many calls on this connection have not named their method yet";
+            return call.with(|machine| machine.reject(&frame, reason));
+        }
+    }
     let opened = open(&host, &connection, &call, &frame).await;
     drop(turn);
-    let (key, peer) = match opened {
-        Ok(Admitted::Here(key, peer)) => {
-            (key, Peer { connection: Some(connection.number()), ..peer })
+    let (key, mut peer, service) = match opened {
+        Ok(Admitted::Here(key, peer, service)) => {
+            (key, Peer { connection: Some(connection.number()), ..peer }, service)
         }
         Ok(Admitted::Elsewhere(handshake)) => {
-            return pass_on(&host, connection, &handshake, entry).await;
+            return pass_on(&host, connection, &handshake, entry, places).await;
         }
         Err(reason) => {
             tracing::debug!(call = id, %reason, "call rejected");
@@ -82,17 +91,24 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     // From here on, the sender ends the call on every path, at the latest when it is dropped.
     let mut sender =
         CallSender { call: call.clone(), key: Arc::clone(&key), outgoing: Outgoing::server(id) };
-    let mut receiver = CallReceiver::new(call.clone(), key);
+    let mut receiver = CallReceiver::new(call.clone(), key, connection.is_tunnel());
     // The machine limits the time for this, so it needs no timeout here.
-    match poll_fn(|cx| receiver.poll_incoming(cx)).await {
-        Ok(Envelope::Invoke { method_name, service_id, json_request }) => {
+    let first = poll_fn(|cx| receiver.poll_incoming(cx)).await;
+    let encoding = receiver.arriving.encoding();
+    sender.outgoing.set_encoding(encoding);
+    peer.over_grpc = encoding == Encoding::Protobuf;
+    match first {
+        Ok(Envelope::Invoke { method_name, service_id, request }) => {
             let router = host.router(frame.kind);
             let asked = router.takes_one_request(&method_name);
             if let Err(refusal) = call.with(|machine| machine.invoke(id, asked)) {
                 return sender.end(Some(&refusal));
             }
-            receiver.first = Some(json_request);
+            drop(places);
+            receiver.first = Some(request);
             let raw = RawCall { sender: Box::new(sender), receiver: Box::new(receiver) };
+            // Callers over gRPC name the service in the route alone.
+            let service_id = service_id.or(service.filter(|_| peer.over_grpc));
             let authenticator = Some(host.authenticator());
             router.dispatch(&method_name, service_id, peer, authenticator, raw, None).await;
         }
@@ -110,12 +126,20 @@ async fn pass_on(
     connection: ConnectionRef,
     handshake: &ServerHandshake,
     entry: Entry,
+    mut places: Places,
 ) {
     let call = entry.call().clone();
+    if let Some(shares) = connection.shares() {
+        tokio::select! {
+            place = shares.forward() => places[1] = place,
+            // Reported below.
+            () = poll_fn(|cx| call.with(|machine| machine.poll_failed(call.id(), cx))) => {}
+        }
+    }
     let waited =
         poll_fn(|cx| call.with(|machine| machine.poll_forward(now(), call.id(), cx))).await;
     // It owns the entry from here on, so the call lives for as long as the relay keeps it.
-    let relayed = RelayedCall::new(entry, connection, &handshake.token);
+    let relayed = RelayedCall::new(entry, connection, &handshake.token, places);
     match (waited, host.relay()) {
         (Err(reason), _) => relayed.reject(reason.to_string()),
         (Ok(()), Some(relay)) => relay.relay(&handshake.token, &handshake.via, relayed),
@@ -156,7 +180,7 @@ async fn open(
         let caller = admit(&token)?;
         let call_key = host.open_legacy(&token, now).map_err(text)?;
         let peer = Peer { caller, token: Some(Arc::new(token)), ..Peer::default() };
-        return Ok(Admitted::Here(Arc::new(call_key), peer));
+        return Ok(Admitted::Here(Arc::new(call_key), peer, None));
     }
     // Clients open many calls with one token, so the last one is probably this one too.
     let earlier = call.with(|machine| machine.earlier_token());
@@ -183,7 +207,8 @@ async fn open(
         call.with(|machine| machine.prepare(next));
     }
     let peer = Peer { caller, token: Some(handshake.token), ..Peer::default() };
-    Ok(Admitted::Here(Arc::new(key), peer))
+    let service = handshake.via.service.filter(|id| !id.is_empty());
+    Ok(Admitted::Here(Arc::new(key), peer, service))
 }
 
 /// The sending half. It owns sealing.
@@ -246,14 +271,15 @@ struct CallReceiver {
     /// A large frame that is being opened, with the state for the frames that follow.
     opening: Option<Apart<(Arriving, Opened)>>,
     /// The request that came with the invocation.
-    first: Option<String>,
+    first: Option<Body>,
 }
 
 type Opened = Result<Incoming, ProtocolError>;
 
 impl CallReceiver {
-    fn new(call: CallRef, key: Arc<CallKey>) -> Self {
-        Self { call, key, arriving: Arriving::new(End::Server), opening: None, first: None }
+    fn new(call: CallRef, key: Arc<CallKey>, in_tunnel: bool) -> Self {
+        let arriving = Arriving::new(End::Server).accepting_unsealed_ends(in_tunnel);
+        Self { call, key, arriving, opening: None, first: None }
     }
 
     /// Waits for the next frame and opens it.
@@ -289,10 +315,10 @@ impl CallReceiver {
 impl ReceiveHalf for CallReceiver {
     fn poll_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Option<Body>>> {
         if let Some(request) = self.first.take() {
-            return Poll::Ready(Ok(Some(Body::Json(request))));
+            return Poll::Ready(Ok(Some(request)));
         }
         Poll::Ready(match ready!(self.poll_incoming(cx))? {
-            Envelope::Payload(text) => Ok(Some(Body::Json(text))),
+            Envelope::Payload(body) => Ok(Some(body)),
             // Draining waits for half-closed calls. The envelope is sealed, so only the reader can
             // report this.
             Envelope::End(None) => {
@@ -312,11 +338,17 @@ impl ReceiveHalf for CallReceiver {
         // A cancellation takes effect before earlier requests have been read. A clean end does not.
         if self.opening.is_none()
             && let Some(last) = self.call.with(|machine| machine.take_last(id))
-            && let Ok(Incoming::Envelope(Envelope::End(Some(status)))) =
-                self.arriving.peek(&self.key, last)
         {
-            let reason = Error::new(ErrorKind::Failed, "").with_status(status);
-            self.call.with(|machine| machine.fail(id, reason));
+            let reason = match self.arriving.peek(&self.key, last) {
+                Ok(Incoming::Envelope(Envelope::End(Some(status)))) => {
+                    Some(Error::new(ErrorKind::Failed, "").with_status(status))
+                }
+                Ok(Incoming::Rejected(reason)) => Some(Error::new(ErrorKind::Routing, reason)),
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                self.call.with(|machine| machine.fail(id, reason));
+            }
         }
         self.call.with(|machine| machine.poll_failed(id, cx))
     }

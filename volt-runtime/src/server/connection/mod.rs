@@ -6,7 +6,8 @@
 //!
 //! [`ServiceHost`] is what all connections of a server share: identity, services, authenticator, limits.
 //! `admission.rs` bounds what connections without a session hold, `relay.rs` hands calls for other hosts to
-//! a [`RelayHandler`], and `refs.rs` has the references that keep the machine alive for the calls' tasks.
+//! a [`RelayHandler`], `shares.rs` bounds the calls within the streams of a gRPC connection, and `refs.rs` has
+//! the references that keep the machine alive for the calls' tasks.
 
 #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only websockets are counted"))]
 mod addresses;
@@ -17,11 +18,15 @@ mod host;
 mod options;
 mod refs;
 mod relay;
+#[cfg_attr(
+    not(all(feature = "server", feature = "grpc")),
+    expect(dead_code, reason = "only gRPC has such streams")
+)]
+mod shares;
 mod side;
 mod tunnel;
 
-#[cfg(all(feature = "server", feature = "grpc"))]
-pub(in crate::server) use self::refs::next_number;
+pub(in crate::server) use self::shares::StreamLimits;
 #[cfg(feature = "server")]
 pub(in crate::server) use self::{
     addresses::{Addresses, Place},
@@ -34,3 +39,5 @@ pub use self::{
     side::ServerSide,
     tunnel::Tunnel,
 };
+#[cfg(all(feature = "server", feature = "grpc"))]
+pub(in crate::server) use self::{refs::next_number, shares::Shares};

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::admission::Admission;
+use super::{admission::Admission, shares::Shares};
 use crate::{
     proto::server::Connection,
     queue::Wakes,
@@ -39,11 +39,28 @@ pub(super) struct ConnectionRef {
     shared: Arc<Shared>,
     /// Shared with the stream below the websocket.
     admission: Arc<Admission>,
+    is_tunnel: bool,
+    /// The places that it shares with other tunnels, if it is that of a stream.
+    shares: Option<Arc<Shares>>,
 }
 
 impl ConnectionRef {
     pub(super) fn new(shared: Arc<Shared>, admission: Arc<Admission>) -> Self {
-        Self { number: next_number(), shared, admission }
+        Self { number: next_number(), shared, admission, is_tunnel: false, shares: None }
+    }
+
+    pub(super) fn into_tunnel(self, shares: Option<Arc<Shares>>) -> Self {
+        Self { is_tunnel: true, shares, ..self }
+    }
+
+    pub(super) fn shares(&self) -> Option<&Shares> {
+        self.shares.as_deref()
+    }
+
+    /// Returns whether the frames travel in the messages of other calls, so that they may come over
+    /// gRPC.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.is_tunnel
     }
 
     pub(super) fn number(&self) -> u64 {

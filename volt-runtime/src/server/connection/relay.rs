@@ -4,9 +4,17 @@
 //! and reads only what is in clear text: the token, the route, and which frame is the last. The program
 //! decides where a call goes ([`RelayHandler`]) and moves the frames ([`RelayedCall`]).
 
-use std::{fmt, future::poll_fn};
+use std::{
+    fmt,
+    future::poll_fn,
+    mem,
+    sync::{Mutex, PoisonError},
+};
 
-use super::refs::{ConnectionRef, Entry};
+use super::{
+    refs::{ConnectionRef, Entry},
+    shares::Places,
+};
 use crate::{
     ErrorKind, Result,
     proto::{handshake::Via, token::Token, tunnel::TunnelFrame},
@@ -77,12 +85,20 @@ pub struct RelayedCall {
     connection: ConnectionRef,
     /// The token names a session or a key, which the target checks.
     signed: bool,
+    /// Those that the call takes until its first frame has been forwarded.
+    places: Mutex<Places>,
 }
 
 impl RelayedCall {
-    pub(super) fn new(entry: Entry, connection: ConnectionRef, token: &Token) -> Self {
+    pub(super) fn new(
+        entry: Entry,
+        connection: ConnectionRef,
+        token: &Token,
+        places: Places,
+    ) -> Self {
         let session = token.claims().sub.as_deref().or(token.key_id());
-        Self { entry, connection, signed: session.is_some_and(|session| !session.is_empty()) }
+        let signed = session.is_some_and(|session| !session.is_empty());
+        Self { entry, connection, signed, places: Mutex::new(places) }
     }
 
     /// Returns the next frame of the caller, or `None` when the caller has disconnected or sends none
@@ -108,7 +124,12 @@ impl RelayedCall {
         // The first frame names the method. The relay cannot read that, but the frame frees the call's
         // place.
         self.entry.call().with(|machine| machine.forwarded(id));
-        let frame = TunnelFrame::from_caller(body).ok()?;
+        drop(mem::take(&mut *self.places.lock().unwrap_or_else(PoisonError::into_inner)));
+        let frame = match TunnelFrame::from_caller(body).ok()? {
+            // Over a websocket an end is sealed. One that is not may come from anyone on the way.
+            TunnelFrame::HalfClose if !self.connection.is_tunnel() => TunnelFrame::CallerGone,
+            frame => frame,
+        };
         if frame.is_last() {
             self.entry.call().with(|machine| machine.half_closed(id));
         }

@@ -17,6 +17,7 @@ use super::{
     call,
     host::ServiceHost,
     refs::{ConnectionRef, Shared},
+    shares::StreamLimits,
 };
 use crate::{
     Error, Result,
@@ -42,6 +43,19 @@ impl ServerSide {
         let side = Self::with_admission(host, Admission::uncounted());
         side.shared().with(Connection::authenticated);
         side
+    }
+
+    /// As [`new`](Self::new), for frames in the messages of other calls.
+    pub(super) fn tunnel(host: Arc<ServiceHost>) -> Self {
+        let Self { host, connection } = Self::new(host);
+        Self { host, connection: connection.into_tunnel(None) }
+    }
+
+    /// As [`tunnel`](Self::tunnel), for the frames in the messages of one `Invoke` stream.
+    pub(super) fn stream(host: Arc<ServiceHost>, limits: &StreamLimits) -> Self {
+        let admission = Arc::clone(&limits.admission);
+        let Self { host, connection } = Self::with_admission(host, admission);
+        Self { host, connection: connection.into_tunnel(Some(Arc::clone(&limits.shares))) }
     }
 
     /// As [`new`](Self::new), for a client without a session so far.
@@ -85,7 +99,14 @@ impl ServerSide {
 
     /// Waits until the next frame may be received.
     pub(super) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.shared().with(|machine| machine.poll_receive(cx))
+        // Another stream of the same connection may have had a session.
+        let admitted = self.connection.admission().is_admitted();
+        self.shared().with(|machine| {
+            if admitted {
+                machine.authenticated();
+            }
+            machine.poll_receive(cx)
+        })
     }
 
     /// Accepts a frame, and runs the call that it opens.

@@ -16,6 +16,7 @@ use super::{host::ServiceHost, side::ServerSide};
 use crate::{
     Error,
     proto::{ProtocolError, frame::Frame, server::DrainPolicy, tunnel::TunnelFrame},
+    server::Context,
     socket::{Side as _, Timeouts, now},
 };
 
@@ -33,7 +34,17 @@ pub struct Tunnel(ServerSide);
 impl Tunnel {
     /// Creates a tunnel to a host. Calls run as tasks of the current tokio runtime.
     pub fn new(endpoint: Arc<ServiceHost>) -> Self {
-        Self(ServerSide::new(endpoint))
+        Self(ServerSide::tunnel(endpoint))
+    }
+
+    /// As [`new`](Self::new), for the frames of one call in the messages of `VoltAPI/Invoke`. Returns
+    /// `None` if the stream does not come straight over gRPC, for example from another tunnel.
+    ///
+    /// The call shares the limits of the stream's connection, and its caller's session lifts those of
+    /// strangers.
+    pub fn within(endpoint: Arc<ServiceHost>, context: &Context) -> Option<Self> {
+        let limits = context.peer.stream.as_ref()?;
+        Some(Self(ServerSide::stream(endpoint, limits)))
     }
 
     /// Accepts a frame of call `call`. Waits while that call has no room, up to the limit set by

@@ -60,8 +60,17 @@ pub(super) struct ArrivalLimits {
     pub(super) patience: Duration,
     /// Set when the first prefix has arrived.
     pub(super) begun: Arc<AtomicBool>,
-    /// For a caller without a session: its account, and the bytes that count beside its messages.
-    pub(super) newcomer: Option<(Arc<Admission>, usize)>,
+    /// Set for a caller without a session.
+    pub(super) stranger: Option<Stranger>,
+}
+
+/// The limits of a caller without a session. They end when a call of the connection has one.
+pub(super) struct Stranger {
+    pub(super) admission: Arc<Admission>,
+    /// The bytes that count beside its messages.
+    pub(super) held: usize,
+    /// The maximum size of a message.
+    pub(super) message: usize,
 }
 
 /// A request's body.
@@ -145,19 +154,20 @@ impl<B> Arrivals<B> {
         let [flag, length @ ..] = self.prefix;
         let length = u64::from(u32::from_be_bytes(length));
         self.prefix_len = 0;
-        let limit = self.limits.message as u64;
+        let stranger = self.limits.stranger.as_ref().filter(|one| !one.admission.is_admitted());
+        let limit = stranger.map_or(self.limits.message, |stranger| stranger.message) as u64;
         if length > limit {
             return Err(exhausted(format!(
                 "a message has {length} bytes, and at most {limit} may be sent{}",
-                if self.limits.newcomer.is_some() { " without a session" } else { "" }
+                if stranger.is_some() { " without a session" } else { "" }
             )));
         }
         // A compressed message takes the memory of its content as well.
         let memory =
             if flag == 0 { length } else { length.saturating_mul(MAX_COMPRESSION).min(limit) };
-        if let Some((admission, base)) = &self.limits.newcomer
+        if let Some(Stranger { admission, held, .. }) = &self.limits.stranger
             && !admission
-                .arriving(base.saturating_add(usize::try_from(memory).unwrap_or(usize::MAX)))
+                .arriving(held.saturating_add(usize::try_from(memory).unwrap_or(usize::MAX)))
         {
             return Err(exhausted("clients without a session hold too much memory".to_owned()));
         }
@@ -305,7 +315,7 @@ mod tests {
                 shared: (long_messages(1), 1),
                 patience: Duration::ZERO,
                 begun: Arc::default(),
-                newcomer: None,
+                stranger: None,
             };
             let mut arrivals = Arrivals::new(Ended { is_half_closed }, limits);
             let end = poll_fn(|cx| Pin::new(&mut arrivals).poll_frame(cx)).await;

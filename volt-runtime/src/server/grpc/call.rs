@@ -24,7 +24,7 @@ use hyper::{
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    arrivals::{ArrivalLimits, Arrivals},
+    arrivals::{ArrivalLimits, Arrivals, Stranger},
     calls::{Entry, Refusal},
     connection::{Connection, stream_window},
 };
@@ -38,11 +38,7 @@ use crate::{
         status, timeout as deadline,
     },
     proto::call::NOT_EXECUTED,
-    server::{
-        connection::{Admission, Place},
-        context::Peer,
-        streams::to_status,
-    },
+    server::{connection::Admission, context::Peer, streams::to_status},
     transport::{Body, RawCall, ReceiveHalf},
 };
 
@@ -65,7 +61,7 @@ pub(super) async fn answer(
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, h2::Error> {
-    let (pipe, body) = Pipe::new();
+    let (pipe, body) = Pipe::counted(connection.answers());
     if request.method() != Method::POST || !grpc::is_grpc(request.headers()) {
         pipe.end();
         let mut response = Response::new(body);
@@ -172,7 +168,7 @@ impl Call {
     ) -> Result<(MethodKind, Self), Status> {
         let (head, body) = request.into_parts();
         let path = method_path(head.uri.path());
-        let peer = connection.authenticate(path, &head.headers)?;
+        let mut peer = connection.authenticate(path, &head.headers)?;
         let Some(kind) = connection.endpoint().services().kind(path) else {
             let text = format!("there is no method `{path}` here");
             return Err(Status::new(Code::Unimplemented, text));
@@ -185,6 +181,7 @@ impl Call {
         };
         let deadline = deadline.and_then(|time| Instant::now().checked_add(time));
         let limits = limits(&connection, &peer, kind, &head.headers)?;
+        connection.share(path, &mut peer, limits.stranger.as_ref().map(|one| &one.admission));
         let (limit, only_one) = (limits.message, limits.only_one);
         let begun = Arc::clone(&limits.begun);
         // A body that is not over is read to its end, to notice a cancellation.
@@ -282,7 +279,8 @@ fn method_path(path: &str) -> &str {
     }
 }
 
-/// Returns the limits of a call's messages. Those of a caller without a session are counted.
+/// Returns the limits of a call's messages. Those of a caller without a session are counted, until a call of
+/// the connection has one.
 fn limits(
     connection: &Connection,
     peer: &Peer,
@@ -290,21 +288,21 @@ fn limits(
     headers: &HeaderMap,
 ) -> Result<ArrivalLimits, Status> {
     let options = connection.endpoint().options();
-    let mut message = options.max_message_size.min(MAX_MESSAGE);
-    let mut newcomer = None;
-    if peer.caller.is_anonymous() {
-        message = message.min(options.unauthenticated_message_size);
+    let message = options.max_message_size.min(MAX_MESSAGE);
+    let mut stranger = None;
+    if peer.caller.is_anonymous() && !connection.admission().is_admitted() {
         // Requests of a stream may wait unread; the others are read, or dropped.
         let unread = if kind.client_streams() { stream_window(options) } else { 0 };
         let lengths = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
         let held = lengths.map(|length| length + HEADER_OVERHEAD).sum::<usize>();
         let held = CALL_OVERHEAD + held + unread;
-        let admission = Admission::new(Arc::clone(connection.newcomers()), Place::uncounted());
+        let admission = Admission::within(connection.admission());
         if !admission.arriving(held) {
             let text = "clients without a session hold too much memory";
             return Err(Status::new(Code::ResourceExhausted, text));
         }
-        newcomer = Some((admission, held));
+        let message = message.min(options.unauthenticated_message_size);
+        stranger = Some(Stranger { admission, held, message });
     }
     Ok(ArrivalLimits {
         message,
@@ -316,7 +314,7 @@ fn limits(
             Overflow::Fail => Duration::ZERO,
         },
         begun: Arc::default(),
-        newcomer,
+        stranger,
     })
 }
 

@@ -8,12 +8,12 @@ use tokio::sync::Semaphore;
 use super::{arrivals::long_messages, calls::Calls};
 use crate::{
     Code, Status,
-    grpc::TOKEN,
+    grpc::{TOKEN, budget::Budget},
     key::VerifyingKey,
     proto::token::Token,
     server::{
         ServerOptions,
-        connection::{Newcomers, Place, ServiceHost, next_number},
+        connection::{Admission, ServiceHost, Shares, StreamLimits, next_number},
         context::Peer,
         listener::Newcomer,
     },
@@ -38,11 +38,12 @@ pub(super) struct Connection {
     endpoint: Arc<ServiceHost>,
     /// The key of the client's certificate.
     key: Option<VerifyingKey>,
-    newcomers: Arc<Newcomers>,
-    /// The connection's place among those of its address, until a caller has a session.
-    place: Mutex<Option<Place>>,
+    /// The first caller with a session admits the connection.
+    admission: Arc<Admission>,
+    shares: Arc<Shares>,
     calls: Arc<Calls>,
     long_messages: Arc<Semaphore>,
+    answers: Arc<Budget>,
     /// The last token with its text. A client may make many calls with one.
     last: Mutex<Option<(HeaderValue, Arc<Token>)>>,
 }
@@ -57,17 +58,32 @@ impl Connection {
         let calls = Arc::new(Calls::new(options.max_key_exchanges));
         let long_messages = long_messages(options.connection_buffer);
         let (number, last) = (next_number(), Mutex::default());
-        let Newcomer { newcomers, place } = newcomer;
-        let place = Mutex::new(Some(place));
-        Self { number, endpoint, key, newcomers, place, calls, long_messages, last }
+        let admission = Admission::new(newcomer.newcomers, newcomer.place);
+        let shares = Shares::new(options);
+        let answers = Budget::new(options.connection_buffer);
+        Self { number, endpoint, key, admission, shares, calls, long_messages, answers, last }
     }
 
     pub(super) fn endpoint(&self) -> &ServiceHost {
         &self.endpoint
     }
 
-    pub(super) fn newcomers(&self) -> &Arc<Newcomers> {
-        &self.newcomers
+    pub(super) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// The memory of the answers that the client has not read.
+    pub(super) fn answers(&self) -> &Arc<Budget> {
+        &self.answers
+    }
+
+    /// Lets the calls within an `Invoke` stream share the limits of the connection.
+    pub(super) fn share(&self, path: &str, peer: &mut Peer, stream: Option<&Arc<Admission>>) {
+        if path.ends_with(INVOKE) {
+            let admission = Arc::clone(stream.unwrap_or(&self.admission));
+            let shares = Arc::clone(&self.shares);
+            peer.stream = Some(StreamLimits { admission, shares });
+        }
     }
 
     pub(super) fn calls(&self) -> &Arc<Calls> {
@@ -104,10 +120,10 @@ impl Connection {
         };
         let caller = if is_open { caller.unwrap_or_default() } else { caller? };
         if !caller.is_anonymous() {
-            let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
-            drop(place);
+            self.admission.admit();
         }
-        Ok(Peer { caller, token, connection: Some(self.number), over_grpc: true })
+        let connection = Some(self.number);
+        Ok(Peer { caller, token, connection, over_grpc: true, stream: None })
     }
 
     /// Reads a token. The last one is kept together with the outcome of its verification.

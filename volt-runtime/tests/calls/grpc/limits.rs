@@ -301,6 +301,31 @@ async fn a_reader_that_stops_stalls_its_call_alone() {
     }
 }
 
+/// The answers of a connection are bounded together, and those of a call without any come last.
+#[tokio::test]
+async fn unread_answers_of_many_calls_do_not_stall_a_small_one() {
+    let volt = start_with(|options| options.connection_buffer = 1 << 20).await;
+    let mut client = Raw::connect(&volt).await;
+    let mut calls = Vec::new();
+    for _ in 0..12 {
+        let mut echo = client.open("Echo").await;
+        // Together more than twice the buffer of the connection.
+        for _ in 0..4 {
+            echo.send(&long(60_000));
+        }
+        calls.push(echo);
+    }
+    for number in 0..10 {
+        let note = Note::new("between", number);
+        assert_eq!(client.get(&note).await, good([note]));
+    }
+    for echo in &mut calls {
+        for _ in 0..4 {
+            assert_eq!(echo.message().await, long(60_000));
+        }
+    }
+}
+
 /// Some servers treat frequent pings as an attack; the published server helper sends two a second.
 #[tokio::test]
 async fn frequent_pings_are_answered() {

@@ -8,21 +8,25 @@ use std::sync::{
 use anyhow::{Context as _, Result};
 use tokio::task::JoinSet;
 use volt_api::{
-    Client, ClientConfig, Duplex,
+    Client, ClientConfig, ConnectOptions, Duplex,
     volt::{ConnectHello, ConnectRequest, ConnectResponse, GetResourceRequest},
 };
 use volt_bench_measure::{Load, Measured, Span, resident};
 
 /// Opens connections, makes one call on each, and closes them.
-pub async fn connect(load: &Load, config: ClientConfig) -> Result<Measured> {
+pub async fn connect(
+    load: &Load,
+    config: ClientConfig,
+    options: ConnectOptions,
+) -> Result<Measured> {
     let (left, span) = (Arc::new(AtomicU64::new(load.count)), Span::start(load));
     let mut tasks = JoinSet::new();
     for _ in 0..load.in_flight {
-        let (left, config) = (Arc::clone(&left), config.clone());
+        let (left, config, options) = (Arc::clone(&left), config.clone(), options.clone());
         tasks.spawn(async move {
             let next = |left: u64| left.checked_sub(1);
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok() {
-                let client = Client::connect(config.clone()).await?;
+                let client = Client::connect_with(config.clone(), options.clone()).await?;
                 client.volt().get_resource(GetResourceRequest::default()).await?;
                 client.close().await;
             }

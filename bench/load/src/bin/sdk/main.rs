@@ -6,7 +6,7 @@ mod data;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
-use volt_api::{Client, ClientConfig, ConnectOptions};
+use volt_api::{Client, ClientConfig, ConnectOptions, TransportKind};
 use volt_bench_measure::{Load, Measured, Work};
 
 /// Does one piece of work with this SDK.
@@ -15,15 +15,19 @@ struct Args {
     /// The number of calls that are kept pre-opened, with their keys exchanged.
     #[arg(long, default_value_t = 0)]
     preopened_calls: usize,
+    /// Connect over gRPC.
+    #[arg(long)]
+    grpc: bool,
     #[command(flatten)]
     load: Load,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Args { preopened_calls, load } = Args::parse();
+    let Args { preopened_calls, grpc, load } = Args::parse();
     let mut options = ConnectOptions::default();
     options.preopened_calls = preopened_calls;
+    options.transport = if grpc { TransportKind::Grpc } else { TransportKind::Websocket };
     let measured = run(&load, options).await?;
     load.finish(&measured).with_context(|| load.out.display().to_string())
 }
@@ -31,7 +35,7 @@ async fn main() -> Result<()> {
 async fn run(load: &Load, options: ConnectOptions) -> Result<Measured> {
     let config = ClientConfig::from_file(&load.config)?;
     if load.work == Work::Connect {
-        return connections::connect(load, config).await;
+        return connections::connect(load, config, options).await;
     }
     let client = Client::connect_with(config, options).await?;
     match load.work {

@@ -6,24 +6,32 @@ use anyhow::Result;
 use futures_util::{Stream, stream};
 use tokio::net::TcpListener;
 use tonic::{
-    Request, Response, Status,
+    Request, Response, Status, Streaming,
     transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 use volt_api::volt::{
     DownloadFileRequest, DownloadFileResponse, GetResourceRequest, GetResourceResponse,
+    UploadFileRequest, UploadFileResponse, upload_file_request,
 };
 use volt_bench_load::{
     Grpc,
     grpc::load_server::{Load, LoadServer},
 };
 
-use crate::mock;
+use crate::mock::{self, Certificate};
 
-/// Starts the server with a new certificate.
-pub async fn start() -> Result<Grpc> {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    let certificate = certified.cert.pem();
-    let identity = Identity::from_pem(&certificate, certified.signing_key.serialize_pem());
+/// Creates a certificate for this machine.
+pub fn certify() -> Result<Certificate> {
+    let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+    let certified = rcgen::generate_simple_self_signed(names)?;
+    let key = certified.signing_key.serialize_pem();
+    Ok(Certificate { certificate: certified.cert.pem(), key })
+}
+
+/// Starts the server.
+pub async fn start(certificate: &Certificate) -> Result<Grpc> {
+    let Certificate { certificate, key } = certificate;
+    let identity = Identity::from_pem(certificate, key);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
     let server = Server::builder()
@@ -31,16 +39,36 @@ pub async fn start() -> Result<Grpc> {
         .add_service(LoadServer::new(Handlers));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(server.serve_with_incoming(incoming));
-    Ok(Grpc { port, certificate })
+    Ok(Grpc { port, certificate: certificate.clone() })
 }
 
 struct Handlers;
 
+type Acks = Pin<Box<dyn Stream<Item = Result<UploadFileResponse, Status>> + Send>>;
 type Blocks = Pin<Box<dyn Stream<Item = Result<DownloadFileResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Load for Handlers {
     type DownloadFileStream = Blocks;
+    type UploadFileStream = Acks;
+
+    async fn upload_file(
+        &self,
+        request: Request<Streaming<UploadFileRequest>>,
+    ) -> Result<Response<Acks>, Status> {
+        let state = (request.into_inner(), 0);
+        let acks = stream::try_unfold(state, async |(mut requests, mut ack)| {
+            while let Some(request) = requests.message().await? {
+                if let Some(upload_file_request::Payload::Block(_)) = request.payload {
+                    ack += 1;
+                    let response = UploadFileResponse::default().with_ack(ack);
+                    return Ok(Some((response, (requests, ack))));
+                }
+            }
+            Ok(None)
+        });
+        Ok(Response::new(Box::pin(acks)))
+    }
 
     async fn get_resource(
         &self,

@@ -2,8 +2,8 @@
 //!
 //! - an embedded Volt, for `Execute` and wires;
 //! - a mock of a Volt on this SDK's server, whose handlers take no time: `GetResource` returns its
-//!   `resource_id`, `Connect` only stays open, files have generated contents;
-//! - the same unary call and download with tonic over TLS;
+//!   `resource_id`, `Connect` only stays open, files have generated contents; over a websocket and over gRPC;
+//! - the same unary call, download and upload with tonic over TLS;
 //! - a websocket echo.
 //!
 //! It writes the client configurations of the first two and [`Peers`] for the others to a folder,
@@ -47,8 +47,16 @@ async fn main() -> Result<()> {
     let legacy = volt.legacy_config("legacy")?;
     legacy.write(args.folder.join("volt-legacy.json"))?;
 
-    let mock = mock::start(&volt.config(), &legacy).await?;
+    // Those of gRPC have the same address and content here.
+    volt.config().write(args.folder.join("volt-grpc.json"))?;
+
+    #[cfg(feature = "tonic")]
+    let certificate = Some(grpc::certify()?);
+    #[cfg(not(feature = "tonic"))]
+    let certificate = None;
+    let mock = mock::start(&volt.config(), &legacy, certificate.as_ref()).await?;
     mock.config.write(args.folder.join("mock.json"))?;
+    mock.grpc_config.write(args.folder.join("mock-grpc.json"))?;
     mock.legacy_config.write(args.folder.join("mock-legacy.json"))?;
 
     let client = Client::connect(volt.config()).await?;
@@ -56,7 +64,10 @@ async fn main() -> Result<()> {
     let echo_port = echo.local_addr()?.port();
     tokio::spawn(echo::run(echo));
     #[cfg(feature = "tonic")]
-    let grpc = Some(grpc::start().await?);
+    let grpc = match &certificate {
+        Some(certificate) => Some(grpc::start(certificate).await?),
+        None => None,
+    };
     #[cfg(not(feature = "tonic"))]
     let grpc = None;
     let peers = Peers {

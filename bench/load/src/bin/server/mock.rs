@@ -8,8 +8,8 @@ use volt_api::{
     ClientConfig, Code, Status,
     key::{SigningKey, VerifyingKey},
     server::{
-        Authenticator, Caller, Context, Requests, Responses, Router, Server, ServiceHost, Token,
-        serve,
+        Authenticator, Caller, Context, Requests, Responses, Router, Server, ServerTls,
+        ServiceHost, Token, serve, serve_grpc, serve_grpc_tls,
     },
     volt::{
         ConnectAcknowledge, ConnectRequest, ConnectResponse, DownloadFileRequest,
@@ -22,12 +22,25 @@ use volt_api::{
 /// A running mock and the configurations of its clients.
 pub struct Mock {
     pub config: ClientConfig,
+    /// For gRPC.
+    pub grpc_config: ClientConfig,
     pub legacy_config: ClientConfig,
-    _server: Server,
+    _servers: [Server; 2],
 }
 
-/// Starts a mock for the clients of another Volt's configurations.
-pub async fn start(config: &ClientConfig, legacy_config: &ClientConfig) -> Result<Mock> {
+/// A certificate for this machine and its key, as PEM.
+pub struct Certificate {
+    pub certificate: String,
+    pub key: String,
+}
+
+/// Starts a mock for the clients of another Volt's configurations. Without a certificate, gRPC is not
+/// encrypted.
+pub async fn start(
+    config: &ClientConfig,
+    legacy_config: &ClientConfig,
+    certificate: Option<&Certificate>,
+) -> Result<Mock> {
     let id = config.volt_id()?;
     let (key, legacy_key) = (SigningKey::generate()?, SigningKey::generate_rsa()?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -46,7 +59,27 @@ pub async fn start(config: &ClientConfig, legacy_config: &ClientConfig) -> Resul
     let authority = Clients { key: public(&config)?, legacy_key: public(&legacy_config)? };
     let endpoint = ServiceHost::new(id, key, router(), authority)
         .with_legacy(Arc::new(OnceLock::from(legacy_key)), router());
-    Ok(Mock { config, legacy_config, _server: serve(listener, endpoint)? })
+    let endpoint = Arc::new(endpoint);
+    let grpc = TcpListener::bind("127.0.0.1:0").await?;
+    let address = grpc.local_addr()?.to_string();
+    let mut grpc_config = config.clone();
+    let grpc = match certificate {
+        Some(Certificate { certificate, key }) => {
+            grpc_config.volt.address = Some(address);
+            grpc_config.volt.ca_pem = Some(certificate.clone());
+            if let Some(credential) = &mut grpc_config.credential {
+                // The published client trusts this one.
+                credential.ca = Some(certificate.clone());
+            }
+            serve_grpc_tls(grpc, ServerTls::new(certificate, key)?, Arc::clone(&endpoint))?
+        }
+        None => {
+            grpc_config.volt.address = Some(format!("http://{address}"));
+            serve_grpc(grpc, Arc::clone(&endpoint))?
+        }
+    };
+    let servers = [serve(listener, endpoint)?, grpc];
+    Ok(Mock { config, grpc_config, legacy_config, _servers: servers })
 }
 
 fn public(config: &ClientConfig) -> Result<VerifyingKey> {

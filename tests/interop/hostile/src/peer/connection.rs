@@ -10,6 +10,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 use volt_interop_trial::ANSWER;
 use volt_runtime::{
     __core::{
+        Body,
         call::{self, Incoming, Outgoing},
         crypto::{self, CallKey, Ephemeral},
         envelope::Envelope,
@@ -75,7 +76,9 @@ impl Connection {
     /// The request, if the frame invokes a method.
     pub(crate) fn invoked(&mut self, frame: &Frame) -> anyhow::Result<Option<String>> {
         match call::open(self.key(frame.call)?, frame.body.clone())? {
-            Incoming::Envelope(Envelope::Invoke { json_request, .. }) => Ok(Some(json_request)),
+            Incoming::Envelope(Envelope::Invoke { request: Body::Json(request), .. }) => {
+                Ok(Some(request))
+            }
             _ => Ok(None),
         }
     }

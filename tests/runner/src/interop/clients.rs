@@ -59,6 +59,22 @@ const WEB: &[&str] = &[
     "sql",
     "sql-helper",
     "hosted",
+    "documents",
+];
+/// The scenarios of this SDK: all but that of the sync providers of JavaScript.
+const SDK: &[&str] = &[
+    "unary",
+    "refused",
+    "authenticate",
+    "connect",
+    "events",
+    "download",
+    "refused-stream",
+    "upload",
+    "wire",
+    "sql",
+    "sql-helper",
+    "hosted",
 ];
 /// The scenarios of the client for gRPC: all but calls to hosted services.
 const GRPC: &[&str] = &[
@@ -73,6 +89,7 @@ const GRPC: &[&str] = &[
     "wire",
     "sql",
     "sql-helper",
+    "documents",
 ];
 
 impl Client {
@@ -157,7 +174,10 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
     command.args(["--bin", "volt-embedded", "--example", "interop"]);
     let mut programs = Programs::build(&mut command)?;
     let sdk = programs.take("interop")?;
-    clients.push(Client::new("volt-api (this SDK)".to_owned(), "sdk", sdk));
+    clients.push(Client {
+        scenarios: Some(SDK),
+        ..Client::new("volt-api (this SDK)".to_owned(), "sdk", sdk)
+    });
     Ok(Built { volt: programs.take("volt-embedded")?, clients })
 }
 

@@ -154,13 +154,13 @@ impl Document {
         let outcome = self.transact(|txn| {
             txn.apply_update(decoded).map_err(|_| invalid("an update cannot be applied"))
         });
-        let deleted = match outcome {
-            Some((Ok(()), deleted)) => deleted,
+        let changed = match outcome {
+            Some((Ok(()), changed)) => changed,
             Some((Err(status), _)) => return Err(Rejected::Broken(status)),
             None => return Err(Rejected::Broken(invalid("an update cannot be applied"))),
         };
         let waits = self.doc.transact().has_missing_updates();
-        if !deleted && !waits && self.state() == before {
+        if !changed && !waits {
             return Ok(None);
         }
         self.cost += summary.cost;
@@ -180,12 +180,12 @@ impl Document {
             update = txn.encode_update_v2();
             Ok(())
         });
-        let deleted = match outcome {
-            Some((Ok(()), deleted)) => deleted,
+        let changed = match outcome {
+            Some((Ok(()), changed)) => changed,
             Some((Err(status), _)) => return Err(Rejected::Broken(status)),
             None => return Err(Rejected::Broken(internal("the document could not be changed"))),
         };
-        if !deleted && self.state() == before {
+        if !changed {
             return Ok(None);
         }
         let summary = inspect::update(&update).map_err(Rejected::Broken)?;
@@ -195,7 +195,7 @@ impl Document {
         Ok(Some(Change { update: update.into(), before: Arc::new(before) }))
     }
 
-    /// Runs work in a transaction. Returns its result and whether it has deleted something, or `None` if
+    /// Runs work in a transaction. Returns its result and whether the document has changed, or `None` if
     /// it panicked.
     fn transact<T>(
         &mut self,
@@ -203,11 +203,12 @@ impl Document {
     ) -> Option<(T, bool)> {
         let mut txn = self.doc.transact_mut();
         let outcome = guarded(|| work(&mut txn));
-        let deleted = !txn.delete_set().is_empty();
+        // The state vector stays as it is if there is a gap before what was added.
+        let changed = !txn.insert_set().is_empty() || !txn.delete_set().is_empty();
         // Dropping it commits it, which panics as well if the document is damaged. That must not happen
         // while another panic unwinds, because the process would end.
         let committed = guarded(move || drop(txn));
-        Some((outcome?, committed.map(|()| deleted)?))
+        Some((outcome?, committed.map(|()| changed)?))
     }
 
     /// Fails if the document has no room for an update.

@@ -230,6 +230,28 @@ fn what_depends_on_missing_changes_waits_for_them() {
     }
 }
 
+/// The published providers can lose an edit, and send those after it.
+#[test]
+fn changes_after_a_lost_one_are_kept() {
+    let doc = Doc::new();
+    let map = doc.get_or_insert_map("map");
+    map.insert(&mut doc.transact_mut(), "lost", 1);
+    let state = doc.transact().state_vector();
+    map.insert(&mut doc.transact_mut(), "kept", 2);
+    let kept = doc.transact().encode_state_as_update_v2(&state);
+    let mut document = Document::new();
+    document.apply(&kept).unwrap().unwrap();
+    let mut copy = Document::new();
+    copy.apply(&document.merged().unwrap()).unwrap().unwrap();
+    for document in [&mut document, &mut copy] {
+        // The state does not claim what was lost, so that a client sends it once more.
+        assert!(document.state().iter().all(|(_, clock)| *clock == 0));
+        document.apply(&whole(&doc)).unwrap().unwrap();
+        let expected = serde_json::json!({"map": {"lost": 1, "kept": 2}});
+        assert_eq!(document.json().unwrap(), expected);
+    }
+}
+
 fn piece(state: SyncState, chunk: &[u8], complete: bool) -> SyncDocumentRequest {
     let update = SyncDocumentUpdate::default().with_chunk(chunk).with_complete(complete);
     SyncDocumentRequest::default().with_update(update).with_sync_state(state)

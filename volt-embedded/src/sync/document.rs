@@ -1,6 +1,7 @@
 //! A document in memory: a Yjs document, and the checks of what changes it.
 
 use std::{
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -8,8 +9,8 @@ use std::{
 use serde_json::Value;
 use volt_api::Status;
 use yrs::{
-    Array as _, ArrayRef, Doc, Map as _, MapRef, OffsetKind, Options, ReadTxn, StateVector,
-    Transact as _, TransactionMut, Update,
+    Array as _, ArrayRef, ClientID, Doc, Map as _, MapRef, OffsetKind, Options, ReadTxn,
+    StateVector, Transact as _, TransactionMut, Update,
     branch::{Branch, BranchPtr},
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Document {
     cost: u64,
     /// At least the deepest nesting of shared types.
     nesting: u32,
+    /// The clients of whose changes some are missing before others, and the clock after those.
+    gaps: HashMap<ClientID, u32>,
 }
 
 /// A change that a document has taken.
@@ -63,7 +66,7 @@ impl Document {
             cleanup_formatting: false,
             ..Options::default()
         };
-        Self { doc: Doc::with_options(options), cost: 0, nesting: 0 }
+        Self { doc: Doc::with_options(options), cost: 0, nesting: 0, gaps: HashMap::new() }
     }
 
     /// Returns the estimated memory of the document, in bytes.
@@ -83,8 +86,24 @@ impl Document {
 
     /// Returns everything that a document with this state lacks, as one update.
     pub(crate) fn missing(&self, state: &StateVector) -> Result<Vec<u8>, Status> {
+        let beyond_gaps = (!self.gaps.is_empty()).then(|| self.before_gaps(state));
+        let state = beyond_gaps.as_ref().unwrap_or(state);
         guarded(|| self.doc.transact().encode_state_as_update_v2(state))
             .ok_or_else(|| internal("the document cannot be encoded"))
+    }
+
+    /// Lowers a state so that it lacks what follows gaps. The library takes the changes before a gap for
+    /// all of a client's.
+    fn before_gaps(&self, state: &StateVector) -> StateVector {
+        let own = self.state();
+        let lower = |(client, clock): (&ClientID, &u32)| {
+            let known = own.get(client);
+            if self.gaps.contains_key(client) && *clock >= known {
+                return Some((*client, known.checked_sub(1)?));
+            }
+            Some((*client, *clock))
+        };
+        state.iter().filter_map(lower).collect()
     }
 
     /// Returns the whole document as one update.
@@ -203,12 +222,29 @@ impl Document {
     ) -> Option<(T, bool)> {
         let mut txn = self.doc.transact_mut();
         let outcome = guarded(|| work(&mut txn));
+        let added = txn.insert_set().iter().filter_map(|(client, ranges)| {
+            ranges.iter().map(|range| range.end).max().map(|end| (*client, end))
+        });
+        let added: Vec<_> = added.collect();
         // The state vector stays as it is if there is a gap before what was added.
-        let changed = !txn.insert_set().is_empty() || !txn.delete_set().is_empty();
+        let changed = !added.is_empty() || !txn.delete_set().is_empty();
         // Dropping it commits it, which panics as well if the document is damaged. That must not happen
         // while another panic unwinds, because the process would end.
         let committed = guarded(move || drop(txn));
+        if changed {
+            self.note_gaps(added);
+        }
         Some((outcome?, committed.map(|()| changed)?))
+    }
+
+    /// Notes gaps before what was added, and forgets those that were filled.
+    fn note_gaps(&mut self, added: Vec<(ClientID, u32)>) {
+        let state = self.state();
+        for (client, end) in added.into_iter().filter(|(client, end)| state.get(client) < *end) {
+            let last = self.gaps.entry(client).or_default();
+            *last = end.max(*last);
+        }
+        self.gaps.retain(|client, end| state.get(client) < *end);
     }
 
     /// Fails if the document has no room for an update.

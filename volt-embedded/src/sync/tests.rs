@@ -243,6 +243,12 @@ fn changes_after_a_lost_one_are_kept() {
     document.apply(&kept).unwrap().unwrap();
     let mut copy = Document::new();
     copy.apply(&document.merged().unwrap()).unwrap().unwrap();
+    // A client that has nothing beyond the gap either, as far as its state says, gets what is there.
+    for state in [StateVector::default(), document.state(), doc.transact().state_vector()] {
+        let mut client = Document::new();
+        client.apply(&document.missing(&state).unwrap()).unwrap().unwrap();
+        assert_eq!(client.json().unwrap(), serde_json::json!({"map": {"kept": 2}}));
+    }
     for document in [&mut document, &mut copy] {
         // The state does not claim what was lost, so that a client sends it once more.
         assert!(document.state().iter().all(|(_, clock)| *clock == 0));

@@ -86,10 +86,16 @@ impl Document {
 
     /// Returns everything that a document with this state lacks, as one update.
     pub(crate) fn missing(&self, state: &StateVector) -> Result<Vec<u8>, Status> {
-        let beyond_gaps = (!self.gaps.is_empty()).then(|| self.before_gaps(state));
-        let state = beyond_gaps.as_ref().unwrap_or(state);
-        guarded(|| self.doc.transact().encode_state_as_update_v2(state))
-            .ok_or_else(|| internal("the document cannot be encoded"))
+        let encode = || {
+            if self.gaps.is_empty() {
+                return Some(self.doc.transact().encode_state_as_update_v2(state));
+            }
+            // The library writes a gap in the second encoding so that nobody can read it.
+            let state = self.before_gaps(state);
+            let first = self.doc.transact().encode_state_as_update_v1(&state);
+            Some(Update::decode_v1(&first).ok()?.encode_v2())
+        };
+        guarded(encode).flatten().ok_or_else(|| internal("the document cannot be encoded"))
     }
 
     /// Lowers a state so that it lacks what follows gaps. The library takes the changes before a gap for

@@ -83,7 +83,8 @@ async function copy(open, clientID) {
 function content(doc) {
   return {
     text: doc.getText("text").toString(),
-    map: doc.getMap("map").toJSON(),
+    // The entries of a map have no order.
+    map: Object.fromEntries(Object.entries(doc.getMap("map").toJSON()).sort()),
     array: doc.getArray("array").toJSON()
   };
 }

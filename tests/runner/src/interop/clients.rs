@@ -61,6 +61,11 @@ const WEB: &[&str] = &[
     "hosted",
     "documents",
 ];
+/// The same without documents: the provider of the `wasm` build cannot be stopped.
+const WASM: &[&str] = match WEB.split_last() {
+    Some((_, others)) => others,
+    None => &[],
+};
 /// The scenarios of this SDK: all but that of the sync providers of JavaScript.
 const SDK: &[&str] = &[
     "unary",
@@ -139,7 +144,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         .map(|build| Client {
             arguments: vec![script.clone().into()],
             environment: vec![("VOLT_CLIENT_BUILD", build.into())],
-            scenarios: Some(WEB),
+            scenarios: Some(if build == "js" { WEB } else { WASM }),
             ..Client::new(format!("{} {build}", web.name), build, "node")
         })
         .collect();

@@ -273,6 +273,7 @@ async fn large_updates_are_sent_in_chunks_both_ways() {
     let mut one = Editor::open(&client, &id, "doc").await;
     let text = "0123456789abcdef".repeat((7 << 20) / 32);
     one.insert(0, &text).await;
+    one.close().await;
     let mut other = Editor::begin(&client, start_of(&id), Doc::new()).await;
     let mut chunks = 0;
     loop {
@@ -363,6 +364,8 @@ async fn callers_without_write_access_may_read() {
         reader.close().await;
     }
     owner.insert(0, "the ").await;
+    // The end of the call says that all was taken.
+    owner.close().await;
     let again = Editor::open(&client, &id, "doc").await;
     assert_eq!(again.text(), "the owner");
     // A right that is taken away ends the call with the next message.

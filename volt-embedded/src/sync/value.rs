@@ -172,9 +172,8 @@ pub(crate) fn write(
     let present = txn.get(root.as_str()).map(|out| from_out(out, txn));
     let kind = kind.or_else(|| match (present, rest.first()) {
         (Some(Value::Object(_)), _) => Some(Kind::Map),
-        (Some(Value::Array(_)), _) => Some(Kind::Array),
         (Some(Value::String(_)), _) => Some(Kind::Text),
-        (_, Some(Step::Index(_))) => Some(Kind::Array),
+        (Some(Value::Array(_)), _) | (_, Some(Step::Index(_))) => Some(Kind::Array),
         (_, Some(_)) => Some(Kind::Map),
         (_, None) => match value {
             Value::Object(_) => Some(Kind::Map),

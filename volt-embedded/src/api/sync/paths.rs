@@ -58,8 +58,8 @@ pub(super) async fn watch(
                 None | Some(Some(Payload::Stop(true))) => return Ok(()),
                 Some(_) => return Err(invalid("after `start`, WatchSynapsePath takes `stop` only")),
             },
-            changed = changes.changed() => {
-                changed.map_err(|_| internal("the document was closed"))?;
+            outcome = changes.changed() => {
+                outcome.map_err(|_| internal("the document was closed"))?;
                 let (document, paths, old) = (document.clone(), paths.clone(), told.clone());
                 let synapse = synapse.clone();
                 let compare = move |actor: &Actor| {

@@ -54,8 +54,8 @@ pub(super) async fn watch(
                     return Err(invalid(message));
                 }
             },
-            changed = changes.changed() => {
-                changed.map_err(|_| internal("the synapse was closed"))?;
+            outcome = changes.changed() => {
+                outcome.map_err(|_| internal("the synapse was closed"))?;
                 let (synapse, documents) = (Arc::clone(&synapse), Arc::clone(&documents));
                 let look = move |actor: &Actor| {
                     actor.read(|store| actor.demand(store, &synapse.id, DATABASE_READ))?;

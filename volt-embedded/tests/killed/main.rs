@@ -130,7 +130,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_being_killed() {
+async fn acknowledged_writes_survive_a_kill() {
     let begin = Instant::now();
     let seconds = number("VOLT_KILL_SECONDS").map(Duration::from_secs);
     let seed = number("VOLT_KILL_SEED").unwrap_or_else(|| {

@@ -1,6 +1,7 @@
 //! Shared parts of the fuzz targets: keys, messages and a service.
 
 pub mod client;
+pub mod documents;
 pub mod invoke;
 pub mod router;
 pub mod server;

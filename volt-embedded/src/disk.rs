@@ -1,4 +1,5 @@
-//! The data folder: file contents and databases, named after their resources.
+//! The data folder: file contents and databases, named after their resources. A sync database has its
+//! documents in a file apart from those that callers query with SQL.
 //!
 //! Each resource has its own folder, which holds the content in a file named after its hash; the
 //! store records which hash is current. A store transaction therefore replaces content atomically.
@@ -32,6 +33,7 @@ pub(crate) struct Disk {
     root: PathBuf,
     files: PathBuf,
     databases: PathBuf,
+    documents: PathBuf,
     incoming: PathBuf,
     /// Syncs a file or folder to disk before the store refers to it. Does nothing in a temporary folder.
     sync: fn(&File) -> io::Result<()>,
@@ -41,10 +43,21 @@ pub(crate) struct Disk {
     databases_lock: Mutex<()>,
 }
 
+/// What a database of a resource is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Callers' SQL.
+    Sql,
+    /// Documents that callers edit.
+    Documents,
+}
+
+const PURPOSES: [Purpose; 2] = [Purpose::Sql, Purpose::Documents];
+
 /// Copies of a resource's data, which are removed unless they are [placed](Disk::place_copy).
 pub(crate) struct Copied {
     content: Option<(TempPath, String)>,
-    database: Option<TempPath>,
+    databases: Vec<(Purpose, TempPath)>,
 }
 
 impl Disk {
@@ -67,6 +80,7 @@ impl Disk {
             root: root.to_owned(),
             files: root.join("files"),
             databases: root.join("databases"),
+            documents: root.join("documents"),
             incoming: root.join("incoming"),
             sync: if durable { File::sync_all } else { |_| Ok(()) },
             lock,
@@ -77,7 +91,7 @@ impl Disk {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        for folder in [&disk.files, &disk.databases, &disk.incoming] {
+        for folder in [&disk.files, &disk.databases, &disk.documents, &disk.incoming] {
             create_private(folder)?;
             #[cfg(unix)]
             fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
@@ -98,7 +112,8 @@ impl Disk {
         } else {
             let used = self.was_killed()?
                 || fs::read_dir(&self.files)?.next().is_some()
-                || fs::read_dir(&self.databases)?.next().is_some();
+                || fs::read_dir(&self.databases)?.next().is_some()
+                || fs::read_dir(&self.documents)?.next().is_some();
             used.then_some("volt.db")
         };
         let Some(missing) = missing else { return Ok(()) };
@@ -131,7 +146,8 @@ impl Disk {
 
     /// Removes data whose resources do not exist, as left behind by a killed Volt.
     pub(crate) fn remove_orphans(&self, exists: impl Fn(&str) -> Result<bool>) -> Result<()> {
-        for (folder, is_database) in [(&self.files, false), (&self.databases, true)] {
+        let folders = [(&self.files, false), (&self.databases, true), (&self.documents, true)];
+        for (folder, is_database) in folders {
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
                 let name = entry.file_name();
@@ -164,13 +180,20 @@ impl Disk {
         self.files.join(file_name(id))
     }
 
-    fn database(&self, id: &str) -> PathBuf {
-        self.databases.join(format!("{}.db", file_name(id)))
+    fn databases(&self, purpose: Purpose) -> &Path {
+        match purpose {
+            Purpose::Sql => &self.databases,
+            Purpose::Documents => &self.documents,
+        }
+    }
+
+    fn database(&self, id: &str, purpose: Purpose) -> PathBuf {
+        self.databases(purpose).join(format!("{}.db", file_name(id)))
     }
 
     /// Returns whether a resource has a database.
     pub(crate) fn has_database(&self, id: &str) -> bool {
-        self.database(id).exists()
+        PURPOSES.iter().any(|purpose| self.database(id, *purpose).exists())
     }
 
     /// Returns the path of a database, creating it if necessary. `exists` returns whether the
@@ -178,16 +201,17 @@ impl Disk {
     pub(crate) fn open_database(
         &self,
         id: &str,
+        purpose: Purpose,
         exists: impl FnOnce() -> Result<()>,
     ) -> Result<PathBuf> {
-        let path = self.database(id);
+        let path = self.database(id, purpose);
         // Deleting a resource removes its database under the same lock, after its row.
         let _lock = self.databases_lock.lock().unwrap_or_else(PoisonError::into_inner);
         exists()?;
         if !path.exists() {
             make_private(&path)?;
             sql::create(&path)?;
-            self.sync_folder(&self.databases)?;
+            self.sync_folder(self.databases(purpose))?;
         }
         Ok(path)
     }
@@ -245,13 +269,16 @@ impl Disk {
     /// Copies the data of a resource; `hash` is the hash of its content, if it has any. Stops when
     /// the scope ends.
     pub(crate) fn copy(&self, id: &str, hash: &str, scope: &Scope) -> Result<Copied> {
-        let mut copied = Copied { content: None, database: None };
+        let mut copied = Copied { content: None, databases: Vec::new() };
         if !hash.is_empty() {
             copied.content =
                 self.link(&self.content(id, hash), scope)?.map(|path| (path, hash.to_owned()));
         }
-        let source = self.database(id);
-        if source.exists() {
+        for purpose in PURPOSES {
+            let source = self.database(id, purpose);
+            if !source.exists() {
+                continue;
+            }
             let target = self.vacant()?;
             // Copying the file would miss changes that are only in its write-ahead log.
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -262,7 +289,7 @@ impl Disk {
                 target.to_str().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
             connection.execute("VACUUM INTO ?1", [name])?;
             self.sync(&File::open(&target)?)?;
-            copied.database = Some(target);
+            copied.databases.push((purpose, target));
         }
         Ok(copied)
     }
@@ -296,12 +323,13 @@ impl Disk {
         if let Some((content, hash)) = copied.content {
             self.place(content, id, &hash)?;
         }
-        if let Some(database) = copied.database {
-            database.persist(self.database(id)).map_err(|error| error.error)?;
-            make_private(&self.database(id))?;
+        for (purpose, database) in copied.databases {
+            let path = self.database(id, purpose);
+            database.persist(&path).map_err(|error| error.error)?;
+            make_private(&path)?;
             // The copy is not in WAL mode.
-            sql::create(&self.database(id))?;
-            self.sync_folder(&self.databases)?;
+            sql::create(&path)?;
+            self.sync_folder(self.databases(purpose))?;
         }
         Ok(())
     }
@@ -310,20 +338,23 @@ impl Disk {
     /// at the next start.
     pub(crate) fn remove(&self, id: &str) {
         let _lock = self.databases_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = self.database(id);
-        let beside = |suffix: &str| {
-            let mut name = database.clone().into_os_string();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
         let contents = self.contents_except(id, "");
-        if contents.is_empty() && !database.exists() {
+        let databases: Vec<_> =
+            PURPOSES.iter().map(|purpose| self.database(id, *purpose)).collect();
+        if contents.is_empty() && databases.iter().all(|database| !database.exists()) {
             return;
         }
         // In any case: a new resource with this id must not adopt the data.
         self.is_store_synced();
-        for path in [beside("-wal"), beside("-shm"), database.clone()] {
-            remove_or_log(&path);
+        for database in databases {
+            let beside = |suffix: &str| {
+                let mut name = database.clone().into_os_string();
+                name.push(suffix);
+                PathBuf::from(name)
+            };
+            for path in [beside("-wal"), beside("-shm"), database.clone()] {
+                remove_or_log(&path);
+            }
         }
         contents.iter().for_each(|content| remove_or_log(content));
         // Remaining files have already been logged.
@@ -436,12 +467,14 @@ mod tests {
         let disk = disk(root.path());
         for id in ["did:volt:kept", "orphan"] {
             disk.place(disk.incoming().unwrap().into_temp_path(), id, "hash").unwrap();
-            disk.open_database(id, || Ok(())).unwrap();
+            for purpose in PURPOSES {
+                disk.open_database(id, purpose, || Ok(())).unwrap();
+            }
         }
         fs::write(root.path().join("databases/orphan.db-wal"), "log").unwrap();
         disk.remove_orphans(|id| Ok(id == "did:volt:kept")).unwrap();
         let left = |folder: &str| fs::read_dir(root.path().join(folder)).unwrap().count();
-        assert_eq!((left("files"), left("databases")), (1, 1));
+        assert_eq!((left("files"), left("databases"), left("documents")), (1, 1, 1));
         assert!(disk.content("did:volt:kept", "hash").exists());
     }
 
@@ -449,10 +482,10 @@ mod tests {
     fn a_deleted_database_is_not_created_again() {
         let root = tempfile::tempdir().unwrap();
         let disk = disk(root.path());
-        let path = disk.open_database("db", || Ok(())).unwrap();
+        let path = disk.open_database("db", Purpose::Sql, || Ok(())).unwrap();
         disk.remove("db");
         let gone = || Err(precondition("deleted").into());
-        assert!(disk.open_database("db", gone).is_err());
+        assert!(disk.open_database("db", Purpose::Sql, gone).is_err());
         assert!(!path.exists());
     }
 
@@ -462,7 +495,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let root = tempfile::tempdir().unwrap();
         let disk = disk(root.path());
-        let database = disk.open_database("db", || Ok(())).unwrap();
+        let database = disk.open_database("db", Purpose::Sql, || Ok(())).unwrap();
         disk.place(disk.incoming().unwrap().into_temp_path(), "file", "hash").unwrap();
         for path in [database, disk.content("file", "hash"), disk.contents("file"), disk.databases]
         {

@@ -33,6 +33,7 @@
 //! | `WireAPI` | all |
 //! | `SqliteServerAPI` | `CreateDatabase` |
 //! | `SqliteDatabaseAPI` | all |
+//! | `SyncAPI` | all |
 //!
 //! All other methods fail with [`Code::Unimplemented`](volt_api::Code).
 //!
@@ -83,6 +84,23 @@
 //!   none does, because a published client cannot parse it. A transaction that is not committed is
 //!   rolled back. Statements are limited in size, [time](Builder::query_timeout) and the memory of
 //!   a row, most pragmas are rejected, and an open query may not [wait](Builder::idle_query_timeout) for its caller forever.
+//! - **Documents** are kept in sync databases and synapses. `volt:database-read` permits reading them, and
+//!   `volt:database-write` changing them. A document is created with its first change, and each change is
+//!   kept before it is acknowledged or passed on. Updates are merged in batches unless
+//!   `no_compaction` is set. A document that no call uses is not in memory.
+//! - **Synapses** refuse changes of roots without a schema, and changes that do not fit it. Schemas may use the
+//!   keywords of JSON Schema that need no regular expressions; others are rejected. A root is an object,
+//!   an array or a text by its content. `volt:resource-write` is required to set schemas.
+//! - **Paths** are JSON paths such as `$.notes[0].title`; a watch may use `*` and one `..`. Written objects and
+//!   arrays become shared types, and missing objects are created. A slow watcher receives the
+//!   difference to the last value that it received.
+//! - **States**: a document without a published hash is DRAFT. With one it is READY, as is one that stands
+//!   for a blob that is here.
+//! - **Versions**: returning to a version undoes the later changes, for all callers that have the document open.
+//! - **Blobs** have at most 256 MiB. The first response of `PutSynapseBlob` says whether the blob exists, the
+//!   second how many blocks were stored.
+//! - **Synapse connections** are kept, but stay offline: this Volt does not exchange documents with other
+//!   Volts.
 //! - **Hosts**: a client whose `Connect` call accepts invocations receives the calls to services
 //!   that are relayed to its identity. With `online_services`, its own relayed services are updated
 //!   with its identity and key, which callers use to reach them. A caller that reads nothing for
@@ -107,6 +125,7 @@
 
 mod actor;
 mod api;
+mod archive;
 mod builder;
 mod disk;
 mod embedded;
@@ -118,13 +137,14 @@ mod scope;
 mod sql;
 mod state;
 mod store;
+mod sync;
 mod tls;
 mod volt;
 
 /// Parts of a Volt for fuzz targets. Not part of the public API: it may change without notice.
 #[doc(hidden)]
 pub mod __core {
-    pub use crate::fuzzing::{Core, create_database, execute, open};
+    pub use crate::fuzzing::{Core, Documents, create_database, execute, open};
 }
 
 pub use crate::{

@@ -7,6 +7,7 @@ mod files;
 pub(crate) mod http;
 mod invoke;
 pub(crate) mod legacy;
+mod sync;
 mod volt;
 mod wires;
 
@@ -16,7 +17,7 @@ use volt_api::{
     Status,
     data::{SqliteDatabaseApiServer, SqliteServerApiServer},
     server::{Context, Router},
-    volt::{FileApiServer, VoltApiServer, WireApiServer},
+    volt::{FileApiServer, SyncApiServer, VoltApiServer, WireApiServer},
 };
 
 use crate::{
@@ -26,10 +27,11 @@ use crate::{
 };
 
 /// The built-in services.
-pub(crate) const SERVICES: [&str; 5] = [
+pub(crate) const SERVICES: [&str; 6] = [
     "tdx.volt_api.volt.v1.VoltAPI",
     "tdx.volt_api.volt.v1.FileAPI",
     "tdx.volt_api.volt.v1.WireAPI",
+    "tdx.volt_api.volt.v1.SyncAPI",
     "tdx.volt_api.data.v1.SqliteServerAPI",
     "tdx.volt_api.data.v1.SqliteDatabaseAPI",
 ];
@@ -51,6 +53,7 @@ impl Handlers {
             .with(VoltApiServer::from_arc(Arc::clone(&handlers)))
             .with(FileApiServer::from_arc(Arc::clone(&handlers)))
             .with(WireApiServer::from_arc(Arc::clone(&handlers)))
+            .with(SyncApiServer::from_arc(Arc::clone(&handlers)))
             .with(SqliteServerApiServer::from_arc(Arc::clone(&handlers)))
             .with(SqliteDatabaseApiServer::from_arc(handlers))
     }

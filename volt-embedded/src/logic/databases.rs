@@ -8,6 +8,7 @@ use volt_api::{
 
 use crate::{
     actor::Actor,
+    disk::Purpose,
     error::{Result, denied, precondition},
     rights::{DATABASE_READ, DATABASE_WRITE},
     sql::{Database, OpenOptions},
@@ -55,7 +56,7 @@ impl Actor {
     /// Opens the database file of a resource.
     pub(crate) fn open_file_of(&self, id: String, writable: bool) -> Result<Database> {
         let exists = || self.read(|store| resources::owner(store, &id)).map(drop);
-        let path = self.volt.disk.open_database(&id, exists)?;
+        let path = self.volt.disk.open_database(&id, Purpose::Sql, exists)?;
         let scope = self.scope.clone();
         let time_limit = self.volt.options.query_timeout;
         Database::open(&path, OpenOptions { id, writable, scope, time_limit })

@@ -3,8 +3,8 @@
 use volt_api::{
     Status,
     volt::{
-        Access, AuthenticateRequest, IdentityAlias, Resource, access::Subject,
-        authenticate_request::ClientIdentifier as Id,
+        Access, AuthenticateRequest, IdentityAlias, Resource, SetSynapseDocumentMetadataRequest,
+        access::Subject, authenticate_request::ClientIdentifier as Id,
     },
 };
 
@@ -16,6 +16,8 @@ const NAME: usize = 1024;
 const DOCUMENT: usize = 64 << 10;
 /// The longest description, in bytes.
 const DESCRIPTION: usize = 256 << 10;
+/// The total size of the schemas of a document, in bytes.
+const SCHEMAS: usize = 1 << 20;
 /// The maximum number of kinds, aliases or attributes of a resource.
 const LIST: usize = 1000;
 
@@ -75,6 +77,40 @@ pub(super) fn resource(resource: &Resource) -> Result<(), Status> {
     }
     for attribute in &resource.attribute {
         text("attribute_id", &attribute.attribute_id, NAME)?;
+    }
+    Ok(())
+}
+
+/// Checks the name of a document.
+pub(super) fn document(id: &str) -> Result<(), Status> {
+    if id.is_empty() {
+        return Err(invalid("`document_id` is missing"));
+    }
+    text("document_id", id, NAME)
+}
+
+/// Checks the label of a version.
+pub(super) fn label(label: &str) -> Result<(), Status> {
+    text("label", label, NAME)
+}
+
+/// Checks a text of a synapse's connection.
+pub(super) fn connection(field: &str, value: &str) -> Result<(), Status> {
+    text(field, value, DOCUMENT)
+}
+
+/// Checks what is said of a document. The document itself is limited as its changes are.
+pub(super) fn metadata(request: &SetSynapseDocumentMetadataRequest) -> Result<(), Status> {
+    list("metadata", &request.metadata)?;
+    let mut size = 0;
+    for root in &request.metadata {
+        text("name", &root.name, NAME)?;
+        text("type", &root.r#type, NAME)?;
+        text("json_schema", &root.json_schema, DESCRIPTION)?;
+        size += root.json_schema.len();
+    }
+    if size > SCHEMAS {
+        return Err(invalid(format!("the schemas have {size} bytes; the limit is {SCHEMAS}")));
     }
     Ok(())
 }

@@ -4,8 +4,10 @@
 
 pub(crate) mod access;
 pub(crate) mod authenticate;
+pub(crate) mod blobs;
 pub(crate) mod copy;
 pub(crate) mod databases;
+pub(crate) mod documents;
 pub(crate) mod files;
 pub(crate) mod identities;
 mod limits;
@@ -14,6 +16,8 @@ pub(crate) mod resources;
 pub(crate) mod services;
 pub(crate) mod sessions;
 pub(crate) mod signing;
+pub(crate) mod synapses;
+pub(crate) mod versions;
 pub(crate) mod wires;
 
 #[cfg(test)]

@@ -217,6 +217,7 @@ impl Actor {
                 volt.end_sessions(&ended);
                 for id in doomed {
                     volt.wires.delete(&id);
+                    volt.documents.delete(&id);
                     volt.disk.remove(&id);
                 }
             });

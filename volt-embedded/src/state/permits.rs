@@ -14,6 +14,10 @@ use crate::error::exhausted;
 const OPERATIONS_OF_ONE: usize = 4;
 /// The maximum number of concurrent operations of all identities; further ones wait.
 const OPERATIONS: usize = 64;
+/// The maximum number of calls of one identity that use documents.
+const DOCUMENTS_OF_ONE: usize = 2048;
+/// The maximum number of such calls of all identities.
+const DOCUMENTS: usize = 16_384;
 
 /// The permits of a Volt.
 pub(crate) struct Permits {
@@ -29,6 +33,8 @@ struct Shares {
     operations: Arc<Semaphore>,
     /// Open queries, each of which occupies a thread, even while it waits for its caller.
     queries: Arc<Semaphore>,
+    /// Calls that use documents, which occupy memory but no thread.
+    documents: Arc<Semaphore>,
 }
 
 /// A permit, returned when it is dropped.
@@ -40,17 +46,19 @@ pub(crate) struct Permit {
 }
 
 impl Shares {
-    fn new(operations: usize, queries: usize) -> Self {
+    fn new(operations: usize, queries: usize, documents: usize) -> Self {
         Self {
             operations: Arc::new(Semaphore::new(operations)),
             queries: Arc::new(Semaphore::new(queries)),
+            documents: Arc::new(Semaphore::new(documents)),
         }
     }
 }
 
 impl Permits {
     pub(crate) fn new(queries: usize, queries_of_one: usize) -> Self {
-        Self { all: Shares::new(OPERATIONS, queries), queries_of_one, identities: Mutex::default() }
+        let all = Shares::new(OPERATIONS, queries, DOCUMENTS);
+        Self { all, queries_of_one, identities: Mutex::default() }
     }
 
     fn of(&self, identity: &str) -> Arc<Shares> {
@@ -59,7 +67,8 @@ impl Permits {
             return shares;
         }
         identities.retain(|_, shares| shares.strong_count() > 0);
-        let shares = Arc::new(Shares::new(OPERATIONS_OF_ONE, self.queries_of_one));
+        let shares =
+            Arc::new(Shares::new(OPERATIONS_OF_ONE, self.queries_of_one, DOCUMENTS_OF_ONE));
         identities.insert(identity.to_owned(), Arc::downgrade(&shares));
         shares
     }
@@ -83,13 +92,29 @@ impl Permits {
     /// Returns a permit to keep a query open, or fails if too many are open. Queries do not wait
     /// for each other, because a caller can keep one open indefinitely.
     pub(crate) fn query(&self, identity: &str) -> Result<Permit, Status> {
+        self.now(identity, |shares| &shares.queries, "queries")
+    }
+
+    /// Returns a permit to use a document, or fails if too many calls do.
+    pub(crate) fn document(&self, identity: &str) -> Result<Permit, Status> {
+        self.now(identity, |shares| &shares.documents, "documents")
+    }
+
+    /// Returns a permit that does not wait.
+    fn now(
+        &self,
+        identity: &str,
+        semaphore: impl Fn(&Shares) -> &Arc<Semaphore>,
+        what: &str,
+    ) -> Result<Permit, Status> {
         let shares = self.of(identity);
-        let of_one = Arc::clone(&shares.queries).try_acquire_owned();
-        let of_one = of_one
-            .map_err(|_| exhausted("the caller has too many open queries: finish others first"))?;
-        let of_all = Arc::clone(&self.all.queries).try_acquire_owned();
-        let of_all = of_all
-            .map_err(|_| exhausted("the Volt has too many open queries: finish others first"))?;
+        let full = |whose| {
+            move |_| exhausted(format!("{whose} has too many open {what}: finish others first"))
+        };
+        let of_one = Arc::clone(semaphore(&shares)).try_acquire_owned();
+        let of_one = of_one.map_err(full("the caller"))?;
+        let of_all = Arc::clone(semaphore(&self.all)).try_acquire_owned();
+        let of_all = of_all.map_err(full("the Volt"))?;
         Ok(Permit { _of_one: of_one, _of_all: of_all, _shares: shares })
     }
 }

@@ -16,8 +16,10 @@ use volt_api::{
     },
 };
 
+use crate::documents;
+
 /// The number of kinds of work.
-pub(crate) const KINDS: usize = 8;
+pub(crate) const KINDS: usize = 9;
 
 /// The resources that the work shares.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub(crate) struct Places {
     pub(crate) wire: String,
     /// A file whose content is replaced by ever larger numbers.
     pub(crate) replaced: String,
+    /// A database with a document that gets ever more numbers.
+    pub(crate) documents: String,
 }
 
 /// Something that the Volt has acknowledged.
@@ -37,6 +41,7 @@ pub(crate) enum Fact {
     Published { number: usize },
     Inserted { number: usize },
     Committed { number: usize },
+    Edited { number: usize },
     Shared { id: String },
     DatabaseCreated { id: String },
 }
@@ -136,6 +141,10 @@ pub(crate) async fn work(
             transaction(client, &places.database, number).await?;
             Ok(Fact::Committed { number })
         }
+        7 => {
+            documents::add(client, &places.documents, number).await?;
+            Ok(Fact::Edited { number })
+        }
         _ if number.is_multiple_of(2) => {
             let id = save(client, "", &text, "volt:folder").await?;
             let rule = Access::default()
@@ -182,6 +191,7 @@ pub(crate) async fn check(client: &Client, places: &Places, facts: &[Fact]) {
     let published = "SELECT CAST(payload AS INTEGER) FROM wire_data";
     let published = numbers(client, &places.wire, published).await;
     let replaced = content(client, &places.replaced).await;
+    let edited = documents::numbers(client, &places.documents).await;
     // Transactions are atomic.
     assert!(pairs.values().all(|halves| *halves == 2), "{pairs:?}");
     for fact in facts {
@@ -203,6 +213,7 @@ pub(crate) async fn check(client: &Client, places: &Places, facts: &[Fact]) {
             Fact::Published { number } => assert!(published.contains_key(number), "{number}"),
             Fact::Inserted { number } => assert_eq!(singles.get(number), Some(&1), "{number}"),
             Fact::Committed { number } => assert!(pairs.contains_key(number), "{number}"),
+            Fact::Edited { number } => assert!(edited.contains(number), "{number}"),
             Fact::Shared { id } => {
                 let request = GetAccessRequest::default().with_resource_id(id);
                 assert_eq!(client.volt().get_access(request).await.unwrap().access.len(), 1);

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod documents;
 mod facts;
 mod process;
 
@@ -24,7 +25,7 @@ use tempfile::tempdir;
 use volt_api::{
     Client,
     data::{CreateDatabaseRequest, SqlBulkUpdateRequest},
-    volt::{GetResourcesRequest, Resource, SaveWireRequest},
+    volt::{GetResourcesRequest, Resource, SaveSyncDatabaseRequest, SaveWireRequest},
 };
 use volt_test_support::soon;
 
@@ -55,7 +56,11 @@ async fn prepare(client: &Client) -> Places {
     let wire = client.wire().save_wire(wire).await.unwrap().resource.unwrap();
     let replaced = facts::save(client, "", "replaced", "volt:file").await.unwrap();
     facts::upload(client, &replaced, "0").await.unwrap();
-    Places { database: database.id, wire: wire.id, replaced }
+    let documents = SaveSyncDatabaseRequest::default()
+        .with_resource(Resource::default().with_name("documents"))
+        .with_create(true);
+    let documents = client.sync().save_sync_database(documents).await.unwrap().resource.unwrap();
+    Places { database: database.id, wire: wire.id, replaced, documents: documents.id }
 }
 
 /// Works until the Volt is killed, and after `delay` kills it. Returns what it acknowledged.
@@ -109,7 +114,9 @@ async fn work(
 async fn no_orphans(client: &Client, data: &Path) {
     let all = client.volt().get_resources(GetResourcesRequest::default()).await.unwrap();
     let ids: BTreeSet<_> = all.resource.iter().map(|one| one.id.replace(':', "+")).collect();
-    for (folder, end) in [("files", ""), ("databases", ".db"), ("incoming", "")] {
+    for (folder, end) in
+        [("files", ""), ("databases", ".db"), ("documents", ".db"), ("incoming", "")]
+    {
         for entry in std::fs::read_dir(data.join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let id = if end.is_empty() { &name } else { name.rsplit_once(end).unwrap().0 };

@@ -4,11 +4,13 @@
 
 mod attacks;
 mod authenticate;
+mod blobs;
 mod compatibility;
 mod connect;
 mod connections;
 mod csv;
 mod discovery;
+mod documents;
 mod files;
 mod grpc;
 mod hosting;
@@ -22,6 +24,7 @@ mod rows;
 mod sessions;
 mod sql;
 mod support;
+mod synapses;
 mod tls;
 mod wires;
 

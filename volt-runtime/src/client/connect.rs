@@ -6,7 +6,7 @@ use super::{dial::Dialer, options::ConnectOptions, own::OwnConnections, supervis
 #[cfg(feature = "grpc")]
 use super::{grpc, servers::WithServers};
 use crate::{
-    Channel, ClientConfig, Error, Renewal, Result,
+    Channel, ClientConfig, Error, Result,
     config::DialAddress,
     key::KeyAlgorithm,
     renewal::Renewer,

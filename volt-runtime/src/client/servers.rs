@@ -14,8 +14,8 @@ use tokio::sync::OnceCell;
 
 use super::{grpc::Dialer, options::ConnectOptions, supervisor::Supervised};
 use crate::{
-    CallOptions, ClientConfig, Error, ErrorKind, Method, Result, ServerAddress, StateWatch, Target,
-    transport::{BoxFuture, RawCall, Transport},
+    CallOptions, ClientConfig, Error, ErrorKind, Method, Result, StateWatch, Target,
+    transport::{BoxFuture, RawCall, ServerAddress, Transport},
 };
 
 /// The number of servers to which a client is connected at a time.

@@ -6,10 +6,8 @@ use crate::{
     CallOptions, Channel, Error, Executed, Message, Method, Result, StateWatch, Status,
     TypedMethod,
     call::{Bidi, ClientStreaming, ServerStreaming, Unary},
-    server::{
-        self, IncomingCall, Requests, Responses, Router, Service,
-        in_process::{Encoding, InProcess},
-    },
+    message::Encoding,
+    server::{self, IncomingCall, Requests, Responses, Router, Service, in_process::InProcess},
     transport::{BoxFuture, RawCall, Transport},
 };
 

@@ -41,7 +41,13 @@ impl Web {
         let version = npm_version(&source, "@tdxvolt/volt-client-web")?;
         let web = Self { name: format!("volt-client-web {version}"), folder };
         web.script(&source.join("client.mjs"))?;
+        web.script(&documents(root))?;
         Ok(web)
+    }
+
+    /// The program that both JavaScript clients use with their sync provider.
+    fn documents(root: &Path) -> PathBuf {
+        root.join("tests/interop/clients/documents.mjs")
     }
 
     /// Copies a program to where Node finds the packages that it imports.
@@ -66,6 +72,7 @@ impl Grpc {
         npm_install(&source, &folder)?;
         let version = npm_version(&source, "@tdxvolt/volt-client-grpc")?;
         copy(&source.join("client.mjs"), &folder)?;
+        copy(&documents(root), &folder)?;
         Ok(Self { name: format!("volt-client-grpc {version}"), folder })
     }
 
@@ -78,6 +85,11 @@ impl Grpc {
     pub fn arguments(program: PathBuf) -> Vec<OsString> {
         vec!["--no-deprecation".into(), program.into()]
     }
+}
+
+/// The program that both JavaScript clients use with their sync provider.
+fn documents(root: &Path) -> PathBuf {
+    root.join("tests/interop/clients/documents.mjs")
 }
 
 /// Copies a program to where Node finds the packages that it imports.

@@ -1,7 +1,10 @@
 // Glue around the published JavaScript client for gRPC.
 
 import grpc from "@grpc/grpc-js";
-import { VoltClient } from "@tdxvolt/volt-client-grpc";
+import { SyncProvider, VoltClient } from "@tdxvolt/volt-client-grpc";
+
+/** Keeps a Yjs document equal to the Volt's. */
+export { SyncProvider };
 
 /** A client. It connects when it is first used, and authenticates if it has no certificate. */
 export async function connect(config) {

@@ -7,7 +7,8 @@
 
 import { readFileSync } from "node:fs";
 import { argv, exit } from "node:process";
-import { all, canonical, check, connect, messages } from "./client.mjs";
+import { SyncProvider, all, canonical, check, connect, messages } from "./client.mjs";
+import { documents } from "./documents.mjs";
 
 const UNKNOWN_ID = "did:volt:00000000-0000-4000-8000-000000000000";
 
@@ -181,6 +182,15 @@ const scenarios = {
       if (echoed.length === 2) call.end();
     }
     return { caller: discovered.endpoint[0].challenge_signature, code, echoed };
+  },
+
+  async documents(client, config) {
+    const resource = { name: "interop" };
+    const { resource: database } = await client.SaveSyncDatabase({ resource, create: true });
+    return documents(async (Y, doc, options) => {
+      const own = await connect(config);
+      return new SyncProvider(Y, own, database.id, doc, options);
+    });
   }
 };
 

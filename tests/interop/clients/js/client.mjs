@@ -9,22 +9,24 @@ import WebSocket from "ws";
 
 const builds = {
   async js() {
-    const { VoltClient } = await import("@tdxvolt/volt-client-web/js");
-    return VoltClient;
+    return import("@tdxvolt/volt-client-web/js");
   },
 
   async wasm() {
-    const { VoltClient, voltUtils } = await import("@tdxvolt/volt-client-web/wasm");
+    const client = await import("@tdxvolt/volt-client-web/wasm");
     // The client would fetch its module from a file URL, which Node refuses. Initialise it first.
     const module = "@tdxvolt/volt-ws-protocol-web/volt_ws_protocol_web_bg.wasm";
-    voltUtils.initSync(readFileSync(new URL(import.meta.resolve(module))));
-    return VoltClient;
+    client.voltUtils.initSync(readFileSync(new URL(import.meta.resolve(module))));
+    return client;
   }
 };
 
 const build = env.VOLT_CLIENT_BUILD || "js";
 check(Object.hasOwn(builds, build), `unknown build ${build}`);
-const VoltClient = await builds[build]();
+const { SyncProvider, VoltClient } = await builds[build]();
+
+/** Keeps a Yjs document equal to the Volt's. */
+export { SyncProvider };
 
 /** A connected client. */
 export async function connect(config) {

@@ -6,7 +6,8 @@
 
 import { readFileSync } from "node:fs";
 import { argv, exit } from "node:process";
-import { all, check, connect, messages } from "./client.mjs";
+import { SyncProvider, all, check, connect, messages } from "./client.mjs";
+import { documents } from "./documents.mjs";
 
 const UNKNOWN_ID = "did:volt:00000000-0000-4000-8000-000000000000";
 
@@ -166,6 +167,16 @@ const scenarios = {
     call.end();
     const echoed = (await answers).map(({ data }) => Buffer.from(data, "base64").toString());
     return { caller: endpoint[0].challenge_signature, code, echoed };
+  },
+
+  async documents(client, config) {
+    const resource = { name: "interop" };
+    const { resource: database } = await client.SaveSyncDatabase({ resource, create: true });
+    return documents(async (Y, doc, options) => {
+      // JSON has no bytes.
+      const own = await connect(config);
+      return new SyncProvider(Y, own, database.id, doc, { ...options, base64: true });
+    });
   }
 };
 

@@ -76,7 +76,7 @@ fn targets(source: &Path) -> anyhow::Result<Vec<String>> {
 /// shorter inputs, and so more of them.
 fn max_len(target: &str) -> u32 {
     match target {
-        "client" | "invoke" | "proto" | "router" | "server" | "sql" => 1024,
+        "client" | "documents" | "invoke" | "proto" | "router" | "server" | "sql" => 1024,
         _ => 8192,
     }
 }

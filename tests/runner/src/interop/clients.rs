@@ -69,6 +69,27 @@ const WEB: &[&str] = &[
     "sql",
     "sql-helper",
     "hosted",
+    "documents",
+];
+/// The same without documents: the provider of the `wasm` build cannot be stopped.
+const WASM: &[&str] = match WEB.split_last() {
+    Some((_, others)) => others,
+    None => &[],
+};
+/// The scenarios of this SDK: all but that of the sync providers of JavaScript.
+const SDK: &[&str] = &[
+    "unary",
+    "refused",
+    "authenticate",
+    "connect",
+    "events",
+    "download",
+    "refused-stream",
+    "upload",
+    "wire",
+    "sql",
+    "sql-helper",
+    "hosted",
 ];
 
 impl Client {
@@ -124,7 +145,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         .map(|build| Client {
             arguments: vec![script.clone().into()],
             environment: vec![("VOLT_CLIENT_BUILD", build.into())],
-            scenarios: Some(WEB),
+            scenarios: Some(if build == "js" { WEB } else { WASM }),
             ..Client::new(format!("{} {build}", web.name), build, "node")
         })
         .collect();
@@ -135,6 +156,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         clients.push(Client {
             arguments: Grpc::arguments(script.clone()),
             way,
+            scenarios: if way == Way::Direct { None } else { Some(SDK) },
             ..Client::new(named(&grpc.name, way), short_name, "node")
         });
     }
@@ -171,6 +193,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         clients.push(Client {
             environment: vec![("VOLT_TRANSPORT", transport.into())],
             way,
+            scenarios: Some(SDK),
             ..Client::new(named(&format!("volt-api {transport}"), way), short_name, &sdk)
         });
     }

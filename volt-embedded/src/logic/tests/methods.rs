@@ -6,15 +6,20 @@ use volt_api::{
         CreateDatabaseRequest, SqlBulkUpdateRequest, SqliteDatabaseApiClient, SqliteServerApiClient,
     },
     volt::{
-        Access, CopyResourceMode, CopyResourceRequest, DeleteAccessRequest, DeleteResourceRequest,
-        FileApiClient, GetAccessRequest, GetFileContentRequest, GetFileDescendantsRequest,
-        GetFileRequest, GetIdentityRequest, GetResourceAncestorsRequest,
-        GetResourceDescendantsRequest, GetResourceRequest, GetResourceResponse, Identity,
-        MoveResourceRequest, PolicyDecision, RequestAccessRequest, Resource, SaveAccessRequest,
-        SaveDatabaseRequest, SaveIdentityRequest, SaveResourceRequest, SaveWireRequest,
-        ServiceDescription, ServiceHostType, SetAccessRequestDecisionRequest,
-        SetFileContentRequest, SetServiceStatusRequest, ShareMode, SignVerifyRequest,
-        UploadFileStart, VoltApiClient, WireApiClient,
+        Access, CopyResourceMode, CopyResourceRequest, CreateSynapseConnectionRequest,
+        CreateSyncDocumentVersionRequest, DeleteAccessRequest, DeleteResourceRequest,
+        DeleteSynapseConnectionRequest, DeleteSynapseDocumentMetadataRequest, FileApiClient,
+        GetAccessRequest, GetFileContentRequest, GetFileDescendantsRequest, GetFileRequest,
+        GetIdentityRequest, GetResourceAncestorsRequest, GetResourceDescendantsRequest,
+        GetResourceRequest, GetResourceResponse, GetSyncDocumentVersionRequest, Identity,
+        ListSyncDocumentVersionsRequest, MoveResourceRequest, PolicyDecision, PutSynapseBlobStart,
+        RequestAccessRequest, Resource, RevertSyncDocumentVersionRequest, SaveAccessRequest,
+        SaveDatabaseRequest, SaveIdentityRequest, SaveResourceRequest, SaveSynapseRequest,
+        SaveSyncDatabaseRequest, SaveWireRequest, ServiceDescription, ServiceHostType,
+        SetAccessRequestDecisionRequest, SetFileContentRequest, SetServiceStatusRequest,
+        SetSynapseDocumentMetadataRequest, ShareMode, SignVerifyRequest, SynapseDocumentMetadata,
+        SyncApiClient, SyncDocumentStart, SyncDocumentVersionSummary, UploadFileStart,
+        VoltApiClient, WireApiClient, WriteSynapsePathRequest,
     },
 };
 use volt_runtime::BidiCall;
@@ -36,6 +41,8 @@ struct Targets {
     database: String,
     wire: String,
     service: String,
+    synapse: String,
+    connection: String,
     /// The folder to which the guest may copy or move resources.
     home: String,
 }
@@ -207,7 +214,123 @@ const METHODS: &[(&str, &[&str], Method)] = &[
         let identity = Identity::default().with_resource(resource);
         guest.save_identity(SaveIdentityRequest::default().with_identity(identity)).map(drop)
     }),
+    ("SaveSyncDatabase", &[WRITE, "*"], |guest, on| {
+        let database = Resource::default().with_id(&on.synapse).with_description("changed");
+        let request = SaveSyncDatabaseRequest::default().with_resource(database);
+        guest.save_sync_database(request).map(drop)
+    }),
+    ("SaveSynapse", &[WRITE, "*"], |guest, on| {
+        let synapse = Resource::default().with_id(&on.synapse).with_description("changed");
+        guest.save_synapse(SaveSynapseRequest::default().with_resource(synapse)).map(drop)
+    }),
+    ("CreateSynapseConnection", &[WRITE, "*"], |guest, on| {
+        let request = CreateSynapseConnectionRequest::default()
+            .with_resource(Resource::default().with_name("connection"))
+            .with_create(true)
+            .with_local_synapse_id(&on.synapse);
+        guest.create_synapse_connection(request).map(drop)
+    }),
+    ("DeleteSynapseConnection", &[WRITE, "*"], |guest, on| {
+        let id = &on.connection;
+        let request = DeleteSynapseConnectionRequest::default().with_synapse_connection_id(id);
+        guest.delete_synapse_connection(&request)
+    }),
+    ("SetSynapseDocumentMetadata", &[WRITE, "*"], |guest, on| {
+        guest.set_document_metadata(description(&on.synapse))
+    }),
+    ("DeleteSynapseDocumentMetadata", &[WRITE, "*"], |guest, on| {
+        let request = DeleteSynapseDocumentMetadataRequest::default()
+            .with_synapse_id(&on.synapse)
+            .with_document_id("doc");
+        guest.delete_document_metadata(&request)
+    }),
+    ("WriteSynapsePath", &[DATABASE_WRITE, WRITE, "*"], |guest, on| {
+        let request = WriteSynapsePathRequest::default()
+            .with_synapse_id(&on.synapse)
+            .with_document_id("doc")
+            .with_path("$.data.a")
+            .with_json("1");
+        guest.write_path(&request)
+    }),
+    ("SyncDocument", &[DATABASE_WRITE, WRITE, "*"], |guest, on| {
+        guest.join_document(&document(&on.synapse)).map(drop)
+    }),
+    ("SyncDocument, read_only", &QUERY, |guest, on| {
+        guest.join_document(&document(&on.synapse).with_read_only(true)).map(drop)
+    }),
+    ("WatchSynapsePath", &QUERY, |guest, on| {
+        guest.reach_documents(&on.synapse, DATABASE_READ).map(drop)
+    }),
+    ("WatchSynapseDocumentState", &QUERY, |guest, on| {
+        guest.reach_documents(&on.synapse, DATABASE_READ).map(drop)
+    }),
+    ("GetSynapseDocumentState", &QUERY, |guest, on| {
+        let synapse = guest.reach_documents(&on.synapse, DATABASE_READ)?;
+        guest.document_progress(&synapse, "doc").map(drop)
+    }),
+    ("ListSyncDocumentVersions", &QUERY, |guest, on| versions(guest, on).map(drop)),
+    ("GetSyncDocumentVersion", &QUERY, |guest, on| {
+        let request = GetSyncDocumentVersionRequest::default()
+            .with_database_id(&on.synapse)
+            .with_document_id("doc")
+            .with_version_id(&versions(guest, on)?[0].version_id);
+        guest.document_version(&request).map(drop)
+    }),
+    ("CreateSyncDocumentVersion", &[DATABASE_WRITE, WRITE, "*"], |guest, on| {
+        let request = CreateSyncDocumentVersionRequest::default()
+            .with_database_id(&on.synapse)
+            .with_document_id("doc");
+        guest.create_document_version(&request).map(drop)
+    }),
+    ("RevertSyncDocumentVersion", &[DATABASE_WRITE, WRITE, "*"], |guest, on| {
+        let request = RevertSyncDocumentVersionRequest::default()
+            .with_database_id(&on.synapse)
+            .with_document_id("doc")
+            .with_version_id(&versions(guest, on)?[0].version_id);
+        guest.revert_document(&request).map(drop)
+    }),
+    ("HasSynapseBlob", &QUERY, |guest, on| guest.has_blob(&on.synapse, EMPTY_HASH).map(drop)),
+    ("GetSynapseBlob", &QUERY, |guest, on| guest.open_blob(&on.synapse, EMPTY_HASH).map(drop)),
+    ("PutSynapseBlob", &[DATABASE_WRITE, WRITE, "*"], |guest, on| put_blob(guest, &on.synapse)),
 ];
+
+const QUERY: [&str; 4] = [DATABASE_READ, DATABASE_WRITE, WRITE, "*"];
+
+/// The hash of nothing.
+const EMPTY_HASH: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+
+fn document(synapse: &str) -> SyncDocumentStart {
+    SyncDocumentStart::default().with_database_id(synapse).with_document_id("doc")
+}
+
+fn description(synapse: &str) -> SetSynapseDocumentMetadataRequest {
+    SetSynapseDocumentMetadataRequest::default()
+        .with_synapse_id(synapse)
+        .with_document_id("doc")
+        .with_metadata([SynapseDocumentMetadata::default().with_name("data")])
+}
+
+fn versions(actor: &Actor, on: &Targets) -> Result<Vec<SyncDocumentVersionSummary>> {
+    let request = ListSyncDocumentVersionsRequest::default()
+        .with_database_id(&on.synapse)
+        .with_document_id("doc");
+    actor.document_versions(&request)
+}
+
+fn put_blob(actor: &Actor, synapse: &str) -> Result<()> {
+    let start = PutSynapseBlobStart::default().with_synapse_id(synapse).with_hash(EMPTY_HASH);
+    actor.begin_blob(&start)?.map_or(Ok(()), |arriving| actor.finish_blob(arriving))
+}
+
+/// Gives the synapse what its methods need.
+fn fill(owner: &Actor, on: &Targets) {
+    owner.set_document_metadata(description(&on.synapse)).unwrap();
+    let request = CreateSyncDocumentVersionRequest::default()
+        .with_database_id(&on.synapse)
+        .with_document_id("doc");
+    owner.create_document_version(&request).unwrap();
+    put_blob(owner, &on.synapse).unwrap();
+}
 
 /// The methods that no right to a resource permits or forbids.
 const WITHOUT_RIGHTS: [(&str, &str); 12] = [
@@ -239,6 +362,8 @@ fn targets(owner: &Actor, guest: &Actor) -> Targets {
         .with_persist(true);
     Targets {
         file: make(owner, &folder, "file", "volt:file"),
+        synapse: make(owner, "", "synapse", "volt:synapse"),
+        connection: make(owner, "", "connection", "volt:synapse-connection"),
         database: make(owner, "", "database", "volt:sqlite-database"),
         wire: owner.save_wire(wire).unwrap().id,
         home: guest.identity.clone(),
@@ -277,9 +402,13 @@ fn every_method_demands_its_right() {
             let guest = guest(&volt);
             let on = targets(&owner, &guest);
             if !right.is_empty() {
-                for id in [&on.folder, &on.file, &on.database, &on.wire, &on.service] {
+                let files = [&on.folder, &on.file, &on.database, &on.wire, &on.service];
+                for id in files.into_iter().chain([&on.synapse, &on.connection]) {
                     rule(&owner, id, &guest, right);
                 }
+            }
+            if name.contains("Syn") {
+                fill(&owner, &on);
             }
             let outcome = method(&guest, &on);
             let denied = matches!(
@@ -302,6 +431,7 @@ async fn every_method_refuses_strangers_and_has_its_test() {
         VoltApiClient::METHODS,
         FileApiClient::METHODS,
         WireApiClient::METHODS,
+        SyncApiClient::METHODS,
         SqliteServerApiClient::METHODS,
         SqliteDatabaseApiClient::METHODS,
     ];

@@ -6,6 +6,7 @@
 mod access;
 mod authenticate;
 mod claims;
+mod documents;
 mod durability;
 mod files;
 mod identities;

@@ -1,4 +1,7 @@
-//! Parts of a Volt for fuzz targets: callers' SQL without a network, and a host without sockets.
+//! Parts of a Volt for fuzz targets: callers' SQL without a network, the calls of a document, and a
+//! host without sockets.
+
+mod documents;
 
 use std::{
     fmt,
@@ -17,13 +20,14 @@ use volt_api::{
     },
     key::SigningKey,
     server::Service as _,
-    volt::{FileApiServer, VoltApiServer, WireApiServer},
+    volt::{FileApiServer, SyncApiServer, VoltApiServer, WireApiServer},
 };
 use volt_runtime::{
     Method,
     server::{ServerOptions, ServiceHost},
 };
 
+pub use self::documents::Documents;
 use crate::{
     api::{Handlers, SERVICES},
     builder::Builder,
@@ -124,6 +128,7 @@ pub fn open(folder: &Path, builder: Builder, limits: ServerOptions) -> Result<Co
         VoltApiServer::from_arc(Arc::clone(&handlers)).methods(),
         FileApiServer::from_arc(Arc::clone(&handlers)).methods(),
         WireApiServer::from_arc(Arc::clone(&handlers)).methods(),
+        SyncApiServer::from_arc(Arc::clone(&handlers)).methods(),
         SqliteServerApiServer::from_arc(Arc::clone(&handlers)).methods(),
         SqliteDatabaseApiServer::from_arc(handlers).methods(),
     ];

@@ -1,0 +1,95 @@
+// The interop scenario `documents` with the sync provider of the published JavaScript clients.
+
+import * as Y from "yjs";
+import * as awarenessProtocol from "y-protocols/awareness";
+
+/** The length of the large text, in characters. */
+const LARGE = 3.5 * 1024 * 1024;
+
+/**
+ * Keeps copies of one document equal. `open` returns a provider for a document with some options, on a
+ * connection of its own.
+ */
+export async function documents(open) {
+  const one = await copy(open, 1);
+  const other = await copy(open, 2);
+
+  one.text.insert(0, "hello");
+  one.map.set("key", { nested: [1, 2.5, true, null, "naïve ☃"] });
+  one.array.push(["a", "c"]);
+  await until(() => other.array.length === 2 && other.text.length === 5 && other.map.size === 1);
+
+  // Edits at the same time, before either has the other's.
+  one.text.insert(5, " from one");
+  other.text.insert(5, " from other");
+  one.map.set("same", 1);
+  other.map.set("same", 2);
+  one.array.delete(0);
+  other.array.insert(1, ["b"]);
+  const parts = () => [one, other].map(({ doc }) => JSON.stringify(content(doc)));
+  const merged = (text) => text.includes("from one") && text.includes("from other");
+  await until(() => parts()[0] === parts()[1] && merged(parts()[0]));
+
+  one.large.insert(0, "0123456789abcde\n".repeat(LARGE / 16));
+  await until(() => other.large.length === LARGE);
+
+  one.awareness.setLocalStateField("name", "one");
+  await until(() => other.awareness.getStates().get(1)?.name === "one");
+
+  const late = await copy(open, 3);
+  await until(() => late.awareness.getStates().get(1)?.name === "one");
+  const result = {
+    ...content(late.doc),
+    large: late.large.toString() === one.large.toString() && late.large.length,
+    equal: parts()[0] === JSON.stringify(content(late.doc)),
+    present: late.awareness.getStates().get(1).name
+  };
+
+  // The state of a client that leaves is removed.
+  one.provider.stopSync();
+  await until(() => !late.awareness.getStates().has(1));
+  other.provider.stopSync();
+  late.provider.stopSync();
+  await until(() => [one, other, late].every(({ ended }) => ended()));
+  return { ...result, left: true };
+}
+
+/** A copy of the document. The ids of the clients decide how edits are merged. */
+async function copy(open, clientID) {
+  const doc = new Y.Doc({ guid: "interop" });
+  doc.clientID = clientID;
+  const awareness = new awarenessProtocol.Awareness(doc);
+  const provider = await open(Y, doc, { awarenessProtocol, awareness });
+  let ended = false;
+  let failure;
+  provider.on("error", (error) => (failure = error));
+  provider.on("status", ({ status }) => (ended = status === "disconnected"));
+  const synced = new Promise((resolve) => provider.on("synced", resolve));
+  provider.startSync();
+  await Promise.race([synced, until(() => failure)]);
+  if (failure) throw failure;
+  return {
+    doc,
+    provider,
+    awareness,
+    ended: () => ended,
+    text: doc.getText("text"),
+    map: doc.getMap("map"),
+    array: doc.getArray("array"),
+    large: doc.getText("large")
+  };
+}
+
+function content(doc) {
+  return {
+    text: doc.getText("text").toString(),
+    // The entries of a map have no order.
+    map: Object.fromEntries(Object.entries(doc.getMap("map").toJSON()).sort()),
+    array: doc.getArray("array").toJSON()
+  };
+}
+
+/** Resolves when a condition holds. The runner limits the time. */
+async function until(condition) {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}

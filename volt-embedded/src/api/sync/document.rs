@@ -1,0 +1,136 @@
+//! `SyncDocument`: keeps a caller's copy of a document and the Volt's equal.
+
+use std::{future::pending, sync::Arc};
+
+use volt_api::{
+    Status,
+    server::{Requests, Responses},
+    volt::{SyncDocumentRequest, SyncDocumentResponse},
+};
+
+use super::super::on;
+use crate::{
+    actor::Actor,
+    error::invalid,
+    logic::documents::Opened,
+    state::documents::Seat,
+    sync::{
+        incoming::{Event, Incoming},
+        outbox::Next,
+    },
+};
+
+/// A call, shared by its two directions.
+struct Call {
+    actor: Actor,
+    seat: Seat,
+    opened: Opened,
+}
+
+pub(super) async fn run(
+    actor: Actor,
+    mut requests: Requests<SyncDocumentRequest>,
+    responses: Responses<SyncDocumentResponse>,
+) -> Result<(), Status> {
+    let mut incoming = Incoming::default();
+    let first = requests.message().await?.map(|first| incoming.receive(first)).transpose()?;
+    let Some(Some(Event::Start(start))) = first else {
+        return Err(invalid("the first message of SyncDocument is `sync_start`"));
+    };
+    let _permit = actor.volt.permits.document(&actor.identity)?;
+    let (seat, opened) = on(&actor, move |actor| actor.join_document(&start)).await?;
+    if opened.read_only {
+        incoming.discard_changes();
+    }
+    let call = Arc::new(Call { actor, seat, opened });
+    // Neither direction waits for the other: a caller that does not read can still write.
+    let outcome = tokio::select! {
+        outcome = receive(&call, incoming, requests) => outcome,
+        outcome = send(&call, responses) => outcome,
+    };
+    let (actor, document) = (call.actor.clone(), Arc::clone(call.seat.document()));
+    drop(call);
+    // The last call merges the updates. Whatever becomes of that, the document has all of them.
+    let tidy = move |_: &Actor| {
+        document.tidy();
+        Ok(())
+    };
+    let _ = on(&actor, tidy).await;
+    outcome
+}
+
+/// Receives the caller's messages. After the last, the other direction ends the call.
+async fn receive(
+    call: &Arc<Call>,
+    mut incoming: Incoming,
+    mut requests: Requests<SyncDocumentRequest>,
+) -> Result<(), Status> {
+    let mut checked = call.actor.volt.store.changes();
+    while let Some(request) = requests.message().await? {
+        let Some(event) = incoming.receive(request)? else { continue };
+        recheck(call, &mut checked).await?;
+        match event {
+            Event::Done(update) => {
+                if !update.is_empty() {
+                    apply(call, update).await?;
+                }
+                call.seat.acknowledge();
+            }
+            Event::Update(update) => apply(call, update).await?,
+            Event::Presence(update) => call.seat.present(&update)?,
+            Event::Start(_) => {}
+        }
+    }
+    if incoming.discarded() > 0 {
+        tracing::debug!(changes = incoming.discarded(), "a caller that may only read sent changes");
+    }
+    call.seat.finish();
+    pending().await
+}
+
+async fn apply(call: &Arc<Call>, update: Vec<u8>) -> Result<(), Status> {
+    let this = Arc::clone(call);
+    on(&call.actor, move |actor| {
+        this.seat.document().apply(actor.author(Some(this.seat.call())), &update)
+    })
+    .await
+}
+
+/// Sends the caller what it lacks, then others' changes.
+async fn send(
+    call: &Arc<Call>,
+    mut responses: Responses<SyncDocumentResponse>,
+) -> Result<(), Status> {
+    let mut checked = call.actor.volt.store.changes();
+    loop {
+        match call.seat.next().await {
+            Next::Message(message) => {
+                recheck(call, &mut checked).await?;
+                responses.send(message).await?;
+            }
+            Next::Diff(state) => {
+                let document = Arc::clone(call.seat.document());
+                let missing =
+                    move |_: &Actor| document.with(|document| Ok(document.missing(&state)?));
+                call.seat.catch_up(on(&call.actor, missing).await?);
+            }
+            Next::End(status) => return Err(status),
+            Next::Finished => return Ok(()),
+        }
+    }
+}
+
+/// Checks the caller's rights again if the store has changed since they were last checked.
+async fn recheck(call: &Arc<Call>, checked: &mut u64) -> Result<(), Status> {
+    let changes = call.actor.volt.store.changes();
+    if changes != *checked {
+        let this = Arc::clone(call);
+        on(&call.actor, move |actor| {
+            let Opened { database, .. } = &this.opened;
+            actor.read(|store| actor.demand(store, database, this.opened.access()))
+        })
+        .await?;
+        *checked = changes;
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! `WatchSynapsePath`: tells what changes at some paths of a document.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use volt_api::{
+    Status,
+    server::{Requests, Responses},
+    volt::{
+        SynapsePathUpdateType, WatchSynapsePathRequest, WatchSynapsePathResponse,
+        WatchSynapsePathUpdate, watch_synapse_path_request::Payload,
+    },
+};
+
+use super::super::on;
+use crate::{
+    actor::Actor,
+    error::{internal, invalid},
+    rights::DATABASE_READ,
+    sync::path::{Difference, Display, Step, differences, parse},
+};
+
+/// The maximum number of paths of one call.
+const MAX_PATHS: usize = 100;
+
+/// A path as the caller wrote it, and its steps.
+type Watched = Vec<(String, Vec<Step>)>;
+
+/// A caller that does not read is told the difference between what it was told and what is there when it
+/// reads again.
+pub(super) async fn watch(
+    actor: Actor,
+    mut requests: Requests<WatchSynapsePathRequest>,
+    mut responses: Responses<WatchSynapsePathResponse>,
+) -> Result<(), Status> {
+    let start = match requests.message().await?.and_then(|first| first.payload) {
+        Some(Payload::Start(start)) => start,
+        Some(Payload::Stop(true)) => return Ok(()),
+        _ => return Err(invalid("the first message of WatchSynapsePath is `start`")),
+    };
+    if start.path.is_empty() || start.path.len() > MAX_PATHS {
+        return Err(invalid(format!("a call watches 1 to {MAX_PATHS} paths")));
+    }
+    let paths = start.path.into_iter().map(|text| parse(&text).map(|steps| (text, steps)));
+    let paths: Arc<Watched> = Arc::new(paths.collect::<Result<_, _>>()?);
+    let _permit = actor.volt.permits.document(&actor.identity)?;
+    let open = move |actor: &Actor| {
+        let synapse = actor.reach_documents(&start.synapse_id, DATABASE_READ)?;
+        let document = actor.document(&synapse, &start.document_id)?;
+        // Subscribe first, so that no change is missed.
+        let changes = document.subscribe();
+        Ok((document.json()?, document, changes, synapse.id))
+    };
+    let (mut told, document, mut changes, synapse) = on(&actor, open).await?;
+    loop {
+        tokio::select! {
+            request = requests.message() => match request?.map(|request| request.payload) {
+                None | Some(Some(Payload::Stop(true))) => return Ok(()),
+                Some(_) => return Err(invalid("after `start`, WatchSynapsePath takes `stop` only")),
+            },
+            outcome = changes.changed() => {
+                outcome.map_err(|_| internal("the document was closed"))?;
+                let (document, paths, old) = (document.clone(), paths.clone(), told.clone());
+                let synapse = synapse.clone();
+                let compare = move |actor: &Actor| {
+                    actor.read(|store| actor.demand(store, &synapse, DATABASE_READ))?;
+                    let new = document.json()?;
+                    let updates = updates(&paths, &old, &new);
+                    Ok((new, updates))
+                };
+                let (new, updates) = on(&actor, compare).await?;
+                told = new;
+                for update in updates {
+                    let response = WatchSynapsePathResponse::default().with_update(update);
+                    responses.send(response).await?;
+                }
+            }
+        }
+    }
+}
+
+fn updates(paths: &[(String, Vec<Step>)], old: &Value, new: &Value) -> Vec<WatchSynapsePathUpdate> {
+    let mut updates = Vec::new();
+    for (text, steps) in paths {
+        let found = differences(steps, old, new);
+        let total = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        updates.extend((0..).zip(found).map(|(index, difference)| {
+            update(&difference).with_watch_path(text.as_str()).with_index(index).with_total(total)
+        }));
+    }
+    updates
+}
+
+fn update(difference: &Difference) -> WatchSynapsePathUpdate {
+    let text = |value: &Option<Value>| value.as_ref().map(Value::to_string).unwrap_or_default();
+    let kind = match (&difference.old, &difference.new) {
+        (None, _) => SynapsePathUpdateType::Add,
+        (_, None) => SynapsePathUpdateType::Delete,
+        _ => SynapsePathUpdateType::Update,
+    };
+    WatchSynapsePathUpdate::default()
+        .with_event_path(Display(&difference.path).to_string())
+        .with_update_type(kind)
+        .with_value(text(&difference.new))
+        .with_previous_value(text(&difference.old))
+}

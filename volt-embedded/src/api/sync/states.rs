@@ -1,0 +1,83 @@
+//! `WatchSynapseDocumentState`: tells how far documents are.
+
+use std::{collections::HashMap, sync::Arc};
+
+use volt_api::{
+    Status,
+    server::{Requests, Responses},
+    volt::{
+        WatchSynapseDocumentStateRequest, WatchSynapseDocumentStateResponse,
+        WatchSynapseDocumentStateUpdate, watch_synapse_document_state_request::Payload,
+    },
+};
+
+use super::super::on;
+use crate::{
+    actor::Actor,
+    error::{internal, invalid},
+    logic::synapses::Progress,
+    rights::DATABASE_READ,
+};
+
+/// The maximum number of documents of one call.
+const MAX_DOCUMENTS: usize = 1000;
+
+/// A caller that does not read is told of the present state when it reads again.
+pub(super) async fn watch(
+    actor: Actor,
+    mut requests: Requests<WatchSynapseDocumentStateRequest>,
+    mut responses: Responses<WatchSynapseDocumentStateResponse>,
+) -> Result<(), Status> {
+    let start = match requests.message().await?.and_then(|first| first.payload) {
+        Some(Payload::Start(start)) => start,
+        Some(Payload::Stop(true)) => return Ok(()),
+        _ => return Err(invalid("the first message of WatchSynapseDocumentState is `start`")),
+    };
+    if start.document_id.is_empty() || start.document_id.len() > MAX_DOCUMENTS {
+        return Err(invalid(format!("a call watches 1 to {MAX_DOCUMENTS} documents")));
+    }
+    let _permit = actor.volt.permits.document(&actor.identity)?;
+    let reference = start.synapse_id;
+    let reach = move |actor: &Actor| actor.reach_documents(&reference, DATABASE_READ);
+    let synapse = Arc::new(on(&actor, reach).await?);
+    let mut changes = synapse.archive.subscribe();
+    // The first look tells the present state of each.
+    changes.mark_changed();
+    let documents = Arc::new(start.document_id);
+    let mut told: HashMap<String, Progress> = HashMap::new();
+    loop {
+        tokio::select! {
+            request = requests.message() => match request?.map(|request| request.payload) {
+                None | Some(Some(Payload::Stop(true))) => return Ok(()),
+                Some(_) => {
+                    let message = "after `start`, WatchSynapseDocumentState takes `stop` only";
+                    return Err(invalid(message));
+                }
+            },
+            outcome = changes.changed() => {
+                outcome.map_err(|_| internal("the synapse was closed"))?;
+                let (synapse, documents) = (Arc::clone(&synapse), Arc::clone(&documents));
+                let look = move |actor: &Actor| {
+                    actor.read(|store| actor.demand(store, &synapse.id, DATABASE_READ))?;
+                    let look = |document: &String| {
+                        Ok((document.clone(), actor.document_progress(&synapse, document)?))
+                    };
+                    documents.iter().map(look).collect::<Result<Vec<_>, _>>()
+                };
+                for (document, progress) in on(&actor, look).await? {
+                    if told.get(&document) == Some(&progress) {
+                        continue;
+                    }
+                    let update = WatchSynapseDocumentStateUpdate::default()
+                        .with_document_id(&document)
+                        .with_state(progress.state)
+                        .with_hash(&progress.hash)
+                        .with_local_hash(&progress.local_hash);
+                    let response = WatchSynapseDocumentStateResponse::default().with_update(update);
+                    responses.send(response).await?;
+                    told.insert(document, progress);
+                }
+            }
+        }
+    }
+}

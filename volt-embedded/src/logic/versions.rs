@@ -1,0 +1,87 @@
+//! Kept versions of documents.
+
+use uuid::Uuid;
+use volt_api::volt::{
+    CreateSyncDocumentVersionRequest, GetSyncDocumentVersionRequest,
+    ListSyncDocumentVersionsRequest, RevertSyncDocumentVersionRequest, SyncDocumentVersionSummary,
+};
+
+use super::{limits, synapses::document_hash};
+use crate::{
+    actor::Actor,
+    error::{Result, not_found},
+    rights::{DATABASE_READ, DATABASE_WRITE},
+    state::documents::OpenDocument,
+    store::now,
+    sync::versions::reversal,
+};
+
+/// The number of versions that are listed unless the caller says otherwise, and at most.
+const LISTED: u32 = 50;
+const MAX_LISTED: u32 = 1000;
+
+impl Actor {
+    /// Returns the versions of a document, the newest first.
+    pub(crate) fn document_versions(
+        &self,
+        request: &ListSyncDocumentVersionsRequest,
+    ) -> Result<Vec<SyncDocumentVersionSummary>> {
+        let database = self.reach_documents(&request.database_id, DATABASE_READ)?;
+        limits::document(&request.document_id)?;
+        let limit = if request.limit == 0 { LISTED } else { request.limit.min(MAX_LISTED) };
+        database.archive.versions(&request.document_id, limit, request.offset)
+    }
+
+    /// Returns a version of a document, and the whole document as it was.
+    pub(crate) fn document_version(
+        &self,
+        request: &GetSyncDocumentVersionRequest,
+    ) -> Result<(SyncDocumentVersionSummary, Vec<u8>)> {
+        let database = self.reach_documents(&request.database_id, DATABASE_READ)?;
+        limits::document(&request.document_id)?;
+        let found = database.archive.version(&request.document_id, &request.version_id)?;
+        found.ok_or_else(|| not_found("version", &request.version_id).into())
+    }
+
+    /// Keeps a document as it is. Returns the id of the version.
+    pub(crate) fn create_document_version(
+        &self,
+        request: &CreateSyncDocumentVersionRequest,
+    ) -> Result<String> {
+        let database = self.reach_documents(&request.database_id, DATABASE_WRITE)?;
+        limits::label(&request.label)?;
+        let document = self.document(&database, &request.document_id)?;
+        self.keep_version(&document, &request.label)
+    }
+
+    /// Makes a document what it was in a version. Returns the id of the version that is kept for it.
+    pub(crate) fn revert_document(
+        &self,
+        request: &RevertSyncDocumentVersionRequest,
+    ) -> Result<String> {
+        let database = self.reach_documents(&request.database_id, DATABASE_WRITE)?;
+        limits::label(&request.label)?;
+        let document = self.document(&database, &request.document_id)?;
+        let found = database.archive.version(&request.document_id, &request.version_id)?;
+        let (_, whole) = found.ok_or_else(|| not_found("version", &request.version_id))?;
+        document.write(self.author(None), |document| {
+            let update = reversal(document, &whole)?;
+            document.apply(&update)
+        })?;
+        self.keep_version(&document, &request.label)
+    }
+
+    fn keep_version(&self, document: &OpenDocument, label: &str) -> Result<String> {
+        let (whole, identity) =
+            document.with(|document| Ok((document.whole()?, document.identity())))?;
+        let version = SyncDocumentVersionSummary {
+            version_id: Uuid::new_v4().to_string(),
+            timestamp: now(),
+            identity: self.identity.clone(),
+            label: label.to_owned(),
+            document_hash: document_hash(&identity),
+        };
+        document.archive().keep_version(document.name(), &version, &whole)?;
+        Ok(version.version_id)
+    }
+}

@@ -1,0 +1,107 @@
+//! The documents that callers have open.
+//!
+//! A document is in memory while a call uses it, and loaded again by the next. All calls share it: each
+//! change is kept in the archive, then passed on to the others.
+
+mod budget;
+mod open;
+mod peer;
+mod seat;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, Weak},
+};
+
+use volt_api::Status;
+
+use self::{budget::Budget, peer::lock};
+pub(crate) use self::{
+    open::{Author, OpenDocument, Settings},
+    seat::Seat,
+};
+use crate::{
+    archive::Archive,
+    error::{Result, exhausted, not_found},
+};
+
+/// The maximum number of sync databases in use. Each holds files open.
+const MAX_ARCHIVES: usize = 256;
+
+/// The documents in use, by their database and their name.
+#[derive(Default)]
+pub(crate) struct Documents {
+    archives: Mutex<HashMap<String, Weak<Archive>>>,
+    open: Mutex<HashMap<(String, String), Weak<OpenDocument>>>,
+    budget: Arc<Budget>,
+}
+
+impl Documents {
+    /// Returns the archive of a database, which `open` opens if it is not in use.
+    pub(crate) fn archive(
+        &self,
+        database: &str,
+        open: impl FnOnce() -> Result<Archive>,
+    ) -> Result<Arc<Archive>> {
+        let mut archives = lock(&self.archives);
+        if let Some(archive) = archives.get(database).and_then(Weak::upgrade) {
+            return Ok(archive);
+        }
+        archives.retain(|_, archive| archive.strong_count() > 0);
+        if archives.len() >= MAX_ARCHIVES {
+            return Err(exhausted("too many sync databases are in use: close others first").into());
+        }
+        let archive = Arc::new(open()?);
+        archives.insert(database.to_owned(), Arc::downgrade(&archive));
+        Ok(archive)
+    }
+
+    /// Returns a document. Its memory counts for the identity that opens it first.
+    pub(crate) fn document(
+        &self,
+        archive: &Arc<Archive>,
+        database: &str,
+        name: &str,
+        settings: Settings,
+        identity: &str,
+    ) -> Arc<OpenDocument> {
+        let key = (database.to_owned(), name.to_owned());
+        let mut open = lock(&self.open);
+        if let Some(document) = open.get(&key).and_then(Weak::upgrade) {
+            return document;
+        }
+        open.retain(|_, document| document.strong_count() > 0);
+        let account = self.budget.account(identity);
+        let document = OpenDocument::new(Arc::clone(archive), name, settings, account);
+        let document = Arc::new(document);
+        open.insert(key, Arc::downgrade(&document));
+        document
+    }
+
+    /// Ends the use of a deleted database.
+    pub(crate) fn delete(&self, database: &str) {
+        if let Some(archive) = lock(&self.archives).remove(database).and_then(|one| one.upgrade()) {
+            archive.close();
+        }
+        let mut theirs = Vec::new();
+        lock(&self.open).retain(|(of, _), document| {
+            if of == database {
+                theirs.extend(document.upgrade());
+            }
+            of != database
+        });
+        for document in theirs {
+            document.end(&deleted(database));
+        }
+    }
+
+    /// Returns the number of documents in memory.
+    #[cfg(test)]
+    pub(crate) fn in_memory(&self) -> usize {
+        lock(&self.open).values().filter(|document| document.strong_count() > 0).count()
+    }
+}
+
+fn deleted(database: &str) -> Status {
+    not_found("database", database)
+}

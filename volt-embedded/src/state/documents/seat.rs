@@ -1,0 +1,75 @@
+//! The place of a call in a document that it uses.
+
+use std::sync::Arc;
+
+use volt_api::Status;
+use yrs::StateVector;
+
+use super::{open::OpenDocument, peer::Peer};
+use crate::{
+    error::Result,
+    sync::outbox::{Next, Outbox},
+};
+
+/// The place of a call in a document. Dropping it removes the call.
+pub(crate) struct Seat {
+    document: Arc<OpenDocument>,
+    peer: Arc<Peer>,
+}
+
+impl Seat {
+    /// Adds a call to a document, of which its copy has this state.
+    pub(crate) fn join(
+        document: Arc<OpenDocument>,
+        state: &StateVector,
+        read_only: bool,
+    ) -> Result<Self> {
+        let peer = document.join(state, read_only)?;
+        Ok(Self { document, peer })
+    }
+
+    pub(crate) fn document(&self) -> &Arc<OpenDocument> {
+        &self.document
+    }
+
+    /// Returns the number of the call.
+    pub(crate) fn call(&self) -> u64 {
+        self.peer.call()
+    }
+
+    /// Waits for what is next for the caller.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    pub(crate) async fn next(&self) -> Next {
+        self.peer.next().await
+    }
+
+    /// Acknowledges what the caller has sent. Others' changes follow.
+    pub(crate) fn acknowledge(&self) {
+        self.document.acknowledge(&self.peer);
+    }
+
+    /// Passes on who is present.
+    pub(crate) fn present(&self, update: &[u8]) -> Result<(), Status> {
+        self.document.present(self.call(), update)
+    }
+
+    /// Sends the caller an update that contains all that it was not sent.
+    pub(crate) fn catch_up(&self, update: Vec<u8>) {
+        self.peer.outbox(|outbox| outbox.catch_up(update));
+    }
+
+    /// Removes the call: it is sent what waits, and nothing after that.
+    pub(crate) fn finish(&self) {
+        self.document.leave(self.call());
+        self.peer.outbox(Outbox::finish);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.document.leave(self.call());
+    }
+}

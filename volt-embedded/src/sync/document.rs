@@ -1,0 +1,315 @@
+//! A document in memory: a Yjs document, and the checks of what changes it.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use serde_json::Value;
+use volt_api::Status;
+use yrs::{
+    Array as _, ArrayRef, ClientID, Doc, Map as _, MapRef, OffsetKind, Options, ReadTxn,
+    StateVector, Transact as _, TransactionMut, Update,
+    branch::{Branch, BranchPtr},
+    updates::{decoder::Decode as _, encoder::Encode as _},
+};
+
+use super::{
+    MAX_STATE_VECTOR,
+    inspect::{self, MAX_COST, MAX_NESTING, Summary},
+    value,
+};
+use crate::error::{exhausted, internal, invalid};
+
+/// A document in memory.
+pub(crate) struct Document {
+    doc: Doc,
+    /// The estimated memory, in bytes.
+    cost: u64,
+    /// At least the deepest nesting of shared types.
+    nesting: u32,
+    /// The clients of whose changes some are missing before others, and the clock after those.
+    gaps: HashMap<ClientID, u32>,
+}
+
+/// A change that a document has taken.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// The change as an update.
+    pub(crate) update: Arc<[u8]>,
+    /// The state of the document without it.
+    pub(crate) before: Arc<StateVector>,
+}
+
+/// The reason why a document did not take a change.
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    /// The document has not changed.
+    Refused(Status),
+    /// The document may be damaged: it has to be loaded again.
+    Broken(Status),
+}
+
+impl From<Status> for Rejected {
+    fn from(status: Status) -> Self {
+        Self::Refused(status)
+    }
+}
+
+impl Document {
+    pub(crate) fn new() -> Self {
+        let options = Options {
+            // The unit of Yjs.
+            offset_kind: OffsetKind::Utf16,
+            // The Volt changes nothing on its own.
+            cleanup_formatting: false,
+            ..Options::default()
+        };
+        Self { doc: Doc::with_options(options), cost: 0, nesting: 0, gaps: HashMap::new() }
+    }
+
+    /// Returns the estimated memory of the document, in bytes.
+    pub(crate) fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    /// Returns the state vector of the document.
+    pub(crate) fn state(&self) -> StateVector {
+        self.doc.transact().state_vector()
+    }
+
+    /// Returns the state vector in its encoding.
+    pub(crate) fn encoded_state(&self) -> Vec<u8> {
+        self.state().encode_v1()
+    }
+
+    /// Returns everything that a document with this state lacks, as one update.
+    pub(crate) fn missing(&self, state: &StateVector) -> Result<Vec<u8>, Status> {
+        let encode = || {
+            if self.gaps.is_empty() {
+                return Some(self.doc.transact().encode_state_as_update_v2(state));
+            }
+            // The library writes a gap in the second encoding so that nobody can read it.
+            let state = self.before_gaps(state);
+            let first = self.doc.transact().encode_state_as_update_v1(&state);
+            Some(Update::decode_v1(&first).ok()?.encode_v2())
+        };
+        guarded(encode).flatten().ok_or_else(|| internal("the document cannot be encoded"))
+    }
+
+    /// Lowers a state so that it lacks what follows gaps. The library takes the changes before a gap for
+    /// all of a client's.
+    fn before_gaps(&self, state: &StateVector) -> StateVector {
+        let own = self.state();
+        let lower = |(client, clock): (&ClientID, &u32)| {
+            let known = own.get(client);
+            if self.gaps.contains_key(client) && *clock >= known {
+                return Some((*client, known.checked_sub(1)?));
+            }
+            Some((*client, *clock))
+        };
+        state.iter().filter_map(lower).collect()
+    }
+
+    /// Returns the whole document as one update.
+    pub(crate) fn whole(&self) -> Result<Vec<u8>, Status> {
+        self.missing(&StateVector::default())
+    }
+
+    /// Returns the document as JSON.
+    pub(crate) fn json(&self) -> Result<Value, Status> {
+        guarded(|| value::to_json(&self.doc.transact()))
+            .ok_or_else(|| internal("the document cannot be read"))
+    }
+
+    /// Returns the names of the roots.
+    pub(crate) fn roots(&self) -> Vec<String> {
+        self.doc.transact().root_refs().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Returns what identifies the content: equal for all copies that have the same changes.
+    pub(crate) fn identity(&self) -> Vec<u8> {
+        let snapshot = self.doc.transact().snapshot();
+        let mut state: Vec<_> = snapshot.state_map.iter().collect();
+        state.sort();
+        let mut deleted = Vec::new();
+        for (client, ranges) in snapshot.delete_set.iter() {
+            deleted.extend(ranges.iter().map(|range| (client, range.start, range.end)));
+        }
+        deleted.sort_unstable();
+        let mut bytes = Vec::new();
+        for (client, clock) in state {
+            bytes.extend_from_slice(&client.get().to_be_bytes());
+            bytes.extend_from_slice(&clock.to_be_bytes());
+        }
+        // No client has this id.
+        bytes.extend_from_slice(&u64::MAX.to_be_bytes());
+        for (client, start, end) in deleted {
+            bytes.extend_from_slice(&client.get().to_be_bytes());
+            bytes.extend_from_slice(&start.to_be_bytes());
+            bytes.extend_from_slice(&end.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Returns the whole document as one update, to be kept in place of all others. It is read again
+    /// first, because nothing else will have its content.
+    pub(crate) fn merged(&mut self) -> Result<Vec<u8>, Status> {
+        let whole = self.whole()?;
+        let mut copy = Self::new();
+        match copy.apply(&whole) {
+            Ok(_) if copy.identity() == self.identity() => {
+                self.cost = copy.cost;
+                Ok(whole)
+            }
+            Err(Rejected::Refused(status) | Rejected::Broken(status)) => Err(status),
+            Ok(_) => Err(internal("a copy of the document differs from it")),
+        }
+    }
+
+    /// Applies an update. Returns `None` if it contains nothing new.
+    pub(crate) fn apply(&mut self, update: &[u8]) -> Result<Option<Change>, Rejected> {
+        let summary = inspect::update(update)?;
+        let unreadable = || invalid("an update cannot be decoded");
+        let decoded = guarded(|| Update::decode_v2(update)).ok_or_else(unreadable)?;
+        let decoded = decoded.map_err(|_| unreadable())?;
+        self.make_room(&summary)?;
+        let before = self.state();
+        let outcome = self.transact(|txn| {
+            txn.apply_update(decoded).map_err(|_| invalid("an update cannot be applied"))
+        });
+        let changed = match outcome {
+            Some((Ok(()), changed)) => changed,
+            Some((Err(status), _)) => return Err(Rejected::Broken(status)),
+            None => return Err(Rejected::Broken(invalid("an update cannot be applied"))),
+        };
+        let waits = self.doc.transact().has_missing_updates();
+        if !changed && !waits {
+            return Ok(None);
+        }
+        self.cost += summary.cost;
+        self.nesting = self.nesting.saturating_add(summary.nesting);
+        Ok(Some(Change { update: update.into(), before: Arc::new(before) }))
+    }
+
+    /// Changes the document. If `work` fails, the document may have changed in part.
+    pub(crate) fn change(
+        &mut self,
+        work: impl FnOnce(&mut TransactionMut<'_>) -> Result<(), Status>,
+    ) -> Result<Option<Change>, Rejected> {
+        let before = self.state();
+        let mut update = Vec::new();
+        let outcome = self.transact(|txn| {
+            work(txn)?;
+            update = txn.encode_update_v2();
+            Ok(())
+        });
+        let changed = match outcome {
+            Some((Ok(()), changed)) => changed,
+            Some((Err(status), _)) => return Err(Rejected::Broken(status)),
+            None => return Err(Rejected::Broken(internal("the document could not be changed"))),
+        };
+        if !changed {
+            return Ok(None);
+        }
+        let summary = inspect::update(&update).map_err(Rejected::Broken)?;
+        self.make_room(&summary).map_err(Rejected::Broken)?;
+        self.cost += summary.cost;
+        self.nesting = self.nesting.saturating_add(summary.nesting);
+        Ok(Some(Change { update: update.into(), before: Arc::new(before) }))
+    }
+
+    /// Runs work in a transaction. Returns its result and whether the document has changed, or `None` if
+    /// it panicked.
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&mut TransactionMut<'_>) -> T,
+    ) -> Option<(T, bool)> {
+        let mut txn = self.doc.transact_mut();
+        let outcome = guarded(|| work(&mut txn));
+        let added = txn.insert_set().iter().filter_map(|(client, ranges)| {
+            ranges.iter().map(|range| range.end).max().map(|end| (*client, end))
+        });
+        let added: Vec<_> = added.collect();
+        // The state vector stays as it is if there is a gap before what was added.
+        let changed = !added.is_empty() || !txn.delete_set().is_empty();
+        // Dropping it commits it, which panics as well if the document is damaged. That must not happen
+        // while another panic unwinds, because the process would end.
+        let committed = guarded(move || drop(txn));
+        if changed {
+            self.note_gaps(added);
+        }
+        Some((outcome?, committed.map(|()| changed)?))
+    }
+
+    /// Notes gaps before what was added, and forgets those that were filled.
+    fn note_gaps(&mut self, added: Vec<(ClientID, u32)>) {
+        let state = self.state();
+        for (client, end) in added.into_iter().filter(|(client, end)| state.get(client) < *end) {
+            let last = self.gaps.entry(client).or_default();
+            *last = end.max(*last);
+        }
+        self.gaps.retain(|client, end| state.get(client) < *end);
+    }
+
+    /// Fails if the document has no room for an update.
+    fn make_room(&mut self, summary: &Summary) -> Result<(), Status> {
+        if self.cost + summary.cost > MAX_COST {
+            return Err(exhausted("the document is full: it has as much content as is permitted"));
+        }
+        if summary.nesting > 0 && self.nesting + summary.nesting > MAX_NESTING {
+            self.nesting = self.measure()?;
+            if self.nesting + summary.nesting > MAX_NESTING {
+                let message = format!("values are nested in more than {MAX_NESTING} levels");
+                return Err(exhausted(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures the deepest nesting of shared types.
+    fn measure(&self) -> Result<u32, Status> {
+        let txn = self.doc.transact();
+        let waiting = match txn.store().pending_update() {
+            Some(waiting) => inspect::update(&waiting.update.encode_v2())?.nesting,
+            None => 0,
+        };
+        let roots = txn.root_refs().filter_map(|(_, root)| root.try_branch().map(BranchPtr::from));
+        let mut open: Vec<_> = roots.map(|root| (root, 0)).collect();
+        let mut deepest = 0;
+        while let Some((branch, depth)) = open.pop() {
+            deepest = deepest.max(depth);
+            open.extend(children(&branch, &txn).into_iter().map(|child| (child, depth + 1)));
+        }
+        Ok(deepest + waiting)
+    }
+}
+
+/// Returns the shared types that are directly in another.
+fn children<T: ReadTxn>(branch: &Branch, txn: &T) -> Vec<BranchPtr> {
+    let (map, list) =
+        (MapRef::from(BranchPtr::from(branch)), ArrayRef::from(BranchPtr::from(branch)));
+    let values = map.iter(txn).map(|(_, value)| value).chain(list.iter(txn));
+    values.filter_map(|value| value.try_branch().map(BranchPtr::from)).collect()
+}
+
+/// Decodes a caller's state vector. An absent one is that of an empty document.
+pub(crate) fn decode_state(state: &[u8]) -> Result<StateVector, Status> {
+    let unreadable = || invalid("the state vector cannot be decoded");
+    if state.is_empty() {
+        return Ok(StateVector::default());
+    }
+    if state.len() > MAX_STATE_VECTOR {
+        return Err(exhausted(format!("a state vector has more than {MAX_STATE_VECTOR} bytes")));
+    }
+    inspect::state_vector(state)?;
+    let decoded = guarded(|| StateVector::decode_v1(state)).ok_or_else(unreadable)?;
+    decoded.map_err(|_| unreadable())
+}
+
+/// Runs work of the Yjs library. Returns `None` if it panicked.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    outcome.inspect_err(|_| tracing::error!("the Yjs library panicked; only the call ends")).ok()
+}

@@ -1,0 +1,369 @@
+//! Checks of what callers send, before the Yjs library reads it.
+//!
+//! That library allocates as much as an update announces, recurses as deep as its values are nested, and
+//! computes with numbers that may overflow. The checks read an update as it would, without keeping it.
+
+use std::collections::HashMap;
+
+use volt_api::Status;
+
+use super::columns::{Bytes, Differences, Flags, Malformed, Numbers, Result, Texts};
+use crate::error::{exhausted, invalid};
+
+/// The memory that an update or a document may need, as estimated here, in bytes.
+pub(crate) const MAX_COST: u64 = 256 << 20;
+/// The maximum nesting of shared types, and of plain values within them.
+pub(crate) const MAX_NESTING: u32 = 200;
+const MAX_VALUE_NESTING: u32 = 100;
+/// The maximum number of clients whose changes one update contains.
+const MAX_CLIENTS: u64 = 1 << 16;
+/// The largest clock. Larger ones overflow.
+const MAX_CLOCK: u32 = i32::MAX as u32;
+
+/// The estimated memory for one of each, in bytes.
+const BLOCK: u64 = 256;
+const SUBDOCUMENT: u64 = 2048;
+const VALUE: u64 = 64;
+const CLIENT: u64 = 128;
+const RANGE: u64 = 32;
+
+/// What an update that passed the checks needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// The estimated memory, in bytes.
+    pub(crate) cost: u64,
+    /// How much deeper the update may nest the shared types of a document.
+    pub(crate) nesting: u32,
+}
+
+/// Checks an update.
+pub(crate) fn update(update: &[u8]) -> std::result::Result<Summary, Status> {
+    let walked = Walk::new(update).and_then(|mut walk| {
+        walk.update()?;
+        Ok(walk)
+    });
+    match walked {
+        Ok(walk) if walk.cost <= MAX_COST => {
+            Ok(Summary { cost: walk.cost, nesting: walk.types.nesting() })
+        }
+        Ok(_) => Err(exhausted("the update is too large for a document")),
+        Err(Malformed) => Err(invalid("an update cannot be decoded")),
+    }
+}
+
+/// Checks a state vector.
+pub(crate) fn state_vector(state_vector: &[u8]) -> std::result::Result<(), Status> {
+    let read = || {
+        let mut bytes = Bytes::new(state_vector);
+        let clients = bytes.length()?;
+        if clients > bytes.len() / 2 {
+            return Err(Malformed);
+        }
+        for _ in 0..clients {
+            bytes.number()?;
+            bytes.small()?;
+        }
+        Ok(())
+    };
+    read().map_err(|Malformed| invalid("the state vector cannot be decoded"))
+}
+
+/// The position of a block: its client and its clock.
+type Id = (u64, u32);
+
+/// Reads through an update.
+struct Walk<'a> {
+    rest: Bytes<'a>,
+    key_clocks: Differences<'a>,
+    clients: Numbers<'a>,
+    left_clocks: Differences<'a>,
+    right_clocks: Differences<'a>,
+    infos: Flags<'a>,
+    texts: Texts<'a>,
+    parent_infos: Flags<'a>,
+    type_refs: Numbers<'a>,
+    lengths: Numbers<'a>,
+    keys: usize,
+    cost: u64,
+    types: Types,
+}
+
+impl<'a> Walk<'a> {
+    fn new(update: &'a [u8]) -> Result<Self> {
+        let mut rest = Bytes::new(update);
+        // A version, which is not used.
+        rest.byte()?;
+        Ok(Self {
+            key_clocks: Differences::new(rest.sized()?),
+            clients: Numbers::new(rest.sized()?),
+            left_clocks: Differences::new(rest.sized()?),
+            right_clocks: Differences::new(rest.sized()?),
+            infos: Flags::new(rest.sized()?),
+            texts: Texts::new(rest.sized()?)?,
+            parent_infos: Flags::new(rest.sized()?),
+            type_refs: Numbers::new(rest.sized()?),
+            lengths: Numbers::new(rest.sized()?),
+            rest,
+            keys: 0,
+            cost: update.len() as u64,
+            types: Types::default(),
+        })
+    }
+
+    fn update(&mut self) -> Result<()> {
+        let clients = self.rest.number()?;
+        if clients > MAX_CLIENTS {
+            return Err(Malformed);
+        }
+        for _ in 0..clients {
+            self.spend(CLIENT)?;
+            self.changes_of_client()?;
+        }
+        for _ in 0..self.rest.small()? {
+            self.spend(CLIENT)?;
+            self.deletions_of_client()?;
+        }
+        Ok(())
+    }
+
+    /// Counts memory, so that an update that announces more than it may need ends early.
+    fn spend(&mut self, bytes: u64) -> Result<()> {
+        self.cost += bytes;
+        if self.cost > MAX_COST { Err(Malformed) } else { Ok(()) }
+    }
+
+    fn changes_of_client(&mut self) -> Result<()> {
+        let blocks = self.rest.small()?;
+        let client = self.clients.next()?;
+        let mut clock = self.rest.small()?;
+        for _ in 0..blocks {
+            self.spend(BLOCK)?;
+            let length = self.block((client, clock))?;
+            clock = clock.checked_add(length).filter(|end| *end <= MAX_CLOCK).ok_or(Malformed)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a block. Returns its length.
+    fn block(&mut self, id: Id) -> Result<u32> {
+        let info = self.infos.next()?;
+        match info {
+            0 => return self.lengths.next_small(),
+            10 => return self.rest.small(),
+            _ => {}
+        }
+        let (has_left, has_right) = (info & 0x80 != 0, info & 0x40 != 0);
+        let left = has_left.then(|| self.left()).transpose()?;
+        let right = has_right.then(|| self.right()).transpose()?;
+        let place = match left.or(right) {
+            Some(neighbour) => Place::Beside(neighbour),
+            None if self.parent_infos.next()? == 1 => {
+                self.texts.skip()?;
+                Place::Root
+            }
+            None => Place::In(self.left()?),
+        };
+        if !has_left && !has_right && info & 0x20 != 0 {
+            self.texts.skip()?;
+        }
+        let length = self.content(info & 0x0f)?;
+        self.types.add(id, length, place, info & 0x0f == 7);
+        Ok(length)
+    }
+
+    fn left(&mut self) -> Result<Id> {
+        Ok((self.clients.next()?, self.left_clocks.next()?))
+    }
+
+    fn right(&mut self) -> Result<Id> {
+        Ok((self.clients.next()?, self.right_clocks.next()?))
+    }
+
+    /// Reads the content of a block. Returns its length.
+    fn content(&mut self, kind: u8) -> Result<u32> {
+        match kind {
+            // Deleted.
+            1 => self.lengths.next_small(),
+            // Texts with JSON. The library reads one more than there should be.
+            2 => {
+                let count = self.lengths.next_small()?;
+                for _ in 0..=count {
+                    self.spend(VALUE)?;
+                    self.texts.skip()?;
+                }
+                count.checked_add(1).ok_or(Malformed)
+            }
+            3 => self.rest.sized().map(|_| 1),
+            4 => u32::try_from(self.texts.skip()?).map_err(|_| Malformed),
+            // An embedded value.
+            5 => self.value(0).map(|()| 1),
+            // Formatting.
+            6 => {
+                self.key()?;
+                self.value(0).map(|()| 1)
+            }
+            7 => {
+                // Elements of XML have a name.
+                if self.type_refs.next()? == 3 {
+                    self.key()?;
+                }
+                Ok(1)
+            }
+            8 => {
+                let count = self.lengths.next_small()?;
+                for _ in 0..count {
+                    self.value(0)?;
+                }
+                Ok(count)
+            }
+            9 => {
+                self.spend(SUBDOCUMENT)?;
+                self.texts.skip()?;
+                self.value(0).map(|()| 1)
+            }
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Reads a name, which is written only the first time.
+    fn key(&mut self) -> Result<()> {
+        let key = self.key_clocks.next()?;
+        if key as usize >= self.keys {
+            self.spend(VALUE)?;
+            self.texts.skip()?;
+            self.keys += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads a plain value.
+    fn value(&mut self, depth: u32) -> Result<()> {
+        self.spend(VALUE)?;
+        if depth > MAX_VALUE_NESTING {
+            return Err(Malformed);
+        }
+        match self.rest.byte()? {
+            120 | 121 | 126 | 127 => Ok(()),
+            122 | 123 => self.rest.take(8).map(drop),
+            124 => self.rest.take(4).map(drop),
+            125 => self.rest.signed().map(drop),
+            119 => self.rest.text().map(drop),
+            116 => self.rest.sized().map(drop),
+            117 => {
+                let count = self.count(1)?;
+                (0..count).try_for_each(|_| self.value(depth + 1))
+            }
+            118 => {
+                let count = self.count(2)?;
+                (0..count).try_for_each(|_| {
+                    self.rest.text()?;
+                    self.value(depth + 1)
+                })
+            }
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Reads a count of things that need at least this many bytes each.
+    fn count(&mut self, bytes: usize) -> Result<usize> {
+        let count = self.rest.length()?;
+        if count > self.rest.len() / bytes { Err(Malformed) } else { Ok(count) }
+    }
+
+    fn deletions_of_client(&mut self) -> Result<()> {
+        self.rest.number()?;
+        let mut clock = 0u32;
+        for _ in 0..self.rest.small()? {
+            self.spend(RANGE)?;
+            let (skipped, length) = (self.rest.small()?, self.rest.small()?);
+            let next = clock.checked_add(skipped).and_then(|start| start.checked_add(length));
+            clock = next.filter(|last| *last < MAX_CLOCK).ok_or(Malformed)? + 1;
+        }
+        Ok(())
+    }
+}
+
+/// Where a block is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// In a root of the document.
+    Root,
+    /// In the shared type that this block is.
+    In(Id),
+    /// In the same as this block.
+    Beside(Id),
+}
+
+#[derive(Debug)]
+struct Block {
+    clock: u32,
+    length: u32,
+    place: Place,
+}
+
+/// The blocks of an update, to find how deep its shared types are nested.
+#[derive(Debug, Default)]
+struct Types {
+    clients: HashMap<u64, Vec<Block>>,
+    count: u32,
+}
+
+impl Types {
+    fn add(&mut self, (client, clock): Id, length: u32, place: Place, is_type: bool) {
+        self.count = self.count.saturating_add(u32::from(is_type));
+        self.clients.entry(client).or_default().push(Block { clock, length, place });
+    }
+
+    /// Returns the deepest nesting, counted from roots and from blocks that the update lacks.
+    fn nesting(mut self) -> u32 {
+        // A few types cannot be nested too deep.
+        if self.count <= MAX_NESTING / 4 {
+            return self.count;
+        }
+        for blocks in self.clients.values_mut() {
+            blocks.sort_by_key(|block| block.clock);
+        }
+        let mut depths: HashMap<Id, u32> = HashMap::new();
+        let mut deepest = 0;
+        for (client, blocks) in &self.clients {
+            for block in blocks {
+                deepest = deepest.max(self.depth((*client, block.clock), &mut depths));
+            }
+        }
+        // The contents of the deepest type are one deeper, if it is one.
+        deepest.saturating_add(1)
+    }
+
+    fn find(&self, (client, clock): Id) -> Option<(Id, Place)> {
+        let blocks = self.clients.get(&client)?;
+        let after = blocks.partition_point(|block| block.clock <= clock);
+        let block = blocks.get(after.checked_sub(1)?)?;
+        (clock - block.clock < block.length.max(1)).then_some(((client, block.clock), block.place))
+    }
+
+    /// Returns the depth of a block. Hostile updates have circles, which count as found.
+    fn depth(&self, start: Id, depths: &mut HashMap<Id, u32>) -> u32 {
+        let mut path = Vec::new();
+        let mut next = Some(start);
+        let mut depth = 0;
+        while let Some((id, place)) = next.take().and_then(|id| self.find(id)) {
+            if let Some(known) = depths.get(&id) {
+                depth = *known;
+                break;
+            }
+            depths.insert(id, 0);
+            let below = match place {
+                Place::Root => None,
+                Place::In(parent) => Some((parent, 1)),
+                Place::Beside(neighbour) => Some((neighbour, 0)),
+            };
+            path.push((id, below.map_or(0, |(_, step)| step)));
+            next = below.map(|(id, _)| id);
+        }
+        for (id, step) in path.into_iter().rev() {
+            depth = depth.saturating_add(step);
+            depths.insert(id, depth);
+        }
+        depth
+    }
+}

@@ -1,0 +1,29 @@
+//! Documents that several callers edit at once: the Volt's end of `SyncDocument`.
+//!
+//! This is a sans-IO core: messages in, events and messages out, without sockets, tasks, clocks or the
+//! store. Callers' updates are checked before the Yjs library reads them, because that library
+//! neither bounds what it allocates nor how deep it recurses.
+
+mod columns;
+pub(crate) mod document;
+pub(crate) mod incoming;
+mod inspect;
+pub(crate) mod outbox;
+pub(crate) mod path;
+pub(crate) mod presence;
+pub(crate) mod schema;
+pub(crate) mod value;
+pub(crate) mod versions;
+
+/// The largest piece of an update in one message, in bytes.
+const CHUNK: usize = 1 << 20;
+
+/// The largest update, in bytes.
+pub(crate) const MAX_UPDATE: usize = 32 << 20;
+/// The largest message about who is present, in bytes.
+pub(crate) const MAX_PRESENCE: usize = 256 << 10;
+/// The largest state vector, in bytes.
+pub(crate) const MAX_STATE_VECTOR: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! What a caller of `SyncDocument` is sent, in order.
+//!
+//! Others' changes wait until both sides have what the other had. A caller that does not read holds
+//! a few of them. When it falls further behind, they are dropped, and when it reads again it is sent one
+//! update with everything since.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use volt_api::{
+    Status,
+    volt::{SyncDocumentResponse, SyncDocumentUpdate, SyncState},
+};
+use yrs::StateVector;
+
+use super::{
+    CHUNK,
+    presence::{State, encode},
+};
+
+/// The number of changes, and of their bytes, that wait for a caller.
+const MAX_WAITING: usize = 64;
+const MAX_WAITING_BYTES: usize = 1 << 20;
+
+/// What is next for a caller.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Send this message.
+    Message(SyncDocumentResponse),
+    /// Call [`Outbox::catch_up`] with everything that the document has beyond this state.
+    Diff(Arc<StateVector>),
+    /// End the call.
+    End(Status),
+    /// All is sent: end the call.
+    Finished,
+}
+
+/// The sending half of a call.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    phase: Phase,
+    read_only: bool,
+    /// The update that is being sent.
+    sending: Option<Sending>,
+    waiting: VecDeque<Arc<[u8]>>,
+    waiting_bytes: usize,
+    /// The state of the document before the first change that the caller has not been sent.
+    since: Option<Arc<StateVector>>,
+    /// Set if changes were dropped: all those after `since`.
+    behind: bool,
+    /// The states of those present that the caller has not been sent.
+    presence: BTreeMap<u64, State>,
+    end: Option<Status>,
+    finishing: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// The caller has not acknowledged that it has what it lacked.
+    #[default]
+    Syncing,
+    /// It has: acknowledge what it has sent.
+    Done,
+    /// Changes follow.
+    Open,
+}
+
+#[derive(Debug)]
+struct Sending {
+    state: SyncState,
+    update: Arc<[u8]>,
+    sent: usize,
+    /// Accompanies the last piece.
+    state_vector: Vec<u8>,
+}
+
+impl Outbox {
+    /// Creates the half of a call whose caller lacks `missing` of a document with this state.
+    pub(crate) fn new(missing: Vec<u8>, state_vector: Vec<u8>, read_only: bool) -> Self {
+        let state = SyncState::Syncing;
+        let sending = Sending { state, update: missing.into(), sent: 0, state_vector };
+        Self { read_only, sending: Some(sending), ..Self::default() }
+    }
+
+    /// Acknowledges what the caller has sent. Changes follow.
+    pub(crate) fn done(&mut self) {
+        self.phase = Phase::Done;
+    }
+
+    /// Adds a change by another. `before` is the state of the document without it.
+    pub(crate) fn change(&mut self, update: &Arc<[u8]>, before: &Arc<StateVector>) {
+        self.since.get_or_insert_with(|| Arc::clone(before));
+        if self.behind {
+            return;
+        }
+        self.waiting_bytes += update.len();
+        self.waiting.push_back(Arc::clone(update));
+        // A single large change is shared by all callers, so it costs each nothing.
+        if self.waiting.len() > 1
+            && (self.waiting.len() > MAX_WAITING || self.waiting_bytes > MAX_WAITING_BYTES)
+        {
+            self.behind = true;
+            self.waiting = VecDeque::new();
+            self.waiting_bytes = 0;
+        }
+    }
+
+    /// Adds states of those present. A newer one replaces an older one.
+    pub(crate) fn present(&mut self, states: &[(u64, State)]) {
+        self.presence.extend(states.iter().cloned());
+    }
+
+    /// Ends the call after the message that is being sent.
+    pub(crate) fn end(&mut self, status: Status) {
+        self.end.get_or_insert(status);
+    }
+
+    /// Ends the call once all is sent.
+    pub(crate) fn finish(&mut self) {
+        self.finishing = true;
+    }
+
+    /// The caller is sent this update, which [`Next::Diff`] asked for.
+    pub(crate) fn catch_up(&mut self, update: Vec<u8>) {
+        self.send(SyncState::Update, update.into());
+    }
+
+    fn send(&mut self, state: SyncState, update: Arc<[u8]>) {
+        self.sending = Some(Sending { state, update, sent: 0, state_vector: Vec::new() });
+    }
+
+    /// Returns what is next, if anything is.
+    pub(crate) fn next(&mut self) -> Option<Next> {
+        if let Some(status) = self.end.take() {
+            return Some(Next::End(status));
+        }
+        if self.sending.is_none() {
+            match self.phase {
+                Phase::Syncing => return self.finished(),
+                Phase::Done => {
+                    self.phase = Phase::Open;
+                    let done = SyncDocumentResponse::default().with_sync_state(SyncState::Done);
+                    return Some(Next::Message(done.with_is_read_only(self.read_only)));
+                }
+                Phase::Open if self.behind => {
+                    self.behind = false;
+                    return self.since.take().map(Next::Diff);
+                }
+                Phase::Open => {
+                    if let Some(update) = self.waiting.pop_front() {
+                        self.waiting_bytes -= update.len();
+                        if self.waiting.is_empty() {
+                            self.since = None;
+                        }
+                        self.send(SyncState::Update, update);
+                    } else if !self.presence.is_empty() {
+                        let states = std::mem::take(&mut self.presence);
+                        self.send(SyncState::Awareness, encode(&states).into());
+                    }
+                }
+            }
+        }
+        self.piece().map(Next::Message).or_else(|| self.finished())
+    }
+
+    fn finished(&self) -> Option<Next> {
+        self.finishing.then_some(Next::Finished)
+    }
+
+    /// Returns the next piece of the update that is being sent.
+    fn piece(&mut self) -> Option<SyncDocumentResponse> {
+        let sending = self.sending.as_mut()?;
+        let rest = sending.update.get(sending.sent..).unwrap_or_default();
+        let piece = &rest[..rest.len().min(CHUNK)];
+        let complete = piece.len() == rest.len();
+        let mut response = SyncDocumentResponse::default()
+            .with_sync_state(sending.state)
+            .with_is_read_only(self.read_only)
+            .with_update(SyncDocumentUpdate::default().with_chunk(piece).with_complete(complete));
+        sending.sent += piece.len();
+        if complete {
+            response.state_vector = std::mem::take(&mut sending.state_vector);
+            self.sending = None;
+        }
+        Some(response)
+    }
+}

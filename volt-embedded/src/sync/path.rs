@@ -1,0 +1,287 @@
+//! Paths in documents: JSON paths, and what differs at them.
+
+use std::fmt;
+
+use serde_json::Value;
+use volt_api::Status;
+
+use crate::error::invalid;
+
+/// The longest path, in bytes.
+const MAX_PATH: usize = 4096;
+/// The maximum number of parts in which a change is told. A change with more is told as one.
+const MAX_PARTS: usize = 1000;
+
+/// A step of a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    /// An entry of an object.
+    Name(String),
+    /// An element of an array.
+    Index(u32),
+    /// All entries or elements.
+    All,
+    /// What is here, and everything in it.
+    Deep,
+}
+
+/// A difference at a path.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) path: Vec<Step>,
+    pub(crate) old: Option<Value>,
+    pub(crate) new: Option<Value>,
+}
+
+/// A path as text.
+pub(crate) struct Display<'a>(pub(crate) &'a [Step]);
+
+/// Parses a path such as `$.notes[0].title`, `$['a name'].*` or `$..id`.
+pub(crate) fn parse(text: &str) -> Result<Vec<Step>, Status> {
+    let wrong = || invalid(format!("`{}` is not a JSON path", text.escape_debug()));
+    if text.is_empty() || text.len() > MAX_PATH {
+        return Err(wrong());
+    }
+    let mut steps = Vec::new();
+    let mut rest = text.strip_prefix('$').unwrap_or(text);
+    // The first name needs no dot if there is no `$`.
+    if rest.len() == text.len() && !rest.starts_with(['.', '[']) {
+        rest = name(rest, &mut steps).ok_or_else(wrong)?;
+    }
+    while !rest.is_empty() {
+        rest = step(rest, &mut steps).ok_or_else(wrong)?;
+    }
+    if steps.iter().filter(|step| **step == Step::Deep).count() > 1 {
+        return Err(invalid("a path has at most one `..`"));
+    }
+    Ok(steps)
+}
+
+/// Parses a path that names one place.
+pub(crate) fn parse_place(text: &str) -> Result<Vec<Step>, Status> {
+    let steps = parse(text)?;
+    if steps.iter().any(|step| matches!(step, Step::All | Step::Deep)) {
+        return Err(invalid("the path of a write has no wildcards"));
+    }
+    if !matches!(steps.first(), Some(Step::Name(_))) {
+        return Err(invalid("the path of a write starts with the name of a root"));
+    }
+    Ok(steps)
+}
+
+/// Parses a step. Returns the rest.
+fn step<'a>(text: &'a str, steps: &mut Vec<Step>) -> Option<&'a str> {
+    if let Some(rest) = text.strip_prefix("..") {
+        steps.push(Step::Deep);
+        return if rest.starts_with('[') { Some(rest) } else { name(rest, steps) };
+    }
+    if let Some(rest) = text.strip_prefix('.') {
+        return name(rest, steps);
+    }
+    let inner = text.strip_prefix('[')?;
+    let quote = inner.chars().next().filter(|first| ['\'', '"'].contains(first));
+    let Some(quote) = quote else {
+        let (inner, rest) = inner.split_once(']')?;
+        steps.push(if inner.trim() == "*" {
+            Step::All
+        } else {
+            Step::Index(inner.trim().parse().ok()?)
+        });
+        return Some(rest);
+    };
+    let mut name = String::new();
+    let mut chars = inner[1..].char_indices();
+    while let Some((at, char)) = chars.next() {
+        if char == quote {
+            steps.push(Step::Name(name));
+            return inner[1 + at + 1..].strip_prefix(']');
+        }
+        name.push(if char == '\\' { chars.next()?.1 } else { char });
+    }
+    None
+}
+
+/// Parses a name without quotes, or `*`.
+fn name<'a>(text: &'a str, steps: &mut Vec<Step>) -> Option<&'a str> {
+    let end = text.find(['.', '[']).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    steps.push(match name {
+        "" => return None,
+        "*" => Step::All,
+        name => Step::Name(name.to_owned()),
+    });
+    Some(rest)
+}
+
+impl fmt::Display for Display<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$")?;
+        for step in self.0 {
+            match step {
+                Step::Name(name) if is_plain(name) => write!(f, ".{name}")?,
+                Step::Name(name) => {
+                    write!(f, "['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))?;
+                }
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::All => f.write_str(".*")?,
+                Step::Deep => f.write_str("..")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || char == '_')
+}
+
+/// Returns what differs between two states of a document at the places that a path leads to.
+pub(crate) fn differences(path: &[Step], old: &Value, new: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk(path, Some(old), Some(new), &mut Vec::new(), &mut found);
+    found
+}
+
+fn walk(
+    path: &[Step],
+    old: Option<&Value>,
+    new: Option<&Value>,
+    at: &mut Vec<Step>,
+    found: &mut Vec<Difference>,
+) {
+    if old == new {
+        return;
+    }
+    let Some((step, rest)) = path.split_first() else {
+        let before = found.len();
+        compare(old, new, at, found);
+        if found.len() - before > MAX_PARTS {
+            found.truncate(before);
+            found.push(difference(at, old, new));
+        }
+        return;
+    };
+    match step {
+        Step::Name(_) | Step::Index(_) => {
+            at.push(step.clone());
+            walk(rest, child(old, step), child(new, step), at, found);
+            at.pop();
+        }
+        Step::All => each_child(old, new, at, |old, new, at| walk(rest, old, new, at, found)),
+        Step::Deep => {
+            walk(rest, old, new, at, found);
+            each_child(old, new, at, |old, new, at| walk(path, old, new, at, found));
+        }
+    }
+}
+
+/// Adds the smallest values that differ.
+fn compare(
+    old: Option<&Value>,
+    new: Option<&Value>,
+    at: &mut Vec<Step>,
+    found: &mut Vec<Difference>,
+) {
+    match (old, new) {
+        (old, new) if old == new => {}
+        (Some(Value::Object(_)), Some(Value::Object(_)))
+        | (Some(Value::Array(_)), Some(Value::Array(_))) => {
+            each_child(old, new, at, |old, new, at| compare(old, new, at, found));
+        }
+        _ => found.push(difference(at, old, new)),
+    }
+}
+
+fn difference(at: &[Step], old: Option<&Value>, new: Option<&Value>) -> Difference {
+    Difference { path: at.to_vec(), old: old.cloned(), new: new.cloned() }
+}
+
+fn child<'a>(value: Option<&'a Value>, step: &Step) -> Option<&'a Value> {
+    match (value?, step) {
+        (Value::Object(entries), Step::Name(name)) => entries.get(name),
+        (Value::Array(values), Step::Index(index)) => values.get(*index as usize),
+        _ => None,
+    }
+}
+
+/// Visits the entries or elements of either value.
+fn each_child(
+    old: Option<&Value>,
+    new: Option<&Value>,
+    at: &mut Vec<Step>,
+    mut visit: impl FnMut(Option<&Value>, Option<&Value>, &mut Vec<Step>),
+) {
+    let mut steps = Vec::new();
+    for value in [old, new].into_iter().flatten() {
+        match value {
+            Value::Object(entries) => steps.extend(entries.keys().cloned().map(Step::Name)),
+            Value::Array(values) => {
+                steps.extend((0..).zip(values).map(|(index, _)| Step::Index(index)));
+            }
+            _ => {}
+        }
+    }
+    steps.sort();
+    steps.dedup();
+    for step in steps {
+        let (old, new) = (child(old, &step), child(new, &step));
+        at.push(step);
+        visit(old, new, at);
+        at.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(path: &str, old: &Value, new: &Value) -> Vec<String> {
+        let differences = differences(&parse(path).unwrap(), old, new);
+        let text = |value: &Option<Value>| value.as_ref().map_or("-".into(), Value::to_string);
+        let told = differences.iter().map(|found| {
+            format!("{} {} {}", Display(&found.path), text(&found.old), text(&found.new))
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn paths_are_read_and_written() {
+        for (text, written) in [
+            ("$", "$"),
+            ("$.a.b", "$.a.b"),
+            ("a.b[0]", "$.a.b[0]"),
+            ("$['a b'][\"c\"]", "$['a b'].c"),
+            ("$['it\\'s']", "$['it\\'s']"),
+            ("$.*[*]", "$.*.*"),
+            ("$['']", "$['']"),
+        ] {
+            assert_eq!(Display(&parse(text).unwrap()).to_string(), written);
+        }
+        for wrong in ["", "$.", "$..", "$a[", "$[", "$[a]", "$['a", "$['a'", "$..a..b", "$[-1]"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["$", "$.*", "$..a", "$[0]"] {
+            assert!(parse_place(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_what_differs_at_a_path_is_told() {
+        let old = json!({"a": {"x": 1, "y": [1, 2]}, "b": {"x": 1}});
+        let new = json!({"a": {"x": 2, "y": [1, 2, 3]}, "b": {"x": 1}, "c": {"x": 5}});
+        assert_eq!(told("$.a", &old, &new), ["$.a.x 1 2", "$.a.y[2] - 3"]);
+        assert_eq!(told("$.*.x", &old, &new), ["$.a.x 1 2", "$.c.x - 5"]);
+        assert_eq!(told("$..x", &new, &old), ["$.a.x 2 1", "$.c.x 5 -"]);
+        assert_eq!(told("$.b", &old, &new), [""; 0]);
+        assert_eq!(told("$", &old, &new), ["$.a.x 1 2", "$.a.y[2] - 3", "$.c - {\"x\":5}"]);
+        assert_eq!(told("$.a.y[0]", &old, &json!({})), ["$.a.y[0] 1 -"]);
+    }
+
+    #[test]
+    fn a_change_with_very_many_parts_is_told_as_one() {
+        let numbers = |by| json!({"a": (0..2000).map(|number| number + by).collect::<Vec<_>>()});
+        assert_eq!(told("$.a", &numbers(0), &numbers(1)).len(), 1);
+    }
+}

@@ -1,6 +1,7 @@
 //! Shared parts of the fuzz targets: keys, messages and a service.
 
 pub mod client;
+pub mod provider;
 pub mod router;
 pub mod server;
 pub mod sql;

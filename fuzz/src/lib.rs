@@ -3,6 +3,7 @@
 pub mod client;
 pub mod documents;
 pub mod invoke;
+pub mod provider;
 pub mod router;
 pub mod server;
 pub mod sql;

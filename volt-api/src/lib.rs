@@ -17,7 +17,7 @@
 //! ```
 //!
 //! The [guide](guide/index.html) has a chapter for each task, with examples to copy: connecting, calls
-//! and streams, errors and retries, files, wires, SQL, hosting services, your own `.proto` files,
+//! and streams, errors and retries, files, wires, documents, SQL, hosting services, your own `.proto` files,
 //! testing, logging, upgrading, performance and security. It is built with all features.
 //!
 //! # First steps
@@ -56,7 +56,9 @@
 //! | publish | `client.wire().publish("@news", "text").await?`, `publisher` | [`wires`] |
 //! | history and live messages | `client.wire().follow("@news").from_start().await?` | [`wires`] |
 //! | find | `client.volt().resource("@home/a/b").await?`, `children`, `exists` | [`resources`] |
-//! | create if missing | `ensure_folder`, `ensure_wire`, `ensure_database` | [`resources`] |
+//! | create if missing | `ensure_folder`, `ensure_wire`, `ensure_database`, `ensure_sync_database` | [`resources`] |
+//! | values in documents | `client.sync().write_path("@garden", "plan", "$.a", &1).await?`, `watch_path` | [`synapses`] |
+//! | blobs, versions | `client.sync().put_blob("@garden").from_path("a").await?`, `create_version` | [`synapses`] |
 //! | sign, verify | `client.volt().sign("text").await?`, `verify` | [`sign`] |
 //!
 //! # Beyond single calls
@@ -65,6 +67,7 @@
 //! |---|---|
 //! | a stream that survives a lost connection | [`Subscription`] |
 //! | rows of SQL as your own types | `rows` |
+//! | documents that several clients edit at once | `documents` (feature `sync-documents`) |
 //! | events, hosting services, showing services as online | `Presence` |
 //! | calling a service that another client hosts | [`Target`] |
 //! | finding a Volt by its DID or address | `resolve` (feature `resolve`) |
@@ -101,7 +104,8 @@
 //! names with JSON: see `by_name`. `derive` adds `#[derive(FromRow)]`,
 //! which converts rows of SQL to structs: see [`rows`]. `metrics` adds the module `metrics`, which measures
 //! calls for the facade crate of that name. `proto` adds `include_proto!`, which
-//! generates clients and servers from your own `.proto` files.
+//! generates clients and servers from your own `.proto` files. `sync-documents` adds the module
+//! `documents`, which keeps Yjs documents equal with a Volt's.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -112,6 +116,8 @@ pub mod by_name;
 mod client;
 #[cfg(feature = "volt")]
 mod compatibility;
+#[cfg(feature = "sync-documents")]
+pub mod documents;
 #[cfg(feature = "file")]
 pub mod files;
 #[rustfmt::skip]
@@ -127,16 +133,25 @@ mod generated;
     feature = "resolve",
     feature = "server",
     feature = "services",
+    feature = "sync-documents",
     feature = "tls",
     feature = "v0_15",
 ))]
 pub mod guide;
-#[cfg(any(feature = "file", feature = "sqlite-database", feature = "volt", feature = "wire"))]
+#[cfg(any(
+    feature = "file",
+    feature = "sqlite-database",
+    feature = "sync",
+    feature = "volt",
+    feature = "wire"
+))]
 mod operation;
 #[cfg(any(feature = "file", feature = "volt"))]
 mod path;
 #[cfg(feature = "volt")]
 pub mod presence;
+#[cfg(any(feature = "file", feature = "sync"))]
+mod progress;
 #[cfg(feature = "resolve")]
 pub mod resolve;
 #[cfg(feature = "volt")]
@@ -147,6 +162,8 @@ pub mod rows;
 pub mod sign;
 #[cfg(feature = "sqlite-database")]
 pub mod sql;
+#[cfg(feature = "sync")]
+pub mod synapses;
 #[cfg(feature = "volt")]
 mod target;
 #[cfg(feature = "v0_15")]
@@ -199,7 +216,13 @@ pub use volt_macros::include_proto;
 #[cfg(feature = "sqlite-database")]
 pub use crate::rows::FromRow;
 
-#[cfg(any(feature = "file", feature = "sqlite-database", feature = "volt", feature = "wire"))]
+#[cfg(any(
+    feature = "file",
+    feature = "sqlite-database",
+    feature = "sync",
+    feature = "volt",
+    feature = "wire"
+))]
 pub use crate::operation::Operation;
 #[cfg(any(feature = "file", feature = "volt"))]
 pub use crate::path::ResourcePath;

@@ -97,7 +97,7 @@ impl Settings {
     }
 
     /// Waits for work that is not a call, until the deadline of a [started](Self::start) operation.
-    #[cfg(any(feature = "file", feature = "sqlite-database"))]
+    #[cfg(any(feature = "file", feature = "sqlite-database", feature = "sync"))]
     pub(crate) async fn until<T>(
         &self,
         work: impl Future<Output = volt_runtime::Result<T>>,

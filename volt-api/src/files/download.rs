@@ -9,7 +9,6 @@ use volt_runtime::{Error, ErrorKind, Result, transport::BoxFuture};
 use super::{
     check::stat,
     local::{self, Partial, local},
-    progress::Progress,
     retry::{RETRIES, retried},
     stream::{Blocks, FileStream},
     upload::CONCURRENCY,
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     operation::{Operation, Settings},
     path::ResourcePath,
+    progress::Progress,
     volt::{File, FileApiClient, GetFileDescendantsRequest},
 };
 

@@ -30,7 +30,6 @@ mod check;
 mod download;
 mod json;
 mod local;
-mod progress;
 mod retry;
 mod stream;
 mod upload;

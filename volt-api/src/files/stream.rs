@@ -9,12 +9,10 @@ use std::{
 use futures_core::Stream;
 use volt_runtime::{Error, Result, Streaming, transport::BoxFuture};
 
-use super::{
-    check::{Summary, differs},
-    progress::{FileProgress, Progress},
-};
+use super::check::{Summary, differs};
 use crate::{
     operation::Settings,
+    progress::{FileProgress, Progress},
     volt::{
         DownloadFileRequest, DownloadFileResponse, File, FileApiClient,
         download_file_response::Payload,

@@ -12,12 +12,12 @@ use volt_runtime::{Code, Error, ErrorKind, Executed, Result, transport::BoxFutur
 use super::{
     check::{Summary, stat},
     local::{self, local},
-    progress::{FileProgress, Progress},
     retry::{RETRIES, retried},
 };
 use crate::{
     operation::{Operation, Settings},
     path::ResourcePath,
+    progress::{FileProgress, Progress},
     volt::{FileApiClient, SetFileContentRequest, UploadFileRequest, UploadFileStart},
 };
 

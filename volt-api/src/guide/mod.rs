@@ -33,6 +33,10 @@ pub mod files {}
 pub mod wires {}
 
 #[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/guide/documents.md")]
+pub mod documents {}
+
+#[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/guide/sql.md")]
 pub mod sql {}
 

@@ -1,4 +1,4 @@
-//! Wires and databases that are created unless they exist.
+//! Wires, databases and sync databases that are created unless they exist.
 
 use std::future::IntoFuture;
 
@@ -7,6 +7,8 @@ use volt_runtime::{Result, transport::BoxFuture};
 use super::alias::{Ensured, ensure};
 #[cfg(feature = "sqlite-server")]
 use crate::data::{CreateDatabaseRequest, SqliteServerApiClient};
+#[cfg(feature = "sync")]
+use crate::volt::{SaveSyncDatabaseRequest, SyncApiClient};
 #[cfg(feature = "wire")]
 use crate::volt::{SaveWireRequest, WireApiClient, attribute_value::Value};
 use crate::{
@@ -212,6 +214,88 @@ impl IntoFuture for EnsureDatabase {
                 Ok(settings.apply(client.create_database(request)).await?.resource)
             };
             match ensure(&settings, &volt, &alias, Some("volt:sqlite-database"), create).await? {
+                Ensured::Found(database) | Ensured::Created(database) => Ok(database),
+            }
+        })
+    }
+}
+
+/// A sync database to be created unless it exists, by [`SyncApiClient::ensure_sync_database`]. Await it
+/// for its [`Resource`].
+#[cfg(feature = "sync")]
+pub type EnsureSyncDatabase = Operation<NewSyncDatabase>;
+
+/// The kind of an [`EnsureSyncDatabase`].
+#[cfg(feature = "sync")]
+#[derive(Debug)]
+pub struct NewSyncDatabase {
+    client: SyncApiClient,
+    alias: String,
+    name: Option<String>,
+    folder: String,
+}
+
+#[cfg(feature = "sync")]
+impl SyncApiClient {
+    /// Returns the sync database with an alias such as `@notes`, and creates it if there is none. Callers
+    /// may do this at once.
+    ///
+    /// ```no_run
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let notes = client.sync().ensure_sync_database("@notes").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ensure_sync_database(&self, alias: impl Into<String>) -> EnsureSyncDatabase {
+        let (alias, folder) = (alias.into(), String::new());
+        Operation::new(NewSyncDatabase { client: self.clone(), alias, name: None, folder })
+    }
+}
+
+#[cfg(feature = "sync")]
+impl EnsureSyncDatabase {
+    /// Sets the name of a new database. Default: its alias.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.kind.name = Some(name.into());
+        self
+    }
+
+    /// Sets the folder of a new database: a resource id or `@alias`. Default: the caller's home
+    /// folder.
+    pub fn in_folder(mut self, folder: impl Into<String>) -> Self {
+        self.kind.folder = folder.into();
+        self
+    }
+}
+
+#[cfg(feature = "sync")]
+impl IntoFuture for EnsureSyncDatabase {
+    type Output = Result<Resource>;
+    type IntoFuture = BoxFuture<Self::Output>;
+
+    /// # Errors
+    ///
+    /// If the Volt refuses the change.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the database may have been created. Doing this again finds it.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let settings = self.settings.start();
+            let NewSyncDatabase { client, alias, name, folder } = self.kind;
+            let volt = VoltApiClient::new(AsRef::<crate::Channel>::as_ref(&client).clone());
+            let create = async |alias: String| {
+                let name = name.unwrap_or_else(|| alias.clone());
+                let database = Resource::default().with_name(name).with_alias([alias]);
+                let request = SaveSyncDatabaseRequest::default()
+                    .with_resource(database)
+                    .with_create(true)
+                    .with_create_in_parent_id(folder);
+                Ok(settings.apply(client.save_sync_database(request)).await?.resource)
+            };
+            // A synapse has documents too, so the kind is not checked.
+            match ensure(&settings, &volt, &alias, None, create).await? {
                 Ensured::Found(database) | Ensured::Created(database) => Ok(database),
             }
         })

@@ -16,7 +16,7 @@
 //! ```
 
 mod alias;
-#[cfg(any(feature = "sqlite-server", feature = "wire"))]
+#[cfg(any(feature = "sqlite-server", feature = "sync", feature = "wire"))]
 mod ensure;
 mod find;
 mod folder;
@@ -26,6 +26,8 @@ mod search;
 pub(crate) use self::alias::lookup;
 #[cfg(feature = "sqlite-server")]
 pub use self::ensure::{EnsureDatabase, NewDatabase};
+#[cfg(feature = "sync")]
+pub use self::ensure::{EnsureSyncDatabase, NewSyncDatabase};
 #[cfg(feature = "wire")]
 pub use self::ensure::{EnsureWire, NewWire};
 #[cfg(all(feature = "sqlite-database", feature = "wire"))]

@@ -76,7 +76,9 @@ fn targets(source: &Path) -> anyhow::Result<Vec<String>> {
 /// shorter inputs, and so more of them.
 fn max_len(target: &str) -> u32 {
     match target {
-        "client" | "documents" | "invoke" | "proto" | "router" | "server" | "sql" => 1024,
+        "client" | "documents" | "invoke" | "provider" | "proto" | "router" | "server" | "sql" => {
+            1024
+        }
         _ => 8192,
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn write(root: &Path, folder: &Path) -> anyhow::Result<()> {
     fs::remove_dir_all(folder).ok();
     let mut seeds = Seeds { folder, count: 0 };
     // These targets derive a sequence of events from the bytes; recorded calls do not help.
-    for target in ["client", "documents", "invoke", "router", "server"] {
+    for target in ["client", "documents", "invoke", "provider", "router", "server"] {
         seeds.add(target, [0x5a; 64])?;
     }
     let vectors = root.join("volt-runtime/tests/vectors");

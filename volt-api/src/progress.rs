@@ -9,7 +9,7 @@ type Report = Box<dyn FnMut(u64, Option<u64>) + Send>;
 
 /// Reports the progress of a transfer to the caller's function. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Progress(Option<Arc<Mutex<State>>>);
+pub(crate) struct Progress(Option<Arc<Mutex<State>>>);
 
 struct State {
     report: Report,
@@ -20,7 +20,7 @@ struct State {
 }
 
 impl Progress {
-    pub(super) fn new(report: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
+    pub(crate) fn new(report: impl FnMut(u64, Option<u64>) + Send + 'static) -> Self {
         let report = Box::new(report);
         Self(Some(Arc::new(Mutex::new(State { report, done: 0, total: None, reported: None }))))
     }
@@ -32,22 +32,22 @@ impl Progress {
     }
 
     /// Sets the total number of bytes.
-    pub(super) fn set_total(&self, total: u64) {
+    pub(crate) fn set_total(&self, total: u64) {
         self.change(|state| state.total = Some(total));
     }
 
     /// As [`set_total`](Self::set_total), unless the file is one of a folder, whose total is known.
-    pub(super) fn set_total_if_unknown(&self, total: u64) {
+    pub(crate) fn set_total_if_unknown(&self, total: u64) {
         self.change(|state| _ = state.total.get_or_insert(total));
     }
 
     /// Starts counting the bytes of one file.
-    pub(super) fn file(&self) -> FileProgress {
+    pub(crate) fn file(&self) -> FileProgress {
         FileProgress { progress: self.clone(), bytes: 0 }
     }
 
     /// Reports the end of the transfer.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.change(|state| {
             let total = state.total.unwrap_or(state.done);
             state.total = Some(total);
@@ -68,13 +68,13 @@ impl State {
 }
 
 /// Counts the bytes of one attempt to transfer a file.
-pub(super) struct FileProgress {
+pub(crate) struct FileProgress {
     progress: Progress,
     bytes: u64,
 }
 
 impl FileProgress {
-    pub(super) fn add(&mut self, bytes: usize) {
+    pub(crate) fn add(&mut self, bytes: usize) {
         let bytes = bytes as u64;
         self.bytes += bytes;
         self.progress.change(|state| {
@@ -84,12 +84,12 @@ impl FileProgress {
     }
 
     /// The number of bytes of this attempt.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Keeps the bytes: the file is transferred.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.bytes = 0;
     }
 }

@@ -1,0 +1,308 @@
+//! Who is present: the awareness states that come from a Volt.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use yrs::{
+    ClientID, Origin,
+    sync::{Awareness, AwarenessUpdate, awareness::AwarenessUpdateEntry},
+    updates::{decoder::Decode as _, encoder::Encode as _},
+};
+
+use super::replica::caught;
+
+/// The interval at which the client's own state is renewed.
+pub const RENEWAL: Duration = Duration::from_secs(15);
+/// The silence after which another client counts as gone.
+const SILENCE: Duration = Duration::from_secs(30);
+/// The largest clock that is accepted. The document's library adds to it.
+const HIGHEST: u32 = u32::MAX / 2;
+/// The number of clients that are remembered.
+const CLIENTS: usize = 10_000;
+/// The state of a client that is gone.
+const GONE: &str = "null";
+
+/// The clients whose states came from the Volt.
+#[derive(Debug)]
+pub struct Peers {
+    /// The origin of their updates.
+    origin: Origin,
+    peers: HashMap<ClientID, Peer>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    /// The time of its newest state, until it is forgotten.
+    seen: Option<Instant>,
+    /// The clock of that, as it came.
+    clock: u32,
+    /// Is added to its clocks here. A client that was forgotten may come back with the same state and
+    /// the same clock, which the awareness would ignore.
+    ahead: u32,
+}
+
+impl Peers {
+    pub fn new(origin: Origin) -> Self {
+        Self { origin, peers: HashMap::new() }
+    }
+
+    /// Applies an update that has arrived. Returns whether the client's own state must be sent, because
+    /// others have a newer one or have removed it. Invalid updates are ignored: they are no part of the
+    /// document.
+    pub fn receive(&mut self, now: Instant, update: &[u8], awareness: &mut Awareness) -> bool {
+        // A number of states that cannot be in so few bytes would reserve memory.
+        let own = awareness.client_id();
+        let plausible = count(update).is_some_and(|count| count <= update.len() as u64);
+        let decoded = || caught(|| AwarenessUpdate::decode_v1(update))?.ok();
+        let Some(update) = plausible.then(decoded).flatten() else {
+            tracing::warn!("an invalid awareness update is ignored");
+            return false;
+        };
+        let mut contradicted = None;
+        let mut accepted = HashMap::new();
+        for (client, mut entry) in update.clients {
+            if entry.clock > HIGHEST {
+                continue;
+            }
+            if client == own {
+                let clock = awareness.meta(own).map_or(0, |(clock, _)| clock);
+                let same = awareness.local_state_raw().is_some_and(|state| state == entry.json);
+                if entry.clock > clock || (entry.clock == clock && !same) {
+                    contradicted = Some(entry.clock);
+                }
+                continue;
+            }
+            if self.note(now, client, &mut entry) {
+                accepted.insert(client, entry);
+            }
+        }
+        self.apply(accepted, awareness);
+        contradicted.is_some_and(|clock| self.overtake(clock, awareness))
+    }
+
+    /// Remembers a state, and adapts its clock. Returns whether to apply it.
+    fn note(&mut self, now: Instant, client: ClientID, entry: &mut AwarenessUpdateEntry) -> bool {
+        let gone = &*entry.json == GONE;
+        let full = self.peers.len() >= CLIENTS;
+        match self.peers.get_mut(&client) {
+            Some(peer) => {
+                let newer = entry.clock > peer.clock || (gone && entry.clock == peer.clock);
+                if !gone && peer.seen.is_none() && entry.clock == peer.clock {
+                    peer.ahead += 1;
+                } else if !newer {
+                    return false;
+                }
+                peer.clock = entry.clock;
+                peer.seen = (!gone).then_some(now);
+                entry.clock += peer.ahead;
+                true
+            }
+            None if gone || full => false,
+            None => {
+                let peer = Peer { seen: Some(now), clock: entry.clock, ahead: 0 };
+                self.peers.insert(client, peer);
+                true
+            }
+        }
+    }
+
+    /// Makes the client's own clock newer than this one. Returns whether it has a state.
+    fn overtake(&self, clock: u32, awareness: &mut Awareness) -> bool {
+        let Some(json) = awareness.local_state_raw() else { return false };
+        let entry = AwarenessUpdateEntry { clock, json };
+        self.apply(HashMap::from([(awareness.client_id(), entry)]), awareness);
+        true
+    }
+
+    fn apply(&self, clients: HashMap<ClientID, AwarenessUpdateEntry>, awareness: &mut Awareness) {
+        if !clients.is_empty() {
+            // Fails only for states that it must encode, and it encodes none.
+            let _ = awareness.apply_update_with(AwarenessUpdate { clients }, self.origin.clone());
+        }
+    }
+
+    /// Removes the states of clients that were silent for too long.
+    pub fn forget_silent(&mut self, now: Instant, awareness: &mut Awareness) {
+        self.forget(awareness, |seen| now.duration_since(seen) >= SILENCE);
+    }
+
+    /// Removes the states of all clients.
+    pub fn forget_all(&mut self, awareness: &mut Awareness) {
+        self.forget(awareness, |_| true);
+    }
+
+    fn forget(&mut self, awareness: &mut Awareness, which: impl Fn(Instant) -> bool) {
+        let mut gone = HashMap::new();
+        for (client, peer) in &mut self.peers {
+            if peer.seen.is_some_and(&which) {
+                peer.seen = None;
+                let clock = peer.clock + peer.ahead;
+                gone.insert(*client, AwarenessUpdateEntry { clock, json: Arc::from(GONE) });
+            }
+        }
+        self.apply(gone, awareness);
+    }
+}
+
+/// Returns the client's own state, encoded, if it has one.
+pub fn own_state(awareness: &Awareness) -> Option<Vec<u8>> {
+    awareness.local_state_raw()?;
+    Some(awareness.update_with_clients([awareness.client_id()]).ok()?.encode_v1())
+}
+
+/// Renews the client's own state, which notifies the observers. Others ignore a state that is not newer.
+pub fn renew(awareness: &mut Awareness) {
+    if let Some(state) = awareness.local_state_raw() {
+        awareness.set_local_state_raw(state);
+    }
+}
+
+/// Returns the removal of the client's own state, encoded. The state itself stays, and is newer than the
+/// removal after its next renewal.
+pub fn farewell(awareness: &mut Awareness) -> Option<Vec<u8>> {
+    renew(awareness);
+    awareness.local_state_raw()?;
+    let mut update = awareness.update_with_clients([awareness.client_id()]).ok()?;
+    for entry in update.clients.values_mut() {
+        entry.json = Arc::from(GONE);
+    }
+    Some(update.encode_v1())
+}
+
+/// Reads the number of states in an update: the variable-length integer at its beginning.
+fn count(update: &[u8]) -> Option<u64> {
+    let mut count = 0_u64;
+    for (place, byte) in update.iter().take(5).enumerate() {
+        count |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some(count);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use yrs::Doc;
+
+    use super::*;
+
+    struct Client {
+        awareness: Awareness,
+        peers: Peers,
+        now: Instant,
+    }
+
+    impl Client {
+        fn new(id: u64) -> Self {
+            let awareness = Awareness::new(Doc::with_client_id(id));
+            Self { awareness, peers: Peers::new(Origin::from("volt")), now: Instant::now() }
+        }
+
+        fn set(&mut self, state: &str) -> Vec<u8> {
+            self.awareness.set_local_state_raw(state);
+            own_state(&self.awareness).unwrap()
+        }
+
+        fn receive(&mut self, update: &[u8]) -> bool {
+            self.peers.receive(self.now, update, &mut self.awareness)
+        }
+
+        /// The state of another client.
+        fn of(&self, id: u64) -> Option<String> {
+            let states: HashMap<_, _> = self.awareness.iter().collect();
+            states.get(&ClientID::new(id))?.data.as_ref().map(ToString::to_string)
+        }
+
+        fn wait(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+            self.peers.forget_silent(self.now, &mut self.awareness);
+        }
+    }
+
+    fn entry(client: u64, clock: u32, json: &str) -> Vec<u8> {
+        let entry = AwarenessUpdateEntry { clock, json: Arc::from(json) };
+        AwarenessUpdate { clients: HashMap::from([(ClientID::new(client), entry)]) }.encode_v1()
+    }
+
+    #[test]
+    fn a_silent_client_is_forgotten_and_one_that_renews_is_not() {
+        let (mut one, mut two) = (Client::new(1), Client::new(2));
+        two.receive(&one.set("1"));
+        two.wait(29);
+        assert_eq!(two.of(1).as_deref(), Some("1"));
+        renew(&mut one.awareness);
+        two.receive(&own_state(&one.awareness).unwrap());
+        two.wait(29);
+        assert_eq!(two.of(1).as_deref(), Some("1"));
+        two.wait(1);
+        assert_eq!(two.of(1), None);
+    }
+
+    #[test]
+    fn a_forgotten_client_comes_back_with_the_same_state_and_with_later_ones() {
+        let (mut one, mut two) = (Client::new(1), Client::new(2));
+        let first = one.set("1");
+        for _ in 0..3 {
+            two.receive(&first);
+            assert_eq!(two.of(1).as_deref(), Some("1"));
+            two.peers.forget_all(&mut two.awareness);
+            assert_eq!(two.of(1), None);
+        }
+        two.receive(&first);
+        two.receive(&one.set("2"));
+        assert_eq!(two.of(1).as_deref(), Some("2"));
+        two.receive(&farewell(&mut one.awareness).unwrap());
+        assert_eq!(two.of(1), None);
+        assert_eq!(one.awareness.local_state_raw().as_deref(), Some("2"));
+        renew(&mut one.awareness);
+        two.receive(&own_state(&one.awareness).unwrap());
+        assert_eq!(two.of(1).as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn an_older_state_is_ignored() {
+        let mut two = Client::new(2);
+        two.receive(&entry(1, 5, "5"));
+        two.receive(&entry(1, 4, "4"));
+        two.receive(&entry(1, 4, GONE));
+        assert_eq!(two.of(1).as_deref(), Some("5"));
+        two.receive(&entry(1, 5, GONE));
+        assert_eq!(two.of(1), None);
+    }
+
+    #[test]
+    fn others_cannot_replace_the_own_state() {
+        let mut one = Client::new(1);
+        let echo = one.set("mine");
+        assert!(!one.receive(&echo), "an echo needs no answer");
+        for (clock, json) in [(1, GONE), (2, "theirs"), (7, "theirs"), (9, GONE)] {
+            assert!(one.receive(&entry(1, clock, json)), "{clock} {json}");
+            assert_eq!(one.awareness.local_state_raw().as_deref(), Some("mine"));
+            renew(&mut one.awareness);
+            let (own, _) = one.awareness.meta(ClientID::new(1)).unwrap();
+            assert!(own > clock);
+        }
+    }
+
+    #[test]
+    fn invalid_updates_change_nothing() {
+        let mut one = Client::new(1);
+        one.set("mine");
+        let updates: [&[u8]; 5] = [
+            &[],
+            &[1],
+            &[0xff, 0xff, 0xff, 0xff, 0x0f],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &[1, 2, 3, 9, b'x'],
+        ];
+        for update in updates {
+            assert!(!one.receive(update), "{update:?}");
+        }
+        assert!(!one.receive(&entry(2, u32::MAX, "x")));
+        assert_eq!(one.awareness.iter().count(), 1);
+    }
+}

@@ -1,0 +1,478 @@
+//! The exchange of one document with a Volt: the state machine.
+//!
+//! It does no I/O and does not know the document. `run.rs` and `call.rs` move messages and carry out the
+//! [`Action`]s; the tests do the same with simulated time. The machine outlives calls: each begins with
+//! [`opened`](Exchange::opened) and ends with [`closed`](Exchange::closed).
+//!
+//! ```text
+//! Closed ─opened→ Receiving ─complete→ Answering ─answer→ Sending ─DONE→ Live
+//! ```
+//!
+//! The document itself keeps all edits, so nothing is kept for a call that has not begun. From the moment
+//! at which the answer (what the Volt lacks) is computed, local updates are kept in the outbox, and they
+//! are sent once the Volt has acknowledged the answer. Every edit is in one or the other.
+
+mod chunks;
+mod outbox;
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use volt_runtime::{Error, ErrorKind, Result};
+use yrs::Update;
+
+pub use self::chunks::CHUNK;
+use self::{
+    chunks::{Assembler, Chunks},
+    outbox::Outbox,
+};
+use crate::volt::{
+    SyncDocumentRequest, SyncDocumentResponse, SyncDocumentStart, SyncDocumentUpdate, SyncState,
+};
+
+/// The longest wait for the answer to a step.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The slowest connection over which an answer is waited for, in bytes a second.
+const SLOWEST: u32 = 64 << 10;
+/// The most that the states of all who are present may take, in bytes.
+const PRESENCE: usize = 4 << 20;
+
+/// The settings of an exchange.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub database: String,
+    pub document: String,
+    pub read_only: bool,
+    pub read_only_fallback: bool,
+    /// How long local updates are collected before they are sent.
+    pub batch: Duration,
+    /// The largest update that is accepted, in bytes.
+    pub max_update: usize,
+    /// The size of the pieces in which updates are sent, in bytes.
+    pub chunk: usize,
+}
+
+/// The phase of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// There is no call.
+    Closed,
+    /// The Volt sends what the document lacks.
+    Receiving,
+    /// The answer is computed: see [`Action::Answer`].
+    Answering,
+    /// The answer is sent, and the Volt has not acknowledged it yet.
+    Sending,
+    /// Both are equal, and send what changes.
+    Live,
+}
+
+/// When the updates in the outbox are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// After the delay that the settings have.
+    Batched,
+    /// At once, and the later ones after the delay again.
+    Urgent,
+    /// At once, because the call is to end.
+    Stopping,
+}
+
+/// What the owner of the machine must do, in order.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Apply this update to the document.
+    Apply(Vec<u8>),
+    /// Pass what the document has beyond this state vector to [`Exchange::answer`]. No update of the
+    /// document may happen between the two.
+    Answer(Vec<u8>),
+    /// Apply this update to the awareness.
+    Awareness(Vec<u8>),
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Exchange {
+    settings: Settings,
+    phase: Phase,
+    /// The first message, until it is sent.
+    start: Option<SyncDocumentRequest>,
+    /// Set by the settings, or by the Volt during this call or the one before.
+    read_only: bool,
+    /// The Volt has answered in this call.
+    heard: bool,
+    vector: Vec<u8>,
+    arriving: [Assembler; 3],
+    actions: VecDeque<Action>,
+    /// The update that is being sent: the answer, or later ones.
+    update: Option<Chunks>,
+    awareness: Option<Chunks>,
+    /// The newest state of the client's own, to be sent.
+    own_state: Option<Vec<u8>>,
+    outbox: Outbox,
+    pace: Pace,
+    /// Until when the Volt must have answered.
+    deadline: Option<Instant>,
+    /// The number of local updates so far, and how many of them were sent.
+    edits: u64,
+    sent: u64,
+    /// How many the Volt has. `None` until it has acknowledged the document.
+    acknowledged: Option<u64>,
+}
+
+impl Exchange {
+    /// Creates the machine, without a call.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            read_only: settings.read_only,
+            settings,
+            phase: Phase::Closed,
+            start: None,
+            heard: false,
+            vector: Vec::new(),
+            arriving: Default::default(),
+            actions: VecDeque::new(),
+            update: None,
+            awareness: None,
+            own_state: None,
+            outbox: Outbox::default(),
+            pace: Pace::Batched,
+            deadline: None,
+            edits: 0,
+            sent: 0,
+            acknowledged: None,
+        }
+    }
+
+    /// Returns the phase of the call.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Returns whether the Volt has answered in this call.
+    pub fn is_answered(&self) -> bool {
+        self.heard
+    }
+
+    /// Returns whether local updates stay here.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Returns the number of local updates so far.
+    pub fn edits(&self) -> u64 {
+        self.edits
+    }
+
+    /// Returns how many local updates the Volt is known to have, or `None` before it has acknowledged the
+    /// document.
+    pub fn acknowledged(&self) -> Option<u64> {
+        self.acknowledged
+    }
+
+    /// Sets the number of local updates, as another exchange of the same document counts them.
+    pub fn count(&mut self, edits: u64) {
+        self.edits = edits;
+    }
+
+    /// A call was opened. `vector` is the document's state vector.
+    pub fn opened(&mut self, now: Instant, vector: Vec<u8>) {
+        self.reset();
+        self.read_only = self.settings.read_only;
+        self.phase = Phase::Receiving;
+        self.deadline = now.checked_add(PATIENCE);
+        let start = SyncDocumentStart::default()
+            .with_database_id(&self.settings.database)
+            .with_document_id(&self.settings.document)
+            .with_state_vector(vector)
+            .with_read_only(self.settings.read_only)
+            .with_read_only_fallback(self.settings.read_only_fallback);
+        let start = SyncDocumentRequest::default().with_sync_start(start);
+        self.start = Some(start.with_sync_state(SyncState::Syncing));
+    }
+
+    /// The call has ended. `clean` says whether the Volt ended it after the half-close: it has then
+    /// processed all that was sent.
+    pub fn closed(&mut self, clean: bool) {
+        if clean && self.pace == Pace::Stopping {
+            self.acknowledge(Some(self.sent));
+        }
+        self.reset();
+    }
+
+    /// Forgets the call.
+    fn reset(&mut self) {
+        self.phase = Phase::Closed;
+        self.start = None;
+        self.heard = false;
+        self.vector = Vec::new();
+        self.arriving = Default::default();
+        self.actions.clear();
+        self.update = None;
+        self.awareness = None;
+        self.own_state = None;
+        self.outbox.clear();
+        self.deadline = None;
+    }
+
+    /// The document was changed here. Called while the document is locked, as [`answer`](Self::answer)
+    /// is, so that each update is either in the answer or comes after it.
+    pub fn changed(&mut self, now: Instant, update: Vec<u8>) {
+        self.edits += 1;
+        if matches!(self.phase, Phase::Sending | Phase::Live) && !self.read_only {
+            self.outbox.push(now, update, self.settings.chunk);
+        }
+    }
+
+    /// The client's own awareness state, encoded. It replaces one that is not sent yet.
+    pub fn own_state(&mut self, state: Vec<u8>) {
+        if self.phase == Phase::Live && self.pace != Pace::Stopping {
+            self.own_state = Some(state);
+        }
+    }
+
+    /// Sends the updates that wait without delay.
+    pub fn hurry(&mut self) {
+        if self.pace == Pace::Batched && !self.outbox.is_empty() {
+            self.pace = Pace::Urgent;
+        }
+    }
+
+    /// Prepares the end of the call: sends everything that waits, and last `farewell`, the removal of the
+    /// client's own awareness state.
+    pub fn stop(&mut self, farewell: Option<Vec<u8>>) {
+        self.pace = Pace::Stopping;
+        self.own_state = farewell;
+    }
+
+    /// Returns whether everything was sent, so that the call can be half-closed after
+    /// [`stop`](Self::stop).
+    pub fn is_drained(&self) -> bool {
+        self.pace == Pace::Stopping
+            && self.phase == Phase::Live
+            && self.outbox.is_empty()
+            && self.update.is_none()
+            && self.awareness.is_none()
+            && self.own_state.is_none()
+    }
+
+    /// A message has arrived.
+    ///
+    /// # Errors
+    ///
+    /// When the call must be ended.
+    pub fn receive(&mut self, now: Instant, message: SyncDocumentResponse) -> Result<()> {
+        if self.phase == Phase::Closed {
+            return Ok(());
+        }
+        self.heard = true;
+        if self.phase == Phase::Receiving {
+            self.deadline = now.checked_add(PATIENCE);
+        }
+        if message.is_read_only && !self.read_only {
+            self.read_only = true;
+            self.outbox.clear();
+        }
+        let state = message.sync_state();
+        match state {
+            SyncState::Syncing => {
+                if !message.state_vector.is_empty() {
+                    self.vector = message.state_vector;
+                }
+                // Without an update, the document lacks nothing.
+                let update = match message.update {
+                    Some(piece) => self.assemble(state, piece)?,
+                    None => Some(Vec::new()),
+                };
+                if let Some(update) = update {
+                    self.apply(update);
+                    if self.phase == Phase::Receiving {
+                        self.phase = Phase::Answering;
+                        let vector = std::mem::take(&mut self.vector);
+                        self.actions.push_back(Action::Answer(vector));
+                    }
+                }
+            }
+            SyncState::Done | SyncState::Update => {
+                if let Some(piece) = message.update
+                    && let Some(update) = self.assemble(SyncState::Update, piece)?
+                {
+                    self.apply(update);
+                }
+                // Before all of the answer was sent, it is not acknowledged.
+                if state == SyncState::Done && self.phase == Phase::Sending && self.update.is_none()
+                {
+                    self.phase = Phase::Live;
+                    self.deadline = None;
+                    self.acknowledge(Some(self.sent));
+                }
+            }
+            SyncState::Awareness => {
+                if let Some(piece) = message.update
+                    && let Some(update) = self.assemble(state, piece)?
+                    && !update.is_empty()
+                {
+                    self.actions.push_back(Action::Awareness(update));
+                }
+            }
+            SyncState::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn assemble(&mut self, state: SyncState, piece: SyncDocumentUpdate) -> Result<Option<Vec<u8>>> {
+        let (at, limit) = match state {
+            SyncState::Awareness => (2, PRESENCE),
+            SyncState::Syncing => (0, self.settings.max_update),
+            _ => (1, self.settings.max_update),
+        };
+        self.arriving[at].push(piece, limit)
+    }
+
+    /// No bytes are not an update, and the empty update changes nothing.
+    fn apply(&mut self, update: Vec<u8>) {
+        if !update.is_empty() && update != Update::EMPTY_V2 {
+            self.actions.push_back(Action::Apply(update));
+        }
+    }
+
+    /// Returns the next action.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Answers the Volt with what it lacks. `update` contains every local update so far.
+    pub fn answer(&mut self, now: Instant, update: Vec<u8>) {
+        if self.phase != Phase::Answering {
+            return;
+        }
+        self.phase = Phase::Sending;
+        self.outbox.clear();
+        self.deadline = now.checked_add(PATIENCE + time_for(update.len()));
+        let update = if self.read_only {
+            Update::EMPTY_V2.to_vec()
+        } else {
+            self.sent = self.edits;
+            update
+        };
+        self.update = Some(Chunks::new(SyncState::Done, update, self.settings.chunk));
+    }
+
+    /// The Volt has this many of the local updates.
+    pub fn acknowledge(&mut self, edits: Option<u64>) {
+        let edits = if self.read_only { edits.map(|_| 0) } else { edits };
+        self.acknowledged = self.acknowledged.max(edits);
+    }
+
+    /// Returns the next message to send, if there is one. Called when the call can take it.
+    ///
+    /// # Errors
+    ///
+    /// When the call must be ended.
+    pub fn next_message(&mut self, now: Instant) -> Result<Option<SyncDocumentRequest>> {
+        if self.start.is_some() {
+            return Ok(self.start.take());
+        }
+        if self.phase == Phase::Live {
+            self.fill(now)?;
+            if let Some(message) = next_of(&mut self.awareness) {
+                return Ok(Some(message));
+            }
+        } else if self.phase != Phase::Sending {
+            return Ok(None);
+        }
+        Ok(next_of(&mut self.update))
+    }
+
+    /// Returns whether there is a message to send.
+    pub fn has_message(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Closed | Phase::Answering => false,
+            Phase::Receiving => self.start.is_some(),
+            Phase::Sending => self.update.is_some(),
+            Phase::Live => {
+                self.update.is_some()
+                    || self.awareness.is_some()
+                    || self.outbox.has_overflowed()
+                    || self.batch_due().is_some_and(|due| due <= now)
+                    || self.may_send_own_state()
+            }
+        }
+    }
+
+    /// Takes the next update and awareness state.
+    fn fill(&mut self, now: Instant) -> Result<()> {
+        if self.outbox.has_overflowed() {
+            let message = "the Volt is too slow for the edits that are made here";
+            return Err(Error::new(ErrorKind::Connection, message));
+        }
+        if self.update.is_none() && self.batch_due().is_some_and(|due| due <= now) {
+            let (update, size) = (self.outbox.take()?, self.settings.chunk);
+            self.update = update.map(|update| Chunks::new(SyncState::Update, update, size));
+            self.sent = self.edits;
+            if self.pace == Pace::Urgent {
+                self.pace = Pace::Batched;
+            }
+        }
+        if self.awareness.is_none() && self.may_send_own_state() {
+            let (state, size) = (self.own_state.take(), self.settings.chunk);
+            self.awareness = state.map(|state| Chunks::new(SyncState::Awareness, state, size));
+        }
+        Ok(())
+    }
+
+    /// The farewell comes after all updates.
+    fn may_send_own_state(&self) -> bool {
+        let drained = self.outbox.is_empty() && self.update.is_none();
+        self.own_state.is_some() && (self.pace != Pace::Stopping || drained)
+    }
+
+    fn batch_due(&self) -> Option<Instant> {
+        let batched = self.pace == Pace::Batched;
+        let delay = if batched { self.settings.batch } else { Duration::ZERO };
+        self.outbox.due(delay, self.settings.chunk)
+    }
+
+    /// Returns when [`expired`](Self::expired) is to be called, or something is to be sent.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Live if self.update.is_none() => self.batch_due(),
+            _ => self.deadline,
+        }
+    }
+
+    /// Checks the time.
+    ///
+    /// # Errors
+    ///
+    /// When the Volt has not answered in time: the call must be ended.
+    pub fn expired(&mut self, now: Instant) -> Result<()> {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return Ok(());
+        }
+        let step = match self.phase {
+            Phase::Receiving if !self.heard => "the Volt did not answer",
+            Phase::Receiving => "the Volt stopped in the middle of the document",
+            _ => "the Volt did not acknowledge the document",
+        };
+        Err(Error::deadline(step))
+    }
+}
+
+/// The time in which the slowest connection carries this many bytes.
+fn time_for(bytes: usize) -> Duration {
+    Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX) / SLOWEST
+}
+
+fn next_of(chunks: &mut Option<Chunks>) -> Option<SyncDocumentRequest> {
+    let (message, last) = chunks.as_mut()?.next();
+    if last {
+        *chunks = None;
+    }
+    Some(message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! Documents that are kept equal among all who have them open.
+//!
+//! A sync document is a Yjs document: every client has a copy, edits it at any time, and merges what the
+//! others did. A Volt keeps one too, and passes edits on. [`attach`](crate::volt::SyncApiClient::attach) keeps a document of
+//! [`yrs`] equal with the Volt's in the background.
+//!
+//! ```no_run
+//! # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+//! use volt_api::documents::yrs::{Doc, Map as _, Transact as _};
+//!
+//! let doc = Doc::new();
+//! let settings = doc.get_or_insert_map("settings");
+//! let document = client.sync().attach(&doc, "@team", "settings").await?;
+//! settings.insert(&mut doc.transact_mut(), "colour", "blue");
+//! document.flush().await?; // The Volt has it.
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **No edit is lost.** Edits are kept in the document while there is no connection, and also between the
+//!   client's and the Volt's part of the handshake. They go out as soon as that is possible.
+//! - **The document is the caller's.** It is never cleared or destroyed, whatever happens to the call.
+//! - **A lost call is opened again**, with a backoff from half a second to 30 seconds. Both sides then
+//!   exchange exactly what they lack.
+//! - **Memory is bounded.** While the Volt is slow, the updates that wait are merged.
+//!
+//! The document's own lock protects it: hold no transaction while awaiting something of this module.
+
+mod attach;
+// Three modules are open for tests and fuzz targets. They are not part of the public API.
+#[doc(hidden)]
+pub mod awareness;
+mod call;
+#[doc(hidden)]
+pub mod exchange;
+mod handle;
+mod presence;
+#[doc(hidden)]
+pub mod replica;
+mod run;
+mod shared;
+mod state;
+mod subdocuments;
+
+pub use yrs;
+
+pub use self::{
+    attach::AttachDocument,
+    handle::SyncedDocument,
+    state::{DocumentState, DocumentStateWatch},
+};
+
+/// Creates a document with a GUID, whose positions in texts count UTF-16 as those of clients in
+/// JavaScript do. The other options are the defaults.
+pub fn doc_with_guid(guid: impl Into<String>) -> yrs::Doc {
+    let guid: String = guid.into();
+    yrs::Doc::with_options(yrs::Options {
+        guid: guid.into(),
+        offset_kind: yrs::OffsetKind::Utf16,
+        ..yrs::Options::default()
+    })
+}

@@ -1,0 +1,265 @@
+//! The task of an attached document: one call after another, until it is stopped or refused.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::OptionFuture;
+use tokio::{sync::watch, time::sleep};
+use volt_runtime::{
+    Backoff, Channel, Code, Error, ErrorKind, Reconnect, Result, transport::BoxFuture,
+};
+use yrs::AsyncTransact as _;
+
+use super::{
+    call::{Call, Event, Opening, wait_until},
+    exchange::{Exchange, Phase, Settings},
+    presence::Presence,
+    replica::Replica,
+    shared::{Shared, Stop, now},
+    state::DocumentState,
+};
+
+/// The limits of the pause before a lost call is opened again.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often in a row a call may fail because of what is sent in it.
+const TRIES: u32 = 3;
+/// The time for the Volt to end a call after the half-close.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// The task.
+pub(super) struct Task {
+    pub(super) opening: Opening,
+    pub(super) settings: Settings,
+    pub(super) shared: Arc<Shared>,
+    pub(super) replica: Arc<Replica>,
+    pub(super) presence: Option<Presence>,
+    pub(super) states: watch::Sender<DocumentState>,
+}
+
+impl Task {
+    /// Keeps the document synchronized. Returns whether it was stopped with everything taken.
+    pub(super) async fn run(mut self) -> Result<()> {
+        let outcome = self.calls().await;
+        if let Some(presence) = &mut self.presence {
+            presence.release();
+        }
+        self.replica.release(&self.replica.doc().transact_mut().await);
+        outcome
+    }
+
+    async fn calls(&mut self) -> Result<()> {
+        let mut policy = Reconnect::default();
+        policy.first_delay = FIRST_PAUSE;
+        policy.longest_delay = LONGEST_PAUSE;
+        let mut backoff = Backoff::new(policy);
+        let mut faults = 0;
+        loop {
+            self.states.send_replace(DocumentState::Connecting);
+            let begin = now();
+            let reason = match self.call().await {
+                Ok(()) => return self.outcome(None),
+                Err(reason) => reason,
+            };
+            backoff.settle(now() - begin);
+            if backoff.failures() == 0 {
+                faults = 0;
+            }
+            faults += u32::from(verdict(&reason) == Verdict::Faulty);
+            if verdict(&reason) == Verdict::Final || faults >= TRIES {
+                self.states.send_replace(DocumentState::Refused { reason: reason.clone() });
+                return Err(reason);
+            }
+            tracing::debug!("a document is disconnected: {reason:#}");
+            self.states.send_replace(DocumentState::Disconnected { reason: reason.clone() });
+            if self.is_closed() {
+                return Err(reason);
+            }
+            if self.shared.stopping() == Stop::No {
+                tokio::select! {
+                    () = sleep(backoff.next_delay()) => {}
+                    () = self.shared.stop_requested(Stop::No) => {}
+                }
+            }
+            if self.shared.stopping() != Stop::No {
+                return self.outcome(Some(reason));
+            }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        AsRef::<Channel>::as_ref(&self.opening.client).watch_state().current().is_closed()
+    }
+
+    /// The outcome of a document that was stopped.
+    fn outcome(&self, reason: Option<Error>) -> Result<()> {
+        let taken = self.shared.with(|exchange| {
+            exchange.is_read_only() || exchange.acknowledged() >= Some(exchange.edits())
+        });
+        if taken {
+            return Ok(());
+        }
+        let message = "the document was stopped before the Volt had taken all edits; they are \
+                       still in the document";
+        let error = Error::connection(message);
+        Err(match reason {
+            Some(reason) => error.with_source(reason),
+            None => error,
+        })
+    }
+
+    /// Runs one call. Returns without an error after it was stopped.
+    async fn call(&mut self) -> Result<()> {
+        let call = tokio::select! {
+            call = self.opening.open(&self.shared, &self.replica) => call?,
+            () = self.shared.stop_requested(Stop::No) => return Ok(()),
+        };
+        let ended = self.drive(call).await;
+        self.shared.with(|exchange| exchange.closed(matches!(ended, Ok(true))));
+        self.shared.publish();
+        if let Some(presence) = &mut self.presence {
+            presence.end();
+        }
+        ended.map(drop)
+    }
+
+    /// Drives a call to its end. Returns whether the Volt ended it after it had been stopped.
+    async fn drive(&mut self, mut call: Call) -> Result<bool> {
+        let mut stop = Stop::No;
+        let mut half_closed: Option<Instant> = None;
+        let mut confirming: OptionFuture<BoxFuture<Result<Option<u64>>>> = None.into();
+        let mut confirms = false;
+        loop {
+            self.report();
+            if call.phase() == Phase::Live {
+                if !confirms && stop == Stop::No && self.shared.is_wanted() {
+                    confirming = Some(self.confirm()).into();
+                    confirms = true;
+                }
+                if half_closed.is_none() && self.shared.with(|exchange| exchange.is_drained()) {
+                    call.half_close();
+                    half_closed = Some(now() + GOODBYE);
+                }
+            }
+            let check_at = self.presence.as_ref().map(Presence::check_at);
+            let check_at = check_at.filter(|_| call.phase() == Phase::Live);
+            let event = tokio::select! {
+                event = call.next() => event?,
+                confirmed = &mut confirming, if confirms => {
+                    confirms = false;
+                    confirming = None.into();
+                    let edits = confirmed.transpose()?.flatten();
+                    self.shared.with(|exchange| exchange.acknowledge(edits));
+                    continue;
+                }
+                () = wait_until(check_at) => {
+                    self.presence.iter_mut().for_each(Presence::check);
+                    continue;
+                }
+                () = self.shared.stop_requested(stop) => {
+                    stop = self.shared.stopping();
+                    if stop == Stop::Now {
+                        return Ok(false);
+                    }
+                    let farewell = self.presence.as_ref().and_then(Presence::farewell);
+                    self.shared.with(|exchange| exchange.stop(farewell));
+                    continue;
+                }
+                () = wait_until(half_closed) => {
+                    return Err(Error::deadline("the Volt did not end the call"));
+                }
+            };
+            match event {
+                Event::End if half_closed.is_some() => return Ok(true),
+                Event::End => return Err(Error::connection("the Volt ended the call")),
+                event => {
+                    for update in call.handle(event).await? {
+                        self.presence.iter_mut().for_each(|presence| presence.receive(&update));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reports the phase of the call.
+    fn report(&mut self) {
+        let (phase, answered) =
+            self.shared.with(|exchange| (exchange.phase(), exchange.is_answered()));
+        let state = match phase {
+            Phase::Live => DocumentState::Synced,
+            _ if answered => DocumentState::Syncing,
+            _ => DocumentState::Connecting,
+        };
+        let same =
+            |old: &DocumentState| std::mem::discriminant(old) == std::mem::discriminant(&state);
+        let changed = !same(&self.states.borrow());
+        // Before the state, so that what was acknowledged is known to those who see the state.
+        self.shared.publish();
+        if changed {
+            let synced = state.is_synced();
+            self.states.send_replace(state);
+            if synced {
+                self.presence.iter_mut().for_each(Presence::begin);
+            }
+        }
+    }
+
+    /// Makes sure that the Volt has all edits. No message acknowledges an update, but each call begins with
+    /// an acknowledged exchange of all that one side lacks: a further call confirms the edits, while this
+    /// one goes on. Returns the number of edits.
+    fn confirm(&self) -> BoxFuture<Result<Option<u64>>> {
+        let (opening, replica) = (self.opening.clone(), Arc::clone(&self.replica));
+        let own = Arc::new(Shared::new(Exchange::new(self.settings.clone())));
+        let counting = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let mut call = opening.open(&own, &replica).await?.counting(&counting);
+            while call.phase() != Phase::Live {
+                match call.next().await? {
+                    Event::End => return Err(Error::connection("the Volt ended the call")),
+                    event => drop(call.handle(event).await?),
+                }
+            }
+            call.half_close();
+            if own.with(|exchange| exchange.is_read_only()) {
+                return Err(Error::connection("the document has become read-only"));
+            }
+            Ok(own.with(|exchange| exchange.acknowledged()))
+        })
+    }
+}
+
+/// What an error means for the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The call was lost, and another may succeed.
+    Lost,
+    /// The Volt does not accept what is sent, or the document what arrives. Beginning anew may help.
+    Faulty,
+    /// The next call would fail as well.
+    Final,
+}
+
+fn verdict(error: &Error) -> Verdict {
+    match error.kind() {
+        ErrorKind::Configuration => return Verdict::Final,
+        ErrorKind::Protocol => return Verdict::Faulty,
+        ErrorKind::Routing => {}
+        _ if error.status().is_none() => return Verdict::Lost,
+        _ => {}
+    }
+    match error.code() {
+        Code::PermissionDenied
+        | Code::NotFound
+        | Code::Unauthenticated
+        | Code::Unimplemented
+        | Code::FailedPrecondition => Verdict::Final,
+        Code::Unavailable
+        | Code::Aborted
+        | Code::ResourceExhausted
+        | Code::DeadlineExceeded
+        | Code::Cancelled => Verdict::Lost,
+        _ => Verdict::Faulty,
+    }
+}

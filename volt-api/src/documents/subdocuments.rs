@@ -1,0 +1,117 @@
+//! The documents within a document: each that is loaded is attached as well.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{sync::mpsc, task::JoinHandle};
+use volt_runtime::{Result, transport::BoxFuture};
+use yrs::{Doc, Origin, ReadTxn as _, TransactionMut, Uuid};
+
+use super::state::DocumentStateWatch;
+
+type Children = Arc<Mutex<HashMap<Uuid, Box<dyn Subdocument>>>>;
+
+/// A sub-document that is attached. Dropping it detaches it.
+pub(super) trait Subdocument: Send {
+    fn watch_state(&self) -> DocumentStateWatch;
+
+    /// As [`SyncedDocument::stop`](super::SyncedDocument::stop).
+    fn stop(self: Box<Self>) -> BoxFuture<Result<()>>;
+}
+
+/// Attaches a sub-document.
+pub(super) type Attach = Box<dyn Fn(&Doc) -> BoxFuture<Result<Box<dyn Subdocument>>> + Send>;
+
+/// The attached sub-documents of a document. Dropping it detaches them.
+pub(super) struct Subdocuments {
+    children: Children,
+    task: JoinHandle<()>,
+}
+
+/// A change of the sub-documents.
+enum Change {
+    Loaded(Doc),
+    Removed(Uuid),
+}
+
+impl Subdocuments {
+    /// Attaches the sub-documents that are loaded, now and later.
+    pub(super) fn start(
+        attach: Attach,
+        origin: Origin,
+        transaction: &mut TransactionMut<'_>,
+    ) -> Self {
+        let (changes, arriving) = mpsc::unbounded_channel();
+        for doc in transaction.subdocs().filter(|doc| doc.should_load()) {
+            // The receiver is right here.
+            let _ = changes.send(Change::Loaded(doc.clone()));
+        }
+        transaction.observe_subdocs(origin, move |_, event| {
+            // Sending fails after the parent was detached.
+            for doc in event.removed() {
+                let _ = changes.send(Change::Removed(doc.guid()));
+            }
+            for doc in event.loaded() {
+                let _ = changes.send(Change::Loaded(doc.clone()));
+            }
+        });
+        let children = Children::default();
+        let task = tokio::spawn(follow(attach, arriving, Arc::clone(&children)));
+        Self { children, task }
+    }
+
+    pub(super) fn states(&self) -> Vec<(Uuid, DocumentStateWatch)> {
+        let children = lock(&self.children);
+        children.iter().map(|(guid, child)| (guid.clone(), child.watch_state())).collect()
+    }
+
+    /// Stops all of them. Returns the first error.
+    pub(super) async fn stop(self) -> Result<()> {
+        self.task.abort();
+        let children: Vec<_> = lock(&self.children).drain().map(|(_, child)| child).collect();
+        let mut outcome = Ok(());
+        for child in children {
+            outcome = outcome.and(child.stop().await);
+        }
+        outcome
+    }
+}
+
+impl Drop for Subdocuments {
+    fn drop(&mut self) {
+        self.task.abort();
+        lock(&self.children).clear();
+    }
+}
+
+async fn follow(attach: Attach, mut changes: mpsc::UnboundedReceiver<Change>, children: Children) {
+    while let Some(change) = changes.recv().await {
+        match change {
+            Change::Loaded(doc) => {
+                if lock(&children).contains_key(&doc.guid()) {
+                    continue;
+                }
+                // A statement of its own: the function cannot be shared between threads.
+                let attaching = attach(&doc);
+                match attaching.await {
+                    Ok(child) => drop(lock(&children).insert(doc.guid(), child)),
+                    Err(error) => tracing::warn!("a sub-document is not attached: {error:#}"),
+                }
+            }
+            Change::Removed(guid) => drop(lock(&children).remove(&guid)),
+        }
+    }
+}
+
+fn lock(children: &Children) -> MutexGuard<'_, HashMap<Uuid, Box<dyn Subdocument>>> {
+    children.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Subdocuments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(lock(&self.children).keys()).finish()
+    }
+}

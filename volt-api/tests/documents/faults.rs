@@ -1,0 +1,213 @@
+//! Volts that refuse, fail, or send what they should not.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use volt_api::{
+    Code, ErrorKind,
+    documents::{DocumentState, yrs::Doc},
+    volt::SyncState,
+};
+use volt_test_support::soon;
+
+use crate::{
+    model::{Behaviour, Model},
+    support::{attach, attaching, read, state, until, write},
+};
+
+fn is_refused(state: &DocumentState) -> bool {
+    matches!(state, DocumentState::Refused { .. })
+}
+
+#[tokio::test]
+async fn edits_between_done_and_its_answer_are_not_lost() {
+    let model = Model::default();
+    let (one, two) = (Doc::new(), Doc::new());
+    let answer = Arc::new(Notify::new());
+    model.next([Behaviour::Well, Behaviour::DelayDone(Arc::clone(&answer))]);
+    let first = attach(&model, &one).await;
+    write(&two, "a");
+    let second = attaching(&model, &two).await.unwrap();
+    // The Volt has it, so the answer was sent.
+    until(|| read(&model.doc("todo")) == "a").await;
+    write(&two, "b");
+    answer.notify_one();
+    soon(second.synced()).await.unwrap();
+    write(&two, "c");
+    until(|| read(&one) == "abc").await;
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volt_that_holds_done_back_is_left_for_another_call() {
+    let model = Model::default();
+    let doc = Doc::new();
+    model.next([Behaviour::HoldDone]);
+    write(&doc, "text");
+    let document = attaching(&model, &doc).await.unwrap();
+    let lost = state(&document, |state| state.reason().is_some()).await;
+    assert!(lost.reason().unwrap().is_deadline(), "{lost}");
+    write(&doc, " and more");
+    soon(document.flush()).await.unwrap();
+    assert_eq!(read(&model.doc("todo")), "text and more");
+    assert_eq!(model.starts().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_early_is_opened_again_with_what_is_there_now() {
+    let model = Model::default();
+    let doc = Doc::new();
+    model.next([Behaviour::EndAtDone, Behaviour::EndAtDone, Behaviour::EndAtDone]);
+    write(&doc, "text");
+    let document = attaching(&model, &doc).await.unwrap();
+    soon(document.flush()).await.unwrap();
+    assert_eq!(read(&model.doc("todo")), "text");
+    assert_eq!(model.starts().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undecodable_update_begins_the_call_anew() {
+    for kind in [SyncState::Syncing, SyncState::Update] {
+        let model = Model::default();
+        let (one, two) = (Doc::new(), Doc::new());
+        write(&one, "text");
+        let first = attach(&model, &one).await;
+        model.next([Behaviour::Undecodable(kind)]);
+        let second = attaching(&model, &two).await.unwrap();
+        let lost = state(&second, |state| state.reason().is_some()).await;
+        assert_eq!(lost.reason().unwrap().kind(), ErrorKind::Protocol, "{lost}");
+        soon(second.synced()).await.unwrap();
+        assert_eq!(read(&two), "text");
+        drop(first);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_that_never_decode_are_refused() {
+    let model = Model::default();
+    let doc = Doc::new();
+    write(&doc, "text");
+    model.next([0; 9].map(|_| Behaviour::Undecodable(SyncState::Syncing)));
+    let document = attaching(&model, &doc).await.unwrap();
+    let refused = state(&document, is_refused).await;
+    assert_eq!(refused.reason().unwrap().kind(), ErrorKind::Protocol, "{refused}");
+    assert_eq!(model.starts().len(), 3);
+    assert_eq!(read(&doc), "text");
+}
+
+#[tokio::test]
+async fn a_refusal_is_final_and_leaves_the_document() {
+    let codes =
+        [Code::PermissionDenied, Code::NotFound, Code::Unauthenticated, Code::FailedPrecondition];
+    for code in codes {
+        let model = Model::default();
+        let doc = Doc::new();
+        write(&doc, "text");
+        model.next([Behaviour::Refuse(code)]);
+        let document = attaching(&model, &doc).await.unwrap();
+        for error in
+            [soon(document.synced()).await.unwrap_err(), soon(document.flush()).await.unwrap_err()]
+        {
+            assert_eq!(error.code(), code, "{error}");
+        }
+        assert!(is_refused(&document.state()));
+        let error = soon(document.stop()).await.unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        assert_eq!((read(&doc).as_str(), model.starts().len()), ("text", 1));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_midst_is_final_and_keeps_the_edits() {
+    let model = Model::default();
+    let doc = Doc::new();
+    model.next([Behaviour::RefuseUpdates(Code::PermissionDenied)]);
+    let document = attach(&model, &doc).await;
+    write(&doc, "text");
+    let refused = state(&document, is_refused).await;
+    assert_eq!(refused.reason().unwrap().code(), Code::PermissionDenied);
+    assert!(document.has_unconfirmed_edits());
+    assert_eq!(read(&doc), "text");
+    let again = attach(&model, &doc).await;
+    assert_eq!(read(&model.doc("todo")), "text");
+    drop(again);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volt_that_cannot_be_used_now_is_tried_again() {
+    let model = Model::default();
+    let doc = Doc::new();
+    let codes = [Code::Unavailable, Code::ResourceExhausted, Code::Aborted, Code::Unavailable];
+    model.next(codes.map(Behaviour::Refuse));
+    let document = attaching(&model, &doc).await.unwrap();
+    soon(document.synced()).await.unwrap();
+    assert_eq!(model.starts().len(), 5);
+}
+
+#[tokio::test]
+async fn read_only_edits_stay_here() {
+    for asked in [true, false] {
+        let model = Model::default();
+        let (one, two) = (Doc::new(), Doc::new());
+        model.next([Behaviour::Well, Behaviour::ReadOnly]);
+        let writer = attach(&model, &one).await;
+        let attaching = attaching(&model, &two);
+        let attaching = if asked { attaching.read_only() } else { attaching.read_only_fallback() };
+        let reader = attaching.await.unwrap();
+        soon(reader.synced()).await.unwrap();
+        assert!(reader.is_read_only());
+        let start = model.starts().pop().unwrap();
+        assert_eq!((start.read_only, start.read_only_fallback), (asked, !asked));
+        soon(reader.flush()).await.unwrap();
+        write(&two, "mine");
+        let error = soon(reader.flush()).await.unwrap_err();
+        assert!(error.is_configuration(), "{error}");
+        write(&one, "theirs");
+        until(|| read(&two).contains("theirs")).await;
+        assert!(reader.has_unconfirmed_edits() && read(&two).contains("mine"));
+        soon(writer.flush()).await.unwrap();
+        assert_eq!(read(&model.doc("todo")), "theirs");
+        soon(reader.stop()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_volt_that_sends_as_little_as_possible_is_understood() {
+    let model = Model::default();
+    let doc = Doc::new();
+    write(&doc, "text");
+    model.next([Behaviour::Sparse]);
+    let document = attach(&model, &doc).await;
+    assert_eq!(read(&model.doc("todo")), "text");
+    drop(document);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_without_the_volt_reports_that_edits_were_not_taken() {
+    let model = Model::default();
+    let doc = Doc::new();
+    write(&doc, "text");
+    model.next([0; 99].map(|_| Behaviour::EndAtDone));
+    let document = attaching(&model, &doc).await.unwrap();
+    write(&doc, " and more");
+    state(&document, |state| state.reason().is_some()).await;
+    assert!(soon(document.stop()).await.is_err());
+    assert_eq!(read(&doc), "text and more");
+}
+
+#[tokio::test]
+async fn an_open_transaction_delays_the_document_and_nothing_else() {
+    let model = Model::default();
+    let (one, two) = (Doc::new(), Doc::new());
+    let first = attach(&model, &one).await;
+    let second = attach(&model, &two).await;
+    {
+        use volt_api::documents::yrs::Transact as _;
+        let transaction = one.transact_mut();
+        write(&two, "text");
+        soon(second.flush()).await.unwrap();
+        drop(transaction);
+    }
+    until(|| read(&one) == "text").await;
+    drop(first);
+}

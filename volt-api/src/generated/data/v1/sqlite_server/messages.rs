@@ -3,51 +3,54 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.data.v1.CreateDatabaseRequest`.
+/// The properties of the new database.
 ///
 /// Request of [`SqliteServerApiClient::create_database`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateDatabaseRequest {
-    /// Must not be empty.
+    /// The name of the database's resource. Must not be empty.
     #[prost(string, tag = "1")]
     pub name: String,
     /// The resource to create the database in: id or `@alias`. Empty means the caller's home folder.
     #[prost(string, tag = "2")]
     pub create_in_parent_id: String,
-    /// Asks for an encrypted database. The wish is kept as the attribute `volt:db-encrypted`; a Volt
-    /// without encryption does nothing else with it.
+    /// Requests encryption on the Volt's disk. Stored as the attribute `volt:db-encrypted`. A Volt
+    /// without encryption, such as the embedded Volt, has no other use for it.
     #[prost(bool, tag = "3")]
     pub encrypted: bool,
-    /// Asks for a record of what is read. Kept as the attribute `volt:db-read-audit`; a Volt without
-    /// audits does nothing else with it.
+    /// Requests a log of all reads. Stored as the attribute `volt:db-read-audit`. A Volt without
+    /// audits, such as the embedded Volt, has no other use for it.
     #[prost(bool, tag = "4")]
     pub read_audit: bool,
-    /// Asks for a record of what is changed. Kept as the attribute `volt:db-write-audit`; a Volt
-    /// without audits does nothing else with it.
+    /// Requests a log of all changes. Stored as the attribute `volt:db-write-audit`. A Volt without
+    /// audits, such as the embedded Volt, has no other use for it.
     #[prost(bool, tag = "5")]
     pub write_audit: bool,
+    /// Which callers can discover the database. Ignored by the embedded Volt.
     #[prost(
         enumeration = "super::super::super::super::volt::v1::DiscoveryMode",
         tag = "6"
     )]
     pub discoverable: i32,
-    /// Names that can stand for the id, written as `@alias` there. The `@` may be left out here.
+    /// Alternative names. Calls accept `@alias` in place of the id. The `@` is optional here.
     #[prost(string, repeated, tag = "7")]
     pub alias: Vec<String>,
+    /// A text about the database.
     #[prost(string, tag = "8")]
     pub description: String,
 }
 
-/// The message `tdx.volt_api.data.v1.CreateDatabaseResponse`.
+/// The new database.
 ///
 /// Response of [`SqliteServerApiClient::create_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateDatabaseResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// The new database. Its `id` is the `database_id` of other calls.
+    /// The database's resource. Its `id` is the `database_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<super::super::super::super::volt::v1::Resource>,
 }
@@ -56,20 +59,24 @@ pub struct CreateDatabaseResponse {
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DataViewParameter {
+    /// The name of the parameter in the SQL.
     #[prost(string, tag = "1")]
     pub name: String,
+    /// The type of the parameter's value.
     #[prost(
         enumeration = "super::super::super::super::volt::v1::AttributeDataType",
         tag = "2"
     )]
     pub data_type: i32,
+    /// The value if the caller sets none.
     #[prost(message, optional, tag = "3")]
     pub default_value: Option<super::super::super::super::volt::v1::AttributeValue>,
+    /// Whether `default_value` applies.
     #[prost(bool, tag = "4")]
     pub include_default_value: bool,
 }
 
-/// The message `tdx.volt_api.data.v1.SaveDataViewRequest`.
+/// The data view, and its query.
 ///
 /// Request of [`SqliteServerApiClient::save_data_view`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -81,19 +88,20 @@ pub struct SaveDataViewRequest {
     /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create the data view in. Goes with `create`.
+    /// The resource to create the data view in: id or `@alias`. Ignored on update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// Resource id of the database that `sql` runs on.
+    /// The id of the database that `sql` runs on.
     #[prost(string, tag = "5")]
     pub source_database_id: String,
-    /// The query.
+    /// The SQL of the query.
     #[prost(string, tag = "6")]
     pub sql: String,
+    /// Allows sub-selects. Which ones is not documented.
     #[prost(bool, tag = "7")]
     pub allow_sub_select: bool,
     /// The parameters of `sql`.
@@ -101,15 +109,16 @@ pub struct SaveDataViewRequest {
     pub parameter: Vec<DataViewParameter>,
 }
 
-/// The message `tdx.volt_api.data.v1.SaveDataViewResponse`.
+/// The saved data view.
 ///
 /// Response of [`SqliteServerApiClient::save_data_view`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDataViewResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// The data view as it is now.
+    /// The data view's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<super::super::super::super::volt::v1::Resource>,
 }

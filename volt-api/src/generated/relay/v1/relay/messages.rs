@@ -3,13 +3,13 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.relay.v1.GetVoltEndpointRequest`.
+/// Selects Volts by their owner or their id.
 ///
 /// Request of [`RelayApiClient::get_volt_endpoint`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetVoltEndpointRequest {
-    /// Which Volts to return.
+    /// The filter.
     #[prost(oneof = "get_volt_endpoint_request::Filter", tags = "2, 1")]
     pub filter: Option<get_volt_endpoint_request::Filter>,
 }
@@ -17,28 +17,30 @@ pub struct GetVoltEndpointRequest {
 /// Types of [`GetVoltEndpointRequest`].
 pub mod get_volt_endpoint_request {
     use super::rt;
-    /// Which Volts to return.
+    /// The filter.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Filter {
-        /// Those of this owner.
+        /// All Volts of this owner.
         #[prost(string, tag = "2")]
         OwnerId(String),
-        /// The one with this id, a DID such as `did:volt:…`.
+        /// The Volt with this id, a DID such as `did:volt:…`.
         #[prost(string, tag = "1")]
         VoltId(String),
     }
 }
 
-/// The message `tdx.volt_api.relay.v1.GetVoltEndpointResponse`.
+/// The Volts that match.
 ///
 /// Response of [`RelayApiClient::get_volt_endpoint`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetVoltEndpointResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
+    /// How to reach each Volt. Empty if no Volt matches.
     #[prost(message, repeated, tag = "2")]
     pub endpoint: Vec<super::super::super::super::volt::v1::VoltEndpoint>,
 }
@@ -47,12 +49,13 @@ pub struct GetVoltEndpointResponse {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelStart {
-    /// The port that the Volt would like to have.
+    /// The port that the Volt asks the relay for.
     #[prost(uint32, tag = "1")]
     pub preferred_port: u32,
+    /// The address of the Volt.
     #[prost(string, tag = "2")]
     pub address: String,
-    /// The Volt's public key.
+    /// The Volt's public key, PEM.
     #[prost(string, tag = "3")]
     pub public_key: String,
     /// The fingerprint of the Volt's key, in base58.
@@ -61,6 +64,7 @@ pub struct TunnelStart {
     /// The Volt's CA certificate, PEM.
     #[prost(string, tag = "5")]
     pub ca_pem: String,
+    /// The version of the Volt's software.
     #[prost(string, tag = "6")]
     pub volt_version: String,
 }
@@ -69,21 +73,24 @@ pub struct TunnelStart {
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelServiceControl {
-    /// Id of the service's resource.
+    /// The id of the service's resource.
     #[prost(string, tag = "1")]
     pub resource_id: String,
+    /// The name of the service.
     #[prost(string, tag = "2")]
     pub service_name: String,
+    /// The APIs of the service, and how to call it.
     #[prost(message, optional, tag = "3")]
     pub service_description: Option<
         super::super::super::super::volt::v1::ServiceDescription,
     >,
 }
 
-/// Controls the tunnel itself.
+/// Starts the tunnel, or changes the services behind it.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelControl {
+    /// The control message.
     #[prost(oneof = "tunnel_control::Msg", tags = "2, 3, 4")]
     pub msg: Option<tunnel_control::Msg>,
 }
@@ -91,26 +98,30 @@ pub struct TunnelControl {
 /// Types of [`TunnelControl`].
 pub mod tunnel_control {
     use super::rt;
-    /// The oneof `msg`.
+    /// The control message.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Msg {
+        /// Starts the tunnel.
         #[prost(message, tag = "2")]
         Start(super::TunnelStart),
+        /// Adds a service to the tunnel.
         #[prost(message, tag = "3")]
         AddService(super::TunnelServiceControl),
+        /// Removes a service from the tunnel.
         #[prost(message, tag = "4")]
         RemoveService(super::TunnelServiceControl),
     }
 }
 
-/// What a Volt sends into its tunnel: control messages, and answers to calls.
+/// A message from a Volt into its tunnel: a control message, or a part of a call's answer.
 ///
 /// Request of [`RelayApiClient::cloud_tunnel`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "tunnel_request::Payload", tags = "1, 2, 3, 4, 5")]
     pub payload: Option<tunnel_request::Payload>,
 }
@@ -118,19 +129,21 @@ pub struct TunnelRequest {
 /// Types of [`TunnelRequest`].
 pub mod tunnel_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// Keeps the tunnel alive.
         #[prost(message, tag = "1")]
         Ping(super::super::super::super::super::volt::v1::RemotePing),
+        /// Controls the tunnel itself.
         #[prost(message, tag = "2")]
         Control(super::TunnelControl),
-        /// A message that answers a call.
+        /// One response message of a call.
         #[prost(message, tag = "3")]
         MethodPayload(super::super::super::super::super::volt::v1::MethodPayload),
-        /// The end of a call, as the Volt sees it.
+        /// The Volt ends a call.
         #[prost(message, tag = "4")]
         MethodEnd(super::super::super::super::super::volt::v1::MethodEnd),
         /// A part of the answer to an HTTP request.
@@ -139,12 +152,13 @@ pub mod tunnel_request {
     }
 }
 
-/// What a relay sends into a Volt's tunnel: calls, and what belongs to them.
+/// A message from a relay into a Volt's tunnel: a call, or a further part of one.
 ///
 /// Response of [`RelayApiClient::cloud_tunnel`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TunnelResponse {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "tunnel_response::Payload", tags = "1, 2, 3, 4, 5")]
     pub payload: Option<tunnel_response::Payload>,
 }
@@ -152,20 +166,21 @@ pub struct TunnelResponse {
 /// Types of [`TunnelResponse`].
 pub mod tunnel_response {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// Keeps the tunnel alive.
         #[prost(message, tag = "1")]
         Ping(super::super::super::super::super::volt::v1::RemotePing),
-        /// A new call, with its first message.
+        /// Begins a call and carries its first request message.
         #[prost(message, tag = "2")]
         MethodInvoke(super::super::super::super::super::volt::v1::MethodInvoke),
-        /// A further message of a call.
+        /// A further request message of a call.
         #[prost(message, tag = "3")]
         MethodPayload(super::super::super::super::super::volt::v1::MethodPayload),
-        /// The end of a call, as the caller sees it: no further messages come.
+        /// The caller sends no further requests in a call.
         #[prost(message, tag = "4")]
         MethodEnd(super::super::super::super::super::volt::v1::MethodEnd),
         /// A new HTTP request, or a part of one.

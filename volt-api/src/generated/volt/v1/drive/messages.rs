@@ -3,95 +3,104 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.volt.v1.SaveDriveInstanceRequest`.
+/// The drive, and the Volt that it synchronises with.
 ///
 /// Request of [`DriveApiClient::save_drive_instance`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SaveDriveInstanceRequest {
+    /// The drive's resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// Create it. Otherwise `resource.id` says which one to update.
+    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The folder to create it in; empty for the caller's home folder.
+    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
+    /// update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// Replace all attributes of the resource instead of merging those that are given.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// The synapse that the files go through.
+    /// The id of the synapse that carries the files.
     #[prost(string, tag = "5")]
     pub synapse_id: String,
-    /// The folder on the computer of the Volt.
+    /// The path of the folder on the Volt's computer.
     #[prost(string, tag = "6")]
     pub target_folder: String,
+    /// The DID of an identity. Its role is not documented.
     #[prost(string, tag = "9")]
     pub identity_did: String,
-    /// The DID of the Volt that has the other folder.
+    /// The DID of the Volt with the other folder.
     #[prost(string, tag = "10")]
     pub remote_volt_did: String,
-    /// `host:port` of that Volt's gRPC server.
+    /// The address of that Volt's gRPC server, `host:port`.
     #[prost(string, tag = "11")]
     pub remote_volt_address: String,
     /// That Volt's HTTP address, with its scheme.
     #[prost(string, tag = "12")]
     pub remote_volt_http_address: String,
-    /// The certificate of that Volt's authority, PEM.
+    /// The certificate of that Volt's certificate authority, PEM.
     #[prost(string, tag = "13")]
     pub remote_volt_ca: String,
-    /// `host:port` of the relay to reach it by, if it takes one.
+    /// The address of the relay in front of that Volt, `host:port`. Empty means a direct connection.
     #[prost(string, tag = "14")]
     pub relay_address: String,
-    /// The certificate of the relay's authority, PEM.
+    /// The certificate of the relay's certificate authority, PEM.
     #[prost(string, tag = "15")]
     pub relay_ca: String,
-    /// The code that the relay lets this Volt in with.
+    /// The challenge code of the relay. Keep it secret.
     #[prost(string, tag = "16")]
     pub relay_challenge: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveDriveInstanceResponse`.
+/// The saved drive.
 ///
 /// Response of [`DriveApiClient::save_drive_instance`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDriveInstanceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The drive's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.DriveInstanceStatus`.
+/// The state and the progress of a drive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DriveInstanceStatus {
+    /// The current activity.
     #[prost(enumeration = "DriveInstanceState", tag = "1")]
     pub state: i32,
-    /// How many files there are to bring up to date.
+    /// The number of files to synchronise.
     #[prost(uint32, tag = "2")]
     pub total_count: u32,
-    /// How many of them are done.
+    /// The number of those files that are synchronised.
     #[prost(uint32, tag = "3")]
     pub completed_count: u32,
 }
 
-/// Says which drive is watched, by its synapse.
+/// Names the drive to watch, through its synapse.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusStart {
+    /// The id of the drive's synapse.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchDriveInstanceStatusRequest`.
+/// Begins or ends the stream.
 ///
 /// Request of [`DriveApiClient::watch_drive_instance_status`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_drive_instance_status_request::Payload", tags = "1, 2")]
     pub payload: Option<watch_drive_instance_status_request::Payload>,
 }
@@ -99,25 +108,27 @@ pub struct WatchDriveInstanceStatusRequest {
 /// Types of [`WatchDriveInstanceStatusRequest`].
 pub mod watch_drive_instance_status_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The first message.
         #[prost(message, tag = "1")]
         Start(super::WatchDriveInstanceStatusStart),
-        /// Ends the stream.
+        /// `true` ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchDriveInstanceStatusResponse`.
+/// One report about the drive, or the reason why the call failed.
 ///
 /// Response of [`DriveApiClient::watch_drive_instance_status`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusResponse {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_drive_instance_status_response::Result", tags = "1, 2")]
     pub result: Option<watch_drive_instance_status_response::Result>,
 }
@@ -125,19 +136,21 @@ pub struct WatchDriveInstanceStatusResponse {
 /// Types of [`WatchDriveInstanceStatusResponse`].
 pub mod watch_drive_instance_status_response {
     use super::rt;
-    /// The oneof `result`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Result {
+        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
+        /// The drive's current state.
         #[prost(message, tag = "2")]
         Update(super::DriveInstanceStatus),
     }
 }
 
-/// What a drive is doing.
+/// The activity of a drive.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -153,10 +166,10 @@ pub mod watch_drive_instance_status_response {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum DriveInstanceState {
-    /// There is no such drive here.
+    /// The drive does not exist here.
     Absent = 0,
-    /// Both folders are the same.
+    /// Both folders are equal.
     Idle = 1,
-    /// Files are being brought up to date.
+    /// Files are being synchronised.
     Busy = 2,
 }

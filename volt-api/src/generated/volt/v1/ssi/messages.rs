@@ -3,27 +3,31 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// A credential: what an issuer states about a subject.
+/// A credential: the statement of an issuer about a subject.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct VerifiableCredential {
+    /// The id of the credential.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The status of the credential.
     #[prost(string, tag = "2")]
     pub status: String,
+    /// The types of the credential.
     #[prost(string, repeated, tag = "3")]
     pub r#type: Vec<String>,
+    /// The DID of the issuer.
     #[prost(string, tag = "4")]
     pub issuer_id: String,
-    /// What is stated about the subject, as JSON.
+    /// The statement about the subject, as JSON text.
     #[prost(string, tag = "5")]
     pub subject_json: String,
-    /// The credential as JSON.
+    /// The whole credential, as JSON text.
     #[prost(string, tag = "6")]
     pub json: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.CreateEmailCredentialRequest`.
+/// The identity, and its email address.
 ///
 /// Request of [`SsiApiClient::create_email_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -33,43 +37,48 @@ pub struct CreateEmailCredentialRequest {
     /// The DID of the identity that the email address belongs to.
     #[prost(string, tag = "1")]
     pub identity_did: String,
+    /// The email address.
     #[prost(string, tag = "2")]
     pub email_address: String,
+    /// The identity provider for the email address.
     #[prost(string, tag = "3")]
     pub identity_provider: String,
-    /// The passphrase of the key that is used, if it has one.
+    /// The passphrase of the signing key. Empty if the key is not encrypted. Keep it secret.
     #[prost(string, tag = "4")]
     pub key_passphrase: String,
+    /// A text about the credential.
     #[prost(string, tag = "5")]
     pub description: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.CreateEmailCredentialResponse`.
+/// The new credential.
 ///
 /// Response of [`SsiApiClient::create_email_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateEmailCredentialResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Id of the new credential.
+    /// The id of the new credential.
     #[prost(string, tag = "2")]
     pub vc_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteDIDRequest`.
+/// Selects the DIDs to delete.
 ///
 /// Request of [`SsiApiClient::delete_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct DeleteDidRequest {
-    /// The passphrase of the key that is used, if it has one.
+    /// The passphrase of the signing key. Empty if the key is not encrypted. Keep it secret.
     #[prost(string, tag = "3")]
     pub key_passphrase: String,
+    /// Deletes despite an obstacle. Which obstacles it overrides is not documented.
     #[prost(bool, tag = "4")]
     pub force: bool,
-    /// What to delete.
+    /// The DIDs to delete.
     #[prost(oneof = "delete_did_request::Target", tags = "1, 2")]
     pub target: Option<delete_did_request::Target>,
 }
@@ -77,7 +86,7 @@ pub struct DeleteDidRequest {
 /// Types of [`DeleteDidRequest`].
 pub mod delete_did_request {
     use super::rt;
-    /// What to delete.
+    /// The DIDs to delete.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -85,90 +94,98 @@ pub mod delete_did_request {
         /// This DID.
         #[prost(string, tag = "1")]
         Did(String),
-        /// The DIDs that come from this Volt.
+        /// All DIDs that originate from this Volt.
         #[prost(string, tag = "2")]
         OriginVolt(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteDIDResponse`.
+/// The outcome of the deletion.
 ///
 /// Response of [`SsiApiClient::delete_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteDidResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetDIDRegistryUpdatesRequest`.
+/// Selects the updates to return.
 ///
 /// Request of [`SsiApiClient::get_did_registry_updates`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetDidRegistryUpdatesRequest {
-    /// Asks for the updates since the one with this `id`.
+    /// Only updates since the one with this `id`.
     #[prost(uint64, tag = "1")]
     pub since_id: u64,
-    /// The most updates to return.
+    /// The maximum number of updates to return.
     #[prost(uint32, tag = "2")]
     pub max_updates: u32,
-    /// Only updates that come from this Volt.
+    /// Only updates that originate from this Volt. Empty means any.
     #[prost(string, tag = "3")]
     pub origin_volt: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetDIDRegistryUpdatesResponse`.
+/// The updates that match.
 ///
 /// Response of [`SsiApiClient::get_did_registry_updates`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetDidRegistryUpdatesResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The updates, each with its `id`.
     #[prost(message, repeated, tag = "2")]
     pub update: Vec<DidRegistryUpdate>,
 }
 
-/// The message `tdx.volt_api.volt.v1.ImportCredentialRequest`.
+/// The credential to store.
 ///
 /// Request of [`SsiApiClient::import_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ImportCredentialRequest {
+    /// The id of the credential.
     #[prost(string, tag = "1")]
     pub id: String,
-    /// The credential.
+    /// The credential, as JSON text.
     #[prost(string, tag = "2")]
     pub json: String,
-    /// The resource to put the credential in.
+    /// The resource to store the credential in.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
+    /// A text about the credential.
     #[prost(string, tag = "4")]
     pub description: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.ImportCredentialResponse`.
+/// The stored credential.
 ///
 /// Response of [`SsiApiClient::import_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ImportCredentialResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The id of the stored credential.
     #[prost(string, tag = "2")]
     pub id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.ParseCredentialRequest`.
+/// The presentation to parse.
 ///
 /// Request of [`SsiApiClient::parse_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ParseCredentialRequest {
+    /// The public key for the presentation's signature.
     #[prost(string, tag = "3")]
     pub presentation_public_key: String,
-    /// Where the credentials are.
+    /// The source of the credentials.
     #[prost(oneof = "parse_credential_request::Credential", tags = "1, 2")]
     pub credential: Option<parse_credential_request::Credential>,
 }
@@ -176,31 +193,35 @@ pub struct ParseCredentialRequest {
 /// Types of [`ParseCredentialRequest`].
 pub mod parse_credential_request {
     use super::rt;
-    /// Where the credentials are.
+    /// The source of the credentials.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Credential {
+        /// The presentation itself.
         #[prost(message, tag = "1")]
         VerifiablePresentation(super::VerifiablePresentation),
+        /// The URL of a presentation.
         #[prost(string, tag = "2")]
         Url(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.ParseCredentialResponse`.
+/// The credentials of the presentation.
 ///
 /// Response of [`SsiApiClient::parse_credential`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ParseCredentialResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The credentials, parsed.
     #[prost(message, repeated, tag = "2")]
     pub verifiable_credential: Vec<VerifiableCredential>,
 }
 
-/// The message `tdx.volt_api.volt.v1.ResolveDIDRequest`.
+/// The DID to resolve, and the version of its document.
 ///
 /// Request of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -209,108 +230,118 @@ pub struct ResolveDidRequest {
     /// The DID to resolve, such as `did:volt:…`.
     #[prost(string, tag = "1")]
     pub did: String,
-    /// Whether DID registries are searched as well.
+    /// Also searches DID registries.
     #[prost(bool, tag = "2")]
     pub include_registries: bool,
-    /// Asks for this version of the document.
+    /// Requests this version of the document.
     #[prost(uint64, tag = "3")]
     pub version: u64,
-    /// Asks for the document as it was at this time.
+    /// Requests the document as of this time.
     #[prost(uint64, tag = "4")]
     pub at_timestamp: u64,
 }
 
-/// The message `tdx.volt_api.volt.v1.ResolveDIDResponse`.
+/// The DID document.
 ///
 /// Response of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
     /// The DID document, as JSON.
     #[prost(string, tag = "2")]
     pub did_document: String,
+    /// The signature of the update.
     #[prost(string, tag = "3")]
     pub update_signature: String,
-    /// The Volt that the document comes from.
+    /// The Volt that the document originates from.
     #[prost(string, tag = "4")]
     pub origin_volt: String,
+    /// A text about the DID.
     #[prost(string, tag = "5")]
     pub description: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.RegisterDIDDocumentRequest`.
+/// The DID document to register.
 ///
 /// Request of [`SsiApiClient::register_did_document`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RegisterDidDocumentRequest {
-    /// `true` registers a new DID, `false` updates one that is registered.
+    /// `true` registers a new DID, `false` updates a registered one.
     #[prost(bool, tag = "1")]
     pub create: bool,
     /// The DID and its document.
     #[prost(message, optional, tag = "2")]
     pub did_update: Option<DidRegistryUpdate>,
+    /// The signature of the update.
     #[prost(string, tag = "3")]
     pub update_signature: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.RegisterDIDDocumentResponse`.
+/// The registered document.
 ///
 /// Response of [`SsiApiClient::register_did_document`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RegisterDidDocumentResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The registry's entry.
+    /// The new entry of the registry.
     #[prost(message, optional, tag = "2")]
     pub did_document: Option<DidRegistryUpdate>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveCredentialRequest`.
+/// The credential to store, field by field.
 ///
 /// Request of [`SsiApiClient::save_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveCredentialRequest {
+    /// A text about the credential.
     #[prost(string, tag = "1")]
     pub description: String,
+    /// The fields of the credential.
     #[prost(message, optional, tag = "2")]
     pub verifiable_credential: Option<VerifiableCredential>,
-    /// The resource to put the credential in.
+    /// The resource to store the credential in.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveCredentialResponse`.
+/// The stored credential.
 ///
 /// Response of [`SsiApiClient::save_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveCredentialResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The id of the stored credential.
     #[prost(string, tag = "2")]
     pub id: String,
-    /// The saved credential.
+    /// The stored credential, as JSON text.
     #[prost(string, tag = "3")]
     pub json: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SearchDIDRegistryRequest`.
+/// The search term, and the page.
 ///
 /// Request of [`SsiApiClient::search_did_registry`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SearchDidRegistryRequest {
+    /// The number of the page. Whether pages count from 0 or 1 is not documented.
     #[prost(uint32, tag = "4")]
     pub page_number: u32,
-    /// How many entries a page has.
+    /// The number of entries per page.
     #[prost(uint32, tag = "5")]
     pub page_size: u32,
-    /// What to look for.
+    /// The search term. Absent means all entries.
     #[prost(oneof = "search_did_registry_request::Filter", tags = "1, 2, 3")]
     pub filter: Option<search_did_registry_request::Filter>,
 }
@@ -318,30 +349,33 @@ pub struct SearchDidRegistryRequest {
 /// Types of [`SearchDidRegistryRequest`].
 pub mod search_did_registry_request {
     use super::rt;
-    /// What to look for.
+    /// The search term. Absent means all entries.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Filter {
+        /// Matches the DIDs.
         #[prost(string, tag = "1")]
         DidFilter(String),
+        /// Matches the descriptions.
         #[prost(string, tag = "2")]
         DescriptionFilter(String),
-        /// By the Volt that entries come from.
+        /// Matches the Volts that entries originate from.
         #[prost(string, tag = "3")]
         OriginFilter(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.SearchDIDRegistryResponse`.
+/// One page of the registry.
 ///
 /// Response of [`SsiApiClient::search_did_registry`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SearchDidRegistryResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The entries of this page.
+    /// The entries of this page. Empty after the last page.
     #[prost(message, repeated, tag = "2")]
     pub did_document: Vec<DidRegistryUpdate>,
 }

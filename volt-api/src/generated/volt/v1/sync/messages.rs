@@ -3,52 +3,56 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.volt.v1.CreateSynapseConnectionRequest`.
+/// The two synapses, and the address of the other Volt.
 ///
 /// Request of [`SyncApiClient::create_synapse_connection`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct CreateSynapseConnectionRequest {
-    /// The resource of the connection.
+    /// The connection's resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// Create it. Otherwise `resource.id` says which one to update.
+    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The folder to create it in; empty for the caller's home folder.
+    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
+    /// update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// Replace all attributes of the resource instead of merging those that are given.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// The synapse of this Volt.
+    /// The id of the synapse on this Volt.
     #[prost(string, tag = "5")]
     pub local_synapse_id: String,
-    /// The synapse of the other Volt.
+    /// The id of the synapse on the other Volt.
     #[prost(string, tag = "6")]
     pub remote_synapse_id: String,
     /// The DID of the other Volt.
     #[prost(string, tag = "7")]
     pub remote_volt_identity: String,
-    /// `host:port` of the other Volt's gRPC server.
+    /// The address of the other Volt's gRPC server, `host:port`.
     #[prost(string, tag = "8")]
     pub remote_volt_address: String,
     /// The other Volt's HTTP address, with its scheme.
     #[prost(string, tag = "9")]
     pub remote_volt_http_address: String,
-    /// The certificate of the other Volt's authority, PEM.
+    /// The certificate of the other Volt's certificate authority, PEM.
     #[prost(string, tag = "10")]
     pub remote_volt_ca: String,
+    /// An identity on the other Volt. Its role is not documented.
     #[prost(string, tag = "11")]
     pub remote_identity: String,
-    /// `host:port` of the relay to reach the other Volt by, if it takes one.
+    /// The address of the relay in front of the other Volt, `host:port`. Empty means a direct
+    /// connection.
     #[prost(string, tag = "12")]
     pub relay_address: String,
-    /// The certificate of the relay's authority, PEM.
+    /// The certificate of the relay's certificate authority, PEM.
     #[prost(string, tag = "13")]
     pub relay_ca: String,
-    /// The code that the relay lets this Volt in with.
+    /// The challenge code of the relay. Keep it secret.
     #[prost(string, tag = "14")]
     pub relay_challenge: String,
     /// The relay's HTTP address, with its scheme.
@@ -56,240 +60,264 @@ pub struct CreateSynapseConnectionRequest {
     pub relay_http_address: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.CreateSynapseConnectionResponse`.
+/// The saved connection.
 ///
 /// Response of [`SyncApiClient::create_synapse_connection`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSynapseConnectionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The connection's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteSynapseConnectionRequest`.
+/// The connection to delete.
 ///
 /// Request of [`SyncApiClient::delete_synapse_connection`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseConnectionRequest {
+    /// The id of the connection's resource.
     #[prost(string, tag = "1")]
     pub synapse_connection_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteSynapseConnectionResponse`.
+/// The outcome of the deletion.
 ///
 /// Response of [`SyncApiClient::delete_synapse_connection`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseConnectionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteSynapseDocumentMetadataRequest`.
+/// The document whose metadata is deleted.
 ///
 /// Request of [`SyncApiClient::delete_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseDocumentMetadataRequest {
+    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
+    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "3")]
     pub synapse_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteSynapseDocumentMetadataResponse`.
+/// The outcome of the deletion.
 ///
 /// Response of [`SyncApiClient::delete_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteSynapseDocumentMetadataResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveSyncDatabaseRequest`.
+/// The sync database, and its settings.
 ///
 /// Request of [`SyncApiClient::save_sync_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSyncDatabaseRequest {
+    /// The database's resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// Create it. Otherwise `resource.id` says which one to update.
+    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The folder to create it in; empty for the caller's home folder.
+    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
+    /// update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// Replace all attributes of the resource instead of merging those that are given.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// Encrypt it on the disk of the Volt. Counts when it is created.
+    /// Encrypts the database on the Volt's disk. Takes effect only at creation.
     #[prost(bool, tag = "5")]
     pub encrypted: bool,
-    /// Keep a record of who reads it.
+    /// Logs all reads.
     #[prost(bool, tag = "6")]
     pub read_audit: bool,
-    /// Keep a record of who changes it.
+    /// Logs all changes.
     #[prost(bool, tag = "7")]
     pub write_audit: bool,
-    /// Keep every update of a document instead of merging old ones.
+    /// Keeps every update of a document. By default, older updates are merged.
     #[prost(bool, tag = "8")]
     pub no_compaction: bool,
-    /// How many updates of a document are merged at a time.
+    /// The number of updates of a document that are merged at a time.
     #[prost(uint32, tag = "9")]
     pub batch_size: u32,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveSyncDatabaseResponse`.
+/// The saved database.
 ///
 /// Response of [`SyncApiClient::save_sync_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSyncDatabaseResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The database's resource after the call. Its `id` is the `database_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveSynapseRequest`.
+/// The synapse, and its settings.
 ///
 /// Request of [`SyncApiClient::save_synapse`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSynapseRequest {
+    /// The synapse's resource.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// Create it. Otherwise `resource.id` says which one to update.
+    /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The folder to create it in; empty for the caller's home folder.
+    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
+    /// update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// Replace all attributes of the resource instead of merging those that are given.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// Encrypt it on the disk of the Volt. Counts when it is created.
+    /// Encrypts the synapse on the Volt's disk. Takes effect only at creation.
     #[prost(bool, tag = "5")]
     pub encrypted: bool,
-    /// Keep a record of who reads it.
+    /// Logs all reads.
     #[prost(bool, tag = "6")]
     pub read_audit: bool,
-    /// Keep a record of who changes it.
+    /// Logs all changes.
     #[prost(bool, tag = "7")]
     pub write_audit: bool,
-    /// Keep every update of a document instead of merging old ones.
+    /// Keeps every update of a document. By default, older updates are merged.
     #[prost(bool, tag = "8")]
     pub no_compaction: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveSynapseResponse`.
+/// The saved synapse.
 ///
 /// Response of [`SyncApiClient::save_synapse`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSynapseResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The synapse's resource after the call. Its `id` is the `synapse_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// What one root of a document holds.
+/// The schema of one root of a document.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SynapseDocumentMetadata {
     /// The name of the root.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// The kind of shared type that it is.
+    /// The type of shared value at the root.
     #[prost(string, tag = "2")]
     pub r#type: String,
-    /// A JSON Schema for what it holds, as text.
+    /// A JSON Schema for the content, as text.
     #[prost(string, tag = "3")]
     pub json_schema: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetSynapseDocumentMetadataRequest`.
+/// The document, and the schemas of its roots.
 ///
 /// Request of [`SyncApiClient::set_synapse_document_metadata`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetSynapseDocumentMetadataRequest {
+    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "5")]
     pub synapse_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// All roots of the document.
+    /// The schemas of all roots.
     #[prost(message, repeated, tag = "3")]
     pub metadata: Vec<SynapseDocumentMetadata>,
-    /// What the document holds to begin with, as JSON.
+    /// The initial content, as JSON.
     #[prost(string, tag = "4")]
     pub json: String,
-    /// Tell connected synapses the hash of the document.
+    /// Announces the hash of the document to connected synapses.
     #[prost(bool, tag = "6")]
     pub publish_hash: bool,
-    /// The hash of the blob that the document stands for.
+    /// The hash of the blob that the document describes.
     #[prost(string, tag = "7")]
     pub blob_hash: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetSynapseDocumentMetadataResponse`.
+/// The outcome of the change.
 ///
 /// Response of [`SyncApiClient::set_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetSynapseDocumentMetadataResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// Says which document it is, and what the client has of it.
+/// Names the document, and describes the client's copy.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentStart {
+    /// The sync database or synapse of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
+    /// The id of the document. Published clients use the `guid` of the Yjs document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// The Yjs state vector of the client's copy; that of an empty document if it has none.
+    /// The Yjs state vector of the client's copy. Without a copy, that of an empty document.
     #[prost(bytes = "vec", tag = "3")]
     pub state_vector: Vec<u8>,
-    /// The client will send no changes.
+    /// The client sends no changes.
     #[prost(bool, tag = "4")]
     pub read_only: bool,
-    /// Let the client read if it may not write, instead of refusing it.
+    /// A client without write access may read. By default it is refused.
     #[prost(bool, tag = "5")]
     pub read_only_fallback: bool,
 }
 
-/// A piece of an update.
+/// A chunk of an update.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentUpdate {
     /// At most 1 MiB of a Yjs update (v2), or of an awareness update.
     #[prost(bytes = "vec", tag = "1")]
     pub chunk: Vec<u8>,
-    /// It is the last piece of the update.
+    /// Marks the last chunk of an update.
     #[prost(bool, tag = "2")]
     pub complete: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.SyncDocumentRequest`.
+/// A message from the client in `SyncDocument`.
 ///
 /// Request of [`SyncApiClient::sync_document`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentRequest {
-    /// What the message is part of.
+    /// The phase that the message belongs to.
     #[prost(enumeration = "SyncState", tag = "3")]
     pub sync_state: i32,
+    /// The content of the message: exactly one member.
     #[prost(oneof = "sync_document_request::Payload", tags = "1, 2")]
     pub payload: Option<sync_document_request::Payload>,
 }
@@ -297,58 +325,65 @@ pub struct SyncDocumentRequest {
 /// Types of [`SyncDocumentRequest`].
 pub mod sync_document_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The first message.
         #[prost(message, tag = "1")]
         SyncStart(super::SyncDocumentStart),
+        /// A chunk of an update.
         #[prost(message, tag = "2")]
         Update(super::SyncDocumentUpdate),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.SyncDocumentResponse`.
+/// A message from the Volt in `SyncDocument`.
 ///
 /// Response of [`SyncApiClient::sync_document`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentResponse {
+    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// What the Volt has of the document.
+    /// The Yjs state vector of the Volt's copy. Sent in state SYNCING.
     #[prost(bytes = "vec", tag = "2")]
     pub state_vector: Vec<u8>,
+    /// A chunk of an update.
     #[prost(message, optional, tag = "3")]
     pub update: Option<SyncDocumentUpdate>,
-    /// What the message is part of.
+    /// The phase that the message belongs to.
     #[prost(enumeration = "SyncState", tag = "4")]
     pub sync_state: i32,
-    /// The client may not write, and asked to read in that case.
+    /// The client has no write access, and had set `read_only_fallback`.
     #[prost(bool, tag = "5")]
     pub is_read_only: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchSynapsePathStart`.
+/// The document, and the paths to watch.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathStart {
+    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "4")]
     pub synapse_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// JSON paths to watch.
+    /// The JSON paths to watch.
     #[prost(string, repeated, tag = "3")]
     pub path: Vec<String>,
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchSynapsePathRequest`.
+/// Begins or ends the stream.
 ///
 /// Request of [`SyncApiClient::watch_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_synapse_path_request::Payload", tags = "1, 2")]
     pub payload: Option<watch_synapse_path_request::Payload>,
 }
@@ -356,51 +391,54 @@ pub struct WatchSynapsePathRequest {
 /// Types of [`WatchSynapsePathRequest`].
 pub mod watch_synapse_path_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The first message.
         #[prost(message, tag = "1")]
         Start(super::WatchSynapsePathStart),
-        /// Ends the stream.
+        /// `true` ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
 }
 
-/// A change at a watched path.
+/// One change at a watched path.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathUpdate {
-    /// The path of the request that it is for.
+    /// The requested path that matches.
     #[prost(string, tag = "1")]
     pub watch_path: String,
-    /// Where the change is.
+    /// The path of the changed value.
     #[prost(string, tag = "2")]
     pub event_path: String,
+    /// The kind of the change.
     #[prost(enumeration = "SynapsePathUpdateType", tag = "3")]
     pub update_type: i32,
-    /// The value after the change, as JSON.
+    /// The new value, as JSON.
     #[prost(string, tag = "4")]
     pub value: String,
-    /// The value before the change, as JSON.
+    /// The old value, as JSON.
     #[prost(string, tag = "5")]
     pub previous_value: String,
-    /// Where a change with several parts is told in several updates: which one this is.
+    /// The number of this update, if several describe one change.
     #[prost(uint32, tag = "6")]
     pub index: u32,
-    /// How many updates that change has.
+    /// The number of updates that describe the change.
     #[prost(uint32, tag = "7")]
     pub total: u32,
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchSynapsePathResponse`.
+/// One change, or the reason why the call failed.
 ///
 /// Response of [`SyncApiClient::watch_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathResponse {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_synapse_path_response::Result", tags = "1, 2")]
     pub result: Option<watch_synapse_path_response::Result>,
 }
@@ -408,118 +446,136 @@ pub struct WatchSynapsePathResponse {
 /// Types of [`WatchSynapsePathResponse`].
 pub mod watch_synapse_path_response {
     use super::rt;
-    /// The oneof `result`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Result {
+        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
+        /// One change at a watched path.
         #[prost(message, tag = "2")]
         Update(super::WatchSynapsePathUpdate),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.WriteSynapsePathRequest`.
+/// The value to write, and its path.
 ///
 /// Request of [`SyncApiClient::write_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WriteSynapsePathRequest {
+    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
+    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "5")]
     pub synapse_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
     /// A JSON path without wildcards.
     #[prost(string, tag = "3")]
     pub path: String,
-    /// The value, as JSON.
+    /// The value, as JSON text.
     #[prost(string, tag = "4")]
     pub json: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.WriteSynapsePathResponse`.
+/// The outcome of the write.
 ///
 /// Response of [`SyncApiClient::write_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WriteSynapsePathResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SyncDocumentVersionSummary`.
+/// A saved version of a document, without its content.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentVersionSummary {
+    /// The id of the version.
     #[prost(string, tag = "1")]
     pub version_id: String,
-    /// When it was kept, in milliseconds since 1970.
+    /// The time at which it was saved, Unix time in milliseconds.
     #[prost(uint64, tag = "2")]
     pub timestamp: u64,
-    /// The DID of who kept it.
+    /// The DID of the identity that saved it.
     #[prost(string, tag = "3")]
     pub identity: String,
+    /// The label given by the caller.
     #[prost(string, tag = "4")]
     pub label: String,
+    /// The hash of the document's content.
     #[prost(string, tag = "5")]
     pub document_hash: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.ListSyncDocumentVersionsRequest`.
+/// The document, and the page of its versions.
 ///
 /// Request of [`SyncApiClient::list_sync_document_versions`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ListSyncDocumentVersionsRequest {
+    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
-    /// How many to return at most. Default 50.
+    /// The maximum number of versions to return. 0 means 50.
     #[prost(uint32, tag = "3")]
     pub limit: u32,
-    /// How many to leave out first.
+    /// The number of versions to skip.
     #[prost(uint32, tag = "4")]
     pub offset: u32,
 }
 
-/// The message `tdx.volt_api.volt.v1.ListSyncDocumentVersionsResponse`.
+/// One page of versions.
 ///
 /// Response of [`SyncApiClient::list_sync_document_versions`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ListSyncDocumentVersionsResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The versions, without their content.
     #[prost(message, repeated, tag = "2")]
     pub versions: Vec<SyncDocumentVersionSummary>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSyncDocumentVersionRequest`.
+/// The version to return.
 ///
 /// Request of [`SyncApiClient::get_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSyncDocumentVersionRequest {
+    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
+    /// The id of the version.
     #[prost(string, tag = "3")]
     pub version_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSyncDocumentVersionResponse`.
+/// A version with its content.
 ///
 /// Response of [`SyncApiClient::get_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSyncDocumentVersionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The version's time, author and label.
     #[prost(message, optional, tag = "2")]
     pub info: Option<SyncDocumentVersionSummary>,
     /// The whole document as one Yjs update (v2).
@@ -527,109 +583,124 @@ pub struct GetSyncDocumentVersionResponse {
     pub state_update: Vec<u8>,
 }
 
-/// The message `tdx.volt_api.volt.v1.CreateSyncDocumentVersionRequest`.
+/// The document to save a version of.
 ///
 /// Request of [`SyncApiClient::create_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSyncDocumentVersionRequest {
+    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
+    /// A label for the version. May be empty.
     #[prost(string, tag = "3")]
     pub label: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.CreateSyncDocumentVersionResponse`.
+/// The saved version.
 ///
 /// Response of [`SyncApiClient::create_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateSyncDocumentVersionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The id of the new version.
     #[prost(string, tag = "2")]
     pub version_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.RevertSyncDocumentVersionRequest`.
+/// The version to restore.
 ///
 /// Request of [`SyncApiClient::revert_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RevertSyncDocumentVersionRequest {
+    /// The sync database of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
+    /// The id of the version to restore.
     #[prost(string, tag = "3")]
     pub version_id: String,
-    /// The label of the version that is kept for the change.
+    /// A label for the new version.
     #[prost(string, tag = "4")]
     pub label: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.RevertSyncDocumentVersionResponse`.
+/// The new version.
 ///
 /// Response of [`SyncApiClient::revert_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RevertSyncDocumentVersionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The version that is kept for the change.
+    /// The id of the new version.
     #[prost(string, tag = "2")]
     pub version_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSynapseDocumentStateRequest`.
+/// The document to look up.
 ///
 /// Request of [`SyncApiClient::get_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseDocumentStateRequest {
+    /// The synapse of the document: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
+    /// The id of the document.
     #[prost(string, tag = "2")]
     pub document_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSynapseDocumentStateResponse`.
+/// The state of the document.
 ///
 /// Response of [`SyncApiClient::get_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseDocumentStateResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The current state.
     #[prost(enumeration = "SynapseDocumentState", tag = "2")]
     pub state: i32,
-    /// The hash that was announced.
+    /// The announced hash.
     #[prost(string, tag = "3")]
     pub hash: String,
-    /// The hash of what is here.
+    /// The hash of the local content.
     #[prost(string, tag = "4")]
     pub local_hash: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateStart`.
+/// The documents to watch.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateStart {
+    /// The synapse of the documents: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
-    /// The documents to watch.
+    /// The ids of the documents.
     #[prost(string, repeated, tag = "2")]
     pub document_id: Vec<String>,
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateRequest`.
+/// Begins or ends the stream.
 ///
 /// Request of [`SyncApiClient::watch_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_synapse_document_state_request::Payload", tags = "1, 2")]
     pub payload: Option<watch_synapse_document_state_request::Payload>,
 }
@@ -637,41 +708,45 @@ pub struct WatchSynapseDocumentStateRequest {
 /// Types of [`WatchSynapseDocumentStateRequest`].
 pub mod watch_synapse_document_state_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The first message.
         #[prost(message, tag = "1")]
         Start(super::WatchSynapseDocumentStateStart),
-        /// Ends the stream.
+        /// `true` ends the stream.
         #[prost(bool, tag = "2")]
         Stop(bool),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateUpdate`.
+/// The state of one document.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateUpdate {
+    /// The id of the document.
     #[prost(string, tag = "1")]
     pub document_id: String,
+    /// The current state.
     #[prost(enumeration = "SynapseDocumentState", tag = "2")]
     pub state: i32,
-    /// The hash that was announced.
+    /// The announced hash.
     #[prost(string, tag = "3")]
     pub hash: String,
-    /// The hash of what is here.
+    /// The hash of the local content.
     #[prost(string, tag = "4")]
     pub local_hash: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.WatchSynapseDocumentStateResponse`.
+/// The state of one document, or the reason why the call failed.
 ///
 /// Response of [`SyncApiClient::watch_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateResponse {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "watch_synapse_document_state_response::Result", tags = "1, 2")]
     pub result: Option<watch_synapse_document_state_response::Result>,
 }
@@ -679,24 +754,27 @@ pub struct WatchSynapseDocumentStateResponse {
 /// Types of [`WatchSynapseDocumentStateResponse`].
 pub mod watch_synapse_document_state_response {
     use super::rt;
-    /// The oneof `result`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Result {
+        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
+        /// The state of one document.
         #[prost(message, tag = "2")]
         Update(super::WatchSynapseDocumentStateUpdate),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.HasSynapseBlobRequest`.
+/// The blob to look up.
 ///
 /// Request of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HasSynapseBlobRequest {
+    /// The synapse: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
     /// SHA-256 of the content, base64url.
@@ -704,38 +782,42 @@ pub struct HasSynapseBlobRequest {
     pub hash: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.HasSynapseBlobResponse`.
+/// Whether the blob exists.
 ///
 /// Response of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct HasSynapseBlobResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// `true` if the synapse has the blob.
     #[prost(bool, tag = "2")]
     pub exists: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.PutSynapseBlobStart`.
+/// Describes the blob.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobStart {
+    /// The synapse: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
     /// SHA-256 of the content, base64url.
     #[prost(string, tag = "2")]
     pub hash: String,
-    /// In bytes.
+    /// The length of the content, in bytes.
     #[prost(uint64, tag = "3")]
     pub size: u64,
 }
 
-/// The message `tdx.volt_api.volt.v1.PutSynapseBlobRequest`.
+/// A message from the client in `PutSynapseBlob`.
 ///
 /// Request of [`SyncApiClient::put_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "put_synapse_blob_request::Payload", tags = "1, 2")]
     pub payload: Option<put_synapse_blob_request::Payload>,
 }
@@ -743,11 +825,12 @@ pub struct PutSynapseBlobRequest {
 /// Types of [`PutSynapseBlobRequest`].
 pub mod put_synapse_blob_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The first message.
         #[prost(message, tag = "1")]
         Start(super::PutSynapseBlobStart),
         /// The next bytes of the content.
@@ -756,28 +839,30 @@ pub mod put_synapse_blob_request {
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.PutSynapseBlobResponse`.
+/// The progress of an upload.
 ///
 /// Response of [`SyncApiClient::put_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobResponse {
+    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// How many blocks have been stored; 0 until the end.
+    /// The number of stored blocks. 0 until the end.
     #[prost(uint32, tag = "2")]
     pub ack: u32,
-    /// The synapse has the blob already.
+    /// `true` if the synapse already has the blob.
     #[prost(bool, tag = "3")]
     pub exists: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSynapseBlobRequest`.
+/// The blob to download.
 ///
 /// Request of [`SyncApiClient::get_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseBlobRequest {
+    /// The synapse: id or `@alias`.
     #[prost(string, tag = "1")]
     pub synapse_id: String,
     /// SHA-256 of the content, base64url.
@@ -785,12 +870,13 @@ pub struct GetSynapseBlobRequest {
     pub hash: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSynapseBlobResponse`.
+/// The next block, or the reason why the call failed.
 ///
 /// Response of [`SyncApiClient::get_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSynapseBlobResponse {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "get_synapse_blob_response::Payload", tags = "1, 2")]
     pub payload: Option<get_synapse_blob_response::Payload>,
 }
@@ -798,7 +884,7 @@ pub struct GetSynapseBlobResponse {
 /// Types of [`GetSynapseBlobResponse`].
 pub mod get_synapse_blob_response {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -806,12 +892,13 @@ pub mod get_synapse_blob_response {
         /// The next bytes of the content.
         #[prost(bytes, tag = "1")]
         Block(Vec<u8>),
+        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "2")]
         Status(super::Status),
     }
 }
 
-/// How far the exchange of a document is.
+/// The phase of an exchange, in every message of `SyncDocument`.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -827,18 +914,19 @@ pub mod get_synapse_blob_response {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SyncState {
+    /// Not specified.
     Unknown = 0,
-    /// Both sides are telling what they have.
+    /// The sides exchange their state vectors.
     Syncing = 1,
-    /// The sender has sent all that the other side lacked.
+    /// The sender has sent everything that the other side lacked.
     Done = 2,
-    /// A change after that.
+    /// A later change.
     Update = 3,
-    /// Who is present and where, which is not part of the document.
+    /// The presence of clients, such as their cursors. It is not part of the document.
     Awareness = 4,
 }
 
-/// What happened to a value.
+/// The kind of a change.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -854,13 +942,17 @@ pub enum SyncState {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SynapsePathUpdateType {
+    /// Not specified.
     Unknown = 0,
+    /// A value was added.
     Add = 1,
+    /// A value was replaced.
     Update = 2,
+    /// A value was removed.
     Delete = 3,
 }
 
-/// How far a document is on its way into a synapse.
+/// The progress of a document into a synapse.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -876,14 +968,16 @@ pub enum SynapsePathUpdateType {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SynapseDocumentState {
+    /// Not specified.
     Unknown = 0,
-    /// The synapse knows nothing of it.
+    /// The synapse does not know the document.
     Absent = 1,
-    /// It is here, and others have not been told.
+    /// The document is here, and is not announced to connected synapses.
     Draft = 2,
-    /// Its hash is known, its content is not here yet.
+    /// The hash is known. The content has not arrived.
     Announced = 3,
-    /// Its content is here.
+    /// The content is here.
     Ready = 4,
+    /// The document was deleted.
     Deleted = 5,
 }

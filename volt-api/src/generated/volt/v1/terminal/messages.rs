@@ -7,51 +7,61 @@ use ::volt_runtime::__private as rt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TerminalSize {
+    /// The number of rows.
     #[prost(int32, tag = "1")]
     pub rows: i32,
+    /// The number of columns.
     #[prost(int32, tag = "2")]
     pub cols: i32,
 }
 
-/// Starts or controls a command.
+/// Starts or controls a command. The effects of `stop`, `pause`, `resume`, `reset` and `interrupt`
+/// are not documented beyond their names.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Control {
-    /// The command to run. Goes with `arg`.
+    /// The command to run.
     #[prost(string, tag = "1")]
     pub command: String,
-    /// Arguments of `command`, one in each entry.
+    /// The arguments of `command`, one per entry.
     #[prost(string, repeated, tag = "2")]
     pub arg: Vec<String>,
+    /// Stops the command.
     #[prost(string, tag = "3")]
     pub stop: String,
+    /// Pauses the command.
     #[prost(string, tag = "4")]
     pub pause: String,
+    /// Resumes a paused command.
     #[prost(string, tag = "5")]
     pub resume: String,
+    /// Resets the command.
     #[prost(string, tag = "6")]
     pub reset: String,
     /// The size of the caller's terminal.
     #[prost(message, optional, tag = "7")]
     pub terminal_size: Option<TerminalSize>,
+    /// Interrupts the command.
     #[prost(int32, tag = "8")]
     pub interrupt: i32,
 }
 
-/// What is typed into the command.
+/// Input for the command.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Input {
+    /// The bytes that the command reads from its terminal.
     #[prost(bytes = "vec", tag = "1")]
     pub data: Vec<u8>,
 }
 
-/// The message `tdx.volt_api.volt.v1.CommandStreamRequest`.
+/// A message from the caller to `CommandStream`.
 ///
 /// Request of [`TerminalApiClient::command_stream`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CommandStreamRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "command_stream_request::Payload", tags = "1, 2")]
     pub payload: Option<command_stream_request::Payload>,
 }
@@ -59,19 +69,21 @@ pub struct CommandStreamRequest {
 /// Types of [`CommandStreamRequest`].
 pub mod command_stream_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// Starts or controls the command. The first message.
         #[prost(message, tag = "1")]
         Control(super::Control),
+        /// Input for the running command.
         #[prost(message, tag = "2")]
         Input(super::Input),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.CommandStreamResponse`.
+/// The next part of the command's output, or the reason why the call failed.
 ///
 /// Response of [`TerminalApiClient::command_stream`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]

@@ -3,23 +3,24 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// Limits how often one method can be called.
+/// Limits the rate of calls to one method.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GrpcRpcRateLimit {
-    /// The method with its package and service.
+    /// The method's name, with its package and service.
     #[prost(string, tag = "1")]
     pub method_full_name: String,
+    /// The maximum number of calls per minute.
     #[prost(uint32, tag = "2")]
     pub max_requests_per_minute: u32,
 }
 
 /// The settings of a Volt.
 ///
-/// Read by `GetParameters` and changed by `SaveParameters`. A Volt need not have all of them, and
-/// leaves those that it lacks at their default values. The embedded Volt has `id`, `name`,
-/// `version`, `address`, `http_port`, `enable_websocket_api`, `approve_on_challenge` and
-/// `catch_all_auth_decision`.
+/// `GetParameters` returns them and `SaveParameters` changes them. A Volt leaves settings that it
+/// does not have at their default values. The embedded Volt has `id`, `name`, `version`, `address`,
+/// `http_port`, `enable_websocket_api`, `approve_on_challenge` and `catch_all_auth_decision`.
+/// Settings marked "not documented" have no public description beyond their names.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -27,16 +28,22 @@ pub struct VoltParameters {
     /// The Volt's DID, which is also the id of its root resource.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The Volt's name, for people.
     #[prost(string, tag = "2")]
     pub name: String,
+    /// A text about the Volt.
     #[prost(string, tag = "3")]
     pub description: String,
+    /// The driver of the Volt's own database. Not documented.
     #[prost(string, tag = "4")]
     pub db_driver: String,
+    /// The place where the Volt stores its data. Not documented.
     #[prost(string, tag = "5")]
     pub location: String,
+    /// How the Volt stores its private key. Not documented.
     #[prost(string, tag = "6")]
     pub key_strategy: String,
+    /// The id of the Volt's key. Not documented.
     #[prost(string, tag = "7")]
     pub key_id: String,
     /// The certificate of the Volt's certificate authority, PEM.
@@ -45,223 +52,263 @@ pub struct VoltParameters {
     /// The Volt's own certificate, PEM.
     #[prost(string, tag = "9")]
     pub cert_pem: String,
+    /// A host name or IP address for the Volt's servers. Not documented.
     #[prost(string, tag = "10")]
     pub fixed_host: String,
+    /// The port of the gRPC server.
     #[prost(int32, tag = "11")]
     pub grpc_port: i32,
+    /// The port of the HTTP server.
     #[prost(int32, tag = "12")]
     pub http_port: i32,
-    /// Key and certificates of the HTTP server, as paths of files.
+    /// The file with the HTTP server's private key.
     #[prost(string, tag = "13")]
     pub http_key_path: String,
+    /// The file with the HTTP server's certificate.
     #[prost(string, tag = "14")]
     pub http_cert_path: String,
+    /// The file with the certificate authority of the HTTP server's certificate.
     #[prost(string, tag = "15")]
     pub http_ca_path: String,
+    /// Whether the Volt can be discovered. Not documented.
     #[prost(bool, tag = "16")]
     pub discoverable: bool,
-    /// The code that clients prove to know with `challenge` in `AuthenticateRequest`. Keep it secret.
+    /// The challenge code. Clients prove their knowledge of it with `challenge` in
+    /// `AuthenticateRequest`. Keep it secret.
     #[prost(string, tag = "18")]
     pub authenticate_challenge: String,
+    /// Requires a `challenge` from new clients.
     #[prost(bool, tag = "19")]
     pub require_authenticate_challenge: bool,
+    /// Asks for confirmation before the Volt stops. Not documented.
     #[prost(bool, tag = "20")]
     pub confirm_stop: bool,
+    /// Starts the Volt automatically. Not documented.
     #[prost(bool, tag = "21")]
     pub auto_start: bool,
+    /// Turns messaging on. Not documented.
     #[prost(bool, tag = "22")]
     pub enable_messaging: bool,
+    /// Whether the Volt has a relay.
     #[prost(bool, tag = "23")]
     pub has_relay: bool,
-    /// An open relay does not insist that both ends authenticate.
+    /// An open relay does not require both ends to authenticate.
     #[prost(bool, tag = "24")]
     pub relay_open: bool,
+    /// Turns the HTTP server on.
     #[prost(bool, tag = "25")]
     pub enable_http_server: bool,
-    /// Uses HTTPS.
+    /// Serves HTTPS instead of plain HTTP.
     #[prost(bool, tag = "26")]
     pub http_server_secure: bool,
+    /// Turns HTTP forwarders on: see `SaveHttpForwarder`.
     #[prost(bool, tag = "27")]
     pub enable_http_forwarding: bool,
+    /// Serves the API over HTTP. Not documented.
     #[prost(bool, tag = "28")]
     pub enable_http_api: bool,
+    /// Serves the API over websockets.
     #[prost(bool, tag = "29")]
     pub enable_websocket_api: bool,
-    /// Where the Volt can be reached: `host:port`, without a scheme. In the embedded Volt it is that
-    /// of the HTTP server.
+    /// The Volt's address, `host:port` without a scheme. In the embedded Volt, that of the HTTP
+    /// server.
     #[prost(string, tag = "30")]
     pub address: String,
+    /// Encrypts the content of files on the Volt's disk.
     #[prost(bool, tag = "31")]
     pub encrypt_file_store: bool,
+    /// Not documented.
     #[prost(string, tag = "32")]
     pub connection_id: String,
-    /// PEM.
+    /// The CA certificate of the relay, PEM.
     #[prost(string, tag = "33")]
     pub relay_ca_pem: String,
+    /// The HTTP address that the Volt advertises, in place of its own. Not documented.
     #[prost(string, tag = "34")]
     pub http_address_override: String,
+    /// An alternative name of the Volt.
     #[prost(string, tag = "35")]
     pub alias: String,
-    /// The version of the API that the Volt has.
+    /// The version of the Volt's API.
     #[prost(message, optional, tag = "36")]
     pub version: Option<Version>,
-    /// Lets new clients in at once if they give a good challenge. In the embedded Volt it also says
-    /// that there is a challenge code.
+    /// Admits new clients with a correct `challenge` at once. In the embedded Volt, `true` if it has a
+    /// challenge code.
     #[prost(bool, tag = "37")]
     pub approve_on_challenge: bool,
+    /// Admits new clients with a DID. Not documented.
     #[prost(bool, tag = "38")]
     pub approve_on_did: bool,
+    /// Makes the Volt a DID registry: see `SsiAPI`.
     #[prost(bool, tag = "39")]
     pub enable_did_registry: bool,
+    /// The DID registries that the Volt uses.
     #[prost(string, repeated, tag = "40")]
     pub did_registry: Vec<String>,
+    /// Turns `SendEmail` on.
     #[prost(bool, tag = "41")]
     pub enable_outbound_smtp: bool,
-    /// The mail server for `SendEmail`, with port, user and password. Goes with
-    /// `enable_outbound_smtp`.
+    /// The host of the mail server for `SendEmail`. Used with `enable_outbound_smtp`.
     #[prost(string, tag = "42")]
     pub outbound_smtp_host: String,
+    /// The port of the mail server.
     #[prost(uint32, tag = "43")]
     pub outbound_smtp_port: u32,
+    /// The user name at the mail server.
     #[prost(string, tag = "44")]
     pub outbound_smtp_user: String,
-    /// Keep it secret. `GetParameters` may leave it out.
+    /// The password at the mail server. Keep it secret. `GetParameters` may omit it.
     #[prost(string, tag = "45")]
     pub outbound_smtp_password: String,
+    /// Not documented.
     #[prost(bool, tag = "46")]
     pub enable_anonymous_create: bool,
-    /// What `Authenticate` decides on new clients that nothing else lets in or keeps out: PERMIT,
+    /// The decision of `Authenticate` about new clients without a deciding rule or proof: PERMIT,
     /// PROMPT or DENY.
     #[prost(enumeration = "PolicyDecision", tag = "47")]
     pub catch_all_auth_decision: i32,
+    /// Caches decisions of the access policy. Not documented.
     #[prost(bool, tag = "48")]
     pub enable_policy_cache: bool,
     /// Turns `TerminalAPI` on.
     #[prost(bool, tag = "49")]
     pub enable_terminal: bool,
-    /// When the Volt was started.
+    /// The time at which the Volt was started.
     #[prost(uint64, tag = "50")]
     pub start_time: u64,
+    /// Not documented.
     #[prost(bool, tag = "51")]
     pub enable_agent_event_pool: bool,
     /// Email addresses of the owner.
     #[prost(string, repeated, tag = "52")]
     pub owner_email: Vec<String>,
+    /// Identity providers of the Volt. Not documented.
     #[prost(string, repeated, tag = "53")]
     pub identity_provider: Vec<String>,
+    /// Grants the owner access to the files of the Volt's computer. Not documented.
     #[prost(bool, tag = "54")]
     pub enable_owner_file_system_access: bool,
+    /// The queue size of the gRPC server. Not documented.
     #[prost(uint32, tag = "55")]
     pub grpc_event_queue_size: u32,
+    /// The number of threads of the gRPC server. Not documented.
     #[prost(uint32, tag = "56")]
     pub grpc_num_event_threads: u32,
+    /// The rate limits of single methods.
     #[prost(message, repeated, tag = "57")]
     pub grpc_rpc_rate_limit: Vec<GrpcRpcRateLimit>,
+    /// The deadline of unary gRPC calls. Its unit is not documented.
     #[prost(uint32, tag = "58")]
     pub grpc_unary_deadline: u32,
 }
 
-/// Something that an identity is known by, such as one of its keys.
+/// A name or a key by which an identity is recognised.
 ///
-/// Type and alias together belong to one identity only.
+/// An alias, together with its type, belongs to one identity only.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct IdentityAlias {
-    /// A number that the Volt gives. Ignored when saving.
+    /// A number that the Volt assigns. Ignored when saving.
     #[prost(uint32, tag = "1")]
     pub id: u32,
-    /// The identity that has it. Ignored when saving.
+    /// The identity that has the alias. Ignored when saving.
     #[prost(string, tag = "2")]
     pub identity_did: String,
-    /// The text that is looked up. For a key, its fingerprint: base58 of the SHA-256 of the raw
-    /// Ed25519 key.
+    /// The text of the alias. For a key, its fingerprint: base58 of the SHA-256 of the raw Ed25519
+    /// key.
     #[prost(string, tag = "3")]
     pub alias: String,
-    /// PEM. If set, the alias stands for this key, and the Volt sets `alias` and `alias_type` itself.
+    /// The public key, PEM. If set, the alias represents this key, and the Volt sets `alias` and
+    /// `alias_type`.
     #[prost(string, tag = "4")]
     pub public_key: String,
-    /// The embedded Volt neither keeps nor returns it.
+    /// The embedded Volt neither stores nor returns it.
     #[prost(string, tag = "5")]
     pub private_key: String,
-    /// `volt:public-key` for a key.
+    /// The type of the alias: `volt:public-key` for a key.
     #[prost(string, tag = "6")]
     pub alias_type: String,
+    /// The id of the alias's issuer.
     #[prost(string, tag = "7")]
     pub issuer_id: String,
-    /// What `Authenticate` decides on a new session for this key. UNKNOWN leaves that to the client's
-    /// proof and the Volt's settings. Only the owner of the Volt may set it.
+    /// The decision of `Authenticate` about a new session for this key. UNKNOWN leaves the decision to
+    /// the client's proof and the Volt's settings. Only the owner of the Volt may set it.
     #[prost(enumeration = "PolicyDecision", tag = "8")]
     pub authenticate: i32,
+    /// A text about the alias.
     #[prost(string, tag = "9")]
     pub description: String,
 }
 
-/// Somebody or something that acts on a Volt: a person or a program.
+/// A person or a program that acts on a Volt.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Identity {
-    /// Its `id` is the identity's DID, or the fingerprint of the key of a client without one. It is
-    /// also the identity's home folder.
+    /// The identity's resource, which is also its home folder. Its `id` is the identity's DID, or the
+    /// fingerprint of its key if it has no DID.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// What it is known by.
+    /// The names and keys by which the identity is recognised.
     #[prost(message, repeated, tag = "2")]
     pub alias: Vec<IdentityAlias>,
 }
 
-/// An access rule: it permits or denies somebody to do something with a resource. It is also a
-/// request for access that waits to be decided.
+/// An access rule: it permits or denies an identity an access to a resource. A request for access is
+/// an access rule without a decision.
 ///
-/// A rule that denies outweighs those that permit.
+/// A rule that denies takes precedence over rules that permit.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Access {
-    /// Chosen by the Volt if it is empty when saving.
+    /// Assigned by the Volt if empty when saving.
     #[prost(string, tag = "1")]
     pub id: String,
-    /// The resource that it is about. When saving, `@alias` does as well.
+    /// The resource that the rule applies to. Saving also accepts `@alias`.
     #[prost(string, tag = "2")]
     pub resource_id: String,
-    /// Filled in by the Volt, like `resource_owner` and `resource_kind`. Ignored when saving.
+    /// The resource's name. Set by the Volt, like `resource_owner` and `resource_kind`. Ignored when
+    /// saving.
     #[prost(string, tag = "3")]
     pub resource_name: String,
-    /// DID of the resource's owner.
+    /// The DID of the resource's owner.
     #[prost(string, tag = "4")]
     pub resource_owner: String,
+    /// The kinds of the resource.
     #[prost(string, repeated, tag = "5")]
     pub resource_kind: Vec<String>,
-    /// Filled in by the Volt, like `identity_kind`. Ignored when saving.
+    /// The identity's name. Set by the Volt, like `identity_kind`. Ignored when saving.
     #[prost(string, tag = "8")]
     pub identity_name: String,
+    /// The kinds of the identity's resource.
     #[prost(string, repeated, tag = "9")]
     pub identity_kind: Vec<String>,
-    /// What it permits or denies, such as `volt:resource-read`; `*` is everything. The names, and
-    /// which of them imply others, are listed at `access` in `CanAccessResourceRequest`.
+    /// The access, such as `volt:resource-read`; `*` means all. `access` in `CanAccessResourceRequest`
+    /// lists the names and their implications.
     #[prost(string, tag = "10")]
     pub access: String,
-    /// Narrows the rule to a part of the resource: an API method, a list of commands, pairs of
-    /// attributes, ids of documents. Empty means all of it. The embedded Volt keeps a rule with
-    /// `extra` and does not apply it.
+    /// Restricts the rule to a part of the resource: an API method, a list of commands, pairs of
+    /// attributes, ids of documents. Empty means the whole resource. The embedded Volt stores a
+    /// permitting rule with `extra` and ignores it, and refuses a denying one with `INVALID_ARGUMENT`.
     #[prost(string, tag = "11")]
     pub extra: String,
-    /// PERMIT or DENY for a rule, PROMPT for a request that nobody has decided.
+    /// PERMIT or DENY for a rule, PROMPT for an undecided request.
     #[prost(enumeration = "PolicyDecision", tag = "12")]
     pub decision: i32,
-    /// Covers everything in the resource too, at any depth.
+    /// The rule also applies to everything in the resource, at any depth.
     #[prost(bool, tag = "13")]
     pub recursive: bool,
-    /// When the access was asked for, Unix time in ms. For a rule that nobody asked for, when it was
-    /// saved.
+    /// The time of the request, Unix time in milliseconds. For a rule without a request, the time at
+    /// which it was saved.
     #[prost(int64, tag = "14")]
     pub request_time: i64,
-    /// When it was decided, Unix time in ms. 0 if it was not.
+    /// The time of the decision, Unix time in milliseconds. 0 if undecided.
     #[prost(int64, tag = "15")]
     pub decision_time: i64,
-    /// How often the access has been asked for.
+    /// The number of times the access was requested.
     #[prost(uint32, tag = "16")]
     pub request_count: u32,
-    /// Whom it is about.
+    /// The identities that the rule applies to.
     #[prost(oneof = "access::Subject", tags = "6, 7")]
     pub subject: Option<access::Subject>,
 }
@@ -269,160 +316,177 @@ pub struct Access {
 /// Types of [`Access`].
 pub mod access {
     use super::rt;
-    /// Whom it is about.
+    /// The identities that the rule applies to.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Subject {
-        /// DID of an identity. `*` means everyone who has a session.
+        /// The DID of an identity. `*` means every identity with a session.
         #[prost(string, tag = "6")]
         IdentityDid(String),
-        /// Those who have a certain credential. The embedded Volt keeps such a rule and does not apply
-        /// it.
+        /// The holders of a certain credential. The embedded Volt stores such a rule, and ignores it.
         #[prost(string, tag = "7")]
         CredentialLookup(String),
     }
 }
 
-/// What a session's client has shown of itself: a key, or a verifiable credential (the `vc_`
-/// fields).
+/// What a client proved when its session began: possession of a key, or of a verifiable credential
+/// (the `vc_` fields).
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SessionCredential {
+    /// A number that the Volt assigns.
     #[prost(uint32, tag = "1")]
     pub id: u32,
+    /// The session that the credential belongs to.
     #[prost(string, tag = "2")]
     pub session_id: String,
-    /// `volt:public-key` for a key; `key_fingerprint` and `public_key` say which. The embedded Volt
+    /// `volt:public-key` for a key, described by `key_fingerprint` and `public_key`. The embedded Volt
     /// has no other type.
     #[prost(string, tag = "4")]
     pub credential_type: String,
+    /// A text about the credential.
     #[prost(string, tag = "5")]
     pub description: String,
+    /// The id of the verifiable credential.
     #[prost(string, tag = "6")]
     pub vc_id: String,
-    /// The whole credential.
+    /// The whole verifiable credential, as JSON text.
     #[prost(string, tag = "7")]
     pub vc_json: String,
-    /// Whom the credential is about.
+    /// The DID of the credential's subject.
     #[prost(string, tag = "8")]
     pub vc_subject_id: String,
-    /// Who issued the credential.
+    /// The DID of the credential's issuer.
     #[prost(string, tag = "9")]
     pub vc_issuer_id: String,
+    /// The type of the verifiable credential.
     #[prost(string, tag = "10")]
     pub vc_type: String,
+    /// Empty in the embedded Volt. Not documented.
     #[prost(string, tag = "11")]
     pub challenge: String,
-    /// For Ed25519 the base58 form of the SHA-256 of the raw key.
+    /// The fingerprint of the key. For Ed25519, base58 of the SHA-256 of the raw key.
     #[prost(string, tag = "12")]
     pub key_fingerprint: String,
-    /// PEM.
+    /// The public key, PEM.
     #[prost(string, tag = "13")]
     pub public_key: String,
+    /// Empty in the embedded Volt. Not documented.
     #[prost(string, tag = "14")]
     pub private_key: String,
+    /// Empty in the embedded Volt. Not documented.
     #[prost(string, tag = "15")]
     pub extra: String,
+    /// Empty in the embedded Volt. Not documented.
     #[prost(string, tag = "16")]
     pub extra_2: String,
+    /// Empty in the embedded Volt. Not documented.
     #[prost(string, tag = "17")]
     pub status: String,
 }
 
-/// What lets a client call a Volt: it ties a key to the identity that the client acts as.
+/// Permits a client to call a Volt. It binds a key to the identity that the client acts as.
 ///
-/// `Authenticate` makes sessions, `SaveSession` changes them.
+/// `Authenticate` creates sessions, `SaveSession` changes them.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct Session {
-    /// Goes into the client's tokens. Of no use without the client's key.
+    /// The id in the client's tokens. Useless without the client's key.
     #[prost(string, tag = "1")]
     pub id: String,
-    /// Whom the client acts as.
+    /// The identity that the client acts as.
     #[prost(string, tag = "2")]
     pub identity_did: String,
+    /// The name of that identity.
     #[prost(string, tag = "3")]
     pub identity_name: String,
     /// The client's IP address. Empty in the embedded Volt.
     #[prost(string, tag = "4")]
     pub ip: String,
-    /// Unix time in ms.
+    /// The time of creation, Unix time in milliseconds.
     #[prost(uint64, tag = "5")]
     pub created: u64,
-    /// When its status or end was last changed, Unix time in ms.
+    /// The time of the last change of `status` or `expires`, Unix time in milliseconds.
     #[prost(uint64, tag = "6")]
     pub modified: u64,
-    /// When it ends by itself, Unix time in ms. 0 is never.
+    /// The time at which the session expires, Unix time in milliseconds. 0 means never.
     #[prost(uint64, tag = "7")]
     pub expires: u64,
-    /// What the client has shown of itself, its key for one.
+    /// What the client proved, such as possession of its key.
     #[prost(message, repeated, tag = "8")]
     pub credential: Vec<SessionCredential>,
-    /// Where the session comes from. In the embedded Volt, the client's `client_name`.
+    /// The origin of the session. In the embedded Volt, the client's `client_name`.
     #[prost(string, tag = "9")]
     pub origin: String,
+    /// Whether the session is valid.
     #[prost(enumeration = "SessionStatus", tag = "10")]
     pub status: i32,
 }
 
-/// A mail to be sent by `SendEmail`.
+/// A message for `SendEmail`.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Email {
+    /// The addresses of the recipients.
     #[prost(string, repeated, tag = "1")]
     pub to: Vec<String>,
+    /// The addresses of recipients of a copy.
     #[prost(string, repeated, tag = "2")]
     pub cc: Vec<String>,
+    /// The addresses of recipients that the others do not see.
     #[prost(string, repeated, tag = "3")]
     pub bcc: Vec<String>,
+    /// The subject line.
     #[prost(string, tag = "4")]
     pub subject: String,
+    /// The text of the message.
     #[prost(string, tag = "5")]
     pub body: String,
+    /// The address of the sender.
     #[prost(string, tag = "6")]
     pub from: String,
 }
 
-/// Says who a client is and why it should be let in.
+/// Identifies a client, with optional proofs.
 ///
 /// Request of [`VoltApiClient::authenticate`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct AuthenticateRequest {
-    /// The signature of the exact text of `did_document` by the key in it, base64url.
+    /// The signature of the exact text of `did_document` with the key in it, base64url.
     #[prost(string, tag = "5")]
     pub did_document_signature: String,
-    /// What the owner of the Volt sees the client as. Also the name of the identity, if one is made.
+    /// The name shown to the owner of the Volt. Also the name of a new identity.
     #[prost(string, tag = "6")]
     pub client_name: String,
-    /// Proof that the client knows the Volt's challenge code: the SHA-256 of the code, base64url
-    /// without padding. A Volt may also take the code's signature by the client's key, base64url, or
-    /// the code itself. Where the Volt approves by challenge, a good one lets a new client in at once
-    /// and a wrong one is denied.
+    /// Proves that the client knows the Volt's challenge code: the SHA-256 of the code, base64url
+    /// without padding. A Volt may also accept the code's signature with the client's key, base64url,
+    /// or the code itself. If the Volt approves by challenge, a correct one admits a new client at
+    /// once, and a wrong one is denied.
     #[prost(string, tag = "7")]
     pub challenge: String,
-    /// The address of the client, for the certificate that it gets (its subject alternative name).
+    /// The client's host name or IP address, for its certificate (subject alternative name).
     #[prost(string, tag = "8")]
     pub host: String,
-    /// Verifiable credentials that the client presents.
+    /// Verifiable credentials of the client. Ignored by the embedded Volt.
     #[prost(message, repeated, tag = "9")]
     pub verifiable_presentation: Vec<VerifiablePresentation>,
     /// For internal use.
     #[prost(bool, tag = "10")]
     pub purge_aliases: bool,
-    /// Tells several sessions of one key apart. Empty is a name like any other.
+    /// Distinguishes several sessions of one key. Empty is also a name.
     #[prost(string, tag = "11")]
     pub session_name: String,
-    /// A token from `GetOneTimeToken`, for a session of the identity that got it. It is used up, and
-    /// refused with `UNAUTHENTICATED` if it is unknown, used or too old.
+    /// A token from `GetOneTimeToken`, for a session of the identity that requested it. The call
+    /// consumes it. An unknown, used or expired token is refused with `UNAUTHENTICATED`.
     #[prost(string, tag = "12")]
     pub exchange_token: String,
-    /// Who the client is. One of them is needed, and the call's token must be signed by the key it
-    /// means.
+    /// The client's identity. One member is required; the key that it refers to must sign the call's
+    /// token.
     #[prost(oneof = "authenticate_request::ClientIdentifier", tags = "1, 2, 3, 4")]
     pub client_identifier: Option<authenticate_request::ClientIdentifier>,
 }
@@ -430,48 +494,47 @@ pub struct AuthenticateRequest {
 /// Types of [`AuthenticateRequest`].
 pub mod authenticate_request {
     use super::rt;
-    /// Who the client is. One of them is needed, and the call's token must be signed by the key it
-    /// means.
+    /// The client's identity. One member is required; the key that it refers to must sign the call's
+    /// token.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum ClientIdentifier {
-        /// The client's public key as PEM, for a session that is bound to the key and has no DID.
+        /// The client's public key, PEM, for a session that is bound to the key and has no DID.
         #[prost(string, tag = "1")]
         PublicKey(String),
-        /// The client's public key as PEM. The Volt makes a DID for it, or finds the one it made before.
+        /// The client's public key, PEM. The Volt creates a DID for the key, or finds its existing one.
         #[prost(string, tag = "2")]
         DidPublicKey(String),
-        /// A DID that the Volt knows. One of its keys must have signed the call's token.
+        /// A DID that the Volt knows. One of its keys must sign the call's token.
         #[prost(string, tag = "3")]
         Did(String),
-        /// The client's own DID document as JSON, for a DID `did:volt:…` that the client has made. The
-        /// keys of the JSON are in alphabetical order and it is indented by two spaces. The first entry
-        /// of `verificationMethod` holds the key as `publicKeyPem`. Goes with `did_document_signature`.
+        /// The client's own DID document, as JSON, for a DID `did:volt:…` chosen by the client. The JSON
+        /// has its keys in alphabetical order and an indent of two spaces. The first entry of
+        /// `verificationMethod` contains the key as `publicKeyPem`. Used with `did_document_signature`.
         #[prost(string, tag = "4")]
         DidDocument(String),
     }
 }
 
-/// What the Volt has decided, and what a client that is let in needs.
+/// The decision, and what the client needs for its further calls.
 ///
 /// Response of [`VoltApiClient::authenticate`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct AuthenticateResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The session, which goes into the client's tokens from now on. With a PROMPT or PENDING
-    /// `decision` it exists but cannot be used yet.
+    /// The session for the client's tokens. With a PROMPT or PENDING `decision` it is not valid yet.
     #[prost(string, tag = "2")]
     pub session_id: String,
-    /// Who the client is to the Volt: its DID, or else its email address, or else its key's
-    /// fingerprint.
+    /// The client's identity: its DID, otherwise its email address, otherwise its key's fingerprint.
     #[prost(string, tag = "3")]
     pub identity_did: String,
-    /// The client's certificate, PEM. It is issued by the Volt, binds key and identity, and comes with
-    /// a PERMIT. Empty from a Volt that issues none.
+    /// The client's certificate, PEM, which binds its key and identity. Returned with PERMIT. Empty if
+    /// the Volt issues no certificate.
     #[prost(string, tag = "4")]
     pub cert: String,
     /// The chain of the Volt's certificate authority, PEM.
@@ -480,37 +543,40 @@ pub struct AuthenticateResponse {
     /// PERMIT, DENY, PROMPT or PENDING. See `Authenticate`.
     #[prost(enumeration = "PolicyDecision", tag = "6")]
     pub decision: i32,
+    /// The time of the client's first request. Not set by the embedded Volt.
     #[prost(int64, tag = "7")]
     pub request_time: i64,
+    /// The time of the decision. Not set by the embedded Volt.
     #[prost(int64, tag = "8")]
     pub decision_time: i64,
-    /// Verifiable credentials for the client, to be presented the next time it authenticates.
+    /// Verifiable credentials to present the next time the client authenticates.
     #[prost(string, repeated, tag = "9")]
     pub credential: Vec<String>,
 }
 
-/// The message `tdx.volt_api.volt.v1.CanAccessResourceRequest`.
+/// The identity, the resource and the access to check.
 ///
 /// Request of [`VoltApiClient::can_access_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CanAccessResourceRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "3")]
     pub resource_id: String,
-    /// What it would do, one of: `volt:resource-read`, `volt:resource-write`, `volt:resource-create`,
-    /// `volt:database-read`, `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`; or the
-    /// name that some rule has in its `access`.
+    /// One of `volt:resource-read`, `volt:resource-write`, `volt:resource-create`,
+    /// `volt:database-read`, `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`, or a
+    /// custom name used by some rule.
     ///
-    /// Some imply others. `volt:resource-write` grants all the others, `volt:database-write` also
-    /// grants `volt:database-read`, and whoever may use a database or wire may read its resource.
-    /// `volt:resource-read` also grants `volt:wire-subscribe`.
+    /// Some accesses imply others. `volt:resource-write` implies all the others, and
+    /// `volt:database-write` implies `volt:database-read`. Every access to a database or wire implies
+    /// the right to read its resource. `volt:resource-read` implies `volt:wire-subscribe`.
     #[prost(string, tag = "4")]
     pub access: String,
-    /// Narrows the question to a part of the resource: an API method, a command, a document. Empty for
-    /// the whole resource.
+    /// Restricts the check to a part of the resource: an API method, a command, a document. Empty
+    /// means the whole resource.
     #[prost(string, tag = "5")]
     pub extra: String,
-    /// Whom the question is about. Without one, about the caller.
+    /// The identity to check. Absent means the caller itself.
     #[prost(oneof = "can_access_resource_request::Subject", tags = "1, 2")]
     pub subject: Option<can_access_resource_request::Subject>,
 }
@@ -518,64 +584,66 @@ pub struct CanAccessResourceRequest {
 /// Types of [`CanAccessResourceRequest`].
 pub mod can_access_resource_request {
     use super::rt;
-    /// Whom the question is about. Without one, about the caller.
+    /// The identity to check. Absent means the caller itself.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     #[prost(skip_debug)]
     pub enum Subject {
-        /// The token of that caller, a JWT, as it came with its call.
+        /// The JWT that came with the call to check.
         #[prost(string, tag = "1")]
         Token(String),
-        /// The certificate of that caller. A Volt that issues no certificates refuses this with
-        /// `UNIMPLEMENTED`.
+        /// The certificate of the call to check. The embedded Volt refuses it with `UNIMPLEMENTED`.
         #[prost(string, tag = "2")]
         Cert(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.CanAccessResourceResponse`.
+/// The decision.
 ///
 /// Response of [`VoltApiClient::can_access_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct CanAccessResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Whom the decision is about.
+    /// The identity that was checked.
     #[prost(string, tag = "2")]
     pub identity_did: String,
-    /// The id of the resource, also where the request named it by an alias.
+    /// The id of the resource, even if the request has an alias.
     #[prost(string, tag = "4")]
     pub resource_id: String,
+    /// The access that was checked.
     #[prost(string, tag = "5")]
     pub access: String,
     /// PERMIT or DENY.
     #[prost(enumeration = "PolicyDecision", tag = "6")]
     pub decision: i32,
-    /// The session of the identity that the decision is about.
+    /// The session of the identity that was checked.
     #[prost(string, tag = "7")]
     pub session_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.CheckCompatibilityRequest`.
+/// The client's version.
 ///
 /// Request of [`VoltApiClient::check_compatibility`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CheckCompatibilityRequest {
-    /// The version of the API that the client was made for.
+    /// The version of the API that the client was built for. Absent compares nothing.
     #[prost(message, optional, tag = "1")]
     pub version: Option<Version>,
 }
 
-/// The message `tdx.volt_api.volt.v1.CheckCompatibilityResponse`.
+/// The Volt's version.
 ///
 /// Response of [`VoltApiClient::check_compatibility`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CheckCompatibilityResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
     /// The version of the Volt's API.
@@ -583,55 +651,60 @@ pub struct CheckCompatibilityResponse {
     pub version: Option<Version>,
 }
 
-/// The client's first message on `Connect`: who it is, and what it wants to hear of.
+/// The client's first message on `Connect`: its properties and its subscriptions.
 ///
-/// The fields that start with `relay_` matter only when the other side is a relay.
+/// The fields with the prefix `relay_` matter only if the client is a relay.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectHello {
-    /// The address of the client's own gRPC server, `host:port`, if it has one.
+    /// The address of the client's own gRPC server, `host:port`. Empty if it has none.
     #[prost(string, tag = "1")]
     pub address: String,
-    /// Takes all services that the caller owns online, until the stream ends.
+    /// Sets all services owned by the caller online until the stream ends.
     #[prost(bool, tag = "3")]
     pub online_services: bool,
-    /// Asks for `connect_resource` events, for the resources that the caller may read.
+    /// Subscribes to `connect_resource` events of the resources that the caller may read.
     #[prost(bool, tag = "4")]
     pub subscribe_resource_events: bool,
-    /// Which resource events to send. Empty means all. Goes with `subscribe_resource_events`.
+    /// The resource events to send. Empty means all. Used with `subscribe_resource_events`.
     #[prost(enumeration = "ConnectResourceEvent", repeated, tag = "17")]
     pub resource_event_list: Vec<i32>,
+    /// The relay's id.
     #[prost(string, tag = "5")]
     pub relay_id: String,
+    /// The relay's name, for people.
     #[prost(string, tag = "6")]
     pub relay_name: String,
+    /// A text about the relay.
     #[prost(string, tag = "7")]
     pub relay_description: String,
-    /// PEM.
+    /// The relay's CA certificate, PEM.
     #[prost(string, tag = "8")]
     pub relay_ca_pem: String,
+    /// Whether the relay can be discovered.
     #[prost(bool, tag = "9")]
     pub relay_discoverable: bool,
-    /// If set, the relay forwards HTTP requests too, by subdomain.
+    /// The relay's HTTP address. If set, the relay also forwards HTTP requests, by subdomain.
     #[prost(string, tag = "10")]
     pub relay_http_address: String,
-    /// Asks for `connect_auth_request` events. Only the owner of the Volt gets any.
+    /// Subscribes to `connect_auth_request` events. Only the owner of the Volt receives any.
     #[prost(bool, tag = "11")]
     pub subscribe_auth_requests: bool,
-    /// Says that the client hosts services and answers each `invoke_request`.
+    /// The client hosts services, and answers each `invoke_request`.
     #[prost(bool, tag = "12")]
     pub accept_invocation: bool,
-    /// Asks for `did_registry_update` events.
+    /// Subscribes to `did_registry_update` events.
     #[prost(bool, tag = "13")]
     pub subscribe_did_registry_updates: bool,
-    /// How often the client will at least send a `ping`, in milliseconds. A client that stays silent
-    /// for longer may be dropped; the Volt may be patient for a few intervals. 0 means that it is
-    /// never dropped for silence.
+    /// The client's maximum interval between `ping`s, in milliseconds. The Volt may drop a client that
+    /// is silent for longer (three intervals in the embedded Volt). 0 means that the Volt never drops
+    /// the client for silence.
     #[prost(uint32, tag = "14")]
     pub ping_interval: u32,
     /// The client's clock, in milliseconds since the Unix epoch.
     #[prost(uint64, tag = "15")]
     pub timestamp: u64,
+    /// DID registries. Their role is not documented.
     #[prost(string, repeated, tag = "16")]
     pub did_registry: Vec<String>,
 }
@@ -640,18 +713,19 @@ pub struct ConnectHello {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectAcknowledge {
+    /// The id of this connection.
     #[prost(string, tag = "1")]
     pub connection_id: String,
     /// The Volt's clock, in milliseconds since the Unix epoch.
     #[prost(uint64, tag = "2")]
     pub timestamp: u64,
-    /// How long the client should wait for the answer to a `ping` before it takes the stream for dead,
-    /// in milliseconds.
+    /// The time that the client should wait for the answer to a `ping`, in milliseconds. After that it
+    /// should treat the stream as lost.
     #[prost(uint32, tag = "3")]
     pub ping_interval: u32,
 }
 
-/// Shows that the sender is still there. The Volt answers each `ping` of the client with one.
+/// Shows that the sender is alive. The Volt answers each `ping` with one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectPing {}
@@ -660,54 +734,62 @@ pub struct ConnectPing {}
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectGoodbye {
-    /// Why the stream ends.
+    /// The reason. Absent or empty if nothing failed.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// Whether the stream has ended. The embedded Volt ignores it.
     #[prost(bool, tag = "2")]
     pub ended: bool,
 }
 
-/// Tells what happened to a resource.
+/// An event of a resource.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectResource {
+    /// The kind of the event.
     #[prost(enumeration = "ConnectResourceEvent", tag = "1")]
     pub event: i32,
-    /// The resource just after the event, or just before it if it was deleted.
+    /// The resource after the event. After a deletion, the resource before it.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// Tells what happened to a session, so that the owner of the Volt can decide on it.
+/// An event of a session, which the owner of the Volt may have to decide on.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct ConnectAuthRequest {
+    /// The session after the event.
     #[prost(message, optional, tag = "1")]
     pub session: Option<Session>,
+    /// The kind of the event.
     #[prost(enumeration = "ConnectAuthRequestType", tag = "2")]
     pub request_type: i32,
+    /// Not set by the embedded Volt. Not documented.
     #[prost(string, tag = "5")]
     pub context: String,
+    /// Not set by the embedded Volt. Not documented.
     #[prost(string, tag = "6")]
     pub challenge: String,
-    /// When it happened, in milliseconds since the Unix epoch.
+    /// The time of the event, in milliseconds since the Unix epoch.
     #[prost(uint64, tag = "7")]
     pub timestamp: u64,
 }
 
-/// Tells of a change in a DID registry.
+/// An event of a DID registry.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectDidRegistryUpdate {
+    /// The new entry of the registry.
     #[prost(message, optional, tag = "1")]
     pub update: Option<DidRegistryUpdate>,
 }
 
-/// Something that the client has subscribed to in its `hello`.
+/// An event that the client has subscribed to in its `hello`.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectEvent {
+    /// The event.
     #[prost(oneof = "connect_event::Event", tags = "1, 2, 3")]
     pub event: Option<connect_event::Event>,
 }
@@ -715,7 +797,7 @@ pub struct ConnectEvent {
 /// Types of [`ConnectEvent`].
 pub mod connect_event {
     use super::rt;
-    /// The oneof `event`.
+    /// The event.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -738,6 +820,7 @@ pub mod connect_event {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "connect_request::Payload", tags = "1, 2, 4, 5, 6")]
     pub payload: Option<connect_request::Payload>,
 }
@@ -745,23 +828,24 @@ pub struct ConnectRequest {
 /// Types of [`ConnectRequest`].
 pub mod connect_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The first message, and only that.
+        /// The first message, sent once.
         #[prost(message, tag = "1")]
         Hello(super::ConnectHello),
         /// The last message.
         #[prost(message, tag = "2")]
         Goodbye(super::ConnectGoodbye),
+        /// Shows that the client is alive.
         #[prost(message, tag = "4")]
         Ping(super::ConnectPing),
-        /// Answers an `invoke_request`, with the same `invoke_id`.
+        /// Answers an `invoke_request` with the same `invoke_id`.
         #[prost(message, tag = "5")]
         InvokeResponse(super::InvokeResponse),
-        /// Answers an `http_request`, with the same `id`.
+        /// Answers an `http_request` with the same `id`.
         #[prost(message, tag = "6")]
         HttpResponse(super::HttpResponse),
     }
@@ -773,8 +857,10 @@ pub mod connect_request {
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectResponse {
+    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The content of the message: exactly one member.
     #[prost(oneof = "connect_response::Payload", tags = "2, 3, 4, 6, 7, 8")]
     pub payload: Option<connect_response::Payload>,
 }
@@ -782,7 +868,7 @@ pub struct ConnectResponse {
 /// Types of [`ConnectResponse`].
 pub mod connect_response {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -790,65 +876,68 @@ pub mod connect_response {
         /// The first message.
         #[prost(message, tag = "2")]
         Acknowledge(super::ConnectAcknowledge),
-        /// The last message, if the Volt ends the stream in good order.
+        /// The last message, if the Volt ends the stream without an error.
         #[prost(message, tag = "3")]
         Goodbye(super::ConnectGoodbye),
+        /// An event that the client has subscribed to.
         #[prost(message, tag = "4")]
         Evt(super::ConnectEvent),
         /// Answers a `ping` of the client.
         #[prost(message, tag = "6")]
         Ping(super::ConnectPing),
-        /// A part of a call of a service that the client hosts. Comes only with `accept_invocation`. All
-        /// messages of one call have the same `invoke_id`.
+        /// A part of a call to a service that the client hosts. Sent only with `accept_invocation`. All
+        /// messages of a call have the same `invoke_id`.
         #[prost(message, tag = "7")]
         InvokeRequest(super::InvokeRequest),
-        /// A part of an HTTP request that the client is to answer.
+        /// A part of an HTTP request for the client.
         #[prost(message, tag = "8")]
         HttpRequest(super::HttpRequest),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.CopyResourceRequest`.
+/// The resource, the target folder and the mode.
 ///
 /// Request of [`VoltApiClient::copy_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CopyResourceRequest {
+    /// The resource to copy or link: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The folder that the copy or link is put into.
+    /// The target folder: id or `@alias`.
     #[prost(string, tag = "2")]
     pub to_resource_id: String,
     /// Must be COPY or LINK.
     #[prost(enumeration = "CopyResourceMode", tag = "3")]
     pub mode: i32,
-    /// For COPY: takes along all that is in the resource. Otherwise only the resource itself is
+    /// For COPY: also copies everything in the resource. By default, only the resource itself is
     /// copied.
     #[prost(bool, tag = "4")]
     pub recursive: bool,
-    /// For LINK, optional: a parent that the resource must be in now, or the call fails with
-    /// `NOT_FOUND`.
+    /// For LINK, optional: a current parent of the resource. If the resource is not in it, the call
+    /// fails with `NOT_FOUND`.
     #[prost(string, tag = "5")]
     pub from_resource_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.CopyResourceResponse`.
+/// The outcome. It does not contain the copy: find it with `GetResourceDescendants`.
 ///
 /// Response of [`VoltApiClient::copy_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CopyResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// One of the fields is needed.
+/// The rules to delete. One of the fields is required.
 ///
 /// Request of [`VoltApiClient::delete_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteAccessRequest {
-    /// The id of one access rule. Ignored if `resource_id` is given.
+    /// The id of one access rule. Ignored if `resource_id` is set.
     #[prost(string, tag = "1")]
     pub id: String,
     /// Deletes all rules of this resource.
@@ -856,81 +945,88 @@ pub struct DeleteAccessRequest {
     pub resource_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteAccessResponse`.
+/// The outcome of the deletion.
 ///
 /// Response of [`VoltApiClient::delete_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteAccessResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteResourceRequest`.
+/// The resource to delete.
 ///
 /// Request of [`VoltApiClient::delete_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteResourceRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Also deletes what is in the resource, except what has another parent that stays.
+    /// Also deletes everything in the resource, except resources with another, remaining parent.
     #[prost(bool, tag = "2")]
     pub recursive: bool,
-    /// Takes the resource out of this parent only, and deletes it just if it has no other. Fails with
-    /// `NOT_FOUND` if it is not in there. Empty: deletes it wherever it is.
+    /// Removes the resource from this parent only, and deletes it if that was the last one.
+    /// `NOT_FOUND` if the resource is not in it. Empty deletes the resource from all its parents.
     #[prost(string, tag = "3")]
     pub parent_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteResourceResponse`.
+/// The outcome of the deletion.
 ///
 /// Response of [`VoltApiClient::delete_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.DiscoverServicesRequest`.
+/// The APIs to search for.
 ///
 /// Request of [`VoltApiClient::discover_services`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverServicesRequest {
-    /// Full names of APIs, such as `my.package.MyAPI`; a service with any of them is found. `*` stands
-    /// for any characters. Empty: all services.
+    /// Full names of APIs, such as `my.package.MyAPI`. A service with any of them matches. `*` matches
+    /// any characters. Empty matches all services.
     #[prost(string, repeated, tag = "1")]
     pub service_api: Vec<String>,
+    /// Includes services that are offline.
     #[prost(bool, tag = "2")]
     pub include_offline: bool,
+    /// Includes the resources' attributes.
     #[prost(bool, tag = "3")]
     pub include_attributes: bool,
-    /// Includes the text of the services' `.proto` files in `service_description`.
+    /// Includes the texts of the services' `.proto` files in `service_description`.
     #[prost(bool, tag = "4")]
     pub include_protobuf: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.DiscoverServicesResponse`.
+/// The services that match.
 ///
 /// Response of [`VoltApiClient::discover_services`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverServicesResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The services. Each has a `service_description`.
+    /// The services' resources. Each has a `service_description`.
     #[prost(message, repeated, tag = "2")]
     pub resource: Vec<Resource>,
 }
 
-/// Filters; an empty one lets everything through.
+/// Filters. An empty filter matches everything.
 ///
 /// Request of [`VoltApiClient::get_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetAccessRequest {
+    /// Only rules of this resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
     /// Only rules about this identity.
@@ -939,57 +1035,61 @@ pub struct GetAccessRequest {
     /// Only rules for exactly this access, such as `volt:resource-read`.
     #[prost(string, tag = "4")]
     pub access: String,
-    /// Only rules with this decision. PROMPT finds requests that wait to be decided.
+    /// Only rules with this decision. PROMPT selects undecided requests.
     #[prost(enumeration = "PolicyDecision", tag = "5")]
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetAccessResponse`.
+/// The rules that match.
 ///
 /// Response of [`VoltApiClient::get_access`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetAccessResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The rules, oldest first.
     #[prost(message, repeated, tag = "2")]
     pub access: Vec<Access>,
 }
 
-/// Filters; an empty one lets everything through.
+/// Filters. An empty filter matches everything.
 ///
 /// Request of [`VoltApiClient::get_identities`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentitiesRequest {
-    /// `*` stands for any characters.
+    /// Only identities with this name. `*` matches any characters.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// Only identities with an alias like this. Only its `alias` and `alias_type` count; `*` stands
-    /// for any characters in them, and empty matches all.
+    /// Only identities with a matching alias. Only `alias` and `alias_type` of this message are
+    /// compared. `*` in them matches any characters, and an empty one matches everything.
     #[prost(message, optional, tag = "2")]
     pub alias: Option<IdentityAlias>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetIdentitiesResponse`.
+/// The identities that match.
 ///
 /// Response of [`VoltApiClient::get_identities`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentitiesResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The identities with their aliases, sorted by name.
     #[prost(message, repeated, tag = "2")]
     pub identity: Vec<Identity>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetIdentityRequest`.
+/// The identity to look up.
 ///
 /// Request of [`VoltApiClient::get_identity`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityRequest {
-    /// Which identity. One of them is needed.
+    /// The key of the lookup. One member is required.
     #[prost(oneof = "get_identity_request::Lookup", tags = "1, 2")]
     pub lookup: Option<get_identity_request::Lookup>,
 }
@@ -997,325 +1097,352 @@ pub struct GetIdentityRequest {
 /// Types of [`GetIdentityRequest`].
 pub mod get_identity_request {
     use super::rt;
-    /// Which identity. One of them is needed.
+    /// The key of the lookup. One member is required.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Lookup {
+        /// The identity's DID.
         #[prost(string, tag = "1")]
         IdentityDid(String),
-        /// The fingerprint of a public key: the base58 form of the SHA-256 of the raw Ed25519 key.
+        /// The fingerprint of a public key: base58 of the SHA-256 of the raw Ed25519 key.
         #[prost(string, tag = "2")]
         Fingerprint(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.GetIdentityResponse`.
+/// The identity.
 ///
 /// Response of [`VoltApiClient::get_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The identity with its aliases.
     #[prost(message, optional, tag = "2")]
     pub identity: Option<Identity>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetOneTimeTokenRequest`.
+/// The lifetime of the token.
 ///
 /// Request of [`VoltApiClient::get_one_time_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetOneTimeTokenRequest {
-    /// How long the token is good, in seconds. 0 means 10 seconds; a negative number is refused.
+    /// The lifetime in seconds. 0 means 10 seconds, and the embedded Volt allows at most 10 minutes. A
+    /// negative number is refused.
     #[prost(int32, tag = "1")]
     pub ttl: i32,
+    /// Ignored by the embedded Volt. Not documented.
     #[prost(string, tag = "2")]
     pub context: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetOneTimeTokenResponse`.
+/// The token.
 ///
 /// Response of [`VoltApiClient::get_one_time_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct GetOneTimeTokenResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The token. Keep it secret.
     #[prost(string, tag = "2")]
     pub token: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetParametersRequest`.
+/// Requests the settings of the Volt. It has no fields.
 ///
 /// Request of [`VoltApiClient::get_parameters`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetParametersRequest {}
 
-/// The message `tdx.volt_api.volt.v1.GetParametersResponse`.
+/// The settings of the Volt.
 ///
 /// Response of [`VoltApiClient::get_parameters`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetParametersResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The current settings.
     #[prost(message, optional, tag = "2")]
     pub parameters: Option<VoltParameters>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetPolicyRequest`.
+/// Selects the policy to return.
 ///
 /// Request of [`VoltApiClient::get_policy`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyRequest {
-    /// Asks for the custom policy, which `SetPolicy` sets.
+    /// Requests the custom policy, which `SetPolicy` sets.
     #[prost(bool, tag = "1")]
     pub custom_policy: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetPolicyResponse`.
+/// The policy.
 ///
 /// Response of [`VoltApiClient::get_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// JSON.
+    /// The policy, as JSON text.
     #[prost(string, tag = "2")]
     pub policy: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceRequest`.
+/// The resource to return.
 ///
 /// Request of [`VoltApiClient::get_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Without it, `attribute` is empty.
+    /// Includes the resource's attributes.
     #[prost(bool, tag = "2")]
     pub include_attributes: bool,
-    /// Includes the text of a service's `.proto` files in `service_description`.
+    /// Includes the texts of a service's `.proto` files in `service_description`.
     #[prost(bool, tag = "3")]
     pub include_protobuf: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceResponse`.
+/// The resource.
 ///
 /// Response of [`VoltApiClient::get_resource`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The resource.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// A search. `*` stands for any characters in `alias`, `name`, `description`, `kind` and
-/// `service_api`; the other texts must be equal.
+/// The conditions of a search. `*` matches any characters in `alias`, `name`, `description`, `kind`
+/// and `service_api`; other texts must be equal.
 ///
 /// Request of [`VoltApiClient::get_resources`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourcesRequest {
-    /// Ids only; for aliases there is `alias`.
+    /// Resource ids. They cannot be aliases.
     #[prost(string, repeated, tag = "1")]
     pub id: Vec<String>,
     /// Aliases without the leading `@`.
     #[prost(string, repeated, tag = "16")]
     pub alias: Vec<String>,
+    /// Names of resources.
     #[prost(string, repeated, tag = "2")]
     pub name: Vec<String>,
+    /// Descriptions of resources.
     #[prost(string, repeated, tag = "3")]
     pub description: Vec<String>,
-    /// Kinds such as `volt:folder`. A resource matches if it has any of them.
+    /// Kinds, such as `volt:folder`. A resource with any of them matches.
     #[prost(string, repeated, tag = "4")]
     pub kind: Vec<String>,
-    /// Ids of parents. Finds what is directly in any of them.
+    /// Ids of parents. Matches the direct children of any of them.
     #[prost(string, repeated, tag = "5")]
     pub parent_id: Vec<String>,
     /// Full names of APIs, such as `my.package.MyAPI`.
     #[prost(string, repeated, tag = "6")]
     pub service_api: Vec<String>,
-    /// DIDs of the owners.
+    /// DIDs of owners.
     #[prost(string, repeated, tag = "7")]
     pub owner: Vec<String>,
+    /// Values of `store` in `Resource`.
     #[prost(string, repeated, tag = "8")]
     pub store: Vec<String>,
-    /// Finds what matches any of the fields, not all of them. `modified_since` must match even so.
+    /// One matching condition is enough. `modified_since` must hold in any case.
     #[prost(bool, tag = "9")]
     pub combine_terms_exclusive: bool,
-    /// Attributes that a resource must have. One without a value matches whatever the value is.
+    /// Attributes of the resource. A query without a value matches any value.
     #[prost(message, repeated, tag = "10")]
     pub attribute: Vec<ResourceAttributeQuery>,
-    /// One match in `attribute` is enough. Otherwise all of them must match.
+    /// One match in `attribute` is enough. By default, all of them must match.
     #[prost(bool, tag = "11")]
     pub any_of: bool,
-    /// Without it, `attribute` is empty in the resources found.
+    /// Includes the resources' attributes.
     #[prost(bool, tag = "12")]
     pub include_attributes: bool,
-    /// Includes the text of services' `.proto` files in `service_description`.
+    /// Includes the texts of services' `.proto` files in `service_description`.
     #[prost(bool, tag = "13")]
     pub include_protobuf: bool,
-    /// Only resources modified after this time, in milliseconds since the Unix epoch. 0: any time.
+    /// Only resources modified after this time, in milliseconds since the Unix epoch. 0 means any
+    /// time.
     #[prost(uint64, tag = "14")]
     pub modified_since: u64,
-    /// The most resources to return. 0: no limit.
+    /// The maximum number of resources to return. 0 means no limit.
     #[prost(uint32, tag = "15")]
     pub limit: u32,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourcesResponse`.
+/// The resources that match.
 ///
 /// Response of [`VoltApiClient::get_resources`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourcesResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The resources, sorted by name.
     #[prost(message, repeated, tag = "2")]
     pub resource: Vec<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceAncestorsRequest`.
+/// The resource, and filters for its ancestors.
 ///
 /// Request of [`VoltApiClient::get_resource_ancestors`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceAncestorsRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Returns the resource itself as well, as the first one, whatever the filters say.
+    /// Returns the resource itself as the first one, regardless of the filters.
     #[prost(bool, tag = "2")]
     pub include_resource_id: bool,
-    /// How many levels to go up; 1 is the parents only. 0: up to the root. A negative number is
-    /// refused.
+    /// The number of levels to ascend: 1 means the parents. 0 means up to the root. A negative number
+    /// is refused.
     #[prost(int32, tag = "3")]
     pub depth: i32,
-    /// Only ancestors of exactly this kind, such as `volt:folder`.
+    /// Only ancestors with exactly this kind, such as `volt:folder`.
     #[prost(string, tag = "4")]
     pub ancestor_kind: String,
-    /// Only this ancestor: its id, or its alias as `@name`. Shows whether the resource is in it.
+    /// Only this ancestor: its id, or its alias as `@name`. Shows whether it contains the resource.
     #[prost(string, tag = "5")]
     pub ancestor_id: String,
-    /// Without it, `attribute` is empty in the resources found.
+    /// Includes the ancestors' attributes.
     #[prost(bool, tag = "6")]
     pub include_attributes: bool,
-    /// Includes the text of services' `.proto` files in `service_description`.
+    /// Includes the texts of services' `.proto` files in `service_description`.
     #[prost(bool, tag = "7")]
     pub include_protobuf: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceAncestorsResponse`.
+/// The ancestors that match.
 ///
 /// Response of [`VoltApiClient::get_resource_ancestors`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceAncestorsResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Nearest first. Each comes once, even where several ways lead to it.
+    /// Nearest first. Each ancestor is returned once, even if several paths lead to it.
     #[prost(message, repeated, tag = "2")]
     pub ancestor: Vec<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceDescendantsRequest`.
+/// The resource, and filters for its descendants.
 ///
 /// Request of [`VoltApiClient::get_resource_descendants`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceDescendantsRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Returns the resource itself as well, as the first one, whatever the filters say.
+    /// Returns the resource itself as the first one, regardless of the filters.
     #[prost(bool, tag = "2")]
     pub include_resource_id: bool,
-    /// How many levels to go down; 1 is the children only. 0: all the way. A negative number is
+    /// The number of levels to descend: 1 means the children. 0 means all levels. A negative number is
     /// refused.
     #[prost(int32, tag = "3")]
     pub depth: i32,
-    /// Only descendants of any of these kinds, such as `volt:file`.
+    /// Only descendants with any of these kinds, such as `volt:file`.
     #[prost(string, repeated, tag = "4")]
     pub descendant_kind: Vec<String>,
     /// Only this descendant: its id, or its alias as `@name`.
     #[prost(string, tag = "5")]
     pub descendant_id: String,
-    /// Only what is directly in this resource.
+    /// Only direct children of this resource.
     #[prost(string, tag = "6")]
     pub parent_id: String,
-    /// Only resources of exactly this name; there are no wildcards.
+    /// Only resources with exactly this name. There are no wildcards.
     #[prost(string, tag = "7")]
     pub name: String,
-    /// Only resources modified after this time, in milliseconds since the Unix epoch. 0: any time.
+    /// Only resources modified after this time, in milliseconds since the Unix epoch. 0 means any
+    /// time.
     #[prost(uint64, tag = "8")]
     pub modified_since: u64,
-    /// Without it, `attribute` is empty in the resources found.
+    /// Includes the descendants' attributes.
     #[prost(bool, tag = "9")]
     pub include_attributes: bool,
-    /// Includes the text of services' `.proto` files in `service_description`.
+    /// Includes the texts of services' `.proto` files in `service_description`.
     #[prost(bool, tag = "10")]
     pub include_protobuf: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceDescendantsResponse`.
+/// The descendants that match.
 ///
 /// Response of [`VoltApiClient::get_resource_descendants`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceDescendantsResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Nearest first, then by name. Each comes once, even where several ways lead to it.
+    /// Nearest first, then by name. Each descendant is returned once, even if several paths lead to
+    /// it.
     #[prost(message, repeated, tag = "2")]
     pub descendant: Vec<Resource>,
 }
 
-/// Which sessions to return: those that fit all the filters that are set. Only the owner of the
-/// Volt gets other sessions than their own.
+/// Filters. All that are set must match. Callers other than the owner of the Volt receive only their
+/// own sessions.
 ///
 /// Request of [`VoltApiClient::get_sessions`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSessionsRequest {
-    /// Id of one session. Empty means any.
+    /// The id of one session. Empty means any.
     #[prost(string, tag = "1")]
     pub id: String,
     /// Sessions of this identity. Empty means any.
     #[prost(string, tag = "2")]
     pub identity_did: String,
-    /// Sessions of identities with this name. `*` stands for any text. Empty means any.
+    /// Sessions of identities with this name. `*` matches any text. Empty means any.
     #[prost(string, tag = "3")]
     pub identity_name: String,
-    /// Sessions in this state. `UNKNOWN` means any.
+    /// Sessions with this status. `UNKNOWN` means any.
     #[prost(enumeration = "SessionStatus", tag = "4")]
     pub status: i32,
+    /// Sessions of identities with this email address. Ignored by the embedded Volt.
     #[prost(string, tag = "5")]
     pub identity_email_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSessionsResponse`.
+/// The sessions that match.
 ///
 /// Response of [`VoltApiClient::get_sessions`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSessionsResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Oldest first. Expired, revoked and rejected sessions are among them.
+    /// Oldest first, including expired, revoked and rejected sessions.
     #[prost(message, repeated, tag = "2")]
     pub session: Vec<Session>,
 }
 
-/// The key with which the target of a call answers the caller's. Both sides derive the key of the
-/// call from the two.
+/// The target's key, in answer to the caller's. Both sides derive the key of the call from these two
+/// keys.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct InvokeRequestKeyExchange {
@@ -1325,52 +1452,52 @@ pub struct InvokeRequestKeyExchange {
     /// The target's ephemeral X25519 public key: DER SubjectPublicKeyInfo, 44 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub encryption_key: Vec<u8>,
-    /// Ed25519 signature over `encryption_key` followed by `nonce`, by the key of the Volt, or of
-    /// the host of a relayed service. Callers must check it: it proves who the other side is.
+    /// The Ed25519 signature over `encryption_key` followed by `nonce`, with the key of the Volt, or
+    /// of the host of a relayed service. Callers must verify it: it proves the identity of the other
+    /// side.
     #[prost(bytes = "vec", tag = "3")]
     pub signature: Vec<u8>,
 }
 
-/// A message of a call that is passed on to a Volt or to the host of a service. The content is
-/// encrypted end to end; who passes it on cannot read it.
+/// A message of a call that is forwarded to a Volt or to the host of a service. The content is
+/// encrypted end to end; intermediaries cannot read it.
 ///
-/// The first request opens the call with `token` and the targets. The later ones carry `iv` and a
-/// payload, and are sent once the key exchange of the target has arrived.
+/// The first request opens the call with `token` and the targets. Later requests have `iv` and a
+/// payload, and are sent after the target's key exchange has arrived.
 ///
-/// Hosts of relayed services get these requests on their `Connect` stream.
+/// Hosts of relayed services receive these requests on their `Connect` stream.
 ///
 /// Request of [`VoltApiClient::invoke`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct InvokeRequest {
-    /// The number of the call, the same in all its messages.
+    /// The number of the call. All its messages have the same number.
     #[prost(uint64, tag = "1")]
     pub invoke_id: u64,
-    /// Who calls: a JWT signed by the caller's key. Its claim `k` is the caller's ephemeral X25519
+    /// The caller: a JWT signed with the caller's key. Its claim `k` is the caller's ephemeral X25519
     /// public key. Only in the first request.
     ///
-    /// A host can ask `CanAccessResource` with it whether the caller may do what they ask for.
+    /// A host authorizes the caller with it, through `CanAccessResource`.
     #[prost(string, tag = "2")]
     pub token: String,
-    /// The DIDs to go through, in order: the Volt's id if the caller is connected to a relay, then
+    /// The DIDs to route through, in order: the Volt's id if the caller is connected to a relay, then
     /// the host's id (`host_client_id`) if the call is for a relayed service.
     #[prost(string, repeated, tag = "4")]
     pub target_did: Vec<String>,
-    /// The initialisation vector of this message's encryption: 16 bytes, random and new in each
-    /// message.
+    /// The initialisation vector of this message: 16 random bytes, new in each message.
     #[prost(bytes = "vec", tag = "5")]
     pub iv: Vec<u8>,
-    /// The caller sends nothing more in this call. Responses may still come.
+    /// The caller's half-close. Responses may still arrive.
     #[prost(bool, tag = "8")]
     pub client_end: bool,
+    /// Not documented. The embedded Volt ignores it.
     #[prost(uint32, tag = "9")]
     pub hop_index: u32,
-    /// The relayed service that is called: its `host_service_id`. Empty for the Volt's own services.
+    /// The `host_service_id` of the relayed service. Empty for the Volt's own services.
     #[prost(string, tag = "10")]
     pub target_service_id: String,
-    /// What is sent to the target: a `RemoteResponse`, encrypted with AES-256-CBC by the key of the
-    /// call.
+    /// A `RemoteResponse`, encrypted with AES-256-CBC and the key of the call.
     #[prost(oneof = "invoke_request::RequestPayload", tags = "6, 7")]
     pub request_payload: Option<invoke_request::RequestPayload>,
 }
@@ -1378,8 +1505,7 @@ pub struct InvokeRequest {
 /// Types of [`InvokeRequest`].
 pub mod invoke_request {
     use super::rt;
-    /// What is sent to the target: a `RemoteResponse`, encrypted with AES-256-CBC by the key of the
-    /// call.
+    /// A `RemoteResponse`, encrypted with AES-256-CBC and the key of the call.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -1393,29 +1519,28 @@ pub mod invoke_request {
     }
 }
 
-/// An answer in a call that is passed on. The first one carries `key_exchange`, the later ones
-/// `iv` and a payload, and the last one has `server_end` set.
+/// A response in a forwarded call. The first one has `key_exchange`, later ones `iv` and a payload,
+/// and the last one `server_end`.
 ///
 /// Response of [`VoltApiClient::invoke`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct InvokeResponse {
-    /// The number of the call that this belongs to. An `Invoke` stream carries one call only, and
-    /// there the number may be 0.
+    /// The number of the call. An `Invoke` stream carries only one call, and the number there may be
+    /// 0.
     #[prost(uint64, tag = "1")]
     pub invoke_id: u64,
     /// The target's answer to the first request.
     #[prost(message, optional, tag = "2")]
     pub key_exchange: Option<InvokeRequestKeyExchange>,
-    /// The initialisation vector of this message's encryption: 16 bytes, random and new in each
-    /// message.
+    /// The initialisation vector of this message: 16 random bytes, new in each message.
     #[prost(bytes = "vec", tag = "4")]
     pub iv: Vec<u8>,
-    /// The call is over.
+    /// Ends the call.
     #[prost(bool, tag = "8")]
     pub server_end: bool,
-    /// What comes from the target: a `RemoteRequest`, encrypted with AES-256-CBC by the key of the
-    /// call; or why the call cannot be passed on.
+    /// A `RemoteRequest`, encrypted with AES-256-CBC and the key of the call, or the reason why the
+    /// call cannot be forwarded.
     #[prost(oneof = "invoke_response::ResponsePayload", tags = "5, 6, 7")]
     pub response_payload: Option<invoke_response::ResponsePayload>,
 }
@@ -1423,8 +1548,8 @@ pub struct InvokeResponse {
 /// Types of [`InvokeResponse`].
 pub mod invoke_response {
     use super::rt;
-    /// What comes from the target: a `RemoteRequest`, encrypted with AES-256-CBC by the key of the
-    /// call; or why the call cannot be passed on.
+    /// A `RemoteRequest`, encrypted with AES-256-CBC and the key of the call, or the reason why the
+    /// call cannot be forwarded.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -1435,13 +1560,13 @@ pub mod invoke_response {
         /// Encrypted JSON.
         #[prost(bytes, tag = "6")]
         JsonPayload(Vec<u8>),
-        /// Not encrypted. A non-empty `message` is an error even if `code` is 0.
+        /// The error, not encrypted. A non-empty `message` is an error even if `code` is 0.
         #[prost(message, tag = "7")]
         Status(super::Status),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.MoveResourceRequest`.
+/// The resource, and its old and new parents.
 ///
 /// Request of [`VoltApiClient::move_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -1450,27 +1575,28 @@ pub struct MoveResourceRequest {
     /// The resource to move: id or `@alias`. Needs `volt:resource-write`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The parent to take it out of: id or `@alias`. May be empty if the resource has only one
-    /// parent. `NOT_FOUND` if the resource is not in it.
+    /// The old parent: id or `@alias`. May be empty if the resource has only one parent. `NOT_FOUND`
+    /// if the resource is not in it.
     #[prost(string, tag = "2")]
     pub from_resource_id: String,
-    /// The new parent: id or `@alias`. Needs `volt:resource-create`. It cannot be the resource
-    /// itself, nor anything within it.
+    /// The new parent: id or `@alias`. Needs `volt:resource-create`. It cannot be the resource itself,
+    /// or one of its descendants.
     #[prost(string, tag = "3")]
     pub to_resource_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.MoveResourceResponse`.
+/// The outcome of the move.
 ///
 /// Response of [`VoltApiClient::move_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MoveResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.RequestAccessRequest`.
+/// The resource, and the access that the caller needs.
 ///
 /// Request of [`VoltApiClient::request_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -1479,62 +1605,66 @@ pub struct RequestAccessRequest {
     /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// What the caller wants to do, for example `volt:resource-read`. Must not be empty.
+    /// The access, for example `volt:resource-read`. Must not be empty.
     #[prost(string, tag = "3")]
     pub access: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.RequestAccessResponse`.
+/// The decision so far.
 ///
 /// Response of [`VoltApiClient::request_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RequestAccessResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Id of the resource, also where the request had an alias.
+    /// The id of the resource, even if the request has an alias.
     #[prost(string, tag = "2")]
     pub resource_id: String,
-    /// The caller, for whom access was asked.
+    /// The caller's identity.
     #[prost(string, tag = "3")]
     pub identity_did: String,
+    /// The requested access.
     #[prost(string, tag = "5")]
     pub access: String,
+    /// The decision.
+    ///
     /// - `PERMIT`: the caller has the access.
-    /// - `PROMPT`: the request is new and waits for a decision.
-    /// - `PENDING`: the request was made before and still waits. Ask again later.
+    /// - `PROMPT`: the request is new and awaits a decision.
+    /// - `PENDING`: the request was made before and still awaits a decision. Ask again later.
     /// - `DENY`: the request was refused.
     #[prost(enumeration = "PolicyDecision", tag = "6")]
     pub decision: i32,
-    /// When the access was first asked for, Unix time in ms. 0 if the caller had the access already.
+    /// The time of the first request, Unix time in milliseconds. 0 if the caller already has the
+    /// access.
     #[prost(int64, tag = "7")]
     pub request_time: i64,
-    /// When the request was decided, Unix time in ms. 0 if it was not.
+    /// The time of the decision, Unix time in milliseconds. 0 if undecided.
     #[prost(int64, tag = "8")]
     pub decision_time: i64,
-    /// How often the access has been asked for, this time included. 0 if the caller had the access
-    /// already.
+    /// The number of requests, including this one. 0 if the caller already has the access.
     #[prost(int32, tag = "9")]
     pub request_count: i32,
 }
 
-/// A condition on the attributes of a resource.
+/// A condition on an attribute of a resource.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResourceAttributeQuery {
-    /// The name of the attribute, exactly.
+    /// The exact name of the attribute.
     #[prost(string, tag = "1")]
     pub attribute_id: String,
     /// The type of `value`.
     #[prost(enumeration = "AttributeDataType", tag = "2")]
     pub data_type: i32,
-    /// The attribute must have this value, or have it among its values; the type must be the same
-    /// too. Without a `value`, any resource with the attribute fits.
+    /// A value that the attribute must have, of the same type. If the attribute has several values,
+    /// one must be equal. Without a `value`, every resource with the attribute matches.
     #[prost(message, optional, tag = "3")]
     pub value: Option<AttributeValue>,
 }
 
-/// The rules to save: `access`, those in `access_list`, or both. Either all are saved or none.
+/// The rules to save, in `access`, `access_list`, or both. Either all are saved or none.
 ///
 /// Only the owner of a resource, or of the Volt, may save rules about it.
 ///
@@ -1545,26 +1675,27 @@ pub struct SaveAccessRequest {
     /// A rule needs `resource_id`, `access`, and `identity_did` or `credential_lookup`. Without a
     /// `decision` it permits. The Volt sets `decision_time`, and `request_time` if that is 0.
     ///
-    /// A rule with the `id` of an existing one replaces it entirely. So does a rule without `id` if
-    /// there is one with the same resource, identity, `access` and `extra`. Any other rule is added.
+    /// A rule replaces the rule with the same `id`. Without an `id`, it replaces the rule with the
+    /// same resource, identity, `access` and `extra`. Other rules are added.
     #[prost(message, optional, tag = "1")]
     pub access: Option<Access>,
-    /// More rules, saved as `access` is.
+    /// Further rules, saved in the same way.
     #[prost(message, repeated, tag = "2")]
     pub access_list: Vec<Access>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveAccessResponse`.
+/// The outcome of saving.
 ///
 /// Response of [`VoltApiClient::save_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAccessResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveIdentityRequest`.
+/// The identity, and the changes to its aliases.
 ///
 /// Request of [`VoltApiClient::save_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -1572,174 +1703,177 @@ pub struct SaveAccessResponse {
 pub struct SaveIdentityRequest {
     /// The identity with its aliases.
     ///
-    /// `resource` is saved as by `SaveResource`: to update, its `id` says which identity. A new
-    /// identity needs a `name`, gets a new DID if `id` is empty, and owns itself.
+    /// `resource` is saved as by `SaveResource`: an update needs its `id`. A new identity needs a
+    /// `name`, receives a new DID if `id` is empty, and owns itself.
     ///
-    /// Each alias is added, or replaces the one with the same `alias_type` and `alias`. One with a
-    /// `public_key` (PEM) stands for that key: the Volt sets its type to `volt:public-key` and its
-    /// `alias` to the key's fingerprint. Private keys are not kept. Only the owner of the Volt may
-    /// set `authenticate`. An alias that another identity has is refused with `ALREADY_EXISTS`.
+    /// Each alias is added, or replaces the one with the same `alias_type` and `alias`. An alias with
+    /// a `public_key` (PEM) represents that key: the Volt sets its type to `volt:public-key` and its
+    /// `alias` to the key's fingerprint. Private keys are not stored. Only the owner of the Volt may
+    /// set `authenticate`. An alias of another identity is refused with `ALREADY_EXISTS`.
     #[prost(message, optional, tag = "1")]
     pub identity: Option<Identity>,
     /// `true` creates a new identity, which only the owner of the Volt may do. `false` updates one,
-    /// which needs `volt:resource-write` for it.
+    /// which needs `volt:resource-write` on it.
     #[prost(bool, tag = "2")]
     pub create: bool,
     /// Aliases to remove, each named by its `id`, or by `alias_type` and `alias`.
     #[prost(message, repeated, tag = "3")]
     pub delete_alias: Vec<IdentityAlias>,
-    /// The resource to create the identity in: id or `@alias`. Empty means the Volt's root. Goes
-    /// with `create`.
+    /// The resource to create the identity in: id or `@alias`. Empty means the Volt's root. Ignored on
+    /// update.
     #[prost(string, tag = "4")]
     pub create_in_parent_id: String,
-    /// Removes the aliases that the identity had, but not its public keys. Those in `identity` are
-    /// added afterwards.
+    /// Removes all aliases of the identity except its public keys. The aliases in `identity` are added
+    /// afterwards.
     #[prost(bool, tag = "5")]
     pub purge_aliases: bool,
-    /// A new DID document for the identity, JSON. A Volt that keeps no DID documents refuses it with
-    /// `FAILED_PRECONDITION`.
+    /// A new DID document for the identity, as JSON. A Volt that stores no DID documents, such as the
+    /// embedded Volt, refuses it with `FAILED_PRECONDITION`.
     #[prost(string, tag = "6")]
     pub did_document: String,
-    /// The signature for the update of the DID. Goes with `did_document`.
+    /// The signature of the DID's update. Used with `did_document`.
     #[prost(string, tag = "7")]
     pub did_update_signature: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveIdentityResponse`.
+/// The saved identity.
 ///
 /// Response of [`VoltApiClient::save_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveIdentityResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The identity as it is now, with all its aliases.
+    /// The identity after the call, with all its aliases.
     #[prost(message, optional, tag = "2")]
     pub identity: Option<Identity>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveParametersRequest`.
+/// The new settings.
 ///
 /// Request of [`VoltApiClient::save_parameters`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SaveParametersRequest {
+    /// The settings to change. Whether empty fields keep the old values is not documented.
     #[prost(message, optional, tag = "1")]
     pub parameters: Option<VoltParameters>,
-    /// The present passphrase of the Volt's key.
+    /// The current passphrase of the Volt's key. Keep it secret.
     #[prost(string, tag = "2")]
     pub key_passphrase: String,
-    /// A new passphrase for the Volt's key.
+    /// The new passphrase of the Volt's key. Keep it secret.
     #[prost(string, tag = "3")]
     pub new_key_passphrase: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveParametersResponse`.
+/// The changed settings.
 ///
 /// Response of [`VoltApiClient::save_parameters`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveParametersResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The parameters as they are now.
+    /// The settings after the call.
     #[prost(message, optional, tag = "2")]
     pub parameters: Option<VoltParameters>,
-    /// Whether clients have to connect again.
+    /// Whether clients must reconnect.
     #[prost(bool, tag = "3")]
     pub reconnect: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveResourceRequest`.
+/// The resource to create or update.
 ///
 /// Request of [`VoltApiClient::add_relay`], [`VoltApiClient::save_mirrored_link`], [`VoltApiClient::save_resource`], [`VoltApiClient::save_symbolic_link`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveResourceRequest {
-    /// The resource.
+    /// A new resource needs a `name`. An empty `id` is generated. The caller becomes the `owner`; only
+    /// the owner of the Volt may set a different one.
     ///
-    /// A new one needs a `name`. It gets an `id` if none is given, and the caller as `owner`; only
-    /// the owner of the Volt may name another.
-    ///
-    /// To update one, `id` (or `@alias` there) says which. Empty fields leave the resource as it
-    /// was. A list of kinds or aliases replaces the whole old list.
+    /// An update needs the `id`, or an `@alias` in its place. Empty fields keep their previous values.
+    /// A list of kinds or aliases replaces the whole previous list.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// `true` creates a new resource, which needs `volt:resource-create` for its parent. `false`
-    /// updates the one with the id in `resource`, which needs `volt:resource-write` for it.
+    /// `true` creates a new resource, which needs `volt:resource-create` on its parent. `false`
+    /// updates the resource with the id in `resource`, which needs `volt:resource-write` on it.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Goes with
-    /// `create`.
+    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
+    /// update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveResourceResponse`.
+/// The saved resource.
 ///
 /// Response of [`VoltApiClient::add_relay`], [`VoltApiClient::save_mirrored_link`], [`VoltApiClient::save_resource`], [`VoltApiClient::save_symbolic_link`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The resource as it is now. A new one has its `id` here.
+    /// The resource after the call, with the `id` of a new one.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveDatabaseRequest`.
+/// The database to create or update.
 ///
 /// Request of [`VoltApiClient::save_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDatabaseRequest {
-    /// The database's resource. The Volt adds the kinds `volt:database` and `volt:sqlite-database`.
-    /// A new one needs a `name`; to update one, `id` says which. On update, empty fields leave the
-    /// resource as it was.
+    /// The database's resource. The Volt adds the kinds `volt:database` and `volt:sqlite-database`. A
+    /// new database needs a `name`; an update needs the `id`. On update, empty fields keep their
+    /// previous values.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
     /// `true` creates a new database, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
     /// The resource to create the database in: id or `@alias`. Empty means the caller's home folder.
-    /// Goes with `create`.
+    /// Ignored on update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the database had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// Asks for an encrypted database. The wish is kept as the attribute `volt:db-encrypted`; a Volt
-    /// without encryption does nothing else with it.
+    /// Requests encryption on the Volt's disk. Stored as the attribute `volt:db-encrypted`. A Volt
+    /// without encryption, such as the embedded Volt, has no other use for it.
     ///
-    /// Like the two audits this is set anew by each call: an update with `false` turns it off.
+    /// Every call sets this flag and the two audits: an update with `false` turns it off.
     #[prost(bool, tag = "5")]
     pub encrypted: bool,
-    /// Asks for a record of what is read. Kept as the attribute `volt:db-read-audit`; a Volt without
-    /// audits does nothing else with it.
+    /// Requests a log of all reads. Stored as the attribute `volt:db-read-audit`. A Volt without
+    /// audits, such as the embedded Volt, has no other use for it.
     #[prost(bool, tag = "6")]
     pub read_audit: bool,
-    /// Asks for a record of what is changed. Kept as the attribute `volt:db-write-audit`; a Volt
-    /// without audits does nothing else with it.
+    /// Requests a log of all changes. Stored as the attribute `volt:db-write-audit`. A Volt without
+    /// audits, such as the embedded Volt, has no other use for it.
     #[prost(bool, tag = "7")]
     pub write_audit: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveDatabaseResponse`.
+/// The saved database.
 ///
 /// Response of [`VoltApiClient::save_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveDatabaseResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The database as it is now. Its `id` is the `database_id` of other calls.
+    /// The database after the call. Its `id` is the `database_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
@@ -1757,69 +1891,75 @@ pub struct SaveHttpForwarderRequest {
     /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create the forwarder in. Goes with `create`.
+    /// The resource to create the forwarder in. Ignored on update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// The domain whose requests are forwarded.
+    /// The domain of the forwarded requests.
     #[prost(string, tag = "5")]
     pub domain: String,
-    /// Host name or IP address of the server to forward to.
+    /// The host name or IP address of the target server.
     #[prost(string, tag = "6")]
     pub host: String,
-    /// Port of the server to forward to.
+    /// The port of the target server.
     #[prost(int32, tag = "7")]
     pub port: i32,
+    /// Whether the host is forwarded. Not documented further.
     #[prost(bool, tag = "8")]
     pub forward_host: bool,
+    /// A path. Its role is not documented.
     #[prost(string, tag = "9")]
     pub path: String,
+    /// Whether `path` is kept. Not documented further.
     #[prost(bool, tag = "10")]
     pub keep_path: bool,
-    /// Requires users to sign in, by OpenID Connect. The `oidc_` fields say how.
+    /// Requires users to sign in with OpenID Connect, configured by the `oidc_` fields.
     #[prost(bool, tag = "11")]
     pub auth_enabled: bool,
-    /// URL of the OpenID Connect provider.
+    /// The URL of the OpenID Connect provider.
     #[prost(string, tag = "12")]
     pub oidc_issuer: String,
-    /// The client id that the provider knows the forwarder by.
+    /// The forwarder's client id at the provider.
     #[prost(string, tag = "13")]
     pub oidc_client_id: String,
-    /// Belongs to `oidc_client_id`. Keep it secret.
+    /// The client secret for `oidc_client_id`. Keep it secret.
     #[prost(string, tag = "14")]
     pub oidc_client_secret: String,
-    /// What to ask the provider for.
+    /// The scopes to request from the provider.
     #[prost(string, tag = "15")]
     pub oidc_scopes: String,
-    /// The path that the provider sends users back to.
+    /// The path that the provider redirects users to.
     #[prost(string, tag = "16")]
     pub oidc_redirect_path: String,
+    /// How users' email addresses are verified. Its values are not documented.
     #[prost(string, tag = "17")]
     pub email_verification_mode: String,
-    /// Paths that are open to everyone although `auth_enabled` is set.
+    /// Paths that need no sign-in even with `auth_enabled`.
     #[prost(string, repeated, tag = "18")]
     pub auth_public_paths: Vec<String>,
+    /// The DID of an identity. Its role is not documented.
     #[prost(string, tag = "19")]
     pub target_identity: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveHttpForwarderResponse`.
+/// The saved forwarder.
 ///
 /// Response of [`VoltApiClient::save_http_forwarder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpForwarderResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The forwarder as it is now.
+    /// The forwarder's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// A client that may sign users in by OpenID Connect.
+/// A client that may sign users in with OpenID Connect.
 ///
 /// Request of [`VoltApiClient::save_oidc_client`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -1832,35 +1972,37 @@ pub struct SaveOidcClientRequest {
     /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create the client in. Goes with `create`.
+    /// The resource to create the client in. Ignored on update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// The client's name, for people.
     #[prost(string, tag = "5")]
     pub client_name: String,
     /// The client's id in OpenID Connect.
     #[prost(string, tag = "6")]
     pub client_id: String,
-    /// Belongs to `client_id`. Keep it secret.
+    /// The client secret for `client_id`. Keep it secret.
     #[prost(string, tag = "7")]
     pub client_secret: String,
-    /// Where users may be sent back to. One text, not a list.
+    /// The permitted redirect URIs, in one text. Its format is not documented.
     #[prost(string, tag = "8")]
     pub redirect_uris: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveOidcClientResponse`.
+/// The saved client.
 ///
 /// Response of [`VoltApiClient::save_oidc_client`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveOidcClientResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The client as it is now.
+    /// The client's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
@@ -1877,47 +2019,54 @@ pub struct SaveHttpFileServerRequest {
     /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create the file server in. Goes with `create`.
+    /// The resource to create the file server in. Ignored on update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// The path of the files.
     #[prost(string, tag = "5")]
     pub path: String,
+    /// The host name of the server.
     #[prost(string, tag = "6")]
     pub host: String,
+    /// The port of the server.
     #[prost(int32, tag = "7")]
     pub port: i32,
+    /// Turns the server on.
     #[prost(bool, tag = "8")]
     pub enabled: bool,
+    /// The lifetime of cached files. Its unit is not documented.
     #[prost(int32, tag = "9")]
     pub cache_timeout: i32,
     /// Turns `catch_all` on.
     #[prost(bool, tag = "10")]
     pub catch_all_enabled: bool,
-    /// Used only if `catch_all_enabled` is set.
+    /// Used with `catch_all_enabled`. Its meaning is not documented.
     #[prost(string, tag = "11")]
     pub catch_all: String,
+    /// Turns the dynamic index on. Its meaning is not documented.
     #[prost(bool, tag = "12")]
     pub dynamic_index_enabled: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveHttpFileServerResponse`.
+/// The saved file server.
 ///
 /// Response of [`VoltApiClient::save_http_file_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpFileServerResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The file server as it is now.
+    /// The file server's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// A local folder to publish over HTTP. Publishing it again updates what is there.
+/// A local folder to publish over HTTP. Publishing it again updates it.
 ///
 /// Request of [`VoltApiClient::publish_folder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -1926,52 +2075,53 @@ pub struct PublishFolderRequest {
     /// The resource of the published folder.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// The local folder.
+    /// The path of the local folder.
     #[prost(string, tag = "2")]
     pub path: String,
-    /// The domain to publish under.
+    /// The domain of the published folder.
     #[prost(string, tag = "3")]
     pub domain: String,
-    /// Id of the relay to publish through.
+    /// The id of the relay to publish through. Empty means none.
     #[prost(string, tag = "4")]
     pub relay_id: String,
     /// Requires users to sign in.
     #[prost(bool, tag = "5")]
     pub auth_enabled: bool,
-    /// Who is invited to see the folder.
+    /// The users that are invited to see the folder.
     #[prost(string, repeated, tag = "6")]
     pub invitee: Vec<String>,
     /// Turns `catch_all` on.
     #[prost(bool, tag = "7")]
     pub catch_all_enabled: bool,
-    /// Used only if `catch_all_enabled` is set.
+    /// Used with `catch_all_enabled`. Its meaning is not documented.
     #[prost(string, tag = "8")]
     pub catch_all: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.PublishFolderResponse`.
+/// The published folder.
 ///
 /// Response of [`VoltApiClient::publish_folder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishFolderResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The published folder as it is now.
+    /// The published folder's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
-    /// Where the folder can be seen.
+    /// The URL of the folder.
     #[prost(string, tag = "3")]
     pub url: String,
-    /// Id of the HTTP forwarder that belongs to the folder.
+    /// The id of the folder's HTTP forwarder.
     #[prost(string, tag = "4")]
     pub forwarder_id: String,
-    /// Id of the OpenID Connect client that belongs to the folder.
+    /// The id of the folder's OpenID Connect client.
     #[prost(string, tag = "5")]
     pub oidc_client_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.UnpublishFolderRequest`.
+/// The folder to stop publishing.
 ///
 /// Request of [`VoltApiClient::unpublish_folder`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -1982,18 +2132,19 @@ pub struct UnpublishFolderRequest {
     pub resource_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.UnpublishFolderResponse`.
+/// The outcome of the call.
 ///
 /// Response of [`VoltApiClient::unpublish_folder`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct UnpublishFolderResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// A resource that answers HTTP requests with JSON: with a fixed text if `is_literal` is set, else
-/// with the result of a query.
+/// A resource that answers HTTP requests with JSON: a fixed text if `is_literal` is set, otherwise
+/// the result of a query.
 ///
 /// Request of [`VoltApiClient::save_http_rest_api_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -2005,32 +2156,36 @@ pub struct SaveHttpRestApiServerRequest {
     /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create the server in. Goes with `create`.
+    /// The resource to create the server in. Ignored on update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
+    /// The host name of the server.
     #[prost(string, tag = "5")]
     pub host: String,
+    /// The port of the server.
     #[prost(int32, tag = "6")]
     pub port: i32,
+    /// Turns the server on.
     #[prost(bool, tag = "7")]
     pub enabled: bool,
-    /// Lets web pages of other origins use the server.
+    /// Permits requests from web pages of other origins.
     #[prost(bool, tag = "8")]
     pub cors_enabled: bool,
-    /// Answers with `literal_json`. Otherwise `database_id`, `sql` and `parameter` say what to
-    /// answer.
+    /// Answers with `literal_json`. Otherwise with the result of `sql` on `database_id` with
+    /// `parameter`.
     #[prost(bool, tag = "9")]
     pub is_literal: bool,
-    /// The answer, as JSON text. Goes with `is_literal`.
+    /// The response, as JSON text. Used with `is_literal`.
     #[prost(string, tag = "10")]
     pub literal_json: String,
-    /// Resource id of the database that `sql` runs on.
+    /// The id of the database that `sql` runs on.
     #[prost(string, tag = "11")]
     pub database_id: String,
+    /// The SQL statement whose result is the response.
     #[prost(string, tag = "12")]
     pub sql: String,
     /// Parameters of `sql`.
@@ -2038,21 +2193,22 @@ pub struct SaveHttpRestApiServerRequest {
     pub parameter: Vec<String>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveHttpRestApiServerResponse`.
+/// The saved server.
 ///
 /// Response of [`VoltApiClient::save_http_rest_api_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpRestApiServerResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The server as it is now.
+    /// The server's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// A part of a REST API server. Like the server, it answers with a fixed text if `is_literal` is
-/// set, else with the result of a query.
+/// A part of a REST API server. It answers with a fixed text if `is_literal` is set, otherwise with
+/// the result of a query.
 ///
 /// Request of [`VoltApiClient::save_http_rest_api_node`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -2064,23 +2220,24 @@ pub struct SaveHttpRestApiNodeRequest {
     /// `true` creates a new resource, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create the node in. Goes with `create`.
+    /// The resource to create the node in. Ignored on update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// Answers with `literal_json`. Otherwise `database_id`, `sql` and `parameter` say what to
-    /// answer.
+    /// Answers with `literal_json`. Otherwise with the result of `sql` on `database_id` with
+    /// `parameter`.
     #[prost(bool, tag = "5")]
     pub is_literal: bool,
-    /// The answer, as JSON text. Goes with `is_literal`.
+    /// The response, as JSON text. Used with `is_literal`.
     #[prost(string, tag = "6")]
     pub literal_json: String,
-    /// Resource id of the database that `sql` runs on.
+    /// The id of the database that `sql` runs on.
     #[prost(string, tag = "7")]
     pub database_id: String,
+    /// The SQL statement whose result is the response.
     #[prost(string, tag = "8")]
     pub sql: String,
     /// Parameters of `sql`.
@@ -2088,78 +2245,82 @@ pub struct SaveHttpRestApiNodeRequest {
     pub parameter: Vec<String>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveHttpRestApiNodeResponse`.
+/// The saved node.
 ///
 /// Response of [`VoltApiClient::save_http_rest_api_node`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveHttpRestApiNodeResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The node as it is now.
+    /// The node's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveSessionRequest`.
+/// The session to change.
 ///
 /// Request of [`VoltApiClient::save_session`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSessionRequest {
-    /// The session to change, named by its `id`. Only two fields can change; what else is set is
-    /// ignored:
+    /// The session, named by its `id`. Only two fields can change; all others are ignored:
     ///
-    /// - `status`: `LIVE` lets a waiting session in, `REVOKED` ends one. `UNKNOWN` leaves it as it
-    ///   was.
-    /// - `expires`: when the session ends, Unix time in ms. 0 leaves it as it was.
+    /// - `status`: `LIVE` admits a waiting client, `REVOKED` ends a session. `UNKNOWN` keeps the
+    ///   previous status.
+    /// - `expires`: the time at which the session expires, Unix time in milliseconds. 0 keeps the
+    ///   previous time.
     ///
-    /// Only the owner of the Volt may do all that. Others may end their own sessions, with `REVOKED`
-    /// or `EXPIRED` and no `expires`.
+    /// Only the owner of the Volt may make all changes. Other callers may end their own live sessions,
+    /// with `REVOKED` or `EXPIRED` and no `expires`.
     #[prost(message, optional, tag = "1")]
     pub session: Option<Session>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveSessionResponse`.
+/// The changed session.
 ///
 /// Response of [`VoltApiClient::save_session`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSessionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The session as it is now.
+    /// The session after the call.
     #[prost(message, optional, tag = "2")]
     pub session: Option<Session>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SendEmailRequest`.
+/// The email to send.
 ///
 /// Request of [`VoltApiClient::send_email`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SendEmailRequest {
+    /// Its addresses, subject and text.
     #[prost(message, optional, tag = "1")]
     pub email: Option<Email>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SendEmailResponse`.
+/// The outcome of sending.
 ///
 /// Response of [`VoltApiClient::send_email`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SendEmailResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetAccessRequestDecisionRequest`.
+/// The request for access, and the decision.
 ///
 /// Request of [`VoltApiClient::set_access_request_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetAccessRequestDecisionRequest {
-    /// Id of the request for access, which is that of its rule as `GetAccess` returns it.
+    /// The id of the request's rule, as `GetAccess` returns it.
     #[prost(string, tag = "1")]
     pub id: String,
     /// `PERMIT` grants the access, `DENY` refuses it.
@@ -2167,24 +2328,24 @@ pub struct SetAccessRequestDecisionRequest {
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetAccessRequestDecisionResponse`.
+/// The outcome of the call.
 ///
 /// Response of [`VoltApiClient::set_access_request_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetAccessRequestDecisionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetPolicyRequest`.
+/// The policy to set.
 ///
 /// Request of [`VoltApiClient::set_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetPolicyRequest {
-    /// Which policy to set. There are two fixed ids: one for the first custom policy, one for the
-    /// last.
+    /// The fixed id of the first or the last custom policy. The ids are not documented.
     #[prost(string, tag = "2")]
     pub id: String,
     /// The policy, as JSON text.
@@ -2192,84 +2353,88 @@ pub struct SetPolicyRequest {
     pub custom_policy: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetPolicyResponse`.
+/// The outcome of the call.
 ///
 /// Response of [`VoltApiClient::set_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetPolicyResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetServiceStatusRequest`.
+/// The service, and its new status.
 ///
 /// Request of [`VoltApiClient::set_service_status`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetServiceStatusRequest {
-    /// The service, named by its `id` (or `@alias` there). Needs `volt:resource-write`.
+    /// The service, named by its `id` or an `@alias` in its place. Needs `volt:resource-write`.
     ///
-    /// `online_status` is what the service is set to. A `service_description`, if there is one,
-    /// replaces the old one entirely. What else is set is ignored.
+    /// `online_status` is the new status. A `service_description`, if present, replaces the previous
+    /// one. All other fields are ignored.
     ///
-    /// A resource that is no service is refused with `FAILED_PRECONDITION`, and so is a service that
-    /// is built into the Volt: it is always online.
+    /// A resource that is not a service is refused with `FAILED_PRECONDITION`. So is a built-in
+    /// service, which is always online.
     #[prost(message, optional, tag = "2")]
     pub service: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetServiceStatusResponse`.
+/// The changed service.
 ///
 /// Response of [`VoltApiClient::set_service_status`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetServiceStatusResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The service as it is now.
+    /// The service's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.ShutdownRequest`.
+/// Stops the Volt. It has no fields.
 ///
 /// Request of [`VoltApiClient::shutdown`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ShutdownRequest {}
 
-/// The message `tdx.volt_api.volt.v1.ShutdownResponse`.
+/// The Volt is stopping, unless `status` is set.
 ///
 /// Response of [`VoltApiClient::shutdown`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ShutdownResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// A message to sign, or to check against a signature. Signatures are called digests here.
+/// A message to sign, or to verify against a signature. Signatures are called digests here.
 ///
 /// Request of [`VoltApiClient::sign_verify`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignVerifyRequest {
     /// `false` signs `message` with the Volt's key, which only the owner of the Volt may do. `true`
-    /// checks the signature in `digest`.
+    /// verifies the signature in `digest`.
     #[prost(bool, tag = "1")]
     pub verify: bool,
-    /// Returns the new signature as text (`digest_encoded`) rather than as bytes. Only for signing.
+    /// Returns the new signature as text (`digest_encoded`) rather than as bytes. Ignored with
+    /// `verify`.
     #[prost(bool, tag = "2")]
     pub encode: bool,
-    /// What is signed: the UTF-8 bytes of this text.
+    /// The signed text, as UTF-8 bytes.
     #[prost(string, tag = "3")]
     pub message: String,
-    /// Whose signature it should be. The keys of this identity are tried. Empty, or the id of the
-    /// Volt, means the Volt's key. Only for checking.
+    /// The identity whose keys verify the signature. Empty, or the id of the Volt, means the Volt's
+    /// key. Used with `verify`.
     #[prost(string, tag = "6")]
     pub identity_did: String,
-    /// The signature to check. Needed if `verify` is set.
+    /// The signature to verify. Required with `verify`.
     #[prost(oneof = "sign_verify_request::Digest", tags = "4, 5")]
     pub digest: Option<sign_verify_request::Digest>,
 }
@@ -2277,26 +2442,28 @@ pub struct SignVerifyRequest {
 /// Types of [`SignVerifyRequest`].
 pub mod sign_verify_request {
     use super::rt;
-    /// The signature to check. Needed if `verify` is set.
+    /// The signature to verify. Required with `verify`.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Digest {
+        /// The bytes of the signature.
         #[prost(bytes, tag = "4")]
         DigestRaw(Vec<u8>),
-        /// Base64url or base64, with or without padding.
+        /// The signature in base64url or base64, with or without padding.
         #[prost(string, tag = "5")]
         DigestEncoded(String),
     }
 }
 
-/// A signature, or nothing: a signature that was checked and is right gets an empty answer. A
-/// wrong one is refused with `INVALID_ARGUMENT`.
+/// The new signature. Empty after a successful verification; an invalid signature is refused with
+/// `INVALID_ARGUMENT`.
 ///
 /// Response of [`VoltApiClient::sign_verify`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignVerifyResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
     /// The new signature.
@@ -2312,17 +2479,18 @@ pub mod sign_verify_response {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The signature, as bytes.
         #[prost(bytes, tag = "2")]
         Digest(Vec<u8>),
-        /// Base64url without padding, if `encode` was set.
+        /// The signature in base64url without padding. Used with `encode`.
         #[prost(string, tag = "3")]
         DigestEncoded(String),
     }
 }
 
-/// The outcome of a question such as "may this client do that?".
+/// The answer to a question such as "may this client do that?".
 ///
-/// PROMPT and PENDING mean that somebody has yet to decide: ask again later.
+/// PROMPT and PENDING mean that a person has yet to decide: ask again later.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -2338,22 +2506,25 @@ pub mod sign_verify_response {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum PolicyDecision {
-    /// No decision. In a filter: any. `SaveAccess` takes it for PERMIT.
+    /// No decision. In a filter: any. `SaveAccess` treats it as PERMIT.
     Unknown = 0,
-    /// The owner is being asked.
+    /// The Volt asks its owner, or the owner of the resource.
     Prompt = 1,
+    /// Allowed.
     Permit = 2,
+    /// Refused.
     Deny = 3,
     /// The policy could not be evaluated.
     Indeterminate = 4,
-    /// No policy is about this question.
+    /// No policy covers this question.
     NotApplicable = 5,
+    /// A policy covers this question.
     Applicable = 6,
-    /// The owner was asked before and has not answered yet.
+    /// The owner was asked before and has not decided yet.
     Pending = 7,
 }
 
-/// Whether a session can be used. Only one that is LIVE can.
+/// Whether a session is valid. Only LIVE sessions are.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -2369,20 +2540,21 @@ pub enum PolicyDecision {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SessionStatus {
-    /// In a filter: any. In an update: leaves the status as it was.
+    /// In a filter: any. In an update: keeps the previous status.
     Unknown = 0,
-    /// Waits until the owner of the Volt decides, by `SaveSession`.
+    /// Waits for the decision of the Volt's owner, through `SaveSession`.
     Pending = 1,
+    /// The client can make calls.
     Live = 2,
-    /// Its time is up. `Authenticate` gives the client a new one.
+    /// The session has reached its end. `Authenticate` starts a new one for the client.
     Expired = 3,
-    /// It was ended. `Authenticate` denies its key and session name from then on.
+    /// The session was ended. `Authenticate` denies its key from then on.
     Revoked = 4,
-    /// The owner turned the client away. `Authenticate` denies its key and session name from then on.
+    /// The owner refused the client. `Authenticate` denies its key from then on.
     Rejected = 5,
 }
 
-/// What happened to a resource.
+/// The kind of a resource event.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -2398,20 +2570,23 @@ pub enum SessionStatus {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ConnectResourceEvent {
+    /// Not specified.
     Unknown = 0,
+    /// The resource was created.
     Create = 1,
+    /// The resource or its file content was changed.
     Update = 2,
-    /// The resource is told as it was just before. Only its owner and the owner of the Volt get this.
+    /// The resource was deleted. Only its owner and the owner of the Volt receive this event.
     Delete = 3,
-    /// Something was put into the resource. The resource told is the parent, not the child.
+    /// A child was added to the resource. The event has the parent, not the child.
     CreateChild = 4,
-    /// Something in the resource was deleted, moved away or unlinked. The resource told is the parent.
+    /// A child was deleted, moved away or unlinked. The event has the parent, not the child.
     DeleteChild = 5,
-    /// The content of the database was written to.
+    /// The content of the database was changed.
     DatabaseWrite = 6,
 }
 
-/// What happened to a session, or what is asked of the owner of the Volt.
+/// The kind of a session event.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -2427,18 +2602,20 @@ pub enum ConnectResourceEvent {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ConnectAuthRequestType {
+    /// Not specified.
     Unknown = 0,
-    /// A client has authenticated. If its session is PENDING, it waits for the owner's decision, which
-    /// is made by `SaveSession`.
+    /// A client has authenticated. A PENDING session waits for the owner's decision, through
+    /// `SaveSession`.
     NewSession = 1,
-    /// The status or the end of a session was changed.
+    /// The status or the expiry of a session has changed.
     UpdateSession = 2,
+    /// A session was deleted. The embedded Volt never sends it.
     DeleteSession = 3,
-    /// A signature is asked for.
+    /// A client requests a signature. The embedded Volt never sends it.
     SignRequest = 4,
 }
 
-/// What `CopyResource` does.
+/// The operation of `CopyResource`.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -2454,10 +2631,10 @@ pub enum ConnectAuthRequestType {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum CopyResourceMode {
-    /// Refused: a mode must be chosen.
+    /// Invalid: the mode is required.
     Unknown = 0,
-    /// Makes new resources with the same content.
+    /// Creates new resources with the same content.
     Copy = 1,
-    /// Puts the same resource into one more folder.
+    /// Adds the same resource to one more folder.
     Link = 2,
 }

@@ -3,68 +3,69 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.volt.v1.SaveWireRequest`.
+/// The wire to create or update, and whether it persists its messages.
 ///
 /// Request of [`WireApiClient::save_wire`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveWireRequest {
-    /// The wire. A new one needs a `name`; to update one, `id` says which. On update, empty fields
-    /// leave the wire as it was.
+    /// The wire's resource. A new wire needs a `name`; an update needs its `id`. On update, empty
+    /// fields keep their previous values.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
     /// `true` creates a new wire, `false` updates the one with the id in `resource`.
     #[prost(bool, tag = "2")]
     pub create: bool,
     /// The resource to create the wire in: id or `@alias`. Empty means the caller's home folder.
-    /// Goes with `create`.
+    /// Ignored on update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the wire had. Otherwise those in `resource` are added to
-    /// them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
-    /// Keeps what is published. The wire is then a database too, which `SqliteDatabaseAPI` can query
+    /// Stores the messages. The wire is then also a database, which `SqliteDatabaseAPI` can query
     /// under the wire's id.
     ///
-    /// This is set anew by each call: an update with `false` stops keeping messages.
+    /// Every call sets this: an update with `false` stops storing messages.
     #[prost(bool, tag = "5")]
     pub persist: bool,
-    /// The table for the messages, `wire_data` if empty. Goes with `persist`.
+    /// The table for the messages. Empty means `wire_data`. Ignored without `persist`.
     ///
-    /// Its columns are `id` (counts up), `created` (Unix time in ms), `identity_did` (of the
+    /// Its columns are `id` (ascending), `created` (Unix time in milliseconds), `identity_did` (the
     /// publisher) and `payload` (text if the message is valid UTF-8, else a blob).
     #[prost(string, tag = "6")]
     pub persist_table: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveWireResponse`.
+/// The saved wire.
 ///
 /// Response of [`WireApiClient::save_wire`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveWireResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The wire as it is now.
+    /// The wire's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.PublishWireRequest`.
+/// One message to publish, or the wire to publish to.
 ///
 /// Request of [`WireApiClient::publish_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireRequest {
-    /// The wire: resource id or `@alias`. Needed in the first request. Later ones leave it empty or
-    /// repeat it; another wire is refused with `INVALID_ARGUMENT`.
+    /// The wire: resource id or `@alias`. Required in the first request. Later requests leave it empty
+    /// or repeat it; another wire is refused with `INVALID_ARGUMENT`.
     #[prost(string, tag = "1")]
     pub wire_id: String,
-    /// The message. Empty publishes nothing.
+    /// The message. An empty chunk is not published.
     #[prost(bytes = "vec", tag = "2")]
     pub chunk: Vec<u8>,
-    /// Keeps this message out of the table of a wire that persists. Subscribers still get it.
+    /// Excludes this message from the table of a wire that persists. Subscribers still receive it.
     #[prost(bool, tag = "3")]
     pub do_not_persist: bool,
 }
@@ -75,16 +76,18 @@ pub struct PublishWireRequest {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireResponse {
+    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SubscribeWireRequest`.
+/// Begins or ends a subscription.
 ///
 /// Request of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SubscribeWireRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "subscribe_wire_request::Payload", tags = "1, 2")]
     pub payload: Option<subscribe_wire_request::Payload>,
 }
@@ -92,12 +95,12 @@ pub struct SubscribeWireRequest {
 /// Types of [`SubscribeWireRequest`].
 pub mod subscribe_wire_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Comes first. The wire: resource id or `@alias`.
+        /// The wire: resource id or `@alias`. Required in the first request.
         #[prost(string, tag = "1")]
         WireId(String),
         /// `true` ends the subscription, and the call.
@@ -106,12 +109,13 @@ pub mod subscribe_wire_request {
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.SubscribeWireResponse`.
+/// One message of the wire, or the reason why the subscription failed.
 ///
 /// Response of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SubscribeWireResponse {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "subscribe_wire_response::Payload", tags = "1, 2")]
     pub payload: Option<subscribe_wire_response::Payload>,
 }
@@ -119,15 +123,15 @@ pub struct SubscribeWireResponse {
 /// Types of [`SubscribeWireResponse`].
 pub mod subscribe_wire_response {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Why the subscription failed. Nothing follows it.
+        /// The reason why the subscription failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
-        /// One message, as it was published.
+        /// One message, as published.
         #[prost(bytes, tag = "2")]
         Chunk(Vec<u8>),
     }

@@ -3,7 +3,7 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// One value of a row. Which member is set tells the type of this value.
+/// One value of a row. The member that is set determines its type.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Variant {
@@ -19,21 +19,25 @@ pub mod variant {
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Data {
+        /// UTF-8 text.
         #[prost(string, tag = "1")]
         Text(String),
+        /// A signed 64-bit integer.
         #[prost(int64, tag = "2")]
         Integer(i64),
+        /// A 64-bit floating-point number.
         #[prost(double, tag = "3")]
         Real(f64),
+        /// Bytes.
         #[prost(bytes, tag = "4")]
         Blob(Vec<u8>),
-        /// `true` stands for an SQL NULL.
+        /// `true` represents SQL NULL.
         #[prost(bool, tag = "5")]
         Null(bool),
     }
 }
 
-/// What the columns of a result are. It is sent once, before the rows.
+/// The columns of a result. Sent once, before the rows.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RowHeader {
@@ -51,7 +55,7 @@ pub struct VariantRow {
     pub column: Vec<Variant>,
 }
 
-/// The message `tdx.volt_api.data.v1.SqlBulkUpdateRequest`.
+/// The statements to run in one transaction.
 ///
 /// Request of [`SqliteDatabaseApiClient::bulk_update`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -60,22 +64,23 @@ pub struct SqlBulkUpdateRequest {
     /// The database: resource id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// SQL, one statement each, run in this order. They cannot have parameters.
+    /// The statements, run in this order. They cannot have parameters.
     #[prost(string, repeated, tag = "2")]
     pub statement: Vec<String>,
 }
 
-/// The message `tdx.volt_api.data.v1.SqlBulkUpdateResponse`.
+/// The outcome of the transaction: without an error it was committed.
 ///
 /// Response of [`SqliteDatabaseApiClient::bulk_update`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlBulkUpdateResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
 }
 
-/// The message `tdx.volt_api.data.v1.SqlExecuteRequest`.
+/// A statement to run. Without a `statement`, it requests the next page of rows.
 ///
 /// Request of [`SqliteDatabaseApiClient::execute`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -83,12 +88,18 @@ pub struct SqlBulkUpdateResponse {
 #[derive(Debug)]
 #[prost(skip_debug)]
 pub struct SqlExecuteRequest {
+    /// The database: resource id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
+    /// The SQL of one statement. Empty requests the next page.
     #[prost(string, tag = "2")]
     pub statement: String,
+    /// The number of rows after which the Volt waits for the next request. 0 sends all rows without
+    /// waiting.
     #[prost(uint32, tag = "3")]
     pub page_size: u32,
+    /// Values for the statement's parameters, by name. The leading `:`, `@` or `$` of a name is
+    /// optional. Parameters written as a plain `?` are numbered: `1`, `2` and so on.
     #[prost(btree_map = "string, message", tag = "4")]
     pub parameter: rt::BTreeMap<
         String,
@@ -96,7 +107,7 @@ pub struct SqlExecuteRequest {
     >,
 }
 
-/// The message `tdx.volt_api.data.v1.SqlExecuteResponse`.
+/// A message from the Volt in `Execute`.
 ///
 /// Response of [`SqliteDatabaseApiClient::execute`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -114,45 +125,46 @@ pub mod sql_execute_response {
     #[derive(Clone, PartialEq, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Why the call failed. Nothing follows it.
+        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::super::super::super::super::volt::v1::Status),
-        /// Comes before the rows, once for each statement that has a result.
+        /// The columns. Sent before the rows, once for each statement with a result.
         #[prost(message, tag = "2")]
         Header(super::RowHeader),
+        /// The values of one row.
         #[prost(message, tag = "3")]
         Row(super::VariantRow),
-        /// How many rows the statement inserted, updated or deleted, including the work of triggers; 0
-        /// for a query. It is sent in transactions only, as the last answer to a `start`. Not every
-        /// Volt sends it.
+        /// The number of rows that the statement inserted, updated or deleted, including those changed
+        /// by triggers. 0 for a query. Sent only in transactions, as the last answer to a `start`. Not
+        /// all Volts send it.
         #[prost(uint32, tag = "4")]
         AffectedRows(u32),
     }
 }
 
-/// What to import, and where to.
+/// The source and the target of an import.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlImportCsvConfiguration {
     /// The database: resource id or `@alias`.
     #[prost(string, tag = "1")]
     pub database_id: String,
-    /// The table to add the rows to. Must not be empty. It is created if it does not exist.
+    /// The table to add the rows to. Must not be empty. A missing table is created.
     #[prost(string, tag = "2")]
     pub table_name: String,
-    /// Demands a new table: if there is one with this name, the import fails with `ALREADY_EXISTS`.
+    /// Requires a new table: if a table with this name exists, the import fails with `ALREADY_EXISTS`.
     #[prost(bool, tag = "3")]
     pub create_table: bool,
-    /// A CSV file that is on the Volt already: resource id or `@alias`. Empty if the caller uploads
-    /// the CSV in this call.
+    /// A CSV file on the Volt: resource id or `@alias`. Empty if the caller uploads the CSV in this
+    /// call.
     #[prost(string, tag = "4")]
     pub source_resource_id: String,
-    /// How many rows to add between two progress reports. 0 reports only the end.
+    /// The number of rows between progress reports. 0 reports only the end.
     #[prost(uint32, tag = "5")]
     pub progress_interval: u32,
 }
 
-/// The message `tdx.volt_api.data.v1.SqlImportCSVRequest`.
+/// A message from the caller to `ImportCSV`.
 ///
 /// Request of [`SqliteDatabaseApiClient::import_csv`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -170,13 +182,13 @@ pub mod sql_import_csv_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Comes first.
+        /// The first message.
         #[prost(message, tag = "1")]
         Configuration(super::SqlImportCsvConfiguration),
         /// The next bytes of the CSV. Blocks may split it anywhere, and should be smaller than 1 MB.
         #[prost(bytes, tag = "2")]
         Block(Vec<u8>),
-        /// `true` gives up the import.
+        /// `true` cancels the import.
         #[prost(bool, tag = "3")]
         Abort(bool),
     }
@@ -188,12 +200,13 @@ pub mod sql_import_csv_request {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlImportCsvResponse {
+    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// How many rows have been added so far.
+    /// The number of rows added so far.
     #[prost(int64, tag = "2")]
     pub row_count: i64,
-    /// How many rows the CSV has, without the header row.
+    /// The number of rows in the CSV, without the header row.
     #[prost(int64, tag = "3")]
     pub total_rows: i64,
 }

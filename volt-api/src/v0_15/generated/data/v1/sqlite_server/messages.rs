@@ -3,49 +3,51 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.data.v1.CreateDatabaseRequest`.
+/// The properties of the new database.
 ///
 /// Request of [`SqliteServerApiClient::create_database`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateDatabaseRequest {
-    /// Must not be empty.
+    /// The name of the database's resource. Must not be empty.
     #[prost(string, tag = "1")]
     pub name: String,
     /// The resource to create the database in: id or `@alias`. Empty means the caller's home folder.
     #[prost(string, tag = "2")]
     pub create_in_parent_id: String,
-    /// Asks for an encrypted database. The wish is kept as the attribute `volt:db-encrypted`; a Volt
-    /// without encryption does nothing else with it.
+    /// Requests encryption on the Volt's disk. Stored as the attribute `volt:db-encrypted`. A Volt
+    /// without encryption, such as the embedded Volt, has no other use for it.
     #[prost(bool, tag = "3")]
     pub encrypted: bool,
-    /// Asks for a record of what is read. Kept as the attribute `volt:db-read-audit`; a Volt without
-    /// audits does nothing else with it.
+    /// Requests a log of all reads. Stored as the attribute `volt:db-read-audit`. A Volt without
+    /// audits, such as the embedded Volt, has no other use for it.
     #[prost(bool, tag = "4")]
     pub read_audit: bool,
-    /// Asks for a record of what is changed. Kept as the attribute `volt:db-write-audit`; a Volt
-    /// without audits does nothing else with it.
+    /// Requests a log of all changes. Stored as the attribute `volt:db-write-audit`. A Volt without
+    /// audits, such as the embedded Volt, has no other use for it.
     #[prost(bool, tag = "5")]
     pub write_audit: bool,
+    /// Which callers can discover the database. Ignored by the embedded Volt.
     #[prost(
         enumeration = "super::super::super::super::volt::v1::DiscoveryMode",
         tag = "6"
     )]
     pub discoverable: i32,
-    /// Names that can stand for the id, written as `@alias` there. The `@` may be left out here.
+    /// Alternative names. Calls accept `@alias` in place of the id. The `@` is optional here.
     #[prost(string, repeated, tag = "7")]
     pub alias: Vec<String>,
 }
 
-/// The message `tdx.volt_api.data.v1.CreateDatabaseResponse`.
+/// The new database.
 ///
 /// Response of [`SqliteServerApiClient::create_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateDatabaseResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// The new database. Its `id` is the `database_id` of other calls.
+    /// The database's resource. Its `id` is the `database_id` of other calls.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<super::super::super::super::volt::v1::Resource>,
 }

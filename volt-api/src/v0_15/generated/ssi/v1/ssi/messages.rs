@@ -3,43 +3,48 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.ssi.v1.ResolveDIDRequest`.
+/// The DID to resolve.
 ///
 /// Request of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidRequest {
+    /// The DID, or a DID URL.
     #[prost(string, tag = "1")]
     pub did_url: String,
 }
 
-/// The message `tdx.volt_api.ssi.v1.ResolveDIDResponse`.
+/// The DID document.
 ///
 /// Response of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResolveDidResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
+    /// The DID document, as JSON text.
     #[prost(string, tag = "2")]
     pub did_document_json: String,
 }
 
-/// The message `tdx.volt_api.ssi.v1.TrustVerifiableCredentialRequest`.
+/// Requests a verifiable credential. It has no fields.
 ///
 /// Request of [`SsiApiClient::trust_verifiable_credential`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TrustVerifiableCredentialRequest {}
 
-/// The message `tdx.volt_api.ssi.v1.TrustVerifiableCredentialResponse`.
+/// The verifiable credential.
 ///
 /// Response of [`SsiApiClient::trust_verifiable_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TrustVerifiableCredentialResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
+    /// The credential, as JSON text.
     #[prost(string, tag = "2")]
     pub verifiable_credential_json: String,
 }

@@ -3,37 +3,42 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.volt.v1.DiscoverRequest`.
+/// Selects the Volts to return.
 ///
 /// Request of [`DiscoveryApiClient::discover`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverRequest {
-    /// Asks only for Volts that have a relay.
+    /// Only Volts that have a relay.
     #[prost(bool, tag = "1")]
     pub require_relay: bool,
 }
 
-/// One Volt that was found.
+/// One Volt, with a proof of its identity.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignedEndpoint {
+    /// How to reach the Volt.
     #[prost(message, optional, tag = "1")]
     pub endpoint: Option<VoltEndpoint>,
+    /// The Volt's signature over a challenge. Its format is not documented.
     #[prost(string, tag = "2")]
     pub challenge_signature: String,
+    /// A signature for the owner's credential. Its format is not documented.
     #[prost(string, tag = "4")]
     pub owner_credential_signature: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DiscoverResponse`.
+/// The Volts found.
 ///
 /// Response of [`DiscoveryApiClient::discover`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// One entry per Volt.
     #[prost(message, repeated, tag = "2")]
     pub endpoint: Vec<SignedEndpoint>,
 }

@@ -3,58 +3,59 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// What is known of a file or folder, without its content.
+/// The metadata of a file or folder.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct File {
-    /// The way to it from the resource that the request named: names with `/` between them. Empty if
-    /// it is that resource itself.
+    /// The path from the resource that the request named, with `/` between names. Empty for that
+    /// resource itself.
     #[prost(string, tag = "1")]
     pub file_path: String,
-    /// The embedded Volt leaves this empty.
+    /// The path on the Volt's disk. Empty in the embedded Volt.
     #[prost(string, tag = "2")]
     pub absolute_path: String,
+    /// The last name of the path.
     #[prost(string, tag = "3")]
     pub file_name: String,
-    /// Without the dot, as it is written in `file_name`. Empty if there is none.
+    /// The extension of `file_name`, without the dot and with its case. Empty if there is none.
     #[prost(string, tag = "4")]
     pub extension: String,
-    /// Length of the content in bytes.
+    /// The length of the content, in bytes.
     #[prost(uint64, tag = "5")]
     pub size: u64,
-    /// Guessed from `extension`, such as `text/csv`. `application/octet-stream` if the extension is
-    /// not known, empty if there is none.
+    /// The media type for `extension`, such as `text/csv`. `application/octet-stream` for an unknown
+    /// extension, empty for none.
     #[prost(string, tag = "6")]
     pub media_type: String,
     /// `true` for a folder.
     #[prost(bool, tag = "7")]
     pub is_directory: bool,
-    /// When it was last changed, Unix time in ms.
+    /// The time of the last change, Unix time in milliseconds.
     #[prost(uint64, tag = "8")]
     pub modified: u64,
-    /// Id of the file's own resource.
+    /// The id of the file's own resource.
     #[prost(string, tag = "100")]
     pub resource_id: String,
-    /// Id of the resource that the request named, where `file_path` begins.
+    /// The id of the resource that the request named, where `file_path` begins.
     #[prost(string, tag = "101")]
     pub owner_resource_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DownloadFileRequest`.
+/// The file to download.
 ///
 /// Request of [`FileApiClient::download_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DownloadFileRequest {
-    /// The file, or a folder where `file_path` begins: id or `@alias`.
+    /// The file, or the folder that `file_path` starts from: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The way from that folder to the file. Empty if `resource_id` is the file.
+    /// The path from that folder to the file. Empty if `resource_id` is the file.
     #[prost(string, tag = "2")]
     pub file_path: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DownloadFileResponse`.
+/// The next block of the content, or the outcome of the download.
 ///
 /// Response of [`FileApiClient::download_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -72,70 +73,74 @@ pub mod download_file_response {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The next part of the content. Its length is the Volt's choice (up to 64 KiB in the embedded
+        /// The next bytes of the content. The Volt chooses the length (up to 64 KiB in the embedded
         /// Volt).
         #[prost(bytes, tag = "1")]
         Block(Vec<u8>),
-        /// Comes last, if it comes. An empty one means success, anything else is why the download
-        /// failed.
+        /// The last message, if present. An empty status means success; otherwise it is the reason why
+        /// the download failed.
         #[prost(message, tag = "2")]
         Status(super::Status),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.GetFileRequest`.
+/// The file or folder to look up.
 ///
 /// Request of [`FileApiClient::get_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileRequest {
-    /// The file or folder, or a folder where `file_path` begins: id or `@alias`.
+    /// The file or folder, or the folder that `file_path` starts from: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The way from that folder. Empty for the resource itself.
+    /// The path from that folder. Empty for the resource itself.
     #[prost(string, tag = "2")]
     pub file_path: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetFileResponse`.
+/// The metadata of the file or folder.
 ///
 /// Response of [`FileApiClient::get_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// Its name, size, type and times.
     #[prost(message, optional, tag = "2")]
     pub file: Option<File>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetFileContentRequest`.
+/// The file to read.
 ///
 /// Request of [`FileApiClient::get_file_content`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileContentRequest {
-    /// The file, or a folder where `file_path` begins: id or `@alias`.
+    /// The file, or the folder that `file_path` starts from: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The way from that folder to the file. Empty if `resource_id` is the file.
+    /// The path from that folder to the file. Empty if `resource_id` is the file.
     #[prost(string, tag = "2")]
     pub file_path: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetFileContentResponse`.
+/// The content of the file.
 ///
 /// Response of [`FileApiClient::get_file_content`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileContentResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// All bytes of the file, at most 64 MB.
     #[prost(bytes = "vec", tag = "2")]
     pub content: Vec<u8>,
 }
 
-/// What to list. Empty filters match everything.
+/// The folder to list, and filters. An empty filter matches everything.
 ///
 /// Request of [`FileApiClient::get_file_descendants`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -144,10 +149,10 @@ pub struct GetFileDescendantsRequest {
     /// The folder: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The way from there to the folder to list. Empty lists the folder in `resource_id`.
+    /// The path from that folder to the folder to list. Empty lists the folder in `resource_id`.
     #[prost(string, tag = "2")]
     pub file_path: String,
-    /// Only names with this extension, in upper or lower case. The dot may be left out.
+    /// Only names with this extension, in upper or lower case. The dot is optional.
     #[prost(string, tag = "3")]
     pub extension: String,
     /// Only the file or folder with this resource id.
@@ -155,64 +160,66 @@ pub struct GetFileDescendantsRequest {
     pub descendant_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetFileDescendantsResponse`.
+/// The files and folders that match.
 ///
 /// Response of [`FileApiClient::get_file_descendants`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetFileDescendantsResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Sorted by `file_path`, which begins at the request's `resource_id`.
+    /// Sorted by `file_path`, which starts at the request's `resource_id`.
     #[prost(message, repeated, tag = "2")]
     pub descendant: Vec<File>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetFileContentRequest`.
+/// The file, and its new content.
 ///
 /// Request of [`FileApiClient::set_file_content`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetFileContentRequest {
-    /// The file, or a folder where `file_path` begins: id or `@alias`.
+    /// The file, or the folder that `file_path` starts from: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The way from that folder to the file. What is not there is created. Empty if `resource_id` is
-    /// the file.
+    /// The path from that folder to the file. Missing folders and files are created. Empty if
+    /// `resource_id` is the file.
     #[prost(string, tag = "2")]
     pub file_path: String,
-    /// Sets the `store` of the file's resource. Empty leaves it as it was.
+    /// Sets the `store` of the file's resource. Empty keeps the previous value.
     ///
-    /// The file's kind for its extension, such as `volt:ext:json`, follows this name, or the name of
-    /// the resource if there is none.
+    /// The extension of this name, or of the resource's name if it is empty, determines a kind of the
+    /// file, such as `volt:ext:json`.
     #[prost(string, tag = "3")]
     pub store_name: String,
-    /// The whole new content, up to 64 MB. Empty makes the file empty.
+    /// The whole new content, at most 64 MB. Empty makes the file empty.
     #[prost(bytes = "vec", tag = "4")]
     pub content: Vec<u8>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetFileContentResponse`.
+/// The outcome of the write.
 ///
 /// Response of [`FileApiClient::set_file_content`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetFileContentResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// Says which file is uploaded.
+/// The file to upload.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct UploadFileStart {
     /// The file: id or `@alias`. It must exist; `SaveResource` or `SetFileContent` creates one.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Sets the `store` of the file's resource. Empty leaves it as it was.
+    /// Sets the `store` of the file's resource. Empty keeps the previous value.
     ///
-    /// The file's kind for its extension, such as `volt:ext:json`, follows this name, or the name of
-    /// the resource if there is none.
+    /// The extension of this name, or of the resource's name if it is empty, determines a kind of the
+    /// file, such as `volt:ext:json`.
     #[prost(string, tag = "2")]
     pub store_name: String,
     /// Ignored by the embedded Volt.
@@ -226,7 +233,7 @@ pub struct UploadFileStart {
     pub eager_flush: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.UploadFileRequest`.
+/// A message from the caller to `UploadFile`.
 ///
 /// Request of [`FileApiClient::upload_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -244,22 +251,22 @@ pub mod upload_file_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The first message, and only that.
+        /// The first message, sent once.
         #[prost(message, tag = "1")]
         Start(super::UploadFileStart),
-        /// The next part of the content.
+        /// The next bytes of the content.
         #[prost(bytes, tag = "2")]
         Block(Vec<u8>),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.UploadFileResponse`.
+/// The progress of the upload, or the reason why it failed.
 ///
 /// Response of [`FileApiClient::upload_file`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct UploadFileResponse {
-    /// Set if the upload failed. Nothing follows it.
+    /// The reason why the upload failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
     /// For internal use.

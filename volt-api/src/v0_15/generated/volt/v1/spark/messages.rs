@@ -3,54 +3,67 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.volt.v1.StartSparkResource`.
+/// Starts a spark from a resource.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct StartSparkResource {
+    /// The resource with the program.
     #[prost(string, tag = "1")]
     pub resource_id: String,
+    /// The input of the program.
     #[prost(string, tag = "2")]
     pub payload: String,
+    /// A signature of the request.
     #[prost(string, tag = "3")]
     pub signature: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.StartSparkAdhoc`.
+/// Starts a spark from a program in the request.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct StartSparkAdhoc {
+    /// The program.
     #[prost(bytes = "vec", tag = "1")]
     pub byte_code: Vec<u8>,
+    /// Credentials of the caller.
     #[prost(string, repeated, tag = "2")]
     pub credential: Vec<String>,
+    /// A signature of the request.
     #[prost(string, tag = "3")]
     pub signature: String,
+    /// The input of the program.
     #[prost(string, tag = "4")]
     pub payload: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SparkCommand`.
+/// A command for a running spark.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkCommand {
+    /// The id of the command. `SparkData` refers to it.
     #[prost(string, tag = "1")]
     pub command_id: String,
+    /// The command.
     #[prost(string, tag = "2")]
     pub command: String,
+    /// The input of the command.
     #[prost(string, tag = "3")]
     pub payload: String,
+    /// A credential of the caller.
     #[prost(string, tag = "4")]
     pub credential: String,
+    /// A signature of the command.
     #[prost(string, tag = "5")]
     pub signature: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SparkRequest`.
+/// A message from the caller in `Spark`.
 ///
 /// Request of [`SparkApiClient::spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkRequest {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "spark_request::Payload", tags = "1, 2, 3")]
     pub payload: Option<spark_request::Payload>,
 }
@@ -58,26 +71,31 @@ pub struct SparkRequest {
 /// Types of [`SparkRequest`].
 pub mod spark_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// Starts a spark from a resource.
         #[prost(message, tag = "1")]
         StartResource(super::StartSparkResource),
+        /// Starts a spark from a program in the request.
         #[prost(message, tag = "2")]
         StartAdhoc(super::StartSparkAdhoc),
+        /// Sends a command to the spark.
         #[prost(message, tag = "3")]
         Command(super::SparkCommand),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.SparkData`.
+/// Data from a spark.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkData {
+    /// The id of the command that is answered.
     #[prost(string, tag = "1")]
     pub command_id: String,
+    /// The content of the message: exactly one member.
     #[prost(oneof = "spark_data::Payload", tags = "2, 3, 4, 5")]
     pub payload: Option<spark_data::Payload>,
 }
@@ -85,36 +103,42 @@ pub struct SparkData {
 /// Types of [`SparkData`].
 pub mod spark_data {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// Acknowledges the command.
         #[prost(bool, tag = "2")]
         Acknowledge(bool),
+        /// Ends the answer to the command.
         #[prost(bool, tag = "3")]
         Ended(bool),
+        /// The reason why the command failed.
         #[prost(string, tag = "4")]
         Error(String),
+        /// Output of the command.
         #[prost(string, tag = "5")]
         Data(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.SparkInstance`.
+/// A running spark.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkInstance {
+    /// The id of the spark.
     #[prost(string, tag = "1")]
     pub spark_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SparkResponse`.
+/// A message from the Volt in `Spark`.
 ///
 /// Response of [`SparkApiClient::spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SparkResponse {
+    /// The content of the message: exactly one member.
     #[prost(oneof = "spark_response::Payload", tags = "1, 2, 3")]
     pub payload: Option<spark_response::Payload>,
 }
@@ -122,36 +146,41 @@ pub struct SparkResponse {
 /// Types of [`SparkResponse`].
 pub mod spark_response {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The reason why the call failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
+        /// The spark that was started.
         #[prost(message, tag = "2")]
         SparkInstance(super::SparkInstance),
+        /// Data from the spark.
         #[prost(message, tag = "3")]
         SparkData(super::SparkData),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSparkRequest`.
+/// The spark to look up.
 ///
 /// Request of [`SparkApiClient::get_spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSparkRequest {
+    /// The id of the spark.
     #[prost(string, tag = "1")]
     pub spark_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSparkResponse`.
+/// The outcome of the lookup.
 ///
 /// Response of [`SparkApiClient::get_spark`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSparkResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }

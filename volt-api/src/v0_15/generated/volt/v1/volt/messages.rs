@@ -5,10 +5,9 @@ use ::volt_runtime::__private as rt;
 
 /// The settings of a Volt.
 ///
-/// Read by `GetParameters` and changed by `SaveParameters`. A Volt need not have all of them, and
-/// leaves those that it lacks at their default values. The embedded Volt has `id`, `name`,
-/// `version`, `address`, `http_port`, `enable_websocket_api`, `approve_on_challenge` and
-/// `catch_all_auth_decision`.
+/// `GetParameters` returns them and `SaveParameters` changes them. A Volt leaves settings that it
+/// does not have at their default values. The embedded Volt has `id`, `name`, `version`, `address`
+/// and `http_port`. Settings marked "not documented" have no public description beyond their names.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -16,16 +15,22 @@ pub struct VoltParameters {
     /// The Volt's DID, which is also the id of its root resource.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The Volt's name, for people.
     #[prost(string, tag = "2")]
     pub name: String,
+    /// A text about the Volt.
     #[prost(string, tag = "3")]
     pub description: String,
+    /// The driver of the Volt's own database. Not documented.
     #[prost(string, tag = "4")]
     pub db_driver: String,
+    /// The place where the Volt stores its data. Not documented.
     #[prost(string, tag = "5")]
     pub location: String,
+    /// How the Volt stores its private key. Not documented.
     #[prost(string, tag = "6")]
     pub key_strategy: String,
+    /// The id of the Volt's key. Not documented.
     #[prost(string, tag = "7")]
     pub key_id: String,
     /// The certificate of the Volt's certificate authority, PEM.
@@ -34,330 +39,400 @@ pub struct VoltParameters {
     /// The Volt's own certificate, PEM.
     #[prost(string, tag = "9")]
     pub cert_pem: String,
+    /// A host name or IP address for the Volt's servers. Not documented.
     #[prost(string, tag = "10")]
     pub fixed_host: String,
+    /// The port of the gRPC server.
     #[prost(int32, tag = "11")]
     pub grpc_port: i32,
+    /// The port of the HTTP server.
     #[prost(int32, tag = "12")]
     pub http_port: i32,
-    /// Key and certificates of the HTTP server, as paths of files.
+    /// The file with the HTTP server's private key.
     #[prost(string, tag = "13")]
     pub http_key_path: String,
+    /// The file with the HTTP server's certificate.
     #[prost(string, tag = "14")]
     pub http_cert_path: String,
+    /// The file with the certificate authority of the HTTP server's certificate.
     #[prost(string, tag = "15")]
     pub http_ca_path: String,
+    /// Whether the Volt can be discovered. Not documented.
     #[prost(bool, tag = "16")]
     pub discoverable: bool,
+    /// A credential of the owner. Not documented.
     #[prost(string, tag = "17")]
     pub owner_credential: String,
+    /// The challenge code. Clients prove their knowledge of it with `challenge` in `BindRequest`. Keep
+    /// it secret.
     #[prost(string, tag = "18")]
     pub bind_challenge: String,
+    /// Requires a `challenge` from new clients.
     #[prost(bool, tag = "19")]
     pub require_bind_challenge: bool,
+    /// Asks for confirmation before the Volt stops. Not documented.
     #[prost(bool, tag = "20")]
     pub confirm_stop: bool,
+    /// Starts the Volt automatically. Not documented.
     #[prost(bool, tag = "21")]
     pub auto_start: bool,
+    /// Turns messaging on. Not documented.
     #[prost(bool, tag = "22")]
     pub enable_messaging: bool,
+    /// Whether the Volt has a relay.
     #[prost(bool, tag = "23")]
     pub has_relay: bool,
-    /// An open relay does not insist that both ends authenticate.
+    /// An open relay does not require both ends to authenticate.
     #[prost(bool, tag = "24")]
     pub relay_open: bool,
+    /// Turns the HTTP server on.
     #[prost(bool, tag = "25")]
     pub enable_http_server: bool,
-    /// Uses HTTPS.
+    /// Serves HTTPS instead of plain HTTP.
     #[prost(bool, tag = "26")]
     pub http_server_secure: bool,
+    /// Turns the forwarding of HTTP requests on.
     #[prost(bool, tag = "27")]
     pub enable_http_forwarding: bool,
+    /// Serves the API over HTTP. Not documented.
     #[prost(bool, tag = "28")]
     pub enable_http_api: bool,
+    /// Serves the API over websockets.
     #[prost(bool, tag = "29")]
     pub enable_websocket_api: bool,
-    /// Where the Volt can be reached: `host:port`, without a scheme. In the embedded Volt it is that
-    /// of the HTTP server.
+    /// The Volt's address, `host:port` without a scheme. In the embedded Volt, that of the HTTP
+    /// server.
     #[prost(string, tag = "30")]
     pub address: String,
+    /// Encrypts the content of files on the Volt's disk.
     #[prost(bool, tag = "31")]
     pub encrypt_file_store: bool,
+    /// Not documented.
     #[prost(string, tag = "32")]
     pub connection_id: String,
-    /// PEM.
+    /// The CA certificate of the relay, PEM.
     #[prost(string, tag = "33")]
     pub relay_ca_pem: String,
+    /// An alternative name of the Volt.
     #[prost(string, tag = "35")]
     pub alias: String,
-    /// The version of the API that the Volt has.
+    /// The version of the Volt's API.
     #[prost(message, optional, tag = "36")]
     pub version: Option<Version>,
-    /// Lets new clients in at once if they give a good challenge. In the embedded Volt it also says
-    /// that there is a challenge code.
+    /// Admits new clients with a correct `challenge` at once. In the embedded Volt, `true` if it has a
+    /// challenge code.
     #[prost(bool, tag = "37")]
     pub approve_on_challenge: bool,
 }
 
-/// Something that an identity is known by, such as one of its keys.
+/// A name or a key by which an identity is recognised.
 ///
-/// Type and alias together belong to one identity only.
+/// An alias, together with its type, belongs to one identity only.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct IdentityAlias {
+    /// The identity that has the alias.
     #[prost(string, tag = "1")]
     pub identity_id: String,
-    /// The text that is looked up. For a key, its fingerprint: base58 of the SHA-256 of the raw
-    /// Ed25519 key.
+    /// The text of the alias. For a key, its fingerprint: base58 of the SHA-256 of the RSA key's PEM
+    /// text.
     #[prost(string, tag = "2")]
     pub alias: String,
-    /// PEM. If set, the alias stands for this key, and the Volt sets `alias` and `alias_type` itself.
+    /// The public key, PEM. If set, the alias represents this key, and the Volt sets `alias` and
+    /// `alias_type`.
     #[prost(string, tag = "3")]
     pub public_key: String,
-    /// The embedded Volt neither keeps nor returns it.
+    /// The embedded Volt neither stores nor returns it.
     #[prost(string, tag = "4")]
     pub private_key: String,
-    /// `volt:public-key` for a key.
+    /// The type of the alias: `volt:public-key` for a key.
     #[prost(string, tag = "5")]
     pub alias_type: String,
+    /// The id of the alias's issuer.
     #[prost(string, tag = "6")]
     pub issuer_id: String,
-    /// What `Authenticate` decides on a new session for this key. UNKNOWN leaves that to the client's
-    /// proof and the Volt's settings. Only the owner of the Volt may set it.
+    /// The decision about a new session for this key. UNKNOWN leaves the decision to the client's
+    /// proof and the Volt's settings.
     #[prost(enumeration = "PolicyDecision", tag = "7")]
     pub authenticate: i32,
+    /// The decision of `Bind` about this key.
     #[prost(enumeration = "PolicyDecision", tag = "8")]
     pub bind: i32,
 }
 
-/// Somebody or something that acts on a Volt: a person or a program.
+/// A person or a program that acts on a Volt.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Identity {
-    /// Its `id` is the identity's DID, or the fingerprint of the key of a client without one. It is
-    /// also the identity's home folder.
+    /// The identity's resource, which is also its home folder. Its `id` is the identity's DID, or the
+    /// fingerprint of its key if it has no DID.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// What it is known by.
+    /// The names and keys by which the identity is recognised.
     #[prost(message, repeated, tag = "2")]
     pub alias: Vec<IdentityAlias>,
 }
 
-/// The message `tdx.volt_api.volt.v1.BindCredential`.
+/// A credential of a client in its binding.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct BindCredential {
+    /// The type of the credential.
     #[prost(enumeration = "BindCredentialType", tag = "1")]
     pub credential_type: i32,
+    /// The id of the issuer.
     #[prost(string, tag = "2")]
     pub issuer_id: String,
+    /// The name of the issuer.
     #[prost(string, tag = "3")]
     pub issuer_name: String,
+    /// The fingerprint of the issuer's key.
     #[prost(string, tag = "4")]
     pub issuer_fingerprint: String,
+    /// The issuer's public key, PEM.
     #[prost(string, tag = "5")]
     pub issuer_public_key: String,
+    /// The decision about the credential.
     #[prost(enumeration = "PolicyDecision", tag = "6")]
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.Binding`.
+/// Binds a client's key to an identity. The API 0.20.34 has sessions in its place.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Binding {
+    /// The fingerprint of the client's key.
     #[prost(string, tag = "1")]
     pub fingerprint: String,
+    /// The client's public key, PEM.
     #[prost(string, tag = "2")]
     pub public_key: String,
+    /// The client's name, for people.
     #[prost(string, tag = "3")]
     pub friendly_name: String,
+    /// The client's host name or IP address, from `BindRequest`.
     #[prost(string, tag = "4")]
     pub host: String,
+    /// The client's IP address.
     #[prost(string, tag = "5")]
     pub ip: String,
+    /// The number of requests.
     #[prost(uint32, tag = "6")]
     pub request_count: u32,
+    /// The time of the request.
     #[prost(int64, tag = "7")]
     pub request_time: i64,
+    /// The time of the decision.
     #[prost(int64, tag = "8")]
     pub decision_time: i64,
+    /// The decision of the Volt's owner.
     #[prost(enumeration = "PolicyDecision", tag = "9")]
     pub decision: i32,
+    /// The identity that the client acts as.
     #[prost(string, tag = "10")]
     pub identity_id: String,
+    /// The status of the binding. Its values are not documented.
     #[prost(string, tag = "11")]
     pub status: String,
+    /// The credentials of the client.
     #[prost(message, repeated, tag = "12")]
     pub credential: Vec<BindCredential>,
+    /// A credential of the Volt's owner.
     #[prost(message, optional, tag = "14")]
     pub owner_credential: Option<BindCredential>,
+    /// Whether the client has answered the Volt's challenge.
     #[prost(bool, tag = "15")]
     pub volt_challenge: bool,
 }
 
-/// An access rule: it permits or denies somebody to do something with a resource. It is also a
-/// request for access that waits to be decided.
+/// An access rule: it permits or denies an identity an access to a resource. A request for access is
+/// an access rule without a decision.
 ///
-/// A rule that denies outweighs those that permit.
+/// A rule that denies takes precedence over rules that permit.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Access {
-    /// Chosen by the Volt if it is empty when saving.
+    /// Assigned by the Volt if empty when saving.
     #[prost(string, tag = "1")]
     pub id: String,
-    /// The resource that it is about. When saving, `@alias` does as well.
+    /// The resource that the rule applies to. Saving also accepts `@alias`.
     #[prost(string, tag = "2")]
     pub resource_id: String,
-    /// Filled in by the Volt, like `resource_owner` and `resource_kind`. Ignored when saving.
+    /// The resource's name. Set by the Volt, like `resource_owner` and `resource_kind`. Ignored when
+    /// saving.
     #[prost(string, tag = "3")]
     pub resource_name: String,
-    /// DID of the resource's owner.
+    /// The DID of the resource's owner.
     #[prost(string, tag = "4")]
     pub resource_owner: String,
+    /// The kinds of the resource.
     #[prost(string, repeated, tag = "5")]
     pub resource_kind: Vec<String>,
+    /// The id of an identity.
     #[prost(string, tag = "6")]
     pub identity_id: String,
-    /// Filled in by the Volt, like `identity_kind`. Ignored when saving.
+    /// The identity's name. Set by the Volt, like `identity_kind`. Ignored when saving.
     #[prost(string, tag = "7")]
     pub identity_name: String,
+    /// The kinds of the identity's resource.
     #[prost(string, repeated, tag = "8")]
     pub identity_kind: Vec<String>,
+    /// The id of a credential's issuer.
     #[prost(string, tag = "9")]
     pub issuer_id: String,
+    /// The name of the issuer.
     #[prost(string, tag = "10")]
     pub issuer_name: String,
+    /// The kinds of the issuer's resource.
     #[prost(string, repeated, tag = "11")]
     pub issuer_kind: Vec<String>,
-    /// What it permits or denies, such as `volt:resource-read`; `*` is everything. The names, and
-    /// which of them imply others, are listed at `access` in `CanAccessResourceRequest`.
+    /// The access, such as `volt:resource-read`; `*` means all. `access` in `CanAccessResourceRequest`
+    /// lists the names and their implications.
     #[prost(string, tag = "12")]
     pub access: String,
-    /// PERMIT or DENY for a rule, PROMPT for a request that nobody has decided.
+    /// PERMIT or DENY for a rule, PROMPT for an undecided request.
     #[prost(enumeration = "PolicyDecision", tag = "13")]
     pub decision: i32,
-    /// Covers everything in the resource too, at any depth.
+    /// The rule also applies to everything in the resource, at any depth.
     #[prost(bool, tag = "14")]
     pub recursive: bool,
-    /// When the access was asked for, Unix time in ms. For a rule that nobody asked for, when it was
-    /// saved.
+    /// The time of the request, Unix time in milliseconds. For a rule without a request, the time at
+    /// which it was saved.
     #[prost(int64, tag = "15")]
     pub request_time: i64,
-    /// When it was decided, Unix time in ms. 0 if it was not.
+    /// The time of the decision, Unix time in milliseconds. 0 if undecided.
     #[prost(int64, tag = "16")]
     pub decision_time: i64,
-    /// How often the access has been asked for.
+    /// The number of times the access was requested.
     #[prost(uint32, tag = "17")]
     pub request_count: u32,
 }
 
-/// What lets a client call a Volt: it ties a key to the identity that the client acts as.
+/// Permits a client to call a Volt. It binds a key to the identity that the client acts as.
 ///
-/// `Authenticate` makes sessions, `SaveSession` changes them.
+/// `SaveSession` changes sessions.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct Session {
-    /// Goes into the client's tokens. Of no use without the client's key.
+    /// The id in the client's tokens. Useless without the client's key.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The identity that the client acts as.
     #[prost(string, tag = "2")]
     pub identity_id: String,
+    /// The name of that identity.
     #[prost(string, tag = "3")]
     pub identity_name: String,
     /// The client's IP address. Empty in the embedded Volt.
     #[prost(string, tag = "4")]
     pub ip: String,
-    /// Unix time in ms.
+    /// The time of creation, Unix time in milliseconds.
     #[prost(uint64, tag = "5")]
     pub created: u64,
-    /// When its status or end was last changed, Unix time in ms.
+    /// The time of the last change of the status, Unix time in milliseconds.
     #[prost(uint64, tag = "6")]
     pub modified: u64,
+    /// Whether the session is valid.
     #[prost(enumeration = "SessionStatus", tag = "7")]
     pub status: i32,
 }
 
-/// A credential: what an issuer states about a subject.
+/// A credential: the statement of an issuer about a subject.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct VerifiableCredential {
+    /// The credential in its encoded form. Which form is not documented.
     #[prost(string, tag = "1")]
     pub encoded: String,
 }
 
-/// Verifiable credentials, presented together and signed by their holder.
+/// A verifiable credential, signed by its holder.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct VerifiablePresentation {
-    /// The credentials, each one a JSON text.
+    /// The credential.
     #[prost(message, optional, tag = "1")]
     pub credential: Option<VerifiableCredential>,
-    /// Signature over all texts in `credential`, joined in this order with nothing between them,
-    /// byte for byte as they are sent.
+    /// The signature of the credential by its holder.
     #[prost(string, tag = "2")]
     pub signature: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.BindRequest`.
+/// The client's key, with optional proofs.
 ///
 /// Request of [`VoltApiClient::bind`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct BindRequest {
+    /// The client's public key, PEM.
     #[prost(string, tag = "1")]
     pub public_key: String,
+    /// The name shown to the owner of the Volt.
     #[prost(string, tag = "2")]
     pub binding_name: String,
+    /// Proves that the client knows the Volt's challenge code: the signature of the code with the
+    /// client's key.
     #[prost(string, tag = "3")]
     pub challenge: String,
+    /// The client's host name or IP address, for its certificate.
     #[prost(string, tag = "4")]
     pub host: String,
+    /// X.509 certificates of the client.
     #[prost(string, repeated, tag = "5")]
     pub x509_credential: Vec<String>,
+    /// Verifiable credentials of the client.
     #[prost(message, repeated, tag = "6")]
     pub verifiable_presentation: Vec<VerifiablePresentation>,
 }
 
-/// The message `tdx.volt_api.volt.v1.BindResponse`.
+/// The decision, and what the client needs for its further calls.
 ///
 /// Response of [`VoltApiClient::bind`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct BindResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The client's identity.
     #[prost(string, tag = "2")]
     pub identity_id: String,
+    /// The client's certificate, PEM.
     #[prost(string, tag = "3")]
     pub cert: String,
+    /// The chain of the Volt's certificate authority, PEM.
     #[prost(string, tag = "4")]
     pub chain: String,
+    /// PERMIT, DENY, PROMPT or PENDING.
     #[prost(enumeration = "PolicyDecision", tag = "5")]
     pub decision: i32,
+    /// The time of the request.
     #[prost(int64, tag = "6")]
     pub request_time: i64,
+    /// The time of the decision.
     #[prost(int64, tag = "7")]
     pub decision_time: i64,
 }
 
-/// The message `tdx.volt_api.volt.v1.CanAccessResourceRequest`.
+/// The identity, the resource and the access to check.
 ///
 /// Request of [`VoltApiClient::can_access_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CanAccessResourceRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "3")]
     pub resource_id: String,
-    /// What it would do, one of: `volt:resource-read`, `volt:resource-write`, `volt:resource-create`,
-    /// `volt:database-read`, `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`; or the
-    /// name that some rule has in its `access`.
+    /// One of `volt:resource-read`, `volt:resource-write`, `volt:resource-create`,
+    /// `volt:database-read`, `volt:database-write`, `volt:wire-publish`, `volt:wire-subscribe`, or a
+    /// custom name used by some rule.
     ///
-    /// Some imply others. `volt:resource-write` grants all the others, `volt:database-write` also
-    /// grants `volt:database-read`, and whoever may use a database or wire may read its resource.
-    /// `volt:resource-read` also grants `volt:wire-subscribe`.
+    /// Some accesses imply others. `volt:resource-write` implies all the others, and
+    /// `volt:database-write` implies `volt:database-read`. Every access to a database or wire implies
+    /// the right to read its resource. `volt:resource-read` implies `volt:wire-subscribe`.
     #[prost(string, tag = "4")]
     pub access: String,
     /// Whom the question is about. Without one, about the caller.
@@ -374,31 +449,34 @@ pub mod can_access_resource_request {
     #[prost(prost_path = "rt::prost")]
     #[prost(skip_debug)]
     pub enum Subject {
-        /// The token of that caller, a JWT, as it came with its call.
+        /// The JWT that came with the call to check.
         #[prost(string, tag = "1")]
         Token(String),
-        /// The certificate of that caller. A Volt that issues no certificates refuses this with
-        /// `UNIMPLEMENTED`.
+        /// The certificate of the call to check. The embedded Volt refuses it with `UNIMPLEMENTED`.
         #[prost(string, tag = "2")]
         Cert(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.CanAccessResourceResponse`.
+/// The decision.
 ///
 /// Response of [`VoltApiClient::can_access_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CanAccessResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The identity that was checked.
     #[prost(string, tag = "2")]
     pub identity_id: String,
+    /// The id of a credential's issuer.
     #[prost(string, tag = "3")]
     pub issuer_id: String,
-    /// The id of the resource, also where the request named it by an alias.
+    /// The id of the resource, even if the request has an alias.
     #[prost(string, tag = "4")]
     pub resource_id: String,
+    /// The access that was checked.
     #[prost(string, tag = "5")]
     pub access: String,
     /// PERMIT or DENY.
@@ -406,23 +484,24 @@ pub struct CanAccessResourceResponse {
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.CheckCompatibilityRequest`.
+/// The client's version.
 ///
 /// Request of [`VoltApiClient::check_compatibility`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CheckCompatibilityRequest {
-    /// The version of the API that the client was made for.
+    /// The version of the API that the client was built for. Absent compares nothing.
     #[prost(message, optional, tag = "1")]
     pub version: Option<Version>,
 }
 
-/// The message `tdx.volt_api.volt.v1.CheckCompatibilityResponse`.
+/// The Volt's version.
 ///
 /// Response of [`VoltApiClient::check_compatibility`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CheckCompatibilityResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
     /// The version of the Volt's API.
@@ -430,34 +509,37 @@ pub struct CheckCompatibilityResponse {
     pub version: Option<Version>,
 }
 
-/// The client's first message on `Connect`: who it is, and what it wants to hear of.
+/// The client's first message on `Connect`: its properties and its subscriptions.
 ///
-/// The fields that start with `relay_` matter only when the other side is a relay.
+/// The fields with the prefix `relay_` matter only if the client is a relay.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectHello {
-    /// The address of the client's own gRPC server, `host:port`, if it has one.
+    /// The address of the client's own gRPC server, `host:port`. Empty if it has none.
     #[prost(string, tag = "1")]
     pub address: String,
-    /// Takes all services that the caller owns online, until the stream ends.
+    /// Sets all services owned by the caller online until the stream ends.
     #[prost(bool, tag = "2")]
     pub online_services: bool,
-    /// Asks for `connect_resource` events, for the resources that the caller may read.
+    /// Subscribes to `connect_resource` events of the resources that the caller may read.
     #[prost(bool, tag = "3")]
     pub subscribe_resource_events: bool,
+    /// The relay's id.
     #[prost(string, tag = "4")]
     pub relay_id: String,
+    /// The relay's name, for people.
     #[prost(string, tag = "5")]
     pub relay_name: String,
-    /// PEM.
+    /// The relay's CA certificate, PEM.
     #[prost(string, tag = "6")]
     pub relay_ca_pem: String,
+    /// Whether the relay can be discovered.
     #[prost(bool, tag = "7")]
     pub relay_discoverable: bool,
-    /// Asks for `connect_auth_request` events. Only the owner of the Volt gets any.
+    /// Subscribes to `connect_auth_request` events. Only the owner of the Volt receives any.
     #[prost(bool, tag = "8")]
     pub subscribe_auth_requests: bool,
-    /// Says that the client hosts services and answers each `invoke_request`.
+    /// The client hosts services, and answers each `invoke_request`.
     #[prost(bool, tag = "9")]
     pub accept_invocation: bool,
 }
@@ -466,46 +548,61 @@ pub struct ConnectHello {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectAcknowledge {
+    /// The id of this connection.
     #[prost(string, tag = "1")]
     pub connection_id: String,
 }
 
-/// Shows that the sender is still there. The Volt answers each `ping` of the client with one.
+/// Shows that the sender is alive. The Volt answers each `ping` with one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectPing {
+    /// The sender's clock.
     #[prost(uint64, tag = "1")]
     pub timestamp: u64,
 }
 
-/// The message `tdx.volt_api.volt.v1.ConnectMessage`.
+/// A message from one identity to another. The API 0.20.34 no longer has it.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectMessage {
+    /// The id of the message.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The id of the conversation.
     #[prost(string, tag = "2")]
     pub thread_id: String,
+    /// The id of the recipient.
     #[prost(string, tag = "3")]
     pub to_id: String,
+    /// The identity of the recipient.
     #[prost(string, tag = "4")]
     pub to_identity_id: String,
+    /// The name of the recipient.
     #[prost(string, tag = "5")]
     pub to_name: String,
+    /// The text.
     #[prost(string, tag = "6")]
     pub message: String,
+    /// The time of the message.
     #[prost(uint64, tag = "7")]
     pub timestamp: u64,
+    /// The id of the sender.
     #[prost(string, tag = "8")]
     pub from_id: String,
+    /// The identity of the sender.
     #[prost(string, tag = "9")]
     pub from_identity_id: String,
+    /// The name of the sender.
     #[prost(string, tag = "10")]
     pub from_name: String,
+    /// Receipts of the message. Not documented.
     #[prost(string, repeated, tag = "11")]
     pub receipt: Vec<String>,
+    /// The type of the message.
     #[prost(enumeration = "ConnectMessageType", tag = "12")]
     pub message_type: i32,
+    /// The direction through a relay.
     #[prost(enumeration = "ConnectMessageRelay", tag = "13")]
     pub message_relay: i32,
 }
@@ -514,41 +611,46 @@ pub struct ConnectMessage {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectGoodbye {
-    /// Why the stream ends.
+    /// The reason. Absent or empty if nothing failed.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// Whether the stream has ended. The embedded Volt ignores it.
     #[prost(bool, tag = "2")]
     pub ended: bool,
 }
 
-/// Tells what happened to a resource.
+/// An event of a resource.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectResource {
+    /// The kind of the event.
     #[prost(enumeration = "ConnectResourceEvent", tag = "1")]
     pub event: i32,
-    /// The resource just after the event, or just before it if it was deleted.
+    /// The resource after the event. After a deletion, the resource before it.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// Tells what happened to a session, so that the owner of the Volt can decide on it.
+/// An event of a session, which the owner of the Volt may have to decide on.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct ConnectAuthRequest {
+    /// The session after the event.
     #[prost(message, optional, tag = "1")]
     pub session: Option<Session>,
+    /// Not set by the embedded Volt. Not documented.
     #[prost(string, tag = "5")]
     pub context: String,
+    /// Not set by the embedded Volt. Not documented.
     #[prost(string, tag = "6")]
     pub challenge: String,
-    /// When it happened, in milliseconds since the Unix epoch.
+    /// The time of the event, in milliseconds since the Unix epoch.
     #[prost(uint64, tag = "7")]
     pub timestamp: u64,
 }
 
-/// Something that the client has subscribed to in its `hello`.
+/// An event that the client has subscribed to in its `hello`.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectEvent {
@@ -591,20 +693,22 @@ pub mod connect_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// The first message, and only that.
+        /// The first message, sent once.
         #[prost(message, tag = "1")]
         Hello(super::ConnectHello),
         /// The last message.
         #[prost(message, tag = "2")]
         Goodbye(super::ConnectGoodbye),
+        /// A message to another identity.
         #[prost(message, tag = "3")]
         Msg(super::ConnectMessage),
+        /// Shows that the client is alive.
         #[prost(message, tag = "4")]
         Ping(super::ConnectPing),
-        /// Answers an `invoke_request`, with the same `invoke_id`.
+        /// Answers an `invoke_request` with the same `invoke_id`.
         #[prost(message, tag = "5")]
         InvokeResponse(super::InvokeResponse),
-        /// Answers an `http_request`, with the same `id`.
+        /// Answers an `http_request` with the same `id`.
         #[prost(message, tag = "6")]
         HttpResponse(super::HttpResponse),
     }
@@ -616,6 +720,7 @@ pub mod connect_request {
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectResponse {
+    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
     #[prost(oneof = "connect_response::Payload", tags = "2, 3, 4, 5, 6, 7, 8")]
@@ -633,245 +738,268 @@ pub mod connect_response {
         /// The first message.
         #[prost(message, tag = "2")]
         Acknowledge(super::ConnectAcknowledge),
-        /// The last message, if the Volt ends the stream in good order.
+        /// The last message, if the Volt ends the stream without an error.
         #[prost(message, tag = "3")]
         Goodbye(super::ConnectGoodbye),
+        /// An event that the client has subscribed to.
         #[prost(message, tag = "4")]
         Evt(super::ConnectEvent),
+        /// A message from another identity.
         #[prost(message, tag = "5")]
         Msg(super::ConnectMessage),
         /// Answers a `ping` of the client.
         #[prost(message, tag = "6")]
         Ping(super::ConnectPing),
-        /// A part of a call of a service that the client hosts. Comes only with `accept_invocation`. All
-        /// messages of one call have the same `invoke_id`.
+        /// A part of a call to a service that the client hosts. Sent only with `accept_invocation`. All
+        /// messages of a call have the same `invoke_id`.
         #[prost(message, tag = "7")]
         InvokeRequest(super::InvokeRequest),
-        /// A part of an HTTP request that the client is to answer.
+        /// A part of an HTTP request for the client.
         #[prost(message, tag = "8")]
         HttpRequest(super::HttpRequest),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.CopyResourceRequest`.
+/// The resource, the target folder and the mode.
 ///
 /// Request of [`VoltApiClient::copy_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CopyResourceRequest {
+    /// The resource to copy or link: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The folder that the copy or link is put into.
+    /// The target folder: id or `@alias`.
     #[prost(string, tag = "2")]
     pub to_resource_id: String,
     /// Must be COPY or LINK.
     #[prost(enumeration = "CopyResourceMode", tag = "3")]
     pub mode: i32,
-    /// For COPY: takes along all that is in the resource. Otherwise only the resource itself is
+    /// For COPY: also copies everything in the resource. By default, only the resource itself is
     /// copied.
     #[prost(bool, tag = "4")]
     pub recursive: bool,
-    /// For LINK, optional: a parent that the resource must be in now, or the call fails with
-    /// `NOT_FOUND`.
+    /// For LINK, optional: a current parent of the resource. If the resource is not in it, the call
+    /// fails with `NOT_FOUND`.
     #[prost(string, tag = "5")]
     pub from_resource_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.CopyResourceResponse`.
+/// The outcome. It does not contain the copy: find it with `GetResourceDescendants`.
 ///
 /// Response of [`VoltApiClient::copy_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CopyResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.CreateVerifiableCredentialSessionRequest`.
+/// The presentation.
 ///
 /// Request of [`VoltApiClient::create_verifiable_credential_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct CreateVerifiableCredentialSessionRequest {
+    /// The verifiable presentation, as text.
     #[prost(string, tag = "1")]
     pub presentation: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.CreateVerifiableCredentialSessionResponse`.
+/// The new session.
 ///
 /// Response of [`VoltApiClient::create_verifiable_credential_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct CreateVerifiableCredentialSessionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The id of the session.
     #[prost(string, tag = "2")]
     pub session_id: String,
 }
 
-/// One of the fields is needed.
+/// The rules to delete. One of the fields is required.
 ///
 /// Request of [`VoltApiClient::delete_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteAccessRequest {
-    /// The id of one access rule. Ignored if `resource_id` is given.
+    /// The id of one access rule. Ignored if `resource_id` is set.
     #[prost(string, tag = "1")]
     pub id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteAccessResponse`.
+/// The outcome of the deletion.
 ///
 /// Response of [`VoltApiClient::delete_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteAccessResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteResourceRequest`.
+/// The resource to delete.
 ///
 /// Request of [`VoltApiClient::delete_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteResourceRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Also deletes what is in the resource, except what has another parent that stays.
+    /// Also deletes everything in the resource, except resources with another, remaining parent.
     #[prost(bool, tag = "2")]
     pub recursive: bool,
-    /// Takes the resource out of this parent only, and deletes it just if it has no other. Fails with
-    /// `NOT_FOUND` if it is not in there. Empty: deletes it wherever it is.
+    /// Removes the resource from this parent only, and deletes it if that was the last one.
+    /// `NOT_FOUND` if the resource is not in it. Empty deletes the resource from all its parents.
     #[prost(string, tag = "3")]
     pub parent_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.DeleteResourceResponse`.
+/// The outcome of the deletion.
 ///
 /// Response of [`VoltApiClient::delete_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DeleteResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.DiscoverServicesRequest`.
+/// The APIs to search for.
 ///
 /// Request of [`VoltApiClient::discover_services`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverServicesRequest {
-    /// Full names of APIs, such as `my.package.MyAPI`; a service with any of them is found. `*` stands
-    /// for any characters. Empty: all services.
+    /// Full names of APIs, such as `my.package.MyAPI`. A service with any of them matches. `*` matches
+    /// any characters. Empty matches all services.
     #[prost(string, repeated, tag = "1")]
     pub service_api: Vec<String>,
+    /// Includes services that are offline.
     #[prost(bool, tag = "2")]
     pub include_offline: bool,
-    /// Includes the text of the services' `.proto` files in `service_description`.
+    /// Includes the texts of the services' `.proto` files in `service_description`.
     #[prost(bool, tag = "3")]
     pub include_protobuf: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.DiscoverServicesResponse`.
+/// The services that match.
 ///
 /// Response of [`VoltApiClient::discover_services`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DiscoverServicesResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The services. Each has a `service_description`.
+    /// The services' resources. Each has a `service_description`.
     #[prost(message, repeated, tag = "2")]
     pub resource: Vec<Resource>,
 }
 
-/// Filters; an empty one lets everything through.
+/// Filters. An empty filter matches everything.
 ///
 /// Request of [`VoltApiClient::get_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetAccessRequest {
+    /// Only rules of this resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
+    /// Only rules about this identity.
     #[prost(string, tag = "2")]
     pub identity_id: String,
+    /// Only rules about credentials of this issuer.
     #[prost(string, tag = "3")]
     pub issuer_id: String,
     /// Only rules for exactly this access, such as `volt:resource-read`.
     #[prost(string, tag = "4")]
     pub access: String,
-    /// Only rules with this decision. PROMPT finds requests that wait to be decided.
+    /// Only rules with this decision. PROMPT selects undecided requests.
     #[prost(enumeration = "PolicyDecision", tag = "5")]
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetAccessResponse`.
+/// The rules that match.
 ///
 /// Response of [`VoltApiClient::get_access`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetAccessResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The rules, oldest first.
     #[prost(message, repeated, tag = "2")]
     pub access: Vec<Access>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetBindingsRequest`.
+/// Filters. An empty filter matches everything.
 ///
 /// Request of [`VoltApiClient::get_bindings`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetBindingsRequest {
+    /// Only the binding of the key with this fingerprint.
     #[prost(string, tag = "1")]
     pub fingerprint: String,
+    /// Only bindings with this decision.
     #[prost(enumeration = "PolicyDecision", tag = "2")]
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetBindingsResponse`.
+/// The bindings that match.
 ///
 /// Response of [`VoltApiClient::get_bindings`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetBindingsResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// One entry per client.
     #[prost(message, repeated, tag = "2")]
     pub binding: Vec<Binding>,
 }
 
-/// Filters; an empty one lets everything through.
+/// Filters. An empty filter matches everything.
 ///
 /// Request of [`VoltApiClient::get_identities`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentitiesRequest {
-    /// `*` stands for any characters.
+    /// Only identities with this name. `*` matches any characters.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// Only identities with an alias like this. Only its `alias` and `alias_type` count; `*` stands
-    /// for any characters in them, and empty matches all.
+    /// Only identities with a matching alias. Only `alias` and `alias_type` of this message are
+    /// compared. `*` in them matches any characters, and an empty one matches everything.
     #[prost(message, optional, tag = "2")]
     pub alias: Option<IdentityAlias>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetIdentitiesResponse`.
+/// The identities that match.
 ///
 /// Response of [`VoltApiClient::get_identities`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentitiesResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The identities with their aliases, sorted by name.
     #[prost(message, repeated, tag = "2")]
     pub identity: Vec<Identity>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetIdentityRequest`.
+/// The identity to look up.
 ///
 /// Request of [`VoltApiClient::get_identity`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -890,301 +1018,329 @@ pub mod get_identity_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Lookup {
+        /// The identity's id.
         #[prost(string, tag = "1")]
         IdentityId(String),
-        /// The fingerprint of a public key: the base58 form of the SHA-256 of the raw Ed25519 key.
+        /// The fingerprint of a public key: base58 of the SHA-256 of the RSA key's PEM text.
         #[prost(string, tag = "2")]
         Fingerprint(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.GetIdentityResponse`.
+/// The identity.
 ///
 /// Response of [`VoltApiClient::get_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The identity with its aliases.
     #[prost(message, optional, tag = "2")]
     pub identity: Option<Identity>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetIdentityTokenRequest`.
+/// The audience and the lifetime of the token.
 ///
 /// Request of [`VoltApiClient::get_identity_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityTokenRequest {
+    /// The lifetime of the token. Its unit is not documented.
     #[prost(int32, tag = "1")]
     pub ttl: i32,
+    /// The audience of the token.
     #[prost(string, tag = "2")]
     pub audience: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetIdentityTokenResponse`.
+/// The token.
 ///
 /// Response of [`VoltApiClient::get_identity_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct GetIdentityTokenResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The token. Keep it secret.
     #[prost(string, tag = "2")]
     pub token: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetParametersRequest`.
+/// Requests the settings of the Volt. It has no fields.
 ///
 /// Request of [`VoltApiClient::get_parameters`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetParametersRequest {}
 
-/// The message `tdx.volt_api.volt.v1.GetParametersResponse`.
+/// The settings of the Volt.
 ///
 /// Response of [`VoltApiClient::get_parameters`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetParametersResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The current settings.
     #[prost(message, optional, tag = "2")]
     pub parameters: Option<VoltParameters>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetPolicyRequest`.
+/// Selects the policy to return.
 ///
 /// Request of [`VoltApiClient::get_policy`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyRequest {}
 
-/// The message `tdx.volt_api.volt.v1.GetPolicyResponse`.
+/// The policy.
 ///
 /// Response of [`VoltApiClient::get_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// JSON.
+    /// The policy, as JSON text.
     #[prost(string, tag = "2")]
     pub policy: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceRequest`.
+/// The resource to return.
 ///
 /// Request of [`VoltApiClient::get_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Includes the text of a service's `.proto` files in `service_description`.
+    /// Includes the texts of a service's `.proto` files in `service_description`.
     #[prost(bool, tag = "2")]
     pub include_protobuf: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceResponse`.
+/// The resource.
 ///
 /// Response of [`VoltApiClient::get_resource`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The resource.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// A search. `*` stands for any characters in `alias`, `name`, `description`, `kind` and
-/// `service_api`; the other texts must be equal.
+/// The conditions of a search. `*` matches any characters in `alias`, `name`, `description`, `kind`
+/// and `service_api`; other texts must be equal.
 ///
 /// Request of [`VoltApiClient::get_resources`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourcesRequest {
-    /// Ids only; for aliases there is `alias`.
+    /// Resource ids. They cannot be aliases.
     #[prost(string, repeated, tag = "1")]
     pub id: Vec<String>,
+    /// Names of resources.
     #[prost(string, repeated, tag = "2")]
     pub name: Vec<String>,
+    /// Descriptions of resources.
     #[prost(string, repeated, tag = "3")]
     pub description: Vec<String>,
-    /// Kinds such as `volt:folder`. A resource matches if it has any of them.
+    /// Kinds, such as `volt:folder`. A resource with any of them matches.
     #[prost(string, repeated, tag = "4")]
     pub kind: Vec<String>,
-    /// Ids of parents. Finds what is directly in any of them.
+    /// Ids of parents. Matches the direct children of any of them.
     #[prost(string, repeated, tag = "5")]
     pub parent_id: Vec<String>,
     /// Full names of APIs, such as `my.package.MyAPI`.
     #[prost(string, repeated, tag = "6")]
     pub service_api: Vec<String>,
-    /// DIDs of the owners.
+    /// DIDs of owners.
     #[prost(string, repeated, tag = "7")]
     pub owner: Vec<String>,
+    /// Values of `store` in `Resource`.
     #[prost(string, repeated, tag = "8")]
     pub store: Vec<String>,
-    /// Finds what matches any of the fields, not all of them. `modified_since` must match even so.
+    /// One matching condition is enough.
     #[prost(bool, tag = "9")]
     pub combine_terms_exclusive: bool,
-    /// Attributes that a resource must have. One without a value matches whatever the value is.
+    /// Attributes of the resource. A query without a value matches any value.
     #[prost(message, repeated, tag = "10")]
     pub attribute: Vec<ResourceAttributeQuery>,
-    /// One match in `attribute` is enough. Otherwise all of them must match.
+    /// One match in `attribute` is enough. By default, all of them must match.
     #[prost(bool, tag = "11")]
     pub any_of: bool,
-    /// Includes the text of services' `.proto` files in `service_description`.
+    /// Includes the texts of services' `.proto` files in `service_description`.
     #[prost(bool, tag = "12")]
     pub include_protobuf: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourcesResponse`.
+/// The resources that match.
 ///
 /// Response of [`VoltApiClient::get_resources`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourcesResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The resources, sorted by name.
     #[prost(message, repeated, tag = "2")]
     pub resource: Vec<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceAncestorsRequest`.
+/// The resource, and filters for its ancestors.
 ///
 /// Request of [`VoltApiClient::get_resource_ancestors`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceAncestorsRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Returns the resource itself as well, as the first one, whatever the filters say.
+    /// Returns the resource itself as the first one, regardless of the filters.
     #[prost(bool, tag = "2")]
     pub include_resource_id: bool,
-    /// How many levels to go up; 1 is the parents only. 0: up to the root. A negative number is
-    /// refused.
+    /// The number of levels to ascend: 1 means the parents. 0 means up to the root. A negative number
+    /// is refused.
     #[prost(int32, tag = "3")]
     pub depth: i32,
-    /// Only ancestors of exactly this kind, such as `volt:folder`.
+    /// Only ancestors with exactly this kind, such as `volt:folder`.
     #[prost(string, tag = "4")]
     pub ancestor_kind: String,
-    /// Only this ancestor: its id, or its alias as `@name`. Shows whether the resource is in it.
+    /// Only this ancestor: its id, or its alias as `@name`. Shows whether it contains the resource.
     #[prost(string, tag = "5")]
     pub ancestor_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceAncestorsResponse`.
+/// The ancestors that match.
 ///
 /// Response of [`VoltApiClient::get_resource_ancestors`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceAncestorsResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Nearest first. Each comes once, even where several ways lead to it.
+    /// Nearest first. Each ancestor is returned once, even if several paths lead to it.
     #[prost(message, repeated, tag = "2")]
     pub ancestor: Vec<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceDescendantsRequest`.
+/// The resource, and filters for its descendants.
 ///
 /// Request of [`VoltApiClient::get_resource_descendants`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceDescendantsRequest {
+    /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// Returns the resource itself as well, as the first one, whatever the filters say.
+    /// Returns the resource itself as the first one, regardless of the filters.
     #[prost(bool, tag = "2")]
     pub include_resource_id: bool,
-    /// How many levels to go down; 1 is the children only. 0: all the way. A negative number is
+    /// The number of levels to descend: 1 means the children. 0 means all levels. A negative number is
     /// refused.
     #[prost(int32, tag = "3")]
     pub depth: i32,
-    /// Only descendants of any of these kinds, such as `volt:file`.
+    /// Only descendants with any of these kinds, such as `volt:file`.
     #[prost(string, repeated, tag = "4")]
     pub descendant_kind: Vec<String>,
     /// Only this descendant: its id, or its alias as `@name`.
     #[prost(string, tag = "5")]
     pub descendant_id: String,
-    /// Only what is directly in this resource.
+    /// Only direct children of this resource.
     #[prost(string, tag = "6")]
     pub parent_id: String,
-    /// Only resources of exactly this name; there are no wildcards.
+    /// Only resources with exactly this name. There are no wildcards.
     #[prost(string, tag = "7")]
     pub name: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetResourceDescendantsResponse`.
+/// The descendants that match.
 ///
 /// Response of [`VoltApiClient::get_resource_descendants`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetResourceDescendantsResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Nearest first, then by name. Each comes once, even where several ways lead to it.
+    /// Nearest first, then by name. Each descendant is returned once, even if several paths lead to
+    /// it.
     #[prost(message, repeated, tag = "2")]
     pub descendant: Vec<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSessionRequest`.
+/// Filters. An empty filter matches everything.
 ///
 /// Request of [`VoltApiClient::get_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSessionRequest {
+    /// The id of one session.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// Sessions of this identity.
     #[prost(string, tag = "2")]
     pub identity_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.GetSessionResponse`.
+/// The sessions that match.
 ///
 /// Response of [`VoltApiClient::get_session`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetSessionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// One entry per session.
     #[prost(message, repeated, tag = "2")]
     pub session: Vec<Session>,
 }
 
-/// A message of a call that is passed on to a Volt or to the host of a service. The content is
-/// encrypted end to end; who passes it on cannot read it.
+/// A message of a call that is forwarded to a Volt or to the host of a service. The content is
+/// encrypted end to end; intermediaries cannot read it.
 ///
-/// The first request opens the call with `token` and the targets. The later ones carry `iv` and a
-/// payload, and are sent once the key exchange of the target has arrived.
+/// The first request opens the call with `token` and the targets.
 ///
-/// Hosts of relayed services get these requests on their `Connect` stream.
+/// Hosts of relayed services receive these requests on their `Connect` stream.
 ///
 /// Request of [`VoltApiClient::invoke`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct InvokeRequest {
-    /// The number of the call, the same in all its messages.
+    /// The number of the call. All its messages have the same number.
     #[prost(uint64, tag = "1")]
     pub invoke_id: u64,
-    /// Who calls: a JWT signed by the caller's key. Its claim `k` is the caller's ephemeral X25519
-    /// public key. Only in the first request.
+    /// The caller: a JWT signed with the caller's key. Its claims `sk` and `iv` contain the key of the
+    /// call, encrypted to the target. Only in the first request.
     ///
-    /// A host can ask `CanAccessResource` with it whether the caller may do what they ask for.
+    /// A host authorizes the caller with it, through `CanAccessResource`.
     #[prost(string, tag = "2")]
     pub token: String,
+    /// The fingerprints to route through, in order. Empty on a direct connection.
     #[prost(string, repeated, tag = "3")]
     pub target_fingerprint: Vec<String>,
-    /// The caller sends nothing more in this call. Responses may still come.
+    /// The caller's half-close. Responses may still arrive.
     #[prost(bool, tag = "6")]
     pub client_end: bool,
+    /// Not documented. The embedded Volt ignores it.
     #[prost(uint32, tag = "7")]
     pub hop_index: u32,
-    /// The relayed service that is called: its `host_service_id`. Empty for the Volt's own services.
+    /// The `host_service_id` of the relayed service. Empty for the Volt's own services.
     #[prost(string, tag = "8")]
     pub target_service_id: String,
     /// What is sent to the target: a `RemoteResponse`, encrypted with AES-256-CBC by the key of the
@@ -1211,18 +1367,17 @@ pub mod invoke_request {
     }
 }
 
-/// An answer in a call that is passed on. The first one carries `key_exchange`, the later ones
-/// `iv` and a payload, and the last one has `server_end` set.
+/// A response in a forwarded call. The last one has `server_end` set.
 ///
 /// Response of [`VoltApiClient::invoke`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct InvokeResponse {
-    /// The number of the call that this belongs to. An `Invoke` stream carries one call only, and
-    /// there the number may be 0.
+    /// The number of the call. An `Invoke` stream carries only one call, and the number there may be
+    /// 0.
     #[prost(uint64, tag = "1")]
     pub invoke_id: u64,
-    /// The call is over.
+    /// Ends the call.
     #[prost(bool, tag = "5")]
     pub server_end: bool,
     /// What comes from the target: a `RemoteRequest`, encrypted with AES-256-CBC by the key of the
@@ -1246,13 +1401,13 @@ pub mod invoke_response {
         /// Encrypted JSON.
         #[prost(string, tag = "3")]
         JsonPayload(String),
-        /// Not encrypted. A non-empty `message` is an error even if `code` is 0.
+        /// The error, not encrypted. A non-empty `message` is an error even if `code` is 0.
         #[prost(message, tag = "4")]
         Status(super::Status),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.MoveResourceRequest`.
+/// The resource, and its old and new parents.
 ///
 /// Request of [`VoltApiClient::move_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -1261,27 +1416,28 @@ pub struct MoveResourceRequest {
     /// The resource to move: id or `@alias`. Needs `volt:resource-write`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// The parent to take it out of: id or `@alias`. May be empty if the resource has only one
-    /// parent. `NOT_FOUND` if the resource is not in it.
+    /// The old parent: id or `@alias`. May be empty if the resource has only one parent. `NOT_FOUND`
+    /// if the resource is not in it.
     #[prost(string, tag = "2")]
     pub from_resource_id: String,
-    /// The new parent: id or `@alias`. Needs `volt:resource-create`. It cannot be the resource
-    /// itself, nor anything within it.
+    /// The new parent: id or `@alias`. Needs `volt:resource-create`. It cannot be the resource itself,
+    /// or one of its descendants.
     #[prost(string, tag = "3")]
     pub to_resource_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.MoveResourceResponse`.
+/// The outcome of the move.
 ///
 /// Response of [`VoltApiClient::move_resource`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct MoveResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.RequestAccessRequest`.
+/// The resource, and the access that the caller needs.
 ///
 /// Request of [`VoltApiClient::request_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -1290,63 +1446,69 @@ pub struct RequestAccessRequest {
     /// The resource: id or `@alias`.
     #[prost(string, tag = "1")]
     pub resource_id: String,
-    /// What the caller wants to do, for example `volt:resource-read`. Must not be empty.
+    /// The access, for example `volt:resource-read`. Must not be empty.
     #[prost(string, tag = "3")]
     pub access: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.RequestAccessResponse`.
+/// The decision so far.
 ///
 /// Response of [`VoltApiClient::request_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct RequestAccessResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Id of the resource, also where the request had an alias.
+    /// The id of the resource, even if the request has an alias.
     #[prost(string, tag = "2")]
     pub resource_id: String,
+    /// The caller's identity.
     #[prost(string, tag = "3")]
     pub identity_id: String,
+    /// The id of a credential's issuer.
     #[prost(string, tag = "4")]
     pub issuer_id: String,
+    /// The requested access.
     #[prost(string, tag = "5")]
     pub access: String,
+    /// The decision.
+    ///
     /// - `PERMIT`: the caller has the access.
-    /// - `PROMPT`: the request is new and waits for a decision.
-    /// - `PENDING`: the request was made before and still waits. Ask again later.
+    /// - `PROMPT`: the request is new and awaits a decision.
+    /// - `PENDING`: the request was made before and still awaits a decision. Ask again later.
     /// - `DENY`: the request was refused.
     #[prost(enumeration = "PolicyDecision", tag = "6")]
     pub decision: i32,
-    /// When the access was first asked for, Unix time in ms. 0 if the caller had the access already.
+    /// The time of the first request, Unix time in milliseconds. 0 if the caller already has the
+    /// access.
     #[prost(int64, tag = "7")]
     pub request_time: i64,
-    /// When the request was decided, Unix time in ms. 0 if it was not.
+    /// The time of the decision, Unix time in milliseconds. 0 if undecided.
     #[prost(int64, tag = "8")]
     pub decision_time: i64,
-    /// How often the access has been asked for, this time included. 0 if the caller had the access
-    /// already.
+    /// The number of requests, including this one. 0 if the caller already has the access.
     #[prost(int32, tag = "9")]
     pub request_count: i32,
 }
 
-/// A condition on the attributes of a resource.
+/// A condition on an attribute of a resource.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ResourceAttributeQuery {
-    /// The name of the attribute, exactly.
+    /// The exact name of the attribute.
     #[prost(string, tag = "1")]
     pub attribute_id: String,
     /// The type of `value`.
     #[prost(enumeration = "AttributeDataType", tag = "2")]
     pub data_type: i32,
-    /// The attribute must have this value, or have it among its values; the type must be the same
-    /// too. Without a `value`, any resource with the attribute fits.
+    /// A value that the attribute must have, of the same type. If the attribute has several values,
+    /// one must be equal. Without a `value`, every resource with the attribute matches.
     #[prost(message, optional, tag = "3")]
     pub value: Option<AttributeValue>,
 }
 
-/// The rules to save: `access`, those in `access_list`, or both. Either all are saved or none.
+/// The rule to save.
 ///
 /// Only the owner of a resource, or of the Volt, may save rules about it.
 ///
@@ -1354,58 +1516,67 @@ pub struct ResourceAttributeQuery {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAccessRequest {
-    /// A rule needs `resource_id`, `access`, and `identity_did` or `credential_lookup`. Without a
-    /// `decision` it permits. The Volt sets `decision_time`, and `request_time` if that is 0.
+    /// A rule needs `resource_id`, `access`, and an identity. Without a `decision` it permits. The
+    /// Volt sets `decision_time`, and `request_time` if that is 0.
     ///
-    /// A rule with the `id` of an existing one replaces it entirely. So does a rule without `id` if
-    /// there is one with the same resource, identity, `access` and `extra`. Any other rule is added.
+    /// A rule replaces the rule with the same `id`. Without an `id`, it replaces the rule with the
+    /// same resource, identity and `access`. Other rules are added.
     #[prost(message, optional, tag = "1")]
     pub access: Option<Access>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveAccessResponse`.
+/// The outcome of saving.
 ///
 /// Response of [`VoltApiClient::save_access`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAccessResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveAuthenticationRequest`.
+/// The key, and the identity that it belongs to. The fields are not documented beyond their names.
 ///
 /// Request of [`VoltApiClient::save_authentication`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAuthenticationRequest {
+    /// The id of the entry.
     #[prost(string, tag = "1")]
     pub id: String,
+    /// The id of the identity.
     #[prost(string, tag = "2")]
     pub identity_id: String,
+    /// The DID of the identity.
     #[prost(string, tag = "3")]
     pub identity_did: String,
+    /// The public key, PEM.
     #[prost(string, tag = "4")]
     pub public_key: String,
+    /// A key for encryption.
     #[prost(string, tag = "5")]
     pub encrypt_key: String,
+    /// An initialisation vector for encryption.
     #[prost(string, tag = "6")]
     pub encrypt_iv: String,
+    /// The decision about the key.
     #[prost(enumeration = "PolicyDecision", tag = "7")]
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveAuthenticationResponse`.
+/// The outcome of saving.
 ///
 /// Response of [`VoltApiClient::save_authentication`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveAuthenticationResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveIdentityRequest`.
+/// The identity, and the changes to its aliases.
 ///
 /// Request of [`VoltApiClient::save_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -1413,157 +1584,157 @@ pub struct SaveAuthenticationResponse {
 pub struct SaveIdentityRequest {
     /// The identity with its aliases.
     ///
-    /// `resource` is saved as by `SaveResource`: to update, its `id` says which identity. A new
-    /// identity needs a `name`, gets a new DID if `id` is empty, and owns itself.
+    /// `resource` is saved as by `SaveResource`: an update needs its `id`. A new identity needs a
+    /// `name`, receives a new DID if `id` is empty, and owns itself.
     ///
-    /// Each alias is added, or replaces the one with the same `alias_type` and `alias`. One with a
-    /// `public_key` (PEM) stands for that key: the Volt sets its type to `volt:public-key` and its
-    /// `alias` to the key's fingerprint. Private keys are not kept. Only the owner of the Volt may
-    /// set `authenticate`. An alias that another identity has is refused with `ALREADY_EXISTS`.
+    /// Each alias is added, or replaces the one with the same `alias_type` and `alias`. An alias with
+    /// a `public_key` (PEM) represents that key: the Volt sets its type to `volt:public-key` and its
+    /// `alias` to the key's fingerprint. Private keys are not stored. Only the owner of the Volt may
+    /// set `authenticate`. An alias of another identity is refused with `ALREADY_EXISTS`.
     #[prost(message, optional, tag = "1")]
     pub identity: Option<Identity>,
     /// `true` creates a new identity, which only the owner of the Volt may do. `false` updates one,
-    /// which needs `volt:resource-write` for it.
+    /// which needs `volt:resource-write` on it.
     #[prost(bool, tag = "2")]
     pub create: bool,
     /// Aliases to remove, each named by its `id`, or by `alias_type` and `alias`.
     #[prost(message, repeated, tag = "3")]
     pub delete_alias: Vec<IdentityAlias>,
-    /// The resource to create the identity in: id or `@alias`. Empty means the Volt's root. Goes
-    /// with `create`.
+    /// The resource to create the identity in: id or `@alias`. Empty means the Volt's root. Ignored on
+    /// update.
     #[prost(string, tag = "4")]
     pub create_in_parent_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveIdentityResponse`.
+/// The saved identity.
 ///
 /// Response of [`VoltApiClient::save_identity`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveIdentityResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The identity as it is now, with all its aliases.
+    /// The identity after the call, with all its aliases.
     #[prost(message, optional, tag = "2")]
     pub identity: Option<Identity>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveParametersRequest`.
+/// The new settings.
 ///
 /// Request of [`VoltApiClient::save_parameters`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SaveParametersRequest {
+    /// The settings to change. Whether empty fields keep the old values is not documented.
     #[prost(message, optional, tag = "1")]
     pub parameters: Option<VoltParameters>,
-    /// The present passphrase of the Volt's key.
+    /// The current passphrase of the Volt's key. Keep it secret.
     #[prost(string, tag = "2")]
     pub key_passphrase: String,
-    /// A new passphrase for the Volt's key.
+    /// The new passphrase of the Volt's key. Keep it secret.
     #[prost(string, tag = "3")]
     pub new_key_passphrase: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveParametersResponse`.
+/// The changed settings.
 ///
 /// Response of [`VoltApiClient::save_parameters`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveParametersResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The parameters as they are now.
+    /// The settings after the call.
     #[prost(message, optional, tag = "2")]
     pub parameters: Option<VoltParameters>,
-    /// Whether clients have to connect again.
+    /// Whether clients must reconnect.
     #[prost(bool, tag = "3")]
     pub reconnect: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveResourceRequest`.
+/// The resource to create or update.
 ///
 /// Request of [`VoltApiClient::save_resource`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveResourceRequest {
-    /// The resource.
+    /// A new resource needs a `name`. An empty `id` is generated. The caller becomes the `owner`; only
+    /// the owner of the Volt may set a different one.
     ///
-    /// A new one needs a `name`. It gets an `id` if none is given, and the caller as `owner`; only
-    /// the owner of the Volt may name another.
-    ///
-    /// To update one, `id` (or `@alias` there) says which. Empty fields leave the resource as it
-    /// was. A list of kinds or aliases replaces the whole old list.
+    /// An update needs the `id`, or an `@alias` in its place. Empty fields keep their previous values.
+    /// A list of kinds or aliases replaces the whole previous list.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
-    /// `true` creates a new resource, which needs `volt:resource-create` for its parent. `false`
-    /// updates the one with the id in `resource`, which needs `volt:resource-write` for it.
+    /// `true` creates a new resource, which needs `volt:resource-create` on its parent. `false`
+    /// updates the resource with the id in `resource`, which needs `volt:resource-write` on it.
     #[prost(bool, tag = "2")]
     pub create: bool,
-    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Goes with
-    /// `create`.
+    /// The resource to create it in: id or `@alias`. Empty means the caller's home folder. Ignored on
+    /// update.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// On update, drops the attributes that the resource had. Otherwise those in `resource` are
-    /// added to them, or replace those of the same name.
+    /// On update, removes all previous attributes first. By default, attributes in `resource` are
+    /// added, and replace those with the same name.
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveResourceResponse`.
+/// The saved resource.
 ///
 /// Response of [`VoltApiClient::save_resource`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveResourceResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The resource as it is now. A new one has its `id` here.
+    /// The resource after the call, with the `id` of a new one.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveSessionRequest`.
+/// The session to change.
 ///
 /// Request of [`VoltApiClient::save_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSessionRequest {
-    /// The session to change, named by its `id`. Only two fields can change; what else is set is
-    /// ignored:
+    /// The session, named by its `id`. Only `status` can change; all other fields are ignored.
+    /// `UNKNOWN` keeps the previous status.
     ///
-    /// - `status`: `LIVE` lets a waiting session in, `REVOKED` ends one. `UNKNOWN` leaves it as it
-    ///   was.
-    /// - `expires`: when the session ends, Unix time in ms. 0 leaves it as it was.
-    ///
-    /// Only the owner of the Volt may do all that. Others may end their own sessions, with `REVOKED`
-    /// or `EXPIRED` and no `expires`.
+    /// Only the owner of the Volt may make all changes. Other callers may end their own sessions.
     #[prost(message, optional, tag = "1")]
     pub session: Option<Session>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SaveSessionResponse`.
+/// The changed session.
 ///
 /// Response of [`VoltApiClient::save_session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveSessionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The session as it is now.
+    /// The session after the call.
     #[prost(message, optional, tag = "2")]
     pub session: Option<Session>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SessionRequest`.
+/// The client's fingerprint, or its signature.
 ///
 /// Request of [`VoltApiClient::session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SessionRequest {
+    /// The id of the session.
     #[prost(string, tag = "1")]
     pub session_id: String,
+    /// The content of the message: exactly one member.
     #[prost(oneof = "session_request::Payload", tags = "2, 3")]
     pub payload: Option<session_request::Payload>,
 }
@@ -1571,70 +1742,76 @@ pub struct SessionRequest {
 /// Types of [`SessionRequest`].
 pub mod session_request {
     use super::rt;
-    /// The oneof `payload`.
+    /// The content of the message: exactly one member.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The fingerprint of the client's key.
         #[prost(string, tag = "2")]
         Fingerprint(String),
+        /// The signature of the `proof`.
         #[prost(string, tag = "3")]
         Signature(String),
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.SessionResponse`.
+/// The proof to sign, or the established session.
 ///
 /// Response of [`VoltApiClient::session`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SessionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
+    /// The text that the client signs.
     #[prost(string, tag = "2")]
     pub proof: String,
+    /// The id of the session.
     #[prost(string, tag = "3")]
     pub session_id: String,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetServiceStatusRequest`.
+/// The service, and its new status.
 ///
 /// Request of [`VoltApiClient::set_service_status`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetServiceStatusRequest {
-    /// The service, named by its `id` (or `@alias` there). Needs `volt:resource-write`.
+    /// The service, named by its `id` or an `@alias` in its place. Needs `volt:resource-write`.
     ///
-    /// `online_status` is what the service is set to. A `service_description`, if there is one,
-    /// replaces the old one entirely. What else is set is ignored.
+    /// `online_status` is the new status. A `service_description`, if present, replaces the previous
+    /// one. All other fields are ignored.
     ///
-    /// A resource that is no service is refused with `FAILED_PRECONDITION`, and so is a service that
-    /// is built into the Volt: it is always online.
+    /// A resource that is not a service is refused with `FAILED_PRECONDITION`. So is a built-in
+    /// service, which is always online.
     #[prost(message, optional, tag = "2")]
     pub service: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetServiceStatusResponse`.
+/// The changed service.
 ///
 /// Response of [`VoltApiClient::set_service_status`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetServiceStatusResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// The service as it is now.
+    /// The service's resource after the call.
     #[prost(message, optional, tag = "2")]
     pub resource: Option<Resource>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetAccessRequestDecisionRequest`.
+/// The request for access, and the decision.
 ///
 /// Request of [`VoltApiClient::set_access_request_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetAccessRequestDecisionRequest {
-    /// Id of the request for access, which is that of its rule as `GetAccess` returns it.
+    /// The id of the request's rule, as `GetAccess` returns it.
     #[prost(string, tag = "1")]
     pub id: String,
     /// `PERMIT` grants the access, `DENY` refuses it.
@@ -1642,69 +1819,75 @@ pub struct SetAccessRequestDecisionRequest {
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetAccessRequestDecisionResponse`.
+/// The outcome of the call.
 ///
 /// Response of [`VoltApiClient::set_access_request_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetAccessRequestDecisionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetBindingDecisionRequest`.
+/// The binding, and the decision.
 ///
 /// Request of [`VoltApiClient::set_binding_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetBindingDecisionRequest {
+    /// The fingerprint of the client's key.
     #[prost(string, tag = "1")]
     pub fingerprint: String,
+    /// The decision.
     #[prost(enumeration = "PolicyDecision", tag = "2")]
     pub decision: i32,
 }
 
-/// The message `tdx.volt_api.volt.v1.SetBindingDecisionResponse`.
+/// The outcome of the call.
 ///
 /// Response of [`VoltApiClient::set_binding_decision`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SetBindingDecisionResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.ShutdownRequest`.
+/// Stops the Volt. It has no fields.
 ///
 /// Request of [`VoltApiClient::shutdown`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ShutdownRequest {}
 
-/// The message `tdx.volt_api.volt.v1.ShutdownResponse`.
+/// The Volt is stopping, unless `status` is set.
 ///
 /// Response of [`VoltApiClient::shutdown`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ShutdownResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// A message to sign, or to check against a signature. Signatures are called digests here.
+/// A message to sign, or to verify against a signature. Signatures are called digests here.
 ///
 /// Request of [`VoltApiClient::sign_verify`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignVerifyRequest {
     /// `false` signs `message` with the Volt's key, which only the owner of the Volt may do. `true`
-    /// checks the signature in `digest`.
+    /// verifies the signature in `digest`.
     #[prost(bool, tag = "1")]
     pub verify: bool,
-    /// Returns the new signature as text (`digest_encoded`) rather than as bytes. Only for signing.
+    /// Returns the new signature as text (`digest_encoded`) rather than as bytes. Ignored with
+    /// `verify`.
     #[prost(bool, tag = "2")]
     pub encode: bool,
-    /// What is signed: the UTF-8 bytes of this text.
+    /// The signed text, as UTF-8 bytes.
     #[prost(string, tag = "3")]
     pub message: String,
     /// The signature to check. Needed if `verify` is set.
@@ -1720,21 +1903,23 @@ pub mod sign_verify_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Digest {
+        /// The bytes of the signature.
         #[prost(bytes, tag = "4")]
         DigestRaw(Vec<u8>),
-        /// Base64url or base64, with or without padding.
+        /// The signature in base64url or base64, with or without padding.
         #[prost(string, tag = "5")]
         DigestEncoded(String),
     }
 }
 
-/// A signature, or nothing: a signature that was checked and is right gets an empty answer. A
-/// wrong one is refused with `INVALID_ARGUMENT`.
+/// The new signature. Empty after a successful verification; an invalid signature is refused with
+/// `INVALID_ARGUMENT`.
 ///
 /// Response of [`VoltApiClient::sign_verify`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignVerifyResponse {
+    /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
     /// The new signature.
@@ -1750,17 +1935,18 @@ pub mod sign_verify_response {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
+        /// The signature, as bytes.
         #[prost(bytes, tag = "2")]
         Digest(Vec<u8>),
-        /// Base64url without padding, if `encode` was set.
+        /// The signature in base64url without padding. Used with `encode`.
         #[prost(string, tag = "3")]
         DigestEncoded(String),
     }
 }
 
-/// The outcome of a question such as "may this client do that?".
+/// The answer to a question such as "may this client do that?".
 ///
-/// PROMPT and PENDING mean that somebody has yet to decide: ask again later.
+/// PROMPT and PENDING mean that a person has yet to decide: ask again later.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -1776,22 +1962,25 @@ pub mod sign_verify_response {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum PolicyDecision {
-    /// No decision. In a filter: any. `SaveAccess` takes it for PERMIT.
+    /// No decision. In a filter: any. `SaveAccess` treats it as PERMIT.
     Unknown = 0,
-    /// The owner is being asked.
+    /// The Volt asks its owner, or the owner of the resource.
     Prompt = 1,
+    /// Allowed.
     Permit = 2,
+    /// Refused.
     Deny = 3,
     /// The policy could not be evaluated.
     Indeterminate = 4,
-    /// No policy is about this question.
+    /// No policy covers this question.
     NotApplicable = 5,
+    /// A policy covers this question.
     Applicable = 6,
-    /// The owner was asked before and has not answered yet.
+    /// The owner was asked before and has not decided yet.
     Pending = 7,
 }
 
-/// The enum `tdx.volt_api.volt.v1.BindCredentialType`.
+/// The type of a credential in a binding.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -1807,12 +1996,15 @@ pub enum PolicyDecision {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum BindCredentialType {
+    /// Not specified.
     Unknown = 0,
+    /// A credential of the Volt's owner.
     Owner = 1,
+    /// An X.509 certificate.
     X509 = 2,
 }
 
-/// Whether a session can be used. Only one that is LIVE can.
+/// Whether a session is valid. Only LIVE sessions are.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -1828,16 +2020,17 @@ pub enum BindCredentialType {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum SessionStatus {
-    /// In a filter: any. In an update: leaves the status as it was.
+    /// In a filter: any. In an update: keeps the previous status.
     Unknown = 0,
-    /// Waits until the owner of the Volt decides, by `SaveSession`.
+    /// Waits for the decision of the Volt's owner, through `SaveSession`.
     Pending = 1,
+    /// The client can make calls.
     Established = 2,
-    /// The owner turned the client away. `Authenticate` denies its key and session name from then on.
+    /// The owner refused the client.
     Rejected = 3,
 }
 
-/// The enum `tdx.volt_api.volt.v1.ConnectMessageType`.
+/// The type of a message between identities. The values are not documented beyond their names.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -1853,13 +2046,17 @@ pub enum SessionStatus {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ConnectMessageType {
+    /// Not specified.
     Unknown = 0,
+    /// The message as its author sent it.
     Original = 1,
+    /// An echo of the message.
     Echo = 2,
+    /// A forwarded message.
     Forward = 3,
 }
 
-/// The enum `tdx.volt_api.volt.v1.ConnectMessageRelay`.
+/// The direction of a message through a relay. The values are not documented beyond their names.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -1875,12 +2072,15 @@ pub enum ConnectMessageType {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ConnectMessageRelay {
+    /// Not specified.
     Unknown = 0,
+    /// Outgoing.
     Outgoing = 1,
+    /// Incoming.
     Incoming = 2,
 }
 
-/// What happened to a resource.
+/// The kind of a resource event.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -1896,18 +2096,21 @@ pub enum ConnectMessageRelay {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum ConnectResourceEvent {
+    /// Not specified.
     Unknown = 0,
+    /// The resource was created.
     Create = 1,
+    /// The resource or its file content was changed.
     Update = 2,
-    /// The resource is told as it was just before. Only its owner and the owner of the Volt get this.
+    /// The resource was deleted. Only its owner and the owner of the Volt receive this event.
     Delete = 3,
-    /// Something was put into the resource. The resource told is the parent, not the child.
+    /// A child was added to the resource. The event has the parent, not the child.
     CreateChild = 4,
-    /// Something in the resource was deleted, moved away or unlinked. The resource told is the parent.
+    /// A child was deleted, moved away or unlinked. The event has the parent, not the child.
     DeleteChild = 5,
 }
 
-/// What `CopyResource` does.
+/// The operation of `CopyResource`.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -1923,10 +2126,10 @@ pub enum ConnectResourceEvent {
 #[prost(prost_path = "rt::prost")]
 #[repr(i32)]
 pub enum CopyResourceMode {
-    /// Refused: a mode must be chosen.
+    /// Invalid: the mode is required.
     Unknown = 0,
-    /// Makes new resources with the same content.
+    /// Creates new resources with the same content.
     Copy = 1,
-    /// Puts the same resource into one more folder.
+    /// Adds the same resource to one more folder.
     Link = 2,
 }

@@ -3,17 +3,17 @@
 use super::super::*;
 use ::volt_runtime::__private as rt;
 
-/// The message `tdx.volt_api.volt.v1.PublishWireRequest`.
+/// One message to publish, or the wire to publish to.
 ///
 /// Request of [`WireApiClient::publish_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireRequest {
-    /// The wire: resource id or `@alias`. Needed in the first request. Later ones leave it empty or
-    /// repeat it; another wire is refused with `INVALID_ARGUMENT`.
+    /// The wire: resource id or `@alias`. Required in the first request. Later requests leave it empty
+    /// or repeat it; another wire is refused with `INVALID_ARGUMENT`.
     #[prost(string, tag = "1")]
     pub wire_id: String,
-    /// The message. Empty publishes nothing.
+    /// The message. An empty chunk is not published.
     #[prost(bytes = "vec", tag = "2")]
     pub chunk: Vec<u8>,
 }
@@ -24,11 +24,12 @@ pub struct PublishWireRequest {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PublishWireResponse {
+    /// The reason why the call failed. No message follows.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
 }
 
-/// The message `tdx.volt_api.volt.v1.SubscribeWireRequest`.
+/// Begins or ends a subscription.
 ///
 /// Request of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -46,7 +47,7 @@ pub mod subscribe_wire_request {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Comes first. The wire: resource id or `@alias`.
+        /// The wire: resource id or `@alias`. Required in the first request.
         #[prost(string, tag = "1")]
         WireId(String),
         /// `true` ends the subscription, and the call.
@@ -55,7 +56,7 @@ pub mod subscribe_wire_request {
     }
 }
 
-/// The message `tdx.volt_api.volt.v1.SubscribeWireResponse`.
+/// One message of the wire, or the reason why the subscription failed.
 ///
 /// Response of [`WireApiClient::subscribe_wire`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -73,10 +74,10 @@ pub mod subscribe_wire_response {
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
-        /// Why the subscription failed. Nothing follows it.
+        /// The reason why the subscription failed. No message follows.
         #[prost(message, tag = "1")]
         Status(super::Status),
-        /// One message, as it was published.
+        /// One message, as published.
         #[prost(bytes, tag = "2")]
         Chunk(Vec<u8>),
     }

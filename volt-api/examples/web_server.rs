@@ -10,7 +10,7 @@ use axum::{
 use volt_api::{Client, ClientConfig, Error};
 
 /// The routes. Cloning a client is cheap: each clone is a handle to the same connection.
-fn app(client: Client) -> Router {
+pub(crate) fn app(client: Client) -> Router {
     Router::new()
         .route("/files/{*path}", get(download))
         .route("/health", get(health))

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_secret_is_hidden_until_somebody_has_decided() {
+    fn secret_looking_fields_are_hidden_until_decided() {
         let looks = [
             "p.M.Inner.token",
             "p.M.access_token",
@@ -241,5 +241,19 @@ mod tests {
             let text = tree::read(&root.join(file(&version))).unwrap();
             assert_eq!(secrets.text(), text, "{version}: the file is in its form");
         }
+    }
+
+    /// The list is in the runtime, because records of calls hide the fields of every version.
+    #[test]
+    fn records_of_calls_hide_the_secrets_of_all_versions() {
+        let root = xtask_tools::root().unwrap();
+        let all = versions::versions(root).unwrap().into_iter();
+        let decisions = all.map(|version| Secrets::read(root, &version).unwrap());
+        let secrets: BTreeSet<String> = decisions
+            .flat_map(|secrets| secrets.0)
+            .filter_map(|(name, decision)| (decision == Decision::Secret).then_some(name))
+            .collect();
+        let hidden = volt_runtime::__core::SECRET_FIELDS.map(str::to_owned);
+        assert_eq!(secrets, BTreeSet::from(hidden));
     }
 }

@@ -123,9 +123,3 @@ fn a_failed_generation_changes_nothing() {
     assert!(generated(root.path(), Some("2.0.0"), false).is_err());
     assert_eq!(tree::tests::snapshot(root.path()), before);
 }
-
-/// Records of calls hide the same fields.
-#[test]
-fn the_runtime_hides_the_same_secrets() {
-    assert_eq!(SECRETS, volt_runtime::__core::SECRET_FIELDS);
-}

@@ -45,11 +45,6 @@ impl Web {
         Ok(web)
     }
 
-    /// The program that both JavaScript clients use with their sync provider.
-    fn documents(root: &Path) -> PathBuf {
-        root.join("tests/interop/clients/documents.mjs")
-    }
-
     /// Copies a program to where Node finds the packages that it imports.
     pub fn script(&self, program: &Path) -> anyhow::Result<PathBuf> {
         copy(program, &self.folder)

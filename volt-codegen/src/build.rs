@@ -15,7 +15,9 @@
 //! The macro `volt_api::include_proto!` does the same without a `build.rs`.
 
 use std::{
-    env, fs, io,
+    env,
+    fmt::Write as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -115,11 +117,12 @@ impl Builder {
         let protos = Protos::read("", files, includes)?;
         let mut told = String::new();
         for path in protos.paths() {
-            told += &format!("cargo:rerun-if-changed={}\n", path.display());
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(told, "cargo:rerun-if-changed={}", path.display());
         }
         let output = protos.generate(&self.options.layout(Layout::Single))?;
         for warning in &output.warnings {
-            told += &format!("cargo:warning={}\n", warning.to_string().replace('\n', " "));
+            let _ = writeln!(told, "cargo:warning={}", warning.to_string().replace('\n', " "));
         }
         cargo.write_all(told.as_bytes()).map_err(|error| Problem {
             place: None,

@@ -74,7 +74,7 @@ struct FeaturesOfMessage {
     #[prost(message, repeated, tag = "2")]
     field: Vec<FeaturesOfField>,
     #[prost(message, repeated, tag = "3")]
-    nested: Vec<FeaturesOfMessage>,
+    nested: Vec<Self>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

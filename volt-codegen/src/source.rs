@@ -63,7 +63,7 @@ impl Sources {
             let texts = unparsed.map(|(name, text)| (name.clone(), text.clone())).collect();
             self.link(Texts { texts, parsed: self.parsed.clone() }).map_err(|error| {
                 // An error in an option is not the reason.
-                let is_option = error.to_string().contains("option ");
+                let is_option = !error.is_parse() && error.to_string().contains("option ");
                 self.explain(if is_option { &first } else { &error })
             })
         });
@@ -87,18 +87,14 @@ impl Sources {
         for file in files.values_mut() {
             scopes::retain_imports(file, |import| names.contains(import));
         }
-        match self.link(Parsed(scopes::resolve(files).into())) {
-            Ok(mut set) => {
-                self.keep_used(&mut set);
-                Ok(set)
-            }
-            Err(_) => {
-                // Missing files count as empty, so that the error is about what is needed of them.
-                let mut stubbed = self.clone();
-                stubbed.imports.extend(missing.into_iter().map(|name| (name, String::new())));
-                stubbed.compile()
-            }
+        if let Ok(mut set) = self.link(Parsed(scopes::resolve(files).into())) {
+            self.keep_used(&mut set);
+            return Ok(set);
         }
+        // Missing files count as empty, so that the error names the type that is needed of them.
+        let mut stubbed = self.clone();
+        stubbed.imports.extend(missing.into_iter().map(|name| (name, String::new())));
+        stubbed.compile()
     }
 
     /// Parses a text, whose names remain as they are written.
@@ -278,8 +274,8 @@ impl Sources {
         let mut message = if place.is_some() { text } else { shown };
         let is_edition = message.ends_with("but found 'edition'");
         if is_edition {
-            message =
-                "the file has an edition: as text, only proto2 and proto3 can be read".to_owned();
+            "the file has an edition: as text, only proto2 and proto3 can be read"
+                .clone_into(&mut message);
         }
         let at = place.as_ref().and_then(|place| place.position);
         if let Some(line) = place.as_ref().and_then(|place| self.line(place)) {

@@ -242,7 +242,9 @@ impl Disk {
     pub(crate) fn keep_only(&self, id: &str, hash: &str) {
         let others = self.contents_except(id, hash);
         if !others.is_empty() && self.is_store_synced() {
-            others.iter().for_each(|other| remove_or_log(other));
+            for other in &others {
+                remove_or_log(other);
+            }
         }
     }
 
@@ -356,7 +358,9 @@ impl Disk {
                 remove_or_log(&path);
             }
         }
-        contents.iter().for_each(|content| remove_or_log(content));
+        for content in &contents {
+            remove_or_log(content);
+        }
         // Remaining files have already been logged.
         let _ = fs::remove_dir(self.contents(id));
     }

@@ -186,10 +186,14 @@ impl Client {
                 let json = request.json();
                 let sealed = outgoing.message(&key, &Text(&json));
                 call.outgoing = Some(outgoing);
-                if let Ok(sealed) = sealed {
-                    self.receive(sealed).await;
-                    self.answered(id).await;
+                let Ok(sealed) = sealed else { return };
+                if sealed.len() > MESSAGE {
+                    // The Volt does not read it.
+                    call.spoil();
+                    return;
                 }
+                self.receive(sealed).await;
+                self.answered(id).await;
             }
             Event::Message { call, request } => {
                 let id = number(call);

@@ -36,15 +36,13 @@ pub struct Plain {
 pub fn plain(sources: &Sources) -> Result<Plain, Error> {
     let mut parsed = Vec::new();
     for (name, text) in &sources.files {
-        match sources.parse_one(name, text) {
-            Ok(file) => parsed.push(file),
+        let Ok(file) = sources.parse_one(name, text) else {
             // Alone, it is the first to be reported, with its place.
-            Err(_) => {
-                let mut alone = Sources::default();
-                alone.files.insert(name.clone(), text.clone());
-                return alone.compile().map(|set| Plain { set, left_out: Vec::new() });
-            }
-        }
+            let mut alone = Sources::default();
+            alone.files.insert(name.clone(), text.clone());
+            return alone.compile().map(|set| Plain { set, left_out: Vec::new() });
+        };
+        parsed.push(file);
     }
     let mut roots = Sources { imports: sources.imports.clone(), ..Sources::default() };
     for file in &parsed {

@@ -3,16 +3,17 @@
 use super::*;
 
 /// The bytes of all files below a folder, and its folders.
+/// The content of each file below a folder, and `None` for each folder, by their paths in it.
 fn snapshot(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(root).unwrap() {
-        let path = entry.unwrap().path();
+        let entry = entry.unwrap();
+        let (path, name) = (entry.path(), PathBuf::from(entry.file_name()));
         if path.is_dir() {
-            all.extend(snapshot(&path));
-            all.insert(path, None);
+            all.extend(snapshot(&path).into_iter().map(|(inner, bytes)| (name.join(inner), bytes)));
+            all.insert(name, None);
         } else {
-            let bytes = fs::read(&path).unwrap();
-            all.insert(path, Some(bytes));
+            all.insert(name, Some(fs::read(&path).unwrap()));
         }
     }
     all

@@ -15,7 +15,9 @@ pub(crate) fn manifest_dir() -> &'static Path {
 /// All `.proto` files below a directory.
 pub(crate) fn sources(root: &Path) -> Sources {
     let mut sources = Sources::default();
-    for path in files_below(root) {
+    for path in
+        files_below(root).into_iter().filter(|path| path.extension() == Some("proto".as_ref()))
+    {
         let name = path.strip_prefix(root).expect("it is below").to_string_lossy().into_owned();
         sources.files.insert(name, fs::read_to_string(&path).expect("it is readable"));
     }

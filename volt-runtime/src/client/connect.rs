@@ -6,7 +6,7 @@ use super::{dial::Dialer, options::ConnectOptions, own::OwnConnections, supervis
 #[cfg(feature = "grpc")]
 use super::{grpc, servers::WithServers};
 use crate::{
-    Channel, ClientConfig, Error, Result,
+    Channel, ClientConfig, Error, Renewal, Result,
     config::DialAddress,
     key::KeyAlgorithm,
     renewal::Renewer,
@@ -33,7 +33,7 @@ use crate::{
 ///
 /// Dropping the future leaves no connection behind.
 pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
-    Dialing::new(config, &options)?.connect(config, &options).await
+    Dialing::new(config, &options)?.connect(config, options).await
 }
 
 /// Creates a channel to the Volt that a configuration names, which connects when the first call is made.
@@ -51,7 +51,7 @@ pub fn connect_lazy(config: &ClientConfig, options: ConnectOptions) -> Result<Ch
             "`connect_lazy` was called outside of a tokio runtime, on which the connection runs",
         ));
     }
-    Ok(Dialing::new(config, &options)?.connect_lazy(config, &options))
+    Ok(Dialing::new(config, &options)?.connect_lazy(config, options))
 }
 
 /// A dialer of either kind.
@@ -74,7 +74,7 @@ impl Dialing {
         Ok(Self::Websocket(Arc::new(Dialer::new(config, &address, options.clone())?)))
     }
 
-    async fn connect(self, config: &ClientConfig, options: &ConnectOptions) -> Result<Channel> {
+    async fn connect(self, config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
         Ok(match self {
             Self::Websocket(dialer) => {
                 let own = OwnConnections::new(Arc::clone(&dialer));
@@ -89,7 +89,7 @@ impl Dialing {
         })
     }
 
-    fn connect_lazy(self, config: &ClientConfig, options: &ConnectOptions) -> Channel {
+    fn connect_lazy(self, config: &ClientConfig, options: ConnectOptions) -> Channel {
         match self {
             Self::Websocket(dialer) => {
                 let own = OwnConnections::new(Arc::clone(&dialer));
@@ -110,12 +110,13 @@ impl Dialing {
 fn channel(
     volt: impl Transport,
     config: &ClientConfig,
-    options: &ConnectOptions,
+    options: ConnectOptions,
     store: impl Fn(String) + Send + Sync + 'static,
 ) -> Channel {
-    let transport = WithServers::new(volt, config, options.clone());
+    let renewal = options.renewal.clone();
+    let transport = WithServers::new(volt, config, options);
     let servers = transport.servers();
-    renewed(Channel::new(transport), options, move |session| {
+    renewed(Channel::new(transport), renewal, move |session| {
         servers.renew(&session);
         store(session);
     })
@@ -126,19 +127,19 @@ fn channel(
 fn channel(
     volt: impl Transport,
     _: &ClientConfig,
-    options: &ConnectOptions,
+    options: ConnectOptions,
     store: impl Fn(String) + Send + Sync + 'static,
 ) -> Channel {
-    renewed(Channel::new(volt), options, store)
+    renewed(Channel::new(volt), options.renewal, store)
 }
 
-/// Lets a channel renew its session, if the options say how.
+/// Lets a channel renew its session, if there is a way.
 fn renewed(
     channel: Channel,
-    options: &ConnectOptions,
+    renewal: Option<Renewal>,
     store: impl Fn(String) + Send + Sync + 'static,
 ) -> Channel {
-    match options.renewal.clone() {
+    match renewal {
         Some(renewal) => channel.with_renewer(Renewer::new(renewal, store)),
         None => channel,
     }

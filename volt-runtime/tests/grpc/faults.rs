@@ -38,6 +38,7 @@ fn unfinished(call: &mut Call) {
     std::mem::forget(answer);
 }
 
+#[allow(clippy::too_many_lines, reason = "a table, one line for each fault")]
 fn faults() -> Vec<Fault> {
     use Code::{
         Cancelled, DeadlineExceeded, Internal, ResourceExhausted, Unavailable, Unimplemented,

@@ -266,11 +266,21 @@ impl FileResolver for Parsed {
 }
 
 impl Sources {
+    /// The place of a parse error that protox reports without one: a file ends too early.
+    fn end_of_file(&self, error: &protox::Error) -> Option<Place> {
+        let file = error.file().filter(|_| error.is_parse())?;
+        let text = self.files.get(file).or_else(|| self.imports.get(file))?;
+        let line = u32::try_from(text.lines().count()).ok()?;
+        let column = u32::try_from(text.lines().last()?.chars().count()).ok()? + 1;
+        Some(Place { file: file.to_owned(), position: Some((line, column)) })
+    }
+
     /// protox has the place only in its `Debug` form, and the other details only in its labels.
     fn explain(&self, error: &protox::Error) -> Error {
         let shown = format!("{error:?}");
         let text = error.to_string();
         let place = shown.strip_suffix(&text).and_then(|place| place_of(place.trim_end()));
+        let place = place.or_else(|| self.end_of_file(error));
         let mut message = if place.is_some() { text } else { shown };
         let is_edition = message.ends_with("but found 'edition'");
         if is_edition {

@@ -106,7 +106,7 @@
 //!   with its identity and key, which callers use to reach them. A caller that reads nothing for
 //!   five seconds loses its call. Hosts authorize their callers with `CanAccessResource`.
 //! - **Invoke**: callers over gRPC reach hosted services, other Volts and the Volt itself with one
-//!   `Invoke` stream for each call, whose payloads are sealed JSON. Binary protobuf within is refused.
+//!   `Invoke` stream for each call, whose payloads are sealed protobuf or JSON. Each caller is answered in its own form.
 //! - **Relays**: every Volt acts as a relay for all callers. [`Builder::relay`] puts a Volt behind
 //!   another.
 //! - **Legacy**: clients with RSA keys are served at the same address, with an API that has the

@@ -131,7 +131,7 @@ impl Channel {
     /// from `Debug`. [`record_hiding`](Self::record_hiding) adds fields of your own `.proto` files. Other
     /// content is recorded as it is: do not record what others must not read.
     ///
-    /// Calls over gRPC without a relay cannot be recorded, because their messages are not JSON. Such a call
+    /// Calls over gRPC cannot be recorded, because their messages are not JSON. Such a call
     /// fails with a configuration error when its response arrives.
     ///
     /// ```no_run

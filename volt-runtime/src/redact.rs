@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt};
 /// The fields of the Volt API whose values must not be seen: some authorize calls as another identity, others
 /// decrypt a key. Generated messages omit them from `Debug`, and records of calls hide them. A full name,
 /// `package.Message.field`, is that of one field; a record hides the `id` of every session.
-pub const SECRET_FIELDS: [&str; 15] = [
+pub const SECRET_FIELDS: [&str; 16] = [
     "authenticate_challenge",
     "bind_challenge",
     "challenge",
@@ -22,6 +22,7 @@ pub const SECRET_FIELDS: [&str; 15] = [
     "private_key",
     "relay_challenge",
     "session_id",
+    "tdx.volt_api.volt.v1.GetSessionsRequest.id",
     "tdx.volt_api.volt.v1.Session.id",
     "token",
 ];

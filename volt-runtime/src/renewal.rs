@@ -202,7 +202,12 @@ pub(crate) fn is_due(error: &Error) -> bool {
 
 /// The error of the calls that waited for a renewal.
 fn failed(cause: &Error) -> Error {
-    Error::new(ErrorKind::Routing, format!("the session could not be renewed: {cause}"))
+    let message = format!("the session could not be renewed: {cause}");
+    // A Volt that cannot be reached has not rejected the client: another attempt may succeed.
+    if cause.is_transient() || cause.code() == Code::Unavailable {
+        return Error::connection(message).with_executed(Executed::No).with_source(cause.clone());
+    }
+    Error::new(ErrorKind::Routing, message)
         .with_status(Status::new(Code::Unauthenticated, "session invalid"))
         .with_source(cause.clone())
 }

@@ -53,8 +53,8 @@ pub use crate::{
 /// | flow control | of the connection | of each call, and of the connection |
 ///
 /// Over gRPC, the limits that concern keys, pre-opened calls and a websocket's flow control have no
-/// effect: [`own_connection`](CallOptions::own_connection), [`overflow`](CallOptions::overflow), and
-/// without a relay `preopened_calls` and `key_exchange_timeout`.
+/// effect: [`own_connection`](CallOptions::own_connection), [`overflow`](CallOptions::overflow),
+/// `preopened_calls`, and without a relay `key_exchange_timeout`.
 ///
 /// A slow reader delays its own call, unless the unread responses of all calls, of up to 1 MiB each,
 /// fill [`connection_buffer`](crate::ConnectOptions::connection_buffer). Then all calls wait until it reads.

@@ -137,7 +137,14 @@ fn looks_secret(name: &str) -> bool {
         "signing",
     ];
     let name = name.to_lowercase();
-    let words: Vec<&str> = name.split('_').filter(|word| !word.is_empty()).collect();
+    let words = name.split('_').filter(|word| !word.is_empty());
+    // The plurals in pairs of words. `access` is a word of its own.
+    let singular = |word| match word {
+        "keys" => "key",
+        "ids" => "id",
+        other => other,
+    };
+    let words: Vec<&str> = words.map(singular).collect();
     let is_word = |word: &&str| WORDS.contains(&word.trim_end_matches('s'));
     let is_pair = |pair: &[&str]| match pair {
         ["session", "id"] => true,

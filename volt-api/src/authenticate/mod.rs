@@ -30,7 +30,10 @@
 mod builder;
 mod request;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::{sleep, timeout};
 use volt_runtime::{ClientConfig, Code, Error, Renewal, Result, Status, transport::BoxFuture};
@@ -76,16 +79,20 @@ impl Authenticate {
     /// Connects as a client that authenticates again when its session has expired.
     async fn connect_renewing(self) -> Result<Client> {
         let (config, mut options) = (self.config.clone(), self.options.clone());
-        options.renewal = Some(Renewal::new(move || self.clone().again()));
+        // Each renewal begins with the configuration that the one before has saved.
+        let latest = Arc::new(Mutex::new(self));
+        options.renewal = Some(Renewal::new(move || Self::again(Arc::clone(&latest))));
         Client::connect_with(config, options).await
     }
 
     /// Obtains another session, within the deadline, and returns its id.
-    async fn again(mut self) -> Result<String> {
-        forget_session(&mut self.config);
-        self.exchange_token = None;
-        within(self.deadline, self.obtain()).await?;
-        let session = self.config.session_id().map(str::to_owned);
+    async fn again(latest: Arc<Mutex<Self>>) -> Result<String> {
+        let mut this = latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        forget_session(&mut this.config);
+        this.exchange_token = None;
+        within(this.deadline, this.obtain()).await?;
+        let session = this.config.session_id().map(str::to_owned);
+        latest.lock().unwrap_or_else(PoisonError::into_inner).config = this.config;
         session.ok_or_else(|| Error::protocol("the Volt permitted the client and gave no session"))
     }
 

@@ -130,16 +130,9 @@ impl IntoFuture for NamedCall {
                     call.unary(Box::new(request), read).await
                 }
                 MethodKind::ClientStreaming => {
-                    let mut stream = self.stream().await?;
-                    stream.half_close();
-                    let none = || Error::protocol("the call ended without a response");
-                    let response = stream.message().await?.ok_or_else(none)?;
-                    match stream.message().await? {
-                        None => Ok(response),
-                        Some(_) => Err(Error::protocol(
-                            "more than one response to a call that has only one",
-                        )),
-                    }
+                    let NamedStream { halves, named } = self.stream().await?;
+                    let read = |body| message::read(&named.descriptor.output(), body);
+                    halves.finish(read).await
                 }
                 MethodKind::ServerStreaming | MethodKind::Bidi => {
                     let (_, named) = self.call?;

@@ -178,7 +178,10 @@ impl Publisher {
     pub async fn publish(&mut self, message: impl Into<Vec<u8>>) -> Result<()> {
         let request = self.target.request(message.into())?;
         if let State::Flushed = self.state {
-            self.state = State::Open(self.target.open(&self.settings).await?);
+            match self.target.open(&self.settings).await {
+                Ok(call) => self.state = State::Open(call),
+                Err(error) => return Err(self.fail(error)),
+            }
         }
         let sent = match &mut self.state {
             State::Open(call) => call.send(request).await,

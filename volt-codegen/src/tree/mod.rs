@@ -120,6 +120,14 @@ fn exchange_all(
         let moved =
             exchange(&root.join(&change.path), new.as_deref(), &staging.file("old", index), disk);
         let Err(error) = moved else { continue };
+        if staging.file("old", index).exists() {
+            // It could not be put back. The journal can still undo everything.
+            return Err(Failed::Torn(Error::new(format!(
+                "{} cannot be written, nor put back: {error}; what was there is in {}",
+                change.path.display(),
+                staging.folder.display()
+            ))));
+        }
         for (index, done) in changes.iter().enumerate().take(index).rev() {
             let (old, path) = (staging.file("old", index), root.join(&done.path));
             let old = old.exists().then_some(&*old);

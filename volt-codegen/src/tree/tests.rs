@@ -2,7 +2,6 @@
 
 use super::*;
 
-/// The bytes of all files below a folder, and its folders.
 /// The content of each file below a folder, and `None` for each folder, by their paths in it.
 fn snapshot(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut all = BTreeMap::new();

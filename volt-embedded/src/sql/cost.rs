@@ -19,8 +19,7 @@ const WORK: u64 = 4 << 30;
 /// Sets the longest value of a connection to what the statement may use.
 pub(super) fn bound(connection: &Connection, sql: &str) -> Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
-    // Empty statements may precede it.
-    let sql = sql.trim_start_matches(|char: char| char == ';' || char.is_ascii_whitespace());
+    let sql = without_empty(sql);
     let mut explain = connection.prepare(&format!("EXPLAIN {sql}"))?;
     let mut instructions = explain.raw_query();
     let mut cost = Cost::default();
@@ -31,6 +30,21 @@ pub(super) fn bound(connection: &Connection, sql: &str) -> Result<()> {
     }
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, cost.longest_value())?;
     Ok(())
+}
+
+/// Returns the text without the empty statements and comments before its first statement: `EXPLAIN` does
+/// not accept them.
+fn without_empty(mut sql: &str) -> &str {
+    loop {
+        sql = sql.trim_start_matches(|char: char| char == ';' || char.is_ascii_whitespace());
+        sql = if let Some(comment) = sql.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, rest)| rest)
+        } else if let Some(comment) = sql.strip_prefix("--") {
+            comment.split_once('\n').map_or("", |(_, rest)| rest)
+        } else {
+            return sql;
+        };
+    }
 }
 
 /// What the programs of a statement can hold and produce. The first program is the statement itself,
@@ -136,6 +150,7 @@ mod tests {
             "INSERT INTO t VALUES (?, ?, ?)",
             "UPDATE t SET x = ? WHERE id = ?",
             "DELETE FROM t WHERE x = 'a'",
+            "/* first */; -- second\n; SELECT x FROM t",
             "PRAGMA table_info(t)",
         ] {
             assert_eq!(longest(sql), MAX_VALUE, "{sql}");

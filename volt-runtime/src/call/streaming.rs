@@ -207,6 +207,11 @@ impl RawStreaming {
                 Poll::Ready(outcome) => return Poll::Ready(outcome.map(|_| ())),
                 Poll::Pending => {}
             }
+            // Nothing is sent while the session is renewed. The end of that wakes this task.
+            if matches!(self.state, State::Reopening(_)) {
+                settled = None;
+                return Poll::Pending;
+            }
             // The time counts from the sending of the request: before, there was nothing to refuse.
             if settled.is_none() {
                 ready!(self.poll_first_sent(cx));

@@ -99,6 +99,25 @@ impl UntypedDuplex {
         self.sink.half_close();
     }
 
+    /// Half-closes a call with a single response, and reads it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upload::finish`](super::Upload::finish), and the errors of `read`, such as a refusal within the
+    /// response.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn finish<T>(mut self, read: impl FnOnce(Body) -> Result<T>) -> Result<T> {
+        self.sink.half_close();
+        let method = self.sink.method();
+        let (body, mut watch) = self.stream.single().await?;
+        let outcome = read(body).map_err(|error| error.with_method(method.path));
+        watch.end(outcome.as_ref().map(|_| ()));
+        outcome
+    }
+
     /// Reads the next response. Returns `None` after a clean end.
     ///
     /// # Errors

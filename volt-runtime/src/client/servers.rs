@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::{grpc::Dialer, options::ConnectOptions, supervisor::Supervised};
 use crate::{
-    CallOptions, ClientConfig, Error, ErrorKind, Method, Result, StateWatch, Target,
+    CallOptions, ClientConfig, Error, ErrorKind, Executed, Method, Result, StateWatch, Target,
     transport::{BoxFuture, RawCall, ServerAddress, Transport},
 };
 
@@ -37,7 +37,8 @@ pub(super) struct Servers {
 
 /// The address of a server and the authority that must have certified it.
 type Server = (String, Option<String>);
-type Connection = OnceCell<Supervised<Dialer>>;
+/// With the dialer, whose session may be replaced.
+type Connection = OnceCell<(Supervised<Dialer>, Arc<Dialer>)>;
 
 impl<T: Transport> WithServers<T> {
     pub(super) fn new(volt: T, config: &ClientConfig, options: ConnectOptions) -> Self {
@@ -53,7 +54,7 @@ impl<T: Transport> WithServers<T> {
 }
 
 impl Servers {
-    /// Replaces the session. Connections with the former one end with their last call.
+    /// Replaces the session.
     pub(super) fn renew(&self, session: &str) {
         let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(credential) = &mut config.credential {
@@ -61,8 +62,15 @@ impl Servers {
         }
         // While the configuration is locked, so that no connection with the former session is kept.
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connections) = connections.as_mut() {
-            connections.clear();
+        // One that is being established has the former session, and is not kept.
+        for connections in connections.iter_mut() {
+            connections.retain(|_, connection| match connection.get() {
+                Some((_, dialer)) => {
+                    dialer.renew(session);
+                    true
+                }
+                None => false,
+            });
         }
     }
 
@@ -78,7 +86,7 @@ impl Servers {
         if open.len() >= MOST && !open.contains_key(&server) {
             let used = |connection: &Arc<Connection>| {
                 Arc::strong_count(connection) > 1
-                    || connection.get().is_some_and(|connection| connection.open_calls() > 0)
+                    || connection.get().is_some_and(|(connection, _)| connection.open_calls() > 0)
             };
             open.retain(|_, connection| used(connection));
             if open.len() >= MOST {
@@ -88,7 +96,8 @@ impl Servers {
         }
         let connection = open.entry(server).or_default();
         // One that gave up reconnecting is replaced.
-        if connection.get().is_some_and(|connection| connection.state().current().is_closed()) {
+        if connection.get().is_some_and(|(connection, _)| connection.state().current().is_closed())
+        {
             *connection = Arc::default();
         }
         Ok(Arc::clone(connection))
@@ -107,10 +116,14 @@ impl Servers {
             let config = self.config();
             let endpoint = config.server_address(target)?;
             tracing::info!(url = endpoint.url, transport = "gRPC", "connecting to a service");
-            let dialer = Dialer::new(&config, &endpoint, self.options.clone())?;
-            Supervised::start(Arc::new(dialer), None).await
+            let dialer = Arc::new(Dialer::new(&config, &endpoint, self.options.clone())?);
+            Ok::<_, Error>((Supervised::start(Arc::clone(&dialer), None).await?, dialer))
         };
-        let server = connection.get_or_try_init(connecting).await?;
+        let (server, _) = connection.get_or_try_init(connecting).await?;
+        // The channel may have been closed meanwhile.
+        if self.connections.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(Error::connection("the channel was closed").with_executed(Executed::No));
+        }
         if let Some(ready) = server.ready() {
             ready.await?;
         }
@@ -126,7 +139,7 @@ impl Servers {
     fn open_calls(&self) -> usize {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let open = connections.iter().flat_map(HashMap::values);
-        open.filter_map(|connection| connection.get()).map(Transport::open_calls).sum()
+        open.filter_map(|connection| connection.get()).map(|(server, _)| server.open_calls()).sum()
     }
 }
 
@@ -167,8 +180,11 @@ impl<T: Transport> Transport for WithServers<T> {
     fn close(&self) -> BoxFuture<()> {
         let volt = self.volt.close();
         let servers = self.servers.close();
-        let closing: Vec<_> =
-            servers.iter().filter_map(|server| server.get()).map(Transport::close).collect();
+        let closing: Vec<_> = servers
+            .iter()
+            .filter_map(|server| server.get())
+            .map(|(server, _)| server.close())
+            .collect();
         Box::pin(async move {
             volt.await;
             for server in closing {

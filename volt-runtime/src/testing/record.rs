@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::tape::{End, Event, Failure, Header, Recorded, VERSION, hide};
+use super::tape::{End, Event, Failure, Header, Recorded, VERSION, hide, hide_request};
 use crate::{
     CallOptions, Error, ErrorKind, Method, Result, StateWatch, Status,
     json::Form,
@@ -77,6 +77,7 @@ fn record(
     let service = options.target.as_ref().and_then(|target| target.service_id.clone());
     let recording = Arc::new(Recording {
         tape: Arc::clone(tape),
+        method,
         call: Mutex::new(Some(Recorded {
             method: method.path.to_owned(),
             service,
@@ -132,6 +133,7 @@ impl fmt::Debug for Recorder {
 /// A call that is being recorded, shared by its halves.
 struct Recording {
     tape: Arc<Tape>,
+    method: &'static Method,
     /// `None` once it is written.
     call: Mutex<Option<Recorded>>,
 }
@@ -154,7 +156,7 @@ impl Recording {
         if message.write_json(&mut text, Form::Plain).is_ok()
             && let Ok(mut value) = serde_json::from_slice::<Value>(&text)
         {
-            hide(&mut value, &self.tape.hidden);
+            hide_request(self.method.path, &mut value, &self.tape.hidden);
             self.add(Event::Sent(value));
         }
     }

@@ -16,7 +16,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::tape::{End, Event, Header, Recorded, VERSION, difference, hide};
+use super::tape::{End, Event, Header, Recorded, VERSION, difference, hide_request};
 use crate::{
     CallOptions, ConnectionState, Error, ErrorKind, Executed, Method, Result, StateWatch, Status,
     json::Form,
@@ -317,7 +317,7 @@ impl SendHalf for Sender {
         let mut text = Vec::new();
         message.write_json(&mut text, Form::Plain).map_err(unwritable)?;
         let mut value: Value = serde_json::from_slice(&text).map_err(unwritable)?;
-        hide(&mut value, &self.0.record.hidden);
+        hide_request(self.0.method.path, &mut value, &self.0.record.hidden);
         self.0.request(Some(&value));
         Ok(())
     }

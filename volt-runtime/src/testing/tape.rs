@@ -161,11 +161,19 @@ pub(super) fn hide(value: &mut Value, hidden: &BTreeSet<String>) {
     }
 }
 
+/// As [`hide`], for a request: that of `GetSessions` names a session by its id.
+pub(super) fn hide_request(path: &str, value: &mut Value, hidden: &BTreeSet<String>) {
+    if path.ends_with(".VoltAPI/GetSessions") {
+        hide_ids(value);
+    }
+    hide(value, hidden);
+}
+
 /// Hides the ids of sessions, which authorize calls.
 fn hide_ids(session: &mut Value) {
     match session {
         Value::Object(fields) => {
-            if let Some(id) = fields.get_mut("id") {
+            if let Some(id) = fields.get_mut("id").filter(|id| !is_empty(id)) {
                 *id = HIDDEN.into();
             }
         }

@@ -141,7 +141,8 @@ impl Admission {
             return None;
         }
         // The semaphores are never closed.
-        let own = self.exchange.acquire().await.ok()?;
+        // Streams within a connection wait in the line of that connection.
+        let own = self.outer.as_deref().unwrap_or(self).exchange.acquire().await.ok()?;
         if self.is_admitted() {
             return None;
         }

@@ -95,6 +95,12 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     // The machine limits the time for this, so it needs no timeout here.
     let first = poll_fn(|cx| receiver.poll_incoming(cx)).await;
     let encoding = receiver.arriving.encoding();
+    if encoding == Encoding::Protobuf && !connection.is_tunnel() {
+        return sender.end(Some(&Status::new(
+            Code::InvalidArgument,
+            "payloads in protobuf are for calls over gRPC: send JSON on a websocket",
+        )));
+    }
     sender.outgoing.set_encoding(encoding);
     peer.over_grpc = encoding == Encoding::Protobuf;
     match first {

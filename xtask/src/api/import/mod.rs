@@ -144,7 +144,8 @@ fn to_review(report: &Report, comments: &Comments) -> Vec<String> {
     });
     let shown = matters.filter_map(|change| {
         let now = report.renames.get(&change.element).unwrap_or(&change.element);
-        let is_gone = change.what.contains("removed");
+        // A name may contain the word as well.
+        let is_gone = change.what.split([' ', ',']).nth(1) == Some("removed");
         (!is_gone && comments.has(now)).then(|| format!("{now}: {}", change.what))
     });
     shown.collect()

@@ -1409,6 +1409,7 @@ pub struct GetResourceDescendantsResponse {
 /// Request of [`VoltApiClient::get_sessions`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
+#[prost(skip_debug)]
 pub struct GetSessionsRequest {
     /// The id of one session. Empty means any.
     #[prost(string, tag = "1")]

@@ -605,6 +605,14 @@ rt::message! { GetSessionsRequest = "tdx.volt_api.volt.v1.GetSessionsRequest";
     4 "identity_email_id" | "identityEmailId" [string] identity_email_id with_identity_email_id;
 }
 
+rt::redacted! { struct GetSessionsRequest = "GetSessionsRequest" {
+    hidden id;
+    shown identity_did;
+    shown identity_name;
+    shown status;
+    shown identity_email_id;
+} }
+
 rt::message! { GetSessionsResponse = "tdx.volt_api.volt.v1.GetSessionsResponse" refuses [status];
     0 "status" [optional message Status] status with_status;
     1 "session" [repeated message Session] session with_session;

@@ -21,7 +21,7 @@ async fn download(
     State(client): State<Client>,
     Path(path): Path<String>,
 ) -> Result<Vec<u8>, (StatusCode, String)> {
-    client.file().download(&*path).bytes().await.map_err(answer)
+    client.file().download(&*path).bytes().await.map_err(|error| answer(&error))
 }
 
 /// A load balancer asks whether this server can reach the Volt.
@@ -31,7 +31,7 @@ async fn health(State(client): State<Client>) -> (StatusCode, String) {
     (code, state.to_string())
 }
 
-fn answer(error: Error) -> (StatusCode, String) {
+fn answer(error: &Error) -> (StatusCode, String) {
     let code = StatusCode::from_u16(error.code().http_status());
     (code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error.to_string())
 }

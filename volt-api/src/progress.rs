@@ -37,6 +37,7 @@ impl Progress {
     }
 
     /// As [`set_total`](Self::set_total), unless the file is one of a folder, whose total is known.
+    #[cfg(feature = "file")]
     pub(crate) fn set_total_if_unknown(&self, total: u64) {
         self.change(|state| _ = state.total.get_or_insert(total));
     }
@@ -84,6 +85,7 @@ impl FileProgress {
     }
 
     /// The number of bytes of this attempt.
+    #[cfg(feature = "file")]
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -37,7 +37,7 @@ async fn edits_reach_the_others_and_those_who_come_later() {
 async fn flush_waits_until_the_volt_has_the_edits() {
     let model = Model::default();
     let doc = Doc::new();
-    let document = attaching(&model, &doc).batch(Duration::from_secs(3600)).await.unwrap();
+    let document = attaching(&model, &doc).batch(Duration::from_hours(1)).await.unwrap();
     soon(document.flush()).await.unwrap();
     assert!(document.state().is_synced(), "without edits, it waits for the first exchange");
     assert!(!document.has_unconfirmed_edits());
@@ -57,7 +57,7 @@ async fn flush_waits_until_the_volt_has_the_edits() {
 async fn stop_hands_over_what_was_edited_and_leaves_the_document() {
     let model = Model::default();
     let doc = Doc::new();
-    let document = attaching(&model, &doc).batch(Duration::from_secs(3600)).await.unwrap();
+    let document = attaching(&model, &doc).batch(Duration::from_hours(1)).await.unwrap();
     soon(document.synced()).await.unwrap();
     write(&doc, "text");
     soon(document.stop()).await.unwrap();

@@ -115,25 +115,23 @@ async fn each_message_comes_once_and_in_order_whatever_happens_to_the_volt_and_t
     let count = usize::try_from(messages).unwrap();
     let publishing = tokio::spawn(publish(publisher, count));
     // Failures follow the progress of the follower, so that a slow machine makes progress, too.
-    let (progress, mut seen) = watch::channel(0_u64);
+    let (progress, mut reached) = watch::channel(0_u64);
     let cut = network.cutter();
     let chaos = tokio::spawn(async move {
         let (mut cuts, mut restarts) = (0_u32, 0_u32);
         loop {
-            let next = *seen.borrow() + 1 + random.below(messages / 40 + 1);
+            let next = *reached.borrow() + 1 + random.below(messages / 40 + 1);
             // The sender is dropped at the end.
-            if seen.wait_for(|received| *received >= next).await.is_err() {
+            if reached.wait_for(|received| *received >= next).await.is_err() {
                 return (volt, cuts, restarts);
             }
-            match random.below(10) {
-                kind @ 0..2 => {
-                    volt = volt.restart(kind == 0).await;
-                    restarts += 1;
-                }
-                _ => {
-                    cut();
-                    cuts += 1;
-                }
+            let kind = random.below(10);
+            if kind < 2 {
+                volt = volt.restart(kind == 0).await;
+                restarts += 1;
+            } else {
+                cut();
+                cuts += 1;
             }
         }
     });

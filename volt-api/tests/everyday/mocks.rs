@@ -9,7 +9,7 @@ use volt_api::{
     testing::{Mock, Outage},
     volt::{
         DownloadFileRequest, DownloadFileResponse, FileApiClient, GetResourceRequest,
-        GetResourceResponse, Resource, VoltApiClient,
+        GetResourceResponse, GetSessionsRequest, Resource, VoltApiClient,
     },
 };
 use volt_test_support::soon;
@@ -111,7 +111,8 @@ async fn a_record_contains_no_session() {
     let path = folder.path().join("sessions.jsonl");
     let (volt, client) = start().await;
     let recording = Client::from_channel(client.channel().record(&path).unwrap());
-    let sessions = recording.volt().get_sessions(Default::default()).await.unwrap().session;
+    let sessions =
+        recording.volt().get_sessions(GetSessionsRequest::default()).await.unwrap().session;
     assert!(!sessions.is_empty());
     let text = fs::read_to_string(&path).unwrap();
     for session in &sessions {

@@ -147,7 +147,7 @@ async fn a_search_finds_what_fits_all_conditions() {
     assert_eq!(names(find().name("report-*").limit(1).await.unwrap()), ["report-1"]);
     assert_eq!(find().alias("@docs").await.unwrap()[0].id, folder.id);
     assert!(find().name("nothing").await.unwrap().is_empty());
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(600);
+    let later = std::time::SystemTime::now() + std::time::Duration::from_mins(10);
     assert!(find().modified_since(later).await.unwrap().is_empty());
     let children = client.volt().children("@docs").stream().try_collect().await.unwrap();
     assert_eq!(names(children), ["other", "report-1", "report-2"]);

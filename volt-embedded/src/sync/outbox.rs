@@ -23,6 +23,9 @@ use super::{
 /// The number of changes, and of their bytes, that wait for a caller.
 const MAX_WAITING: usize = 64;
 const MAX_WAITING_BYTES: usize = 1 << 20;
+/// The number of states of those present, and of those that have left, that wait for a caller: as many as a
+/// document holds of both.
+const MAX_PRESENCE: usize = 2 * 4096;
 
 /// What is next for a caller.
 #[derive(Debug)]
@@ -110,6 +113,10 @@ impl Outbox {
     /// Adds states of those present. A newer one replaces an older one.
     pub(crate) fn present(&mut self, states: &[(u64, State)]) {
         self.presence.extend(states.iter().cloned());
+        // Clients forget those that have left by themselves, after 30 s.
+        if self.presence.len() > MAX_PRESENCE {
+            self.presence.retain(|_, state| state.json.is_some());
+        }
     }
 
     /// Ends the call after the message that is being sent.

@@ -415,9 +415,9 @@ async fn interceptors_of_both_ends_see_a_relayed_call() {
     soon(call).await.unwrap();
     let mut outcomes = [soon(ends.recv()).await.unwrap(), soon(ends.recv()).await.unwrap()];
     outcomes.sort_by_key(|(caller, _)| caller.is_some());
-    let [(_, client), (caller, server)] = outcomes;
+    let [(_, client), (caller, at_host)] = outcomes;
     assert_eq!(caller, Some(identity));
-    assert_eq!((client.code(), server.code()), (Code::Ok, Code::Ok));
-    assert_eq!((client.sent, client.received), (server.received, server.sent));
+    assert_eq!((client.code(), at_host.code()), (Code::Ok, Code::Ok));
+    assert_eq!((client.sent, client.received), (at_host.received, at_host.sent));
     assert_eq!((client.sent.messages, client.received.messages), (1, 1));
 }

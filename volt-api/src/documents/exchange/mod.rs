@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The slowest connection over which an answer is waited for, in bytes a second.
 const SLOWEST: u32 = 64 << 10;
 /// The most that the states of all who are present may take, in bytes.
-const PRESENCE: usize = 4 << 20;
+const PRESENCE: usize = 8 << 20;
 
 /// The settings of an exchange.
 #[derive(Clone, Debug)]

@@ -38,6 +38,8 @@ pub(super) async fn run(
         return Err(invalid("the first message of SyncDocument is `sync_start`"));
     };
     let _permit = actor.volt.permits.document(&actor.identity)?;
+    // Read before the rights are checked: loading the document may take longer than they last.
+    let checked = actor.volt.store.changes();
     let (seat, opened) = on(&actor, move |actor| actor.join_document(&start)).await?;
     if opened.read_only {
         incoming.discard_changes();
@@ -45,8 +47,8 @@ pub(super) async fn run(
     let call = Arc::new(Call { actor, seat, opened });
     // Neither direction waits for the other: a caller that does not read can still write.
     let outcome = tokio::select! {
-        outcome = receive(&call, incoming, requests) => outcome,
-        outcome = send(&call, responses) => outcome,
+        outcome = receive(&call, incoming, requests, checked) => outcome,
+        outcome = send(&call, responses, checked) => outcome,
     };
     let (actor, document) = (call.actor.clone(), Arc::clone(call.seat.document()));
     drop(call);
@@ -64,8 +66,8 @@ async fn receive(
     call: &Arc<Call>,
     mut incoming: Incoming,
     mut requests: Requests<SyncDocumentRequest>,
+    mut checked: u64,
 ) -> Result<(), Status> {
-    let mut checked = call.actor.volt.store.changes();
     while let Some(request) = requests.message().await? {
         let Some(event) = incoming.receive(request)? else { continue };
         recheck(call, &mut checked).await?;
@@ -100,8 +102,8 @@ async fn apply(call: &Arc<Call>, update: Vec<u8>) -> Result<(), Status> {
 async fn send(
     call: &Arc<Call>,
     mut responses: Responses<SyncDocumentResponse>,
+    mut checked: u64,
 ) -> Result<(), Status> {
-    let mut checked = call.actor.volt.store.changes();
     loop {
         match call.seat.next().await {
             Next::Message(message) => {

@@ -127,7 +127,13 @@ impl OpenDocument {
             let call = self.calls.fetch_add(1, Ordering::Relaxed);
             let peer = Arc::new(Peer::new(call, outbox));
             // While the document is locked, so that the call gets each change exactly once.
-            lock(&self.room).peers.push(Arc::clone(&peer));
+            let mut room = lock(&self.room);
+            room.peers.push(Arc::clone(&peer));
+            // The document may have been deleted since it was locked.
+            if let Some(status) = self.ended.get() {
+                peer.outbox(|outbox| outbox.end(status.clone()));
+            }
+            drop(room);
             Ok(peer)
         })
     }

@@ -178,7 +178,7 @@ fn a_step_that_is_not_answered_ends_the_call() {
         ),
     ] {
         let late = test.exchange.next_timeout().unwrap();
-        test.exchange.expired(late - Duration::from_millis(1)).unwrap();
+        test.exchange.expired(late.checked_sub(Duration::from_millis(1)).unwrap()).unwrap();
         let error = test.exchange.expired(late).unwrap_err();
         assert!(error.is_deadline() && error.to_string().contains(step), "{error}");
     }

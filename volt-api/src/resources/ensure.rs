@@ -295,9 +295,7 @@ impl IntoFuture for EnsureSyncDatabase {
                 Ok(settings.apply(client.save_sync_database(request)).await?.resource)
             };
             // A synapse has documents too, so the kind is not checked.
-            match ensure(&settings, &volt, &alias, None, create).await? {
-                Ensured::Found(database) | Ensured::Created(database) => Ok(database),
-            }
+            Ok(ensure(&settings, &volt, &alias, None, create).await?.resource())
         })
     }
 }

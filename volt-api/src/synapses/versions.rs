@@ -1,6 +1,6 @@
 //! The kept versions of a sync document.
 
-use std::future::IntoFuture;
+use std::{collections::HashSet, future::IntoFuture};
 
 use volt_runtime::{Result, transport::BoxFuture};
 
@@ -152,6 +152,8 @@ impl IntoFuture for ListVersions {
             let settings = self.settings.start();
             let Versions(Place { client, database, document }) = self.kind;
             let mut versions: Vec<SyncDocumentVersionSummary> = Vec::new();
+            // A version that is created meanwhile moves the others to later pages.
+            let mut known = HashSet::new();
             loop {
                 let request = ListSyncDocumentVersionsRequest::default()
                     .with_database_id(&database)
@@ -160,11 +162,14 @@ impl IntoFuture for ListVersions {
                     .with_offset(u32::try_from(versions.len()).unwrap_or(u32::MAX));
                 let call = settings.apply(client.list_sync_document_versions(request));
                 let page = call.idempotent().await?.versions;
-                // A Volt may have pages that are smaller than what was asked for.
-                if page.is_empty() {
+                let before = versions.len();
+                versions
+                    .extend(page.into_iter().filter(|one| known.insert(one.version_id.clone())));
+                // The page is empty, though a Volt may have shorter pages than requested; or the Volt
+                // ignores the offset.
+                if versions.len() == before {
                     return Ok(versions);
                 }
-                versions.extend(page);
             }
         })
     }

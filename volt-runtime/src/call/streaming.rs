@@ -346,13 +346,24 @@ pub(super) fn read_response<Res: Message>(body: &Body) -> Result<Res> {
 /// Parses the single response of a call.
 pub(super) fn read_single<Res: Message>(
     method: &'static Method,
-    (body, mut watch): (Body, Watch),
+    response: (Body, Watch),
 ) -> Result<Res> {
-    let outcome = read_response(&body).and_then(|response: Res| match response.refusal() {
-        Some(status) => Err(Error::refused(status)),
-        None => Ok(response),
-    });
-    let outcome = outcome.map_err(|error| error.with_method(method.path));
+    read_single_with(method, response, |body| {
+        let response: Res = read_response(&body)?;
+        match response.refusal() {
+            Some(status) => Err(Error::refused(status)),
+            None => Ok(response),
+        }
+    })
+}
+
+/// Parses the single response of a call with a function, and reports how the call ended.
+pub(super) fn read_single_with<T>(
+    method: &'static Method,
+    (body, mut watch): (Body, Watch),
+    read: impl FnOnce(Body) -> Result<T>,
+) -> Result<T> {
+    let outcome = read(body).map_err(|error| error.with_method(method.path));
     watch.end(outcome.as_ref().map(|_| ()));
     outcome
 }

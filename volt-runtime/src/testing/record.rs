@@ -18,7 +18,7 @@ use crate::{
     CallOptions, Error, ErrorKind, Method, Result, StateWatch, Status,
     json::Form,
     message::{Body, Payload},
-    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, Transport},
+    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, ServerAddress, Transport},
 };
 
 /// A transport that records the calls of another one.
@@ -113,6 +113,10 @@ impl Transport for Recorder {
 
     fn state(&self) -> StateWatch {
         self.inner.state()
+    }
+
+    fn server(&self) -> Option<&ServerAddress> {
+        self.inner.server()
     }
 
     fn close(&self) -> BoxFuture<()> {

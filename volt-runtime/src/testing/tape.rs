@@ -13,7 +13,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind, Executed},
@@ -208,11 +208,10 @@ fn difference_at(path: &str, recorded: &Value, sent: &Value) -> Option<String> {
         (Value::Object(recorded), Value::Object(sent)) => {
             let names: BTreeSet<_> = recorded.keys().chain(sent.keys()).collect();
             names.into_iter().find_map(|name| {
-                let value = |fields: &Map<String, Value>| fields.get(name).cloned();
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                match (value(recorded), value(sent)) {
-                    (Some(recorded), Some(sent)) => difference_at(&path, &recorded, &sent),
-                    (recorded, sent) => Some(differs(&path, recorded.as_ref(), sent.as_ref())),
+                match (recorded.get(name), sent.get(name)) {
+                    (Some(recorded), Some(sent)) => difference_at(&path, recorded, sent),
+                    (recorded, sent) => Some(differs(&path, recorded, sent)),
                 }
             })
         }

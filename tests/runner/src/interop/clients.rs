@@ -157,8 +157,6 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
             arguments: Grpc::arguments(script.clone()),
             way,
             scenarios: if way == Way::Direct { None } else { Some(SDK) },
-            // Behind a relay with TLS, it fails to resolve the Volt.
-            speaks_tls: way == Way::Direct,
             ..Client::new(named(&grpc.name, way), short_name, "node")
         });
     }

@@ -1,9 +1,9 @@
 //! Reads sets of descriptors. Files with an edition become files of proto2 or proto3 that mean the same.
 //!
-//! An edition replaces the syntax with features, which `prost-types` does not read. They are read beside the
-//! descriptors, and expressed in what both syntaxes have: presence, labels, groups and packing. Features
-//! that are not read make no difference to the generated code, as in files of proto2 and proto3: unknown numbers of
-//! closed enums are kept, and strings must be UTF-8.
+//! An edition replaces the syntax with features, which `prost-types` does not read. They are read separately from
+//! the descriptors, and expressed with the means of both syntaxes: presence, labels, groups and packing. Features
+//! that are not read make no difference to the generated code, as in files of proto2 and proto3: unknown numbers
+//! of closed enums are kept, and strings must be UTF-8.
 
 use prost::Message;
 use prost_types::{
@@ -95,7 +95,7 @@ struct FieldOptions {
     features: Option<Features>,
 }
 
-/// What a file or field says; a number is absent where it says nothing.
+/// The features that a file or field sets.
 #[derive(Clone, Copy, PartialEq, Message)]
 struct Features {
     #[prost(int32, optional, tag = "1")]
@@ -123,7 +123,7 @@ impl Features {
     }
 }
 
-/// What only one of both syntaxes can have, by the first element that needs it.
+/// The first elements with a property that only one of both syntaxes has.
 #[derive(Default)]
 struct Needs {
     proto2: Option<String>,
@@ -150,7 +150,7 @@ fn lower(file: &mut FileDescriptorProto, features: &FeaturesOfFile, problems: &m
     }
     let proto3 = needs.proto2.is_none();
     if !proto3 {
-        // Fields of proto2 have presence without saying so.
+        // Fields of proto2 have presence by default.
         file.message_type.iter_mut().for_each(without_optional);
     }
     file.syntax = Some(if proto3 { "proto3" } else { "proto2" }.to_owned());
@@ -192,7 +192,7 @@ fn lower_field(
 ) {
     let shown = format!("`{}` of `{}`", field.name(), message.unwrap_or_default());
     if field.label() == Label::Repeated {
-        // Both syntaxes have both forms, but other defaults.
+        // Both syntaxes have both forms, with different defaults.
         let packed = features.repeated != Some(EXPANDED);
         if can_be_packed(field.r#type()) {
             field.options.get_or_insert_default().packed = Some(packed);

@@ -17,14 +17,14 @@ pub enum DocumentState {
     Connecting,
     /// Both sides send what the other lacks.
     Syncing,
-    /// Both sides had the same when this state began, and send each change since.
+    /// Both sides were equal when this state began, and send each change since then.
     Synced,
     /// The call was lost. It is opened again after a pause, unless the client's connection is closed.
     Disconnected {
         /// The reason.
         reason: Error,
     },
-    /// The Volt refuses the document, its edits or this client. To go on, attach the document again.
+    /// The Volt refuses the document, its edits or this client. To continue, attach the document again.
     Refused {
         /// The reason.
         reason: Error,

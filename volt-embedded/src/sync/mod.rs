@@ -20,7 +20,7 @@ const CHUNK: usize = 1 << 20;
 
 /// The largest update, in bytes.
 pub(crate) const MAX_UPDATE: usize = 32 << 20;
-/// The largest message about who is present, in bytes.
+/// The largest presence message, in bytes.
 pub(crate) const MAX_PRESENCE: usize = 256 << 10;
 /// The largest state vector, in bytes.
 pub(crate) const MAX_STATE_VECTOR: usize = 1 << 20;

@@ -44,7 +44,7 @@
 //! | | a client's call | a server's call |
 //! |---|---|---|
 //! | begins | when its future is first polled | when its method is found and its caller authorized |
-//! | retries | belong to the call; [`Outcome::attempts`] counts them | are calls of their own |
+//! | retries | belong to the call; [`Outcome::attempts`] counts them | are separate calls |
 //! | ends | when its result is known, or it is dropped | when its handler has ended, or is dropped |
 //!
 //! A [`Subscription`](crate::Subscription) passes the interceptors each time it opens its call. The end of a
@@ -157,8 +157,8 @@ where
 
 /// The part of an interceptor that runs after the call. Called once, with the [`Outcome`].
 ///
-/// It may run while the call is being dropped, so it must neither block nor panic. Values that it needs of the
-/// beginning of the call are captured by its closure.
+/// It may run while the call is being dropped, so it must neither block nor panic. Its closure captures values
+/// from the beginning of the call.
 #[derive(Default)]
 pub struct After(Option<Function>);
 

@@ -164,7 +164,7 @@ where
     }
 }
 
-/// One method, as a service of its own.
+/// One method, as a separate service.
 struct Mocked {
     method: &'static Method,
     answer: Box<dyn Fn(IncomingCall) -> BoxFuture<()> + Send + Sync>,

@@ -52,7 +52,7 @@ pub(super) async fn run(
     };
     let (actor, document) = (call.actor.clone(), Arc::clone(call.seat.document()));
     drop(call);
-    // The last call merges the updates. Whatever becomes of that, the document has all of them.
+    // The last call merges the updates. The document has all of them even if that fails.
     let tidy = move |_: &Actor| {
         document.tidy();
         Ok(())

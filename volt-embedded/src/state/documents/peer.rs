@@ -22,13 +22,13 @@ impl Peer {
         self.call
     }
 
-    /// Changes what the call is sent.
+    /// Changes the call's outgoing messages.
     pub(super) fn outbox(&self, work: impl FnOnce(&mut Outbox)) {
         work(&mut lock(&self.outbox));
         self.wake.notify_one();
     }
 
-    /// Waits for what is next for the caller.
+    /// Waits for the next step of the call.
     ///
     /// # Cancel safety
     ///

@@ -18,7 +18,7 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-/// An update that is told from others by its bytes. The exchange does not look into it.
+/// An update that its bytes identify. The exchange does not look into it.
 fn update(byte: u8) -> Vec<u8> {
     vec![byte; 20]
 }
@@ -285,7 +285,7 @@ fn a_document_that_becomes_read_only_sends_nothing_more() {
     test.receive(&told);
     test.wait(1000);
     assert_eq!(test.sent(), []);
-    // The next call may tell otherwise.
+    // The next call may permit it.
     test.exchange.closed(false);
     assert!(test.exchange.is_read_only());
     test.open();

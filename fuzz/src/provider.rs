@@ -1,7 +1,8 @@
 //! A Volt, which the input controls, against the exchange of a document.
 //!
 //! The target checks that every message is one that the phase allows, in pieces of the right size, that every
-//! edit is noticed whatever arrives, and that the acknowledged edits never exceed those made.
+//! edit is noticed regardless of the received messages, and that the acknowledged edits never exceed those
+//! made.
 
 use std::{
     panic,

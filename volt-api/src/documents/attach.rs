@@ -24,7 +24,7 @@ use super::{
 };
 use crate::volt::SyncApiClient;
 
-/// How long updates are collected by default.
+/// The default time for which updates are collected.
 const BATCH: Duration = Duration::from_millis(50);
 /// The largest update that is accepted by default, in bytes.
 const MAX_UPDATE: usize = 256 << 20;

@@ -12,11 +12,11 @@ use super::{
     subdocuments::{Subdocument, Subdocuments},
 };
 
-/// A document that is kept equal with a Volt's, in the background. Created by
+/// A document that is kept equal to a Volt's, in the background. Created by
 /// [`SyncApiClient::attach`](crate::volt::SyncApiClient::attach).
 ///
 /// Dropping it ends the synchronization at once: edits that the Volt has not accepted stay in the document.
-/// [`stop`](Self::stop) hands them over first. Neither changes the document.
+/// [`stop`](Self::stop) sends them first. Neither changes the document.
 #[derive(Debug)]
 pub struct SyncedDocument {
     pub(super) doc: Doc,

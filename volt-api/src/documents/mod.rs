@@ -2,7 +2,7 @@
 //!
 //! A sync document is a Yjs document: every client has a copy, edits it at any time, and merges the edits of the
 //! others. A Volt keeps one too, and passes edits on. [`attach`](crate::volt::SyncApiClient::attach) keeps a
-//! document of [`yrs`] equal with the Volt's in the background.
+//! document of [`yrs`] equal to the Volt's in the background.
 //!
 //! ```no_run
 //! # async fn example(client: volt_api::Client) -> volt_api::Result<()> {

@@ -66,7 +66,7 @@ async fn a_call_that_ends_early_is_reopened_with_the_present_content() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_undecodable_update_begins_the_call_anew() {
+async fn an_undecodable_update_restarts_the_call() {
     for kind in [SyncState::Syncing, SyncState::Update] {
         let model = Model::default();
         let (one, two) = (Doc::new(), Doc::new());

@@ -72,7 +72,7 @@ async fn helpers_wait_for_the_end_of_an_outage() {
     assert_eq!(soon(resource).await.unwrap().unwrap().name, "there");
 }
 
-/// What a program does with SQL, files and resources.
+/// Uses SQL, files and resources, as a program does.
 async fn program(client: &Client, folder: &Path) -> Vec<String> {
     let query = client.database("@shop").query("SELECT name FROM article");
     let names: Vec<(String,)> = query.fetch_all().await.unwrap();

@@ -70,7 +70,7 @@ impl Staging {
     pub(super) fn new(root: &Path, disk: &mut dyn Disk) -> Result<Self, Error> {
         let unwritable =
             |error| Error::new(format!("{} cannot be written to: {error}", root.display()));
-        // The suffix tells apart trees that the same process changes at the same time.
+        // The suffix distinguishes trees that the same process changes at the same time.
         let free = (0..u16::MAX).find_map(|number| {
             let folder = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match disk.create_folder(&folder) {

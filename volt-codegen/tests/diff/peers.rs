@@ -39,7 +39,7 @@ fn numbers_of_another_size_fit_one_way_in_json() {
     };
     let [small, large] = [wrap("int32 a = 1;"), wrap("int64 a = 1;")];
     let clients = |old: &str, new: &str| compared(old, new).changes[0].effects[&Json].clients;
-    // What a new client sends may be too large for an old Volt, and vice versa.
+    // A new client's values may be too large for an old Volt, and vice versa.
     assert_eq!(clients(&small, &large), Clients::New);
     assert_eq!(clients(&large, &small), Clients::Old);
 }

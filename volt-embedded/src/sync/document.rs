@@ -243,7 +243,7 @@ impl Document {
         Some((outcome?, committed.map(|()| changed)?))
     }
 
-    /// Notes gaps before what was added, and forgets those that were filled.
+    /// Records the gaps before the additions, and removes filled ones.
     fn note_gaps(&mut self, added: Vec<(ClientID, u32)>) {
         let state = self.state();
         for (client, end) in added.into_iter().filter(|(client, end)| state.get(client) < *end) {

@@ -211,8 +211,8 @@ impl Parts {
         self.channel.renewer().map(|renewer| renewer.generation())
     }
 
-    /// Waits until there is another session than the one with which this call was rejected, and prepares
-    /// the second attempt.
+    /// Waits for a session other than the one with which this call was rejected, and prepares the second
+    /// attempt.
     ///
     /// # Errors
     ///

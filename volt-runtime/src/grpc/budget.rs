@@ -119,7 +119,7 @@ mod tests {
         assert!(has_room(&first) && has_room(&second));
         let two = first.hold(answer());
         assert!(!has_room(&first), "the limit is reached");
-        assert!(has_room(&second), "another call goes on");
+        assert!(has_room(&second), "another call continues");
         let three = second.hold(answer());
         let four = first.hold(answer());
         let third = Account::new(Arc::clone(&budget));

@@ -55,8 +55,8 @@
 //!
 //! The interceptor that was added first is the outer one: its function runs first, and its [`After`] last.
 //! When one refuses a call, the later ones do not see it, and the `After` of the earlier ones receive the
-//! refusal. Each `After` is called exactly once, whatever ends the call: a result, an error, a deadline, a
-//! lost connection, or its drop.
+//! refusal. Each `After` is called exactly once, regardless of how the call ends: a result, an error, a
+//! deadline, a lost connection, or its drop.
 //!
 //! # Costs
 //!

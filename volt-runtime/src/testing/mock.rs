@@ -27,8 +27,8 @@ use crate::{
 /// on a websocket. Several calls may run the closure at once.
 ///
 /// A call to a method without a closure fails before it is executed, with
-/// [`ErrorKind::Configuration`](crate::ErrorKind): the error names the method, and those that the mock
-/// answers.
+/// [`ErrorKind::Configuration`](crate::ErrorKind): the error names the method, and the methods that the
+/// mock answers.
 ///
 /// ```
 /// use volt_runtime::{

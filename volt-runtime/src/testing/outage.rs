@@ -22,7 +22,7 @@ use crate::{
 ///
 /// [`Outage::of`] wraps a channel: that of a [`Mock`](crate::testing::Mock), or a real one. To the client the
 /// connection then behaves as a real one that is lost: open calls fail with
-/// [`ErrorKind::Connection`](crate::ErrorKind), those that have sent nothing with [`Executed::No`]; further
+/// [`ErrorKind::Connection`](crate::ErrorKind), calls that have sent nothing with [`Executed::No`]; further
 /// calls wait; subscriptions reopen when it is restored. The calls are cancelled at the other end.
 ///
 /// ```

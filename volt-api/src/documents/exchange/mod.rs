@@ -46,7 +46,7 @@ pub struct Settings {
     pub document: String,
     pub read_only: bool,
     pub read_only_fallback: bool,
-    /// How long local updates are collected before they are sent.
+    /// The time for which local updates are collected before they are sent.
     pub batch: Duration,
     /// The largest update that is accepted, in bytes.
     pub max_update: usize,
@@ -57,7 +57,7 @@ pub struct Settings {
 /// The phase of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// There is no call.
+    /// No call is open.
     Closed,
     /// The Volt sends the updates that the document lacks.
     Receiving,
@@ -193,8 +193,8 @@ impl Exchange {
         self.start = Some(start.with_sync_state(SyncState::Syncing));
     }
 
-    /// The call has ended. `clean` says whether the Volt ended it after the half-close: it has then
-    /// processed every message.
+    /// The call has ended. `clean` is set if the Volt ended it after the half-close: it has then processed
+    /// every message.
     pub fn closed(&mut self, clean: bool) {
         if clean && self.pace == Pace::Stopping {
             self.acknowledge(Some(self.sent));

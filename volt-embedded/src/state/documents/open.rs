@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// The size of a log, in bytes, beyond which it is merged whatever the number of its updates.
+/// The size of a log, in bytes, beyond which it is merged regardless of the number of its updates.
 const MAX_LOG: usize = 8 << 20;
 /// The number of updates that the last call leaves unmerged.
 const FEW: usize = 16;

@@ -21,12 +21,12 @@ use crate::{
     transport::BoxFuture,
 };
 
-/// The least time between the end of a renewal and the next one. Within it, calls share the outcome of the
-/// last: a Volt that rejects every session is not asked for one with each call.
+/// The minimum time between the end of a renewal and the next one. Within it, calls share the outcome of
+/// the last: a Volt that rejects every session is not asked for one with each call.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// A function that obtains a new session after the Volt has rejected the current one. Set it as
-/// `ConnectOptions::renewal`; `volt_api::Client::authenticate(…).renew()` does so by itself.
+/// `ConnectOptions::renewal`; `volt_api::Client::authenticate(…).renew()` does so automatically.
 ///
 /// The function returns the id of the new session, which must belong to the same key. It runs once for all
 /// calls that wait for it, in its own task, and at most every ten seconds. Further calls then share its

@@ -1,4 +1,4 @@
-//! Services on the Volt, by the `.proto` files that they publish.
+//! Services on the Volt, called with their published `.proto` files.
 
 use std::fmt;
 

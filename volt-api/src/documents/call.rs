@@ -197,7 +197,7 @@ impl Call {
     }
 }
 
-/// Runs work that takes long or may have to wait for the program's own transaction.
+/// Runs slow work, and work that may wait for the program's own transaction.
 async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
     let lost = |error| Error::connection("the work on the document was lost").with_source(error);
     tokio::task::spawn_blocking(work).await.map_err(lost)?

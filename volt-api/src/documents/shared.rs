@@ -62,7 +62,7 @@ impl Shared {
         self.changed.notified().await;
     }
 
-    /// Asks the task to have this many edits acknowledged.
+    /// Asks the task to confirm this many edits.
     pub(super) fn want(&self, edits: u64) {
         self.wanted.send_modify(|wanted| *wanted = edits.max(*wanted));
         self.changed.notify_one();
@@ -92,7 +92,7 @@ impl Shared {
         *self.stop.borrow()
     }
 
-    /// Waits for another request to end than the known one.
+    /// Waits for a request to end other than the known one.
     pub(super) async fn stop_requested(&self, known: Stop) {
         // `self` holds the sender, so this cannot fail.
         let _ = self.stop.subscribe().wait_for(|stop| *stop != known).await;

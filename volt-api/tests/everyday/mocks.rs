@@ -1,4 +1,4 @@
-//! Mocks by closures, and records of a whole Volt's answers.
+//! Mocks of closures, and records of a whole Volt's answers.
 
 use std::{fs, path::Path};
 

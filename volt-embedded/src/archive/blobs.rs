@@ -1,4 +1,4 @@
-//! Blobs, which the hash of their content identifies.
+//! Blobs, identified by the hash of their content.
 
 use std::io::Read;
 

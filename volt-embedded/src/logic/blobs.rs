@@ -1,4 +1,4 @@
-//! Blobs of synapses, which the hash of their content identifies.
+//! Blobs of synapses, identified by the hash of their content.
 
 use std::{
     fs::File,

@@ -90,7 +90,7 @@ impl Document {
             if self.gaps.is_empty() {
                 return Some(self.doc.transact().encode_state_as_update_v2(state));
             }
-            // The library's second encoding of a gap cannot be read.
+            // The library cannot read its own second encoding of a gap.
             let state = self.before_gaps(state);
             let first = self.doc.transact().encode_state_as_update_v1(&state);
             Some(Update::decode_v1(&first).ok()?.encode_v2())
@@ -153,8 +153,8 @@ impl Document {
         bytes
     }
 
-    /// Returns the whole document as one update, to be kept in place of all others. It is read again
-    /// first, because nothing else will have its content.
+    /// Returns the whole document as one update, to be kept in place of all others. It is read again first,
+    /// because no other copy will remain.
     pub(crate) fn merged(&mut self) -> Result<Vec<u8>, Status> {
         let whole = self.whole()?;
         let mut copy = Self::new();
@@ -232,7 +232,7 @@ impl Document {
             ranges.iter().map(|range| range.end).max().map(|end| (*client, end))
         });
         let added: Vec<_> = added.collect();
-        // The state vector stays as it is if there is a gap before what was added.
+        // The state vector does not change if there is a gap before the additions.
         let changed = !added.is_empty() || !txn.delete_set().is_empty();
         // Dropping it commits it, which panics as well if the document is damaged. That must not happen
         // while another panic unwinds, because the process would end.

@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Counts memory, so that an update that announces more than it may need ends early.
+    /// Counts memory, so that an update that announces too much is rejected early.
     fn spend(&mut self, bytes: u64) -> Result<()> {
         self.cost += bytes;
         if self.cost > MAX_COST { Err(Malformed) } else { Ok(()) }
@@ -184,7 +184,7 @@ impl<'a> Walk<'a> {
         match kind {
             // Deleted.
             1 => self.lengths.next_small(),
-            // Texts with JSON. The library reads one more than there should be.
+            // Texts with JSON. The library reads one more than announced.
             2 => {
                 let count = self.lengths.next_small()?;
                 for _ in 0..=count {
@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
 enum Place {
     /// In a root of the document.
     Root,
-    /// In the shared type that this block is.
+    /// In the shared type of this block.
     In(Id),
     /// In the same place as this block.
     Beside(Id),

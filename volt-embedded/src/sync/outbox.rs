@@ -113,7 +113,7 @@ impl Outbox {
     /// Adds presence states. A newer one replaces an older one.
     pub(crate) fn present(&mut self, states: &[(u64, State)]) {
         self.presence.extend(states.iter().cloned());
-        // Clients remove others that have left themselves, after 30 s.
+        // Clients themselves remove others that have left, after 30 s.
         if self.presence.len() > MAX_PRESENCE {
             self.presence.retain(|_, state| state.json.is_some());
         }

@@ -1,4 +1,4 @@
-//! Hostile updates, and the order of what a caller is sent.
+//! Hostile updates, and the order of a caller's outgoing messages.
 
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ fn shared_types_that_are_nested_too_deep_are_refused() {
     let state = doc.transact().state_vector();
     nest(&doc, 300);
     refused(&whole(&doc));
-    // Not in steps either.
+    // Deep nesting in several steps is refused as well.
     let further = doc.transact().encode_state_as_update_v2(&state);
     assert!(matches!(document.apply(&further), Err(Rejected::Refused(_))));
     // Any number of types without nesting is accepted.
@@ -199,7 +199,7 @@ proptest! {
         let mut document = Document::new();
         match document.apply(&update) {
             Ok(_) => {
-                // Known to be open: the library takes some that it cannot write.
+                // A known gap: the library accepts some updates that it cannot write.
                 if let Ok(whole) = document.whole() {
                     Document::new().apply(&whole).unwrap();
                 }
@@ -266,7 +266,7 @@ fn piece(state: SyncState, chunk: &[u8], complete: bool) -> SyncDocumentRequest 
 }
 
 #[test]
-fn pieces_are_put_together_within_limits() {
+fn pieces_are_reassembled_within_limits() {
     let start = SyncDocumentRequest::default().with_sync_start(SyncDocumentStart::default());
     let mut incoming = Incoming::default();
     assert!(matches!(incoming.receive(start.clone()), Ok(Some(Event::Start(_)))));
@@ -332,7 +332,7 @@ fn a_late_message_does_not_bring_a_client_back() {
     assert_eq!(presence.leave(1), [(5, State { clock: 3, json: None })]);
     assert!(presence.apply(2, here).unwrap().is_empty());
     assert!(presence.all().is_empty());
-    // It comes back with a newer one.
+    // A newer message brings it back.
     assert_eq!(presence.apply(3, b"\x01\x05\x04\x01\x31").unwrap().len(), 1);
     assert_eq!(presence.apply(3, b"\x01\x05\x04\x04null").unwrap().len(), 1);
     for wrong in

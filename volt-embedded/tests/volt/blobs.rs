@@ -1,4 +1,4 @@
-//! Blobs of synapses, which their hash identifies.
+//! Blobs of synapses, identified by their hash.
 
 use volt_api::{
     Client, Code, Error,

@@ -65,7 +65,7 @@ impl Account {
             return Poll::Ready(());
         }
         let mut waiting = self.budget.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Again under the lock, which a release takes before it wakes.
+        // Check again under the lock, which a release takes before it wakes the calls that wait.
         if self.budget.is_within(limit) {
             return Poll::Ready(());
         }

@@ -82,9 +82,9 @@
 //! Not every status is an error of a server: as the conventions ask, only `UNKNOWN`, `DEADLINE_EXCEEDED`,
 //! `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS` are.
 //!
-//! A handler runs inside its span, so its logs and its own calls belong to it. The span of a client's call
-//! has the span as its parent in which the call is first polled. Volt's protocol carries no trace context:
-//! the spans of both ends are not linked.
+//! A handler runs inside its span, so its logs and its own calls belong to it. The parent of a client's
+//! span is the span in which the call is first polled. Volt's protocol carries no trace context: the spans
+//! of both ends are not linked.
 
 mod counted;
 mod outcome;

@@ -1,4 +1,4 @@
-//! Mocks by closures.
+//! Mocks of closures.
 
 use std::{collections::BTreeSet, fmt, future::Future, slice, sync::Arc};
 

@@ -7,7 +7,7 @@
 //! | a lost connection | an [`Outage`], over a mock or a real connection |
 //! | the answers of a real Volt, without it | [`Channel::record`](crate::Channel::record), then [`Channel::replay`](crate::Channel::replay) |
 //!
-//! All of them make a [`Channel`](crate::Channel), for `Client::from_channel` of `volt-api` or for any
+//! All of them create a [`Channel`](crate::Channel), for `Client::from_channel` of `volt-api` or for any
 //! generated client.
 
 mod mock;

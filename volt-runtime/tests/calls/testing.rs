@@ -1,4 +1,4 @@
-//! Mocks by closures, connections that are lost on demand, and recorded answers.
+//! Mocks of closures, connections that are lost on demand, and recorded answers.
 
 use std::{
     fs,

@@ -8,9 +8,9 @@
 //! Closed ─opened→ Receiving ─complete→ Answering ─answer→ Sending ─DONE→ Live
 //! ```
 //!
-//! The document itself keeps all edits, so nothing is kept for a call that has not begun. From the moment
-//! at which the answer (what the Volt lacks) is computed, local updates are kept in the outbox, and they
-//! are sent once the Volt has acknowledged the answer. Every edit is in one or the other.
+//! The document itself keeps all edits, so nothing is kept for a call that has not begun. As soon as the
+//! answer (the updates that the Volt lacks) is computed, local updates are kept in the outbox, and they are
+//! sent once the Volt has acknowledged the answer. Every edit is in one or the other.
 
 mod chunks;
 mod outbox;
@@ -233,7 +233,7 @@ impl Exchange {
         }
     }
 
-    /// Sends the updates that wait without delay.
+    /// Sends the waiting updates without delay.
     pub fn hurry(&mut self) {
         if self.pace == Pace::Batched && !self.outbox.is_empty() {
             self.pace = Pace::Urgent;

@@ -45,7 +45,7 @@ impl Peer {
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change is a single operation, or leaves what it protects unloaded, so a poisoned lock
-    // protects consistent data.
+    // Each change is a single operation, or leaves the document unloaded, so a poisoned lock protects
+    // consistent data.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

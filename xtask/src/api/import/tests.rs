@@ -230,7 +230,7 @@ fn options_extensions_and_empty_files_are_left_out_with_a_notice() {
 }
 
 #[test]
-fn names_are_the_paths_where_files_import_one_another_by_them() {
+fn files_that_import_one_another_by_path_keep_their_paths() {
     let root = repository();
     let a =
         "syntax = \"proto3\";\npackage p.v1;\nimport \"own/b.proto\";\nmessage M { q.N n = 1; }\n";
@@ -287,7 +287,7 @@ fn an_existing_version_is_replaced_on_request_only() {
     assert!(error.starts_with("proto/2.0.0 exists; --replace makes these changes"), "{error}");
     assert!(error.contains("p.v1.M.b"), "{error}");
     assert_eq!(snapshot(root.path()), before);
-    // The order is a difference too; comments are none.
+    // The order is a difference too; comments are not.
     let order = NEW.replace("string a = 1; int32 b = 2;", "int32 b = 2; string a = 1;");
     let error = run(root.path(), tarball("m.proto", &order).path()).unwrap_err().to_string();
     assert!(error.contains("the same definitions, in other files or another order"), "{error}");

@@ -165,7 +165,7 @@ impl Client {
     }
 }
 
-/// The content of a document, without what is specific to one copy.
+/// The content of a document, without the parts specific to one copy.
 fn content(doc: &Doc) -> (String, Any, Any, yrs::Snapshot) {
     let text = doc.get_or_insert_text("text");
     let (list, map) = (doc.get_or_insert_array("list"), doc.get_or_insert_map("map"));

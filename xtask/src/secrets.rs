@@ -13,9 +13,9 @@ use crate::tree;
 
 /// The start of the file.
 const HEAD: &str = "\
-# Fields of strings and bytes whose values `Debug` hides: `secret`, or `open` for those that only look like it.
-# A name is that of a field in any message, or a full one, which takes precedence. A field that looks secret
-# and is not here is hidden; `cargo xtask api import` lists such fields.
+# Fields of strings and bytes whose values `Debug` hides: `secret`, or `open` for fields that only look secret.
+# A name selects a field in every message. A full name selects one field, and takes precedence. A field that
+# looks secret and is not listed is hidden; `cargo xtask api import` reports such fields.
 ";
 
 /// The decisions for one version, by the names of fields.

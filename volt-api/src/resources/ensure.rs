@@ -237,7 +237,7 @@ pub struct NewSyncDatabase {
 
 #[cfg(feature = "sync")]
 impl SyncApiClient {
-    /// Returns the sync database with an alias such as `@notes`, and creates it if there is none. Callers
+    /// Returns the sync database with an alias such as `@notes`, and creates it if it is missing. Callers
     /// may do this at once.
     ///
     /// ```no_run

@@ -13,17 +13,17 @@ use crate::{
     },
 };
 
-/// The number of versions that are asked for at once.
+/// The number of versions in one request.
 const PAGE: u32 = 100;
 
-/// A list that has not been asked for yet, created by [`SyncApiClient::versions`].
+/// A list that has not been requested yet, created by [`SyncApiClient::versions`].
 pub type ListVersions = Operation<Versions>;
 
 /// The kind of a [`ListVersions`].
 #[derive(Debug)]
 pub struct Versions(Place);
 
-/// A version that has not been asked for yet, created by [`SyncApiClient::version`].
+/// A version that has not been requested yet, created by [`SyncApiClient::version`].
 pub type GetVersion = Operation<OneVersion>;
 
 /// The kind of a [`GetVersion`].
@@ -93,7 +93,7 @@ impl SyncApiClient {
         Operation::new(OneVersion { place, version: version.into() })
     }
 
-    /// Keeps a document as it is now. Awaiting it returns the id of the version.
+    /// Keeps the present content of a document as a version. Awaiting it returns the id of the version.
     pub fn create_version(
         &self,
         database: impl Into<String>,
@@ -103,8 +103,8 @@ impl SyncApiClient {
         Operation::new(NewVersion { place, label: String::new() })
     }
 
-    /// Makes a document what it was in a kept version. All who have it open see that as a change. Awaiting
-    /// it returns the id of the version that is kept for the change.
+    /// Reverts a document to a kept version. Clients that have it open receive a change. Awaiting it
+    /// returns the id of the version that is kept for the change.
     pub fn revert_version(
         &self,
         database: impl Into<String>,
@@ -208,8 +208,8 @@ impl IntoFuture for CreateVersion {
 
     /// # Errors
     ///
-    /// If the Volt refuses the call, or the connection is lost:
-    /// [`executed`](volt_runtime::Error::executed) then tells whether the version may have been kept.
+    /// If the Volt refuses the call, or the connection is lost: [`executed`](volt_runtime::Error::executed)
+    /// then reports whether the version may have been kept.
     ///
     /// # Cancel safety
     ///

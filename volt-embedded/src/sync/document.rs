@@ -1,4 +1,4 @@
-//! A document in memory: a Yjs document, and the checks of what changes it.
+//! A document in memory: a Yjs document, and the checks of its changes.
 
 use std::{
     collections::HashMap,
@@ -29,11 +29,11 @@ pub(crate) struct Document {
     cost: u64,
     /// At least the deepest nesting of shared types.
     nesting: u32,
-    /// The clients of whose changes some are missing before others, and the clock after those.
+    /// The clients with a gap in their changes, each with the clock after the changes beyond it.
     gaps: HashMap<ClientID, u32>,
 }
 
-/// A change that a document has taken.
+/// A change that a document has accepted.
 #[derive(Debug)]
 pub(crate) struct Change {
     /// The change as an update.
@@ -42,7 +42,7 @@ pub(crate) struct Change {
     pub(crate) before: Arc<StateVector>,
 }
 
-/// The reason why a document did not take a change.
+/// The reason why a document rejected a change.
 #[derive(Debug)]
 pub(crate) enum Rejected {
     /// The document has not changed.
@@ -90,7 +90,7 @@ impl Document {
             if self.gaps.is_empty() {
                 return Some(self.doc.transact().encode_state_as_update_v2(state));
             }
-            // The library writes a gap in the second encoding so that nobody can read it.
+            // The library cannot read its own second encoding of a gap.
             let state = self.before_gaps(state);
             let first = self.doc.transact().encode_state_as_update_v1(&state);
             Some(Update::decode_v1(&first).ok()?.encode_v2())
@@ -98,8 +98,8 @@ impl Document {
         guarded(encode).flatten().ok_or_else(|| internal("the document cannot be encoded"))
     }
 
-    /// Lowers a state so that it lacks what follows gaps. The library takes the changes before a gap for
-    /// all of a client's.
+    /// Lowers a state so that it excludes the changes after gaps. For the library, a client's changes end
+    /// at its gap.
     fn before_gaps(&self, state: &StateVector) -> StateVector {
         let own = self.state();
         let lower = |(client, clock): (&ClientID, &u32)| {
@@ -128,7 +128,7 @@ impl Document {
         self.doc.transact().root_refs().map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Returns what identifies the content: equal for all copies that have the same changes.
+    /// Returns an identifier of the content, equal for all copies with the same changes.
     pub(crate) fn identity(&self) -> Vec<u8> {
         let snapshot = self.doc.transact().snapshot();
         let mut state: Vec<_> = snapshot.state_map.iter().collect();
@@ -153,8 +153,8 @@ impl Document {
         bytes
     }
 
-    /// Returns the whole document as one update, to be kept in place of all others. It is read again
-    /// first, because nothing else will have its content.
+    /// Returns the whole document as one update, to be kept in place of all others. It is read again first,
+    /// because no other copy will remain.
     pub(crate) fn merged(&mut self) -> Result<Vec<u8>, Status> {
         let whole = self.whole()?;
         let mut copy = Self::new();
@@ -232,7 +232,7 @@ impl Document {
             ranges.iter().map(|range| range.end).max().map(|end| (*client, end))
         });
         let added: Vec<_> = added.collect();
-        // The state vector stays as it is if there is a gap before what was added.
+        // The state vector does not change if there is a gap before the additions.
         let changed = !added.is_empty() || !txn.delete_set().is_empty();
         // Dropping it commits it, which panics as well if the document is damaged. That must not happen
         // while another panic unwinds, because the process would end.
@@ -243,7 +243,7 @@ impl Document {
         Some((outcome?, committed.map(|()| changed)?))
     }
 
-    /// Notes gaps before what was added, and forgets those that were filled.
+    /// Records the gaps before the additions, and removes filled ones.
     fn note_gaps(&mut self, added: Vec<(ClientID, u32)>) {
         let state = self.state();
         for (client, end) in added.into_iter().filter(|(client, end)| state.get(client) < *end) {

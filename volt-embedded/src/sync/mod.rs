@@ -1,8 +1,8 @@
 //! Documents that several callers edit at once: the Volt's end of `SyncDocument`.
 //!
 //! This is a sans-IO core: messages in, events and messages out, without sockets, tasks, clocks or the
-//! store. Callers' updates are checked before the Yjs library reads them, because that library
-//! neither bounds what it allocates nor how deep it recurses.
+//! store. Callers' updates are checked before the Yjs library reads them, because that library bounds
+//! neither its allocations nor its recursion.
 
 mod columns;
 pub(crate) mod document;
@@ -20,7 +20,7 @@ const CHUNK: usize = 1 << 20;
 
 /// The largest update, in bytes.
 pub(crate) const MAX_UPDATE: usize = 32 << 20;
-/// The largest message about who is present, in bytes.
+/// The largest presence message, in bytes.
 pub(crate) const MAX_PRESENCE: usize = 256 << 10;
 /// The largest state vector, in bytes.
 pub(crate) const MAX_STATE_VECTOR: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! Paths in documents: JSON paths, and what differs at them.
+//! Paths in documents: JSON paths, and the differences at them.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::error::invalid;
 
 /// The longest path, in bytes.
 const MAX_PATH: usize = 4096;
-/// The maximum number of parts in which a change is told. A change with more is told as one.
+/// The maximum number of parts in which a change is reported. A change with more is reported as one.
 const MAX_PARTS: usize = 1000;
 
 /// A step of a path.
@@ -21,7 +21,7 @@ pub(crate) enum Step {
     Index(u32),
     /// All entries or elements.
     All,
-    /// What is here, and everything in it.
+    /// The value here, and everything in it.
     Deep,
 }
 
@@ -135,7 +135,7 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || char == '_')
 }
 
-/// Returns what differs between two states of a document at the places that a path leads to.
+/// Returns the differences between two states of a document at the places of a path.
 pub(crate) fn differences(path: &[Step], old: &Value, new: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     walk(path, Some(old), Some(new), &mut Vec::new(), &mut found);

@@ -1,7 +1,7 @@
-//! Who is present in a document and where: the awareness states of y-protocols, on the Volt's side.
+//! The presence of clients in a document: the awareness states of y-protocols, on the Volt's side.
 //!
-//! An update is a count, followed by the client id, the clock and the JSON text of each state. A state
-//! that is `null` says that the client has left.
+//! An update is a count, followed by the client id, the clock and the JSON text of each state. A state that
+//! is `null` means that the client has left.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},

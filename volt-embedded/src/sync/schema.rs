@@ -1,7 +1,7 @@
 //! Schemas of documents: a JSON Schema for each root.
 //!
-//! The keywords of JSON Schema that need no regular expressions and no other documents are judged. A schema
-//! with another keyword that could refuse something is not accepted, because it would protect nothing.
+//! The supported keywords of JSON Schema need neither regular expressions nor other documents. A schema
+//! with another keyword that could reject a value is refused, because it would protect nothing.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use volt_api::Status;
 use super::value::Kind;
 use crate::error::{invalid, precondition};
 
-/// The maximum number of steps of judging one value.
+/// The maximum number of steps to validate one value.
 const MAX_STEPS: u32 = 5_000_000;
 /// The maximum depth of schemas within schemas.
 const MAX_DEPTH: u32 = 256;
 
-/// Keywords that are judged, or that refuse nothing.
+/// Keywords that are supported, or that reject no value.
 const KEYWORDS: &str = "
     $anchor $comment $defs $id $ref $schema $vocabulary additionalItems additionalProperties
     allOf anyOf const contains contentEncoding contentMediaType default definitions
@@ -93,7 +93,7 @@ impl Schemas {
         }
         let Some(json) = &schema.json else { return Ok(()) };
         if value.is_null() {
-            // The root has no content, and nobody says of what kind it is.
+            // The root has no content, and its kind is unknown.
             return Ok(());
         }
         let mut judge = Judge { whole: json, steps: 0 };
@@ -103,7 +103,7 @@ impl Schemas {
     }
 }
 
-/// Reads a schema, and refuses one that cannot be judged.
+/// Reads a schema, and refuses one that cannot be evaluated.
 fn parse(root: &str, text: &str) -> Result<Value, Status> {
     let shown = root.escape_debug();
     let schema = serde_json::from_str(text).map_err(|error| {
@@ -115,7 +115,7 @@ fn parse(root: &str, text: &str) -> Result<Value, Status> {
     Ok(schema)
 }
 
-/// Fails if a schema has a keyword that is not judged.
+/// Fails if a schema has an unsupported keyword.
 fn check(schema: &Value, depth: u32) -> Result<(), String> {
     let keywords = match schema {
         Value::Bool(_) => return Ok(()),
@@ -175,7 +175,7 @@ fn check(schema: &Value, depth: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// Judges values by one schema.
+/// Validates values against one schema.
 struct Judge<'a> {
     whole: &'a Value,
     steps: u32,
@@ -309,7 +309,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Judges the keywords that have no schemas in them.
+/// Evaluates the keywords without schemas in them.
 fn simple(keywords: &Object<String, Value>, value: &Value) -> Judged {
     if let Some(types) = keywords.get("type") {
         let nullable = value.is_null() && keywords.get("nullable") == Some(&Value::Bool(true));
@@ -345,7 +345,7 @@ fn simple(keywords: &Object<String, Value>, value: &Value) -> Judged {
     Ok(())
 }
 
-/// Judges the keywords `minX` and `maxX`.
+/// Evaluates the keywords `minX` and `maxX`.
 fn bounds(keywords: &Object<String, Value>, what: &str, count: u64) -> Judged {
     let limit = |end: &str| keywords.get(&format!("{end}{what}")).and_then(Value::as_u64);
     if limit("min").is_some_and(|least| count < least)
@@ -371,7 +371,7 @@ fn is_of_type(value: &Value, name: &str) -> bool {
     }
 }
 
-/// Returns whether two values are equal. Numbers are, whatever their notation.
+/// Returns whether two values are equal. The notation of numbers does not matter.
 #[expect(clippy::float_cmp, reason = "JSON Schema compares numbers exactly")]
 fn equal(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {

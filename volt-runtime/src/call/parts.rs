@@ -11,9 +11,8 @@
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
 //! or the caller's word that executing it twice is harmless. All attempts share one deadline.
 //!
-//! A call that is rejected for its session is made once more after the session was renewed, if the channel
-//! renews sessions. The second attempt has its own token, because a pre-opened call may still have the old
-//! one.
+//! If the channel renews sessions, a call that is rejected for its session is retried once after the
+//! renewal. The second attempt has its own token, because a pre-opened call may still have the old one.
 
 use std::{future::poll_fn, mem, sync::Arc, task::Poll};
 
@@ -212,8 +211,8 @@ impl Parts {
         self.channel.renewer().map(|renewer| renewer.generation())
     }
 
-    /// Waits until there is another session than the one with which this call was rejected, and prepares
-    /// the second attempt.
+    /// Waits for a session other than the one with which this call was rejected, and prepares the second
+    /// attempt.
     ///
     /// # Errors
     ///
@@ -310,7 +309,7 @@ impl Parts {
         watch: &mut Watch,
     ) -> Result<(RawSink, RawStreaming)> {
         let (mut sink, mut stream) = self.open(at, self.ready_until(), watch).await?;
-        // The receiving half knows why the call failed. Read it before the halves are dropped.
+        // The receiving half has the reason of the failure. Read it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
             // Nothing was sent, so no response can be a refusal.
             let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));
@@ -332,8 +331,7 @@ impl Parts {
     }
 
     /// Opens the call as [`open_watched`](Self::open_watched) and sends its only request in the background.
-    /// The stream keeps the sending half. If the Volt rejects the session, the stream opens the call once
-    /// more.
+    /// The stream keeps the sending half. If the Volt rejects the session, the stream opens the call again.
     pub(super) async fn open_with(
         &self,
         request: &Arc<dyn Payload>,
@@ -380,7 +378,7 @@ impl Parts {
         })
     }
 
-    /// Opens the call and waits for its key exchange, which tells whether the Volt accepts the session.
+    /// Opens the call and waits for its key exchange, which shows whether the Volt accepts the session.
     async fn open_renewed(
         &mut self,
         session: Option<u64>,

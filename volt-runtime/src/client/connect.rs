@@ -38,7 +38,7 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
 
 /// Creates a channel to the Volt that a configuration names, which connects when the first call is made.
 /// Until then, and until the connection is established, its state is `Reconnecting`: calls wait for the
-/// connection as they wait for one that was lost, and failed attempts are repeated in the same way.
+/// connection as they do after a loss, and failed attempts are repeated in the same way.
 ///
 /// Without [`ConnectOptions::reconnect`] there is one attempt; if it fails, the channel is closed.
 ///
@@ -133,7 +133,7 @@ fn channel(
     renewed(Channel::new(volt), options.renewal, store)
 }
 
-/// Lets a channel renew its session, if there is a way.
+/// Lets a channel renew its session, if the options have a renewal.
 fn renewed(
     channel: Channel,
     renewal: Option<Renewal>,

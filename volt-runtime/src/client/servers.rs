@@ -1,8 +1,8 @@
-//! Services that run at an address of their own.
+//! Services at their own address.
 //!
-//! A service whose host is a server is called there directly, over gRPC, whatever the transport to the Volt.
-//! The Volt only describes it. A connection is established when the first call needs it, and supervised as
-//! that to the Volt is.
+//! A service whose host is a server is called there directly, over gRPC, regardless of the transport to the
+//! Volt. The Volt only describes it. A connection is established when the first call needs it, and
+//! supervised as that to the Volt is.
 
 use std::{
     collections::HashMap,

@@ -67,7 +67,7 @@ impl Account {
             return Poll::Ready(());
         }
         let mut waiting = self.budget.waiting();
-        // Again under the lock, which a release takes before it wakes.
+        // Check again under the lock, which a release takes before it wakes the calls that wait.
         if self.has_room() {
             return Poll::Ready(());
         }
@@ -127,7 +127,7 @@ mod tests {
         assert!(has_room(&first) && has_room(&second));
         let two = first.hold(answer());
         assert!(!has_room(&first), "the limit is reached");
-        assert!(has_room(&second), "another call goes on");
+        assert!(has_room(&second), "another call continues");
         let three = second.hold(answer());
         let four = first.hold(answer());
         let third = Account::new(Arc::clone(&budget));

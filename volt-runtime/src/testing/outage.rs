@@ -1,7 +1,7 @@
 //! Connections that are lost on demand.
 //!
-//! The transport around another one follows the rules of a real connection: a loss is published before its
-//! calls fail, they fail with the same reason, and calls that were made meanwhile wait.
+//! A transport around another one. It follows the rules of a real connection: a loss is published before
+//! its calls fail, they fail with the same reason, and calls that were made meanwhile wait.
 
 use std::{
     fmt,
@@ -22,8 +22,8 @@ use crate::{
 /// Loses and restores the connection of a channel on demand.
 ///
 /// [`Outage::of`] wraps a channel: that of a [`Mock`](crate::testing::Mock), or a real one. To the client the
-/// connection then behaves as a real one that is lost: open calls fail with
-/// [`ErrorKind::Connection`](crate::ErrorKind), those that have sent nothing with [`Executed::No`]; further
+/// connection then behaves like a real lost one: open calls fail with
+/// [`ErrorKind::Connection`](crate::ErrorKind), calls that have sent nothing with [`Executed::No`]; further
 /// calls wait; subscriptions reopen when it is restored. The calls are cancelled at the other end.
 ///
 /// ```

@@ -27,7 +27,7 @@ pub(crate) struct Recorder {
     tape: Arc<Tape>,
 }
 
-/// The file, and what is hidden in it.
+/// The file, and the fields that it hides.
 pub(crate) struct Tape {
     file: Mutex<File>,
     hidden: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! `WatchSynapsePath`: tells what changes at some paths of a document.
+//! `WatchSynapsePath`: reports the changes at some paths of a document.
 
 use std::sync::Arc;
 
@@ -26,8 +26,7 @@ const MAX_PATHS: usize = 100;
 /// A path as the caller wrote it, and its steps.
 type Watched = Vec<(String, Vec<Step>)>;
 
-/// A caller that does not read is told the difference between what it was told and what is there when it
-/// reads again.
+/// A slow caller receives the difference between its last values and the current ones when it reads again.
 pub(super) async fn watch(
     actor: Actor,
     mut requests: Requests<WatchSynapsePathRequest>,

@@ -88,8 +88,9 @@
 //!   `volt:database-write` changing them. A document is created with its first change, and each change is
 //!   kept before it is acknowledged or passed on. Updates are merged in batches unless
 //!   `no_compaction` is set. A document that no call uses is not in memory.
-//! - **Synapses** refuse changes of roots without a schema, and changes that do not fit it. Schemas may use the
-//!   keywords of JSON Schema that need no regular expressions; others are rejected. The content of a root
+//! - **Synapses** refuse changes of roots without a schema, and changes that do not fit it. Schemas may use most
+//!   keywords of JSON Schema; those with regular expressions, `dependentSchemas`, `unevaluated…`, `minContains`,
+//!   `maxContains` and references to other documents are rejected. `format` is not checked. The content of a root
 //!   determines whether it is an object, an array or a text. `volt:resource-write` is required to set schemas.
 //! - **Paths** are JSON paths such as `$.notes[0].title`; a watch may use `*` and one `..`. Written objects and
 //!   arrays become shared types, and missing objects are created. A slow watcher receives the

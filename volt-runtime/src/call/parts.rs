@@ -85,8 +85,7 @@ impl Parts {
                 Ok(after) => watch.push(after),
                 Err(error) => {
                     let refusal = error.with_executed(Executed::No).with_method(self.method.path);
-                    watch.end(Err(&refusal));
-                    return Err(refusal);
+                    return Err(watch.fail(refusal));
                 }
             }
         }
@@ -254,15 +253,13 @@ impl Parts {
                 if session.is_some() && renewal::is_due(&error) {
                     // Boxed, because few calls do this: it would enlarge the futures of all.
                     if let Err(error) = Box::pin(self.renew(session, at)).await {
-                        watch.end(Err(&error));
-                        return Err(error);
+                        return Err(watch.fail(error));
                     }
                     renewed = true;
                     continue;
                 }
                 if attempt >= self.options.max_attempts || !self.may_retry(&error) {
-                    watch.end(Err(&error));
-                    return Err(error);
+                    return Err(watch.fail(error));
                 }
                 match watch.span() {
                     None => tracing::debug!(attempt, "trying again: {error:#}"),
@@ -279,8 +276,7 @@ impl Parts {
                     let until = Instant::now().checked_add(delay);
                     // Return the real reason now rather than a deadline error after the delay.
                     if at.is_some_and(|at| until.is_none_or(|until| at <= until)) {
-                        watch.end(Err(&error));
-                        return Err(error);
+                        return Err(watch.fail(error));
                     }
                     sleep(delay).await;
                 }
@@ -348,8 +344,7 @@ impl Parts {
             stream.on_rejected(Rejected::new(move |mut watch| {
                 Box::pin(async move {
                     if let Err(error) = parts.renew(session, at).await {
-                        watch.end(Err(&error));
-                        return Err(error);
+                        return Err(watch.fail(error));
                     }
                     let latest = parts.ready_until();
                     let (sink, mut stream) = parts.open_watched(at, latest, watch).await?;
@@ -406,10 +401,7 @@ fn watched(
             stream.watch(watch);
             Ok((sink, stream))
         }
-        Err(error) => {
-            watch.end(Err(&error));
-            Err(error)
-        }
+        Err(error) => Err(watch.fail(error)),
     }
 }
 

@@ -238,15 +238,12 @@ impl RawStreaming {
         if let Some(end) = &self.end {
             end.fail(&error);
         }
-        self.watch.end(Err(&error));
-        error
+        self.watch.fail(error)
     }
 
     /// Reports that the Volt has refused the call. It can still be read.
     pub(super) fn refused(&mut self, status: Status) -> Error {
-        let error = Error::refused(status).with_method(self.method.path);
-        self.watch.end(Err(&error));
-        error
+        self.watch.fail(Error::refused(status).with_method(self.method.path))
     }
 
     /// Reads the single response of a call, which must be followed by a clean end. The watch is for the

@@ -111,6 +111,12 @@ impl Watch {
         }
     }
 
+    /// Reports that the call failed, unless its end was reported before. Returns the error.
+    pub(crate) fn fail(&mut self, error: Error) -> Error {
+        self.end(Err(&error));
+        error
+    }
+
     /// Reports that a server ended the call with this status, unless that was reported before.
     pub(crate) fn end_with(&mut self, status: &Status) {
         if let Some(watched) = self.0.take() {

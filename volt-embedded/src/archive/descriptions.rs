@@ -26,13 +26,14 @@ impl Archive {
     /// Describes a document. The previous description is replaced.
     pub(crate) fn describe(&self, document: &str, description: &Description) -> Result<()> {
         self.write(|tx| {
+            // First, so that a description can be replaced when there is no room for another.
+            tx.prepare_cached("DELETE FROM description WHERE name = ?1")?.execute([document])?;
             let count: i64 =
                 tx.query_row("SELECT count(*) FROM description", [], |row| row.get(0))?;
             if count >= MAX_DESCRIPTIONS {
                 let message = format!("the synapse describes {MAX_DESCRIPTIONS} documents");
                 return Err(exhausted(message).into());
             }
-            tx.prepare_cached("DELETE FROM description WHERE name = ?1")?.execute([document])?;
             tx.prepare_cached("INSERT INTO description VALUES (?1, ?2, ?3, ?4)")?.execute(
                 params![
                     document,

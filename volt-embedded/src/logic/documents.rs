@@ -102,7 +102,7 @@ impl Actor {
             let message = format!("`{}` is neither a sync database nor a synapse", resource.id);
             return Err(precondition(message).into());
         }
-        let archive = self.volt.documents.archive(&resource.id, || {
+        let archive = self.volt.documents.archive(&resource.id, &self.identity, || {
             let exists = || self.read(|store| resources::owner(store, &resource.id)).map(drop);
             let path = self.volt.disk.open_database(&resource.id, Purpose::Documents, exists)?;
             Archive::open(&path, self.volt.options.durable)

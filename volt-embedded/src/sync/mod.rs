@@ -8,6 +8,7 @@ mod columns;
 pub(crate) mod document;
 pub(crate) mod incoming;
 mod inspect;
+mod json_schema;
 pub(crate) mod outbox;
 pub(crate) mod path;
 pub(crate) mod presence;

@@ -17,7 +17,7 @@ use crate::{
     actor::Actor,
     error::{internal, invalid},
     rights::DATABASE_READ,
-    sync::path::{Difference, Display, Step, differences, parse},
+    sync::path::{Difference, Display, MAX_REPORTED, Step, differences, parse},
 };
 
 /// The maximum number of paths of one call.
@@ -64,7 +64,7 @@ pub(super) async fn watch(
                 let compare = move |actor: &Actor| {
                     actor.read(|store| actor.demand(store, &synapse, DATABASE_READ))?;
                     let new = document.json()?;
-                    let updates = updates(&paths, &old, &new);
+                    let updates = updates(&paths, &old, &new)?;
                     Ok((new, updates))
                 };
                 let (new, updates) = on(&actor, compare).await?;
@@ -78,16 +78,21 @@ pub(super) async fn watch(
     }
 }
 
-fn updates(paths: &[(String, Vec<Step>)], old: &Value, new: &Value) -> Vec<WatchSynapsePathUpdate> {
+fn updates(
+    paths: &[(String, Vec<Step>)],
+    old: &Value,
+    new: &Value,
+) -> Result<Vec<WatchSynapsePathUpdate>, Status> {
     let mut updates = Vec::new();
+    let mut left = MAX_REPORTED;
     for (text, steps) in paths {
-        let found = differences(steps, old, new);
+        let found = differences(steps, old, new, &mut left)?;
         let total = u32::try_from(found.len()).unwrap_or(u32::MAX);
         updates.extend((0..).zip(found).map(|(index, difference)| {
             update(&difference).with_watch_path(text.as_str()).with_index(index).with_total(total)
         }));
     }
-    updates
+    Ok(updates)
 }
 
 fn update(difference: &Difference) -> WatchSynapsePathUpdate {

@@ -320,15 +320,20 @@ impl OpenDocument {
         }
         if content.document.is_none() {
             let mut document = Document::new();
-            let logged =
-                self.archive.replay(&self.name, |update| match document.apply(update) {
-                    Ok(_) => Ok(()),
-                    Err(Rejected::Refused(status) | Rejected::Broken(status)) => {
-                        tracing::error!(document = self.name, %status, "a kept update is damaged");
-                        Err(internal("the document is damaged; the operator must restore it")
-                            .into())
-                    }
-                })?;
+            let account = &mut content.account;
+            let logged = self.archive.replay(&self.name, |update| match document.apply(update) {
+                // While it grows, so that many documents that are loaded at once count too.
+                Ok(_) => account.set(document.cost()).map_err(Fault::from),
+                Err(Rejected::Refused(status) | Rejected::Broken(status)) => {
+                    tracing::error!(document = self.name, %status, "a kept update is damaged");
+                    Err(internal("the document is damaged; the operator must restore it").into())
+                }
+            });
+            if logged.is_err() {
+                // Returning memory does not fail.
+                let _ = content.account.set(0);
+            }
+            let logged = logged?;
             content.account.set(document.cost())?;
             let description = self.archive.description(&self.name)?;
             content.schemas = match description.filter(|description| !description.deleted) {

@@ -21,10 +21,10 @@ pub struct ProxyConnection {
     /// The CA certificate of the proxy, PEM.
     #[prost(string, tag = "4")]
     pub ca_pem: String,
-    /// Whether the Volt should keep the connection open.
+    /// Keeps the connection open if set.
     #[prost(bool, tag = "5")]
     pub enabled: bool,
-    /// Whether the connection is open.
+    /// `true` if the connection is open.
     #[prost(bool, tag = "6")]
     pub connected: bool,
     /// Accepts HTTP requests through the connection.
@@ -68,7 +68,7 @@ pub struct ConnectRelay {
     pub connected: bool,
 }
 
-/// Whether a connection is encrypted. No method uses this.
+/// The encryption of a connection. No method uses this.
 #[non_exhaustive]
 #[derive(
     Clone,

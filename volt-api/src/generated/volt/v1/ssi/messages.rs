@@ -46,7 +46,7 @@ pub struct CreateEmailCredentialRequest {
     /// The passphrase of the signing key. Empty if the key is not encrypted. Keep it secret.
     #[prost(string, tag = "4")]
     pub key_passphrase: String,
-    /// A text about the credential.
+    /// A description of the credential.
     #[prost(string, tag = "5")]
     pub description: String,
 }
@@ -75,7 +75,7 @@ pub struct DeleteDidRequest {
     /// The passphrase of the signing key. Empty if the key is not encrypted. Keep it secret.
     #[prost(string, tag = "3")]
     pub key_passphrase: String,
-    /// Deletes despite an obstacle. Which obstacles it overrides is not documented.
+    /// Forces the deletion. The obstacles that it overrides are not documented.
     #[prost(bool, tag = "4")]
     pub force: bool,
     /// The DIDs to delete.
@@ -157,7 +157,7 @@ pub struct ImportCredentialRequest {
     /// The resource to store the credential in.
     #[prost(string, tag = "3")]
     pub create_in_parent_id: String,
-    /// A text about the credential.
+    /// A description of the credential.
     #[prost(string, tag = "4")]
     pub description: String,
 }
@@ -259,7 +259,7 @@ pub struct ResolveDidResponse {
     /// The Volt that the document originates from.
     #[prost(string, tag = "4")]
     pub origin_volt: String,
-    /// A text about the DID.
+    /// A description of the DID.
     #[prost(string, tag = "5")]
     pub description: String,
 }
@@ -301,7 +301,7 @@ pub struct RegisterDidDocumentResponse {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SaveCredentialRequest {
-    /// A text about the credential.
+    /// A description of the credential.
     #[prost(string, tag = "1")]
     pub description: String,
     /// The fields of the credential.
@@ -335,7 +335,7 @@ pub struct SaveCredentialResponse {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SearchDidRegistryRequest {
-    /// The number of the page. Whether pages count from 0 or 1 is not documented.
+    /// The number of the page. The number of the first page is not documented.
     #[prost(uint32, tag = "4")]
     pub page_number: u32,
     /// The number of entries per page.

@@ -38,7 +38,7 @@ pub struct DidRegistryUpdate {
     /// The Volt that the update originates from.
     #[prost(string, tag = "9")]
     pub origin_volt: String,
-    /// A text about the DID.
+    /// A description of the DID.
     #[prost(string, tag = "10")]
     pub description: String,
 }

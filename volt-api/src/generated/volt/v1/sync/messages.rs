@@ -782,7 +782,7 @@ pub struct HasSynapseBlobRequest {
     pub hash: String,
 }
 
-/// Whether the blob exists.
+/// The outcome of the lookup.
 ///
 /// Response of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]

@@ -31,7 +31,7 @@ pub struct VoltParameters {
     /// The Volt's name, for people.
     #[prost(string, tag = "2")]
     pub name: String,
-    /// A text about the Volt.
+    /// A description of the Volt.
     #[prost(string, tag = "3")]
     pub description: String,
     /// The driver of the Volt's own database. Not documented.
@@ -40,7 +40,7 @@ pub struct VoltParameters {
     /// The place where the Volt stores its data. Not documented.
     #[prost(string, tag = "5")]
     pub location: String,
-    /// How the Volt stores its private key. Not documented.
+    /// The storage of the Volt's private key. Not documented.
     #[prost(string, tag = "6")]
     pub key_strategy: String,
     /// The id of the Volt's key. Not documented.
@@ -70,7 +70,7 @@ pub struct VoltParameters {
     /// The file with the certificate authority of the HTTP server's certificate.
     #[prost(string, tag = "15")]
     pub http_ca_path: String,
-    /// Whether the Volt can be discovered. Not documented.
+    /// Makes the Volt discoverable. Not documented.
     #[prost(bool, tag = "16")]
     pub discoverable: bool,
     /// The challenge code. Clients prove their knowledge of it with `challenge` in
@@ -89,7 +89,7 @@ pub struct VoltParameters {
     /// Turns messaging on. Not documented.
     #[prost(bool, tag = "22")]
     pub enable_messaging: bool,
-    /// Whether the Volt has a relay.
+    /// `true` if the Volt has a relay.
     #[prost(bool, tag = "23")]
     pub has_relay: bool,
     /// An open relay does not require both ends to authenticate.
@@ -236,7 +236,7 @@ pub struct IdentityAlias {
     /// the client's proof and the Volt's settings. Only the owner of the Volt may set it.
     #[prost(enumeration = "PolicyDecision", tag = "8")]
     pub authenticate: i32,
-    /// A text about the alias.
+    /// A description of the alias.
     #[prost(string, tag = "9")]
     pub description: String,
 }
@@ -330,7 +330,7 @@ pub mod access {
     }
 }
 
-/// What a client proved when its session began: possession of a key, or of a verifiable credential
+/// A client's proof at the start of its session: possession of a key, or of a verifiable credential
 /// (the `vc_` fields).
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -346,7 +346,7 @@ pub struct SessionCredential {
     /// has no other type.
     #[prost(string, tag = "4")]
     pub credential_type: String,
-    /// A text about the credential.
+    /// A description of the credential.
     #[prost(string, tag = "5")]
     pub description: String,
     /// The id of the verifiable credential.
@@ -415,13 +415,13 @@ pub struct Session {
     /// The time at which the session expires, Unix time in milliseconds. 0 means never.
     #[prost(uint64, tag = "7")]
     pub expires: u64,
-    /// What the client proved, such as possession of its key.
+    /// The client's proofs, such as possession of its key.
     #[prost(message, repeated, tag = "8")]
     pub credential: Vec<SessionCredential>,
     /// The origin of the session. In the embedded Volt, the client's `client_name`.
     #[prost(string, tag = "9")]
     pub origin: String,
-    /// Whether the session is valid.
+    /// The status of the session.
     #[prost(enumeration = "SessionStatus", tag = "10")]
     pub status: i32,
 }
@@ -675,13 +675,13 @@ pub struct ConnectHello {
     /// The relay's name, for people.
     #[prost(string, tag = "6")]
     pub relay_name: String,
-    /// A text about the relay.
+    /// A description of the relay.
     #[prost(string, tag = "7")]
     pub relay_description: String,
     /// The relay's CA certificate, PEM.
     #[prost(string, tag = "8")]
     pub relay_ca_pem: String,
-    /// Whether the relay can be discovered.
+    /// Makes the relay discoverable.
     #[prost(bool, tag = "9")]
     pub relay_discoverable: bool,
     /// The relay's HTTP address. If set, the relay also forwards HTTP requests, by subdomain.
@@ -737,7 +737,7 @@ pub struct ConnectGoodbye {
     /// The reason. Absent or empty if nothing failed.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Whether the stream has ended. The embedded Volt ignores it.
+    /// `true` if the stream has ended. The embedded Volt ignores it.
     #[prost(bool, tag = "2")]
     pub ended: bool,
 }
@@ -1758,7 +1758,7 @@ pub struct SaveIdentityResponse {
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SaveParametersRequest {
-    /// The settings to change. Whether empty fields keep the old values is not documented.
+    /// The settings to change. The effect of empty fields is not documented.
     #[prost(message, optional, tag = "1")]
     pub parameters: Option<VoltParameters>,
     /// The current passphrase of the Volt's key. Keep it secret.
@@ -1781,7 +1781,7 @@ pub struct SaveParametersResponse {
     /// The settings after the call.
     #[prost(message, optional, tag = "2")]
     pub parameters: Option<VoltParameters>,
-    /// Whether clients must reconnect.
+    /// `true` if clients must reconnect.
     #[prost(bool, tag = "3")]
     pub reconnect: bool,
 }
@@ -1850,17 +1850,17 @@ pub struct SaveDatabaseRequest {
     #[prost(bool, tag = "4")]
     pub purge_attributes: bool,
     /// Requests encryption on the Volt's disk. Stored as the attribute `volt:db-encrypted`. A Volt
-    /// without encryption, such as the embedded Volt, has no other use for it.
+    /// without encryption, such as the embedded Volt, only stores it.
     ///
     /// Every call sets this flag and the two audits: an update with `false` turns it off.
     #[prost(bool, tag = "5")]
     pub encrypted: bool,
     /// Requests a log of all reads. Stored as the attribute `volt:db-read-audit`. A Volt without
-    /// audits, such as the embedded Volt, has no other use for it.
+    /// audits, such as the embedded Volt, only stores it.
     #[prost(bool, tag = "6")]
     pub read_audit: bool,
     /// Requests a log of all changes. Stored as the attribute `volt:db-write-audit`. A Volt without
-    /// audits, such as the embedded Volt, has no other use for it.
+    /// audits, such as the embedded Volt, only stores it.
     #[prost(bool, tag = "7")]
     pub write_audit: bool,
 }
@@ -1908,13 +1908,13 @@ pub struct SaveHttpForwarderRequest {
     /// The port of the target server.
     #[prost(int32, tag = "7")]
     pub port: i32,
-    /// Whether the host is forwarded. Not documented further.
+    /// Forwards the host. Not documented further.
     #[prost(bool, tag = "8")]
     pub forward_host: bool,
     /// A path. Its role is not documented.
     #[prost(string, tag = "9")]
     pub path: String,
-    /// Whether `path` is kept. Not documented further.
+    /// Keeps `path`. Not documented further.
     #[prost(bool, tag = "10")]
     pub keep_path: bool,
     /// Requires users to sign in with OpenID Connect, configured by the `oidc_` fields.
@@ -1935,7 +1935,7 @@ pub struct SaveHttpForwarderRequest {
     /// The path that the provider redirects users to.
     #[prost(string, tag = "16")]
     pub oidc_redirect_path: String,
-    /// How users' email addresses are verified. Its values are not documented.
+    /// The verification of users' email addresses. Its values are not documented.
     #[prost(string, tag = "17")]
     pub email_verification_mode: String,
     /// Paths that need no sign-in even with `auth_enabled`.
@@ -2525,7 +2525,7 @@ pub enum PolicyDecision {
     Pending = 7,
 }
 
-/// Whether a session is valid. Only LIVE sessions are.
+/// The status of a session. Only LIVE sessions are valid.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -2549,9 +2549,9 @@ pub enum SessionStatus {
     Live = 2,
     /// The session has reached its end. `Authenticate` starts a new one for the client.
     Expired = 3,
-    /// The session was ended. `Authenticate` denies its key from then on.
+    /// The session was ended. `Authenticate` then denies its key.
     Revoked = 4,
-    /// The owner refused the client. `Authenticate` denies its key from then on.
+    /// The owner refused the client. `Authenticate` then denies its key.
     Rejected = 5,
 }
 

@@ -91,10 +91,10 @@ impl VoltApiClient {
     /// hosts.
     ///
     /// The client's first message is `hello`, which it sends once. The Volt answers with
-    /// `acknowledge`. From then on it sends an `evt` for each subscribed event, `invoke_request` if
-    /// the `hello` had `accept_invocation`, and `http_request` for HTTP requests that it forwards to
-    /// the client. The client answers these with `invoke_response` and `http_response`. Events before
-    /// the `acknowledge` are not replayed: read the current state after it.
+    /// `acknowledge`. It then sends an `evt` for each subscribed event, `invoke_request` if the
+    /// `hello` had `accept_invocation`, and `http_request` for HTTP requests that it forwards to the
+    /// client. The client answers these with `invoke_response` and `http_response`. Events before the
+    /// `acknowledge` are not replayed: read the current state after it.
     ///
     /// The client sends a `ping` at least every `ping_interval`, and the Volt answers each with a
     /// `ping`. The stream ends with the `goodbye` of either side, with the client's half-close, or
@@ -669,10 +669,10 @@ pub trait VoltApi: Send + Sync + 'static {
     /// hosts.
     ///
     /// The client's first message is `hello`, which it sends once. The Volt answers with
-    /// `acknowledge`. From then on it sends an `evt` for each subscribed event, `invoke_request` if
-    /// the `hello` had `accept_invocation`, and `http_request` for HTTP requests that it forwards to
-    /// the client. The client answers these with `invoke_response` and `http_response`. Events before
-    /// the `acknowledge` are not replayed: read the current state after it.
+    /// `acknowledge`. It then sends an `evt` for each subscribed event, `invoke_request` if the
+    /// `hello` had `accept_invocation`, and `http_request` for HTTP requests that it forwards to the
+    /// client. The client answers these with `invoke_response` and `http_response`. Events before the
+    /// `acknowledge` are not replayed: read the current state after it.
     ///
     /// The client sends a `ping` at least every `ping_interval`, and the Volt answers each with a
     /// `ping`. The stream ends with the `goodbye` of either side, with the client's half-close, or

@@ -159,7 +159,7 @@ fn rust(root: &Path, work: &Path) -> anyhow::Result<[Peer; 2]> {
     let lock = published::source(root, "rust").join("Cargo.lock");
     nodelay::write(&source, &lock, &copy, [program, &patched_program])?;
     let patched = build(&copy, &patched_program)?;
-    let name = published::rust_name(root)?;
+    let name = published::rust_name(root, "volt-client-rs")?;
     Ok([
         Peer { part: 4, ..Peer::new("rust", name.clone(), published, DELAYED) },
         Peer {

@@ -54,10 +54,24 @@ export async function documents(open) {
   return { ...result, left: true };
 }
 
+/** Edits a document that the host of this SDK edits too. `open` is as above. */
+export async function shared(open) {
+  const { doc, provider, text, map, array, large } = await copy(open, undefined, "shared");
+  const name = String(doc.clientID);
+  map.set(name, { nested: [1, 2.5, true, null, "naïve ☃"] });
+  const answer = () => map.get(`answer ${name}`);
+  const isInText = () => text.toString().includes(`<${name}>`);
+  const isInArray = () => array.toJSON().includes(name);
+  await until(() => answer() && isInText() && isInArray() && large.length === LARGE);
+  const result = { answer: answer(), text: true, array: true, large: large.length };
+  provider.stopSync();
+  return result;
+}
+
 /** A copy of the document. The ids of the clients decide how edits are merged. */
-async function copy(open, clientID) {
-  const doc = new Y.Doc({ guid: "interop" });
-  doc.clientID = clientID;
+async function copy(open, clientID, guid = "interop") {
+  const doc = new Y.Doc({ guid });
+  if (clientID) doc.clientID = clientID;
   const awareness = new awarenessProtocol.Awareness(doc);
   const provider = await open(Y, doc, { awarenessProtocol, awareness });
   let ended = false;

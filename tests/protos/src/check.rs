@@ -43,11 +43,11 @@ pub(crate) fn write(package: &Path, output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks the crate. The dependencies are built once for all.
+/// Checks the crate. The dependencies are built once for all, and shared with the workspace.
 pub(crate) fn run(package: &Path) -> anyhow::Result<Checked> {
     let mut command = cargo::cargo();
     command.args(["check", "--quiet", "--message-format=json"]).current_dir(package);
-    command.arg("--target-dir").arg(root()?.join("target/protos/target"));
+    command.arg("--target-dir").arg(cargo::target_dir(root()?)?);
     let start = Instant::now();
     let printed = command.stderr(Stdio::inherit()).output().context("cargo cannot be run")?;
     let seconds = start.elapsed();

@@ -9,6 +9,7 @@ use std::{process::ExitCode, thread, time::Instant};
 
 use anyhow::{anyhow, bail};
 use clap::Parser;
+use mimalloc::MiMalloc;
 use volt_codegen::{Options, Output, disk::Protos, tree::files_below};
 use xtask_tools::root;
 
@@ -42,6 +43,10 @@ struct Args {
 
 /// The size of the stack of the thread that generates code: messages may nest.
 const STACK: usize = 16 << 20;
+
+/// Generating allocates many small objects, for which this allocator takes a third less of the time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {

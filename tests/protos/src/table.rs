@@ -22,10 +22,8 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn new(files: usize, seconds: Duration, output: &Output) -> Self {
         let lines = || output.files.iter().flat_map(|file| file.contents.lines());
-        let kinds = ["Unary;", "ServerStreaming;", "ClientStreaming;", "Bidi;"];
-        let is_method = |line: &&str| {
-            line.contains("\" ") && kinds.iter().any(|kind| line.trim_end().ends_with(kind))
-        };
+        let kinds = ["\" Unary(", "\" ServerStreaming(", "\" ClientStreaming(", "\" Bidi("];
+        let is_method = |line: &&str| kinds.iter().any(|kind| line.contains(kind));
         Self {
             files,
             messages: lines().filter(|line| line.contains("::message! {")).count(),

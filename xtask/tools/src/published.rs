@@ -127,8 +127,8 @@ impl Python {
     }
 }
 
-/// The name of the Rust client with its version.
-pub fn rust_name(root: &Path) -> anyhow::Result<String> {
-    let version = locked_version(&source(root, "rust").join("Cargo.lock"), "volt-client-rs")?;
-    Ok(format!("volt-client-rs {version}"))
+/// The name of a Rust client with its version.
+pub fn rust_name(root: &Path, client: &str) -> anyhow::Result<String> {
+    let version = locked_version(&source(root, "rust").join("Cargo.lock"), client)?;
+    Ok(format!("{client} {version}"))
 }

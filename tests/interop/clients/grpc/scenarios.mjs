@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { argv, exit } from "node:process";
 import { SyncProvider, all, canonical, check, connect, messages } from "./client.mjs";
-import { documents } from "./documents.mjs";
+import { documents, shared } from "./documents.mjs";
 
 const UNKNOWN_ID = "did:volt:00000000-0000-4000-8000-000000000000";
 
@@ -187,12 +187,23 @@ const scenarios = {
   async documents(client, config) {
     const resource = { name: "interop" };
     const { resource: database } = await client.SaveSyncDatabase({ resource, create: true });
-    return documents(async (Y, doc, options) => {
-      const own = await connect(config);
-      return new SyncProvider(Y, own, database.id, doc, options);
-    });
+    return documents(opener(config, database.id));
+  },
+
+  async "shared-document"(client, config) {
+    // The host has created the database.
+    const { resource } = await client.GetResource({ resource_id: "@interop-shared" });
+    return shared(opener(config, resource.id));
   }
 };
+
+/** Returns a function that opens a sync provider on a connection of its own. */
+function opener(config, database) {
+  return async (Y, doc, options) => {
+    const own = await connect(config);
+    return new SyncProvider(Y, own, database, doc, options);
+  };
+}
 
 /** Creates a resource and returns its id. */
 async function create(client, kind, name) {

@@ -130,9 +130,10 @@ fn build(root: &Path) -> anyhow::Result<(PathBuf, [Client; 2])> {
         program: programs.take("hostile-sdk")?,
     };
     let published = Client {
-        name: published::rust_name(root)?,
+        name: published::rust_name(root, "volt-client-rs")?,
         short_name: "rust",
-        program: clients::published_rust(root)?.take("hostile-volt-client-rs")?,
+        program: clients::published_rust(root, "volt-interop-rust-client")?
+            .take("hostile-volt-client-rs")?,
     };
     Ok((programs.take("hostile-peer")?, [sdk, published]))
 }

@@ -70,12 +70,15 @@ const WEB: &[&str] = &[
     "sql-helper",
     "hosted",
     "documents",
+    "shared-document",
 ];
 /// The same without documents: the provider of the `wasm` build cannot be stopped.
-const WASM: &[&str] = match WEB.split_last() {
-    Some((_, others)) => others,
+const WASM: &[&str] = match WEB.split_last_chunk::<2>() {
+    Some((others, _)) => others,
     None => &[],
 };
+/// The scenarios of volt-client-grpc for Rust, which has methods for resources and documents only.
+const RUST_GRPC: &[&str] = &["unary", "refused", "shared-document"];
 /// The scenarios of this SDK: all but that of the sync providers of JavaScript.
 const SDK: &[&str] = &[
     "unary",
@@ -90,6 +93,7 @@ const SDK: &[&str] = &[
     "sql",
     "sql-helper",
     "hosted",
+    "shared-document",
 ];
 
 impl Client {
@@ -171,16 +175,30 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
         ..Client::new(python.name, "python", python.program)
     });
 
-    let rust = published_rust(root)?.take("volt-interop-rust-client")?;
+    let mut programs = published_rust(root, "volt-interop-rust*")?;
+    let rust = programs.take("volt-interop-rust-client")?;
     clients.push(Client {
         scenarios: Some(RUST),
         speaks_tls: false,
-        ..Client::new(published::rust_name(root)?, "rust", rust)
+        ..Client::new(published::rust_name(root, "volt-client-rs")?, "rust", rust)
     });
+    let rust_grpc = programs.take("volt-interop-rust-grpc-client")?;
+    let name = published::rust_name(root, "volt-client-grpc")?;
+    for (way, short_name) in [(Way::Direct, "rust-grpc"), (Way::Relayed, "rust-grpc-relayed")] {
+        clients.push(Client {
+            way,
+            scenarios: Some(RUST_GRPC),
+            ..Client::new(named(&name, way), short_name, &rust_grpc)
+        });
+    }
 
     // The features of shared dependencies come from the whole workspace, as in `cargo test`.
     let mut command = cargo::build(root);
-    command.args(["--workspace", "--features", "volt-api/server,volt-api/grpc"]);
+    command.args([
+        "--workspace",
+        "--features",
+        "volt-api/server,volt-api/grpc,volt-api/sync-documents",
+    ]);
     command.args(["--bin", "volt-embedded", "--example", "interop"]);
     let mut programs = Programs::build(&mut command)?;
     let sdk = programs.take("interop")?;
@@ -200,9 +218,10 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
     Ok(Built { volt: programs.take("volt-embedded")?, clients })
 }
 
-/// Builds the programs of the published Rust client, in their own workspace.
-pub(crate) fn published_rust(root: &Path) -> anyhow::Result<Programs> {
+/// Builds programs of the published Rust clients, in their own workspace. `packages` is a pattern.
+pub(crate) fn published_rust(root: &Path, packages: &str) -> anyhow::Result<Programs> {
     let mut command = cargo::build(&published::source(root, "rust"));
+    command.args(["--package", packages]);
     command.arg("--target-dir").arg(root.join("target/interop/rust-client"));
-    Programs::build(&mut command).context("the programs of volt-client-rs")
+    Programs::build(&mut command).context("the programs of the published Rust clients")
 }

@@ -27,6 +27,8 @@ use self::{
     volt::{Configs, Volt},
 };
 
+const HOST_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Runs the published clients and this SDK on the embedded Volt and compares their results.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -78,8 +80,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let configs = volt.as_ref().map(Volt::configs).or(given.as_ref());
     let configs = configs.context("there is a Volt or a configuration")?;
     let sdk = built.clients.last().context("the SDK is the last client")?;
-    // Hosts the service of the scenario `hosted`, as long as this binding lives.
-    let _host = Running::start(sdk.command(&configs.direct, "host"), &logs.join("host.log"))?;
+    // The other end of the scenarios `hosted` and `shared-document`, as long as this binding lives.
+    let log = logs.join("host.log");
+    let (_host, ()) =
+        Running::start_until(sdk.command(&configs.direct, "host"), &log, HOST_TIMEOUT, || {
+            let printed = fs::read_to_string(&log).unwrap_or_default();
+            Ok(printed.lines().any(|line| line == "online").then_some(()))
+        })?;
 
     let timeout = Duration::from_secs(args.timeout);
     let (mut passed, mut failed) = (0, 0);

@@ -3,6 +3,8 @@
 //! Runs one scenario of `tests/interop/scenarios.json` and prints its result as `result: {…}`, as the
 //! programs of the published clients in `tests/interop/` do. To learn the SDK, read `quickstart` instead.
 
+mod shared;
+
 use std::{
     path::PathBuf,
     time::{Duration, SystemTime},
@@ -34,15 +36,15 @@ use volt_api::{
 
 /// The `.proto` files of the hosted service.
 const PROTOS: [(&str, &str); 4] = [
-    ("status.proto", include_str!("../../proto/0.20.34/tdx/volt_api/volt/v1/status.proto")),
-    ("volt.proto", include_str!("../../proto/0.20.34/tdx/volt_api/volt/v1/volt.proto")),
+    ("status.proto", include_str!("../../../proto/0.20.34/tdx/volt_api/volt/v1/status.proto")),
+    ("volt.proto", include_str!("../../../proto/0.20.34/tdx/volt_api/volt/v1/volt.proto")),
     (
         "discovery_api.proto",
-        include_str!("../../proto/0.20.34/tdx/volt_api/volt/v1/discovery_api.proto"),
+        include_str!("../../../proto/0.20.34/tdx/volt_api/volt/v1/discovery_api.proto"),
     ),
     (
         "terminal_api.proto",
-        include_str!("../../proto/0.20.34/tdx/volt_api/volt/v1/terminal_api.proto"),
+        include_str!("../../../proto/0.20.34/tdx/volt_api/volt/v1/terminal_api.proto"),
     ),
 ];
 
@@ -53,8 +55,8 @@ const UNKNOWN_ID: &str = "did:volt:00000000-0000-4000-8000-000000000000";
 struct Args {
     /// The client configuration.
     config: PathBuf,
-    /// The name of the scenario; `host` hosts the service of the scenario `hosted` until it is
-    /// killed.
+    /// The name of the scenario; `host` is the other end of the scenarios `hosted` and
+    /// `shared-document` until it is killed.
     scenario: String,
 }
 
@@ -78,7 +80,14 @@ async fn main() -> Result<()> {
         "sql" => sql(&client).await,
         "sql-helper" => sql_helper(&client).await,
         "hosted" => hosted(&client).await,
-        "host" => return host(&client).await,
+        "shared-document" => shared::run(&client).await,
+        "host" => {
+            let document = shared::Host::start(&client).await?;
+            tokio::select! {
+                outcome = host(&client) => return outcome,
+                never = document.answer() => never,
+            }
+        }
         name => bail!("no scenario is called {name:?}"),
     };
     println!("result: {}", result?);

@@ -131,8 +131,8 @@ impl Channel {
     /// from `Debug`. [`record_hiding`](Self::record_hiding) adds fields of your own `.proto` files. Other
     /// content is recorded unchanged: do not record confidential content.
     ///
-    /// Calls over gRPC cannot be recorded, because their messages are not JSON. Such a call
-    /// fails with a configuration error when its response arrives.
+    /// A record does not depend on the transport: calls over gRPC are recorded as JSON, too. A message without a
+    /// JSON form, such as an `Any` of an unknown type, fails its call.
     ///
     /// ```no_run
     /// # async fn example(channel: volt_runtime::Channel) -> volt_runtime::Result<()> {

@@ -3,10 +3,14 @@
 //! The typed layer works with [`Message`]. Transports work with [`Payload`], which writes itself in either
 //! encoding, and [`Body`], which holds a received message in one.
 
-use std::fmt::Debug;
+use std::{
+    fmt::{self, Debug},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{Error, Result, Status, json};
 
@@ -135,9 +139,6 @@ pub enum Encoding {
 impl Encoding {
     /// Writes a message in this encoding, as it arrives at the other end.
     pub(crate) fn write(self, message: &dyn Payload) -> Result<Body> {
-        let unwritable = |error: serde_json::Error| {
-            Error::protocol("the message cannot be written").with_source(error)
-        };
         match self {
             Self::Json => {
                 let mut text = Vec::new();
@@ -155,6 +156,59 @@ impl Encoding {
             }
         }
     }
+}
+
+/// Converts received messages of one type to JSON, for records of calls over a transport with protobuf.
+#[derive(Clone)]
+pub(crate) enum ToJson {
+    /// Of a generated type.
+    Typed(fn(&Body) -> Result<Value>),
+    /// Of a type that is known at run time.
+    Untyped(Arc<dyn Fn(&Body) -> Result<Value> + Send + Sync>),
+}
+
+impl ToJson {
+    /// Converts messages of this type.
+    pub(crate) fn of<M: Message>() -> Self {
+        Self::Typed(|body| {
+            let message: M = body.read().map_err(|error| {
+                Error::protocol(format!("the Volt's `{}` cannot be read", M::NAME))
+                    .with_source(error)
+            })?;
+            to_json(&message)
+        })
+    }
+
+    /// # Errors
+    ///
+    /// When the body is not a message of the type, or the message has no JSON form.
+    pub(crate) fn convert(&self, body: &Body) -> Result<Value> {
+        match self {
+            Self::Typed(convert) => convert(body),
+            Self::Untyped(convert) => convert(body),
+        }
+    }
+}
+
+impl Debug for ToJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ToJson")
+    }
+}
+
+/// Returns the JSON form of a message.
+///
+/// # Errors
+///
+/// When the message has none.
+pub(crate) fn to_json(message: &dyn Payload) -> Result<Value> {
+    let mut text = Vec::new();
+    let written = message.write_json(&mut text, json::Form::Plain);
+    written.and_then(|()| serde_json::from_slice(&text)).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::protocol("the message cannot be written").with_source(error)
 }
 
 /// The reason why a [`Body`] cannot be read.

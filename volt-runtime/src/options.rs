@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::message::ToJson;
+
 /// The options of a call. Builders have [methods](crate::call::CallBuilder) for those that differ from
 /// call to call; a channel [holds the defaults](crate::Channel::with_defaults).
 ///
@@ -64,6 +66,8 @@ pub struct CallOptions {
     /// It also bounds the attempts of a subscription whose target has never answered: such a target may
     /// not exist. One that has answered before is retried without a limit.
     pub max_attempts: u32,
+    /// Converts the responses to JSON, for records.
+    pub(crate) response_json: Option<ToJson>,
 }
 
 /// The policy for responses that arrive faster than they are read.
@@ -99,6 +103,7 @@ impl Default for CallOptions {
             ready_timeout: Duration::from_mins(1),
             idempotent: false,
             max_attempts: 5,
+            response_json: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 // Tests fail with a panic.
 #![allow(clippy::missing_panics_doc)]
 
+mod network;
 mod note;
 mod text;
 
@@ -14,6 +15,7 @@ use volt_runtime::{
 };
 
 pub use self::{
+    network::Network,
     note::{Note, Refusal},
     text::Text,
 };

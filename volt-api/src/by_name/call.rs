@@ -7,7 +7,7 @@ use serde_json::Value;
 use volt_runtime::{
     Channel, Error, MethodKind, Result, Target,
     call::{UntypedCall, UntypedDuplex},
-    transport::BoxFuture,
+    transport::{Body, BoxFuture},
 };
 
 use super::{
@@ -59,7 +59,9 @@ impl NamedCall {
         target: Option<Target>,
     ) -> Self {
         let call = named.map(|named| {
-            let call = UntypedCall::new(channel, named.method);
+            let output = named.descriptor.output();
+            let call = UntypedCall::new(channel, named.method)
+                .response_json(move |body| message::value(&output, body));
             let call = if let Some(target) = target { call.service(target) } else { call };
             (call, Box::new(named))
         });
@@ -127,12 +129,12 @@ impl IntoFuture for NamedCall {
                 MethodKind::Unary => {
                     let (call, named) = self.call?;
                     let request = Request::new(&named.descriptor.input(), self.request)?;
-                    let read = |body| message::read(&named.descriptor.output(), body);
+                    let read = |body: Body| message::read(&named.descriptor.output(), &body);
                     call.unary(Box::new(request), read).await
                 }
                 MethodKind::ClientStreaming => {
                     let NamedStream { halves, named } = self.stream().await?;
-                    let read = |body| message::read(&named.descriptor.output(), body);
+                    let read = |body: Body| message::read(&named.descriptor.output(), &body);
                     halves.finish(read).await
                 }
                 MethodKind::ServerStreaming | MethodKind::Bidi => {
@@ -187,7 +189,7 @@ impl NamedStream {
     /// Nothing is lost when the future is dropped.
     pub async fn message(&mut self) -> Result<Option<Value>> {
         let descriptor = self.named.descriptor.output();
-        self.halves.message(|body| message::read(&descriptor, body)).await
+        self.halves.message(|body| message::read(&descriptor, &body)).await
     }
 
     fn input(&self) -> MessageDescriptor {

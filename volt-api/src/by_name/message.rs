@@ -77,15 +77,25 @@ impl Payload for Request {
 /// # Errors
 ///
 /// A refusal if the response carries a status other than OK; a protocol error if it cannot be read.
-pub(super) fn read(descriptor: &MessageDescriptor, body: Body) -> Result<Value> {
+pub(super) fn read(descriptor: &MessageDescriptor, body: &Body) -> Result<Value> {
+    let value = value(descriptor, body)?;
+    refused(descriptor, &value).map_or(Ok(value), Err)
+}
+
+/// Returns a response in JSON, even if it is a refusal.
+///
+/// # Errors
+///
+/// A protocol error if it cannot be read.
+pub(super) fn value(descriptor: &MessageDescriptor, body: &Body) -> Result<Value> {
     let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::protocol(format!("the Volt's `{}` cannot be read: {error}", descriptor.full_name()))
     };
     let message = match body {
-        Body::Protobuf(bytes) => DynamicMessage::decode(descriptor.clone(), bytes)
+        Body::Protobuf(bytes) => DynamicMessage::decode(descriptor.clone(), bytes.clone())
             .map_err(|error| unreadable(error.into()))?,
         Body::Json(text) => {
-            let mut reader = serde_json::Deserializer::from_str(&text);
+            let mut reader = serde_json::Deserializer::from_str(text);
             // Unknown fields are skipped, as in typed calls: the Volt may be newer.
             let lenient = DeserializeOptions::new().deny_unknown_fields(false);
             let message =
@@ -95,14 +105,11 @@ pub(super) fn read(descriptor: &MessageDescriptor, body: Body) -> Result<Value> 
             } else {
                 // Volts write some values in ways that protobuf's JSON does not have. The response is then
                 // returned unchanged.
-                let value = serde_json::from_str(&text);
-                let value = value.map_err(|error| unreadable(error.into()))?;
-                return refused(descriptor, &value).map_or(Ok(value), Err);
+                return serde_json::from_str(text).map_err(|error| unreadable(error.into()));
             }
         }
     };
-    let value = write(&message).map_err(|error| unreadable(error.into()))?;
-    refused(descriptor, &value).map_or(Ok(value), Err)
+    write(&message).map_err(|error| unreadable(error.into()))
 }
 
 /// Returns the error of a response whose status is not OK.

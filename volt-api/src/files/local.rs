@@ -25,20 +25,22 @@ impl Partial {
         if target.file_name().is_none() {
             return Err(Error::configuration(format!("`{}` names no file", target.display())));
         }
-        // The name of the target may be as long as names can be, so it is not part of this one.
-        let path = target.with_file_name(format!(".volt-{}.part", Uuid::new_v4().simple()));
         let target = target.to_owned();
         // The system's work cannot be cancelled. It owns the guard, which removes the file even if the
         // future was dropped.
         let created = blocking(move || {
-            let file = std::fs::File::options().write(true).create_new(true).open(&path);
-            let file = file.map_err(|error| {
-                local(&format!("`{}` cannot be written", target.display()), error)
-            })?;
-            Ok((Self { path, target, complete: false }, file))
+            Self::beside(&target)
+                .map_err(|error| local(&format!("`{}` cannot be written", target.display()), error))
         });
         let (partial, file) = created.await?;
         Ok((partial, fs::File::from_std(file)))
+    }
+
+    fn beside(target: &Path) -> io::Result<(Self, std::fs::File)> {
+        // The name of the target may be as long as names can be, so it is not part of this one.
+        let path = target.with_file_name(format!(".volt-{}.part", Uuid::new_v4().simple()));
+        let file = std::fs::File::options().write(true).create_new(true).open(&path)?;
+        Ok((Self { path, target: target.to_owned(), complete: false }, file))
     }
 
     /// Writes the file to disk and renames it. An existing file is replaced.
@@ -147,18 +149,11 @@ pub(super) async fn ignores_case(folder: &Path) -> Result<bool> {
     let folder = folder.to_owned();
     blocking(move || {
         let failed = |error| local(&format!("`{}` cannot be written", folder.display()), error);
-        let probe = tempfile_in(&folder).map_err(failed)?;
+        let (probe, _) = Partial::beside(&folder.join("probe")).map_err(failed)?;
         let name = probe.path.file_name().unwrap_or_default().to_ascii_uppercase();
         Ok(probe.path.with_file_name(name).symlink_metadata().is_ok())
     })
     .await
-}
-
-/// Creates an empty file, which is removed when it is dropped.
-fn tempfile_in(folder: &Path) -> io::Result<Partial> {
-    let path = folder.join(format!(".volt-{}.part", Uuid::new_v4().simple()));
-    std::fs::File::options().write(true).create_new(true).open(&path)?;
-    Ok(Partial { target: path.clone(), path, complete: false })
 }
 
 /// Creates the folders on the way to a file and returns its path. Symbolic links within `root` are

@@ -21,7 +21,7 @@ use volt_embedded::EmbeddedVolt;
 use volt_test_support::soon;
 
 use crate::{
-    everyday::Network,
+    everyday::{client_through, network},
     support::{read, until, write},
 };
 
@@ -101,12 +101,12 @@ async fn a_document_of_several_mebibytes_reaches_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_cut_lose_no_edit() {
     let (volt, owner) = start().await;
-    let network = Network::to(&volt).await;
+    let network = network(&volt).await;
     let cut = network.cutter();
     let docs = [Doc::new(), Doc::new(), Doc::new()];
     let mut documents = Vec::new();
     for doc in &docs {
-        let client = network.client(&volt).await;
+        let client = client_through(&network, &volt).await;
         documents.push((attach(&client, doc).await, client));
     }
     for number in 0..60_u32 {

@@ -1,5 +1,7 @@
 //! Calls by name.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use volt_api::{
     Channel, Client, Code, ErrorKind, Executed, Status, TypedMethod,
@@ -59,6 +61,31 @@ fn clients() -> [Client; 2] {
         let router = Router::new().with(VoltApiServer::new(Volt)).with(FileApiServer::new(Volt));
         Client::from_channel(Channel::in_process_with(router, encoding))
     })
+}
+
+#[tokio::test]
+async fn a_record_is_the_same_over_both_encodings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls.jsonl");
+    let mut records = Vec::new();
+    for client in clients() {
+        let client = Client::from_channel(client.channel().record(&path).unwrap());
+        let recorded = resource_and_block(&client).await;
+        let replay = Client::from_channel(Channel::replay(&path).unwrap());
+        assert_eq!(resource_and_block(&replay).await, recorded);
+        records.push(fs::read_to_string(&path).unwrap());
+    }
+    assert_eq!(records[1], records[0]);
+}
+
+/// Makes two calls by name, and returns what they received.
+async fn resource_and_block(client: &Client) -> [Value; 2] {
+    let request = json!({ "resource_id": "@a" });
+    let resource = soon(client.call("VoltAPI/GetResource", request.clone())).await.unwrap();
+    let download = client.call("FileAPI/DownloadFile", request);
+    let mut blocks = soon(download.stream()).await.unwrap();
+    let block = soon(blocks.message()).await.unwrap().unwrap();
+    [resource, block]
 }
 
 #[tokio::test]

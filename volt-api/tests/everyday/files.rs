@@ -27,7 +27,7 @@ use volt_api::{
 };
 use volt_test_support::soon;
 
-use crate::support::{Network, mock, start};
+use crate::support::{client_through, mock, network, start};
 
 /// Content that takes several blocks, each different.
 pub(crate) fn content(bytes: usize) -> Vec<u8> {
@@ -418,8 +418,8 @@ async fn the_digest_is_verified_if_the_volt_has_one() {
 #[tokio::test]
 async fn a_transfer_survives_a_killed_connection() {
     let (volt, _) = start().await;
-    let network = Network::to(&volt).await;
-    let client = network.client(&volt).await;
+    let network = network(&volt).await;
+    let client = client_through(&network, &volt).await;
     docs(&client).await;
     let content = content(4_000_000);
     let (here, reports) = (TempDir::new().unwrap(), Reports::default());

@@ -10,7 +10,7 @@ use volt_api::{
 };
 use volt_test_support::soon;
 
-use crate::support::{Network, start};
+use crate::support::{client_through, network, start};
 
 /// Publishes messages one after another.
 async fn publish(client: &Client, messages: &[&str]) {
@@ -88,8 +88,8 @@ async fn messages_come_once_and_in_order_despite_lost_connections() {
     let (volt, owner) = start().await;
     owner.wire().ensure_wire("@news").persist(true).await.unwrap();
     publish(&owner, &["first"]).await;
-    let network = Network::to(&volt).await;
-    let client = network.client(&volt).await;
+    let network = network(&volt).await;
+    let client = client_through(&network, &volt).await;
     let mut follower = client.wire().follow("@news").from_start().await.unwrap();
     let publishers: Vec<_> = (0..3)
         .map(|publisher| {
@@ -137,8 +137,8 @@ async fn a_wire_without_persistence_is_followed_live_and_reports_gaps() {
     let error = owner.wire().follow("@news").from_start().await.unwrap_err();
     assert!(error.is_configuration(), "{error}");
 
-    let network = Network::to(&volt).await;
-    let client = network.client(&volt).await;
+    let network = network(&volt).await;
+    let client = client_through(&network, &volt).await;
     let mut follower = client.wire().follow("@news").await.unwrap();
     assert_eq!(next(&mut follower).await, WireEvent::CaughtUp);
     // Nothing confirms a subscription, so messages are published until one arrives.

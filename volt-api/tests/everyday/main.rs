@@ -6,7 +6,6 @@
 mod by_name;
 mod files;
 mod follow;
-mod follow_outages;
 mod local_files;
 mod mocks;
 mod renewal;

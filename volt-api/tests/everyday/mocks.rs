@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use volt_api::{
-    Channel, Client, Code, ErrorKind, Status,
+    Channel, Client, Code, ConnectOptions, ErrorKind, Status, TransportKind,
     data::{SqlExecuteRequest, SqlExecuteResponse, SqliteDatabaseApiClient},
     server::{Requests, Responses},
     testing::{Mock, Outage},
@@ -104,20 +104,25 @@ async fn a_program_runs_equally_on_its_record_and_on_the_volt() {
     assert_eq!(program(&client, folder.path()).await, recorded);
 }
 
-/// The answer of a Volt contains sessions, and the request one.
+/// The response of a Volt contains sessions, and the request one.
 #[tokio::test]
-async fn a_record_contains_no_session() {
+async fn a_record_contains_no_session_over_either_transport() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.jsonl");
-    let (volt, client) = start().await;
-    let recording = Client::from_channel(client.channel().record(&path).unwrap());
-    let sessions =
-        recording.volt().get_sessions(GetSessionsRequest::default()).await.unwrap().session;
-    assert!(!sessions.is_empty());
-    let text = fs::read_to_string(&path).unwrap();
-    for session in &sessions {
-        assert!(!text.contains(&session.id), "{text}");
+    let (volt, _) = start().await;
+    for transport in [TransportKind::Websocket, TransportKind::Grpc] {
+        let mut options = ConnectOptions::default();
+        options.transport = transport;
+        let client = Client::connect_with(volt.config(), options).await.unwrap();
+        let recording = Client::from_channel(client.channel().record(&path).unwrap());
+        let request = GetSessionsRequest::default();
+        let sessions = recording.volt().get_sessions(request).await.unwrap().session;
+        assert!(!sessions.is_empty());
+        let text = fs::read_to_string(&path).unwrap();
+        for session in &sessions {
+            assert!(!text.contains(&session.id), "{text}");
+        }
+        assert!(!text.contains(volt.config().session_id().unwrap()));
+        assert!(text.contains("(hidden)"), "{text}");
     }
-    assert!(!text.contains(volt.config().session_id().unwrap()));
-    assert!(text.contains("(hidden)"), "{text}");
 }

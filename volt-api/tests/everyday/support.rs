@@ -1,20 +1,14 @@
 //! Helpers shared by the tests.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
 use volt_api::{
     Channel, Client, ConnectOptions, Reconnect,
     data::CreateDatabaseRequest,
     server::{Router, Service},
 };
 use volt_embedded::EmbeddedVolt;
+use volt_test_support::Network;
 
 /// Starts a Volt. Returns it with a client of its owner.
 pub(crate) async fn start() -> (EmbeddedVolt, Client) {
@@ -37,55 +31,18 @@ pub(crate) async fn shop(client: &Client) {
     assert_eq!(client.database("@shop").query(table).execute().await.unwrap(), 0);
 }
 
-/// A network between clients and a Volt, whose connections can be cut.
-pub(crate) struct Network {
-    url: String,
-    carried: Arc<Mutex<Vec<JoinHandle<()>>>>,
-    accepting: JoinHandle<()>,
+/// Creates a network between clients and a Volt.
+pub(crate) async fn network(volt: &EmbeddedVolt) -> Network {
+    Network::to(volt.url().trim_start_matches("http://").parse().unwrap()).await
 }
 
-impl Network {
-    pub(crate) async fn to(volt: &EmbeddedVolt) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let address = volt.url().trim_start_matches("http://").to_owned();
-        let carried = Arc::<Mutex<Vec<JoinHandle<()>>>>::default();
-        let all = Arc::clone(&carried);
-        let accepting = tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let address = address.clone();
-                let carrying = tokio::spawn(async move {
-                    // The Volt may be unavailable.
-                    if let Ok(mut far) = TcpStream::connect(address).await {
-                        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                    }
-                });
-                all.lock().unwrap().push(carrying);
-            }
-        });
-        Self { url, carried, accepting }
-    }
-
-    /// Returns a client of the Volt's owner whose connections can be cut, and who reconnects soon.
-    pub(crate) async fn client(&self, volt: &EmbeddedVolt) -> Client {
-        let mut config = volt.config();
-        config.volt.http_address = Some(self.url.clone());
-        let mut reconnect = Reconnect::default();
-        reconnect.longest_delay = Duration::from_millis(50);
-        let mut options = ConnectOptions::default();
-        options.reconnect = Some(reconnect);
-        Client::connect_with(config, options).await.unwrap()
-    }
-
-    /// Closes all connections at once, within whatever they carry. New ones can be made.
-    pub(crate) fn cutter(&self) -> impl Fn() + Send + Sync + 'static {
-        let carried = Arc::clone(&self.carried);
-        move || carried.lock().unwrap().drain(..).for_each(|one| one.abort())
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+/// Returns a client of the Volt's owner whose connections can be cut, and who reconnects soon.
+pub(crate) async fn client_through(network: &Network, volt: &EmbeddedVolt) -> Client {
+    let mut config = volt.config();
+    config.volt.http_address = Some(network.url());
+    let mut reconnect = Reconnect::default();
+    reconnect.longest_delay = Duration::from_millis(50);
+    let mut options = ConnectOptions::default();
+    options.reconnect = Some(reconnect);
+    Client::connect_with(config, options).await.unwrap()
 }

@@ -1,8 +1,10 @@
 //! Removes definitions that the canonical text cannot represent, and reports them.
 
 use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    FileDescriptorSet, ServiceDescriptorProto, UninterpretedOption, uninterpreted_option::NamePart,
+    DescriptorProto, EnumDescriptorProto, EnumOptions, EnumValueOptions, FieldDescriptorProto,
+    FieldOptions, FileDescriptorProto, FileDescriptorSet, MessageOptions, MethodOptions,
+    OneofOptions, ServiceDescriptorProto, ServiceOptions, UninterpretedOption,
+    uninterpreted_option::NamePart,
 };
 
 use super::comments::full;
@@ -126,6 +128,25 @@ const FILE_IMPORT: i32 = 3;
 const FILE_EXTENSION: i32 = 7;
 const MESSAGE_EXTENSION: i32 = 6;
 
+/// The options of a kind of element.
+trait Options: Default + PartialEq {
+    fn uninterpreted(&self) -> &[UninterpretedOption];
+}
+
+macro_rules! options {
+    ($($kind:ident)*) => {$(
+        impl Options for $kind {
+            fn uninterpreted(&self) -> &[UninterpretedOption] {
+                &self.uninterpreted_option
+            }
+        }
+    )*};
+}
+
+options! {
+    MessageOptions FieldOptions OneofOptions EnumOptions EnumValueOptions ServiceOptions MethodOptions
+}
+
 impl Walk<'_> {
     fn leave_out(&mut self, path: &[i32], what: String) {
         let place = Some(self.source.place(path));
@@ -133,18 +154,18 @@ impl Walk<'_> {
     }
 
     /// Reports the options of an element that are not kept.
-    fn options<O: Default + PartialEq>(
+    fn options<O: Options>(
         &mut self,
         element: &str,
         path: &[i32],
-        parsed: Option<&Vec<UninterpretedOption>>,
+        parsed: Option<&O>,
         kept: &mut Option<O>,
     ) {
-        for (option, index) in parsed.into_iter().flatten().zip(0..) {
+        for (option, index) in parsed.into_iter().flat_map(O::uninterpreted).zip(0..) {
             if !scopes::is_kept(option) {
                 let path = [path, &[UNINTERPRETED, index]].concat();
                 let name = shown(&option.name);
-                self.leave_out(&path, format!("the option `{name}` of {element} is left out"));
+                self.leave_out(&path, format!("the option `{name}` of `{element}` is left out"));
             }
         }
         if kept.as_ref() == Some(&O::default()) {
@@ -207,21 +228,17 @@ impl Walk<'_> {
     ) {
         let name = full(scope, parsed.name());
         let at = |tail: &[i32]| [path, tail].concat();
-        let options = parsed.options.as_ref().map(|options| &options.uninterpreted_option);
-        let element = format!("`{name}`");
-        self.options(&element, &at(&[MESSAGE_OPTIONS]), options, &mut message.options);
+        self.options(&name, &at(&[MESSAGE_OPTIONS]), parsed.options.as_ref(), &mut message.options);
         self.extensions(&parsed.extension, &at(&[MESSAGE_EXTENSION]), &mut message.extension);
         for ((from, to), index) in parsed.field.iter().zip(&mut message.field).zip(0..) {
-            let options = from.options.as_ref().map(|options| &options.uninterpreted_option);
-            let element = format!("`{name}.{}`", from.name());
+            let name = full(&name, from.name());
             let path = at(&[tag::MESSAGE_FIELD, index, FIELD_OPTIONS]);
-            self.options(&element, &path, options, &mut to.options);
+            self.options(&name, &path, from.options.as_ref(), &mut to.options);
         }
         for ((from, to), index) in parsed.oneof_decl.iter().zip(&mut message.oneof_decl).zip(0..) {
-            let options = from.options.as_ref().map(|options| &options.uninterpreted_option);
-            let element = format!("`{name}.{}`", from.name());
+            let name = full(&name, from.name());
             let path = at(&[tag::MESSAGE_ONEOF, index, ONEOF_OPTIONS]);
-            self.options(&element, &path, options, &mut to.options);
+            self.options(&name, &path, from.options.as_ref(), &mut to.options);
         }
         for ((from, to), index) in parsed.nested_type.iter().zip(&mut message.nested_type).zip(0..)
         {
@@ -241,13 +258,11 @@ impl Walk<'_> {
     ) {
         let name = full(scope, parsed.name());
         let at = |tail: &[i32]| [path, tail].concat();
-        let options = parsed.options.as_ref().map(|options| &options.uninterpreted_option);
-        self.options(&format!("`{name}`"), &at(&[ENUM_OPTIONS]), options, &mut item.options);
+        self.options(&name, &at(&[ENUM_OPTIONS]), parsed.options.as_ref(), &mut item.options);
         for ((from, to), index) in parsed.value.iter().zip(&mut item.value).zip(0..) {
-            let options = from.options.as_ref().map(|options| &options.uninterpreted_option);
-            let element = format!("`{name}.{}`", from.name());
+            let name = full(&name, from.name());
             let path = at(&[tag::ENUM_VALUE, index, VALUE_OPTIONS]);
-            self.options(&element, &path, options, &mut to.options);
+            self.options(&name, &path, from.options.as_ref(), &mut to.options);
         }
     }
 
@@ -260,14 +275,11 @@ impl Walk<'_> {
     ) {
         let name = full(scope, parsed.name());
         let at = |tail: &[i32]| [path, tail].concat();
-        let options = parsed.options.as_ref().map(|options| &options.uninterpreted_option);
-        let element = format!("`{name}`");
-        self.options(&element, &at(&[SERVICE_OPTIONS]), options, &mut service.options);
+        self.options(&name, &at(&[SERVICE_OPTIONS]), parsed.options.as_ref(), &mut service.options);
         for ((from, to), index) in parsed.method.iter().zip(&mut service.method).zip(0..) {
-            let options = from.options.as_ref().map(|options| &options.uninterpreted_option);
-            let element = format!("`{name}.{}`", from.name());
+            let name = full(&name, from.name());
             let path = at(&[tag::SERVICE_METHOD, index, METHOD_OPTIONS]);
-            self.options(&element, &path, options, &mut to.options);
+            self.options(&name, &path, from.options.as_ref(), &mut to.options);
         }
     }
 }

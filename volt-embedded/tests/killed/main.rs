@@ -8,6 +8,7 @@
 
 mod documents;
 mod facts;
+mod follow;
 mod process;
 
 use std::{
@@ -65,7 +66,7 @@ async fn prepare(client: &Client) -> Places {
 
 /// Works until the Volt is killed, and after `delay` kills it. Returns what it acknowledged.
 async fn work(
-    volt: Process,
+    mut volt: Process,
     client: Client,
     places: &Places,
     next: &Arc<AtomicUsize>,
@@ -129,14 +130,17 @@ fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
+/// Returns a seed that differs from run to run.
+fn by_time() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::from(time.subsec_nanos())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_writes_survive_a_kill() {
     let begin = Instant::now();
     let seconds = number("VOLT_KILL_SECONDS").map(Duration::from_secs);
-    let seed = number("VOLT_KILL_SEED").unwrap_or_else(|| {
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        u64::from(time.subsec_nanos())
-    });
+    let seed = number("VOLT_KILL_SEED").unwrap_or_else(by_time);
     println!("VOLT_KILL_SEED={seed}");
     let (data, other) = (tempdir().unwrap(), tempdir().unwrap());
     let config = other.path().join("volt.config.json");

@@ -298,7 +298,7 @@ impl<Req: Message, Res: Message> IntoFuture for UnaryCall<Req, Res> {
 
     fn into_future(self) -> Self::IntoFuture {
         let method = self.parts.method;
-        let response = self.parts.unary(Box::new(self.call.request));
+        let response = self.parts.responding::<Res>().unary(Box::new(self.call.request));
         Box::pin(async move { read_single(method, response.await?) })
     }
 }
@@ -308,7 +308,7 @@ impl<Req: Message, Res: Message> IntoFuture for ServerStreamingCall<Req, Res> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let stream = self.parts.server_streaming(Arc::new(self.call.request));
+        let stream = self.parts.responding::<Res>().server_streaming(Arc::new(self.call.request));
         Box::pin(async move { stream.await.map(Streaming::new) })
     }
 }
@@ -318,7 +318,7 @@ impl<Req: Message, Res: Message> IntoFuture for ClientStreamingCall<Req, Res> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let call = self.parts.streaming();
+        let call = self.parts.responding::<Res>().streaming();
         Box::pin(async move { call.await.map(|(sink, stream)| Upload::new(sink, stream)) })
     }
 }
@@ -328,7 +328,7 @@ impl<Req: Message, Res: Message> IntoFuture for BidiCall<Req, Res> {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let call = self.parts.streaming();
+        let call = self.parts.responding::<Res>().streaming();
         Box::pin(async move {
             let (sink, stream) = call.await?;
             Ok(Duplex::new(RequestSink::new(sink), Streaming::new(stream)))

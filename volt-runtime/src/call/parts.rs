@@ -28,7 +28,7 @@ use crate::{
     channel::Channel,
     error::{Error, Executed, Result},
     intercept::{OutgoingCall, Watch},
-    message::{Body, Payload},
+    message::{Body, Message, Payload, ToJson},
     method::Method,
     options::CallOptions,
     renewal,
@@ -50,6 +50,17 @@ impl Parts {
     pub(super) fn new(channel: &Channel, method: &'static Method) -> Self {
         let options = channel.options(method);
         Self { channel: channel.clone(), method, options, deadline: None }
+    }
+
+    /// Sets the type of the responses. Only a recorder needs it, and only if the transport carries protobuf.
+    pub(super) fn responding<Res: Message>(self) -> Self {
+        if cfg!(feature = "grpc") { self.responding_with(ToJson::of::<Res>()) } else { self }
+    }
+
+    /// As [`responding`](Self::responding), for a type that is known at run time.
+    pub(super) fn responding_with(mut self, response_json: ToJson) -> Self {
+        self.options.response_json = Some(response_json);
+        self
     }
 
     /// Returns when the call times out if it is made now.
@@ -75,6 +86,8 @@ impl Parts {
 
     #[cold]
     fn intercept(&mut self, watch: &mut Watch) -> Result<()> {
+        // An interceptor may replace the options.
+        let response_json = self.options.response_json.clone();
         let mut call = OutgoingCall {
             method: self.method,
             options: mem::take(&mut self.options),
@@ -89,7 +102,7 @@ impl Parts {
                 }
             }
         }
-        self.options = call.options;
+        self.options = CallOptions { response_json, ..call.options };
         self.deadline = call.deadline.map(Instant::from_std);
         Ok(())
     }

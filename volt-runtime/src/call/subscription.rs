@@ -132,6 +132,7 @@ impl<Res: Message> Subscription<Res> {
         request: Arc<dyn Payload>,
         requests: Requests,
     ) -> Result<Self> {
+        let parts = parts.responding::<Res>();
         let mut first = parts.clone();
         let watch = first.begin()?;
         // Computed once: the timeout covers all reopenings.

@@ -3,7 +3,9 @@
 //! They are the calls of this module without their types: messages are sent as [`Payload`] and received as
 //! [`Body`]. The caller reads the bodies, and finds refusals in them.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, sync::Arc};
+
+use serde_json::Value;
 
 use super::{
     builder::CallBuilder,
@@ -14,7 +16,7 @@ use super::{
 use crate::{
     channel::Channel,
     error::Result,
-    message::{Body, Payload},
+    message::{Body, Payload, ToJson},
     method::Method,
 };
 
@@ -29,6 +31,16 @@ impl UntypedCall {
     /// Creates the call.
     pub fn new(channel: &Channel, method: &'static Method) -> Self {
         Self::with_parts(Parts::new(channel, method), Untyped(()))
+    }
+
+    /// Sets how responses are converted to JSON, for [records](Channel::record) of calls whose transport
+    /// carries protobuf.
+    pub fn response_json(
+        self,
+        convert: impl Fn(&Body) -> Result<Value> + Send + Sync + 'static,
+    ) -> Self {
+        let convert = ToJson::Untyped(Arc::new(convert));
+        Self::with_parts(self.into_parts().responding_with(convert), Untyped(()))
     }
 
     /// Makes a unary call, with retries, and reads its response.

@@ -6,18 +6,15 @@ use std::{
     fs::File,
     io::Write as _,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll},
     time::Instant,
 };
 
-use serde_json::Value;
-
-use super::tape::{End, Event, Failure, Header, Recorded, VERSION, hide, hide_request};
+use super::tape::{End, Event, Failure, Header, Recorded, VERSION, hide, request};
 use crate::{
-    CallOptions, Error, ErrorKind, Method, Result, StateWatch, Status,
-    json::Form,
-    message::{Body, Payload},
+    CallOptions, Error, ErrorKind, Executed, Method, Result, StateWatch, Status,
+    message::{Body, Payload, ToJson},
     transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, ServerAddress, Transport},
 };
 
@@ -78,6 +75,8 @@ fn record(
     let recording = Arc::new(Recording {
         tape: Arc::clone(tape),
         method,
+        response_json: options.response_json.clone(),
+        unrecorded: OnceLock::new(),
         call: Mutex::new(Some(Recorded {
             method: method.path.to_owned(),
             service,
@@ -138,6 +137,10 @@ impl fmt::Debug for Recorder {
 struct Recording {
     tape: Arc<Tape>,
     method: &'static Method,
+    /// Converts responses to JSON, if the transport carries protobuf.
+    response_json: Option<ToJson>,
+    /// Why the first request was neither recorded nor sent.
+    unrecorded: OnceLock<Error>,
     /// `None` once it is written.
     call: Mutex<Option<Recorded>>,
 }
@@ -154,28 +157,28 @@ impl Recording {
     }
 
     /// Adds a request.
-    fn sent(&self, message: &dyn Payload) {
-        let mut text = Vec::new();
-        // A message without a JSON form is refused by the transport itself.
-        if message.write_json(&mut text, Form::Plain).is_ok()
-            && let Ok(mut value) = serde_json::from_slice::<Value>(&text)
-        {
-            hide_request(self.method.path, &mut value, &self.tape.hidden);
-            self.add(Event::Sent(value));
-        }
+    ///
+    /// # Errors
+    ///
+    /// When the request has no JSON form.
+    fn sent(&self, message: &dyn Payload) -> Result<()> {
+        let value = request(self.method, message, &self.tape.hidden)?;
+        self.add(Event::Sent(value));
+        Ok(())
     }
 
     /// Adds a response.
     fn received(&self, body: &Body) -> Result<()> {
-        let Body::Json(text) = body else {
-            return Err(Error::configuration(
-                "calls over gRPC cannot be recorded, because a record is JSON: connect with \
-                 `TransportKind::Websocket`",
-            ));
+        let unrecordable = "the response cannot be recorded";
+        let mut value = match (body, &self.response_json) {
+            (Body::Json(text), _) => serde_json::from_str(text)
+                .map_err(|error| Error::protocol(unrecordable).with_source(error))?,
+            (Body::Protobuf(_), Some(to_json)) => to_json.convert(body)?,
+            (Body::Protobuf(_), None) => {
+                let why = format!("{unrecordable}: it is protobuf of an unknown type");
+                return Err(Error::configuration(why));
+            }
         };
-        let mut value: Value = serde_json::from_str(text).map_err(|error| {
-            Error::protocol("a response that is not JSON cannot be recorded").with_source(error)
-        })?;
         hide(&mut value, &self.tape.hidden);
         self.add(Event::Received(value));
         Ok(())
@@ -201,12 +204,16 @@ impl SendHalf for RecordingSender {
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
         // Before it is sent: the response must not be recorded before it.
-        self.recording.sent(message);
+        self.recording.sent(message)?;
         self.inner.send(message)
     }
 
     fn send_first(&mut self, message: Arc<dyn Payload>, last: bool, deadline: Option<Instant>) {
-        self.recording.sent(&*message);
+        if let Err(error) = self.recording.sent(&*message) {
+            // The receiving half reports it.
+            let _ = self.recording.unrecorded.set(error.with_executed(Executed::No));
+            return;
+        }
         if last {
             self.recording.add(Event::HalfClosed);
         }
@@ -230,6 +237,9 @@ struct RecordingReceiver {
 
 impl ReceiveHalf for RecordingReceiver {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Body>>> {
+        if let Some(error) = self.recording.unrecorded.get() {
+            return Poll::Ready(Err(error.clone()));
+        }
         self.inner.poll_message(cx).map(|outcome| {
             match &outcome {
                 Ok(Some(body)) => self.recording.received(body)?,

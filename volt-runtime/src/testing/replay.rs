@@ -16,10 +16,9 @@ use std::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::tape::{End, Event, Header, Recorded, VERSION, difference, hide_request};
+use super::tape::{End, Event, Header, Recorded, VERSION, difference, request};
 use crate::{
     CallOptions, ConnectionState, Error, ErrorKind, Executed, Method, Result, StateWatch, Status,
-    json::Form,
     message::{Body, Payload},
     transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, Transport},
 };
@@ -311,13 +310,7 @@ impl SendHalf for Sender {
     }
 
     fn send(&mut self, message: &dyn Payload) -> Result<()> {
-        let unwritable = |error: serde_json::Error| {
-            Error::protocol("the message cannot be written").with_source(error)
-        };
-        let mut text = Vec::new();
-        message.write_json(&mut text, Form::Plain).map_err(unwritable)?;
-        let mut value: Value = serde_json::from_slice(&text).map_err(unwritable)?;
-        hide_request(self.0.method.path, &mut value, &self.0.record.hidden);
+        let value = request(self.0.method, message, &self.0.record.hidden)?;
         self.0.request(Some(&value));
         Ok(())
     }

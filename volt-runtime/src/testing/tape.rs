@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    error::{Error, ErrorKind, Executed},
+    error::{Error, ErrorKind, Executed, Result},
+    message::{Payload, to_json},
+    method::Method,
     redact,
     status::{Code, Status},
 };
@@ -161,12 +163,23 @@ pub(super) fn hide(value: &mut Value, hidden: &BTreeSet<String>) {
     }
 }
 
-/// As [`hide`], for a request: that of `GetSessions` names a session by its id.
-pub(super) fn hide_request(path: &str, value: &mut Value, hidden: &BTreeSet<String>) {
-    if path.ends_with(".VoltAPI/GetSessions") {
-        hide_ids(value);
+/// Returns a request as it is recorded.
+///
+/// # Errors
+///
+/// When the message has no JSON form.
+pub(super) fn request(
+    method: &Method,
+    message: &dyn Payload,
+    hidden: &BTreeSet<String>,
+) -> Result<Value> {
+    let mut value = to_json(message)?;
+    // The request names a session by its id.
+    if method.path.ends_with(".VoltAPI/GetSessions") {
+        hide_ids(&mut value);
     }
-    hide(value, hidden);
+    hide(&mut value, hidden);
+    Ok(value)
 }
 
 /// Hides the ids of sessions, which authorize calls.

@@ -10,7 +10,11 @@ use std::{
 
 use tempfile::TempDir;
 use volt_runtime::{
-    Channel, Code, ConnectionState, Error, ErrorKind, Executed, Result, Status, Target, Update,
+    __private::prost_types::Timestamp,
+    CallOptions, Channel, Code, ConnectionState, Error, ErrorKind, Executed, Result,
+    ServerStreamingCall, Status, Target, UnaryCall, Update,
+    intercept::{After, OutgoingCall},
+    json::WellKnown,
     server::{Requests, Responses},
     testing::{Mock, Outage},
 };
@@ -294,11 +298,52 @@ async fn own_secret_fields_are_hidden_and_may_differ() {
 }
 
 #[tokio::test]
-async fn a_call_over_grpc_cannot_be_recorded() {
+async fn a_record_over_grpc_equals_that_of_a_websocket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (websocket, over_grpc) = (Volt::start().await, grpc::start().await);
+    let mut records = Vec::new();
+    for client in [websocket.client().await, grpc::client(&over_grpc).await] {
+        let path = folder.path().join("notes.jsonl");
+        let channel = client.0.record_hiding(&path, &["text"]).unwrap();
+        // Interceptors may replace the options of a call.
+        let client = NotesClient(channel.intercept(|call: &mut OutgoingCall| {
+            call.options = CallOptions::default();
+            Ok(After::nothing())
+        }));
+        let recorded = numbers(&client).await;
+        let replayed = numbers(&NotesClient(Channel::replay(&path).unwrap())).await;
+        assert_eq!(replayed, recorded);
+        records.push(fs::read_to_string(&path).unwrap());
+    }
+    assert_eq!(records[1], records[0]);
+    assert!(!records[0].contains("listed") && records[0].contains("(hidden)"), "{}", records[0]);
+}
+
+/// Makes a call of each kind and a subscription, and returns the numbers in the responses.
+async fn numbers(client: &NotesClient) -> Vec<u64> {
+    let mut numbers: Vec<_> =
+        all_kinds(client).await.unwrap().into_iter().map(|note| note.number).collect();
+    let mut updates = soon(client.list(Note::new("subscribed", 2)).subscribe()).await.unwrap();
+    while let Some(update) = soon(updates.update()).await.unwrap() {
+        let Update::Message(note) = update else { panic!("{update:?}") };
+        numbers.push(note.number);
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn a_request_without_a_json_form_is_not_sent_while_recording() {
     let folder = tempfile::tempdir().unwrap();
     let volt = grpc::start().await;
-    let client = grpc::client(&volt).await;
-    let client = NotesClient(client.0.record(folder.path().join("grpc.jsonl")).unwrap());
-    let error = soon(client.get(Note::new("one", 1))).await.unwrap_err();
-    assert!(error.to_string().contains("TransportKind::Websocket"), "{error}");
+    let channel = grpc::client(&volt).await.0.record(folder.path().join("late.jsonl")).unwrap();
+    // Beyond the year 9999.
+    let late = WellKnown(Timestamp { seconds: i64::MAX, nanos: 0 });
+    let get = UnaryCall::<_, Note>::new(&channel, GET.method(), late.clone());
+    let of_get = soon(get).await.unwrap_err();
+    let list = ServerStreamingCall::<_, Note>::new(&channel, LIST.method(), late);
+    let of_list = soon(soon(list).await.unwrap().message()).await.unwrap_err();
+    for error in [of_get, of_list] {
+        assert_eq!((error.kind(), error.executed()), (ErrorKind::Protocol, Executed::No));
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Long work, on threads apart from those that run tasks.
+//! Runs long work on threads that run no tasks.
 //!
 //! Writing, sealing, opening and reading a message of 16 MB takes so long that a few of them delay the
 //! tasks of all other calls, unless they leave the threads of the tasks.
@@ -32,7 +32,7 @@ pub(crate) struct Apart<T>(
     Mutex<BoxFuture<T>>,
 );
 
-/// Does `work` apart, or at once if there is no runtime.
+/// Runs `work` on a separate thread, or inline without a runtime.
 pub(crate) fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Apart<T> {
     apart_within(&PERMITS, work)
 }

@@ -21,8 +21,8 @@ use crate::{
     transport::BoxFuture,
 };
 
-/// The minimum time between the end of a renewal and the next one. Within it, calls share the outcome of
-/// the last: a Volt that rejects every session is not asked for one with each call.
+/// The minimum time between the end of a renewal and the next one. Within it, calls share the outcome
+/// of the last renewal, so a Volt that rejects every session is not queried for each call.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// A function that obtains a new session after the Volt has rejected the current one. Set it as

@@ -16,10 +16,10 @@
 //!   the connection without a task.
 //! - Receiving: [`poll_message`](ReceiveHalf::poll_message) until it returns `None` or an error.
 //!
-//! The receiving half of a client owns the call: dropping it cancels the call, whatever the sending half
-//! does. Deadlines, retries and types are the caller's business ([`call`](crate::call)); a transport
-//! enforces its own limits and reports in [`Error::executed`](crate::Error::executed) whether the peer can
-//! have acted.
+//! The receiving half of a client owns the call: dropping it cancels the call, regardless of the
+//! sending half. Deadlines, retries and types are the caller's business ([`call`](crate::call)); a
+//! transport enforces its own limits and reports in [`Error::executed`](crate::Error::executed) whether
+//! the peer can have acted.
 //!
 //! An own transport is for tests and for other wire formats: implement [`Transport`] and pass it to
 //! [`Channel::new`](crate::Channel::new).

@@ -150,7 +150,7 @@ impl Call {
             None => {
                 let open =
                     self.path().is_some_and(|path| OPEN.iter().any(|end| path.ends_with(end)));
-                assert!(open || self.refused, "{:?} ended well for a stranger", self.path());
+                assert!(open || self.refused, "{:?} succeeded for a stranger", self.path());
             }
         }
     }

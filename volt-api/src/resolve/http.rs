@@ -109,11 +109,11 @@ impl Http {
         from: Distance,
     ) -> Result<Answer, String> {
         if self.requests >= MAX_REQUESTS {
-            return Err(format!("not asked, after {MAX_REQUESTS} other requests"));
+            return Err(format!("not queried, after {MAX_REQUESTS} other requests"));
         }
         let now = Instant::now();
         if now >= self.until {
-            return Err(format!("not asked, after {:?} in all", self.limits.total));
+            return Err(format!("not queried, after {:?} in all", self.limits.total));
         }
         self.requests += 1;
         // The request's own limit or what is left of the search's, whichever ends first.
@@ -229,7 +229,7 @@ fn redirect_target(from: &Url, response: &Response) -> Result<Option<Url>, Strin
     let target = target.and_then(|target| from.join(target).ok());
     let target = target.ok_or("redirected without a valid address")?;
     if from.scheme() == "https" && target.scheme() != "https" {
-        return Err("redirected from https to something less".to_owned());
+        return Err("redirected from https to an insecure address".to_owned());
     }
     Ok(Some(target))
 }

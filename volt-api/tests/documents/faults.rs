@@ -134,7 +134,7 @@ async fn a_refusal_of_an_update_is_final_and_keeps_the_edits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volt_that_cannot_be_used_now_is_tried_again() {
+async fn an_unavailable_volt_is_retried() {
     let model = Model::default();
     let doc = Doc::new();
     let codes = [Code::Unavailable, Code::ResourceExhausted, Code::Aborted, Code::Unavailable];

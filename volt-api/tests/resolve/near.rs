@@ -121,6 +121,6 @@ async fn a_search_ends_in_time_and_sends_nothing_more() {
     let resolver = Resolver::new().registry(silent.url()).registry(unasked.url());
     let resolver = resolver.total_timeout(Duration::from_millis(50));
     let text = resolver.find(DID).await.unwrap_err().to_string();
-    assert!(text.contains("not asked, after 50ms in all"), "{text}");
+    assert!(text.contains("not queried, after 50ms in all"), "{text}");
     assert!(unasked.asked().is_empty());
 }

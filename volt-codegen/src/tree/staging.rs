@@ -114,7 +114,7 @@ impl Staging {
                 "the change cannot be completed, and will be undone: {} cannot be removed: {error}",
                 self.folder.join(JOURNAL).display()
             ))),
-            // Leftover files do no harm.
+            // Leftover files are harmless.
             _ => Ok(()),
         }
     }

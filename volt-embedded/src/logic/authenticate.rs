@@ -354,9 +354,10 @@ fn identify(
             let did = client.identity.as_deref().unwrap_or_default();
             let exists = resources::exists(store, did)?;
             if owner.as_deref() != client.identity.as_deref() && (exists || owner.is_some()) {
-                return Err(
-                    denied(format!("`{did}` has another key, or the key another DID")).into()
-                );
+                return Err(denied(format!(
+                    "`{did}` is bound to a different key, or the key to a different DID"
+                ))
+                .into());
             }
             client
         }

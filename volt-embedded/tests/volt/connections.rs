@@ -42,7 +42,7 @@ impl Network {
         Self { url, carrying }
     }
 
-    /// Closes both sockets at once, within whatever they carry.
+    /// Closes both sockets at once, even within a message.
     async fn cut(self) {
         self.carrying.abort();
         let _ = self.carrying.await;

@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(crate) struct Shop {
-    /// The name that the shop returns when asked for it.
+    /// The name that the shop returns.
     name: String,
     /// One permit for each received call that never ends.
     endless: Arc<Semaphore>,
@@ -320,7 +320,7 @@ async fn a_lost_host_fails_its_callers_at_once() {
 }
 
 #[tokio::test]
-async fn a_call_waits_for_a_host_that_comes_back() {
+async fn a_call_waits_for_a_host_that_reconnects() {
     let mut scene = Scene::new().await;
     let target = scene.found().await;
     let client = |max_attempts| {

@@ -100,7 +100,7 @@ async fn an_invalid_session_opens_no_call() {
 }
 
 #[tokio::test]
-async fn every_helper_says_that_the_session_is_not_valid() {
+async fn every_helper_reports_an_invalid_session() {
     let (volt, owner) = start().await;
     let db = database(&owner, &[]).await;
     let mut config = volt.config();

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) struct CallEnd {
     half_closed: AtomicBool,
     failure: OnceLock<Error>,
-    /// Why the sending half could not send.
+    /// The reason why the sending half could not send.
     unsent: OnceLock<Error>,
 }
 

@@ -177,8 +177,8 @@ fn read(source: &str, address: &str) -> Result<Via> {
     let invalid = |why: &str| {
         Error::configuration(format!("{source} is `{}`, which {why}", redact::address(address)))
     };
-    // hyper-util parses a proxy's address only within its matcher, so the matcher is asked for the
-    // proxy of any host.
+    // hyper-util parses a proxy's address only within its matcher, so query it for the proxy of an
+    // arbitrary host.
     let proxy = target("volt.invalid")
         .and_then(|target| Matcher::builder().all(address.trim()).build().intercept(&target))
         .ok_or_else(|| invalid("is not the address of a proxy: write http://host:port"))?;

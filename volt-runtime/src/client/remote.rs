@@ -4,8 +4,8 @@
 //! the TLS handshake over it. One deadline covers both and the handshake that follows, and every error
 //! begins with the address.
 //!
-//! Without TLS, an address may be dialled only if it is near. That is checked for the address itself
-//! where this side resolves the name, and for the host as written where something else does.
+//! Without TLS, an address may be dialled only if it is near. The check applies to the address if this
+//! side resolves the name, and to the host as written if a proxy or connector does.
 
 use std::{net::IpAddr, time::Duration};
 

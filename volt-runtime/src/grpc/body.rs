@@ -182,7 +182,7 @@ impl Outgoing {
         self
     }
 
-    /// Adds the small messages that wait behind a message. What does not fit is kept for later.
+    /// Adds the small messages that wait behind a message. Bytes that do not fit are kept for later.
     fn with_followers(&mut self, message: Bytes, cx: &mut Context<'_>) -> Bytes {
         let (mut first, mut frame) = (message, Vec::new());
         while let Poll::Ready(next) = self.pipe.parts.poll_pop(cx) {

@@ -40,7 +40,7 @@ pub(crate) enum Next {
     End(Option<HeaderMap>),
 }
 
-/// How a body has ended.
+/// The end of a body.
 #[derive(Default)]
 struct Ending {
     trailers: Option<HeaderMap>,
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_breaks_off_is_an_error_even_with_a_good_status() {
+    async fn a_truncated_body_is_an_error_even_with_status_ok() {
         let wire = write(&WellKnown("one".to_owned()), MAX_MESSAGE).unwrap();
         for length in 1..wire.len() {
             let chunks = vec![wire.slice(..length)];
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_without_trailers_is_told_apart() {
+    async fn an_end_without_trailers_is_distinguished() {
         let mut messages = messages(Vec::new(), None, "identity");
         assert!(matches!(next(&mut messages).await, Ok(Next::End(None))));
     }

@@ -106,7 +106,7 @@ impl Drop for Sender {
     /// half.
     fn drop(&mut self) {
         if self.end == End::Server && !self.finished {
-            let status = Status::new(Code::Internal, "the handler went away without an answer");
+            let status = Status::new(Code::Internal, "the handler ended without an answer");
             self.end(Some(&status));
         }
     }

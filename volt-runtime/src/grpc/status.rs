@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_whether_the_call_may_have_run() {
+    fn a_status_shows_whether_the_call_may_have_run() {
         let invalid = (Code::Unauthenticated, "session invalid");
         for ((code, message), before, kind, executed) in [
             ((Code::NotFound, ""), Before::Headers, ErrorKind::Failed, Executed::Yes),

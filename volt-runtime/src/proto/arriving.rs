@@ -1,5 +1,5 @@
-//! The receiving side of either end of a call: it opens frames in their order, and detects those that were
-//! repeated or sent back.
+//! The receiving side of either end of a call: it opens frames in their order, and detects repeated and
+//! reflected ones.
 
 use bytes::Bytes;
 use serde::Deserialize;

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn times_beyond_the_clock_are_never() {
+    async fn times_beyond_the_clock_never_come() {
         let mut watchdog = Watchdog::new(Keepalive::new(Duration::MAX, Duration::MAX));
         let quiet = poll_fn(|cx| Poll::Ready(watchdog.poll_due(cx))).await;
         assert!(quiet.is_pending());

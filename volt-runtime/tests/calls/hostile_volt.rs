@@ -163,7 +163,7 @@ async fn errors_of_one_call_do_not_affect_others() {
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(error.to_string().contains("exchanged keys twice"), "{error}");
     assert_eq!(volt.hears(&key).await, Envelope::End(None));
-    assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))), "the client gives it up");
+    assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))), "the client abandons it");
 
     // Damaged ciphertext: an initialisation vector is 16 bytes, and so is each block.
     for damage in [

@@ -73,7 +73,7 @@ async fn silent_connections_beyond_the_limit_are_bounded() {
     for _ in 0..100 {
         silent.push(TcpStream::connect(volt.server.local_addr()).await.unwrap());
     }
-    // At most 64 are waited for; the others are closed at once.
+    // The server waits for at most 64 and closes the others at once.
     let mut closed = 0;
     soon(async {
         while closed < 36 {

@@ -1,4 +1,4 @@
-//! What a call sends: its headers, its messages, and its end.
+//! The requests of a call: headers, messages and end.
 
 use std::time::Duration;
 

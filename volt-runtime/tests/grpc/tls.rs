@@ -118,7 +118,7 @@ async fn the_chain_that_the_volt_issued_is_trusted_too() {
 }
 
 #[tokio::test]
-async fn certificates_that_are_not_accepted_say_why() {
+async fn rejected_certificates_are_explained() {
     let (authority, other) = (Authority::new(), Authority::new());
     let expired = authority.issue(&["127.0.0.1"], |params| {
         params.not_after = date_time_ymd(2020, 1, 1);
@@ -134,7 +134,7 @@ async fn certificates_that_are_not_accepted_say_why() {
 }
 
 #[tokio::test]
-async fn a_port_without_tls_or_without_http2_says_so() {
+async fn a_port_without_tls_or_http2_is_explained() {
     let authority = Authority::new();
     let server = crate::Server::start(|_| async {}).await;
     let address = server.address();

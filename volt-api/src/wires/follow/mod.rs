@@ -32,8 +32,8 @@ pub struct WireToFollow {
 }
 
 impl WireApiClient {
-    /// Follows a wire: a resource id or `@alias`. A wire that does not exist yet, or that the caller may not
-    /// read yet, is waited for, and then followed from its first message.
+    /// Follows a wire: a resource id or `@alias`. A follower waits for a wire that does not exist yet,
+    /// or that the caller may not read yet, and then begins with its first message.
     ///
     /// A wire that persists delivers each message once and in order, with its id, publisher and time.
     /// [`from_start`](Follow::from_start) and [`after`](Follow::after) include its history. Messages

@@ -2,8 +2,8 @@
 //!
 //! Messages of a subscription carry no id. If the wire persists, they are therefore only a signal:
 //! the rows after the last id are what is delivered. Nothing confirms a subscription, so a message
-//! that is published while it begins may give no signal; the rows are then also read without one,
-//! soon after each beginning and each signal, and after that at long intervals.
+//! that is published while it begins may cause no signal; the rows are then also read without one, soon
+//! after each beginning and each signal, and after that at long intervals.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -211,7 +211,7 @@ impl Run {
         }
         stored.find_start(&self.settings).await?;
         if stored.subscription.is_none() {
-            // Signals that are not read must not delay other calls. Losing them does no harm.
+            // Signals that are not read must not delay other calls. Losing them is harmless.
             let call = self.settings.apply(self.client.subscribe_wire());
             let call = call.receive_buffer(SIGNALS, Overflow::Fail);
             let request = SubscribeWireRequest::default().with_wire_id(&self.wire);

@@ -149,7 +149,8 @@ fn from_folder(folder: &Path, include: &[PathBuf], options: &Options) -> anyhow:
 }
 
 fn from_service(sources: &Sources, options: &Options) -> anyhow::Result<Output> {
-    let set = sources.compile().context("what the service says of itself does not compile")?;
+    let set =
+        sources.compile().context("the .proto files that the service publishes do not compile")?;
     Ok(generate(&set, options)?)
 }
 

@@ -103,7 +103,7 @@ impl<'a> Link<'a> {
         let Ok(ty) = Type::try_from(number) else {
             let message = match field.type_name().trim_start_matches('.') {
                 "" => format!("{element} has no type"),
-                name => format!("{element} has the type `{name}`, which nothing has looked up"),
+                name => format!("{element} has the type `{name}`, which is not resolved"),
             };
             self.problem(place, message);
             return None;
@@ -161,7 +161,7 @@ impl<'a> Link<'a> {
             field.name() == name && field.number() == number && field.oneof_index.is_none()
         };
         let [key, value] = entry.field.as_slice() else {
-            self.problem(place, format!("the entry `{full}` of a map has not two fields"));
+            self.problem(place, format!("the entry `{full}` of a map does not have two fields"));
             return;
         };
         if !named(key, "key", 1) || !named(value, "value", 2) {

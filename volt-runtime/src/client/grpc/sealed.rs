@@ -45,8 +45,8 @@ pub(super) struct Sealing {
 }
 
 impl Sealing {
-    /// What the configuration lacks is reported when it is needed, unless `relayed` calls need it
-    /// always.
+    /// A missing field of the configuration is reported when it is needed: for `relayed` calls, at
+    /// once.
     ///
     /// # Errors
     ///

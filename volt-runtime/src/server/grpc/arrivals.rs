@@ -51,12 +51,12 @@ pub(super) struct ArrivalLimits {
     pub(super) message: usize,
     /// The time for each MiB of a message.
     pub(super) message_timeout: Duration,
-    /// Set if the call has only one request. Whatever follows is dropped.
+    /// Set if the call has only one request. Later messages are dropped.
     pub(super) only_one: bool,
     /// The memory of the connection's long messages, and its size in bytes.
     pub(super) shared: (Arc<Semaphore>, usize),
     /// The time that a long message waits for it. Otherwise messages that wait for one another could
-    /// fill the connection for ever.
+    /// fill the connection indefinitely.
     pub(super) patience: Duration,
     /// Set when the first prefix has arrived.
     pub(super) begun: Arc<AtomicBool>,

@@ -192,7 +192,7 @@ mod tests {
 
     /// A stop between the message and the start of its handler would otherwise cut the call.
     #[test]
-    fn a_call_of_one_request_is_due_as_soon_as_that_has_arrived() {
+    fn a_call_with_one_request_is_due_when_it_arrives() {
         let calls = Arc::new(Calls::new(9));
         let (mut single, mut stream) =
             (Entry::new(Arc::clone(&calls)).unwrap(), Entry::new(Arc::clone(&calls)).unwrap());

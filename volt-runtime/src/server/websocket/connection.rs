@@ -40,7 +40,7 @@ pub(super) async fn serve(
         Ok(Ok(Some(upgraded))) => upgraded,
         Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),
         Ok(Err(error)) => return tracing::debug!(%error, "the request failed"),
-        Err(_) => return tracing::debug!("the client took too long to ask for something"),
+        Err(_) => return tracing::debug!("the client sent no request in time"),
     };
     // A legacy call brings its first request with its token, so its size cannot be limited before that.
     let limits = ArrivalLimits {

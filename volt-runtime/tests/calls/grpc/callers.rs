@@ -1,4 +1,4 @@
-//! Who may call: tokens, certificates, and neither.
+//! Authenticates callers with tokens, with certificates, and with neither.
 
 use volt_runtime::{
     Code, Method, MethodKind, Status,

@@ -86,7 +86,7 @@ async fn a_reset_is_no_half_close() {
         drop(call);
         client.ended().await;
         soon(server.shutdown()).await;
-        // The service is gone.
+        // The service has been dropped.
         assert_eq!(soon(ended.recv()).await, None, "{reason:?}");
     }
 }

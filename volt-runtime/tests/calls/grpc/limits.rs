@@ -173,7 +173,7 @@ async fn long_messages_of_a_connection_arrive_within_its_buffer() {
     assert_eq!(second.outcome().await, good([note]));
 }
 
-/// Otherwise messages that wait for one another could fill the connection for ever.
+/// Otherwise messages that wait for one another could fill the connection indefinitely.
 #[tokio::test]
 async fn a_long_message_waits_for_memory_for_a_limited_time() {
     let volt = start_with(|options| {

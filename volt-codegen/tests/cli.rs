@@ -243,7 +243,7 @@ fn published() -> serde_json::Value {
 }
 
 #[test]
-fn a_service_is_read_from_json_of_every_kind() {
+fn a_service_is_read_from_every_kind_of_json() {
     let folder = folder();
     let path = folder.path();
     let description =

@@ -112,7 +112,7 @@ mod tests {
         apart(|| panic!("the reason")).await;
     }
 
-    /// A handler may hold a future in a `select!` that it does not poll any more.
+    /// A handler may hold a future in a `select!` that it no longer polls.
     #[tokio::test]
     async fn unpolled_work_holds_no_permit() {
         static PERMITS: Semaphore = Semaphore::const_new(1);

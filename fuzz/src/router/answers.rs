@@ -1,4 +1,4 @@
-//! A call from the point of view of its client, and the answers that it may get.
+//! A call from the point of view of its client, and the answers that it may receive.
 
 use std::sync::Arc;
 

@@ -262,7 +262,7 @@ impl Job {
             while responses.message().await?.is_some() {}
             Ok::<_, Error>(())
         };
-        // The responses know why a call has ended, so their error comes before that of a request.
+        // The responses contain the reason for the end of the call, so their error takes precedence.
         match tokio::try_join!(send, receive)? {
             ((_, Some(error)), ()) => Err(error),
             ((summary, None), ()) => Ok(summary),

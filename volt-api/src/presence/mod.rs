@@ -271,7 +271,7 @@ impl Presence {
     }
 
     /// Reads the next [`Event`]. Named after what it returns: the messages of the `Connect` call itself
-    /// are handled here. Returns `None` after either side has said goodbye.
+    /// are handled here. Returns `None` after either side has sent goodbye.
     ///
     /// # Errors
     ///

@@ -62,7 +62,7 @@ pub(super) struct Limits {
     pub(super) near_targets: bool,
 }
 
-/// The distance to which requests are limited, and the proxy that they go through.
+/// The distance to which requests are limited, and their proxy.
 type Route = (Distance, Option<String>);
 
 /// The requests of one search.
@@ -152,7 +152,7 @@ impl Http {
         Err(format!("more than {MAX_REDIRECTS} redirects"))
     }
 
-    /// Checks the address of a request. Returns the proxy that it goes through.
+    /// Checks the address of a request. Returns its proxy.
     fn check(&self, url: &Url, from: Distance) -> Result<Option<String>, String> {
         let host = url.host_str().unwrap_or_default();
         if !self.may_name(host, from) {

@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_read_by_from_str() {
+    fn other_types_are_read_via_from_str() {
         let address = Ipv4Addr::LOCALHOST;
         assert_eq!(Parsed::from_value(Value::Text("127.0.0.1")), Ok(Parsed(address)));
         assert_eq!(

@@ -40,7 +40,7 @@ async fn a_public_document_cannot_name_a_near_server() {
         }
     }
     assert!(near.asked().is_empty());
-    // It may if the user says so.
+    // The user may permit it.
     let services = [("volt-relay", json!(near.url()))];
     let proxy = Scripted::start(move |_| document(&services)).await;
     let resolver = through(&proxy).registry("http://registry.invalid").allow_near_targets();

@@ -1,6 +1,6 @@
 //! Bounds the memory and the time of one row by the statement's program.
 //!
-//! SQLite limits each value, but the registers of a program hold one value each, and SQLite looks at the
+//! SQLite limits each value, but the registers of a program hold one value each, and SQLite checks the
 //! time limit only where the program jumps. So a statement with thousands of expressions could hold
 //! thousands of large values, and run for hours on one row. The more a program can hold or compute, the
 //! shorter its values may be.
@@ -13,7 +13,7 @@ use super::policy::{MAX_TRIGGER_DEPTH, MAX_VALUE};
 
 /// The bytes that the registers of one program may hold.
 const MEMORY: u64 = 128 << 20;
-/// The bytes that the instructions of one program may produce, for which they take some ten seconds.
+/// The bytes that the instructions of one program may produce: about ten seconds of work.
 const WORK: u64 = 4 << 30;
 
 /// Sets the longest value of a connection to what the statement may use.

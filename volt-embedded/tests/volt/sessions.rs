@@ -1,4 +1,4 @@
-//! Which clients may call, and what clients other than the owner may do.
+//! The rights of clients with and without a session, and of clients other than the owner.
 
 use volt_api::{
     Client, Code, ConnectOptions, ErrorKind, TransportKind,

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_read_by_from_str_on_request() {
+    fn types_are_read_via_from_str_on_request() {
         assert_eq!(
             values("struct A { #[row(from_str)] a: IpAddr, #[row(from_str)] b: Option<IpAddr> }"),
             "a:row.get::<::volt_api::rows::Parsed<IpAddr>>(\"a\")?.0,\

@@ -158,7 +158,7 @@ impl OwnConnections {
         }
         let refused = refused.is_some_and(|at| at.elapsed() < REFUSED);
         let may_dial = !refused && connections.len() + *dialing < CONNECTIONS;
-        // A connection that is held up by an unread call delays the next one.
+        // A connection that is blocked by an unread call delays the next one.
         let load = |entry: &Entry| (entry.connection.is_blocked(), entry.connection.open_calls());
         match connections.iter_mut().min_by_key(|entry| load(entry)) {
             Some(entry) if !may_dial || load(entry) == (false, 0) => {

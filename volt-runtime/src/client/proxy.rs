@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 use super::reach::Reach;
 use crate::{Error, Result, redact};
 
-/// The HTTP proxy that connections go through.
+/// The HTTP proxy of the connections.
 ///
 /// The default is the [environment's](Self::from_environment). The client opens a tunnel with
 /// `CONNECT`, for `https://` and for `http://` addresses, and then does as with a direct connection:
 /// a proxy between client and Volt sees what the network would see. Loopback targets, which include
-/// `localhost` and the names below it, never go through a proxy.
+/// `localhost` and the names below it, never use a proxy.
 ///
 /// Through a proxy, the client does not resolve the target's name. Without TLS, a name is therefore
 /// refused unless plaintext is [allowed](crate::ClientConfig::with_plaintext).

@@ -114,7 +114,7 @@ impl Remote {
         Instant::now() + self.timeout
     }
 
-    /// Opens a byte stream to the server, with TLS if the address says so.
+    /// Opens a byte stream to the server, with TLS if the address requires it.
     pub(super) async fn open(&self, until: Instant) -> Result<Stream> {
         let stream = self.connect(until).await?;
         let Some(tls) = &self.tls else { return Ok(stream) };

@@ -19,7 +19,7 @@
 //! }
 //! ```
 //!
-//! `credential` is who the client is; it is secret. `volt` is the Volt that it talks to; it is not.
+//! `credential` identifies the client; it is secret. `volt` identifies the Volt; it is not secret.
 //! [`ClientConfig`] is the whole, [`Credential`] and [`VoltConfig`] are the two parts.
 //!
 //! Reading is lenient: `null` and blank texts count as missing, unknown members are kept, and a missing
@@ -101,7 +101,7 @@ pub struct ClientConfig {
     /// never written.
     #[serde(default, rename = "p", skip_serializing)]
     passphrase: Option<Passphrase>,
-    /// Asked for the passphrase if none is set.
+    /// Called for the passphrase if none is set.
     #[serde(skip)]
     prompt: Option<Prompt>,
     /// The file that it was read from, which `save` writes.

@@ -87,8 +87,8 @@ pub enum ErrorKind {
     Conversion,
 }
 
-/// Tells whether the Volt may have acted on a failed call. A call goes out in two steps, its key exchange
-/// and its invocation: until the second is sent, it cannot have been executed.
+/// Tells whether the Volt may have acted on a failed call. A call is sent in two steps, its key
+/// exchange and its invocation: until the second is sent, it cannot have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Executed {
@@ -223,7 +223,7 @@ impl Error {
     /// that was rejected because its session is invalid has [`Code::Unauthenticated`].
     pub fn code(&self) -> Code {
         match (&self.0.status, self.0.kind) {
-            // Recognized by its text alone: the code that comes with it may be another.
+            // Only the text identifies it: the code varies.
             _ if self.is_session_invalid() => Code::Unauthenticated,
             (None, ErrorKind::Routing) if is_unavailable(&self.0.message) => Code::Unavailable,
             (Some(status), _) => status.code(),

@@ -11,7 +11,7 @@ pub enum Names {
     /// As in the `.proto`: `unit_price`. This is what a Volt writes.
     #[default]
     Original,
-    /// In camelCase, or as `json_name` in the `.proto` says: `unitPrice`. This is protobuf's default.
+    /// In camelCase, or as set by `json_name` in the `.proto`: `unitPrice`. This is protobuf's default.
     LowerCamel,
 }
 

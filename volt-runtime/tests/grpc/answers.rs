@@ -239,7 +239,7 @@ async fn a_response_above_the_limit_is_refused_before_it_arrives() {
     let error = error(|call| {
         let mut answer = call.begin();
         answer.data(&[0, 0x04, 0, 0, 1][..]);
-        // The rest never comes.
+        // The rest never arrives.
         std::mem::forget(answer);
     })
     .await;

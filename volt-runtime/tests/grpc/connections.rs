@@ -25,7 +25,7 @@ use crate::{
     server::{Call, Order, Server, serve},
 };
 
-/// Answers with the number of the connection, after the gate if the request says so.
+/// Answers with the number of the connection, after the gate if the request asks for it.
 fn numbered(
     gate: &Arc<Notify>,
 ) -> impl Fn(Call) -> futures_core::future::BoxFuture<'static, ()> + Clone + use<> {
@@ -85,7 +85,7 @@ async fn a_refused_stream_was_not_executed_and_is_retried() {
     let client = Notes::connect(&server).await;
     assert_eq!(soon(client.get("a")).await.unwrap().text, "done");
     assert_eq!(count.load(Ordering::SeqCst), 2);
-    // A stream is not retried, and its error says that it may be.
+    // A stream is not retried, and its error reports that it may be.
     let mut list = soon(client.list("a")).await.unwrap();
     let error = soon(list.message()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Routing, Code::Unavailable));

@@ -107,8 +107,7 @@ impl IntoFuture for Follow {
 
 /// The messages of a wire. Also a [`Stream`] of [`WireEvent`]s. Dropping it ends the subscription.
 ///
-/// It survives lost connections. Nothing is read ahead while no event is awaited, except for a page
-/// of messages.
+/// It survives lost connections. Only a page of messages is read ahead of the caller.
 pub struct Follower {
     events: Pin<Box<dyn Stream<Item = Result<WireEvent>> + Send>>,
     failed: Option<Error>,

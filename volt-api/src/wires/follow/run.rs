@@ -96,7 +96,7 @@ impl Run {
         Ok(Self { client, settings, wire, start, waited: false, backoff, phase: Phase::Absent })
     }
 
-    /// Looks the wire up and takes hold of the place where the messages begin.
+    /// Looks the wire up and fixes the place where the messages begin.
     pub(super) async fn begin(&mut self) -> Result<()> {
         self.find().await?;
         match &mut self.phase {
@@ -273,7 +273,7 @@ impl Run {
         Ok(Step::Again)
     }
 
-    /// Returns whether to go on after an error.
+    /// Returns whether to continue after an error.
     fn may_pass(&self, error: &Error) -> bool {
         let closed = AsRef::<Channel>::as_ref(&self.client).watch_state().current().is_closed();
         error.is_retryable() && !closed

@@ -1,6 +1,6 @@
 //! Checks that descriptors are complete and linked, as protoc and buf write them.
 //!
-//! Everything after this step, prost-build included, relies on it: each name is there, each type that a
+//! Everything after this step, prost-build included, relies on it: each name is set, each type that a
 //! generated message names exists, and the entries of maps have a key and a value.
 
 mod defaults;

@@ -135,7 +135,7 @@ struct Carrier {
     receiver: Box<dyn ReceiveHalf>,
     timeouts: Timeouts,
     half_closed: bool,
-    /// Set once the target has ended the call. The trailers are to come.
+    /// Set once the target has ended the call. The trailers have not arrived yet.
     answered: bool,
     /// Set once the caller has dropped the call: the time until the stream is dropped too.
     unread: Option<Pin<Box<Sleep>>>,

@@ -276,7 +276,7 @@ struct CallReceiver {
     arriving: Arriving,
     /// A large frame that is being opened, with the state for the frames that follow.
     opening: Option<Apart<(Arriving, Opened)>>,
-    /// The request that came with the invocation.
+    /// The request in the invocation.
     first: Option<Body>,
 }
 

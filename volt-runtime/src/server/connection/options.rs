@@ -1,7 +1,7 @@
 //! The limits and policies of a server.
 //!
-//! Every limit is for one peer unless it says otherwise, and exists because something that the peer decides
-//! would otherwise cost the server memory, time or a place for others.
+//! Every limit applies to one peer unless stated otherwise. Without it, the peer could use up the
+//! server's memory, time or places.
 
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ impl Shares {
     }
 }
 
-/// The places that a call takes until it names its method.
+/// The places that a call occupies until it names its method.
 pub(super) type Places = [Option<OwnedSemaphorePermit>; 2];
 
 /// An `Invoke` stream, as far as the calls within it must know.

@@ -92,7 +92,7 @@ pub(super) struct Arrivals<B> {
     held: Option<Bytes>,
     /// The time that the arriving message has left.
     time_left: Duration,
-    /// Set while more of a message is awaited, with the time since when.
+    /// The timeout of an incomplete message, and the time of the last check.
     timer: Option<(Pin<Box<Sleep>>, Instant)>,
 }
 
@@ -162,7 +162,7 @@ impl<B> Arrivals<B> {
                 if stranger.is_some() { " without a session" } else { "" }
             )));
         }
-        // A compressed message takes the memory of its content as well.
+        // A compressed message also uses the memory of its content.
         let memory =
             if flag == 0 { length } else { length.saturating_mul(MAX_COMPRESSION).min(limit) };
         if let Some(Stranger { admission, held, .. }) = &self.limits.stranger

@@ -53,7 +53,7 @@ pub(super) struct Arrivals<S> {
     limits: ArrivalLimits,
     /// The time that the arriving message has left.
     left: Duration,
-    /// Set while more of a message is awaited, with the time since when.
+    /// The timeout of an incomplete message, and the time of the last check.
     timer: Option<(Pin<Box<Sleep>>, Instant)>,
     /// Set while a message waits for the admission of a call.
     waiting: Option<Pin<Box<Sleep>>>,

@@ -133,7 +133,7 @@ fn inevitable_recursion_is_an_error() {
             b.type_name = Some(".a.A".to_owned());
             b.set_label(prost_types::field_descriptor_proto::Label::Required);
         }),
-        "a.proto:5:3: the required field `b` makes `a.A` contain itself without end"
+        "a.proto:5:3: the required field `b` makes `a.A` contain itself recursively"
     );
 }
 

@@ -102,7 +102,7 @@ pub fn run(events: Vec<Event>) {
     if is_foreign {
         return;
     }
-    // After quiet, all are equal.
+    // Without further edits, all copies become equal.
     for editor in &mut editors {
         editor.reconnect(&mut documents);
     }

@@ -164,7 +164,7 @@ impl Call {
             Code::Unimplemented => true,
             Code::NotFound => self.named_service || open,
             Code::PermissionDenied => open,
-            // Of the codes that a stranger tries, and of the calls of a connection.
+            // The limits of challenge codes, and of the calls of a connection.
             Code::ResourceExhausted => true,
             _ => false,
         };

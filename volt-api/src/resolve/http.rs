@@ -220,7 +220,7 @@ impl Resolve for FarAddresses {
     }
 }
 
-/// The address that an answer redirects to, if it does.
+/// The address to which an answer redirects, if any.
 fn redirect_target(from: &Url, response: &Response) -> Result<Option<Url>, String> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);

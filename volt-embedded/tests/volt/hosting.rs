@@ -209,7 +209,7 @@ async fn the_host_sees_callers_and_refuses_unauthorized_ones() {
     let me = soon(scene.client().get_article(get("me")).service(target.clone())).await.unwrap();
     assert_eq!(me.article.unwrap().name, scene.caller_identity);
 
-    // A client without the right, which got the address from elsewhere.
+    // A client without the right, which learned the address elsewhere.
     let (stranger, _) = guest(&scene.volt).await;
     let client = ShopApiClient::new(stranger.channel().clone());
     let error = soon(client.get_article(get("hat")).service(target.clone())).await.unwrap_err();

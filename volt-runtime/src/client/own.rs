@@ -239,7 +239,8 @@ impl OwnConnections {
         let is_it = |entry: &Entry| connection.ptr_eq(&Arc::downgrade(&entry.connection));
         let Some(index) = state.connections.iter().position(is_it) else { return };
         let entry = &mut state.connections[index];
-        // Used since the last look, or in use now: then it stays for at least one more period.
+        // A connection that was used since the last check, or is in use, stays for at least one more
+        // period.
         let open = entry.connection.open_calls() > 0;
         if std::mem::replace(&mut entry.used, open) || open {
             return;

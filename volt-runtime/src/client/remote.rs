@@ -70,7 +70,7 @@ impl Remote {
         let host = host.ok_or_else(|| {
             Error::configuration(format!("`{url}` is not a valid address: it has no host"))
         })?;
-        // IPv6 addresses stand in brackets in a URL, and without them everywhere else.
+        // IPv6 addresses have brackets only in a URL.
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(host).to_owned();
         let is_secure = matches!(uri.scheme_str(), Some("wss" | "https"));

@@ -98,7 +98,7 @@ impl Servers {
             }
         }
         let connection = open.entry(server).or_default();
-        // One that gave up reconnecting is replaced.
+        // A connection that stopped reconnecting is replaced.
         if connection.get().is_some_and(|connection| connection.state().current().is_closed()) {
             *connection = Arc::default();
         }

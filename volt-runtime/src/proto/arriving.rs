@@ -119,7 +119,7 @@ impl Arriving {
             // A rejection, or an error that opening it reports.
             return Ok(None);
         };
-        // One that the peer has sent before, or one of this side that was sent back.
+        // A payload that the peer has sent before, or a reflected one of this side.
         if self.received.contains(block) || iv::is_drawn(self.end, iv)? {
             return Err(ProtocolError::Repeated);
         }

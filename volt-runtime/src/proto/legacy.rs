@@ -173,7 +173,7 @@ pub struct SealedKeys {
 
 impl Default for SealedKeys {
     fn default() -> Self {
-        // Some 20 MiB at most. Only keys that could be opened are remembered, and opening this many
+        // At most about 20 MiB. Only keys that could be opened are remembered, and opening this many
         // keeps a processor busy for minutes.
         Self::new(1 << 18)
     }

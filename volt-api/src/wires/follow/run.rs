@@ -255,7 +255,7 @@ impl Run {
             stored.check_at = Instant::now() + CHECKS[stored.check];
             return Ok(Step::Again);
         }
-        // One reading of the rows is enough for all signals that are here.
+        // One reading of the rows is enough for all pending signals.
         while let Some(received) = update {
             match received {
                 Ok(Some(Update::Message(_))) => {}

@@ -62,7 +62,7 @@ impl<'a> Link<'a> {
         let inner = field.type_name().trim_start_matches('.');
         if label == Label::Required && self.always_contains(inner, &scope.full) {
             let message = format!("the required field `{}` makes `{}`", field.name(), scope.full);
-            self.problem(place, format!("{message} contain itself without end"));
+            self.problem(place, format!("{message} contain itself recursively"));
         }
         if let Some(index) = field.oneof_index {
             let oneof = usize::try_from(index).ok().and_then(|at| message.oneof_decl.get(at));

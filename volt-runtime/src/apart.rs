@@ -17,8 +17,8 @@ use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
 
 use crate::transport::BoxFuture;
 
-/// The number of bytes from which work on a message is done apart. Handing the work to another thread
-/// takes about as long as a tenth of it.
+/// The size from which work on a message leaves the task's thread, in bytes. Handing the work to
+/// another thread takes about as long as a tenth of it.
 pub(crate) const LARGE: usize = 256 << 10;
 
 /// Bounds the concurrent work: more threads than processors would only slow down the tasks.

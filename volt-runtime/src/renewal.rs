@@ -155,7 +155,7 @@ impl Renewer {
 impl State {
     /// Returns the outcome of the last renewal, if that ended a moment ago.
     ///
-    /// After a success, the rejected call may have been opened in advance, with the session before.
+    /// After a success, the rejected call may have been opened in advance, with the previous session.
     fn recent(&self) -> Option<Result<()>> {
         let (ended, outcome) = self.last.as_ref()?;
         (ended.elapsed() < PAUSE).then(|| outcome.clone())

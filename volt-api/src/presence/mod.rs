@@ -302,7 +302,7 @@ impl Presence {
         Poll::Ready(self.end.clone().unwrap_or(Ok(())).map(|()| None))
     }
 
-    /// Says goodbye and waits until the Volt has received it. Hosted calls whose callers have
+    /// Sends goodbye and waits until the Volt has received it. Hosted calls whose callers have
     /// half-closed get up to 5 seconds to finish first; the others are dropped.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub(super) struct Opened {
     responses: Streaming<ConnectResponse>,
 }
 
-/// Says hello and waits for the acknowledgement.
+/// Sends hello and waits for the acknowledgement.
 pub(super) async fn open(client: &Client, hello: ConnectHello) -> Result<Opened> {
     let mut call = client.volt().connect().await?;
     let hello = hello.with_timestamp(now());

@@ -97,7 +97,7 @@ fn json_names<'a>(message: &'a Message, field: &'a Field) -> (&'a str, Option<&'
     if is_taken { (json, None) } else { (own, Some(json)) }
 }
 
-/// Returns whether a map of enums has a word of Rust as its name. prost's derive then fails, so the
+/// Returns whether a map of enums has a Rust keyword as its name. prost's derive then fails, so the
 /// struct declares a map of numbers, and the accessors are ours.
 pub(super) fn needs_accessors(field: &Field) -> bool {
     let of_enums =

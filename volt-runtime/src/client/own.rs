@@ -62,7 +62,7 @@ struct State {
 /// An established connection. The entry keeps it open while it is unused.
 struct Entry {
     connection: Arc<Connection>,
-    /// Set when a call was open since the last look.
+    /// Set when a call was open since the last check.
     used: bool,
 }
 

@@ -122,7 +122,7 @@ impl Error {
         }))
     }
 
-    /// Creates a configuration error. The message names the field or option, and what to do.
+    /// Creates a configuration error. The message names the field or option, and the remedy.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Configuration, message)
     }
@@ -250,8 +250,8 @@ impl Error {
 
     /// Returns whether the same operation may succeed if it is tried again later: the connection was
     /// lost, the target is not available at the moment, or another call was in the way
-    /// ([`Code::Unavailable`], [`Code::Aborted`]). Says nothing about repeating it twice: for that see
-    /// [`executed`](Self::executed).
+    /// ([`Code::Unavailable`], [`Code::Aborted`]). Does not state whether repeating it is harmless: for
+    /// that see [`executed`](Self::executed).
     pub fn is_retryable(&self) -> bool {
         let passing = matches!(self.code(), Code::Unavailable | Code::Aborted);
         self.is_transient() || (self.0.kind == ErrorKind::Refused && passing)

@@ -34,7 +34,7 @@ pub(super) fn current() -> Names {
     NAMES.get()
 }
 
-/// Has the text that `write` writes on this thread contain `names`.
+/// Makes the text that `write` writes on this thread use `names`.
 pub(super) fn with<T>(names: Names, write: impl FnOnce() -> T) -> T {
     /// Restores the former choice, even when a panic leaves `write`.
     struct Restore(Names, Unusual);

@@ -58,7 +58,7 @@ pub(super) enum Due {
 
 /// The state of the keepalive of one connection.
 ///
-/// Quiet, until `interval` has passed without news; then pinged, until there are news or `timeout` has
+/// Quiet, until `interval` has passed without news; then pinged, until there is news or `timeout` has
 /// passed as well.
 pub(super) struct Watchdog {
     times: Keepalive,

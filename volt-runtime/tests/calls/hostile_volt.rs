@@ -87,7 +87,7 @@ impl RawVolt {
         assert_eq!(soon(get).await.unwrap().unwrap(), Note::new("fine", 1));
     }
 
-    /// Exchanges keys and takes the invocation of a call.
+    /// Exchanges keys and receives the invocation of a call.
     pub(crate) async fn invoked(&mut self) -> (u64, CallKey) {
         let opening = self.frame().await;
         let (key, reply) = self.reply(&opening);

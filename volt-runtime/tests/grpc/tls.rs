@@ -18,7 +18,7 @@ use volt_test_support::{Note, soon};
 
 use crate::{Notes, authority::Authority, config, says, server::serve};
 
-/// A server's certificate and key, and its wishes.
+/// A server's certificate and key, and its policy for clients.
 struct Tls {
     issued: (String, String),
     /// Requires a client's certificate of this authority.
@@ -105,7 +105,7 @@ async fn host_and_port_mean_tls_with_the_volts_authority() {
     soon(connect(&config, crate::grpc())).await.unwrap();
 }
 
-/// It came over a connection that was checked.
+/// It arrived over a connection that was checked.
 #[tokio::test]
 async fn the_chain_that_the_volt_issued_is_trusted_too() {
     let (authority, old) = (Authority::new(), Authority::new());

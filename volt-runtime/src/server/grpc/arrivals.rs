@@ -117,7 +117,7 @@ impl<B> Arrivals<B> {
         !self.complete && (self.prefix_len > 0 || self.left > 0)
     }
 
-    /// Looks at bytes that have arrived. Returns how many of them are passed on.
+    /// Inspects bytes that have arrived. Returns how many of them are passed on.
     fn examine(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         if let Some((_, since)) = self.timer.take() {
             self.time_left = self.time_left.saturating_sub(since.elapsed());
@@ -148,7 +148,7 @@ impl<B> Arrivals<B> {
         Ok(at)
     }
 
-    /// Judges the message whose prefix has been read.
+    /// Checks the message whose prefix has been read.
     fn begun(&mut self) -> Result<(), Error> {
         self.limits.begun.store(true, Ordering::Relaxed);
         let [flag, length @ ..] = self.prefix;
@@ -304,7 +304,7 @@ mod tests {
         }
     }
 
-    /// An upload that is broken off must not count as complete.
+    /// A truncated upload must not count as complete.
     #[tokio::test]
     async fn a_reset_is_no_half_close() {
         for is_half_closed in [true, false] {

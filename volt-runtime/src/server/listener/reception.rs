@@ -37,7 +37,7 @@ impl<P: Protocol> Reception<P> {
         }
     }
 
-    /// Serves a connection from `peer`, or turns it away.
+    /// Serves a connection from `peer`, or rejects it.
     pub(super) fn receive(&mut self, stream: TcpStream, peer: SocketAddr) {
         let options = self.protocol.endpoint().options();
         let limit = options.max_connections;

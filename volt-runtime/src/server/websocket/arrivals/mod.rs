@@ -98,7 +98,7 @@ impl<S> Arrivals<S> {
         Poll::Ready(Err(failed("a message did not arrive whole in time".to_owned())))
     }
 
-    /// Looks at bytes that have arrived. Returns how many of them may be passed on.
+    /// Inspects bytes that have arrived. Returns how many of them may be passed on.
     fn examine(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some((_, since)) = self.timer.take() {
             self.left = self.left.saturating_sub(since.elapsed());
@@ -141,8 +141,8 @@ impl<S> Arrivals<S> {
         Ok(at)
     }
 
-    /// Judges the message whose frame has just begun. Returns false if it must wait for the
-    /// admission of a call.
+    /// Checks the message whose frame has just begun. Returns false if it must wait for the admission
+    /// of a call.
     fn may_arrive(&mut self) -> io::Result<bool> {
         if self.admission.is_admitted() {
             return Ok(true);

@@ -77,7 +77,7 @@ impl Network {
         Client::connect_with(config, options).await.unwrap()
     }
 
-    /// Closes all connections at once, even within a message. New ones can be made.
+    /// Closes all connections at once, within whatever they carry. New ones can be made.
     pub(crate) fn cutter(&self) -> impl Fn() + Send + Sync + 'static {
         let carried = Arc::clone(&self.carried);
         move || carried.lock().unwrap().drain(..).for_each(|one| one.abort())

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo runs this")?);
     let folders = [manifest.join("proto"), manifest.join("../proto")];
     let proto = folders.iter().find(|folder| folder.join("VERSION").is_file());
-    let proto = proto.ok_or("the folder `proto` of the Volt API is not there")?.canonicalize()?;
+    let proto = proto.ok_or("the folder `proto` of the Volt API is missing")?.canonicalize()?;
     println!("cargo:rerun-if-changed={}", proto.display());
 
     let version = proto.join(fs::read_to_string(proto.join("VERSION"))?.trim());

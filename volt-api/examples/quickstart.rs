@@ -90,7 +90,7 @@ async fn make_folder(client: &Client) -> Result<String> {
     let folder = Resource::default().with_name("quickstart").with_kind(["volt:folder"]);
     let request = SaveResourceRequest::default().with_resource(folder).with_create(true);
     let answer = client.volt().save_resource(request).await?;
-    Ok(answer.resource.context("no folder came back")?.id)
+    Ok(answer.resource.context("the Volt returned no folder")?.id)
 }
 
 /// Requests and responses flow independently: send some, read some.
@@ -102,7 +102,7 @@ async fn upload(client: &Client, folder: &str) -> Result<String> {
         .with_create(true)
         .with_create_in_parent_id(folder);
     let answer = client.volt().save_resource(request).await?;
-    let file = answer.resource.context("no file came back")?.id;
+    let file = answer.resource.context("the Volt returned no file")?.id;
 
     let mut upload = client.file().upload_file().await?;
     let start = UploadFileStart::default().with_resource_id(&file).with_truncate(true);
@@ -145,7 +145,8 @@ async fn wire(client: &Client, folder: &str) -> Result<()> {
         .with_resource(wire)
         .with_create(true)
         .with_create_in_parent_id(folder);
-    let wire = client.wire().save_wire(request).await?.resource.context("no wire came back")?.id;
+    let wire =
+        client.wire().save_wire(request).await?.resource.context("the Volt returned no wire")?.id;
 
     let (mut subscription, mut news) = client.wire().subscribe_wire().await?.into_split();
     subscription.send(SubscribeWireRequest::default().with_wire_id(&wire)).await?;
@@ -182,7 +183,7 @@ async fn sql(client: &Client, folder: &str) -> Result<()> {
     let request =
         CreateDatabaseRequest::default().with_name("birds").with_create_in_parent_id(folder);
     let answer = client.sqlite_server().create_database(request).await?;
-    let database = answer.resource.context("no database came back")?.id;
+    let database = answer.resource.context("the Volt returned no database")?.id;
     let statements = [
         "CREATE TABLE bird (name TEXT, wingspan REAL, eggs INTEGER)",
         "INSERT INTO bird VALUES ('wren', 0.15, 6), ('heron', 1.85, 4), ('robin', 0.21, NULL)",

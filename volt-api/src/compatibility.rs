@@ -117,8 +117,8 @@ impl Client {
                 });
                 Ok(Compatibility { sdk, volt, objection: None })
             }
-            // The code with which a Volt objects. Any other refusal, such as of the session, says
-            // nothing about the version.
+            // The code with which a Volt objects. Any other refusal, such as of the session, does not
+            // depend on the version.
             Err(error) if error.is_refused() && error.code() == Code::FailedPrecondition => {
                 let objection = error.status().map(|status| status.message().to_owned());
                 Ok(Compatibility { sdk, volt: None, objection })

@@ -15,7 +15,7 @@ struct State {
     report: Report,
     done: u64,
     total: Option<u64>,
-    /// The last number that was reported. A file that starts again does not take it back.
+    /// The last number that was reported. A file that starts again does not decrease it.
     reported: Option<u64>,
 }
 

@@ -96,9 +96,9 @@ impl IntoFuture for Verify {
 
     /// # Errors
     ///
-    /// If the Volt does not know the identity, or refuses the check. A signature that is wrong is not
-    /// an error, but neither is another reason for the code [`Code::InvalidArgument`], with which
-    /// Volts report it.
+    /// If the Volt does not know the identity, or refuses the check. A wrong signature is not an error.
+    /// Volts report it with [`Code::InvalidArgument`], so other failures with that code are not errors
+    /// either.
     ///
     /// # Cancel safety
     ///

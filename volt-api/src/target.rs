@@ -1,6 +1,6 @@
 //! Creates the target of a call from the resource of a service.
 //!
-//! The resource's `service_description` says where the service runs. `DiscoverServices` returns such
+//! The resource's `service_description` states where the service runs. `DiscoverServices` returns such
 //! resources; a program passes one to `service(&resource)` of a call.
 
 use crate::Target;

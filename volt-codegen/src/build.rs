@@ -112,7 +112,7 @@ impl Builder {
         let out = out.ok_or_else(|| Problem {
             place: None,
             message: "OUT_DIR is not set".to_owned(),
-            help: Some("call this from a build.rs, or say `out_dir`".to_owned()),
+            help: Some("call this from a build.rs, or set `out_dir`".to_owned()),
         })?;
         let protos = Protos::read("", files, includes)?;
         let mut told = String::new();
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargo_is_told_the_files_and_the_warnings() {
+    fn cargo_receives_the_files_and_the_warnings() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("m.proto");
         let text = "syntax = \"proto3\";\npackage m;\nimport \"google/protobuf/any.proto\";\n\

@@ -3,8 +3,7 @@
 //! protox looks up the first part of a name among the packages of all files. protoc considers the file
 //! itself, its imports and their public imports only. A file that protoc accepts may thus be refused,
 //! if an unrelated file has a package with a similar name. Names that this module makes absolute need no
-//! look-up. A mistake in an option that the generator does not need does
-//! no harm.
+//! look-up. A mistake in an option that the generator does not need is ignored.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -236,7 +236,7 @@ struct Texts {
 
 impl FileResolver for Texts {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        // The types of protobuf's own files are those of the built-in ones, whatever a copy says.
+        // Protobuf's own files always have the built-in types, even if a copy differs.
         if is_builtin(name) {
             return Err(protox::Error::file_not_found(name));
         }

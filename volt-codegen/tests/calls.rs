@@ -179,7 +179,7 @@ async fn bidi() {
 }
 
 #[tokio::test]
-async fn words_of_rust_are_names() {
+async fn keywords_of_rust_are_names() {
     let request = Type::default()
         .with_type("t")
         .with_self(-1)
@@ -212,7 +212,7 @@ fn services_describe_themselves() {
 }
 
 #[test]
-fn refusals_are_found_where_they_are() {
+fn refusals_are_found_in_fields_and_oneofs() {
     let status = Status::new(Code::NotFound, "gone").with_description("long ago");
     let refused = GetArticleResponse::refused(&status).expect("it has a status");
     assert_eq!(refused.refusal(), Some(status.clone()));

@@ -99,7 +99,7 @@ fn any_without_a_list_of_types_is_a_warning() {
 }
 
 #[test]
-fn names_can_be_chosen() {
+fn elements_can_be_renamed() {
     let folder = folder();
     let path = folder.path();
     succeeds(path, &["folder", "proto", "--rename", "clock.v1.Time=Instant", "--out", "api.rs"]);
@@ -243,7 +243,7 @@ fn published() -> serde_json::Value {
 }
 
 #[test]
-fn a_service_is_read_from_json_of_every_kind() {
+fn a_service_is_read_from_every_kind_of_json() {
     let folder = folder();
     let path = folder.path();
     let description =
@@ -280,7 +280,7 @@ fn a_service_is_read_from_json_of_every_kind() {
     fs::write(path.join("saved.json"), empty.to_string()).unwrap();
     assert_eq!(
         fails(path, &["saved", "saved.json"]),
-        "volt-codegen: clock/v1/clock.proto is there without its text: ask with include_protobuf\n"
+        "volt-codegen: clock/v1/clock.proto lacks its text: request it with include_protobuf\n"
     );
 }
 

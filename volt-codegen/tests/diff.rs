@@ -140,7 +140,7 @@ fn a_field_is_retyped() {
 }
 
 #[test]
-fn a_field_gets_another_message_or_enum() {
+fn a_field_changes_its_message_or_enum() {
     for (old, new, what, verdicts) in [
         ("M a = 1;", "N a = 1;", "was p.M, is p.N", [Breaking, Breaking, Breaking]),
         ("N a = 1;", "Same a = 1;", "was p.N, is p.Same", [Fine, Fine, Breaking]),
@@ -259,7 +259,7 @@ fn a_field_moves_into_a_oneof_or_out_of_it() {
 }
 
 #[test]
-fn a_number_that_means_something_else_is_the_worst() {
+fn a_reused_number_is_the_worst_change() {
     // Used for a new field, and for an existing one.
     for (new, heir, outcome) in [
         ("int32 b = 1;", "b", "a message with it is refused"),
@@ -363,7 +363,7 @@ fn services_and_methods_change() {
 }
 
 #[test]
-fn messages_and_enums_come_and_go() {
+fn messages_and_enums_are_added_and_removed() {
     let (without, message) = ("message M {}", "message M {} message N {}");
     let gone = [Fine, Fine, Breaking];
     assert_eq!(change(message, without), ("message removed".to_owned(), gone));

@@ -161,7 +161,7 @@ fn additions_and_removals_are_reported() {
         let moved = name.rsplit_once('.').is_some_and(|(holder, _)| heirs.contains_key(holder));
         assert!(
             reported(name, "removed") || heirs.contains_key(name) || moved,
-            "{name} is gone and not reported"
+            "{name} was removed and not reported"
         );
     }
     let arrived: BTreeSet<_> = heirs.values().cloned().collect();

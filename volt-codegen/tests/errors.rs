@@ -187,7 +187,7 @@ fn descriptors_with_holes() {
     assert_says(
         &error.to_string(),
         &[
-            "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is nowhere in the descriptors",
+            "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is not in the descriptors",
             "  help: hand in the descriptors of all imported files too",
         ],
     );
@@ -227,7 +227,7 @@ fn editions() {
 const COLLIDING: &str = "syntax = \"proto3\";\npackage a.v1;\nmessage M {\n  oneof foo { bool a = 1; }\n  oneof Foo { bool b = 2; }\n}";
 
 #[test]
-fn names_can_be_chosen() {
+fn elements_can_be_renamed() {
     let rename: fn(Options) -> Options = |options| options.rename("a.v1.M.Foo", "upper");
     try_all(&[("a.proto", COLLIDING)], &[rename]).expect("the names differ");
     let collide: fn(Options) -> Options = |options| options.rename("a.v1.M.Foo", "foo");

@@ -42,7 +42,7 @@ fn text(message: &impl Message, form: Form) -> String {
 }
 
 #[test]
-fn fields_go_by_either_name() {
+fn fields_are_read_by_either_name() {
     let expected = Article::default().with_second_size(Size::Large);
     reads(r#"{"second_size": "SIZE_LARGE"}"#, &expected);
     reads(r#"{"secondSize": "SIZE_LARGE"}"#, &expected);
@@ -205,7 +205,7 @@ fn written_json_is_canonical() {
     assert_eq!(text(&Article::default(), Form::Plain), "{}");
     let empty = Article::default().with_name("").with_serial(0_u64).with_weight(0.0);
     assert_eq!(text(&empty, Form::Plain), "{}");
-    // A member of a oneof is written whatever its value is.
+    // A member of a oneof is written for every value, also the default.
     assert_eq!(text(&Offer::default().with_done(false), Form::Plain), r#"{"done":false}"#);
     assert_eq!(text(&Offer::default().with_type(""), Form::Plain), r#"{"type":""}"#);
 }

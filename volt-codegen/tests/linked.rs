@@ -51,7 +51,7 @@ fn field(set: &mut FileDescriptorSet, index: usize) -> &mut FieldDescriptorProto
 fn types_must_exist_and_be_of_the_right_kind() {
     assert_eq!(
         error(|set| set.file.retain(|file| file.name() == "a.proto")),
-        "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is nowhere in the descriptors"
+        "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is not in the descriptors"
     );
     assert_eq!(
         error(|set| field(set, 0).type_name = Some("B".to_owned())),
@@ -59,7 +59,7 @@ fn types_must_exist_and_be_of_the_right_kind() {
     );
     assert_eq!(
         error(|set| field(set, 0).r#type = None),
-        "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which nothing has looked up"
+        "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is not resolved"
     );
     assert_eq!(
         error(|set| field(set, 0).type_name = Some(".a.E".to_owned())),
@@ -101,7 +101,7 @@ fn fields_must_be_possible() {
     );
     assert_eq!(
         error(|set| message(set, "a.proto").nested_type[0].field.truncate(1)),
-        "a.proto:7:3: the entry `a.A.MapEntry` of a map has not two fields"
+        "a.proto:7:3: the entry `a.A.MapEntry` of a map does not have two fields"
     );
 }
 
@@ -121,7 +121,7 @@ fn files_and_types_must_be_defined_once() {
     );
     assert_eq!(
         error(|set| message(set, "b.proto").name = None),
-        "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is nowhere in the descriptors"
+        "a.proto:5:3: the field `b` of `a.A` has the type `b.B`, which is not in the descriptors"
     );
 }
 
@@ -133,7 +133,7 @@ fn inevitable_recursion_is_an_error() {
             b.type_name = Some(".a.A".to_owned());
             b.set_label(prost_types::field_descriptor_proto::Label::Required);
         }),
-        "a.proto:5:3: the required field `b` makes `a.A` contain itself without end"
+        "a.proto:5:3: the required field `b` makes `a.A` contain itself recursively"
     );
 }
 
@@ -148,7 +148,7 @@ fn messages_nest_to_a_limit() {
         set.file[0].message_type.push(nested.clone());
         generate(&set, &Options::default()).map(|_| ())
     };
-    with(&nested).expect("64 messages in each other are allowed");
+    with(&nested).expect("64 nested messages are allowed");
     let error = with(&DescriptorProto { nested_type: vec![nested.clone()], ..nested });
     let error = error.expect_err("they are too many").to_string();
     assert!(error.starts_with("b.proto: messages are nested more than 64 deep in `M`"), "{error}");

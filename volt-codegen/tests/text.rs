@@ -26,7 +26,7 @@ fn both_api_versions_have_the_canonical_form() {
             let kept = std::fs::read_to_string(&path).unwrap();
             assert!(
                 kept == text,
-                "{path} is not in its form: run cargo xtask api import on its folder"
+                "{path} is not formatted: run cargo xtask api import on its folder"
             );
         }
     }
@@ -124,7 +124,7 @@ fn unrepresentable_elements_are_refused() {
     let text = "syntax = \"proto2\";\nmessage M { required string a = 1; }";
     let set = one(text).compile().unwrap();
     let error = write(&set, &Comments::default()).unwrap_err().to_string();
-    assert!(error.contains("would lose") && error.contains("test.proto"), "{error}");
+    assert!(error.contains("cannot express") && error.contains("test.proto"), "{error}");
 }
 
 /// A vendor's files, with everything that the canonical form cannot represent.

@@ -1,4 +1,4 @@
-//! Shows over time what peers that misbehave hold.
+//! Shows over time the resources that misbehaving peers hold.
 //!
 //! ```text
 //! cargo run --release -p volt-embedded --example faults -- 60

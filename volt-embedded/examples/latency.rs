@@ -217,7 +217,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     subscriber.send(ConnectRequest::default().with_hello(hello)).await?;
     let name = "n".repeat(1000);
     probe
-        .measure("saving, with events nobody reads", async || {
+        .measure("saving, with unread events", async || {
             let saves = (0..100).map(|_| save(&other, &home, &name, "volt:file"));
             join_all(saves).await;
         })

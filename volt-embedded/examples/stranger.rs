@@ -1,4 +1,4 @@
-//! Measures what one client without a session can take from a Volt.
+//! Measures the load that one client without a session can put on a Volt.
 //!
 //! ```text
 //! cargo run --release -p volt-embedded --example stranger -- 15

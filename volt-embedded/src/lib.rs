@@ -95,8 +95,8 @@
 //! - **Paths** are JSON paths such as `$.notes[0].title`; a watch may use `*` and one `..`. Written objects and
 //!   arrays become shared types, and missing objects are created. A slow watcher receives the
 //!   difference to the last value that it received.
-//! - **States**: a document without a published hash is DRAFT. With one it is READY, as is one that
-//!   represents a stored blob.
+//! - **States**: a document without a published hash is DRAFT. With one it is READY, as is a connection
+//!   that represents a stored blob.
 //! - **Versions**: returning to a version undoes the later changes, for all callers that have the document open.
 //! - **Blobs** have at most 256 MiB. The first response of `PutSynapseBlob` reports whether the blob exists,
 //!   the second the number of stored blocks.

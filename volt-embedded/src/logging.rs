@@ -10,7 +10,7 @@ use tracing_subscriber::{
 };
 
 /// Below INFO, the websocket library logs whole frames, with tokens and session ids in them. They are
-/// left out whatever the filter says: a filter for one of its modules would precede one for the crate.
+/// left out regardless of the filter: a filter for one of its modules would precede one for the crate.
 fn may_log(metadata: &Metadata<'_>) -> bool {
     let root = metadata.target().split("::").next().unwrap_or_default();
     !["tungstenite", "tokio_tungstenite"].contains(&root) || *metadata.level() <= Level::INFO

@@ -78,7 +78,7 @@ impl CertificateAuthority {
     }
 }
 
-/// Decodes the first PEM block of a text, whatever its label. Returns `None` if there is none.
+/// Decodes the first PEM block of a text, with any label. Returns `None` if there is none.
 pub(crate) fn der_of_pem(text: &str) -> Option<Vec<u8>> {
     let (_, rest) = text.split_once("-----BEGIN ")?;
     let (_, rest) = rest.split_once("-----")?;

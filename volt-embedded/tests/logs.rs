@@ -19,7 +19,7 @@ use volt_api::{Client, ClientConfig, volt::GetResourceRequest};
 use volt_embedded::EmbeddedVolt;
 use volt_test_support::soon;
 
-/// The most that can be asked for. The second directive would precede one for the whole crate.
+/// The most verbose filter. The second directive would precede one for the whole crate.
 const EVERYTHING: &str = "trace,tungstenite::protocol=trace";
 
 #[derive(Clone, Default)]

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn names_can_be_chosen() {
+    fn elements_can_be_renamed() {
         let folder = folder(CLOCK);
         let input = "\"proto/clock.proto\", rename = [\"clock.v1.Tick\" = \"Beat\", \"common.Zone.hours\" = \"h\"]";
         let code = expanded(folder.path(), input).unwrap();

@@ -79,13 +79,10 @@ impl Outside {
     fn wrong_uses_are_told(&self) {
         let input = [
             ("there is no `renam`: use `rename`, `from_str`, `default` or `skip`", "7:11"),
+            ("a skipped field has no column: remove its other attributes", "9:11"),
             (
-                "a field that is skipped has no column, so that nothing else can be said of it",
-                "9:11",
-            ),
-            (
-                "columns go to fields by name, which a struct without names for its fields does not \
-                 have; tuples such as `(i64, String)` are read by position",
+                "columns map to fields by name, and a struct without named fields has none; \
+                 tuples such as `(i64, String)` are read by position",
                 "14:8",
             ),
             (
@@ -96,9 +93,9 @@ impl Outside {
         ];
         self.is_refused("wrong_input", &input);
         let types = [
-            ("`Colour` is not made from a column", "10:13"),
+            ("`Colour` cannot be read from a column", "10:13"),
             ("FromStr` is not satisfied", "12:11"),
-            ("`NoRow` is not made from rows", "18:46"),
+            ("`NoRow` cannot be read from a row", "18:46"),
         ];
         self.is_refused("wrong_types", &types);
     }

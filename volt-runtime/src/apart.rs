@@ -1,4 +1,4 @@
-//! Long work, on threads apart from those that run tasks.
+//! Runs long work on threads that run no tasks.
 //!
 //! Writing, sealing, opening and reading a message of 16 MB takes so long that a few of them delay the
 //! tasks of all other calls, unless they leave the threads of the tasks.
@@ -17,8 +17,8 @@ use tokio::{runtime::Handle, sync::Semaphore, task::JoinHandle};
 
 use crate::transport::BoxFuture;
 
-/// The number of bytes from which work on a message is done apart. Handing the work to another thread
-/// takes about as long as a tenth of it.
+/// The size from which work on a message leaves the task's thread, in bytes. Handing the work to
+/// another thread takes about as long as a tenth of it.
 pub(crate) const LARGE: usize = 256 << 10;
 
 /// Bounds the concurrent work: more threads than processors would only slow down the tasks.
@@ -32,7 +32,7 @@ pub(crate) struct Apart<T>(
     Mutex<BoxFuture<T>>,
 );
 
-/// Does `work` apart, or at once if there is no runtime.
+/// Runs `work` on a separate thread, or inline without a runtime.
 pub(crate) fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Apart<T> {
     apart_within(&PERMITS, work)
 }
@@ -112,7 +112,7 @@ mod tests {
         apart(|| panic!("the reason")).await;
     }
 
-    /// A handler may hold a future in a `select!` that it does not poll any more.
+    /// A handler may hold a future in a `select!` that it no longer polls.
     #[tokio::test]
     async fn unpolled_work_holds_no_permit() {
         static PERMITS: Semaphore = Semaphore::const_new(1);

@@ -106,8 +106,8 @@ impl Backoff {
     }
 
     /// Returns the delay before the next attempt, or `None` if the policy gives up before it. `elapsed` is
-    /// the time since the first attempt. The delay that a server asked for is added, which keeps clients
-    /// apart that were asked for the same.
+    /// the time since the first attempt. The delay that a server requested is added, so clients with
+    /// the same request do not all return at once.
     #[cfg(feature = "client")]
     pub(crate) fn next_attempt(
         &mut self,
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_without_a_limit_are_waits() {
+    fn unlimited_delays_do_not_overflow() {
         let policy = Reconnect {
             first_delay: Duration::MAX,
             longest_delay: Duration::MAX,

@@ -42,8 +42,8 @@ use crate::{
 /// | server streaming, subscription | until its first response |
 /// | client streaming, bidirectional | on a websocket. Awaiting the call then includes its key exchange |
 ///
-/// Over gRPC, the last kind fails with [`Code::Unauthenticated`](crate::Code), because requests leave before
-/// the Volt has looked at the session.
+/// Over gRPC, the last kind fails with [`Code::Unauthenticated`](crate::Code), because requests leave
+/// before the Volt has checked the session.
 ///
 /// ```no_run
 /// # use std::time::Duration;

@@ -10,7 +10,7 @@
 //!   builders that client methods return. Set options on them, then await them.
 //! - [`Error`] and [`Status`]: local failures, and a Volt's answers.
 //! - [`ClientConfig`]: the client configuration file that all Volt clients share.
-//! - [`TransportKind`]: websocket or gRPC, how one is chosen, and how failures over gRPC come out.
+//! - [`TransportKind`]: websocket or gRPC, how one is chosen, and how failures over gRPC are reported.
 //! - [`key`]: Ed25519 and RSA keys in PEM, for signatures and for the configuration.
 //! - [`json`]: protobuf's canonical JSON, in which messages travel on the websocket. Over gRPC they are
 //!   protobuf.

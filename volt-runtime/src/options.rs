@@ -41,7 +41,8 @@ pub struct CallOptions {
     pub own_connection: Option<bool>,
     /// The maximum number of bytes of unread responses before the call draws on the connection's
     /// buffer ([`connection_buffer`](crate::ConnectOptions::connection_buffer)) or, with
-    /// [`Overflow::Fail`], fails. Default 4 MiB. One message is always accepted, whatever its size.
+    /// [`Overflow::Fail`], fails. Default 4 MiB. One message is always accepted, regardless of its
+    /// size.
     pub receive_buffer: usize,
     /// The policy for when that limit is reached. Default: wait for up to 5 seconds in total.
     pub overflow: Overflow,
@@ -176,8 +177,8 @@ impl Target {
         self
     }
 
-    /// Calls the service at its own gRPC server, `host:port`, regardless of the transport to the Volt. An
-    /// empty text for the certificate authority stands for `credential.ca`.
+    /// Calls the service at its own gRPC server, `host:port`, regardless of the transport to the Volt.
+    /// An empty text for the certificate authority means `credential.ca`.
     ///
     /// This needs the feature `grpc`. The token of such a call is for the host alone. Calls wait for the
     /// connection, which [`CallOptions::wait_for_ready`] must allow; success of such a call does not prove

@@ -21,8 +21,8 @@ use crate::{
     transport::BoxFuture,
 };
 
-/// The minimum time between the end of a renewal and the next one. Within it, calls share the outcome of
-/// the last: a Volt that rejects every session is not asked for one with each call.
+/// The minimum time between the end of a renewal and the next one. Within it, calls share the outcome
+/// of the last renewal, so a Volt that rejects every session is not queried for each call.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// A function that obtains a new session after the Volt has rejected the current one. Set it as
@@ -155,7 +155,7 @@ impl Renewer {
 impl State {
     /// Returns the outcome of the last renewal, if that ended a moment ago.
     ///
-    /// After a success, the rejected call may have been opened in advance, with the session before.
+    /// After a success, the rejected call may have been opened in advance, with the previous session.
     fn recent(&self) -> Option<Result<()>> {
         let (ended, outcome) = self.last.as_ref()?;
         (ended.elapsed() < PAUSE).then(|| outcome.clone())

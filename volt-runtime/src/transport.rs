@@ -16,10 +16,10 @@
 //!   the connection without a task.
 //! - Receiving: [`poll_message`](ReceiveHalf::poll_message) until it returns `None` or an error.
 //!
-//! The receiving half of a client owns the call: dropping it cancels the call, whatever the sending half
-//! does. Deadlines, retries and types are the caller's business ([`call`](crate::call)); a transport
-//! enforces its own limits and reports in [`Error::executed`](crate::Error::executed) whether the peer can
-//! have acted.
+//! The receiving half of a client owns the call: dropping it cancels the call, regardless of the
+//! sending half. Deadlines, retries and types are the caller's business ([`call`](crate::call)); a
+//! transport enforces its own limits and reports in [`Error::executed`](crate::Error::executed) whether
+//! the peer can have acted.
 //!
 //! An own transport is for tests and for other wire formats: implement [`Transport`] and pass it to
 //! [`Channel::new`](crate::Channel::new).
@@ -64,11 +64,11 @@ pub use crate::{
 /// | failure | kind | code | executed |
 /// |---|---|---|---|
 /// | `status` in a response | refused | that of the status | yes |
-/// | a status in the trailers | failed | that of the status | yes; maybe, if it may come from a machine on the way |
+/// | a status in the trailers | failed | that of the status | yes; maybe, if an intermediary may have sent it |
 /// | `UNAUTHENTICATED` in an answer of headers alone | routing | unauthenticated | no |
 /// | the same in trailers | failed | unauthenticated | maybe; yes after a response |
 /// | the same, `DEADLINE_EXCEEDED`, and the call has a deadline | deadline | deadline exceeded | maybe |
-/// | no status, a message that is damaged or breaks off, another encoding | protocol | internal | maybe |
+/// | no status, a message that is damaged or truncated, another encoding | protocol | internal | maybe |
 /// | no response with status OK, or more than one to a unary call | protocol | internal | maybe |
 /// | a response of more than 64 MiB | resource exhausted | resource exhausted | maybe |
 /// | an answer that is not gRPC: HTTP 503, a page of HTML | routing | by the HTTP status | maybe |
@@ -222,7 +222,7 @@ pub trait SendHalf: Send {
     ///
     /// # Errors
     ///
-    /// When the call cannot send any more messages, because it has ended or its connection is lost.
+    /// When the call can send no further messages, because it has ended or its connection is lost.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
 
     /// Accepts a message for sending. `Ok` means accepted, not delivered. The message is written before

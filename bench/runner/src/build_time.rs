@@ -192,7 +192,7 @@ fn children_seconds() -> anyhow::Result<f64> {
         .context("/proc/self/stat is needed, which only Linux has")?;
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
     let times: Option<Vec<u32>> = fields.skip(13).take(2).map(|field| field.parse().ok()).collect();
-    let times = times.context("/proc/self/stat has another form")?;
+    let times = times.context("/proc/self/stat has an unexpected form")?;
     Ok(f64::from(times.iter().sum::<u32>()) / 100.0)
 }
 

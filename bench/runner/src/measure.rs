@@ -70,7 +70,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let numbers = out.join("performance/results.json");
     if args.report {
         let text = fs::read(&numbers).with_context(|| numbers.display().to_string())?;
-        let results = serde_json::from_slice(&text).context("results.json has another form")?;
+        let results =
+            serde_json::from_slice(&text).context("results.json has an unexpected form")?;
         return report::write(&results, &out);
     }
 

@@ -95,7 +95,8 @@ impl Peer {
         count.div_ceil(self.part)
     }
 
-    /// The number of rounds that it takes part in. The slowest peers skip some, to limit the time of a run.
+    /// The number of rounds in which it is measured. The slowest peers skip some, to limit the time of
+    /// a run.
     pub(super) fn rounds(&self, rounds: usize) -> usize {
         if self.part >= SLOWEST { rounds.min(3) } else { rounds }
     }

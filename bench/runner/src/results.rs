@@ -148,7 +148,7 @@ impl Samples {
 }
 
 impl Spread {
-    /// The spread of some numbers, or `None` without any.
+    /// The spread of the numbers, or `None` if there are none.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_unstable_by(f64::total_cmp);

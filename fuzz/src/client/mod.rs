@@ -2,7 +2,7 @@
 //!
 //! The target checks that a call receives only its own messages, in order, each once, until its end
 //! or an error; that a clean end is reported only if the Volt sent one; that a call is not made
-//! with a pre-opened one that the Volt has rejected; and that nothing is left behind.
+//! with a pre-opened one that the Volt has rejected; and that no state remains.
 
 mod volt;
 
@@ -254,7 +254,7 @@ impl Model {
         // Volt.
         let is_made = |id: &u64| self.calls.get(id).is_some_and(|call| call.made);
         let opened = self.end.open_ids().into_iter().find(|id| !is_made(id)).expect("it is open");
-        let call = self.calls.get_mut(&opened).expect("only a call that is of use is given out");
+        let call = self.calls.get_mut(&opened).expect("only a usable call is handed out");
         call.made = true;
         call.sender = Some(raw.sender);
         call.receiver = Some(raw.receiver);

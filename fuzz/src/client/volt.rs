@@ -34,7 +34,7 @@ pub(super) static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
 });
 
 /// The Volt's replies to the key exchanges of one token: all inputs use them for as long as the
-/// client uses that token. Each has another key.
+/// client uses that token. Each reply has a different key.
 #[derive(Default)]
 struct Replies {
     request: Bytes,

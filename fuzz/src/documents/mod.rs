@@ -1,8 +1,8 @@
 //! Honest and hostile callers of `SyncDocument` on one document.
 //!
-//! The document survives everything that the hostile ones send. Unless an edit of theirs was accepted, the
-//! honest ones' copies are equal at the end. A hostile edit can use the name of an honest caller; the
-//! copies may then differ.
+//! The document survives everything that hostile callers send. Unless a hostile edit was accepted, the
+//! honest callers' copies are equal at the end. A hostile edit can use the name of an honest caller;
+//! the copies may then differ.
 
 use arbitrary::Arbitrary;
 use volt_api::volt::{
@@ -102,7 +102,7 @@ pub fn run(events: Vec<Event>) {
     if is_foreign {
         return;
     }
-    // After quiet, all are equal.
+    // Without further edits, all copies become equal.
     for editor in &mut editors {
         editor.reconnect(&mut documents);
     }

@@ -1,4 +1,4 @@
-//! A call from the point of view of its client, and the answers that it may get.
+//! A call from the point of view of its client, and the answers that it may receive.
 
 use std::sync::Arc;
 
@@ -150,7 +150,7 @@ impl Call {
             None => {
                 let open =
                     self.path().is_some_and(|path| OPEN.iter().any(|end| path.ends_with(end)));
-                assert!(open || self.refused, "{:?} ended well for a stranger", self.path());
+                assert!(open || self.refused, "{:?} succeeded for a stranger", self.path());
             }
         }
     }
@@ -164,7 +164,7 @@ impl Call {
             Code::Unimplemented => true,
             Code::NotFound => self.named_service || open,
             Code::PermissionDenied => open,
-            // Of the codes that a stranger tries, and of the calls of a connection.
+            // The limits of challenge codes, and of the calls of a connection.
             Code::ResourceExhausted => true,
             _ => false,
         };

@@ -1,7 +1,8 @@
 //! A client without a session, which the input controls, on an embedded Volt that admits no client.
 //!
-//! The target checks that only the methods for strangers answer, and that they give no session; that the
-//! Volt's store does not change; and that the connection's calls and bytes stay within their limits.
+//! The target checks that only the methods for strangers answer, and that they return no session; that
+//! the Volt's store does not change; and that the connection's calls and bytes stay within their
+//! limits.
 
 mod answers;
 mod opening;

@@ -1,7 +1,7 @@
 //! The server against a client that the input controls.
 //!
 //! The target checks that a call receives only its own answers, in order, each once, and one end;
-//! that nothing follows the end; and that no call and no handler is left behind.
+//! that nothing follows the end; and that no call and no handler remains.
 
 pub(crate) mod opening;
 mod service;

@@ -63,7 +63,7 @@ impl Place {
         self.folder.path().join("database")
     }
 
-    /// Checks what a call has left behind. `may_change` is set if it may have changed the database.
+    /// Checks the state after a call. `may_change` is set if it may have changed the database.
     pub(super) fn check(&mut self, may_change: bool) {
         assert_eq!(self.settings(), self.settings, "settings of the process");
         assert_eq!(env::current_dir().unwrap(), self.working);

@@ -1,4 +1,4 @@
-//! `cargo xtask protos`: published `.proto` files of others, as they are.
+//! `cargo xtask protos`: published `.proto` files of others, unchanged.
 
 mod check;
 mod fetch;

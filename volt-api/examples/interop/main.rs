@@ -110,7 +110,7 @@ fn options() -> Result<ConnectOptions> {
 async fn unary(client: &Client, volt_id: &str) -> Result<Value> {
     let request = GetResourceRequest::default().with_resource_id(volt_id);
     let answer = client.volt().get_resource(request).await?;
-    let resource = answer.resource.context("no resource came back")?;
+    let resource = answer.resource.context("the Volt returned no resource")?;
     ensure!(resource.id == volt_id, "the resource is {}", resource.id);
     Ok(json!({ "resource": resource }))
 }
@@ -233,7 +233,7 @@ async fn wire(client: &Client) -> Result<Value> {
     let wire = Resource::default().with_name("interop").with_kind(["volt:wire"]);
     let request = SaveWireRequest::default().with_resource(wire).with_create(true);
     let saved = client.wire().save_wire(request).await?;
-    let wire = saved.resource.context("no wire came back")?.id;
+    let wire = saved.resource.context("the Volt returned no wire")?.id;
 
     let mut subscription = client.wire().subscribe_wire().await?;
     subscription.send(SubscribeWireRequest::default().with_wire_id(&wire)).await?;
@@ -340,13 +340,13 @@ async fn create(client: &Client, kind: &str, name: &str) -> Result<String> {
     let resource = Resource::default().with_name(name).with_kind([kind]);
     let request = SaveResourceRequest::default().with_resource(resource).with_create(true);
     let saved = client.volt().save_resource(request).await?;
-    Ok(saved.resource.context("no resource came back")?.id)
+    Ok(saved.resource.context("the Volt returned no resource")?.id)
 }
 
 async fn create_database(client: &Client) -> Result<String> {
     let request = CreateDatabaseRequest::default().with_name("interop");
     let created = client.sqlite_server().create_database(request).await?;
-    Ok(created.resource.context("no database came back")?.id)
+    Ok(created.resource.context("the Volt returned no database")?.id)
 }
 
 /// Calls a service that a client hosts.

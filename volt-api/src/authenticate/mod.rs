@@ -125,7 +125,7 @@ impl Authenticate {
                     if closed {
                         return Err(error);
                     }
-                    tracing::debug!(%error, "the Volt cannot be asked for its owner's decision");
+                    tracing::debug!(%error, "the Volt could not be queried for its owner's decision");
                     sleep(self.poll_interval).await;
                     continue;
                 }
@@ -252,7 +252,7 @@ mod tests {
         let request = AuthenticateRequest::default();
         let asked = authenticate.ask_until_decided(&client, request.clone()).await;
         assert_eq!(asked.unwrap().decision(), PolicyDecision::Permit);
-        // The first answer is not waited for again.
+        // A first request without an answer is not retried.
         let never = Away(AtomicU32::new(1));
         let channel = Channel::in_process(Router::new().with(VoltApiServer::new(never)));
         let client =

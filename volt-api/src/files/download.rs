@@ -82,8 +82,8 @@ impl DownloadFrom {
         self.to(ToPath(path.into()))
     }
 
-    /// Downloads to a writer, which is flushed at the end. What was written cannot be taken back, so
-    /// the download does not start again after a lost connection.
+    /// Downloads to a writer, which is flushed at the end. Written content cannot be withdrawn, so the
+    /// download does not start again after a lost connection.
     pub fn to_writer(
         self,
         writer: impl AsyncWrite + Send + Unpin + 'static,

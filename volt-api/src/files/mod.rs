@@ -23,8 +23,8 @@
 //!   whole or not at all; an error leaves those that were complete.
 //! - A name from a Volt that would leave the target folder is an error. So are two names that differ by
 //!   case alone, if the disk of the target ignores case; nothing is downloaded then.
-//! - A timeout covers the work on local files, too. The system may finish what it is doing at that moment:
-//!   open or rename one file. A temporary file is removed in any case.
+//! - A timeout covers the work on local files, too. The system may still finish one operation: opening
+//!   or renaming a file. A temporary file is removed in any case.
 
 mod check;
 mod download;

@@ -4,7 +4,7 @@ use volt_runtime::{Backoff, Reconnect, Result};
 
 use crate::operation::Settings;
 
-/// How often a transfer starts again by default.
+/// The default number of times that a transfer starts again.
 pub(super) const RETRIES: u32 = 3;
 
 /// Attempts a transfer, and up to `retries` times again after errors that may pass.

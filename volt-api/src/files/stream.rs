@@ -62,7 +62,7 @@ impl Blocks {
             if let Some(Payload::Block(block)) = response.payload {
                 summary.add(&block);
                 if summary.size() > self.file.size {
-                    return Err(differs("it is longer than the Volt had said"));
+                    return Err(differs("it is longer than the Volt reported"));
                 }
                 progress.add(block.len());
                 return Ok(Some(block));
@@ -86,7 +86,7 @@ pub struct FileStream {
     state: State,
 }
 
-/// The outcome of reading a block, with what it was read from.
+/// The source of a block, and the outcome of reading it.
 type Reading = (Box<Blocks>, Result<Option<Vec<u8>>>);
 
 enum State {

@@ -25,7 +25,7 @@ type Reader = dyn AsyncRead + Send + Unpin;
 
 /// The size of a block, in bytes. A shorter file is sent in one message.
 const BLOCK: usize = 256 << 10;
-/// How many files of a folder are transferred at once by default.
+/// The default number of files of a folder that are transferred at once.
 pub(super) const CONCURRENCY: usize = 4;
 
 /// The target of an upload, created by [`FileApiClient::upload`]. Choose the source.
@@ -72,7 +72,7 @@ impl FileApiClient {
     }
 }
 
-#[allow(clippy::wrong_self_convention, reason = "they say where the content comes from")]
+#[allow(clippy::wrong_self_convention, reason = "the names state the source of the content")]
 impl UploadTo {
     /// Uploads a file of this machine; or a folder, with everything in it except symbolic links and
     /// empty folders.
@@ -262,7 +262,7 @@ impl Job {
             while responses.message().await?.is_some() {}
             Ok::<_, Error>(())
         };
-        // The responses know why a call has ended, so their error comes before that of a request.
+        // The responses contain the reason for the end of the call, so their error takes precedence.
         match tokio::try_join!(send, receive)? {
             ((_, Some(error)), ()) => Err(error),
             ((summary, None), ()) => Ok(summary),

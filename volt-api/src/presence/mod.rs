@@ -271,7 +271,7 @@ impl Presence {
     }
 
     /// Reads the next [`Event`]. Named after what it returns: the messages of the `Connect` call itself
-    /// are handled here. Returns `None` after either side has said goodbye.
+    /// are handled here. Returns `None` after either side has sent goodbye.
     ///
     /// # Errors
     ///
@@ -302,7 +302,7 @@ impl Presence {
         Poll::Ready(self.end.clone().unwrap_or(Ok(())).map(|()| None))
     }
 
-    /// Says goodbye and waits until the Volt has received it. Hosted calls whose callers have
+    /// Sends goodbye and waits until the Volt has received it. Hosted calls whose callers have
     /// half-closed get up to 5 seconds to finish first; the others are dropped.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub(super) struct Opened {
     responses: Streaming<ConnectResponse>,
 }
 
-/// Says hello and waits for the acknowledgement.
+/// Sends hello and waits for the acknowledgement.
 pub(super) async fn open(client: &Client, hello: ConnectHello) -> Result<Opened> {
     let mut call = client.volt().connect().await?;
     let hello = hello.with_timestamp(now());
@@ -55,7 +55,7 @@ pub(super) async fn open(client: &Client, hello: ConnectHello) -> Result<Opened>
     match first.and_then(|response| response.payload) {
         Some(Payload::Acknowledge(acknowledge)) => Ok(Opened { acknowledge, requests, responses }),
         _ => Err(Error::protocol(
-            "the Volt answered the connect call with something else than an acknowledgement",
+            "the Volt answered the connect call with something other than an acknowledgement",
         )),
     }
 }
@@ -66,7 +66,7 @@ pub(super) struct Online {
     pub(super) hello: ConnectHello,
     pub(super) ping_interval: Duration,
     pub(super) service_host: Option<Arc<ServiceHost>>,
-    /// Whether to reconnect after the call was lost.
+    /// Set if a lost call is reopened.
     pub(super) resume: bool,
     pub(super) events: Events,
     /// Signals that the call is to end.
@@ -165,7 +165,7 @@ async fn write(
     // tokio panics on an interval of zero.
     let mut pings = interval(ping_interval.clamp(Duration::from_millis(1), LONGEST_INTERVAL));
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // Polled only once the client leaves.
+    // Polled only after the client leaves.
     let mut drained = pin!(timeout(DRAIN, hosted.drain()));
     let mut draining = false;
     loop {

@@ -62,7 +62,7 @@ pub(super) struct Limits {
     pub(super) near_targets: bool,
 }
 
-/// The distance to which requests are limited, and the proxy that they go through.
+/// The distance to which requests are limited, and their proxy.
 type Route = (Distance, Option<String>);
 
 /// The requests of one search.
@@ -109,11 +109,11 @@ impl Http {
         from: Distance,
     ) -> Result<Answer, String> {
         if self.requests >= MAX_REQUESTS {
-            return Err(format!("not asked, after {MAX_REQUESTS} other requests"));
+            return Err(format!("not queried, after {MAX_REQUESTS} other requests"));
         }
         let now = Instant::now();
         if now >= self.until {
-            return Err(format!("not asked, after {:?} in all", self.limits.total));
+            return Err(format!("not queried, after {:?} in all", self.limits.total));
         }
         self.requests += 1;
         // The request's own limit or what is left of the search's, whichever ends first.
@@ -152,7 +152,7 @@ impl Http {
         Err(format!("more than {MAX_REDIRECTS} redirects"))
     }
 
-    /// Checks the address of a request. Returns the proxy that it goes through.
+    /// Checks the address of a request. Returns its proxy.
     fn check(&self, url: &Url, from: Distance) -> Result<Option<String>, String> {
         let host = url.host_str().unwrap_or_default();
         if !self.may_name(host, from) {
@@ -220,7 +220,7 @@ impl Resolve for FarAddresses {
     }
 }
 
-/// The address that an answer redirects to, if it does.
+/// The address to which an answer redirects, if any.
 fn redirect_target(from: &Url, response: &Response) -> Result<Option<Url>, String> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -229,7 +229,7 @@ fn redirect_target(from: &Url, response: &Response) -> Result<Option<Url>, Strin
     let target = target.and_then(|target| from.join(target).ok());
     let target = target.ok_or("redirected without a valid address")?;
     if from.scheme() == "https" && target.scheme() != "https" {
-        return Err("redirected from https to something less".to_owned());
+        return Err("redirected from https to an insecure address".to_owned());
     }
     Ok(Some(target))
 }

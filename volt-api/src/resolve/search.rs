@@ -121,7 +121,7 @@ impl<'a> Search<'a> {
         from: Distance,
     ) -> Outcome {
         let Some(address) = &relay.http_address else {
-            self.fail(&wanted.relay(&relay, from).name(), "it has no `http_address` to ask at");
+            self.fail(&wanted.relay(&relay, from).name(), "it has no `http_address` to query");
             return Ok(None);
         };
         let url = below(address, "relay");
@@ -141,13 +141,13 @@ impl<'a> Search<'a> {
         self.accept(wanted, &url, Answer { value, from }, relay)
     }
 
-    /// Asks the registries in their order. The first that leads to the Volt wins.
+    /// Queries the registries in their order. The first that leads to the Volt wins.
     async fn by_registries(&mut self, wanted: Wanted<'_>) -> Outcome {
         let Some(id) = wanted.id() else { return Ok(None) };
         if self.registries.is_empty() {
-            self.tried.push(format!("no registry was named to ask for `{id}`"));
+            self.tried.push(format!("no registry was named to look up `{id}`"));
         } else if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":.-_%".contains(&byte)) {
-            self.fail(&wanted.name(), &format!("no registry can be asked for `{id}`"));
+            self.fail(&wanted.name(), &format!("no registry can look up `{id}`"));
             return Ok(None);
         }
         for registry in self.registries {

@@ -33,7 +33,7 @@ use crate::data::{Column, Variant};
 /// # Ok::<_, RowError>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not made from rows",
+    message = "`{Self}` cannot be read from a row",
     note = "derive `volt_api::FromRow` for it, with the feature `derive` of `volt-api`"
 )]
 pub trait FromRow: Sized {

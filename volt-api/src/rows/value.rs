@@ -1,7 +1,7 @@
 //! One value, and the types that values convert to.
 //!
-//! SQLite's values have their own types, whatever the column's declared type. Nothing is converted that
-//! could hide this: text is not a number, and a number out of range is an error.
+//! SQLite's values have their own types, independent of the column's declared type. Nothing is
+//! converted that could hide this: text is not a number, and a number out of range is an error.
 
 use std::{
     fmt::{self, Display},
@@ -69,7 +69,7 @@ impl<'a> Value<'a> {
 /// # assert!(Cents::from_value(Value::Integer(-1)).is_err());
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not made from a column",
+    message = "`{Self}` cannot be read from a column",
     label = "has no `FromValue`",
     note = "if it implements `FromStr`, say `#[row(from_str)]`; else implement `volt_api::rows::FromValue`"
 )]
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_read_by_from_str() {
+    fn other_types_are_read_via_from_str() {
         let address = Ipv4Addr::LOCALHOST;
         assert_eq!(Parsed::from_value(Value::Text("127.0.0.1")), Ok(Parsed(address)));
         assert_eq!(

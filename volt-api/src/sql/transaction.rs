@@ -25,8 +25,8 @@ use crate::{
 
 type Call = Duplex<SqlExecuteRequest, SqlExecuteResponse>;
 
-/// The statement that follows each other one: it counts the changes. Its column has a random name, which no
-/// other statement's result has.
+/// The statement after each of the others: it counts the changes. Its column has a random name, which
+/// no other statement's result has.
 #[derive(Debug)]
 struct Mark(String);
 

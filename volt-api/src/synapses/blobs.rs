@@ -253,7 +253,8 @@ impl GetBlob {
             }
         }
         if digest.finish().as_ref() != expected {
-            let message = format!("the content of the blob `{hash}` has another SHA-256 digest");
+            let message =
+                format!("the content of the blob `{hash}` has a different SHA-256 digest");
             return Err(Error::new(ErrorKind::Conversion, message));
         }
         received.keep();

@@ -209,7 +209,7 @@ async fn versions_are_kept_and_listed() {
 }
 
 #[tokio::test]
-async fn blobs_of_a_synapse_come_back() {
+async fn blobs_of_a_synapse_are_read_back() {
     let (_volt, client) = start().await;
     let resource = Resource::default().with_name("garden").with_alias(["garden"]);
     let request = SaveSynapseRequest::default().with_resource(resource).with_create(true);

@@ -39,7 +39,7 @@ async fn edits_between_done_and_its_answer_are_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volt_that_holds_done_back_is_left_for_another_call() {
+async fn a_call_whose_done_is_withheld_is_replaced() {
     let model = Model::default();
     let doc = Doc::new();
     model.next([Behaviour::HoldDone]);
@@ -134,7 +134,7 @@ async fn a_refusal_of_an_update_is_final_and_keeps_the_edits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volt_that_cannot_be_used_now_is_tried_again() {
+async fn an_unavailable_volt_is_retried() {
     let model = Model::default();
     let doc = Doc::new();
     let codes = [Code::Unavailable, Code::ResourceExhausted, Code::Aborted, Code::Unavailable];

@@ -187,7 +187,7 @@ async fn changes_have_the_type_and_others_are_errors() {
 }
 
 #[tokio::test]
-async fn a_blob_is_stored_once_and_comes_back_whole() {
+async fn a_blob_is_stored_once_and_read_back_whole() {
     let synapse = Synapse::default();
     let sync = synapse.client().sync();
     let content: Vec<_> = (0..600_000_u32).map(|number| number.to_le_bytes()[0]).collect();
@@ -207,7 +207,7 @@ async fn a_blob_is_stored_once_and_comes_back_whole() {
     assert_eq!(soon(sync.get_blob("@garden", &blob.hash)).await.unwrap(), content);
     let padded = format!("{}=", blob.hash);
     let error = soon(sync.get_blob("@garden", padded)).await.unwrap_err();
-    assert_eq!(error.code(), Code::NotFound, "the hash is sent as it stands");
+    assert_eq!(error.code(), Code::NotFound, "the hash is sent unchanged");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
 
 /// Both forms of `ä`: one character, and two.
 #[tokio::test]
-async fn unicode_names_and_names_that_differ_by_case_come_back() {
+async fn unicode_names_and_names_that_differ_by_case_round_trip() {
     let (_volt, client) = start().await;
     docs(&client).await;
     let here = TempDir::new().unwrap();

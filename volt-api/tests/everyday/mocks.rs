@@ -86,7 +86,7 @@ async fn program(client: &Client, folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_program_runs_equally_on_its_record_and_on_the_volt() {
+async fn a_replayed_record_answers_like_the_volt() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program.jsonl");
     let recorded = {

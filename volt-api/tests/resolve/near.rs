@@ -40,7 +40,7 @@ async fn a_public_document_cannot_name_a_near_server() {
         }
     }
     assert!(near.asked().is_empty());
-    // It may if the user says so.
+    // The user may permit it.
     let services = [("volt-relay", json!(near.url()))];
     let proxy = Scripted::start(move |_| document(&services)).await;
     let resolver = through(&proxy).registry("http://registry.invalid").allow_near_targets();
@@ -121,6 +121,6 @@ async fn a_search_ends_in_time_and_sends_nothing_more() {
     let resolver = Resolver::new().registry(silent.url()).registry(unasked.url());
     let resolver = resolver.total_timeout(Duration::from_millis(50));
     let text = resolver.find(DID).await.unwrap_err().to_string();
-    assert!(text.contains("not asked, after 50ms in all"), "{text}");
+    assert!(text.contains("not queried, after 50ms in all"), "{text}");
     assert!(unasked.asked().is_empty());
 }

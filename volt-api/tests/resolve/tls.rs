@@ -27,7 +27,7 @@ async fn a_volt_with_a_pinned_authority_is_queried_directly() {
 }
 
 #[tokio::test]
-async fn an_unpinned_authority_is_not_believed() {
+async fn an_unpinned_authority_is_not_trusted() {
     let (tls, other) = (start().await, start().await);
     // The configuration is enough to connect, so it is returned; nothing was added.
     let pinned = json!({ "http_address": tls.url(), "ca_pem": other.config().volt.ca_pem });

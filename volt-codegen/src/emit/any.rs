@@ -8,7 +8,7 @@ use crate::{
     model::{Message, Model},
 };
 
-/// The module of the list. No name in a `.proto` yields one with leading underscores.
+/// The module of the list. Names from a `.proto` never have leading underscores.
 pub(super) const MODULE: &str = "__any_types";
 
 /// The code of the module, at the root: all generated messages, sorted by name.

@@ -85,8 +85,8 @@ impl<'a> Paths<'a> {
         self.model.any_types.then(|| self.outside(path, depth))
     }
 
-    /// The path of the element with this name in the `.proto`, for links in the documentation. That of
-    /// a field or a value is the path of its type.
+    /// The path of the element with this name in the `.proto`, for links in the documentation. For a
+    /// field or a value, it is the path of its type.
     pub(super) fn element(&self, name: &str, depth: usize) -> Option<String> {
         let name = name.trim_start_matches('.');
         let parent = name.rsplit_once('.').map(|(parent, _)| parent);

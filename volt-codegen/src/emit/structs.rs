@@ -29,8 +29,8 @@ use crate::{
 /// The depth of the structs below the package's module.
 const DEPTH: usize = 2;
 
-/// prost-build's texts of all packages. Each is parsed when its package's turn comes, because the items take
-/// many times the memory.
+/// prost-build's texts of all packages. Each is parsed only when its package is generated, because the
+/// items need many times the memory.
 pub(super) struct Texts(HashMap<Module, String>);
 
 /// The structs and enums of one package, by the top-level type that they belong to.

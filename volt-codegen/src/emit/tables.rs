@@ -86,8 +86,8 @@ fn table(out: &mut String, message: &Message, paths: &Paths<'_>) {
     }
 }
 
-/// The name of a field in JSON, and another name under which it is read. The name in the `.proto`
-/// is not used if it is the JSON name of another field.
+/// The name of a field in JSON, and an alternative name that is read too. The name in the `.proto` is
+/// not used if it is the JSON name of another field.
 fn json_names<'a>(message: &'a Message, field: &'a Field) -> (&'a str, Option<&'a str>) {
     let (own, json) = (field.name.as_str(), field.json_name.as_str());
     if own == json || json.is_empty() {
@@ -97,7 +97,7 @@ fn json_names<'a>(message: &'a Message, field: &'a Field) -> (&'a str, Option<&'
     if is_taken { (json, None) } else { (own, Some(json)) }
 }
 
-/// Returns whether a map of enums has a word of Rust as its name. prost's derive then fails, so the
+/// Returns whether a map of enums has a Rust keyword as its name. prost's derive then fails, so the
 /// struct declares a map of numbers, and the accessors are ours.
 pub(super) fn needs_accessors(field: &Field) -> bool {
     let of_enums =

@@ -30,9 +30,9 @@ pub(super) struct Node {
     /// The features of which one must be enabled.
     pub(super) features: BTreeSet<String>,
     pub(super) public: bool,
-    /// Whether all public items of the module are re-exported.
+    /// Set if all public items of the module are re-exported.
     pub(super) exported: bool,
-    /// Whether the module's file is the `mod.rs` of a directory.
+    /// Set if the module's file is the `mod.rs` of a directory.
     pub(super) directory: bool,
     pub(super) children: BTreeMap<String, Self>,
     pub(super) code: String,

@@ -42,7 +42,7 @@ pub(crate) struct Model {
     pub(crate) renames: Renames,
     /// All types by full name, and the clients of services.
     pub(crate) types: HashMap<String, TypeRef>,
-    /// Whether a list of all messages is generated, for `google.protobuf.Any` in JSON.
+    /// Set if a list of all messages is generated, for `google.protobuf.Any` in JSON.
     pub(crate) any_types: bool,
     /// Warnings about features that work only in part.
     pub(crate) warnings: Vec<Problem>,
@@ -84,7 +84,7 @@ pub(crate) struct Message {
     pub(crate) docs: Docs,
     /// The place in the `.proto`.
     pub(crate) place: Place,
-    /// Whether the `.proto` marks it as deprecated.
+    /// Set if the `.proto` marks it as deprecated.
     pub(crate) deprecated: bool,
     /// All fields in the order of declaration, those of oneofs included.
     pub(crate) fields: Vec<Field>,
@@ -94,7 +94,7 @@ pub(crate) struct Message {
     pub(crate) messages: Vec<Self>,
     /// The enums declared inside.
     pub(crate) enums: Vec<Enum>,
-    /// Whether this is the message that carries the status of a response.
+    /// Set if this is the message that carries the status of a response.
     pub(crate) is_status: bool,
     /// The index of the field with the status, in an RPC's response.
     pub(crate) status_field: Option<usize>,
@@ -118,15 +118,15 @@ pub(crate) struct Field {
     pub(crate) ident: String,
     /// The setter.
     pub(crate) setter: String,
-    /// Whether prost keeps the message in a `Box`, because it may contain itself.
+    /// Set if prost keeps the message in a `Box`, because it may contain itself.
     pub(crate) boxed: bool,
     /// The documentation from the `.proto`.
     pub(crate) docs: Docs,
     /// The place in the `.proto`.
     pub(crate) place: Place,
-    /// Whether the `.proto` marks it as deprecated.
+    /// Set if the `.proto` marks it as deprecated.
     pub(crate) deprecated: bool,
-    /// Whether its value is never printed.
+    /// Set if its value is never printed.
     pub(crate) secret: bool,
     /// The methods that prost adds.
     accessors: Accessors,
@@ -217,7 +217,7 @@ pub(crate) struct Enum {
     pub(crate) docs: Docs,
     /// The place in the `.proto`.
     pub(crate) place: Place,
-    /// Whether the `.proto` marks it as deprecated.
+    /// Set if the `.proto` marks it as deprecated.
     pub(crate) deprecated: bool,
     /// Its values in the order of declaration.
     pub(crate) values: Vec<EnumValue>,
@@ -234,13 +234,13 @@ pub(crate) struct EnumValue {
     pub(crate) number: i32,
     /// The Rust variant. An alias has that of the first value with its number.
     pub(crate) ident: String,
-    /// Whether an earlier value has the same number (`allow_alias`).
+    /// Set if an earlier value has the same number (`allow_alias`).
     pub(crate) alias: bool,
     /// The documentation from the `.proto`.
     pub(crate) docs: Docs,
     /// The place in the `.proto`.
     pub(crate) place: Place,
-    /// Whether the `.proto` marks it as deprecated.
+    /// Set if the `.proto` marks it as deprecated.
     pub(crate) deprecated: bool,
 }
 
@@ -261,7 +261,7 @@ pub(crate) struct Service {
     pub(crate) docs: Docs,
     /// The place in the `.proto`.
     pub(crate) place: Place,
-    /// Whether the `.proto` marks it as deprecated.
+    /// Set if the `.proto` marks it as deprecated.
     pub(crate) deprecated: bool,
 }
 
@@ -286,7 +286,7 @@ pub(crate) struct Method {
     pub(crate) docs: Docs,
     /// The place in the `.proto`.
     pub(crate) place: Place,
-    /// Whether the `.proto` marks it as deprecated.
+    /// Set if the `.proto` marks it as deprecated.
     pub(crate) deprecated: bool,
 }
 

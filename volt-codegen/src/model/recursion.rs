@@ -10,7 +10,7 @@ use prost_types::{
 
 use super::packages::join;
 
-/// The messages in groups of those that contain each other, other than through a list or map.
+/// The groups of messages that contain each other, other than through a list or map.
 pub(super) struct Recursion(HashMap<String, usize>);
 
 impl Recursion {

@@ -15,11 +15,11 @@ pub(crate) struct Renamed<'a> {
     renames: &'a Renames,
     /// All types of the model.
     known: &'a HashMap<String, TypeRef>,
-    /// The types with another name, by their own. Both begin with a dot.
+    /// The renamed types, by their original names. Both begin with a dot.
     types: HashMap<String, String>,
     /// The messages that prost-build sees, with a dot before each.
     messages: HashSet<String>,
-    /// The values of enums whose variants have another name, by the enum, with a dot, and by their own.
+    /// The enum values with renamed variants, by the enum, with a dot, and their original names.
     values: HashMap<(String, String), String>,
 }
 

@@ -30,7 +30,7 @@ pub fn write(set: &FileDescriptorSet, comments: &Comments) -> Result<Sources, Er
         let again = written.file.iter().find(|other| other.name() == file.name());
         if again.map(bare) != Some(bare(file)) {
             let place = Place { file: file.name().to_owned(), position: None };
-            let message = "the file has something that its text would lose".to_owned();
+            let message = "the text form cannot express a part of the file".to_owned();
             let help = Some(
                 "only what proto3 has without custom options and extensions can be kept".to_owned(),
             );

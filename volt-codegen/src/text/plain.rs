@@ -100,7 +100,7 @@ fn is_empty(file: &FileDescriptorProto) -> bool {
 
 /// Returns whether a file belongs to the API even if no other file refers to it.
 fn is_root(file: &FileDescriptorProto) -> bool {
-    // A list of public imports, under another name.
+    // Such a file re-exports its public imports under its own name.
     let forwards = !file.public_dependency.is_empty();
     let defines = !file.message_type.is_empty() || !file.enum_type.is_empty();
     // Messages beside an extension are usually those of an option.

@@ -60,7 +60,7 @@ pub fn changes(
 ///
 /// # Errors
 ///
-/// Fails if a file cannot be written. Nothing has changed then, unless the error says so.
+/// Fails if a file cannot be written. Nothing has changed then, unless the error states it.
 pub fn apply(root: &Path, changes: &[Change]) -> Result<(), Error> {
     apply_with(root, changes, &mut Real)
 }

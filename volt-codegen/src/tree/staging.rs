@@ -1,7 +1,8 @@
 //! A folder for files that a change adds and removes, with a journal that can undo an interrupted change.
 //!
-//! The journal exists while files are being moved. A process that is killed leaves it behind, and the next one
-//! puts the old files back. A lock, which ends with its process, distinguishes such a folder from one in use.
+//! The journal exists while files are being moved. After a process is killed it remains, and the next
+//! process restores the old files. A lock, which ends with its process, distinguishes such a folder
+//! from one in use.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -114,7 +115,7 @@ impl Staging {
                 "the change cannot be completed, and will be undone: {} cannot be removed: {error}",
                 self.folder.join(JOURNAL).display()
             ))),
-            // Leftover files do no harm.
+            // Leftover files are harmless.
             _ => Ok(()),
         }
     }

@@ -146,7 +146,7 @@ fn a_full_disk_changes_nothing() {
 }
 
 #[test]
-fn something_in_the_way_changes_nothing() {
+fn an_obstructed_path_changes_nothing() {
     // A file in place of a folder: detected after the others were moved.
     let (root, changes) = tree();
     fs::write(root.path().join("other"), "in the way\n").unwrap();

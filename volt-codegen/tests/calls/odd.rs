@@ -66,7 +66,7 @@ fn mod_is_a_name_of_packages_and_services() {
 }
 
 #[test]
-fn maps_of_enums_may_be_words_of_rust() {
+fn maps_of_enums_may_be_named_like_keywords() {
     let mut words = Words::default().with_type([("a", K::Some)]).with_match([(-1, K::Some)]);
     assert_eq!((words.get_type("a"), words.get_type("b")), (Some(K::Some), None));
     assert_eq!(words.insert_match(-1, K::None), Some(K::Some));

@@ -41,7 +41,7 @@ pub(crate) struct Call<'a> {
     pub(crate) token: Option<&'a Token>,
     /// The number of the call's connection.
     pub(crate) connection: Option<u64>,
-    /// Set if the call came over gRPC. Its client may send no token, and prove possession of its key
+    /// Set if the call arrived over gRPC. Its client may send no token, and prove possession of its key
     /// later, with the certificate that the Volt issues.
     pub(crate) over_grpc: bool,
 }
@@ -269,7 +269,7 @@ impl Volt {
     }
 }
 
-/// Answers for a key with a session whose possession the call does not prove. The answer says what
+/// Answers for a key with a session whose possession the call does not prove. The answer contains what
 /// the key's owner needs for the next connection, and neither names nor changes the session.
 fn judged(tx: &Tx<'_>, client: &Client) -> Result<Option<AuthenticateResponse>> {
     let fingerprint = client.key.fingerprint();
@@ -354,9 +354,10 @@ fn identify(
             let did = client.identity.as_deref().unwrap_or_default();
             let exists = resources::exists(store, did)?;
             if owner.as_deref() != client.identity.as_deref() && (exists || owner.is_some()) {
-                return Err(
-                    denied(format!("`{did}` has another key, or the key another DID")).into()
-                );
+                return Err(denied(format!(
+                    "`{did}` is bound to a different key, or the key to a different DID"
+                ))
+                .into());
             }
             client
         }

@@ -51,7 +51,7 @@ impl Actor {
         Ok(synapse.archive.blob(&hash)?.is_some())
     }
 
-    /// Returns the archive with a blob, and the hash as the archive writes it.
+    /// Returns the archive with a blob, and the hash in the archive's form.
     pub(crate) fn open_blob(&self, synapse: &str, hash: &str) -> Result<(Arc<Archive>, String)> {
         let parsed = parse_hash(hash)?;
         let synapse = self.reach_documents(synapse, DATABASE_READ)?;

@@ -143,7 +143,9 @@ impl Actor {
 
     fn update(&self, tx: &Tx<'_>, given: Resource, purge: bool) -> Result<Resource> {
         if given.id.is_empty() {
-            return Err(invalid("`resource.id` is missing; to make a new one set `create`").into());
+            return Err(
+                invalid("`resource.id` is missing; to create a resource, set `create`").into()
+            );
         }
         let id = self.reach(tx, &given.id, WRITE)?;
         let mut resource = resources::require(tx, &id)?;

@@ -1,6 +1,6 @@
 //! Bounds the memory and the time of one row by the statement's program.
 //!
-//! SQLite limits each value, but the registers of a program hold one value each, and SQLite looks at the
+//! SQLite limits each value, but the registers of a program hold one value each, and SQLite checks the
 //! time limit only where the program jumps. So a statement with thousands of expressions could hold
 //! thousands of large values, and run for hours on one row. The more a program can hold or compute, the
 //! shorter its values may be.
@@ -13,7 +13,7 @@ use super::policy::{MAX_TRIGGER_DEPTH, MAX_VALUE};
 
 /// The bytes that the registers of one program may hold.
 const MEMORY: u64 = 128 << 20;
-/// The bytes that the instructions of one program may produce, for which they take some ten seconds.
+/// The bytes that the instructions of one program may produce: about ten seconds of work.
 const WORK: u64 = 4 << 30;
 
 /// Sets the longest value of a connection to what the statement may use.
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_shorter_the_more_of_them_a_program_can_hold() {
+    fn more_values_in_a_program_lower_the_limit() {
         for count in [10_i32, 100, 900] {
             let each = |text: fn(i32) -> String| (0..count).map(text).collect::<Vec<_>>();
             for sql in [
@@ -179,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn values_are_shorter_the_more_instructions_work_on_them() {
+    fn more_instructions_on_values_lower_the_limit() {
         let sum = vec!["length(hex(x))"; 100].join(" + ");
         let limit = longest(&format!("SELECT {} FROM t", vec![sum; 400].join(", ")));
         assert!(limit > 0 && u64::from(limit.unsigned_abs()) * 40_000 <= WORK, "{limit}");
     }
 
     #[test]
-    fn a_program_that_may_run_itself_counts_as_often_as_it_may() {
+    fn a_recursive_program_counts_for_every_level() {
         assert!(longest("DELETE FROM tree WHERE id = 1") < MAX_VALUE / 4);
     }
 }

@@ -150,7 +150,7 @@ impl Execution<'_> {
 
 /// The outcome of a statement.
 struct Done {
-    /// Whether the statement may change something.
+    /// Set if the statement may change something.
     writes: bool,
     /// The command that the caller sent before reading all rows.
     interrupted_by: Option<Command>,

@@ -1,8 +1,8 @@
-//! Bounds the time of functions that take as long as the product of their arguments' lengths.
+//! Bounds the time of functions whose cost is the product of their arguments' lengths.
 //!
 //! SQLite stops a statement between its instructions, and one call of a function is one instruction.
-//! With two values of 16 MiB, one such call takes minutes to hours. With shorter ones it takes seconds, so
-//! each call checks first whether the statement has to stop.
+//! With two values of 16 MiB, one such call takes minutes to hours. With shorter values it takes
+//! seconds, so each call checks first whether the statement has to stop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,7 +68,7 @@ pub(super) fn bound(
     Ok(())
 }
 
-/// With a text, an error of a function loses its code, which says that a value is too large.
+/// With a text, an error of a function loses its code for a value that is too large.
 fn without_text(error: Error) -> Error {
     match error {
         Error::SqliteFailure(code, _) if code.code == ErrorCode::TooBig => {

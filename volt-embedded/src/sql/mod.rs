@@ -39,7 +39,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct OpenOptions {
     /// The id of the database's resource.
     pub(crate) id: String,
-    /// Whether the caller may change the database.
+    /// Set if the caller may change the database.
     pub(crate) writable: bool,
     /// Stops statements when the call ends.
     pub(crate) scope: Scope,

@@ -9,7 +9,7 @@ use crate::error::Result;
 pub(crate) struct Tombstone {
     /// The owner at the time of deletion.
     pub(crate) owner: String,
-    /// Whether the resource was an identity.
+    /// Set if the resource was an identity.
     pub(crate) identity: bool,
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) challenge: Option<String>,
     /// The lifetime of new sessions.
     pub(crate) session_lifetime: Duration,
-    /// Whether the server uses TLS.
+    /// Set if the server uses TLS.
     pub(crate) tls: bool,
     /// The maximum number of open queries.
     pub(crate) max_queries: usize,
@@ -57,7 +57,7 @@ pub(crate) struct Options {
     pub(crate) query_timeout: Duration,
     /// The time limit for a caller to continue an open query.
     pub(crate) idle_query_timeout: Duration,
-    /// Whether changes are synced to disk before they are acknowledged.
+    /// Set if changes are synced to disk before they are acknowledged.
     pub(crate) durable: bool,
 }
 

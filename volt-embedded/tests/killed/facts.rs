@@ -1,4 +1,4 @@
-//! The work that a Volt is killed during, and the facts that it acknowledges.
+//! The work during which a Volt is killed, and the facts that it acknowledges.
 
 use std::collections::BTreeMap;
 

@@ -174,7 +174,7 @@ async fn an_idle_transaction_loses_its_lock() {
     soon(async { while bulk_update(&client, &db, "INSERT INTO t VALUES (1)").await.is_err() {} })
         .await;
     assert_eq!(query(&client, &db, "SELECT DISTINCT x FROM t").await.unwrap(), ["1"]);
-    // An upload that never comes is not waited for, either.
+    // Nor does the Volt wait for an upload that never comes.
     let configuration =
         SqlImportCsvConfiguration::default().with_database_id(&db).with_table_name("t");
     let mut call = client.sqlite_database().import_csv().await.unwrap();
@@ -183,7 +183,7 @@ async fn an_idle_transaction_loses_its_lock() {
 }
 
 #[tokio::test]
-async fn a_trigger_of_a_wire_cannot_hold_its_publishers() {
+async fn a_trigger_of_a_wire_cannot_block_its_publishers() {
     let (volt, client, _) = impatient().await;
     let wire = SaveWireRequest::default()
         .with_resource(Resource::default().with_name("wire"))
@@ -221,7 +221,7 @@ async fn a_statement_stops_when_its_caller_leaves() {
 }
 
 #[tokio::test]
-async fn one_identity_cannot_hold_all_queries() {
+async fn one_identity_cannot_occupy_all_queries() {
     let builder = EmbeddedVolt::builder().max_open_queries(4).max_open_queries_per_identity(3);
     let volt = builder.start().await.unwrap();
     let client = Client::connect(volt.config()).await.unwrap();

@@ -46,7 +46,7 @@ async fn a_file_without_a_key_receives_a_session() {
     let saved = ClientConfig::from_file(&path).unwrap();
     assert_eq!(session(&saved), session(client.config().unwrap()));
     assert!(identity(&saved).starts_with("did:volt:"));
-    // The next time, the file is used as it is.
+    // The next time, the file is used unchanged.
     let again = Client::authenticate(saved.clone()).await.unwrap();
     assert_eq!(session(again.config().unwrap()), session(&saved));
 }

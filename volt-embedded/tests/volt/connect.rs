@@ -52,7 +52,7 @@ async fn events_arrive_as_they_happen() {
 }
 
 #[tokio::test]
-async fn the_list_of_the_hello_chooses_events() {
+async fn hello_selects_the_events() {
     let (_volt, client) = start().await;
     let hello = ConnectHello::default()
         .with_subscribe_resource_events(true)

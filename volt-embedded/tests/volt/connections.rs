@@ -42,7 +42,7 @@ impl Network {
         Self { url, carrying }
     }
 
-    /// Closes both sockets at once, within whatever they carry.
+    /// Closes both sockets at once, even within a message.
     async fn cut(self) {
         self.carrying.abort();
         let _ = self.carrying.await;
@@ -59,7 +59,7 @@ async fn insert(client: &Client, database: &str) -> Result<(), Code> {
 
 #[tokio::test]
 async fn a_cut_connection_rolls_back_its_transaction() {
-    // With one query at a time, a handler that went on would refuse all others.
+    // With one query at a time, a handler that continued would block all others.
     let volt = EmbeddedVolt::builder().max_open_queries(1).start().await.unwrap();
     let client = Client::connect(volt.config()).await.unwrap();
     let db = database(&client, &["CREATE TABLE t (x)"]).await;

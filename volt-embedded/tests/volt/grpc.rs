@@ -192,7 +192,7 @@ async fn a_repeated_token_of_an_invocation_is_answered_once() {
     for _ in 0..3 {
         call.send(opening(&volt)).await.unwrap();
     }
-    // Nothing that can be opened, so the call ends.
+    // The frame cannot be opened, so the call ends.
     let damaged = InvokeRequest::default().with_iv(vec![0; 16]).with_json_payload(vec![0; 16]);
     call.send(damaged).await.unwrap();
     let mut exchanges = 0;

@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub(crate) struct Shop {
-    /// The name that the shop returns when asked for it.
+    /// The name that the shop returns.
     name: String,
     /// One permit for each received call that never ends.
     endless: Arc<Semaphore>,
@@ -209,7 +209,7 @@ async fn the_host_sees_callers_and_refuses_unauthorized_ones() {
     let me = soon(scene.client().get_article(get("me")).service(target.clone())).await.unwrap();
     assert_eq!(me.article.unwrap().name, scene.caller_identity);
 
-    // A client without the right, which got the address from elsewhere.
+    // A client without the right, which learned the address elsewhere.
     let (stranger, _) = guest(&scene.volt).await;
     let client = ShopApiClient::new(stranger.channel().clone());
     let error = soon(client.get_article(get("hat")).service(target.clone())).await.unwrap_err();
@@ -320,7 +320,7 @@ async fn a_lost_host_fails_its_callers_at_once() {
 }
 
 #[tokio::test]
-async fn a_call_waits_for_a_host_that_comes_back() {
+async fn a_call_waits_for_a_host_that_reconnects() {
     let mut scene = Scene::new().await;
     let target = scene.found().await;
     let client = |max_attempts| {

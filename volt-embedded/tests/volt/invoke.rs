@@ -84,7 +84,7 @@ fn get_root(volt: &EmbeddedVolt, key: &CallKey, encoding: Encoding) -> InvokeReq
     }
 }
 
-/// Opens an answer, and returns the form that it came in.
+/// Opens an answer, and returns its form.
 fn opened(key: &CallKey, answer: InvokeResponse) -> (Encoding, Envelope) {
     let (ciphertext, encoding) = match answer.response_payload.expect("a payload") {
         ResponsePayload::JsonPayload(bytes) => (bytes, Encoding::Json),

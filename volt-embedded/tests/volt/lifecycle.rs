@@ -1,4 +1,4 @@
-//! Starting and stopping a Volt, and what persists afterwards.
+//! Starting and stopping a Volt, and the state that persists.
 
 use std::net::SocketAddr;
 

@@ -172,7 +172,7 @@ async fn calls_and_subscriptions_survive_a_restart_behind_a_relay() {
     let _volt = start().await;
     assert_eq!(soon(waiting).await.unwrap().unwrap().resource.unwrap().id, id);
     let resumed = async {
-        // Messages of before the restart may still be unread.
+        // Messages from before the restart may still be unread.
         while heard.update().await.unwrap() != Some(Update::Resumed) {}
     };
     soon(resumed).await;

@@ -202,7 +202,7 @@ async fn refused_queries_fail_on_every_read() {
     for _ in 0..2 {
         assert_eq!(rows.row().await.unwrap_err().code(), Code::InvalidArgument);
     }
-    assert!(rows.try_next().await.unwrap().is_none(), "a stream is over after its error");
+    assert!(rows.try_next().await.unwrap().is_none(), "a stream ends after its error");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Which clients may call, and what clients other than the owner may do.
+//! The rights of clients with and without a session, and of clients other than the owner.
 
 use volt_api::{
     Client, Code, ConnectOptions, ErrorKind, TransportKind,
@@ -100,7 +100,7 @@ async fn an_invalid_session_opens_no_call() {
 }
 
 #[tokio::test]
-async fn every_helper_says_that_the_session_is_not_valid() {
+async fn every_helper_reports_an_invalid_session() {
     let (volt, owner) = start().await;
     let db = database(&owner, &[]).await;
     let mut config = volt.config();

@@ -154,7 +154,7 @@ async fn a_failed_or_abandoned_transaction_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn parameters_go_by_name() {
+async fn parameters_are_bound_by_name() {
     let (_volt, client) = start().await;
     let db = database(&client, &[]).await;
     let text = |text: &str| AttributeValue::default().with_string(text);

@@ -89,7 +89,7 @@ async fn changes_that_do_not_fit_the_schema_are_refused() {
     let map = good.doc.get_or_insert_map("data");
     let n = map.get(&good.doc.transact(), "n").unwrap();
     assert_eq!(n.to_string(&good.doc.transact()), "2");
-    // A root without a schema refuses changes again once the description is gone.
+    // A root without a schema refuses changes again after the description is removed.
     let request = DeleteSynapseDocumentMetadataRequest::default()
         .with_synapse_id(&id)
         .with_document_id("doc");

@@ -61,7 +61,10 @@ impl Source {
                 if meta.path.is_ident("rename") {
                     let name: LitStr = meta.value()?.parse()?;
                     if name.value().is_empty() {
-                        return Err(syn::Error::new(name.span(), "a column has a name"));
+                        return Err(syn::Error::new(
+                            name.span(),
+                            "`rename` is empty: name a column",
+                        ));
                     }
                     rename = Some(name.value());
                 } else if meta.path.is_ident("from_str") {
@@ -69,9 +72,9 @@ impl Source {
                 } else if meta.path.is_ident("default") {
                     default = true;
                 } else if meta.path.is_ident("skip") {
-                    skip = Some(meta.error(
-                        "a field that is skipped has no column, so that nothing else can be said of it",
-                    ));
+                    skip = Some(
+                        meta.error("a skipped field has no column: remove its other attributes"),
+                    );
                 } else {
                     let name = name(&meta);
                     return Err(meta.error(format!(

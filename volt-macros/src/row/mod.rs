@@ -48,13 +48,13 @@ fn named_fields(input: &DeriveInput) -> syn::Result<&FieldsNamed> {
     let what = match &input.data {
         Data::Struct(item) => match &item.fields {
             Fields::Named(fields) => return Ok(fields),
-            _ => "a struct without names for its fields",
+            _ => "a struct without named fields",
         },
         Data::Enum(_) => "an enum",
         Data::Union(_) => "a union",
     };
     let message = format!(
-        "columns go to fields by name, which {what} does not have; tuples such as `(i64, String)` are \
+        "columns map to fields by name, and {what} has none; tuples such as `(i64, String)` are \
          read by position"
     );
     Err(syn::Error::new(input.ident.span(), message))
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_read_by_from_str_on_request() {
+    fn types_are_read_via_from_str_on_request() {
         assert_eq!(
             values("struct A { #[row(from_str)] a: IpAddr, #[row(from_str)] b: Option<IpAddr> }"),
             "a:row.get::<::volt_api::rows::Parsed<IpAddr>>(\"a\")?.0,\
@@ -184,15 +184,15 @@ mod tests {
     #[test]
     fn only_structs_with_names_have_columns() {
         for (item, what) in [
-            ("struct A(i64);", "a struct without names for its fields"),
-            ("struct A;", "a struct without names for its fields"),
+            ("struct A(i64);", "a struct without named fields"),
+            ("struct A;", "a struct without named fields"),
             ("enum A { B }", "an enum"),
             ("union A { b: i64 }", "a union"),
         ] {
             assert_eq!(
                 error(item),
                 format!(
-                    "columns go to fields by name, which {what} does not have; tuples such as `(i64, \
+                    "columns map to fields by name, and {what} has none; tuples such as `(i64, \
                      String)` are read by position"
                 )
             );
@@ -206,8 +206,8 @@ mod tests {
                 "struct A { #[row(renam = \"x\")] a: i64, #[row(skip, from_str)] b: i64, #[row(rename = \"\")] c: i64 }"
             ),
             "there is no `renam`: use `rename`, `from_str`, `default` or `skip`\n\
-             a field that is skipped has no column, so that nothing else can be said of it\n\
-             a column has a name"
+             a skipped field has no column: remove its other attributes\n\
+             `rename` is empty: name a column"
         );
         assert_eq!(
             error("#[row(rename = \"x\")] struct A { a: i64 }"),

@@ -77,7 +77,7 @@ impl<C> CallBuilder<C> {
     }
 
     /// Cancels the call at this moment, with the same effect as a [`timeout`](Self::timeout). Use it to
-    /// give several calls one limit.
+    /// set one limit for several calls.
     pub fn deadline(mut self, deadline: std::time::Instant) -> Self {
         self.parts.deadline = Some(Instant::from_std(deadline));
         self

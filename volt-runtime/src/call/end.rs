@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) struct CallEnd {
     half_closed: AtomicBool,
     failure: OnceLock<Error>,
-    /// Why the sending half could not send.
+    /// The reason why the sending half could not send.
     unsent: OnceLock<Error>,
 }
 
@@ -78,8 +78,7 @@ impl CallEnd {
 /// messages that were accepted. A call that answers, or takes longer than a minute, is cancelled:
 /// its responses have no reader.
 pub(super) fn let_end(method: &'static Method, mut half: Box<dyn ReceiveHalf>, mut watch: Watch) {
-    // Only a bidirectional call may be complete without an answer. An unread answer of another is not
-    // wanted.
+    // Only a bidirectional call may be complete without an answer. Calls of other kinds are cancelled.
     if method.kind != MethodKind::Bidi {
         return;
     }

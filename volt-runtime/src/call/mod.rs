@@ -42,8 +42,8 @@
 //! the Volt has ended the call, and logs a failure. It cancels the call if a response arrives after all.
 //!
 //! After the Volt has ended a call, `send` fails with the Volt's own reason where that has arrived, else
-//! with [`ErrorKind::Ended`](crate::ErrorKind). The connection is fine then: only a lost connection is
-//! reported as one.
+//! with [`ErrorKind::Ended`](crate::ErrorKind). The connection still works then: only a lost connection
+//! is reported as one.
 //!
 //! # Slow readers
 //!

@@ -9,7 +9,7 @@
 //!
 //! A retry repeats the whole attempt on the connection of that moment. Its condition is
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
-//! or the caller's word that executing it twice is harmless. All attempts share one deadline.
+//! or the caller's declaration that executing it twice is harmless. All attempts share one deadline.
 //!
 //! If the channel renews sessions, a call that is rejected for its session is retried once after the
 //! renewal. The second attempt has its own token, because a pre-opened call may still have the old one.
@@ -280,10 +280,10 @@ impl Parts {
                         tracing::debug!(parent: span, attempt, "trying again: {error:#}");
                     }
                 }
-                // The request is kept as it is and written again: the next connection has another key.
+                // Keep the request and write it again: the next connection has a different key.
                 attempt += 1;
-                // A call waits for a lost connection by itself. The return of a relay's client is
-                // not announced.
+                // After a lost connection, the call waits for the next one. A relay does not announce
+                // that its client has reconnected.
                 if !error.is_connection() {
                     let delay = backoff.next_delay();
                     let until = Instant::now().checked_add(delay);
@@ -318,7 +318,7 @@ impl Parts {
         watch: &mut Watch,
     ) -> Result<(RawSink, RawStreaming)> {
         let (mut sink, mut stream) = self.open(at, self.ready_until(), watch).await?;
-        // The receiving half has the reason of the failure. Read it before the halves are dropped.
+        // The receiving half knows the reason for the failure. Read it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
             // Nothing was sent, so no response can be a refusal.
             let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));

@@ -375,7 +375,7 @@ fn unreadable(message: &str, error: DecodeError) -> Error {
     Error::protocol(format!("the Volt's `{message}` cannot be read")).with_source(error)
 }
 
-/// The responses of a call, as they come. Also a [`Stream`].
+/// The responses of a call, as they arrive. Also a [`Stream`].
 ///
 /// `None` always means a clean end: every failure is an error. Dropping it before the end cancels
 /// the call on the wire and frees everything that the call held. The exception is a bidirectional call

@@ -99,7 +99,7 @@ impl UntypedDuplex {
     pub async fn send(&mut self, message: &dyn Payload) -> Result<()> {
         if let Err(error) = poll_fn(|cx| self.sink.poll_ready(cx)).await {
             let stream = &mut self.stream;
-            // The receiving half has the reason of the end.
+            // The receiving half knows why the call ended.
             let reason = poll_fn(|cx| {
                 std::task::Poll::Ready(stream.reason_for(error.clone(), |_| None, cx))
             });

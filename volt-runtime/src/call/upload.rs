@@ -120,7 +120,7 @@ async fn send(
             return Poll::Ready(Err(stream.refused(status)));
         }
         let ready = ready!(sink.poll_ready(cx));
-        // The reason may have arrived only now, after the look above.
+        // The reason may have arrived after the check above.
         Poll::Ready(ready.map_err(|error| stream.reason_for(error, refusal, cx)))
     })
     .await?;

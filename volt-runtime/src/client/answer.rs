@@ -1,7 +1,7 @@
 //! Explains HTTP answers in place of a websocket.
 //!
 //! A wrong address usually leads to some other server, a proxy's page or a redirect. The explanation
-//! names the field of the configuration and what to write there. The answer is not trusted: its text is
+//! names the field of the configuration and its correct value. The answer is not trusted: its text is
 //! shortened, stripped of control characters, and never followed.
 
 use std::{

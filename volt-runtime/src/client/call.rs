@@ -146,7 +146,7 @@ impl SendHalf for CallSender {
 pub(super) struct CallReceiver {
     handle: Arc<Handle>,
     id: u64,
-    /// Detects payloads that were repeated or sent back.
+    /// Detects repeated and reflected payloads.
     arriving: Arriving,
     /// Set once the call has been removed from the machine.
     ended: bool,

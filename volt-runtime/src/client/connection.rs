@@ -39,7 +39,7 @@ pub struct Connection {
     /// Shared by all connections of a client, and with it the cached tokens.
     identity: Arc<Identity>,
     max_sent_message_size: usize,
-    /// That of this side's messages.
+    /// The encoding of this side's messages.
     encoding: Encoding,
 }
 

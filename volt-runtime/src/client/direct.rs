@@ -1,7 +1,7 @@
 //! TCP connections to a host, through any of its addresses.
 //!
-//! The caller decides for each resolved address whether it may be dialled, so no name can lead around
-//! that decision.
+//! The caller decides for each resolved address whether it may be dialled, so no name can bypass that
+//! decision.
 
 use std::{
     fmt, io,

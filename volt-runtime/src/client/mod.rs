@@ -9,7 +9,7 @@
 //! | `own.rs` | further connections, for bulk streams on the websocket |
 //! | `dial.rs`, `remote.rs` | one attempt to connect: the way to the host, TLS, the websocket handshake |
 //! | `direct.rs`, `race.rs`, `proxy.rs`, `tunnel.rs`, `connector.rs` | the ways to a host |
-//! | `reach.rs` | the addresses to which plain HTTP may go |
+//! | `reach.rs` | the addresses to which plain HTTP is allowed |
 //! | `answer.rs` | advice about HTTP answers in place of a websocket |
 //! | `identity.rs` | the client's key and session, the Volt's key, and the tokens between them |
 //! | `connection.rs` | opens calls on one websocket, and runs the worker |

@@ -50,14 +50,14 @@ pub struct ConnectOptions {
     /// opened with it, rather than only the open calls. Calls that need more set
     /// [`CallOptions::fresh_key`](crate::CallOptions).
     pub token_lifetime: Duration,
-    /// The number of calls that are pre-opened, with their keys already exchanged. A call that
-    /// takes one costs one round trip to the Volt instead of two. Default 0.
+    /// The number of calls that are pre-opened, with their keys already exchanged. A call that uses one
+    /// needs one round trip to the Volt instead of two. Default 0.
     ///
     /// Pre-opened calls go to the Volt itself. Calls to other services and calls with
     /// [`CallOptions::fresh_key`](crate::CallOptions) are opened when they are made, and so is every
     /// call while the pool is empty. Each call taken from the pool is replaced in the background. They
     /// count against the Volt's call limit but not against `max_calls`. A pre-opened call that the Volt
-    /// ends is discarded; one that the Volt forgets silently is not noticed, and the call that takes it
+    /// ends is discarded; one that the Volt forgets silently is not detected, and the call that uses it
     /// is never answered.
     pub preopened_calls: usize,
     /// The maximum age at which a pre-opened call may be taken. Default 30 seconds. Older ones are ended,

@@ -62,7 +62,7 @@ struct State {
 /// An established connection. The entry keeps it open while it is unused.
 struct Entry {
     connection: Arc<Connection>,
-    /// Set when a call was open since the last look.
+    /// Set when a call was open since the last check.
     used: bool,
 }
 
@@ -158,7 +158,7 @@ impl OwnConnections {
         }
         let refused = refused.is_some_and(|at| at.elapsed() < REFUSED);
         let may_dial = !refused && connections.len() + *dialing < CONNECTIONS;
-        // A connection that is held up by an unread call delays the next one.
+        // A connection that is blocked by an unread call delays the next one.
         let load = |entry: &Entry| (entry.connection.is_blocked(), entry.connection.open_calls());
         match connections.iter_mut().min_by_key(|entry| load(entry)) {
             Some(entry) if !may_dial || load(entry) == (false, 0) => {
@@ -239,7 +239,8 @@ impl OwnConnections {
         let is_it = |entry: &Entry| connection.ptr_eq(&Arc::downgrade(&entry.connection));
         let Some(index) = state.connections.iter().position(is_it) else { return };
         let entry = &mut state.connections[index];
-        // Used since the last look, or in use now: then it stays for at least one more period.
+        // A connection that was used since the last check, or is in use, stays for at least one more
+        // period.
         let open = entry.connection.open_calls() > 0;
         if std::mem::replace(&mut entry.used, open) || open {
             return;

@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 use super::reach::Reach;
 use crate::{Error, Result, redact};
 
-/// The HTTP proxy that connections go through.
+/// The HTTP proxy of the connections.
 ///
 /// The default is the [environment's](Self::from_environment). The client opens a tunnel with
 /// `CONNECT`, for `https://` and for `http://` addresses, and then does as with a direct connection:
 /// a proxy between client and Volt sees what the network would see. Loopback targets, which include
-/// `localhost` and the names below it, never go through a proxy.
+/// `localhost` and the names below it, never use a proxy.
 ///
 /// Through a proxy, the client does not resolve the target's name. Without TLS, a name is therefore
 /// refused unless plaintext is [allowed](crate::ClientConfig::with_plaintext).
@@ -177,8 +177,8 @@ fn read(source: &str, address: &str) -> Result<Via> {
     let invalid = |why: &str| {
         Error::configuration(format!("{source} is `{}`, which {why}", redact::address(address)))
     };
-    // hyper-util parses a proxy's address only within its matcher, so the matcher is asked for the
-    // proxy of any host.
+    // hyper-util parses a proxy's address only within its matcher, so query it for the proxy of an
+    // arbitrary host.
     let proxy = target("volt.invalid")
         .and_then(|target| Matcher::builder().all(address.trim()).build().intercept(&target))
         .ok_or_else(|| invalid("is not the address of a proxy: write http://host:port"))?;

@@ -68,7 +68,7 @@ mod tests {
 
     /// Each range by its first and last address, and the addresses just outside of it.
     #[test]
-    fn ranges_begin_and_end_where_the_standards_say() {
+    fn ranges_have_the_bounds_of_the_standards() {
         for (expected, addresses) in [
             (
                 Reach::Loopback,

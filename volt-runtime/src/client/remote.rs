@@ -4,8 +4,8 @@
 //! the TLS handshake over it. One deadline covers both and the handshake that follows, and every error
 //! begins with the address.
 //!
-//! Without TLS, an address may be dialled only if it is near. That is checked for the address itself
-//! where this side resolves the name, and for the host as written where something else does.
+//! Without TLS, an address may be dialled only if it is near. The check applies to the address if this
+//! side resolves the name, and to the host as written if a proxy or connector does.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -70,7 +70,7 @@ impl Remote {
         let host = host.ok_or_else(|| {
             Error::configuration(format!("`{url}` is not a valid address: it has no host"))
         })?;
-        // IPv6 addresses stand in brackets in a URL, and without them everywhere else.
+        // IPv6 addresses have brackets only in a URL.
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(host).to_owned();
         let is_secure = matches!(uri.scheme_str(), Some("wss" | "https"));
@@ -114,7 +114,7 @@ impl Remote {
         Instant::now() + self.timeout
     }
 
-    /// Opens a byte stream to the server, with TLS if the address says so.
+    /// Opens a byte stream to the server, with TLS if the address requires it.
     pub(super) async fn open(&self, until: Instant) -> Result<Stream> {
         let stream = self.connect(until).await?;
         let Some(tls) = &self.tls else { return Ok(stream) };

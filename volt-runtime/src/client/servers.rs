@@ -2,7 +2,7 @@
 //!
 //! A service whose host is a server is called there directly, over gRPC, regardless of the transport to the
 //! Volt. The Volt only describes it. A connection is established when the first call needs it, and
-//! supervised as that to the Volt is.
+//! supervised like the connection to the Volt.
 
 use std::{
     collections::HashMap,
@@ -98,7 +98,7 @@ impl Servers {
             }
         }
         let connection = open.entry(server).or_default();
-        // One that gave up reconnecting is replaced.
+        // A connection that stopped reconnecting is replaced.
         if connection.get().is_some_and(|connection| connection.state().current().is_closed()) {
             *connection = Arc::default();
         }

@@ -5,7 +5,7 @@
 //! calls on it. Calls never move between connections; retries happen above.
 //!
 //! The state is published before the calls of a lost connection fail, so that a call which is retried
-//! at once waits for the next connection. `Closed` is final, however it was reached.
+//! at once waits for the next connection. `Closed` is always final.
 //!
 //! There are two kinds of shutdown. One that is requested refuses new calls, waits for answers that are
 //! due, and closes. One by dropping every handle lets the open calls finish, and the connection closes

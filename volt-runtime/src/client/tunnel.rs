@@ -33,7 +33,7 @@ where
         }
         let end = head.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|at| at + 4);
         match end {
-            // The client speaks first: nothing can have come from the host yet.
+            // The client speaks first: the host cannot have sent anything yet.
             Some(end) if end < head.len() && status(&head).is_some_and(is_success) => {
                 return Err(format!("{} sent data before the tunnel was open", via.name));
             }

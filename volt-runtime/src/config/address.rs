@@ -123,7 +123,7 @@ impl ClientConfig {
         let address = given(part.address.as_ref())
             .ok_or_else(|| missing(&field, "the address of the gRPC server, `host:port`"))?;
         let url = grpc_url(&field, address)?;
-        // The chain that the Volt issued came over a connection that was checked with the other.
+        // The chain that the Volt issued arrived over a connection that was checked with the other.
         let issued = self.credential.as_ref().and_then(|credential| credential.ca.as_ref());
         let authority = pinned(&format!("{object}.ca_pem"), part.ca_pem.as_ref())
             .or_else(|| pinned("credential.ca", issued.filter(|_| !relayed)));

@@ -1,7 +1,7 @@
 //! The keys that a configuration holds: the client's own, and the Volt's.
 //!
-//! The two must have the same algorithm, which selects the protocol. That is checked when connecting, not
-//! here.
+//! The two must have the same algorithm, which selects the protocol. Connecting checks this, not this
+//! module.
 
 use super::{ClientConfig, missing, volt::given};
 use crate::{

@@ -19,7 +19,7 @@
 //! }
 //! ```
 //!
-//! `credential` is who the client is; it is secret. `volt` is the Volt that it talks to; it is not.
+//! `credential` identifies the client; it is secret. `volt` identifies the Volt; it is not secret.
 //! [`ClientConfig`] is the whole, [`Credential`] and [`VoltConfig`] are the two parts.
 //!
 //! Reading is lenient: `null` and blank texts count as missing, unknown members are kept, and a missing
@@ -50,7 +50,7 @@ pub use self::{
 };
 use crate::{error::Error, redact};
 
-/// The client's identity, and the Volt that it talks to.
+/// The client's identity, and the Volt that it connects to.
 ///
 /// Usually read from a file, `volt.config.json`, written by `volt auth` or the Volt's owner. Fields that
 /// this type does not model are kept and written back.
@@ -86,7 +86,8 @@ pub struct ClientConfig {
     /// The client's identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
-    /// The Volt that it talks to. A text in place of the object is the Volt's DID or HTTP address.
+    /// The Volt that the client connects to. A text in place of the object is the Volt's DID or HTTP
+    /// address.
     #[serde(default, deserialize_with = "volt::object_or_text")]
     pub volt: VoltConfig,
     /// Allows sending tokens unencrypted to an `http://` address on a public network. Default false. See
@@ -101,7 +102,7 @@ pub struct ClientConfig {
     /// never written.
     #[serde(default, rename = "p", skip_serializing)]
     passphrase: Option<Passphrase>,
-    /// Asked for the passphrase if none is set.
+    /// Called for the passphrase if none is set.
     #[serde(skip)]
     prompt: Option<Prompt>,
     /// The file that it was read from, which `save` writes.

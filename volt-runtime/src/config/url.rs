@@ -23,7 +23,7 @@ pub(super) fn websocket_url(field: &str, text: &str) -> Result<String> {
         "https" => ("wss", false),
         "ws" => ("ws", true),
         "wss" => ("wss", true),
-        _ => return Err(invalid("has another scheme than https:// or http://")),
+        _ => return Err(invalid("has a scheme other than https:// or http://")),
     };
     if rest.contains('@') {
         return Err(invalid("holds a user name or password, which Volts do not use: remove it"));
@@ -65,7 +65,7 @@ pub(super) fn grpc_url(field: &str, text: &str) -> Result<String> {
             "https" => ("https", rest.trim_end_matches('/')),
             _ => {
                 return Err(invalid(
-                    "has another scheme than https:// or http://: a gRPC server's address is \
+                    "has a scheme other than https:// or http://: a gRPC server's address is \
                      `host:port`",
                 ));
             }

@@ -1,6 +1,7 @@
-//! The Volt that the client talks to.
+//! The Volt that the client connects to.
 //!
-//! Nothing here is secret. The key is the Volt's identity; the addresses only say where it may be found.
+//! Nothing here is secret. The key is the Volt's identity; the addresses only state where it may be
+//! reached.
 
 use std::fmt;
 

@@ -87,8 +87,8 @@ pub enum ErrorKind {
     Conversion,
 }
 
-/// Tells whether the Volt may have acted on a failed call. A call goes out in two steps, its key exchange
-/// and its invocation: until the second is sent, it cannot have been executed.
+/// Tells whether the Volt may have acted on a failed call. A call is sent in two steps, its key
+/// exchange and its invocation: until the second is sent, it cannot have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Executed {
@@ -122,7 +122,7 @@ impl Error {
         }))
     }
 
-    /// Creates a configuration error. The message names the field or option, and what to do.
+    /// Creates a configuration error. The message names the field or option, and the remedy.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Configuration, message)
     }
@@ -223,7 +223,7 @@ impl Error {
     /// that was rejected because its session is invalid has [`Code::Unauthenticated`].
     pub fn code(&self) -> Code {
         match (&self.0.status, self.0.kind) {
-            // Recognized by its text alone: the code that comes with it may be another.
+            // Only the text identifies it: the code varies.
             _ if self.is_session_invalid() => Code::Unauthenticated,
             (None, ErrorKind::Routing) if is_unavailable(&self.0.message) => Code::Unavailable,
             (Some(status), _) => status.code(),
@@ -250,22 +250,22 @@ impl Error {
 
     /// Returns whether the same operation may succeed if it is tried again later: the connection was
     /// lost, the target is not available at the moment, or another call was in the way
-    /// ([`Code::Unavailable`], [`Code::Aborted`]). Says nothing about repeating it twice: for that see
-    /// [`executed`](Self::executed).
+    /// ([`Code::Unavailable`], [`Code::Aborted`]). Does not state whether repeating it is harmless: for
+    /// that see [`executed`](Self::executed).
     pub fn is_retryable(&self) -> bool {
         let passing = matches!(self.code(), Code::Unavailable | Code::Aborted);
         self.is_transient() || (self.0.kind == ErrorKind::Refused && passing)
     }
 
-    /// Returns whether a call timed out because there was no connection. That error is then the
-    /// source.
+    /// Returns whether a call timed out because there was no connection. The source is then the
+    /// connection's error.
     fn lacked_connection(&self) -> bool {
         let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Self>());
         source.is_some_and(Self::is_connection)
     }
 
     /// Returns whether the connection was lost because the peer sent a larger message than this side
-    /// accepts. That error is then the source.
+    /// accepts. The source is then the error about the message.
     pub(crate) fn is_oversized(&self) -> bool {
         let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Self>());
         self.is_connection()
@@ -282,8 +282,8 @@ impl Error {
         self.0.executed
     }
 
-    /// Returns the delay that a server asked for before the next attempt to connect, as
-    /// `Retry-After` in an answer 429 or 503. The client honours it when it reconnects.
+    /// Returns the delay that a server requested before the next attempt to connect, as `Retry-After`
+    /// in an answer 429 or 503. The client honours it when it reconnects.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -306,7 +306,7 @@ impl Error {
     /// Returns whether the Volt rejected the client's session, because it has expired or was
     /// revoked: the client must authenticate again. Only the message's text indicates this.
     pub fn is_session_invalid(&self) -> bool {
-        // The published clients recognize it by this end of the text too; there is no code for it.
+        // No code identifies it; the published clients match the end of the text, too.
         let status = self.0.status.as_ref().map_or("", Status::message);
         [&*self.0.message, status].iter().any(|text| text.ends_with("session invalid"))
     }

@@ -93,7 +93,7 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// When the body has ended or is not read any more.
+    /// When the body has ended or is no longer read.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         // Before the budget, because a call that has ended never waits.
         std::task::ready!(self.parts.poll_room(cx))
@@ -150,8 +150,8 @@ impl Pipe {
         self.failure.get()
     }
 
-    /// Waits until the body is not read any more: it was read to its end, its stream was reset, or
-    /// its connection is lost. One task may wait.
+    /// Waits until the body is no longer read: it was read to its end, its stream was reset, or its
+    /// connection is lost. One task may wait.
     pub(crate) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
         let mut reader = self.reader();
         if reader.gone {
@@ -182,7 +182,7 @@ impl Outgoing {
         self
     }
 
-    /// Adds the small messages that wait behind a message. What does not fit is kept for later.
+    /// Adds the small messages that wait behind a message. Bytes that do not fit are kept for later.
     fn with_followers(&mut self, message: Bytes, cx: &mut Context<'_>) -> Bytes {
         let (mut first, mut frame) = (message, Vec::new());
         while let Poll::Ready(next) = self.pipe.parts.poll_pop(cx) {

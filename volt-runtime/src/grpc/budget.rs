@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn unread_answers_hold_up_their_own_call_first() {
+    fn unread_answers_block_their_own_call_first() {
         let budget = Budget::new(100);
         let [first, second] = [(); 2].map(|()| Account::new(Arc::clone(&budget)));
         let answer = || Bytes::from_static(&[0; 60]);

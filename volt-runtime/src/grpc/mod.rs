@@ -1,8 +1,8 @@
 //! gRPC on the wire, for both ends: messages, statuses, deadlines and errors.
 //!
-//! The halves of a call stand on the bodies of an HTTP/2 exchange, whichever library carries them.
-//! An outgoing message is written once, behind its five-byte prefix, into the buffer that becomes
-//! the DATA frame. An incoming one is a slice of the buffer that its frames were collected in.
+//! The halves of a call use the bodies of an HTTP/2 exchange, whichever library carries them. An
+//! outgoing message is written once, behind its five-byte prefix, into the buffer that becomes the DATA
+//! frame. An incoming one is a slice of the buffer that its frames were collected in.
 //!
 //! | module | job |
 //! |---|---|

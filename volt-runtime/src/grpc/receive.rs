@@ -40,7 +40,7 @@ pub(crate) enum Next {
     End(Option<HeaderMap>),
 }
 
-/// How a body has ended.
+/// The end of a body.
 #[derive(Default)]
 struct Ending {
     trailers: Option<HeaderMap>,
@@ -50,7 +50,7 @@ struct Ending {
 }
 
 impl Messages {
-    /// Reads a body. `headers` are those that it came with.
+    /// Reads a body. `headers` are those of the body.
     ///
     /// # Errors
     ///
@@ -82,14 +82,13 @@ impl Messages {
         };
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         Poll::Ready(match (end.failure.take(), ending) {
-            // A lost stream usually breaks off within a message.
-            // Limits of this side are errors already.
+            // A lost stream usually ends within a message. Limits of this side are errors already.
             (Some(failure), _) => Err(match failure.downcast::<Error>() {
                 Ok(error) => *error,
                 Err(failure) => fault::convert(self.peer, failure),
             }),
             (None, None) if end.cut => {
-                Err(Error::protocol(format!("a message from {} breaks off", self.peer)))
+                Err(Error::protocol(format!("a message from {} is truncated", self.peer)))
             }
             (None, Some(status)) => Err(unreadable(self.peer, &status)),
             (None, None) => Ok(Next::End(end.trailers.take())),
@@ -181,7 +180,7 @@ struct Position {
     prefix: usize,
     /// The last four of them.
     length: u32,
-    /// The number of bytes of the message that are to come.
+    /// The number of missing bytes of the message.
     rest: usize,
 }
 
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_breaks_off_is_an_error_even_with_a_good_status() {
+    async fn a_truncated_body_is_an_error_even_with_status_ok() {
         let wire = write(&WellKnown("one".to_owned()), MAX_MESSAGE).unwrap();
         for length in 1..wire.len() {
             let chunks = vec![wire.slice(..length)];
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_without_trailers_is_told_apart() {
+    async fn an_end_without_trailers_is_distinguished() {
         let mut messages = messages(Vec::new(), None, "identity");
         assert!(matches!(next(&mut messages).await, Ok(Next::End(None))));
     }

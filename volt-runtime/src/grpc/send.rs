@@ -21,7 +21,7 @@ pub(super) const PREFIX: usize = 5;
 ///
 /// # Errors
 ///
-/// When the message is longer than `limit`, or than a prefix can say.
+/// When the message is longer than `limit`, or than a prefix can express.
 pub(crate) fn write(message: &dyn Payload, limit: usize) -> Result<Bytes> {
     let length = message.protobuf_len();
     let limit = limit.min(u32::MAX as usize);
@@ -106,7 +106,7 @@ impl Drop for Sender {
     /// half.
     fn drop(&mut self) {
         if self.end == End::Server && !self.finished {
-            let status = Status::new(Code::Internal, "the handler went away without an answer");
+            let status = Status::new(Code::Internal, "the handler ended without an answer");
             self.end(Some(&status));
         }
     }

@@ -56,7 +56,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Option<Result<(), Status>> {
     Some(Err(Status::new(code.map_or(Code::Unknown, Code::from), message)))
 }
 
-/// The part of an answer that came before its status.
+/// The part of an answer before its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Before {
     /// Nothing: the status is in the headers, and there is no body.
@@ -74,7 +74,7 @@ pub(crate) fn failed(status: Status, before: Before) -> Error {
         (Code::Unauthenticated, Before::Nothing) => (ErrorKind::Routing, Executed::No),
         // The method itself may have found that the caller's session has ended.
         (Code::Unauthenticated, Before::Headers) => (ErrorKind::Failed, Executed::Maybe),
-        // These may come from a machine on the way.
+        // An intermediary may have sent these.
         (Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable, _) => {
             (ErrorKind::Failed, Executed::Maybe)
         }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_whether_the_call_may_have_run() {
+    fn a_status_shows_whether_the_call_may_have_run() {
         let invalid = (Code::Unauthenticated, "session invalid");
         for ((code, message), before, kind, executed) in [
             ((Code::NotFound, ""), Before::Headers, ErrorKind::Failed, Executed::Yes),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::http::header::{HeaderName, HeaderValue};
 
-/// The header with the time that the client gives the call.
+/// The header with the call's timeout.
 pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The units and their lengths in nanoseconds, shortest first.

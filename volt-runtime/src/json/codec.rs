@@ -163,7 +163,7 @@ impl Codec<f64> for Plain {
 impl Codec<f32> for Plain {
     fn read<'de, D: Deserializer<'de>>(input: D) -> Result<Option<f32>, D::Error> {
         let wide = input.deserialize_any(FloatVisitor)?;
-        #[expect(clippy::cast_possible_truncation, reason = "what is lost is looked at below")]
+        #[expect(clippy::cast_possible_truncation, reason = "losses are checked below")]
         let value = wide as f32;
         if value.is_infinite() && wide.is_finite() {
             return Err(D::Error::custom(format_args!("{wide} is out of range for a float")));

@@ -24,7 +24,7 @@ use super::usual::{self, Unusual};
 const LIMIT: u32 = 100;
 /// The number of `google.protobuf.Any` that may be inside each other: each level is read once more.
 const ANY_LIMIT: u32 = 16;
-/// The number of objects and lists in each other that `serde_json` reads.
+/// The depth of nested objects and lists that `serde_json` reads.
 pub(super) const JSON_LIMIT: u8 = 127;
 pub(super) const TOO_DEEP: &str = "messages are nested too deeply";
 
@@ -75,7 +75,7 @@ pub(super) struct AnyDepth {
 pub(super) fn enter_any() -> Result<AnyDepth, String> {
     let depth = ANY_DEPTH.get();
     if depth >= ANY_LIMIT {
-        return Err(format!("more than {ANY_LIMIT} `google.protobuf.Any` are in each other"));
+        return Err(format!("more than {ANY_LIMIT} `google.protobuf.Any` are nested"));
     }
     ANY_DEPTH.set(depth + 1);
     let around = DEPTH.get();

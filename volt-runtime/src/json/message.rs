@@ -88,7 +88,7 @@ where
     input.deserialize_map(MessageVisitor(PhantomData))
 }
 
-/// Reads the fields of a message in the order in which they come.
+/// Reads the fields of a message in the order of the input.
 struct MessageVisitor<M>(PhantomData<M>);
 
 impl<'de, M: Fields> Visitor<'de> for MessageVisitor<M> {

@@ -86,7 +86,7 @@ pub fn write(
     message.serialize(&mut output::Output::new(out, form))
 }
 
-/// As [`write()`], with the names of fields in the output as `names` says.
+/// As [`write()`], with the field names that `names` selects.
 ///
 /// ```
 /// use volt_runtime::json::{self, Form, Names, WellKnown};

@@ -11,7 +11,7 @@ pub enum Names {
     /// As in the `.proto`: `unit_price`. This is what a Volt writes.
     #[default]
     Original,
-    /// In camelCase, or as `json_name` in the `.proto` says: `unitPrice`. This is protobuf's default.
+    /// In camelCase, or as set by `json_name` in the `.proto`: `unitPrice`. This is protobuf's default.
     LowerCamel,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn current() -> Names {
     NAMES.get()
 }
 
-/// Has the text that `write` writes on this thread contain `names`.
+/// Makes the text that `write` writes on this thread use `names`.
 pub(super) fn with<T>(names: Names, write: impl FnOnce() -> T) -> T {
     /// Restores the former choice, even when a panic leaves `write`.
     struct Restore(Names, Unusual);

@@ -12,8 +12,8 @@ pub(crate) const LONG: usize = 128;
 pub(crate) fn plain(bytes: [u8; WORD]) -> usize {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGH: u64 = ONES * 0x80;
-    // If a byte is less than `limit`, its subtraction borrows into its high bit. That can corrupt
-    // the bytes that follow it, but not those before the first.
+    // If a byte is less than `limit`, its subtraction borrows into its high bit. The borrow can corrupt
+    // later bytes, but none before the first match.
     let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
     let word = u64::from_le_bytes(bytes);
     let equal = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);

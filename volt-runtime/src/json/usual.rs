@@ -1,6 +1,7 @@
-//! Whether any thread writes JSON in an unusual way: within a `google.protobuf.Any`, or with names in camelCase.
+//! Tracks whether any thread writes JSON in an unusual way: within a `google.protobuf.Any`, or with
+//! names in camelCase.
 //!
-//! Writing looks at this before it looks at its thread-locals, whose access costs more.
+//! Writers check this before their thread-locals, whose access costs more.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

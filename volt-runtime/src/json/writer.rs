@@ -99,7 +99,7 @@ impl<S: SerializeMap, C> Writer<'_, S, C> {
 }
 
 impl<S: SerializeMap, C> Writer<'_, S, C> {
-    /// Writes a member. An error gets the field's name.
+    /// Writes a member. Errors name the field.
     #[inline]
     fn entry(&mut self, name: Name, value: &impl Serialize) -> Result<(), S::Error> {
         let name = match self.names {

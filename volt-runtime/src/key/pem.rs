@@ -72,7 +72,7 @@ pub(crate) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, KeyError> {
 const BEGIN: &str = "-----BEGIN ";
 
 /// Splits a text at its first PEM block: the label, the text within, and the text after. Each error
-/// says which line is wrong.
+/// names the wrong line.
 fn block(text: &str) -> Result<(&str, &str, &str), KeyError> {
     let (_, rest) = text.split_once(BEGIN).ok_or(KeyError::NotPem(
         "a PEM block starts with a line such as `-----BEGIN PRIVATE KEY-----`",

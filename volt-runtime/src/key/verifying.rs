@@ -105,7 +105,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// When the text is not PEM, or holds another kind of key; the error says which. [`KeyError::Weak`]
+    /// When the text is not PEM, or holds another kind of key; the error names it. [`KeyError::Weak`]
     /// when the key has a small order.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let (label, der) = pem::decode(text)?;

@@ -1,5 +1,5 @@
-//! The receiving side of either end of a call: it opens frames in their order, and detects those that were
-//! repeated or sent back.
+//! The receiving side of either end of a call: it opens frames in their order, and detects repeated and
+//! reflected ones.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -119,7 +119,7 @@ impl Arriving {
             // A rejection, or an error that opening it reports.
             return Ok(None);
         };
-        // One that the peer has sent before, or one of this side that was sent back.
+        // A payload that the peer has sent before, or a reflected one of this side.
         if self.received.contains(block) || iv::is_drawn(self.end, iv)? {
             return Err(ProtocolError::Repeated);
         }

@@ -1,7 +1,7 @@
 //! The binary form of a sealed payload, which callers over gRPC use.
 //!
 //! The payload of a caller is a `RemoteResponse`, that of the called side a `RemoteRequest`. Their fields have
-//! the same numbers, so one message stands for both. A message within is written straight behind its
+//! the same numbers, so one message type serves both. A message within is written straight behind its
 //! prefixes, and read without a copy.
 
 use bytes::Bytes;

@@ -85,7 +85,7 @@ pub(super) enum Delivery {
 
 impl Inbox {
     pub(super) fn new(limit: usize, overflow: Overflow) -> Self {
-        // One message is always accepted, whatever its size.
+        // One message is always accepted, regardless of its size.
         Self { frames: Buffer::new(limit.max(1)), overflow, awaited: false }
     }
 
@@ -421,7 +421,7 @@ mod tests {
             inboxes.deliver(now, 2, &mut other, byte(), false, &mut wakes);
         }
         assert_eq!((other.frames.bytes(), inboxes.blocked_call()), (25, None));
-        // A reader that waits gets its frame although nothing has room.
+        // A waiting reader receives its frame even if no buffer has room.
         let mut waiting = Inbox::new(1, WAIT);
         assert!(inboxes.poll_pop(&mut waiting, &mut cx(), &mut wakes).is_pending());
         for blocked in [None, Some(3)] {

@@ -292,8 +292,7 @@ fn clear_metadata(body: &[u8]) -> &[u8] {
     rest.get(..u16::from_be_bytes(*length).into()).unwrap_or_default()
 }
 
-/// Returns whether metadata marks the last frame. Hardly any frame has metadata, so parsing it is
-/// cheap.
+/// Returns whether metadata marks the last frame. Few frames have metadata, so parsing it is cheap.
 pub(super) fn is_last(metadata: &[u8]) -> bool {
     #[derive(Default, Deserialize)]
     struct End {

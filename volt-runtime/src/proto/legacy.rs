@@ -153,7 +153,7 @@ pub fn open(
 /// When there is no token.
 pub fn accept(text: &[u8]) -> Result<Token, ProtocolError> {
     let message = Message::read(text)?;
-    let token = message.token.ok_or(ProtocolError::Unexpected("a call must bring a token"))?;
+    let token = message.token.ok_or(ProtocolError::Unexpected("a call must carry a token"))?;
     Token::parse_jwt(&token)
 }
 
@@ -173,7 +173,7 @@ pub struct SealedKeys {
 
 impl Default for SealedKeys {
     fn default() -> Self {
-        // Some 20 MiB at most. Only keys that could be opened are remembered, and opening this many
+        // At most about 20 MiB. Only keys that could be opened are remembered, and opening this many
         // keeps a processor busy for minutes.
         Self::new(1 << 18)
     }
@@ -327,7 +327,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::
     }
 }
 
-#[expect(clippy::ref_option, reason = "serde wants it so")]
+#[expect(clippy::ref_option, reason = "required by serde")]
 fn as_text<S: serde::Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     match id {
         Some(id) => serializer.collect_str(id),

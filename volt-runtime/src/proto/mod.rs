@@ -123,7 +123,7 @@ pub enum ProtocolError {
     )]
     Signature,
     /// A payload that this side has sent itself, or has already received in this call.
-    #[error("a payload was repeated or sent back on its way")]
+    #[error("a payload was repeated or reflected on its way")]
     Repeated,
     /// A frame or member that is not allowed at this point of a call.
     #[error("{0}")]

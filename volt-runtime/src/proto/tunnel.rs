@@ -145,7 +145,7 @@ impl TunnelFrame {
             }
             Self::Rejected(reason) => call::reject(call, reason),
             Self::Open { .. } | Self::HalfClose | Self::CallerGone => {
-                Err(ProtocolError::Unexpected("a target sent what only a caller sends"))
+                Err(ProtocolError::Unexpected("a target sent a frame that only callers send"))
             }
         }
     }
@@ -169,7 +169,9 @@ impl TunnelFrame {
             Self::HalfClose => payload(call, &[], &[], frame::CLIENT_END)?,
             Self::CallerGone => payload(call, &[], &[], frame::CALLER_GONE)?,
             Self::KeyExchange { .. } | Self::Rejected(_) => {
-                return Err(ProtocolError::Unexpected("a caller sent what only a target sends"));
+                return Err(ProtocolError::Unexpected(
+                    "a caller sent a frame that only targets send",
+                ));
             }
         };
         // Encoded and decoded, so that the target applies the same checks as to a frame from a socket.

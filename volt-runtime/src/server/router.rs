@@ -188,7 +188,7 @@ impl Router {
         watch: &mut Watch,
         span: Option<&Span>,
     ) -> Result<(), Status> {
-        // After routing: which right is needed depends on the service that was found.
+        // After routing, because the required right depends on the service.
         if let Some(asked) =
             authenticator.and_then(|authenticator| authenticator.authorize(context))
         {

@@ -5,7 +5,7 @@
 //! far as each can go.
 //!
 //! One task that owns the socket needs no lock around it, and flushes once for all frames that are
-//! queued at the moment. The price is that whatever it does delays every call, so it does little.
+//! queued at the moment. In return, all of its work delays every call, so it does little.
 //!
 //! A connection ends when the socket fails, the peer closes, vanishes or violates the protocol, or the
 //! machine closes. In the last case the driver writes what is queued, sends its close frame, and reads
@@ -258,7 +258,7 @@ where
                 }
                 Due::Dead(silence) => {
                     return Poll::Ready(Error::connection(format!(
-                        "nothing was heard of the peer for {silence:.1?}"
+                        "nothing was received from the peer for {silence:.1?}"
                     )));
                 }
             }

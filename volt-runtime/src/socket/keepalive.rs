@@ -58,7 +58,7 @@ pub(super) enum Due {
 
 /// The state of the keepalive of one connection.
 ///
-/// Quiet, until `interval` has passed without news; then pinged, until there are news or `timeout` has
+/// Quiet, until `interval` has passed without news; then pinged, until there is news or `timeout` has
 /// passed as well.
 pub(super) struct Watchdog {
     times: Keepalive,
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn times_beyond_the_clock_are_never() {
+    async fn times_beyond_the_clock_never_come() {
         let mut watchdog = Watchdog::new(Keepalive::new(Duration::MAX, Duration::MAX));
         let quiet = poll_fn(|cx| Poll::Ready(watchdog.poll_due(cx))).await;
         assert!(quiet.is_pending());

@@ -13,8 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A byte stream that counts what shows that its peer is there. The driver compares the numbers with
-/// those of its last look.
+/// A byte stream that counts the signs of life of its peer. The driver compares the numbers with those
+/// of its last check.
 pub(crate) trait Traffic {
     /// The number of bytes received.
     fn received(&self) -> u64;

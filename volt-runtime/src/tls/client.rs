@@ -211,7 +211,7 @@ fn identity(config: &ClientConfig, key: &SigningKey) -> Result<Option<Identity>>
 fn certificate_error(error: &rustls::Error) -> Error {
     Error::configuration(match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            "`credential.cert` is the certificate of another key than `credential.key`: \
+            "`credential.cert` does not belong to `credential.key`: \
              remove it, or authenticate again"
                 .to_owned()
         }

@@ -133,7 +133,7 @@ impl Constrained {
                     if !limits.issues && !is_itself {
                         violated.set(
                             "it may not issue certificates (`basicConstraints`, `keyUsage`), so it \
-                             stands for itself alone",
+                             is trusted for itself alone",
                         );
                         return false;
                     }

@@ -57,7 +57,9 @@ pub(super) fn explain(
         }
         Some(rustls::Error::AlertReceived(alert)) => refused(*alert, shows_certificate, version),
         Some(rustls::Error::PeerIncompatible(why)) => {
-            format!("nothing in common with its TLS; 1.2 and 1.3 are spoken here ({why:?})")
+            format!(
+                "the server's TLS has nothing in common with this client's, 1.2 and 1.3 ({why:?})"
+            )
         }
         Some(error) => format!("TLS failed: {error}"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {

@@ -120,7 +120,10 @@ impl ServerTls {
         // Looked at before rustls reads, whose error would not be readable for such a client.
         if is_plain(&stream).await? {
             turn_away(stream, PLAIN).await;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no TLS"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the client does not speak TLS",
+            ));
         }
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0));
         match acceptor.accept(stream).into_fallible().await {

@@ -71,7 +71,7 @@ fn opened(frame: Frame, key: &CallKey) -> Envelope {
 #[tokio::test]
 async fn a_preopened_call_is_invoked_at_once_and_replaced() {
     let (client, mut volt, open) = keyed(1).await;
-    assert_eq!(client.0.open_calls(), 0, "nobody has made a call");
+    assert_eq!(client.0.open_calls(), 0, "no call was made");
     let get = tokio::spawn(client.get(Note::default()).into_future());
     let (call, key) = &open[0];
     let (mut invoked, mut ended, mut replaced) = (false, false, false);

@@ -1,4 +1,4 @@
-//! Why a connection was closed: the peer's close frame and the chain of causes, in errors, in the
+//! The reasons of closed connections: the peer's close frame and the chain of causes, in errors, in the
 //! state and in the log.
 
 use std::{

@@ -116,7 +116,7 @@ async fn a_reflected_half_close_is_not_a_clean_end() {
     assert!(soon(list.message()).await.unwrap().is_some());
     let error = soon(list.message()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
-    assert!(error.to_string().contains("sent back"), "{error}");
+    assert!(error.to_string().contains("reflected"), "{error}");
 }
 
 #[tokio::test]

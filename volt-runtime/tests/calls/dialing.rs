@@ -187,7 +187,7 @@ async fn a_connector_that_fails_or_stalls_is_a_connection_error() {
     assert_eq!(error.executed(), Executed::No);
 }
 
-/// The error of a client whose websocket handshake gets this answer.
+/// The error of a client whose websocket handshake receives this answer.
 async fn answered(answer: &'static str) -> Error {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = Parts::new(|endpoint| endpoint).config();

@@ -100,7 +100,7 @@ async fn the_requests_of_a_split_call_share_its_reason() {
             }
         })
         .await;
-        // The responses have not been read. The connection is fine.
+        // The responses have not been read. The connection still works.
         assert_eq!(error.kind(), ErrorKind::Ended, "{error}");
         assert!(soon(responses.message()).await.unwrap_err().is_refused());
         let error = soon(requests.send(Note::default())).await.unwrap_err();

@@ -87,7 +87,7 @@ impl RawVolt {
         assert_eq!(soon(get).await.unwrap().unwrap(), Note::new("fine", 1));
     }
 
-    /// Exchanges keys and takes the invocation of a call.
+    /// Exchanges keys and receives the invocation of a call.
     pub(crate) async fn invoked(&mut self) -> (u64, CallKey) {
         let opening = self.frame().await;
         let (key, reply) = self.reply(&opening);
@@ -163,7 +163,7 @@ async fn errors_of_one_call_do_not_affect_others() {
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(error.to_string().contains("exchanged keys twice"), "{error}");
     assert_eq!(volt.hears(&key).await, Envelope::End(None));
-    assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))), "the client gives it up");
+    assert!(matches!(volt.hears(&key).await, Envelope::End(Some(_))), "the client abandons it");
 
     // Damaged ciphertext: an initialisation vector is 16 bytes, and so is each block.
     for damage in [

@@ -172,7 +172,7 @@ async fn web_pages_of_other_hosts_are_refused_unless_allowed() {
         let answer = head(volt, asking(origin)).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{origin}: {answer}");
     }
-    // Two origins must both be allowed, and plain requests are refused likewise.
+    // If a request has two origins, both must be allowed. Plain requests are refused, too.
     let two = asking("http://volt\r\nOrigin: https://evil.example");
     assert!(head(&strict, two).await.starts_with("HTTP/1.1 403 "));
     let plain = get("/").replace("\r\n\r\n", "\r\nOrigin: https://evil.example\r\n\r\n");

@@ -60,7 +60,7 @@ async fn client_streaming_answers_once() {
 }
 
 #[tokio::test]
-async fn bidi_halves_work_together_and_apart() {
+async fn bidi_halves_work_together_and_split() {
     everywhere(async |client| {
         let mut echo = client.echo().await.unwrap();
         for number in 0..10 {

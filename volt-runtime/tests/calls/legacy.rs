@@ -81,7 +81,7 @@ async fn a_volt_without_an_rsa_key_reports_it() {
     let mut config = legacy.config.clone();
     config.volt.http_address = modern.config.volt.http_address.clone();
     let message = call(&config).await.unwrap_err().to_string();
-    assert!(message.contains("the legacy protocol is not spoken here"), "{message}");
+    assert!(message.contains("the legacy protocol is not supported here"), "{message}");
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn an_unverified_legacy_call_is_rejected_before_decryption() {
     volt.server = serve(listener, host).unwrap();
     // Its key is for another server, so opening it would fail with another reason.
     let answer = answer(&volt, &recorded(&volt)).await;
-    assert!(answer.contains("a token of a known key"), "{answer}");
+    assert!(answer.contains("a token signed by a known key"), "{answer}");
 }
 
 #[tokio::test]
@@ -174,5 +174,5 @@ async fn a_host_may_turn_the_legacy_protocol_off() {
     options.legacy = false;
     let volt = Volt::start_legacy_with(options).await;
     let answer = answer(&volt, &recorded(&volt)).await;
-    assert!(answer.contains("the legacy protocol is not spoken here"), "{answer}");
+    assert!(answer.contains("the legacy protocol is not supported here"), "{answer}");
 }

@@ -77,7 +77,7 @@ async fn dropping_a_call_ends_it_on_the_wire_and_frees_it() {
     for (client, probe) in
         [(in_process, in_process_probe), (volt.client().await, volt.probe.clone())]
     {
-        // One of each kind, each waited for until its handler runs, then dropped.
+        // Make one call of each kind, wait until its handler runs, and drop it.
         let list = client.list(Note::new("wait", 0)).await.unwrap();
         let mut sum = client.sum().await.unwrap();
         sum.send(Note::default()).await.unwrap();

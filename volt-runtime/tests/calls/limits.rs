@@ -73,7 +73,7 @@ async fn silent_connections_beyond_the_limit_are_bounded() {
     for _ in 0..100 {
         silent.push(TcpStream::connect(volt.server.local_addr()).await.unwrap());
     }
-    // At most 64 are waited for; the others are closed at once.
+    // The server waits for at most 64 and closes the others at once.
     let mut closed = 0;
     soon(async {
         while closed < 36 {
@@ -94,7 +94,7 @@ async fn silent_connections_beyond_the_limit_are_bounded() {
 
 /// The reservation of memory for a message is the attack; sending it is not necessary.
 #[tokio::test]
-async fn a_long_message_takes_a_session() {
+async fn a_long_message_needs_a_session() {
     let volt = volt_with(|options| options.handshake_timeout = Duration::from_secs(1)).await;
     let mut stranger = TcpStream::connect(volt.server.local_addr()).await.unwrap();
     stranger.write_all(crate::http::upgrade("/api", crate::http::KEY).as_bytes()).await.unwrap();

@@ -283,7 +283,7 @@ async fn a_key_exchange_unanswered_after_a_reconnect_is_retried() {
         let mut near = relay.accept().await;
         let stream = TcpStream::connect(volt.server.local_addr()).await.unwrap();
         let (mut far, _) = client_async("ws://volt/api", stream).await.unwrap();
-        // The key exchange is lost; whatever follows is passed on.
+        // The key exchange is lost; later frames are forwarded.
         assert!(matches!(near.next().await, Some(Ok(Message::Binary(_)))));
         loop {
             tokio::select! {
@@ -423,7 +423,7 @@ async fn a_silently_vanished_peer_is_detected() {
     let (client, _stream) = connected(|options| options.keepalive = Some(times)).await;
     let error = soon(client.get(Note::default())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
-    assert!(error.to_string().contains("nothing was heard of the peer"), "{error}");
+    assert!(error.to_string().contains("nothing was received from the peer"), "{error}");
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ fn an_invalid_address_error_names_field_and_reason() {
 }
 
 #[test]
-fn a_valid_address_is_used_as_it_stands() {
+fn a_valid_address_is_used_unchanged() {
     for (address, url) in [
         ("HTTP://volt.example", "ws://volt.example/api"),
         ("HttpS://volt.example", "wss://volt.example/api"),

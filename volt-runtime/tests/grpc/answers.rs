@@ -135,7 +135,7 @@ async fn an_answer_that_violates_http2_ends_its_call_alone() {
 }
 
 #[tokio::test]
-async fn without_a_session_a_rejection_says_how_to_get_one() {
+async fn a_rejection_without_a_session_explains_authentication() {
     let server = Server::start(|mut call| async move {
         let headers =
             [("content-type", "application/grpc"), ("grpc-status", "16"), ("grpc-message", "who?")];
@@ -239,7 +239,7 @@ async fn a_response_above_the_limit_is_refused_before_it_arrives() {
     let error = error(|call| {
         let mut answer = call.begin();
         answer.data(&[0, 0x04, 0, 0, 1][..]);
-        // The rest never comes.
+        // The rest never arrives.
         std::mem::forget(answer);
     })
     .await;
@@ -279,7 +279,7 @@ async fn an_unknown_compression_is_named() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_grpc_says_who_answered() {
+async fn an_answer_that_is_not_grpc_names_its_sender() {
     for (answer, code, texts) in [
         (
             (|call| {
@@ -300,7 +300,7 @@ async fn an_answer_that_is_not_grpc_says_who_answered() {
             Code::Unknown,
             &["200 OK", "`text/html`", "Sign in"],
         ),
-        // A body that never ends is not waited for.
+        // Do not wait for a body that never ends.
         (
             |call| std::mem::forget(call.begin_with(502, &[("content-type", "text/html")])),
             Code::Unavailable,

@@ -65,7 +65,7 @@ async fn invalid_addresses_are_named() {
         ("volt.example:99999", "port `99999`"),
         ("volt.example:80/api", "is not `host:port`"),
         ("https://user@volt.example", "is not `host:port`"),
-        ("ws://volt.example:80", "has another scheme"),
+        ("ws://volt.example:80", "has a scheme other than"),
     ] {
         let error = failure(&config(address), TransportKind::Grpc).await;
         assert!(error.is_configuration(), "{error}");

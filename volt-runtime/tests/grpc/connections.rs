@@ -25,7 +25,7 @@ use crate::{
     server::{Call, Order, Server, serve},
 };
 
-/// Answers with the number of the connection, after the gate if the request says so.
+/// Answers with the number of the connection, after the gate if the request asks for it.
 fn numbered(
     gate: &Arc<Notify>,
 ) -> impl Fn(Call) -> futures_core::future::BoxFuture<'static, ()> + Clone + use<> {
@@ -85,7 +85,7 @@ async fn a_refused_stream_was_not_executed_and_is_retried() {
     let client = Notes::connect(&server).await;
     assert_eq!(soon(client.get("a")).await.unwrap().text, "done");
     assert_eq!(count.load(Ordering::SeqCst), 2);
-    // A stream is not retried, and its error says that it may be.
+    // A stream is not retried, and its error reports that it may be.
     let mut list = soon(client.list("a")).await.unwrap();
     let error = soon(list.message()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Routing, Code::Unavailable));
@@ -208,7 +208,7 @@ async fn closing_waits_for_answers_that_are_due_and_cuts_streams() {
     while client.0.open_calls() < 2 {
         tokio::task::yield_now().await;
     }
-    // The due call has been sent once another, made after it, is answered.
+    // After a later call is answered, the due call has been sent.
     soon(client.get("a")).await.unwrap();
     let closing = tokio::spawn({
         let channel = client.0.clone();
@@ -227,7 +227,7 @@ async fn closing_waits_for_answers_that_are_due_and_cuts_streams() {
 }
 
 #[tokio::test]
-async fn closing_gives_up_on_a_call_that_is_never_answered() {
+async fn closing_cancels_a_call_that_is_never_answered() {
     let (server, _gate) = server().await;
     let mut options = grpc();
     options.close_timeout = Duration::from_millis(50);
@@ -318,7 +318,7 @@ where
 }
 
 #[tokio::test]
-async fn a_server_without_http2_says_what_it_sent() {
+async fn the_error_of_a_server_without_http2_quotes_it() {
     let error = failure(|mut stream| async move {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         stream.read_to_end(&mut Vec::new()).await.ok();
@@ -328,7 +328,7 @@ async fn a_server_without_http2_says_what_it_sent() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_or_says_nothing_is_an_error() {
+async fn a_server_that_closes_or_stays_silent_is_an_error() {
     says(&failure(|_| async {}).await, &["connect"]);
     let error = failure(|mut stream| async move {
         stream.read_to_end(&mut Vec::new()).await.ok();
@@ -338,7 +338,7 @@ async fn a_server_that_closes_or_says_nothing_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_given_up_is_closed() {
+async fn an_abandoned_connection_is_closed() {
     let (sender, mut ended) = mpsc::unbounded_channel();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -355,7 +355,7 @@ async fn a_connection_that_is_given_up_is_closed() {
 }
 
 #[tokio::test]
-async fn reconnecting_gives_up_when_it_should() {
+async fn reconnecting_ends_after_its_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let mut options = grpc();

@@ -95,7 +95,7 @@ fn faults() -> Vec<Fault> {
         ),
         fault("no grpc-status", |call| call.begin().end_without_status(), Internal, Maybe),
         fault(
-            "a message that breaks off, and status 0",
+            "a truncated message, and status 0",
             |call| {
                 let mut answer = call.begin();
                 answer.data(&[0, 0, 0, 0, 9, 1][..]);

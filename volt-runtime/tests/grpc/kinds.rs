@@ -71,7 +71,7 @@ async fn client_streaming_sends_many_and_returns_one() {
 }
 
 #[tokio::test]
-async fn bidi_halves_work_together_and_apart() {
+async fn bidi_halves_work_together_and_split() {
     let mut echo = soon(client().await.echo()).await.unwrap();
     for number in 0..10 {
         soon(echo.send(Note::new("ping", number))).await.unwrap();

@@ -233,7 +233,7 @@ async fn a_dropped_call_stops_its_handler() {
 }
 
 #[tokio::test]
-async fn a_relay_that_rejects_a_call_says_why() {
+async fn a_relay_that_rejects_a_call_reports_why() {
     for (status, code) in [
         (
             Status { code: 0, message: "failure forwarding invocation: not found".to_owned() },

@@ -1,4 +1,4 @@
-//! What a call sends: its headers, its messages, and its end.
+//! The requests of a call: headers, messages and end.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ async fn a_dropped_call_resets_its_stream() {
     })
     .await;
     let client = Notes::connect(&server).await;
-    // Open, with requests to come.
+    // Open, with further requests.
     let mut echo = soon(client.echo()).await.unwrap();
     soon(echo.send(Note::new("a", 1))).await.unwrap();
     soon(echo.message()).await.unwrap().unwrap();

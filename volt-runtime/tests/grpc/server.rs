@@ -25,11 +25,11 @@ use volt_test_support::Note;
 /// An order to a connection.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// `GOAWAY`; open calls go on.
+    /// `GOAWAY`; open calls continue.
     Leave,
     /// `GOAWAY` with this reason, after which the connection is closed.
     Abort(Reason),
-    /// The connection is dropped as it is.
+    /// The connection is dropped at once.
     Drop,
 }
 

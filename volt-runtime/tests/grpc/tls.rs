@@ -18,7 +18,7 @@ use volt_test_support::{Note, soon};
 
 use crate::{Notes, authority::Authority, config, says, server::serve};
 
-/// A server's certificate and key, and its wishes.
+/// A server's certificate and key, and its policy for clients.
 struct Tls {
     issued: (String, String),
     /// Requires a client's certificate of this authority.
@@ -105,7 +105,7 @@ async fn host_and_port_mean_tls_with_the_volts_authority() {
     soon(connect(&config, crate::grpc())).await.unwrap();
 }
 
-/// It came over a connection that was checked.
+/// It arrived over a connection that was checked.
 #[tokio::test]
 async fn the_chain_that_the_volt_issued_is_trusted_too() {
     let (authority, old) = (Authority::new(), Authority::new());
@@ -118,7 +118,7 @@ async fn the_chain_that_the_volt_issued_is_trusted_too() {
 }
 
 #[tokio::test]
-async fn certificates_that_are_not_accepted_say_why() {
+async fn rejected_certificates_are_explained() {
     let (authority, other) = (Authority::new(), Authority::new());
     let expired = authority.issue(&["127.0.0.1"], |params| {
         params.not_after = date_time_ymd(2020, 1, 1);
@@ -134,7 +134,7 @@ async fn certificates_that_are_not_accepted_say_why() {
 }
 
 #[tokio::test]
-async fn a_port_without_tls_or_without_http2_says_so() {
+async fn a_port_without_tls_or_http2_is_explained() {
     let authority = Authority::new();
     let server = crate::Server::start(|_| async {}).await;
     let address = server.address();

@@ -102,7 +102,7 @@ proptest! {
 }
 
 #[test]
-fn the_tokens_are_accepted_as_they_are() {
+fn unaltered_tokens_are_accepted() {
     for signed in &*SIGNED {
         let token = Token::parse_jwt(&signed.jwt).unwrap();
         token.verify(&signed.key).unwrap();

@@ -42,6 +42,8 @@ async fn run(load: &Load) -> Result<Measured> {
         Work::Download => work::download(load, client).await,
         Work::Upload => work::upload(load, client).await,
         Work::Wire => work::wire(load, client).await,
-        Work::Connect | Work::Alone => Err(format!("this program does not do {:?}", load.work)),
+        Work::Connect | Work::Alone => {
+            Err(format!("this program does not support {:?}", load.work))
+        }
     }
 }

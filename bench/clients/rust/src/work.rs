@@ -29,7 +29,7 @@ async fn open(client: &Shared, path: &str) -> Result<Call> {
     Call::new(call).await
 }
 
-/// Makes unary calls with the client's own method, which locks the client until the call is over.
+/// Makes unary calls with the client's own method, which locks the client until the call ends.
 pub async fn unary_alone(load: &Load, client: Shared) -> Result<Measured> {
     let (request, size) = (Arc::new(json!({ "resource_id": load.text() })), load.size);
     let call = move || {

@@ -24,7 +24,7 @@ async fn main() -> Result<()> {
     let written = match load.work {
         Work::Unary => load.finish(&echo(&load).await?),
         Work::Alone => load.finish(&alone::measure(Duration::from_secs_f64(load.seconds))?),
-        _ => bail!("this program does not do {:?}", load.work),
+        _ => bail!("this program does not support {:?}", load.work),
     };
     written.with_context(|| load.out.display().to_string())
 }

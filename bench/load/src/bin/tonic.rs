@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
         Work::Unary => unary(&load, client).await?,
         Work::Download => download(&load, client).await?,
         Work::Upload => upload(&load, client).await?,
-        _ => bail!("this program does not do {:?}", load.work),
+        _ => bail!("this program does not support {:?}", load.work),
     };
     load.finish(&measured).with_context(|| load.out.display().to_string())
 }
@@ -39,7 +39,7 @@ async fn unary(load: &Load, client: LoadClient<Channel>) -> Result<Measured> {
         async move {
             let answer = client.get_resource(Request::new(request)).await?.into_inner();
             let answered = answer.resource.map_or(0, |resource| resource.id.len());
-            ensure!(answered == size, "{answered} bytes came back");
+            ensure!(answered == size, "{answered} bytes were returned");
             Ok(())
         }
     };

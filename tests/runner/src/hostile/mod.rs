@@ -149,7 +149,7 @@ fn trial(peer: &Path, input: &Input, client: &Client, work: &Path) -> Outcome {
         let mut command = Command::new(&client.program);
         command.arg(&config).arg(&input.trial).arg(input.seconds.to_string());
         let result = process::result(command, &log, Duration::from_secs(input.seconds) + MARGIN)?;
-        serde_json::from_value(result).context("the result has another form")
+        serde_json::from_value(result).context("the result has an unexpected form")
     };
     Outcome::from_result(result())
 }

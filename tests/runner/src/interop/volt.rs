@@ -45,7 +45,7 @@ impl Volt {
             absent(fs::remove_file(file)).with_context(|| file.display().to_string())?;
         }
         let start = |name: &str, config: &Path, options: &[(&str, &Path)], last: &Path| {
-            // A temporary store would be left behind, because the process is killed in the end.
+            // A temporary store would remain, because the process is killed.
             let data = work.join(name);
             absent(fs::remove_dir_all(&data)).with_context(|| data.display().to_string())?;
             let mut command = Command::new(program);

@@ -1,4 +1,4 @@
-//! What a follower delivers, and where it begins.
+//! The events of a follower, and its starting point.
 
 use std::{borrow::Cow, time::SystemTime};
 

@@ -32,8 +32,8 @@ pub struct WireToFollow {
 }
 
 impl WireApiClient {
-    /// Follows a wire: a resource id or `@alias`. A wire that does not exist yet, or that the caller may not
-    /// read yet, is waited for, and then followed from its first message.
+    /// Follows a wire: a resource id or `@alias`. A follower waits for a wire that does not exist yet,
+    /// or that the caller may not read yet, and then begins with its first message.
     ///
     /// A wire that persists delivers each message once and in order, with its id, publisher and time.
     /// [`from_start`](Follow::from_start) and [`after`](Follow::after) include its history. Messages
@@ -107,8 +107,7 @@ impl IntoFuture for Follow {
 
 /// The messages of a wire. Also a [`Stream`] of [`WireEvent`]s. Dropping it ends the subscription.
 ///
-/// It survives lost connections. Nothing is read ahead while no event is awaited, except for a page
-/// of messages.
+/// It survives lost connections. Only a page of messages is read ahead of the caller.
 pub struct Follower {
     events: Pin<Box<dyn Stream<Item = Result<WireEvent>> + Send>>,
     failed: Option<Error>,

@@ -2,8 +2,8 @@
 //!
 //! Messages of a subscription carry no id. If the wire persists, they are therefore only a signal:
 //! the rows after the last id are what is delivered. Nothing confirms a subscription, so a message
-//! that is published while it begins may give no signal; the rows are then also read without one,
-//! soon after each beginning and each signal, and after that at long intervals.
+//! that is published while it begins may cause no signal; the rows are then also read without one, soon
+//! after each beginning and each signal, and after that at long intervals.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -96,7 +96,7 @@ impl Run {
         Ok(Self { client, settings, wire, start, waited: false, backoff, phase: Phase::Absent })
     }
 
-    /// Looks the wire up and takes hold of the place where the messages begin.
+    /// Looks the wire up and fixes the place where the messages begin.
     pub(super) async fn begin(&mut self) -> Result<()> {
         self.find().await?;
         match &mut self.phase {
@@ -211,7 +211,7 @@ impl Run {
         }
         stored.find_start(&self.settings).await?;
         if stored.subscription.is_none() {
-            // Signals that are not read must not delay other calls. Losing them does no harm.
+            // Signals that are not read must not delay other calls. Losing them is harmless.
             let call = self.settings.apply(self.client.subscribe_wire());
             let call = call.receive_buffer(SIGNALS, Overflow::Fail);
             let request = SubscribeWireRequest::default().with_wire_id(&self.wire);
@@ -255,7 +255,7 @@ impl Run {
             stored.check_at = Instant::now() + CHECKS[stored.check];
             return Ok(Step::Again);
         }
-        // One reading of the rows is enough for all signals that are here.
+        // One reading of the rows is enough for all pending signals.
         while let Some(received) = update {
             match received {
                 Ok(Some(Update::Message(_))) => {}
@@ -273,7 +273,7 @@ impl Run {
         Ok(Step::Again)
     }
 
-    /// Returns whether to go on after an error.
+    /// Returns whether to continue after an error.
     fn may_pass(&self, error: &Error) -> bool {
         let closed = AsRef::<Channel>::as_ref(&self.client).watch_state().current().is_closed();
         error.is_retryable() && !closed

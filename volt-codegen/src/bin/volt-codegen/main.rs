@@ -31,8 +31,8 @@ struct Args {
     /// replaced as a whole.
     #[arg(long, global = true, value_name = "PATH", default_value = "src/generated")]
     out: PathBuf,
-    /// Makes the Rust name of an element, such as `shop.v1.Item.kind_`, of another name. Without it, an
-    /// element whose name is taken gets a number.
+    /// Derives the Rust name of an element, such as `shop.v1.Item.kind_`, from another name. Without
+    /// it, an element whose name is taken gets a number.
     #[arg(long, global = true, value_name = "ELEMENT=NAME", value_parser = rename)]
     rename: Vec<(String, String)>,
     /// Omits the server traits and servers, for programs that only make calls.
@@ -154,7 +154,8 @@ fn from_folder(folder: &Path, include: &[PathBuf], options: &Options) -> anyhow:
 }
 
 fn from_service(sources: &Sources, options: &Options) -> anyhow::Result<Output> {
-    let set = sources.compile().context("what the service says of itself does not compile")?;
+    let set =
+        sources.compile().context("the .proto files that the service publishes do not compile")?;
     Ok(generate(&set, options)?)
 }
 

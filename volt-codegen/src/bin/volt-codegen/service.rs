@@ -85,7 +85,7 @@ impl Service<'_> {
             }
             let text = text(file, "protobuf").filter(|text| !text.is_empty());
             let text = text.with_context(|| {
-                format!("{name} is there without its text: ask with include_protobuf")
+                format!("{name} lacks its text: request it with include_protobuf")
             })?;
             sources.files.insert(name.to_owned(), text.to_owned());
         }

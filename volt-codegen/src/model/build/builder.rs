@@ -40,7 +40,7 @@ impl Scope<'_> {
 }
 
 impl Builder<'_> {
-    /// The documentation of an element, with a note if it got another name than in the `.proto`.
+    /// The documentation of an element, with a note if its name differs from the `.proto`.
     pub(super) fn docs(&self, source: &SourceMap<'_>, path: &[i32], full: &str) -> Docs {
         let docs = source.docs(path);
         if !self.renames.is_numbered(full) {

@@ -216,7 +216,7 @@ impl Builder<'_> {
         if found.is_none() {
             self.problems.add(
                 place,
-                format!("{element} has the type `{name}`, which is nowhere in the descriptors"),
+                format!("{element} has the type `{name}`, which is not in the descriptors"),
                 "hand in the descriptors of all imported files too",
             );
         }

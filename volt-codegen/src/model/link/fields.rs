@@ -62,7 +62,7 @@ impl<'a> Link<'a> {
         let inner = field.type_name().trim_start_matches('.');
         if label == Label::Required && self.always_contains(inner, &scope.full) {
             let message = format!("the required field `{}` makes `{}`", field.name(), scope.full);
-            self.problem(place, format!("{message} contain itself without end"));
+            self.problem(place, format!("{message} contain itself recursively"));
         }
         if let Some(index) = field.oneof_index {
             let oneof = usize::try_from(index).ok().and_then(|at| message.oneof_decl.get(at));
@@ -103,7 +103,7 @@ impl<'a> Link<'a> {
         let Ok(ty) = Type::try_from(number) else {
             let message = match field.type_name().trim_start_matches('.') {
                 "" => format!("{element} has no type"),
-                name => format!("{element} has the type `{name}`, which nothing has looked up"),
+                name => format!("{element} has the type `{name}`, which is not resolved"),
             };
             self.problem(place, message);
             return None;
@@ -161,7 +161,7 @@ impl<'a> Link<'a> {
             field.name() == name && field.number() == number && field.oneof_index.is_none()
         };
         let [key, value] = entry.field.as_slice() else {
-            self.problem(place, format!("the entry `{full}` of a map has not two fields"));
+            self.problem(place, format!("the entry `{full}` of a map does not have two fields"));
             return;
         };
         if !named(key, "key", 1) || !named(value, "value", 2) {

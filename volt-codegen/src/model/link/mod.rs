@@ -1,6 +1,6 @@
 //! Checks that descriptors are complete and linked, as protoc and buf write them.
 //!
-//! Everything after this step, prost-build included, relies on it: each name is there, each type that a
+//! Everything after this step, prost-build included, relies on it: each name is set, each type that a
 //! generated message names exists, and the entries of maps have a key and a value.
 
 mod defaults;
@@ -22,7 +22,7 @@ use crate::{
     error::{Place, Problems},
 };
 
-/// The number of messages that may be nested in each other. Compilers of `.proto` files allow fewer.
+/// The maximum depth of nested messages. Compilers of `.proto` files allow fewer.
 const DEPTH: usize = 64;
 
 /// The remedy where descriptors are not what a compiler writes.
@@ -289,7 +289,7 @@ impl<'a> Link<'a> {
         if found.is_none() {
             self.problems.add(
                 place,
-                format!("{element} has the type `{full}`, which is nowhere in the descriptors"),
+                format!("{element} has the type `{full}`, which is not in the descriptors"),
                 "hand in the descriptors of all imported files too",
             );
         }
@@ -301,7 +301,7 @@ pub(super) fn is_map(message: &DescriptorProto) -> bool {
     message.options.as_ref().is_some_and(MessageOptions::map_entry)
 }
 
-/// The outermost message that contains too many in each other.
+/// The outermost message of a nesting that is too deep.
 fn too_deep(messages: &[DescriptorProto]) -> Option<&str> {
     let mut open: Vec<_> = messages.iter().map(|message| (message.name(), 1, message)).collect();
     while let Some((name, depth, message)) = open.pop() {

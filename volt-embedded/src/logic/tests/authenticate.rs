@@ -160,7 +160,7 @@ fn without_proof_a_known_key_is_neither_shown_nor_changed() {
     assert_eq!(code(volt.authenticate(call, &as_key(&key))), Code::Unauthenticated);
     assert_eq!(sessions(), before);
     assert_eq!(ask(&volt, &key, &as_key(&key)).unwrap().decision(), PolicyDecision::Permit);
-    // Nor does a key with a session under another name get a further one.
+    // A key with a session under another name does not receive a second one.
     let key = SigningKey::generate().unwrap();
     ask(&volt, &key, &as_key(&key).with_session_name("only")).unwrap();
     let before = sessions();

@@ -294,7 +294,7 @@ fn earlier_content_is_removed_after_the_store_is_synced() {
     let volt = Arc::new(volt);
     write(&owner(&volt), &id, "after");
     assert_eq!(read(&owner(&volt), &id), b"after");
-    // A power failure could undo the change, which needs the content of before.
+    // A power failure could undo the change, which needs the earlier content.
     assert_eq!(contents(), 2);
     let mut volt = Arc::into_inner(volt).unwrap();
     volt.disk.sync_with(fs::File::sync_all);

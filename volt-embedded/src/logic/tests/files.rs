@@ -145,7 +145,7 @@ fn files_need_the_right_to_access_them() {
 }
 
 #[test]
-fn a_copy_does_not_hold_up_other_changes() {
+fn a_copy_does_not_block_other_changes() {
     let volt = volt();
     let actor = owner(&volt);
     let (id, to) =

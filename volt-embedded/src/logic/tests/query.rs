@@ -21,7 +21,7 @@ fn by() -> GetResourcesRequest {
 }
 
 #[test]
-fn criteria_are_or_within_a_field_and_and_between_fields() {
+fn a_field_matches_any_value_and_all_fields_must_match() {
     let actor = owner(&volt());
     for (name, kind) in [("apple", "x:fruit"), ("apricot", "x:fruit"), ("ape", "x:animal")] {
         make(&actor, "", name, kind);
@@ -36,7 +36,7 @@ fn criteria_are_or_within_a_field_and_and_between_fields() {
 }
 
 #[test]
-fn only_the_star_is_wild_and_case_counts() {
+fn only_the_star_is_a_wildcard_and_case_matters() {
     let actor = owner(&volt());
     for name in ["a_b", "axb", "A_B", "100%"] {
         make(&actor, "", name, "x:y");
@@ -72,7 +72,7 @@ fn attributes_are_searched_by_name_and_value() {
 }
 
 #[test]
-fn descendants_go_by_depth_kind_and_name() {
+fn descendants_are_filtered_by_depth_kind_and_name() {
     let actor = owner(&volt());
     let a = make(&actor, "", "a", "volt:folder");
     let b = make(&actor, &a, "b", "volt:folder");

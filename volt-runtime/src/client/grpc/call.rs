@@ -65,7 +65,7 @@ impl SendHalf for CallSender {
     }
 }
 
-/// How a call's answer is read.
+/// The settings for reading a call's answer.
 #[derive(Clone, Copy)]
 pub(super) struct Reading {
     /// The maximum size of a message, in bytes.
@@ -201,7 +201,7 @@ async fn begin(sent: Sent, limit: usize) -> Result<Option<Messages>> {
     let response = match sent {
         Ok(response) => response,
         Err(mut error) => {
-            // The request comes back if it was never sent.
+            // The request is returned if it was never sent.
             let unsent = error.take_message().is_some();
             let error = fault::convert(PEER, error.into_error());
             return Err(if unsent { error.with_executed(Executed::No) } else { error });

@@ -152,7 +152,7 @@ impl Dial for Dialer {
     }
 }
 
-/// Cuts a connection that could not be established, or that is no longer awaited.
+/// Cuts a connection that could not be established, or that no task waits for.
 struct Attempt {
     link: Arc<Link>,
     succeeded: bool,

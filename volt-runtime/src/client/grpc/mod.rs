@@ -4,7 +4,7 @@
 //! as a websocket is, and each call gets its token, its deadline and an error that reports whether the
 //! Volt may have acted.
 //!
-//! [`TransportKind`](crate::TransportKind) documents how each failure comes out. Calls that were
+//! [`TransportKind`](crate::TransportKind) documents how each failure is reported. Calls that were
 //! certainly not executed are retried as on the websocket.
 
 mod answer;

@@ -45,8 +45,8 @@ pub(super) struct Sealing {
 }
 
 impl Sealing {
-    /// What the configuration lacks is reported when it is needed, unless `relayed` calls need it
-    /// always.
+    /// A missing field of the configuration is reported when it is needed: for `relayed` calls, at
+    /// once.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ struct Carrier {
     receiver: Box<dyn ReceiveHalf>,
     timeouts: Timeouts,
     half_closed: bool,
-    /// Set once the target has ended the call. The trailers are to come.
+    /// Set once the target has ended the call. The trailers have not arrived yet.
     answered: bool,
     /// Set once the caller has dropped the call: the time until the stream is dropped too.
     unread: Option<Pin<Box<Sleep>>>,

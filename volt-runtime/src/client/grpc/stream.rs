@@ -1,4 +1,4 @@
-//! The byte stream below HTTP/2, watched for the signs that hyper keeps to itself.
+//! The byte stream below HTTP/2, watched for the signs that hyper does not report.
 //!
 //! hyper does not report that the peer announced the end of the connection, with `GOAWAY`, nor why a
 //! connection was lost. Both show in the bytes that arrive. They are seen here before hyper fails a

@@ -16,7 +16,7 @@ const NANOS: i32 = 1_000_000_000;
 const DAY: i64 = 86_400;
 /// The first and the last second of the years with four digits.
 const YEARS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-/// The most seconds that protobuf allows in a duration; nanoseconds may come on top.
+/// The most seconds that protobuf allows in a duration; nanoseconds may be added.
 const LONGEST: i64 = 315_576_000_000;
 
 /// Returns `None` for a time that RFC 3339 cannot express.

@@ -66,7 +66,7 @@ pub struct Connection {
     /// Calls that may have work for the worker.
     pub(super) work: VecDeque<u64>,
     pub(super) worker: Option<Waker>,
-    /// Woken when no answer is due any more.
+    /// Woken when no more answers are due.
     pub(super) drainer: Option<Waker>,
     /// The reason why no further calls can be opened: the connection is lost or closing.
     pub(super) closed: Option<Error>,

@@ -2,8 +2,8 @@
 //!
 //! A graceful end has three steps, which the shell takes: [`drain`](Connection::drain) refuses new calls,
 //! [`poll_drained`](Connection::poll_drained) waits for the answers that are due, and
-//! [`close`](Connection::close) lets the driver write what is queued and say goodbye. A loss is one step:
-//! every call fails with a reason that says whether the Volt can have executed it.
+//! [`close`](Connection::close) lets the driver write the queued frames and a close frame. A loss is
+//! one step: every call fails with a reason that states whether the Volt can have executed it.
 
 use std::task::{Context, Poll};
 
@@ -58,7 +58,7 @@ impl Connection {
         // Build each error once, so that all calls share one cause.
         let maybe = reason.clone().with_executed(Executed::Maybe);
         let never = reason.clone().with_executed(Executed::No);
-        // Abandoned calls have no reader, and cannot be cancelled on the wire any more.
+        // Abandoned calls have no reader, and can no longer be cancelled on the wire.
         self.calls.retain(|_, call| !call.abandoned);
         self.ended = self.calls.values().filter(|call| call.ended).count();
         for call in self.calls.values_mut() {

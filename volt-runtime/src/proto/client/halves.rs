@@ -36,7 +36,7 @@ pub enum Ready {
 pub enum Read {
     /// A frame, with the key that opens it. Without a key, the frame can only be a rejection.
     Frame(Bytes, Option<Arc<CallKey>>),
-    /// Nothing more will come.
+    /// The call has ended.
     Closed(Error),
     /// This work must be completed first.
     Work(Work),
@@ -48,7 +48,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the call cannot send any more messages.
+    /// When the call can send no further messages.
     pub fn poll_ready(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Ready>> {
         let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(ended())) };
         match (&call.phase, &call.exchange) {

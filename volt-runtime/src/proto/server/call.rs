@@ -17,7 +17,7 @@ pub(super) enum Phase {
     Keyed,
     /// The call is forwarded to another host. The caller has not named the method.
     Forwarded,
-    /// The method has been invoked, and more requests may come.
+    /// The method has been invoked, and more requests may arrive.
     Open,
     /// The caller has half-closed. The end of the call is due.
     HalfClosed,

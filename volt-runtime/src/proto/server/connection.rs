@@ -28,7 +28,7 @@ use crate::{
     queue::{Buffer, Popped, Wakes, register},
 };
 
-/// The bytes that an open call takes, its task and the frame that opened it included.
+/// The memory of an open call, in bytes, including its task and the frame that opened it.
 const CALL_BYTES: usize = 2048;
 
 /// The time for which a draining connection waits for calls with exchanged keys to name their method. An
@@ -90,7 +90,7 @@ pub struct Connection {
     /// The task that receives frames, while there are too many of those bytes.
     reader: Option<Waker>,
     drain: Option<Drain>,
-    /// No call may be invoked any more, not even one that is already open.
+    /// No further call may be invoked, not even one that is already open.
     pub(super) over: bool,
     pub(super) drainer: Option<Waker>,
     /// The token of the last admitted call. A client may open many calls with one token.
@@ -418,8 +418,8 @@ impl Connection {
     }
 
     /// Waits until all half-closed calls have ended and, for a grace period, until the calls that
-    /// are exchanging or have exchanged keys have named their methods. After that no call is
-    /// invoked any more.
+    /// are exchanging or have exchanged keys have named their methods. After that no further call is
+    /// invoked.
     pub fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let in_grace = self.drain.as_ref().is_some_and(|drain| drain.grace.is_some());
         let due = |call: &Call| match call.phase {
@@ -435,7 +435,7 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Closes the connection after everything queued has been written. No call is invoked any more,
+    /// Closes the connection after everything queued has been written. No further call is invoked,
     /// because its caller could not be answered.
     pub fn close(&mut self) {
         self.over = true;

@@ -19,7 +19,7 @@ pub(super) struct Exchange {
     /// When it was opened or forwarded.
     pub(super) since: Instant,
     pub(super) id: u64,
-    /// Tells it from a later call with the same id.
+    /// Distinguishes it from a later call with the same id.
     pub(super) number: u64,
 }
 

@@ -145,8 +145,7 @@ impl Connection {
         }
     }
 
-    /// Called when a call has named its method; `asked` is set if the request that came with it is
-    /// the only one.
+    /// Called when a call has named its method; `asked` is set if the request in it is the only one.
     ///
     /// # Errors
     ///

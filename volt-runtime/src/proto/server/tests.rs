@@ -245,7 +245,7 @@ fn requests_without_a_session_are_bounded() {
         server.receive_bytes(1, 600);
         assert!(server.connection.poll_receive(&mut cx()).is_ready());
         server.receive_bytes(1, 600);
-        assert_eq!(server.connection.queued(), 1200 + 2048, "the call itself takes memory too");
+        assert_eq!(server.connection.queued(), 1200 + 2048, "the call itself uses memory too");
         assert!(server.connection.poll_receive(&mut cx()).is_pending());
         free(&mut server);
         assert!(server.connection.poll_receive(&mut cx()).is_ready());

@@ -56,7 +56,7 @@ pub(in crate::server) struct Admission {
     admitted: AtomicBool,
     /// The bytes in the connection's queues.
     queued: AtomicUsize,
-    /// One key exchange at a time, so that no connection takes the turns of the others.
+    /// One key exchange at a time, so that no connection delays the others.
     exchange: Semaphore,
     /// The admission of the connection, if this one is of a stream within it.
     outer: Option<Arc<Self>>,

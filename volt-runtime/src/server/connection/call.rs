@@ -59,7 +59,7 @@ pub(super) async fn run(host: Arc<ServiceHost>, connection: ConnectionRef, frame
     let entry = Entry::new(&connection, id);
     let call = entry.call().clone();
     let turn = connection.admission().turn().await;
-    // It may have waited for long.
+    // It may have waited long.
     if turn.is_some()
         && let Some(reason) = call.with(|machine| machine.failure(id))
     {
@@ -179,7 +179,7 @@ async fn open(
     };
     if frame.kind == FrameKind::LegacyOpening {
         if !host.speaks_legacy() {
-            return Err("the legacy protocol is not spoken here".to_owned());
+            return Err("the legacy protocol is not supported here".to_owned());
         }
         let token = legacy::accept(&frame.body).map_err(text)?;
         // Authenticate before the RSA decryption: it is the expensive step.
@@ -272,11 +272,11 @@ impl Drop for CallSender {
 struct CallReceiver {
     call: CallRef,
     key: Arc<CallKey>,
-    /// Detects payloads that were repeated or sent back.
+    /// Detects repeated and reflected payloads.
     arriving: Arriving,
     /// A large frame that is being opened, with the state for the frames that follow.
     opening: Option<Apart<(Arriving, Opened)>>,
-    /// The request that came with the invocation.
+    /// The request in the invocation.
     first: Option<Body>,
 }
 

@@ -112,7 +112,7 @@ impl ServiceHost {
         &self.key
     }
 
-    /// Returns whether the legacy protocol is spoken here.
+    /// Returns whether the legacy protocol is supported.
     pub(in crate::server) fn speaks_legacy(&self) -> bool {
         self.legacy_key().is_some()
     }
@@ -127,10 +127,12 @@ impl ServiceHost {
     /// must have authenticated the token: this is the expensive step.
     pub(super) fn open_legacy(&self, token: &Token, now: u64) -> Result<CallKey, ProtocolError> {
         const CLOSED: ProtocolError =
-            ProtocolError::Unexpected("the legacy protocol is not spoken here");
+            ProtocolError::Unexpected("the legacy protocol is not supported here");
         let (key, seen) = self.legacy_key().ok_or(CLOSED)?;
         if !token.is_verified() {
-            return Err(ProtocolError::Unexpected("a legacy call takes a token of a known key"));
+            return Err(ProtocolError::Unexpected(
+                "a legacy call needs a token signed by a known key",
+            ));
         }
         let seen = || seen.lock().unwrap_or_else(PoisonError::into_inner);
         // A repetition is detected before and after the decryption: two may arrive at the same time.

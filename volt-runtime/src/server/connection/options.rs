@@ -1,7 +1,7 @@
 //! The limits and policies of a server.
 //!
-//! Every limit is for one peer unless it says otherwise, and exists because something that the peer decides
-//! would otherwise cost the server memory, time or a place for others.
+//! Every limit applies to one peer unless stated otherwise. Without it, the peer could use up the
+//! server's memory, time or places.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub struct ServerOptions {
     /// named their method yet. Further ones wait, and are forwarded one after another. Default 64.
     pub max_relayed_exchanges: usize,
     /// The maximum number of bytes of unread requests of one call. Default 4 MiB. One message is always
-    /// accepted, whatever its size.
+    /// accepted, regardless of its size.
     pub receive_buffer: usize,
     /// The maximum number of bytes of unread requests, for all calls of a connection together.
     /// Default 64 MiB.
@@ -144,7 +144,7 @@ impl Default for ServerOptions {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AllowedOrigins {
-    /// Pages of the host that the request is for, whatever their port, and of this machine.
+    /// Pages of the requested host, on any port, and of this machine.
     #[default]
     SameHost,
     /// Also pages of these origins, such as `https://app.example`. `null` means local files and

@@ -37,13 +37,13 @@ impl Shares {
     }
 }
 
-/// The places that a call takes until it names its method.
+/// The places that a call occupies until it names its method.
 pub(super) type Places = [Option<OwnedSemaphorePermit>; 2];
 
 /// An `Invoke` stream, as far as the calls within it must know.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct StreamLimits {
-    /// That of the stream. A caller with a session admits its connection too.
+    /// The admission of the stream. A caller with a session admits its connection too.
     pub(in crate::server) admission: Arc<Admission>,
     pub(in crate::server) shares: Arc<Shares>,
 }

@@ -51,12 +51,12 @@ pub(super) struct ArrivalLimits {
     pub(super) message: usize,
     /// The time for each MiB of a message.
     pub(super) message_timeout: Duration,
-    /// Set if the call has only one request. Whatever follows is dropped.
+    /// Set if the call has only one request. Later messages are dropped.
     pub(super) only_one: bool,
     /// The memory of the connection's long messages, and its size in bytes.
     pub(super) shared: (Arc<Semaphore>, usize),
     /// The time that a long message waits for it. Otherwise messages that wait for one another could
-    /// fill the connection for ever.
+    /// fill the connection indefinitely.
     pub(super) patience: Duration,
     /// Set when the first prefix has arrived.
     pub(super) begun: Arc<AtomicBool>,
@@ -92,7 +92,7 @@ pub(super) struct Arrivals<B> {
     held: Option<Bytes>,
     /// The time that the arriving message has left.
     time_left: Duration,
-    /// Set while more of a message is awaited, with the time since when.
+    /// The timeout of an incomplete message, and the time of the last check.
     timer: Option<(Pin<Box<Sleep>>, Instant)>,
 }
 
@@ -117,7 +117,7 @@ impl<B> Arrivals<B> {
         !self.complete && (self.prefix_len > 0 || self.left > 0)
     }
 
-    /// Looks at bytes that have arrived. Returns how many of them are passed on.
+    /// Inspects bytes that have arrived. Returns how many of them are passed on.
     fn examine(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         if let Some((_, since)) = self.timer.take() {
             self.time_left = self.time_left.saturating_sub(since.elapsed());
@@ -148,7 +148,7 @@ impl<B> Arrivals<B> {
         Ok(at)
     }
 
-    /// Judges the message whose prefix has been read.
+    /// Checks the message whose prefix has been read.
     fn begun(&mut self) -> Result<(), Error> {
         self.limits.begun.store(true, Ordering::Relaxed);
         let [flag, length @ ..] = self.prefix;
@@ -162,7 +162,7 @@ impl<B> Arrivals<B> {
                 if stranger.is_some() { " without a session" } else { "" }
             )));
         }
-        // A compressed message takes the memory of its content as well.
+        // A compressed message also uses the memory of its content.
         let memory =
             if flag == 0 { length } else { length.saturating_mul(MAX_COMPRESSION).min(limit) };
         if let Some(Stranger { admission, held, .. }) = &self.limits.stranger
@@ -304,7 +304,7 @@ mod tests {
         }
     }
 
-    /// An upload that is broken off must not count as complete.
+    /// A truncated upload must not count as complete.
     #[tokio::test]
     async fn a_reset_is_no_half_close() {
         for is_half_closed in [true, false] {

@@ -42,9 +42,10 @@ use crate::{
     transport::{Body, RawCall, ReceiveHalf},
 };
 
-/// The bytes that a header takes beside its name and its value.
+/// The overhead of a header, in bytes, in addition to its name and value.
 const HEADER_OVERHEAD: usize = 32;
-/// The bytes that a call takes beside its headers and messages: its stream, its task and its buffers.
+/// The overhead of a call, in bytes, in addition to its headers and messages: its stream, its task and
+/// its buffers.
 const CALL_OVERHEAD: usize = 12 << 10;
 
 /// The error that refuses a stream unprocessed: clients know that the call was not executed.
@@ -144,7 +145,7 @@ struct Call {
     pipe: Arc<Pipe>,
     messages: Messages,
     deadline: Option<Instant>,
-    /// Set if nothing more is awaited of the caller when the first message has arrived.
+    /// Set if the caller sends nothing after the first message.
     only_one: bool,
     /// Set when the first message has begun to arrive.
     begun: Arc<AtomicBool>,

@@ -18,7 +18,7 @@ pub(super) struct Calls {
 struct Counts {
     /// The calls whose first message has not arrived.
     unnamed: usize,
-    /// The calls whose end is due, because nothing more of their caller is awaited.
+    /// The calls whose end is due, because their callers send nothing more.
     due: usize,
     stage: Stage,
 }
@@ -28,7 +28,7 @@ struct Counts {
 enum Stage {
     #[default]
     Open,
-    /// No call starts any more.
+    /// No further call starts.
     Draining,
     /// All calls end.
     Cut,
@@ -120,14 +120,14 @@ impl Entry {
         Ok(Self { calls, phase: Phase::Unnamed })
     }
 
-    /// Called when the first message has arrived; `only_one` if nothing more of the caller is awaited.
-    /// Returns false if the call may not start, because the server stops.
+    /// Called when the first message has arrived; `only_one` if the caller sends nothing more. Returns
+    /// false if the call may not start, because the server stops.
     pub(super) fn named(&mut self, only_one: bool) -> bool {
         let phase = if only_one { Phase::Due } else { Phase::Open };
         self.set(phase) == Stage::Open
     }
 
-    /// Called when nothing more of the caller is awaited.
+    /// Called when the caller sends nothing more.
     pub(super) fn due(&mut self) {
         self.set(Phase::Due);
     }
@@ -142,7 +142,7 @@ impl Entry {
         })
     }
 
-    /// Waits until no call starts any more.
+    /// Waits until no further call starts.
     pub(super) fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
         self.reached(Stage::Draining)
     }
@@ -192,7 +192,7 @@ mod tests {
 
     /// A stop between the message and the start of its handler would otherwise cut the call.
     #[test]
-    fn a_call_of_one_request_is_due_as_soon_as_that_has_arrived() {
+    fn a_call_with_one_request_is_due_when_it_arrives() {
         let calls = Arc::new(Calls::new(9));
         let (mut single, mut stream) =
             (Entry::new(Arc::clone(&calls)).unwrap(), Entry::new(Arc::clone(&calls)).unwrap());

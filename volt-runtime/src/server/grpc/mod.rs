@@ -46,7 +46,7 @@ const SEND_BUFFER: usize = 256 << 10;
 /// [`Authenticator`](crate::server::Authenticator) judges it, and may admit callers without a session to
 /// every method, as over a websocket. `VoltAPI/Authenticate` and `VoltAPI/Invoke` are open to callers
 /// with neither a token nor the certificate of a TLS client, and to those whose session is not valid; an
-/// invalid token is refused there too. What `Invoke` reaches judges its own callers.
+/// invalid token is refused there too. The targets of `Invoke` authenticate their own callers.
 ///
 /// Every method starts with the call's first message, whether or not the caller half-closes.
 /// The same [options](ServiceHost::with_options) apply as over a websocket, with these differences:

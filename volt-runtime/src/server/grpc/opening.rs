@@ -45,7 +45,7 @@ pub(super) async fn open(
         Ok((stream, key))
     };
     let late =
-        |_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client took too long to begin"));
+        |_| Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not begin HTTP/2 in time"));
     timeout(limit, opening).await.unwrap_or_else(late)
 }
 
@@ -60,7 +60,7 @@ fn certified_key(_: &Stream) -> Option<VerifyingKey> {
     None
 }
 
-/// Waits for the preface. Tells clients of another protocol what is spoken here.
+/// Waits for the preface. Tells clients of another protocol that the server speaks gRPC.
 async fn begin<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> io::Result<Begun<S>> {
     let mut first = [0; PREFACE.len()];
     let mut read = 0;
@@ -72,7 +72,10 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> io::Result<B
         if first[..read] != PREFACE[..read] {
             stream.write_all(OTHER).await?;
             stream.shutdown().await?;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks no HTTP/2"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the client does not speak HTTP/2",
+            ));
         }
     }
     Ok(Begun { early: Bytes::from_static(PREFACE), stream })
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_of_http_1_learn_what_is_spoken() {
+    async fn http_1_clients_receive_an_explanation() {
         for other in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PRI * HTTP/1.1\r\n"] {
             let (mut near, far) = duplex(1024);
             near.write_all(other).await.unwrap();

@@ -11,7 +11,7 @@ use super::{
 use crate::server::connection::{Addresses, Newcomers};
 
 /// The number of connections that are rejected at a time. Further ones are closed:
-/// answering costs a socket and a task, of which a flood would otherwise take any number.
+/// answering costs a socket and a task, and a flood must not exhaust them.
 const MAX_TURNED_AWAY: usize = 64;
 
 /// The connections of a server.
@@ -37,7 +37,7 @@ impl<P: Protocol> Reception<P> {
         }
     }
 
-    /// Serves a connection from `peer`, or turns it away.
+    /// Serves a connection from `peer`, or rejects it.
     pub(super) fn receive(&mut self, stream: TcpStream, peer: SocketAddr) {
         let options = self.protocol.endpoint().options();
         let limit = options.max_connections;
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// Silent connections from one address take no room from other addresses.
+    /// Silent connections from one address do not displace those from others.
     #[tokio::test]
     async fn one_address_cannot_occupy_all_connections() {
         let mut server = Server::start(2).await;

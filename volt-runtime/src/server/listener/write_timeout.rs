@@ -43,7 +43,7 @@ impl<S> WriteTimeout<S> {
         timer.as_mut().poll(cx).map(|()| {
             Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("the peer accepted nothing of what was written for {limit:?}"),
+                format!("the peer read nothing of the written data for {limit:?}"),
             ))
         })
     }

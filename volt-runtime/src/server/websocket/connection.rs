@@ -40,9 +40,10 @@ pub(super) async fn serve(
         Ok(Ok(Some(upgraded))) => upgraded,
         Ok(Ok(None)) => return tracing::debug!("plain HTTP request answered"),
         Ok(Err(error)) => return tracing::debug!(%error, "the request failed"),
-        Err(_) => return tracing::debug!("the client took too long to ask for something"),
+        Err(_) => return tracing::debug!("the client sent no request in time"),
     };
-    // A legacy call brings its first request with its token, so its size cannot be limited before that.
+    // A legacy call contains its first request beside its token, so its size cannot be limited before
+    // that.
     let limits = ArrivalLimits {
         unauthenticated: options.unauthenticated_message_size,
         unauthenticated_text: if endpoint.speaks_legacy() {

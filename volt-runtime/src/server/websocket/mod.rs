@@ -64,7 +64,7 @@ pub fn serve(listener: TcpListener, endpoint: impl Into<Arc<ServiceHost>>) -> io
     listener::start(listener, Websockets::new(None, endpoint))
 }
 
-/// As [`serve`], over TLS. Clients that connect without TLS get an HTTP status that says so.
+/// As [`serve`], over TLS. Clients that connect without TLS receive an HTTP status that explains it.
 ///
 /// The handshake is done in the connection's own task, within
 /// [`handshake_timeout`](crate::server::ServerOptions::handshake_timeout), so a slow client does not block

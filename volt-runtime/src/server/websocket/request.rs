@@ -33,7 +33,8 @@ const RETRY_SECONDS: &str = "5";
 type Body = Full<Bytes>;
 
 /// Answers the only request of a connection. If it requested a websocket, returns the stream and the
-/// bytes that have already been read from it. If there is no room for the connection, the answer says why.
+/// bytes that have already been read from it. If there is no room for the connection, the answer
+/// explains why.
 ///
 /// A connection carries only one plain request, so that no connection stays idle indefinitely.
 pub(super) async fn answer<S>(

@@ -102,7 +102,7 @@ async fn a_peer_that_pings_without_reading_is_not_read() {
         let mut peer = drive(role).await;
         let ping = ping(role);
         let mut accepted = 0;
-        // Time passes only while both ends wait, so a timeout means that nothing is read any more.
+        // Time passes only while both ends wait, so a timeout means that reading has stopped.
         while let Ok(written) =
             timeout(Duration::from_secs(1), peer.write(&ping[accepted % ping.len()..])).await
         {

@@ -1,4 +1,4 @@
-//! Who may call: tokens, certificates, and neither.
+//! Authenticates callers with tokens, with certificates, and with neither.
 
 use volt_runtime::{
     Code, Method, MethodKind, Status,
@@ -87,7 +87,7 @@ async fn calls_may_share_a_token() {
     }
 }
 
-/// The headers alone say that nothing was executed.
+/// The headers alone show that nothing was executed.
 #[tokio::test]
 async fn a_rejection_has_no_body() {
     let volt = start().await;

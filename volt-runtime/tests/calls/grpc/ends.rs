@@ -23,7 +23,7 @@ async fn a_deadline_ends_each_kind_of_call() {
     let mut client = Raw::connect(&volt).await;
     for method in ["Get", "List", "Sum", "Echo"] {
         let mut call = client.open_with(method, &[("grpc-timeout", "50m")]).await;
-        // A sum that is not half-closed goes on.
+        // A sum that is not half-closed continues.
         call.send(&Note::new("wait", 0));
         let outcome = call.outcome().await;
         assert_eq!(outcome.status.code(), Code::DeadlineExceeded, "{method}");
@@ -86,7 +86,7 @@ async fn a_reset_is_no_half_close() {
         drop(call);
         client.ended().await;
         soon(server.shutdown()).await;
-        // The service is gone.
+        // The service has been dropped.
         assert_eq!(soon(ended.recv()).await, None, "{reason:?}");
     }
 }

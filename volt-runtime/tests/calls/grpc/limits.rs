@@ -90,7 +90,7 @@ async fn open_server(
 }
 
 #[tokio::test]
-async fn a_long_message_takes_a_session() {
+async fn a_long_message_needs_a_session() {
     let (_server, mut client) = open_server(|_| {}).await;
     for (length, expected) in [(256_000, Code::Ok), (300_000, Code::ResourceExhausted)] {
         let mut call = client.open("Get").await;
@@ -133,7 +133,7 @@ async fn callers_without_a_session_share_their_memory() {
     .await;
 }
 
-/// A call takes memory before it has a message.
+/// A call uses memory before it has a message.
 #[tokio::test]
 async fn calls_of_callers_without_a_session_count_what_they_take() {
     let (_server, mut client) =
@@ -159,7 +159,7 @@ async fn long_messages_of_a_connection_arrive_within_its_buffer() {
     let volt = start_with(|options| options.connection_buffer = 1 << 20).await;
     let mut client = Raw::connect(&volt).await;
     let (mut first, mut second) = (client.open("Get").await, client.open("Get").await);
-    // Each takes more than a half, and the first is not complete.
+    // Each needs more than half of the memory, and the first is incomplete.
     let note = long(600_000);
     let bytes = super::raw::framed(&note);
     first.send_bytes(bytes.slice(..200_000));
@@ -173,7 +173,7 @@ async fn long_messages_of_a_connection_arrive_within_its_buffer() {
     assert_eq!(second.outcome().await, good([note]));
 }
 
-/// Otherwise messages that wait for one another could fill the connection for ever.
+/// Otherwise messages that wait for one another could fill the connection indefinitely.
 #[tokio::test]
 async fn a_long_message_waits_for_memory_for_a_limited_time() {
     let volt = start_with(|options| {

@@ -11,7 +11,7 @@ async fn a_client_presents_its_certificate() {
     let mut volt = start(&authority, tls, "127.0.0.1").await;
     authority.certify(&mut volt.config);
     works(&volt.config).await;
-    // The additional chain from `Authenticate` does no harm.
+    // The additional chain from `Authenticate` is harmless.
     volt.config.credential.as_mut().unwrap().ca = Some(authority.pem());
     works(&volt.config).await;
 }
@@ -74,7 +74,7 @@ async fn an_unusable_certificate_is_reported_before_dialling() {
     other.credential.as_mut().unwrap().key = Some(key.to_string());
     let error = failure(&other).await;
     assert!(error.is_configuration(), "{error}");
-    says(&error, &["`credential.cert`", "another key"]);
+    says(&error, &["`credential.cert`", "does not belong to `credential.key`"]);
     volt.config.credential.as_mut().unwrap().cert = Some("nonsense".to_owned());
     says(&failure(&volt.config).await, &["`credential.cert`", "no certificate"]);
 }

@@ -112,7 +112,7 @@ async fn names_outside_of_the_pinned_certificates_constraints_are_refused() {
 }
 
 #[tokio::test]
-async fn a_pinned_server_certificate_stands_for_itself() {
+async fn a_pinned_server_certificate_is_trusted_for_itself() {
     let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap().pem();

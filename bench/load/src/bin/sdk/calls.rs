@@ -16,7 +16,7 @@ pub async fn unary(load: &Load, client: &Client) -> Result<Measured> {
         async move {
             let answer = volt.get_resource(request).await?;
             let answered = answer.resource.map_or(0, |resource| resource.id.len());
-            ensure!(answered == size, "{answered} bytes came back");
+            ensure!(answered == size, "{answered} bytes were returned");
             Ok(())
         }
     };

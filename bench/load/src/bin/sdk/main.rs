@@ -46,6 +46,6 @@ async fn run(load: &Load, options: ConnectOptions) -> Result<Measured> {
         Work::Download => data::download(load, &client).await,
         Work::Upload => data::upload(load, &client).await,
         Work::Wire => data::wire(load, &client).await,
-        Work::Connect | Work::Alone => bail!("this program does not do {:?}", load.work),
+        Work::Connect | Work::Alone => bail!("this program does not support {:?}", load.work),
     }
 }

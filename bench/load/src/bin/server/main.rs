@@ -88,7 +88,7 @@ async fn main() -> Result<()> {
 async fn database(client: &Client, rows: u64) -> Result<String> {
     let request = CreateDatabaseRequest::default().with_name("load");
     let created = client.sqlite_server().create_database(request).await?;
-    let database = created.resource.context("no database came back")?.id;
+    let database = created.resource.context("the Volt returned no database")?.id;
     for statement in [
         "CREATE TABLE bird (id INTEGER, name TEXT, weight REAL, place TEXT)".to_owned(),
         format!(
@@ -110,5 +110,5 @@ async fn wire(client: &Client) -> Result<String> {
     let wire = Resource::default().with_name("load").with_kind(["volt:wire"]);
     let request = SaveWireRequest::default().with_resource(wire).with_create(true);
     let saved = client.wire().save_wire(request).await?;
-    Ok(saved.resource.context("no wire came back")?.id)
+    Ok(saved.resource.context("the Volt returned no wire")?.id)
 }

@@ -52,7 +52,7 @@ fn a_refused_call_is_not_open_even_if_it_is_not_read() {
     pair.receive(call::reject(rejected, "not you").unwrap());
     pair.receive(Outgoing::server(ended).end(&key, None).unwrap());
     assert_eq!((pair.connection.open_calls(), pair.connection.open_ids().count()), (0, 0));
-    // Dropping the rejected call removes it at once: no key will come to cancel it with.
+    // Dropping the rejected call removes it at once: no key will arrive to cancel it with.
     pair.abandon(rejected);
     assert_eq!(pair.connection.next_timeout(), None);
     assert!(matches!(pair.read(rejected), Poll::Ready(Err(_))));

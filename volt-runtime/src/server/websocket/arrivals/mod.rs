@@ -53,7 +53,7 @@ pub(super) struct Arrivals<S> {
     limits: ArrivalLimits,
     /// The time that the arriving message has left.
     left: Duration,
-    /// Set while more of a message is awaited, with the time since when.
+    /// The timeout of an incomplete message, and the time of the last check.
     timer: Option<(Pin<Box<Sleep>>, Instant)>,
     /// Set while a message waits for the admission of a call.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -98,7 +98,7 @@ impl<S> Arrivals<S> {
         Poll::Ready(Err(failed("a message did not arrive whole in time".to_owned())))
     }
 
-    /// Looks at bytes that have arrived. Returns how many of them may be passed on.
+    /// Inspects bytes that have arrived. Returns how many of them may be passed on.
     fn examine(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some((_, since)) = self.timer.take() {
             self.left = self.left.saturating_sub(since.elapsed());
@@ -141,8 +141,8 @@ impl<S> Arrivals<S> {
         Ok(at)
     }
 
-    /// Judges the message whose frame has just begun. Returns false if it must wait for the
-    /// admission of a call.
+    /// Checks the message whose frame has just begun. Returns false if it must wait for the admission
+    /// of a call.
     fn may_arrive(&mut self) -> io::Result<bool> {
         if self.admission.is_admitted() {
             return Ok(true);

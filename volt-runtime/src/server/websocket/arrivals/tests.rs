@@ -34,7 +34,7 @@ impl Client {
         Self::new(&Newcomers::new(usize::MAX), Bytes::new())
     }
 
-    /// Sends bytes, and reads until nothing more comes. Returns their number.
+    /// Sends bytes, and reads until nothing more arrives. Returns their number.
     async fn pass(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.near.write_all(bytes).await.unwrap();
         let (mut passed, mut buffer) = (0, vec![0; 4096]);

@@ -10,7 +10,7 @@ pub struct Column {
     /// The column's name. For an expression, its name in the query (`AS`).
     #[prost(string, tag = "1")]
     pub name: String,
-    /// A text about the column.
+    /// A description of the column.
     #[prost(string, tag = "2")]
     pub description: String,
     /// The declared type. SQLite does not enforce it: values may be of another type.
@@ -25,7 +25,7 @@ pub struct Schema {
     /// The name of the schema.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// A text about the schema.
+    /// A description of the schema.
     #[prost(string, tag = "2")]
     pub description: String,
     /// The columns, in order.

@@ -67,8 +67,8 @@ impl SqliteDatabaseApiClient {
     /// 1. The caller sends `configuration`.
     /// 2. If `source_resource_id` is empty, the caller sends the CSV as `block`s, and then
     ///    `upload_complete`. Without `upload_complete` nothing is imported.
-    /// 3. The Volt reports progress every `progress_interval` rows, and once more after the last row.
-    ///    Then the call ends.
+    /// 3. The Volt reports progress every `progress_interval` rows, and again after the last row. Then
+    ///    the call ends.
     ///
     /// The caller can send `abort` at any time. The call then fails with `ABORTED`, and the database
     /// is unchanged.
@@ -150,8 +150,8 @@ pub trait SqliteDatabaseApi: Send + Sync + 'static {
     /// 1. The caller sends `configuration`.
     /// 2. If `source_resource_id` is empty, the caller sends the CSV as `block`s, and then
     ///    `upload_complete`. Without `upload_complete` nothing is imported.
-    /// 3. The Volt reports progress every `progress_interval` rows, and once more after the last row.
-    ///    Then the call ends.
+    /// 3. The Volt reports progress every `progress_interval` rows, and again after the last row. Then
+    ///    the call ends.
     ///
     /// The caller can send `abort` at any time. The call then fails with `ABORTED`, and the database
     /// is unchanged.

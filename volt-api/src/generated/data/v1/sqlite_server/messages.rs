@@ -16,18 +16,18 @@ pub struct CreateDatabaseRequest {
     #[prost(string, tag = "2")]
     pub create_in_parent_id: String,
     /// Requests encryption on the Volt's disk. Stored as the attribute `volt:db-encrypted`. A Volt
-    /// without encryption, such as the embedded Volt, has no other use for it.
+    /// without encryption, such as the embedded Volt, only stores it.
     #[prost(bool, tag = "3")]
     pub encrypted: bool,
     /// Requests a log of all reads. Stored as the attribute `volt:db-read-audit`. A Volt without
-    /// audits, such as the embedded Volt, has no other use for it.
+    /// audits, such as the embedded Volt, only stores it.
     #[prost(bool, tag = "4")]
     pub read_audit: bool,
     /// Requests a log of all changes. Stored as the attribute `volt:db-write-audit`. A Volt without
-    /// audits, such as the embedded Volt, has no other use for it.
+    /// audits, such as the embedded Volt, only stores it.
     #[prost(bool, tag = "5")]
     pub write_audit: bool,
-    /// Which callers can discover the database. Ignored by the embedded Volt.
+    /// The callers that can discover the database. Ignored by the embedded Volt.
     #[prost(
         enumeration = "super::super::super::super::volt::v1::DiscoveryMode",
         tag = "6"
@@ -36,7 +36,9 @@ pub struct CreateDatabaseRequest {
     /// Alternative names. Calls accept `@alias` in place of the id. The `@` is optional here.
     #[prost(string, repeated, tag = "7")]
     pub alias: Vec<String>,
-    /// A text about the database.
+    /// A description of the database.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "8")]
     pub description: String,
 }
@@ -56,6 +58,8 @@ pub struct CreateDatabaseResponse {
 }
 
 /// A parameter of a data view's SQL.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DataViewParameter {
@@ -71,12 +75,14 @@ pub struct DataViewParameter {
     /// The value if the caller sets none.
     #[prost(message, optional, tag = "3")]
     pub default_value: Option<super::super::super::super::volt::v1::AttributeValue>,
-    /// Whether `default_value` applies.
+    /// `true` if `default_value` applies.
     #[prost(bool, tag = "4")]
     pub include_default_value: bool,
 }
 
 /// The data view, and its query.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SqliteServerApiClient::save_data_view`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -101,7 +107,7 @@ pub struct SaveDataViewRequest {
     /// The SQL of the query.
     #[prost(string, tag = "6")]
     pub sql: String,
-    /// Allows sub-selects. Which ones is not documented.
+    /// Allows sub-selects. The permitted ones are not documented.
     #[prost(bool, tag = "7")]
     pub allow_sub_select: bool,
     /// The parameters of `sql`.
@@ -110,6 +116,8 @@ pub struct SaveDataViewRequest {
 }
 
 /// The saved data view.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`SqliteServerApiClient::save_data_view`].
 #[derive(Clone, PartialEq, rt::prost::Message)]

@@ -40,7 +40,7 @@ pub struct GetVoltEndpointResponse {
     /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// How to reach each Volt. Empty if no Volt matches.
+    /// The addresses and public keys of the Volts. Empty if no Volt matches.
     #[prost(message, repeated, tag = "2")]
     pub endpoint: Vec<super::super::super::super::volt::v1::VoltEndpoint>,
 }

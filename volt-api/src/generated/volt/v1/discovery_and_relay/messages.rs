@@ -17,6 +17,8 @@ pub struct VoltEndpoint {
     #[prost(string, tag = "4")]
     pub local_address: String,
     /// The URL of the HTTP server, with its scheme. It also accepts websockets.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "5")]
     pub http_address: String,
     /// The address of the relay in front of the Volt. Empty without a relay.
@@ -34,19 +36,23 @@ pub struct VoltEndpoint {
     /// The fingerprint of `public_key`, base58.
     #[prost(string, tag = "10")]
     pub fingerprint: String,
-    /// Whether the Volt can be reached now.
+    /// The Volt's reachability.
     #[prost(enumeration = "OnlineStatus", tag = "11")]
     pub online_status: i32,
-    /// Whether the Volt has a relay.
+    /// `true` if the Volt has a relay.
     #[prost(bool, tag = "12")]
     pub has_relay: bool,
     /// The version of the Volt's API.
     #[prost(message, optional, tag = "13")]
     pub api_version: Option<Version>,
-    /// A text about the Volt.
+    /// A description of the Volt.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "14")]
     pub description: String,
     /// The DID registries that the Volt uses.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "15")]
     pub did_registry: Vec<String>,
 }

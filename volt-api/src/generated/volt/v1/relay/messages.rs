@@ -174,7 +174,7 @@ pub mod remote_response {
     }
 }
 
-/// The kind of a method: which sides can send several messages.
+/// The kind of a method: the sides that can send several messages.
 #[non_exhaustive]
 #[derive(
     Clone,

@@ -21,10 +21,10 @@ pub struct ProxyConnection {
     /// The CA certificate of the proxy, PEM.
     #[prost(string, tag = "4")]
     pub ca_pem: String,
-    /// Whether the Volt should keep the connection open.
+    /// Keeps the connection open if set.
     #[prost(bool, tag = "5")]
     pub enabled: bool,
-    /// Whether the connection is open.
+    /// `true` if the connection is open.
     #[prost(bool, tag = "6")]
     pub connected: bool,
     /// Accepts HTTP requests through the connection.
@@ -37,24 +37,38 @@ pub struct ProxyConnection {
     #[prost(string, tag = "10")]
     pub challenge: String,
     /// The id of the proxy.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "11")]
     pub target_id: String,
     /// Synchronises the DID registry.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "12")]
     pub sync_did_registry: bool,
     /// The number of the last synchronised entry of the DID registry.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "13")]
     pub did_registry_sync_id: u64,
     /// Synchronises the credential registry.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "14")]
     pub sync_vc_registry: bool,
     /// The time of the last synchronisation of the credential registry.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "15")]
     pub vc_registry_sync_timestamp: u64,
     /// The Volt's session at the proxy.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "16")]
     pub session_id: String,
     /// The Volt's certificate for the proxy, PEM.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "17")]
     pub certificate: String,
 }
@@ -68,7 +82,7 @@ pub struct ConnectRelay {
     pub connected: bool,
 }
 
-/// Whether a connection is encrypted. No method uses this.
+/// The encryption of a connection. No method uses this.
 #[non_exhaustive]
 #[derive(
     Clone,

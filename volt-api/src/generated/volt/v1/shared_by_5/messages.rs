@@ -41,13 +41,13 @@ pub struct Resource {
     /// letters, digits and `:`, `.`, `_`, `-`.
     #[prost(string, tag = "1")]
     pub id: String,
-    /// A text about the resource.
+    /// A description of the resource.
     #[prost(string, tag = "2")]
     pub description: String,
     /// The resource's name in a path. Names need not be unique.
     #[prost(string, tag = "4")]
     pub name: String,
-    /// Whether callers without an access rule can read it.
+    /// The access of callers without an access rule.
     #[prost(enumeration = "ShareMode", tag = "5")]
     pub share_mode: i32,
     /// The DID of the Volt that has the resource.
@@ -75,15 +75,15 @@ pub struct Resource {
     /// The time of the last change of the resource or its file content, Unix time in milliseconds.
     #[prost(uint64, tag = "106")]
     pub modified: u64,
-    /// Whether the resource is in use.
+    /// The status of the resource.
     #[prost(enumeration = "ResourceStatus", tag = "108")]
     pub status: i32,
     /// The types of the resource, such as `volt:folder`, `volt:file`, `volt:database`, `volt:wire`,
     /// `volt:identity`, or a custom kind. A resource can have several.
     #[prost(string, repeated, tag = "110")]
     pub kind: Vec<String>,
-    /// Whether a service can be called now. A hosted service is OFFLINE until its host sets it online.
-    /// All other resources are always ONLINE.
+    /// The reachability of a service. A hosted service is OFFLINE until its host sets it online. All
+    /// other resources are always ONLINE.
     #[prost(enumeration = "OnlineStatus", tag = "111")]
     pub online_status: i32,
     /// The length of a file's content, in bytes.
@@ -97,6 +97,8 @@ pub struct Resource {
     pub alias: Vec<String>,
     /// The SHA-256 of a file's content, base64url without padding. Empty if the file never had
     /// content.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "116")]
     pub content_hash: String,
     /// Empty in the embedded Volt: use `GetResourceDescendants`.
@@ -104,7 +106,7 @@ pub struct Resource {
     pub child: Vec<Resource>,
 }
 
-/// Whether a resource is in use. The Volt sets it.
+/// The status of a resource, set by the Volt.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -130,7 +132,7 @@ pub enum ResourceStatus {
     Deleted = 999,
 }
 
-/// Whether a resource can be read without an access rule.
+/// The access that callers without an access rule have to a resource.
 ///
 /// The mode applies to the resource itself, not to its children. The owner of the resource and the
 /// owner of the Volt have all rights in every mode.

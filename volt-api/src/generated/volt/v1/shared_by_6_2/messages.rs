@@ -66,9 +66,11 @@ pub struct ServiceDescription {
     #[prost(string, tag = "8")]
     pub host_connection_id: String,
     /// The id of the host's session.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "9")]
     pub host_session_id: String,
-    /// Which callers can discover the service.
+    /// The callers that can discover the service.
     #[prost(enumeration = "DiscoveryMode", tag = "10")]
     pub discoverable: i32,
     /// The time of a ping from the host. The embedded Volt does not set it.
@@ -86,8 +88,8 @@ pub struct ServiceDescription {
     pub method: Vec<MethodDescription>,
 }
 
-/// Which callers can find a service with `DiscoverServices`. The embedded Volt ignores it: callers
-/// find the services whose resources they may read.
+/// The callers that can find a service with `DiscoverServices`. The embedded Volt ignores it:
+/// callers find the services whose resources they may read.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -105,7 +107,7 @@ pub struct ServiceDescription {
 pub enum DiscoveryMode {
     /// Not specified.
     Unknown = 0,
-    /// Trusted callers. Which callers a Volt trusts is not documented.
+    /// Trusted callers. The definition of trust is not documented.
     Trusted = 1,
     /// All callers.
     Public = 2,

@@ -18,7 +18,7 @@ pub struct Version {
     pub version_patch: u32,
 }
 
-/// Whether a service or a Volt can be reached now.
+/// The reachability of a service or a Volt.
 #[non_exhaustive]
 #[derive(
     Clone,

@@ -61,8 +61,8 @@ impl SqliteDatabaseApiClient {
     ///
     /// 1. The caller sends `configuration`.
     /// 2. If `source_resource_id` is empty, the caller sends the CSV as `block`s.
-    /// 3. The Volt reports progress every `progress_interval` rows, and once more after the last row.
-    ///    Then the call ends.
+    /// 3. The Volt reports progress every `progress_interval` rows, and again after the last row. Then
+    ///    the call ends.
     ///
     /// The caller can send `abort` at any time, which leaves the database unchanged.
     ///
@@ -134,8 +134,8 @@ pub trait SqliteDatabaseApi: Send + Sync + 'static {
     ///
     /// 1. The caller sends `configuration`.
     /// 2. If `source_resource_id` is empty, the caller sends the CSV as `block`s.
-    /// 3. The Volt reports progress every `progress_interval` rows, and once more after the last row.
-    ///    Then the call ends.
+    /// 3. The Volt reports progress every `progress_interval` rows, and again after the last row. Then
+    ///    the call ends.
     ///
     /// The caller can send `abort` at any time, which leaves the database unchanged.
     ///

@@ -16,18 +16,18 @@ pub struct CreateDatabaseRequest {
     #[prost(string, tag = "2")]
     pub create_in_parent_id: String,
     /// Requests encryption on the Volt's disk. Stored as the attribute `volt:db-encrypted`. A Volt
-    /// without encryption, such as the embedded Volt, has no other use for it.
+    /// without encryption, such as the embedded Volt, only stores it.
     #[prost(bool, tag = "3")]
     pub encrypted: bool,
     /// Requests a log of all reads. Stored as the attribute `volt:db-read-audit`. A Volt without
-    /// audits, such as the embedded Volt, has no other use for it.
+    /// audits, such as the embedded Volt, only stores it.
     #[prost(bool, tag = "4")]
     pub read_audit: bool,
     /// Requests a log of all changes. Stored as the attribute `volt:db-write-audit`. A Volt without
-    /// audits, such as the embedded Volt, has no other use for it.
+    /// audits, such as the embedded Volt, only stores it.
     #[prost(bool, tag = "5")]
     pub write_audit: bool,
-    /// Which callers can discover the database. Ignored by the embedded Volt.
+    /// The callers that can discover the database. Ignored by the embedded Volt.
     #[prost(
         enumeration = "super::super::super::super::volt::v1::DiscoveryMode",
         tag = "6"

@@ -9,7 +9,7 @@ use ::volt_runtime::__private as rt;
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetVoltEndpointRequest {
-    /// Which Volts to return.
+    /// Selects the Volts to return.
     #[prost(oneof = "get_volt_endpoint_request::Filter", tags = "2, 1")]
     pub filter: Option<get_volt_endpoint_request::Filter>,
 }
@@ -17,7 +17,7 @@ pub struct GetVoltEndpointRequest {
 /// Types of [`GetVoltEndpointRequest`].
 pub mod get_volt_endpoint_request {
     use super::rt;
-    /// Which Volts to return.
+    /// Selects the Volts to return.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -40,7 +40,7 @@ pub struct GetVoltEndpointResponse {
     /// The reason why the call was refused. Absent or empty on success.
     #[prost(message, optional, tag = "1")]
     pub status: Option<super::super::super::super::volt::v1::Status>,
-    /// How to reach each Volt. Empty if no Volt matches.
+    /// The addresses and public keys of the Volts. Empty if no Volt matches.
     #[prost(message, repeated, tag = "2")]
     pub endpoint: Vec<super::super::super::super::volt::v1::VoltEndpoint>,
 }

@@ -18,7 +18,7 @@ pub struct DiscoverRequest {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SignedEndpoint {
-    /// How to reach the Volt.
+    /// The Volt's addresses and public key.
     #[prost(message, optional, tag = "1")]
     pub endpoint: Option<VoltEndpoint>,
     /// The Volt's signature over a challenge. Its format is not documented.

@@ -146,10 +146,10 @@ pub struct ProxyConnection {
     /// The CA certificate of the proxy, PEM.
     #[prost(string, tag = "4")]
     pub ca_pem: String,
-    /// Whether the Volt should keep the connection open.
+    /// Keeps the connection open if set.
     #[prost(bool, tag = "5")]
     pub enabled: bool,
-    /// Whether the connection is open.
+    /// `true` if the connection is open.
     #[prost(bool, tag = "6")]
     pub connected: bool,
     /// Accepts HTTP requests through the connection.
@@ -194,10 +194,10 @@ pub struct VoltEndpoint {
     /// The fingerprint of `public_key`, base58.
     #[prost(string, tag = "9")]
     pub fingerprint: String,
-    /// Whether the Volt can be reached now.
+    /// The Volt's reachability.
     #[prost(enumeration = "OnlineStatus", tag = "10")]
     pub online_status: i32,
-    /// Whether the Volt has a relay.
+    /// `true` if the Volt has a relay.
     #[prost(bool, tag = "11")]
     pub has_relay: bool,
     /// The version of the Volt's API.
@@ -269,7 +269,7 @@ pub struct ServiceDescription {
     /// The id of the host's connection to the Volt.
     #[prost(string, tag = "8")]
     pub host_connection_id: String,
-    /// Which callers can discover the service.
+    /// The callers that can discover the service.
     #[prost(enumeration = "DiscoveryMode", tag = "10")]
     pub discoverable: i32,
     /// The time of a ping from the host. The embedded Volt does not set it.
@@ -375,13 +375,13 @@ pub struct Resource {
     /// letters, digits and `:`, `.`, `_`, `-`.
     #[prost(string, tag = "1")]
     pub id: String,
-    /// A text about the resource.
+    /// A description of the resource.
     #[prost(string, tag = "2")]
     pub description: String,
     /// The resource's name in a path. Names need not be unique.
     #[prost(string, tag = "4")]
     pub name: String,
-    /// Whether callers without an access rule can read it.
+    /// The access of callers without an access rule.
     #[prost(enumeration = "ShareMode", tag = "5")]
     pub share_mode: i32,
     /// The DID of the Volt that has the resource.
@@ -409,15 +409,15 @@ pub struct Resource {
     /// The time of the last change of the resource or its file content, Unix time in milliseconds.
     #[prost(int64, tag = "106")]
     pub modified: i64,
-    /// Whether the resource is in use.
+    /// The status of the resource.
     #[prost(enumeration = "ResourceStatus", tag = "108")]
     pub status: i32,
     /// The types of the resource, such as `volt:folder`, `volt:file`, `volt:database`, `volt:wire`,
     /// `volt:identity`, or a custom kind. A resource can have several.
     #[prost(string, repeated, tag = "110")]
     pub kind: Vec<String>,
-    /// Whether a service can be called now. A hosted service is OFFLINE until its host sets it online.
-    /// All other resources are always ONLINE.
+    /// The reachability of a service. A hosted service is OFFLINE until its host sets it online. All
+    /// other resources are always ONLINE.
     #[prost(enumeration = "OnlineStatus", tag = "111")]
     pub online_status: i32,
     /// The length of a file's content, in bytes.
@@ -443,8 +443,8 @@ pub struct ConnectRelay {
     pub connected: bool,
 }
 
-/// Which callers can find a service with `DiscoverServices`. The embedded Volt ignores it: callers
-/// find the services whose resources they may read.
+/// The callers that can find a service with `DiscoverServices`. The embedded Volt ignores it:
+/// callers find the services whose resources they may read.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -462,7 +462,7 @@ pub struct ConnectRelay {
 pub enum DiscoveryMode {
     /// Not specified.
     Unknown = 0,
-    /// Trusted callers. Which callers a Volt trusts is not documented.
+    /// Trusted callers. The definition of trust is not documented.
     Trusted = 1,
     /// All callers.
     Public = 2,
@@ -472,7 +472,7 @@ pub enum DiscoveryMode {
     PublicGlobal = 4,
 }
 
-/// Whether a service or a Volt can be reached now.
+/// The reachability of a service or a Volt.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -496,7 +496,7 @@ pub enum OnlineStatus {
     Offline = 2,
 }
 
-/// Whether a resource is in use. The Volt sets it.
+/// The status of a resource, set by the Volt.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -522,7 +522,7 @@ pub enum ResourceStatus {
     Deleted = 999,
 }
 
-/// Whether a resource can be read without an access rule.
+/// The access that callers without an access rule have to a resource.
 ///
 /// The mode applies to the resource itself, not to its children. The owner of the resource and the
 /// owner of the Volt have all rights in every mode.
@@ -551,7 +551,7 @@ pub enum ShareMode {
     PublicRead = 2,
 }
 
-/// Whether a connection is encrypted. No method uses this.
+/// The encryption of a connection. No method uses this.
 #[non_exhaustive]
 #[derive(
     Clone,

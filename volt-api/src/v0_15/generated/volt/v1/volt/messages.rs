@@ -18,7 +18,7 @@ pub struct VoltParameters {
     /// The Volt's name, for people.
     #[prost(string, tag = "2")]
     pub name: String,
-    /// A text about the Volt.
+    /// A description of the Volt.
     #[prost(string, tag = "3")]
     pub description: String,
     /// The driver of the Volt's own database. Not documented.
@@ -27,7 +27,7 @@ pub struct VoltParameters {
     /// The place where the Volt stores its data. Not documented.
     #[prost(string, tag = "5")]
     pub location: String,
-    /// How the Volt stores its private key. Not documented.
+    /// The storage of the Volt's private key. Not documented.
     #[prost(string, tag = "6")]
     pub key_strategy: String,
     /// The id of the Volt's key. Not documented.
@@ -57,7 +57,7 @@ pub struct VoltParameters {
     /// The file with the certificate authority of the HTTP server's certificate.
     #[prost(string, tag = "15")]
     pub http_ca_path: String,
-    /// Whether the Volt can be discovered. Not documented.
+    /// Makes the Volt discoverable. Not documented.
     #[prost(bool, tag = "16")]
     pub discoverable: bool,
     /// A credential of the owner. Not documented.
@@ -79,7 +79,7 @@ pub struct VoltParameters {
     /// Turns messaging on. Not documented.
     #[prost(bool, tag = "22")]
     pub enable_messaging: bool,
-    /// Whether the Volt has a relay.
+    /// `true` if the Volt has a relay.
     #[prost(bool, tag = "23")]
     pub has_relay: bool,
     /// An open relay does not require both ends to authenticate.
@@ -241,7 +241,7 @@ pub struct Binding {
     /// A credential of the Volt's owner.
     #[prost(message, optional, tag = "14")]
     pub owner_credential: Option<BindCredential>,
-    /// Whether the client has answered the Volt's challenge.
+    /// `true` if the client has answered the Volt's challenge.
     #[prost(bool, tag = "15")]
     pub volt_challenge: bool,
 }
@@ -334,7 +334,7 @@ pub struct Session {
     /// The time of the last change of the status, Unix time in milliseconds.
     #[prost(uint64, tag = "6")]
     pub modified: u64,
-    /// Whether the session is valid.
+    /// The status of the session.
     #[prost(enumeration = "SessionStatus", tag = "7")]
     pub status: i32,
 }
@@ -343,7 +343,7 @@ pub struct Session {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct VerifiableCredential {
-    /// The credential in its encoded form. Which form is not documented.
+    /// The credential in its encoded form. The encoding is not documented.
     #[prost(string, tag = "1")]
     pub encoded: String,
 }
@@ -533,7 +533,7 @@ pub struct ConnectHello {
     /// The relay's CA certificate, PEM.
     #[prost(string, tag = "6")]
     pub relay_ca_pem: String,
-    /// Whether the relay can be discovered.
+    /// Makes the relay discoverable.
     #[prost(bool, tag = "7")]
     pub relay_discoverable: bool,
     /// Subscribes to `connect_auth_request` events. Only the owner of the Volt receives any.
@@ -614,7 +614,7 @@ pub struct ConnectGoodbye {
     /// The reason. Absent or empty if nothing failed.
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
-    /// Whether the stream has ended. The embedded Volt ignores it.
+    /// `true` if the stream has ended. The embedded Volt ignores it.
     #[prost(bool, tag = "2")]
     pub ended: bool,
 }
@@ -1005,7 +1005,7 @@ pub struct GetIdentitiesResponse {
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GetIdentityRequest {
-    /// Which identity. One of them is needed.
+    /// Selects the identity. One member is required.
     #[prost(oneof = "get_identity_request::Lookup", tags = "1, 2")]
     pub lookup: Option<get_identity_request::Lookup>,
 }
@@ -1013,7 +1013,7 @@ pub struct GetIdentityRequest {
 /// Types of [`GetIdentityRequest`].
 pub mod get_identity_request {
     use super::rt;
-    /// Which identity. One of them is needed.
+    /// Selects the identity. One member is required.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
     #[prost(prost_path = "rt::prost")]
@@ -1343,7 +1343,7 @@ pub struct InvokeRequest {
     /// The `host_service_id` of the relayed service. Empty for the Volt's own services.
     #[prost(string, tag = "8")]
     pub target_service_id: String,
-    /// What is sent to the target: a `RemoteResponse`, encrypted with AES-256-CBC by the key of the
+    /// The message to the target: a `RemoteResponse`, encrypted with AES-256-CBC and the key of the
     /// call.
     #[prost(oneof = "invoke_request::RequestPayload", tags = "4, 5")]
     pub request_payload: Option<invoke_request::RequestPayload>,
@@ -1352,7 +1352,7 @@ pub struct InvokeRequest {
 /// Types of [`InvokeRequest`].
 pub mod invoke_request {
     use super::rt;
-    /// What is sent to the target: a `RemoteResponse`, encrypted with AES-256-CBC by the key of the
+    /// The message to the target: a `RemoteResponse`, encrypted with AES-256-CBC and the key of the
     /// call.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
@@ -1380,7 +1380,7 @@ pub struct InvokeResponse {
     /// Ends the call.
     #[prost(bool, tag = "5")]
     pub server_end: bool,
-    /// What comes from the target: a `RemoteRequest`, encrypted with AES-256-CBC by the key of the
+    /// The message from the target: a `RemoteRequest`, encrypted with AES-256-CBC and the key of the
     /// call; or why the call cannot be passed on.
     #[prost(oneof = "invoke_response::ResponsePayload", tags = "2, 3, 4")]
     pub response_payload: Option<invoke_response::ResponsePayload>,
@@ -1389,7 +1389,7 @@ pub struct InvokeResponse {
 /// Types of [`InvokeResponse`].
 pub mod invoke_response {
     use super::rt;
-    /// What comes from the target: a `RemoteRequest`, encrypted with AES-256-CBC by the key of the
+    /// The message from the target: a `RemoteRequest`, encrypted with AES-256-CBC and the key of the
     /// call; or why the call cannot be passed on.
     #[non_exhaustive]
     #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Oneof)]
@@ -1627,7 +1627,7 @@ pub struct SaveIdentityResponse {
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
 pub struct SaveParametersRequest {
-    /// The settings to change. Whether empty fields keep the old values is not documented.
+    /// The settings to change. The effect of empty fields is not documented.
     #[prost(message, optional, tag = "1")]
     pub parameters: Option<VoltParameters>,
     /// The current passphrase of the Volt's key. Keep it secret.
@@ -1650,7 +1650,7 @@ pub struct SaveParametersResponse {
     /// The settings after the call.
     #[prost(message, optional, tag = "2")]
     pub parameters: Option<VoltParameters>,
-    /// Whether clients must reconnect.
+    /// `true` if clients must reconnect.
     #[prost(bool, tag = "3")]
     pub reconnect: bool,
 }
@@ -2004,7 +2004,7 @@ pub enum BindCredentialType {
     X509 = 2,
 }
 
-/// Whether a session is valid. Only LIVE sessions are.
+/// The status of a session. Only LIVE sessions are valid.
 #[non_exhaustive]
 #[derive(
     Clone,

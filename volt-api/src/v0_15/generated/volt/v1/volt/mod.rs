@@ -72,9 +72,9 @@ impl VoltApiClient {
     /// hosts.
     ///
     /// The client's first message is `hello`, which it sends once. The Volt answers with
-    /// `acknowledge`. From then on it sends an `evt` for each subscribed event, and `invoke_request`
-    /// if the `hello` had `accept_invocation`. The client answers these with `invoke_response`. Events
-    /// before the `acknowledge` are not replayed: read the current state after it.
+    /// `acknowledge`. It then sends an `evt` for each subscribed event, and `invoke_request` if the
+    /// `hello` had `accept_invocation`. The client answers these with `invoke_response`. Events before
+    /// the `acknowledge` are not replayed: read the current state after it.
     ///
     /// The Volt answers each `ping` of the client. The stream ends with the `goodbye` of either side,
     /// with the client's half-close, or with an error. At the end of the stream, the services set
@@ -545,9 +545,9 @@ pub trait VoltApi: Send + Sync + 'static {
     /// hosts.
     ///
     /// The client's first message is `hello`, which it sends once. The Volt answers with
-    /// `acknowledge`. From then on it sends an `evt` for each subscribed event, and `invoke_request`
-    /// if the `hello` had `accept_invocation`. The client answers these with `invoke_response`. Events
-    /// before the `acknowledge` are not replayed: read the current state after it.
+    /// `acknowledge`. It then sends an `evt` for each subscribed event, and `invoke_request` if the
+    /// `hello` had `accept_invocation`. The client answers these with `invoke_response`. Events before
+    /// the `acknowledge` are not replayed: read the current state after it.
     ///
     /// The Volt answers each `ping` of the client. The stream ends with the `goodbye` of either side,
     /// with the client's half-close, or with an error. At the end of the stream, the services set

@@ -17,7 +17,7 @@ use volt_codegen::{BULK, Options, Output, Server, Sources, diff::Report};
 
 use self::{
     former::FormerNames,
-    modules::{Older, packages_file},
+    modules::{COMMAND, Older, packages_file},
     since::Since,
 };
 use crate::{
@@ -28,8 +28,6 @@ use crate::{
 
 /// The package whose modules are at the root of the generated code.
 const ROOT: &str = "tdx.volt_api";
-/// The command to run after a failed check, which the generated files name.
-const COMMAND: &str = "cargo xtask codegen";
 /// The generated code, relative to the root of the repository.
 const GENERATED: &str = "volt-api/src/generated";
 /// The file that records the version it was generated from.

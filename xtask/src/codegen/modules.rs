@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use anyhow::{bail, ensure};
 
-use super::COMMAND;
 use crate::{tree, versions};
 
+/// The command to run after a failed check, which the generated files name.
+pub(super) const COMMAND: &str = "cargo xtask codegen";
 /// The file that lists the older versions in the SDK, relative to the root of the repository.
 const LIST: &str = "proto/VERSIONS";
 

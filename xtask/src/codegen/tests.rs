@@ -101,7 +101,7 @@ fn another_version_is_checked_and_written() {
         "  change  proto/VERSION (+1 -1)\n      ",
         "  add     volt-api/src/generated/p/v1/watch/mod.rs (",
         "  remove  volt-api/src/generated/p/v1/clock/mod.rs\n",
-        "  change  volt-api/src/version.rs (+1 -1)\n",
+        "  change  volt-api/src/version.rs (+2 -1)\n",
     ] {
         assert!(error.contains(line), "{line} in {error}");
     }

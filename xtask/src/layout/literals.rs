@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use syn::visit::{self, Visit};
+use syn::{
+    punctuated::Punctuated,
+    visit::{self, Visit},
+};
 
 use super::measure::SourceFile;
 
@@ -65,8 +68,11 @@ impl<'ast> Visit<'ast> for Imports<'_> {
 impl Imports<'_> {
     fn tree(&mut self, tree: &syn::UseTree, path: &mut Vec<String>) {
         let mut add = |path: &[String], name: &syn::Ident, own: &syn::Ident| {
-            if is_api(path) {
-                self.0.insert(name.to_string(), own.to_string());
+            let own = if own == "self" { None } else { Some(own.to_string()) };
+            let full: Vec<String> = path.iter().cloned().chain(own).collect();
+            if let Some(own) = full.last().filter(|_| is_api(&full)) {
+                let name = if name == "self" { own.clone() } else { name.to_string() };
+                self.0.insert(name, own.clone());
             }
         };
         match tree {
@@ -122,6 +128,14 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_expr_struct(&mut self, literal: &'ast syn::ExprStruct) {
         self.check(&literal.path, literal.dot2_token.is_some());
         visit::visit_expr_struct(self, literal);
+    }
+
+    /// Macros such as `vec!` and `assert_eq!` have lists of expressions.
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        let list = call.parse_body_with(Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated);
+        for expression in list.iter().flatten() {
+            self.visit_expr(expression);
+        }
     }
 
     fn visit_pat_struct(&mut self, pattern: &'ast syn::PatStruct) {

@@ -17,19 +17,50 @@ fn main() -> Result<(), Box<dyn Error>> {
     let proto = folders.iter().find(|folder| folder.join("VERSION").is_file());
     let proto = proto.ok_or("the folder `proto` of the Volt API is missing")?.canonicalize()?;
     println!("cargo:rerun-if-changed={}", proto.display());
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo runs this")?);
 
-    let version = proto.join(fs::read_to_string(proto.join("VERSION"))?.trim());
+    let current = proto.join(fs::read_to_string(proto.join("VERSION"))?.trim());
+    fs::write(out.join("bundled.rs"), files(&current)?)?;
+    fs::write(out.join("secrets.rs"), secrets(&current.join("SECRETS"))?)?;
+
+    let mut versions = Vec::new();
+    for entry in fs::read_dir(&proto)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let numbers: Option<Vec<u64>> = name.split('.').map(|part| part.parse().ok()).collect();
+        versions.extend(numbers.map(|numbers| (numbers, name)));
+    }
+    versions.sort();
+    let mut list = String::from("&[\n");
+    for (_, name) in versions {
+        writeln!(list, "({name:?}, {}),", files(&proto.join(&name))?)?;
+    }
+    list.push_str("]\n");
+    Ok(fs::write(out.join("versions.rs"), list)?)
+}
+
+/// A list of the names and texts of all files of a version.
+fn files(version: &Path) -> Result<String, Box<dyn Error>> {
     let mut files = Vec::new();
-    collect(&version, &mut files)?;
+    collect(version, &mut files)?;
     files.sort();
     let mut list = String::from("&[\n");
     for path in files {
-        let name = path.strip_prefix(&version)?.to_string_lossy().replace('\\', "/");
+        let name = path.strip_prefix(version)?.to_string_lossy().replace('\\', "/");
         writeln!(list, "    ({name:?}, include_str!({:?})),", path.to_string_lossy())?;
     }
-    list.push_str("]\n");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo runs this")?);
-    Ok(fs::write(out.join("bundled.rs"), list)?)
+    list.push(']');
+    Ok(list)
+}
+
+/// A list of the fields that the file declares as secret.
+fn secrets(file: &Path) -> Result<String, Box<dyn Error>> {
+    let text = if file.is_file() { fs::read_to_string(file)? } else { String::new() };
+    let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let names = words.filter_map(|words| match words[..] {
+        ["secret", name] => Some(name),
+        _ => None,
+    });
+    Ok(format!("&{:?}", names.collect::<Vec<_>>()))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use volt_runtime::{
-    Channel, ClientConfig, ConnectOptions, Result, connect, connect_lazy,
+    __private::declare_since, Channel, ClientConfig, ConnectOptions, Result, connect, connect_lazy,
     intercept::ClientInterceptor,
 };
+
+use crate::version::SINCE;
 
 /// A connection to a Volt, with a client for each of its services.
 ///
@@ -78,7 +80,7 @@ impl Client {
     /// As [`connect`](Self::connect).
     pub async fn connect_with(config: ClientConfig, options: ConnectOptions) -> Result<Self> {
         let channel = connect(&config, options).await?;
-        Ok(Self { channel, config: Some(Arc::new(config)) })
+        Ok(Self::new(channel, Some(Arc::new(config))))
     }
 
     /// Creates a client that connects when its first call is made. It does not wait for the Volt, which need
@@ -104,7 +106,7 @@ impl Client {
     #[doc(alias = "lazy")]
     pub fn connect_lazy(config: ClientConfig, options: ConnectOptions) -> Result<Self> {
         let channel = connect_lazy(&config, options)?;
-        Ok(Self { channel, config: Some(Arc::new(config)) })
+        Ok(Self::new(channel, Some(Arc::new(config))))
     }
 
     /// Creates a client on any channel.
@@ -145,7 +147,13 @@ impl Client {
     /// # fn main() {}
     /// ```
     pub fn from_channel(channel: Channel) -> Self {
-        Self { channel, config: None }
+        Self::new(channel, None)
+    }
+
+    fn new(channel: Channel, config: Option<Arc<ClientConfig>>) -> Self {
+        // Errors of a Volt that lacks a method name the version that has it.
+        declare_since(SINCE);
+        Self { channel, config }
     }
 
     /// Returns the configuration that the client connected with; `None` after

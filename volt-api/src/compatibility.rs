@@ -3,13 +3,14 @@
 //! Releases of the API have removed and renumbered fields, so an old client may send a request that a
 //! new Volt understands differently. The Volt decides which versions it accepts; this method asks it.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
-use volt_runtime::{Code, Result};
+use volt_runtime::{Code, Method, Result};
 
 use crate::{
     API_VERSION, Client,
-    volt::{CheckCompatibilityRequest, Version},
+    version::SINCE,
+    volt::{CheckCompatibilityRequest, CheckCompatibilityResponse, Version},
 };
 
 /// A version of the API, such as 0.20.34.
@@ -56,6 +57,20 @@ impl fmt::Display for ApiVersion {
     }
 }
 
+/// The age of a Volt's API compared with that of this SDK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VoltAge {
+    /// The Volt's API is older: it lacks methods and fields. See [`Compatibility::lacks`].
+    Older,
+    /// The versions are the same.
+    Same,
+    /// The Volt's API is newer: parts of it are missing here.
+    Newer,
+    /// The Volt did not report its version.
+    Unknown,
+}
+
 /// A Volt's answer about the API version of this SDK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -76,19 +91,58 @@ impl Compatibility {
 
     /// Returns whether the Volt has a newer API, parts of which may be missing here.
     pub fn is_volt_newer(&self) -> bool {
-        self.volt.is_some_and(|volt| volt > self.sdk)
+        self.age() == VoltAge::Newer
+    }
+
+    /// Compares the two versions. [`is_compatible`](Self::is_compatible) is the Volt's own judgement.
+    pub fn age(&self) -> VoltAge {
+        match self.volt.map(|volt| volt.cmp(&self.sdk)) {
+            Some(Ordering::Less) => VoltAge::Older,
+            Some(Ordering::Equal) => VoltAge::Same,
+            Some(Ordering::Greater) => VoltAge::Newer,
+            None => VoltAge::Unknown,
+        }
+    }
+
+    /// Returns the methods among these that the Volt's version does not have. The calls of a program are listed by
+    /// the constants of the clients: all of them with `METHODS`, or single ones. Methods of which it is not known
+    /// are not returned, and none is if the Volt did not report its version.
+    ///
+    /// ```
+    /// use volt_api::{Compatibility, volt::VoltApiClient};
+    ///
+    /// fn warn(answer: &Compatibility) {
+    ///     for method in answer.lacks(VoltApiClient::METHODS) {
+    ///         eprintln!("the Volt does not have {}", method.full_name());
+    ///     }
+    /// }
+    /// ```
+    pub fn lacks<'a>(&self, methods: impl IntoIterator<Item = &'a Method>) -> Vec<&'a Method> {
+        let is_newer = |method: &&Method| {
+            let since = SINCE.iter().find(|(path, _)| *path == method.path);
+            let since: Option<ApiVersion> = since.and_then(|(_, version)| version.parse().ok());
+            self.volt.zip(since).is_some_and(|(volt, since)| volt < since)
+        };
+        methods.into_iter().filter(is_newer).collect()
     }
 }
 
 impl Client {
     /// Asks the Volt whether it is compatible with the API version that this SDK was [generated
-    /// from](API_VERSION).
+    /// from](API_VERSION), and for its own version.
+    ///
+    /// A Volt that objects does not report its version. It is then asked again, without the version of the SDK.
     ///
     /// ```no_run
     /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
-    /// let compatibility = client.check_compatibility().await?;
-    /// if let Some(objection) = &compatibility.objection {
-    ///     eprintln!("this program is for API {}: {objection}", compatibility.sdk);
+    /// use volt_api::VoltAge;
+    ///
+    /// let answer = client.check_compatibility().await?;
+    /// if let Some(objection) = &answer.objection {
+    ///     eprintln!("this program is for API {}: {objection}", answer.sdk);
+    /// }
+    /// if answer.age() == VoltAge::Older {
+    ///     eprintln!("the Volt has an older API");
     /// }
     /// # Ok(())
     /// # }
@@ -100,7 +154,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// The call has no side effects.
+    /// The calls have no side effects.
     pub async fn check_compatibility(&self) -> Result<Compatibility> {
         let sdk = ApiVersion::of_sdk();
         let version = Version::default()
@@ -109,21 +163,29 @@ impl Client {
             .with_version_patch(sdk.patch);
         let request = CheckCompatibilityRequest::default().with_version(version);
         match self.volt().check_compatibility(request).await {
-            Ok(answer) => {
-                let volt = answer.version.map(|version| ApiVersion {
-                    major: version.version_major,
-                    minor: version.version_minor,
-                    patch: version.version_patch,
-                });
-                Ok(Compatibility { sdk, volt, objection: None })
-            }
+            Ok(answer) => Ok(Compatibility { sdk, volt: version_of(answer), objection: None }),
             // The code with which a Volt objects. Any other refusal, such as of the session, does not
             // depend on the version.
             Err(error) if error.is_refused() && error.code() == Code::FailedPrecondition => {
                 let objection = error.status().map(|status| status.message().to_owned());
-                Ok(Compatibility { sdk, volt: None, objection })
+                let request = CheckCompatibilityRequest::default();
+                let volt = match self.volt().check_compatibility(request).await {
+                    Ok(answer) => version_of(answer),
+                    // It may require a version.
+                    Err(error) if error.is_refused() => None,
+                    Err(error) => return Err(error),
+                };
+                Ok(Compatibility { sdk, volt, objection })
             }
             Err(error) => Err(error),
         }
     }
+}
+
+fn version_of(answer: CheckCompatibilityResponse) -> Option<ApiVersion> {
+    answer.version.map(|version| ApiVersion {
+        major: version.version_major,
+        minor: version.version_minor,
+        patch: version.version_patch,
+    })
 }

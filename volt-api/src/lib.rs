@@ -145,6 +145,8 @@ pub mod guide;
     feature = "wire"
 ))]
 mod operation;
+#[rustfmt::skip]
+mod packages;
 #[cfg(any(feature = "file", feature = "volt"))]
 mod path;
 #[cfg(feature = "volt")]
@@ -165,8 +167,6 @@ pub mod sql;
 pub mod synapses;
 #[cfg(feature = "volt")]
 mod target;
-#[cfg(feature = "v0_15")]
-pub mod v0_15;
 mod version;
 #[cfg(feature = "wire")]
 pub mod wires;
@@ -189,7 +189,7 @@ pub use volt_runtime::{
 
 #[cfg(feature = "metrics")]
 pub use volt_runtime::metrics;
-pub use volt_runtime::{TypedMethod, intercept, server, testing};
+pub use volt_runtime::{Method, TypedMethod, intercept, server, testing};
 
 #[doc(hidden)]
 pub use volt_runtime::__private;
@@ -199,12 +199,6 @@ pub use volt_runtime::__private;
 #[doc(hidden)]
 pub mod __core {
     pub use crate::presence::frames::{received, sent};
-}
-
-/// The whole API, with one module for each package: `tdx.volt_api.relay.v1` is `api::relay::v1`. The
-/// modules [`volt`] and [`data`] at the root are the two packages that most programs use.
-pub mod api {
-    pub use crate::generated::{data, proto_db_sync, relay, volt};
 }
 
 #[cfg(feature = "derive")]
@@ -223,16 +217,15 @@ pub use crate::rows::FromRow;
     feature = "wire"
 ))]
 pub use crate::operation::Operation;
+/// The packages of the API: [`volt`] and [`data`] are those that most programs use, and [`api`] has all of them. The
+/// older versions of the API are modules beside them.
+pub use crate::packages::*;
 #[cfg(any(feature = "file", feature = "volt"))]
 pub use crate::path::ResourcePath;
 #[cfg(feature = "volt")]
 pub use crate::{
     authenticate::Authenticate,
-    compatibility::{ApiVersion, Compatibility},
+    compatibility::{ApiVersion, Compatibility, VoltAge},
     presence::{Event, Presence, PresenceBuilder},
 };
-pub use crate::{
-    client::Client,
-    generated::{data::v1 as data, volt::v1 as volt},
-    version::API_VERSION,
-};
+pub use crate::{client::Client, version::API_VERSION};

@@ -47,11 +47,17 @@ pub struct Builder {
     options: Options,
     file_name: String,
     folder: Option<PathBuf>,
+    own_volt_api: bool,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { options: Options::volt_api(), file_name: "volt.rs".to_owned(), folder: None }
+        Self {
+            options: Options::volt_api(),
+            file_name: "volt.rs".to_owned(),
+            folder: None,
+            own_volt_api: false,
+        }
     }
 }
 
@@ -59,6 +65,24 @@ impl Builder {
     /// Sets what to generate. Default: [`Options::volt_api`]. The layout is always a single file.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Declares the files as this crate's version of the Volt API, such as a private fork. No file of the Volt API
+    /// is built in then, and the options are [`Options::own_volt_api`]: messages and clients for all services, and a
+    /// `Client` with an accessor for each of them.
+    ///
+    /// ```no_run
+    /// // build.rs
+    /// # fn main() -> Result<(), volt_codegen::Error> {
+    /// volt_codegen::build::Builder::default()
+    ///     .own_volt_api()
+    ///     .compile(["fork/proto/tdx/volt_api/volt/v1/volt.proto"], ["fork/proto"])
+    /// # }
+    /// ```
+    pub fn own_volt_api(mut self) -> Self {
+        self.options = Options::own_volt_api();
+        self.own_volt_api = true;
         self
     }
 
@@ -79,7 +103,8 @@ impl Builder {
     /// there are none, in the folders of the files.
     ///
     /// The files can import those of the Volt API, which are built in; their types are those of
-    /// `volt-api`.
+    /// `volt-api`. Without [`own_volt_api`](Self::own_volt_api), a file that has the name of one of them and other
+    /// definitions is an error.
     ///
     /// # Errors
     ///
@@ -114,7 +139,11 @@ impl Builder {
             message: "OUT_DIR is not set".to_owned(),
             help: Some("call this from a build.rs, or set `out_dir`".to_owned()),
         })?;
-        let protos = Protos::read("", files, includes)?;
+        let protos = if self.own_volt_api {
+            Protos::read_own_volt_api("", files, includes)?
+        } else {
+            Protos::read("", files, includes)?
+        };
         let mut told = String::new();
         for path in protos.paths() {
             // Writing to a `String` cannot fail.

@@ -5,8 +5,17 @@ use std::{collections::HashSet, sync::LazyLock};
 use prost_types::{DescriptorProto, EnumDescriptorProto};
 use protox::file::File;
 
+/// The files of a version, by the names under which they are imported.
+type Files = &'static [(&'static str, &'static str)];
+
 /// The API files of this crate's version, by the names under which they are imported.
-pub const VOLT_API: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+pub const VOLT_API: Files = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+
+/// The versions of the Volt API that are part of this crate, the oldest first, with their files.
+pub const VERSIONS: &[(&str, Files)] = include!(concat!(env!("OUT_DIR"), "/versions.rs"));
+
+/// The fields whose values `volt-api` hides in `Debug`.
+pub(crate) const SECRETS: &[&str] = include!(concat!(env!("OUT_DIR"), "/secrets.rs"));
 
 /// The full names of the messages and enums in these files.
 static TYPES: LazyLock<HashSet<String>> = LazyLock::new(|| {

@@ -11,7 +11,7 @@ use std::{
 use protox::file::File;
 
 use crate::{
-    Error, Options, Output, Place, Problem, Sources, bundled, error::rename_files, generate,
+    Error, Options, Output, Place, Problem, Sources, error::rename_files, generate,
     source::is_builtin,
 };
 
@@ -27,7 +27,8 @@ impl Protos {
     /// Reads `files` and their imports from the folders `includes`. Without such folders, each file
     /// is looked up in, and named relative to, its own folder. All paths are relative to `base`.
     ///
-    /// The Volt API's own files are built in, and take precedence over files with the same names.
+    /// The Volt API's own files are built in: files that these import are not read. See
+    /// [`read_own_volt_api`](Self::read_own_volt_api) for another version of them.
     ///
     /// # Errors
     ///
@@ -42,14 +43,43 @@ impl Protos {
         F: AsRef<Path>,
         I: AsRef<Path>,
     {
-        let base = base.into();
+        Self::read_with(Sources::default().with_volt_api(), base.into(), files, includes)
+    }
+
+    /// As [`read`](Self::read), for files that are a program's own version of the Volt API: no file of the Volt API
+    /// is built in. [`Options::own_volt_api`] are the options for them.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_own_volt_api<F, I>(
+        base: impl Into<PathBuf>,
+        files: impl IntoIterator<Item = F>,
+        includes: impl IntoIterator<Item = I>,
+    ) -> Result<Self, Error>
+    where
+        F: AsRef<Path>,
+        I: AsRef<Path>,
+    {
+        Self::read_with(Sources::default(), base.into(), files, includes)
+    }
+
+    fn read_with<F, I>(
+        sources: Sources,
+        base: PathBuf,
+        files: impl IntoIterator<Item = F>,
+        includes: impl IntoIterator<Item = I>,
+    ) -> Result<Self, Error>
+    where
+        F: AsRef<Path>,
+        I: AsRef<Path>,
+    {
         let files: Vec<PathBuf> = files.into_iter().map(|file| base.join(file)).collect();
         let mut folders: Vec<PathBuf> = includes.into_iter().map(|path| base.join(path)).collect();
         if folders.is_empty() {
             folders.extend(files.iter().filter_map(|file| file.parent()).map(Path::to_owned));
             folders.dedup();
         }
-        let sources = Sources::default().with_volt_api();
         let mut protos = Self { sources, paths: BTreeMap::new(), base };
         protos.sources.searched = folders.iter().map(|folder| protos.shown(folder)).collect();
         for file in &files {
@@ -108,8 +138,9 @@ impl Protos {
         let imports = file.file_descriptor_proto().dependency.clone();
         Arc::make_mut(&mut self.sources.parsed).insert(name.to_owned(), file);
         for import in &imports {
-            let known =
-                self.paths.contains_key(import) || bundled::contains(import) || is_builtin(import);
+            let known = self.paths.contains_key(import)
+                || self.sources.imports.contains_key(import)
+                || is_builtin(import);
             let found =
                 folders.iter().map(|folder| folder.join(import)).find(|path| path.is_file());
             if let Some(path) = found.filter(|_| !known) {

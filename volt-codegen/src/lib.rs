@@ -48,6 +48,7 @@ mod docs;
 mod editions;
 mod emit;
 mod error;
+mod fork;
 #[doc(hidden)]
 pub mod inventory;
 mod model;
@@ -63,10 +64,10 @@ pub mod tree;
 use prost_types::FileDescriptorSet;
 
 pub use crate::{
-    bundled::VOLT_API,
+    bundled::{VERSIONS, VOLT_API},
     editions::descriptor_set,
     error::{Error, Place, Problem},
-    options::{Layout, Options, Server},
+    options::{BULK, Layout, Options, Server},
     output::{GeneratedFile, Output},
     source::Sources,
 };
@@ -76,13 +77,16 @@ pub use crate::{
 /// # Errors
 ///
 /// Fails if something in the files cannot be expressed in Rust: each [`Problem`] has its place and
-/// a remedy.
+/// a remedy. With [`Options::volt_api`], also fails if there is nothing to generate, or if a file has the name of
+/// one of the Volt API, which is built in, and other definitions.
 pub fn generate(set: &FileDescriptorSet, options: &Options) -> Result<Output, Error> {
+    fork::check(set, options)?;
     let model = model::Model::new(set, options)?;
     let mut features: Vec<String> =
         model.services().filter_map(|service| service.feature.clone()).collect();
     features.sort();
     let mut warnings = model.warnings.clone();
     warnings.sort();
-    Ok(Output { files: emit::files(&model, set, options)?, features, warnings })
+    let modules = model.packages.iter().map(|package| package.module.0.join("::")).collect();
+    Ok(Output { files: emit::files(&model, set, options)?, features, modules, warnings })
 }

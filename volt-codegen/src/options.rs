@@ -2,11 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::bundled;
+
 /// The default module in which generated code finds its dependencies.
 pub(crate) const RUNTIME: &str = "::volt_runtime::__private";
 
 /// The module of `volt-api` with the types of the Volt API.
 pub(crate) const VOLT_API_TYPES: &str = "::volt_api::api";
+
+/// The package of the Volt API.
+const VOLT_API: &str = "tdx.volt_api";
+
+/// The methods of the Volt API whose messages may fill a connection for as long as the file is large.
+pub const BULK: &[&str] =
+    &["/tdx.volt_api.volt.v1.FileAPI/DownloadFile", "/tdx.volt_api.volt.v1.FileAPI/UploadFile"];
 
 /// The options of the generator. [`Options::default`] suits custom services.
 ///
@@ -28,9 +37,12 @@ pub struct Options {
     pub(crate) extern_paths: BTreeMap<String, String>,
     pub(crate) status: String,
     pub(crate) accessors: Option<String>,
+    pub(crate) client: bool,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) bulk: BTreeSet<String>,
     pub(crate) renames: BTreeMap<String, String>,
+    pub(crate) since: BTreeMap<String, String>,
+    pub(crate) former: BTreeMap<String, String>,
     pub(crate) any_types: bool,
     pub(crate) parallel: bool,
 }
@@ -69,9 +81,12 @@ impl Default for Options {
             extern_paths: BTreeMap::new(),
             status: "tdx.volt_api.volt.v1.Status".to_owned(),
             accessors: None,
+            client: false,
             secrets: BTreeSet::new(),
             bulk: BTreeSet::new(),
             renames: BTreeMap::new(),
+            since: BTreeMap::new(),
+            former: BTreeMap::new(),
             any_types: true,
             parallel: true,
         }
@@ -85,7 +100,27 @@ impl Options {
         Self::default()
             .layout(Layout::Single)
             .runtime("::volt_api::__private")
-            .extern_path("tdx.volt_api", VOLT_API_TYPES)
+            .extern_path(VOLT_API, VOLT_API_TYPES)
+    }
+
+    /// Options for a program whose files are its own version of the Volt API, such as a private fork, and
+    /// that depends only on the crate `volt-api`: a single file with all messages and services, and a
+    /// [`client`](Self::client) for them. Package `tdx.volt_api.volt.v1` becomes the module `volt::v1`.
+    ///
+    /// The fields that `volt-api` hides in `Debug` are hidden, too.
+    pub fn own_volt_api() -> Self {
+        let options = Self::default()
+            .layout(Layout::Single)
+            .runtime("::volt_api::__private")
+            .root(VOLT_API)
+            .client(true);
+        let options = bundled::SECRETS.iter().fold(options, |options, name| options.secret(*name));
+        BULK.iter().fold(options, |options, path| options.bulk(*path))
+    }
+
+    /// Returns whether types of the Volt API are those of `volt-api`.
+    pub(crate) fn uses_volt_api(&self) -> bool {
+        self.extern_paths.get(VOLT_API).is_some_and(|path| path == VOLT_API_TYPES)
     }
 
     /// Sets the module in which generated code finds its dependencies. Default:
@@ -149,6 +184,13 @@ impl Options {
         self
     }
 
+    /// Sets whether a struct `Client` is generated at the root: it connects to a Volt and has a method for
+    /// each service, as that of `volt-api`. Default: false.
+    pub fn client(mut self, client: bool) -> Self {
+        self.client = client;
+        self
+    }
+
     /// Sets the name from which the Rust name of an element is derived, in place of its own:
     /// `acme.v1.Shop.new_` → `fresh`. The element is a message, field, oneof, enum, service or method by
     /// its full name, the value of an enum by the enum's full name and its own, or a package. The binary
@@ -158,6 +200,22 @@ impl Options {
     /// all but the first get a number: `2`, `3` and so on.
     pub fn rename(mut self, element: impl Into<String>, name: impl Into<String>) -> Self {
         self.renames.insert(element.into(), name.into());
+        self
+    }
+
+    /// Declares the version of the API in which an element was added, by its full name: its documentation names the
+    /// version. Default: none.
+    pub fn since(mut self, element: impl Into<String>, version: impl Into<String>) -> Self {
+        self.since.insert(element.into(), version.into());
+        self
+    }
+
+    /// Declares the former name of a top-level message or enum, or of a method, by its full name: code that uses it
+    /// still compiles, with a warning. The name has the same package or service. Default: none.
+    ///
+    /// It is ignored if there is no element with the new name, or another one with the former name.
+    pub fn former_name(mut self, element: impl Into<String>, former: impl Into<String>) -> Self {
+        self.former.insert(element.into(), former.into());
         self
     }
 

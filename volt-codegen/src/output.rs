@@ -11,6 +11,8 @@ pub struct Output {
     /// The Cargo features that the files use, one for each service, sorted. Empty without
     /// [`Options::features`](crate::Options::features).
     pub features: Vec<String>,
+    /// The modules of the packages, such as `volt::v1`, in the order of the packages' names.
+    pub modules: Vec<String>,
     /// Warnings about features that work only in part, sorted by place.
     pub warnings: Vec<Problem>,
 }

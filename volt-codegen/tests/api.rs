@@ -169,3 +169,72 @@ fn a_secret_may_be_a_field_of_one_message() {
     assert!(text.contains("rt::redacted! { struct Session = \"Session\" {\n    hidden id;\n"));
     assert_eq!(text.matches("\n    hidden ").count(), 1, "no other `id` is a secret");
 }
+
+/// `DriveAPI` of `v2` beside that of `v1`: the first one keeps its names.
+#[test]
+fn services_of_several_packages_have_their_own_accessors_and_features() {
+    let mut sources = volt_codegen::Sources::default();
+    for (package, service) in [
+        ("a.v2", "DriveAPI"),
+        ("a.v1", "DriveAPI"),
+        ("b.v1", "Drive"),
+        ("a.v10", "DriveAPI"),
+        ("b.v1", "FileAPI"),
+    ] {
+        let name = format!("{package}.{service}.proto");
+        let text = format!(
+            "syntax = \"proto3\";\npackage {package};\nmessage {service}M {{}}\n\
+             service {service} {{ rpc Get({service}M) returns ({service}M); }}"
+        );
+        sources.files.insert(name, text);
+    }
+    let options = Options::default().features(true).accessors("crate::Client");
+    let output = output(&sources, &options);
+    assert_eq!(output.features, ["drive", "drive_b_v1", "drive_v10", "drive_v2", "file"]);
+    let accessors = output.files.iter().find(|file| file.path == "accessors.rs").unwrap();
+    let accessors = accessors.contents.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (name, feature, module) in [
+        ("drive", "drive", "a::v1"),
+        ("drive_b_v1", "drive_b_v1", "b::v1"),
+        ("drive_v2", "drive_v2", "a::v2"),
+        ("drive_v10", "drive_v10", "a::v10"),
+    ] {
+        let start = format!(
+            "#[cfg(feature = \"{feature}\")] #[must_use] pub fn {name}(&self) -> super::{module}::"
+        );
+        assert!(accessors.contains(&start), "{start} in {accessors}");
+    }
+    assert_eq!(output.modules, ["a::v1", "a::v10", "a::v2", "b::v1"]);
+}
+
+#[test]
+fn former_names_are_deprecated_items() {
+    let mut sources = volt_codegen::Sources::default();
+    let text = "syntax = \"proto3\";\npackage p;\nmessage New { int32 a = 1; }\nenum Kind { Z = 0; }\n\
+                message Taken {}\nservice S { rpc Get(New) returns (stream New); rpc Put(stream New) returns (New); }";
+    sources.files.insert("p.proto".to_owned(), text.to_owned());
+    let options = [
+        ("p.New", "Old"),
+        ("p.Kind", "Sort"),
+        ("p.S.Get", "Fetch"),
+        ("p.S.Put", "Get"),
+        ("p.Taken", "New"),
+        ("p.None", "Some"),
+    ];
+    let options = options
+        .into_iter()
+        .fold(Options::default().layout(Layout::Single), |options, (name, former)| {
+            options.former_name(name, former)
+        });
+    let output = output(&sources, &options);
+    let text = output.files[0].contents.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "#[deprecated(note = \"renamed to `New`\")] pub type Old = New;",
+        "#[deprecated(note = \"renamed to `Kind`\")] pub type Sort = Kind;",
+        "pub fn fetch(&self, request: New) -> rt::ServerStreamingCall<New, New> { self.get(request) }",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // Another element has the name.
+    assert!(!text.contains("pub type New") && text.matches("pub fn get(").count() == 1);
+}

@@ -313,3 +313,70 @@ async fn a_service_is_read_from_a_volt() {
         "volt-codegen: there is no service \"no.API\"\n"
     );
 }
+
+/// A fork of the Volt API, under the names of its files.
+fn fork(field: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("fork/proto/tdx/volt_api/volt/v1");
+    fs::create_dir_all(&files).unwrap();
+    let text = format!(
+        "syntax = \"proto3\";\npackage tdx.volt_api.volt.v1;\n\
+         message Status {{ int32 code = 1; string message = 2; string description = 3; }}\n\
+         message Resource {{ string id = 1; {field} }}\n\
+         service VoltAPI {{ rpc GetResource(Resource) returns (Resource); }}\n"
+    );
+    fs::write(files.join("volt.proto"), text).unwrap();
+    folder
+}
+
+#[test]
+fn a_fork_of_the_volt_api_must_be_declared() {
+    let folder = fork("string mood = 2;");
+    let path = folder.path();
+    let error = fails(path, &["folder", "fork/proto", "--out", "src/api.rs"]);
+    assert!(
+        error.contains("fork/proto/tdx/volt_api/volt/v1/volt.proto: the file has the name"),
+        "{error}"
+    );
+    assert!(error.contains("--own-volt-api"), "{error}");
+    assert!(!path.join("src").exists());
+
+    let generated = || {
+        succeeds(path, &["folder", "fork/proto", "--own-volt-api", "--out", "src/api.rs"]);
+        read(&path.join("src/api.rs"))
+    };
+    let text = generated();
+    for part in [
+        "pub mod v1",
+        "pub struct VoltApiClient",
+        "client! { Client }",
+        "impl Client {",
+        "pub mood:",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(!text.contains("::volt_api::api"), "nothing is that of the SDK");
+    // The next state of the fork.
+    let next = fork("string mood = 2; string weather = 3;");
+    let file = "fork/proto/tdx/volt_api/volt/v1/volt.proto";
+    fs::copy(next.path().join(file), path.join(file)).unwrap();
+    assert!(generated().contains("pub weather:"));
+    let saved = ["saved", "-", "--own-volt-api"];
+    assert!(fails(path, &saved).contains("needs the files of the API"));
+}
+
+#[test]
+fn versions_of_the_volt_api_are_built_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let listed = String::from_utf8(run(path, &["api"]).stdout).unwrap();
+    assert_eq!(listed.lines().next(), Some("0.15.1"), "{listed}");
+    succeeds(path, &["api", "0.15.1", "--out", "src/old", "--client-only"]);
+    let client = read(&path.join("src/old/client.rs"));
+    assert!(
+        client.contains("client! { Client }") && client.contains("pub fn volt(&self)"),
+        "{client}"
+    );
+    let error = fails(path, &["api", "0.15"]);
+    assert!(error.contains("API 0.15 is not built in: choose 0.15.1 or "), "{error}");
+}

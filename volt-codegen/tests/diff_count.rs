@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::api;
 use protox::prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, MessageDescriptor};
-use volt_codegen::diff::{Report, diff};
+use volt_codegen::{
+    Options,
+    diff::{Report, diff},
+};
 
 /// The properties of each element by its full name: one text for each property that a diff must
 /// see.
@@ -87,7 +90,7 @@ struct Versions {
 
 fn versions() -> Versions {
     let [old, new] = ["0.15.1", "0.20.34"].map(|version| api(version).compile().unwrap());
-    let report = diff(&old, &new);
+    let report = diff(&old, &new, &Options::default()).unwrap();
     let [old, new] =
         [old, new].map(|set| facts(&DescriptorPool::from_file_descriptor_set(set).unwrap()));
     Versions { old, new, report }

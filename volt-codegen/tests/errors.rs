@@ -83,27 +83,54 @@ fn missing_import() {
 }
 
 #[test]
-fn services_with_one_feature() {
-    let files = [
-        ("a.proto", "syntax = \"proto3\";\npackage a;\nservice FileAPI {}"),
-        ("b.proto", "syntax = \"proto3\";\npackage b;\nservice File {}\nservice Server {}"),
-    ];
+fn services_with_a_reserved_feature() {
+    let files =
+        [("b.proto", "syntax = \"proto3\";\npackage b;\nservice File {}\nservice Server {}")];
     assert_says(
         &error_with(&files, &[|options| options.features(true)]),
         &[
-            "b.proto:3:1: the service `b.File` makes a Cargo feature named `file`, as does the service `a.FileAPI` at a.proto:3:1",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
             "b.proto:4:1: the service `b.Server` would get the Cargo feature `server`, which is taken",
             "  help: rename the service",
         ],
     );
+}
+
+/// Code of another version of the Volt API must not be mixed with that of the SDK.
+#[test]
+fn forks_of_the_volt_api_that_are_not_declared() {
+    let options: [fn(Options) -> Options; 1] = [|_| Options::volt_api()];
+    let name = "tdx/volt_api/volt/v1/status.proto";
+    let (_, text) = volt_codegen::VOLT_API.iter().find(|(file, _)| *file == name).unwrap();
+    let own = "syntax = \"proto3\";\npackage tdx.volt_api.own.v1;\n\
+               import \"tdx/volt_api/volt/v1/status.proto\";\n\
+               message M { tdx.volt_api.volt.v1.Status status = 1; }\n\
+               service OwnAPI { rpc Get(M) returns (M); }";
+    let changed = text.replace("int32 code = 1;", "int64 code = 1;");
+    let error = error_with(&[(name, &changed), ("own.proto", own)], &options);
     assert_says(
-        &error_with(&files, &[|options| options.accessors("crate::Client")]),
+        &error,
         &[
-            "b.proto:3:1: the service `b.File` makes an accessor named `file`, as does the service `a.FileAPI` at a.proto:3:1",
-            "  help: rename one of the two; case and underscores alone make no difference in Rust",
+            "tdx/volt_api/volt/v1/status.proto: the file has the name of one of the Volt API, and other \
+             definitions: `tdx.volt_api.volt.v1.Status.code`",
+            "  help: if these files are your version of the Volt API, say so: `--own-volt-api` of the program, \
+             `own_volt_api = true` of the macro, `Builder::own_volt_api` in a build script",
         ],
     );
+    for broken in [
+        text.replace("message Status", "message Other"),
+        format!("{text}\nmessage More {{}}"),
+        format!("{text}\nenum More {{ NONE = 0; }}"),
+        format!("{text}\nservice More {{}}"),
+    ] {
+        let files = [(name, broken.as_str())];
+        let error = error_with(&files, &options);
+        assert!(error.contains("and other definitions"), "{error}");
+    }
+    // A copy is the same as the file that is built in, and leaves nothing to generate if it is alone.
+    let copy = text.replace("//", "// Copied:");
+    let error = error_with(&[(name, &copy)], &options);
+    assert!(error.starts_with("nothing to generate"), "{error}");
+    try_all(&[(name, &copy), ("own.proto", own)], &options).unwrap();
 }
 
 #[test]

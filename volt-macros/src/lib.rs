@@ -27,6 +27,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `any_types = false` | generate no list of all messages, which fields of the type `google.protobuf.Any` need in JSON | `true`, if there is such a field |
 /// | `includes = ["proto"]` | the folders in which imports are looked up; each file must be in one | the folders of the files |
+/// | `own_volt_api = true` | the files are the program's version of the Volt API, such as a private fork: see below | `false` |
 /// | `rename = ["shop.v1.Item.kind_" = "sort"]` | the name from which an element's Rust name is derived | its own name; a number follows if that is taken |
 /// | `server = false` | generate no server traits and no servers | `true` |
 ///
@@ -39,6 +40,23 @@ use proc_macro::TokenStream;
 /// built in. Their types are those of `volt-api`, not copies; the feature of the service that
 /// contains them must be enabled. A response with a field of the type `tdx.volt_api.volt.v1.Status`
 /// reports errors in it, like those of the Volt API.
+///
+/// Files that have the names of those files and other definitions are an error, unless `own_volt_api = true`
+/// declares them as the program's version of the Volt API. No file of the Volt API is built in then. The package
+/// `tdx.volt_api.volt.v1` becomes the module `volt::v1`, and a `Client` has an accessor for each service.
+///
+/// ```ignore
+/// mod fork {
+///     volt_api::include_proto!(
+///         "fork/tdx/volt_api/volt/v1/volt.proto",
+///         includes = ["fork"],
+///         own_volt_api = true,
+///     );
+/// }
+///
+/// let client = fork::Client::connect(config).await?;
+/// let answer = client.volt().get_resource(request).await?;
+/// ```
 ///
 /// # Changes, errors and warnings
 ///

@@ -20,6 +20,7 @@ pub(crate) struct Input {
     includes: Vec<LitStr>,
     server: bool,
     any_types: bool,
+    own_volt_api: bool,
     renames: Vec<(LitStr, LitStr)>,
 }
 
@@ -30,6 +31,7 @@ impl Parse for Input {
             includes: Vec::new(),
             server: true,
             any_types: true,
+            own_volt_api: false,
             renames: Vec::new(),
         };
         while !input.is_empty() {
@@ -53,15 +55,18 @@ impl Parse for Input {
 impl Input {
     fn option(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let name: Ident = input.parse()?;
-        if !["any_types", "includes", "rename", "server"].iter().any(|option| name == option) {
+        const OPTIONS: [&str; 5] = ["any_types", "includes", "own_volt_api", "rename", "server"];
+        if !OPTIONS.iter().any(|option| name == option) {
             let message = format!(
-                "there is no option `{name}`: use `any_types`, `includes`, `rename` or `server`"
+                "there is no option `{name}`: use `any_types`, `includes`, `own_volt_api`, `rename` or `server`"
             );
             return Err(syn::Error::new(name.span(), message));
         }
         input.parse::<Token![=]>()?;
         if name == "any_types" {
             self.any_types = input.parse::<LitBool>()?.value;
+        } else if name == "own_volt_api" {
+            self.own_volt_api = input.parse::<LitBool>()?.value;
         } else if name == "server" {
             self.server = input.parse::<LitBool>()?.value;
         } else if name == "rename" {
@@ -95,8 +100,13 @@ pub(crate) fn expand(input: &Input) -> syn::Result<TokenStream> {
 fn expand_in(folder: &Path, input: &Input) -> syn::Result<TokenStream> {
     let (files, includes) =
         (input.files.iter().map(LitStr::value), input.includes.iter().map(LitStr::value));
-    let protos = Protos::read(folder, files, includes).map_err(|problem| error(input, problem))?;
-    let mut options = Options::volt_api().any_types(input.any_types).parallel(false);
+    let (protos, options) = if input.own_volt_api {
+        (Protos::read_own_volt_api(folder, files, includes), Options::own_volt_api())
+    } else {
+        (Protos::read(folder, files, includes), Options::volt_api())
+    };
+    let protos = protos.map_err(|problem| error(input, problem))?;
+    let mut options = options.any_types(input.any_types).parallel(false);
     if !input.server {
         options = options.server(Server::Never);
     }
@@ -275,7 +285,7 @@ mod tests {
         assert_eq!(error(""), "the path of a .proto file is needed, such as \"proto/shop.proto\"");
         assert_eq!(
             error("\"a.proto\", sever = false"),
-            "there is no option `sever`: use `any_types`, `includes`, `rename` or `server`"
+            "there is no option `sever`: use `any_types`, `includes`, `own_volt_api`, `rename` or `server`"
         );
         assert_eq!(error("\"a.proto\" \"b.proto\""), "expected `,`");
     }

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use volt_codegen::diff::{Clients, Report, Surface};
 
 use crate::{api, versions};
 
-/// Prints the start of a changelog: the SDK's version, the API's version, and the changes of the API.
+/// Prints the start of a changelog: the SDK's version, the API's version, the changes of the API, and the step that
+/// the SDK's version needs because of them.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The API to compare with, as for `cargo xtask api diff`. Default: the version below proto/ before
@@ -23,14 +25,74 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn notes(root: &Path, args: &Args) -> anyhow::Result<String> {
     let api = versions::current(root)?;
     // All crates of the workspace have one version.
-    let head = format!("## {} (API {api})\n\n", env!("CARGO_PKG_VERSION"));
+    let sdk = env!("CARGO_PKG_VERSION");
     let since = match &args.since {
         Some(since) => since.clone(),
         None => previous(root, &api)?,
     };
     ensure!(since != api, "{since} is the SDK's own API version: there is nothing to compare");
     let report = api::report(root, &since, &api)?;
-    Ok(format!("{head}The API is that of Volt {api}. Since {since}:\n\n{}", report.to_markdown(3)))
+    let step = Step::of(&report);
+    let next = versions::numbers(sdk).map(|numbers| step.after(numbers)).unwrap_or_default();
+    Ok(format!(
+        "## {sdk} (API {api})\n\n\
+         The API is that of Volt {api}. Since {since} it has {}. If the SDK's last release with API {since} was \
+         {sdk}, the next version is at least {next}.\n\n{}",
+        step.why(&report),
+        report.to_markdown(3)
+    ))
+}
+
+/// The part of the SDK's version that must increase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Breaking,
+    Addition,
+    Fix,
+}
+
+impl Step {
+    /// Programs of the old API break with the new SDK if they do not compile, or if an old Volt, for which they were
+    /// written, does not understand them.
+    fn of(report: &Report) -> Self {
+        let data = [Surface::Wire, Surface::Json];
+        if report.breaking(Surface::Source) > 0
+            || data.iter().any(|surface| report.breaking_for(*surface, Clients::New) > 0)
+        {
+            Self::Breaking
+        } else if report.changes.is_empty() {
+            Self::Fix
+        } else {
+            Self::Addition
+        }
+    }
+
+    fn why(self, report: &Report) -> String {
+        match self {
+            Self::Breaking => format!(
+                "changes that break programs: {} break Rust code, {} the binary form and {} the JSON form for new \
+                 clients with an old Volt",
+                report.breaking(Surface::Source),
+                report.breaking_for(Surface::Wire, Clients::New),
+                report.breaking_for(Surface::Json, Clients::New),
+            ),
+            Self::Addition => "changes, none of which breaks programs".to_owned(),
+            Self::Fix => "no changes".to_owned(),
+        }
+    }
+
+    /// The next version. Cargo treats the first number that is not 0 as the major one.
+    fn after(self, numbers: [u64; 3]) -> String {
+        let [major, minor, patch] = numbers;
+        let [major, minor, patch] = match (self, major, minor) {
+            (Self::Breaking, 0, 0) => [0, 0, patch + 1],
+            (Self::Breaking, 0, _) => [0, minor + 1, 0],
+            (Self::Breaking, ..) => [major + 1, 0, 0],
+            (Self::Addition, 1.., _) => [major, minor + 1, 0],
+            (Self::Addition, 0, _) | (Self::Fix, ..) => [major, minor, patch + 1],
+        };
+        format!("{major}.{minor}.{patch}")
+    }
 }
 
 fn previous(root: &Path, api: &str) -> anyhow::Result<String> {
@@ -45,18 +107,21 @@ fn previous(root: &Path, api: &str) -> anyhow::Result<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn notes_have_both_versions_and_the_changes_since_the_previous_api() {
         let root = xtask_tools::root().unwrap();
         let notes = notes(root, &Args { since: None }).unwrap();
-        let heading = format!("## {} (API 0.20.34)\n\n", env!("CARGO_PKG_VERSION"));
+        let api = versions::current(root).unwrap();
+        let since = previous(root, &api).unwrap();
+        let heading = format!("## {} (API {api})\n\n", env!("CARGO_PKG_VERSION"));
         assert!(notes.starts_with(&heading), "{notes}");
-        assert!(notes.contains("Since 0.15.1:\n\n- services: 10 before, 12 now"), "{notes}");
-        assert!(notes.contains("\n### Breaking\n\n- `tdx.volt_api."), "{notes}");
+        assert!(notes.contains(&format!("Since {since} it has ")), "{notes}");
         // The changes are the text of the report, one heading level deeper.
-        let report = api::report(root, "0.15.1", "0.20.34").unwrap();
+        let report = api::report(root, &since, &api).unwrap();
         assert!(notes.ends_with(&report.to_markdown(3)));
     }
 
@@ -65,8 +130,9 @@ mod tests {
         let root = xtask_tools::root().unwrap();
         let folder = root.join("proto/0.15.1").to_str().unwrap().to_owned();
         let given = notes(root, &Args { since: Some(folder.clone()) }).unwrap();
-        assert!(given.contains(&format!("Since {folder}:")), "{given}");
-        let error = notes(root, &Args { since: Some("0.20.34".to_owned()) }).unwrap_err();
+        assert!(given.contains(&format!("Since {folder} ")), "{given}");
+        let since = Some(versions::current(root).unwrap());
+        let error = notes(root, &Args { since }).unwrap_err();
         assert!(error.to_string().contains("nothing to compare"), "{error}");
     }
 
@@ -74,11 +140,51 @@ mod tests {
     fn first_version_has_no_previous_one() {
         let root = tempfile::tempdir().unwrap();
         for version in ["0.9.0", "0.10.0"] {
-            std::fs::create_dir_all(root.path().join("proto").join(version)).unwrap();
+            fs::create_dir_all(root.path().join("proto").join(version)).unwrap();
         }
         // Versions sort as numbers, not as text.
         assert_eq!(previous(root.path(), "0.10.0").unwrap(), "0.9.0");
         let error = previous(root.path(), "0.9.0").unwrap_err();
         assert!(error.to_string().contains("--since"), "{error}");
+    }
+
+    #[test]
+    fn changes_of_the_api_determine_the_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, body: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("m.proto"), format!("syntax = \"proto3\"; package p; {body}"))
+                .unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let service =
+            |method: &str| format!("message M {{ int32 a = 1; }} service S {{ {method} }}");
+        let old = put("old", &service("rpc A(M) returns (M);"));
+        let step = |name: &str, body: &str| {
+            let report = api::report(folder.path(), &old, &put(name, body)).unwrap();
+            Step::of(&report)
+        };
+        let more = service("rpc A(M) returns (M); rpc B(M) returns (M);");
+        assert_eq!(step("same", &service("rpc A(M) returns (M);")), Step::Fix);
+        assert_eq!(step("more", &more), Step::Addition);
+        assert_eq!(step("less", &service("")), Step::Breaking);
+        // Rust code compiles, but an old Volt understands something else.
+        let renumbered = service("rpc A(M) returns (M);").replace("a = 1", "a = 2");
+        assert_eq!(step("renumbered", &renumbered), Step::Breaking);
+    }
+
+    #[test]
+    fn the_next_version_is_that_of_cargo() {
+        for (step, version, next) in [
+            (Step::Breaking, [1, 2, 3], "2.0.0"),
+            (Step::Addition, [1, 2, 3], "1.3.0"),
+            (Step::Fix, [1, 2, 3], "1.2.4"),
+            (Step::Breaking, [0, 2, 3], "0.3.0"),
+            (Step::Addition, [0, 2, 3], "0.2.4"),
+            (Step::Breaking, [0, 0, 3], "0.0.4"),
+        ] {
+            assert_eq!(step.after(version), next, "{step:?}");
+        }
     }
 }

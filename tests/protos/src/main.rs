@@ -1,7 +1,9 @@
 //! `cargo xtask protos`: published `.proto` files of others, unchanged.
 
+mod changes;
 mod check;
 mod fetch;
+mod pieces;
 mod table;
 mod trees;
 
@@ -33,6 +35,10 @@ struct Args {
     /// Prints the names of the trees, and the packages that they come from.
     #[arg(long)]
     list: bool,
+    /// Compiles programs against an invented API and its next version instead, and compares the errors with the
+    /// promises of `cargo xtask api diff`.
+    #[arg(long, conflicts_with_all = ["trees", "no_check", "write"])]
+    changes: bool,
     /// Only generates code, without type-checking it.
     #[arg(long)]
     no_check: bool,
@@ -63,6 +69,10 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         for tree in TREES {
             println!("{:<20} {}", tree.name, tree.packages_shown());
         }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.changes {
+        print!("{}", changes::run()?);
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(unknown) = args.trees.iter().find(|name| !TREES.iter().any(|t| t.name == **name)) {

@@ -13,6 +13,8 @@ impl crate::Client {
     /// Synchronises a folder of a computer with a folder of a Volt.
     ///
     /// The embedded Volt does not have this service and answers `UNIMPLEMENTED`.
+    ///
+    /// Since API 0.20.34.
     #[cfg(feature = "drive")]
     #[must_use]
     pub fn drive(&self) -> super::volt::v1::DriveApiClient {
@@ -78,6 +80,8 @@ impl crate::Client {
     /// credential is a signed statement about an identity, for instance that it owns an email address.
     ///
     /// A Volt without this service, such as the embedded Volt, answers `UNIMPLEMENTED`.
+    ///
+    /// Since API 0.20.34.
     #[cfg(feature = "ssi")]
     #[must_use]
     pub fn ssi(&self) -> super::volt::v1::SsiApiClient {
@@ -89,6 +93,8 @@ impl crate::Client {
     /// others. A document is stored in a sync database, or in a synapse, which can also connect to
     /// synapses of other Volts. Documents are exchanged as Yjs updates in encoding v2; clients merge
     /// them.
+    ///
+    /// Since API 0.20.34.
     #[cfg(feature = "sync")]
     #[must_use]
     pub fn sync(&self) -> super::volt::v1::SyncApiClient {
@@ -99,6 +105,8 @@ impl crate::Client {
     /// The setting `enable_terminal` (`VoltParameters`) turns the service on. Access rules can restrict
     /// a caller to a list of commands (`extra` in `Access`). A Volt without this service, such as the
     /// embedded Volt, answers `UNIMPLEMENTED`.
+    ///
+    /// Since API 0.20.34.
     #[cfg(feature = "terminal")]
     #[must_use]
     pub fn terminal(&self) -> super::volt::v1::TerminalApiClient {

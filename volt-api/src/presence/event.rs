@@ -34,7 +34,7 @@ impl From<ConnectEvent> for Event {
             }
             Some(Payload::ConnectAuthRequest(request)) => Self::Authentication(Box::new(request)),
             Some(Payload::DidRegistryUpdate(update)) => Self::DidRegistry(Box::new(update)),
-            event => Self::Other(Box::new(ConnectEvent { event })),
+            event => Self::Other(Box::new(ConnectEvent { event, ..ConnectEvent::default() })),
         }
     }
 }

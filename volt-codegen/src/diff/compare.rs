@@ -1,20 +1,17 @@
 //! Compares two inventories: services, methods, and messages and enums as wholes.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    count::counts,
     effects::{Effects, Trouble},
     inventory::{Home, Inventory, Method, Reserved, Service},
     moves::moved,
-    report::{Change, Report, Verdict},
+    report::Change,
     usage::{Usage, Use},
 };
 
-pub(super) fn compare(old: &Inventory, new: &Inventory) -> Report {
+/// The changes that the descriptors show, and the new full names of elements by the old ones.
+pub(super) fn compare(old: &Inventory, new: &Inventory) -> (Vec<Change>, BTreeMap<String, String>) {
     let moved = moved(old, new);
     let arrived = moved.values().cloned().collect();
     let usage = Usage::of([old, new]);
@@ -24,17 +21,7 @@ pub(super) fn compare(old: &Inventory, new: &Inventory) -> Report {
     comparison.services();
     comparison.messages();
     comparison.enums();
-    let (mut changes, renames) = (comparison.changes, comparison.renames);
-    changes.sort_by(|a, b| {
-        let order = |change: &Change| Reverse((change.worst(), broken(change)));
-        (order(a), &a.file, &a.element, &a.what).cmp(&(order(b), &b.file, &b.element, &b.what))
-    });
-    Report { changes, counts: counts(old, new), renames }
-}
-
-/// The number of surfaces that a change breaks.
-fn broken(change: &Change) -> usize {
-    change.effects.values().filter(|effect| effect.verdict == Verdict::Breaking).count()
+    (comparison.changes, comparison.renames)
 }
 
 pub(super) struct Comparison<'a> {

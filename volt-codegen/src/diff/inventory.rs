@@ -124,6 +124,14 @@ impl Inventory {
         inventory
     }
 
+    /// The file of a service, message or enum.
+    pub(super) fn file(&self, name: &str) -> Option<&str> {
+        let service = self.services.get(name).map(|service| &service.home);
+        let message = self.messages.get(name).map(|message| &message.home);
+        let enumeration = self.enums.get(name).map(|enumeration| &enumeration.home);
+        service.or(message).or(enumeration).map(|home| home.file.as_str())
+    }
+
     fn message(&mut self, home: &Home, scope: &str, message: &DescriptorProto) {
         let name = join(scope, message.name());
         for nested in &message.nested_type {

@@ -8,24 +8,48 @@
 //! (<https://protobuf.dev/programming-guides/proto3/#updating>), and those on the JSON form its
 //! mapping (<https://protobuf.dev/programming-guides/json/>): a conforming reader also accepts
 //! numbers as text, and names in either spelling, but rejects a number in place of a list.
+//!
+//! The effects on Rust code are those on the generated code: a message that no longer implements `Copy` breaks
+//! code, an enum value whose variant keeps its name does not.
 
 mod compare;
 mod count;
 mod effects;
 mod enums;
 mod fields;
+mod generated;
 mod inventory;
 mod moves;
 mod render;
 mod report;
+mod rust;
 mod types;
 mod usage;
 
 use prost_types::FileDescriptorSet;
 
 pub use self::report::{Change, Clients, Count, Effect, Report, Surface, Verdict};
+use self::{inventory::Inventory, rust::Rust};
+use crate::{Error, Options};
 
-/// Compares two versions of an API. Files of `google/protobuf/` are excluded.
-pub fn diff(old: &FileDescriptorSet, new: &FileDescriptorSet) -> Report {
-    compare::compare(&inventory::Inventory::new(old), &inventory::Inventory::new(new))
+/// Compares two versions of an API, and the code that the options generate from them. Files of
+/// `google/protobuf/` are excluded.
+///
+/// # Errors
+///
+/// As [`generate`](crate::generate), if code cannot be generated from one of the versions.
+pub fn diff(
+    old: &FileDescriptorSet,
+    new: &FileDescriptorSet,
+    options: &Options,
+) -> Result<Report, Error> {
+    let code = [Rust::new(old, options)?, Rust::new(new, options)?];
+    let (old, new) = (Inventory::new(old), Inventory::new(new));
+    let (mut changes, renames) = compare::compare(&old, &new);
+    generated::complete(&mut changes, &renames, code.each_ref(), |item| {
+        let now = renames.get(item).map_or(item, String::as_str);
+        new.file(now).unwrap_or_default().to_owned()
+    });
+    report::sort(&mut changes);
+    Ok(Report { changes, counts: count::counts(&old, &new), renames })
 }

@@ -1,6 +1,6 @@
 //! The result of a comparison.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 /// A surface that a change can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,4 +158,15 @@ impl Report {
         };
         self.changes.iter().filter(breaks).count()
     }
+}
+
+/// Sorts the worst changes to the start.
+pub(super) fn sort(changes: &mut [Change]) {
+    let broken = |change: &Change| {
+        change.effects.values().filter(|effect| effect.verdict == Verdict::Breaking).count()
+    };
+    changes.sort_by(|a, b| {
+        let order = |change: &Change| Reverse((change.worst(), broken(change)));
+        (order(a), &a.file, &a.element, &a.what).cmp(&(order(b), &b.file, &b.element, &b.what))
+    });
 }

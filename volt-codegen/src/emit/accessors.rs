@@ -9,6 +9,9 @@ use super::{
 };
 use crate::{model::Model, names};
 
+/// The name of the generated client, which a macro of the runtime declares.
+pub(super) const CLIENT: &str = "Client";
+
 /// The implementation block of `holder`, for code in the module `scope`.
 pub(super) fn items(model: &Model, holder: &str, scope: &[&str]) -> TokenStream {
     let holder = names::tokens(holder);

@@ -3,6 +3,8 @@
 mod accessors;
 mod any;
 pub(crate) mod code;
+mod derives;
+pub(crate) mod former;
 mod parallel;
 mod paths;
 mod redacted;
@@ -14,6 +16,7 @@ mod tree;
 
 use prost_types::FileDescriptorSet;
 
+pub(crate) use self::derives::derives;
 use crate::{error::Error, model::Model, options::Options, output::GeneratedFile};
 
 /// All files, sorted by path.

@@ -7,6 +7,7 @@ use quote::quote;
 
 use super::{
     code::{Code, RT, cfg, runtime},
+    former,
     paths::Paths,
 };
 use crate::{
@@ -45,7 +46,8 @@ fn client(service: &Service, paths: &Paths<'_>) -> TokenStream {
         .attributes(&|name| paths.element(name, DEPTH));
     let deprecated = deprecated(service.deprecated);
     let channel = runtime("Channel");
-    let methods = service.methods.iter().map(|method| call(method, paths));
+    let formers = former::methods(service);
+    let methods = service.methods.iter().map(|method| call(method, paths, &formers));
     quote! {
         #about
         #deprecated
@@ -59,7 +61,7 @@ fn client(service: &Service, paths: &Paths<'_>) -> TokenStream {
     }
 }
 
-fn call(method: &Method, paths: &Paths<'_>) -> TokenStream {
+fn call(method: &Method, paths: &Paths<'_>, formers: &[(String, &str)]) -> TokenStream {
     let docs = docs(method, paths).attributes(&|name| paths.element(name, DEPTH));
     let deprecated = deprecated(method.deprecated);
     let (name, constant) = (names::ident(&method.ident), names::ident(&method.constant));
@@ -77,12 +79,18 @@ fn call(method: &Method, paths: &Paths<'_>) -> TokenStream {
         (TokenStream::new(), TokenStream::new())
     };
     let bulk = if method.bulk { quote!(.bulk()) } else { TokenStream::new() };
+    let former = formers.iter().filter(|(_, ident)| *ident == method.ident).map(|former| {
+        let given = if takes_request { quote!(request) } else { TokenStream::new() };
+        former::method(former, &parameter, &quote!(#call<#request, #response>), &given)
+    });
+    let former: TokenStream = former.collect();
     quote! {
         #docs
         #deprecated
         pub fn #name(&self #parameter) -> #call<#request, #response> {
             #call::new(&self.channel, &#constant #argument) #bulk
         }
+        #former
     }
 }
 

@@ -72,6 +72,11 @@ impl Texts {
         Ok(Self(modules))
     }
 
+    /// The text of a package.
+    pub(super) fn of(&self, package: &Package) -> Option<&str> {
+        self.0.get(&Module::from_protobuf_package_name(&package.prost)).map(String::as_str)
+    }
+
     /// Returns whether the texts are long enough for several threads.
     pub(super) fn are_long(&self) -> bool {
         self.0.values().map(String::len).sum::<usize>() > LONG
@@ -82,8 +87,7 @@ impl Structs {
     /// Parses the text of a package.
     pub(super) fn new(texts: &Texts, package: &Package, paths: &Paths<'_>) -> Result<Self, Error> {
         let mut items: HashMap<String, Vec<Item>> = HashMap::new();
-        let module = Module::from_protobuf_package_name(&package.prost);
-        let Some(text) = texts.0.get(&module) else { return Ok(Self(items)) };
+        let Some(text) = texts.of(package) else { return Ok(Self(items)) };
         let tokens: TokenStream = text.parse().map_err(wrong)?;
         let file: syn::File = syn::parse2(paths.moved(tokens)).map_err(wrong)?;
         for item in file.items {
@@ -140,7 +144,7 @@ fn has_group(messages: &[DescriptorProto]) -> bool {
     })
 }
 
-fn wrong(error: impl std::fmt::Display) -> Error {
+pub(super) fn wrong(error: impl std::fmt::Display) -> Error {
     Error::new(format!("prost-build wrote bad Rust: {error}"))
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     accessors, any,
     code::{Code, RT},
-    parallel,
+    former, parallel,
     paths::Paths,
     service,
     structs::{Structs, Texts},
@@ -40,6 +40,8 @@ pub(super) struct Node {
 
 /// The module for the accessors.
 const ACCESSORS: &str = "accessors";
+/// The module for the generated client.
+const CLIENT: &str = "client";
 
 pub(super) fn tree(model: &Model, texts: &Texts, options: &Options) -> Result<Node, Error> {
     let mut root = Node { directory: true, ..Node::default() };
@@ -60,6 +62,15 @@ pub(super) fn tree(model: &Model, texts: &Texts, options: &Options) -> Result<No
         let node = Node { code: code.into_text(), ..Node::default() };
         let mut taken = root.children.keys().map(|name| names::bare(name).to_owned()).collect();
         root.children.insert(fresh(&mut taken, ACCESSORS), node);
+    }
+    if options.client {
+        let mut code = Code::default();
+        code.text(&format!("{RT}::client! {{ {} }}\n", accessors::CLIENT));
+        code.items(&accessors::items(model, accessors::CLIENT, &[CLIENT]))?;
+        let code = format!("use {} as {RT};\n{}", options.runtime, code.into_text());
+        let node = Node { code, exported: true, ..Node::default() };
+        let mut taken = root.children.keys().map(|name| names::bare(name).to_owned()).collect();
+        root.children.insert(fresh(&mut taken, CLIENT), node);
     }
     Ok(root)
 }
@@ -99,11 +110,15 @@ fn children(
     for message in &package.messages {
         let group = groups.entry(shared(&message.gate, options)).or_default();
         group.messages.add(structs.message(message, &paths));
+        let former = former::alias(package, &message.ident, message.former.as_deref());
+        group.messages.add(former.into_iter().collect());
         tables::message(&mut group.tables, message, &paths);
     }
     for item in &package.enums {
         let group = groups.entry(shared(&item.gate, options)).or_default();
         group.messages.add(structs.enumeration(item, &paths));
+        let former = former::alias(package, &item.ident, item.former.as_deref());
+        group.messages.add(former.into_iter().collect());
         tables::enumeration(&mut group.tables, item, &paths);
     }
     for service in &package.services {

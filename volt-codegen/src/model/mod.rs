@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod link;
 mod needs;
+mod nicknames;
 mod packages;
 mod recursion;
 mod renamed;
@@ -76,6 +77,8 @@ pub(crate) struct Message {
     pub(crate) name: String,
     /// The name of the struct.
     pub(crate) ident: String,
+    /// Its former name, in the `.proto`.
+    pub(crate) former: Option<String>,
     /// The module of its nested items.
     pub(crate) module: String,
     /// The Rust location of the struct.
@@ -211,6 +214,8 @@ pub(crate) struct Enum {
     pub(crate) name: String,
     /// The name of the Rust enum.
     pub(crate) ident: String,
+    /// Its former name, in the `.proto`.
+    pub(crate) former: Option<String>,
     /// The Rust location of the enum.
     pub(crate) ty: TypeRef,
     /// The documentation from the `.proto`.
@@ -251,7 +256,7 @@ pub(crate) struct Service {
     pub(crate) name: String,
     /// The name of the trait, and the stem of the other names.
     pub(crate) ident: String,
-    /// The user-facing name: without a final `API`, in snake case.
+    /// The user-facing name: without a final `API`, in snake case. Unique among all services.
     pub(crate) nickname: String,
     /// The Cargo feature, if services have features.
     pub(crate) feature: Option<String>,
@@ -274,6 +279,8 @@ pub(crate) struct Method {
     pub(crate) bulk: bool,
     /// The Rust method.
     pub(crate) ident: String,
+    /// Its former name, in the `.proto`.
+    pub(crate) former: Option<String>,
     /// The constant that describes it.
     pub(crate) constant: String,
     /// The kind: which side sends more than one message.

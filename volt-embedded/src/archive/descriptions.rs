@@ -84,6 +84,7 @@ impl Archive {
                     name: row.get(0)?,
                     r#type: row.get(1)?,
                     json_schema: row.get(2)?,
+                    ..SynapseDocumentMetadata::default()
                 })
             })?;
             description.roots = roots.collect::<rusqlite::Result<_>>()?;

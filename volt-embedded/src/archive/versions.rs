@@ -92,5 +92,6 @@ fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<SyncDocumentVersionSumma
         identity: row.get(2)?,
         label: row.get(3)?,
         document_hash: row.get(4)?,
+        ..SyncDocumentVersionSummary::default()
     })
 }

@@ -59,6 +59,7 @@ impl Actor {
                 read_audit: request.read_audit,
                 write_audit: request.write_audit,
                 no_compaction: request.no_compaction,
+                ..SaveSynapseRequest::default()
             },
         )
     }
@@ -89,6 +90,7 @@ impl Actor {
             create: request.create,
             create_in_parent_id: request.create_in_parent_id,
             purge_attributes: request.purge_attributes,
+            ..SaveResourceRequest::default()
         })
     }
 

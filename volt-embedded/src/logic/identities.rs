@@ -151,5 +151,5 @@ fn identity(store: &Connection, id: &str) -> Result<Identity> {
         return Err(not_found("identity", id).into());
     }
     let alias = identities::aliases(store, id)?;
-    Ok(Identity { resource: Some(resource), alias })
+    Ok(Identity { resource: Some(resource), alias, ..Identity::default() })
 }

@@ -52,6 +52,7 @@ impl Actor {
             create: request.create,
             create_in_parent_id: request.create_in_parent_id,
             purge_attributes: request.purge_attributes,
+            ..SaveResourceRequest::default()
         })
     }
 
@@ -388,7 +389,7 @@ pub(crate) fn set_attribute(
     data_type: AttributeDataType,
     value: Value,
 ) {
-    let value = AttributeValue { value: Some(value) };
+    let value = AttributeValue { value: Some(value), ..AttributeValue::default() };
     let attribute = ResourceAttribute::default()
         .with_attribute_id(name)
         .with_data_type(data_type)

@@ -178,6 +178,7 @@ impl Actor {
             create: request.create,
             create_in_parent_id: request.create_in_parent_id,
             purge_attributes: request.purge_attributes,
+            ..SaveResourceRequest::default()
         })?;
         self.write(|tx| {
             let mut connection = resources::require(tx, &saved.id)?;

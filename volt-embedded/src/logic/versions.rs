@@ -80,6 +80,7 @@ impl Actor {
             identity: self.identity.clone(),
             label: label.to_owned(),
             document_hash: document_hash(&identity),
+            ..SyncDocumentVersionSummary::default()
         };
         document.archive().keep_version(document.name(), &version, &whole)?;
         Ok(version.version_id)

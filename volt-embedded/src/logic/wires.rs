@@ -54,6 +54,7 @@ impl Actor {
             create: request.create,
             create_in_parent_id: request.create_in_parent_id,
             purge_attributes: request.purge_attributes,
+            ..SaveResourceRequest::default()
         })?;
         // Create the table before the first message, so that it can be queried.
         self.open_archive(&wire)?;

@@ -59,7 +59,7 @@ impl Execution<'_> {
                     }
                     done = self.statement(&start)?;
                 }
-                Some(Command::End(SqlExecuteEnd { commit_transaction: true })) => {
+                Some(Command::End(SqlExecuteEnd { commit_transaction: true, .. })) => {
                     if wrote {
                         // The right may have been revoked since the transaction began.
                         recheck()?;
@@ -99,7 +99,7 @@ impl Execution<'_> {
                     }
                 }
             }
-            self.respond(Payload::Header(RowHeader { column: columns }))?;
+            self.respond(Payload::Header(RowHeader::default().with_column(columns)))?;
         }
         let mut in_page = 0;
         while let Some(current) = row {
@@ -141,7 +141,8 @@ impl Execution<'_> {
             Payload::Row(row) => values::size(row),
             _ => 0,
         };
-        let response = SqlExecuteResponse { payload: Some(payload) };
+        let response =
+            SqlExecuteResponse { payload: Some(payload), ..SqlExecuteResponse::default() };
         self.responses
             .put(response, bytes)
             .map_err(|_| Status::new(Code::Cancelled, "the caller has ended the call").into())

@@ -86,9 +86,9 @@ pub(super) fn row(row: &Row<'_>, columns: usize) -> rusqlite::Result<VariantRow>
             ValueRef::Text(bytes) => Data::Text(String::from_utf8_lossy(bytes).into_owned()),
             ValueRef::Blob(bytes) => Data::Blob(bytes.to_vec()),
         };
-        cells.push(Variant { data: Some(data) });
+        cells.push(Variant { data: Some(data), ..Variant::default() });
     }
-    Ok(VariantRow { column: cells })
+    Ok(VariantRow::default().with_column(cells))
 }
 
 /// Returns the size of the texts and blobs of a row.

@@ -231,6 +231,7 @@ fn attributes(store: &Connection, id: &str) -> Result<Vec<ResourceAttribute>> {
             resource_id: id.to_owned(),
             data_type: row.get(2)?,
             value: from_json::<Vec<AttributeValue>>(&row.get::<_, String>(3)?)?,
+            ..ResourceAttribute::default()
         });
     }
     Ok(attributes)

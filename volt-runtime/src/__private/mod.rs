@@ -1,6 +1,7 @@
 //! The only module that generated code refers to. Not part of the public API: it may change without
 //! notice.
 
+mod client;
 mod message;
 mod service;
 mod values;
@@ -15,11 +16,12 @@ pub use prost_types;
 pub use serde;
 
 pub use crate::{
-    __any_types as any_types, __enum_map as enum_map, __enumeration as enumeration,
-    __message as message, __redacted as redacted, __server as server, __service as service,
-    __status as status,
+    __any_types as any_types, __client as client, __enum_map as enum_map,
+    __enumeration as enumeration, __message as message, __redacted as redacted, __server as server,
+    __service as service, __status as status,
     call::{self, BidiCall, ClientStreamingCall, ServerStreamingCall, UnaryCall},
     channel::Channel,
+    error::since::{Since, declare as declare_since},
     json,
     json::{Empty, WellKnown},
     message::{Message, StatusMessage},

@@ -1,5 +1,7 @@
 //! Errors on this side of a call.
 
+pub(crate) mod since;
+
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::status::{Code, Status};
@@ -272,6 +274,13 @@ impl Error {
             && source.is_some_and(|source| source.0.kind == ErrorKind::ResourceExhausted)
     }
 
+    /// Returns the version of the API that introduced the method, if the Volt answered
+    /// [`Code::Unimplemented`]: the Volt is probably older. `None` if this is not known.
+    pub fn since(&self) -> Option<&'static str> {
+        let method = self.0.method.filter(|_| self.code() == Code::Unimplemented)?;
+        since::of(method)
+    }
+
     /// Returns the method of the failed call, as `/package.Service/Method`.
     pub fn method(&self) -> Option<&'static str> {
         self.0.method
@@ -341,6 +350,9 @@ impl fmt::Display for Error {
         }
         if let Some(status) = &self.0.status {
             write!(f, ": {status}")?;
+        }
+        if let Some(version) = self.since() {
+            write!(f, " (the method exists since API {version}; the Volt may be older)")?;
         }
         if f.alternate() {
             write_causes(f, self)?;

@@ -1,5 +1,9 @@
 //! `cargo xtask codegen`: writes the generated half of `volt-api`, or checks that it is up to date.
 
+pub(crate) mod former;
+mod modules;
+mod since;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -9,8 +13,13 @@ use std::{
 
 use anyhow::bail;
 use prost_types::FileDescriptorSet;
-use volt_codegen::{Options, Output, Server, Sources};
+use volt_codegen::{BULK, Options, Output, Server, Sources, diff::Report};
 
+use self::{
+    former::FormerNames,
+    modules::{COMMAND, Older, packages_file},
+    since::Since,
+};
 use crate::{
     secrets::Secrets,
     tree::{self, Change, read},
@@ -19,16 +28,12 @@ use crate::{
 
 /// The package whose modules are at the root of the generated code.
 const ROOT: &str = "tdx.volt_api";
-/// The command to run after a failed check, which the generated files name.
-const COMMAND: &str = "cargo xtask codegen";
 /// The generated code, relative to the root of the repository.
 const GENERATED: &str = "volt-api/src/generated";
 /// The file that records the version it was generated from.
 const VERSION: &str = "volt-api/src/version.rs";
-const OLDER_VERSION_FILE: &str = "volt-api/src/v0_15/version.rs";
-/// The older API in the SDK, and its folder.
-const OLDER_VERSION: &str = "0.15.1";
-const OLDER: &str = "volt-api/src/v0_15/generated";
+/// The file that re-exports the packages and declares the older versions.
+const PACKAGES: &str = "volt-api/src/packages.rs";
 /// The manifest with the list of features.
 const MANIFEST: &str = "volt-api/Cargo.toml";
 /// The number of lines shown for each stale file, and the number of files.
@@ -38,6 +43,11 @@ const SHOWN_FILES: usize = 5;
 const MARKERS: [&str; 2] = [
     "# One feature for each service, written by `cargo xtask codegen`.\n",
     "# End of the services.\n",
+];
+/// The markers around the features of the older versions.
+const VERSION_MARKERS: [&str; 2] = [
+    "# One feature for each older version of the API, as a module beside this one, written by `cargo xtask codegen`.\n",
+    "# End of the versions.\n",
 ];
 
 /// Writes the SDK's generated code from the .proto files of an API version.
@@ -59,7 +69,10 @@ pub(crate) fn services() -> anyhow::Result<Vec<String>> {
     let root = xtask_tools::root()?;
     let version = versions::current(root)?;
     let sources = versions::sources(root, &version)?;
-    Ok(generate(&sources, &Secrets::read(root, &version)?)?.features)
+    let set = sources.compile()?;
+    let since = Since::new(root, &version, &set)?;
+    let former = FormerNames::read(root, &version)?;
+    Ok(generate(&set, &Secrets::read(root, &version)?, &since, &former)?.features)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -99,25 +112,37 @@ impl Plan {
         sources: &Sources,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
-        let output = generate(sources, secrets)?;
-        let older = generate_older(root)?;
+        let set = sources.compile()?;
+        let since = Since::new(root, version, &set)?;
+        let former = FormerNames::read(root, version)?;
+        let output = generate(&set, secrets, &since, &former)?;
+        let older = Older::list(root)?;
         let mut wanted: BTreeMap<PathBuf, String> = BTreeMap::new();
         wanted.insert(versions::CURRENT.into(), format!("{version}\n"));
-        wanted.insert(VERSION.into(), version_file(version));
-        wanted.insert(OLDER_VERSION_FILE.into(), version_file(OLDER_VERSION));
-        let manifest = read(&root.join(MANIFEST))?;
-        wanted.insert(MANIFEST.into(), with_features(&manifest, &output.features)?);
+        wanted.insert(VERSION.into(), version_file(version, &since.methods(&set)));
+        wanted.insert(PACKAGES.into(), packages_file(&output.modules, &older));
+        let manifest = with_features(&read(&root.join(MANIFEST))?, &output.features)?;
+        wanted.insert(MANIFEST.into(), with_versions(&manifest, &older)?);
+        let mut outputs = vec![(version.to_owned(), PathBuf::from(GENERATED), output)];
+        for older in &older {
+            let output = generate_older(root, older)?;
+            let folder = PathBuf::from(older.folder());
+            let file = older.module_file(&output.modules, &older.about(root)?);
+            wanted.insert(folder.join("mod.rs"), file);
+            outputs.push((older.version.clone(), folder.join("generated"), output));
+        }
         let mut sums = Vec::new();
-        for (version, directory, output) in
-            [(version, GENERATED, output), (OLDER_VERSION, OLDER, older)]
-        {
+        for (version, directory, output) in outputs {
             let lines: usize = output.files.iter().map(|file| file.contents.lines().count()).sum();
             sums.push(format!("API {version}: {} files, {lines} lines", output.files.len()));
             for file in output.files {
-                wanted.insert(Path::new(directory).join(&file.path), file.contents);
+                wanted.insert(directory.join(&file.path), file.contents);
             }
         }
-        let changes = tree::changes(root, wanted, &[GENERATED.as_ref(), OLDER.as_ref()])?;
+        let folders: Vec<String> = older.iter().map(Older::folder).collect();
+        let folders: Vec<&Path> =
+            folders.iter().map(Path::new).chain([GENERATED.as_ref()]).collect();
+        let changes = tree::changes(root, wanted, &folders)?;
         Ok(Self { changes, sums })
     }
 
@@ -146,53 +171,83 @@ impl Plan {
     }
 }
 
-fn version_file(version: &str) -> String {
+fn version_file(version: &str, since: &BTreeMap<String, &str>) -> String {
+    let since = since.iter().map(|(path, version)| format!("    ({path:?}, {version:?}),\n"));
     format!(
         "// @generated by `{COMMAND}`. Do not edit.\n\n\
          /// The version of the Volt API that this was generated from.\n\
-         pub const API_VERSION: &str = \"{version}\";\n"
+         pub const API_VERSION: &str = \"{version}\";\n\n\
+         /// The methods that older versions lack, and the version that added each.\n\
+         pub(crate) const SINCE: volt_runtime::__private::Since = &[\n{}];\n",
+        since.collect::<String>()
     )
 }
-
-/// Methods whose messages may fill a connection for as long as the file is large.
-const BULK: [&str; 2] =
-    ["/tdx.volt_api.volt.v1.FileAPI/DownloadFile", "/tdx.volt_api.volt.v1.FileAPI/UploadFile"];
 
 /// The options for both versions of the API.
 fn options(set: &FileDescriptorSet, secrets: &Secrets) -> Options {
     let options = Options::default().command(COMMAND).server(Server::Feature("server".to_owned()));
     let options = secrets.hidden(set).into_iter().fold(options, Options::secret);
-    BULK.into_iter().fold(options, Options::bulk)
+    BULK.iter().fold(options, |options, path| options.bulk(*path))
 }
 
 /// The code of the SDK's own API.
-fn generate(sources: &Sources, secrets: &Secrets) -> anyhow::Result<Output> {
-    let set = sources.compile()?;
-    let options = options(&set, secrets).features(true).accessors("crate::Client").root(ROOT);
-    Ok(volt_codegen::generate(&set, &options)?)
+fn generate(
+    set: &FileDescriptorSet,
+    secrets: &Secrets,
+    since: &Since,
+    former: &FormerNames,
+) -> anyhow::Result<Output> {
+    let options = former.declare(as_sdk(options(set, secrets)));
+    let options =
+        since.documented().fold(options, |options, (name, version)| options.since(name, version));
+    Ok(volt_codegen::generate(set, &options)?)
 }
 
-/// The code of the older API, which has a single feature.
-fn generate_older(root: &Path) -> anyhow::Result<Output> {
-    let set = versions::sources(root, OLDER_VERSION)?.compile()?;
-    let secrets = Secrets::read(root, OLDER_VERSION)?;
-    let options = options(&set, &secrets).accessors("crate::v0_15::Client").root(ROOT);
+/// The report of the changes between two versions for users of the SDK, where the new one keeps these former names.
+pub(crate) fn diff(
+    old: &FileDescriptorSet,
+    new: &FileDescriptorSet,
+    former: &FormerNames,
+) -> anyhow::Result<Report> {
+    let options = former.declare(as_sdk(Options::default()));
+    Ok(volt_codegen::diff::diff(old, new, &options)?)
+}
+
+fn as_sdk(options: Options) -> Options {
+    options.features(true).accessors("crate::Client").root(ROOT)
+}
+
+/// The code of an older API, which has a single feature and its own client.
+fn generate_older(root: &Path, older: &Older) -> anyhow::Result<Output> {
+    let set = versions::sources(root, &older.version)?.compile()?;
+    let secrets = Secrets::read(root, &older.version)?;
+    let options = options(&set, &secrets).client(true).root(ROOT);
     Ok(volt_codegen::generate(&set, &options)?)
 }
 
 /// Returns the manifest with this list of features between the markers.
 fn with_features(manifest: &str, features: &[String]) -> anyhow::Result<String> {
-    let [start, end] = MARKERS;
+    let all: Vec<_> = features.iter().map(|feature| format!("    \"{feature}\",")).collect();
+    let each: Vec<_> = features.iter().map(|feature| format!("{feature} = []")).collect();
+    let (all, each) = (all.join("\n"), each.join("\n"));
+    between(manifest, MARKERS, &format!("services = [\n{all}\n]\n{each}\n"))
+}
+
+/// Returns the manifest with the features of the older versions between their markers.
+fn with_versions(manifest: &str, older: &[Older]) -> anyhow::Result<String> {
+    let features: String = older.iter().map(|older| format!("{} = []\n", older.module)).collect();
+    between(manifest, VERSION_MARKERS, &features)
+}
+
+/// Replaces the text between two markers.
+fn between(manifest: &str, [start, end]: [&str; 2], text: &str) -> anyhow::Result<String> {
     let parts = manifest
         .split_once(start)
         .and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
     let Some((before, after)) = parts else {
         bail!("{MANIFEST} has lost its markers; [features] needs these two lines:\n{start}{end}");
     };
-    let all: Vec<_> = features.iter().map(|feature| format!("    \"{feature}\",")).collect();
-    let each: Vec<_> = features.iter().map(|feature| format!("{feature} = []")).collect();
-    let (all, each) = (all.join("\n"), each.join("\n"));
-    Ok(format!("{before}{start}services = [\n{all}\n]\n{each}\n{end}{after}"))
+    Ok(format!("{before}{start}{text}{end}{after}"))
 }
 
 #[cfg(test)]

@@ -20,8 +20,9 @@ fn repository() -> TempDir {
     put("proto/1.0.0/p/v1/clock.proto", PROTO);
     put("proto/2.0.0/p/v1/clock.proto", &PROTO.replace("Clock", "Watch").replace(" a ", " b "));
     put("proto/VERSION", "1.0.0\n");
-    let [start, end] = MARKERS;
-    put(MANIFEST, &format!("[features]\ndefault = []\n{start}{end}server = []\n"));
+    put("proto/VERSIONS", "0.15.1 v0_15\n");
+    let ([start, end], [first, last]) = (MARKERS, VERSION_MARKERS);
+    put(MANIFEST, &format!("[features]\n{first}{last}default = []\n{start}{end}server = []\n"));
     generated(root.path(), None, false).unwrap();
     root
 }
@@ -67,7 +68,7 @@ fn a_check_shows_what_is_stale() {
 #[test]
 fn a_leftover_file_is_stale() {
     let root = repository();
-    for folder in [GENERATED, OLDER] {
+    for folder in [GENERATED, "volt-api/src/v0_15/generated", "volt-api/src/v0_15"] {
         let extra = root.path().join(folder).join("p/v0/old_api.rs");
         fs::create_dir_all(extra.parent().unwrap()).unwrap();
         fs::write(&extra, "pub struct Old;\n").unwrap();
@@ -100,7 +101,7 @@ fn another_version_is_checked_and_written() {
         "  change  proto/VERSION (+1 -1)\n      ",
         "  add     volt-api/src/generated/p/v1/watch/mod.rs (",
         "  remove  volt-api/src/generated/p/v1/clock/mod.rs\n",
-        "  change  volt-api/src/version.rs (+1 -1)\n",
+        "  change  volt-api/src/version.rs (+2 -1)\n",
     ] {
         assert!(error.contains(line), "{line} in {error}");
     }
@@ -122,4 +123,37 @@ fn a_failed_generation_changes_nothing() {
     let before = tree::tests::snapshot(root.path());
     assert!(generated(root.path(), Some("2.0.0"), false).is_err());
     assert_eq!(tree::tests::snapshot(root.path()), before);
+}
+
+#[test]
+fn a_further_version_is_one_line() {
+    let root = repository();
+    let at = |path: &str| root.path().join(path);
+    fs::write(at("proto/VERSIONS"), "0.15.1 v0_15\n1.0.0 v1_0\n").unwrap();
+    generated(root.path(), Some("2.0.0"), false).unwrap();
+    for (module, version) in [("v0_15", "0.15.1"), ("v1_0", "1.0.0")] {
+        let text = read(&at("volt-api/src").join(module).join("mod.rs")).unwrap();
+        assert!(text.contains(&format!("API_VERSION: &str = {version:?}")), "{text}");
+        assert!(text.contains("p::v1 as p,"), "{text}");
+        let client = read(&at("volt-api/src").join(module).join("generated/client.rs")).unwrap();
+        assert!(
+            client.contains("client! { Client }") && client.contains("pub fn clock"),
+            "{client}"
+        );
+    }
+    let packages = read(&at(PACKAGES)).unwrap();
+    let declared = "#[cfg(feature = \"v1_0\")]\n#[path = \"v1_0/mod.rs\"]\npub mod v1_0;\n";
+    assert!(packages.contains(declared), "{packages}");
+    assert!(read(&at(MANIFEST)).unwrap().contains("v0_15 = []\nv1_0 = []\n"));
+    generated(root.path(), None, true).unwrap();
+}
+
+#[test]
+fn additions_name_their_version() {
+    let root = repository();
+    generated(root.path(), Some("2.0.0"), false).unwrap();
+    let client = read(&root.path().join(GENERATED).join("p/v1/watch/mod.rs")).unwrap();
+    assert!(client.contains("/// Since API 2.0.0."), "{client}");
+    let version = read(&root.path().join(VERSION)).unwrap();
+    assert!(version.contains("(\"/p.v1.WatchAPI/Tick\", \"2.0.0\"),"), "{version}");
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask layout`: the size and shape of the code, and the import cycles in it.
 
 mod imports;
+mod literals;
 mod measure;
 mod references;
 
@@ -31,10 +32,12 @@ const CRATES: [(&str, &str); 6] = [
 ///
 /// The ratios of documentation and comments to code leave tests out.
 ///
-/// Also checks that the files and tests which the documentation names exist.
+/// Also checks that the files and tests which the documentation names exist, and that no literal of a generated
+/// message names all fields.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Fail if files import one another in a cycle, a file is too long, or a named test does not exist.
+    /// Fail if files import one another in a cycle, a file is too long, a named test does not exist, or a literal
+    /// of a message names all fields.
     #[arg(long)]
     check: bool,
 }
@@ -60,6 +63,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             println!("{}: {} lines, limit {limit}", file.path.display(), file.lines);
             faults += 1;
         }
+    }
+    for literal in literals::complete(root, &files)? {
+        println!("{literal}");
+        faults += 1;
     }
     for missing in references::missing(root, &files)? {
         println!("{missing}");

@@ -7,7 +7,7 @@
 )]
 
 #[rustfmt::skip]
-mod accessors;
+mod client;
 
 #[rustfmt::skip]
 pub mod data;
@@ -23,3 +23,5 @@ pub mod sync;
 
 #[rustfmt::skip]
 pub mod volt;
+
+pub use self::client::*;

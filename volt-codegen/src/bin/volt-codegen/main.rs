@@ -11,11 +11,12 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 use volt_codegen::{
-    Layout, Options, Output, Server, Sources, descriptor_set, disk::Protos, generate, tree,
+    Layout, Options, Output, Server, Sources, VERSIONS, descriptor_set, disk::Protos, generate,
+    tree,
 };
 
 /// Writes typed Rust clients and server traits for Volt services.
@@ -35,6 +36,10 @@ struct Args {
     /// it, an element whose name is taken gets a number.
     #[arg(long, global = true, value_name = "ELEMENT=NAME", value_parser = rename)]
     rename: Vec<(String, String)>,
+    /// Declares the files as your version of the Volt API, such as a private fork: generates all messages and
+    /// clients, and a `Client` with an accessor for each service. No file of the Volt API is built in then.
+    #[arg(long, global = true)]
+    own_volt_api: bool,
     /// Omits the server traits and servers, for programs that only make calls.
     #[arg(long, global = true)]
     client_only: bool,
@@ -61,6 +66,12 @@ enum Source {
     DescriptorSet {
         /// The file.
         file: PathBuf,
+    },
+    /// Generates a version of the Volt API: its messages and clients, and a `Client` with an accessor for each
+    /// service. Use it to pin the API of your Volt.
+    Api {
+        /// The version, such as 0.20.34. Without it, lists the versions.
+        version: Option<String>,
     },
     /// Generates from a service's resource, saved as JSON.
     ///
@@ -105,8 +116,9 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let single = args.out.extension().is_some_and(|extension| extension == "rs");
-    let mut options =
-        Options::volt_api().layout(if single { Layout::Single } else { Layout::Files });
+    let is_own = args.own_volt_api || matches!(args.source, Source::Api { .. });
+    let options = if is_own { Options::own_volt_api() } else { Options::volt_api() };
+    let mut options = options.layout(if single { Layout::Single } else { Layout::Files });
     options = options.any_types(!args.no_any_types);
     if args.client_only {
         options = options.server(Server::Never);
@@ -115,7 +127,18 @@ fn run(args: &Args) -> anyhow::Result<()> {
         options = options.rename(element, name);
     }
     let output = match &args.source {
-        Source::Folder { folder, include } => from_folder(folder, include, &options)?,
+        Source::Folder { folder, include } => {
+            let protos = from_folder(folder, include, args.own_volt_api)?;
+            protos.generate(&options)?
+        }
+        Source::Api { version: None } => {
+            VERSIONS.iter().for_each(|(version, _)| println!("{version}"));
+            return Ok(());
+        }
+        Source::Api { version: Some(version) } => generate(&api(version)?.compile()?, &options)?,
+        Source::Saved { .. } | Source::Live { .. } if args.own_volt_api => {
+            bail!("--own-volt-api needs the files of the API: use `folder` or `descriptor-set`")
+        }
         Source::DescriptorSet { file } => {
             let set =
                 fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
@@ -146,11 +169,28 @@ fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn from_folder(folder: &Path, include: &[PathBuf], options: &Options) -> anyhow::Result<Output> {
+fn from_folder(folder: &Path, include: &[PathBuf], is_own: bool) -> anyhow::Result<Protos> {
     let files = protos(folder)?;
     ensure!(!files.is_empty(), "there are no .proto files in {}", folder.display());
     let includes = [folder].into_iter().chain(include.iter().map(PathBuf::as_path));
-    Ok(Protos::read("", files, includes)?.generate(options)?)
+    Ok(if is_own {
+        Protos::read_own_volt_api("", files, includes)?
+    } else {
+        Protos::read("", files, includes)?
+    })
+}
+
+/// The files of a version of the Volt API.
+fn api(version: &str) -> anyhow::Result<Sources> {
+    let found = VERSIONS.iter().find(|(name, _)| *name == version);
+    let Some((_, files)) = found else {
+        let known: Vec<_> = VERSIONS.iter().map(|(name, _)| *name).collect();
+        bail!("API {version} is not built in: choose {}", known.join(" or "));
+    };
+    let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let mut sources = Sources::default();
+    sources.files.extend(files);
+    Ok(sources)
 }
 
 fn from_service(sources: &Sources, options: &Options) -> anyhow::Result<Output> {

@@ -40,9 +40,14 @@ impl Scope<'_> {
 }
 
 impl Builder<'_> {
-    /// The documentation of an element, with a note if its name differs from the `.proto`.
+    /// The documentation of an element, with a note if its name differs from the `.proto`, or if it was added
+    /// later.
     pub(super) fn docs(&self, source: &SourceMap<'_>, path: &[i32], full: &str) -> Docs {
         let docs = source.docs(path);
+        let docs = match self.options.since.get(full) {
+            Some(version) => docs.and(&format!("Since API {version}.")),
+            None => docs,
+        };
         if !self.renames.is_numbered(full) {
             return docs;
         }

@@ -12,6 +12,7 @@ use self::builder::{Builder, Scope, full_name};
 use super::{
     FieldKind, Gate, Message, Method, Model, Package, Renames, TypeRef, check, link,
     needs::Needs,
+    nicknames,
     packages::{join, module, serves},
     recursion::Recursion,
     resolve::Types,
@@ -64,7 +65,8 @@ impl Model {
         for file in files {
             builder.file(&mut packages, file);
         }
-        let packages: Vec<Package> = packages.into_values().collect();
+        let mut packages: Vec<Package> = packages.into_values().collect();
+        nicknames::distinguish(&mut packages);
         let mut all = types.all();
         for package in &packages {
             all.extend(package.services.iter().map(|service| {

@@ -54,6 +54,7 @@ impl Builder<'_> {
             name: proto.name().to_owned(),
             bulk: self.options.bulk.contains(&format!("/{}/{}", scope.prefix, proto.name())),
             ident: names::snake(rust),
+            former: self.options.former.get(&full).cloned(),
             constant: constant(rust),
             kind: match (proto.client_streaming(), proto.server_streaming()) {
                 (false, false) => MethodKind::Unary,

@@ -1,6 +1,10 @@
 //! `cargo xtask api diff`: the changes between two versions of the API, and whom they affect.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    str::FromStr,
+};
 
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
@@ -8,11 +12,15 @@ use prost_types::FileDescriptorSet;
 use serde_json::json;
 use volt_codegen::{
     Sources,
-    diff::{Clients, Report, Surface, diff},
+    diff::{Change, Clients, Report, Surface, Verdict},
 };
 use xtask_tools::process;
 
-use crate::versions;
+use super::source;
+use crate::{
+    codegen::{self, former::FormerNames},
+    versions,
+};
 
 /// Reports the changes between two versions of the API, and whom they affect.
 ///
@@ -21,15 +29,20 @@ use crate::versions;
 /// whether a change affects old clients with a new Volt, or new clients with an old Volt.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The old version: one below proto/, a folder, or a git revision (REV, or REV:FOLDER).
+    /// The old version: one below proto/, a folder, a tarball, a published package (npm:0.20.34), or a git
+    /// revision (REV, or REV:FOLDER).
     old: String,
     /// The new version, in the same form.
     new: String,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Fail if something breaks on this surface. May be repeated.
-    #[arg(long, value_enum)]
+    /// Fail if something breaks on this surface: wire, json or source. `wire:old` denies breaks of old clients
+    /// with a new Volt only, `wire:new` those of new clients with an old Volt; the same for json. May be repeated.
+    #[arg(long, value_name = "SURFACE[:CLIENTS]")]
     deny: Vec<Denied>,
+    /// An element whose changes are not denied, with all elements inside it. May be repeated.
+    #[arg(long, value_name = "ELEMENT")]
+    except: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -40,49 +53,102 @@ enum Format {
     Json,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Denied {
-    Wire,
-    Json,
-    Source,
+/// A surface, and the clients for which it must not break.
+#[derive(Clone, Copy)]
+struct Denied {
+    surface: Surface,
+    clients: Clients,
+}
+
+impl FromStr for Denied {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (surface, clients) = text.split_once(':').unwrap_or((text, ""));
+        let clients = match clients {
+            "" => Clients::Both,
+            "old" if surface != "source" => Clients::Old,
+            "new" if surface != "source" => Clients::New,
+            _ => return Err("after `wire:` or `json:` follows `old` or `new`".to_owned()),
+        };
+        let found = Surface::ALL.into_iter().find(|known| known.name() == surface);
+        let surface = found.ok_or("the surfaces are `wire`, `json` and `source`")?;
+        Ok(Self { surface, clients })
+    }
+}
+
+impl Denied {
+    /// Returns whether a change breaks the surface for one of these clients.
+    fn denies(self, change: &Change) -> bool {
+        change.effects.get(&self.surface).is_some_and(|effect| {
+            let affects = self.clients == Clients::Both || effect.clients.include(self.clients);
+            effect.verdict == Verdict::Breaking && affects
+        })
+    }
+
+    fn shown(self) -> String {
+        match self.clients {
+            Clients::Both => self.surface.name().to_owned(),
+            clients => format!("{} for {}", self.surface.name(), clients.name()),
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let report = report(xtask_tools::root()?, &args.old, &args.new)?;
     print!("{}", args.format.show(&report, &args.old, &args.new));
-    denied(&report, &args.deny)
+    denied(&report, &args.deny, &args.except)
 }
 
 /// Compares two versions.
 pub(crate) fn report(root: &Path, old: &str, new: &str) -> anyhow::Result<Report> {
-    Ok(diff(&read(root, old)?, &read(root, new)?))
+    // Only versions below proto/ have them.
+    let former = FormerNames::read(root, new)?;
+    codegen::diff(&read(root, old)?, &read(root, new)?, &former)
 }
 
 impl Format {
     fn show(self, report: &Report, old: &str, new: &str) -> String {
         match self {
             Self::Text => report.to_text(),
-            Self::Markdown => format!(
-                "# API {old} to {new}\n\n\
-                 Made by `cargo xtask api diff {old} {new} --format markdown`.\n\n{}",
-                report.to_markdown(2)
-            ),
+            Self::Markdown => page(report, old, new),
             Self::Json => format!("{:#}\n", to_json(report)),
         }
     }
 }
 
-/// Fails if something breaks on one of these surfaces.
-fn denied(report: &Report, deny: &[Denied]) -> anyhow::Result<()> {
+/// The page of a report below `docs/`.
+pub(crate) fn page(report: &Report, old: &str, new: &str) -> String {
+    format!(
+        "# API {old} to {new}\n\n\
+         Made by `cargo xtask api diff {old} {new} --format markdown`.\n\n{}",
+        report.to_markdown(2)
+    )
+}
+
+/// The file of that page, relative to the root of the repository.
+pub(crate) fn page_file(old: &str, new: &str) -> PathBuf {
+    format!("docs/api-{old}-to-{new}.md").into()
+}
+
+/// Fails if something breaks that is denied. Changes within the elements `except` are not.
+fn denied(report: &Report, deny: &[Denied], except: &[String]) -> anyhow::Result<()> {
+    let is_within = |element: &str, name: &String| {
+        element
+            .strip_prefix(name.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let changes: Vec<_> = report
+        .changes
+        .iter()
+        .filter(|change| !except.iter().any(|name| is_within(&change.element, name)))
+        .collect();
+    let count = |denied: &Denied| changes.iter().filter(|change| denied.denies(change)).count();
     let broken: Vec<_> = deny
         .iter()
-        .map(|denied| match denied {
-            Denied::Wire => Surface::Wire,
-            Denied::Json => Surface::Json,
-            Denied::Source => Surface::Source,
-        })
-        .filter(|surface| report.breaking(*surface) > 0)
-        .map(|surface| format!("{} changes break {}", report.breaking(surface), surface.name()))
+        .map(|denied| (count(denied), denied.shown()))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} changes break {what}"))
         .collect();
     ensure!(broken.is_empty(), "{}", broken.join(", "));
     Ok(())
@@ -124,16 +190,20 @@ fn to_json(report: &Report) -> serde_json::Value {
 }
 
 fn read(root: &Path, version: &str) -> anyhow::Result<FileDescriptorSet> {
-    let sources =
-        if versions::numbers(version).is_some() && root.join("proto").join(version).is_dir() {
-            versions::sources(root, version)?
-        } else if Path::new(version).is_dir() {
-            versions::sources_in(Path::new(version))?
-        } else {
-            revision(root, version).with_context(|| {
-                format!("{version:?} is no version below proto/, no folder and no git revision")
-            })?
-        };
+    let sources = if versions::numbers(version).is_some()
+        && root.join("proto").join(version).is_dir()
+    {
+        versions::sources(root, version)?
+    } else if Path::new(version).is_dir() {
+        versions::sources_in(Path::new(version))?
+    } else if version.starts_with("npm:") || Path::new(version).is_file() {
+        let Ok(source) = version.parse();
+        source::read(&source, &mut Command::new("npm"))?.sources
+    } else {
+        revision(root, version).with_context(|| {
+            format!("{version:?} is not a version below proto/, a folder, a file or a git revision")
+        })?
+    };
     sources.compile().with_context(|| format!("{version} doesn't compile"))
 }
 

@@ -7,16 +7,23 @@ use xtask_tools::process;
 use super::*;
 
 #[test]
-fn the_documented_report_is_current() {
+fn documented_reports_are_current() {
     let root = xtask_tools::root().unwrap();
-    let (old, new) = ("0.15.1", "0.20.34");
-    let report = report(root, old, new).unwrap();
-    let path = root.join("docs/api-0.15.1-to-0.20.34.md");
-    let expected = Format::Markdown.show(&report, old, new);
-    assert!(
-        fs::read_to_string(path).unwrap() == expected,
-        "cargo xtask api diff 0.15.1 0.20.34 --format markdown > docs/api-0.15.1-to-0.20.34.md"
-    );
+    let mut pages = 0;
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let versions = name.strip_prefix("api-").and_then(|name| name.split_once("-to-"));
+        let Some((old, new)) = versions else { continue };
+        assert_eq!(path, root.join(page_file(old, new)));
+        let expected = page(&report(root, old, new).unwrap(), old, new);
+        assert!(
+            fs::read_to_string(&path).unwrap() == expected,
+            "cargo xtask api diff {old} {new} --format markdown > docs/{name}.md"
+        );
+        pages += 1;
+    }
+    assert!(pages > 0);
 }
 
 #[test]
@@ -45,18 +52,71 @@ fn denied_changes_fail() {
         fs::write(folder.path().join("m.proto"), text).unwrap();
         folder
     };
+    let denied = |report: &Report, deny: &[&str], except: &[&str]| {
+        let deny: Vec<Denied> = deny.iter().map(|deny| deny.parse().unwrap()).collect();
+        let except: Vec<String> = except.iter().map(|name| (*name).to_owned()).collect();
+        denied(report, &deny, &except).map_err(|error| error.to_string())
+    };
     let (old, new) = (folder("string a = 1;"), folder("string b = 1;"));
     let [old, new] = [&old, &new].map(|folder| folder.path().to_str().unwrap());
     let root = xtask_tools::root().unwrap();
     let renamed = report(root, old, new).unwrap();
-    denied(&renamed, &[]).unwrap();
-    denied(&renamed, &[Denied::Wire]).unwrap();
-    for (deny, what) in [(Denied::Json, "json"), (Denied::Source, "source")] {
-        let error = denied(&renamed, &[Denied::Wire, deny]).unwrap_err().to_string();
+    denied(&renamed, &[], &[]).unwrap();
+    denied(&renamed, &["wire"], &[]).unwrap();
+    for (deny, what) in [
+        ("json", "json"),
+        ("source", "source"),
+        ("json:old", "json for old clients"),
+        ("json:new", "json for new clients"),
+    ] {
+        let error = denied(&renamed, &["wire", deny], &[]).unwrap_err();
         assert_eq!(error, format!("1 changes break {what}"));
+        // The element, or one around it.
+        denied(&renamed, &[deny], &["M.a"]).unwrap();
+        denied(&renamed, &[deny], &["M"]).unwrap();
+        denied(&renamed, &[deny], &["M.", "M.ab", "N"]).unwrap_err();
     }
-    denied(&report(root, old, old).unwrap(), &[Denied::Wire, Denied::Json, Denied::Source])
-        .unwrap();
+    denied(&report(root, old, old).unwrap(), &["wire", "json", "source"], &[]).unwrap();
+    for wrong in ["wires", "source:old", "json:both", ""] {
+        assert!(wrong.parse::<Denied>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn breaks_are_denied_by_direction() {
+    let folder = |methods: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("syntax = \"proto3\"; message M {{}} service S {{ {methods} }}");
+        fs::write(folder.path().join("m.proto"), text).unwrap();
+        folder
+    };
+    let method = "rpc A(M) returns (M);";
+    let (with, without) = (folder(method), folder(""));
+    let [with, without] = [&with, &without].map(|folder| folder.path().to_str().unwrap());
+    let removed = report(xtask_tools::root().unwrap(), with, without).unwrap();
+    // Old clients call the method, new ones do not.
+    denied(&removed, &["wire:new".parse().unwrap()], &[]).unwrap();
+    denied(&removed, &["wire:old".parse().unwrap()], &[]).unwrap_err();
+}
+
+#[test]
+fn tarballs_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.tar");
+    let mut tar = tar::Builder::new(fs::File::create(&path).unwrap());
+    let text = "syntax = \"proto3\"; package p; message M { string a = 1; }";
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "package/p/m.proto", text.as_bytes()).unwrap();
+    tar.finish().unwrap();
+    let files = tempfile::tempdir().unwrap();
+    fs::create_dir(files.path().join("p")).unwrap();
+    fs::write(files.path().join("p/m.proto"), text.replace(" a ", " b ")).unwrap();
+    let [old, new] =
+        [&path, &files.path().to_owned()].map(|path| path.to_str().unwrap().to_owned());
+    let report = report(xtask_tools::root().unwrap(), &old, &new).unwrap();
+    assert_eq!(report.changes[0].what, "renamed to b");
 }
 
 #[test]
@@ -96,7 +156,7 @@ fn versions_are_folders_names_and_revisions() {
         assert_eq!(report.changes[0].what, what, "{old} {new}");
     }
     for (version, why) in [
-        ("3.0.0", "no version below proto/, no folder and no git revision"),
+        ("3.0.0", "is not a version below proto/, a folder, a file or a git revision"),
         ("first:none", "has no .proto files in none"),
         ("--help", "for an option"),
     ] {

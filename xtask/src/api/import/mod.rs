@@ -5,13 +5,19 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, process::Command};
 use anyhow::{Context as _, bail, ensure};
 use prost_types::FileDescriptorSet;
 use volt_codegen::{
-    diff::{Report, Surface, Verdict, diff},
+    diff::{Report, Surface, Verdict},
     text::{Comments, Plain, plain, write},
 };
 
-use super::source::{self, Source};
+use super::{
+    diff::{page, page_file},
+    source::{self, Source},
+};
 use crate::{
-    codegen::Plan,
+    codegen::{
+        self, Plan,
+        former::{self, FormerNames},
+    },
     secrets::{self, Secrets},
     tree, versions,
 };
@@ -22,7 +28,7 @@ use crate::{
 /// version if it exists, otherwise from the version in proto/VERSION. The output lists the parts left out
 /// of the source, such as options that clients do not need, and new elements without documentation, those
 /// whose documentation may be wrong now, and undecided fields that look secret; it summarizes the changes
-/// since that version. An import that fails or is killed changes nothing.
+/// since that version, which docs/api-OLD-to-NEW.md lists. An import that fails or is killed changes nothing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A folder, a tarball (.tar, .tar.gz, .tgz), or a published version of the package
@@ -70,7 +76,7 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
         }
         comments = Comments::of(&there);
     }
-    let report = diff(&before, &set);
+    let report = codegen::diff(&before, &set, &FormerNames::read(root, &version)?)?;
     let comments = comments.or(Comments::of(&before).moved(&report.renames));
     let written = write(&set, &comments)?;
 
@@ -78,6 +84,15 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     let files = written.files.iter().map(|(name, text)| (folder.join(name), text.clone()));
     let mut files: BTreeMap<_, _> = files.collect();
     files.insert(secrets::file(&version), secrets.text());
+    // Written by hand.
+    for path in [former::file(&version), folder.join("ABOUT.md")] {
+        if root.join(&path).is_file() {
+            files.insert(path.clone(), tree::read(&root.join(&path))?);
+        }
+    }
+    if version != current {
+        files.insert(page_file(&current, &version), page(&report, &current, &version));
+    }
     let mut changes = tree::changes(root, files, &[&folder])?;
     let mut said = format!(
         "{} {} files in {}\n",
@@ -160,7 +175,7 @@ fn ensure_same(
     if bare(there)? == bare(set)? {
         return Ok(());
     }
-    let report = diff(there, set);
+    let report = codegen::diff(there, set, &FormerNames::default())?;
     let changes = if report.changes.is_empty() {
         "  the same definitions, in other files or another order\n".to_owned()
     } else {

@@ -405,8 +405,8 @@ fn a_version_that_is_none_is_refused() {
 
 /// The files of the repository that importing and generating write.
 fn written(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let folders = ["proto", "volt-api/src/generated", "volt-api/src/v0_15/generated"];
-    let files = ["volt-api/Cargo.toml", "volt-api/src/version.rs", "volt-api/src/v0_15/version.rs"];
+    let folders = ["proto", "volt-api/src/generated", "volt-api/src/v0_15"];
+    let files = ["volt-api/Cargo.toml", "volt-api/src/packages.rs", "volt-api/src/version.rs"];
     let below = folders.iter().flat_map(|folder| tree::files_below(&root.join(folder)).unwrap());
     let paths = below.chain(files.iter().map(|file| root.join(file)));
     paths
@@ -422,49 +422,59 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The step from 0.15.1 to 0.20.34, as for a newly published version: import it without
+/// The step from the previous version to the SDK's own, as for a newly published one: import it without
 /// documentation, write the missing comments, import it again. The generated output then equals the
 /// checked-in files, byte for byte.
 #[test]
-fn from_the_older_version_to_what_is_checked_in() {
+fn from_the_previous_version_to_what_is_checked_in() {
     let repository = xtask_tools::root().unwrap();
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    copy(&repository.join("proto/0.15.1"), &root.join("proto/0.15.1"));
-    fs::write(root.join(versions::CURRENT), "0.15.1\n").unwrap();
+    let new = versions::current(repository).unwrap();
+    let others: Vec<_> = versions::versions(repository)
+        .unwrap()
+        .into_iter()
+        .filter(|version| *version != new)
+        .collect();
+    for version in &others {
+        let folder = Path::new("proto").join(version);
+        copy(&repository.join(&folder), &root.join(&folder));
+    }
+    let old = others.iter().rev().find(|old| versions::numbers(old) < versions::numbers(&new));
+    let old = old.unwrap();
+    fs::write(root.join(versions::CURRENT), format!("{old}\n")).unwrap();
+    fs::copy(repository.join("proto/VERSIONS"), root.join("proto/VERSIONS")).unwrap();
     fs::create_dir_all(root.join("volt-api/src")).unwrap();
     fs::copy(repository.join("volt-api/Cargo.toml"), root.join("volt-api/Cargo.toml")).unwrap();
     codegen::run_in(root, &codegen::Args { version: None, check: false }).unwrap();
-    let start = written(root);
-    let old_only = Path::new("volt-api/src/generated/volt/v1/spark/mod.rs");
-    assert!(start.contains_key(old_only));
-    assert!(!start.keys().any(|path| path.ends_with("generated/volt/v1/sync/mod.rs")));
 
     // As published: the same declarations, without our comments.
-    let checked_in = versions::sources(repository, "0.20.34").unwrap().compile().unwrap();
+    let checked_in = versions::sources(repository, &new).unwrap().compile().unwrap();
     let bare = write(&checked_in, &Comments::default()).unwrap();
     let source = tempfile::tempdir().unwrap();
-    for (name, text) in &bare.files {
+    for ((name, text), folder) in bare.files.iter().zip(0..) {
         // The files' packages determine their layout.
-        let name = Path::new(name).file_name().unwrap();
-        fs::write(source.path().join(name), text).unwrap();
+        let folder = source.path().join(format!("{folder}"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(Path::new(name).file_name().unwrap()), text).unwrap();
     }
     let import_it = || {
-        let args = Args { codegen: true, ..args(source.path().to_str().unwrap(), Some("0.20.34")) };
+        let args = Args { codegen: true, ..args(source.path().to_str().unwrap(), Some(&new)) };
         import(root, &args, &mut no_npm()).unwrap()
     };
-    let said = import_it();
-    assert!(said.contains("new elements need documentation:\n"), "{said}");
-    assert!(said.contains("  tdx.volt_api.volt.v1.SyncAPI\n"), "{said}");
     // Elements that still exist keep their documentation.
-    let before = Comments::of(&versions::sources(root, "0.15.1").unwrap().compile().unwrap());
-    let older = versions::sources(root, "0.15.1").unwrap().compile().unwrap();
-    let renames = diff(&older, &checked_in).renames;
-    let expected = write(&checked_in, &before.moved(&renames)).unwrap();
-    assert_eq!(versions::sources(root, "0.20.34").unwrap().files, expected.files);
+    let older = versions::sources(root, old).unwrap().compile().unwrap();
+    let renames = codegen::diff(&older, &checked_in, &FormerNames::default()).unwrap().renames;
+    let kept = Comments::of(&older).moved(&renames);
+    let said = import_it();
+    for name in kept.unknown(&checked_in) {
+        assert!(said.contains(&format!("\n  {name}\n")), "{name} in {said}");
+    }
+    let expected = write(&checked_in, &kept).unwrap();
+    assert_eq!(versions::sources(root, &new).unwrap().files, expected.files);
 
     // The rest is documented in those files.
-    copy(&repository.join("proto/0.20.34"), &root.join("proto/0.20.34"));
+    copy(&repository.join("proto").join(&new), &root.join("proto").join(&new));
     let said = import_it();
     assert!(!said.contains("need documentation"), "{said}");
     let (found, expected) = (written(root), written(repository));
@@ -476,5 +486,10 @@ fn from_the_older_version_to_what_is_checked_in() {
     for (path, text) in &expected {
         assert!(found[path] == *text, "{} is not what is checked in", path.display());
     }
-    assert_eq!(versions::current(root).unwrap(), "0.20.34");
+    assert_eq!(versions::current(root).unwrap(), new);
+    let page = page_file(old, &new);
+    assert_eq!(
+        tree::read(&root.join(&page)).unwrap(),
+        tree::read(&repository.join(&page)).unwrap()
+    );
 }

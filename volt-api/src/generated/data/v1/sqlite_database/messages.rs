@@ -82,6 +82,8 @@ pub struct SqlBulkUpdateResponse {
 }
 
 /// Runs one statement.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
@@ -116,11 +118,15 @@ pub struct SqlExecuteStart {
 }
 
 /// Requests the next page of rows. Needs a `start` with a `page_size`.
+///
+/// Since API 0.20.34.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlExecuteNext {}
 
 /// Ends a transaction, and the call.
+///
+/// Since API 0.20.34.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SqlExecuteEnd {
@@ -149,12 +155,18 @@ pub mod sql_execute_request {
     #[prost(prost_path = "rt::prost")]
     pub enum Payload {
         /// Runs a statement. The first message. Further ones need a transaction.
+        ///
+        /// Since API 0.20.34.
         #[prost(message, tag = "2")]
         Start(super::SqlExecuteStart),
         /// Requests the next page of rows.
+        ///
+        /// Since API 0.20.34.
         #[prost(message, tag = "3")]
         Next(super::SqlExecuteNext),
         /// Ends the transaction, and the call.
+        ///
+        /// Since API 0.20.34.
         #[prost(message, tag = "4")]
         End(super::SqlExecuteEnd),
     }
@@ -217,6 +229,8 @@ pub struct SqlImportCsvConfiguration {
     #[prost(uint32, tag = "5")]
     pub progress_interval: u32,
     /// The number of rows to scan for the column types of a new table. 0 scans all.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "6")]
     pub schema_scan_limit: u32,
 }
@@ -244,6 +258,8 @@ pub mod sql_import_csv_request {
         #[prost(message, tag = "1")]
         Configuration(super::SqlImportCsvConfiguration),
         /// `true` after the last `block`.
+        ///
+        /// Since API 0.20.34.
         #[prost(bool, tag = "2")]
         UploadComplete(bool),
         /// The next bytes of the CSV. Blocks may split it anywhere, and should be smaller than 1 MB.

@@ -37,6 +37,8 @@ pub struct CreateDatabaseRequest {
     #[prost(string, repeated, tag = "7")]
     pub alias: Vec<String>,
     /// A description of the database.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "8")]
     pub description: String,
 }
@@ -56,6 +58,8 @@ pub struct CreateDatabaseResponse {
 }
 
 /// A parameter of a data view's SQL.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DataViewParameter {
@@ -77,6 +81,8 @@ pub struct DataViewParameter {
 }
 
 /// The data view, and its query.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SqliteServerApiClient::save_data_view`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -110,6 +116,8 @@ pub struct SaveDataViewRequest {
 }
 
 /// The saved data view.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`SqliteServerApiClient::save_data_view`].
 #[derive(Clone, PartialEq, rt::prost::Message)]

@@ -34,6 +34,8 @@ impl SqliteServerApiClient {
     ///
     /// A Volt without data views, such as the embedded Volt, answers `UNIMPLEMENTED`.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveDataViewRequest`] → [`SaveDataViewResponse`].
     pub fn save_data_view(
         &self,
@@ -68,6 +70,8 @@ pub trait SqliteServerApi: Send + Sync + 'static {
     /// database.
     ///
     /// A Volt without data views, such as the embedded Volt, answers `UNIMPLEMENTED`.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SaveDataViewRequest`] → [`SaveDataViewResponse`].
     fn save_data_view(

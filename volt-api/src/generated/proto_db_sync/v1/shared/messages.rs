@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// A Protobuf message sent from one database to another, with a reference to its type.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncWrapper {
@@ -33,6 +35,8 @@ pub mod protobuf_sync_wrapper {
 }
 
 /// Maps messages of one type to a table.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncConfiguration {
@@ -51,6 +55,8 @@ pub struct ProtobufSyncConfiguration {
 }
 
 /// The message types that both sides agree on before they exchange messages.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ProtobufSyncConfigurationHeader {

@@ -17,6 +17,8 @@ pub struct VoltEndpoint {
     #[prost(string, tag = "4")]
     pub local_address: String,
     /// The URL of the HTTP server, with its scheme. It also accepts websockets.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "5")]
     pub http_address: String,
     /// The address of the relay in front of the Volt. Empty without a relay.
@@ -44,9 +46,13 @@ pub struct VoltEndpoint {
     #[prost(message, optional, tag = "13")]
     pub api_version: Option<Version>,
     /// A description of the Volt.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "14")]
     pub description: String,
     /// The DID registries that the Volt uses.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "15")]
     pub did_registry: Vec<String>,
 }

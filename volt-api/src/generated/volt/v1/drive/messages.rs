@@ -5,6 +5,8 @@ use ::volt_runtime::__private as rt;
 
 /// The drive, and the Volt that it synchronises with.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`DriveApiClient::save_drive_instance`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -58,6 +60,8 @@ pub struct SaveDriveInstanceRequest {
 
 /// The saved drive.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`DriveApiClient::save_drive_instance`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -71,6 +75,8 @@ pub struct SaveDriveInstanceResponse {
 }
 
 /// The state and the progress of a drive.
+///
+/// Since API 0.20.34.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct DriveInstanceStatus {
@@ -86,6 +92,8 @@ pub struct DriveInstanceStatus {
 }
 
 /// Names the drive to watch, through its synapse.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchDriveInstanceStatusStart {
@@ -95,6 +103,8 @@ pub struct WatchDriveInstanceStatusStart {
 }
 
 /// Begins or ends the stream.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`DriveApiClient::watch_drive_instance_status`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -124,6 +134,8 @@ pub mod watch_drive_instance_status_request {
 
 /// One report about the drive, or the reason why the call failed.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`DriveApiClient::watch_drive_instance_status`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -151,6 +163,8 @@ pub mod watch_drive_instance_status_response {
 }
 
 /// The activity of a drive.
+///
+/// Since API 0.20.34.
 #[non_exhaustive]
 #[derive(
     Clone,

@@ -12,6 +12,8 @@ use ::volt_runtime::__private as rt;
 ///
 /// The embedded Volt does not have this service and answers `UNIMPLEMENTED`.
 ///
+/// Since API 0.20.34.
+///
 /// Calls the service `tdx.volt_api.volt.v1.DriveAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DriveApiClient {
@@ -47,6 +49,8 @@ impl DriveApiClient {
 /// Synchronises a folder of a computer with a folder of a Volt.
 ///
 /// The embedded Volt does not have this service and answers `UNIMPLEMENTED`.
+///
+/// Since API 0.20.34.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]

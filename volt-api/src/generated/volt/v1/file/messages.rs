@@ -157,12 +157,16 @@ pub struct GetFileDescendantsRequest {
     #[prost(string, tag = "3")]
     pub extension: String,
     /// Omits files.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "4")]
     pub folders_only: bool,
     /// Only the file or folder with this resource id.
     #[prost(string, tag = "5")]
     pub descendant_id: String,
     /// Includes names that begin with a dot. By default they are omitted with their content.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "6")]
     pub include_hidden: bool,
 }
@@ -281,6 +285,8 @@ pub struct UploadFileResponse {
     #[prost(bool, tag = "2")]
     pub back_off: bool,
     /// The number of blocks received so far, including the last one.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "3")]
     pub ack: u32,
 }

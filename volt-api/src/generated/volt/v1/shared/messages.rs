@@ -37,24 +37,38 @@ pub struct ProxyConnection {
     #[prost(string, tag = "10")]
     pub challenge: String,
     /// The id of the proxy.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "11")]
     pub target_id: String,
     /// Synchronises the DID registry.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "12")]
     pub sync_did_registry: bool,
     /// The number of the last synchronised entry of the DID registry.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "13")]
     pub did_registry_sync_id: u64,
     /// Synchronises the credential registry.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "14")]
     pub sync_vc_registry: bool,
     /// The time of the last synchronisation of the credential registry.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "15")]
     pub vc_registry_sync_timestamp: u64,
     /// The Volt's session at the proxy.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "16")]
     pub session_id: String,
     /// The Volt's certificate for the proxy, PEM.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "17")]
     pub certificate: String,
 }

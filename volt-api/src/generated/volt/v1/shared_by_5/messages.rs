@@ -97,6 +97,8 @@ pub struct Resource {
     pub alias: Vec<String>,
     /// The SHA-256 of a file's content, base64url without padding. Empty if the file never had
     /// content.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "116")]
     pub content_hash: String,
     /// Empty in the embedded Volt: use `GetResourceDescendants`.

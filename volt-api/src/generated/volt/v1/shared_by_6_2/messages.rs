@@ -66,6 +66,8 @@ pub struct ServiceDescription {
     #[prost(string, tag = "8")]
     pub host_connection_id: String,
     /// The id of the host's session.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "9")]
     pub host_session_id: String,
     /// The callers that can discover the service.

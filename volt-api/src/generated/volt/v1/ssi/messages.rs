@@ -8,26 +8,40 @@ use ::volt_runtime::__private as rt;
 #[prost(prost_path = "rt::prost")]
 pub struct VerifiableCredential {
     /// The id of the credential.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "1")]
     pub id: String,
     /// The status of the credential.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "2")]
     pub status: String,
     /// The types of the credential.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "3")]
     pub r#type: Vec<String>,
     /// The DID of the issuer.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "4")]
     pub issuer_id: String,
     /// The statement about the subject, as JSON text.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "5")]
     pub subject_json: String,
     /// The whole credential, as JSON text.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "6")]
     pub json: String,
 }
 
 /// The identity, and its email address.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SsiApiClient::create_email_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -53,6 +67,8 @@ pub struct CreateEmailCredentialRequest {
 
 /// The new credential.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SsiApiClient::create_email_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -66,6 +82,8 @@ pub struct CreateEmailCredentialResponse {
 }
 
 /// Selects the DIDs to delete.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SsiApiClient::delete_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -102,6 +120,8 @@ pub mod delete_did_request {
 
 /// The outcome of the deletion.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SsiApiClient::delete_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -112,6 +132,8 @@ pub struct DeleteDidResponse {
 }
 
 /// Selects the updates to return.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SsiApiClient::get_did_registry_updates`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -130,6 +152,8 @@ pub struct GetDidRegistryUpdatesRequest {
 
 /// The updates that match.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SsiApiClient::get_did_registry_updates`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -143,6 +167,8 @@ pub struct GetDidRegistryUpdatesResponse {
 }
 
 /// The credential to store.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SsiApiClient::import_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -164,6 +190,8 @@ pub struct ImportCredentialRequest {
 
 /// The stored credential.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SsiApiClient::import_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -177,6 +205,8 @@ pub struct ImportCredentialResponse {
 }
 
 /// The presentation to parse.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SsiApiClient::parse_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -209,6 +239,8 @@ pub mod parse_credential_request {
 
 /// The credentials of the presentation.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SsiApiClient::parse_credential`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -222,6 +254,8 @@ pub struct ParseCredentialResponse {
 }
 
 /// The DID to resolve, and the version of its document.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -242,6 +276,8 @@ pub struct ResolveDidRequest {
 }
 
 /// The DID document.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`SsiApiClient::resolve_did`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -266,6 +302,8 @@ pub struct ResolveDidResponse {
 
 /// The DID document to register.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`SsiApiClient::register_did_document`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -283,6 +321,8 @@ pub struct RegisterDidDocumentRequest {
 
 /// The registered document.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SsiApiClient::register_did_document`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -296,6 +336,8 @@ pub struct RegisterDidDocumentResponse {
 }
 
 /// The credential to store, field by field.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SsiApiClient::save_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -314,6 +356,8 @@ pub struct SaveCredentialRequest {
 
 /// The stored credential.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SsiApiClient::save_credential`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -330,6 +374,8 @@ pub struct SaveCredentialResponse {
 }
 
 /// The search term, and the page.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SsiApiClient::search_did_registry`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -367,6 +413,8 @@ pub mod search_did_registry_request {
 }
 
 /// One page of the registry.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`SsiApiClient::search_did_registry`].
 #[derive(Clone, PartialEq, rt::prost::Message)]

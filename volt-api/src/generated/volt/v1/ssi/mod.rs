@@ -16,6 +16,8 @@ use ::volt_runtime::__private as rt;
 ///
 /// A Volt without this service, such as the embedded Volt, answers `UNIMPLEMENTED`.
 ///
+/// Since API 0.20.34.
+///
 /// Calls the service `tdx.volt_api.volt.v1.SsiAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SsiApiClient {
@@ -115,6 +117,8 @@ impl SsiApiClient {
 /// credential is a signed statement about an identity, for instance that it owns an email address.
 ///
 /// A Volt without this service, such as the embedded Volt, answers `UNIMPLEMENTED`.
+///
+/// Since API 0.20.34.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]

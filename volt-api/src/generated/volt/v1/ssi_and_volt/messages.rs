@@ -6,6 +6,8 @@ use ::volt_runtime::__private as rt;
 /// An entry of a DID registry: one operation on one DID.
 ///
 /// `SsiAPI` returns entries. `Connect` sends new entries to its subscribers.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct DidRegistryUpdate {
 #[prost(prost_path = "rt::prost")]
 pub struct VerifiablePresentation {
     /// One credential as JSON text. Published clients use `credential` instead.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "1")]
     pub credential_json: String,
     /// The credentials, each a JSON text.

@@ -5,6 +5,8 @@ use ::volt_runtime::__private as rt;
 
 /// The two synapses, and the address of the other Volt.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`SyncApiClient::create_synapse_connection`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -62,6 +64,8 @@ pub struct CreateSynapseConnectionRequest {
 
 /// The saved connection.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::create_synapse_connection`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -76,6 +80,8 @@ pub struct CreateSynapseConnectionResponse {
 
 /// The connection to delete.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`SyncApiClient::delete_synapse_connection`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -87,6 +93,8 @@ pub struct DeleteSynapseConnectionRequest {
 
 /// The outcome of the deletion.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::delete_synapse_connection`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -97,6 +105,8 @@ pub struct DeleteSynapseConnectionResponse {
 }
 
 /// The document whose metadata is deleted.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::delete_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -115,6 +125,8 @@ pub struct DeleteSynapseDocumentMetadataRequest {
 
 /// The outcome of the deletion.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::delete_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -125,6 +137,8 @@ pub struct DeleteSynapseDocumentMetadataResponse {
 }
 
 /// The sync database, and its settings.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::save_sync_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -163,6 +177,8 @@ pub struct SaveSyncDatabaseRequest {
 
 /// The saved database.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::save_sync_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -176,6 +192,8 @@ pub struct SaveSyncDatabaseResponse {
 }
 
 /// The synapse, and its settings.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::save_synapse`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -211,6 +229,8 @@ pub struct SaveSynapseRequest {
 
 /// The saved synapse.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::save_synapse`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -224,6 +244,8 @@ pub struct SaveSynapseResponse {
 }
 
 /// The schema of one root of a document.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SynapseDocumentMetadata {
@@ -239,6 +261,8 @@ pub struct SynapseDocumentMetadata {
 }
 
 /// The document, and the schemas of its roots.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::set_synapse_document_metadata`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -266,6 +290,8 @@ pub struct SetSynapseDocumentMetadataRequest {
 
 /// The outcome of the change.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::set_synapse_document_metadata`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -276,6 +302,8 @@ pub struct SetSynapseDocumentMetadataResponse {
 }
 
 /// Names the document, and describes the client's copy.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentStart {
@@ -297,6 +325,8 @@ pub struct SyncDocumentStart {
 }
 
 /// A chunk of an update.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentUpdate {
@@ -309,6 +339,8 @@ pub struct SyncDocumentUpdate {
 }
 
 /// A message from the client in `SyncDocument`.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::sync_document`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -341,6 +373,8 @@ pub mod sync_document_request {
 
 /// A message from the Volt in `SyncDocument`.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::sync_document`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -363,6 +397,8 @@ pub struct SyncDocumentResponse {
 }
 
 /// The document, and the paths to watch.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathStart {
@@ -378,6 +414,8 @@ pub struct WatchSynapsePathStart {
 }
 
 /// Begins or ends the stream.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::watch_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -406,6 +444,8 @@ pub mod watch_synapse_path_request {
 }
 
 /// One change at a watched path.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapsePathUpdate {
@@ -433,6 +473,8 @@ pub struct WatchSynapsePathUpdate {
 }
 
 /// One change, or the reason why the call failed.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`SyncApiClient::watch_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -462,6 +504,8 @@ pub mod watch_synapse_path_response {
 
 /// The value to write, and its path.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`SyncApiClient::write_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -485,6 +529,8 @@ pub struct WriteSynapsePathRequest {
 
 /// The outcome of the write.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::write_synapse_path`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -495,6 +541,8 @@ pub struct WriteSynapsePathResponse {
 }
 
 /// A saved version of a document, without its content.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct SyncDocumentVersionSummary {
@@ -517,6 +565,8 @@ pub struct SyncDocumentVersionSummary {
 
 /// The document, and the page of its versions.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`SyncApiClient::list_sync_document_versions`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -537,6 +587,8 @@ pub struct ListSyncDocumentVersionsRequest {
 
 /// One page of versions.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::list_sync_document_versions`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -550,6 +602,8 @@ pub struct ListSyncDocumentVersionsResponse {
 }
 
 /// The version to return.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::get_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -568,6 +622,8 @@ pub struct GetSyncDocumentVersionRequest {
 
 /// A version with its content.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::get_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -584,6 +640,8 @@ pub struct GetSyncDocumentVersionResponse {
 }
 
 /// The document to save a version of.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::create_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -602,6 +660,8 @@ pub struct CreateSyncDocumentVersionRequest {
 
 /// The saved version.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::create_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -615,6 +675,8 @@ pub struct CreateSyncDocumentVersionResponse {
 }
 
 /// The version to restore.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::revert_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -636,6 +698,8 @@ pub struct RevertSyncDocumentVersionRequest {
 
 /// The new version.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::revert_sync_document_version`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -650,6 +714,8 @@ pub struct RevertSyncDocumentVersionResponse {
 
 /// The document to look up.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`SyncApiClient::get_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -663,6 +729,8 @@ pub struct GetSynapseDocumentStateRequest {
 }
 
 /// The state of the document.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`SyncApiClient::get_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -683,6 +751,8 @@ pub struct GetSynapseDocumentStateResponse {
 }
 
 /// The documents to watch.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateStart {
@@ -695,6 +765,8 @@ pub struct WatchSynapseDocumentStateStart {
 }
 
 /// Begins or ends the stream.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::watch_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -723,6 +795,8 @@ pub mod watch_synapse_document_state_request {
 }
 
 /// The state of one document.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct WatchSynapseDocumentStateUpdate {
@@ -741,6 +815,8 @@ pub struct WatchSynapseDocumentStateUpdate {
 }
 
 /// The state of one document, or the reason why the call failed.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`SyncApiClient::watch_synapse_document_state`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -770,6 +846,8 @@ pub mod watch_synapse_document_state_response {
 
 /// The blob to look up.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -784,6 +862,8 @@ pub struct HasSynapseBlobRequest {
 
 /// The outcome of the lookup.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::has_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -797,6 +877,8 @@ pub struct HasSynapseBlobResponse {
 }
 
 /// Describes the blob.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct PutSynapseBlobStart {
@@ -812,6 +894,8 @@ pub struct PutSynapseBlobStart {
 }
 
 /// A message from the client in `PutSynapseBlob`.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`SyncApiClient::put_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -841,6 +925,8 @@ pub mod put_synapse_blob_request {
 
 /// The progress of an upload.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`SyncApiClient::put_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -858,6 +944,8 @@ pub struct PutSynapseBlobResponse {
 
 /// The blob to download.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`SyncApiClient::get_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -871,6 +959,8 @@ pub struct GetSynapseBlobRequest {
 }
 
 /// The next block, or the reason why the call failed.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`SyncApiClient::get_synapse_blob`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -899,6 +989,8 @@ pub mod get_synapse_blob_response {
 }
 
 /// The phase of an exchange, in every message of `SyncDocument`.
+///
+/// Since API 0.20.34.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -927,6 +1019,8 @@ pub enum SyncState {
 }
 
 /// The kind of a change.
+///
+/// Since API 0.20.34.
 #[non_exhaustive]
 #[derive(
     Clone,
@@ -953,6 +1047,8 @@ pub enum SynapsePathUpdateType {
 }
 
 /// The progress of a document into a synapse.
+///
+/// Since API 0.20.34.
 #[non_exhaustive]
 #[derive(
     Clone,

@@ -15,6 +15,8 @@ use ::volt_runtime::__private as rt;
 /// synapses of other Volts. Documents are exchanged as Yjs updates in encoding v2; clients merge
 /// them.
 ///
+/// Since API 0.20.34.
+///
 /// Calls the service `tdx.volt_api.volt.v1.SyncAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SyncApiClient {
@@ -240,6 +242,8 @@ impl SyncApiClient {
 /// others. A document is stored in a sync database, or in a synapse, which can also connect to
 /// synapses of other Volts. Documents are exchanged as Yjs updates in encoding v2; clients merge
 /// them.
+///
+/// Since API 0.20.34.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]

@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// The size of a terminal, in characters.
+///
+/// Since API 0.20.34.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct TerminalSize {
@@ -17,6 +19,8 @@ pub struct TerminalSize {
 
 /// Starts or controls a command. The effects of `stop`, `pause`, `resume`, `reset` and `interrupt`
 /// are not documented beyond their names.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Control {
@@ -47,6 +51,8 @@ pub struct Control {
 }
 
 /// Input for the command.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Input {
@@ -56,6 +62,8 @@ pub struct Input {
 }
 
 /// A message from the caller to `CommandStream`.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`TerminalApiClient::command_stream`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -84,6 +92,8 @@ pub mod command_stream_request {
 }
 
 /// The next part of the command's output, or the reason why the call failed.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`TerminalApiClient::command_stream`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]

@@ -14,6 +14,8 @@ use ::volt_runtime::__private as rt;
 /// a caller to a list of commands (`extra` in `Access`). A Volt without this service, such as the
 /// embedded Volt, answers `UNIMPLEMENTED`.
 ///
+/// Since API 0.20.34.
+///
 /// Calls the service `tdx.volt_api.volt.v1.TerminalAPI`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TerminalApiClient {
@@ -40,6 +42,8 @@ impl TerminalApiClient {
 /// The setting `enable_terminal` (`VoltParameters`) turns the service on. Access rules can restrict
 /// a caller to a list of commands (`extra` in `Access`). A Volt without this service, such as the
 /// embedded Volt, answers `UNIMPLEMENTED`.
+///
+/// Since API 0.20.34.
 ///
 /// Implement the methods that you serve; the others answer that they are not implemented.
 #[cfg(feature = "server")]

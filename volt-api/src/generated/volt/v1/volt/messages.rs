@@ -4,6 +4,8 @@ use super::super::*;
 use ::volt_runtime::__private as rt;
 
 /// Limits the rate of calls to one method.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct GrpcRpcRateLimit {
@@ -75,9 +77,13 @@ pub struct VoltParameters {
     pub discoverable: bool,
     /// The challenge code. Clients prove their knowledge of it with `challenge` in
     /// `AuthenticateRequest`. Keep it secret.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "18")]
     pub authenticate_challenge: String,
     /// Requires a `challenge` from new clients.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "19")]
     pub require_authenticate_challenge: bool,
     /// Asks for confirmation before the Volt stops. Not documented.
@@ -124,6 +130,8 @@ pub struct VoltParameters {
     #[prost(string, tag = "33")]
     pub relay_ca_pem: String,
     /// The HTTP address that the Volt advertises, in place of its own. Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "34")]
     pub http_address_override: String,
     /// An alternative name of the Volt.
@@ -137,67 +145,109 @@ pub struct VoltParameters {
     #[prost(bool, tag = "37")]
     pub approve_on_challenge: bool,
     /// Admits new clients with a DID. Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "38")]
     pub approve_on_did: bool,
     /// Makes the Volt a DID registry: see `SsiAPI`.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "39")]
     pub enable_did_registry: bool,
     /// The DID registries that the Volt uses.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "40")]
     pub did_registry: Vec<String>,
     /// Turns `SendEmail` on.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "41")]
     pub enable_outbound_smtp: bool,
     /// The host of the mail server for `SendEmail`. Used with `enable_outbound_smtp`.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "42")]
     pub outbound_smtp_host: String,
     /// The port of the mail server.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "43")]
     pub outbound_smtp_port: u32,
     /// The user name at the mail server.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "44")]
     pub outbound_smtp_user: String,
     /// The password at the mail server. Keep it secret. `GetParameters` may omit it.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "45")]
     pub outbound_smtp_password: String,
     /// Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "46")]
     pub enable_anonymous_create: bool,
     /// The decision of `Authenticate` about new clients without a deciding rule or proof: PERMIT,
     /// PROMPT or DENY.
+    ///
+    /// Since API 0.20.34.
     #[prost(enumeration = "PolicyDecision", tag = "47")]
     pub catch_all_auth_decision: i32,
     /// Caches decisions of the access policy. Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "48")]
     pub enable_policy_cache: bool,
     /// Turns `TerminalAPI` on.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "49")]
     pub enable_terminal: bool,
     /// The time at which the Volt was started.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "50")]
     pub start_time: u64,
     /// Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "51")]
     pub enable_agent_event_pool: bool,
     /// Email addresses of the owner.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "52")]
     pub owner_email: Vec<String>,
     /// Identity providers of the Volt. Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "53")]
     pub identity_provider: Vec<String>,
     /// Grants the owner access to the files of the Volt's computer. Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "54")]
     pub enable_owner_file_system_access: bool,
     /// The queue size of the gRPC server. Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "55")]
     pub grpc_event_queue_size: u32,
     /// The number of threads of the gRPC server. Not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "56")]
     pub grpc_num_event_threads: u32,
     /// The rate limits of single methods.
+    ///
+    /// Since API 0.20.34.
     #[prost(message, repeated, tag = "57")]
     pub grpc_rpc_rate_limit: Vec<GrpcRpcRateLimit>,
     /// The deadline of unary gRPC calls. Its unit is not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "58")]
     pub grpc_unary_deadline: u32,
 }
@@ -210,9 +260,13 @@ pub struct VoltParameters {
 #[prost(skip_debug)]
 pub struct IdentityAlias {
     /// A number that the Volt assigns. Ignored when saving.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "1")]
     pub id: u32,
     /// The identity that has the alias. Ignored when saving.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "2")]
     pub identity_did: String,
     /// The text of the alias. For a key, its fingerprint: base58 of the SHA-256 of the raw Ed25519
@@ -237,6 +291,8 @@ pub struct IdentityAlias {
     #[prost(enumeration = "PolicyDecision", tag = "8")]
     pub authenticate: i32,
     /// A description of the alias.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "9")]
     pub description: String,
 }
@@ -290,6 +346,8 @@ pub struct Access {
     /// Restricts the rule to a part of the resource: an API method, a list of commands, pairs of
     /// attributes, ids of documents. Empty means the whole resource. The embedded Volt stores a
     /// permitting rule with `extra` and ignores it, and refuses a denying one with `INVALID_ARGUMENT`.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "11")]
     pub extra: String,
     /// PERMIT or DENY for a rule, PROMPT for an undecided request.
@@ -322,9 +380,13 @@ pub mod access {
     #[prost(prost_path = "rt::prost")]
     pub enum Subject {
         /// The DID of an identity. `*` means every identity with a session.
+        ///
+        /// Since API 0.20.34.
         #[prost(string, tag = "6")]
         IdentityDid(String),
         /// The holders of a certain credential. The embedded Volt stores such a rule, and ignores it.
+        ///
+        /// Since API 0.20.34.
         #[prost(string, tag = "7")]
         CredentialLookup(String),
     }
@@ -332,6 +394,8 @@ pub mod access {
 
 /// A client's proof at the start of its session: possession of a key, or of a verifiable credential
 /// (the `vc_` fields).
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 #[prost(skip_debug)]
@@ -398,6 +462,8 @@ pub struct Session {
     #[prost(string, tag = "1")]
     pub id: String,
     /// The identity that the client acts as.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "2")]
     pub identity_did: String,
     /// The name of that identity.
@@ -413,12 +479,18 @@ pub struct Session {
     #[prost(uint64, tag = "6")]
     pub modified: u64,
     /// The time at which the session expires, Unix time in milliseconds. 0 means never.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "7")]
     pub expires: u64,
     /// The client's proofs, such as possession of its key.
+    ///
+    /// Since API 0.20.34.
     #[prost(message, repeated, tag = "8")]
     pub credential: Vec<SessionCredential>,
     /// The origin of the session. In the embedded Volt, the client's `client_name`.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "9")]
     pub origin: String,
     /// The status of the session.
@@ -427,6 +499,8 @@ pub struct Session {
 }
 
 /// A message for `SendEmail`.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct Email {
@@ -451,6 +525,8 @@ pub struct Email {
 }
 
 /// Identifies a client, with optional proofs.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`VoltApiClient::authenticate`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -519,6 +595,8 @@ pub mod authenticate_request {
 
 /// The decision, and what the client needs for its further calls.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`VoltApiClient::authenticate`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -574,6 +652,8 @@ pub struct CanAccessResourceRequest {
     pub access: String,
     /// Restricts the check to a part of the resource: an API method, a command, a document. Empty
     /// means the whole resource.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "5")]
     pub extra: String,
     /// The identity to check. Absent means the caller itself.
@@ -610,6 +690,8 @@ pub struct CanAccessResourceResponse {
     #[prost(message, optional, tag = "1")]
     pub status: Option<Status>,
     /// The identity that was checked.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "2")]
     pub identity_did: String,
     /// The id of the resource, even if the request has an alias.
@@ -622,6 +704,8 @@ pub struct CanAccessResourceResponse {
     #[prost(enumeration = "PolicyDecision", tag = "6")]
     pub decision: i32,
     /// The session of the identity that was checked.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "7")]
     pub session_id: String,
 }
@@ -667,6 +751,8 @@ pub struct ConnectHello {
     #[prost(bool, tag = "4")]
     pub subscribe_resource_events: bool,
     /// The resource events to send. Empty means all. Used with `subscribe_resource_events`.
+    ///
+    /// Since API 0.20.34.
     #[prost(enumeration = "ConnectResourceEvent", repeated, tag = "17")]
     pub resource_event_list: Vec<i32>,
     /// The relay's id.
@@ -676,6 +762,8 @@ pub struct ConnectHello {
     #[prost(string, tag = "6")]
     pub relay_name: String,
     /// A description of the relay.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "7")]
     pub relay_description: String,
     /// The relay's CA certificate, PEM.
@@ -685,6 +773,8 @@ pub struct ConnectHello {
     #[prost(bool, tag = "9")]
     pub relay_discoverable: bool,
     /// The relay's HTTP address. If set, the relay also forwards HTTP requests, by subdomain.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "10")]
     pub relay_http_address: String,
     /// Subscribes to `connect_auth_request` events. Only the owner of the Volt receives any.
@@ -694,17 +784,25 @@ pub struct ConnectHello {
     #[prost(bool, tag = "12")]
     pub accept_invocation: bool,
     /// Subscribes to `did_registry_update` events.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "13")]
     pub subscribe_did_registry_updates: bool,
     /// The client's maximum interval between `ping`s, in milliseconds. The Volt may drop a client that
     /// is silent for longer (three intervals in the embedded Volt). 0 means that the Volt never drops
     /// the client for silence.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "14")]
     pub ping_interval: u32,
     /// The client's clock, in milliseconds since the Unix epoch.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "15")]
     pub timestamp: u64,
     /// DID registries. Their role is not documented.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "16")]
     pub did_registry: Vec<String>,
 }
@@ -717,10 +815,14 @@ pub struct ConnectAcknowledge {
     #[prost(string, tag = "1")]
     pub connection_id: String,
     /// The Volt's clock, in milliseconds since the Unix epoch.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "2")]
     pub timestamp: u64,
     /// The time that the client should wait for the answer to a `ping`, in milliseconds. After that it
     /// should treat the stream as lost.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "3")]
     pub ping_interval: u32,
 }
@@ -763,6 +865,8 @@ pub struct ConnectAuthRequest {
     #[prost(message, optional, tag = "1")]
     pub session: Option<Session>,
     /// The kind of the event.
+    ///
+    /// Since API 0.20.34.
     #[prost(enumeration = "ConnectAuthRequestType", tag = "2")]
     pub request_type: i32,
     /// Not set by the embedded Volt. Not documented.
@@ -777,6 +881,8 @@ pub struct ConnectAuthRequest {
 }
 
 /// An event of a DID registry.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct ConnectDidRegistryUpdate {
@@ -809,6 +915,8 @@ pub mod connect_event {
         #[prost(message, tag = "2")]
         ConnectResource(super::ConnectResource),
         /// Needs `subscribe_did_registry_updates`.
+        ///
+        /// Since API 0.20.34.
         #[prost(message, tag = "3")]
         DidRegistryUpdate(super::ConnectDidRegistryUpdate),
     }
@@ -941,6 +1049,8 @@ pub struct DeleteAccessRequest {
     #[prost(string, tag = "1")]
     pub id: String,
     /// Deletes all rules of this resource.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "2")]
     pub resource_id: String,
 }
@@ -999,6 +1109,8 @@ pub struct DiscoverServicesRequest {
     #[prost(bool, tag = "2")]
     pub include_offline: bool,
     /// Includes the resources' attributes.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "3")]
     pub include_attributes: bool,
     /// Includes the texts of the services' `.proto` files in `service_description`.
@@ -1030,6 +1142,8 @@ pub struct GetAccessRequest {
     #[prost(string, tag = "1")]
     pub resource_id: String,
     /// Only rules about this identity.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "2")]
     pub identity_did: String,
     /// Only rules for exactly this access, such as `volt:resource-read`.
@@ -1103,6 +1217,8 @@ pub mod get_identity_request {
     #[prost(prost_path = "rt::prost")]
     pub enum Lookup {
         /// The identity's DID.
+        ///
+        /// Since API 0.20.34.
         #[prost(string, tag = "1")]
         IdentityDid(String),
         /// The fingerprint of a public key: base58 of the SHA-256 of the raw Ed25519 key.
@@ -1127,6 +1243,8 @@ pub struct GetIdentityResponse {
 
 /// The lifetime of the token.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`VoltApiClient::get_one_time_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -1141,6 +1259,8 @@ pub struct GetOneTimeTokenRequest {
 }
 
 /// The token.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`VoltApiClient::get_one_time_token`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -1183,6 +1303,8 @@ pub struct GetParametersResponse {
 #[prost(prost_path = "rt::prost")]
 pub struct GetPolicyRequest {
     /// Requests the custom policy, which `SetPolicy` sets.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "1")]
     pub custom_policy: bool,
 }
@@ -1211,6 +1333,8 @@ pub struct GetResourceRequest {
     #[prost(string, tag = "1")]
     pub resource_id: String,
     /// Includes the resource's attributes.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "2")]
     pub include_attributes: bool,
     /// Includes the texts of a service's `.proto` files in `service_description`.
@@ -1243,6 +1367,8 @@ pub struct GetResourcesRequest {
     #[prost(string, repeated, tag = "1")]
     pub id: Vec<String>,
     /// Aliases without the leading `@`.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "16")]
     pub alias: Vec<String>,
     /// Names of resources.
@@ -1276,6 +1402,8 @@ pub struct GetResourcesRequest {
     #[prost(bool, tag = "11")]
     pub any_of: bool,
     /// Includes the resources' attributes.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "12")]
     pub include_attributes: bool,
     /// Includes the texts of services' `.proto` files in `service_description`.
@@ -1283,9 +1411,13 @@ pub struct GetResourcesRequest {
     pub include_protobuf: bool,
     /// Only resources modified after this time, in milliseconds since the Unix epoch. 0 means any
     /// time.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "14")]
     pub modified_since: u64,
     /// The maximum number of resources to return. 0 means no limit.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint32, tag = "15")]
     pub limit: u32,
 }
@@ -1327,9 +1459,13 @@ pub struct GetResourceAncestorsRequest {
     #[prost(string, tag = "5")]
     pub ancestor_id: String,
     /// Includes the ancestors' attributes.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "6")]
     pub include_attributes: bool,
     /// Includes the texts of services' `.proto` files in `service_description`.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "7")]
     pub include_protobuf: bool,
 }
@@ -1378,12 +1514,18 @@ pub struct GetResourceDescendantsRequest {
     pub name: String,
     /// Only resources modified after this time, in milliseconds since the Unix epoch. 0 means any
     /// time.
+    ///
+    /// Since API 0.20.34.
     #[prost(uint64, tag = "8")]
     pub modified_since: u64,
     /// Includes the descendants' attributes.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "9")]
     pub include_attributes: bool,
     /// Includes the texts of services' `.proto` files in `service_description`.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "10")]
     pub include_protobuf: bool,
 }
@@ -1405,6 +1547,8 @@ pub struct GetResourceDescendantsResponse {
 
 /// Filters. All that are set must match. Callers other than the owner of the Volt receive only their
 /// own sessions.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`VoltApiClient::get_sessions`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -1430,6 +1574,8 @@ pub struct GetSessionsRequest {
 
 /// The sessions that match.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`VoltApiClient::get_sessions`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -1444,6 +1590,8 @@ pub struct GetSessionsResponse {
 
 /// The target's key, in answer to the caller's. Both sides derive the key of the call from these two
 /// keys.
+///
+/// Since API 0.20.34.
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
 pub struct InvokeRequestKeyExchange {
@@ -1484,9 +1632,13 @@ pub struct InvokeRequest {
     pub token: String,
     /// The DIDs to route through, in order: the Volt's id if the caller is connected to a relay, then
     /// the host's id (`host_client_id`) if the call is for a relayed service.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, repeated, tag = "4")]
     pub target_did: Vec<String>,
     /// The initialisation vector of this message: 16 random bytes, new in each message.
+    ///
+    /// Since API 0.20.34.
     #[prost(bytes = "vec", tag = "5")]
     pub iv: Vec<u8>,
     /// The caller's half-close. Responses may still arrive.
@@ -1532,9 +1684,13 @@ pub struct InvokeResponse {
     #[prost(uint64, tag = "1")]
     pub invoke_id: u64,
     /// The target's answer to the first request.
+    ///
+    /// Since API 0.20.34.
     #[prost(message, optional, tag = "2")]
     pub key_exchange: Option<InvokeRequestKeyExchange>,
     /// The initialisation vector of this message: 16 random bytes, new in each message.
+    ///
+    /// Since API 0.20.34.
     #[prost(bytes = "vec", tag = "4")]
     pub iv: Vec<u8>,
     /// Ends the call.
@@ -1624,6 +1780,8 @@ pub struct RequestAccessResponse {
     #[prost(string, tag = "2")]
     pub resource_id: String,
     /// The caller's identity.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "3")]
     pub identity_did: String,
     /// The requested access.
@@ -1681,6 +1839,8 @@ pub struct SaveAccessRequest {
     #[prost(message, optional, tag = "1")]
     pub access: Option<Access>,
     /// Further rules, saved in the same way.
+    ///
+    /// Since API 0.20.34.
     #[prost(message, repeated, tag = "2")]
     pub access_list: Vec<Access>,
 }
@@ -1726,13 +1886,19 @@ pub struct SaveIdentityRequest {
     pub create_in_parent_id: String,
     /// Removes all aliases of the identity except its public keys. The aliases in `identity` are added
     /// afterwards.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "5")]
     pub purge_aliases: bool,
     /// A new DID document for the identity, as JSON. A Volt that stores no DID documents, such as the
     /// embedded Volt, refuses it with `FAILED_PRECONDITION`.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "6")]
     pub did_document: String,
     /// The signature of the DID's update. Used with `did_document`.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "7")]
     pub did_update_signature: String,
 }
@@ -1829,6 +1995,8 @@ pub struct SaveResourceResponse {
 
 /// The database to create or update.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`VoltApiClient::save_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -1867,6 +2035,8 @@ pub struct SaveDatabaseRequest {
 
 /// The saved database.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`VoltApiClient::save_database`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -1880,6 +2050,8 @@ pub struct SaveDatabaseResponse {
 }
 
 /// A resource that forwards HTTP requests for a domain to another server.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`VoltApiClient::save_http_forwarder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -1948,6 +2120,8 @@ pub struct SaveHttpForwarderRequest {
 
 /// The saved forwarder.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`VoltApiClient::save_http_forwarder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -1961,6 +2135,8 @@ pub struct SaveHttpForwarderResponse {
 }
 
 /// A client that may sign users in with OpenID Connect.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`VoltApiClient::save_oidc_client`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -1996,6 +2172,8 @@ pub struct SaveOidcClientRequest {
 
 /// The saved client.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`VoltApiClient::save_oidc_client`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -2009,6 +2187,8 @@ pub struct SaveOidcClientResponse {
 }
 
 /// A resource that serves files over HTTP.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`VoltApiClient::save_http_file_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -2055,6 +2235,8 @@ pub struct SaveHttpFileServerRequest {
 
 /// The saved file server.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`VoltApiClient::save_http_file_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -2068,6 +2250,8 @@ pub struct SaveHttpFileServerResponse {
 }
 
 /// A local folder to publish over HTTP. Publishing it again updates it.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`VoltApiClient::publish_folder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -2101,6 +2285,8 @@ pub struct PublishFolderRequest {
 
 /// The published folder.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`VoltApiClient::publish_folder`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -2124,6 +2310,8 @@ pub struct PublishFolderResponse {
 
 /// The folder to stop publishing.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`VoltApiClient::unpublish_folder`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -2134,6 +2322,8 @@ pub struct UnpublishFolderRequest {
 }
 
 /// The outcome of the call.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`VoltApiClient::unpublish_folder`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -2146,6 +2336,8 @@ pub struct UnpublishFolderResponse {
 
 /// A resource that answers HTTP requests with JSON: a fixed text if `is_literal` is set, otherwise
 /// the result of a query.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`VoltApiClient::save_http_rest_api_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -2196,6 +2388,8 @@ pub struct SaveHttpRestApiServerRequest {
 
 /// The saved server.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`VoltApiClient::save_http_rest_api_server`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -2210,6 +2404,8 @@ pub struct SaveHttpRestApiServerResponse {
 
 /// A part of a REST API server. It answers with a fixed text if `is_literal` is set, otherwise with
 /// the result of a query.
+///
+/// Since API 0.20.34.
 ///
 /// Request of [`VoltApiClient::save_http_rest_api_node`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -2247,6 +2443,8 @@ pub struct SaveHttpRestApiNodeRequest {
 }
 
 /// The saved node.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`VoltApiClient::save_http_rest_api_node`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
@@ -2295,6 +2493,8 @@ pub struct SaveSessionResponse {
 
 /// The email to send.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`VoltApiClient::send_email`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -2305,6 +2505,8 @@ pub struct SendEmailRequest {
 }
 
 /// The outcome of sending.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`VoltApiClient::send_email`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -2342,6 +2544,8 @@ pub struct SetAccessRequestDecisionResponse {
 
 /// The policy to set.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`VoltApiClient::set_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -2355,6 +2559,8 @@ pub struct SetPolicyRequest {
 }
 
 /// The outcome of the call.
+///
+/// Since API 0.20.34.
 ///
 /// Response of [`VoltApiClient::set_policy`].
 #[derive(Clone, PartialEq, Eq, Hash, rt::prost::Message)]
@@ -2433,6 +2639,8 @@ pub struct SignVerifyRequest {
     pub message: String,
     /// The identity whose keys verify the signature. Empty, or the id of the Volt, means the Volt's
     /// key. Used with `verify`.
+    ///
+    /// Since API 0.20.34.
     #[prost(string, tag = "6")]
     pub identity_did: String,
     /// The signature to verify. Required with `verify`.
@@ -2546,10 +2754,16 @@ pub enum SessionStatus {
     /// Waits for the decision of the Volt's owner, through `SaveSession`.
     Pending = 1,
     /// The client can make calls.
+    ///
+    /// Since API 0.20.34.
     Live = 2,
     /// The session has reached its end. `Authenticate` starts a new one for the client.
+    ///
+    /// Since API 0.20.34.
     Expired = 3,
     /// The session was ended. `Authenticate` then denies its key.
+    ///
+    /// Since API 0.20.34.
     Revoked = 4,
     /// The owner refused the client. `Authenticate` then denies its key.
     Rejected = 5,
@@ -2584,10 +2798,14 @@ pub enum ConnectResourceEvent {
     /// A child was deleted, moved away or unlinked. The event has the parent, not the child.
     DeleteChild = 5,
     /// The content of the database was changed.
+    ///
+    /// Since API 0.20.34.
     DatabaseWrite = 6,
 }
 
 /// The kind of a session event.
+///
+/// Since API 0.20.34.
 #[non_exhaustive]
 #[derive(
     Clone,

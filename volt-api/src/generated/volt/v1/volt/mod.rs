@@ -35,6 +35,8 @@ impl VoltApiClient {
     ///
     /// A relay forwards calls to a Volt that cannot be reached directly. This call is privileged.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     pub fn add_relay(
         &self,
@@ -53,6 +55,8 @@ impl VoltApiClient {
     /// PROMPT: the owner of the Volt is asked. PENDING: the owner has not decided yet. Repeat the same
     /// request every few seconds, for instance 10, until the decision is PERMIT or DENY. A correct
     /// `challenge` or `exchange_token` admits a new client; otherwise the Volt's settings decide.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`AuthenticateRequest`] → [`AuthenticateResponse`].
     pub fn authenticate(
@@ -199,6 +203,8 @@ impl VoltApiClient {
     /// Another client sends it as `exchange_token` to `Authenticate`, and receives a session of the
     /// caller's identity. Download links use it too. Protect it like a password.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`GetOneTimeTokenRequest`] → [`GetOneTimeTokenResponse`].
     pub fn get_one_time_token(
         &self,
@@ -280,6 +286,8 @@ impl VoltApiClient {
     ///
     /// Callers see their own sessions. The owner of the Volt sees all.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`GetSessionsRequest`] → [`GetSessionsResponse`].
     pub fn get_sessions(
         &self,
@@ -345,6 +353,8 @@ impl VoltApiClient {
     }
     /// Creates or updates a server of files over HTTP, and returns its resource.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveHttpFileServerRequest`] → [`SaveHttpFileServerResponse`].
     pub fn save_http_file_server(
         &self,
@@ -356,6 +366,8 @@ impl VoltApiClient {
     ///
     /// Publishing the same folder again updates it.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`PublishFolderRequest`] → [`PublishFolderResponse`].
     pub fn publish_folder(
         &self,
@@ -364,6 +376,8 @@ impl VoltApiClient {
         rt::UnaryCall::new(&self.channel, &PUBLISH_FOLDER, request)
     }
     /// Stops publishing a folder over HTTP.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`UnpublishFolderRequest`] → [`UnpublishFolderResponse`].
     pub fn unpublish_folder(
@@ -376,6 +390,8 @@ impl VoltApiClient {
     ///
     /// It can require visitors to sign in with OpenID Connect.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveHttpForwarderRequest`] → [`SaveHttpForwarderResponse`].
     pub fn save_http_forwarder(
         &self,
@@ -384,6 +400,8 @@ impl VoltApiClient {
         rt::UnaryCall::new(&self.channel, &SAVE_HTTP_FORWARDER, request)
     }
     /// Creates or updates the registration of an OpenID Connect client, and returns its resource.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SaveOidcClientRequest`] → [`SaveOidcClientResponse`].
     pub fn save_oidc_client(
@@ -396,6 +414,8 @@ impl VoltApiClient {
     ///
     /// A response is a fixed text or the result of an SQL statement, as in `SaveHttpRestApiNode`.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveHttpRestApiServerRequest`] → [`SaveHttpRestApiServerResponse`].
     pub fn save_http_rest_api_server(
         &self,
@@ -406,6 +426,8 @@ impl VoltApiClient {
     /// Creates or updates one node of an HTTP REST API, and returns its resource.
     ///
     /// With `is_literal` the response is a fixed JSON text, otherwise the result of an SQL statement.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SaveHttpRestApiNodeRequest`] → [`SaveHttpRestApiNodeResponse`].
     pub fn save_http_rest_api_node(
@@ -433,6 +455,8 @@ impl VoltApiClient {
     /// Works like `SaveResource`, and adds the kinds and attributes of a database. Every call sets the
     /// database's flags: repeat them when updating.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveDatabaseRequest`] → [`SaveDatabaseResponse`].
     pub fn save_database(
         &self,
@@ -443,6 +467,8 @@ impl VoltApiClient {
     /// Creates or updates a mirrored link, and returns its resource.
     ///
     /// Uses the request of `SaveResource`.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     pub fn save_mirrored_link(
@@ -482,6 +508,8 @@ impl VoltApiClient {
     ///
     /// Uses the request of `SaveResource`.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     pub fn save_symbolic_link(
         &self,
@@ -505,6 +533,8 @@ impl VoltApiClient {
     /// Sends an email through the mail server in the Volt's settings.
     ///
     /// The Volt may limit the rate of calls.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SendEmailRequest`] → [`SendEmailResponse`].
     pub fn send_email(
@@ -531,6 +561,8 @@ impl VoltApiClient {
     /// Sets a custom policy of the Volt.
     ///
     /// A Volt has two custom policies, each with a fixed id: one is applied first, the other last.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SetPolicyRequest`] → [`SetPolicyResponse`].
     pub fn set_policy(
@@ -601,6 +633,8 @@ pub trait VoltApi: Send + Sync + 'static {
     ///
     /// A relay forwards calls to a Volt that cannot be reached directly. This call is privileged.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     fn add_relay(
         &self,
@@ -621,6 +655,8 @@ pub trait VoltApi: Send + Sync + 'static {
     /// PROMPT: the owner of the Volt is asked. PENDING: the owner has not decided yet. Repeat the same
     /// request every few seconds, for instance 10, until the decision is PERMIT or DENY. A correct
     /// `challenge` or `exchange_token` admits a new client; otherwise the Volt's settings decide.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`AuthenticateRequest`] → [`AuthenticateResponse`].
     fn authenticate(
@@ -801,6 +837,8 @@ pub trait VoltApi: Send + Sync + 'static {
     /// Another client sends it as `exchange_token` to `Authenticate`, and receives a session of the
     /// caller's identity. Download links use it too. Protect it like a password.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`GetOneTimeTokenRequest`] → [`GetOneTimeTokenResponse`].
     fn get_one_time_token(
         &self,
@@ -902,6 +940,8 @@ pub trait VoltApi: Send + Sync + 'static {
     ///
     /// Callers see their own sessions. The owner of the Volt sees all.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`GetSessionsRequest`] → [`GetSessionsResponse`].
     fn get_sessions(
         &self,
@@ -981,6 +1021,8 @@ pub trait VoltApi: Send + Sync + 'static {
     }
     /// Creates or updates a server of files over HTTP, and returns its resource.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveHttpFileServerRequest`] → [`SaveHttpFileServerResponse`].
     fn save_http_file_server(
         &self,
@@ -996,6 +1038,8 @@ pub trait VoltApi: Send + Sync + 'static {
     ///
     /// Publishing the same folder again updates it.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`PublishFolderRequest`] → [`PublishFolderResponse`].
     fn publish_folder(
         &self,
@@ -1006,6 +1050,8 @@ pub trait VoltApi: Send + Sync + 'static {
         rt::ready(Err(rt::unimplemented(&PUBLISH_FOLDER)))
     }
     /// Stops publishing a folder over HTTP.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`UnpublishFolderRequest`] → [`UnpublishFolderResponse`].
     fn unpublish_folder(
@@ -1022,6 +1068,8 @@ pub trait VoltApi: Send + Sync + 'static {
     ///
     /// It can require visitors to sign in with OpenID Connect.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveHttpForwarderRequest`] → [`SaveHttpForwarderResponse`].
     fn save_http_forwarder(
         &self,
@@ -1034,6 +1082,8 @@ pub trait VoltApi: Send + Sync + 'static {
         rt::ready(Err(rt::unimplemented(&SAVE_HTTP_FORWARDER)))
     }
     /// Creates or updates the registration of an OpenID Connect client, and returns its resource.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SaveOidcClientRequest`] → [`SaveOidcClientResponse`].
     fn save_oidc_client(
@@ -1050,6 +1100,8 @@ pub trait VoltApi: Send + Sync + 'static {
     ///
     /// A response is a fixed text or the result of an SQL statement, as in `SaveHttpRestApiNode`.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveHttpRestApiServerRequest`] → [`SaveHttpRestApiServerResponse`].
     fn save_http_rest_api_server(
         &self,
@@ -1064,6 +1116,8 @@ pub trait VoltApi: Send + Sync + 'static {
     /// Creates or updates one node of an HTTP REST API, and returns its resource.
     ///
     /// With `is_literal` the response is a fixed JSON text, otherwise the result of an SQL statement.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SaveHttpRestApiNodeRequest`] → [`SaveHttpRestApiNodeResponse`].
     fn save_http_rest_api_node(
@@ -1097,6 +1151,8 @@ pub trait VoltApi: Send + Sync + 'static {
     /// Works like `SaveResource`, and adds the kinds and attributes of a database. Every call sets the
     /// database's flags: repeat them when updating.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveDatabaseRequest`] → [`SaveDatabaseResponse`].
     fn save_database(
         &self,
@@ -1109,6 +1165,8 @@ pub trait VoltApi: Send + Sync + 'static {
     /// Creates or updates a mirrored link, and returns its resource.
     ///
     /// Uses the request of `SaveResource`.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     fn save_mirrored_link(
@@ -1156,6 +1214,8 @@ pub trait VoltApi: Send + Sync + 'static {
     ///
     /// Uses the request of `SaveResource`.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveResourceRequest`] → [`SaveResourceResponse`].
     fn save_symbolic_link(
         &self,
@@ -1183,6 +1243,8 @@ pub trait VoltApi: Send + Sync + 'static {
     /// Sends an email through the mail server in the Volt's settings.
     ///
     /// The Volt may limit the rate of calls.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SendEmailRequest`] → [`SendEmailResponse`].
     fn send_email(
@@ -1212,6 +1274,8 @@ pub trait VoltApi: Send + Sync + 'static {
     /// Sets a custom policy of the Volt.
     ///
     /// A Volt has two custom policies, each with a fixed id: one is applied first, the other last.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SetPolicyRequest`] → [`SetPolicyResponse`].
     fn set_policy(

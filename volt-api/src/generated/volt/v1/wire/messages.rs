@@ -5,6 +5,8 @@ use ::volt_runtime::__private as rt;
 
 /// The wire to create or update, and whether it persists its messages.
 ///
+/// Since API 0.20.34.
+///
 /// Request of [`WireApiClient::save_wire`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -40,6 +42,8 @@ pub struct SaveWireRequest {
 
 /// The saved wire.
 ///
+/// Since API 0.20.34.
+///
 /// Response of [`WireApiClient::save_wire`].
 #[derive(Clone, PartialEq, rt::prost::Message)]
 #[prost(prost_path = "rt::prost")]
@@ -66,6 +70,8 @@ pub struct PublishWireRequest {
     #[prost(bytes = "vec", tag = "2")]
     pub chunk: Vec<u8>,
     /// Excludes this message from the table of a wire that persists. Subscribers still receive it.
+    ///
+    /// Since API 0.20.34.
     #[prost(bool, tag = "3")]
     pub do_not_persist: bool,
 }

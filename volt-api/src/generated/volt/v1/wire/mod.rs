@@ -48,6 +48,8 @@ impl WireApiClient {
     /// Creating needs `volt:resource-create` on the parent, updating `volt:resource-write` on the
     /// wire. The caller owns a new wire, which has the kind `volt:wire`.
     ///
+    /// Since API 0.20.34.
+    ///
     /// Unary: [`SaveWireRequest`] → [`SaveWireResponse`].
     pub fn save_wire(
         &self,
@@ -112,6 +114,8 @@ pub trait WireApi: Send + Sync + 'static {
     ///
     /// Creating needs `volt:resource-create` on the parent, updating `volt:resource-write` on the
     /// wire. The caller owns a new wire, which has the kind `volt:wire`.
+    ///
+    /// Since API 0.20.34.
     ///
     /// Unary: [`SaveWireRequest`] → [`SaveWireResponse`].
     fn save_wire(

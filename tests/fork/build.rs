@@ -1,0 +1,35 @@
+//! Generates the fork, and an earlier state of it: without the method, the field and the package that were added.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use volt_codegen::build::Builder;
+
+const VOLT: &str = "tdx/volt_api/volt/v1/volt.proto";
+const FILES: [&str; 3] =
+    [VOLT, "tdx/volt_api/volt/v1/status.proto", "tdx/volt_api/volt/v2/volt.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let fork = FILES.map(|file| format!("proto/{file}"));
+    Builder::default().own_volt_api().file_name("fork.rs").compile(fork, ["proto"])?;
+
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let before = out.join("before");
+    for file in &FILES[..2] {
+        let text = fs::read_to_string(format!("proto/{file}"))?;
+        let kept: Vec<_> = text.lines().filter(|line| !line.contains("// added")).collect();
+        let path = before.join(file);
+        fs::create_dir_all(path.parent().ok_or("the file has a folder")?)?;
+        fs::write(path, kept.join("\n"))?;
+    }
+    let files = FILES[..2].iter().map(|file| before.join(file));
+    Builder::default().own_volt_api().file_name("before.rs").compile(files, [&before])?;
+
+    // An invented API and its next version.
+    for (version, files) in [("old", &["acme"][..]), ("new", &["acme", "moved"])] {
+        let folder = format!("changes/{version}");
+        let files = files.iter().map(|file| format!("{folder}/{file}.proto"));
+        let name = format!("changes_{version}.rs");
+        Builder::default().file_name(name).compile(files, [&folder])?;
+    }
+    Ok(())
+}

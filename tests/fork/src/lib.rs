@@ -1,0 +1,32 @@
+//! A private fork of the Volt API, with the ways to generate its code that a crate can use; and an invented API with
+//! its next version.
+
+/// The fork, from the build script.
+pub mod fork {
+    include!(concat!(env!("OUT_DIR"), "/fork.rs"));
+}
+
+/// The fork before a method and a field were added to it.
+pub mod before {
+    include!(concat!(env!("OUT_DIR"), "/before.rs"));
+}
+
+/// The fork, from the macro.
+pub mod by_macro {
+    volt_api::include_proto!(
+        "proto/tdx/volt_api/volt/v1/volt.proto",
+        "proto/tdx/volt_api/volt/v1/status.proto",
+        includes = ["proto"],
+        own_volt_api = true,
+    );
+}
+
+/// An invented API.
+pub mod changes_old {
+    include!(concat!(env!("OUT_DIR"), "/changes_old.rs"));
+}
+
+/// Its next version, with every kind of change.
+pub mod changes_new {
+    include!(concat!(env!("OUT_DIR"), "/changes_new.rs"));
+}

@@ -1,0 +1,166 @@
+//! Compiles pieces of programs against an invented API and its next version, and compares the errors with the
+//! changes that the report promises to break them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Stdio,
+};
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+use volt_codegen::{
+    Options, Sources,
+    diff::{Report, Surface, Verdict, diff},
+    generate,
+};
+use xtask_tools::{cargo, root};
+
+use crate::{
+    check,
+    pieces::{PIECES, Piece},
+};
+
+/// Returns the table as text.
+///
+/// # Errors
+///
+/// Fails if a break is promised and not seen, or seen and not promised.
+pub(crate) fn run() -> anyhow::Result<String> {
+    let (old, new) = (sources("old")?, sources("new")?);
+    let report = diff(&old.compile()?, &new.compile()?, &options())?;
+    let before = failing(&old, "old")?;
+    ensure!(before.is_empty(), "these pieces do not compile with the old version: {before:?}");
+    let seen = failing(&new, "new")?;
+    let mut table = String::from("| element | promised | seen |\n|---|---|---|\n");
+    let mut differences = 0;
+    for (index, piece) in PIECES.iter().enumerate() {
+        let promised = promised(&report, piece);
+        let is_seen = seen.contains(&index);
+        differences += usize::from(promised.is_empty() == is_seen);
+        let feature = piece.feature.map(|name| format!(" (feature {name})")).unwrap_or_default();
+        table += &format!(
+            "| {}{feature} | {} | {} |\n",
+            piece.element,
+            promised.join("; "),
+            if is_seen { "does not compile" } else { "" }
+        );
+    }
+    ensure!(differences == 0, "{differences} rows differ:\n{table}");
+    Ok(table)
+}
+
+fn options() -> Options {
+    Options::default().features(true)
+}
+
+fn sources(version: &str) -> anyhow::Result<Sources> {
+    let folder = root()?.join("tests/fork/changes").join(version);
+    let mut sources = Sources::default();
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
+        sources.files.insert(name, fs::read_to_string(&path)?);
+    }
+    Ok(sources)
+}
+
+/// The breaks of code that the report promises for a piece.
+fn promised(report: &Report, piece: &Piece) -> Vec<String> {
+    let changes = report.changes.iter().filter(|change| {
+        change.element == piece.element && change.verdict(Surface::Source) == Verdict::Breaking
+    });
+    // A program with all features has every item.
+    let matters = |what: &str| piece.feature.is_some() || !what.starts_with("Cargo feature was ");
+    changes.map(|change| change.what.clone()).filter(|what| matters(what)).collect()
+}
+
+/// The indices of the pieces that do not compile with a version.
+fn failing(sources: &Sources, version: &str) -> anyhow::Result<BTreeSet<usize>> {
+    let output = generate(&sources.compile()?, &options())?;
+    let package = root()?.join("target/protos/changes").join(version);
+    check::write(&package, &output)?;
+    write_programs(&package, &output.features)?;
+    let mut features: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+    for (index, piece) in PIECES.iter().enumerate() {
+        features.entry(piece.feature).or_default().push(index);
+    }
+    let mut failing = BTreeSet::new();
+    for (feature, pieces) in features {
+        failing.extend(check_programs(&package, feature, &pieces)?);
+    }
+    Ok(failing)
+}
+
+/// Each piece is a program of the package.
+fn write_programs(package: &Path, features: &[String]) -> anyhow::Result<()> {
+    let programs = package.join("src/bin");
+    fs::create_dir_all(&programs)?;
+    for (index, piece) in PIECES.iter().enumerate() {
+        let code = piece.code;
+        let text = format!("use generated::generated::acme::v1;\n\nfn main() {{ {code} }}\n");
+        fs::write(programs.join(format!("piece_{index}.rs")), text)?;
+    }
+    let path = package.join("Cargo.toml");
+    let mut manifest = fs::read_to_string(&path)?;
+    manifest += "\n[features]\n";
+    manifest += &format!("default = {features:?}\n");
+    features.iter().for_each(|feature| manifest += &format!("{feature} = []\n"));
+    Ok(fs::write(&path, manifest)?)
+}
+
+fn check_programs(
+    package: &Path,
+    feature: Option<&str>,
+    pieces: &[usize],
+) -> anyhow::Result<BTreeSet<usize>> {
+    let mut command = cargo::cargo();
+    command.args(["check", "--quiet", "--keep-going", "--message-format=json"]);
+    command.current_dir(package).arg("--target-dir").arg(root()?.join("target/protos/target"));
+    if let Some(feature) = feature {
+        command.args(["--no-default-features", "--features", feature]);
+    }
+    for index in pieces {
+        command.args(["--bin", &format!("piece_{index}")]);
+    }
+    let printed = command.stderr(Stdio::inherit()).output().context("cargo cannot be run")?;
+    let lines = printed.stdout.split(|byte| *byte == b'\n');
+    let mut failing = BTreeSet::new();
+    for line in lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
+        if line["reason"] != "compiler-message" || line["message"]["level"] != "error" {
+            continue;
+        }
+        let name = line["target"]["name"].as_str().unwrap_or_default();
+        let rendered = line["message"]["rendered"].as_str().unwrap_or_default();
+        let index = name.strip_prefix("piece_").and_then(|index| index.parse().ok());
+        failing.insert(index.with_context(|| format!("{name} does not compile: {rendered}"))?);
+    }
+    ensure!(
+        printed.status.success() == failing.is_empty(),
+        "cargo and the pieces disagree about the success of the check"
+    );
+    Ok(failing)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// The compiler is not needed to see that each promise has a piece, and each harmless change one too.
+    #[test]
+    fn every_changed_element_has_a_piece() {
+        let report = diff(
+            &sources("old").unwrap().compile().unwrap(),
+            &sources("new").unwrap().compile().unwrap(),
+            &options(),
+        );
+        for change in report.unwrap().changes {
+            let is_new = change.what.contains("added");
+            let is_tried = PIECES.iter().any(|piece| piece.element == change.element);
+            assert!(is_new || is_tried, "no piece for {}: {}", change.element, change.what);
+        }
+    }
+}

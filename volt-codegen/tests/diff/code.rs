@@ -1,0 +1,173 @@
+//! Breaks of Rust code that the descriptors do not show, and the reverse.
+
+use super::*;
+
+/// The changes that break code.
+fn breaks(old: &str, new: &str) -> Vec<(String, String)> {
+    let mut breaks: Vec<_> = compared(old, new)
+        .changes
+        .into_iter()
+        .filter(|change| change.verdict(Source) == Breaking)
+        .map(|change| (change.element, change.what))
+        .collect();
+    breaks.sort();
+    breaks
+}
+
+fn assert_breaks(old: &str, new: &str, expected: &[(&str, &str)]) {
+    let found = breaks(old, new);
+    let found: Vec<_> = found.iter().map(|(name, what)| (name.as_str(), what.as_str())).collect();
+    assert_eq!(found, expected, "{old} → {new}");
+}
+
+#[test]
+fn lost_traits_are_told_for_every_message() {
+    let with = |field: &str| {
+        format!(
+            "message M {{ int32 a = 1; {field} }} message O {{ M m = 1; }} message P {{ oneof k {{ M m = 1; }} }}"
+        )
+    };
+    let all = "no longer implements Copy";
+    let copies = [("p.M", all), ("p.O", all), ("p.P", all), ("p.P.k", all)];
+    assert_breaks(&with(""), &with("string s = 2;"), &copies);
+    let hashed = "no longer implements Eq, Hash";
+    let hashes = [("p.M", hashed), ("p.O", hashed), ("p.P", hashed), ("p.P.k", hashed)];
+    assert_breaks(&with(""), &with("double d = 2;"), &hashes);
+    assert_breaks(&with("string s = 2;"), &with("string s = 2; repeated float d = 3;"), &hashes);
+    // Gained traits break nothing.
+    for field in ["string s = 2;", "double d = 2;"] {
+        let without = with("").replace("int32 a = 1;", "int32 a = 1; reserved 2;");
+        let gone = [("p.M.s", "field removed"), ("p.M.d", "field removed")];
+        let gone = if field.starts_with('s') { &gone[..1] } else { &gone[1..] };
+        assert_breaks(&with(field), &without, gone);
+    }
+}
+
+#[test]
+fn boxed_fields_are_told() {
+    let with = |field: &str| {
+        format!("message M {{ N n = 1; }} message N {{ repeated M all = 1; {field} }}")
+    };
+    let boxed = [("p.M.n", "Rust type was Option<p.N>, is Option<Box<p.N>>")];
+    assert_breaks(&with(""), &with("M m = 2;"), &boxed);
+    let oneof = with("").replace("N n = 1;", "oneof k { N n = 1; }");
+    let into = oneof.replace("repeated M all = 1;", "repeated M all = 1; M m = 2;");
+    let boxed = [("p.M.n", "Rust type was variant of p.M.k: p.N, is variant of p.M.k: Box<p.N>")];
+    assert_breaks(&oneof, &into, &boxed);
+}
+
+#[test]
+fn changed_features_are_told() {
+    let with = |more: &str| {
+        format!(
+            "message A {{}} message B {{}} message C {{}} \
+             service DriveAPI {{ rpc Go(A) returns (B); {more} }} service FileAPI {{ rpc Go(A) returns (A); }}"
+        )
+    };
+    let options = Options::default().features(true);
+    let breaks = |old: &str, new: &str| {
+        let report = diff(&compile(old), &compile(new), &options).unwrap();
+        let breaks = report.changes.into_iter().filter(|change| change.verdict(Source) == Breaking);
+        breaks.map(|change| (change.element, change.what)).collect::<Vec<_>>()
+    };
+    // C was always there, and is now that of one service.
+    let found = [("p.C".to_owned(), "Cargo feature was none, is drive".to_owned())];
+    assert_eq!(breaks(&with(""), &with("rpc Do(C) returns (C);")), found);
+    assert_eq!(breaks(&with("rpc Do(C) returns (C);"), &with("")).len(), 1);
+    // B moves from one service to the other; a further service takes nothing away.
+    let old = with("");
+    let moved = old.replace("returns (B)", "returns (A)").replacen(
+        "Go(A) returns (A); }",
+        "Go(A) returns (A); }",
+        1,
+    );
+    let moved = moved.replace("FileAPI { rpc Go(A) returns (A)", "FileAPI { rpc Go(A) returns (B)");
+    let found = breaks(&old, &moved);
+    assert!(
+        found.contains(&("p.B".to_owned(), "Cargo feature was drive, is file".to_owned())),
+        "{found:?}"
+    );
+    // A removed service takes its feature with it: only that is told.
+    let three = old.clone() + " service GoneAPI { rpc Go(A) returns (B); }";
+    let found = breaks(&three, &old);
+    assert_eq!(found, [("p.GoneAPI".to_owned(), "service removed".to_owned())]);
+    let more = old.replace("FileAPI { rpc Go(A)", "FileAPI { rpc More(B) returns (B); rpc Go(A)");
+    assert_eq!(breaks(&old, &more), []);
+}
+
+#[test]
+fn renames_that_code_does_not_see_break_nothing() {
+    for (old, new) in [
+        // The enum's own name is no part of the variant.
+        ("enum Kind { KIND_ANY = 0; }", "enum Kind { ANY = 0; }"),
+        ("enum Kind { Z = 0; KIND_A = 1; }", "enum Kind { Z = 0; A = 1; }"),
+        ("message M { string aB = 1; }", "message M { string a_b = 1; }"),
+        ("message M { string aB = 1; }", "message M { string a_b = 2; }"),
+        ("message FooBAR { int32 a = 1; }", "message FooBar { int32 a = 1; }"),
+        (
+            "message M { FooBAR f = 1; } message FooBAR {}",
+            "message M { FooBar f = 1; } message FooBar {}",
+        ),
+        ("message M { oneof aB { string a = 1; } }", "message M { oneof a_b { string a = 1; } }"),
+        (
+            "message M {} service S { rpc DoIT(M) returns (M); }",
+            "message M {} service S { rpc DoIt(M) returns (M); }",
+        ),
+        // An alias has no variant of its own.
+        ("enum E { option allow_alias = true; Z = 0; Y = 0; }", "enum E { Z = 0; }"),
+    ] {
+        assert_breaks(old, new, &[]);
+        assert!(!compared(old, new).changes.is_empty(), "{old}");
+    }
+}
+
+#[test]
+fn names_that_another_element_takes_are_told() {
+    // The first value with a number names the variant.
+    let alias = |values: &str| format!("enum E {{ option allow_alias = true; {values} }}");
+    let renamed = [("p.E.A", "Rust name was A, is B")];
+    assert_breaks(&alias("A = 0;"), &alias("B = 0; A = 0;"), &renamed);
+    // A new message takes the name of an existing one, which gets a number.
+    let path = [("p.FooBAR", "Rust path was p::FooBar, is p::FooBar2")];
+    assert_breaks("message FooBAR {}", "message FooBar { int32 x = 1; } message FooBAR {}", &path);
+}
+
+#[test]
+fn former_names_break_nothing() {
+    let old = "message Old { int32 a = 1; } message M { Old o = 1; } service S { rpc Fetch(Old) returns (M); }";
+    let new = "message New { int32 a = 1; } message M { New o = 1; } service S { rpc Get(New) returns (M); }";
+    let options = Options::default().former_name("p.New", "Old").former_name("p.S.Get", "Fetch");
+    let report = diff(&compile(old), &compile(new), &options).unwrap();
+    assert_eq!(report.breaking(Source), 0, "{}", report.to_text());
+    // The method's name on the wire is another one.
+    assert_eq!(report.breaking(Wire), 1);
+    assert_breaks(
+        old,
+        new,
+        &[
+            ("p.M.o", "was p.Old, is p.New"),
+            ("p.Old", "message removed"),
+            ("p.S.Fetch", "method removed"),
+        ],
+    );
+}
+
+#[test]
+fn parts_of_moved_messages_move_with_them() {
+    let body = "message M { oneof k { string a = 1; N n = 2; } message N {} }";
+    let report =
+        compared_sets(&compile_as("p", "p.proto", body), &compile_as("q", "p.proto", body));
+    let mut breaks: Vec<_> = report
+        .changes
+        .iter()
+        .filter(|change| change.verdict(Source) == Breaking)
+        .map(|change| (change.element.as_str(), change.what.as_str()))
+        .collect();
+    breaks.sort_unstable();
+    let expected = [
+        ("p.M", "moved to q.M"),
+        ("p.M.N", "moved to q.M.N"),
+        ("p.M.k", "Rust path was p::m::K, is q::m::K"),
+    ];
+    assert_eq!(breaks, expected);
+}

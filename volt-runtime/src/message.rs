@@ -164,8 +164,10 @@ pub(crate) enum ToJson {
     /// Of a generated type.
     Typed(fn(&Body) -> Result<Value>),
     /// Of a type that is known at run time.
-    Untyped(Arc<dyn Fn(&Body) -> Result<Value> + Send + Sync>),
+    Untyped(Arc<Convert>),
 }
+
+type Convert = dyn Fn(&Body) -> Result<Value> + Send + Sync;
 
 impl ToJson {
     /// Converts messages of this type.

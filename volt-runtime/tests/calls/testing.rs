@@ -338,7 +338,7 @@ async fn a_request_without_a_json_form_is_not_sent_while_recording() {
     let channel = grpc::client(&volt).await.0.record(folder.path().join("late.jsonl")).unwrap();
     // Beyond the year 9999.
     let late = WellKnown(Timestamp { seconds: i64::MAX, nanos: 0 });
-    let get = UnaryCall::<_, Note>::new(&channel, GET.method(), late.clone());
+    let get = UnaryCall::<_, Note>::new(&channel, GET.method(), late);
     let of_get = soon(get).await.unwrap_err();
     let list = ServerStreamingCall::<_, Note>::new(&channel, LIST.method(), late);
     let of_list = soon(soon(list).await.unwrap().message()).await.unwrap_err();

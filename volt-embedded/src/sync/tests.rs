@@ -13,9 +13,8 @@ use yrs::{
 };
 
 use super::{
-    document::{Document, Rejected},
+    document::{Document, Rejected, check},
     incoming::{Event, Incoming},
-    inspect,
     outbox::{Next, Outbox},
     presence::{Presence, State},
 };
@@ -117,7 +116,7 @@ fn shared_types_that_are_nested_too_deep_are_refused() {
         let update = doc.transact().encode_state_as_update_v2(&state);
         document.apply(&update).unwrap().unwrap();
     }
-    assert_eq!(inspect::update(&whole(&doc)).unwrap().nesting, 1);
+    assert_eq!(check(&whole(&doc)).unwrap().nesting, 1);
 }
 
 #[test]

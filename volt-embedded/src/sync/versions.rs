@@ -2,16 +2,13 @@
 
 use std::collections::HashSet;
 
-use volt_api::Status;
+use volt_api::{Status, documents::updates};
 use yrs::{
     Doc, Options, ReadTxn as _, Transact as _, UndoManager, Update, WriteTxn as _,
     branch::BranchPtr, undo, updates::decoder::Decode as _,
 };
 
-use super::{
-    document::{Document, guarded},
-    inspect,
-};
+use super::document::{Document, check, guarded};
 use crate::error::internal;
 
 /// The origin of the changes that are taken back.
@@ -20,7 +17,7 @@ const SINCE: &str = "since";
 /// Returns the update that makes a document what it was in a version. `version` is the whole document
 /// as it was then.
 pub(crate) fn reversal(document: &Document, version: &[u8]) -> Result<Vec<u8>, Status> {
-    inspect::update(version)?;
+    check(version)?;
     let failed = || internal("the document cannot be returned to the version");
     guarded(|| reverse(document, version)).flatten().ok_or_else(failed)
 }
@@ -57,6 +54,6 @@ fn reverse(document: &Document, version: &[u8]) -> Option<Vec<u8>> {
     undo.undo_blocking();
     drop(undo);
     let current = document.state();
-    let update = doc.transact().encode_state_as_update_v2(&current);
-    Some(update)
+    let update = updates::missing(&doc.transact(), &current);
+    update.ok()
 }

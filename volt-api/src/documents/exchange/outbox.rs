@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use volt_runtime::{Error, ErrorKind, Result};
-use yrs::merge_updates_v2;
+
+use crate::documents::updates;
 
 /// The number of updates that are kept apart.
 const COUNT: usize = 256;
@@ -73,7 +74,7 @@ impl Outbox {
 
     fn merge(&mut self) -> Result<()> {
         if self.updates.len() > 1 {
-            let merged = merge_updates_v2(&self.updates).map_err(|error| {
+            let merged = updates::merge(&self.updates).map_err(|error| {
                 let message = "the document's own updates cannot be merged";
                 Error::new(ErrorKind::Connection, message).with_source(error)
             })?;

@@ -1,5 +1,5 @@
-//! The messages of a gRPC body: they do not depend on the frames that they came in, and are those of a
-//! decoder written apart.
+//! The messages of a gRPC body: they do not depend on the frames that they came in, and equal those of an
+//! independent decoder.
 
 #![no_main]
 

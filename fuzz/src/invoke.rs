@@ -1,8 +1,8 @@
 //! The calls within a stream of `VoltAPI/Invoke`, whose messages the input controls.
 //!
-//! The messages are read, delivered to a host and answered as a Volt does it. The target checks that a
-//! call receives only its own answers, in the form that it uses, each once and in order, and one end; and
-//! that no handler is left behind.
+//! The messages are read, delivered to a host and answered as a Volt does it. The target checks that a call
+//! receives only its own answers, in the form that it uses, each once and in order, and one end; and that
+//! no handler outlives its stream.
 
 use std::{
     collections::VecDeque,
@@ -262,7 +262,7 @@ impl Model {
                 self.ended = true;
                 return;
             }
-            other => panic!("{other:?} is no answer"),
+            other => panic!("{other:?} is not an answer"),
         };
         assert_eq!(encoding, self.encoding, "an answer in another form");
         let (iv, end) = (response.iv.into(), response.server_end);

@@ -1,7 +1,8 @@
 //! A Volt, which the input controls, against the exchange of a document.
 //!
 //! The target checks that every message is one that the phase allows, in pieces of the right size, that every
-//! edit is noticed whatever arrives, and that no more counts as acknowledged than was edited.
+//! edit is noticed regardless of the received messages, and that the acknowledged edits never exceed those
+//! made.
 
 use std::{
     panic,
@@ -39,7 +40,7 @@ pub enum Event {
         complete: bool,
         read_only: bool,
     },
-    /// The actions that wait are carried out.
+    /// The pending actions are executed.
     Act,
     Send {
         at_most: u8,
@@ -63,7 +64,7 @@ pub enum Event {
 pub enum Update {
     None,
     Raw(Vec<u8>),
-    /// What the Volt's own document has, with one byte changed.
+    /// The Volt's own document, with one byte changed.
     Damaged {
         at: u16,
         by: u8,
@@ -82,7 +83,7 @@ struct World {
     volt: Doc,
     /// The number of items that were added here.
     edits: u32,
-    /// The states of what was sent in this call.
+    /// The states of the messages sent in this call.
     sent: Vec<SyncState>,
 }
 

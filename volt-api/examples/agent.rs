@@ -24,7 +24,7 @@ async fn main() -> Result<()> {
                 let who = question.publisher.as_deref().unwrap_or("somebody");
                 let answer = format!("{who} asked: {}", question.text());
                 client.wire().publish("@answers", answer).await?;
-                // Where to continue after a restart.
+                // The position from which to continue after a restart.
                 client.file().put_json("@agent/last.json", &question.id).await?;
             }
             WireEvent::CaughtUp => println!("waiting for new questions"),

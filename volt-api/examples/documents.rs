@@ -1,4 +1,4 @@
-//! A talk of several clients in one document. Run it in two terminals, with the path of a client
+//! A conversation of several clients in one document. Run it in two terminals, with the path of a client
 //! configuration and a name, and write lines. Kill one and start it again: nothing is lost.
 
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ async fn main() -> Result<()> {
 
     let doc = Doc::new();
     let lines = doc.get_or_insert_array("lines");
-    // Prints what others add, and the whole talk at first.
+    // Prints the whole conversation first, then the lines that others add.
     let seen = Mutex::new(0);
     lines.observe("print", move |transaction, event| {
         let mut seen = seen.lock().expect("no panic holds it");

@@ -1,6 +1,6 @@
-//! A function, tested without a Volt: by a mock with closures, and by a record of real answers. Run the tests with
-//! `cargo test -p volt-api --example tested`. Run the program with the path of a client configuration: it prints the
-//! titles of a folder, and records the calls.
+//! A function, tested without a Volt: with a mock of closures, and with a record of real answers. Run the tests
+//! with `cargo test -p volt-api --example tested`. Run the program with the path of a client configuration: it
+//! prints the titles of a folder, and records the calls.
 
 use volt_api::{Client, ClientConfig, Result};
 

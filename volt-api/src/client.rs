@@ -81,9 +81,9 @@ impl Client {
         Ok(Self { channel, config: Some(Arc::new(config)) })
     }
 
-    /// Creates a client that connects when its first call is made. It does not wait for the Volt, and does not
-    /// need it to be there yet: calls wait for the connection as they wait for one that was lost, and
-    /// failed attempts are repeated.
+    /// Creates a client that connects when its first call is made. It does not wait for the Volt, which need
+    /// not be running yet: calls wait for the connection as they do after a loss, and failed attempts are
+    /// repeated.
     ///
     /// ```no_run
     /// # async fn example() -> volt_api::Result<()> {

@@ -94,18 +94,17 @@
 //!
 //! # Features
 //!
-//! Each service has a feature, and all are on by default. To compile only the services that you
-//! call, disable the default features and name those services. `tls`, also on by default, is
-//! required to connect to `https://` addresses. `grpc` adds gRPC as a second transport of the same
-//! clients, for Volts whose configuration has a gRPC address: see [`TransportKind`]. `server` adds a trait for each service, to
-//! implement it or to mock a Volt: see [`Client::from_channel`]. `v0_15` adds the older API 0.15.1
-//! as a separate module. `resolve` adds the module `resolve`, which finds a Volt by its DID, its
-//! address or its relay, and the HTTP client that this needs. `by-name` adds `Client::call`, which calls methods by their
-//! names with JSON: see `by_name`. `derive` adds `#[derive(FromRow)]`,
-//! which converts rows of SQL to structs: see [`rows`]. `metrics` adds the module `metrics`, which measures
-//! calls for the facade crate of that name. `proto` adds `include_proto!`, which
-//! generates clients and servers from your own `.proto` files. `sync-documents` adds the module
-//! `documents`, which keeps Yjs documents equal with a Volt's.
+//! Each service has a feature, and all are on by default. To compile only the services that you call, disable the
+//! default features and name those services. `tls`, also on by default, is required to connect to `https://`
+//! addresses. `grpc` adds gRPC as a second transport of the same clients, for Volts whose configuration has a
+//! gRPC address: see [`TransportKind`]. `server` adds a trait for each service, to implement it or to mock a
+//! Volt: see [`Client::from_channel`]. `v0_15` adds the older API 0.15.1 as a separate module. `resolve` adds the
+//! module `resolve`, which finds a Volt by its DID, its address or its relay, and the HTTP client that this
+//! needs. `by-name` adds `Client::call`, which calls methods by their names with JSON: see `by_name`. `derive`
+//! adds `#[derive(FromRow)]`, which converts rows of SQL to structs: see [`rows`]. `metrics` adds the module
+//! `metrics`, which measures calls for the facade crate of that name. `proto` adds `include_proto!`, which
+//! generates clients and servers from your own `.proto` files. `sync-documents` adds the module `documents`,
+//! which keeps Yjs documents equal to a Volt's.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -126,7 +126,7 @@ impl Builder {
         }
         cargo.write_all(told.as_bytes()).map_err(|error| Problem {
             place: None,
-            message: format!("cargo cannot be told what was generated: {error}"),
+            message: format!("the lines for cargo cannot be written: {error}"),
             help: None,
         })?;
         let path = out.join(self.file_name);

@@ -1,9 +1,9 @@
 //! Reads sets of descriptors. Files with an edition become files of proto2 or proto3 that mean the same.
 //!
-//! An edition replaces the syntax with features, which `prost-types` does not read. They are read beside the
-//! descriptors, and expressed in what both syntaxes have: presence, labels, groups and packing. Features
-//! that are not read make no difference to the generated code, as in files of proto2 and proto3: unknown numbers of
-//! closed enums are kept, and strings must be UTF-8.
+//! An edition replaces the syntax with features, which `prost-types` does not read. They are read separately from
+//! the descriptors, and expressed with the means of both syntaxes: presence, labels, groups and packing. Features
+//! that are not read make no difference to the generated code, as in files of proto2 and proto3: unknown numbers
+//! of closed enums are kept, and strings must be UTF-8.
 
 use prost::Message;
 use prost_types::{
@@ -30,8 +30,9 @@ use crate::error::{Error, Place, Problems};
 /// # Errors
 ///
 /// Fails if the bytes are not a set of descriptors, or if a file has another edition, or features that no
-/// file of proto2 or proto3 has together: fields with implicit presence beside defaults, required fields,
-/// fields with delimiters, or enums that do not begin with 0. The error names the file and both elements.
+/// file of proto2 or proto3 has together: fields with implicit presence in addition to defaults, required
+/// fields, fields with delimiters, or enums that do not begin with 0. The error names the file and both
+/// elements.
 pub fn descriptor_set(bytes: &[u8]) -> Result<FileDescriptorSet, Error> {
     let wrong = |error| Error::new(format!("this is not a set of descriptors: {error}"));
     let mut set = FileDescriptorSet::decode(bytes).map_err(wrong)?;
@@ -95,7 +96,7 @@ struct FieldOptions {
     features: Option<Features>,
 }
 
-/// What a file or field says; a number is absent where it says nothing.
+/// The features that a file or field sets.
 #[derive(Clone, Copy, PartialEq, Message)]
 struct Features {
     #[prost(int32, optional, tag = "1")]
@@ -123,7 +124,7 @@ impl Features {
     }
 }
 
-/// What only one of both syntaxes can have, by the first element that needs it.
+/// The first elements with a property that only one of both syntaxes has.
 #[derive(Default)]
 struct Needs {
     proto2: Option<String>,
@@ -150,7 +151,7 @@ fn lower(file: &mut FileDescriptorProto, features: &FeaturesOfFile, problems: &m
     }
     let proto3 = needs.proto2.is_none();
     if !proto3 {
-        // Fields of proto2 have presence without saying so.
+        // Fields of proto2 have presence by default.
         file.message_type.iter_mut().for_each(without_optional);
     }
     file.syntax = Some(if proto3 { "proto3" } else { "proto2" }.to_owned());
@@ -192,7 +193,7 @@ fn lower_field(
 ) {
     let shown = format!("`{}` of `{}`", field.name(), message.unwrap_or_default());
     if field.label() == Label::Repeated {
-        // Both syntaxes have both forms, but other defaults.
+        // Both syntaxes have both forms, with different defaults.
         let packed = features.repeated != Some(EXPANDED);
         if can_be_packed(field.r#type()) {
             field.options.get_or_insert_default().packed = Some(packed);

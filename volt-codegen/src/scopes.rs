@@ -231,7 +231,7 @@ fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
-/// Removes imports, and renumbers those that are public. None is weak any more.
+/// Removes imports, and renumbers those that are public. No import is weak afterwards.
 pub(crate) fn retain_imports(file: &mut FileDescriptorProto, is_kept: impl Fn(&str) -> bool) {
     let mut imports = Vec::new();
     let mut public = Vec::new();

@@ -214,9 +214,9 @@ fn a_field_becomes_repeated_single_or_a_map() {
 #[test]
 fn the_presence_of_a_field_changes() {
     let (without, with) = (message("string a = 1;"), message("optional string a = 1;"));
-    let expected = ("its presence counts now".to_owned(), [Risky, Risky, Breaking]);
+    let expected = ("now tracks presence".to_owned(), [Risky, Risky, Breaking]);
     assert_eq!(change(&without, &with), expected);
-    let expected = ("its presence does not count any more".to_owned(), [Risky, Risky, Breaking]);
+    let expected = ("no longer tracks presence".to_owned(), [Risky, Risky, Breaking]);
     assert_eq!(change(&with, &without), expected);
     // A new reader does not see a default of an old writer.
     let wrap = |field: &str| {
@@ -233,7 +233,7 @@ fn a_field_moves_into_a_oneof_or_out_of_it() {
     let into = "was in no oneof, is in the oneof o";
     // Alone: no other field could be set beside it.
     let report = compared("message M { string a = 1; }", "message M { oneof o { string a = 1; } }");
-    // Its presence counts now.
+    // It now tracks presence.
     let alone = [("p.M.a", into, [Risky, Risky]), ("p.M.o", "oneof added", [Fine, Fine])];
     assert_eq!(data(&report), alone);
     assert_eq!(report.breaking(Source), 1);

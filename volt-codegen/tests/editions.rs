@@ -20,7 +20,7 @@ fn structure(code: &str, head: &str) -> Vec<String> {
 }
 
 #[test]
-fn features_mean_what_they_mean_in_proto2_and_proto3() {
+fn features_become_their_equivalents_in_proto2_and_proto3() {
     let output = generate(&descriptor_set(SHOP).unwrap(), &Options::default()).unwrap();
     let code: String = output.files.into_iter().map(|file| file.contents).collect();
     assert_eq!(
@@ -75,7 +75,7 @@ fn changed(from: &[u8], to: &[u8]) -> String {
 }
 
 #[test]
-fn what_no_syntax_can_express_is_an_error_with_the_elements() {
+fn features_that_no_syntax_can_express_are_an_error() {
     // `features.field_presence = LEGACY_REQUIRED` of the field `id`, and IMPLICIT.
     let error = changed(&[0x42, 5, 0xAA, 1, 2, 8, 3], &[0x42, 5, 0xAA, 1, 2, 8, 2]);
     assert_eq!(
@@ -92,7 +92,7 @@ fn what_no_syntax_can_express_is_an_error_with_the_elements() {
 }
 
 #[test]
-fn sets_without_editions_are_as_they_are() {
+fn sets_without_editions_are_unchanged() {
     let mut sources = volt_codegen::Sources::default();
     let text = "syntax = \"proto2\";\npackage a;\nmessage A { required string a = 1; }";
     sources.files.insert("a.proto".to_owned(), text.to_owned());

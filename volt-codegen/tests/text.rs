@@ -127,7 +127,7 @@ fn unrepresentable_elements_are_refused() {
     assert!(error.contains("would lose") && error.contains("test.proto"), "{error}");
 }
 
-/// Files of a vendor, with everything that the form does not have.
+/// A vendor's files, with everything that the canonical form cannot represent.
 fn vendor() -> Sources {
     let mut sources = Sources::default();
     for (name, text) in [
@@ -171,7 +171,7 @@ service S {
 }
 
 #[test]
-fn what_clients_do_not_need_is_left_out_with_a_notice() {
+fn unneeded_definitions_are_left_out_with_a_notice() {
     let plain = plain(&vendor()).unwrap();
     let written = write(&plain.set, &Comments::default()).unwrap();
     assert_eq!(written.files.keys().collect::<Vec<_>>(), ["api.proto", "forward.proto", "n.proto"]);
@@ -228,7 +228,7 @@ service S {
             "rules.proto: the file is left out: only options need its types",
         ]
     );
-    // What remains is in its form.
+    // The remaining text is canonical.
     let again = plain_of(&written);
     assert!(again.left_out.is_empty(), "{:?}", again.left_out);
     assert_eq!(write(&again.set, &Comments::default()).unwrap().files, written.files);
@@ -239,7 +239,7 @@ fn plain_of(sources: &Sources) -> volt_codegen::text::Plain {
 }
 
 #[test]
-fn what_the_api_needs_and_the_form_does_not_have_is_an_error_with_its_place() {
+fn needed_definitions_without_a_canonical_form_are_errors() {
     let error = |text: &str| {
         let mut sources = vendor();
         sources.files.insert("n.proto".to_owned(), text.to_owned());

@@ -88,17 +88,18 @@
 //!   `volt:database-write` changing them. A document is created with its first change, and each change is
 //!   kept before it is acknowledged or passed on. Updates are merged in batches unless
 //!   `no_compaction` is set. A document that no call uses is not in memory.
-//! - **Synapses** refuse changes of roots without a schema, and changes that do not fit it. Schemas may use the
-//!   keywords of JSON Schema that need no regular expressions; others are rejected. A root is an object,
-//!   an array or a text by its content. `volt:resource-write` is required to set schemas.
+//! - **Synapses** refuse changes of roots without a schema, and changes that do not fit it. Schemas may use most
+//!   keywords of JSON Schema; those with regular expressions, `dependentSchemas`, `unevaluated…`, `minContains`,
+//!   `maxContains` and references to other documents are rejected. `format` is not checked. The content of a root
+//!   determines whether it is an object, an array or a text. `volt:resource-write` is required to set schemas.
 //! - **Paths** are JSON paths such as `$.notes[0].title`; a watch may use `*` and one `..`. Written objects and
 //!   arrays become shared types, and missing objects are created. A slow watcher receives the
 //!   difference to the last value that it received.
-//! - **States**: a document without a published hash is DRAFT. With one it is READY, as is one that stands
-//!   for a blob that is here.
+//! - **States**: a document without a published hash is DRAFT. With one it is READY, as is one that
+//!   represents a stored blob.
 //! - **Versions**: returning to a version undoes the later changes, for all callers that have the document open.
-//! - **Blobs** have at most 256 MiB. The first response of `PutSynapseBlob` says whether the blob exists, the
-//!   second how many blocks were stored.
+//! - **Blobs** have at most 256 MiB. The first response of `PutSynapseBlob` reports whether the blob exists,
+//!   the second the number of stored blocks.
 //! - **Synapse connections** are kept, but stay offline: this Volt does not exchange documents with other
 //!   Volts.
 //! - **Hosts**: a client whose `Connect` call accepts invocations receives the calls to services

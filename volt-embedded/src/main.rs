@@ -14,8 +14,8 @@ use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
 use volt_api::ClientConfig;
 use volt_embedded::EmbeddedVolt;
 
-/// Runs a TDX Volt in this process: resources, files, SQLite databases and wires over a websocket and
-/// gRPC.
+/// Runs a TDX Volt in this process: resources, files, SQLite databases, wires and sync documents, over a
+/// websocket and gRPC.
 ///
 /// Connect a client with the configuration that --write-config writes; that client is the owner of
 /// the Volt and has all rights. Ctrl-C or SIGTERM stops the Volt. Set `RUST_LOG`, for example to

@@ -21,11 +21,11 @@ use crate::transport::BoxFuture;
 /// takes about as long as a tenth of it.
 pub(crate) const LARGE: usize = 256 << 10;
 
-/// Bounds the work at a time: more threads than processors would only slow down the tasks.
+/// Bounds the concurrent work: more threads than processors would only slow down the tasks.
 static PERMITS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, usize::from)));
 
-/// Work that is done apart. When this is dropped, work that has begun continues, and work that has not is
+/// Work on a separate thread. When this is dropped, work that has begun continues, and work that has not is
 /// cancelled.
 pub(crate) struct Apart<T>(
     /// Never locked: a mutex makes a `Send` future `Sync`.

@@ -105,11 +105,19 @@ impl Backoff {
         Duration::try_from_secs_f64(limit.as_secs_f64() * fraction()).unwrap_or(limit)
     }
 
-    /// Returns the next delay, added to the one that a server asked for. The sum keeps clients that were
-    /// asked for the same delay apart.
+    /// Returns the delay before the next attempt, or `None` if the policy gives up before it. `elapsed` is
+    /// the time since the first attempt. The delay that a server asked for is added, which keeps clients
+    /// apart that were asked for the same.
     #[cfg(feature = "client")]
-    pub(crate) fn next_delay_after(&mut self, asked: Option<Duration>) -> Duration {
-        self.next_delay().saturating_add(asked.unwrap_or_default().min(LONGEST_ASKED))
+    pub(crate) fn next_attempt(
+        &mut self,
+        elapsed: Duration,
+        asked: Option<Duration>,
+    ) -> Option<Duration> {
+        let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
+        let delay = self.next_delay().saturating_add(asked);
+        let is_late = |limit| elapsed.saturating_add(delay) > limit;
+        (!self.policy.give_up_after.is_some_and(is_late)).then_some(delay)
     }
 
     fn limit(&self) -> Duration {
@@ -132,6 +140,8 @@ fn fraction() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -155,11 +165,24 @@ mod tests {
     fn a_server_may_ask_for_a_longer_delay_within_a_bound() {
         let mut backoff = Backoff::new(Reconnect::default());
         for (asked, expected) in [(0, 0), (60, 60), (300, 300), (1_000_000, 300)] {
-            let delay = backoff.next_delay_after(Some(Duration::from_secs(asked)));
+            let asked = Some(Duration::from_secs(asked));
+            let delay = backoff.next_attempt(Duration::ZERO, asked).unwrap();
             let expected = Duration::from_secs(expected);
             assert!((expected..=expected + Duration::from_secs(30)).contains(&delay), "{delay:?}");
         }
-        assert!(backoff.next_delay_after(None) <= Duration::from_secs(30));
+        let delay = backoff.next_attempt(Duration::MAX, None).unwrap();
+        assert!(delay <= Duration::from_secs(30));
+    }
+
+    #[cfg(feature = "client")]
+    #[test]
+    fn the_series_ends_before_its_time_is_over() {
+        let policy =
+            Reconnect { give_up_after: Some(Duration::from_mins(1)), ..Reconnect::default() };
+        let mut backoff = Backoff::new(policy);
+        assert!(backoff.next_attempt(Duration::from_secs(59), None).is_some());
+        let asked = Some(Duration::from_secs(2));
+        assert!(backoff.next_attempt(Duration::from_secs(59), asked).is_none());
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::{
 /// # Sessions
 ///
 /// With `ConnectOptions::renewal`, a call that the Volt rejects for its session, before it was executed,
-/// waits for a renewal and is then made once more:
+/// waits for a renewal and is then retried once:
 ///
 /// | call | continues |
 /// |---|---|
@@ -129,7 +129,7 @@ impl Channel {
     ///
     /// Secret fields of the Volt API and private keys are replaced by `(hidden)`: those that messages omit
     /// from `Debug`. [`record_hiding`](Self::record_hiding) adds fields of your own `.proto` files. Other
-    /// content is recorded as it is: do not record what others must not read.
+    /// content is recorded unchanged: do not record confidential content.
     ///
     /// Calls over gRPC cannot be recorded, because their messages are not JSON. Such a call
     /// fails with a configuration error when its response arrives.
@@ -272,7 +272,7 @@ impl Channel {
         &self.defaults.interceptors
     }
 
-    /// Begins to watch a call, if anything wants to know how it ends.
+    /// Begins to watch a call, if there is an observer of its end.
     pub(crate) fn watch(&self, method: &'static Method) -> Watch {
         let intercepted = !self.defaults.interceptors.is_empty();
         Watch::client(method, intercepted, || self.transport.server())

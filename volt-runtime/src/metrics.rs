@@ -1,7 +1,7 @@
 //! Metrics of calls and connections, for the facade crate [`metrics`](https://docs.rs/metrics).
 //!
-//! The program installs a recorder, such as that of an exporter, and calls [`enable`]. From then on, every
-//! call of the process is measured, on both ends.
+//! The program installs a recorder, such as that of an exporter, and calls [`enable`]. Every later call of
+//! the process is measured, on both ends.
 //!
 //! | name | kind | unit | labels |
 //! |---|---|---|---|
@@ -87,10 +87,10 @@ impl Names {
     }
 }
 
-/// Set once calls are to be measured.
+/// Set when calls are measured.
 static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Measures all calls that begin from now on, and all connections. Describes the metrics to the recorder, with
+/// Measures all calls that begin after this, and all connections. Describes the metrics to the recorder, with
 /// their units: install it first.
 ///
 /// ```

@@ -137,7 +137,7 @@ pub struct Target {
     pub host_public_key: Option<String>,
     /// Set if the host is a client of the Volt, to be reached through it.
     pub relayed: bool,
-    /// The gRPC server of the service, `host:port`, if it has one of its own.
+    /// The gRPC server of the service, `host:port`, if the service has its own.
     pub host_address: Option<String>,
     /// The certificate authority (PEM) of that server. Default: the one that the Volt issued,
     /// `credential.ca`.
@@ -171,12 +171,12 @@ impl Target {
         self
     }
 
-    /// Calls the service at its own gRPC server, `host:port`, whatever the transport to the Volt. An empty
-    /// text for the certificate authority stands for `credential.ca`.
+    /// Calls the service at its own gRPC server, `host:port`, regardless of the transport to the Volt. An
+    /// empty text for the certificate authority stands for `credential.ca`.
     ///
     /// This needs the feature `grpc`. The token of such a call is for the host alone. Calls wait for the
-    /// connection, which [`CallOptions::wait_for_ready`] must allow; a call that has been made once does
-    /// not show whether the Volt can be reached.
+    /// connection, which [`CallOptions::wait_for_ready`] must allow; success of such a call does not prove
+    /// that the Volt can be reached.
     pub fn at(mut self, address: impl Into<String>, ca_pem: impl Into<String>) -> Self {
         self.host_address = Some(address.into()).filter(|address| !address.is_empty());
         self.host_ca_pem = Some(ca_pem.into()).filter(|pem| !pem.is_empty());

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-/// The fields of the Volt API whose values must not be seen: some authorize calls as another identity, others
+/// The fields of the Volt API whose values must stay secret: some authorize calls as another identity, others
 /// decrypt a key. Generated messages omit them from `Debug`, and records of calls hide them. A full name,
 /// `package.Message.field`, is that of one field; a record hides the `id` of every session.
 pub const SECRET_FIELDS: [&str; 16] = [

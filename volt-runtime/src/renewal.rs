@@ -1,10 +1,10 @@
 //! Renewal of a client's session, once for all calls that need it.
 //!
-//! A call that the Volt rejects for its session asks for a renewal, and is then made once more. Calls that
+//! A call that the Volt rejects for its session asks for a renewal, and is then retried once. Calls that
 //! ask while a renewal runs wait for the same one. A generation number counts the sessions: a call that was
 //! opened with an older one needs no renewal, only another attempt.
 //!
-//! A renewal runs in a task of its own, so that it survives the call that began it. It ends with the channel.
+//! A renewal runs in its own task, so that it survives the call that began it. It ends with the channel.
 
 use std::{
     fmt,
@@ -21,12 +21,12 @@ use crate::{
     transport::BoxFuture,
 };
 
-/// The least time between the end of a renewal and the next one. Within it, calls share the outcome of the
-/// last: a Volt that rejects every session is not asked for one with each call.
+/// The minimum time between the end of a renewal and the next one. Within it, calls share the outcome of
+/// the last: a Volt that rejects every session is not asked for one with each call.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// A function that obtains a new session after the Volt has rejected the current one. Set it as
-/// `ConnectOptions::renewal`; `volt_api::Client::authenticate(…).renew()` does so by itself.
+/// `ConnectOptions::renewal`; `volt_api::Client::authenticate(…).renew()` does so automatically.
 ///
 /// The function returns the id of the new session, which must belong to the same key. It runs once for all
 /// calls that wait for it, in its own task, and at most every ten seconds. Further calls then share its
@@ -67,7 +67,7 @@ impl fmt::Debug for Renewal {
 /// Renews the session of one channel.
 pub(crate) struct Renewer {
     renewal: Renewal,
-    /// Gives the new session to the transport.
+    /// Passes the new session to the transport.
     store: Box<dyn Fn(String) + Send + Sync>,
     state: Mutex<State>,
 }
@@ -77,7 +77,7 @@ struct State {
     /// Counts the sessions.
     generation: u64,
     running: Option<Running>,
-    /// When the last renewal ended, and how.
+    /// The time and the outcome of the last renewal.
     last: Option<(Instant, Result<()>)>,
 }
 
@@ -104,7 +104,7 @@ impl Renewer {
         self.lock().generation
     }
 
-    /// Waits until the session is another one than that of `generation`, with which a call was rejected.
+    /// Waits until the session differs from that of `generation`, with which a call was rejected.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Renewer {
     ///
     /// # Cancel safety
     ///
-    /// The renewal goes on if the future is dropped.
+    /// The renewal continues if the future is dropped.
     pub(crate) async fn renew(self: &Arc<Self>, generation: u64) -> Result<()> {
         let mut outcome = {
             let mut state = self.lock();
@@ -161,7 +161,7 @@ impl State {
         (ended.elapsed() < PAUSE).then(|| outcome.clone())
     }
 
-    /// Returns the outcome of the renewal that runs, which this begins unless there is one.
+    /// Returns the outcome of the running renewal. Begins one if none is running.
     fn running(&mut self, renewer: &Arc<Renewer>) -> watch::Receiver<Option<Result<()>>> {
         if let Some(running) = &self.running
             && running.outcome.has_changed().is_ok()
@@ -195,7 +195,7 @@ impl fmt::Debug for Renewer {
     }
 }
 
-/// Returns whether a call failed because of its session and can be made again with another one.
+/// Returns whether a call failed because of its session and can be retried with another one.
 pub(crate) fn is_due(error: &Error) -> bool {
     error.executed() == Executed::No && error.code() == Code::Unauthenticated
 }

@@ -1,4 +1,4 @@
-//! The fields whose values `Debug` hides. People decide, and their decisions stand beside each version.
+//! The fields whose values `Debug` hides. The decisions are kept in a file beside each version.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,9 +13,9 @@ use crate::tree;
 
 /// The start of the file.
 const HEAD: &str = "\
-# Fields of strings and bytes whose values `Debug` hides: `secret`, or `open` for those that only look like it.
-# A name is that of a field in any message, or a full one, which takes precedence. A field that looks secret
-# and is not here is hidden; `cargo xtask api import` lists such fields.
+# Fields of strings and bytes whose values `Debug` hides: `secret`, or `open` for fields that only look secret.
+# A name selects a field in every message. A full name selects one field, and takes precedence. A field that
+# looks secret and is not listed is hidden; `cargo xtask api import` reports such fields.
 ";
 
 /// The decisions for one version, by the names of fields.
@@ -34,7 +34,7 @@ pub(crate) fn file(version: &str) -> PathBuf {
 }
 
 impl Secrets {
-    /// The decisions for a version below `proto/`; none if there is no file.
+    /// The decisions for a version below `proto/`; empty if there is no file.
     pub(crate) fn read(root: &Path, version: &str) -> anyhow::Result<Self> {
         let path = root.join(file(version));
         if !path.exists() {
@@ -54,7 +54,7 @@ impl Secrets {
                 _ => bail!("line {number} is not `secret` or `open` and the name of a field"),
             };
             if decisions.insert(decision.0.clone(), decision.1).is_some() {
-                bail!("line {number} decides about `{}` again", decision.0);
+                bail!("line {number} repeats the decision about `{}`", decision.0);
             }
         }
         Ok(Self(decisions))
@@ -71,7 +71,7 @@ impl Secrets {
         text
     }
 
-    /// Adds the decisions of another version on fields that have none here.
+    /// Adds the decisions of another version on fields without one here.
     pub(crate) fn or(mut self, other: Self) -> Self {
         for (name, decision) in other.0 {
             self.0.entry(name).or_insert(decision);
@@ -88,7 +88,7 @@ impl Secrets {
         fields(set).into_iter().filter(hides).map(|(full, _)| full).collect()
     }
 
-    /// The full names of the fields that look secret, about which nobody has decided.
+    /// The full names of the fields that look secret, without a decision.
     pub(crate) fn undecided(&self, set: &FileDescriptorSet) -> Vec<String> {
         let open = |(full, name): &(String, String)| {
             looks_secret(name) && self.decision(full, name).is_none()
@@ -123,7 +123,7 @@ fn looks_secret(name: &str) -> bool {
         "token",
         "totp",
     ];
-    /// A key of this kind is a secret, unlike a public key or that of a map.
+    /// Keys of these kinds are secrets, unlike public keys or the keys of a map.
     const KEYS: [&str; 10] = [
         "access",
         "api",
@@ -138,7 +138,7 @@ fn looks_secret(name: &str) -> bool {
     ];
     let name = name.to_lowercase();
     let words = name.split('_').filter(|word| !word.is_empty());
-    // The plurals in pairs of words. `access` is a word of its own.
+    // The plurals in pairs of words. `access` is a separate word.
     let singular = |word| match word {
         "keys" => "key",
         "ids" => "id",
@@ -235,7 +235,7 @@ mod tests {
     fn mistakes_in_the_file_are_errors_with_their_line() {
         let error = |text: &str| Secrets::parse(text).unwrap_err().to_string();
         assert_eq!(error("\nhide a"), "line 2 is not `secret` or `open` and the name of a field");
-        assert_eq!(error("open a\nsecret a"), "line 2 decides about `a` again");
+        assert_eq!(error("open a\nsecret a"), "line 2 repeats the decision about `a`");
     }
 
     #[test]

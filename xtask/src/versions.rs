@@ -16,7 +16,7 @@ pub(crate) fn current(root: &Path) -> anyhow::Result<String> {
     Ok(read(&root.join(CURRENT))?.trim().to_owned())
 }
 
-/// Applies changes of the repository. The name of the SDK's version changes last, when the version is there.
+/// Applies changes of the repository. The name of the SDK's version changes last, after the version exists.
 pub(crate) fn apply(root: &Path, mut changes: Vec<Change>) -> anyhow::Result<()> {
     changes.sort_by_key(|change| change.path == Path::new(CURRENT));
     Ok(volt_codegen::tree::apply(root, &changes)?)

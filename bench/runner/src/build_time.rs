@@ -30,8 +30,8 @@ pub(crate) struct Args {
     /// Measure the profile `release` instead of `dev`.
     #[arg(long)]
     release: bool,
-    /// Measure a whole program instead, with and without gRPC: everything that it depends on is built
-    /// anew, and the program is linked.
+    /// Measure a whole program instead, with and without gRPC: all dependencies are rebuilt, and the
+    /// program is linked.
     #[arg(long)]
     grpc: bool,
 }
@@ -97,7 +97,7 @@ struct Probe {
 }
 
 impl Probe {
-    /// `more` are features beside those of the services.
+    /// `more` are features in addition to those of the services.
     fn new(root: &Path, methods: &[&Entry], more: &[&str], release: bool) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let services = methods.iter().map(|method| &*method.feature);
@@ -140,7 +140,7 @@ impl Probe {
         Ok(names.collect::<BTreeSet<_>>().len())
     }
 
-    /// Builds everything anew. Returns the CPU seconds, and the size of the program in bytes.
+    /// Rebuilds everything. Returns the CPU seconds, and the size of the program in bytes.
     fn whole(&self) -> anyhow::Result<(f64, u64)> {
         process::run(&mut self.cargo("clean"))?;
         let before = children_seconds()?;
@@ -214,7 +214,7 @@ fn calls(methods: &[&Entry]) -> String {
     out
 }
 
-/// Generates a program from which no call can be left out.
+/// Generates a program that makes every call, so that the linker keeps all of them.
 fn program(methods: &[&Entry]) -> String {
     let calls: Vec<_> = methods.iter().map(|method| format!("probe::{}", name(method))).collect();
     format!(

@@ -95,7 +95,7 @@ fn unary(results: &Results) -> Vec<Target> {
     ]
 }
 
-/// gRPC beside tonic, which does the same work with the same messages.
+/// Compares gRPC with tonic, which does the same work with the same messages.
 fn grpc(results: &Results) -> Vec<Target> {
     let of = |peer, in_flight| results.unary(peer, in_flight, KIB);
     let rate = |peer| of(peer, 64).and_then(Samples::rate);

@@ -1,8 +1,8 @@
 //! Honest and hostile callers of `SyncDocument` on one document.
 //!
-//! Whatever the hostile ones send, the document goes on. As long as none of it was taken as an edit, the
-//! honest ones' copies are equal at the end. A hostile edit can be in the name of an honest caller, and
-//! then nothing makes copies equal.
+//! The document survives everything that the hostile ones send. Unless an edit of theirs was accepted, the
+//! honest ones' copies are equal at the end. A hostile edit can use the name of an honest caller; the
+//! copies may then differ.
 
 use arbitrary::Arbitrary;
 use volt_api::volt::{
@@ -19,14 +19,14 @@ use yrs::{
 const EDITORS: usize = 3;
 const CHUNK: usize = 1 << 20;
 
-/// What happens next.
+/// One event.
 #[derive(Arbitrary, Debug)]
 pub enum Event {
     /// An honest caller edits its copy, and sends the edit.
     Edit { editor: u8, kind: u8, at: u8 },
     /// An honest caller receives some messages.
     Read { editor: u8, count: u8 },
-    /// An honest caller begins its call anew.
+    /// An honest caller restarts its call.
     Reconnect { editor: u8 },
     /// A hostile caller sends anything, after it has started.
     Hostile { state: u8, chunk: Vec<u8>, complete: bool },
@@ -151,7 +151,7 @@ impl Editor {
         text(&self.doc)
     }
 
-    /// Begins a call, and exchanges what each side lacks.
+    /// Begins a call, and exchanges the updates that each side lacks.
     fn reconnect(&mut self, documents: &mut Documents) {
         documents.end(self.call);
         self.call = documents.begin();

@@ -10,7 +10,7 @@ mod example {
     impl shop::v1::ShopApi for Shop {}
 }
 
-// A macro's warning is the use of a deprecated item: `expect` fails where there is none.
+// A macro's warning is the use of a deprecated item: `expect` fails without one.
 #[allow(unused, unreachable_pub)]
 #[expect(deprecated, reason = "the field has no list of types")]
 mod warned {

@@ -1,8 +1,8 @@
 //! Traces and metrics of a client, exported with OpenTelemetry: here to the terminal. Run it with the path of
 //! a client configuration.
 //!
-//! The spans of calls are those of `tracing`, which `tracing-opentelemetry` passes on. The metrics are those
-//! of the facade `metrics`, which `recorder.rs` passes on.
+//! `tracing-opentelemetry` exports the spans of `tracing`, and `recorder.rs` the metrics of the facade
+//! `metrics`.
 
 mod recorder;
 

@@ -127,7 +127,7 @@ impl Recorder for OpenTelemetryRecorder {
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
         let create = |name| {
             let builder = self.meter.f64_histogram(name).with_unit(self.unit(key.name()));
-            // As the conventions for the durations of calls ask.
+            // The boundaries that the conventions recommend for durations of calls.
             let bounds =
                 [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
             builder.with_boundaries(bounds.to_vec()).build()

@@ -170,12 +170,12 @@ impl Authenticate {
     /// Renews the session for as long as the client lives: when the Volt no longer accepts it, the client
     /// authenticates again with the same options, on another connection, and saves the new session as the
     /// first one. It does so once for all calls that are waiting, which then continue: see
-    /// [`Channel`](crate::Channel#sessions). Default: such calls fail, and so does every further one.
+    /// [`Channel`](crate::Channel#sessions). Default: such calls fail, and so do all later ones.
     ///
     /// If the owner of the Volt must approve the new session, calls wait within their own timeouts, until
     /// the [`deadline`](Self::deadline) of authenticating; [`on_waiting`](Self::on_waiting) is called then,
-    /// too. A failed renewal is reported to all calls with its cause. The next attempt follows at the
-    /// earliest ten seconds later.
+    /// too. A failed renewal is reported to all calls with its cause. The next attempt follows after ten
+    /// seconds at the earliest.
     ///
     /// An [`exchange_token`](Self::exchange_token) serves only once, so it is not sent again.
     ///

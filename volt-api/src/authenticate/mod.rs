@@ -93,7 +93,7 @@ impl Authenticate {
         within(this.deadline, this.obtain()).await?;
         let session = this.config.session_id().map(str::to_owned);
         latest.lock().unwrap_or_else(PoisonError::into_inner).config = this.config;
-        session.ok_or_else(|| Error::protocol("the Volt permitted the client and gave no session"))
+        session.ok_or_else(|| Error::protocol("the Volt permitted the client without a session"))
     }
 
     /// Obtains a session and saves it.

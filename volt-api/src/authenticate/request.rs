@@ -92,7 +92,7 @@ pub(super) fn take_answer(config: &mut ClientConfig, answer: AuthenticateRespons
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     own.session_id = Some(
         given(answer.session_id)
-            .ok_or_else(|| Error::protocol("the Volt permitted the client and gave no session"))?,
+            .ok_or_else(|| Error::protocol("the Volt permitted the client without a session"))?,
     );
     // A field that the answer leaves out keeps its value.
     own.identity_did = given(answer.identity_did).or(own.identity_did.take());

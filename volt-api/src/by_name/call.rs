@@ -16,7 +16,8 @@ use super::{
 };
 use crate::Client;
 
-/// A call that is named at run time. [`Client::call`] creates it, and [`NamedService::call`](super::NamedService::call).
+/// A call whose method is named at run time. Created by [`Client::call`] and
+/// [`NamedService::call`](super::NamedService::call).
 ///
 /// | kind of the method | await it for | [`stream`](Self::stream) it for |
 /// |---|---|---|
@@ -28,11 +29,11 @@ use crate::Client;
 /// # Errors
 ///
 /// [`ErrorKind::Configuration`](crate::ErrorKind) before anything is sent: an unknown service, method, field or
-/// name of an enum, with the nearest one; or a value that does not fit. Otherwise as a typed call.
+/// name of an enum, with the nearest one; or a value that does not fit. Other errors are those of a typed call.
 ///
 /// # Cancel safety
 ///
-/// As a typed call.
+/// The same as for a typed call.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct NamedCall {
     /// Boxed: the descriptors are large.

@@ -73,7 +73,7 @@ fn value_at(path: &str, kind: &Kind, value: &Value) -> Result<(), String> {
     }
 }
 
-/// Whether text is a number or base64 is left to the conversion. The value is not quoted: it may be a secret.
+/// The conversion checks that text is a number or base64. The value is not quoted: it may be a secret.
 fn scalar_at(path: &str, kind: &Kind, value: &Value) -> Result<(), String> {
     let whole = |value: &Value| match value {
         Value::Number(_) => true,

@@ -1,4 +1,4 @@
-//! Converts messages between JSON and both of the forms in which they travel.
+//! Converts messages between JSON and both encodings of the wire.
 
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn options() -> SerializeOptions {
     SerializeOptions::new().use_proto_field_name(true).skip_default_fields(true)
 }
 
-/// A request, in both forms.
+/// A request, in both encodings.
 pub(super) struct Request {
     json: Value,
     protobuf: Vec<u8>,
@@ -28,7 +28,7 @@ pub(super) struct Request {
 impl Request {
     /// # Errors
     ///
-    /// A configuration error that names what does not fit the descriptor.
+    /// A configuration error that names the value that does not fit the descriptor.
     pub(super) fn new(descriptor: &MessageDescriptor, value: Value) -> Result<Self> {
         check::names(descriptor, &value).map_err(invalid)?;
         let strict = DeserializeOptions::new().deny_unknown_fields(true);
@@ -94,7 +94,7 @@ pub(super) fn read(descriptor: &MessageDescriptor, body: Body) -> Result<Value> 
                 message
             } else {
                 // Volts write some values in ways that protobuf's JSON does not have. The response is then
-                // returned as it came.
+                // returned unchanged.
                 let value = serde_json::from_str(&text);
                 let value = value.map_err(|error| unreadable(error.into()))?;
                 return refused(descriptor, &value).map_or(Ok(value), Err);

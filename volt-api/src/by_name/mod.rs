@@ -1,7 +1,7 @@
 //! Calls by name, with JSON in place of Rust types.
 //!
-//! For programs that learn only at run time what to call: command lines, gateways, scripts, tests. The names and
-//! types come from descriptors: those of the Volt API are part of this crate, and [`NamedService`] has those
+//! For programs that learn their methods only at run time: command lines, gateways, scripts, tests. The names
+//! and types come from descriptors: those of the Volt API are part of this crate, and [`NamedService`] has those
 //! that a service on the Volt publishes. Needs the feature `by-name`.
 //!
 //! ```

@@ -15,7 +15,7 @@ use super::suggest::did_you_mean;
 #[derive(Clone, Debug)]
 pub(super) struct Schema(DescriptorPool);
 
-/// A method, for its calls.
+/// A method and its descriptor.
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     pub(super) descriptor: MethodDescriptor,
@@ -71,7 +71,7 @@ impl Schema {
             }
             several => {
                 let names: Vec<_> = several.iter().map(|known| known.full_name()).collect();
-                return unknown(format!("`{service}` may be {}: name one", names.join(" or ")));
+                return unknown(format!("`{service}` is ambiguous: use {}", names.join(" or ")));
             }
         };
         let methods: Vec<_> = service.methods().collect();
@@ -88,8 +88,7 @@ impl Schema {
     }
 }
 
-/// Returns the method for the life of the process, as calls need it. There is one for each name that was
-/// called.
+/// Returns the method with a static lifetime, which calls require. Each distinct method is allocated once.
 fn intern(descriptor: &MethodDescriptor) -> &'static Method {
     static METHODS: LazyLock<Mutex<HashMap<(String, MethodKind), &'static Method>>> =
         LazyLock::new(Mutex::default);

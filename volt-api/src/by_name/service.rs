@@ -1,4 +1,4 @@
-//! Services on the Volt, by the `.proto` files that they publish.
+//! Services on the Volt, called with their published `.proto` files.
 
 use std::fmt;
 
@@ -39,11 +39,11 @@ impl Client {
     /// # Errors
     ///
     /// A configuration error if there is no such service, or several; or if its files are missing or cannot be
-    /// compiled. Otherwise as any call.
+    /// compiled. Other errors are those of any call.
     ///
     /// # Cancel safety
     ///
-    /// It only reads.
+    /// The call only reads.
     pub async fn named_service(&self, wanted: &str) -> Result<NamedService> {
         let request = DiscoverServicesRequest::default()
             .with_include_protobuf(true)
@@ -101,7 +101,7 @@ fn choose<'a>(services: &'a [Resource], wanted: &str) -> Result<&'a Resource> {
         several => {
             let ids: Vec<_> = several.iter().map(|service| format!("`{}`", service.id)).collect();
             let ids = ids.join(", ");
-            Err(Error::configuration(format!("several services are `{wanted}`: name one of {ids}")))
+            Err(Error::configuration(format!("several services are `{wanted}`: use one of {ids}")))
         }
     }
 }

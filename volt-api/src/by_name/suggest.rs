@@ -1,6 +1,6 @@
 //! "Did you mean …?"
 
-/// Returns the end of a message that names the nearest of `names`, if one is near enough to be a typo.
+/// Returns the end of a message that names the nearest of `names`, if it is near enough for a typo.
 pub(super) fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let wrong_key = key(wrong);
     let nearest = names

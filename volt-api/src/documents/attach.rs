@@ -24,7 +24,7 @@ use super::{
 };
 use crate::volt::SyncApiClient;
 
-/// How long updates are collected by default.
+/// The default time for which updates are collected.
 const BATCH: Duration = Duration::from_millis(50);
 /// The largest update that is accepted by default, in bytes.
 const MAX_UPDATE: usize = 256 << 20;
@@ -42,12 +42,12 @@ pub struct AttachDocument {
 }
 
 impl SyncApiClient {
-    /// Keeps a document equal with the one of this id in a sync database or synapse of the Volt, from now
-    /// on and in the background.
+    /// Keeps a document equal to the one with this id in a sync database or synapse of the Volt, in the
+    /// background.
     ///
-    /// The document stays the caller's: it is never cleared or destroyed. It can be edited at any time,
-    /// also while the Volt cannot be reached: both sides then exchange what they lack. By convention the
-    /// id is the document's GUID, which other clients use.
+    /// The SDK never clears or destroys the document. It can be edited at any time, even while the Volt
+    /// cannot be reached: both sides later exchange the missing updates. By convention the id is the
+    /// document's GUID, which other clients use.
     ///
     /// ```no_run
     /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
@@ -91,7 +91,7 @@ impl SyncApiClient {
 }
 
 impl AttachDocument {
-    /// Sends no edits. Edits that are made here nevertheless stay here.
+    /// Sends no edits. Local edits stay in the document.
     pub fn read_only(mut self) -> Self {
         self.settings.read_only = true;
         self
@@ -104,9 +104,9 @@ impl AttachDocument {
         self
     }
 
-    /// Exchanges awareness states as well: who is present, where their cursor is. The client's own state is
-    /// sent when it changes and every 15 seconds. States of others are removed after 30 seconds of silence,
-    /// and while the document is disconnected.
+    /// Also exchanges awareness states, such as the names and cursors of the clients present. The client's
+    /// own state is sent when it changes and every 15 seconds. States of others are removed after 30
+    /// seconds of silence, and while the document is disconnected.
     ///
     /// ```no_run
     /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
@@ -220,8 +220,8 @@ impl IntoFuture for AttachDocument {
     type Output = Result<SyncedDocument>;
     type IntoFuture = BoxFuture<Self::Output>;
 
-    /// Does not wait for the Volt, only for a transaction of the document that is open. A refusal is
-    /// reported by [`SyncedDocument::synced`].
+    /// Waits only for an open transaction of the document, not for the Volt. A refusal is reported by
+    /// [`SyncedDocument::synced`].
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Who is present: the awareness states that come from a Volt.
+//! The awareness states that come from a Volt.
 
 use std::{
     collections::HashMap,
@@ -16,13 +16,13 @@ use super::replica::caught;
 
 /// The interval at which the client's own state is renewed.
 pub const RENEWAL: Duration = Duration::from_secs(15);
-/// The silence after which another client counts as gone.
+/// The time of silence after which another client is removed.
 const SILENCE: Duration = Duration::from_secs(30);
 /// The largest clock that is accepted. The document's library adds to it.
 const HIGHEST: u32 = u32::MAX / 2;
 /// The number of clients that are remembered.
 const CLIENTS: usize = 10_000;
-/// The state of a client that is gone.
+/// The state of a client that has left.
 const GONE: &str = "null";
 
 /// The clients whose states came from the Volt.
@@ -37,10 +37,10 @@ pub struct Peers {
 struct Peer {
     /// The time of its newest state, until it is forgotten.
     seen: Option<Instant>,
-    /// The clock of that, as it came.
+    /// The clock of that state, as received.
     clock: u32,
-    /// Is added to its clocks here. A client that was forgotten may come back with the same state and
-    /// the same clock, which the awareness would ignore.
+    /// Added to its clocks here. A forgotten client may return with the same state and the same clock,
+    /// which the awareness would ignore.
     ahead: u32,
 }
 
@@ -50,10 +50,10 @@ impl Peers {
     }
 
     /// Applies an update that has arrived. Returns whether the client's own state must be sent, because
-    /// others have a newer one or have removed it. Invalid updates are ignored: they are no part of the
+    /// others have a newer one or have removed it. Invalid updates are ignored: they are not part of the
     /// document.
     pub fn receive(&mut self, now: Instant, update: &[u8], awareness: &mut Awareness) -> bool {
-        // A number of states that cannot be in so few bytes would reserve memory.
+        // A count of states that does not fit into so few bytes would reserve memory.
         let own = awareness.client_id();
         let plausible = count(update).is_some_and(|count| count <= update.len() as u64);
         let decoded = || caught(|| AwarenessUpdate::decode_v1(update))?.ok();

@@ -45,13 +45,13 @@ pub(super) struct Call {
     half_closed: bool,
 }
 
-/// What has happened in a call.
+/// An event of a call.
 #[derive(Debug)]
 pub(super) enum Event {
     Message(Box<SyncDocumentResponse>),
     /// The call can take a message.
     Room,
-    /// It may be time for something.
+    /// A timer may have expired.
     Time,
     /// The Volt has ended the call.
     End,
@@ -76,7 +76,7 @@ impl Opening {
 }
 
 impl Call {
-    /// Waits for what happens next. Dropping the future loses nothing.
+    /// Waits for the next event. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Result<Event> {
         let now = now();
         let (has_message, at) = if self.half_closed {
@@ -84,7 +84,7 @@ impl Call {
         } else {
             self.shared.with(|exchange| (exchange.has_message(now), exchange.next_timeout()))
         };
-        // A message that is due waits for room, not for the time.
+        // A due message waits for room, not for the timer.
         let at = at.filter(|at| !has_message || *at > now);
         let Self { responses, requests, shared, .. } = self;
         let room = poll_fn(|cx| Pin::new(&mut *requests).poll_ready(cx));
@@ -102,7 +102,7 @@ impl Call {
         Err(self.reason_for(failed).await)
     }
 
-    /// Returns why the call has failed: the receiving half knows it better.
+    /// Returns why the call has failed. The receiving half knows the cause.
     async fn reason_for(&mut self, error: Error) -> Error {
         let read = async {
             loop {
@@ -163,12 +163,12 @@ impl Call {
         .await
     }
 
-    /// Answers with what the Volt lacks. It may be the whole document.
+    /// Answers with the updates that the Volt lacks, which may be the whole document.
     async fn answer(&mut self, vector: Vec<u8>) -> Result<()> {
         let (replica, shared) = (Arc::clone(&self.replica), Arc::clone(&self.shared));
         let counting = self.counting.clone();
         blocking(move || {
-            // Locked until the exchange has the answer: no update can come between.
+            // Locked until the exchange has the answer: no update can come in between.
             let transaction = yrs::Transact::transact(replica.doc());
             let update = replica::beyond(&transaction, &vector)?;
             if let Some(edits) = counting.map(|other| other.with(|exchange| exchange.edits())) {
@@ -186,7 +186,7 @@ impl Call {
         self
     }
 
-    /// Sends nothing more. What is edited from now on stays in the document.
+    /// Stops sending. Later edits stay in the document.
     pub(super) fn half_close(&mut self) {
         self.half_closed = true;
         self.requests.half_close();
@@ -197,7 +197,7 @@ impl Call {
     }
 }
 
-/// Runs work that takes long or may have to wait for the program's own transaction.
+/// Runs slow work, and work that may wait for the program's own transaction.
 async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
     let lost = |error| Error::connection("the work on the document was lost").with_source(error);
     tokio::task::spawn_blocking(work).await.map_err(lost)?

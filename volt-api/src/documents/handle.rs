@@ -12,11 +12,11 @@ use super::{
     subdocuments::{Subdocument, Subdocuments},
 };
 
-/// A document that is kept equal with a Volt's, in the background. Created by
+/// A document that is kept equal to a Volt's, in the background. Created by
 /// [`SyncApiClient::attach`](crate::volt::SyncApiClient::attach).
 ///
-/// Dropping it ends the synchronization at once: edits that the Volt has not taken stay in the document.
-/// [`stop`](Self::stop) hands them over first. Neither changes the document.
+/// Dropping it ends the synchronization at once: edits that the Volt has not accepted stay in the document.
+/// [`stop`](Self::stop) sends them first. Neither changes the document.
 #[derive(Debug)]
 pub struct SyncedDocument {
     pub(super) doc: Doc,
@@ -56,9 +56,9 @@ impl SyncedDocument {
         self.watch_state().synced().await
     }
 
-    /// Waits until the Volt has taken all edits that were made here before. The protocol acknowledges no
-    /// single update, so this makes a further short call, unless nothing was edited since the last one.
-    /// While the Volt cannot be reached, it waits: use a timeout to limit that.
+    /// Waits until the Volt has accepted all earlier local edits. The protocol does not acknowledge single
+    /// updates, so this makes a further short call, unless nothing was edited since the last one. While the
+    /// Volt cannot be reached, it waits: use a timeout to limit that.
     ///
     /// Hold no transaction of the document meanwhile: the task could not read it.
     ///
@@ -107,8 +107,8 @@ impl SyncedDocument {
         Err(DocumentStateWatch::new(self.states.clone()).ended())
     }
 
-    /// Returns whether edits are kept here and not sent, because it was asked for or the Volt permits
-    /// reading only.
+    /// Returns whether local edits are not sent, because of the options or because the Volt permits only
+    /// reading.
     pub fn is_read_only(&self) -> bool {
         self.shared.with(|exchange| exchange.is_read_only())
     }
@@ -126,12 +126,12 @@ impl SyncedDocument {
     }
 
     /// Sends the edits that wait and the removal of the client's awareness state, and waits until the Volt
-    /// has taken them. Then the synchronization ends. The same is done for sub-documents first.
+    /// has accepted them. Then the synchronization ends. The same is done for sub-documents first.
     ///
     /// # Errors
     ///
-    /// When the Volt may not have taken all edits: it cannot be reached, has refused the document, or did
-    /// not end the call within 5 seconds. The edits are still in the document, and go out when it is
+    /// When the Volt may not have accepted all edits: it cannot be reached, has refused the document, or
+    /// did not end the call within 5 seconds. The edits are still in the document, and go out when it is
     /// attached again.
     ///
     /// # Cancel safety

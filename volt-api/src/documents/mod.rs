@@ -1,8 +1,8 @@
-//! Documents that are kept equal among all who have them open.
+//! Documents that several clients edit at once, kept equal among them.
 //!
-//! A sync document is a Yjs document: every client has a copy, edits it at any time, and merges what the
-//! others did. A Volt keeps one too, and passes edits on. [`attach`](crate::volt::SyncApiClient::attach) keeps a document of
-//! [`yrs`] equal with the Volt's in the background.
+//! A sync document is a Yjs document: every client has a copy, edits it at any time, and merges the edits of the
+//! others. A Volt keeps one too, and passes edits on. [`attach`](crate::volt::SyncApiClient::attach) keeps a
+//! document of [`yrs`] equal to the Volt's in the background.
 //!
 //! ```no_run
 //! # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
@@ -19,15 +19,15 @@
 //!
 //! - **No edit is lost.** Edits are kept in the document while there is no connection, and also between the
 //!   client's and the Volt's part of the handshake. They go out as soon as that is possible.
-//! - **The document is the caller's.** It is never cleared or destroyed, whatever happens to the call.
+//! - **The document is the caller's.** It is never cleared or destroyed, even if the call fails.
 //! - **A lost call is opened again**, with a backoff from half a second to 30 seconds. Both sides then
-//!   exchange exactly what they lack.
+//!   exchange exactly the missing updates.
 //! - **Memory is bounded.** While the Volt is slow, the updates that wait are merged.
 //!
 //! The document's own lock protects it: hold no transaction while awaiting something of this module.
 
 mod attach;
-// Four modules are open for tests, fuzz targets and the embedded Volt. They are not part of the public API.
+// Four modules are public for tests, fuzz targets and the embedded Volt. They are not part of the public API.
 #[doc(hidden)]
 pub mod awareness;
 mod call;

@@ -12,7 +12,7 @@ use super::{
     shared::{Shared, now},
 };
 
-/// The interval at which silent clients are looked for.
+/// The interval between checks for silent clients.
 const CHECK: Duration = Duration::from_secs(5);
 
 /// The awareness of a document, and the clients whose states came from the Volt.
@@ -35,7 +35,7 @@ impl Presence {
         let (own, weak) = (origin.clone(), Arc::downgrade(shared));
         lock(&awareness).on_update(origin.clone(), move |awareness, event, from| {
             let client = awareness.client_id();
-            // Also a state that was removed, which is encoded as `null`.
+            // This includes a removed state, which is encoded as `null`.
             if from != Some(&own)
                 && event.all_changes().contains(&client)
                 && let Ok(update) = awareness.update_with_clients([client])

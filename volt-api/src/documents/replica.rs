@@ -1,9 +1,9 @@
-//! The document of an exchange: what is applied to it, and which of its updates are local.
+//! The document of an exchange. Applies the Volt's updates, and detects local ones.
 //!
 //! An update is local unless the exchange made it. A transaction of the exchange can contain local changes
 //! too: blocks that had arrived from elsewhere and waited for this update, formatting that the document
-//! cleans up, edits by the program's own callbacks. They are found by comparing what the transaction
-//! changed with what was received.
+//! cleans up, edits by the program's own callbacks. Comparing the transaction's changes with the received
+//! ones finds them.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -44,7 +44,7 @@ pub struct Checked {
 #[derive(Debug, Default)]
 struct Received {
     insertions: IdSet,
-    /// With those that follow from the insertions. Known when all is applied.
+    /// Includes the deletions that follow from the insertions. Known after the update is applied.
     deletions: IdSet,
 }
 
@@ -106,7 +106,7 @@ impl Replica {
     ///
     /// # Errors
     ///
-    /// When the update cannot be applied, or not whole.
+    /// When the update cannot be applied, or only in part.
     pub fn apply(&self, mut transaction: TransactionMut<'_>, update: Checked) -> Result<()> {
         let Checked { update, summary } = update;
         lock(&self.nesting).admit(&transaction, summary).map_err(unfit)?;

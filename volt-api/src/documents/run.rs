@@ -24,7 +24,7 @@ use super::{
 /// The limits of the pause before a lost call is opened again.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How often in a row a call may fail because of what is sent in it.
+/// The number of consecutive calls that may fail because of their content.
 const TRIES: u32 = 3;
 /// The time for the Volt to end a call after the half-close.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// Keeps the document synchronized. Returns whether it was stopped with everything taken.
+    /// Keeps the document synchronized until it is stopped or refused. Fails if the Volt may lack edits.
     pub(super) async fn run(mut self) -> Result<()> {
         let outcome = self.calls().await;
         if let Some(presence) = &mut self.presence {
@@ -195,7 +195,7 @@ impl Task {
         let same =
             |old: &DocumentState| std::mem::discriminant(old) == std::mem::discriminant(&state);
         let changed = !same(&self.states.borrow());
-        // Before the state, so that what was acknowledged is known to those who see the state.
+        // Before the state, so that observers of the state see the acknowledged edits.
         self.shared.publish();
         if changed {
             let synced = state.is_synced();
@@ -207,8 +207,8 @@ impl Task {
     }
 
     /// Makes sure that the Volt has all edits. No message acknowledges an update, but each call begins with
-    /// an acknowledged exchange of all that one side lacks: a further call confirms the edits, while this
-    /// one goes on. Returns the number of edits.
+    /// an acknowledged exchange of the missing updates: a further call confirms the edits, while this one
+    /// continues. Returns the number of edits.
     fn confirm(&self) -> BoxFuture<Result<Option<u64>>> {
         let (opening, replica) = (self.opening.clone(), Arc::clone(&self.replica));
         let own = Arc::new(Shared::new(Exchange::new(self.settings.clone())));
@@ -230,12 +230,12 @@ impl Task {
     }
 }
 
-/// What an error means for the next call.
+/// The effect of an error on the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     /// The call was lost, and another may succeed.
     Lost,
-    /// The Volt does not accept what is sent, or the document what arrives. Beginning anew may help.
+    /// The Volt rejects a sent message, or the document a received one. Another call may succeed.
     Faulty,
     /// The next call would fail as well.
     Final,

@@ -14,11 +14,11 @@ pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// How the task is to end.
+/// The requested end of the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     No,
-    /// After everything was sent and the Volt has taken it.
+    /// After the Volt has accepted everything.
     Drained,
     Now,
 }
@@ -30,7 +30,7 @@ pub(super) struct Shared {
     /// Wakes the task after a change of the exchange from outside.
     changed: Notify,
     acknowledged: watch::Sender<Option<u64>>,
-    /// The number of edits that somebody waits for.
+    /// The number of edits that `flush` waits for.
     wanted: watch::Sender<u64>,
     stop: watch::Sender<Stop>,
 }
@@ -62,19 +62,19 @@ impl Shared {
         self.changed.notified().await;
     }
 
-    /// Asks the task to have this many edits acknowledged.
+    /// Asks the task to confirm this many edits.
     pub(super) fn want(&self, edits: u64) {
         self.wanted.send_modify(|wanted| *wanted = edits.max(*wanted));
         self.changed.notify_one();
     }
 
-    /// Returns whether edits that somebody waits for are not acknowledged.
+    /// Returns whether `flush` waits for edits that are not acknowledged.
     pub(super) fn is_wanted(&self) -> bool {
         let wanted = *self.wanted.borrow();
         self.with(|exchange| !exchange.is_read_only() && exchange.acknowledged() < Some(wanted))
     }
 
-    /// Reports the number of acknowledged edits to those who wait for it.
+    /// Reports the number of acknowledged edits to `flush`.
     pub(super) fn publish(&self) {
         let now = self.with(|exchange| exchange.acknowledged());
         self.acknowledged.send_if_modified(|known| std::mem::replace(known, now) != now);
@@ -92,9 +92,9 @@ impl Shared {
         *self.stop.borrow()
     }
 
-    /// Waits until the task is to end, in another way than is known.
+    /// Waits for a request to end other than the known one.
     pub(super) async fn stop_requested(&self, known: Stop) {
-        // The sender is right here, so this cannot fail.
+        // `self` holds the sender, so this cannot fail.
         let _ = self.stop.subscribe().wait_for(|stop| *stop != known).await;
     }
 }

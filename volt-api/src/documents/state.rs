@@ -17,14 +17,14 @@ pub enum DocumentState {
     Connecting,
     /// Both sides send what the other lacks.
     Syncing,
-    /// Both sides had the same when this state began, and send each change since.
+    /// Both sides were equal when this state began, and send each change since then.
     Synced,
     /// The call was lost. It is opened again after a pause, unless the client's connection is closed.
     Disconnected {
         /// The reason.
         reason: Error,
     },
-    /// The Volt refuses the document, its edits or this client. To go on, attach the document again.
+    /// The Volt refuses the document, its edits or this client. To continue, attach the document again.
     Refused {
         /// The reason.
         reason: Error,
@@ -59,7 +59,7 @@ impl fmt::Display for DocumentState {
     }
 }
 
-/// Watches the state of an attached document. Each clone remembers for itself which states it has seen.
+/// Watches the state of an attached document. Each clone tracks separately which states it has returned.
 ///
 /// ```no_run
 /// # async fn example(document: volt_api::documents::SyncedDocument) {
@@ -82,9 +82,9 @@ impl DocumentStateWatch {
         self.0.borrow().clone()
     }
 
-    /// Waits for a state that was not seen yet and returns it; the newest, if there were several. The state
-    /// at the time when the watch was created counts as seen. Returns `None` when the state can no longer
-    /// change: the document was refused or stopped, or the client's connection was closed.
+    /// Waits for a state that was not returned before, and returns it: the newest, if there were several.
+    /// The state at the time when the watch was created counts as seen. Returns `None` when the state can
+    /// no longer change: the document was refused or stopped, or the client's connection was closed.
     ///
     /// # Cancel safety
     ///

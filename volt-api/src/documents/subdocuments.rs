@@ -1,4 +1,4 @@
-//! The documents within a document: each that is loaded is attached as well.
+//! Sub-documents: each loaded one is attached as well.
 
 use std::{
     collections::HashMap,
@@ -46,7 +46,7 @@ impl Subdocuments {
     ) -> Self {
         let (changes, arriving) = mpsc::unbounded_channel();
         for doc in transaction.subdocs().filter(|doc| doc.should_load()) {
-            // The receiver is right here.
+            // The receiver exists, so this cannot fail.
             let _ = changes.send(Change::Loaded(doc.clone()));
         }
         transaction.observe_subdocs(origin, move |_, event| {
@@ -68,7 +68,7 @@ impl Subdocuments {
         children.iter().map(|(guid, child)| (guid.clone(), child.watch_state())).collect()
     }
 
-    /// Stops all of them. Returns the first error.
+    /// Stops all sub-documents. Returns the first error.
     pub(super) async fn stop(self) -> Result<()> {
         self.task.abort();
         let children: Vec<_> = lock(&self.children).drain().map(|(_, child)| child).collect();
@@ -94,7 +94,7 @@ async fn follow(attach: Attach, mut changes: mpsc::UnboundedReceiver<Change>, ch
                 if lock(&children).contains_key(&doc.guid()) {
                     continue;
                 }
-                // A statement of its own: the function cannot be shared between threads.
+                // A separate statement: the function cannot be shared between threads.
                 let attaching = attach(&doc);
                 match attaching.await {
                     Ok(child) => drop(lock(&children).insert(doc.guid(), child)),

@@ -125,7 +125,7 @@ impl<T: DeserializeOwned> IntoFuture for GetJson<T> {
 fn unfit(path: &ResourcePath, error: &serde_json::Error) -> Error {
     let problem = match error.classify() {
         Category::Data => "does not fit the expected type",
-        Category::Eof => "is JSON that breaks off",
+        Category::Eof => "is truncated JSON",
         Category::Syntax | Category::Io => "is not JSON",
     };
     let (line, column) = (error.line(), error.column());

@@ -28,8 +28,8 @@ impl Partial {
         // The name of the target may be as long as names can be, so it is not part of this one.
         let path = target.with_file_name(format!(".volt-{}.part", Uuid::new_v4().simple()));
         let target = target.to_owned();
-        // The system's work cannot be cancelled. It owns the guard, so that the file is removed although
-        // nobody waits for it any more.
+        // The system's work cannot be cancelled. It owns the guard, which removes the file even if the
+        // future was dropped.
         let created = blocking(move || {
             let file = std::fs::File::options().write(true).create_new(true).open(&path);
             let file = file.map_err(|error| {
@@ -43,7 +43,7 @@ impl Partial {
 
     /// Writes the file to disk and renames it. An existing file is replaced.
     ///
-    /// If the future is dropped, the file may still be put into place: it is complete.
+    /// If the future is dropped, the file may still be renamed: it is complete.
     pub(super) async fn complete(self, file: fs::File) -> Result<()> {
         let file = file.into_std().await;
         blocking(move || {
@@ -61,7 +61,7 @@ impl Partial {
     }
 }
 
-/// Runs work of the file system on a thread for it.
+/// Runs file system work on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -125,10 +125,10 @@ fn problem(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns two paths of files that are one on a disk that ignores case, because they or the folders on
-/// their way differ by case alone.
+/// Returns two paths that a disk that ignores case cannot distinguish: they, or their parent folders,
+/// differ only by case.
 pub(super) fn same_but_for_case<'a>(paths: &[&'a str]) -> Option<(&'a str, &'a str)> {
-    // By the names in lower case: the first path with a name or a folder of this spelling, up to its end.
+    // The first spelling of each file and folder, by its path in lower case.
     let mut known: HashMap<String, &str> = HashMap::new();
     for path in paths {
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(here.path().join("A").exists(), ignores);
     }
 
-    /// The system creates the file although nobody waits for it any more.
+    /// The system creates the file even after the future was dropped.
     #[tokio::test]
     async fn a_temporary_file_is_removed_if_its_creation_is_no_longer_awaited() {
         let here = tempfile::tempdir().unwrap();

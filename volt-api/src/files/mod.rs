@@ -21,10 +21,10 @@
 //!   source or target can be read or written again: that is the case for paths and bytes.
 //! - Folders are transferred recursively, several files at once. Each of their files is transferred
 //!   whole or not at all; an error leaves those that were complete.
-//! - Names from a Volt cannot leave the target folder: a name that would is an error. So are two names that
-//!   differ by case alone, if the disk of the target ignores case; nothing is downloaded then.
+//! - A name from a Volt that would leave the target folder is an error. So are two names that differ by
+//!   case alone, if the disk of the target ignores case; nothing is downloaded then.
 //! - A timeout covers the work on local files, too. The system may finish what it is doing at that moment:
-//!   open or rename one file. A temporary file is removed all the same.
+//!   open or rename one file. A temporary file is removed in any case.
 
 mod check;
 mod download;

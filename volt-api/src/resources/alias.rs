@@ -62,6 +62,14 @@ pub(super) enum Ensured {
     Created(Resource),
 }
 
+impl Ensured {
+    pub(super) fn resource(self) -> Resource {
+        match self {
+            Self::Found(resource) | Self::Created(resource) => resource,
+        }
+    }
+}
+
 fn accept(found: Resource, reference: &str, kind: Option<&str>) -> Result<Ensured> {
     match kind {
         Some(kind) => of_kind(found, reference, kind).map(Ensured::Found),

@@ -237,7 +237,7 @@ pub struct NewSyncDatabase {
 
 #[cfg(feature = "sync")]
 impl SyncApiClient {
-    /// Returns the sync database with an alias such as `@notes`, and creates it if there is none. Callers
+    /// Returns the sync database with an alias such as `@notes`, and creates it if it is missing. Callers
     /// may do this at once.
     ///
     /// ```no_run
@@ -295,9 +295,7 @@ impl IntoFuture for EnsureSyncDatabase {
                 Ok(settings.apply(client.save_sync_database(request)).await?.resource)
             };
             // A synapse has documents too, so the kind is not checked.
-            match ensure(&settings, &volt, &alias, None, create).await? {
-                Ensured::Found(database) | Ensured::Created(database) => Ok(database),
-            }
+            Ok(ensure(&settings, &volt, &alias, None, create).await?.resource())
         })
     }
 }

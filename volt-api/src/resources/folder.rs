@@ -7,7 +7,7 @@ use uuid::{Builder, Uuid};
 use volt_runtime::{Error, Result, transport::BoxFuture};
 
 use super::{
-    alias::{Ensured, ensure},
+    alias::ensure,
     find::{child, get, of_kind},
 };
 use crate::{
@@ -71,9 +71,7 @@ impl IntoFuture for EnsureFolder {
                         SaveResourceRequest::default().with_resource(folder).with_create(true);
                     Ok(settings.apply(client.save_resource(request)).await?.resource)
                 };
-                match ensure(&settings, &client, path.resource_id(), kind, create).await? {
-                    Ensured::Found(root) | Ensured::Created(root) => root,
-                }
+                ensure(&settings, &client, path.resource_id(), kind, create).await?.resource()
             } else {
                 get(&settings, &client, &path, false).await?
             };

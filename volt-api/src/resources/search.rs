@@ -11,8 +11,8 @@ use crate::{
     volt::{GetResourcesRequest, Resource, VoltApiClient},
 };
 
-/// A search that has not been made yet, created by [`VoltApiClient::find`]. Await it for all that matches, sorted
-/// by name, or read it as a [`stream`](Self::stream).
+/// A search that has not been made yet, created by [`VoltApiClient::find`]. Await it for all matches, sorted by
+/// name, or read it as a [`stream`](Self::stream).
 pub type FindResources = Operation<ResourceSearch>;
 
 /// The kind of a [`FindResources`].
@@ -30,7 +30,7 @@ impl VoltApiClient {
     /// The API has no pages and no cursor: the Volt sends everything in one answer, of at most 64 MiB. Narrow a
     /// search that may find more than some ten thousand resources, for example with
     /// [`parent`](FindResources::parent) or [`modified_since`](FindResources::modified_since).
-    /// [`limit`](FindResources::limit) returns the first by name, and does not say whether there are more.
+    /// [`limit`](FindResources::limit) returns the first by name, and does not report whether there are more.
     ///
     /// ```no_run
     /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
@@ -74,7 +74,7 @@ impl FindResources {
         self
     }
 
-    /// Finds what is directly in the resource with this id.
+    /// Finds the direct children of the resource with this id.
     pub fn parent(mut self, id: impl Into<String>) -> Self {
         self.kind.request.parent_id.push(id.into());
         self
@@ -86,7 +86,7 @@ impl FindResources {
         self
     }
 
-    /// Finds what was modified after this moment, to the millisecond.
+    /// Finds resources that were modified after this time, to the millisecond.
     pub fn modified_since(mut self, time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.kind.request.modified_since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);

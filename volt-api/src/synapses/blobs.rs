@@ -1,4 +1,4 @@
-//! Blobs, which are known by the hash of their content.
+//! Blobs, identified by the hash of their content.
 
 use std::{
     fmt,
@@ -73,7 +73,7 @@ pub struct ReadBlob {
     progress: Progress,
 }
 
-/// A question that has not been asked yet, created by [`SyncApiClient::has_blob`].
+/// A lookup that has not been made yet, created by [`SyncApiClient::has_blob`].
 pub type HasBlob = Operation<LookForBlob>;
 
 /// The kind of a [`HasBlob`].
@@ -114,7 +114,7 @@ impl SyncApiClient {
     }
 }
 
-#[allow(clippy::wrong_self_convention, reason = "they say where the content comes from")]
+#[allow(clippy::wrong_self_convention, reason = "the names state the source of the content")]
 impl PutBlobTo {
     /// Stores bytes.
     pub fn from_bytes(self, bytes: impl Into<Vec<u8>>) -> PutBlob {
@@ -210,10 +210,10 @@ impl PutBlobTo {
             }
             Ok::<_, Error>(stored)
         };
-        // The responses know why a call has ended, so their error comes before that of a request.
+        // The responses contain the reason for the end of the call, so their error takes precedence.
         let ((blocks, failed), stored) = tokio::try_join!(send, receive)?;
         let there = exists.load(Ordering::Relaxed) || (failed.is_none() && stored >= blocks);
-        // Other Volts may count differently, so the synapse is asked.
+        // Other Volts may count differently, so ask the synapse.
         if !there && !self.client.has_blob(&self.synapse, &blob.hash).ask(settings).await? {
             return Err(failed.unwrap_or_else(|| {
                 let message = format!("the synapse does not have the blob `{}`", blob.hash);
@@ -281,7 +281,7 @@ impl IntoFuture for PutBlob {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the synapse has the whole blob or not.
+    /// If the future is dropped, the synapse has the whole blob or nothing of it.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }

@@ -64,8 +64,7 @@ impl SyncApiClient {
         Operation::new(WrittenPath { client: self.clone(), request })
     }
 
-    /// Watches JSON paths of a document in a synapse. Only changes are reported, not the values that are
-    /// there already.
+    /// Watches JSON paths of a document in a synapse. Only changes are reported, not the existing values.
     pub fn watch_path<T: DeserializeOwned>(
         &self,
         synapse: impl Into<String>,
@@ -86,12 +85,12 @@ impl IntoFuture for WritePath {
 
     /// # Errors
     ///
-    /// If the value cannot be JSON ([`ErrorKind::Conversion`]), or the Volt refuses it, as one that does
-    /// not fit the schema of the document.
+    /// If the value cannot be JSON ([`ErrorKind::Conversion`]), or the Volt refuses it, for example because
+    /// it does not fit the schema of the document.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the document has the value or not.
+    /// If the future is dropped, the value may or may not have been written.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let settings = self.settings.start();
@@ -127,15 +126,15 @@ impl<T: DeserializeOwned> IntoFuture for WatchPath<T> {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PathChange<T> {
-    /// The path that was asked for.
+    /// The requested path that matches.
     pub watched: String,
     /// The path of the change.
     pub path: String,
-    /// What happened to the value.
+    /// The kind of the change.
     pub kind: SynapsePathUpdateType,
-    /// The value after the change. `None` if there is none.
+    /// The new value. `None` if the value was removed.
     pub value: Option<T>,
-    /// The value before the change. `None` if there was none.
+    /// The old value. `None` if the value was added.
     pub previous: Option<T>,
     /// The place among the parts of one change, from 0, and the number of parts.
     pub part: (u32, u32),
@@ -160,7 +159,7 @@ pub struct PathWatch<T> {
 }
 
 impl<T: DeserializeOwned> PathWatch<T> {
-    /// Waits for the next change. Returns `None` after the Volt has ended the watch. Gaps are passed over:
+    /// Waits for the next change. Returns `None` after the Volt has ended the watch. Gaps are skipped:
     /// [`event`](Self::event) reports them.
     ///
     /// # Errors
@@ -185,7 +184,7 @@ impl<T: DeserializeOwned> PathWatch<T> {
     /// # Errors
     ///
     /// If the Volt refuses the watch; of the kind [`ErrorKind::Conversion`] if a value does not fit the
-    /// type. After that one, the next changes can be read.
+    /// type. After such an error, the next changes can be read.
     ///
     /// # Cancel safety
     ///

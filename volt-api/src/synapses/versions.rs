@@ -1,6 +1,6 @@
 //! The kept versions of a sync document.
 
-use std::future::IntoFuture;
+use std::{collections::HashSet, future::IntoFuture};
 
 use volt_runtime::{Result, transport::BoxFuture};
 
@@ -13,17 +13,17 @@ use crate::{
     },
 };
 
-/// The number of versions that are asked for at once.
+/// The number of versions in one request.
 const PAGE: u32 = 100;
 
-/// A list that has not been asked for yet, created by [`SyncApiClient::versions`].
+/// A list that has not been requested yet, created by [`SyncApiClient::versions`].
 pub type ListVersions = Operation<Versions>;
 
 /// The kind of a [`ListVersions`].
 #[derive(Debug)]
 pub struct Versions(Place);
 
-/// A version that has not been asked for yet, created by [`SyncApiClient::version`].
+/// A version that has not been requested yet, created by [`SyncApiClient::version`].
 pub type GetVersion = Operation<OneVersion>;
 
 /// The kind of a [`GetVersion`].
@@ -93,7 +93,7 @@ impl SyncApiClient {
         Operation::new(OneVersion { place, version: version.into() })
     }
 
-    /// Keeps a document as it is now. Awaiting it returns the id of the version.
+    /// Keeps the present content of a document as a version. Awaiting it returns the id of the version.
     pub fn create_version(
         &self,
         database: impl Into<String>,
@@ -103,8 +103,8 @@ impl SyncApiClient {
         Operation::new(NewVersion { place, label: String::new() })
     }
 
-    /// Makes a document what it was in a kept version. All who have it open see that as a change. Awaiting
-    /// it returns the id of the version that is kept for the change.
+    /// Reverts a document to a kept version. Clients that have it open receive a change. Awaiting it
+    /// returns the id of the version that is kept for the change.
     pub fn revert_version(
         &self,
         database: impl Into<String>,
@@ -152,6 +152,8 @@ impl IntoFuture for ListVersions {
             let settings = self.settings.start();
             let Versions(Place { client, database, document }) = self.kind;
             let mut versions: Vec<SyncDocumentVersionSummary> = Vec::new();
+            // A version that is created meanwhile moves the others to later pages.
+            let mut known = HashSet::new();
             loop {
                 let request = ListSyncDocumentVersionsRequest::default()
                     .with_database_id(&database)
@@ -160,11 +162,14 @@ impl IntoFuture for ListVersions {
                     .with_offset(u32::try_from(versions.len()).unwrap_or(u32::MAX));
                 let call = settings.apply(client.list_sync_document_versions(request));
                 let page = call.idempotent().await?.versions;
-                // A Volt may have pages that are smaller than what was asked for.
-                if page.is_empty() {
+                let before = versions.len();
+                versions
+                    .extend(page.into_iter().filter(|one| known.insert(one.version_id.clone())));
+                // The page is empty, though a Volt may have shorter pages than requested; or the Volt
+                // ignores the offset.
+                if versions.len() == before {
                     return Ok(versions);
                 }
-                versions.extend(page);
             }
         })
     }
@@ -203,8 +208,8 @@ impl IntoFuture for CreateVersion {
 
     /// # Errors
     ///
-    /// If the Volt refuses the call, or the connection is lost:
-    /// [`executed`](volt_runtime::Error::executed) then tells whether the version may have been kept.
+    /// If the Volt refuses the call, or the connection is lost: [`executed`](volt_runtime::Error::executed)
+    /// then reports whether the version may have been kept.
     ///
     /// # Cancel safety
     ///

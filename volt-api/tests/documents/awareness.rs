@@ -1,4 +1,4 @@
-//! Who is present.
+//! The awareness of attached documents.
 
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +39,7 @@ impl Person {
 }
 
 #[tokio::test]
-async fn states_reach_the_others_and_go_with_their_client() {
+async fn states_reach_the_others_until_their_client_leaves() {
     let model = Model::default();
     let one = Person::new(&model, 1, "1").await;
     let two = Person::new(&model, 2, "2").await;

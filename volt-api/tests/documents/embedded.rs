@@ -131,7 +131,7 @@ async fn connections_that_are_cut_lose_no_edit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restarted_volt_gets_what_was_edited_meanwhile() {
+async fn a_restarted_volt_receives_the_edits_made_meanwhile() {
     let folder = tempdir().unwrap();
     let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
     let address = volt.url().trim_start_matches("http://").parse().unwrap();
@@ -162,7 +162,7 @@ async fn a_restarted_volt_gets_what_was_edited_meanwhile() {
 }
 
 #[tokio::test]
-async fn awareness_reaches_others_and_goes_with_its_client() {
+async fn awareness_reaches_others_until_its_client_leaves() {
     let (_volt, client) = start().await;
     let mut people = Vec::new();
     for id in [1, 2] {

@@ -54,7 +54,7 @@ async fn a_volt_that_holds_done_back_is_left_for_another_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_ends_early_is_opened_again_with_what_is_there_now() {
+async fn a_call_that_ends_early_is_reopened_with_the_present_content() {
     let model = Model::default();
     let doc = Doc::new();
     model.next([Behaviour::EndAtDone, Behaviour::EndAtDone, Behaviour::EndAtDone]);
@@ -66,7 +66,7 @@ async fn a_call_that_ends_early_is_opened_again_with_what_is_there_now() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_undecodable_update_begins_the_call_anew() {
+async fn an_undecodable_update_restarts_the_call() {
     for kind in [SyncState::Syncing, SyncState::Update] {
         let model = Model::default();
         let (one, two) = (Doc::new(), Doc::new());
@@ -118,7 +118,7 @@ async fn a_refusal_is_final_and_leaves_the_document() {
 }
 
 #[tokio::test]
-async fn a_refusal_in_the_midst_is_final_and_keeps_the_edits() {
+async fn a_refusal_of_an_update_is_final_and_keeps_the_edits() {
     let model = Model::default();
     let doc = Doc::new();
     model.next([Behaviour::RefuseUpdates(Code::PermissionDenied)]);
@@ -183,7 +183,7 @@ async fn a_volt_that_sends_as_little_as_possible_is_understood() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopping_without_the_volt_reports_that_edits_were_not_taken() {
+async fn stopping_without_the_volt_reports_unsent_edits() {
     let model = Model::default();
     let doc = Doc::new();
     write(&doc, "text");

@@ -1,4 +1,4 @@
-//! A model of a Volt's end of `SyncDocument`, which misbehaves when it is told to.
+//! A model of a Volt's end of `SyncDocument`, which misbehaves on request.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,7 +19,7 @@ use volt_api::{
     },
 };
 
-/// How a call goes. Calls without one go well.
+/// The behaviour of a call. By default it is correct.
 #[derive(Clone, Debug)]
 pub(crate) enum Behaviour {
     Well,
@@ -37,7 +37,7 @@ pub(crate) enum Behaviour {
     EndAtDone,
     /// Does not permit writing.
     ReadOnly,
-    /// Sends nothing that the protocol asks for.
+    /// Omits every optional part of its answers.
     Sparse,
 }
 
@@ -58,12 +58,12 @@ struct State {
 #[derive(Clone)]
 struct Document {
     doc: Doc,
-    /// Updates and awareness states, with the number of the call that they came by.
+    /// Updates and awareness states, with the number of their call.
     changes: broadcast::Sender<(usize, SyncState, Vec<u8>)>,
 }
 
 impl Model {
-    /// Sets how the next calls go.
+    /// Sets the behaviour of the next calls.
     pub(crate) fn next(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.0.behaviours.lock().unwrap().extend(behaviours);
     }
@@ -163,7 +163,7 @@ impl Model {
                         }
                     }
                     let state = if state == SyncState::Done { SyncState::Update } else { state };
-                    // Nobody may listen.
+                    // There may be no receiver.
                     let _ = document.changes.send((number, state, update));
                 }
                 change = changes.recv(), if live => {

@@ -45,7 +45,7 @@ pub(crate) fn read(doc: &Doc) -> String {
     root.get_string(&doc.transact())
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) async fn until(what: impl Fn() -> bool) {
     soon(async {
         while !what() {
@@ -55,7 +55,7 @@ pub(crate) async fn until(what: impl Fn() -> bool) {
     .await;
 }
 
-/// Waits for a state that fits.
+/// Waits for a state that satisfies a condition.
 pub(crate) async fn state(
     document: &SyncedDocument,
     fits: impl Fn(&DocumentState) -> bool,

@@ -26,7 +26,7 @@ struct Synapse {
     written: Arc<Mutex<Vec<(String, String)>>>,
     blobs: Arc<Mutex<Vec<Vec<u8>>>>,
     blocks: Arc<AtomicU32>,
-    /// Returns another content than was stored.
+    /// Returns content other than the stored one.
     damages: bool,
 }
 
@@ -135,7 +135,7 @@ impl SyncApi for Synapse {
         _: Context,
         request: ListSyncDocumentVersionsRequest,
     ) -> Result<ListSyncDocumentVersionsResponse, Status> {
-        // Smaller pages than were asked for.
+        // Smaller pages than requested.
         let numbers = (0..7).skip(request.offset as usize).take(3);
         let versions = numbers.map(|number| {
             SyncDocumentVersionSummary::default().with_version_id(format!("v{number}"))

@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn edits_reach_the_others_and_those_who_come_later() {
+async fn edits_reach_present_and_later_clients() {
     let model = Model::default();
     let (one, two, three) = (Doc::new(), Doc::new(), Doc::new());
     write(&one, "before ");
@@ -54,7 +54,7 @@ async fn flush_waits_until_the_volt_has_the_edits() {
 }
 
 #[tokio::test]
-async fn stop_hands_over_what_was_edited_and_leaves_the_document() {
+async fn stop_sends_the_edits_and_keeps_the_document() {
     let model = Model::default();
     let doc = Doc::new();
     let document = attaching(&model, &doc).batch(Duration::from_hours(1)).await.unwrap();
@@ -71,7 +71,7 @@ async fn stop_hands_over_what_was_edited_and_leaves_the_document() {
 }
 
 #[tokio::test]
-async fn a_dropped_document_is_not_synchronized_any_more() {
+async fn a_dropped_document_is_no_longer_synchronized() {
     let model = Model::default();
     let (one, two) = (Doc::new(), Doc::new());
     let document = attach(&model, &one).await;

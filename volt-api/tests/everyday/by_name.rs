@@ -110,7 +110,7 @@ async fn responses_stream_and_end_with_the_error_of_the_volt() {
 
 #[tokio::test]
 async fn mistakes_are_found_before_anything_is_sent() {
-    // It would answer nothing.
+    // A mock without closures, which would refuse every call.
     let client = Client::from_channel(Mock::new().channel());
     for (name, request, text) in [
         ("GetResource", json!({}), "expected `Service/Method`"),
@@ -189,7 +189,7 @@ const PROTO: &str = "syntax = \"proto3\";\npackage shop.v1;\n\
     }\n";
 
 #[tokio::test]
-async fn a_service_on_the_volt_is_called_by_the_files_that_it_publishes() {
+async fn a_service_on_the_volt_is_called_by_its_published_files() {
     let price: TypedMethod<Unary<WellKnown<String>, WellKnown<f64>>> = TypedMethod::new(&GET_PRICE);
     let mock = Mock::new()
         .on(VoltApiClient::DISCOVER_SERVICES, |request: DiscoverServicesRequest| async move {
@@ -221,7 +221,7 @@ async fn a_service_on_the_volt_is_called_by_the_files_that_it_publishes() {
     }
     for (wanted, text) in [
         ("shopp", "there is no service `shopp` on the Volt: did you mean `shop`?"),
-        ("empty", "several services are `empty`: name one of `2`, `3`"),
+        ("empty", "several services are `empty`: use one of `2`, `3`"),
         ("2", "does not publish its .proto files"),
     ] {
         let error = soon(client.named_service(wanted)).await.unwrap_err();

@@ -1,7 +1,7 @@
 //! Following a wire while the Volt is killed and restarted and the network is cut, at random.
 //!
-//! The number of messages is `VOLT_FOLLOW_MESSAGES`, by default 3,000; `VOLT_FOLLOW_SEED` decides when what
-//! fails.
+//! The number of messages is `VOLT_FOLLOW_MESSAGES`, by default 3,000; `VOLT_FOLLOW_SEED` determines the
+//! failures.
 
 use std::{env, net::SocketAddr};
 
@@ -100,7 +100,7 @@ async fn publish(client: Client, messages: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_message_comes_once_and_in_order_whatever_happens_to_the_volt_and_the_network() {
+async fn each_message_comes_once_and_in_order_despite_random_outages() {
     let messages = number("VOLT_FOLLOW_MESSAGES", 3_000);
     let seed = number("VOLT_FOLLOW_SEED", 1);
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1));

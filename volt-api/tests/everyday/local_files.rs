@@ -45,10 +45,10 @@ async fn a_full_disk_is_an_error_with_its_reason() {
     assert_eq!(source.kind(), io::ErrorKind::StorageFull, "{error:#}");
 }
 
-/// Not by permissions, which do not hold for every user that runs tests.
+/// `/proc` rejects new files for every user; permissions would not.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_target_in_which_nothing_can_be_created_is_an_error_that_names_it() {
+async fn an_unusable_target_folder_is_named_in_the_error() {
     for source in ["id", "@folder"] {
         let client = mock(FileApiServer::new(Mock::new(&["file"])));
         let error =
@@ -95,7 +95,7 @@ async fn the_error_of_a_wrong_json_file_does_not_quote_it() {
     for (content, place) in [
         (r#"["SECRET"]"#, "does not fit the expected type: line 1, column 9"),
         (r#"{"SECRET": 1}"#, "does not fit the expected type"),
-        (r#"[1, "SECRET"#, "breaks off: line 1, column 11"),
+        (r#"[1, "SECRET"#, "truncated JSON: line 1, column 11"),
         ("SECRET", "is not JSON: line 1, column 1"),
     ] {
         client.file().upload("@docs/wrong.json").from_bytes(content).await.unwrap();

@@ -1,4 +1,4 @@
-//! Mocks by closures, and records of a whole Volt's answers.
+//! Mocks of closures, and records of a whole Volt's answers.
 
 use std::{fs, path::Path};
 
@@ -72,7 +72,7 @@ async fn helpers_wait_for_the_end_of_an_outage() {
     assert_eq!(soon(resource).await.unwrap().unwrap().name, "there");
 }
 
-/// What a program does with SQL, files and resources.
+/// Uses SQL, files and resources, as a program does.
 async fn program(client: &Client, folder: &Path) -> Vec<String> {
     let query = client.database("@shop").query("SELECT name FROM article");
     let names: Vec<(String,)> = query.fetch_all().await.unwrap();
@@ -86,13 +86,13 @@ async fn program(client: &Client, folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_program_runs_on_its_record_as_on_the_volt() {
+async fn a_program_runs_equally_on_its_record_and_on_the_volt() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program.jsonl");
     let recorded = {
         let (_volt, client) = start().await;
         shop(&client).await;
-        // Not recorded: its statements have random marks.
+        // Not recorded: its statements contain random marks.
         let insert = client.database("@shop").query("INSERT INTO article (name) VALUES ('pen')");
         insert.execute().await.unwrap();
         let client = Client::from_channel(client.channel().record(&path).unwrap());

@@ -1,4 +1,4 @@
-//! Long-lived clients: sessions that expire, and Volts that are not there yet.
+//! Long-lived clients: sessions that expire, and Volts that start later.
 
 use std::sync::{
     Arc,
@@ -82,7 +82,7 @@ async fn without_renewal_calls_fail_once_the_session_has_expired() {
 }
 
 #[tokio::test]
-async fn a_follower_goes_on_when_the_session_has_expired() {
+async fn a_follower_continues_after_its_session_has_expired() {
     let volt = EmbeddedVolt::start().await.unwrap();
     let owner = Client::connect(volt.config()).await.unwrap();
     owner.wire().ensure_wire("@news").persist(true).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_follower_goes_on_when_the_session_has_expired() {
 }
 
 #[tokio::test]
-async fn a_lazy_client_makes_its_first_call_when_the_volt_is_there() {
+async fn a_lazy_client_makes_its_first_call_after_the_volt_has_started() {
     let folder = tempfile::tempdir().unwrap();
     let volt = EmbeddedVolt::builder().data_dir(folder.path()).start().await.unwrap();
     let (config, id) = (volt.config(), volt.id().to_owned());

@@ -55,7 +55,7 @@ impl Network {
             while let Ok((mut near, _)) = listener.accept().await {
                 let address = address.clone();
                 let carrying = tokio::spawn(async move {
-                    // The Volt may be away.
+                    // The Volt may be unavailable.
                     if let Ok(mut far) = TcpStream::connect(address).await {
                         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
                     }

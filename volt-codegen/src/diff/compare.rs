@@ -213,7 +213,7 @@ impl Comparison<'_> {
             self.add_part(place, name, format!("was {}, is {}", kind(old), kind(new)), effects);
         }
         if old.idempotency != new.idempotency {
-            let callers = Trouble::risky("callers decide by it whether they repeat a call");
+            let callers = Trouble::risky("it determines whether callers repeat a call");
             let (was, is) = (old.idempotency.as_str_name(), new.idempotency.as_str_name());
             let what = format!("idempotency level was {was}, is {is}");
             self.add_part(place, name, what, Effects::alike(callers, Trouble::none()));

@@ -87,7 +87,7 @@ impl Comparison<'_> {
                 // The enum of a oneof is non-exhaustive.
                 let source = if field.oneof.is_some() { Trouble::none() } else { one_more() };
                 let data = if place.used.requests && place.used.responses {
-                    let why = "one that changes a message and sends it back drops the field";
+                    let why = "a client that changes a message and sends it back drops the field";
                     Trouble::risky(why).for_old_clients()
                 } else {
                     Trouble::none()
@@ -137,11 +137,8 @@ impl Comparison<'_> {
         }
         self.oneof(place, name, both);
         if old.oneof == new.oneof && old.optional != new.optional {
-            let what = if new.optional {
-                "its presence counts now"
-            } else {
-                "its presence does not count any more"
-            };
+            let what =
+                if new.optional { "now tracks presence" } else { "no longer tracks presence" };
             let source = Trouble::breaking("an Option, or none any more");
             self.add_part(place, name, what, Effects::alike(presence(old, new), source));
         }

@@ -47,7 +47,7 @@ pub(super) fn on_wire(old: Type, new: Type) -> Trouble {
     match (old, new) {
         (Type::String, Type::Bytes) => Trouble::risky(text).in_new_data(),
         (Type::Bytes, Type::String) => Trouble::breaking(text).in_old_data(),
-        _ if class(old) == class(new) => fitting(old, new, "what does not fit is cut"),
+        _ if class(old) == class(new) => fitting(old, new, "values that do not fit are cut"),
         _ => Trouble::breaking("its bytes mean something else"),
     }
 }
@@ -73,12 +73,12 @@ pub(super) fn in_json(old: Type, new: Type) -> Trouble {
     let fraction = || Trouble::breaking("a fraction is no integer");
     let name = || Trouble::breaking("a name where a number is expected");
     let any = || Trouble::breaking("any text where a name is expected");
-    let size = "what does not fit is refused";
+    let size = "values that do not fit are refused";
     match (class(old), class(new)) {
         (Integer, Integer) | (Long, Long) | (Float, Float) => fitting(old, new, size),
         // Readers of protobuf's JSON take numbers and text.
         (Integer, Long) | (Long, Integer) => {
-            fitting(old, new, "what does not fit is refused; 64 bits are written as text")
+            fitting(old, new, "values that do not fit are refused; 64 bits are written as text")
         }
         (Integer | Long, Float) => fraction().in_new_data(),
         (Float, Integer | Long) => fraction().in_old_data(),
@@ -97,7 +97,7 @@ pub(super) fn in_json_keys(old: Type, new: Type) -> Trouble {
     let text = || Trouble::breaking("any text where a number is expected");
     match (class(old), class(new)) {
         (Class::Integer | Class::Long, Class::Integer | Class::Long) => {
-            fitting(old, new, "what does not fit is refused")
+            fitting(old, new, "values that do not fit are refused")
         }
         (Class::Text, _) => text().in_old_data(),
         (_, Class::Text) => text().in_new_data(),

@@ -72,7 +72,7 @@ impl Texts {
         Ok(Self(modules))
     }
 
-    /// Returns whether several threads are worth their while.
+    /// Returns whether the texts are long enough for several threads.
     pub(super) fn are_long(&self) -> bool {
         self.0.values().map(String::len).sum::<usize>() > LONG
     }

@@ -63,7 +63,7 @@ impl Comments {
         self.texts.contains_key(name)
     }
 
-    /// The elements of the sets that these comments come from that have none, sorted.
+    /// The elements of the sets that have no comment, sorted.
     pub fn undocumented(&self) -> Vec<String> {
         self.elements.iter().filter(|name| !self.has(name)).cloned().collect()
     }

@@ -1,4 +1,4 @@
-//! Leaves out what the canonical text does not have, and says so.
+//! Removes definitions that the canonical text cannot represent, and reports them.
 
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
@@ -20,7 +20,7 @@ use crate::{
 pub struct Plain {
     /// The descriptors.
     pub set: FileDescriptorSet,
-    /// What was left out: options, extensions, imports and whole files, each with its place.
+    /// The omitted options, extensions, imports and files, each with its place.
     pub left_out: Vec<Problem>,
 }
 
@@ -37,7 +37,7 @@ pub fn plain(sources: &Sources) -> Result<Plain, Error> {
     let mut parsed = Vec::new();
     for (name, text) in &sources.files {
         let Ok(file) = sources.parse_one(name, text) else {
-            // Alone, it is the first to be reported, with its place.
+            // Compile this file alone, so that its error is reported first, with its place.
             let mut alone = Sources::default();
             alone.files.insert(name.clone(), text.clone());
             return alone.compile().map(|set| Plain { set, left_out: Vec::new() });

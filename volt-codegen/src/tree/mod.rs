@@ -74,15 +74,15 @@ pub fn recover(root: &Path) -> Result<bool, Error> {
     staging::recover(root, &mut Real)
 }
 
-/// All texts are written beside the tree first, so that only renames remain; replaced files are
-/// kept until the end.
+/// All texts are written to the staging folder first, so that only renames remain; replaced files are kept
+/// until the end.
 fn apply_with(root: &Path, changes: &[Change], disk: &mut dyn Disk) -> Result<(), Error> {
     let staging = Staging::new(root, disk)?;
     let outcome = exchange_all(root, changes, &staging, disk);
     match outcome {
         Ok(()) => staging.end(disk),
         Err(Failed::Restored(error)) => {
-            // The journal undoes nothing now.
+            // Nothing is left to undo.
             let _ = staging.end(disk);
             Err(error)
         }
@@ -121,9 +121,9 @@ fn exchange_all(
             exchange(&root.join(&change.path), new.as_deref(), &staging.file("old", index), disk);
         let Err(error) = moved else { continue };
         if staging.file("old", index).exists() {
-            // It could not be put back. The journal can still undo everything.
+            // The old file could not be restored. The journal can still undo everything.
             return Err(Failed::Torn(Error::new(format!(
-                "{} cannot be written, nor put back: {error}; what was there is in {}",
+                "{} can be neither written nor restored: {error}; its old content is in {}",
                 change.path.display(),
                 staging.folder.display()
             ))));
@@ -133,7 +133,7 @@ fn exchange_all(
             let old = old.exists().then_some(&*old);
             if let Err(error) = exchange(&path, old, &staging.file("new", index), disk) {
                 return Err(Failed::Torn(Error::new(format!(
-                    "{} cannot be written, and {} cannot be put back: {error}; what was there is in {}",
+                    "{} cannot be written, and {} cannot be restored: {error}; the old content is in {}",
                     change.path.display(),
                     done.path.display(),
                     staging.folder.display()

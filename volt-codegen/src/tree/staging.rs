@@ -1,8 +1,7 @@
-//! A folder for files on their way in and out, with a journal from which a change that was interrupted is
-//! undone.
+//! A folder for files that a change adds and removes, with a journal that can undo an interrupted change.
 //!
 //! The journal exists while files are being moved. A process that is killed leaves it behind, and the next one
-//! puts the old files back. A lock, which ends with its process, tells such a folder from one in use.
+//! puts the old files back. A lock, which ends with its process, distinguishes such a folder from one in use.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -71,7 +70,7 @@ impl Staging {
     pub(super) fn new(root: &Path, disk: &mut dyn Disk) -> Result<Self, Error> {
         let unwritable =
             |error| Error::new(format!("{} cannot be written to: {error}", root.display()));
-        // The suffix tells apart trees that the same process changes at the same time.
+        // The suffix distinguishes trees that the same process changes at the same time.
         let free = (0..u16::MAX).find_map(|number| {
             let folder = root.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match disk.create_folder(&folder) {
@@ -90,8 +89,8 @@ impl Staging {
         file(&self.folder, kind, index)
     }
 
-    /// Writes the journal: from now on, an interrupted change can be undone. `files` are the paths in their
-    /// order, and whether there was a file.
+    /// Writes the journal: an interrupted change can then be undone. `files` has the paths in their order,
+    /// each with whether it existed.
     pub(super) fn begin<'a>(
         &self,
         files: impl Iterator<Item = (&'a Path, bool)>,
@@ -102,7 +101,7 @@ impl Staging {
             format!("{existed}{}\n", path.display())
         });
         let journal: String = lines.collect();
-        // The journal is whole, or not there.
+        // The journal is either complete or absent.
         let written = self.folder.join("journal-new");
         disk.write(&written, &journal)?;
         disk.rename(&written, &self.folder.join(JOURNAL))
@@ -115,7 +114,7 @@ impl Staging {
                 "the change cannot be completed, and will be undone: {} cannot be removed: {error}",
                 self.folder.join(JOURNAL).display()
             ))),
-            // Leftovers do not make the result wrong.
+            // Leftover files do no harm.
             _ => Ok(()),
         }
     }
@@ -125,7 +124,7 @@ fn file(folder: &Path, kind: &str, index: usize) -> PathBuf {
     folder.join(format!("{kind}-{index}"))
 }
 
-/// Removes the journal first: without it, the folder means nothing.
+/// Removes the journal first: without it, the folder is ignored.
 fn remove(folder: &Path, disk: &mut dyn Disk) -> io::Result<()> {
     let journal = folder.join(JOURNAL);
     if journal.exists() {
@@ -137,12 +136,12 @@ fn remove(folder: &Path, disk: &mut dyn Disk) -> io::Result<()> {
             disk.remove(&path)?;
         }
     }
-    // Files are gone before the lock is.
+    // Remove all other files before the lock.
     disk.remove(&folder.join(LOCK))?;
     disk.remove_folder(folder)
 }
 
-/// Undoes what a killed process has left half done below `root`.
+/// Undoes the incomplete change of a killed process below `root`.
 pub(super) fn recover(root: &Path, disk: &mut dyn Disk) -> Result<bool, Error> {
     let mut found = false;
     let Ok(entries) = fs::read_dir(root) else { return Ok(false) };
@@ -153,7 +152,8 @@ pub(super) fn recover(root: &Path, disk: &mut dyn Disk) -> Result<bool, Error> {
         }
         let folder = entry.path();
         let Ok(lock) = File::open(folder.join(LOCK)) else {
-            // Killed before or after everything else. A folder that is not empty stays.
+            // The process was killed before its first step or after its last one. A folder with files
+            // stays.
             let _ = disk.remove_folder(&folder);
             continue;
         };
@@ -175,12 +175,12 @@ pub(super) fn recover(root: &Path, disk: &mut dyn Disk) -> Result<bool, Error> {
 
 fn stuck(folder: &Path, error: &io::Error) -> Error {
     Error::new(format!(
-        "an earlier change was interrupted, and cannot be undone: {error}; what was there is in {}",
+        "an earlier change was interrupted, and cannot be undone: {error}; the old content is in {}",
         folder.display()
     ))
 }
 
-/// Puts all files back. Each step can be repeated.
+/// Restores all files. Each step can be repeated.
 fn undo(root: &Path, folder: &Path, disk: &mut dyn Disk) -> io::Result<()> {
     let journal = match fs::read_to_string(folder.join(JOURNAL)) {
         Ok(journal) => journal,

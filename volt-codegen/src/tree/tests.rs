@@ -111,7 +111,7 @@ fn a_tree_is_whole_after_a_kill_at_any_step() {
 }
 
 #[test]
-fn a_change_recovers_what_an_earlier_one_left() {
+fn a_change_first_undoes_an_interrupted_one() {
     let (root, changes) = tree();
     let before = snapshot(root.path());
     apply_with(root.path(), &changes, &mut Killed { left: 10 }).unwrap_err();

@@ -1,4 +1,4 @@
-//! What peers of the other version really lose.
+//! The losses of peers with the other version.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn numbers_of_removed_fields_should_be_reserved() {
 
 /// An old client skips fields that it does not know: they are not there when it sends a message back.
 #[test]
-fn a_field_added_to_what_clients_read_and_write_may_be_lost() {
+fn a_field_added_to_a_read_and_written_message_may_be_lost() {
     let wrap = |field: &str, request: &str, response: &str| {
         format!(
             "message M {{ {field} }} message O {{}} service S {{ rpc A({request}) returns ({response}); }}"
@@ -39,7 +39,7 @@ fn numbers_of_another_size_fit_one_way_in_json() {
     };
     let [small, large] = [wrap("int32 a = 1;"), wrap("int64 a = 1;")];
     let clients = |old: &str, new: &str| compared(old, new).changes[0].effects[&Json].clients;
-    // What a new client sends may be too large for an old Volt, and the other way round.
+    // A new client's values may be too large for an old Volt, and vice versa.
     assert_eq!(clients(&small, &large), Clients::New);
     assert_eq!(clients(&large, &small), Clients::Old);
 }

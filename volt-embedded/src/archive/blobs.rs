@@ -1,4 +1,4 @@
-//! Blobs, which are known by the hash of their content.
+//! Blobs, identified by the hash of their content.
 
 use std::io::Read;
 
@@ -24,7 +24,7 @@ impl Archive {
         })
     }
 
-    /// Keeps a blob, all of it or nothing. `content` has this hash and size.
+    /// Stores a blob atomically. `content` has this hash and size.
     pub(crate) fn keep_blob(&self, hash: &str, size: u64, content: &mut impl Read) -> Result<()> {
         self.write(|tx| {
             if tx.prepare_cached("SELECT 1 FROM blob WHERE hash = ?1")?.exists([hash])? {

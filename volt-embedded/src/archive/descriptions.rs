@@ -1,4 +1,4 @@
-//! What a synapse says of its documents.
+//! A synapse's descriptions of its documents.
 
 use rusqlite::{OptionalExtension as _, params};
 use volt_api::volt::SynapseDocumentMetadata;
@@ -9,30 +9,31 @@ use crate::error::{Result, exhausted, not_found};
 /// The maximum number of documents that a synapse describes.
 const MAX_DESCRIPTIONS: i64 = 100_000;
 
-/// What a synapse says of a document.
+/// A synapse's description of a document.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Description {
     /// The roots of the document and their schemas.
     pub(crate) roots: Vec<SynapseDocumentMetadata>,
-    /// Whether the hash of the document is announced.
+    /// Set if the hash of the document is announced.
     pub(crate) publish_hash: bool,
-    /// The hash of the blob that the document stands for.
+    /// The hash of the blob that the document represents.
     pub(crate) blob_hash: String,
-    /// Whether it was deleted. Nothing else is known then.
+    /// Set if the document was deleted. The other fields are then empty.
     pub(crate) deleted: bool,
 }
 
 impl Archive {
-    /// Describes a document. What was said of it before is replaced.
+    /// Describes a document. The previous description is replaced.
     pub(crate) fn describe(&self, document: &str, description: &Description) -> Result<()> {
         self.write(|tx| {
+            // First, so that a description can be replaced when there is no room for another.
+            tx.prepare_cached("DELETE FROM description WHERE name = ?1")?.execute([document])?;
             let count: i64 =
                 tx.query_row("SELECT count(*) FROM description", [], |row| row.get(0))?;
             if count >= MAX_DESCRIPTIONS {
                 let message = format!("the synapse describes {MAX_DESCRIPTIONS} documents");
                 return Err(exhausted(message).into());
             }
-            tx.prepare_cached("DELETE FROM description WHERE name = ?1")?.execute([document])?;
             tx.prepare_cached("INSERT INTO description VALUES (?1, ?2, ?3, ?4)")?.execute(
                 params![
                     document,
@@ -49,7 +50,7 @@ impl Archive {
         })
     }
 
-    /// Removes what is said of a document.
+    /// Removes the description of a document.
     pub(crate) fn remove_description(&self, document: &str) -> Result<()> {
         match self.description(document)? {
             Some(description) if !description.deleted => {
@@ -60,7 +61,7 @@ impl Archive {
         }
     }
 
-    /// Returns what is said of a document.
+    /// Returns the description of a document.
     pub(crate) fn description(&self, document: &str) -> Result<Option<Description>> {
         self.read(|archive| {
             let mut select = archive.prepare_cached(

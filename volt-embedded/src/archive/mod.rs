@@ -1,4 +1,4 @@
-//! What a sync database or a synapse keeps: one SQLite file for each, apart from the Volt's store.
+//! The content of sync databases and synapses: one SQLite file for each, separate from the Volt's store.
 //!
 //! A document is a log of updates. Each change is appended and committed before it is acknowledged or
 //! passed on, so that a killed Volt loses none.
@@ -31,14 +31,14 @@ const CACHE: i64 = 256;
 pub(crate) struct Archive {
     path: PathBuf,
     connection: Mutex<Connection>,
-    /// Counts the changes of anything in the file.
+    /// Counts the changes in the file.
     changes: watch::Sender<u64>,
-    /// Set when the resource was deleted. Its file may be another's since.
+    /// Set when the resource was deleted. Its file may since belong to another resource.
     closed: AtomicBool,
 }
 
 impl Archive {
-    /// Opens the file, which exists. With `durable`, each change is synced to disk.
+    /// Opens an existing file. With `durable`, each change is synced to disk.
     pub(crate) fn open(path: &Path, durable: bool) -> Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -74,7 +74,7 @@ impl Archive {
         Ok(connection)
     }
 
-    /// Reports each change of anything in the file.
+    /// Reports each change in the file.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -66,7 +66,7 @@ impl Archive {
         })
     }
 
-    /// Returns a version of a document, and the whole document as it was.
+    /// Returns a version of a document, and the whole document of that version.
     pub(crate) fn version(
         &self,
         document: &str,

@@ -1,5 +1,5 @@
 //! The data folder: file contents and databases, named after their resources. A sync database has its
-//! documents in a file apart from those that callers query with SQL.
+//! documents in a file separate from the one that callers query with SQL.
 //!
 //! Each resource has its own folder, which holds the content in a file named after its hash; the
 //! store records which hash is current. A store transaction therefore replaces content atomically.
@@ -46,7 +46,7 @@ pub(crate) struct Disk {
     databases_lock: Mutex<()>,
 }
 
-/// What a database of a resource is for.
+/// The purpose of a resource's database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Callers' SQL.

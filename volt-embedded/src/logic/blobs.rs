@@ -1,4 +1,4 @@
-//! Blobs of synapses, which are known by the hash of their content.
+//! Blobs of synapses, identified by the hash of their content.
 
 use std::{
     fs::File,
@@ -32,12 +32,12 @@ const HASH: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A blob that arrives.
+/// An incoming blob.
 pub(crate) struct Arriving {
     archive: Arc<Archive>,
     synapse: String,
     hash: String,
-    /// 0 if the caller has not said.
+    /// 0 if the caller has not announced it.
     size: u64,
     file: NamedTempFile,
     digest: digest::Context,
@@ -61,7 +61,7 @@ impl Actor {
         Ok((synapse.archive, parsed))
     }
 
-    /// Starts to receive a blob. Returns `None` if it is there already.
+    /// Starts to receive a blob. Returns `None` if it exists already.
     pub(crate) fn begin_blob(&self, start: &PutSynapseBlobStart) -> Result<Option<Arriving>> {
         let hash = parse_hash(&start.hash)?;
         let synapse = self.reach_documents(&start.synapse_id, DATABASE_WRITE)?;
@@ -82,7 +82,7 @@ impl Actor {
         }))
     }
 
-    /// Keeps a blob that has arrived. The actor's rights are checked again, because they may have changed
+    /// Stores a blob that has arrived. The actor's rights are checked again, because they may have changed
     /// since.
     pub(crate) fn finish_blob(&self, arriving: Arriving) -> Result<()> {
         let Arriving { archive, synapse, hash, size, mut file, digest, received } = arriving;
@@ -115,7 +115,7 @@ impl Arriving {
         Ok(())
     }
 
-    /// Returns whether all has arrived.
+    /// Returns whether the whole blob has arrived.
     pub(crate) fn is_complete(&self) -> bool {
         self.size != 0 && self.received == self.size
     }

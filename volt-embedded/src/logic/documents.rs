@@ -29,10 +29,10 @@ use crate::{
 pub(crate) const SYNC_DATABASE: &str = "volt:sync-database";
 /// The kind of a synapse.
 pub(crate) const SYNAPSE: &str = "volt:synapse";
-/// The attributes that say how documents are kept.
+/// The attributes with the settings for documents.
 const NO_COMPACTION: &str = "volt:sync-no-compaction";
 const BATCH_SIZE: &str = "volt:sync-batch-size";
-/// The number of updates that are merged at a time, unless the database says otherwise.
+/// The number of updates that are merged at a time, unless the database sets another number.
 const DEFAULT_BATCH: usize = 256;
 
 /// A sync database or synapse that a caller has reached.
@@ -102,7 +102,7 @@ impl Actor {
             let message = format!("`{}` is neither a sync database nor a synapse", resource.id);
             return Err(precondition(message).into());
         }
-        let archive = self.volt.documents.archive(&resource.id, || {
+        let archive = self.volt.documents.archive(&resource.id, &self.identity, || {
             let exists = || self.read(|store| resources::owner(store, &resource.id)).map(drop);
             let path = self.volt.disk.open_database(&resource.id, Purpose::Documents, exists)?;
             Archive::open(&path, self.volt.options.durable)
@@ -131,13 +131,13 @@ impl Actor {
         Ok((seat, Opened { database: reached.id, read_only }))
     }
 
-    /// Returns who makes a change, through a call that uses the document if there is one.
+    /// Returns the author of a change. `call` is the call with the document open, if there is one.
     pub(crate) fn author(&self, call: Option<u64>) -> Author<'_> {
         Author { identity: &self.identity, call }
     }
 }
 
-/// What a call may do with a document that it has opened.
+/// The rights of a call to the document that it has open.
 pub(crate) struct Opened {
     /// The id of the database.
     pub(crate) database: String,

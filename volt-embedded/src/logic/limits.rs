@@ -99,7 +99,7 @@ pub(super) fn connection(field: &str, value: &str) -> Result<(), Status> {
     text(field, value, DOCUMENT)
 }
 
-/// Checks what is said of a document. The document itself is limited as its changes are.
+/// Checks the description of a document. The limits of changes apply to the document itself.
 pub(super) fn metadata(request: &SetSynapseDocumentMetadataRequest) -> Result<(), Status> {
     list("metadata", &request.metadata)?;
     let mut size = 0;

@@ -1,4 +1,4 @@
-//! Synapses: what they say of documents, how far documents are, and their connections.
+//! Synapses: their descriptions of documents, the states of these, and their connections.
 
 use aws_lc_rs::digest;
 use volt_api::volt::{
@@ -30,23 +30,23 @@ use crate::{
 /// The kind of a synapse's connection.
 const CONNECTION: &str = "volt:synapse-connection";
 
-/// How far a document is.
+/// The state of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) state: SynapseDocumentState,
     /// The hash that was announced.
     pub(crate) hash: String,
-    /// The hash of what is here.
+    /// The hash of the local content.
     pub(crate) local_hash: String,
 }
 
 impl Actor {
-    /// Sets what a synapse says of a document. Later changes are judged by it.
+    /// Sets a synapse's description of a document. Later changes must fit it.
     pub(crate) fn set_document_metadata(
         &self,
         request: SetSynapseDocumentMetadataRequest,
     ) -> Result<()> {
-        // Schemas bind those who may only change documents.
+        // Schemas restrict the callers that may only change documents.
         let synapse = self.reach_documents(&request.synapse_id, WRITE)?;
         limits::metadata(&request)?;
         let document = self.document(&synapse, &request.document_id)?;
@@ -56,7 +56,7 @@ impl Actor {
                 let initial: serde_json::Value = serde_json::from_str(text)
                     .map_err(|error| invalid(format!("`json` cannot be read: {error}")))?;
                 if !initial.is_object() {
-                    return Err(invalid("`json` is an object of the document's roots").into());
+                    return Err(invalid("`json` must be an object of the document's roots").into());
                 }
                 Some(initial)
             }
@@ -74,7 +74,7 @@ impl Actor {
         document.describe(self.author(None), &description, initial)
     }
 
-    /// Removes what a synapse says of a document. The document stays.
+    /// Removes a synapse's description of a document. The document stays.
     pub(crate) fn delete_document_metadata(
         &self,
         request: &DeleteSynapseDocumentMetadataRequest,
@@ -103,7 +103,7 @@ impl Actor {
         Ok(())
     }
 
-    /// Returns how far a document is.
+    /// Returns the state of a document.
     pub(crate) fn document_progress(&self, synapse: &Reached, document: &str) -> Result<Progress> {
         limits::document(document)?;
         let progress = |state, hash, local_hash| Progress { state, hash, local_hash };
@@ -187,7 +187,7 @@ impl Actor {
         })
     }
 
-    /// Removes a connection. Both synapses keep what they have.
+    /// Removes a connection. Both synapses keep their documents.
     pub(crate) fn delete_synapse_connection(
         &self,
         request: &DeleteSynapseConnectionRequest,

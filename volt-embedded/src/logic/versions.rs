@@ -16,7 +16,7 @@ use crate::{
     sync::versions::reversal,
 };
 
-/// The number of versions that are listed unless the caller says otherwise, and at most.
+/// The default and the maximum number of listed versions.
 const LISTED: u32 = 50;
 const MAX_LISTED: u32 = 1000;
 
@@ -32,7 +32,7 @@ impl Actor {
         database.archive.versions(&request.document_id, limit, request.offset)
     }
 
-    /// Returns a version of a document, and the whole document as it was.
+    /// Returns a version of a document, and the whole document of that version.
     pub(crate) fn document_version(
         &self,
         request: &GetSyncDocumentVersionRequest,
@@ -43,7 +43,7 @@ impl Actor {
         found.ok_or_else(|| not_found("version", &request.version_id).into())
     }
 
-    /// Keeps a document as it is. Returns the id of the version.
+    /// Keeps the present content of a document as a version. Returns the id of the version.
     pub(crate) fn create_document_version(
         &self,
         request: &CreateSyncDocumentVersionRequest,
@@ -54,7 +54,7 @@ impl Actor {
         self.keep_version(&document, &request.label)
     }
 
-    /// Makes a document what it was in a version. Returns the id of the version that is kept for it.
+    /// Reverts a document to a version. Returns the id of the version that is kept for the change.
     pub(crate) fn revert_document(
         &self,
         request: &RevertSyncDocumentVersionRequest,

@@ -47,8 +47,8 @@ fn without_empty(mut sql: &str) -> &str {
     }
 }
 
-/// What the programs of a statement can hold and produce. The first program is the statement itself,
-/// each further one a trigger or the action of a foreign key.
+/// The values that the programs of a statement can hold and produce. The first program is the statement
+/// itself, each further one a trigger or the action of a foreign key.
 #[derive(Default)]
 struct Cost {
     /// The number of programs that have begun.

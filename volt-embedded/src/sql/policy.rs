@@ -17,7 +17,7 @@ pub(crate) const MAX_VALUE: i32 = 16 << 20;
 /// pattern of many thousands overflows the stack.
 pub(crate) const MAX_PATTERN: i32 = 1000;
 
-/// How deep triggers and actions of foreign keys may run one another.
+/// The maximum depth to which triggers and actions of foreign keys may run one another.
 pub(super) const MAX_TRIGGER_DEPTH: i32 = 50;
 
 const LIMITS: [(Limit, i32); 11] = [

@@ -1,4 +1,4 @@
-//! A document in memory: a Yjs document, and the checks of what changes it.
+//! A document in memory: a Yjs document, and the checks of its changes.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -29,7 +29,7 @@ pub(crate) struct Document {
     nesting: Nesting,
 }
 
-/// A change that a document has taken.
+/// A change that a document has accepted.
 #[derive(Debug)]
 pub(crate) struct Change {
     /// The change as an update.
@@ -38,7 +38,7 @@ pub(crate) struct Change {
     pub(crate) before: Arc<StateVector>,
 }
 
-/// The reason why a document did not take a change.
+/// The reason why a document rejected a change.
 #[derive(Debug)]
 pub(crate) enum Rejected {
     /// The document has not changed.
@@ -102,7 +102,7 @@ impl Document {
         self.doc.transact().root_refs().map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Returns what identifies the content: equal for all copies that have the same changes.
+    /// Returns an identifier of the content, equal for all copies with the same changes.
     pub(crate) fn identity(&self) -> Vec<u8> {
         let snapshot = self.doc.transact().snapshot();
         let mut state: Vec<_> = snapshot.state_map.iter().collect();
@@ -127,8 +127,8 @@ impl Document {
         bytes
     }
 
-    /// Returns the whole document as one update, to be kept in place of all others. It is read again
-    /// first, because nothing else will have its content.
+    /// Returns the whole document as one update, to be kept in place of all others. It is read again first,
+    /// because no other copy will remain.
     pub(crate) fn merged(&mut self) -> Result<Vec<u8>, Status> {
         let whole = self.whole()?;
         let mut copy = Self::new();

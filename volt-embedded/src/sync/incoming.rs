@@ -1,4 +1,4 @@
-//! The caller's messages in one call of `SyncDocument`, and what they ask for.
+//! The caller's messages in one call of `SyncDocument`, and the actions that they require.
 
 use volt_api::{
     Status,
@@ -11,7 +11,7 @@ use volt_api::{
 use super::{MAX_PRESENCE, MAX_UPDATE};
 use crate::error::{exhausted, invalid};
 
-/// What a caller's message asks for.
+/// The action that a caller's message requires.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Open the document, and send what the caller lacks.
@@ -20,7 +20,7 @@ pub(crate) enum Event {
     Done(Vec<u8>),
     /// Apply a change, and pass it on.
     Update(Vec<u8>),
-    /// Pass on who is present.
+    /// Pass on presence states.
     Presence(Vec<u8>),
 }
 
@@ -41,7 +41,7 @@ enum Phase {
     Start,
     /// The caller has yet to send what the Volt lacks.
     Syncing,
-    /// Both have what the other had.
+    /// Both have received the other's updates.
     Open,
 }
 
@@ -60,7 +60,7 @@ impl Incoming {
         self.discarded
     }
 
-    /// Takes the caller's next message. Returns `None` if it asks for nothing yet.
+    /// Takes the caller's next message. Returns `None` if it requires no action yet.
     ///
     /// # Errors
     ///

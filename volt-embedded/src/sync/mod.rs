@@ -6,6 +6,7 @@
 
 pub(crate) mod document;
 pub(crate) mod incoming;
+mod json_schema;
 pub(crate) mod outbox;
 pub(crate) mod path;
 pub(crate) mod presence;
@@ -18,7 +19,7 @@ const CHUNK: usize = 1 << 20;
 
 /// The largest update, in bytes.
 pub(crate) const MAX_UPDATE: usize = 32 << 20;
-/// The largest message about who is present, in bytes.
+/// The largest presence message, in bytes.
 pub(crate) const MAX_PRESENCE: usize = 256 << 10;
 /// The largest state vector, in bytes.
 pub(crate) const MAX_STATE_VECTOR: usize = 1 << 20;

@@ -1,8 +1,8 @@
-//! What a caller of `SyncDocument` is sent, in order.
+//! The outgoing messages of a call of `SyncDocument`, in order.
 //!
-//! Others' changes wait until both sides have what the other had. A caller that does not read holds
-//! a few of them. When it falls further behind, they are dropped, and when it reads again it is sent one
-//! update with everything since.
+//! Others' changes wait until both sides have received the other's updates. A few of them are queued for a
+//! slow caller. When it falls further behind, they are dropped, and when it reads again it receives one
+//! update with everything since then.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,11 +23,11 @@ use super::{
 /// The number of changes, and of their bytes, that wait for a caller.
 const MAX_WAITING: usize = 64;
 const MAX_WAITING_BYTES: usize = 1 << 20;
-/// The number of states of those present, and of those that have left, that wait for a caller: as many as a
-/// document holds of both.
+/// The number of presence states that wait for a caller, including those of clients that have left: as many
+/// as a document holds.
 const MAX_PRESENCE: usize = 2 * 4096;
 
-/// What is next for a caller.
+/// The next step of a call.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// Send this message.
@@ -53,7 +53,7 @@ pub(crate) struct Outbox {
     since: Option<Arc<StateVector>>,
     /// Set if changes were dropped: all those after `since`.
     behind: bool,
-    /// The states of those present that the caller has not been sent.
+    /// The presence states that the caller has not received.
     presence: BTreeMap<u64, State>,
     end: Option<Status>,
     finishing: bool,
@@ -61,10 +61,10 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Phase {
-    /// The caller has not acknowledged that it has what it lacked.
+    /// The caller has not acknowledged its missing updates.
     #[default]
     Syncing,
-    /// It has: acknowledge what it has sent.
+    /// It has: acknowledge its own updates.
     Done,
     /// Changes follow.
     Open,
@@ -87,7 +87,7 @@ impl Outbox {
         Self { read_only, sending: Some(sending), ..Self::default() }
     }
 
-    /// Acknowledges what the caller has sent. Changes follow.
+    /// Acknowledges the caller's updates. Changes follow.
     pub(crate) fn done(&mut self) {
         self.phase = Phase::Done;
     }
@@ -110,10 +110,10 @@ impl Outbox {
         }
     }
 
-    /// Adds states of those present. A newer one replaces an older one.
+    /// Adds presence states. A newer one replaces an older one.
     pub(crate) fn present(&mut self, states: &[(u64, State)]) {
         self.presence.extend(states.iter().cloned());
-        // Clients forget those that have left by themselves, after 30 s.
+        // Clients themselves remove others that have left, after 30 s.
         if self.presence.len() > MAX_PRESENCE {
             self.presence.retain(|_, state| state.json.is_some());
         }
@@ -124,12 +124,12 @@ impl Outbox {
         self.end.get_or_insert(status);
     }
 
-    /// Ends the call once all is sent.
+    /// Ends the call after everything is sent.
     pub(crate) fn finish(&mut self) {
         self.finishing = true;
     }
 
-    /// The caller is sent this update, which [`Next::Diff`] asked for.
+    /// Sends the caller the update that [`Next::Diff`] requested.
     pub(crate) fn catch_up(&mut self, update: Vec<u8>) {
         self.send(SyncState::Update, update.into());
     }
@@ -138,7 +138,7 @@ impl Outbox {
         self.sending = Some(Sending { state, update, sent: 0, state_vector: Vec::new() });
     }
 
-    /// Returns what is next, if anything is.
+    /// Returns the next step, if there is one.
     pub(crate) fn next(&mut self) -> Option<Next> {
         if let Some(status) = self.end.take() {
             return Some(Next::End(status));

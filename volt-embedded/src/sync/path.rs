@@ -1,16 +1,20 @@
-//! Paths in documents: JSON paths, and what differs at them.
+//! Paths in documents: JSON paths, and the differences at them.
 
 use std::fmt;
 
 use serde_json::Value;
-use volt_api::Status;
+use volt_api::{Status, documents::updates::MAX_NESTING};
 
-use crate::error::invalid;
+use crate::error::{exhausted, invalid};
 
 /// The longest path, in bytes.
 const MAX_PATH: usize = 4096;
-/// The maximum number of parts in which a change is told. A change with more is told as one.
+/// The maximum number of steps: the Yjs library recurses for each object that a write creates.
+const MAX_STEPS: usize = MAX_NESTING as usize;
+/// The maximum number of parts in which a change is reported. A change with more is reported as one.
 const MAX_PARTS: usize = 1000;
+/// The memory for the differences that one look at a document finds, as estimated, in bytes.
+pub(crate) const MAX_REPORTED: usize = 64 << 20;
 
 /// A step of a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +25,7 @@ pub(crate) enum Step {
     Index(u32),
     /// All entries or elements.
     All,
-    /// What is here, and everything in it.
+    /// The value here, and everything in it.
     Deep,
 }
 
@@ -53,6 +57,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Step>, Status> {
     }
     if steps.iter().filter(|step| **step == Step::Deep).count() > 1 {
         return Err(invalid("a path has at most one `..`"));
+    }
+    if steps.len() > MAX_STEPS {
+        return Err(invalid(format!("a path has at most {MAX_STEPS} steps")));
     }
     Ok(steps)
 }
@@ -135,65 +142,116 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || char == '_')
 }
 
-/// Returns what differs between two states of a document at the places that a path leads to.
-pub(crate) fn differences(path: &[Step], old: &Value, new: &Value) -> Vec<Difference> {
-    let mut found = Vec::new();
-    walk(path, Some(old), Some(new), &mut Vec::new(), &mut found);
-    found
+/// Returns the differences between two states of a document at the places of a path. `left` is
+/// the memory that the differences may need: with `..`, a path leads to each value once for each level.
+pub(crate) fn differences(
+    path: &[Step],
+    old: &Value,
+    new: &Value,
+    left: &mut usize,
+) -> Result<Vec<Difference>, Status> {
+    let mut found = Found { list: Vec::new(), left };
+    let walked = walk(path, Some(old), Some(new), &mut Vec::new(), &mut found);
+    walked
+        .ok_or_else(|| exhausted("too much differs at the watched paths: watch narrower ones"))?;
+    Ok(found.list)
 }
 
+struct Found<'a> {
+    list: Vec<Difference>,
+    left: &'a mut usize,
+}
+
+impl Found<'_> {
+    /// Adds a difference. Returns `None` if there is no room for it.
+    fn add(&mut self, at: &[Step], old: Option<&Value>, new: Option<&Value>) -> Option<()> {
+        for step in at {
+            let text = if let Step::Name(name) = step { name.len() } else { 0 };
+            spend(self.left, text)?;
+        }
+        [old, new].into_iter().flatten().try_for_each(|value| weigh(value, self.left))?;
+        self.list.push(Difference { path: at.to_vec(), old: old.cloned(), new: new.cloned() });
+        Some(())
+    }
+}
+
+fn spend(left: &mut usize, bytes: usize) -> Option<()> {
+    *left = left.checked_sub(64 + bytes)?;
+    Some(())
+}
+
+fn weigh(value: &Value, left: &mut usize) -> Option<()> {
+    match value {
+        Value::String(text) => spend(left, text.len()),
+        Value::Array(values) => {
+            spend(left, 0)?;
+            values.iter().try_for_each(|value| weigh(value, left))
+        }
+        Value::Object(entries) => {
+            spend(left, 0)?;
+            entries.iter().try_for_each(|(name, value)| {
+                spend(left, name.len())?;
+                weigh(value, left)
+            })
+        }
+        _ => spend(left, 0),
+    }
+}
+
+/// Returns `None` if too much differs.
 fn walk(
     path: &[Step],
     old: Option<&Value>,
     new: Option<&Value>,
     at: &mut Vec<Step>,
-    found: &mut Vec<Difference>,
-) {
+    found: &mut Found<'_>,
+) -> Option<()> {
     if old == new {
-        return;
+        return Some(());
     }
     let Some((step, rest)) = path.split_first() else {
-        let before = found.len();
-        compare(old, new, at, found);
-        if found.len() - before > MAX_PARTS {
-            found.truncate(before);
-            found.push(difference(at, old, new));
+        let (before, left) = (found.list.len(), *found.left);
+        if !compare(old, new, at, found, before + MAX_PARTS) {
+            found.list.truncate(before);
+            *found.left = left;
+            found.add(at, old, new)?;
         }
-        return;
+        return Some(());
     };
     match step {
         Step::Name(_) | Step::Index(_) => {
             at.push(step.clone());
-            walk(rest, child(old, step), child(new, step), at, found);
+            walk(rest, child(old, step), child(new, step), at, found)?;
             at.pop();
+            Some(())
         }
         Step::All => each_child(old, new, at, |old, new, at| walk(rest, old, new, at, found)),
         Step::Deep => {
-            walk(rest, old, new, at, found);
-            each_child(old, new, at, |old, new, at| walk(path, old, new, at, found));
+            walk(rest, old, new, at, found)?;
+            each_child(old, new, at, |old, new, at| walk(path, old, new, at, found))
         }
     }
 }
 
-/// Adds the smallest values that differ.
+/// Adds the smallest values that differ. Returns false if there are too many.
 fn compare(
     old: Option<&Value>,
     new: Option<&Value>,
     at: &mut Vec<Step>,
-    found: &mut Vec<Difference>,
-) {
+    found: &mut Found<'_>,
+    most: usize,
+) -> bool {
     match (old, new) {
-        (old, new) if old == new => {}
+        (old, new) if old == new => true,
         (Some(Value::Object(_)), Some(Value::Object(_)))
         | (Some(Value::Array(_)), Some(Value::Array(_))) => {
-            each_child(old, new, at, |old, new, at| compare(old, new, at, found));
+            let all = |old: Option<&Value>, new: Option<&Value>, at: &mut Vec<Step>| {
+                compare(old, new, at, found, most).then_some(())
+            };
+            each_child(old, new, at, all).is_some()
         }
-        _ => found.push(difference(at, old, new)),
+        _ => found.list.len() < most && found.add(at, old, new).is_some(),
     }
-}
-
-fn difference(at: &[Step], old: Option<&Value>, new: Option<&Value>) -> Difference {
-    Difference { path: at.to_vec(), old: old.cloned(), new: new.cloned() }
 }
 
 fn child<'a>(value: Option<&'a Value>, step: &Step) -> Option<&'a Value> {
@@ -204,13 +262,13 @@ fn child<'a>(value: Option<&'a Value>, step: &Step) -> Option<&'a Value> {
     }
 }
 
-/// Visits the entries or elements of either value.
+/// Visits the entries or elements of either value, until `visit` returns `None`.
 fn each_child(
     old: Option<&Value>,
     new: Option<&Value>,
     at: &mut Vec<Step>,
-    mut visit: impl FnMut(Option<&Value>, Option<&Value>, &mut Vec<Step>),
-) {
+    mut visit: impl FnMut(Option<&Value>, Option<&Value>, &mut Vec<Step>) -> Option<()>,
+) -> Option<()> {
     let mut steps = Vec::new();
     for value in [old, new].into_iter().flatten() {
         match value {
@@ -226,9 +284,11 @@ fn each_child(
     for step in steps {
         let (old, new) = (child(old, &step), child(new, &step));
         at.push(step);
-        visit(old, new, at);
+        let visited = visit(old, new, at);
         at.pop();
+        visited?;
     }
+    Some(())
 }
 
 #[cfg(test)]
@@ -238,7 +298,8 @@ mod tests {
     use super::*;
 
     fn told(path: &str, old: &Value, new: &Value) -> Vec<String> {
-        let differences = differences(&parse(path).unwrap(), old, new);
+        let differences =
+            differences(&parse(path).unwrap(), old, new, &mut { MAX_REPORTED }).unwrap();
         let text = |value: &Option<Value>| value.as_ref().map_or("-".into(), Value::to_string);
         let told = differences.iter().map(|found| {
             format!("{} {} {}", Display(&found.path), text(&found.old), text(&found.new))
@@ -262,6 +323,7 @@ mod tests {
         for wrong in ["", "$.", "$..", "$a[", "$[", "$[a]", "$['a", "$['a'", "$..a..b", "$[-1]"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+        assert!(parse(&"[0]".repeat(MAX_STEPS + 1)).is_err());
         for wrong in ["$", "$.*", "$..a", "$[0]"] {
             assert!(parse_place(wrong).is_err(), "{wrong}");
         }
@@ -283,5 +345,17 @@ mod tests {
     fn a_change_with_very_many_parts_is_told_as_one() {
         let numbers = |by| json!({"a": (0..2000).map(|number| number + by).collect::<Vec<_>>()});
         assert_eq!(told("$.a", &numbers(0), &numbers(1)).len(), 1);
+    }
+
+    #[test]
+    fn a_path_that_leads_to_the_same_values_again_and_again_ends_the_watch() {
+        let nested = |by| {
+            let numbers = (0..10_000).map(|number| number + by).collect::<Vec<_>>();
+            (0..190).fold(json!(numbers), |inner, _| json!({ "n": inner }))
+        };
+        let (old, new) = (nested(0), nested(1));
+        assert_eq!(told("$", &old, &new).len(), 1);
+        let path = parse("$..*").unwrap();
+        assert!(differences(&path, &old, &new, &mut { MAX_REPORTED }).is_err());
     }
 }

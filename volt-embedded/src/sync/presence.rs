@@ -1,7 +1,7 @@
-//! Who is present in a document and where: the awareness states of y-protocols, on the Volt's side.
+//! The presence of clients in a document: the awareness states of y-protocols, on the Volt's side.
 //!
-//! An update is a count, followed by the client id, the clock and the JSON text of each state. A state
-//! that is `null` says that the client has left.
+//! An update is a count, followed by the client id, the clock and the JSON text of each state. A state that
+//! is `null` means that the client has left.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -11,6 +11,7 @@ use std::{
 use serde::de::IgnoredAny;
 use volt_api::Status;
 
+use super::columns::{Bytes, Malformed};
 use crate::error::{exhausted, invalid};
 
 /// The maximum number of clients present in a document.
@@ -137,20 +138,16 @@ pub(crate) fn encode(states: &BTreeMap<u64, State>) -> Vec<u8> {
     update
 }
 
-fn decode(mut update: &[u8]) -> Result<Vec<(u64, State)>, Status> {
-    let unreadable = || invalid("an awareness update cannot be decoded");
-    let count = read_number(&mut update).ok_or_else(unreadable)?;
+fn decode(update: &[u8]) -> Result<Vec<(u64, State)>, Status> {
+    let unreadable = |_| invalid("an awareness update cannot be decoded");
+    let mut bytes = Bytes::new(update);
     let mut states = Vec::new();
-    for _ in 0..count {
-        let mut number = || read_number(&mut update).ok_or_else(unreadable);
-        let (client, clock, length) = (number()?, number()?, number()?);
-        let clock = u32::try_from(clock).map_err(|_| unreadable())?;
-        let length = usize::try_from(length).map_err(|_| unreadable())?;
-        let (text, rest) = update.split_at_checked(length).ok_or_else(unreadable)?;
-        update = rest;
-        let text = std::str::from_utf8(text).map_err(|_| unreadable())?;
+    for _ in 0..bytes.number().map_err(unreadable)? {
+        let client = bytes.number().map_err(unreadable)?;
+        let clock = bytes.small().map_err(unreadable)?;
+        let text = bytes.text().map_err(unreadable)?;
         // Published clients pass the text to a parser that throws.
-        serde_json::from_str::<IgnoredAny>(text).map_err(|_| unreadable())?;
+        serde_json::from_str::<IgnoredAny>(text).map_err(|_| unreadable(Malformed))?;
         let json = (text.trim() != "null").then(|| text.into());
         states.push((client, State { clock, json }));
     }
@@ -163,19 +160,4 @@ fn write_number(to: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     to.push(number.to_le_bytes()[0]);
-}
-
-/// Reads a number of at most 64 bits, seven in each byte, the lowest first.
-fn read_number(from: &mut &[u8]) -> Option<u64> {
-    let mut number = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = from.split_first()?;
-        *from = rest;
-        let bits = u64::from(byte & 0x7f);
-        number |= bits.checked_shl(shift).filter(|shifted| shifted >> shift == bits)?;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }

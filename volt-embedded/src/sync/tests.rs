@@ -1,4 +1,4 @@
-//! Hostile updates, and the order of what a caller is sent.
+//! Hostile updates, and the order of a caller's outgoing messages.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn raw(columns: [&[u8]; 9], rest: &[u8]) -> Vec<u8> {
 }
 
 const MOST: [u8; 5] = [0xff, 0xff, 0xff, 0xff, 0x0f];
-/// Fewer, so that they are no error themselves.
+/// Fewer, so that the number itself is valid.
 const MANY: [u8; 5] = [0xf0, 0xff, 0xff, 0xff, 0x0f];
 
 #[track_caller]
@@ -104,10 +104,10 @@ fn shared_types_that_are_nested_too_deep_are_refused() {
     let state = doc.transact().state_vector();
     nest(&doc, 300);
     refused(&whole(&doc));
-    // Not in steps either.
+    // Deep nesting in several steps is refused as well.
     let further = doc.transact().encode_state_as_update_v2(&state);
     assert!(matches!(document.apply(&further), Err(Rejected::Refused(_))));
-    // Very many that are not nested are no more than others.
+    // Any number of types without nesting is accepted.
     let doc = Doc::new();
     let array = doc.get_or_insert_array("array");
     for _ in 0..1000 {
@@ -173,7 +173,7 @@ fn cases() -> u32 {
 proptest! {
     #![proptest_config(Config { failure_persistence: None, ..Config::with_cases(cases()) })]
 
-    /// What the library writes passes the checks, and its size is estimated from above.
+    /// Updates of the library pass the checks, and the estimate of their size is an upper bound.
     #[test]
     fn updates_of_honest_clients_are_applied(choices in prop::collection::vec(any::<u8>(), 1..60)) {
         let doc = edited(&choices);
@@ -183,7 +183,7 @@ proptest! {
         prop_assert!(document.apply(&whole(&doc)).unwrap().is_none());
     }
 
-    /// A damaged update ends as an error or as a change, and the document goes on or says that it has to
+    /// A damaged update results in an error or a change. The document still works, or reports that it must
     /// be loaded again.
     #[test]
     fn damaged_updates_do_no_harm(
@@ -198,7 +198,7 @@ proptest! {
         let mut document = Document::new();
         match document.apply(&update) {
             Ok(_) => {
-                // Known to be open: the library takes some that it cannot write.
+                // A known gap: the library accepts some updates that it cannot write.
                 if let Ok(whole) = document.whole() {
                     Document::new().apply(&whole).unwrap();
                 }
@@ -211,7 +211,7 @@ proptest! {
 }
 
 #[test]
-fn what_depends_on_missing_changes_waits_for_them() {
+fn changes_wait_for_the_missing_ones_before_them() {
     let doc = edited(&[0, 0, 0]);
     let state = doc.transact().state_vector();
     let text = doc.get_or_insert_text("text");
@@ -220,7 +220,7 @@ fn what_depends_on_missing_changes_waits_for_them() {
     let mut document = Document::new();
     document.apply(&later).unwrap().unwrap();
     assert!(document.state().is_empty());
-    // What waits is sent to others as well, and kept.
+    // Waiting changes are also kept and sent to others.
     let mut copy = Document::new();
     copy.apply(&document.whole().unwrap()).unwrap();
     for document in [&mut document, &mut copy] {
@@ -231,7 +231,7 @@ fn what_depends_on_missing_changes_waits_for_them() {
     }
 }
 
-/// The published providers can lose an edit, and send those after it.
+/// The published providers can lose an edit and send later ones.
 #[test]
 fn changes_after_a_lost_one_are_kept() {
     let doc = Doc::new();
@@ -244,14 +244,14 @@ fn changes_after_a_lost_one_are_kept() {
     document.apply(&kept).unwrap().unwrap();
     let mut copy = Document::new();
     copy.apply(&document.merged().unwrap()).unwrap().unwrap();
-    // A client that has nothing beyond the gap either, as far as its state says, gets what is there.
+    // A client receives the changes after the gap, regardless of its state.
     for state in [StateVector::default(), document.state(), doc.transact().state_vector()] {
         let mut client = Document::new();
         client.apply(&document.missing(&state).unwrap()).unwrap().unwrap();
         assert_eq!(client.json().unwrap(), serde_json::json!({"map": {"kept": 2}}));
     }
     for document in [&mut document, &mut copy] {
-        // The state does not claim what was lost, so that a client sends it once more.
+        // The state excludes the lost change, so that a client sends it again.
         assert!(document.state().iter().all(|(_, clock)| *clock == 0));
         document.apply(&whole(&doc)).unwrap().unwrap();
         let expected = serde_json::json!({"map": {"lost": 1, "kept": 2}});
@@ -265,7 +265,7 @@ fn piece(state: SyncState, chunk: &[u8], complete: bool) -> SyncDocumentRequest 
 }
 
 #[test]
-fn pieces_are_put_together_within_limits() {
+fn pieces_are_reassembled_within_limits() {
     let start = SyncDocumentRequest::default().with_sync_start(SyncDocumentStart::default());
     let mut incoming = Incoming::default();
     assert!(matches!(incoming.receive(start.clone()), Ok(Some(Event::Start(_)))));
@@ -331,7 +331,7 @@ fn a_late_message_does_not_bring_a_client_back() {
     assert_eq!(presence.leave(1), [(5, State { clock: 3, json: None })]);
     assert!(presence.apply(2, here).unwrap().is_empty());
     assert!(presence.all().is_empty());
-    // It comes back with a newer one.
+    // A newer message brings it back.
     assert_eq!(presence.apply(3, b"\x01\x05\x04\x01\x31").unwrap().len(), 1);
     assert_eq!(presence.apply(3, b"\x01\x05\x04\x04null").unwrap().len(), 1);
     for wrong in

@@ -1,8 +1,8 @@
 //! Documents as JSON, and JSON into documents.
 //!
-//! A document is an object of its roots. Nobody says what kind of shared type a root is until a client
-//! uses it, so that its content decides: entries with names are an object, characters a text, other
-//! elements an array. A root without content is left out.
+//! A document is an object of its roots. The kind of a root's shared type is unknown until a client uses
+//! it, so its content decides: entries with names are an object, characters a text, other elements an
+//! array. A root without content is left out.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -146,7 +146,7 @@ fn to_any(value: &Value) -> Any {
     }
 }
 
-/// Returns a new value: objects and arrays become shared types, whose parts can be changed apart.
+/// Returns a new value: objects and arrays become shared types, whose parts can be changed separately.
 fn to_in(value: &Value) -> In {
     match value {
         Value::Array(values) => In::Array(values.iter().map(to_in).collect::<ArrayPrelim>()),
@@ -285,7 +285,7 @@ fn set_in_shared(
     }
 }
 
-/// Gives a shared type this value. Returns false if it is of another kind.
+/// Sets the value of a shared type. Returns false if it is of another kind.
 fn assign(txn: &mut TransactionMut<'_>, shared: &Out, value: &Value) -> Result<bool, Status> {
     match (shared, value) {
         (Out::YMap(map), Value::Object(_)) => assign_map(txn, map, value)?,
@@ -320,7 +320,7 @@ fn assign_array(
     };
     let present = from_array(array, txn);
     let present = present.as_array().map(Vec::as_slice).unwrap_or_default();
-    // Elements that stay at an end are kept, so that others' changes in them are as well.
+    // Unchanged elements at both ends are kept, with the changes of others in them.
     let same = |(one, other): &(&Value, &Value)| one == other;
     let front = present.iter().zip(values).take_while(same).count();
     let rest = (&present[front..], &values[front..]);
@@ -336,7 +336,7 @@ fn assign_array(
     Ok(())
 }
 
-/// Replaces what differs of a text.
+/// Replaces the part of a text that differs.
 fn set_text(txn: &mut TransactionMut<'_>, text: &TextRef, value: &Value) -> Result<(), Status> {
     let Value::String(new) = value else {
         return Err(precondition("the value is not a text, but the root is"));
@@ -364,7 +364,7 @@ fn index(number: usize) -> Result<u32, Status> {
     u32::try_from(number).map_err(|_| precondition("the document is too long"))
 }
 
-/// Returns what a new value needs to have `value` at a path.
+/// Returns a new value that has `value` at a path.
 fn created(path: &[Step], value: &Value) -> Result<Value, Status> {
     let mut created = value.clone();
     for step in path.iter().rev() {
@@ -377,7 +377,7 @@ fn created(path: &[Step], value: &Value) -> Result<Value, Status> {
     Ok(created)
 }
 
-/// Returns a plain value with another one at a path in it.
+/// Returns a copy of a plain value with another value at a path.
 fn changed(plain: &Any, path: &[Step], value: &Value) -> Result<Any, Status> {
     let mut whole = from_any(plain);
     let mut place = &mut whole;

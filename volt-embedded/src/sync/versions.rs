@@ -11,11 +11,11 @@ use yrs::{
 use super::document::{Document, check, guarded};
 use crate::error::internal;
 
-/// The origin of the changes that are taken back.
+/// The origin of the changes that are undone.
 const SINCE: &str = "since";
 
-/// Returns the update that makes a document what it was in a version. `version` is the whole document
-/// as it was then.
+/// Returns the update that reverts a document to a version. `version` is the whole document of that
+/// version.
 pub(crate) fn reversal(document: &Document, version: &[u8]) -> Result<Vec<u8>, Status> {
     check(version)?;
     let failed = || internal("the document cannot be returned to the version");
@@ -23,7 +23,7 @@ pub(crate) fn reversal(document: &Document, version: &[u8]) -> Result<Vec<u8>, S
 }
 
 fn reverse(document: &Document, version: &[u8]) -> Option<Vec<u8>> {
-    // A document that was collected would have lost what is to be restored.
+    // Garbage collection would remove the content to restore.
     let doc = Doc::with_options(Options { skip_gc: true, ..Options::default() });
     let version = Update::decode_v2(version).ok()?;
     doc.transact_mut().apply_update(version).ok()?;

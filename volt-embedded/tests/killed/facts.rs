@@ -28,7 +28,7 @@ pub(crate) struct Places {
     pub(crate) wire: String,
     /// A file whose content is replaced by ever larger numbers.
     pub(crate) replaced: String,
-    /// A database with a document that gets ever more numbers.
+    /// A database with a document to which numbers are added.
     pub(crate) documents: String,
 }
 

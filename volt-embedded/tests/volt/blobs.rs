@@ -1,4 +1,4 @@
-//! Blobs of synapses, which are known by their hash.
+//! Blobs of synapses, identified by their hash.
 
 use volt_api::{
     Client, Code, Error,
@@ -75,7 +75,7 @@ async fn has(client: &Client, synapse: &str, hash: &str) -> Result<bool, Error> 
 }
 
 #[tokio::test]
-async fn blobs_are_known_by_their_hash() {
+async fn blobs_are_identified_by_their_hash() {
     let (volt, client) = start().await;
     let id = synapse(&client).await;
     assert!(!has(&client, &id, HELLO).await.unwrap());
@@ -88,7 +88,7 @@ async fn blobs_are_known_by_their_hash() {
     assert_eq!(get(&client, &id, HELLO).await.unwrap(), b"hello");
     let again = put(&client, &id, HELLO, &[b"hello"]).await.unwrap();
     assert!(again.len() == 1 && again[0].exists);
-    // What does not fit is not stored.
+    // Content with another hash or size is not stored.
     let other = "uU0nuZNNPgilLlLX2n2r-sSE7-N6U4DukIj3rOLvzek";
     let start = PutSynapseBlobStart::default().with_synapse_id(&id).with_hash(other);
     for (size, blocks, expected) in [

@@ -237,7 +237,7 @@ async fn documents_survive_a_restart() {
     let client = Client::connect(volt.config()).await.unwrap();
     let id = sync_database(&client).await;
     let mut editor = Editor::open(&client, &id, "doc").await;
-    // More than are kept apart.
+    // More updates than are kept unmerged.
     for number in 0..300 {
         editor.insert(0, &format!("{number} ")).await;
     }
@@ -307,7 +307,7 @@ async fn changes_of_others_wait_for_the_acknowledgement() {
 }
 
 #[tokio::test]
-async fn who_is_present_is_passed_on_and_removed() {
+async fn presence_states_are_passed_on_and_removed() {
     let (_volt, client) = start().await;
     let id = sync_database(&client).await;
     let mut one = Editor::open(&client, &id, "doc").await;
@@ -320,12 +320,12 @@ async fn who_is_present_is_passed_on_and_removed() {
     other.send(SyncState::Awareness, b"\x01\x07\x01\x04\"hi\"").await;
     other.send(SyncState::Awareness, b"\x01\x08\x01\x01{").await;
     assert_eq!(code(other.next().await), Code::InvalidArgument);
-    // Late callers hear of those present after the acknowledgement.
+    // Late callers receive the presence states after the acknowledgement.
     let mut late = Editor::open(&client, &id, "doc").await;
     let message = late.next().await.unwrap();
     late.take(message);
     assert_eq!(late.present[&7], "\"hi\"");
-    // However a call ends.
+    // The state is removed even if the call is cancelled.
     drop(one);
     let message = late.next().await.unwrap();
     late.take(message);
@@ -364,11 +364,11 @@ async fn callers_without_write_access_may_read() {
         reader.close().await;
     }
     owner.insert(0, "the ").await;
-    // The end of the call says that all was taken.
+    // The end of the call confirms every change.
     owner.close().await;
     let again = Editor::open(&client, &id, "doc").await;
     assert_eq!(again.text(), "the owner");
-    // A right that is taken away ends the call with the next message.
+    // A revoked right ends the call with the next message.
     permit(&client, &id, &identity, "volt:database-write").await;
     let mut writer = Editor::start(&other, start_of(&id), Doc::new()).await.unwrap();
     let rules = volt_api::volt::DeleteAccessRequest::default().with_resource_id(&id);
@@ -396,7 +396,7 @@ async fn messages_that_break_the_protocol_end_the_call() {
         editor.send(SyncState::Update, broken).await;
         assert_eq!(code(editor.next().await), Code::InvalidArgument, "{broken:?}");
     }
-    // Others go on.
+    // Other calls continue.
     let mut other = Editor::open(&client, &id, "doc").await;
     good.insert(0, "fine").await;
     other.until("fine").await;
@@ -436,11 +436,11 @@ async fn deleting_a_database_ends_its_calls() {
 }
 
 #[tokio::test]
-async fn a_caller_that_reads_late_gets_everything() {
+async fn a_caller_that_reads_late_receives_everything() {
     let (volt, client) = start().await;
     let id = sync_database(&client).await;
     let mut writer = Editor::open(&client, &id, "doc").await;
-    // A connection of its own, whose buffers fill.
+    // A separate connection, whose buffers fill.
     let slow = Client::connect(volt.config()).await.unwrap();
     let mut reader = Editor::open(&slow, &id, "doc").await;
     let line = "x".repeat(10_000);

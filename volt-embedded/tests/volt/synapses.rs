@@ -67,7 +67,7 @@ async fn read(client: &Client, database: &str) -> serde_json::Value {
 async fn changes_that_do_not_fit_the_schema_are_refused() {
     let (_volt, client) = start().await;
     let id = synapse(&client).await;
-    // Nothing is said of the document, so that nothing may be written.
+    // The document has no description, so writes are refused.
     assert_eq!(code(write(&client, &id, "$.data.n", "1").await), Code::FailedPrecondition);
     let schema = r#"{"properties": {"n": {"type": "integer", "maximum": 9}}}"#;
     describe(&client, metadata(&id, [root("data", "map", schema)])).await;
@@ -128,7 +128,7 @@ async fn descriptions_are_checked_and_replaced_as_a_whole() {
     describe(&client, metadata(&id, [root("other", "map", "")]).with_json(initial)).await;
     assert_eq!(read(&client, &id).await, expected);
     assert_eq!(code(write(&client, &id, "$.data.a", "1").await), Code::FailedPrecondition);
-    // The right to change documents is not that to change their schemas.
+    // The right to change documents does not include their schemas.
     let (other, identity) = guest(&volt).await;
     permit(&client, &id, &identity, "volt:database-write").await;
     write(&other, &id, "$.other.a", "1").await.unwrap();
@@ -156,7 +156,7 @@ async fn values_are_written_at_paths() {
         "new one": {"deep": true},
     });
     assert_eq!(read(&client, &id).await, expected);
-    // A whole root, of which only what differs changes.
+    // A whole root, where only the differences change.
     write(&client, &id, "$.data", r#"{"list": [1, 3, {"x": 2}]}"#).await.unwrap();
     assert_eq!(read(&client, &id).await, serde_json::json!({"list": [1, 3, {"x": 2}]}));
     write(&client, &id, "$.text", "\"hello\"").await.unwrap();
@@ -180,7 +180,7 @@ async fn values_are_written_at_paths() {
 }
 
 #[tokio::test]
-async fn only_changes_at_watched_paths_are_told() {
+async fn only_changes_at_watched_paths_are_reported() {
     let (volt, client) = start().await;
     let id = sync_database(&client).await;
     write(&client, &id, "$.data", r#"{"a": {"x": 1}, "b": 1}"#).await.unwrap();
@@ -197,7 +197,7 @@ async fn only_changes_at_watched_paths_are_told() {
         }
     };
     let mut call = watch(&client, &["$.data.a", "$..x"]).await;
-    // Nothing says when a call has begun: change something until it is told.
+    // The start of the call is not reported: make changes until one is.
     let first = soon(async {
         for number in 2.. {
             write(&client, &id, "$.data.a.x", &number.to_string()).await.unwrap();
@@ -219,7 +219,7 @@ async fn only_changes_at_watched_paths_are_told() {
     assert_eq!((first.index, first.total), (0, 1));
     let second = update(soon(call.message()).await.unwrap().unwrap().result);
     assert_eq!(second, first.clone().with_watch_path("$..x"));
-    // A change elsewhere is not told.
+    // A change elsewhere is not reported.
     write(&client, &id, "$.data.b", "2").await.unwrap();
     write(&client, &id, "$.data.a", "{\"y\": [true]}").await.unwrap();
     let mut told = Vec::new();
@@ -288,7 +288,7 @@ async fn the_state_of_documents_is_known_and_watched() {
     let ready = told().await;
     assert_eq!((ready.state(), &ready.hash), (State::Ready, &changed.local_hash));
     assert_eq!(state().await.hash, ready.hash);
-    // A document that stands for a blob.
+    // A document that represents a blob.
     describe(&client, metadata(&id, []).with_blob_hash(HELLO)).await;
     let announced = told().await;
     assert_eq!((announced.state(), announced.hash.as_str()), (State::Announced, HELLO));
@@ -305,7 +305,7 @@ async fn the_state_of_documents_is_known_and_watched() {
 }
 
 #[tokio::test]
-async fn versions_are_kept_listed_and_returned_to() {
+async fn versions_are_kept_listed_and_restored() {
     let (volt, client) = start().await;
     let id = sync_database(&client).await;
     let mut editor = Editor::open(&client, &id, "doc").await;
@@ -343,7 +343,7 @@ async fn versions_are_kept_listed_and_returned_to() {
     let mut watcher = Editor::open(&client, &id, "doc").await;
     watcher.until("lo").await;
     keep("second").await;
-    // Who has the document open sees it return to the version.
+    // A caller with the document open receives the reverted content.
     let request = RevertSyncDocumentVersionRequest::default()
         .with_database_id(&id)
         .with_document_id("doc")

@@ -11,9 +11,8 @@
 //! [`may_retry`](Parts::may_retry): a transient error, and proof that the Volt did not execute the call,
 //! or the caller's word that executing it twice is harmless. All attempts share one deadline.
 //!
-//! A call that is rejected for its session is made once more after the session was renewed, if the channel
-//! renews sessions. The second attempt has its own token, because a pre-opened call may still have the old
-//! one.
+//! If the channel renews sessions, a call that is rejected for its session is retried once after the
+//! renewal. The second attempt has its own token, because a pre-opened call may still have the old one.
 
 use std::{future::poll_fn, mem, sync::Arc, task::Poll};
 
@@ -86,8 +85,7 @@ impl Parts {
                 Ok(after) => watch.push(after),
                 Err(error) => {
                     let refusal = error.with_executed(Executed::No).with_method(self.method.path);
-                    watch.end(Err(&refusal));
-                    return Err(refusal);
+                    return Err(watch.fail(refusal));
                 }
             }
         }
@@ -212,8 +210,8 @@ impl Parts {
         self.channel.renewer().map(|renewer| renewer.generation())
     }
 
-    /// Waits until there is another session than the one with which this call was rejected, and prepares
-    /// the second attempt.
+    /// Waits for a session other than the one with which this call was rejected, and prepares the second
+    /// attempt.
     ///
     /// # Errors
     ///
@@ -255,15 +253,13 @@ impl Parts {
                 if session.is_some() && renewal::is_due(&error) {
                     // Boxed, because few calls do this: it would enlarge the futures of all.
                     if let Err(error) = Box::pin(self.renew(session, at)).await {
-                        watch.end(Err(&error));
-                        return Err(error);
+                        return Err(watch.fail(error));
                     }
                     renewed = true;
                     continue;
                 }
                 if attempt >= self.options.max_attempts || !self.may_retry(&error) {
-                    watch.end(Err(&error));
-                    return Err(error);
+                    return Err(watch.fail(error));
                 }
                 match watch.span() {
                     None => tracing::debug!(attempt, "trying again: {error:#}"),
@@ -280,8 +276,7 @@ impl Parts {
                     let until = Instant::now().checked_add(delay);
                     // Return the real reason now rather than a deadline error after the delay.
                     if at.is_some_and(|at| until.is_none_or(|until| at <= until)) {
-                        watch.end(Err(&error));
-                        return Err(error);
+                        return Err(watch.fail(error));
                     }
                     sleep(delay).await;
                 }
@@ -310,7 +305,7 @@ impl Parts {
         watch: &mut Watch,
     ) -> Result<(RawSink, RawStreaming)> {
         let (mut sink, mut stream) = self.open(at, self.ready_until(), watch).await?;
-        // The receiving half knows why the call failed. Read it before the halves are dropped.
+        // The receiving half has the reason of the failure. Read it before the halves are dropped.
         if let Err(error) = poll_fn(|cx| sink.poll_ready(cx)).await {
             // Nothing was sent, so no response can be a refusal.
             let reason = poll_fn(|cx| Poll::Ready(stream.reason_for(error.clone(), |_| None, cx)));
@@ -332,8 +327,7 @@ impl Parts {
     }
 
     /// Opens the call as [`open_watched`](Self::open_watched) and sends its only request in the background.
-    /// The stream keeps the sending half. If the Volt rejects the session, the stream opens the call once
-    /// more.
+    /// The stream keeps the sending half. If the Volt rejects the session, the stream opens the call again.
     pub(super) async fn open_with(
         &self,
         request: &Arc<dyn Payload>,
@@ -350,8 +344,7 @@ impl Parts {
             stream.on_rejected(Rejected::new(move |mut watch| {
                 Box::pin(async move {
                     if let Err(error) = parts.renew(session, at).await {
-                        watch.end(Err(&error));
-                        return Err(error);
+                        return Err(watch.fail(error));
                     }
                     let latest = parts.ready_until();
                     let (sink, mut stream) = parts.open_watched(at, latest, watch).await?;
@@ -380,7 +373,7 @@ impl Parts {
         })
     }
 
-    /// Opens the call and waits for its key exchange, which tells whether the Volt accepts the session.
+    /// Opens the call and waits for its key exchange, which shows whether the Volt accepts the session.
     async fn open_renewed(
         &mut self,
         session: Option<u64>,
@@ -408,10 +401,7 @@ fn watched(
             stream.watch(watch);
             Ok((sink, stream))
         }
-        Err(error) => {
-            watch.end(Err(&error));
-            Err(error)
-        }
+        Err(error) => Err(watch.fail(error)),
     }
 }
 

@@ -64,7 +64,7 @@ impl RawSink {
         ready.map_err(|error| self.unready(error))
     }
 
-    /// Completes the reason why nothing can be sent, and leaves it for the receiving half.
+    /// Completes the reason why nothing can be sent, and stores it for the receiving half.
     #[cold]
     fn unready(&self, error: Error) -> Error {
         let Some(end) = &self.end else { return error.with_method(self.method.path) };

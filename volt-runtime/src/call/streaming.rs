@@ -54,7 +54,7 @@ pub(super) struct RawStreaming {
     end: Option<Arc<CallEnd>>,
     /// Reports how the call ends.
     watch: Watch,
-    /// Opens the call once more if the Volt rejects its session.
+    /// Opens the call again if the Volt rejects its session.
     rejected: Option<Rejected>,
     /// The sending half, if the caller does not hold it. It is dropped after the receiving half, so
     /// that dropping the whole cancels rather than half-closes.
@@ -65,7 +65,7 @@ pub(super) struct RawStreaming {
 enum State {
     /// Responses may come. Dropping the half cancels the call.
     Open(Box<dyn ReceiveHalf>),
-    /// The Volt has rejected the session. The call is opened once more with another one.
+    /// The Volt has rejected the session. The call is opened again with another one.
     Reopening(BoxFuture<Result<RawStreaming>>),
     /// A clean end.
     Ended,
@@ -73,7 +73,7 @@ enum State {
     Failed(Error),
 }
 
-/// Opens a call once more after the Volt has rejected its session.
+/// Opens a call again after the Volt has rejected its session.
 pub(super) struct Rejected(Box<dyn FnOnce(Watch) -> BoxFuture<Result<RawStreaming>> + Send>);
 
 impl Rejected {
@@ -171,7 +171,7 @@ impl RawStreaming {
         })
     }
 
-    /// Opens the call once more in this way if the Volt rejects its session before the first response.
+    /// Opens the call again in this way if the Volt rejects its session before the first response.
     pub(super) fn on_rejected(&mut self, rejected: Rejected) {
         self.rejected = Some(rejected);
     }
@@ -207,7 +207,7 @@ impl RawStreaming {
                 Poll::Ready(outcome) => return Poll::Ready(outcome.map(|_| ())),
                 Poll::Pending => {}
             }
-            // Nothing is sent while the session is renewed. The end of that wakes this task.
+            // Nothing is sent while the session is renewed. The end of the renewal wakes this task.
             if matches!(self.state, State::Reopening(_)) {
                 settled = None;
                 return Poll::Pending;
@@ -238,15 +238,12 @@ impl RawStreaming {
         if let Some(end) = &self.end {
             end.fail(&error);
         }
-        self.watch.end(Err(&error));
-        error
+        self.watch.fail(error)
     }
 
     /// Reports that the Volt has refused the call. It can still be read.
     pub(super) fn refused(&mut self, status: Status) -> Error {
-        let error = Error::refused(status).with_method(self.method.path);
-        self.watch.end(Err(&error));
-        error
+        self.watch.fail(Error::refused(status).with_method(self.method.path))
     }
 
     /// Reads the single response of a call, which must be followed by a clean end. The watch is for the
@@ -291,7 +288,7 @@ impl RawStreaming {
     /// Reports what is known of the end of a call that is dropped. An open call is cancelled.
     #[cold]
     fn report_drop(&mut self) {
-        // If the sending half has failed, this half may know why: it was not read since.
+        // If the sending half has failed, this half may have the unread reason.
         let unsent = self.end.as_ref().and_then(|end| end.unsent()).cloned();
         if let (State::Open(_), Some(error)) = (&self.state, unsent) {
             let cx = &mut Context::from_waker(Waker::noop());
@@ -346,13 +343,24 @@ pub(super) fn read_response<Res: Message>(body: &Body) -> Result<Res> {
 /// Parses the single response of a call.
 pub(super) fn read_single<Res: Message>(
     method: &'static Method,
-    (body, mut watch): (Body, Watch),
+    response: (Body, Watch),
 ) -> Result<Res> {
-    let outcome = read_response(&body).and_then(|response: Res| match response.refusal() {
-        Some(status) => Err(Error::refused(status)),
-        None => Ok(response),
-    });
-    let outcome = outcome.map_err(|error| error.with_method(method.path));
+    read_single_with(method, response, |body| {
+        let response: Res = read_response(&body)?;
+        match response.refusal() {
+            Some(status) => Err(Error::refused(status)),
+            None => Ok(response),
+        }
+    })
+}
+
+/// Parses the single response of a call with a function, and reports how the call ended.
+pub(super) fn read_single_with<T>(
+    method: &'static Method,
+    (body, mut watch): (Body, Watch),
+    read: impl FnOnce(Body) -> Result<T>,
+) -> Result<T> {
+    let outcome = read(body).map_err(|error| error.with_method(method.path));
     watch.end(outcome.as_ref().map(|_| ()));
     outcome
 }

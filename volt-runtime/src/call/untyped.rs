@@ -5,7 +5,12 @@
 
 use std::future::poll_fn;
 
-use super::{builder::CallBuilder, parts::Parts, sink::RawSink, streaming::RawStreaming};
+use super::{
+    builder::CallBuilder,
+    parts::Parts,
+    sink::RawSink,
+    streaming::{RawStreaming, read_single_with},
+};
 use crate::{
     channel::Channel,
     error::Result,
@@ -43,10 +48,7 @@ impl UntypedCall {
     ) -> Result<T> {
         let parts = self.into_parts();
         let method = parts.method;
-        let (body, mut watch) = parts.unary(request).await?;
-        let outcome = read(body).map_err(|error| error.with_method(method.path));
-        watch.end(outcome.as_ref().map(|_| ()));
-        outcome
+        read_single_with(method, parts.unary(request).await?, read)
     }
 
     /// Opens a call of any kind.
@@ -85,7 +87,7 @@ impl UntypedDuplex {
     pub async fn send(&mut self, message: &dyn Payload) -> Result<()> {
         if let Err(error) = poll_fn(|cx| self.sink.poll_ready(cx)).await {
             let stream = &mut self.stream;
-            // The receiving half knows why the call has ended.
+            // The receiving half has the reason of the end.
             let reason = poll_fn(|cx| {
                 std::task::Poll::Ready(stream.reason_for(error.clone(), |_| None, cx))
             });
@@ -112,10 +114,7 @@ impl UntypedDuplex {
     pub async fn finish<T>(mut self, read: impl FnOnce(Body) -> Result<T>) -> Result<T> {
         self.sink.half_close();
         let method = self.sink.method();
-        let (body, mut watch) = self.stream.single().await?;
-        let outcome = read(body).map_err(|error| error.with_method(method.path));
-        watch.end(outcome.as_ref().map(|_| ()));
-        outcome
+        read_single_with(method, self.stream.single().await?, read)
     }
 
     /// Reads the next response. Returns `None` after a clean end.

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{dial::Dialer, options::ConnectOptions, own::OwnConnections, supervisor::Supervised};
+use super::{
+    dial::Dialer, kind::Dial, options::ConnectOptions, own::OwnConnections, supervisor::Supervised,
+};
 #[cfg(feature = "grpc")]
 use super::{grpc, servers::WithServers};
 use crate::{
-    Channel, ClientConfig, Error, Renewal, Result,
-    config::DialAddress,
-    key::KeyAlgorithm,
-    renewal::Renewer,
-    transport::{Transport, TransportKind},
+    Channel, ClientConfig, Error, Result, config::DialAddress, key::KeyAlgorithm, renewal::Renewer,
+    transport::TransportKind,
 };
 
 /// Connects to the Volt that a configuration names, and returns the channel for calls.
@@ -38,7 +37,7 @@ pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<C
 
 /// Creates a channel to the Volt that a configuration names, which connects when the first call is made.
 /// Until then, and until the connection is established, its state is `Reconnecting`: calls wait for the
-/// connection as they wait for one that was lost, and failed attempts are repeated in the same way.
+/// connection as they do after a loss, and failed attempts are repeated in the same way.
 ///
 /// Without [`ConnectOptions::reconnect`] there is one attempt; if it fails, the channel is closed.
 ///
@@ -78,14 +77,10 @@ impl Dialing {
         Ok(match self {
             Self::Websocket(dialer) => {
                 let own = OwnConnections::new(Arc::clone(&dialer));
-                let volt = Supervised::start(Arc::clone(&dialer), Some(own)).await?;
-                channel(volt, config, options, move |session| dialer.renew(session))
+                channel(Supervised::start(dialer, Some(own)).await?, config, options)
             }
             #[cfg(feature = "grpc")]
-            Self::Grpc(dialer) => {
-                let volt = Supervised::start(Arc::clone(&dialer), None).await?;
-                channel(volt, config, options, move |session| dialer.renew(&session))
-            }
+            Self::Grpc(dialer) => channel(Supervised::start(dialer, None).await?, config, options),
         })
     }
 
@@ -93,56 +88,33 @@ impl Dialing {
         match self {
             Self::Websocket(dialer) => {
                 let own = OwnConnections::new(Arc::clone(&dialer));
-                let volt = Supervised::start_lazy(Arc::clone(&dialer), Some(own));
-                channel(volt, config, options, move |session| dialer.renew(session))
+                channel(Supervised::start_lazy(dialer, Some(own)), config, options)
             }
             #[cfg(feature = "grpc")]
-            Self::Grpc(dialer) => {
-                let volt = Supervised::start_lazy(Arc::clone(&dialer), None);
-                channel(volt, config, options, move |session| dialer.renew(&session))
-            }
+            Self::Grpc(dialer) => channel(Supervised::start_lazy(dialer, None), config, options),
         }
     }
 }
 
-/// Creates the channel of a transport whose session `store` replaces.
-#[cfg(feature = "grpc")]
-fn channel(
-    volt: impl Transport,
+/// Creates the channel of a connection.
+#[cfg_attr(not(feature = "grpc"), expect(unused_variables, reason = "for services over gRPC"))]
+fn channel<D: Dial>(
+    volt: Supervised<D>,
     config: &ClientConfig,
     options: ConnectOptions,
-    store: impl Fn(String) + Send + Sync + 'static,
 ) -> Channel {
-    let renewal = options.renewal.clone();
-    let transport = WithServers::new(volt, config, options);
-    let servers = transport.servers();
-    renewed(Channel::new(transport), renewal, move |session| {
+    let (dialer, renewal) = (Arc::clone(volt.dialer()), options.renewal.clone());
+    #[cfg(feature = "grpc")]
+    let volt = WithServers::new(volt, config, options);
+    #[cfg(feature = "grpc")]
+    let servers = volt.servers();
+    let channel = Channel::new(volt);
+    let Some(renewal) = renewal else { return channel };
+    channel.with_renewer(Renewer::new(renewal, move |session: String| {
+        #[cfg(feature = "grpc")]
         servers.renew(&session);
-        store(session);
-    })
-}
-
-/// Creates the channel of a transport whose session `store` replaces.
-#[cfg(not(feature = "grpc"))]
-fn channel(
-    volt: impl Transport,
-    _: &ClientConfig,
-    options: ConnectOptions,
-    store: impl Fn(String) + Send + Sync + 'static,
-) -> Channel {
-    renewed(Channel::new(volt), options.renewal, store)
-}
-
-/// Lets a channel renew its session, if there is a way.
-fn renewed(
-    channel: Channel,
-    renewal: Option<Renewal>,
-    store: impl Fn(String) + Send + Sync + 'static,
-) -> Channel {
-    match renewal {
-        Some(renewal) => channel.with_renewer(Renewer::new(renewal, store)),
-        None => channel,
-    }
+        dialer.renew(&session);
+    }))
 }
 
 /// Returns the address to connect to, which decides the transport.

@@ -56,11 +56,6 @@ impl Dialer {
         Ok(Self { remote, protocol, identity: Arc::new(identity), websocket, options })
     }
 
-    /// Replaces the session.
-    pub(super) fn renew(&self, session: String) {
-        self.identity.renew(session);
-    }
-
     /// Connects for calls that do not share the client's connection.
     /// Each may buffer one share of the client connection's limit.
     pub(super) async fn dial_own(&self, shares: usize) -> Result<Dialed> {
@@ -137,6 +132,10 @@ impl Dial for Dialer {
 
     fn volt_id(&self) -> &str {
         self.identity.volt_id()
+    }
+
+    fn renew(&self, session: &str) {
+        self.identity.renew(session.to_owned());
     }
 
     async fn dial(&self) -> Result<(Connection, ClientDriver)> {

@@ -26,6 +26,9 @@ pub(super) trait Dial: Send + Sync + 'static {
 
     fn volt_id(&self) -> &str;
 
+    /// Replaces the session.
+    fn renew(&self, session: &str);
+
     /// Makes one attempt to connect.
     fn dial(&self) -> impl Future<Output = Result<(Self::Connection, Self::Driver)>> + Send;
 }

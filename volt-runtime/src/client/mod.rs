@@ -15,7 +15,7 @@
 //! | `connection.rs` | opens calls on one websocket, and runs the worker |
 //! | `call.rs` | the two halves of a call on it, which do its cryptography |
 //! | `grpc/` | connections by HTTP/2, and the calls on them |
-//! | `servers.rs` | connections to services at an address of their own |
+//! | `servers.rs` | connections to services at their own address |
 //!
 //! Tasks: the supervisor, which also runs the driver of the current connection; one worker for each
 //! websocket; and one task for each further connection. Open calls have no task of their own.

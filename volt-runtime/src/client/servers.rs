@@ -1,18 +1,18 @@
-//! Services that run at an address of their own.
+//! Services at their own address.
 //!
-//! A service whose host is a server is called there directly, over gRPC, whatever the transport to the Volt.
-//! The Volt only describes it. A connection is established when the first call needs it, and supervised as
-//! that to the Volt is.
+//! A service whose host is a server is called there directly, over gRPC, regardless of the transport to the
+//! Volt. The Volt only describes it. A connection is established when the first call needs it, and
+//! supervised as that to the Volt is.
 
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::OnceCell;
 
-use super::{grpc::Dialer, options::ConnectOptions, supervisor::Supervised};
+use super::{grpc::Dialer, kind::Dial as _, options::ConnectOptions, supervisor::Supervised};
 use crate::{
     CallOptions, ClientConfig, Error, ErrorKind, Executed, Method, Result, StateWatch, Target,
     transport::{BoxFuture, RawCall, ServerAddress, Transport},
@@ -37,8 +37,7 @@ pub(super) struct Servers {
 
 /// The address of a server and the authority that must have certified it.
 type Server = (String, Option<String>);
-/// With the dialer, whose session may be replaced.
-type Connection = OnceCell<(Supervised<Dialer>, Arc<Dialer>)>;
+type Connection = OnceCell<Supervised<Dialer>>;
 
 impl<T: Transport> WithServers<T> {
     pub(super) fn new(volt: T, config: &ClientConfig, options: ConnectOptions) -> Self {
@@ -56,17 +55,17 @@ impl<T: Transport> WithServers<T> {
 impl Servers {
     /// Replaces the session.
     pub(super) fn renew(&self, session: &str) {
-        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut config = self.config();
         if let Some(credential) = &mut config.credential {
             credential.session_id = Some(session.to_owned());
         }
         // While the configuration is locked, so that no connection with the former session is kept.
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.connections();
         // One that is being established has the former session, and is not kept.
         for connections in connections.iter_mut() {
             connections.retain(|_, connection| match connection.get() {
-                Some((_, dialer)) => {
-                    dialer.renew(session);
+                Some(server) => {
+                    server.dialer().renew(session);
                     true
                 }
                 None => false,
@@ -74,19 +73,23 @@ impl Servers {
         }
     }
 
-    fn config(&self) -> ClientConfig {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn config(&self) -> MutexGuard<'_, ClientConfig> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Option<HashMap<Server, Arc<Connection>>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the connection to a server, which may not be established yet.
     fn connection(&self, server: Server) -> Result<Arc<Connection>> {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.connections();
         let open =
             connections.as_mut().ok_or_else(|| Error::connection("the channel was closed"))?;
         if open.len() >= MOST && !open.contains_key(&server) {
             let used = |connection: &Arc<Connection>| {
                 Arc::strong_count(connection) > 1
-                    || connection.get().is_some_and(|(connection, _)| connection.open_calls() > 0)
+                    || connection.get().is_some_and(|connection| connection.open_calls() > 0)
             };
             open.retain(|_, connection| used(connection));
             if open.len() >= MOST {
@@ -96,8 +99,7 @@ impl Servers {
         }
         let connection = open.entry(server).or_default();
         // One that gave up reconnecting is replaced.
-        if connection.get().is_some_and(|(connection, _)| connection.state().current().is_closed())
-        {
+        if connection.get().is_some_and(|connection| connection.state().current().is_closed()) {
             *connection = Arc::default();
         }
         Ok(Arc::clone(connection))
@@ -113,15 +115,15 @@ impl Servers {
         let address = target.host_address.clone().unwrap_or_default();
         let connection = self.connection((address, target.host_ca_pem.clone()))?;
         let connecting = async || {
-            let config = self.config();
+            let config = self.config().clone();
             let endpoint = config.server_address(target)?;
             tracing::info!(url = endpoint.url, transport = "gRPC", "connecting to a service");
-            let dialer = Arc::new(Dialer::new(&config, &endpoint, self.options.clone())?);
-            Ok::<_, Error>((Supervised::start(Arc::clone(&dialer), None).await?, dialer))
+            let dialer = Dialer::new(&config, &endpoint, self.options.clone())?;
+            Supervised::start(Arc::new(dialer), None).await
         };
-        let (server, _) = connection.get_or_try_init(connecting).await?;
+        let server = connection.get_or_try_init(connecting).await?;
         // The channel may have been closed meanwhile.
-        if self.connections.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+        if self.connections().is_none() {
             return Err(Error::connection("the channel was closed").with_executed(Executed::No));
         }
         if let Some(ready) = server.ready() {
@@ -132,14 +134,13 @@ impl Servers {
 
     /// Takes the established connections; no other is established.
     fn close(&self) -> Vec<Arc<Connection>> {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.take().into_iter().flat_map(HashMap::into_values).collect()
+        self.connections().take().into_iter().flat_map(HashMap::into_values).collect()
     }
 
     fn open_calls(&self) -> usize {
-        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = self.connections();
         let open = connections.iter().flat_map(HashMap::values);
-        open.filter_map(|connection| connection.get()).map(|(server, _)| server.open_calls()).sum()
+        open.filter_map(|connection| connection.get()).map(Transport::open_calls).sum()
     }
 }
 
@@ -180,11 +181,8 @@ impl<T: Transport> Transport for WithServers<T> {
     fn close(&self) -> BoxFuture<()> {
         let volt = self.volt.close();
         let servers = self.servers.close();
-        let closing: Vec<_> = servers
-            .iter()
-            .filter_map(|server| server.get())
-            .map(|(server, _)| server.close())
-            .collect();
+        let closing: Vec<_> =
+            servers.iter().filter_map(|server| server.get()).map(Transport::close).collect();
         Box::pin(async move {
             volt.await;
             for server in closing {

@@ -27,7 +27,7 @@ use super::{
     own::OwnConnections,
 };
 use crate::{
-    CallOptions, ConnectionState, Error, Executed, Method, Reconnect, Result, StateWatch,
+    CallOptions, ConnectionState, Error, Executed, Method, Result, StateWatch,
     backoff::Backoff,
     error::POLICY_VIOLATION,
     transport::{BoxFuture, RawCall, ServerAddress, Transport},
@@ -107,11 +107,11 @@ enum Shutdown {
 /// The transport of a channel to a Volt.
 pub(super) struct Supervised<D: Dial> {
     state: Arc<SharedState<D::Connection>>,
+    dialer: Arc<D>,
     own: Option<Arc<OwnConnections>>,
     shutdown: watch::Sender<Shutdown>,
     /// Closed when the supervising task ends.
     done: watch::Receiver<()>,
-    volt_id: String,
     server: ServerAddress,
 }
 
@@ -126,6 +126,11 @@ impl<D: Dial> Supervised<D> {
     /// Spawns the task, which dials when there is a first call.
     pub(super) fn start_lazy(dialer: Arc<D>, own: Option<Arc<OwnConnections>>) -> Self {
         Self::spawn(dialer, own, None)
+    }
+
+    /// Returns the dialer, whose session may be replaced.
+    pub(super) fn dialer(&self) -> &Arc<D> {
+        &self.dialer
     }
 
     fn spawn(
@@ -145,14 +150,15 @@ impl<D: Dial> Supervised<D> {
         });
         let (shutdown, shutdowns) = watch::channel(Shutdown::None);
         let (done_sender, done) = watch::channel(());
-        let (volt_id, server) = (dialer.volt_id().to_owned(), dialer.server());
-        let mut supervisor = Supervisor { state: Arc::clone(&state), dialer, shutdowns };
+        let server = dialer.server();
+        let mut supervisor =
+            Supervisor { state: Arc::clone(&state), dialer: Arc::clone(&dialer), shutdowns };
         let first = first.map(|dialed| supervisor.begin(dialed));
         tokio::spawn(async move {
             supervisor.run(first).await;
             drop(done_sender);
         });
-        Self { state, own, shutdown, done, volt_id, server }
+        Self { state, dialer, own, shutdown, done, server }
     }
 }
 
@@ -236,7 +242,7 @@ impl<D: Dial> fmt::Debug for Supervised<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Supervised")
             .field("transport", &D::NAME)
-            .field("volt", &self.volt_id)
+            .field("volt", &self.dialer.volt_id())
             .field("state", &*self.state.states.borrow())
             .field("open_calls", &self.open_calls())
             .finish_non_exhaustive()
@@ -280,7 +286,12 @@ impl<D: Dial> Supervisor<D> {
             // A peer that soon cuts each connection is not working: keep backing off.
             backoff.settle(began.elapsed());
             match self.reconnect(backoff, reason).await {
-                Ok(next) => driver = next,
+                Ok(next) => {
+                    tracing::info!(url = self.dialer.url(), "connected again");
+                    #[cfg(feature = "metrics")]
+                    crate::metrics::reconnected(&self.dialer.server());
+                    driver = next;
+                }
                 Err(reason) => return self.state.set_state(ConnectionState::Closed { reason }),
             }
         }
@@ -378,15 +389,13 @@ impl<D: Dial> Supervisor<D> {
         lost: Error,
     ) -> Result<Running<D::Driver>> {
         let started = Instant::now();
-        let give_up_after = self.give_up_after();
         let mut reason = lost;
         loop {
-            let delay = backoff.next_delay_after(reason.retry_after());
-            if give_up_after.is_some_and(|limit| started.elapsed().saturating_add(delay) > limit) {
+            let Some(delay) = backoff.next_attempt(started.elapsed(), reason.retry_after()) else {
                 let url = self.dialer.url();
                 tracing::error!(url, "gave up reconnecting: {reason:#}");
                 return Err(reason);
-            }
+            };
             let attempt = async {
                 sleep(delay).await;
                 self.dialer.dial().await
@@ -396,23 +405,13 @@ impl<D: Dial> Supervisor<D> {
                 () = self.unwanted() => return Err(closed()),
             };
             match dialed {
-                Ok(dialed) => {
-                    tracing::info!(url = self.dialer.url(), "connected again");
-                    #[cfg(feature = "metrics")]
-                    crate::metrics::reconnected(&self.dialer.server());
-                    return Ok(self.begin(dialed));
-                }
+                Ok(dialed) => return Ok(self.begin(dialed)),
                 Err(error) => {
                     self.attempt_failed(&error, backoff.failures());
                     reason = error;
                 }
             }
         }
-    }
-
-    fn give_up_after(&self) -> Option<std::time::Duration> {
-        let Reconnect { give_up_after, .. } = self.dialer.options().reconnect.as_ref()?;
-        *give_up_after
     }
 }
 
@@ -440,17 +439,16 @@ async fn dial_first<D: Dial>(dialer: &D) -> Result<(D::Connection, D::Driver)> {
     let Some(policy) = options.reconnect.clone().filter(|_| options.retry_first) else {
         return dialer.dial().await;
     };
-    let (started, give_up_after) = (Instant::now(), policy.give_up_after);
+    let started = Instant::now();
     let mut backoff = Backoff::new(policy);
     loop {
         let error = match dialer.dial().await {
             Err(error) if error.is_connection() && may_come_back(&error) => error,
             outcome => return outcome,
         };
-        let delay = backoff.next_delay_after(error.retry_after());
-        if give_up_after.is_some_and(|limit| started.elapsed().saturating_add(delay) > limit) {
+        let Some(delay) = backoff.next_attempt(started.elapsed(), error.retry_after()) else {
             return Err(error);
-        }
+        };
         let (url, failed_attempts) = (dialer.url(), backoff.failures());
         tracing::warn!(url, failed_attempts, "connecting failed: {error:#}");
         sleep(delay).await;

@@ -4,9 +4,10 @@
 //! handler until HTTP/2 has written them.
 
 use std::{
-    mem,
+    collections::HashMap,
+    mem, ptr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -19,7 +20,8 @@ use bytes::Bytes;
 pub(crate) struct Budget {
     limit: usize,
     held: AtomicUsize,
-    waiting: Mutex<Vec<Waker>>,
+    /// The tasks that wait for room, by the address of their account: one task polls each.
+    waiting: Mutex<HashMap<usize, Waker>>,
 }
 
 impl Budget {
@@ -35,10 +37,14 @@ impl Budget {
     fn release(&self, bytes: usize) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
         if self.is_within(self.limit.saturating_mul(2)) {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let waiting = mem::take(&mut *waiting);
-            waiting.into_iter().for_each(Waker::wake);
+            // Woken without the lock: a task may be polled at once.
+            let waiting = mem::take(&mut *self.waiting());
+            waiting.into_values().for_each(Waker::wake);
         }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<usize, Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,22 +63,24 @@ impl Account {
     /// Waits until another answer may be held. A call that holds none has twice the limit, so that unread
     /// answers of other calls delay it last.
     pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.has_room() {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.budget.waiting();
+        // Check again under the lock, which a release takes before it wakes the calls that wait.
+        if self.has_room() {
+            return Poll::Ready(());
+        }
+        waiting.insert(ptr::from_ref(self).addr(), cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn has_room(&self) -> bool {
         let limit = match self.held.load(Ordering::Relaxed) {
             0 => self.budget.limit.saturating_mul(2),
             _ => self.budget.limit,
         };
-        if self.budget.is_within(limit) {
-            return Poll::Ready(());
-        }
-        let mut waiting = self.budget.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Again under the lock, which a release takes before it wakes.
-        if self.budget.is_within(limit) {
-            return Poll::Ready(());
-        }
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
-        Poll::Pending
+        self.budget.is_within(limit)
     }
 
     /// Counts an answer until its bytes are dropped.
@@ -119,7 +127,7 @@ mod tests {
         assert!(has_room(&first) && has_room(&second));
         let two = first.hold(answer());
         assert!(!has_room(&first), "the limit is reached");
-        assert!(has_room(&second), "another call goes on");
+        assert!(has_room(&second), "another call continues");
         let three = second.hold(answer());
         let four = first.hold(answer());
         let third = Account::new(Arc::clone(&budget));

@@ -44,7 +44,7 @@
 //! | | a client's call | a server's call |
 //! |---|---|---|
 //! | begins | when its future is first polled | when its method is found and its caller authorized |
-//! | retries | belong to the call; [`Outcome::attempts`] counts them | are calls of their own |
+//! | retries | belong to the call; [`Outcome::attempts`] counts them | are separate calls |
 //! | ends | when its result is known, or it is dropped | when its handler has ended, or is dropped |
 //!
 //! A [`Subscription`](crate::Subscription) passes the interceptors each time it opens its call. The end of a
@@ -55,8 +55,8 @@
 //!
 //! The interceptor that was added first is the outer one: its function runs first, and its [`After`] last.
 //! When one refuses a call, the later ones do not see it, and the `After` of the earlier ones receive the
-//! refusal. Each `After` is called exactly once, whatever ends the call: a result, an error, a deadline, a
-//! lost connection, or its drop.
+//! refusal. Each `After` is called exactly once, regardless of how the call ends: a result, an error, a
+//! deadline, a lost connection, or its drop.
 //!
 //! # Costs
 //!
@@ -82,9 +82,9 @@
 //! Not every status is an error of a server: as the conventions ask, only `UNKNOWN`, `DEADLINE_EXCEEDED`,
 //! `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS` are.
 //!
-//! A handler runs inside its span, so its logs and its own calls belong to it. The span of a client's call
-//! has the span as its parent in which the call is first polled. Volt's protocol carries no trace context:
-//! the spans of both ends are not linked.
+//! A handler runs inside its span, so its logs and its own calls belong to it. The parent of a client's
+//! span is the span in which the call is first polled. Volt's protocol carries no trace context: the spans
+//! of both ends are not linked.
 
 mod counted;
 mod outcome;
@@ -157,8 +157,8 @@ where
 
 /// The part of an interceptor that runs after the call. Called once, with the [`Outcome`].
 ///
-/// It may run while the call is being dropped, so it must neither block nor panic. Values that it needs of the
-/// beginning of the call are captured by its closure.
+/// It may run while the call is being dropped, so it must neither block nor panic. Its closure captures values
+/// from the beginning of the call.
 #[derive(Default)]
 pub struct After(Option<Function>);
 

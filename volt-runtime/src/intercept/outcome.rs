@@ -1,4 +1,4 @@
-//! How a call ended, and what it carried.
+//! The outcome of a call, and its traffic.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,17 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// How the call ended. On a client, the error that the caller receives. On a server, an error with the
-    /// [status](Error::status) that ends the call. The error of a dropped call has the code `CANCELLED`.
+    /// The result of the call. On a client, the error that the caller receives. On a server, an error with
+    /// the [status](Error::status) that ends the call. The error of a dropped call has the code
+    /// `CANCELLED`.
     pub result: Result<()>,
     /// When the call began.
     pub started: Instant,
     /// The time from then to its end.
     pub elapsed: Duration,
-    /// What was sent: the requests of a client, the responses of a server.
+    /// The sent messages: the requests of a client, the responses of a server.
     pub sent: Traffic,
-    /// What was received.
+    /// The received messages.
     pub received: Traffic,
     /// The number of times that the call was opened: zero if there was no connection, or an interceptor
     /// refused it; more than one after retries. Their messages are in the totals. On a server, one if the

@@ -1,4 +1,4 @@
-//! What a watched call has carried so far.
+//! The progress of a watched call.
 
 use std::sync::{
     Arc, OnceLock,
@@ -17,7 +17,7 @@ pub(super) struct Progress {
     sent: Counter,
     received: Counter,
     attempts: AtomicU32,
-    /// How a server's handler ended; `None` for success.
+    /// The status of a server's handler; `None` for success.
     handled: OnceLock<Option<Status>>,
     meters: Option<Meters>,
 }

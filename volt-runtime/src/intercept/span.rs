@@ -65,8 +65,8 @@ pub(super) fn end(span: &Span, side: Side, outcome: &Outcome) {
     }
 }
 
-/// Returns whether a call that ended with this code has failed. Some are the caller's mistakes, and no
-/// errors of a server.
+/// Returns whether a call that ended with this code has failed. Some codes report mistakes of the caller,
+/// which are not errors of a server.
 pub(crate) fn is_error(side: Side, code: Code) -> bool {
     match side {
         Side::Client => code != Code::Ok,

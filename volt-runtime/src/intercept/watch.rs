@@ -1,9 +1,9 @@
 //! Watches one call, from its beginning to its end.
 //!
-//! A [`Watch`] belongs to the code that learns how the call ends, and moves with it. It is empty if nothing
-//! wants to know: no interceptor, no subscriber of spans, no metrics. Otherwise it counts what the call
-//! carries ([`count`](Watch::count)), and reports the outcome exactly once: when the end is known, or when
-//! the watch is dropped with the call.
+//! A [`Watch`] belongs to the code that learns how the call ends, and moves with it. It is empty without an
+//! observer: no interceptor, no subscriber of spans, no metrics. Otherwise it counts what the call carries
+//! ([`count`](Watch::count)), and reports the outcome exactly once: when the end is known, or when the
+//! watch is dropped with the call.
 
 use std::{mem, sync::Arc, thread, time::Instant};
 
@@ -94,7 +94,7 @@ impl Watch {
         }
     }
 
-    /// Returns the span, if anything listens.
+    /// Returns the span, if a subscriber wants it.
     pub(crate) fn span(&self) -> Option<&Span> {
         self.0.as_ref().map(|watched| &watched.span).filter(|span| !span.is_disabled())
     }
@@ -109,6 +109,12 @@ impl Watch {
         if let Some(watched) = self.0.take() {
             watched.report(result.map_err(Clone::clone));
         }
+    }
+
+    /// Reports that the call failed, unless its end was reported before. Returns the error.
+    pub(crate) fn fail(&mut self, error: Error) -> Error {
+        self.end(Err(&error));
+        error
     }
 
     /// Reports that a server ended the call with this status, unless that was reported before.

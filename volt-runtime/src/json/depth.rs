@@ -7,8 +7,8 @@
 //! `google.protobuf.Any` is decoded again while it is written. Messages within one are therefore counted
 //! when they are written.
 //!
-//! What can be written can be read, and the other way round. The count of messages therefore starts anew
-//! at the outermost `google.protobuf.Any`, whose messages the binary form does not count either, and the
+//! Everything that can be written can be read, and vice versa. The count of messages therefore restarts at
+//! the outermost `google.protobuf.Any`, whose messages the binary form does not count either, and the
 //! objects and lists of the whole text have one limit, that of `serde_json`.
 //!
 //! The depths are thread-local counters: serde's visitors have no place for them, and neither reading nor

@@ -119,10 +119,10 @@ pub fn write_with_names(
 ///
 /// # Errors
 ///
-/// When the text is not JSON, or not this message: a value of another type or out of range, a
-/// duplicate field, two members of a oneof, or messages nested deeper than their binary form allows.
-/// The error names the field. The limit is 100 messages, counting entries of maps, and 127 objects and
-/// lists of JSON. The messages within a `google.protobuf.Any`, and all further ones in it, are counted anew.
+/// When the text is not JSON, or not this message: a value of another type or out of range, a duplicate
+/// field, two members of a oneof, or messages nested deeper than their binary form allows. The error names
+/// the field. The limit is 100 messages, counting entries of maps, and 127 objects and lists of JSON. The
+/// messages within a `google.protobuf.Any`, and all further ones in it, are counted again from zero.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     // One UTF-8 check of the whole text is faster than serde_json's check of each string.
     match std::str::from_utf8(text) {

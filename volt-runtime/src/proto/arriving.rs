@@ -49,7 +49,7 @@ pub struct Arriving {
     received: Received,
     /// Accept a half-close without a payload, as callers over gRPC half-close their stream.
     unsealed_ends: bool,
-    /// That of the last payload.
+    /// The encoding of the last payload.
     encoding: Encoding,
 }
 
@@ -60,8 +60,8 @@ impl Arriving {
         Self { end, received, unsealed_ends: false, encoding }
     }
 
-    /// Accepts a caller's half-close without a payload. Anyone on the way can send one, so only calls
-    /// that may come over gRPC accept it, where the half-close is not sealed.
+    /// Accepts a caller's half-close without a payload. Any intermediary can send one, so only calls that
+    /// may come over gRPC accept it, where the half-close is not sealed.
     #[must_use]
     pub fn accepting_unsealed_ends(self, accepted: bool) -> Self {
         Self { unsealed_ends: accepted, ..self }
@@ -72,7 +72,7 @@ impl Arriving {
         self.encoding
     }
 
-    /// As the function [`open`], for each frame once.
+    /// Like the function [`open`], but opens each frame only once.
     ///
     /// # Errors
     ///

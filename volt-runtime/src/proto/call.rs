@@ -106,7 +106,7 @@ impl Outgoing {
         Self { call, phase, encoding: Encoding::Json, limit: usize::MAX }
     }
 
-    /// Makes a client's side use the binary form. Its first message also says of which kind the method is.
+    /// Makes a client's side use the binary form. Its first message also contains the kind of the method.
     #[must_use]
     pub fn in_protobuf(mut self, kind: MethodKind) -> Self {
         self.encoding = Encoding::Protobuf;

@@ -32,7 +32,7 @@ const BINARY: &[u8] = br#"{"protobuf":true}"#;
 const BINARY_CLIENT_END: &[u8] = br#"{"client_end":true,"protobuf":true}"#;
 const BINARY_SERVER_END: &[u8] = br#"{"server_end":true,"protobuf":true}"#;
 
-/// The side whose last frame something is.
+/// The side that sent its last frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Last {
     Client,

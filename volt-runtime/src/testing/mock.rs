@@ -1,4 +1,4 @@
-//! Mocks by closures.
+//! Mocks of closures.
 
 use std::{collections::BTreeSet, fmt, future::Future, slice, sync::Arc};
 
@@ -27,8 +27,8 @@ use crate::{
 /// on a websocket. Several calls may run the closure at once.
 ///
 /// A call to a method without a closure fails before it is executed, with
-/// [`ErrorKind::Configuration`](crate::ErrorKind): the error names the method, and those that the mock
-/// answers.
+/// [`ErrorKind::Configuration`](crate::ErrorKind): the error names the method, and the methods that the
+/// mock answers.
 ///
 /// ```
 /// use volt_runtime::{
@@ -164,7 +164,7 @@ where
     }
 }
 
-/// One method, as a service of its own.
+/// One method, as a separate service.
 struct Mocked {
     method: &'static Method,
     answer: Box<dyn Fn(IncomingCall) -> BoxFuture<()> + Send + Sync>,

@@ -1,10 +1,11 @@
 //! Connections that are lost on demand.
 //!
-//! The transport around another one follows the rules of a real connection: a loss is published before its
-//! calls fail, they fail with the same reason, and calls that were made meanwhile wait.
+//! A transport around another one. It follows the rules of a real connection: a loss is published before
+//! its calls fail, they fail with the same reason, and calls that were made meanwhile wait.
 
 use std::{
     fmt,
+    future::ready,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Instant,
@@ -15,14 +16,14 @@ use tokio::sync::watch;
 use crate::{
     CallOptions, Channel, ConnectionState, Error, Executed, Method, Result, StateWatch, Status,
     message::{Body, Payload},
-    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, Transport},
+    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, ServerAddress, Transport},
 };
 
 /// Loses and restores the connection of a channel on demand.
 ///
 /// [`Outage::of`] wraps a channel: that of a [`Mock`](crate::testing::Mock), or a real one. To the client the
-/// connection then behaves as a real one that is lost: open calls fail with
-/// [`ErrorKind::Connection`](crate::ErrorKind), those that have sent nothing with [`Executed::No`]; further
+/// connection then behaves like a real lost one: open calls fail with
+/// [`ErrorKind::Connection`](crate::ErrorKind), calls that have sent nothing with [`Executed::No`]; further
 /// calls wait; subscriptions reopen when it is restored. The calls are cancelled at the other end.
 ///
 /// ```
@@ -137,6 +138,19 @@ impl Line {
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    /// Returns the number of losses so far.
+    ///
+    /// # Errors
+    ///
+    /// While the connection is lost.
+    fn losses(&self) -> Result<u64> {
+        let state = self.state();
+        match &state.lost {
+            Some(reason) => Err(reason.clone().with_executed(Executed::No)),
+            None => Ok(state.losses),
+        }
+    }
+
     /// Returns why a call has failed that was opened after this number of losses.
     fn poll_lost(&self, opened: u64, cx: &Context<'_>) -> Poll<Error> {
         let mut state = self.state();
@@ -164,21 +178,34 @@ struct Lossy {
     line: Arc<Line>,
 }
 
+/// Returns a call that fails when the line, which had this number of losses before it, is lost.
+fn lossy(line: Arc<Line>, opened: u64, call: RawCall) -> RawCall {
+    let RawCall { sender, receiver } = call;
+    let call = Arc::new(Call { line, opened, sent: Mutex::default() });
+    RawCall {
+        sender: Box::new(LossySender { inner: sender, call: Arc::clone(&call) }),
+        receiver: Box::new(LossyReceiver { inner: Some(receiver), call }),
+    }
+}
+
 impl Transport for Lossy {
     fn open(&self, method: &'static Method, options: &CallOptions) -> Result<RawCall> {
-        let opened = {
-            let state = self.line.state();
-            if let Some(reason) = &state.lost {
-                return Err(reason.clone().with_executed(Executed::No));
-            }
-            state.losses
+        let opened = self.line.losses()?;
+        let call = self.inner.open(method, options)?;
+        Ok(lossy(Arc::clone(&self.line), opened, call))
+    }
+
+    fn open_apart(
+        &self,
+        method: &'static Method,
+        options: &CallOptions,
+    ) -> Option<BoxFuture<Result<RawCall>>> {
+        let opened = match self.line.losses() {
+            Ok(opened) => opened,
+            Err(reason) => return Some(Box::pin(ready(Err(reason)))),
         };
-        let RawCall { sender, receiver } = self.inner.open(method, options)?;
-        let call = Arc::new(Call { line: Arc::clone(&self.line), opened, sent: Mutex::default() });
-        Ok(RawCall {
-            sender: Box::new(LossySender { inner: sender, call: Arc::clone(&call) }),
-            receiver: Box::new(LossyReceiver { inner: Some(receiver), call }),
-        })
+        let (opening, line) = (self.inner.open_apart(method, options)?, Arc::clone(&self.line));
+        Some(Box::pin(async move { Ok(lossy(line, opened, opening.await?)) }))
     }
 
     fn ready(&self) -> Option<BoxFuture<Result<()>>> {
@@ -198,6 +225,10 @@ impl Transport for Lossy {
 
     fn state(&self) -> StateWatch {
         StateWatch::new(self.line.states.subscribe())
+    }
+
+    fn server(&self) -> Option<&ServerAddress> {
+        self.inner.server()
     }
 
     fn close(&self) -> BoxFuture<()> {

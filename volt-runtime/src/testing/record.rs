@@ -18,7 +18,7 @@ use crate::{
     CallOptions, Error, ErrorKind, Method, Result, StateWatch, Status,
     json::Form,
     message::{Body, Payload},
-    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, Transport},
+    transport::{BoxFuture, RawCall, ReceiveHalf, SendHalf, ServerAddress, Transport},
 };
 
 /// A transport that records the calls of another one.
@@ -27,7 +27,7 @@ pub(crate) struct Recorder {
     tape: Arc<Tape>,
 }
 
-/// The file, and what is hidden in it.
+/// The file, and the fields that it hides.
 pub(crate) struct Tape {
     file: Mutex<File>,
     hidden: BTreeSet<String>,
@@ -113,6 +113,10 @@ impl Transport for Recorder {
 
     fn state(&self) -> StateWatch {
         self.inner.state()
+    }
+
+    fn server(&self) -> Option<&ServerAddress> {
+        self.inner.server()
     }
 
     fn close(&self) -> BoxFuture<()> {

@@ -154,7 +154,7 @@ impl Record {
             "each call of the method was already replayed, and none had this request".to_owned()
         } else {
             let methods: Vec<_> = methods.into_iter().collect();
-            format!("there is no call of the method, but of {}", methods.join(", "))
+            format!("it has no call of the method, only of {}", methods.join(", "))
         };
         Err(self.error(&why))
     }

@@ -13,7 +13,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind, Executed},
@@ -24,7 +24,7 @@ use crate::{
 /// The version of the format.
 pub(super) const VERSION: u32 = 1;
 
-/// What a secret is replaced by.
+/// The replacement of a secret.
 const HIDDEN: &str = "(hidden)";
 
 /// The longest text of a value in a message about a difference, in characters.
@@ -66,7 +66,7 @@ pub(super) enum End {
     Failed(Failure),
 }
 
-/// An error, as far as a program can tell errors apart.
+/// The parts of an error that a program can distinguish.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Failure {
     kind: String,
@@ -208,11 +208,10 @@ fn difference_at(path: &str, recorded: &Value, sent: &Value) -> Option<String> {
         (Value::Object(recorded), Value::Object(sent)) => {
             let names: BTreeSet<_> = recorded.keys().chain(sent.keys()).collect();
             names.into_iter().find_map(|name| {
-                let value = |fields: &Map<String, Value>| fields.get(name).cloned();
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                match (value(recorded), value(sent)) {
-                    (Some(recorded), Some(sent)) => difference_at(&path, &recorded, &sent),
-                    (recorded, sent) => Some(differs(&path, recorded.as_ref(), sent.as_ref())),
+                match (recorded.get(name), sent.get(name)) {
+                    (Some(recorded), Some(sent)) => difference_at(&path, recorded, sent),
+                    (recorded, sent) => Some(differs(&path, recorded, sent)),
                 }
             })
         }
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_keep_what_programs_tell_apart() {
+    fn errors_keep_the_parts_that_programs_distinguish() {
         let error = Error::refused(Status::new(Code::NotFound, "gone").with_description("why"));
         let lost = Error::connection("lost").with_executed(Executed::No);
         for error in [error, lost] {

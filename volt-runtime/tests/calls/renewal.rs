@@ -1,4 +1,4 @@
-//! Sessions that expire under a connected client, and clients that connect before their Volt is there.
+//! Sessions that expire under a connected client, and clients that connect before their Volt has started.
 
 use std::{
     error::Error as _,
@@ -88,7 +88,7 @@ impl Expiring {
         NotesClient(self.channel.clone())
     }
 
-    /// Rejects the present session, and accepts another one: none that a renewal can obtain, if `none`.
+    /// Rejects the present session, and accepts `next`. No renewal obtains the session `none`.
     fn expire(&self, next: &str) {
         next.clone_into(&mut self.accepted.lock().unwrap());
     }
@@ -165,7 +165,7 @@ async fn streams_of_requests_are_opened_with_the_new_session() {
     assert_eq!(volt.renewals(), 1);
 }
 
-/// A pre-opened call still has the old session. It must not cause a renewal each.
+/// Pre-opened calls still have the old session. Each of them must not cause a renewal.
 #[tokio::test]
 async fn pre_opened_calls_cause_one_renewal() {
     let mut options = quick();
@@ -204,7 +204,7 @@ async fn a_failed_renewal_is_reported_to_all_with_its_cause_and_not_repeated_at_
 }
 
 #[tokio::test]
-async fn a_session_that_is_rejected_after_its_renewal_is_an_error_and_no_loop() {
+async fn a_session_rejected_after_its_renewal_is_an_error_without_a_loop() {
     let volt = Expiring::start(quick()).await;
     let client = volt.client();
     volt.expire("session 1");
@@ -254,7 +254,7 @@ async fn a_lazy_client_connects_with_its_first_call() {
     let stopped = volt.stop().await;
     let mut config = Volt::start().await.config;
     config.volt.http_address = Some(format!("http://{}", stopped.address));
-    // Neither is there a Volt, nor is it missed.
+    // There is no Volt, and creating the client needs none.
     let client = NotesClient(connect_lazy(&config, quick()).unwrap());
     let state = client.0.watch_state().current();
     assert!(state.to_string().contains("has not connected yet"), "{state}");
@@ -296,7 +296,7 @@ fn a_lazy_client_outside_of_a_runtime_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_first_connection_is_retried_if_the_options_say_so() {
+async fn the_first_connection_is_retried_on_request() {
     let stopped = Volt::start().await.stop().await;
     let config = stopped.config().clone();
     let mut options = quick();

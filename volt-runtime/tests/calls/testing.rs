@@ -1,4 +1,4 @@
-//! Mocks by closures, connections that are lost on demand, and recorded answers.
+//! Mocks of closures, connections that are lost on demand, and recorded answers.
 
 use std::{
     fs,
@@ -50,7 +50,7 @@ fn mock() -> Mock {
         })
 }
 
-/// Makes a call of each kind, and returns what came.
+/// Makes a call of each kind, and returns the responses.
 async fn all_kinds(client: &NotesClient) -> Result<Vec<Note>> {
     let mut notes = vec![soon(client.get(Note::new("one", 1))).await?];
     let mut list = soon(client.list(Note::new("n", 2))).await?;
@@ -164,7 +164,7 @@ async fn record<F: Future<Output = ()>>(
 }
 
 #[tokio::test]
-async fn a_record_answers_all_four_kinds_as_the_volt_did() {
+async fn a_record_answers_all_four_kinds_like_the_volt() {
     let folder = tempfile::tempdir().unwrap();
     let mut recorded = Vec::new();
     let path = record(&folder, |client| {
@@ -193,7 +193,7 @@ async fn a_record_answers_all_four_kinds_as_the_volt_did() {
 }
 
 #[tokio::test]
-async fn calls_with_the_same_request_are_answered_in_the_order_of_the_record() {
+async fn calls_with_equal_requests_are_answered_in_recorded_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("counted.jsonl");
     let count = Arc::<AtomicU32>::default();
@@ -235,7 +235,7 @@ async fn a_request_that_is_not_in_the_record_is_an_error_with_the_difference() {
     let error = soon(client.list(Note::new("one", 1))).await.unwrap().message().await.unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("no call of the method, but of /test.Notes/Get, /test.Notes/Sum"),
+        text.contains("no call of the method, only of /test.Notes/Get, /test.Notes/Sum"),
         "{text}"
     );
     // Later requests of a stream.
@@ -247,7 +247,7 @@ async fn a_request_that_is_not_in_the_record_is_an_error_with_the_difference() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_record_is_refused_with_its_line() {
+async fn a_file_that_is_not_a_record_is_refused_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wrong.jsonl");
     let error = Channel::replay(&path).unwrap_err();

@@ -1,4 +1,4 @@
-//! Every fault of a server, and how the calls end: with which code, and whether they may have been executed.
+//! Every fault of a server, with the code with which the calls end, and whether they may have been executed.
 //!
 //! Each fault meets a unary call and a stream, both with a deadline, so that none may hang.
 
@@ -13,7 +13,7 @@ use crate::{
     server::{Call, Order, Server},
 };
 
-/// How a call ends: after this many messages, or with an error.
+/// The end of a call: after this many messages, or with an error.
 type End = Result<usize, (Code, Executed)>;
 
 struct Fault {
@@ -154,9 +154,9 @@ fn faults() -> Vec<Fault> {
             unary: Err((Internal, Maybe)),
             stream: Ok(2),
         },
-        // Nothing shows that more was to come.
+        // Nothing shows that messages are missing.
         Fault {
-            name: "status 0 in the midst of a stream",
+            name: "status 0 in the middle of a stream",
             answer: |call| call.answer(&note()),
             unary: Ok(1),
             stream: Ok(1),

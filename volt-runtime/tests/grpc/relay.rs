@@ -77,7 +77,7 @@ struct Status {
 
 fn frame(request: InvokeRequest) -> TunnelFrame {
     if request.token.is_empty() {
-        // As the published client: protobuf, and no end but that of the stream.
+        // As the published client does: in protobuf, and with the stream's half-close as the only end.
         assert_eq!((request.json_payload, request.client_end), (None, false));
         let (iv, ciphertext, encoding) = (request.iv, request.payload, Encoding::Protobuf);
         return TunnelFrame::Payload { iv, ciphertext, encoding, end: false };

@@ -1,4 +1,4 @@
-//! Services at an address of their own.
+//! Services at their own address.
 
 use tokio::net::TcpListener;
 use volt_runtime::{

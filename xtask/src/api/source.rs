@@ -183,7 +183,7 @@ fn found(texts: Texts) -> anyhow::Result<Found> {
         let inside = |part| matches!(part, Component::Normal(_));
         ensure!(
             Path::new(&name).components().all(inside),
-            "{name:?} is no path of a file of an API"
+            "{name:?} is not the path of an API file"
         );
         sources.files.insert(name, file.text);
     }

@@ -109,7 +109,8 @@ impl Seeds<'_> {
     }
 }
 
-/// A set of descriptors for each file of the generator's tests, without places, which would be most of it.
+/// A set of descriptors for each file of the generator's tests, without source locations, which would make
+/// up most of it.
 fn descriptors(seeds: &mut Seeds<'_>, tests: &Path) -> anyhow::Result<()> {
     seeds.add("descriptors", fs::read(tests.join("editions/shop.binpb"))?)?;
     let folder = tests.join("protos");

@@ -24,13 +24,13 @@ pub(super) struct Client {
     environment: Vec<(&'static str, OsString)>,
     /// The scenarios that it runs; `None` for all.
     scenarios: Option<&'static [&'static str]>,
-    /// The configuration that it takes.
+    /// The configuration that it uses.
     pub(super) way: Way,
     /// Set if the client can connect over TLS.
     pub(super) speaks_tls: bool,
 }
 
-/// The way of a client to the Volt.
+/// A client's route to the Volt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Direct,
@@ -157,8 +157,6 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
             arguments: Grpc::arguments(script.clone()),
             way,
             scenarios: if way == Way::Direct { None } else { Some(SDK) },
-            // Behind a relay with TLS, it fails to resolve the Volt.
-            speaks_tls: way == Way::Direct,
             ..Client::new(named(&grpc.name, way), short_name, "node")
         });
     }

@@ -97,9 +97,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             let log = logs.join(format!("{}.{}.log", scenario.name, client.short_name));
             let start = Instant::now();
             let mut command = client.command(config, &scenario.name);
-            if let Some(authority) = volt.as_ref().and_then(Volt::authority) {
-                // The published clients do not read the certificate from the configuration.
-                command.env("NODE_EXTRA_CA_CERTS", authority).env("SSL_CERT_FILE", authority);
+            if let Some(authorities) = volt.as_ref().and_then(Volt::authorities) {
+                // The published clients do not read all certificates from the configuration.
+                command.env("NODE_EXTRA_CA_CERTS", authorities).env("SSL_CERT_FILE", authorities);
             }
             let outcome =
                 process::result(command, &log, timeout).and_then(|result| scenario.compare(result));

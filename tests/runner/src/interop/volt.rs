@@ -17,7 +17,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Volt {
     _processes: [Running; 2],
     configs: Configs,
-    authority: Option<PathBuf>,
+    authorities: Option<PathBuf>,
 }
 
 /// The configurations of clients with the owner's rights.
@@ -68,17 +68,19 @@ impl Volt {
             ("--write-legacy-config", &*legacy),
         ];
         let (second, url) = start("volt", &config, &options, &legacy)?;
-        let authority = match read(&config, "ca_pem") {
-            Some(pem) => {
-                let authority = work.join("authority.pem");
-                fs::write(&authority, pem).with_context(|| authority.display().to_string())?;
-                Some(authority)
-            }
-            None => None,
+        let authorities = if tls {
+            let path = work.join("authorities.pem");
+            let pems = [&config, &relay]
+                .map(|config| read(config, "ca_pem").unwrap_or_default())
+                .join("\n");
+            fs::write(&path, pems).with_context(|| path.display().to_string())?;
+            Some(path)
+        } else {
+            None
         };
         println!("The embedded Volt listens at {url}.");
         let configs = Configs { direct: config, relayed: Some(relayed), legacy: Some(legacy) };
-        Ok(Self { _processes: [second, first], configs, authority })
+        Ok(Self { _processes: [second, first], configs, authorities })
     }
 
     /// The configurations of the Volt's clients.
@@ -86,9 +88,9 @@ impl Volt {
         &self.configs
     }
 
-    /// The Volt's CA certificate, with TLS.
-    pub(super) fn authority(&self) -> Option<&Path> {
-        self.authority.as_deref()
+    /// The CA certificates of the Volt and its relay, with TLS.
+    pub(super) fn authorities(&self) -> Option<&Path> {
+        self.authorities.as_deref()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Updates in pieces: cut for sending, and put together again.
+//! Splits updates into pieces for sending, and reassembles received ones.
 
 use volt_runtime::{Error, Result};
 
@@ -7,7 +7,7 @@ use crate::volt::{SyncDocumentRequest, SyncDocumentUpdate, SyncState};
 /// The size of a piece, in bytes.
 pub const CHUNK: usize = 1 << 20;
 
-/// An update on its way out.
+/// An outgoing update.
 #[derive(Debug)]
 pub(super) struct Chunks {
     state: SyncState,
@@ -39,7 +39,7 @@ impl Chunks {
     }
 }
 
-/// An update that is arriving.
+/// An incoming update.
 #[derive(Debug, Default)]
 pub(super) struct Assembler(Vec<u8>);
 
@@ -53,7 +53,7 @@ impl Assembler {
         let chunk = piece.chunk;
         if chunk.len() > limit.saturating_sub(self.0.len()) {
             self.0 = Vec::new();
-            // Of this kind, because beginning again would receive the same update.
+            // A final error, because another call would receive the same update.
             return Err(Error::configuration(format!(
                 "the Volt sent an update of more than {limit} bytes: raise `max_update_size`"
             )));

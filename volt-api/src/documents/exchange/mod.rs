@@ -8,9 +8,9 @@
 //! Closed ─opened→ Receiving ─complete→ Answering ─answer→ Sending ─DONE→ Live
 //! ```
 //!
-//! The document itself keeps all edits, so nothing is kept for a call that has not begun. From the moment
-//! at which the answer (what the Volt lacks) is computed, local updates are kept in the outbox, and they
-//! are sent once the Volt has acknowledged the answer. Every edit is in one or the other.
+//! The document itself keeps all edits, so nothing is kept for a call that has not begun. As soon as the
+//! answer (the updates that the Volt lacks) is computed, local updates are kept in the outbox, and they are
+//! sent once the Volt has acknowledged the answer. Every edit is in one or the other.
 
 mod chunks;
 mod outbox;
@@ -34,9 +34,9 @@ use crate::volt::{
 
 /// The longest wait for the answer to a step.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The slowest connection over which an answer is waited for, in bytes a second.
+/// The slowest connection for which the timeout allows, in bytes per second.
 const SLOWEST: u32 = 64 << 10;
-/// The most that the states of all who are present may take, in bytes.
+/// The maximum size of the states of all clients present, in bytes.
 const PRESENCE: usize = 8 << 20;
 
 /// The settings of an exchange.
@@ -46,7 +46,7 @@ pub struct Settings {
     pub document: String,
     pub read_only: bool,
     pub read_only_fallback: bool,
-    /// How long local updates are collected before they are sent.
+    /// The time for which local updates are collected before they are sent.
     pub batch: Duration,
     /// The largest update that is accepted, in bytes.
     pub max_update: usize,
@@ -57,30 +57,30 @@ pub struct Settings {
 /// The phase of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// There is no call.
+    /// No call is open.
     Closed,
-    /// The Volt sends what the document lacks.
+    /// The Volt sends the updates that the document lacks.
     Receiving,
     /// The answer is computed: see [`Action::Answer`].
     Answering,
     /// The answer is sent, and the Volt has not acknowledged it yet.
     Sending,
-    /// Both are equal, and send what changes.
+    /// Both are equal, and send each change.
     Live,
 }
 
 /// When the updates in the outbox are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pace {
-    /// After the delay that the settings have.
+    /// After the delay in the settings.
     Batched,
-    /// At once, and the later ones after the delay again.
+    /// At once. Later updates wait for the delay again.
     Urgent,
     /// At once, because the call is to end.
     Stopping,
 }
 
-/// What the owner of the machine must do, in order.
+/// An action for the owner of the machine. Actions must be executed in order.
 #[derive(Debug, PartialEq)]
 pub enum Action {
     /// Apply this update to the document.
@@ -109,16 +109,16 @@ pub struct Exchange {
     /// The update that is being sent: the answer, or later ones.
     update: Option<Chunks>,
     awareness: Option<Chunks>,
-    /// The newest state of the client's own, to be sent.
+    /// The client's own newest state, to be sent.
     own_state: Option<Vec<u8>>,
     outbox: Outbox,
     pace: Pace,
-    /// Until when the Volt must have answered.
+    /// The deadline for the Volt's answer.
     deadline: Option<Instant>,
     /// The number of local updates so far, and how many of them were sent.
     edits: u64,
     sent: u64,
-    /// How many the Volt has. `None` until it has acknowledged the document.
+    /// The number that the Volt has. `None` until it has acknowledged the document.
     acknowledged: Option<u64>,
 }
 
@@ -156,7 +156,7 @@ impl Exchange {
         self.heard
     }
 
-    /// Returns whether local updates stay here.
+    /// Returns whether local updates are not sent.
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
@@ -193,8 +193,8 @@ impl Exchange {
         self.start = Some(start.with_sync_state(SyncState::Syncing));
     }
 
-    /// The call has ended. `clean` says whether the Volt ended it after the half-close: it has then
-    /// processed all that was sent.
+    /// The call has ended. `clean` is set if the Volt ended it after the half-close: it has then processed
+    /// every message.
     pub fn closed(&mut self, clean: bool) {
         if clean && self.pace == Pace::Stopping {
             self.acknowledge(Some(self.sent));
@@ -233,7 +233,7 @@ impl Exchange {
         }
     }
 
-    /// Sends the updates that wait without delay.
+    /// Sends the waiting updates without delay.
     pub fn hurry(&mut self) {
         if self.pace == Pace::Batched && !self.outbox.is_empty() {
             self.pace = Pace::Urgent;
@@ -258,7 +258,7 @@ impl Exchange {
             && self.own_state.is_none()
     }
 
-    /// A message has arrived.
+    /// Handles a message that has arrived.
     ///
     /// # Errors
     ///
@@ -331,7 +331,7 @@ impl Exchange {
         self.arriving[at].push(piece, limit)
     }
 
-    /// No bytes are not an update, and the empty update changes nothing.
+    /// Zero bytes are not an update, and the empty update changes nothing.
     fn apply(&mut self, update: Vec<u8>) {
         if !update.is_empty() && update != Update::EMPTY_V2 {
             self.actions.push_back(Action::Apply(update));

@@ -8,7 +8,7 @@ use crate::documents::updates;
 
 /// The number of updates that are kept apart.
 const COUNT: usize = 256;
-/// The most that is kept, in bytes.
+/// The maximum size of the kept updates, in bytes.
 const MOST: usize = 64 << 20;
 
 /// The local updates that are not sent yet. They are merged when they become many, so that a slow peer
@@ -19,7 +19,7 @@ pub(super) struct Outbox {
     updates: Vec<Vec<u8>>,
     bytes: usize,
     since: Option<Instant>,
-    /// The updates were too many: the document itself must be asked what the peer lacks.
+    /// There were too many updates: the missing ones must be computed from the document.
     overflowed: bool,
 }
 
@@ -38,7 +38,7 @@ impl Outbox {
 
     /// Adds an update.
     ///
-    /// `size` is how many bytes are worth sending at once.
+    /// `size` is the number of bytes that are sent without delay.
     pub(super) fn push(&mut self, now: Instant, update: Vec<u8>, size: usize) {
         if self.overflowed {
             return;
@@ -47,7 +47,7 @@ impl Outbox {
         self.bytes += update.len();
         self.updates.push(update);
         let first = self.updates.first().map_or(0, Vec::len);
-        // As much again as was merged before, so that merging costs little for each update.
+        // Wait for as many bytes as were merged before, so that merging costs little per update.
         if self.updates.len() >= COUNT || self.bytes - first > first.max(size) {
             let merged = self.merge();
             self.overflowed = merged.is_err() || self.bytes > MOST;

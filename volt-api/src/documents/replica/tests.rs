@@ -57,8 +57,7 @@ fn edits_behind_a_gap_reach_the_volt() {
 #[test]
 fn values_that_are_nested_too_deep_are_an_error() {
     let nested = |depth: usize| {
-        let columns: [&[u8]; 9] =
-            [&[], &[1], &[], &[], &[0x08], &[1, b'r', 1], &[1], &[], &[1]];
+        let columns: [&[u8]; 9] = [&[], &[1], &[], &[], &[0x08], &[1, b'r', 1], &[1], &[], &[1]];
         let mut update = vec![0];
         for column in columns {
             update.push(u8::try_from(column.len()).unwrap());

@@ -21,12 +21,12 @@ const VALUE: u64 = 64;
 const CLIENT: u64 = 128;
 const RANGE: u64 = 32;
 
-/// What an update that passed the checks needs.
+/// The resources that a checked update needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The estimated memory, in bytes.
     pub cost: u64,
-    /// How much deeper the update may nest the shared types of a document.
+    /// The levels by which the update may deepen the nesting of shared types.
     pub nesting: u32,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Counts memory, so that an update that announces more than it may need ends early.
+    /// Counts memory, so that an update that announces too much is rejected early.
     fn spend(&mut self, bytes: u64) -> Result<()> {
         self.cost += bytes;
         if self.cost > self.max_cost { Err(Unfit::TooLarge) } else { Ok(()) }
@@ -147,7 +147,10 @@ impl<'a> Walk<'a> {
         for _ in 0..blocks {
             self.spend(BLOCK)?;
             let length = self.block((client, clock))?;
-            clock = clock.checked_add(length).filter(|end| *end <= MAX_CLOCK).ok_or(Unfit::Malformed)?;
+            clock = clock
+                .checked_add(length)
+                .filter(|end| *end <= MAX_CLOCK)
+                .ok_or(Unfit::Malformed)?;
         }
         Ok(())
     }
@@ -192,7 +195,7 @@ impl<'a> Walk<'a> {
         match kind {
             // Deleted.
             1 => Ok(self.lengths.next_small()?),
-            // Texts with JSON. The library reads one more than there should be.
+            // Texts with JSON. The library reads one more than announced.
             2 => {
                 let count = self.lengths.next_small()?;
                 for _ in 0..=count {
@@ -295,14 +298,14 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Where a block is.
+/// The place of a block.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     /// In a root of the document.
     Root,
-    /// In the shared type that this block is.
+    /// In the shared type of this block.
     In(Id),
-    /// In the same as this block.
+    /// In the same place as this block.
     Beside(Id),
 }
 
@@ -342,7 +345,7 @@ impl Types {
                 deepest = deepest.max(self.depth((*client, block.clock), &mut depths));
             }
         }
-        // The contents of the deepest type are one deeper, if it is one.
+        // The deepest block may be a type, whose contents are one level deeper.
         deepest.saturating_add(1)
     }
 

@@ -1,7 +1,7 @@
-//! The columns of a Yjs update in its second encoding: numbers, flags and texts, each kind in a
-//! run-length encoding of its own.
+//! The columns of a Yjs update in its second encoding: numbers, flags and texts, each kind with its own
+//! run-length encoding.
 //!
-//! A few bytes can stand for billions of values, so whoever reads a column limits how many.
+//! A few bytes can stand for billions of values, so readers of columns limit their number.
 
 /// The update ends early, or a number in it is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl<'a> Bytes<'a> {
         std::str::from_utf8(self.sized()?).map_err(|_| Malformed)
     }
 
-    /// Reads a number with a sign, which zero has as well: whether it is negative, and its amount.
+    /// Reads a signed number as its sign and its magnitude: zero has a sign, too.
     pub(super) fn signed(&mut self) -> Result<(bool, u64)> {
         let first = self.byte()?;
         let amount = u64::from(first & 0x3f);
@@ -88,7 +88,7 @@ impl<'a> Bytes<'a> {
 pub(super) struct Flags<'a> {
     bytes: Bytes<'a>,
     value: u8,
-    /// `None` is without end.
+    /// `None` means without end.
     left: Option<u64>,
 }
 
@@ -171,7 +171,7 @@ impl<'a> Differences<'a> {
     }
 }
 
-/// Texts: all of them in one, and their lengths.
+/// Texts: their concatenation, and their lengths.
 #[derive(Debug)]
 pub(super) struct Texts<'a> {
     all: std::str::Chars<'a>,

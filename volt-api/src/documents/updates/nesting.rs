@@ -51,8 +51,7 @@ fn measure(document: &impl ReadTxn) -> Result<u32, Unfit> {
         Some(waiting) => check(&encode(&waiting.update), u64::MAX)?.nesting,
         None => 0,
     };
-    let roots =
-        document.root_refs().filter_map(|(_, root)| root.try_branch().map(BranchPtr::from));
+    let roots = document.root_refs().filter_map(|(_, root)| root.try_branch().map(BranchPtr::from));
     let mut open: Vec<_> = roots.map(|root| (root, 0_u32)).collect();
     let mut deepest = 0;
     while let Some((branch, depth)) = open.pop() {

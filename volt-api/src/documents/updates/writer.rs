@@ -100,7 +100,8 @@ fn before_gaps(transaction: &impl ReadTxn, state: &StateVector) -> StateVector {
     let mut gaps = Gaps::default();
     transaction.encode_diff(&ends.collect(), &mut gaps);
     let lower = |(client, clock): (&ClientID, &u32)| {
-        let clock = if gaps.found.contains(client) { known.get(client).checked_sub(1)? } else { *clock };
+        let clock =
+            if gaps.found.contains(client) { known.get(client).checked_sub(1)? } else { *clock };
         Some((*client, clock))
     };
     state.iter().filter_map(lower).collect()

@@ -76,7 +76,7 @@ fn stem(service: &str) -> &str {
     stem.filter(|stem| !stem.is_empty()).unwrap_or(service)
 }
 
-/// The constant of a method. Clients have two constants of their own.
+/// The constant of a method. Clients have two further constants.
 fn constant(method: &str) -> String {
     match names::shouty(method) {
         name if ["METHODS", "NAME"].contains(&name.as_str()) => name + "_METHOD",

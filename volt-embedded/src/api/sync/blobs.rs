@@ -16,8 +16,8 @@ use crate::{
     volt::blocking,
 };
 
-/// Receives a blob. The first response says whether it is there already, the second how many blocks were
-/// stored. Nothing is stored unless all has arrived.
+/// Receives a blob. The first response reports whether the blob exists, the second the number of stored
+/// blocks. An incomplete blob is not stored.
 pub(super) async fn put(
     actor: Actor,
     mut requests: Requests<PutSynapseBlobRequest>,

@@ -38,7 +38,7 @@ pub(super) async fn run(
         return Err(invalid("the first message of SyncDocument is `sync_start`"));
     };
     let _permit = actor.volt.permits.document(&actor.identity)?;
-    // Read before the rights are checked: loading the document may take longer than they last.
+    // Read before the rights are checked: they may change while the document is loaded.
     let checked = actor.volt.store.changes();
     let (seat, opened) = on(&actor, move |actor| actor.join_document(&start)).await?;
     if opened.read_only {
@@ -52,7 +52,7 @@ pub(super) async fn run(
     };
     let (actor, document) = (call.actor.clone(), Arc::clone(call.seat.document()));
     drop(call);
-    // The last call merges the updates. Whatever becomes of that, the document has all of them.
+    // The last call merges the updates. The document has all of them even if that fails.
     let tidy = move |_: &Actor| {
         document.tidy();
         Ok(())

@@ -1,4 +1,4 @@
-//! `WatchSynapsePath`: tells what changes at some paths of a document.
+//! `WatchSynapsePath`: reports the changes at some paths of a document.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     actor::Actor,
     error::{internal, invalid},
     rights::DATABASE_READ,
-    sync::path::{Difference, Display, Step, differences, parse},
+    sync::path::{Difference, Display, MAX_REPORTED, Step, differences, parse},
 };
 
 /// The maximum number of paths of one call.
@@ -26,8 +26,7 @@ const MAX_PATHS: usize = 100;
 /// A path as the caller wrote it, and its steps.
 type Watched = Vec<(String, Vec<Step>)>;
 
-/// A caller that does not read is told the difference between what it was told and what is there when it
-/// reads again.
+/// A slow caller receives the difference between its last values and the current ones when it reads again.
 pub(super) async fn watch(
     actor: Actor,
     mut requests: Requests<WatchSynapsePathRequest>,
@@ -65,7 +64,7 @@ pub(super) async fn watch(
                 let compare = move |actor: &Actor| {
                     actor.read(|store| actor.demand(store, &synapse, DATABASE_READ))?;
                     let new = document.json()?;
-                    let updates = updates(&paths, &old, &new);
+                    let updates = updates(&paths, &old, &new)?;
                     Ok((new, updates))
                 };
                 let (new, updates) = on(&actor, compare).await?;
@@ -79,16 +78,21 @@ pub(super) async fn watch(
     }
 }
 
-fn updates(paths: &[(String, Vec<Step>)], old: &Value, new: &Value) -> Vec<WatchSynapsePathUpdate> {
+fn updates(
+    paths: &[(String, Vec<Step>)],
+    old: &Value,
+    new: &Value,
+) -> Result<Vec<WatchSynapsePathUpdate>, Status> {
     let mut updates = Vec::new();
+    let mut left = MAX_REPORTED;
     for (text, steps) in paths {
-        let found = differences(steps, old, new);
+        let found = differences(steps, old, new, &mut left)?;
         let total = u32::try_from(found.len()).unwrap_or(u32::MAX);
         updates.extend((0..).zip(found).map(|(index, difference)| {
             update(&difference).with_watch_path(text.as_str()).with_index(index).with_total(total)
         }));
     }
-    updates
+    Ok(updates)
 }
 
 fn update(difference: &Difference) -> WatchSynapsePathUpdate {

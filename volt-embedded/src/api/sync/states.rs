@@ -1,4 +1,4 @@
-//! `WatchSynapseDocumentState`: tells how far documents are.
+//! `WatchSynapseDocumentState`: reports the states of documents.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
 /// The maximum number of documents of one call.
 const MAX_DOCUMENTS: usize = 1000;
 
-/// A caller that does not read is told of the present state when it reads again.
+/// A slow caller receives the current state when it reads again.
 pub(super) async fn watch(
     actor: Actor,
     mut requests: Requests<WatchSynapseDocumentStateRequest>,
@@ -41,7 +41,7 @@ pub(super) async fn watch(
     let reach = move |actor: &Actor| actor.reach_documents(&reference, DATABASE_READ);
     let synapse = Arc::new(on(&actor, reach).await?);
     let mut changes = synapse.archive.subscribe();
-    // The first look tells the present state of each.
+    // The first round sends the current state of each.
     changes.mark_changed();
     let documents = Arc::new(start.document_id);
     let mut told: HashMap<String, Progress> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Documents: their memory, their log, and what others notice of a failed change.
+//! Documents: their memory, their log, and failed changes as other callers see them.
 
 use volt_api::{
     Code,
@@ -53,7 +53,7 @@ fn logged(actor: &Actor, database: &str) -> (usize, String) {
 }
 
 #[test]
-fn documents_that_nobody_uses_are_not_in_memory() {
+fn unused_documents_are_not_in_memory() {
     let volt = volt();
     let owner = owner(&volt);
     let database = database(&owner, SaveSyncDatabaseRequest::default());
@@ -97,7 +97,7 @@ fn updates_are_merged_in_batches_unless_the_database_keeps_all() {
 }
 
 #[test]
-fn a_change_that_repeats_what_is_known_is_not_kept() {
+fn a_repeated_change_is_not_kept() {
     let volt = volt();
     let owner = owner(&volt);
     let database = database(&owner, SaveSyncDatabaseRequest::default());
@@ -127,7 +127,7 @@ fn a_change_that_cannot_be_kept_is_not_made() {
     let Err(Fault::Refused(status)) = outcome else { panic!("not refused: {outcome:?}") };
     assert_eq!(status.code(), Code::NotFound);
     std::fs::rename(&aside, &path).unwrap();
-    // The document is as it was, and goes on.
+    // The document is unchanged and still works.
     let state = seat.document().with(|document| Ok(document.missing(&StateVector::default())?));
     assert_eq!(state.unwrap(), {
         let mut document = Document::new();

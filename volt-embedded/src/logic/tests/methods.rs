@@ -175,7 +175,7 @@ const METHODS: &[(&str, &[&str], Method)] = &[
     ("SetAccessRequestDecision", &[], |guest, on| {
         let ask = RequestAccessRequest::default().with_resource_id(&on.file).with_access("my:wish");
         guest.request_access(&ask)?;
-        // The caller with all rights has no request, but a rule.
+        // The caller with all rights has a rule instead of a request.
         let rules = guest.get_access(&GetAccessRequest::default().with_resource_id(&on.file))?;
         let request = SetAccessRequestDecisionRequest::default()
             .with_id(&rules[0].id)
@@ -296,7 +296,7 @@ const METHODS: &[(&str, &[&str], Method)] = &[
 
 const QUERY: [&str; 4] = [DATABASE_READ, DATABASE_WRITE, WRITE, "*"];
 
-/// The hash of nothing.
+/// The hash of empty content.
 const EMPTY_HASH: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
 
 fn document(synapse: &str) -> SyncDocumentStart {
@@ -322,7 +322,7 @@ fn put_blob(actor: &Actor, synapse: &str) -> Result<()> {
     actor.begin_blob(&start)?.map_or(Ok(()), |arriving| actor.finish_blob(arriving))
 }
 
-/// Gives the synapse what its methods need.
+/// Adds the content that the synapse's methods need.
 fn fill(owner: &Actor, on: &Targets) {
     owner.set_document_metadata(description(&on.synapse)).unwrap();
     let request = CreateSyncDocumentVersionRequest::default()

@@ -1,4 +1,4 @@
-//! The memory that documents may need: all together, and those of each identity.
+//! Limits the memory of open documents, in total and per identity.
 
 use std::{
     collections::HashMap,

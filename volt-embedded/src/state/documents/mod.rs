@@ -27,11 +27,14 @@ use crate::{
 
 /// The maximum number of sync databases in use. Each holds files open.
 const MAX_ARCHIVES: usize = 256;
+/// The maximum number of those that one identity was the first to use.
+const MAX_ARCHIVES_OF_ONE: usize = 64;
 
 /// The documents in use, by their database and their name.
 #[derive(Default)]
 pub(crate) struct Documents {
-    archives: Mutex<HashMap<String, Weak<Archive>>>,
+    /// With the identity that was the first to use it.
+    archives: Mutex<HashMap<String, (String, Weak<Archive>)>>,
     open: Mutex<HashMap<(String, String), Weak<OpenDocument>>>,
     budget: Arc<Budget>,
 }
@@ -41,18 +44,20 @@ impl Documents {
     pub(crate) fn archive(
         &self,
         database: &str,
+        identity: &str,
         open: impl FnOnce() -> Result<Archive>,
     ) -> Result<Arc<Archive>> {
         let mut archives = lock(&self.archives);
-        if let Some(archive) = archives.get(database).and_then(Weak::upgrade) {
+        if let Some(archive) = archives.get(database).and_then(|(_, one)| one.upgrade()) {
             return Ok(archive);
         }
-        archives.retain(|_, archive| archive.strong_count() > 0);
-        if archives.len() >= MAX_ARCHIVES {
+        archives.retain(|_, (_, archive)| archive.strong_count() > 0);
+        let theirs = archives.values().filter(|(first, _)| first == identity).count();
+        if archives.len() >= MAX_ARCHIVES || theirs >= MAX_ARCHIVES_OF_ONE {
             return Err(exhausted("too many sync databases are in use: close others first").into());
         }
         let archive = Arc::new(open()?);
-        archives.insert(database.to_owned(), Arc::downgrade(&archive));
+        archives.insert(database.to_owned(), (identity.to_owned(), Arc::downgrade(&archive)));
         Ok(archive)
     }
 
@@ -80,7 +85,9 @@ impl Documents {
 
     /// Ends the use of a deleted database.
     pub(crate) fn delete(&self, database: &str) {
-        if let Some(archive) = lock(&self.archives).remove(database).and_then(|one| one.upgrade()) {
+        if let Some(archive) =
+            lock(&self.archives).remove(database).and_then(|(_, one)| one.upgrade())
+        {
             archive.close();
         }
         let mut theirs = Vec::new();

@@ -27,21 +27,21 @@ use crate::{
     },
 };
 
-/// The size of a log, in bytes, beyond which it is merged whatever the number of its updates.
+/// The size of a log, in bytes, beyond which it is merged regardless of the number of its updates.
 const MAX_LOG: usize = 8 << 20;
 /// The number of updates that the last call leaves unmerged.
 const FEW: usize = 16;
 
-/// How a database keeps its documents.
+/// The settings of a database for its documents.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    /// Whether roots without a schema refuse to be written.
+    /// Set if roots without a schema refuse writes.
     pub(crate) strict: bool,
     /// The number of updates after which they are merged, or `None` to keep all.
     pub(crate) merge_after: Option<usize>,
 }
 
-/// Who makes a change.
+/// The author of a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Author<'a> {
     pub(crate) identity: &'a str,
@@ -56,7 +56,7 @@ pub(crate) struct OpenDocument {
     settings: Settings,
     /// Held while the document is loaded, changed or encoded.
     content: Mutex<Content>,
-    /// Held for moments only. Locked after `content` if both are.
+    /// Held only briefly. Locked after `content` if both are.
     room: Mutex<Room>,
     calls: AtomicU64,
     /// Counts the changes.
@@ -69,7 +69,7 @@ struct Content {
     document: Option<Document>,
     logged: Logged,
     account: Account,
-    /// The schemas of the roots, if changes are judged by them.
+    /// The schemas of the roots, if changes must fit them.
     schemas: Option<Schemas>,
     /// The document as JSON, if that was needed since the last change.
     json: Option<Arc<Value>>,
@@ -138,7 +138,7 @@ impl OpenDocument {
         })
     }
 
-    /// Acknowledges what a call has sent, and sends it who is present.
+    /// Acknowledges a call's updates, and sends it the presence states.
     pub(super) fn acknowledge(&self, peer: &Peer) {
         let room = lock(&self.room);
         let present = room.presence.all();
@@ -148,7 +148,7 @@ impl OpenDocument {
         });
     }
 
-    /// Removes a call, and the states of those present that came from it.
+    /// Removes a call, and the presence states that came from it.
     pub(super) fn leave(&self, call: u64) {
         let mut room = lock(&self.room);
         room.peers.retain(|peer| peer.call() != call);
@@ -156,7 +156,7 @@ impl OpenDocument {
         room.tell(call, &left);
     }
 
-    /// Passes on who is present.
+    /// Passes on presence states.
     pub(super) fn present(&self, call: u64, update: &[u8]) -> Result<(), Status> {
         let mut room = lock(&self.room);
         let changed = room.presence.apply(call, update)?;
@@ -216,8 +216,8 @@ impl OpenDocument {
         Ok(true)
     }
 
-    /// Describes the document. Later changes are judged by the schemas. A document without content gets
-    /// the one that `initial` writes.
+    /// Describes the document. Later changes must fit the schemas. `initial` writes the content of an empty
+    /// document.
     pub(crate) fn describe(
         &self,
         author: Author<'_>,
@@ -242,7 +242,7 @@ impl OpenDocument {
         Ok(())
     }
 
-    /// Removes what is said of the document.
+    /// Removes the description of the document.
     pub(crate) fn remove_description(&self) -> Result<()> {
         let mut content = self.content()?;
         self.archive.remove_description(&self.name)?;
@@ -320,15 +320,20 @@ impl OpenDocument {
         }
         if content.document.is_none() {
             let mut document = Document::new();
-            let logged =
-                self.archive.replay(&self.name, |update| match document.apply(update) {
-                    Ok(_) => Ok(()),
-                    Err(Rejected::Refused(status) | Rejected::Broken(status)) => {
-                        tracing::error!(document = self.name, %status, "a kept update is damaged");
-                        Err(internal("the document is damaged; the operator must restore it")
-                            .into())
-                    }
-                })?;
+            let account = &mut content.account;
+            let logged = self.archive.replay(&self.name, |update| match document.apply(update) {
+                // While it grows, so that many documents that are loaded at once count too.
+                Ok(_) => account.set(document.cost()).map_err(Fault::from),
+                Err(Rejected::Refused(status) | Rejected::Broken(status)) => {
+                    tracing::error!(document = self.name, %status, "a kept update is damaged");
+                    Err(internal("the document is damaged; the operator must restore it").into())
+                }
+            });
+            if logged.is_err() {
+                // Returning memory does not fail.
+                let _ = content.account.set(0);
+            }
+            let logged = logged?;
             content.account.set(document.cost())?;
             let description = self.archive.description(&self.name)?;
             content.schemas = match description.filter(|description| !description.deleted) {
@@ -363,7 +368,7 @@ impl Content {
 }
 
 impl Room {
-    /// Passes a change on to all calls but the one that it came from.
+    /// Passes a change on to all calls except its author.
     fn pass_on(&self, from: Option<u64>, change: &Change) {
         for peer in self.peers.iter().filter(|peer| Some(peer.call()) != from) {
             peer.outbox(|outbox| outbox.change(&change.update, &change.before));

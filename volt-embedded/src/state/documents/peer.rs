@@ -22,13 +22,13 @@ impl Peer {
         self.call
     }
 
-    /// Changes what the call is sent.
+    /// Changes the call's outgoing messages.
     pub(super) fn outbox(&self, work: impl FnOnce(&mut Outbox)) {
         work(&mut lock(&self.outbox));
         self.wake.notify_one();
     }
 
-    /// Waits for what is next for the caller.
+    /// Waits for the next step of the call.
     ///
     /// # Cancel safety
     ///
@@ -45,7 +45,7 @@ impl Peer {
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change is a single operation, or leaves what it protects unloaded, so a poisoned lock
-    // protects consistent data.
+    // Each change is a single operation, or leaves the document unloaded, so a poisoned lock protects
+    // consistent data.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

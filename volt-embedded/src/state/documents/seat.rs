@@ -37,7 +37,7 @@ impl Seat {
         self.peer.call()
     }
 
-    /// Waits for what is next for the caller.
+    /// Waits for the next step of the call.
     ///
     /// # Cancel safety
     ///
@@ -46,22 +46,22 @@ impl Seat {
         self.peer.next().await
     }
 
-    /// Acknowledges what the caller has sent. Others' changes follow.
+    /// Acknowledges the caller's updates. Others' changes follow.
     pub(crate) fn acknowledge(&self) {
         self.document.acknowledge(&self.peer);
     }
 
-    /// Passes on who is present.
+    /// Passes on presence states.
     pub(crate) fn present(&self, update: &[u8]) -> Result<(), Status> {
         self.document.present(self.call(), update)
     }
 
-    /// Sends the caller an update that contains all that it was not sent.
+    /// Sends the caller an update with everything that it lacks.
     pub(crate) fn catch_up(&self, update: Vec<u8>) {
         self.peer.outbox(|outbox| outbox.catch_up(update));
     }
 
-    /// Removes the call: it is sent what waits, and nothing after that.
+    /// Removes the call. Its pending messages are still sent.
     pub(crate) fn finish(&self) {
         self.document.leave(self.call());
         self.peer.outbox(Outbox::finish);

@@ -64,12 +64,6 @@ impl Dialer {
         Ok(Self { remote, settings, shared, options })
     }
 
-    /// Replaces the session.
-    pub(in crate::client) fn renew(&self, session: &str) {
-        self.shared.tokens.renew(session.to_owned());
-        self.shared.sealing.renew(session.to_owned());
-    }
-
     /// The error of a connection that ended before it was ready.
     fn refused(&self, link: &Link, error: Error) -> Error {
         // The byte stream knows more than HTTP/2 does.
@@ -114,6 +108,11 @@ impl Dial for Dialer {
 
     fn volt_id(&self) -> &str {
         self.shared.tokens.volt_id()
+    }
+
+    fn renew(&self, session: &str) {
+        self.shared.tokens.renew(session.to_owned());
+        self.shared.sealing.renew(session.to_owned());
     }
 
     async fn dial(&self) -> Result<(Connection, Driver)> {

@@ -41,7 +41,7 @@ pub(super) struct Call {
     pub(super) number: u64,
     /// Set if no other call was open when this one was opened.
     pub(super) alone: bool,
-    /// Tells the frame that opened the call, which some callers repeat.
+    /// Identifies the frame that opened the call, which some callers repeat.
     pub(super) opened_by: Option<u64>,
     /// The newest frame that is marked in clear text as the caller's last, until it has been
     /// examined. It is also in the inbox, in its turn.

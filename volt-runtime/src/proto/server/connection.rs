@@ -462,7 +462,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// A number that tells one key exchange from another. The opening of a legacy call has none.
+/// A number that distinguishes key exchanges. The opening of a legacy call has none.
 fn digest(frame: &Frame) -> Option<u64> {
     if frame.kind != FrameKind::KeyExchange {
         return None;

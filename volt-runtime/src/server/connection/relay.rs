@@ -85,7 +85,7 @@ pub struct RelayedCall {
     connection: ConnectionRef,
     /// The token names a session or a key, which the target checks.
     signed: bool,
-    /// Those that the call takes until its first frame has been forwarded.
+    /// The places that the call occupies until its first frame has been forwarded.
     places: Mutex<Places>,
 }
 
@@ -126,7 +126,7 @@ impl RelayedCall {
         self.entry.call().with(|machine| machine.forwarded(id));
         drop(mem::take(&mut *self.places.lock().unwrap_or_else(PoisonError::into_inner)));
         let frame = match TunnelFrame::from_caller(body).ok()? {
-            // Over a websocket an end is sealed. One that is not may come from anyone on the way.
+            // Over a websocket an end is sealed. Any intermediary may have sent an unsealed one.
             TunnelFrame::HalfClose if !self.connection.is_tunnel() => TunnelFrame::CallerGone,
             frame => frame,
         };

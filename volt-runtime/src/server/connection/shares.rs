@@ -25,7 +25,7 @@ impl Shares {
         })
     }
 
-    /// Takes a place for a call that is being opened. Returns `None` if there is no more.
+    /// Takes a place for a call that is being opened. Returns `None` if none is left.
     pub(super) fn exchange(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.exchanges).try_acquire_owned().ok()
     }

@@ -67,7 +67,7 @@ pub(super) struct ArrivalLimits {
 /// The limits of a caller without a session. They end when a call of the connection has one.
 pub(super) struct Stranger {
     pub(super) admission: Arc<Admission>,
-    /// The bytes that count beside its messages.
+    /// The bytes that count in addition to its messages.
     pub(super) held: usize,
     /// The maximum size of a message.
     pub(super) message: usize,

@@ -301,7 +301,7 @@ async fn a_reader_that_stops_stalls_its_call_alone() {
     }
 }
 
-/// The answers of a connection are bounded together, and those of a call without any come last.
+/// The answers of a connection share a limit. A call without unread answers is delayed last.
 #[tokio::test]
 async fn unread_answers_of_many_calls_do_not_stall_a_small_one() {
     let volt = start_with(|options| options.connection_buffer = 1 << 20).await;

@@ -1,4 +1,4 @@
-//! What interceptors of a client see and do.
+//! Interceptors of a client.
 
 use std::{
     sync::{Arc, Mutex},
@@ -31,7 +31,7 @@ fn lengths(notes: &[Note]) -> [u64; 2] {
 }
 
 #[tokio::test]
-async fn every_kind_reports_its_end_and_what_it_carried() {
+async fn every_kind_reports_its_end_and_its_traffic() {
     everywhere(async |client| {
         let (client, mut ends) = watched(client);
         let note = Note::new("héllo \"quoted\" \\ \n\u{1f40e}", u64::MAX);
@@ -113,7 +113,7 @@ async fn a_refusal_in_a_response_is_the_outcome() {
     .await;
 }
 
-/// Logs what it sees under a name. Refuses if it is asked to.
+/// Logs calls under a name. Refuses them on request.
 fn named(
     channel: Channel,
     log: &Arc<Mutex<Vec<String>>>,
@@ -146,7 +146,7 @@ async fn the_first_interceptor_is_the_outer_one() {
     let expected =
         ["a before", "b before", "c before", "c after: OK", "b after: OK", "a after: OK"];
     assert_eq!(seen, expected);
-    // Other handles are as they were.
+    // Other handles are unchanged.
     client.get(Note::default()).await.unwrap();
     assert!(log.lock().unwrap().is_empty());
 }

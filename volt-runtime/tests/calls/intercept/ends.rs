@@ -75,7 +75,7 @@ async fn a_call_that_is_never_polled_has_not_begun() {
 }
 
 #[tokio::test]
-async fn a_deadline_is_the_outcome_whichever_half_notices() {
+async fn a_deadline_on_either_half_is_the_outcome() {
     everywhere(async |client| {
         let (client, mut ends) = watched(client);
         let short = Duration::from_millis(10);
@@ -84,7 +84,7 @@ async fn a_deadline_is_the_outcome_whichever_half_notices() {
 
         let mut list = client.list(Note::new("wait", 0)).timeout(short).await.unwrap();
         list.message().await.unwrap_err();
-        // The stream may be kept: the call is over.
+        // The stream may be kept: the call has ended.
         ends.code("List", Code::DeadlineExceeded).await;
 
         let mut upload = client.sum().timeout(short).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_lost_connection_is_the_outcome_of_every_open_call() {
     soon(echo.message()).await.unwrap_err();
     ends.code("Echo", Code::Unavailable).await;
 
-    // There is no connection any more.
+    // The connection is lost.
     client.get(Note::default()).await.unwrap_err();
     let outcome = ends.code("Get", Code::Unavailable).await;
     assert_eq!((outcome.attempts, outcome.sent.messages), (0, 0));
@@ -135,7 +135,7 @@ async fn a_lost_connection_is_the_outcome_of_every_open_call() {
 
 /// It is not cancelled when it is dropped.
 #[tokio::test]
-async fn a_call_that_only_sends_ends_when_the_volt_has_ended_it() {
+async fn a_call_that_only_sends_ends_with_the_volts_end() {
     everywhere(async |client| {
         let (client, mut ends) = watched(client);
         let mut echo = client.echo().await.unwrap();

@@ -42,7 +42,7 @@ impl Ends {
         outcome
     }
 
-    /// Waits until nothing can report any more. There must be no further outcome.
+    /// Waits until every reporter is dropped. There must be no further outcome.
     pub(crate) async fn none(mut self) {
         let further = soon(self.0.recv()).await;
         assert!(further.is_none(), "{further:?}");

@@ -1,4 +1,4 @@
-//! What interceptors of a server see and do.
+//! Interceptors of a server.
 
 use std::{
     pin::pin,
@@ -79,7 +79,7 @@ async fn everywhere(check: impl AsyncFn(&Served, &mut Ends)) {
 }
 
 #[tokio::test]
-async fn every_kind_reports_its_end_and_what_it_carried() {
+async fn every_kind_reports_its_end_and_its_traffic() {
     everywhere(async |served, ends| {
         let client = &served.client;
         client.get(Note::new("get", 1)).await.unwrap();
@@ -201,7 +201,7 @@ async fn a_stopped_server_reports_the_calls_that_it_cuts() {
     }
 }
 
-/// An interceptor that logs, and refuses callers if it is asked to.
+/// An interceptor that logs, and refuses callers on request.
 fn named(
     router: Router,
     log: &Arc<Mutex<Vec<String>>>,

@@ -38,7 +38,7 @@ fn the_report_is_json_too() {
 }
 
 #[test]
-fn what_is_denied_fails() {
+fn denied_changes_fail() {
     let folder = |text: &str| {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("syntax = \"proto3\"; message M {{ {text} }}");

@@ -18,12 +18,11 @@ use crate::{
 
 /// Adds an API version below proto/, or normalizes an existing one.
 ///
-/// The files are written in a canonical form. Their own comments are replaced with ours, from the
-/// same version if it exists, otherwise from the version in proto/VERSION. The output lists what
-/// was left out of the source, such as options that clients do not need, and new elements without
-/// documentation, those whose documentation may be wrong now, and new fields that look secret until
-/// somebody has decided; it summarizes the changes since that version. An import that fails or is killed
-/// changes nothing.
+/// The files are written in a canonical form. Their own comments are replaced with ours, from the same
+/// version if it exists, otherwise from the version in proto/VERSION. The output lists the parts left out
+/// of the source, such as options that clients do not need, and new elements without documentation, those
+/// whose documentation may be wrong now, and undecided fields that look secret; it summarizes the changes
+/// since that version. An import that fails or is killed changes nothing.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A folder, a tarball (.tar, .tar.gz, .tgz), or a published version of the package
@@ -54,7 +53,7 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     let version = version.context("the source doesn't say its version: give it with --version")?;
     ensure!(
         versions::numbers(&version).is_some(),
-        "{version:?} is no version: three numbers without leading zeros, such as 0.20.34"
+        "{version:?} is not a version: expected three numbers without leading zeros, such as 0.20.34"
     );
 
     let Plain { set, left_out, .. } =
@@ -94,7 +93,7 @@ fn import(root: &Path, args: &Args, npm: &mut Command) -> anyhow::Result<String>
     versions::apply(root, changes)?;
 
     if !left_out.is_empty() {
-        writeln!(said, "Left out of what the source has:")?;
+        writeln!(said, "Left out of the source:")?;
         for what in left_out {
             writeln!(said, "  {what}")?;
         }
@@ -167,7 +166,7 @@ fn ensure_same(
     } else {
         report.to_text()
     };
-    bail!("proto/{version} exists; with --replace, it becomes what the source has:\n{changes}")
+    bail!("proto/{version} exists; --replace makes these changes:\n{changes}")
 }
 
 #[cfg(test)]

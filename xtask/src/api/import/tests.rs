@@ -141,7 +141,7 @@ fn a_file_that_is_gone_from_the_source_goes() {
 }
 
 #[test]
-fn what_cannot_be_imported_changes_nothing() {
+fn failed_imports_change_nothing() {
     let root = repository();
     let before = snapshot(root.path());
     let link = |kind| Tarball::new().with("m.proto", NEW).entry("n.proto", kind, "/etc/passwd");
@@ -216,7 +216,7 @@ fn options_extensions_and_empty_files_are_left_out_with_a_notice() {
                  message Rules { optional int32 min = 1; }\n";
     let files = [("p/v1/m.proto", text), ("validate/validate.proto", rules), ("none.proto", "")];
     let said = run(root.path(), folder(&files).path()).unwrap();
-    let left_out = "Left out of what the source has:\n  none.proto: the file is left out: it defines nothing\n  \
+    let left_out = "Left out of the source:\n  none.proto: the file is left out: it defines nothing\n  \
                     p/v1/m.proto:3:1: the import `validate/validate.proto` is left out\n  \
                     p/v1/m.proto:4:1: the option `go_package` of the file is left out\n  \
                     p/v1/m.proto:5:27: the option `(validate.rules).min` of `p.v1.M.a` is left out\n  \
@@ -230,7 +230,7 @@ fn options_extensions_and_empty_files_are_left_out_with_a_notice() {
 }
 
 #[test]
-fn names_are_the_paths_where_files_import_one_another_by_them() {
+fn files_that_import_one_another_by_path_keep_their_paths() {
     let root = repository();
     let a =
         "syntax = \"proto3\";\npackage p.v1;\nimport \"own/b.proto\";\nmessage M { q.N n = 1; }\n";
@@ -253,7 +253,7 @@ fn names_are_the_paths_where_files_import_one_another_by_them() {
 }
 
 #[test]
-fn a_package_in_a_comment_is_none() {
+fn a_package_in_a_comment_is_ignored() {
     let root = repository();
     let text = "/*\npackage not.this;\n*/\nsyntax = \"proto3\";\npackage\n  p.v1;\nmessage M { string a = 1; }\n";
     run(root.path(), folder(&[("m.proto", text)]).path()).unwrap();
@@ -284,10 +284,10 @@ fn an_existing_version_is_replaced_on_request_only() {
     let before = snapshot(root.path());
     let other = tarball("m.proto", &NEW.replace("int32 b", "string b"));
     let error = run(root.path(), other.path()).unwrap_err().to_string();
-    assert!(error.starts_with("proto/2.0.0 exists; with --replace, it becomes"), "{error}");
+    assert!(error.starts_with("proto/2.0.0 exists; --replace makes these changes"), "{error}");
     assert!(error.contains("p.v1.M.b"), "{error}");
     assert_eq!(snapshot(root.path()), before);
-    // The order is a difference too; comments are none.
+    // The order is a difference too; comments are not.
     let order = NEW.replace("string a = 1; int32 b = 2;", "int32 b = 2; string a = 1;");
     let error = run(root.path(), tarball("m.proto", &order).path()).unwrap_err().to_string();
     assert!(error.contains("the same definitions, in other files or another order"), "{error}");
@@ -299,7 +299,7 @@ fn an_existing_version_is_replaced_on_request_only() {
 }
 
 #[test]
-fn fields_that_look_secret_are_listed_until_somebody_has_decided() {
+fn undecided_fields_that_look_secret_are_listed() {
     let root = repository();
     let decided = root.path().join(secrets::file("1.0.0"));
     fs::write(&decided, "secret password\n").unwrap();
@@ -396,7 +396,7 @@ fn a_version_that_is_none_is_refused() {
     for version in ["../x", "1.x", "", "021", "00.21.0", "1.0", "1.0.0.0", "+1.0.0", "1..0"] {
         let args = args(source.to_str().unwrap(), Some(version));
         let error = import(root.path(), &args, &mut no_npm()).unwrap_err().to_string();
-        assert!(error.contains("is no version"), "{error}");
+        assert!(error.contains("is not a version"), "{error}");
     }
     let args = args(source.to_str().unwrap(), None);
     let error = import(root.path(), &args, &mut no_npm()).unwrap_err().to_string();

@@ -47,7 +47,7 @@ async fn main() -> Result<()> {
     let legacy = volt.legacy_config("legacy")?;
     legacy.write(args.folder.join("volt-legacy.json"))?;
 
-    // Those of gRPC have the same address and content here.
+    // The configuration for gRPC has the same address and content here.
     volt.config().write(args.folder.join("volt-grpc.json"))?;
 
     #[cfg(feature = "tonic")]

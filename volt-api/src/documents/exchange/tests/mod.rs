@@ -18,7 +18,7 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-/// An update that is told from others by its bytes. The exchange does not look into it.
+/// An update with recognizable bytes. The exchange does not look into it.
 fn update(byte: u8) -> Vec<u8> {
     vec![byte; 20]
 }
@@ -189,7 +189,7 @@ fn a_step_that_is_not_answered_ends_the_call() {
 }
 
 #[test]
-fn a_document_that_arrives_slowly_is_waited_for() {
+fn a_slowly_arriving_document_does_not_time_out() {
     let mut test = Test::opened();
     let mut piece = message(SyncState::Syncing, Some(&update(4)));
     piece.update.as_mut().unwrap().complete = false;
@@ -204,7 +204,7 @@ fn a_document_that_arrives_slowly_is_waited_for() {
 }
 
 #[test]
-fn done_that_comes_too_early_acknowledges_nothing() {
+fn an_early_done_acknowledges_nothing() {
     let mut test = Test::opened();
     test.receive(&message(SyncState::Done, None));
     assert_eq!(test.exchange.phase(), Phase::Receiving);
@@ -219,7 +219,7 @@ fn done_that_comes_too_early_acknowledges_nothing() {
 }
 
 #[test]
-fn lenient_with_what_volts_may_send() {
+fn unusual_messages_of_a_volt_are_accepted() {
     let mut test = Test::opened();
     // A vector on any message; the last one counts.
     let vector = |mut message: SyncDocumentResponse, byte| {
@@ -245,7 +245,7 @@ fn lenient_with_what_volts_may_send() {
     test.sent();
     test.receive(&message(SyncState::Update, Some(&update(4))));
     test.receive(&message(SyncState::Done, Some(&update(5))));
-    // Zero bytes are nothing.
+    // Zero bytes are not an update.
     test.receive(&message(SyncState::Update, Some(&[])));
     test.receive(&message(SyncState::Awareness, Some(&[])));
     test.receive(&message(SyncState::Syncing, Some(&update(6))));
@@ -285,7 +285,7 @@ fn a_document_that_becomes_read_only_sends_nothing_more() {
     test.receive(&told);
     test.wait(1000);
     assert_eq!(test.sent(), []);
-    // The next call may tell otherwise.
+    // The next call may permit it.
     test.exchange.closed(false);
     assert!(test.exchange.is_read_only());
     test.open();
@@ -345,7 +345,7 @@ fn only_the_newest_own_state_is_sent() {
 }
 
 #[test]
-fn updates_that_wait_are_merged_and_too_many_begin_anew() {
+fn updates_that_wait_are_merged_and_too_many_restart_the_call() {
     let mut test = Test::live();
     let [first, second] = texts();
     for _ in 0..10_000 {

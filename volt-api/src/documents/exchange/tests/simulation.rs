@@ -74,7 +74,7 @@ struct Client {
     replica: Replica,
     exchange: Arc<Mutex<Exchange>>,
     link: Option<Link>,
-    /// What was added to the list, with the number of edits after it.
+    /// The items added to the list, each with the number of edits after it.
     added: Vec<(u64, i64)>,
 }
 
@@ -145,7 +145,7 @@ impl Client {
         self.with(|exchange| exchange.closed(false));
     }
 
-    /// Carries out the actions that wait.
+    /// Executes the pending actions.
     fn act(&self, now: Instant) {
         while let Some(action) = self.with(Exchange::next_action) {
             match action {
@@ -165,7 +165,7 @@ impl Client {
     }
 }
 
-/// The content of a document, without what is specific to one copy.
+/// The content of a document, without the parts specific to one copy.
 fn content(doc: &Doc) -> (String, Any, Any, yrs::Snapshot) {
     let text = doc.get_or_insert_text("text");
     let (list, map) = (doc.get_or_insert_array("list"), doc.get_or_insert_map("map"));
@@ -190,7 +190,7 @@ struct World {
     clock: Clock,
     volt: Volt,
     clients: Vec<Client>,
-    /// The number of messages that a call takes in before the sender must wait.
+    /// The number of messages that a call accepts before the sender must wait.
     room: usize,
     calls: usize,
     edits: i64,
@@ -211,7 +211,7 @@ impl World {
         Self { random, clock, volt, clients, room, calls: 0, edits: 0 }
     }
 
-    /// Something happens.
+    /// Simulates one random event.
     fn step(&mut self, faults: bool) {
         let number = self.random.below(self.clients.len());
         match self.random.below(if faults { 40 } else { 28 }) {
@@ -300,7 +300,7 @@ impl World {
         self.check_acknowledged(number);
     }
 
-    /// The Volt has what counts as acknowledged.
+    /// Checks that the Volt has the acknowledged edits.
     fn check_acknowledged(&self, number: usize) {
         let client = &self.clients[number];
         let acknowledged = client.with(|exchange| exchange.acknowledged()).unwrap_or(0);
@@ -310,7 +310,7 @@ impl World {
         }
     }
 
-    /// Returns whether nothing is on its way and everybody is connected.
+    /// Returns whether no message is in transit and all clients are connected.
     fn is_quiet(&self) -> bool {
         self.clients.iter().all(|client| {
             let idle = client.with(|exchange| {

@@ -13,7 +13,7 @@ pub(super) struct Volt {
     calls: BTreeMap<usize, Call>,
     /// The size of the pieces that it sends.
     chunk: usize,
-    /// It sends updates of others before DONE, too, in place of holding them back.
+    /// Set to send updates of others before DONE, in place of holding them back.
     eager: bool,
 }
 
@@ -29,7 +29,7 @@ impl Volt {
         Self { doc: Doc::with_client_id(1), calls: BTreeMap::new(), chunk, eager }
     }
 
-    /// All calls are lost. The document is not.
+    /// Loses all calls, but not the document.
     pub(super) fn restart(&mut self) {
         self.calls.clear();
     }

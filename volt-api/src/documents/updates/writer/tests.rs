@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use yrs::{
-    Any, Doc, GetString as _, Map as _, Out, StateVector, Text as _, Transact as _,
-    types::Attrs,
+    Any, Doc, GetString as _, Map as _, Out, StateVector, Text as _, Transact as _, types::Attrs,
 };
 
 use super::*;
@@ -40,9 +39,11 @@ fn what_follows_a_gap_is_read_again() {
         let doc = Doc::new();
         known.iter().for_each(|update| apply(&doc, update));
         // Also by those who have as much as it before the gap, or more.
-        for state in
-            [StateVector::default(), doc.transact().state_vector(), source.transact().state_vector()]
-        {
+        for state in [
+            StateVector::default(),
+            doc.transact().state_vector(),
+            source.transact().state_vector(),
+        ] {
             let reader = Doc::new();
             let update = missing(&doc.transact(), &state).unwrap();
             if state != StateVector::default() && known.len() > 1 {

@@ -1,9 +1,6 @@
 //! A document in memory: a Yjs document, and the checks of its changes.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use serde_json::Value;
 use volt_api::{
@@ -16,7 +13,7 @@ use yrs::{
 };
 
 use super::{MAX_STATE_VECTOR, value};
-use crate::error::{exhausted, internal, invalid};
+use crate::error::{internal, invalid, precondition};
 
 /// The memory that an update or a document may need, as estimated, in bytes.
 const MAX_COST: u64 = 256 << 20;
@@ -151,7 +148,10 @@ impl Document {
         self.make_room(summary)?;
         let before = self.state();
         let outcome = self.transact(|txn| {
-            txn.apply_update(decoded).map_err(|_| invalid("an update cannot be applied"))
+            txn.apply_update(decoded).map_err(|_| invalid("an update cannot be applied"))?;
+            // The library accepts some damaged updates that it cannot write. Nobody could open the
+            // document after them.
+            check(&updates::of_transaction(txn)).map(drop)
         });
         let changed = match outcome {
             Some((Ok(()), changed)) => changed,
@@ -161,6 +161,10 @@ impl Document {
         let waits = self.doc.transact().has_missing_updates();
         if !changed && !waits {
             return Ok(None);
+        }
+        // What waits for earlier changes is written, too.
+        if waits && self.missing(&self.state()).and_then(|update| check(&update)).is_err() {
+            return Err(Rejected::Broken(invalid("an update cannot be applied")));
         }
         self.cost += summary.cost;
         Ok(Some(Change { update: update.into(), before: Arc::new(before) }))
@@ -211,7 +215,9 @@ impl Document {
     /// Fails if the document has no room for an update.
     fn make_room(&mut self, summary: Summary) -> Result<(), Status> {
         if self.cost + summary.cost > MAX_COST {
-            return Err(exhausted("the document is full: it has as much content as is permitted"));
+            return Err(precondition(
+                "the document is full: it has as much content as is permitted",
+            ));
         }
         self.nesting.admit(&self.doc.transact(), summary).map_err(unfit)
     }
@@ -225,10 +231,10 @@ pub(super) fn check(update: &[u8]) -> Result<Summary, Status> {
 fn unfit(reason: Unfit) -> Status {
     match reason {
         Unfit::Malformed => invalid("an update cannot be decoded"),
-        Unfit::TooLarge => exhausted("the update is too large for a document"),
+        Unfit::TooLarge => precondition("the update is too large for a document"),
         Unfit::TooDeep => {
             let message = format!("values are nested too deep: {MAX_NESTING} levels are permitted");
-            exhausted(message)
+            precondition(message)
         }
     }
 }
@@ -240,7 +246,7 @@ pub(crate) fn decode_state(state: &[u8]) -> Result<StateVector, Status> {
         return Ok(StateVector::default());
     }
     if state.len() > MAX_STATE_VECTOR {
-        return Err(exhausted(format!("a state vector has more than {MAX_STATE_VECTOR} bytes")));
+        return Err(precondition(format!("a state vector has more than {MAX_STATE_VECTOR} bytes")));
     }
     updates::check_state_vector(state).map_err(|_| unreadable())?;
     let decoded = guarded(|| StateVector::decode_v1(state)).ok_or_else(unreadable)?;
@@ -249,6 +255,9 @@ pub(crate) fn decode_state(state: &[u8]) -> Result<StateVector, Status> {
 
 /// Runs work of the Yjs library. Returns `None` if it panicked.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    let outcome = catch_unwind(AssertUnwindSafe(work));
-    outcome.inspect_err(|_| tracing::error!("the Yjs library panicked; only the call ends")).ok()
+    let outcome = updates::caught(work);
+    if outcome.is_none() {
+        tracing::error!("the Yjs library panicked; only the call ends");
+    }
+    outcome
 }

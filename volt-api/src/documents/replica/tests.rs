@@ -1,6 +1,6 @@
 //! Updates that others wrote: those that the program applies itself, and hostile ones of a Volt.
 
-use yrs::{Map as _, MapPrelim, MapRef, Out, Transact as _};
+use yrs::{Map as _, MapPrelim, MapRef, Out, Text as _, Transact as _};
 
 use super::*;
 
@@ -106,4 +106,43 @@ fn shared_types_that_are_nested_too_deep_in_steps_are_an_error() {
     nest(&volt, 20);
     let update = updates::missing(&volt.transact(), &doc.transact().state_vector()).unwrap();
     apply(&replica, &update).unwrap();
+}
+
+/// The library accepts some damaged updates. Either the document can be written after one, or that is
+/// reported.
+#[test]
+fn damaged_updates_do_not_panic() {
+    let source = Doc::with_client_id(7);
+    let (map, text) = (source.get_or_insert_map("map"), source.get_or_insert_text("text"));
+    for number in 0..4 {
+        text.insert(&mut source.transact_mut(), 0, "naïve ☃");
+        let inner = MapPrelim::from([("inner", number)]);
+        map.insert(&mut source.transact_mut(), format!("key {number}"), inner);
+        text.remove_range(&mut source.transact_mut(), 1, 3);
+    }
+    let update = whole(&source);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |limit: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from((random >> 33) % limit as u64).unwrap()
+    };
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let mut damaged = update.clone();
+        for _ in 0..=next(3) {
+            let at = next(damaged.len());
+            damaged[at] = u8::try_from(next(256)).unwrap();
+        }
+        let doc = Doc::new();
+        let (replica, _) = observe(&doc);
+        if apply(&replica, &damaged).is_err() {
+            continue;
+        }
+        accepted += 1;
+        match beyond(&doc.transact(), &[]) {
+            Ok(whole) => drop(decode(&whole).unwrap()),
+            Err(error) => assert!(error.to_string().contains("cannot be written"), "{error}"),
+        }
+    }
+    assert!(accepted > 0);
 }

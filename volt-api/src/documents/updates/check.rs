@@ -14,6 +14,9 @@ const FEW_TYPES: u32 = 50;
 /// The largest clock. Larger ones overflow.
 const MAX_CLOCK: u32 = i32::MAX as u32;
 
+/// Ids of clients have 53 bits. The library cuts larger ones off.
+const CLIENTS: u64 = 1 << 53;
+
 /// The estimated memory for one of each, in bytes.
 const BLOCK: u64 = 256;
 const SUBDOCUMENT: u64 = 2048;
@@ -72,10 +75,15 @@ pub fn check_state_vector(state_vector: &[u8]) -> Result<()> {
         return Err(Unfit::Malformed);
     }
     for _ in 0..clients {
-        bytes.number()?;
+        client(bytes.number()?)?;
         bytes.small()?;
     }
     Ok(())
+}
+
+/// Checks the id of a client.
+fn client(id: u64) -> Result<u64> {
+    if id < CLIENTS { Ok(id) } else { Err(Unfit::Malformed) }
 }
 
 /// The position of a block: its client and its clock.
@@ -142,7 +150,7 @@ impl<'a> Walk<'a> {
 
     fn changes_of_client(&mut self) -> Result<()> {
         let blocks = self.rest.small()?;
-        let client = self.clients.next()?;
+        let client = client(self.clients.next()?)?;
         let mut clock = self.rest.small()?;
         for _ in 0..blocks {
             self.spend(BLOCK)?;
@@ -183,11 +191,11 @@ impl<'a> Walk<'a> {
     }
 
     fn left(&mut self) -> Result<Id> {
-        Ok((self.clients.next()?, self.left_clocks.next()?))
+        Ok((client(self.clients.next()?)?, self.left_clocks.next()?))
     }
 
     fn right(&mut self) -> Result<Id> {
-        Ok((self.clients.next()?, self.right_clocks.next()?))
+        Ok((client(self.clients.next()?)?, self.right_clocks.next()?))
     }
 
     /// Reads the content of a block. Returns its length.
@@ -286,7 +294,7 @@ impl<'a> Walk<'a> {
     }
 
     fn deletions_of_client(&mut self) -> Result<()> {
-        self.rest.number()?;
+        client(self.rest.number()?)?;
         let mut clock = 0u32;
         for _ in 0..self.rest.small()? {
             self.spend(RANGE)?;

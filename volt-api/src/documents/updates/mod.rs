@@ -9,8 +9,16 @@ mod columns;
 mod nesting;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 pub use self::{
     check::{Summary, Unfit, check, check_state_vector},
+    columns::{Bytes, Malformed},
     nesting::{MAX_NESTING, Nesting},
     writer::{deletions_alone, encode, merge, missing, of_transaction},
 };
+
+/// Runs code of the Yjs library on data of others. Returns `None` if that made it panic.
+pub fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(code)).ok()
+}

@@ -39,11 +39,8 @@ fn what_follows_a_gap_is_read_again() {
         let doc = Doc::new();
         known.iter().for_each(|update| apply(&doc, update));
         // Also by those who have as much as it before the gap, or more.
-        for state in [
-            StateVector::default(),
-            doc.transact().state_vector(),
-            source.transact().state_vector(),
-        ] {
+        let (own, all) = (doc.transact().state_vector(), source.transact().state_vector());
+        for state in [StateVector::default(), own, all] {
             let reader = Doc::new();
             let update = missing(&doc.transact(), &state).unwrap();
             if state != StateVector::default() && known.len() > 1 {
@@ -92,7 +89,7 @@ fn what_waits_for_missing_changes_is_written_with_its_gaps() {
     let doc = Doc::new();
     let (text, map) = (doc.get_or_insert_text("text"), doc.get_or_insert_map("map"));
     text.push(&mut doc.transact_mut(), "lost");
-    let mut edit = |work: &dyn Fn(&mut TransactionMut<'_>)| {
+    let edit = |work: &dyn Fn(&mut TransactionMut<'_>)| {
         let mut transaction = doc.transact_mut();
         work(&mut transaction);
         of_transaction(&transaction)
@@ -100,16 +97,17 @@ fn what_waits_for_missing_changes_is_written_with_its_gaps() {
     let waiting = edit(&|transaction| text.push(transaction, "waits"));
     let lost = edit(&|transaction| drop(map.insert(transaction, "lost", 1)));
     let deleting = edit(&|transaction| text.remove_range(transaction, 5, 2));
-    let last = edit(&|transaction| text.push(transaction, "last"));
+    let newest = edit(&|transaction| text.push(transaction, "last"));
     let copy = Doc::new();
-    for update in [&waiting, &last, &deleting] {
+    for update in [&waiting, &newest, &deleting] {
         apply(&copy, update);
     }
     assert!(copy.transact().has_missing_updates());
     let second = Doc::new();
     apply(&second, &missing(&copy.transact(), &StateVector::default()).unwrap());
     apply(&second, &lost);
-    apply(&second, &missing(&doc.transact(), &second.transact().state_vector()).unwrap());
+    let rest = missing(&doc.transact(), &second.transact().state_vector()).unwrap();
+    apply(&second, &rest);
     assert_eq!(second.transact().state_vector(), doc.transact().state_vector());
     let second = second.get_or_insert_text("text").get_string(&second.transact());
     assert_eq!(second, text.get_string(&doc.transact()));

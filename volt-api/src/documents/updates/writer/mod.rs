@@ -92,9 +92,8 @@ fn beyond(transaction: &impl ReadTxn, state: &StateVector) -> Vec<u8> {
 fn before_gaps(transaction: &impl ReadTxn, state: &StateVector) -> StateVector {
     let known = transaction.state_vector();
     // From the last change before a possible gap of each client of whom the library would write none.
-    let last = |client: &ClientID, clock: u32| match state.get(client) >= clock {
-        true => clock.checked_sub(1),
-        false => Some(clock),
+    let last = |client: &ClientID, clock: u32| {
+        if state.get(client) >= clock { clock.checked_sub(1) } else { Some(clock) }
     };
     let ends = known.iter().filter_map(|(client, clock)| Some((*client, last(client, *clock)?)));
     let mut gaps = Gaps::default();

@@ -5,10 +5,7 @@
 //! cleans up, edits by the program's own callbacks. Comparing the transaction's changes with the received
 //! ones finds them.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex};
 
 use volt_runtime::{Error, Result};
 use yrs::{
@@ -16,7 +13,10 @@ use yrs::{
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
 
-use super::updates::{self, Nesting, Summary, Unfit};
+use super::{
+    shared::lock,
+    updates::{self, Nesting, Summary, Unfit, caught},
+};
 
 /// The memory that a small update may need, as estimated, in bytes.
 const SMALL: u64 = 64 << 20;
@@ -49,7 +49,8 @@ struct Received {
 }
 
 impl Replica {
-    /// Observes a document. `changed` is called with every local update while the document is locked.
+    /// Observes a document. `changed` is called with every local update while the document is locked, and
+    /// with an empty one if it cannot be written.
     ///
     /// `transaction` must be one of `doc`.
     pub fn observe(
@@ -66,6 +67,10 @@ impl Replica {
             }
         });
         let (own, seen) = (origin.clone(), Arc::clone(&received));
+        // Damaged updates of others must not make the program's own transactions panic.
+        let written = |transaction: &TransactionMut<'_>| {
+            caught(|| updates::of_transaction(transaction)).unwrap_or_default()
+        };
         // Not as an update of the library, which cannot be read if it has a gap.
         transaction.observe_transaction_cleanup(origin.clone(), move |transaction, _| {
             let (insertions, deletions) = (transaction.insert_set(), transaction.delete_set());
@@ -73,11 +78,11 @@ impl Replica {
                 return;
             }
             if transaction.origin() != Some(&own) {
-                return changed(updates::of_transaction(transaction));
+                return changed(written(transaction));
             }
             let seen = lock(&seen);
             if !insertions.diff(&seen.insertions).is_empty() {
-                return changed(updates::of_transaction(transaction));
+                return changed(written(transaction));
             }
             let deletions = deletions.diff(&seen.deletions);
             if !deletions.is_empty() {
@@ -157,9 +162,11 @@ pub fn beyond(transaction: &impl ReadTxn, vector: &[u8]) -> Result<Vec<u8>> {
         }
     };
     match caught(|| updates::missing(transaction, &vector)) {
-        Some(Ok(update)) => Ok(update),
+        Some(Ok(update)) if updates::check(&update, u64::MAX) != Err(Unfit::Malformed) => {
+            Ok(update)
+        }
         Some(Err(error)) => Err(unwritable().with_source(error)),
-        None => Err(unwritable()),
+        _ => Err(unwritable()),
     }
 }
 
@@ -186,15 +193,6 @@ fn unfit(reason: Unfit) -> Error {
 
 fn unwritable() -> Error {
     Error::protocol("the document cannot be written: it has taken a damaged update")
-}
-
-/// Runs code of the document's library on data of others. Returns `None` if that made it panic.
-pub fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(code)).ok()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

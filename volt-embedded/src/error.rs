@@ -138,6 +138,10 @@ pub(crate) fn exhausted(message: impl Into<String>) -> Status {
     Status::new(Code::ResourceExhausted, message)
 }
 
+pub(crate) fn unavailable(message: impl Into<String>) -> Status {
+    Status::new(Code::Unavailable, message)
+}
+
 pub(crate) fn internal(message: impl Into<String>) -> Status {
     Status::new(Code::Internal, message)
 }

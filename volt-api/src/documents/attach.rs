@@ -17,13 +17,15 @@ use super::{
     handle::SyncedDocument,
     presence::Presence,
     replica::Replica,
-    run::Task,
+    run::{Progress, Task},
     shared::{Shared, now},
     state::DocumentState,
     subdocuments::{Attach, Subdocument, Subdocuments},
 };
 use crate::volt::SyncApiClient;
 
+/// The maximum nesting of sub-documents.
+const MAX_DEPTH: usize = 32;
 /// The default time for which updates are collected.
 const BATCH: Duration = Duration::from_millis(50);
 /// The largest update that is accepted by default, in bytes.
@@ -39,6 +41,8 @@ pub struct AttachDocument {
     settings: Settings,
     awareness: Option<Arc<Mutex<Awareness>>>,
     subdocuments: bool,
+    /// The ids of the documents that contain this one.
+    above: Vec<String>,
 }
 
 impl SyncApiClient {
@@ -86,6 +90,7 @@ impl SyncApiClient {
             },
             awareness: None,
             subdocuments: false,
+            above: Vec::new(),
         }
     }
 }
@@ -130,7 +135,7 @@ impl AttachDocument {
     }
 
     /// Attaches each sub-document that is loaded too, with the same options except the awareness. Its id is
-    /// its GUID. Default: false.
+    /// its GUID. A document within itself is attached once. Default: false.
     pub fn subdocuments(mut self, attach: bool) -> Self {
         self.subdocuments = attach;
         self
@@ -169,7 +174,16 @@ impl AttachDocument {
         child.doc = doc.clone();
         child.settings.document = doc.guid().to_string();
         child.awareness = None;
+        child.above.push(self.settings.document.clone());
+        // Otherwise a document that contains itself would be attached without end.
+        let circular = child.above.contains(&child.settings.document);
+        let too_deep = child.above.len() > MAX_DEPTH;
         Box::pin(async move {
+            if circular || too_deep {
+                let fault = if circular { "contains itself" } else { "is nested too deep" };
+                let message = format!("the document `{}` {fault}", child.settings.document);
+                return Err(Error::configuration(message));
+            }
             let child: Box<dyn Subdocument> = Box::new(child.start().await?);
             Ok(child)
         })
@@ -210,6 +224,7 @@ impl AttachDocument {
             replica,
             presence,
             states: states_sender,
+            progress: Progress::default(),
         };
         let task = Some(tokio::spawn(task.run()));
         Ok(SyncedDocument { doc: self.doc, shared, states, task, subdocuments })

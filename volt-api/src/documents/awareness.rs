@@ -12,7 +12,7 @@ use yrs::{
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
 
-use super::replica::caught;
+use super::updates::{Bytes, caught};
 
 /// The interval at which the client's own state is renewed.
 pub const RENEWAL: Duration = Duration::from_secs(15);
@@ -20,7 +20,7 @@ pub const RENEWAL: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(30);
 /// The largest clock that is accepted. The document's library adds to it.
 const HIGHEST: u32 = u32::MAX / 2;
-/// The number of clients that are remembered.
+/// The number of clients that are remembered, including some that have left.
 const CLIENTS: usize = 10_000;
 /// The state of a client that has left.
 const GONE: &str = "null";
@@ -55,7 +55,8 @@ impl Peers {
     pub fn receive(&mut self, now: Instant, update: &[u8], awareness: &mut Awareness) -> bool {
         // A count of states that does not fit into so few bytes would reserve memory.
         let own = awareness.client_id();
-        let plausible = count(update).is_some_and(|count| count <= update.len() as u64);
+        let count = Bytes::new(update).number();
+        let plausible = count.is_ok_and(|count| count <= update.len() as u64);
         let decoded = || caught(|| AwarenessUpdate::decode_v1(update))?.ok();
         let Some(update) = plausible.then(decoded).flatten() else {
             tracing::warn!("an invalid awareness update is ignored");
@@ -75,7 +76,7 @@ impl Peers {
                 }
                 continue;
             }
-            if self.note(now, client, &mut entry) {
+            if self.note(now, client, &mut entry, awareness) {
                 accepted.insert(client, entry);
             }
         }
@@ -84,29 +85,43 @@ impl Peers {
     }
 
     /// Remembers a state, and adapts its clock. Returns whether to apply it.
-    fn note(&mut self, now: Instant, client: ClientID, entry: &mut AwarenessUpdateEntry) -> bool {
+    fn note(
+        &mut self,
+        now: Instant,
+        client: ClientID,
+        entry: &mut AwarenessUpdateEntry,
+        awareness: &Awareness,
+    ) -> bool {
         let gone = &*entry.json == GONE;
-        let full = self.peers.len() >= CLIENTS;
-        match self.peers.get_mut(&client) {
-            Some(peer) => {
-                let newer = entry.clock > peer.clock || (gone && entry.clock == peer.clock);
-                if !gone && peer.seen.is_none() && entry.clock == peer.clock {
-                    peer.ahead += 1;
-                } else if !newer {
-                    return false;
-                }
-                peer.clock = entry.clock;
-                peer.seen = (!gone).then_some(now);
-                entry.clock += peer.ahead;
-                true
+        if let Some(peer) = self.peers.get_mut(&client) {
+            let newer = entry.clock > peer.clock || (gone && entry.clock == peer.clock);
+            if !gone && peer.seen.is_none() && entry.clock == peer.clock {
+                peer.ahead += 1;
+            } else if !newer {
+                return false;
             }
-            None if gone || full => false,
-            None => {
-                let peer = Peer { seen: Some(now), clock: entry.clock, ahead: 0 };
-                self.peers.insert(client, peer);
-                true
-            }
+            peer.clock = entry.clock;
+            peer.seen = (!gone).then_some(now);
+            entry.clock += peer.ahead;
+            return true;
         }
+        if gone || !self.make_room() {
+            return false;
+        }
+        // The awareness may know it from before: it left, and its place was taken.
+        let known = awareness.meta(client).map(|(clock, _)| clock);
+        let ahead = known.map_or(0, |known| (known + 1).saturating_sub(entry.clock));
+        self.peers.insert(client, Peer { seen: Some(now), clock: entry.clock, ahead });
+        entry.clock += ahead;
+        true
+    }
+
+    /// Makes room for one more client, in place of those that have left. Returns false if all are present.
+    fn make_room(&mut self) -> bool {
+        if self.peers.len() >= CLIENTS {
+            self.peers.retain(|_, peer| peer.seen.is_some());
+        }
+        self.peers.len() < CLIENTS
     }
 
     /// Makes the client's own clock newer than this one. Returns whether it has a state.
@@ -170,18 +185,6 @@ pub fn farewell(awareness: &mut Awareness) -> Option<Vec<u8>> {
         entry.json = Arc::from(GONE);
     }
     Some(update.encode_v1())
-}
-
-/// Reads the number of states in an update: the variable-length integer at its beginning.
-fn count(update: &[u8]) -> Option<u64> {
-    let mut count = 0_u64;
-    for (place, byte) in update.iter().take(5).enumerate() {
-        count |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Some(count);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -286,6 +289,28 @@ mod tests {
             let (own, _) = one.awareness.meta(ClientID::new(1)).unwrap();
             assert!(own > clock);
         }
+    }
+
+    #[test]
+    fn clients_come_and_go_beyond_the_number_that_is_remembered() {
+        let most = u64::try_from(CLIENTS).unwrap();
+        let mut one = Client::new(1);
+        for id in 0..most {
+            one.receive(&entry(10 + id, 1, "first"));
+        }
+        // All are present: those that are known continue, and no more are accepted.
+        one.receive(&entry(10, 2, "second"));
+        assert_eq!(one.of(10).as_deref(), Some("second"));
+        one.receive(&entry(5, 1, "late"));
+        assert_eq!(one.of(5), None);
+        // Some leave, and others take their place.
+        one.receive(&entry(10, 3, GONE));
+        one.receive(&entry(5, 1, "late"));
+        assert_eq!(one.of(5).as_deref(), Some("late"));
+        // One that had left returns with its old clock.
+        one.receive(&entry(5, 2, GONE));
+        one.receive(&entry(10, 3, "third"));
+        assert_eq!(one.of(10).as_deref(), Some("third"));
     }
 
     #[test]

@@ -131,7 +131,8 @@ impl SyncedDocument {
     /// # Errors
     ///
     /// When the Volt may not have accepted all edits: it cannot be reached, has refused the document, or
-    /// did not end the call within 5 seconds. The edits are still in the document, and go out when it is
+    /// did not read them in time. It has 5 seconds, one second more for each 64 KiB that wait, and 30 more
+    /// if the document is not synced yet. The edits are still in the document, and go out when it is
     /// attached again.
     ///
     /// # Cancel safety

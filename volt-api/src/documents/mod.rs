@@ -27,7 +27,7 @@
 //! The document's own lock protects it: hold no transaction while awaiting something of this module.
 
 mod attach;
-// Three modules are public for tests and fuzz targets. They are not part of the public API.
+// Four modules are public for tests, fuzz targets and the embedded Volt. They are not part of the public API.
 #[doc(hidden)]
 pub mod awareness;
 mod call;
@@ -41,6 +41,8 @@ mod run;
 mod shared;
 mod state;
 mod subdocuments;
+#[doc(hidden)]
+pub mod updates;
 
 pub use yrs;
 

@@ -1,7 +1,7 @@
 //! The awareness of an attached document.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -9,7 +9,7 @@ use yrs::{Origin, sync::Awareness, updates::encoder::Encode as _};
 
 use super::{
     awareness::{self, Peers, RENEWAL},
-    shared::{Shared, now},
+    shared::{Shared, lock, now},
 };
 
 /// The interval between checks for silent clients.
@@ -94,8 +94,4 @@ impl Presence {
     pub(super) fn release(&mut self) {
         lock(&self.awareness).unobserve_update(self.origin.clone());
     }
-}
-
-fn lock(awareness: &Mutex<Awareness>) -> MutexGuard<'_, Awareness> {
-    awareness.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -37,6 +37,16 @@ pub(super) struct Task {
     pub(super) replica: Arc<Replica>,
     pub(super) presence: Option<Presence>,
     pub(super) states: watch::Sender<DocumentState>,
+    /// How far the call has come.
+    pub(super) progress: Progress,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// The Volt has accepted the call: later refusals are because of the content.
+    answered: bool,
+    live_since: Option<Instant>,
 }
 
 impl Task {
@@ -58,17 +68,21 @@ impl Task {
         let mut faults = 0;
         loop {
             self.states.send_replace(DocumentState::Connecting);
+            self.progress = Progress::default();
             let begin = now();
             let reason = match self.call().await {
                 Ok(()) => return self.outcome(None),
                 Err(reason) => reason,
             };
             backoff.settle(now() - begin);
-            if backoff.failures() == 0 {
+            let Progress { answered, live_since } = self.progress;
+            // Not by the time that the call has lasted: a large update that is refused takes long, too.
+            if live_since.is_some_and(|since| now() - since >= LONGEST_PAUSE) {
                 faults = 0;
             }
-            faults += u32::from(verdict(&reason) == Verdict::Faulty);
-            if verdict(&reason) == Verdict::Final || faults >= TRIES {
+            let verdict = verdict(&reason, answered);
+            faults += u32::from(verdict == Verdict::Faulty);
+            if verdict == Verdict::Final || faults >= TRIES {
                 self.states.send_replace(DocumentState::Refused { reason: reason.clone() });
                 return Err(reason);
             }
@@ -128,6 +142,8 @@ impl Task {
     /// Drives a call to its end. Returns whether the Volt ended it after it had been stopped.
     async fn drive(&mut self, mut call: Call) -> Result<bool> {
         let mut stop = Stop::No;
+        // When the Volt must have accepted everything, and when it must have ended the call.
+        let mut drained: Option<Instant> = None;
         let mut half_closed: Option<Instant> = None;
         let mut confirming: OptionFuture<BoxFuture<Result<Option<u64>>>> = None.into();
         let mut confirms = false;
@@ -164,11 +180,17 @@ impl Task {
                         return Ok(false);
                     }
                     let farewell = self.presence.as_ref().and_then(Presence::farewell);
-                    self.shared.with(|exchange| exchange.stop(farewell));
+                    let time = self.shared.with(|exchange| {
+                        exchange.stop(farewell);
+                        exchange.drain_time()
+                    });
+                    drained = Some(now() + GOODBYE + time);
                     continue;
                 }
-                () = wait_until(half_closed) => {
-                    return Err(Error::deadline("the Volt did not end the call"));
+                () = wait_until(half_closed.or(drained)) => {
+                    let missed =
+                        if half_closed.is_some() { "end the call" } else { "read the edits" };
+                    return Err(Error::deadline(format!("the Volt did not {missed} in time")));
                 }
             };
             match event {
@@ -194,6 +216,10 @@ impl Task {
         };
         let same =
             |old: &DocumentState| std::mem::discriminant(old) == std::mem::discriminant(&state);
+        self.progress.answered |= answered;
+        if phase == Phase::Live {
+            self.progress.live_since.get_or_insert_with(now);
+        }
         let changed = !same(&self.states.borrow());
         // Before the state, so that observers of the state see the acknowledged edits.
         self.shared.publish();
@@ -241,7 +267,8 @@ enum Verdict {
     Final,
 }
 
-fn verdict(error: &Error) -> Verdict {
+/// `answered` is set if the Volt had accepted the call.
+fn verdict(error: &Error, answered: bool) -> Verdict {
     match error.kind() {
         ErrorKind::Configuration => return Verdict::Final,
         ErrorKind::Protocol => return Verdict::Faulty,
@@ -255,11 +282,11 @@ fn verdict(error: &Error) -> Verdict {
         | Code::Unauthenticated
         | Code::Unimplemented
         | Code::FailedPrecondition => Verdict::Final,
-        Code::Unavailable
-        | Code::Aborted
-        | Code::ResourceExhausted
-        | Code::DeadlineExceeded
-        | Code::Cancelled => Verdict::Lost,
+        Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::Cancelled => {
+            Verdict::Lost
+        }
+        // Otherwise the updates are too large, and will be in the next call, too.
+        Code::ResourceExhausted if !answered => Verdict::Lost,
         _ => Verdict::Faulty,
     }
 }

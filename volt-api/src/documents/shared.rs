@@ -1,7 +1,7 @@
 //! The state that the task of a document shares with the handle and the observers.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -12,6 +12,11 @@ use super::exchange::Exchange;
 /// The time, as the timers of the task measure it.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// Locks data that is consistent between any two statements, so that a poisoned lock does not matter.
+pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The requested end of the task.
@@ -48,7 +53,7 @@ impl Shared {
 
     /// Uses the exchange. Never waits: the document is locked before it, not after.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Exchange) -> T) -> T {
-        work(&mut self.exchange.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut lock(&self.exchange))
     }
 
     /// Uses the exchange, and wakes the task.

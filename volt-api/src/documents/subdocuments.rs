@@ -3,14 +3,15 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
+use futures_util::future::join_all;
 use tokio::{sync::mpsc, task::JoinHandle};
 use volt_runtime::{Result, transport::BoxFuture};
 use yrs::{Doc, Origin, ReadTxn as _, TransactionMut, Uuid};
 
-use super::state::DocumentStateWatch;
+use super::{shared::lock, state::DocumentStateWatch};
 
 type Children = Arc<Mutex<HashMap<Uuid, Box<dyn Subdocument>>>>;
 
@@ -72,11 +73,9 @@ impl Subdocuments {
     pub(super) async fn stop(self) -> Result<()> {
         self.task.abort();
         let children: Vec<_> = lock(&self.children).drain().map(|(_, child)| child).collect();
-        let mut outcome = Ok(());
-        for child in children {
-            outcome = outcome.and(child.stop().await);
-        }
-        outcome
+        // Together, so that many take no longer than one.
+        let outcomes = join_all(children.into_iter().map(Subdocument::stop)).await;
+        outcomes.into_iter().collect()
     }
 }
 
@@ -104,10 +103,6 @@ async fn follow(attach: Attach, mut changes: mpsc::UnboundedReceiver<Change>, ch
             Change::Removed(guid) => drop(lock(&children).remove(&guid)),
         }
     }
-}
-
-fn lock(children: &Children) -> MutexGuard<'_, HashMap<Uuid, Box<dyn Subdocument>>> {
-    children.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Subdocuments {

@@ -11,8 +11,9 @@ use volt_api::{
     documents::{
         DocumentState, SyncedDocument, doc_with_guid,
         yrs::{
-            Array as _, Doc, GetString as _, Map as _, ReadTxn as _, Snapshot, Transact as _,
-            sync::Awareness, types::ToJson as _,
+            Any, Array as _, Doc, GetString as _, Map as _, MapPrelim, Options, Out, ReadTxn as _,
+            Snapshot, StateVector, Transact as _, Update, sync::Awareness, types::ToJson as _,
+            updates::decoder::Decode as _,
         },
     },
     volt::{Resource, SaveSynapseRequest},
@@ -49,15 +50,13 @@ async fn attach(client: &Client, doc: &Doc) -> SyncedDocument {
     document
 }
 
-/// Everything in a document, as JSON, and its state.
-fn content(doc: &Doc) -> (String, String, Snapshot) {
+/// Everything in a document, and its state.
+fn content(doc: &Doc) -> (String, Any, Any, Snapshot) {
     let (text, map) = (doc.get_or_insert_text("text"), doc.get_or_insert_map("map"));
     let list = doc.get_or_insert_array("list");
     let transaction = doc.transact();
-    let mut json = String::new();
-    map.to_json(&transaction).to_json(&mut json);
-    list.to_json(&transaction).to_json(&mut json);
-    (text.get_string(&transaction), json, transaction.snapshot())
+    let text = text.get_string(&transaction);
+    (text, map.to_json(&transaction), list.to_json(&transaction), transaction.snapshot())
 }
 
 #[tokio::test]
@@ -85,6 +84,90 @@ async fn documents_of_two_clients_are_equal() {
     let third = attach(&client, &three).await;
     assert_eq!(content(&three), content(&one));
     drop(third);
+}
+
+/// Returns a document with three edits, and an update without the first of them.
+fn with_a_lost_edit() -> (Doc, Vec<u8>) {
+    let doc = Doc::new();
+    let (list, map) = (doc.get_or_insert_array("list"), doc.get_or_insert_map("map"));
+    map.insert(&mut doc.transact_mut(), "lost", 1);
+    let state = doc.transact().state_vector();
+    list.push_back(&mut doc.transact_mut(), Any::Buffer([0, 255, 7].as_slice().into()));
+    map.insert(&mut doc.transact_mut(), "kept", 2);
+    let later = doc.transact().encode_state_as_update_v2(&state);
+    (doc, later)
+}
+
+fn apply(doc: &Doc, update: &[u8]) {
+    doc.transact_mut().apply_update(Update::decode_v2(update).unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_document_with_a_gap_reaches_others() {
+    for attached_before in [false, true] {
+        let (_volt, client) = start().await;
+        let (source, later) = with_a_lost_edit();
+        let (one, two) = (Doc::new(), Doc::new());
+        if !attached_before {
+            apply(&one, &later);
+        }
+        let first = attach(&client, &one).await;
+        if attached_before {
+            apply(&one, &later);
+        }
+        soon(first.flush()).await.unwrap();
+        let second = attach(&client, &two).await;
+        assert_eq!(content(&two), content(&one));
+        let list = two.get_or_insert_array("list");
+        let binary = Out::Any(Any::Buffer([0, 255, 7].as_slice().into()));
+        assert_eq!(list.get(&two.transact(), 0), Some(binary));
+        let map = two.get_or_insert_map("map");
+        assert!(map.contains_key(&two.transact(), "kept"));
+        // The lost edit closes the gap everywhere.
+        apply(&one, &source.transact().encode_state_as_update_v2(&StateVector::default()));
+        until(|| map.contains_key(&two.transact(), "lost")).await;
+        assert_eq!(content(&two), content(&source));
+        soon(first.stop()).await.unwrap();
+        soon(second.stop()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_the_volt_never_takes_is_refused() {
+    let (_volt, client) = start().await;
+    let doc = Doc::new();
+    let mut map = doc.get_or_insert_map("map");
+    for _ in 0..300 {
+        map = map.insert(&mut doc.transact_mut(), "child", MapPrelim::default());
+    }
+    let before = content(&doc);
+    let document = client.sync().attach(&doc, "@notes", "todo").await.unwrap();
+    let error = soon(document.synced()).await.unwrap_err();
+    assert_eq!(error.code(), Code::FailedPrecondition, "{error}");
+    assert!(error.to_string().contains("nested too deep"), "{error}");
+    assert!(matches!(document.state(), DocumentState::Refused { .. }));
+    assert_eq!(content(&doc), before);
+}
+
+#[tokio::test]
+async fn a_document_within_itself_is_attached_once() {
+    let (_volt, client) = start().await;
+    let guid = "5d5a5d0e-circle";
+    // It contains itself, and loads itself.
+    let source = doc_with_guid(guid);
+    let map = source.get_or_insert_map("map");
+    let options = Options { guid: guid.into(), auto_load: true, ..Options::default() };
+    map.insert(&mut source.transact_mut(), "self", Doc::with_options(options));
+    let writer = client.sync().attach(&source, "@notes", guid).await.unwrap();
+    soon(writer.flush()).await.unwrap();
+    let doc = doc_with_guid(guid);
+    let attaching = client.sync().attach(&doc, "@notes", guid).subdocuments(true);
+    let document = attaching.await.unwrap();
+    soon(document.synced()).await.unwrap();
+    soon(document.flush()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(document.subdocuments().is_empty());
+    soon(document.stop()).await.unwrap();
 }
 
 #[tokio::test]
@@ -206,6 +289,9 @@ async fn versions_are_kept_and_listed() {
     assert!(versions.iter().any(|one| one.version_id == version && one.label == "one"));
     let kept = sync.version("@notes", "todo", &version).await.unwrap();
     assert!(!kept.update.is_empty());
+    // Clients that have the document open receive the change.
+    sync.revert_version("@notes", "todo", version).await.unwrap();
+    until(|| read(&doc) == "first").await;
 }
 
 #[tokio::test]

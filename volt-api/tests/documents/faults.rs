@@ -1,6 +1,6 @@
 //! Volts that refuse, fail, or send what they should not.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use volt_api::{
@@ -72,7 +72,7 @@ async fn an_undecodable_update_restarts_the_call() {
         let (one, two) = (Doc::new(), Doc::new());
         write(&one, "text");
         let first = attach(&model, &one).await;
-        model.next([Behaviour::Undecodable(kind)]);
+        model.next([Behaviour::Sends(kind, vec![7; 9])]);
         let second = attaching(&model, &two).await.unwrap();
         let lost = state(&second, |state| state.reason().is_some()).await;
         assert_eq!(lost.reason().unwrap().kind(), ErrorKind::Protocol, "{lost}");
@@ -87,12 +87,82 @@ async fn updates_that_never_decode_are_refused() {
     let model = Model::default();
     let doc = Doc::new();
     write(&doc, "text");
-    model.next([0; 9].map(|_| Behaviour::Undecodable(SyncState::Syncing)));
+    model.next([0; 9].map(|_| Behaviour::Sends(SyncState::Syncing, vec![7; 9])));
     let document = attaching(&model, &doc).await.unwrap();
     let refused = state(&document, is_refused).await;
     assert_eq!(refused.reason().unwrap().kind(), ErrorKind::Protocol, "{refused}");
     assert_eq!(model.starts().len(), 3);
     assert_eq!(read(&doc), "text");
+}
+
+/// Returns an update with these columns and this rest.
+fn raw(lengths: &[u8], rest: &[u8]) -> Vec<u8> {
+    let columns: [&[u8]; 9] = [&[], &[1], &[], &[], &[0x08], &[1, b'r', 1], &[1], &[], lengths];
+    let mut update = vec![0];
+    for column in columns {
+        update.push(u8::try_from(column.len()).unwrap());
+        update.extend_from_slice(column);
+    }
+    update.extend_from_slice(rest);
+    update
+}
+
+#[tokio::test(start_paused = true)]
+async fn hostile_updates_end_the_attachment() {
+    let nested = [&[1, 1, 0][..], &[117, 1].repeat(1_000_000), &[126, 0]].concat();
+    // Four billion blocks, and values.
+    let most = [0xff, 0xff, 0xff, 0xff, 0x0f];
+    let blocks = [&[1][..], &most, &[0]].concat();
+    let values = [&[1, 1, 0, 117][..], &most].concat();
+    for (update, reason) in [
+        (raw(&[1], &nested), "nested too deep"),
+        (raw(&[1], &values), "invalid update"),
+        (raw(&[0x41, 0xf0, 0xff, 0xff, 0xff, 0x0f], &blocks), ""),
+    ] {
+        for state_of in [SyncState::Syncing, SyncState::Update] {
+            let model = Model::default();
+            let doc = Doc::new();
+            write(&doc, "text");
+            model.next([0; 9].map(|_| Behaviour::Sends(state_of, update.clone())));
+            let document = attaching(&model, &doc).await.unwrap();
+            let refused = state(&document, is_refused).await;
+            let error = refused.reason().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
+            assert_eq!((read(&doc).as_str(), model.starts().len()), ("text", 3));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_that_the_volt_cannot_take_are_not_retried_indefinitely() {
+    for (code, calls) in
+        [(Code::FailedPrecondition, 1), (Code::ResourceExhausted, 3), (Code::InvalidArgument, 3)]
+    {
+        let model = Model::default();
+        let doc = Doc::new();
+        write(&doc, "text");
+        model.next([0; 9].map(|_| Behaviour::RefuseDone(code)));
+        let document = attaching(&model, &doc).await.unwrap();
+        let refused = state(&document, is_refused).await;
+        assert_eq!(refused.reason().unwrap().code(), code, "{refused}");
+        assert_eq!((read(&doc).as_str(), model.starts().len()), ("text", calls));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volt_that_stops_reading_does_not_keep_a_document_from_stopping() {
+    for length in [1, 8 << 20] {
+        let model = Model::default();
+        let doc = Doc::new();
+        model.next([Behaviour::Deaf]);
+        let document = attach(&model, &doc).await;
+        write(&doc, &"x".repeat(length));
+        let limit = Duration::from_secs(6 + (length as u64 >> 16));
+        let stopped = tokio::time::timeout(limit, document.stop()).await.expect("it stops");
+        assert!(stopped.is_err());
+        assert_eq!(read(&doc).len(), length);
+    }
 }
 
 #[tokio::test]

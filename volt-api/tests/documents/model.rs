@@ -27,8 +27,12 @@ pub(crate) enum Behaviour {
     Refuse(Code),
     /// Refuses the first update.
     RefuseUpdates(Code),
-    /// Sends bytes that are not an update, in place of the document or after it.
-    Undecodable(SyncState),
+    /// Refuses the updates that the Volt lacks.
+    RefuseDone(Code),
+    /// Sends these bytes as an update, in place of the document or after it.
+    Sends(SyncState, Vec<u8>),
+    /// Reads nothing after it has answered DONE, and does not end the call.
+    Deaf,
     /// Never answers DONE.
     HoldDone,
     /// Answers DONE after a notification.
@@ -115,9 +119,9 @@ impl Model {
             (document.changes.subscribe(), message)
         };
         first.is_read_only = matches!(behaviour, Behaviour::ReadOnly);
-        match behaviour {
-            Behaviour::Undecodable(SyncState::Syncing) => {
-                first.update = message(SyncState::Syncing, vec![7; 9]).update;
+        match &behaviour {
+            Behaviour::Sends(SyncState::Syncing, update) => {
+                first.update = message(SyncState::Syncing, update.clone()).update;
             }
             Behaviour::Sparse => {
                 first = SyncDocumentResponse::default().with_sync_state(SyncState::Syncing);
@@ -144,6 +148,9 @@ impl Model {
                     if let (SyncState::Update, Behaviour::RefuseUpdates(code)) = (state, &behaviour) {
                         return Err(Status::new(*code, "refused"));
                     }
+                    if let (SyncState::Done, Behaviour::RefuseDone(code)) = (state, &behaviour) {
+                        return Err(Status::new(*code, "refused"));
+                    }
                     if state != SyncState::Awareness && !matches!(behaviour, Behaviour::ReadOnly) {
                         let update = Update::decode_v2(&update).unwrap();
                         document.doc.transact_mut().apply_update(update).unwrap();
@@ -158,8 +165,11 @@ impl Model {
                         let done = SyncDocumentResponse::default();
                         responses.send(done.with_sync_state(SyncState::Done)).await?;
                         live = true;
-                        if matches!(behaviour, Behaviour::Undecodable(SyncState::Update)) {
-                            responses.send(message(SyncState::Update, vec![7; 9])).await?;
+                        if let Behaviour::Sends(SyncState::Update, update) = &behaviour {
+                            responses.send(message(SyncState::Update, update.clone())).await?;
+                        }
+                        if matches!(behaviour, Behaviour::Deaf) {
+                            std::future::pending::<()>().await;
                         }
                     }
                     let state = if state == SyncState::Done { SyncState::Update } else { state };

@@ -92,13 +92,13 @@ impl Archive {
         })
     }
 
-    /// Returns whether a document has any content.
-    pub(crate) fn has_content(&self, document: &str) -> Result<bool> {
+    /// Returns the number of the last update of a document, or `None` if it has no content.
+    pub(crate) fn last_update(&self, document: &str) -> Result<Option<i64>> {
         self.read(|archive| {
-            let Some(id) = find(archive, document)? else { return Ok(false) };
+            let Some(id) = find(archive, document)? else { return Ok(None) };
             let mut select =
-                archive.prepare_cached("SELECT 1 FROM edit WHERE document_id = ?1 LIMIT 1")?;
-            Ok(select.exists([id])?)
+                archive.prepare_cached("SELECT max(id) FROM edit WHERE document_id = ?1")?;
+            Ok(select.query_row([id], |row| row.get(0))?)
         })
     }
 }

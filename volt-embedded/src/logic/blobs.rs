@@ -7,15 +7,10 @@ use std::{
 };
 
 use aws_lc_rs::digest;
-use base64::{
-    Engine as _,
-    alphabet::URL_SAFE,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use tempfile::NamedTempFile;
 use volt_api::{Status, volt::PutSynapseBlobStart};
 
-use super::signing::encode;
+use super::signing::{decode, encode};
 use crate::{
     actor::Actor,
     archive::Archive,
@@ -25,12 +20,6 @@ use crate::{
 
 /// The largest blob, in bytes.
 const MAX_BLOB: u64 = 256 << 20;
-
-/// Base64url, with or without padding.
-const HASH: GeneralPurpose = GeneralPurpose::new(
-    &URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// An incoming blob.
 pub(crate) struct Arriving {
@@ -123,7 +112,7 @@ impl Arriving {
 
 /// Returns a hash as it is stored: base64url without padding.
 pub(super) fn parse_hash(hash: &str) -> Result<String, Status> {
-    match HASH.decode(hash) {
+    match decode(hash) {
         Ok(bytes) if bytes.len() == digest::SHA256_OUTPUT_LEN => Ok(encode(&bytes)),
         _ => Err(invalid("a hash is SHA-256 in base64url")),
     }

@@ -85,13 +85,16 @@ impl Actor {
         ] {
             set_attribute(&mut resource, name, AttributeDataType::Boolean, Value::Boolean(value));
         }
-        self.save_resource(SaveResourceRequest {
+        let saved = self.save_resource(SaveResourceRequest {
             resource: Some(resource),
             create: request.create,
             create_in_parent_id: request.create_in_parent_id,
             purge_attributes: request.purge_attributes,
             ..SaveResourceRequest::default()
-        })
+        })?;
+        // The documents may be in use.
+        self.volt.documents.configure(&saved.id, settings(&saved));
+        Ok(saved)
     }
 
     /// Returns a sync database or synapse, if the actor has this access to it.
@@ -129,7 +132,7 @@ impl Actor {
             self.read(|store| self.demand(store, &reached.id, DATABASE_WRITE))?;
         }
         let document = self.document(&reached, &start.document_id)?;
-        let seat = Seat::join(document, &state, read_only)?;
+        let seat = self.volt.documents.join(document, &self.identity, &state, read_only)?;
         Ok((seat, Opened { database: reached.id, read_only }))
     }
 

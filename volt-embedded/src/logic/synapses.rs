@@ -40,6 +40,13 @@ pub(crate) struct Progress {
     pub(crate) local_hash: String,
 }
 
+/// The hash of a document's content.
+pub(crate) struct Hashed {
+    /// The number of the last update in the content.
+    last: i64,
+    hash: String,
+}
+
 impl Actor {
     /// Sets a synapse's description of a document. Later changes must fit it.
     pub(crate) fn set_document_metadata(
@@ -79,20 +86,14 @@ impl Actor {
         &self,
         request: &DeleteSynapseDocumentMetadataRequest,
     ) -> Result<()> {
-        let reference = match request.synapse_id.as_str() {
-            "" => request.database_id.as_str(),
-            given => given,
-        };
+        let reference = either(&request.synapse_id, &request.database_id);
         let synapse = self.reach_documents(reference, WRITE)?;
         self.document(&synapse, &request.document_id)?.remove_description()
     }
 
     /// Writes a value at a path of a document.
     pub(crate) fn write_path(&self, request: &WriteSynapsePathRequest) -> Result<()> {
-        let reference = match request.synapse_id.as_str() {
-            "" => request.database_id.as_str(),
-            given => given,
-        };
+        let reference = either(&request.synapse_id, &request.database_id);
         let path = path::parse_place(&request.path)?;
         let value: serde_json::Value = serde_json::from_str(&request.json)
             .map_err(|error| invalid(format!("`json` cannot be read: {error}")))?;
@@ -103,19 +104,25 @@ impl Actor {
         Ok(())
     }
 
-    /// Returns the state of a document.
-    pub(crate) fn document_progress(&self, synapse: &Reached, document: &str) -> Result<Progress> {
+    /// Returns the state of a document. `known` is the hash of its content from the last time, which is
+    /// computed again only after a change.
+    pub(crate) fn document_progress(
+        &self,
+        synapse: &Reached,
+        document: &str,
+        known: &mut Option<Hashed>,
+    ) -> Result<Progress> {
         limits::document(document)?;
         let progress = |state, hash, local_hash| Progress { state, hash, local_hash };
         let description = synapse.archive.description(document)?;
-        let exists = synapse.archive.has_content(document)?;
+        let last = synapse.archive.last_update(document)?;
         let description = match description {
             Some(description) if description.deleted => {
                 let state = SynapseDocumentState::Deleted;
                 return Ok(progress(state, String::new(), String::new()));
             }
             Some(description) => description,
-            None if exists => Description::default(),
+            None if last.is_some() => Description::default(),
             None => {
                 let state = SynapseDocumentState::Absent;
                 return Ok(progress(state, String::new(), String::new()));
@@ -129,9 +136,15 @@ impl Actor {
                 progress(SynapseDocumentState::Announced, hash, String::new())
             });
         }
-        let identity =
-            self.document(synapse, document)?.with(|document| Ok(document.identity()))?;
-        let local = document_hash(&identity);
+        let local = match known {
+            Some(Hashed { last: of, hash }) if Some(*of) == last => hash.clone(),
+            _ => {
+                let document = self.document(synapse, document)?;
+                let hash = document_hash(&document.with(|document| Ok(document.identity()))?);
+                *known = last.map(|last| Hashed { last, hash: hash.clone() });
+                hash
+            }
+        };
         Ok(if description.publish_hash {
             progress(SynapseDocumentState::Ready, local.clone(), local)
         } else {
@@ -207,4 +220,9 @@ impl Actor {
 /// Returns the hash of a document's content.
 pub(crate) fn document_hash(identity: &[u8]) -> String {
     encode(digest::digest(&digest::SHA256, identity).as_ref())
+}
+
+/// Returns the database that a request names in one of two fields.
+fn either<'a>(synapse: &'a str, database: &'a str) -> &'a str {
+    if synapse.is_empty() { database } else { synapse }
 }

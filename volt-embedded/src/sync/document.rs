@@ -1,36 +1,29 @@
 //! A document in memory: a Yjs document, and the checks of its changes.
 
-use std::{
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use serde_json::Value;
-use volt_api::Status;
+use volt_api::{
+    Status,
+    documents::updates::{self, MAX_NESTING, Nesting, Summary, Unfit},
+};
 use yrs::{
-    Array as _, ArrayRef, ClientID, Doc, Map as _, MapRef, OffsetKind, Options, ReadTxn,
-    StateVector, Transact as _, TransactionMut, Update,
-    branch::{Branch, BranchPtr},
+    Doc, OffsetKind, Options, ReadTxn as _, StateVector, Transact as _, TransactionMut, Update,
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
 
-use super::{
-    MAX_STATE_VECTOR,
-    inspect::{self, MAX_COST, MAX_NESTING, Summary},
-    value,
-};
-use crate::error::{exhausted, internal, invalid};
+use super::{MAX_STATE_VECTOR, value};
+use crate::error::{internal, invalid, precondition};
+
+/// The memory that an update or a document may need, as estimated, in bytes.
+const MAX_COST: u64 = 256 << 20;
 
 /// A document in memory.
 pub(crate) struct Document {
     doc: Doc,
     /// The estimated memory, in bytes.
     cost: u64,
-    /// At least the deepest nesting of shared types.
-    nesting: u32,
-    /// The clients with a gap in their changes, each with the clock after the changes beyond it.
-    gaps: HashMap<ClientID, u32>,
+    nesting: Nesting,
 }
 
 /// A change that a document has accepted.
@@ -66,7 +59,7 @@ impl Document {
             cleanup_formatting: false,
             ..Options::default()
         };
-        Self { doc: Doc::with_options(options), cost: 0, nesting: 0, gaps: HashMap::new() }
+        Self { doc: Doc::with_options(options), cost: 0, nesting: Nesting::empty() }
     }
 
     /// Returns the estimated memory of the document, in bytes.
@@ -86,30 +79,8 @@ impl Document {
 
     /// Returns everything that a document with this state lacks, as one update.
     pub(crate) fn missing(&self, state: &StateVector) -> Result<Vec<u8>, Status> {
-        let encode = || {
-            if self.gaps.is_empty() {
-                return Some(self.doc.transact().encode_state_as_update_v2(state));
-            }
-            // The library cannot read its own second encoding of a gap.
-            let state = self.before_gaps(state);
-            let first = self.doc.transact().encode_state_as_update_v1(&state);
-            Some(Update::decode_v1(&first).ok()?.encode_v2())
-        };
+        let encode = || updates::missing(&self.doc.transact(), state).ok();
         guarded(encode).flatten().ok_or_else(|| internal("the document cannot be encoded"))
-    }
-
-    /// Lowers a state so that it excludes the changes after gaps. For the library, a client's changes end
-    /// at its gap.
-    fn before_gaps(&self, state: &StateVector) -> StateVector {
-        let own = self.state();
-        let lower = |(client, clock): (&ClientID, &u32)| {
-            let known = own.get(client);
-            if self.gaps.contains_key(client) && *clock >= known {
-                return Some((*client, known.checked_sub(1)?));
-            }
-            Some((*client, *clock))
-        };
-        state.iter().filter_map(lower).collect()
     }
 
     /// Returns the whole document as one update.
@@ -170,14 +141,17 @@ impl Document {
 
     /// Applies an update. Returns `None` if it contains nothing new.
     pub(crate) fn apply(&mut self, update: &[u8]) -> Result<Option<Change>, Rejected> {
-        let summary = inspect::update(update)?;
+        let summary = check(update)?;
         let unreadable = || invalid("an update cannot be decoded");
         let decoded = guarded(|| Update::decode_v2(update)).ok_or_else(unreadable)?;
         let decoded = decoded.map_err(|_| unreadable())?;
-        self.make_room(&summary)?;
+        self.make_room(summary)?;
         let before = self.state();
         let outcome = self.transact(|txn| {
-            txn.apply_update(decoded).map_err(|_| invalid("an update cannot be applied"))
+            txn.apply_update(decoded).map_err(|_| invalid("an update cannot be applied"))?;
+            // The library accepts some damaged updates that it cannot write. Nobody could open the
+            // document after them.
+            check(&updates::of_transaction(txn)).map(drop)
         });
         let changed = match outcome {
             Some((Ok(()), changed)) => changed,
@@ -188,8 +162,11 @@ impl Document {
         if !changed && !waits {
             return Ok(None);
         }
+        // What waits for earlier changes is written, too.
+        if waits && self.missing(&self.state()).and_then(|update| check(&update)).is_err() {
+            return Err(Rejected::Broken(invalid("an update cannot be applied")));
+        }
         self.cost += summary.cost;
-        self.nesting = self.nesting.saturating_add(summary.nesting);
         Ok(Some(Change { update: update.into(), before: Arc::new(before) }))
     }
 
@@ -202,7 +179,7 @@ impl Document {
         let mut update = Vec::new();
         let outcome = self.transact(|txn| {
             work(txn)?;
-            update = txn.encode_update_v2();
+            update = updates::of_transaction(txn);
             Ok(())
         });
         let changed = match outcome {
@@ -213,10 +190,9 @@ impl Document {
         if !changed {
             return Ok(None);
         }
-        let summary = inspect::update(&update).map_err(Rejected::Broken)?;
-        self.make_room(&summary).map_err(Rejected::Broken)?;
+        let summary = check(&update).map_err(Rejected::Broken)?;
+        self.make_room(summary).map_err(Rejected::Broken)?;
         self.cost += summary.cost;
-        self.nesting = self.nesting.saturating_add(summary.nesting);
         Ok(Some(Change { update: update.into(), before: Arc::new(before) }))
     }
 
@@ -228,70 +204,39 @@ impl Document {
     ) -> Option<(T, bool)> {
         let mut txn = self.doc.transact_mut();
         let outcome = guarded(|| work(&mut txn));
-        let added = txn.insert_set().iter().filter_map(|(client, ranges)| {
-            ranges.iter().map(|range| range.end).max().map(|end| (*client, end))
-        });
-        let added: Vec<_> = added.collect();
-        // The state vector does not change if there is a gap before the additions.
-        let changed = !added.is_empty() || !txn.delete_set().is_empty();
+        // The state vector stays as it is if there is a gap before what was added.
+        let changed = !txn.insert_set().is_empty() || !txn.delete_set().is_empty();
         // Dropping it commits it, which panics as well if the document is damaged. That must not happen
         // while another panic unwinds, because the process would end.
         let committed = guarded(move || drop(txn));
-        if changed {
-            self.note_gaps(added);
-        }
         Some((outcome?, committed.map(|()| changed)?))
     }
 
-    /// Records the gaps before the additions, and removes filled ones.
-    fn note_gaps(&mut self, added: Vec<(ClientID, u32)>) {
-        let state = self.state();
-        for (client, end) in added.into_iter().filter(|(client, end)| state.get(client) < *end) {
-            let last = self.gaps.entry(client).or_default();
-            *last = end.max(*last);
-        }
-        self.gaps.retain(|client, end| state.get(client) < *end);
-    }
-
     /// Fails if the document has no room for an update.
-    fn make_room(&mut self, summary: &Summary) -> Result<(), Status> {
+    fn make_room(&mut self, summary: Summary) -> Result<(), Status> {
         if self.cost + summary.cost > MAX_COST {
-            return Err(exhausted("the document is full: it has as much content as is permitted"));
+            return Err(precondition(
+                "the document is full: it has as much content as is permitted",
+            ));
         }
-        if summary.nesting > 0 && self.nesting + summary.nesting > MAX_NESTING {
-            self.nesting = self.measure()?;
-            if self.nesting + summary.nesting > MAX_NESTING {
-                let message = format!("values are nested in more than {MAX_NESTING} levels");
-                return Err(exhausted(message));
-            }
-        }
-        Ok(())
-    }
-
-    /// Measures the deepest nesting of shared types.
-    fn measure(&self) -> Result<u32, Status> {
-        let txn = self.doc.transact();
-        let waiting = match txn.store().pending_update() {
-            Some(waiting) => inspect::update(&waiting.update.encode_v2())?.nesting,
-            None => 0,
-        };
-        let roots = txn.root_refs().filter_map(|(_, root)| root.try_branch().map(BranchPtr::from));
-        let mut open: Vec<_> = roots.map(|root| (root, 0)).collect();
-        let mut deepest = 0;
-        while let Some((branch, depth)) = open.pop() {
-            deepest = deepest.max(depth);
-            open.extend(children(&branch, &txn).into_iter().map(|child| (child, depth + 1)));
-        }
-        Ok(deepest + waiting)
+        self.nesting.admit(&self.doc.transact(), summary).map_err(unfit)
     }
 }
 
-/// Returns the shared types that are directly in another.
-fn children<T: ReadTxn>(branch: &Branch, txn: &T) -> Vec<BranchPtr> {
-    let (map, list) =
-        (MapRef::from(BranchPtr::from(branch)), ArrayRef::from(BranchPtr::from(branch)));
-    let values = map.iter(txn).map(|(_, value)| value).chain(list.iter(txn));
-    values.filter_map(|value| value.try_branch().map(BranchPtr::from)).collect()
+/// Checks an update before the library reads it.
+pub(super) fn check(update: &[u8]) -> Result<Summary, Status> {
+    updates::check(update, MAX_COST).map_err(unfit)
+}
+
+fn unfit(reason: Unfit) -> Status {
+    match reason {
+        Unfit::Malformed => invalid("an update cannot be decoded"),
+        Unfit::TooLarge => precondition("the update is too large for a document"),
+        Unfit::TooDeep => {
+            let message = format!("values are nested too deep: {MAX_NESTING} levels are permitted");
+            precondition(message)
+        }
+    }
 }
 
 /// Decodes a caller's state vector. An absent one is that of an empty document.
@@ -301,15 +246,18 @@ pub(crate) fn decode_state(state: &[u8]) -> Result<StateVector, Status> {
         return Ok(StateVector::default());
     }
     if state.len() > MAX_STATE_VECTOR {
-        return Err(exhausted(format!("a state vector has more than {MAX_STATE_VECTOR} bytes")));
+        return Err(precondition(format!("a state vector has more than {MAX_STATE_VECTOR} bytes")));
     }
-    inspect::state_vector(state)?;
+    updates::check_state_vector(state).map_err(|_| unreadable())?;
     let decoded = guarded(|| StateVector::decode_v1(state)).ok_or_else(unreadable)?;
     decoded.map_err(|_| unreadable())
 }
 
 /// Runs work of the Yjs library. Returns `None` if it panicked.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    let outcome = catch_unwind(AssertUnwindSafe(work));
-    outcome.inspect_err(|_| tracing::error!("the Yjs library panicked; only the call ends")).ok()
+    let outcome = updates::caught(work);
+    if outcome.is_none() {
+        tracing::error!("the Yjs library panicked; only the call ends");
+    }
+    outcome
 }

@@ -9,7 +9,7 @@ use volt_api::{
 };
 
 use super::{MAX_PRESENCE, MAX_UPDATE};
-use crate::error::{exhausted, invalid};
+use crate::error::{invalid, precondition};
 
 /// The action that a caller's message requires.
 #[derive(Debug)]
@@ -58,6 +58,11 @@ impl Incoming {
     /// Returns the number of changes that were discarded.
     pub(crate) fn discarded(&self) -> u64 {
         self.discarded
+    }
+
+    /// Returns the size of the updates of which some pieces have arrived, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.update.0.len() + self.presence.0.len()
     }
 
     /// Takes the caller's next message. Returns `None` if it requires no action yet.
@@ -116,7 +121,7 @@ impl Pieces {
     /// Adds a piece. Returns the whole if this was the last.
     fn take(&mut self, piece: SyncDocumentUpdate, limit: usize) -> Result<Option<Vec<u8>>, Status> {
         if piece.chunk.len() > limit - self.0.len() {
-            return Err(exhausted(format!("an update has more than {limit} bytes")));
+            return Err(precondition(format!("an update has more than {limit} bytes")));
         }
         if self.0.is_empty() {
             self.0 = piece.chunk;

@@ -1,13 +1,11 @@
 //! Documents that several callers edit at once: the Volt's end of `SyncDocument`.
 //!
 //! This is a sans-IO core: messages in, events and messages out, without sockets, tasks, clocks or the
-//! store. Callers' updates are checked before the Yjs library reads them, because that library bounds
-//! neither its allocations nor its recursion.
+//! store. Callers' updates are checked before the Yjs library reads them: see `updates`
+//! of the crate `volt-api`.
 
-mod columns;
 pub(crate) mod document;
 pub(crate) mod incoming;
-mod inspect;
 mod json_schema;
 pub(crate) mod outbox;
 pub(crate) mod path;

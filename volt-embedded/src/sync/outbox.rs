@@ -17,15 +17,14 @@ use yrs::StateVector;
 
 use super::{
     CHUNK,
-    presence::{State, encode},
+    presence::{MAX_CLIENTS, MAX_LEFT, State, encode},
 };
 
 /// The number of changes, and of their bytes, that wait for a caller.
 const MAX_WAITING: usize = 64;
 const MAX_WAITING_BYTES: usize = 1 << 20;
-/// The number of presence states that wait for a caller, including those of clients that have left: as many
-/// as a document holds.
-const MAX_PRESENCE: usize = 2 * 4096;
+/// The number of presence states that wait for a caller: as many as a document holds.
+const MAX_STATES: usize = MAX_CLIENTS + MAX_LEFT;
 
 /// The next step of a call.
 #[derive(Debug)]
@@ -75,6 +74,8 @@ struct Sending {
     state: SyncState,
     update: Arc<[u8]>,
     sent: usize,
+    /// Set if no other caller shares it.
+    is_copy: bool,
     /// Accompanies the last piece.
     state_vector: Vec<u8>,
 }
@@ -83,7 +84,8 @@ impl Outbox {
     /// Creates the half of a call whose caller lacks `missing` of a document with this state.
     pub(crate) fn new(missing: Vec<u8>, state_vector: Vec<u8>, read_only: bool) -> Self {
         let state = SyncState::Syncing;
-        let sending = Sending { state, update: missing.into(), sent: 0, state_vector };
+        let update = missing.into();
+        let sending = Sending { state, update, sent: 0, is_copy: true, state_vector };
         Self { read_only, sending: Some(sending), ..Self::default() }
     }
 
@@ -114,14 +116,15 @@ impl Outbox {
     pub(crate) fn present(&mut self, states: &[(u64, State)]) {
         self.presence.extend(states.iter().cloned());
         // Clients themselves remove others that have left, after 30 s.
-        if self.presence.len() > MAX_PRESENCE {
+        if self.presence.len() > MAX_STATES {
             self.presence.retain(|_, state| state.json.is_some());
         }
     }
 
-    /// Ends the call after the message that is being sent.
+    /// Ends the call. What waits is dropped.
     pub(crate) fn end(&mut self, status: Status) {
-        self.end.get_or_insert(status);
+        let end = self.end.take().or(Some(status));
+        *self = Self { end, ..Self::default() };
     }
 
     /// Ends the call after everything is sent.
@@ -131,11 +134,18 @@ impl Outbox {
 
     /// Sends the caller the update that [`Next::Diff`] requested.
     pub(crate) fn catch_up(&mut self, update: Vec<u8>) {
-        self.send(SyncState::Update, update.into());
+        self.send(SyncState::Update, update.into(), true);
     }
 
-    fn send(&mut self, state: SyncState, update: Arc<[u8]>) {
-        self.sending = Some(Sending { state, update, sent: 0, state_vector: Vec::new() });
+    fn send(&mut self, state: SyncState, update: Arc<[u8]>, is_copy: bool) {
+        let state_vector = Vec::new();
+        self.sending = Some(Sending { state, update, sent: 0, is_copy, state_vector });
+    }
+
+    /// Returns the size of the update that is being sent, in bytes, and whether it is a copy for this
+    /// caller alone.
+    pub(crate) fn held(&self) -> (usize, bool) {
+        self.sending.as_ref().map_or((0, false), |update| (update.update.len(), update.is_copy))
     }
 
     /// Returns the next step, if there is one.
@@ -161,10 +171,10 @@ impl Outbox {
                         if self.waiting.is_empty() {
                             self.since = None;
                         }
-                        self.send(SyncState::Update, update);
+                        self.send(SyncState::Update, update, false);
                     } else if !self.presence.is_empty() {
                         let states = std::mem::take(&mut self.presence);
-                        self.send(SyncState::Awareness, encode(&states).into());
+                        self.send(SyncState::Awareness, encode(&states).into(), true);
                     }
                 }
             }

@@ -3,9 +3,8 @@
 use std::fmt;
 
 use serde_json::Value;
-use volt_api::Status;
+use volt_api::{Status, documents::updates::MAX_NESTING};
 
-use super::inspect::MAX_NESTING;
 use crate::error::{exhausted, invalid};
 
 /// The longest path, in bytes.

@@ -9,19 +9,21 @@ use std::{
 };
 
 use serde::de::IgnoredAny;
-use volt_api::Status;
+use volt_api::{
+    Status,
+    documents::updates::{Bytes, Malformed},
+};
 
-use super::columns::{Bytes, Malformed};
-use crate::error::{exhausted, invalid};
+use crate::error::{exhausted, invalid, unavailable};
 
 /// The maximum number of clients present in a document.
-const MAX_CLIENTS: usize = 4096;
+pub(super) const MAX_CLIENTS: usize = 4096;
 /// The maximum number of clients whose state one call may introduce.
 const MAX_OF_ONE: usize = 256;
 /// The total size of the states of a document, in bytes.
 const MAX_BYTES: usize = 4 << 20;
 /// The maximum number of clients that have left whose clocks are kept.
-const MAX_LEFT: usize = 4096;
+pub(super) const MAX_LEFT: usize = 4096;
 
 /// The state of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,11 +82,14 @@ impl Presence {
         };
         let (had, is_new) = known.map_or((0, true), |known| (known.json.len(), known.call != call));
         let of_call = || self.clients.values().filter(|entry| entry.call == call).count();
+        if is_new && of_call() >= MAX_OF_ONE {
+            let message = format!("a call may introduce the states of {MAX_OF_ONE} clients");
+            return Err(exhausted(message));
+        }
         if self.bytes - had + json.len() > MAX_BYTES
             || (known.is_none() && self.clients.len() >= MAX_CLIENTS)
-            || (is_new && of_call() >= MAX_OF_ONE)
         {
-            return Err(exhausted("the document has too many clients with too large states"));
+            return Err(unavailable("the document has too many clients with too large states"));
         }
         self.bytes = self.bytes - had + json.len();
         self.left.remove(&client);

@@ -87,7 +87,7 @@ fn parse(root: &str, text: &str) -> Result<Value, Status> {
         invalid(format!("the schema of the root `{shown}` is not JSON: {error}"))
     })?;
     json_schema::check(&schema).map_err(|reason| {
-        invalid(format!("the schema of the root `{shown}` cannot be judged: {reason}"))
+        invalid(format!("the schema of the root `{shown}` is not supported: {reason}"))
     })?;
     Ok(schema)
 }

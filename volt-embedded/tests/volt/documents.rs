@@ -420,7 +420,7 @@ async fn state_vectors_that_announce_too_much_are_refused() {
         let start = start_of(&id).with_state_vector(state);
         call.send(SyncDocumentRequest::default().with_sync_start(start)).await.unwrap();
         let refused = code(soon(call.message()).await);
-        assert!([Code::InvalidArgument, Code::ResourceExhausted].contains(&refused));
+        assert!([Code::InvalidArgument, Code::FailedPrecondition].contains(&refused));
     }
 }
 

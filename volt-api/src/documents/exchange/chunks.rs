@@ -22,6 +22,11 @@ impl Chunks {
         Self { state, update, sent: 0, size }
     }
 
+    /// Returns the number of bytes that are not sent yet.
+    pub(super) fn left(&self) -> usize {
+        self.update.len().saturating_sub(self.sent)
+    }
+
     /// Returns the next piece, and whether it is the last.
     pub(super) fn next(&mut self) -> (SyncDocumentRequest, bool) {
         let end = self.update.len().min(self.sent + self.size);

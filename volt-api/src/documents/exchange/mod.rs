@@ -13,21 +13,19 @@
 //! sent once the Volt has acknowledged the answer. Every edit is in one or the other.
 
 mod chunks;
+mod current;
 mod outbox;
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use volt_runtime::{Error, ErrorKind, Result};
 use yrs::Update;
 
-pub use self::chunks::CHUNK;
-use self::{
-    chunks::{Assembler, Chunks},
-    outbox::Outbox,
+pub use self::{
+    chunks::CHUNK,
+    current::{Action, Phase},
 };
+use self::{chunks::Chunks, current::Current};
 use crate::volt::{
     SyncDocumentRequest, SyncDocumentResponse, SyncDocumentStart, SyncDocumentUpdate, SyncState,
 };
@@ -54,21 +52,6 @@ pub struct Settings {
     pub chunk: usize,
 }
 
-/// The phase of the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// No call is open.
-    Closed,
-    /// The Volt sends the updates that the document lacks.
-    Receiving,
-    /// The answer is computed: see [`Action::Answer`].
-    Answering,
-    /// The answer is sent, and the Volt has not acknowledged it yet.
-    Sending,
-    /// Both are equal, and send each change.
-    Live,
-}
-
 /// When the updates in the outbox are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pace {
@@ -80,41 +63,15 @@ enum Pace {
     Stopping,
 }
 
-/// An action for the owner of the machine. Actions must be executed in order.
-#[derive(Debug, PartialEq)]
-pub enum Action {
-    /// Apply this update to the document.
-    Apply(Vec<u8>),
-    /// Pass what the document has beyond this state vector to [`Exchange::answer`]. No update of the
-    /// document may happen between the two.
-    Answer(Vec<u8>),
-    /// Apply this update to the awareness.
-    Awareness(Vec<u8>),
-}
-
 /// The state machine.
 #[derive(Debug)]
 pub struct Exchange {
     settings: Settings,
-    phase: Phase,
-    /// The first message, until it is sent.
-    start: Option<SyncDocumentRequest>,
+    /// The state of the call. Each begins with a new one.
+    call: Current,
     /// Set by the settings, or by the Volt during this call or the one before.
     read_only: bool,
-    /// The Volt has answered in this call.
-    heard: bool,
-    vector: Vec<u8>,
-    arriving: [Assembler; 3],
-    actions: VecDeque<Action>,
-    /// The update that is being sent: the answer, or later ones.
-    update: Option<Chunks>,
-    awareness: Option<Chunks>,
-    /// The client's own newest state, to be sent.
-    own_state: Option<Vec<u8>>,
-    outbox: Outbox,
     pace: Pace,
-    /// The deadline for the Volt's answer.
-    deadline: Option<Instant>,
     /// The number of local updates so far, and how many of them were sent.
     edits: u64,
     sent: u64,
@@ -128,18 +85,8 @@ impl Exchange {
         Self {
             read_only: settings.read_only,
             settings,
-            phase: Phase::Closed,
-            start: None,
-            heard: false,
-            vector: Vec::new(),
-            arriving: Default::default(),
-            actions: VecDeque::new(),
-            update: None,
-            awareness: None,
-            own_state: None,
-            outbox: Outbox::default(),
+            call: Current::default(),
             pace: Pace::Batched,
-            deadline: None,
             edits: 0,
             sent: 0,
             acknowledged: None,
@@ -148,12 +95,12 @@ impl Exchange {
 
     /// Returns the phase of the call.
     pub fn phase(&self) -> Phase {
-        self.phase
+        self.call.phase
     }
 
     /// Returns whether the Volt has answered in this call.
     pub fn is_answered(&self) -> bool {
-        self.heard
+        self.call.heard
     }
 
     /// Returns whether local updates are not sent.
@@ -179,10 +126,7 @@ impl Exchange {
 
     /// A call was opened. `vector` is the document's state vector.
     pub fn opened(&mut self, now: Instant, vector: Vec<u8>) {
-        self.reset();
         self.read_only = self.settings.read_only;
-        self.phase = Phase::Receiving;
-        self.deadline = now.checked_add(PATIENCE);
         let start = SyncDocumentStart::default()
             .with_database_id(&self.settings.database)
             .with_document_id(&self.settings.document)
@@ -190,7 +134,12 @@ impl Exchange {
             .with_read_only(self.settings.read_only)
             .with_read_only_fallback(self.settings.read_only_fallback);
         let start = SyncDocumentRequest::default().with_sync_start(start);
-        self.start = Some(start.with_sync_state(SyncState::Syncing));
+        self.call = Current {
+            phase: Phase::Receiving,
+            start: Some(start.with_sync_state(SyncState::Syncing)),
+            deadline: now.checked_add(PATIENCE),
+            ..Current::default()
+        };
     }
 
     /// The call has ended. `clean` is set if the Volt ended it after the half-close: it has then processed
@@ -199,43 +148,29 @@ impl Exchange {
         if clean && self.pace == Pace::Stopping {
             self.acknowledge(Some(self.sent));
         }
-        self.reset();
-    }
-
-    /// Forgets the call.
-    fn reset(&mut self) {
-        self.phase = Phase::Closed;
-        self.start = None;
-        self.heard = false;
-        self.vector = Vec::new();
-        self.arriving = Default::default();
-        self.actions.clear();
-        self.update = None;
-        self.awareness = None;
-        self.own_state = None;
-        self.outbox.clear();
-        self.deadline = None;
+        self.call = Current::default();
     }
 
     /// The document was changed here. Called while the document is locked, as [`answer`](Self::answer)
-    /// is, so that each update is either in the answer or comes after it.
+    /// is, so that each update is either in the answer or comes after it. An empty update stands for one
+    /// that cannot be written.
     pub fn changed(&mut self, now: Instant, update: Vec<u8>) {
         self.edits += 1;
-        if matches!(self.phase, Phase::Sending | Phase::Live) && !self.read_only {
-            self.outbox.push(now, update, self.settings.chunk);
+        if matches!(self.call.phase, Phase::Sending | Phase::Live) && !self.read_only {
+            self.call.outbox.push(now, update, self.settings.chunk);
         }
     }
 
     /// The client's own awareness state, encoded. It replaces one that is not sent yet.
     pub fn own_state(&mut self, state: Vec<u8>) {
-        if self.phase == Phase::Live && self.pace != Pace::Stopping {
-            self.own_state = Some(state);
+        if self.call.phase == Phase::Live && self.pace != Pace::Stopping {
+            self.call.own_state = Some(state);
         }
     }
 
     /// Sends the waiting updates without delay.
     pub fn hurry(&mut self) {
-        if self.pace == Pace::Batched && !self.outbox.is_empty() {
+        if self.pace == Pace::Batched && !self.call.outbox.is_empty() {
             self.pace = Pace::Urgent;
         }
     }
@@ -244,18 +179,25 @@ impl Exchange {
     /// client's own awareness state.
     pub fn stop(&mut self, farewell: Option<Vec<u8>>) {
         self.pace = Pace::Stopping;
-        self.own_state = farewell;
+        self.call.own_state = farewell;
     }
 
     /// Returns whether everything was sent, so that the call can be half-closed after
     /// [`stop`](Self::stop).
     pub fn is_drained(&self) -> bool {
         self.pace == Pace::Stopping
-            && self.phase == Phase::Live
-            && self.outbox.is_empty()
-            && self.update.is_none()
-            && self.awareness.is_none()
-            && self.own_state.is_none()
+            && self.call.phase == Phase::Live
+            && self.call.outbox.is_empty()
+            && self.call.update.is_none()
+            && self.call.awareness.is_none()
+            && self.call.own_state.is_none()
+    }
+
+    /// Returns the time for what waits to be sent, over the slowest connection.
+    pub fn drain_time(&self) -> Duration {
+        let handshake = if self.call.phase == Phase::Live { Duration::ZERO } else { PATIENCE };
+        let sending = self.call.update.as_ref().map_or(0, Chunks::left);
+        handshake + time_for(sending + self.call.outbox.bytes())
     }
 
     /// Handles a message that has arrived.
@@ -264,22 +206,22 @@ impl Exchange {
     ///
     /// When the call must be ended.
     pub fn receive(&mut self, now: Instant, message: SyncDocumentResponse) -> Result<()> {
-        if self.phase == Phase::Closed {
+        if self.call.phase == Phase::Closed {
             return Ok(());
         }
-        self.heard = true;
-        if self.phase == Phase::Receiving {
-            self.deadline = now.checked_add(PATIENCE);
+        self.call.heard = true;
+        if self.call.phase == Phase::Receiving {
+            self.call.deadline = now.checked_add(PATIENCE);
         }
         if message.is_read_only && !self.read_only {
             self.read_only = true;
-            self.outbox.clear();
+            self.call.outbox.clear();
         }
         let state = message.sync_state();
         match state {
             SyncState::Syncing => {
                 if !message.state_vector.is_empty() {
-                    self.vector = message.state_vector;
+                    self.call.vector = message.state_vector;
                 }
                 // Without an update, the document lacks nothing.
                 let update = match message.update {
@@ -288,10 +230,10 @@ impl Exchange {
                 };
                 if let Some(update) = update {
                     self.apply(update);
-                    if self.phase == Phase::Receiving {
-                        self.phase = Phase::Answering;
-                        let vector = std::mem::take(&mut self.vector);
-                        self.actions.push_back(Action::Answer(vector));
+                    if self.call.phase == Phase::Receiving {
+                        self.call.phase = Phase::Answering;
+                        let vector = std::mem::take(&mut self.call.vector);
+                        self.call.actions.push_back(Action::Answer(vector));
                     }
                 }
             }
@@ -302,10 +244,12 @@ impl Exchange {
                     self.apply(update);
                 }
                 // Before all of the answer was sent, it is not acknowledged.
-                if state == SyncState::Done && self.phase == Phase::Sending && self.update.is_none()
+                if state == SyncState::Done
+                    && self.call.phase == Phase::Sending
+                    && self.call.update.is_none()
                 {
-                    self.phase = Phase::Live;
-                    self.deadline = None;
+                    self.call.phase = Phase::Live;
+                    self.call.deadline = None;
                     self.acknowledge(Some(self.sent));
                 }
             }
@@ -314,7 +258,7 @@ impl Exchange {
                     && let Some(update) = self.assemble(state, piece)?
                     && !update.is_empty()
                 {
-                    self.actions.push_back(Action::Awareness(update));
+                    self.call.actions.push_back(Action::Awareness(update));
                 }
             }
             SyncState::Unknown => {}
@@ -328,36 +272,36 @@ impl Exchange {
             SyncState::Syncing => (0, self.settings.max_update),
             _ => (1, self.settings.max_update),
         };
-        self.arriving[at].push(piece, limit)
+        self.call.arriving[at].push(piece, limit)
     }
 
     /// Zero bytes are not an update, and the empty update changes nothing.
     fn apply(&mut self, update: Vec<u8>) {
         if !update.is_empty() && update != Update::EMPTY_V2 {
-            self.actions.push_back(Action::Apply(update));
+            self.call.actions.push_back(Action::Apply(update));
         }
     }
 
     /// Returns the next action.
     pub fn next_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.call.actions.pop_front()
     }
 
     /// Answers the Volt with what it lacks. `update` contains every local update so far.
     pub fn answer(&mut self, now: Instant, update: Vec<u8>) {
-        if self.phase != Phase::Answering {
+        if self.call.phase != Phase::Answering {
             return;
         }
-        self.phase = Phase::Sending;
-        self.outbox.clear();
-        self.deadline = now.checked_add(PATIENCE + time_for(update.len()));
+        self.call.phase = Phase::Sending;
+        self.call.outbox.clear();
+        self.call.deadline = now.checked_add(PATIENCE + time_for(update.len()));
         let update = if self.read_only {
             Update::EMPTY_V2.to_vec()
         } else {
             self.sent = self.edits;
             update
         };
-        self.update = Some(Chunks::new(SyncState::Done, update, self.settings.chunk));
+        self.call.update = Some(Chunks::new(SyncState::Done, update, self.settings.chunk));
     }
 
     /// The Volt has this many of the local updates.
@@ -372,30 +316,30 @@ impl Exchange {
     ///
     /// When the call must be ended.
     pub fn next_message(&mut self, now: Instant) -> Result<Option<SyncDocumentRequest>> {
-        if self.start.is_some() {
-            return Ok(self.start.take());
+        if self.call.start.is_some() {
+            return Ok(self.call.start.take());
         }
-        if self.phase == Phase::Live {
+        if self.call.phase == Phase::Live {
             self.fill(now)?;
-            if let Some(message) = next_of(&mut self.awareness) {
+            if let Some(message) = next_of(&mut self.call.awareness) {
                 return Ok(Some(message));
             }
-        } else if self.phase != Phase::Sending {
+        } else if self.call.phase != Phase::Sending {
             return Ok(None);
         }
-        Ok(next_of(&mut self.update))
+        Ok(next_of(&mut self.call.update))
     }
 
     /// Returns whether there is a message to send.
     pub fn has_message(&self, now: Instant) -> bool {
-        match self.phase {
+        match self.call.phase {
             Phase::Closed | Phase::Answering => false,
-            Phase::Receiving => self.start.is_some(),
-            Phase::Sending => self.update.is_some(),
+            Phase::Receiving => self.call.start.is_some(),
+            Phase::Sending => self.call.update.is_some(),
             Phase::Live => {
-                self.update.is_some()
-                    || self.awareness.is_some()
-                    || self.outbox.has_overflowed()
+                self.call.update.is_some()
+                    || self.call.awareness.is_some()
+                    || self.call.outbox.has_overflowed()
                     || self.batch_due().is_some_and(|due| due <= now)
                     || self.may_send_own_state()
             }
@@ -404,42 +348,42 @@ impl Exchange {
 
     /// Takes the next update and awareness state.
     fn fill(&mut self, now: Instant) -> Result<()> {
-        if self.outbox.has_overflowed() {
+        if self.call.outbox.has_overflowed() {
             let message = "the Volt is too slow for the edits that are made here";
             return Err(Error::new(ErrorKind::Connection, message));
         }
-        if self.update.is_none() && self.batch_due().is_some_and(|due| due <= now) {
-            let (update, size) = (self.outbox.take()?, self.settings.chunk);
-            self.update = update.map(|update| Chunks::new(SyncState::Update, update, size));
+        if self.call.update.is_none() && self.batch_due().is_some_and(|due| due <= now) {
+            let (update, size) = (self.call.outbox.take()?, self.settings.chunk);
+            self.call.update = update.map(|update| Chunks::new(SyncState::Update, update, size));
             self.sent = self.edits;
             if self.pace == Pace::Urgent {
                 self.pace = Pace::Batched;
             }
         }
-        if self.awareness.is_none() && self.may_send_own_state() {
-            let (state, size) = (self.own_state.take(), self.settings.chunk);
-            self.awareness = state.map(|state| Chunks::new(SyncState::Awareness, state, size));
+        if self.call.awareness.is_none() && self.may_send_own_state() {
+            let (state, size) = (self.call.own_state.take(), self.settings.chunk);
+            self.call.awareness = state.map(|state| Chunks::new(SyncState::Awareness, state, size));
         }
         Ok(())
     }
 
     /// The farewell comes after all updates.
     fn may_send_own_state(&self) -> bool {
-        let drained = self.outbox.is_empty() && self.update.is_none();
-        self.own_state.is_some() && (self.pace != Pace::Stopping || drained)
+        let drained = self.call.outbox.is_empty() && self.call.update.is_none();
+        self.call.own_state.is_some() && (self.pace != Pace::Stopping || drained)
     }
 
     fn batch_due(&self) -> Option<Instant> {
         let batched = self.pace == Pace::Batched;
         let delay = if batched { self.settings.batch } else { Duration::ZERO };
-        self.outbox.due(delay, self.settings.chunk)
+        self.call.outbox.due(delay, self.settings.chunk)
     }
 
     /// Returns when [`expired`](Self::expired) is to be called, or something is to be sent.
     pub fn next_timeout(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Live if self.update.is_none() => self.batch_due(),
-            _ => self.deadline,
+        match self.call.phase {
+            Phase::Live if self.call.update.is_none() => self.batch_due(),
+            _ => self.call.deadline,
         }
     }
 
@@ -449,11 +393,11 @@ impl Exchange {
     ///
     /// When the Volt has not answered in time: the call must be ended.
     pub fn expired(&mut self, now: Instant) -> Result<()> {
-        if self.deadline.is_none_or(|deadline| now < deadline) {
+        if self.call.deadline.is_none_or(|deadline| now < deadline) {
             return Ok(());
         }
-        let step = match self.phase {
-            Phase::Receiving if !self.heard => "the Volt did not answer",
+        let step = match self.call.phase {
+            Phase::Receiving if !self.call.heard => "the Volt did not answer",
             Phase::Receiving => "the Volt stopped in the middle of the document",
             _ => "the Volt did not acknowledge the document",
         };

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use volt_runtime::{Error, ErrorKind, Result};
-use yrs::merge_updates_v2;
+
+use crate::documents::updates;
 
 /// The number of updates that are kept apart.
 const COUNT: usize = 256;
@@ -24,7 +25,11 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.updates.is_empty()
+        self.updates.is_empty() && !self.overflowed
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn clear(&mut self) {
@@ -35,7 +40,7 @@ impl Outbox {
         self.overflowed
     }
 
-    /// Adds an update.
+    /// Adds an update. An empty one stands for one that cannot be written.
     ///
     /// `size` is the number of bytes that are sent without delay.
     pub(super) fn push(&mut self, now: Instant, update: Vec<u8>, size: usize) {
@@ -44,12 +49,13 @@ impl Outbox {
         }
         self.since.get_or_insert(now);
         self.bytes += update.len();
+        self.overflowed = update.is_empty();
         self.updates.push(update);
         let first = self.updates.first().map_or(0, Vec::len);
         // Wait for as many bytes as were merged before, so that merging costs little per update.
         if self.updates.len() >= COUNT || self.bytes - first > first.max(size) {
             let merged = self.merge();
-            self.overflowed = merged.is_err() || self.bytes > MOST;
+            self.overflowed |= merged.is_err() || self.bytes > MOST;
         }
         if self.overflowed {
             *self = Self { overflowed: true, ..Self::default() };
@@ -73,7 +79,7 @@ impl Outbox {
 
     fn merge(&mut self) -> Result<()> {
         if self.updates.len() > 1 {
-            let merged = merge_updates_v2(&self.updates).map_err(|error| {
+            let merged = updates::merge(&self.updates).map_err(|error| {
                 let message = "the document's own updates cannot be merged";
                 Error::new(ErrorKind::Connection, message).with_source(error)
             })?;

@@ -69,7 +69,9 @@ async fn receive(
     mut checked: u64,
 ) -> Result<(), Status> {
     while let Some(request) = requests.message().await? {
-        let Some(event) = incoming.receive(request)? else { continue };
+        let event = incoming.receive(request)?;
+        call.seat.receiving(incoming.held())?;
+        let Some(event) = event else { continue };
         recheck(call, &mut checked).await?;
         match event {
             Event::Done(update) => {

@@ -111,7 +111,7 @@ impl SyncApi for Handlers {
     ) -> Result<GetSynapseDocumentStateResponse, Status> {
         let progress = self.run(&context, move |actor| {
             let synapse = actor.reach_documents(&request.synapse_id, DATABASE_READ)?;
-            actor.document_progress(&synapse, &request.document_id)
+            actor.document_progress(&synapse, &request.document_id, &mut None)
         });
         let progress = progress.await?;
         Ok(GetSynapseDocumentStateResponse::default()

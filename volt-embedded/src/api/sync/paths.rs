@@ -24,7 +24,7 @@ use crate::{
 const MAX_PATHS: usize = 100;
 
 /// A path as the caller wrote it, and its steps.
-type Watched = Vec<(String, Vec<Step>)>;
+type Watched = (String, Vec<Step>);
 
 /// A slow caller receives the difference between its last values and the current ones when it reads again.
 pub(super) async fn watch(
@@ -40,8 +40,7 @@ pub(super) async fn watch(
     if start.path.is_empty() || start.path.len() > MAX_PATHS {
         return Err(invalid(format!("a call watches 1 to {MAX_PATHS} paths")));
     }
-    let paths = start.path.into_iter().map(|text| parse(&text).map(|steps| (text, steps)));
-    let paths: Arc<Watched> = Arc::new(paths.collect::<Result<_, _>>()?);
+    let paths = watched(start.path)?;
     let _permit = actor.volt.permits.document(&actor.identity)?;
     let open = move |actor: &Actor| {
         let synapse = actor.reach_documents(&start.synapse_id, DATABASE_READ)?;
@@ -59,40 +58,50 @@ pub(super) async fn watch(
             },
             outcome = changes.changed() => {
                 outcome.map_err(|_| internal("the document was closed"))?;
-                let (document, paths, old) = (document.clone(), paths.clone(), told.clone());
-                let synapse = synapse.clone();
-                let compare = move |actor: &Actor| {
+                let (document, synapse) = (document.clone(), synapse.clone());
+                let look = move |actor: &Actor| {
                     actor.read(|store| actor.demand(store, &synapse, DATABASE_READ))?;
-                    let new = document.json()?;
-                    let updates = updates(&paths, &old, &new)?;
-                    Ok((new, updates))
+                    document.json()
                 };
-                let (new, updates) = on(&actor, compare).await?;
-                told = new;
-                for update in updates {
-                    let response = WatchSynapsePathResponse::default().with_update(update);
-                    responses.send(response).await?;
+                let new = on(&actor, look).await?;
+                // One path at a time: only its differences are in memory.
+                for path in &paths {
+                    let (path, old, new) = (Arc::clone(path), told.clone(), new.clone());
+                    let compare = move |_: &Actor| Ok(updates(&path, &old, &new)?);
+                    for update in on(&actor, compare).await? {
+                        let response = WatchSynapsePathResponse::default().with_update(update);
+                        responses.send(response).await?;
+                    }
                 }
+                told = new;
             }
         }
     }
 }
 
+/// Parses paths. Those that occur again are left out.
+fn watched(texts: Vec<String>) -> Result<Vec<Arc<Watched>>, Status> {
+    let mut paths: Vec<Arc<Watched>> = Vec::new();
+    for text in texts {
+        let steps = parse(&text)?;
+        if paths.iter().all(|path| path.1 != steps) {
+            paths.push(Arc::new((text, steps)));
+        }
+    }
+    Ok(paths)
+}
+
 fn updates(
-    paths: &[(String, Vec<Step>)],
+    (text, steps): &Watched,
     old: &Value,
     new: &Value,
 ) -> Result<Vec<WatchSynapsePathUpdate>, Status> {
-    let mut updates = Vec::new();
-    let mut left = MAX_REPORTED;
-    for (text, steps) in paths {
-        let found = differences(steps, old, new, &mut left)?;
-        let total = u32::try_from(found.len()).unwrap_or(u32::MAX);
-        updates.extend((0..).zip(found).map(|(index, difference)| {
-            update(&difference).with_watch_path(text.as_str()).with_index(index).with_total(total)
-        }));
-    }
-    Ok(updates)
+    let found = differences(steps, old, new, &mut { MAX_REPORTED })?;
+    let total = u32::try_from(found.len()).unwrap_or(u32::MAX);
+    let number = |(index, difference)| {
+        update(&difference).with_watch_path(text.as_str()).with_index(index).with_total(total)
+    };
+    Ok((0..).zip(found).map(number).collect())
 }
 
 fn update(difference: &Difference) -> WatchSynapsePathUpdate {
@@ -107,4 +116,17 @@ fn update(difference: &Difference) -> WatchSynapsePathUpdate {
         .with_update_type(kind)
         .with_value(text(&difference.new))
         .with_previous_value(text(&difference.old))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_given_twice_is_watched_once() {
+        let texts = ["$.a", "$.b", "a", "$['a']"].map(str::to_owned);
+        let paths = watched(texts.into()).unwrap();
+        let texts: Vec<_> = paths.iter().map(|path| path.0.as_str()).collect();
+        assert_eq!(texts, ["$.a", "$.b"]);
+    }
 }

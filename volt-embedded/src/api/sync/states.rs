@@ -15,7 +15,7 @@ use super::super::on;
 use crate::{
     actor::Actor,
     error::{internal, invalid},
-    logic::synapses::Progress,
+    logic::synapses::{Hashed, Progress},
     rights::DATABASE_READ,
 };
 
@@ -45,6 +45,8 @@ pub(super) async fn watch(
     changes.mark_changed();
     let documents = Arc::new(start.document_id);
     let mut told: HashMap<String, Progress> = HashMap::new();
+    // Kept, because a document is loaded to compute its hash.
+    let mut hashes: HashMap<String, Hashed> = HashMap::new();
     loop {
         tokio::select! {
             request = requests.message() => match request?.map(|request| request.payload) {
@@ -57,14 +59,21 @@ pub(super) async fn watch(
             outcome = changes.changed() => {
                 outcome.map_err(|_| internal("the synapse was closed"))?;
                 let (synapse, documents) = (Arc::clone(&synapse), Arc::clone(&documents));
+                let mut known = std::mem::take(&mut hashes);
                 let look = move |actor: &Actor| {
                     actor.read(|store| actor.demand(store, &synapse.id, DATABASE_READ))?;
-                    let look = |document: &String| {
-                        Ok((document.clone(), actor.document_progress(&synapse, document)?))
-                    };
-                    documents.iter().map(look).collect::<Result<Vec<_>, _>>()
+                    let mut found = Vec::new();
+                    for document in documents.iter() {
+                        let mut hash = known.remove(document);
+                        let progress = actor.document_progress(&synapse, document, &mut hash)?;
+                        known.extend(hash.map(|hash| (document.clone(), hash)));
+                        found.push((document.clone(), progress));
+                    }
+                    Ok((found, known))
                 };
-                for (document, progress) in on(&actor, look).await? {
+                let (found, known) = on(&actor, look).await?;
+                hashes = known;
+                for (document, progress) in found {
                     if told.get(&document) == Some(&progress) {
                         continue;
                     }

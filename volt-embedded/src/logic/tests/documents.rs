@@ -97,6 +97,26 @@ fn updates_are_merged_in_batches_unless_the_database_keeps_all() {
 }
 
 #[test]
+fn changed_settings_apply_to_documents_in_use() {
+    let volt = volt();
+    let owner = owner(&volt);
+    let request = SaveSyncDatabaseRequest::default();
+    let database = database(&owner, request.clone().with_no_compaction(true));
+    let seat = join(&owner, &database, "doc");
+    let updates = updates(&"0123456789".repeat(4));
+    for update in &updates[..30] {
+        apply(&owner, &seat, update).unwrap();
+    }
+    assert_eq!(logged(&owner, &database).0, 30);
+    let resource = Resource::default().with_id(&database);
+    owner.save_sync_database(request.with_resource(resource).with_batch_size(20u32)).unwrap();
+    for update in &updates[30..] {
+        apply(&owner, &seat, update).unwrap();
+    }
+    assert!(logged(&owner, &database).0 <= 20);
+}
+
+#[test]
 fn a_repeated_change_is_not_kept() {
     let volt = volt();
     let owner = owner(&volt);

@@ -266,7 +266,7 @@ const METHODS: &[(&str, &[&str], Method)] = &[
     }),
     ("GetSynapseDocumentState", &QUERY, |guest, on| {
         let synapse = guest.reach_documents(&on.synapse, DATABASE_READ)?;
-        guest.document_progress(&synapse, "doc").map(drop)
+        guest.document_progress(&synapse, "doc", &mut None).map(drop)
     }),
     ("ListSyncDocumentVersions", &QUERY, |guest, on| versions(guest, on).map(drop)),
     ("GetSyncDocumentVersion", &QUERY, |guest, on| {

@@ -1,4 +1,4 @@
-//! Limits the memory of open documents, in total and per identity.
+//! Limits the memory of open documents and of their calls, in total and per identity.
 
 use std::{
     collections::HashMap,
@@ -7,18 +7,27 @@ use std::{
 
 use volt_api::Status;
 
-use crate::error::exhausted;
+use crate::error::{exhausted, unavailable};
 
-/// The memory for all open documents, as estimated, in bytes.
-const ALL: u64 = 1 << 30;
-/// The memory for the open documents of one identity.
-const OF_ONE: u64 = 512 << 20;
+/// The memory that open documents, or their calls, need.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// The most for all, in bytes.
+    all: u64,
+    /// The most for one identity.
+    of_one: u64,
+    /// What to do when it is exceeded.
+    advice: &'static str,
+    spent: Mutex<Spent>,
+}
 
-/// The memory that open documents need.
 #[derive(Debug, Default)]
-pub(super) struct Budget(Mutex<HashMap<String, u64>>);
+struct Spent {
+    all: u64,
+    by_identity: HashMap<String, u64>,
+}
 
-/// The memory that one document needs. It is returned when this is dropped.
+/// The memory that one document or call needs. It is returned when this is dropped.
 #[derive(Debug)]
 pub(super) struct Account {
     budget: Arc<Budget>,
@@ -27,26 +36,62 @@ pub(super) struct Account {
 }
 
 impl Budget {
-    /// Opens an account for a document of an identity.
+    /// A budget for the memory of open documents, as estimated.
+    pub(super) fn of_documents() -> Arc<Self> {
+        let advice = "the open documents need too much memory: close some first";
+        Self::new(1 << 30, 512 << 20, advice)
+    }
+
+    /// A budget for updates that calls have not sent or received completely.
+    pub(super) fn of_calls() -> Arc<Self> {
+        let advice = "calls have too much unread: read their messages, or end some of them";
+        Self::new(1 << 30, 256 << 20, advice)
+    }
+
+    pub(super) fn new(all: u64, of_one: u64, advice: &'static str) -> Arc<Self> {
+        Arc::new(Self { all, of_one, advice, spent: Mutex::default() })
+    }
+
+    /// Opens an account of an identity.
     pub(super) fn account(self: &Arc<Self>, identity: &str) -> Account {
         Account { budget: Arc::clone(self), identity: identity.to_owned(), spent: 0 }
     }
 }
 
 impl Account {
-    /// Sets the memory that the document needs. If that is too much, nothing changes.
+    /// Sets the memory that is needed. If that is too much, nothing changes.
     pub(super) fn set(&mut self, bytes: u64) -> Result<(), Status> {
-        let mut budget = self.budget.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = budget.values().sum::<u64>() - self.spent + bytes;
-        let theirs = budget.get(&self.identity).copied().unwrap_or(0) - self.spent + bytes;
-        if bytes > self.spent && (all > ALL || theirs > OF_ONE) {
-            return Err(exhausted("the open documents need too much memory: close some first"));
+        self.change(bytes, true)
+    }
+
+    /// Sets the memory that is needed, even if that is too much: others have to wait for it.
+    pub(super) fn force(&mut self, bytes: u64) {
+        // Only the limits fail.
+        let _ = self.change(bytes, false);
+    }
+
+    fn change(&mut self, bytes: u64, limited: bool) -> Result<(), Status> {
+        if bytes == self.spent {
+            return Ok(());
         }
-        self.spent = bytes;
+        let Budget { all: most, of_one, advice, spent } = &*self.budget;
+        let mut spent = spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = spent.all - self.spent + bytes;
+        let theirs = spent.by_identity.get(&self.identity).copied().unwrap_or(0);
+        let theirs = theirs - self.spent + bytes;
+        if limited && bytes > self.spent {
+            if theirs > *of_one {
+                return Err(exhausted(*advice));
+            }
+            if all > *most {
+                return Err(unavailable("the Volt has too many open documents: try again later"));
+            }
+        }
+        (self.spent, spent.all) = (bytes, all);
         if theirs == 0 {
-            budget.remove(&self.identity);
+            spent.by_identity.remove(&self.identity);
         } else {
-            budget.insert(self.identity.clone(), theirs);
+            spent.by_identity.insert(self.identity.clone(), theirs);
         }
         Ok(())
     }
@@ -54,8 +99,7 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        // Returning memory does not fail.
-        let _ = self.set(0);
+        self.force(0);
     }
 }
 
@@ -65,16 +109,21 @@ mod tests {
 
     #[test]
     fn one_identity_cannot_take_the_memory_of_others() {
-        let budget = Arc::<Budget>::default();
+        let budget = Budget::new(100, 60, "close some");
         let mut greedy = budget.account("greedy");
-        greedy.set(OF_ONE).unwrap();
+        greedy.set(60).unwrap();
         assert!(budget.account("greedy").set(1).is_err());
         let mut other = budget.account("other");
-        other.set(ALL - OF_ONE).unwrap();
+        other.set(40).unwrap();
         assert!(budget.account("third").set(1).is_err());
+        // What is forced counts for those that come later.
+        other.force(70);
+        assert_eq!(budget.spent.lock().unwrap().all, 130);
+        other.force(40);
         drop(greedy);
-        budget.account("greedy").set(OF_ONE).unwrap();
+        budget.account("greedy").set(60).unwrap();
         drop(other);
-        assert!(budget.0.lock().unwrap().is_empty());
+        let spent = budget.spent.lock().unwrap();
+        assert!(spent.all == 0 && spent.by_identity.is_empty());
     }
 }

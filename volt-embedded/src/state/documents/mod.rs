@@ -14,6 +14,7 @@ use std::{
 };
 
 use volt_api::Status;
+use yrs::StateVector;
 
 use self::{budget::Budget, peer::lock};
 pub(crate) use self::{
@@ -31,12 +32,23 @@ const MAX_ARCHIVES: usize = 256;
 const MAX_ARCHIVES_OF_ONE: usize = 64;
 
 /// The documents in use, by their database and their name.
-#[derive(Default)]
 pub(crate) struct Documents {
     /// With the identity that was the first to use it.
     archives: Mutex<HashMap<String, (String, Weak<Archive>)>>,
     open: Mutex<HashMap<(String, String), Weak<OpenDocument>>>,
     budget: Arc<Budget>,
+    calls: Arc<Budget>,
+}
+
+impl Default for Documents {
+    fn default() -> Self {
+        Self {
+            archives: Mutex::default(),
+            open: Mutex::default(),
+            budget: Budget::of_documents(),
+            calls: Budget::of_calls(),
+        }
+    }
 }
 
 impl Documents {
@@ -73,6 +85,8 @@ impl Documents {
         let key = (database.to_owned(), name.to_owned());
         let mut open = lock(&self.open);
         if let Some(document) = open.get(&key).and_then(Weak::upgrade) {
+            drop(open);
+            document.configure(settings);
             return document;
         }
         open.retain(|_, document| document.strong_count() > 0);
@@ -81,6 +95,29 @@ impl Documents {
         let document = Arc::new(document);
         open.insert(key, Arc::downgrade(&document));
         document
+    }
+
+    /// Adds a call of an identity to a document, of which its copy has this state.
+    pub(crate) fn join(
+        &self,
+        document: Arc<OpenDocument>,
+        identity: &str,
+        state: &StateVector,
+        read_only: bool,
+    ) -> Result<Seat> {
+        Seat::join(document, state, read_only, self.calls.account(identity))
+    }
+
+    /// Applies changed settings of a database.
+    pub(crate) fn configure(&self, database: &str, settings: Settings) {
+        let documents: Vec<_> = {
+            let open = lock(&self.open);
+            let theirs = open.iter().filter(|((of, _), _)| of == database);
+            theirs.filter_map(|(_, document)| document.upgrade()).collect()
+        };
+        for document in documents {
+            document.configure(settings);
+        }
     }
 
     /// Ends the use of a deleted database.

@@ -33,7 +33,7 @@ const MAX_LOG: usize = 8 << 20;
 const FEW: usize = 16;
 
 /// The settings of a database for its documents.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Set if roots without a schema refuse writes.
     pub(crate) strict: bool,
@@ -53,7 +53,6 @@ pub(crate) struct Author<'a> {
 pub(crate) struct OpenDocument {
     archive: Arc<Archive>,
     name: String,
-    settings: Settings,
     /// Held while the document is loaded, changed or encoded.
     content: Mutex<Content>,
     /// Held only briefly. Locked after `content` if both are.
@@ -65,6 +64,7 @@ pub(crate) struct OpenDocument {
 }
 
 struct Content {
+    settings: Settings,
     /// `None` until it is loaded, and after a change has failed in part.
     document: Option<Document>,
     logged: Logged,
@@ -92,8 +92,8 @@ impl OpenDocument {
         Self {
             archive,
             name: name.to_owned(),
-            settings,
             content: Mutex::new(Content {
+                settings,
                 document: None,
                 logged: Logged::default(),
                 account,
@@ -120,12 +120,27 @@ impl OpenDocument {
         self.changes.subscribe()
     }
 
+    /// Applies changed settings of the database.
+    pub(super) fn configure(&self, settings: Settings) {
+        let mut content = lock(&self.content);
+        if content.settings.strict != settings.strict {
+            // The schemas depend on it: load the document again.
+            content.document = None;
+        }
+        content.settings = settings;
+    }
+
     /// Adds a call, whose copy of the document has this state.
-    pub(super) fn join(&self, state: &StateVector, read_only: bool) -> Result<Arc<Peer>> {
+    pub(super) fn join(
+        &self,
+        state: &StateVector,
+        read_only: bool,
+        account: Account,
+    ) -> Result<Arc<Peer>> {
         self.with(|document| {
             let outbox = Outbox::new(document.missing(state)?, document.encoded_state(), read_only);
             let call = self.calls.fetch_add(1, Ordering::Relaxed);
-            let peer = Arc::new(Peer::new(call, outbox));
+            let peer = Arc::new(Peer::new(call, outbox, account)?);
             // While the document is locked, so that the call gets each change exactly once.
             let mut room = lock(&self.room);
             room.peers.push(Arc::clone(&peer));
@@ -212,7 +227,8 @@ impl OpenDocument {
         content.logged.bytes += change.update.len();
         lock(&self.room).pass_on(author.call, &change);
         self.changes.send_modify(|count| *count += 1);
-        self.merge(&mut content, self.settings.merge_after.unwrap_or(usize::MAX));
+        let batch = content.settings.merge_after.unwrap_or(usize::MAX);
+        self.merge(&mut content, batch);
         Ok(true)
     }
 
@@ -246,7 +262,7 @@ impl OpenDocument {
     pub(crate) fn remove_description(&self) -> Result<()> {
         let mut content = self.content()?;
         self.archive.remove_description(&self.name)?;
-        content.schemas = self.settings.strict.then(Schemas::default);
+        content.schemas = content.settings.strict.then(Schemas::default);
         drop(content);
         self.changes.send_modify(|count| *count += 1);
         Ok(())
@@ -277,8 +293,7 @@ impl OpenDocument {
 
     /// Merges the updates of a document that no other call uses.
     pub(crate) fn tidy(&self) {
-        if self.settings.merge_after.is_some()
-            && lock(&self.room).peers.is_empty()
+        if lock(&self.room).peers.is_empty()
             && let Ok(mut content) = self.content()
         {
             self.merge(&mut content, FEW);
@@ -287,9 +302,11 @@ impl OpenDocument {
 
     /// Merges the updates in the archive if there are more than `many`, or if they are large.
     fn merge(&self, content: &mut Content, many: usize) {
-        let Content { document: Some(document), logged, account, .. } = content else { return };
+        let Content { document: Some(document), logged, account, settings, .. } = content else {
+            return;
+        };
         let large = logged.updates > 1 && logged.bytes > MAX_LOG.max(logged.merged * 2);
-        if self.settings.merge_after.is_none() || (logged.updates <= many && !large) {
+        if settings.merge_after.is_none() || (logged.updates <= many && !large) {
             return;
         }
         let merged = document.merged().map_err(Fault::from).and_then(|whole| {
@@ -338,7 +355,7 @@ impl OpenDocument {
             let description = self.archive.description(&self.name)?;
             content.schemas = match description.filter(|description| !description.deleted) {
                 Some(description) => Some(schemas(&description)?),
-                None => self.settings.strict.then(Schemas::default),
+                None => content.settings.strict.then(Schemas::default),
             };
             content.logged = logged;
             content.json = None;

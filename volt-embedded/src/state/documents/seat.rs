@@ -5,7 +5,7 @@ use std::sync::Arc;
 use volt_api::Status;
 use yrs::StateVector;
 
-use super::{open::OpenDocument, peer::Peer};
+use super::{budget::Account, open::OpenDocument, peer::Peer};
 use crate::{
     error::Result,
     sync::outbox::{Next, Outbox},
@@ -19,12 +19,13 @@ pub(crate) struct Seat {
 
 impl Seat {
     /// Adds a call to a document, of which its copy has this state.
-    pub(crate) fn join(
+    pub(super) fn join(
         document: Arc<OpenDocument>,
         state: &StateVector,
         read_only: bool,
+        account: Account,
     ) -> Result<Self> {
-        let peer = document.join(state, read_only)?;
+        let peer = document.join(state, read_only, account)?;
         Ok(Self { document, peer })
     }
 
@@ -44,6 +45,11 @@ impl Seat {
     /// Nothing is lost if the future is dropped.
     pub(crate) async fn next(&self) -> Next {
         self.peer.next().await
+    }
+
+    /// Sets the size of incomplete updates from the caller, in bytes.
+    pub(crate) fn receiving(&self, bytes: usize) -> Result<(), Status> {
+        self.peer.receiving(bytes)
     }
 
     /// Acknowledges the caller's updates. Others' changes follow.

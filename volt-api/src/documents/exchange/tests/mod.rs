@@ -318,6 +318,27 @@ fn a_stopped_call_is_drained_before_it_ends() {
 }
 
 #[test]
+fn an_edit_that_cannot_be_written_restarts_the_call() {
+    let mut test = Test::live();
+    test.change(update(2));
+    test.change(Vec::new());
+    test.exchange.stop(None);
+    assert!(!test.exchange.is_drained());
+    let error = test.exchange.next_message(test.now).unwrap_err();
+    assert!(error.is_connection(), "{error}");
+}
+
+#[test]
+fn the_time_to_stop_grows_with_what_waits() {
+    let mut test = Test::live();
+    assert_eq!(test.exchange.drain_time(), Duration::ZERO);
+    test.change(vec![2; 10 * SLOWEST as usize]);
+    assert_eq!(test.exchange.drain_time(), Duration::from_secs(10));
+    test.exchange.closed(false);
+    assert_eq!(test.exchange.drain_time(), PATIENCE);
+}
+
+#[test]
 fn a_call_that_ends_early_acknowledges_nothing() {
     for (stop, clean) in [(false, true), (true, false)] {
         let mut test = Test::live();

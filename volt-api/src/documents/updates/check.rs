@@ -1,24 +1,21 @@
-//! Checks callers' updates before the Yjs library reads them.
+//! Checks of updates that others send, before the Yjs library reads them.
 //!
 //! That library allocates as much as an update announces, recurses as deep as its values are nested, and
 //! computes with numbers that may overflow. The checks read an update as it would, without keeping it.
 
 use std::collections::HashMap;
 
-use volt_api::Status;
+use super::columns::{Bytes, Differences, Flags, Malformed, Numbers, Texts};
 
-use super::columns::{Bytes, Differences, Flags, Malformed, Numbers, Result, Texts};
-use crate::error::{exhausted, invalid};
-
-/// The memory that an update or a document may need, as estimated here, in bytes.
-pub(crate) const MAX_COST: u64 = 256 << 20;
-/// The maximum nesting of shared types, and of plain values within them.
-pub(crate) const MAX_NESTING: u32 = 200;
+/// The maximum nesting of plain values in shared types.
 const MAX_VALUE_NESTING: u32 = 100;
-/// The maximum number of clients whose changes one update contains.
-const MAX_CLIENTS: u64 = 1 << 16;
+/// Up to as many shared types, their number counts as their nesting.
+const FEW_TYPES: u32 = 50;
 /// The largest clock. Larger ones overflow.
 const MAX_CLOCK: u32 = i32::MAX as u32;
+
+/// Ids of clients have 53 bits. The library cuts larger ones off.
+const CLIENTS: u64 = 1 << 53;
 
 /// The estimated memory for one of each, in bytes.
 const BLOCK: u64 = 256;
@@ -29,43 +26,64 @@ const RANGE: u64 = 32;
 
 /// The resources that a checked update needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Summary {
+pub struct Summary {
     /// The estimated memory, in bytes.
-    pub(crate) cost: u64,
+    pub cost: u64,
     /// The levels by which the update may deepen the nesting of shared types.
-    pub(crate) nesting: u32,
+    pub nesting: u32,
 }
 
-/// Checks an update.
-pub(crate) fn update(update: &[u8]) -> std::result::Result<Summary, Status> {
-    let walked = Walk::new(update).and_then(|mut walk| {
-        walk.update()?;
-        Ok(walk)
-    });
-    match walked {
-        Ok(walk) if walk.cost <= MAX_COST => {
-            Ok(Summary { cost: walk.cost, nesting: walk.types.nesting() })
-        }
-        Ok(_) => Err(exhausted("the update is too large for a document")),
-        Err(Malformed) => Err(invalid("an update cannot be decoded")),
+/// Why an update is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It is not an update, or has numbers that are out of range.
+    Malformed,
+    /// It needs more memory than is permitted.
+    TooLarge,
+    /// It nests its values or the document's shared types too deep.
+    TooDeep,
+}
+
+type Result<T, E = Unfit> = std::result::Result<T, E>;
+
+impl From<Malformed> for Unfit {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
     }
 }
 
+/// Checks an update, which may need `max_cost` bytes of memory, as estimated here.
+///
+/// # Errors
+///
+/// When the library must not read it.
+pub fn check(update: &[u8], max_cost: u64) -> Result<Summary> {
+    let mut walk = Walk::new(update, max_cost)?;
+    walk.update()?;
+    Ok(Summary { cost: walk.cost, nesting: walk.types.nesting() })
+}
+
 /// Checks a state vector.
-pub(crate) fn state_vector(state_vector: &[u8]) -> std::result::Result<(), Status> {
-    let read = || {
-        let mut bytes = Bytes::new(state_vector);
-        let clients = bytes.length()?;
-        if clients > bytes.len() / 2 {
-            return Err(Malformed);
-        }
-        for _ in 0..clients {
-            bytes.number()?;
-            bytes.small()?;
-        }
-        Ok(())
-    };
-    read().map_err(|Malformed| invalid("the state vector cannot be decoded"))
+///
+/// # Errors
+///
+/// When the library must not read it.
+pub fn check_state_vector(state_vector: &[u8]) -> Result<()> {
+    let mut bytes = Bytes::new(state_vector);
+    let clients = bytes.length()?;
+    if clients > bytes.len() / 2 {
+        return Err(Unfit::Malformed);
+    }
+    for _ in 0..clients {
+        client(bytes.number()?)?;
+        bytes.small()?;
+    }
+    Ok(())
+}
+
+/// Checks the id of a client.
+fn client(id: u64) -> Result<u64> {
+    if id < CLIENTS { Ok(id) } else { Err(Unfit::Malformed) }
 }
 
 /// The position of a block: its client and its clock.
@@ -85,11 +103,12 @@ struct Walk<'a> {
     lengths: Numbers<'a>,
     keys: usize,
     cost: u64,
+    max_cost: u64,
     types: Types,
 }
 
 impl<'a> Walk<'a> {
-    fn new(update: &'a [u8]) -> Result<Self> {
+    fn new(update: &'a [u8], max_cost: u64) -> Result<Self> {
         let mut rest = Bytes::new(update);
         // A version, which is not used.
         rest.byte()?;
@@ -106,16 +125,13 @@ impl<'a> Walk<'a> {
             rest,
             keys: 0,
             cost: update.len() as u64,
+            max_cost,
             types: Types::default(),
         })
     }
 
     fn update(&mut self) -> Result<()> {
-        let clients = self.rest.number()?;
-        if clients > MAX_CLIENTS {
-            return Err(Malformed);
-        }
-        for _ in 0..clients {
+        for _ in 0..self.rest.small()? {
             self.spend(CLIENT)?;
             self.changes_of_client()?;
         }
@@ -129,17 +145,20 @@ impl<'a> Walk<'a> {
     /// Counts memory, so that an update that announces too much is rejected early.
     fn spend(&mut self, bytes: u64) -> Result<()> {
         self.cost += bytes;
-        if self.cost > MAX_COST { Err(Malformed) } else { Ok(()) }
+        if self.cost > self.max_cost { Err(Unfit::TooLarge) } else { Ok(()) }
     }
 
     fn changes_of_client(&mut self) -> Result<()> {
         let blocks = self.rest.small()?;
-        let client = self.clients.next()?;
+        let client = client(self.clients.next()?)?;
         let mut clock = self.rest.small()?;
         for _ in 0..blocks {
             self.spend(BLOCK)?;
             let length = self.block((client, clock))?;
-            clock = clock.checked_add(length).filter(|end| *end <= MAX_CLOCK).ok_or(Malformed)?;
+            clock = clock
+                .checked_add(length)
+                .filter(|end| *end <= MAX_CLOCK)
+                .ok_or(Unfit::Malformed)?;
         }
         Ok(())
     }
@@ -148,8 +167,8 @@ impl<'a> Walk<'a> {
     fn block(&mut self, id: Id) -> Result<u32> {
         let info = self.infos.next()?;
         match info {
-            0 => return self.lengths.next_small(),
-            10 => return self.rest.small(),
+            0 => return Ok(self.lengths.next_small()?),
+            10 => return Ok(self.rest.small()?),
             _ => {}
         }
         let (has_left, has_right) = (info & 0x80 != 0, info & 0x40 != 0);
@@ -172,18 +191,18 @@ impl<'a> Walk<'a> {
     }
 
     fn left(&mut self) -> Result<Id> {
-        Ok((self.clients.next()?, self.left_clocks.next()?))
+        Ok((client(self.clients.next()?)?, self.left_clocks.next()?))
     }
 
     fn right(&mut self) -> Result<Id> {
-        Ok((self.clients.next()?, self.right_clocks.next()?))
+        Ok((client(self.clients.next()?)?, self.right_clocks.next()?))
     }
 
     /// Reads the content of a block. Returns its length.
     fn content(&mut self, kind: u8) -> Result<u32> {
         match kind {
             // Deleted.
-            1 => self.lengths.next_small(),
+            1 => Ok(self.lengths.next_small()?),
             // Texts with JSON. The library reads one more than announced.
             2 => {
                 let count = self.lengths.next_small()?;
@@ -191,10 +210,13 @@ impl<'a> Walk<'a> {
                     self.spend(VALUE)?;
                     self.texts.skip()?;
                 }
-                count.checked_add(1).ok_or(Malformed)
+                count.checked_add(1).ok_or(Unfit::Malformed)
             }
-            3 => self.rest.sized().map(|_| 1),
-            4 => u32::try_from(self.texts.skip()?).map_err(|_| Malformed),
+            3 => {
+                self.rest.sized()?;
+                Ok(1)
+            }
+            4 => u32::try_from(self.texts.skip()?).map_err(|_| Unfit::Malformed),
             // An embedded value.
             5 => self.value(0).map(|()| 1),
             // Formatting.
@@ -221,7 +243,7 @@ impl<'a> Walk<'a> {
                 self.texts.skip()?;
                 self.value(0).map(|()| 1)
             }
-            _ => Err(Malformed),
+            _ => Err(Unfit::Malformed),
         }
     }
 
@@ -240,44 +262,45 @@ impl<'a> Walk<'a> {
     fn value(&mut self, depth: u32) -> Result<()> {
         self.spend(VALUE)?;
         if depth > MAX_VALUE_NESTING {
-            return Err(Malformed);
+            return Err(Unfit::TooDeep);
         }
         match self.rest.byte()? {
-            120 | 121 | 126 | 127 => Ok(()),
-            122 | 123 => self.rest.take(8).map(drop),
-            124 => self.rest.take(4).map(drop),
-            125 => self.rest.signed().map(drop),
-            119 => self.rest.text().map(drop),
-            116 => self.rest.sized().map(drop),
+            120 | 121 | 126 | 127 => {}
+            122 | 123 => drop(self.rest.take(8)?),
+            124 => drop(self.rest.take(4)?),
+            125 => drop(self.rest.signed()?),
+            119 => drop(self.rest.text()?),
+            116 => drop(self.rest.sized()?),
             117 => {
-                let count = self.count(1)?;
-                (0..count).try_for_each(|_| self.value(depth + 1))
+                for _ in 0..self.count(1)? {
+                    self.value(depth + 1)?;
+                }
             }
             118 => {
-                let count = self.count(2)?;
-                (0..count).try_for_each(|_| {
+                for _ in 0..self.count(2)? {
                     self.rest.text()?;
-                    self.value(depth + 1)
-                })
+                    self.value(depth + 1)?;
+                }
             }
-            _ => Err(Malformed),
+            _ => return Err(Unfit::Malformed),
         }
+        Ok(())
     }
 
     /// Reads a count of things that need at least this many bytes each.
     fn count(&mut self, bytes: usize) -> Result<usize> {
         let count = self.rest.length()?;
-        if count > self.rest.len() / bytes { Err(Malformed) } else { Ok(count) }
+        if count > self.rest.len() / bytes { Err(Unfit::Malformed) } else { Ok(count) }
     }
 
     fn deletions_of_client(&mut self) -> Result<()> {
-        self.rest.number()?;
+        client(self.rest.number()?)?;
         let mut clock = 0u32;
         for _ in 0..self.rest.small()? {
             self.spend(RANGE)?;
             let (skipped, length) = (self.rest.small()?, self.rest.small()?);
             let next = clock.checked_add(skipped).and_then(|start| start.checked_add(length));
-            clock = next.filter(|last| *last < MAX_CLOCK).ok_or(Malformed)? + 1;
+            clock = next.filter(|last| *last < MAX_CLOCK).ok_or(Unfit::Malformed)? + 1;
         }
         Ok(())
     }
@@ -317,7 +340,7 @@ impl Types {
     /// Returns the deepest nesting, counted from roots and from blocks that the update lacks.
     fn nesting(mut self) -> u32 {
         // A few types cannot be nested too deep.
-        if self.count <= MAX_NESTING / 4 {
+        if self.count <= FEW_TYPES {
             return self.count;
         }
         for blocks in self.clients.values_mut() {

@@ -5,20 +5,23 @@
 //! cleans up, edits by the program's own callbacks. Comparing the transaction's changes with the received
 //! ones finds them.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex};
 
 use volt_runtime::{Error, Result};
 use yrs::{
     Doc, IdSet, Origin, ReadTxn, StateVector, TransactionMut, Update,
-    encoding::write::Write as _,
-    updates::{
-        decoder::Decode as _,
-        encoder::{Encode as _, Encoder as _, EncoderV2},
-    },
+    updates::{decoder::Decode as _, encoder::Encode as _},
 };
+
+use super::{
+    shared::lock,
+    updates::{self, Nesting, Summary, Unfit, caught},
+};
+
+/// The memory that a small update may need, as estimated, in bytes.
+const SMALL: u64 = 64 << 20;
+/// The memory that a larger update may need for each of its bytes.
+const FOR_EACH: u64 = 1024;
 
 /// A document that is observed.
 #[derive(Debug)]
@@ -27,6 +30,14 @@ pub struct Replica {
     /// The origin of the transactions that apply updates of the Volt, and the key of the observers.
     origin: Origin,
     received: Arc<Mutex<Received>>,
+    nesting: Mutex<Nesting>,
+}
+
+/// An update of the Volt that passed the checks.
+#[derive(Debug)]
+pub struct Checked {
+    update: Update,
+    summary: Summary,
 }
 
 /// The changes that an update of the Volt makes.
@@ -38,7 +49,8 @@ struct Received {
 }
 
 impl Replica {
-    /// Observes a document. `changed` is called with every local update while the document is locked.
+    /// Observes a document. `changed` is called with every local update while the document is locked, and
+    /// with an empty one if it cannot be written.
     ///
     /// `transaction` must be one of `doc`.
     pub fn observe(
@@ -55,20 +67,29 @@ impl Replica {
             }
         });
         let (own, seen) = (origin.clone(), Arc::clone(&received));
-        transaction.observe_update_v2(origin.clone(), move |transaction, event| {
+        // Damaged updates of others must not make the program's own transactions panic.
+        let written = |transaction: &TransactionMut<'_>| {
+            caught(|| updates::of_transaction(transaction)).unwrap_or_default()
+        };
+        // Not as an update of the library, which cannot be read if it has a gap.
+        transaction.observe_transaction_cleanup(origin.clone(), move |transaction, _| {
+            let (insertions, deletions) = (transaction.insert_set(), transaction.delete_set());
+            if insertions.is_empty() && deletions.is_empty() {
+                return;
+            }
             if transaction.origin() != Some(&own) {
-                return changed(event.update.clone());
+                return changed(written(transaction));
             }
             let seen = lock(&seen);
-            if !transaction.insert_set().diff(&seen.insertions).is_empty() {
-                return changed(event.update.clone());
+            if !insertions.diff(&seen.insertions).is_empty() {
+                return changed(written(transaction));
             }
-            let deletions = transaction.delete_set().diff(&seen.deletions);
+            let deletions = deletions.diff(&seen.deletions);
             if !deletions.is_empty() {
-                changed(deletions_alone(&deletions));
+                changed(updates::deletions_alone(&deletions));
             }
         });
-        Self { doc: doc.clone(), origin, received }
+        Self { doc: doc.clone(), origin, received, nesting: Mutex::default() }
     }
 
     pub fn doc(&self) -> &Doc {
@@ -83,7 +104,7 @@ impl Replica {
     /// Ends the observation.
     pub fn release(&self, transaction: &TransactionMut<'_>) {
         transaction.unobserve_before_observer_calls(self.origin.clone());
-        transaction.unobserve_update_v2(self.origin.clone());
+        transaction.unobserve_transaction_cleanup(self.origin.clone());
     }
 
     /// Applies an update of the Volt, in a transaction with [`origin`](Self::origin).
@@ -91,7 +112,9 @@ impl Replica {
     /// # Errors
     ///
     /// When the update cannot be applied, or only in part.
-    pub fn apply(&self, mut transaction: TransactionMut<'_>, update: Update) -> Result<()> {
+    pub fn apply(&self, mut transaction: TransactionMut<'_>, update: Checked) -> Result<()> {
+        let Checked { update, summary } = update;
+        lock(&self.nesting).admit(&transaction, summary).map_err(unfit)?;
         *lock(&self.received) =
             Received { insertions: update.insertions(true), deletions: IdSet::default() };
         // Updates come from others. A panic within the transaction must not end the program: the
@@ -110,10 +133,13 @@ impl Replica {
 ///
 /// # Errors
 ///
-/// When it does not decode.
-pub fn decode(update: &[u8]) -> Result<Update> {
+/// When it does not decode, or would need too much memory.
+pub fn decode(update: &[u8]) -> Result<Checked> {
+    // Before the library, which recurses as deep as an update is nested: nothing catches that.
+    let max_cost = SMALL.saturating_add(FOR_EACH.saturating_mul(update.len() as u64));
+    let summary = updates::check(update, max_cost).map_err(unfit)?;
     match caught(|| Update::decode_v2(update)) {
-        Some(Ok(update)) => Ok(update),
+        Some(Ok(update)) => Ok(Checked { update, summary }),
         Some(Err(error)) => Err(invalid("update").with_source(error)),
         None => Err(invalid("update")),
     }
@@ -128,13 +154,20 @@ pub fn beyond(transaction: &impl ReadTxn, vector: &[u8]) -> Result<Vec<u8>> {
     let vector = if vector.is_empty() {
         StateVector::default()
     } else {
+        updates::check_state_vector(vector).map_err(|_| invalid("state vector"))?;
         match caught(|| StateVector::decode_v1(vector)) {
             Some(Ok(vector)) => vector,
             Some(Err(error)) => return Err(invalid("state vector").with_source(error)),
             None => return Err(invalid("state vector")),
         }
     };
-    caught(|| transaction.encode_state_as_update_v2(&vector)).ok_or_else(|| invalid("state vector"))
+    match caught(|| updates::missing(transaction, &vector)) {
+        Some(Ok(update)) if updates::check(&update, u64::MAX) != Err(Unfit::Malformed) => {
+            Ok(update)
+        }
+        Some(Err(error)) => Err(unwritable().with_source(error)),
+        _ => Err(unwritable()),
+    }
 }
 
 /// Returns the state vector of a document, encoded.
@@ -146,19 +179,21 @@ fn invalid(what: &str) -> Error {
     Error::protocol(format!("the Volt sent an invalid {what} of the document"))
 }
 
-/// Runs code of the document's library on data of others. Returns `None` if that made it panic.
-pub fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(code)).ok()
+fn unfit(reason: Unfit) -> Error {
+    match reason {
+        Unfit::Malformed => invalid("update"),
+        Unfit::TooLarge => Error::protocol(
+            "the Volt sent an update of the document that needs too much memory for its size",
+        ),
+        Unfit::TooDeep => {
+            Error::protocol("the Volt sent an update of the document that is nested too deep")
+        }
+    }
 }
 
-/// Returns an update that only deletes.
-fn deletions_alone(deletions: &IdSet) -> Vec<u8> {
-    let mut encoder = EncoderV2::new();
-    encoder.write_var(0_u32);
-    deletions.encode(&mut encoder);
-    encoder.to_vec()
+fn unwritable() -> Error {
+    Error::protocol("the document cannot be written: it has taken a damaged update")
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+#[cfg(test)]
+mod tests;

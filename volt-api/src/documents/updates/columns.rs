@@ -5,16 +5,16 @@
 
 /// The update ends early, or a number in it is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 pub(super) type Result<T> = std::result::Result<T, Malformed>;
 
 /// Bytes that are read from the front.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bytes<'a>(&'a [u8]);
+pub struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
@@ -35,11 +35,11 @@ impl<'a> Bytes<'a> {
     }
 
     /// Reads a number: seven bits in each byte, the lowest first.
-    pub(super) fn number(&mut self) -> Result<u64> {
+    pub fn number(&mut self) -> Result<u64> {
         self.more_of_number(0, 0)
     }
 
-    pub(super) fn small(&mut self) -> Result<u32> {
+    pub fn small(&mut self) -> Result<u32> {
         u32::try_from(self.number()?).map_err(|_| Malformed)
     }
 
@@ -53,7 +53,7 @@ impl<'a> Bytes<'a> {
         self.take(length)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str> {
+    pub fn text(&mut self) -> Result<&'a str> {
         std::str::from_utf8(self.sized()?).map_err(|_| Malformed)
     }
 

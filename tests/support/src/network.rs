@@ -44,8 +44,8 @@ impl Network {
         self.url.clone()
     }
 
-    /// Returns a function that closes all connections at once, within whatever they carry. New ones can be
-    /// made.
+    /// Returns a function that closes all connections at once, even within a message. Clients can connect
+    /// again.
     pub fn cutter(&self) -> impl Fn() + Send + Sync + 'static {
         let carried = Arc::clone(&self.carried);
         move || carried.lock().expect("no panic").drain(..).for_each(|one| one.abort())

@@ -133,7 +133,7 @@ async fn a_follower_receives_each_message_once_and_in_order_despite_kills() {
                     volt.restart(false).await;
                     stops += 1;
                 }
-                1 | 2 => {
+                1..=4 => {
                     volt.restart(true).await;
                     kills += 1;
                 }

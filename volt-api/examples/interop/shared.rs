@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use volt_api::{
@@ -14,7 +14,7 @@ use volt_api::{
         SyncedDocument,
         yrs::{
             Any, Array as _, ArrayRef, Doc, GetString as _, Map as _, MapRef, Out, ReadTxn,
-            Text as _, TextRef, Transact as _,
+            Text as _, TextRef, Transact as _, types::ToJson as _,
         },
     },
 };
@@ -27,7 +27,7 @@ const LARGE: u32 = 3_670_016;
 const ANSWER: &str = "answer ";
 
 /// A copy of the document.
-struct Copy {
+struct Replica {
     doc: Doc,
     text: TextRef,
     map: MapRef,
@@ -36,7 +36,7 @@ struct Copy {
     changed: Arc<Notify>,
 }
 
-impl Copy {
+impl Replica {
     fn new() -> Self {
         let doc = Doc::new();
         let changed = Arc::new(Notify::new());
@@ -60,7 +60,7 @@ impl Copy {
             .iter(&transaction)
             .filter(|(name, _)| !name.starts_with(ANSWER))
             .filter(|(name, _)| !self.map.contains_key(&transaction, &answer_to(name)))
-            .filter_map(|(name, value)| Some((name.to_owned(), value.try_into().ok()?)))
+            .map(|(name, value)| (name.to_owned(), value.to_json(&transaction)))
             .collect();
         for (name, value) in entries {
             self.map.insert(&mut transaction, answer_to(&name), value);
@@ -70,12 +70,12 @@ impl Copy {
     }
 
     /// Returns the answer to an entry, if it is there whole.
-    fn answered(&self, transaction: &impl ReadTxn, name: &str) -> Option<Out> {
+    fn answered(&self, transaction: &impl ReadTxn, name: &str) -> Option<Any> {
         let is_in_text = self.text.get_string(transaction).contains(&format!("<{name}>"));
         let is_in_array =
             self.array.iter(transaction).any(|value| value == Out::Any(Any::from(name)));
         let value = self.map.get(transaction, &answer_to(name))?;
-        (is_in_text && is_in_array).then_some(value)
+        (is_in_text && is_in_array).then(|| value.to_json(transaction))
     }
 }
 
@@ -85,7 +85,7 @@ fn answer_to(name: &str) -> String {
 
 /// The host's end.
 pub struct Host {
-    copy: Copy,
+    replica: Replica,
     _document: SyncedDocument,
 }
 
@@ -93,42 +93,41 @@ impl Host {
     /// Creates the document.
     pub async fn start(client: &Client) -> Result<Self> {
         client.sync().ensure_sync_database(DATABASE).await?;
-        let copy = Copy::new();
+        let replica = Replica::new();
         let large = "0123456789abcde\n".repeat(LARGE as usize / 16);
-        copy.large.push(&mut copy.doc.transact_mut(), &large);
-        let document = client.sync().attach(&copy.doc, DATABASE, DOCUMENT).await?;
+        replica.large.push(&mut replica.doc.transact_mut(), &large);
+        let document = client.sync().attach(&replica.doc, DATABASE, DOCUMENT).await?;
         document.flush().await?;
-        Ok(Self { copy, _document: document })
+        Ok(Self { replica, _document: document })
     }
 
     /// Answers the clients until the process is killed.
     pub async fn answer(&self) -> ! {
         loop {
-            self.copy.changed.notified().await;
-            self.copy.answer();
+            self.replica.changed.notified().await;
+            self.replica.answer();
         }
     }
 }
 
 /// Runs the scenario.
 pub async fn run(client: &Client) -> Result<Value> {
-    let copy = Copy::new();
-    let document = client.sync().attach(&copy.doc, DATABASE, DOCUMENT).await?;
+    let replica = Replica::new();
+    let document = client.sync().attach(&replica.doc, DATABASE, DOCUMENT).await?;
     document.synced().await?;
-    let name = copy.doc.client_id().to_string();
+    let name = replica.doc.client_id().to_string();
     let entry = json!({ "nested": [1, 2.5, true, null, "naïve ☃"] });
     let value: Any = serde_json::from_value(entry)?;
-    copy.map.insert(&mut copy.doc.transact_mut(), name.as_str(), value);
+    replica.map.insert(&mut replica.doc.transact_mut(), name.as_str(), value);
     let answer = loop {
-        copy.changed.notified().await;
-        let transaction = copy.doc.transact();
-        let is_large = copy.large.len(&transaction) == LARGE;
-        match copy.answered(&transaction, &name) {
+        replica.changed.notified().await;
+        let transaction = replica.doc.transact();
+        let is_large = replica.large.len(&transaction) == LARGE;
+        match replica.answered(&transaction, &name) {
             Some(answer) if is_large => break answer,
             _ => {}
         }
     };
-    let answer: Any = answer.try_into().ok().context("the answer is a shared type")?;
     document.stop().await?;
     Ok(json!({ "answer": answer, "text": true, "array": true, "large": LARGE }))
 }

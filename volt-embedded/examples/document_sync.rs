@@ -1,7 +1,7 @@
 //! Measures documents on an embedded Volt in its own process.
 //!
 //! ```text
-//! cargo run --release -p volt-embedded --example documents
+//! cargo run --release -p volt-embedded --example document_sync
 //! ```
 //!
 //! It prints the time until a new client has a document of 1 and 10 MiB, the edits per second that 1, 10

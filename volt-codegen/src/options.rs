@@ -27,6 +27,7 @@ pub const BULK: &[&str] =
 ///     .extern_path("tdx.volt_api", "::volt_api::api");
 /// ```
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent options; no two exclude each other")]
 pub struct Options {
     pub(crate) command: String,
     pub(crate) runtime: String,

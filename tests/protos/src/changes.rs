@@ -117,7 +117,7 @@ fn check_programs(
 ) -> anyhow::Result<BTreeSet<usize>> {
     let mut command = cargo::cargo();
     command.args(["check", "--quiet", "--keep-going", "--message-format=json"]);
-    command.current_dir(package).arg("--target-dir").arg(root()?.join("target/protos/target"));
+    command.current_dir(package).arg("--target-dir").arg(cargo::target_dir(root()?)?);
     if let Some(feature) = feature {
         command.args(["--no-default-features", "--features", feature]);
     }

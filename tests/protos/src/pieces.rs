@@ -44,6 +44,7 @@ pub(crate) const PIECES: &[Piece] = &[
     piece("acme.v1.Kept.a", "let _ = v1::Kept { a: 1, ..Default::default() };"),
     with("drive", "acme.v1.Scanned", "let _ = v1::Scanned::default();"),
     with("drive", "acme.v1.Kept", "let _ = v1::Kept::default();"),
+    with("file", "acme.v1.Other", "let _ = v1::Other::default();"),
     piece("acme.v1.Fields.removed", "let _ = v1::Fields::default().removed;"),
     piece("acme.v1.Fields.renamed", "let _ = v1::Fields::default().with_renamed(\"\");"),
     piece("acme.v1.Fields.aB", "let _ = v1::Fields::default().with_a_b(\"\").a_b;"),

@@ -24,11 +24,9 @@ pub(super) fn distinguish(packages: &mut [Package]) {
             let suffixes = suffixes(&packages[at].module, &packages[first].module);
             let free =
                 |suffix: &String| !taken.contains(&format!("{}{suffix}", names::bare(&nickname)));
-            let Some(suffix) =
-                suffixes.into_iter().chain((2..).map(|n| format!("_{n}"))).find(free)
-            else {
-                continue;
-            };
+            // One more than the names that are taken.
+            let numbers = (2..taken.len() + 3).map(|number| format!("_{number}"));
+            let Some(suffix) = suffixes.into_iter().chain(numbers).find(free) else { continue };
             let service = &mut packages[at].services[index];
             add(service, &suffix);
             taken.insert(service.nickname.clone());

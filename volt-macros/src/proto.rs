@@ -54,8 +54,8 @@ impl Parse for Input {
 
 impl Input {
     fn option(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
-        let name: Ident = input.parse()?;
         const OPTIONS: [&str; 5] = ["any_types", "includes", "own_volt_api", "rename", "server"];
+        let name: Ident = input.parse()?;
         if !OPTIONS.iter().any(|option| name == option) {
             let message = format!(
                 "there is no option `{name}`: use `any_types`, `includes`, `own_volt_api`, `rename` or `server`"

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
     path::Path,
     process::Stdio,
@@ -40,12 +41,9 @@ pub(crate) fn run() -> anyhow::Result<String> {
         let is_seen = seen.contains(&index);
         differences += usize::from(promised.is_empty() == is_seen);
         let feature = piece.feature.map(|name| format!(" (feature {name})")).unwrap_or_default();
-        table += &format!(
-            "| {}{feature} | {} | {} |\n",
-            piece.element,
-            promised.join("; "),
-            if is_seen { "does not compile" } else { "" }
-        );
+        let promised = promised.join("; ");
+        let seen = if is_seen { "does not compile" } else { "" };
+        writeln!(table, "| {}{feature} | {promised} | {seen} |", piece.element)?;
     }
     ensure!(differences == 0, "{differences} rows differ:\n{table}");
     Ok(table)
@@ -104,9 +102,10 @@ fn write_programs(package: &Path, features: &[String]) -> anyhow::Result<()> {
     }
     let path = package.join("Cargo.toml");
     let mut manifest = fs::read_to_string(&path)?;
-    manifest += "\n[features]\n";
-    manifest += &format!("default = {features:?}\n");
-    features.iter().for_each(|feature| manifest += &format!("{feature} = []\n"));
+    write!(manifest, "\n[features]\ndefault = {features:?}\n")?;
+    for feature in features {
+        writeln!(manifest, "{feature} = []")?;
+    }
     Ok(fs::write(&path, manifest)?)
 }
 

@@ -29,6 +29,7 @@ use crate::{
 /// Without TREES, all of them run, which takes minutes. --list prints them.
 #[derive(Parser)]
 #[command(name = "cargo xtask protos", bin_name = "cargo xtask protos")]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of a command line")]
 struct Args {
     /// The trees to run. Default: all.
     trees: Vec<String>,

@@ -235,8 +235,8 @@ fn with_features(manifest: &str, features: &[String]) -> anyhow::Result<String> 
 
 /// Returns the manifest with the features of the older versions between their markers.
 fn with_versions(manifest: &str, older: &[Older]) -> anyhow::Result<String> {
-    let features: String = older.iter().map(|older| format!("{} = []\n", older.module)).collect();
-    between(manifest, VERSION_MARKERS, &features)
+    let features: Vec<_> = older.iter().map(|older| format!("{} = []\n", older.module)).collect();
+    between(manifest, VERSION_MARKERS, &features.concat())
 }
 
 /// Replaces the text between two markers.

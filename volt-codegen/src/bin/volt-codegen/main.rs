@@ -132,7 +132,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
             protos.generate(&options)?
         }
         Source::Api { version: None } => {
-            VERSIONS.iter().for_each(|(version, _)| println!("{version}"));
+            for (version, _) in VERSIONS {
+                println!("{version}");
+            }
             return Ok(());
         }
         Source::Api { version: Some(version) } => generate(&api(version)?.compile()?, &options)?,

@@ -10,6 +10,7 @@ use volt_runtime::__core::{
     envelope::Envelope,
     frame::Frame,
 };
+use volt_test_support::Text;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(envelope) = Envelope::read(data) else { return };

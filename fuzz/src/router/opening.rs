@@ -31,7 +31,7 @@ impl Opening {
         let session = core.owner.session_id().unwrap();
         let to = |destinations: &[&str]| Via {
             destinations: destinations.iter().map(|id| (*id).to_owned()).collect(),
-            service: None,
+            ..Via::default()
         };
         let (audience, session, via, time) = match kind {
             0 | 1 => (&*volt, None, Via::default(), now),

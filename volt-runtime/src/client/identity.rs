@@ -120,7 +120,7 @@ impl Identity {
         let mut route = Route {
             audience: self.volt_id.clone(),
             signer: self.volt_key.clone(),
-            via: Via { destinations, service: None },
+            via: Via { destinations, ..Via::default() },
         };
         let Some(target) = &options.target else {
             return Ok(route);

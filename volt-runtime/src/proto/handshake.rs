@@ -41,6 +41,10 @@ pub struct Via {
     /// The relayed service's `host_service_id`.
     #[serde(default, rename = "s", skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// The token's header in base64, if it is another one than [`HEADER`](super::token::HEADER). Only tokens
+    /// that have arrived whole have another one.
+    #[serde(default, rename = "h", skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
 }
 
 impl Via {
@@ -212,11 +216,19 @@ impl ServerHandshake {
             return Err(ProtocolError::Unexpected("a call must begin with a key exchange"));
         }
         let request = KeyRequest::decode(frame.body.clone())?;
-        let via = Via::read(&request.metadata)?;
+        let mut via = Via::read(&request.metadata)?;
+        // It belongs to the token: a relay writes it again.
+        let header = via.header.take();
         // Equal byte for byte, signature included: otherwise the cached verification would not apply.
-        let token = match earlier {
-            Some(earlier) if earlier.is(&request.claims, &request.signature) => Arc::clone(earlier),
-            _ => Arc::new(Token::parse(&request.claims, request.signature)?),
+        let is_same = |earlier: &&Arc<Token>| {
+            header.is_none() && earlier.is(&request.claims, &request.signature)
+        };
+        let token = match earlier.filter(is_same) {
+            Some(earlier) => Arc::clone(earlier),
+            None => {
+                let header = header.as_deref();
+                Arc::new(Token::parse_with(header, &request.claims, request.signature)?)
+            }
         };
         Ok(Self { token, via })
     }

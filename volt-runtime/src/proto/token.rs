@@ -165,12 +165,29 @@ impl Token {
     ///
     /// When they are not valid JSON for [`Claims`].
     pub fn parse(raw_claims: &[u8], signature: Bytes) -> Result<Self, ProtocolError> {
+        Self::parse_with(None, raw_claims, signature)
+    }
+
+    /// As [`parse`](Self::parse), for a token with another `header` than the usual one, in base64.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), and when the header is damaged or has another algorithm.
+    pub(super) fn parse_with(
+        header: Option<&str>,
+        raw_claims: &[u8],
+        signature: Bytes,
+    ) -> Result<Self, ProtocolError> {
+        // Over the claims as they were sent: written again, they could differ in order or spacing.
+        let signing_input = match header {
+            None => signing_input(HEADER.as_bytes(), raw_claims),
+            Some(header) => signing_input(&eddsa_header(header)?, raw_claims),
+        };
         Ok(Self {
             claims: serde_json::from_slice(raw_claims).map_err(|error| json_error(&error))?,
             algorithm: KeyAlgorithm::Ed25519,
             key_id: None,
-            // Over the claims as they were sent: written again, they could differ in order or spacing.
-            signing_input: signing_input(HEADER.as_bytes(), raw_claims),
+            signing_input,
             signature,
             signer: OnceLock::new(),
         })
@@ -262,7 +279,7 @@ impl Token {
         self.signer.get().is_some()
     }
 
-    /// Returns whether the token has these claims and this signature, byte for byte.
+    /// Returns whether the token has the usual header, these claims and this signature, byte for byte.
     pub(super) fn is(&self, raw_claims: &[u8], signature: &[u8]) -> bool {
         // The signature first, because it nearly always decides.
         self.signature == signature
@@ -323,22 +340,38 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Splits an `EdDSA` token into claims and signature, as a key exchange frame carries them.
+/// An `EdDSA` token as a key exchange frame carries it.
+pub(super) struct Parts {
+    /// In base64, if it is not [`HEADER`]. The signature covers it, and the frame has no field for it.
+    pub(super) header: Option<String>,
+    pub(super) claims: Vec<u8>,
+    pub(super) signature: Vec<u8>,
+}
+
+/// Splits an `EdDSA` token.
 ///
 /// # Errors
 ///
-/// When the token has another algorithm, or a header other than [`HEADER`]: the signature covers
-/// the header, which the frame omits.
-pub(super) fn split(jwt: &str) -> Result<(Vec<u8>, Vec<u8>), ProtocolError> {
-    const SHAPE: ProtocolError =
-        ProtocolError::Unexpected("the token is not a JWT of this protocol");
+/// When the text is not a JWT, or has another algorithm.
+pub(super) fn split(jwt: &str) -> Result<Parts, ProtocolError> {
     let (signed, signature) = jwt.rsplit_once('.').ok_or(SHAPE)?;
     let (header, claims) = signed.split_once('.').ok_or(SHAPE)?;
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| SHAPE);
-    if decode(header)? != HEADER.as_bytes() {
-        return Err(SHAPE);
-    }
-    Ok((decode(claims)?, decode(signature)?))
+    let is_usual = eddsa_header(header)? == HEADER.as_bytes();
+    Ok(Parts {
+        header: (!is_usual).then(|| header.to_owned()),
+        claims: decode(claims)?,
+        signature: decode(signature)?,
+    })
+}
+
+const SHAPE: ProtocolError = ProtocolError::Unexpected("the token is not a JWT of this protocol");
+
+/// Decodes the header of an `EdDSA` token.
+fn eddsa_header(base64: &str) -> Result<Vec<u8>, ProtocolError> {
+    let raw = URL_SAFE_NO_PAD.decode(base64).map_err(|_| SHAPE)?;
+    let header: Header<'_> = serde_json::from_slice(&raw).map_err(|_| SHAPE)?;
+    if header.alg == "EdDSA" { Ok(raw) } else { Err(SHAPE) }
 }
 
 fn signing_input(header: &[u8], claims: &[u8]) -> String {

@@ -12,7 +12,7 @@ use super::{
     ProtocolError, call,
     frame::{self, Frame, FrameKind, KeyReply, KeyRequest, Last, Sealed, begin_sealed, is_last},
     handshake::Via,
-    token::{self, Token},
+    token::{self, Parts, Token},
 };
 use crate::message::Encoding;
 
@@ -158,9 +158,10 @@ impl TunnelFrame {
     pub fn to_target(&self, call: u64) -> Result<Frame, ProtocolError> {
         let frame = match self {
             Self::Open { token, via } => {
-                let (claims, signature) = token::split(token)?;
+                let Parts { header, claims, signature } = token::split(token)?;
+                let metadata = Via { header, ..via.clone() }.write()?;
                 let (claims, signature) = (claims.into(), signature.into());
-                KeyRequest { metadata: via.write()?, signature, claims }.encode(call)?
+                KeyRequest { metadata, signature, claims }.encode(call)?
             }
             Self::Payload { iv, ciphertext, encoding, end } => {
                 let metadata = frame::metadata(*encoding, end.then_some(Last::Client));
@@ -207,7 +208,10 @@ fn payload(
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
+    use crate::{key::SigningKey, proto::handshake::ServerHandshake};
 
     #[test]
     fn metadata_without_an_end_is_forwarded_without_one() {
@@ -221,6 +225,30 @@ mod tests {
         }
         let answer = TunnelFrame::from_target(frame(br#"{"i":1}"#)).unwrap();
         assert!(!answer.is_last());
+    }
+
+    /// The Rust client of others writes the algorithm second.
+    #[test]
+    fn a_token_with_another_header_is_verified_as_it_was_signed() {
+        let key = SigningKey::generate().unwrap();
+        let claims = br#"{"aud":"volt","iat":940,"exp":1060}"#;
+        let jwt = |header: &str| {
+            let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+            let signed = format!("{}.{}", part(header.as_bytes()), part(claims));
+            let signature = key.sign(signed.as_bytes()).unwrap();
+            format!("{signed}.{}", part(&signature))
+        };
+        for header in [token::HEADER, r#"{"typ":"JWT","alg":"EdDSA"}"#] {
+            let token = jwt(header);
+            let open = TunnelFrame::Open { token: token.clone(), via: Via::default() };
+            let call = ServerHandshake::accept(&open.to_target(1).unwrap()).unwrap();
+            call.token.verify(&key.verifying_key()).unwrap();
+            assert_eq!((call.token.to_jwt(), call.via), (token, Via::default()));
+        }
+        for header in [r#"{"typ":"JWT","alg":"none"}"#, "{}"] {
+            let open = TunnelFrame::Open { token: jwt(header), via: Via::default() };
+            open.to_target(1).unwrap_err();
+        }
     }
 
     /// A relay must put them into the same fields again.

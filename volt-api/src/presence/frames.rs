@@ -18,7 +18,7 @@ pub fn received(request: InvokeRequest) -> TunnelFrame {
     // Only the first message of a call has the caller's token.
     if !request.token.is_empty() {
         let service = Some(request.target_service_id).filter(|id| !id.is_empty());
-        let via = Via { destinations: request.target_did, service };
+        let via = Via { destinations: request.target_did, service, ..Via::default() };
         return TunnelFrame::Open { token: request.token, via };
     }
     let (ciphertext, encoding) = match request.request_payload {

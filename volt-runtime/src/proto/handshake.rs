@@ -223,12 +223,11 @@ impl ServerHandshake {
         let is_same = |earlier: &&Arc<Token>| {
             header.is_none() && earlier.is(&request.claims, &request.signature)
         };
-        let token = match earlier.filter(is_same) {
-            Some(earlier) => Arc::clone(earlier),
-            None => {
-                let header = header.as_deref();
-                Arc::new(Token::parse_with(header, &request.claims, request.signature)?)
-            }
+        let token = if let Some(earlier) = earlier.filter(is_same) {
+            Arc::clone(earlier)
+        } else {
+            let header = header.as_deref();
+            Arc::new(Token::parse_with(header, &request.claims, request.signature)?)
         };
         Ok(Self { token, via })
     }

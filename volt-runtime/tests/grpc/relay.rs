@@ -82,7 +82,7 @@ fn frame(request: InvokeRequest) -> TunnelFrame {
         let (iv, ciphertext, encoding) = (request.iv, request.payload, Encoding::Protobuf);
         return TunnelFrame::Payload { iv, ciphertext, encoding, end: false };
     }
-    let mut via = Via { destinations: request.target_did, service: None };
+    let mut via = Via { destinations: request.target_did, ..Via::default() };
     // As a relay strips itself off the route.
     via.arrive(VOLT_ID);
     TunnelFrame::Open { token: request.token, via }

@@ -34,7 +34,7 @@ type Invoke = Duplex<InvokeRequest, InvokeResponse>;
 /// A call to the Volt itself, and the message that opens it.
 fn opening(volt: &EmbeddedVolt) -> (ClientHandshake, InvokeRequest) {
     let config = volt.config();
-    let via = Via { destinations: vec![volt.id().to_owned()], service: None };
+    let via = Via { destinations: vec![volt.id().to_owned()], ..Via::default() };
     let route = Route { audience: volt.id().to_owned(), signer: config.volt_key().unwrap(), via };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let (handshake, frame) = ClientHandshake::begin(

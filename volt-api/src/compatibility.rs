@@ -163,14 +163,14 @@ impl Client {
             .with_version_patch(sdk.patch);
         let request = CheckCompatibilityRequest::default().with_version(version);
         match self.volt().check_compatibility(request).await {
-            Ok(answer) => Ok(Compatibility { sdk, volt: version_of(answer), objection: None }),
+            Ok(answer) => Ok(Compatibility { sdk, volt: version_of(&answer), objection: None }),
             // The code with which a Volt objects. Any other refusal, such as of the session, does not
             // depend on the version.
             Err(error) if error.is_refused() && error.code() == Code::FailedPrecondition => {
                 let objection = error.status().map(|status| status.message().to_owned());
                 let request = CheckCompatibilityRequest::default();
                 let volt = match self.volt().check_compatibility(request).await {
-                    Ok(answer) => version_of(answer),
+                    Ok(answer) => version_of(&answer),
                     // It may require a version.
                     Err(error) if error.is_refused() => None,
                     Err(error) => return Err(error),
@@ -182,7 +182,7 @@ impl Client {
     }
 }
 
-fn version_of(answer: CheckCompatibilityResponse) -> Option<ApiVersion> {
+fn version_of(answer: &CheckCompatibilityResponse) -> Option<ApiVersion> {
     answer.version.map(|version| ApiVersion {
         major: version.version_major,
         minor: version.version_minor,

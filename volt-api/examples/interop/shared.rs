@@ -37,19 +37,19 @@ struct Replica {
 }
 
 impl Replica {
-    fn new() -> Self {
+    fn new() -> Result<Self> {
         let doc = Doc::new();
         let changed = Arc::new(Notify::new());
         let notify = Arc::clone(&changed);
-        doc.observe_update_v2("scenario", move |_, _| notify.notify_one());
-        Self {
+        doc.observe_update_v2("scenario", move |_, _| notify.notify_one())?;
+        Ok(Self {
             text: doc.get_or_insert_text("text"),
             map: doc.get_or_insert_map("map"),
             array: doc.get_or_insert_array("array"),
             large: doc.get_or_insert_text("large"),
             doc,
             changed,
-        }
+        })
     }
 
     /// Answers the entries that have no answer yet.
@@ -84,16 +84,16 @@ fn answer_to(name: &str) -> String {
 }
 
 /// The host's end.
-pub struct Host {
+pub(crate) struct Host {
     replica: Replica,
     _document: SyncedDocument,
 }
 
 impl Host {
     /// Creates the document.
-    pub async fn start(client: &Client) -> Result<Self> {
+    pub(crate) async fn start(client: &Client) -> Result<Self> {
         client.sync().ensure_sync_database(DATABASE).await?;
-        let replica = Replica::new();
+        let replica = Replica::new()?;
         let large = "0123456789abcde\n".repeat(LARGE as usize / 16);
         replica.large.push(&mut replica.doc.transact_mut(), &large);
         let document = client.sync().attach(&replica.doc, DATABASE, DOCUMENT).await?;
@@ -102,7 +102,7 @@ impl Host {
     }
 
     /// Answers the clients until the process is killed.
-    pub async fn answer(&self) -> ! {
+    pub(crate) async fn answer(&self) -> ! {
         loop {
             self.replica.changed.notified().await;
             self.replica.answer();
@@ -111,8 +111,8 @@ impl Host {
 }
 
 /// Runs the scenario.
-pub async fn run(client: &Client) -> Result<Value> {
-    let replica = Replica::new();
+pub(crate) async fn run(client: &Client) -> Result<Value> {
+    let replica = Replica::new()?;
     let document = client.sync().attach(&replica.doc, DATABASE, DOCUMENT).await?;
     document.synced().await?;
     let name = replica.doc.client_id().to_string();

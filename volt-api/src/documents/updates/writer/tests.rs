@@ -37,7 +37,9 @@ fn what_follows_a_gap_is_read_again() {
     let (source, [first, _, last]) = edits();
     for known in [vec![&last], vec![&first, &last]] {
         let doc = Doc::new();
-        known.iter().for_each(|update| apply(&doc, update));
+        for update in known {
+            apply(&doc, update);
+        }
         // Also by those who have as much as it before the gap, or more.
         let (own, all) = (doc.transact().state_vector(), source.transact().state_vector());
         for state in [StateVector::default(), own, all] {
@@ -95,7 +97,9 @@ fn what_waits_for_missing_changes_is_written_with_its_gaps() {
         of_transaction(&transaction)
     };
     let waiting = edit(&|transaction| text.push(transaction, "waits"));
-    let lost = edit(&|transaction| drop(map.insert(transaction, "lost", 1)));
+    let lost = edit(&|transaction| {
+        map.insert(transaction, "lost", 1);
+    });
     let deleting = edit(&|transaction| text.remove_range(transaction, 5, 2));
     let newest = edit(&|transaction| text.push(transaction, "last"));
     let copy = Doc::new();

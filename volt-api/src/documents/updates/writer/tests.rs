@@ -37,7 +37,7 @@ fn what_follows_a_gap_is_read_again() {
     let (source, [first, _, last]) = edits();
     for known in [vec![&last], vec![&first, &last]] {
         let doc = Doc::new();
-        for update in known {
+        for update in &known {
             apply(&doc, update);
         }
         // Also by those who have as much as it before the gap, or more.

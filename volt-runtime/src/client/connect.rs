@@ -32,7 +32,7 @@ use crate::{
 ///
 /// Dropping the future leaves no connection behind.
 pub async fn connect(config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
-    Dialing::new(config, &options)?.connect(config, &options).await
+    Dialing::new(config, &options)?.connect(config, options).await
 }
 
 /// Creates a channel to the Volt that a configuration names, which connects when the first call is made.
@@ -50,7 +50,7 @@ pub fn connect_lazy(config: &ClientConfig, options: ConnectOptions) -> Result<Ch
             "`connect_lazy` was called outside of a tokio runtime, on which the connection runs",
         ));
     }
-    Ok(Dialing::new(config, &options)?.connect_lazy(config, &options))
+    Ok(Dialing::new(config, &options)?.connect_lazy(config, options))
 }
 
 /// A dialer of either kind.
@@ -73,7 +73,7 @@ impl Dialing {
         Ok(Self::Websocket(Arc::new(Dialer::new(config, &address, options.clone())?)))
     }
 
-    async fn connect(self, config: &ClientConfig, options: &ConnectOptions) -> Result<Channel> {
+    async fn connect(self, config: &ClientConfig, options: ConnectOptions) -> Result<Channel> {
         Ok(match self {
             Self::Websocket(dialer) => {
                 let own = OwnConnections::new(Arc::clone(&dialer));
@@ -84,7 +84,7 @@ impl Dialing {
         })
     }
 
-    fn connect_lazy(self, config: &ClientConfig, options: &ConnectOptions) -> Channel {
+    fn connect_lazy(self, config: &ClientConfig, options: ConnectOptions) -> Channel {
         match self {
             Self::Websocket(dialer) => {
                 let own = OwnConnections::new(Arc::clone(&dialer));
@@ -101,11 +101,15 @@ impl Dialing {
 fn channel<D: Dial>(
     volt: Supervised<D>,
     config: &ClientConfig,
-    options: &ConnectOptions,
+    options: ConnectOptions,
 ) -> Channel {
-    let (dialer, renewal) = (Arc::clone(volt.dialer()), options.renewal.clone());
+    let dialer = Arc::clone(volt.dialer());
+    #[cfg(not(feature = "grpc"))]
+    let renewal = options.renewal;
     #[cfg(feature = "grpc")]
-    let volt = WithServers::new(volt, config, options.clone());
+    let renewal = options.renewal.clone();
+    #[cfg(feature = "grpc")]
+    let volt = WithServers::new(volt, config, options);
     #[cfg(feature = "grpc")]
     let servers = volt.servers();
     let channel = Channel::new(volt);

@@ -73,12 +73,14 @@ impl Connection {
         Ok(reply)
     }
 
-    /// The request, if the frame invokes a method.
-    pub(crate) fn invoked(&mut self, frame: &Frame) -> anyhow::Result<Option<String>> {
+    /// The method and the request, if the frame invokes a method.
+    pub(crate) fn invoked(&mut self, frame: &Frame) -> anyhow::Result<Option<(String, String)>> {
         match call::open(self.key(frame.call)?, frame.body.clone())? {
-            Incoming::Envelope(Envelope::Invoke { request: Body::Json(request), .. }) => {
-                Ok(Some(request))
-            }
+            Incoming::Envelope(Envelope::Invoke {
+                method_name,
+                request: Body::Json(request),
+                ..
+            }) => Ok(Some((method_name, request))),
             _ => Ok(None),
         }
     }

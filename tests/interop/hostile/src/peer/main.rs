@@ -71,10 +71,15 @@ async fn serve(mut stream: TcpStream, key: Arc<SigningKey>, input: Input) -> any
     while let Some(frame) = connection.frame().await? {
         if frame.kind == FrameKind::KeyExchange {
             stages::opened(input, &mut connection, &frame).await?;
-        } else if let Some(request) = connection.invoked(&frame)?
+        } else if let Some((method, request)) = connection.invoked(&frame)?
             && !request.contains(NEVER)
         {
-            stages::invoked(input, &mut connection, frame.call).await?;
+            // A client may open a connection of its own for a download.
+            if method.ends_with("/DownloadFile") {
+                stages::download(&mut connection, frame.call).await?;
+            } else {
+                stages::invoked(input, &mut connection, frame.call).await?;
+            }
         }
     }
     Ok(())

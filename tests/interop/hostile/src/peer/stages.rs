@@ -159,16 +159,18 @@ pub(crate) async fn invoked(
             connection.finish(call).await?;
             connection.send(connection.sealed(call, resource(ANOTHER))?).await
         }
-        Input::Unread => {
-            let message = format!("{{\"block\":\"{}\"}}", "A".repeat(UNREAD_SIZE));
-            for _ in 0..UNREAD {
-                // Sealed for itself: a client may end a call whose payload arrives twice.
-                connection.send(connection.sealed(call, message.clone())?).await?;
-            }
-            connection.send(connection.end(call)?).await
-        }
         _ => connection.finish(call).await,
     }
+}
+
+/// After a client has invoked a download, which only the input `Unread` lets it do.
+pub(crate) async fn download(connection: &mut Connection, call: u64) -> anyhow::Result<()> {
+    let message = format!("{{\"block\":\"{}\"}}", "A".repeat(UNREAD_SIZE));
+    for _ in 0..UNREAD {
+        // Sealed for itself: a client may end a call whose payload arrives twice.
+        connection.send(connection.sealed(call, message.clone())?).await?;
+    }
+    connection.send(connection.end(call)?).await
 }
 
 /// The message before the answer, which belongs to no call.

@@ -37,11 +37,11 @@ pub(super) struct Task {
     pub(super) replica: Arc<Replica>,
     pub(super) presence: Option<Presence>,
     pub(super) states: watch::Sender<DocumentState>,
-    /// How far the call has come.
+    /// The progress of the call.
     pub(super) progress: Progress,
 }
 
-/// How far a call has come.
+/// The progress of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
     /// The Volt has accepted the call: later refusals are because of the content.

@@ -136,7 +136,7 @@ impl Both<'_> {
         was.form == is.form && was.of.len() == is.of.len() && was.of.iter().zip(&is.of).all(same)
     }
 
-    /// What breaks code in the items that exist in both versions.
+    /// Reports the breaks of code in items that exist in both versions.
     fn differences(&self) -> Vec<Found> {
         let mut found = Vec::new();
         for (name, was) in &self.old.items {

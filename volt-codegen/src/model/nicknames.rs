@@ -48,7 +48,7 @@ fn version(module: &Module) -> u64 {
     number.map(digits).and_then(|digits| digits.parse().ok()).unwrap_or_default()
 }
 
-/// What distinguishes a package from another one, the shortest first.
+/// Returns the suffixes that distinguish a package from another one, the shortest first.
 fn suffixes(module: &Module, other: &Module) -> Vec<String> {
     let bare = |parts: &[String]| {
         parts.iter().flat_map(|part| ["_", names::bare(part)]).collect::<String>()

@@ -83,7 +83,7 @@ fn changed_features_are_told() {
         found.contains(&("p.B".to_owned(), "Cargo feature was drive, is file".to_owned())),
         "{found:?}"
     );
-    // A removed service takes its feature with it: only that is told.
+    // The feature of a removed service is removed, too. The report has the service only.
     let three = old.clone() + " service GoneAPI { rpc Go(A) returns (B); }";
     let found = breaks(&three, &old);
     assert_eq!(found, [("p.GoneAPI".to_owned(), "service removed".to_owned())]);

@@ -162,7 +162,7 @@ impl Document {
         if !changed && !waits {
             return Ok(None);
         }
-        // What waits for earlier changes is written, too.
+        // Changes that wait for earlier ones are written, too.
         if waits && self.missing(&self.state()).and_then(|update| check(&update)).is_err() {
             return Err(Rejected::Broken(invalid("an update cannot be applied")));
         }

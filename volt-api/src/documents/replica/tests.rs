@@ -99,7 +99,7 @@ fn shared_types_that_are_nested_too_deep_in_steps_are_an_error() {
     });
     let applied = applied.count();
     assert_eq!(applied, 10);
-    // What others deleted again is not in the way.
+    // Content that others have deleted again does not count.
     let map = volt.get_or_insert_map("map");
     map.remove(&mut volt.transact_mut(), "child");
     apply(&replica, &whole(&volt)).unwrap();

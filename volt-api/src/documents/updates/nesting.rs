@@ -1,4 +1,4 @@
-//! How deep the shared types of a document are nested. The Yjs library recurses into them.
+//! The nesting of a document's shared types, into which the Yjs library recurses.
 
 use yrs::{
     Array as _, ArrayRef, Map as _, MapRef, ReadTxn,
@@ -13,7 +13,7 @@ use super::{
 /// The maximum nesting of shared types.
 pub const MAX_NESTING: u32 = 200;
 
-/// How deep the shared types of a document are nested: at least that deep.
+/// An upper bound of the nesting of a document's shared types. `None` until it is measured.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nesting(Option<u32>);
 
@@ -33,7 +33,7 @@ impl Nesting {
             return Ok(());
         }
         let deepest = match self.0 {
-            Some(deepest) if deepest + update.nesting <= MAX_NESTING => deepest,
+            Some(deepest) if deepest.saturating_add(update.nesting) <= MAX_NESTING => deepest,
             _ => measure(document)?,
         };
         self.0 = Some(deepest);

@@ -16,7 +16,7 @@ pub(super) struct Budget {
     all: u64,
     /// The most for one identity.
     of_one: u64,
-    /// What to do when it is exceeded.
+    /// The advice to a caller who exceeds it.
     advice: &'static str,
     spent: Mutex<Spent>,
 }
@@ -116,7 +116,7 @@ mod tests {
         let mut other = budget.account("other");
         other.set(40).unwrap();
         assert!(budget.account("third").set(1).is_err());
-        // What is forced counts for those that come later.
+        // Forced memory counts against later requests.
         other.force(70);
         assert_eq!(budget.spent.lock().unwrap().all, 130);
         other.force(40);

@@ -15,7 +15,7 @@ use yrs::{
     },
 };
 
-/// What is written before the length of a gap.
+/// The kind of block that precedes the length of a gap.
 const GAP: u8 = 10;
 
 /// Returns what a document has beyond a state vector: its changes, those that wait for missing ones, and

@@ -84,7 +84,7 @@ impl Account {
                 return Err(exhausted(*advice));
             }
             if all > *most {
-                return Err(unavailable("the Volt has too many open documents: try again later"));
+                return Err(unavailable("the Volt has no memory left for documents: try again later"));
             }
         }
         (self.spent, spent.all) = (bytes, all);

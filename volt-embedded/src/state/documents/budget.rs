@@ -84,7 +84,9 @@ impl Account {
                 return Err(exhausted(*advice));
             }
             if all > *most {
-                return Err(unavailable("the Volt has no memory left for documents: try again later"));
+                return Err(unavailable(
+                    "the Volt has no memory left for documents: try again later",
+                ));
             }
         }
         (self.spent, spent.all) = (bytes, all);

@@ -22,6 +22,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 const HIGHEST: u32 = u32::MAX / 2;
 /// The number of clients that are remembered, including some that have left.
 const CLIENTS: usize = 10_000;
+/// The number of clients that are accepted in all: the document's library remembers each of them.
+const EVER: usize = 100_000;
 /// The state of a client that has left.
 const GONE: &str = "null";
 
@@ -31,6 +33,8 @@ pub struct Peers {
     /// The origin of their updates.
     origin: Origin,
     peers: HashMap<ClientID, Peer>,
+    /// The number of clients that were accepted.
+    accepted: usize,
 }
 
 #[derive(Debug)]
@@ -46,7 +50,7 @@ struct Peer {
 
 impl Peers {
     pub fn new(origin: Origin) -> Self {
-        Self { origin, peers: HashMap::new() }
+        Self { origin, peers: HashMap::new(), accepted: 0 }
     }
 
     /// Applies an update that has arrived. Returns whether the client's own state must be sent, because
@@ -95,24 +99,25 @@ impl Peers {
         let gone = &*entry.json == GONE;
         if let Some(peer) = self.peers.get_mut(&client) {
             let newer = entry.clock > peer.clock || (gone && entry.clock == peer.clock);
-            if !gone && peer.seen.is_none() && entry.clock == peer.clock {
-                peer.ahead += 1;
-            } else if !newer {
+            let returns = !gone && peer.seen.is_none() && entry.clock == peer.clock;
+            let ahead = peer.ahead + u32::from(returns);
+            let Some(clock) = sum(entry.clock, ahead).filter(|_| newer || returns) else {
                 return false;
-            }
-            peer.clock = entry.clock;
-            peer.seen = (!gone).then_some(now);
-            entry.clock += peer.ahead;
+            };
+            *peer = Peer { seen: (!gone).then_some(now), clock: entry.clock, ahead };
+            entry.clock = clock;
             return true;
-        }
-        if gone || !self.make_room() {
-            return false;
         }
         // The awareness may know it from before: it left, and its place was taken.
         let known = awareness.meta(client).map(|(clock, _)| clock);
-        let ahead = known.map_or(0, |known| (known + 1).saturating_sub(entry.clock));
+        let ahead = known.map_or(0, |known| known.saturating_add(1).saturating_sub(entry.clock));
+        let Some(clock) = sum(entry.clock, ahead) else { return false };
+        if gone || (known.is_none() && self.accepted >= EVER) || !self.make_room() {
+            return false;
+        }
+        self.accepted += usize::from(known.is_none());
         self.peers.insert(client, Peer { seen: Some(now), clock: entry.clock, ahead });
-        entry.clock += ahead;
+        entry.clock = clock;
         true
     }
 
@@ -160,6 +165,11 @@ impl Peers {
         }
         self.apply(gone, awareness);
     }
+}
+
+/// Adds to a clock. Returns `None` if the sum is not accepted.
+fn sum(clock: u32, ahead: u32) -> Option<u32> {
+    clock.checked_add(ahead).filter(|sum| *sum <= HIGHEST)
 }
 
 /// Returns the client's own state, encoded, if it has one.
@@ -311,6 +321,17 @@ mod tests {
         one.receive(&entry(5, 2, GONE));
         one.receive(&entry(10, 3, "third"));
         assert_eq!(one.of(10).as_deref(), Some("third"));
+    }
+
+    #[test]
+    fn no_clock_exceeds_the_highest() {
+        let mut one = Client::new(1);
+        one.receive(&entry(10, HIGHEST, "last"));
+        assert_eq!(one.of(10).as_deref(), Some("last"));
+        one.receive(&entry(10, HIGHEST, GONE));
+        // It would be one clock ahead.
+        one.receive(&entry(10, HIGHEST, "again"));
+        assert_eq!(one.of(10), None);
     }
 
     #[test]

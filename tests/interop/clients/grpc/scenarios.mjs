@@ -89,6 +89,7 @@ const scenarios = {
     const file = await create(client, "volt:file", "upload.txt");
     const call = client.UploadFile();
     call.write({ start: { resource_id: file, truncate: true } });
+    while (!isKeyed(client, call)) await new Promise((resolve) => setTimeout(resolve, 5));
     for (const part of ["one, ", "two, ", "three"]) call.write({ block: Buffer.from(part) });
     const acks = [];
     for await (const { ack } of messages(call)) {
@@ -111,9 +112,8 @@ const scenarios = {
 
     // The Volt does not acknowledge a subscription: publish until the chunk arrives.
     const chunk = Buffer.from("hello, wire");
-    // A second write before the answer to its key exchange would change the client's key.
-    const isKeyed = () => !client.isRelayed || publication._encryptionKey;
-    const timer = setInterval(() => isKeyed() && publication.write({ wire_id, chunk }), 50);
+    const publish = () => isKeyed(client, publication) && publication.write({ wire_id, chunk });
+    const timer = setInterval(publish, 50);
     let received = null;
     for await (const message of messages(subscription)) {
       if (message.chunk && received === null) {
@@ -209,6 +209,11 @@ function opener(config, database) {
 async function create(client, kind, name) {
   const saved = await client.SaveResource({ resource: { name, kind: [kind] }, create: true });
   return saved.resource.id;
+}
+
+/** Whether a call by relay has its key. A second write before that would change the client's key. */
+function isKeyed(client, call) {
+  return !client.isRelayed || call._encryptionKey;
 }
 
 async function createDatabase(client) {

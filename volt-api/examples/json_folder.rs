@@ -1,4 +1,5 @@
-//! Typed JSON files in a folder, by path. Run it with the path of a client configuration.
+//! Typed JSON files in a folder, by path, signed with the client's key. Run it with the path of a client
+//! configuration.
 
 use serde::{Deserialize, Serialize};
 use volt_api::{Client, ClientConfig, Code, Result};
@@ -7,12 +8,22 @@ use volt_api::{Client, ClientConfig, Code, Result};
 struct Schema {
     title: String,
     version: u32,
+    /// Of the title and the version.
+    signature: Vec<u8>,
+}
+
+impl Schema {
+    fn signed_text(&self) -> String {
+        format!("{} {}", self.title, self.version)
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let config = std::env::args().nth(1).unwrap_or_else(|| "volt.config.json".to_owned());
-    let client = Client::connect(ClientConfig::from_file(config)?).await?;
+    let config = ClientConfig::from_file(config)?;
+    let key = config.signing_key()?;
+    let client = Client::connect(config).await?;
     client.volt().ensure_folder("@schemas").await?;
 
     let path = "@schemas/person.json";
@@ -21,12 +32,15 @@ async fn main() -> Result<()> {
         Err(error) if error.code() == Code::NotFound => 1,
         Err(error) => return Err(error),
     };
-    let schema = Schema { title: "Person".to_owned(), version };
+    let mut schema = Schema { title: "Person".to_owned(), version, signature: Vec::new() };
+    schema.signature = key.sign(schema.signed_text().as_bytes())?;
     client.file().put_json(path, &schema).await?;
 
     for file in client.volt().children("@schemas").kind("volt:file").await? {
         let schema: Schema = client.file().get_json(&file).await?;
-        println!("{}: {} {}", file.name, schema.title, schema.version);
+        let text = schema.signed_text();
+        let valid = key.verifying_key().verify(text.as_bytes(), &schema.signature);
+        println!("{}: {text}, {}", file.name, if valid { "signed" } else { "forged" });
     }
     Ok(())
 }

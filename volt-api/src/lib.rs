@@ -39,6 +39,7 @@
 //! | server streaming | `client.file().download_file(request).await?` | a [`Streaming`]: `message().await?` until `None` |
 //! | bidirectional | `client.wire().subscribe_wire().await?` | a [`Duplex`]: `send`, `message`, `into_split` |
 //!
+//! A method returns a builder: [`UnaryCall`], [`ServerStreamingCall`], [`ClientStreamingCall`] or [`BidiCall`].
 //! Options such as `timeout` chain before the `await`. Opening a stream does not wait for the Volt;
 //! a rejection is returned by the first `message()`. Dropping a call cancels it.
 //!
@@ -94,17 +95,21 @@
 //!
 //! # Features
 //!
-//! Each service has a feature, and all are on by default. To compile only the services that you call, disable the
-//! default features and name those services. `tls`, also on by default, is required to connect to `https://`
-//! addresses. `grpc` adds gRPC as a second transport of the same clients, for Volts whose configuration has a
-//! gRPC address: see [`TransportKind`]. `server` adds a trait for each service, to implement it or to mock a
-//! Volt: see [`Client::from_channel`]. `v0_15` adds the older API 0.15.1 as a separate module. `resolve` adds the
-//! module `resolve`, which finds a Volt by its DID, its address or its relay, and the HTTP client that this
-//! needs. `by-name` adds `Client::call`, which calls methods by their names with JSON: see `by_name`. `derive`
-//! adds `#[derive(FromRow)]`, which converts rows of SQL to structs: see [`rows`]. `metrics` adds the module
-//! `metrics`, which measures calls for the facade crate of that name. `proto` adds `include_proto!`, which
-//! generates clients and servers from your own `.proto` files. `sync-documents` adds the module `documents`,
-//! which keeps Yjs documents equal to a Volt's.
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `services` | yes | all services. Each has a feature, too: `volt`, `file`, `sqlite-database`, `wire`, `sync` … |
+//! | `tls` | yes | `https://` addresses |
+//! | `grpc` | no | gRPC as a second transport of the same clients: see [`TransportKind`] |
+//! | `server` | no | a trait for each service, to implement it or to mock a Volt: see [`Client::from_channel`] |
+//! | `sync-documents` | no | the module `documents`, which keeps Yjs documents equal to a Volt's |
+//! | `resolve` | no | the module `resolve`, which finds a Volt by its DID, its address or its relay |
+//! | `by-name` | no | `Client::call`, which calls methods by their names with JSON: see `by_name` |
+//! | `derive` | no | `#[derive(FromRow)]`, which converts rows of SQL to structs: see [`rows`] |
+//! | `proto` | no | `include_proto!`, which generates clients and servers from your own `.proto` files |
+//! | `metrics` | no | the module `metrics`, which measures calls for the facade crate of that name |
+//! | `v0_15` | no | the older API 0.15.1, as a separate module |
+//!
+//! To compile only the services that you call, disable the default features and name those services.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -181,10 +186,10 @@ pub mod well_known {
 }
 
 pub use volt_runtime::{
-    CallOptions, Channel, ClientConfig, Code, ConnectOptions, ConnectionState, Connector, Duplex,
-    Error, ErrorKind, Executed, Keepalive, Overflow, Proxy, Reconnect, Renewal, RequestSink,
-    Result, StateWatch, Status, Streaming, Subscription, Target, TransportKind, Update, Upload,
-    config, key,
+    BidiCall, CallOptions, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions,
+    ConnectionState, Connector, Duplex, Error, ErrorKind, Executed, Keepalive, MethodKind,
+    Overflow, Proxy, Reconnect, Renewal, RequestSink, Result, ServerStreamingCall, StateWatch,
+    Status, Streaming, Subscription, Target, TransportKind, UnaryCall, Update, Upload, config, key,
 };
 
 #[cfg(feature = "metrics")]

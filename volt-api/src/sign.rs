@@ -1,4 +1,16 @@
 //! Signatures by the Volt, and checks of signatures.
+//!
+//! [`VoltApiClient::sign`] signs with the Volt's key. The client's own key needs no call:
+//!
+//! ```
+//! # fn example(config: volt_api::ClientConfig) -> volt_api::Result<()> {
+//! let key = config.signing_key()?;
+//! let signature = key.sign(b"the contract")?;
+//! // Others check it with the public key: `VerifyingKey::from_pem`.
+//! assert!(key.verifying_key().verify(b"the contract", &signature));
+//! # Ok(())
+//! # }
+//! ```
 
 use std::future::IntoFuture;
 

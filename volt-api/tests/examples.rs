@@ -76,11 +76,11 @@ async fn the_agent_answers_earlier_and_later_questions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_run_stores_the_next_version_of_a_schema() {
+async fn each_run_stores_the_next_version_of_a_schema_with_its_signature() {
     let place = Place::new().await;
     for version in 1..=2 {
         let output = place.run("json_folder", &[]).await;
-        assert_eq!(output, format!("person.json: Person {version}\n"));
+        assert_eq!(output, format!("person.json: Person {version}, signed\n"));
     }
 }
 

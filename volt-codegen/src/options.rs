@@ -38,6 +38,7 @@ pub struct Options {
     pub(crate) extern_paths: BTreeMap<String, String>,
     pub(crate) status: String,
     pub(crate) accessors: Option<String>,
+    pub(crate) examples: Option<String>,
     pub(crate) client: bool,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) bulk: BTreeSet<String>,
@@ -82,6 +83,7 @@ impl Default for Options {
             extern_paths: BTreeMap::new(),
             status: "tdx.volt_api.volt.v1.Status".to_owned(),
             accessors: None,
+            examples: None,
             client: false,
             secrets: BTreeSet::new(),
             bulk: BTreeSet::new(),
@@ -182,6 +184,14 @@ impl Options {
     /// `crate::Client`. It must have a method `channel(&self) -> &Channel`. Default: none.
     pub fn accessors(mut self, path: impl Into<String>) -> Self {
         self.accessors = Some(path.into());
+        self
+    }
+
+    /// Sets the path of a module, such as `volt_api`, whose `Client` has the accessors and whose module `api` has the
+    /// packages. The documentation of each accessor then has an example, a doctest that is compiled: it calls a
+    /// method of the service. Default: none.
+    pub fn examples(mut self, path: impl Into<String>) -> Self {
+        self.examples = Some(path.into());
         self
     }
 

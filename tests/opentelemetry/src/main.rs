@@ -1,13 +1,12 @@
 //! Traces and metrics of a client, exported with OpenTelemetry: here to the terminal. Run it with the path of
 //! a client configuration.
 //!
-//! `tracing-opentelemetry` exports the spans of `tracing`, and `recorder.rs` the metrics of the facade
+//! `tracing-opentelemetry` exports the spans of `tracing`, and `metrics-opentelemetry` the metrics of the facade
 //! `metrics`.
-
-mod recorder;
 
 use std::error::Error;
 
+use metrics_opentelemetry::{OpenTelemetryMetrics, OpenTelemetryRecorder};
 use opentelemetry::{metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_sdk::{metrics::SdkMeterProvider, trace::SdkTracerProvider};
 use tracing_subscriber::{
@@ -16,14 +15,13 @@ use tracing_subscriber::{
 };
 use volt_api::{Client, ClientConfig};
 
-use crate::recorder::OpenTelemetryRecorder;
-
 /// Passes the spans and the metrics of this process on.
 fn observe(traces: &SdkTracerProvider, meters: &SdkMeterProvider) -> Result<(), Box<dyn Error>> {
     let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("volt"));
     // The websocket library below the SDK logs frames at lower levels.
     registry().with(layer.with_filter(LevelFilter::INFO)).try_init()?;
-    metrics::set_global_recorder(OpenTelemetryRecorder::new(meters.meter("volt")))?;
+    let recorder = OpenTelemetryRecorder::new(OpenTelemetryMetrics::new(meters.meter("volt")));
+    metrics::set_global_recorder(recorder)?;
     volt_api::metrics::enable();
     Ok(())
 }

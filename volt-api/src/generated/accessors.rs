@@ -5,6 +5,16 @@ impl crate::Client {
     ///
     /// It uses gRPC without TLS. A Volt without this service, such as the embedded Volt, answers
     /// `UNIMPLEMENTED`.
+    ///
+    /// ```no_run
+    /// use volt_api::api::volt::v1::DiscoverRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.discovery().discover(DiscoverRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "discovery")]
     #[must_use]
     pub fn discovery(&self) -> super::volt::v1::DiscoveryApiClient {
@@ -15,6 +25,16 @@ impl crate::Client {
     /// The embedded Volt does not have this service and answers `UNIMPLEMENTED`.
     ///
     /// Since API 0.20.34.
+    ///
+    /// ```no_run
+    /// use volt_api::api::volt::v1::SaveDriveInstanceRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.drive().save_drive_instance(SaveDriveInstanceRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "drive")]
     #[must_use]
     pub fn drive(&self) -> super::volt::v1::DriveApiClient {
@@ -30,6 +50,16 @@ impl crate::Client {
     /// Reading needs the access `volt:resource-read` to the file, writing `volt:resource-write`. A
     /// missing file is refused with `NOT_FOUND`. Folders and databases have no content: reading or
     /// writing it is refused with `FAILED_PRECONDITION`.
+    ///
+    /// ```no_run
+    /// use volt_api::api::volt::v1::GetFileRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.file().get_file(GetFileRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "file")]
     #[must_use]
     pub fn file(&self) -> super::volt::v1::FileApiClient {
@@ -48,6 +78,16 @@ impl crate::Client {
     /// target.
     ///
     /// A Volt that is not a relay may answer `UNIMPLEMENTED`.
+    ///
+    /// ```no_run
+    /// use volt_api::api::relay::v1::GetVoltEndpointRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.relay().get_volt_endpoint(GetVoltEndpointRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "relay")]
     #[must_use]
     pub fn relay(&self) -> super::relay::v1::RelayApiClient {
@@ -62,12 +102,32 @@ impl crate::Client {
     /// Each SQL text is one statement. Statements that begin or end transactions or attach databases are
     /// refused with `PERMISSION_DENIED`, invalid SQL with `INVALID_ARGUMENT`. `ABORTED` means that
     /// another call held the lock of the database for too long.
+    ///
+    /// ```no_run
+    /// use volt_api::api::data::v1::SqlBulkUpdateRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.sqlite_database().bulk_update(SqlBulkUpdateRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "sqlite-database")]
     #[must_use]
     pub fn sqlite_database(&self) -> super::data::v1::SqliteDatabaseApiClient {
         super::data::v1::SqliteDatabaseApiClient::new(self.channel().clone())
     }
     /// Creates SQLite databases and data views. `SqliteDatabaseAPI` runs SQL on the databases.
+    ///
+    /// ```no_run
+    /// use volt_api::api::data::v1::CreateDatabaseRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.sqlite_server().create_database(CreateDatabaseRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "sqlite-server")]
     #[must_use]
     pub fn sqlite_server(&self) -> super::data::v1::SqliteServerApiClient {
@@ -82,6 +142,16 @@ impl crate::Client {
     /// A Volt without this service, such as the embedded Volt, answers `UNIMPLEMENTED`.
     ///
     /// Since API 0.20.34.
+    ///
+    /// ```no_run
+    /// use volt_api::api::volt::v1::CreateEmailCredentialRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.ssi().create_email_credential(CreateEmailCredentialRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "ssi")]
     #[must_use]
     pub fn ssi(&self) -> super::volt::v1::SsiApiClient {
@@ -95,6 +165,16 @@ impl crate::Client {
     /// them.
     ///
     /// Since API 0.20.34.
+    ///
+    /// ```no_run
+    /// use volt_api::api::volt::v1::CreateSynapseConnectionRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.sync().create_synapse_connection(CreateSynapseConnectionRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "sync")]
     #[must_use]
     pub fn sync(&self) -> super::volt::v1::SyncApiClient {
@@ -107,6 +187,19 @@ impl crate::Client {
     /// embedded Volt, answers `UNIMPLEMENTED`.
     ///
     /// Since API 0.20.34.
+    ///
+    /// ```no_run
+    /// use volt_api::api::volt::v1::CommandStreamRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let mut call = client.terminal().command_stream().await?;
+    /// call.send(CommandStreamRequest::default()).await?;
+    /// while let Some(response) = call.message().await? {
+    ///     println!("{response:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "terminal")]
     #[must_use]
     pub fn terminal(&self) -> super::volt::v1::TerminalApiClient {
@@ -127,6 +220,16 @@ impl crate::Client {
     ///
     /// The `status` of a response is set when the call is refused; an absent or empty one means success.
     /// A Volt without a method answers it with `UNIMPLEMENTED`.
+    ///
+    /// ```no_run
+    /// use volt_api::api::volt::v1::SaveResourceRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.volt().add_relay(SaveResourceRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "volt")]
     #[must_use]
     pub fn volt(&self) -> super::volt::v1::VoltApiClient {
@@ -141,6 +244,16 @@ impl crate::Client {
     ///
     /// Wires are named by resource id or `@alias`. An unknown wire is refused with `NOT_FOUND`, and a
     /// resource of another kind with `FAILED_PRECONDITION`.
+    ///
+    /// ```no_run
+    /// use volt_api::api::volt::v1::SaveWireRequest;
+    ///
+    /// # async fn example(client: volt_api::Client) -> volt_api::Result<()> {
+    /// let response = client.wire().save_wire(SaveWireRequest::default()).await?;
+    /// println!("{response:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "wire")]
     #[must_use]
     pub fn wire(&self) -> super::volt::v1::WireApiClient {

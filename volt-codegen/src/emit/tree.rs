@@ -58,7 +58,7 @@ pub(super) fn tree(model: &Model, texts: &Texts, options: &Options) -> Result<No
     }
     if let Some(holder) = &options.accessors {
         let mut code = Code::default();
-        code.items(&accessors::items(model, holder, &[ACCESSORS]))?;
+        code.items(&accessors::items(model, holder, &[ACCESSORS], options.examples.as_deref()))?;
         let node = Node { code: code.into_text(), ..Node::default() };
         let mut taken = root.children.keys().map(|name| names::bare(name).to_owned()).collect();
         root.children.insert(fresh(&mut taken, ACCESSORS), node);
@@ -66,7 +66,7 @@ pub(super) fn tree(model: &Model, texts: &Texts, options: &Options) -> Result<No
     if options.client {
         let mut code = Code::default();
         code.text(&format!("{RT}::client! {{ {} }}\n", accessors::CLIENT));
-        code.items(&accessors::items(model, accessors::CLIENT, &[CLIENT]))?;
+        code.items(&accessors::items(model, accessors::CLIENT, &[CLIENT], None))?;
         let code = format!("use {} as {RT};\n{}", options.runtime, code.into_text());
         let node = Node { code, exported: true, ..Node::default() };
         let mut taken = root.children.keys().map(|name| names::bare(name).to_owned()).collect();

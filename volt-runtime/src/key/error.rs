@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::Error;
+
 /// The reason why a key could not be read or used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +57,13 @@ pub enum KeyError {
     /// returns no random bytes.
     #[error("the crypto library failed")]
     Crypto,
+}
+
+/// An error of the configuration, with the `KeyError` as its source.
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        Self::configuration(format!("the key cannot be used: {error}")).with_source(error)
+    }
 }
 
 impl KeyError {

@@ -214,7 +214,7 @@ pub(crate) fn diff(
 }
 
 fn as_sdk(options: Options) -> Options {
-    options.features(true).accessors("crate::Client").root(ROOT)
+    options.features(true).accessors("crate::Client").examples("volt_api").root(ROOT)
 }
 
 /// The code of an older API, which has a single feature and its own client.

@@ -66,7 +66,7 @@ impl From<io::Error> for Fault {
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        // Details such as paths concern the operator, not the caller, so they are only logged.
+        // Paths concern the operator, not the caller, so they are only logged.
         match fault {
             Fault::Refused(status) => status,
             Fault::Store(error) => store_status(&error),
@@ -106,7 +106,7 @@ fn store_status(error: &rusqlite::Error) -> Status {
     }
 }
 
-fn full() -> Status {
+pub(crate) fn full() -> Status {
     exhausted("the Volt's disk is full: its operator must free space")
 }
 

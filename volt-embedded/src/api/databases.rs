@@ -279,7 +279,7 @@ async fn receive(
 fn copy_of(actor: &Actor, reference: &str) -> Result<NamedTempFile> {
     let mut copy = actor.volt.disk.incoming()?;
     if let Some(mut file) = actor.open_file(reference, "")? {
-        while std::io::copy(&mut std::io::Read::take(&mut file, 16 << 20), &mut copy)? > 0 {
+        while std::io::copy(&mut std::io::Read::take(&mut file.content, 16 << 20), &mut copy)? > 0 {
             actor.scope.check()?;
         }
     }

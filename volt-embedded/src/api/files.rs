@@ -32,13 +32,21 @@ impl FileApi for Handlers {
         let call = async |actor: Actor| {
             let open =
                 move |actor: &Actor| actor.open_file(&request.resource_id, &request.file_path);
+            let mut checked = actor.volt.store.changes();
             let Some(file) = on(&actor, open).await? else { return Ok(()) };
-            let mut file = tokio::fs::File::from_std(file);
+            let (id, mut content) = (file.id, tokio::fs::File::from_std(file.content.into_file()));
             loop {
                 let mut block = Vec::with_capacity(BLOCK);
-                let filled = (&mut file).take(BLOCK as u64).read_to_end(&mut block).await;
+                let filled = (&mut content).take(BLOCK as u64).read_to_end(&mut block).await;
                 if filled.map_err(Fault::from)? == 0 {
                     return Ok(());
+                }
+                // A right may be revoked while the file is sent.
+                let changes = actor.volt.store.changes();
+                if changes != checked {
+                    let id = id.clone();
+                    on(&actor, move |actor| actor.recheck_file(&id)).await?;
+                    checked = changes;
                 }
                 responses.send(DownloadFileResponse::default().with_block(block)).await?;
             }

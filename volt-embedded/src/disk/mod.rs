@@ -4,17 +4,20 @@
 //! Each resource has its own folder, which holds the content in a file named after its hash; the
 //! store records which hash is current. A store transaction therefore replaces content atomically.
 //! Contents are never modified in place, so copies of a resource share them through hard links.
+//!
+//! Errors name the path, for the operator.
 
 #[cfg(test)]
 mod tests;
 
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{DirBuilder, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
+use fs_err::{self as fs, File};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
@@ -70,8 +73,8 @@ impl Disk {
         create_private(root)?;
         let path = root.join("volt.lock");
         make_private(&path)?;
-        let lock = File::options().read(true).write(true).open(path)?;
-        match lock.try_lock() {
+        let lock = fs::OpenOptions::new().read(true).write(true).open(path)?;
+        match lock.file().try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let message = format!("another Volt uses the data folder `{}`", root.display());
@@ -237,7 +240,7 @@ impl Disk {
             create_private(&folder)?;
             self.sync_folder(&self.files)?;
         }
-        content.persist(folder.join(hash)).map_err(|error| error.error)?;
+        persist(content, &folder.join(hash))?;
         self.sync_folder(&folder)
     }
 
@@ -308,12 +311,14 @@ impl Disk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(_) => {}
         }
-        let (mut source, mut copy) = (File::open(from)?, self.incoming()?);
+        let (copy, path) = self.incoming()?.into_parts();
+        let (mut source, mut copy) =
+            (File::open(from)?, File::from_parts(copy, path.to_path_buf()));
         while io::copy(&mut (&mut source).take(16 << 20), &mut copy)? > 0 {
             scope.check()?;
         }
-        self.sync(copy.as_file())?;
-        Ok(Some(copy.into_temp_path()))
+        self.sync(&copy)?;
+        Ok(Some(path))
     }
 
     /// Returns an unused path for an incoming file.
@@ -330,7 +335,7 @@ impl Disk {
         }
         for (purpose, database) in copied.databases {
             let path = self.database(id, purpose);
-            database.persist(&path).map_err(|error| error.error)?;
+            persist(database, &path)?;
             make_private(&path)?;
             // The copy is not in WAL mode.
             sql::create(&path)?;
@@ -392,13 +397,22 @@ fn create_private(folder: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(folder).map_err(|error| at(folder, &error))
+}
+
+fn persist(path: TempPath, target: &Path) -> io::Result<()> {
+    path.persist(target).map_err(|error| at(target, &error.error))
+}
+
+/// Names the path of an error.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{error}: `{}`", path.display()))
 }
 
 /// Creates a file that only its owner can read, or restricts an existing file accordingly. SQLite
 /// applies the same permissions to the auxiliary files of a database.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
-    let file = File::options().create(true).append(true).open(path)?;
+    let file = fs::OpenOptions::new().create(true).append(true).open(path)?;
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     drop(file);

@@ -3,12 +3,12 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    fs::File as DiskFile,
     io::{self, Write as _},
     sync::Arc,
 };
 
 use aws_lc_rs::digest;
+use fs_err::File as DiskFile;
 use rusqlite::Connection;
 use tempfile::TempPath;
 use volt_api::volt::{
@@ -45,6 +45,12 @@ pub(crate) struct Upload {
     size: u64,
 }
 
+/// The content of a file, opened to be read.
+pub(crate) struct OpenFile {
+    pub(crate) id: String,
+    pub(crate) content: DiskFile,
+}
+
 impl Upload {
     pub(crate) fn write(&mut self, block: &[u8]) -> io::Result<()> {
         self.file.write_all(block)?;
@@ -67,6 +73,7 @@ impl Actor {
 
     fn upload(&self, id: String, store_name: &str) -> Result<Upload> {
         let (file, path) = self.volt.disk.incoming()?.into_parts();
+        let file = DiskFile::from_parts(file, path.to_path_buf());
         let hash = digest::Context::new(&digest::SHA256);
         Ok(Upload { id, store_name: store_name.to_owned(), file, path, hash, size: 0 })
     }
@@ -111,7 +118,7 @@ impl Actor {
     }
 
     /// Opens the content of a file. Returns `None` if it never had any.
-    pub(crate) fn open_file(&self, reference: &str, path: &str) -> Result<Option<DiskFile>> {
+    pub(crate) fn open_file(&self, reference: &str, path: &str) -> Result<Option<OpenFile>> {
         let mut missed = String::new();
         loop {
             let (id, hash) = self.read(|store| {
@@ -128,20 +135,25 @@ impl Actor {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && hash != missed => {
                     missed = hash;
                 }
-                other => return Ok(Some(other?)),
+                other => return Ok(Some(OpenFile { id, content: other? })),
             }
         }
+    }
+
+    /// Checks again that the actor may read a file's content.
+    pub(crate) fn recheck_file(&self, id: &str) -> Result<()> {
+        self.read(|store| self.demand(store, id, CONTENT))
     }
 
     pub(crate) fn get_file_content(&self, request: &GetFileContentRequest) -> Result<Vec<u8>> {
         let Some(mut file) = self.open_file(&request.resource_id, &request.file_path)? else {
             return Ok(Vec::new());
         };
-        if file.metadata()?.len() > MAX_CONTENT {
+        if file.content.metadata()?.len() > MAX_CONTENT {
             return Err(precondition("the file is longer than 64 MB: use DownloadFile").into());
         }
         let mut content = Vec::new();
-        io::Read::read_to_end(&mut file, &mut content)?;
+        io::Read::read_to_end(&mut file.content, &mut content)?;
         Ok(content)
     }
 

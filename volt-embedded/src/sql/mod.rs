@@ -25,7 +25,7 @@ use rusqlite::{
 use volt_api::{Code, Status};
 
 use crate::{
-    error::{Fault, Result, denied, exhausted, internal, invalid, not_found},
+    error::{Fault, Result, denied, exhausted, full, internal, invalid, not_found},
     scope::Scope,
 };
 
@@ -186,7 +186,7 @@ impl Database {
                 exhausted(format!("{message}: a value of this statement may have {limit} bytes"))
             }
             Some(ErrorCode::ConstraintViolation) => Status::new(Code::FailedPrecondition, message),
-            Some(ErrorCode::DiskFull) => exhausted("the Volt's disk is full"),
+            Some(ErrorCode::DiskFull) => full(),
             // SQLite reports a deleted file as one of several errors.
             Some(_) if !self.path.exists() => not_found("database", self.id()),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure) => {

@@ -128,7 +128,13 @@ async fn a_follower_receives_each_message_once_and_in_order_despite_kills() {
             if reached.wait_for(|received| *received >= next).await.is_err() {
                 return (volt, cuts, kills, stops);
             }
-            match random.below(10) {
+            // The first failures are one of each kind that a follower notices.
+            let choice = match (cuts, kills) {
+                (0, _) => 9,
+                (_, 0) => 1,
+                _ => random.below(10),
+            };
+            match choice {
                 0 => {
                     volt.restart(false).await;
                     stops += 1;
@@ -171,6 +177,7 @@ async fn a_follower_receives_each_message_once_and_in_order_despite_kills() {
         "{} of {messages} messages stored, {cuts} cuts, {kills} kills, {stops} other restarts",
         stored.len() - 1
     );
+    assert!(cuts > 0 && kills > 0, "{cuts} cuts, {kills} kills");
     assert_eq!(received.len(), stored.len());
     let wrong = received.iter().zip(&stored).find(|(received, stored)| received != stored);
     assert_eq!(wrong, None);

@@ -10,9 +10,9 @@ use volt_api::{
         SqlImportCsvRequest,
     },
     volt::{
-        ConnectHello, ConnectRequest, GetResourceRequest, PublishWireRequest, Resource,
-        SaveAccessRequest, SaveSessionRequest, SaveWireRequest, Session, SessionStatus,
-        SubscribeWireRequest, UploadFileRequest, UploadFileStart,
+        ConnectHello, ConnectRequest, DownloadFileRequest, GetResourceRequest, PublishWireRequest,
+        Resource, SaveAccessRequest, SaveSessionRequest, SaveWireRequest, Session, SessionStatus,
+        SetFileContentRequest, SubscribeWireRequest, UploadFileRequest, UploadFileStart,
     },
 };
 use volt_embedded::EmbeddedVolt;
@@ -355,7 +355,16 @@ async fn a_revoked_right_ends_its_calls() {
         .await
         .unwrap();
 
-    for id in [&file, &db, &wire] {
+    // More than the connection holds, so that the Volt is still sending it.
+    let film = make(&owner, "film", "volt:file").await.id;
+    let content = SetFileContentRequest::default().with_resource_id(&film);
+    owner.file().set_file_content(content.with_content(vec![1; 48 << 20])).await.unwrap();
+    permit(&owner, &film, &identity, "volt:resource-write").await;
+    let request = DownloadFileRequest::default().with_resource_id(&film);
+    let mut download = client.file().download_file(request).await.unwrap();
+    assert!(download.message().await.unwrap().is_some());
+
+    for id in [&file, &db, &wire, &film] {
         let rule = volt_api::volt::Access::default()
             .with_resource_id(id)
             .with_identity_did(&identity)
@@ -372,6 +381,13 @@ async fn a_revoked_right_ends_its_calls() {
     assert!(query(&owner, &db, "SELECT x FROM t").await.unwrap().is_empty());
     publish.send(PublishWireRequest::default().with_chunk("two")).await.unwrap();
     assert_eq!(code(soon(publish.message()).await), Code::PermissionDenied);
+    let end = loop {
+        match soon(download.message()).await {
+            Ok(Some(_)) => {}
+            end => break end,
+        }
+    };
+    assert_eq!(code(end), Code::PermissionDenied);
 }
 
 #[tokio::test]

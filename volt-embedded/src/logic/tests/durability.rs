@@ -226,6 +226,28 @@ fn a_recreated_resource_keeps_its_content() {
 }
 
 #[test]
+fn the_operator_reads_the_path_of_a_missing_folder_and_callers_do_not() {
+    let folder = tempdir().unwrap();
+    let volt = open(folder.path()).unwrap();
+    let id = make(&owner(&volt), "", "file", "volt:file");
+    write(&owner(&volt), &id, "text");
+    for missing in ["incoming", "files"] {
+        fs::remove_dir_all(folder.path().join(missing)).unwrap();
+        let request = SetFileContentRequest::default().with_resource_id(&id).with_content("new");
+        let fault = match missing {
+            "incoming" => owner(&volt).set_file_content(&request).unwrap_err(),
+            _ => owner(&volt).open_file(&id, "").map(drop).unwrap_err(),
+        };
+        let Fault::Disk(error) = &fault else { panic!("{fault:?}") };
+        let path = folder.path().join(missing).display().to_string();
+        assert!(error.to_string().contains(&path), "{error}");
+        let status = Status::from(fault);
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(!status.message().contains(&path), "{status}");
+    }
+}
+
+#[test]
 fn a_deleted_store_is_noticed() {
     let folder = tempdir().unwrap();
     let volt = open(folder.path()).unwrap();
@@ -287,7 +309,7 @@ fn earlier_content_is_removed_after_the_store_is_synced() {
     // Only the store's log, which begins with this number, cannot be synced.
     volt.disk.sync_with(|file| {
         let mut magic = [0; 4];
-        let is_log = std::os::unix::fs::FileExt::read_exact_at(file, &mut magic, 0).is_ok()
+        let is_log = std::os::unix::fs::FileExt::read_exact_at(file.file(), &mut magic, 0).is_ok()
             && magic[..3] == [0x37, 0x7f, 0x06];
         if is_log { Err(std::io::ErrorKind::Other.into()) } else { Ok(()) }
     });
@@ -297,7 +319,7 @@ fn earlier_content_is_removed_after_the_store_is_synced() {
     // A power failure could undo the change, which needs the earlier content.
     assert_eq!(contents(), 2);
     let mut volt = Arc::into_inner(volt).unwrap();
-    volt.disk.sync_with(fs::File::sync_all);
+    volt.disk.sync_with(fs_err::File::sync_all);
     let volt = Arc::new(volt);
     write(&owner(&volt), &id, "last");
     assert_eq!(contents(), 1);

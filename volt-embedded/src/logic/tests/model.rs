@@ -1,23 +1,34 @@
-//! Checks the access rules against a model, with random trees, rules, links and identities, and
-//! every access.
+//! Checks the access rules against a model, with random trees, rules, links and identities, every
+//! access, and methods.
 //!
 //! `VOLT_ACCESS_CASES` sets the number of decisions to check.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use volt_api::{
     Code, Status,
     key::SigningKey,
-    volt::{Access, PolicyDecision, Resource, ShareMode},
+    volt::{
+        Access, GetFileContentRequest, GetFileRequest, GetResourceAncestorsRequest,
+        GetResourceRequest, PolicyDecision, Resource, SaveResourceRequest, SetFileContentRequest,
+        ShareMode,
+    },
 };
 
 use super::volt;
 use crate::{
+    actor::Actor,
+    error::{Fault, Result},
     rights::{
         self, CONTENT, CREATE, DATABASE_READ, DATABASE_WRITE, READ, WIRE_PUBLISH, WIRE_SUBSCRIBE,
         WRITE,
     },
+    scope::Scope,
     store::{Tx, access, identities, links, resources},
+    volt::Volt,
 };
 
 const ACCESSES: [&str; 9] = [
@@ -33,6 +44,45 @@ const ACCESSES: [&str; 9] = [
 ];
 const RESOURCES: usize = 7;
 const IDENTITIES: usize = 3;
+/// The number of worlds in which methods are called.
+const WORLDS: u64 = 20;
+
+type Method = fn(&Actor, &str) -> Result<()>;
+
+/// Methods that need one access to one resource, and the access.
+const METHODS: &[(&str, &str, Method)] = &[
+    ("GetResource", READ, |actor, id| {
+        actor.get_resource(&GetResourceRequest::default().with_resource_id(id)).map(drop)
+    }),
+    ("GetResourceAncestors", READ, |actor, id| {
+        let request = GetResourceAncestorsRequest::default().with_resource_id(id);
+        actor.get_resource_ancestors(&request).map(drop)
+    }),
+    ("GetFile", READ, |actor, id| {
+        actor.get_file(&GetFileRequest::default().with_resource_id(id)).map(drop)
+    }),
+    ("GetFileContent", CONTENT, |actor, id| {
+        actor.get_file_content(&GetFileContentRequest::default().with_resource_id(id)).map(drop)
+    }),
+    ("SetFileContent", WRITE, |actor, id| {
+        let request = SetFileContentRequest::default().with_resource_id(id);
+        actor.set_file_content(&request.with_content("text"))
+    }),
+    ("SaveResource", WRITE, |actor, id| {
+        let resource = Resource::default().with_id(id).with_description("changed");
+        actor.save_resource(SaveResourceRequest::default().with_resource(resource)).map(drop)
+    }),
+    ("SaveResource, create", CREATE, |actor, id| {
+        let request = SaveResourceRequest::default()
+            .with_resource(Resource::default().with_name("new"))
+            .with_create(true)
+            .with_create_in_parent_id(id);
+        actor.save_resource(request).map(drop)
+    }),
+    ("a statement that writes", DATABASE_WRITE, |actor, id| actor.demand_database_write(id)),
+    ("PublishWire", WIRE_PUBLISH, |actor, id| actor.reach_wire(id, WIRE_PUBLISH).map(drop)),
+    ("SubscribeWire", WIRE_SUBSCRIBE, |actor, id| actor.reach_wire(id, WIRE_SUBSCRIBE).map(drop)),
+];
 
 /// A random number generator (`SplitMix64`). A failure can be reproduced from its seed.
 struct Random(u64);
@@ -215,10 +265,8 @@ fn covers_denied(rule: &str, access: &str) -> bool {
     }
 }
 
-#[test]
-fn every_decision_agrees_with_the_model() {
-    let cases = std::env::var("VOLT_ACCESS_CASES").map_or(20_000, |text| text.parse().unwrap());
-    let volt = volt();
+/// Creates identities, and returns the fingerprints of their keys.
+fn identities(volt: &Volt) -> BTreeMap<String, String> {
     let mut keys = BTreeMap::new();
     volt.store
         .write(|tx| {
@@ -231,6 +279,55 @@ fn every_decision_agrees_with_the_model() {
             Ok(())
         })
         .unwrap();
+    keys
+}
+
+#[test]
+fn methods_are_denied_exactly_when_the_model_denies() {
+    let mut denials = 0;
+    let mut calls = 0;
+    for seed in 0..WORLDS {
+        let volt = volt();
+        let world = World::random(&mut Random(seed), &identities(&volt));
+        let stored = volt.store.write(|tx| {
+            world.store(tx);
+            // Wires, because methods of wires refuse other kinds.
+            for id in world.owner.keys() {
+                let mut resource = resources::require(tx, id)?;
+                resources::add_kind(&mut resource, "volt:wire");
+                resources::update(tx, &resource)?;
+            }
+            Ok(())
+        });
+        stored.unwrap();
+        for identity in world.keys.keys() {
+            let (volt, identity) = (Arc::clone(&volt), identity.clone());
+            let actor = Actor { volt, identity, session: String::new(), scope: Scope::default() };
+            for id in world.owner.keys() {
+                for (name, access, method) in METHODS {
+                    let outcome = method(&actor, id);
+                    let denied = matches!(
+                        &outcome,
+                        Err(Fault::Refused(status)) if status.code() == Code::PermissionDenied
+                    );
+                    let what = || format!("seed {seed}: {} {name} {id}", actor.identity);
+                    assert!(denied || outcome.is_ok(), "{}: {outcome:?}", what());
+                    let expected = !world.may(&actor.identity, id, access);
+                    assert_eq!(denied, expected, "{}: {outcome:?}\n{world:#?}", what());
+                    calls += 1;
+                    denials += u64::from(denied);
+                }
+            }
+        }
+    }
+    assert!(denials * 10 > calls && denials * 10 < calls * 9, "{denials}/{calls}");
+}
+
+#[test]
+fn every_decision_agrees_with_the_model() {
+    let cases = std::env::var("VOLT_ACCESS_CASES").map_or(20_000, |text| text.parse().unwrap());
+    let volt = volt();
+    let keys = identities(&volt);
     let mut decisions = 0;
     let mut permitted = 0;
     for seed in 0.. {

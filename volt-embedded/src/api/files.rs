@@ -34,10 +34,11 @@ impl FileApi for Handlers {
                 move |actor: &Actor| actor.open_file(&request.resource_id, &request.file_path);
             let mut checked = actor.volt.store.changes();
             let Some(file) = on(&actor, open).await? else { return Ok(()) };
-            let (id, mut content) = (file.id, tokio::fs::File::from_std(file.content.into_file()));
+            let id = file.id;
+            let mut bytes = tokio::fs::File::from_std(file.content.into_file());
             loop {
                 let mut block = Vec::with_capacity(BLOCK);
-                let filled = (&mut content).take(BLOCK as u64).read_to_end(&mut block).await;
+                let filled = (&mut bytes).take(BLOCK as u64).read_to_end(&mut block).await;
                 if filled.map_err(Fault::from)? == 0 {
                     return Ok(());
                 }

@@ -356,15 +356,15 @@ async fn a_revoked_right_ends_its_calls() {
         .unwrap();
 
     // More than the connection holds, so that the Volt is still sending it.
-    let film = make(&owner, "film", "volt:file").await.id;
-    let content = SetFileContentRequest::default().with_resource_id(&film);
+    let movie = make(&owner, "movie", "volt:file").await.id;
+    let content = SetFileContentRequest::default().with_resource_id(&movie);
     owner.file().set_file_content(content.with_content(vec![1; 48 << 20])).await.unwrap();
-    permit(&owner, &film, &identity, "volt:resource-write").await;
-    let request = DownloadFileRequest::default().with_resource_id(&film);
+    permit(&owner, &movie, &identity, "volt:resource-write").await;
+    let request = DownloadFileRequest::default().with_resource_id(&movie);
     let mut download = client.file().download_file(request).await.unwrap();
     assert!(download.message().await.unwrap().is_some());
 
-    for id in [&file, &db, &wire, &film] {
+    for id in [&file, &db, &wire, &movie] {
         let rule = volt_api::volt::Access::default()
             .with_resource_id(id)
             .with_identity_did(&identity)

@@ -14,7 +14,7 @@
 //! If the channel renews sessions, a call that is rejected for its session is retried once after the
 //! renewal. The second attempt has its own token, because a pre-opened call may still have the old one.
 
-use std::{future::poll_fn, mem, sync::Arc, task::Poll};
+use std::{borrow::Cow, future::poll_fn, mem, sync::Arc, task::Poll};
 
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -132,15 +132,14 @@ impl Parts {
         watch: &mut Watch,
     ) -> Result<(RawSink, RawStreaming)> {
         self.wait_until_ready(at, latest).await?;
-        let options = &self.options_until(at);
         let target = self.options.target.as_ref();
         let elsewhere = target.is_some_and(|target| target.host_address.is_some());
         let apart = self.options.own_connection == Some(true) || elsewhere;
         let raw = if apart && self.options.wait_for_ready {
             // Boxed, because few calls do this: it would enlarge the futures of all.
-            Box::pin(self.open_apart(options, at, latest)).await?
+            Box::pin(self.open_apart(at, latest)).await?
         } else {
-            self.channel.open(self.method, options)?
+            self.channel.open(self.method, &self.options_until(at))?
         };
         let raw = watch.count(raw);
         Ok((
@@ -150,21 +149,26 @@ impl Parts {
     }
 
     /// The options with the time that is left, which a transport may announce to the peer.
-    fn options_until(&self, at: Option<Instant>) -> CallOptions {
-        let timeout = at.map(|at| at.saturating_duration_since(Instant::now()));
-        CallOptions { timeout, ..self.options.clone() }
+    fn options_until(&self, at: Option<Instant>) -> Cow<'_, CallOptions> {
+        match at {
+            None => Cow::Borrowed(&self.options),
+            Some(at) => {
+                let timeout = Some(at.saturating_duration_since(Instant::now()));
+                Cow::Owned(CallOptions { timeout, ..self.options.clone() })
+            }
+        }
     }
 
     /// Opens the call on its own connection, if the transport has such connections.
     async fn open_apart(
         &self,
-        options: &CallOptions,
         at: Option<Instant>,
         latest: Option<Instant>,
     ) -> Result<RawCall> {
-        match self.channel.open_apart(self.method, options) {
+        let options = self.options_until(at);
+        match self.channel.open_apart(self.method, &options) {
             Some(opening) => self.until(at, latest, opening).await,
-            None => self.channel.open(self.method, options),
+            None => self.channel.open(self.method, &options),
         }
     }
 

@@ -29,10 +29,9 @@ use crate::error::{Error, Place, Problems};
 ///
 /// # Errors
 ///
-/// Fails if the bytes are not a set of descriptors, or if a file has another edition, or features that no
-/// file of proto2 or proto3 has together: fields with implicit presence in addition to defaults, required
-/// fields, fields with delimiters, or enums that do not begin with 0. The error names the file and both
-/// elements.
+/// Fails if the bytes are not a set of descriptors, or if a file has another edition. Also fails if a file mixes
+/// features of proto2 and proto3: fields with implicit presence, and defaults, required fields, fields with
+/// delimiters, or enums that do not begin with 0. The error names the file and both elements.
 pub fn descriptor_set(bytes: &[u8]) -> Result<FileDescriptorSet, Error> {
     let wrong = |error| Error::new(format!("this is not a set of descriptors: {error}"));
     let mut set = FileDescriptorSet::decode(bytes).map_err(wrong)?;

@@ -1,4 +1,4 @@
-//! Rejects files that are another version of the Volt API, where the types of the API are those of `volt-api`.
+//! Rejects files of another version of the Volt API, if the API's types are taken from `volt-api`.
 //!
 //! Code generated from such files would mix two versions: some of its types would be those of the built-in files.
 

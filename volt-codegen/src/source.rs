@@ -144,8 +144,8 @@ impl Sources {
         parsed
     }
 
-    /// Removes imported files if nothing that is kept refers to a type of theirs, such as files that
-    /// are imported for their options.
+    /// Removes imported files whose types are not used by the files that are kept, such as those that are
+    /// imported for their options.
     fn keep_used(&self, set: &mut FileDescriptorSet) {
         let mut defined = HashMap::new();
         for (index, file) in set.file.iter().enumerate() {

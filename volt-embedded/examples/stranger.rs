@@ -239,7 +239,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         join_all(streams.into_iter().map(|stream| attack.exchanges(stream, true))).await;
     })
     .await;
-    Target::measure("`Authenticate` by 64 new keys at a time", time, async |attack: Attack| {
+    Target::measure("`Authenticate` with 64 new keys at a time", time, async |attack: Attack| {
         let callers = (0..64).map(|_| async {
             let key = SigningKey::generate().unwrap();
             let pem = key.to_pem().unwrap();

@@ -8,9 +8,12 @@ mod guide;
 mod layout;
 mod package;
 mod public_api;
+mod release;
 mod release_notes;
+mod released;
 mod runners;
 mod secrets;
+mod semver;
 mod tree;
 mod versions;
 
@@ -59,6 +62,7 @@ enum Task {
     #[command(disable_help_flag = true)]
     Protos(runners::Args),
     PublicApi(public_api::Args),
+    Release(release::Args),
     ReleaseNotes(release_notes::Args),
 }
 
@@ -92,6 +96,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Layout(args) => layout::run(args)?,
         Task::Package(args) => package::run(args)?,
         Task::PublicApi(args) => public_api::run(args)?,
+        Task::Release(args) => release::run(args)?,
         Task::ReleaseNotes(args) => release_notes::run(args)?,
         Task::Bench(args) => return runners::start(BENCH, "bench", args),
         Task::Protos(args) => return runners::start_optimized(PROTOS, args),

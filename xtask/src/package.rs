@@ -25,7 +25,7 @@ use crate::public_api::CRATES;
 pub(crate) struct Args {
     /// Run the program's tests too, which builds everything.
     #[arg(long)]
-    test: bool,
+    pub(crate) test: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

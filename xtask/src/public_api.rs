@@ -22,11 +22,13 @@ use xtask_tools::{
     process, root,
 };
 
+use crate::released;
+
 /// The published crates.
 pub(crate) const CRATES: [&str; 5] =
     ["volt-api", "volt-codegen", "volt-embedded", "volt-macros", "volt-runtime"];
 /// The folder of the snapshots, from the root of the workspace.
-const SNAPSHOTS: &str = "tests/public-api";
+pub(crate) const SNAPSHOTS: &str = "tests/public-api";
 /// The command that writes them.
 const COMMAND: &str = "cargo xtask public-api";
 /// Set while this program runs as rustdoc.
@@ -39,7 +41,7 @@ const SHOWN_LINES: usize = 60;
 pub(crate) struct Args {
     /// Change nothing, and fail if a snapshot is out of date.
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -66,7 +68,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if !stale.is_empty() {
         bail!("the public API has changed:\n{stale}\nIf that is intended, run `{COMMAND}`.");
     }
-    Ok(())
+    // All published crates have one version.
+    released::check(root, env!("CARGO_PKG_VERSION"))
 }
 
 /// Lets rustdoc write the JSON of the workspace's libraries.
@@ -197,7 +200,7 @@ fn changes(before: &str, after: &str) -> Vec<String> {
 }
 
 /// The first changes, and the number of the others.
-fn excerpt(changes: &[String]) -> String {
+pub(crate) fn excerpt(changes: &[String]) -> String {
     let mut shown = changes[..changes.len().min(SHOWN_LINES)].join("\n");
     if changes.len() > SHOWN_LINES {
         let _ = write!(shown, "\n… and {} more lines", changes.len() - SHOWN_LINES);

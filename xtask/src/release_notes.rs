@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use volt_codegen::diff::{Clients, Report, Surface};
 
-use crate::{api, versions};
+use crate::{api, semver::Step, versions};
 
 /// Prints the start of a changelog: the SDK's version, the API's version, the changes of the API, and the step that
 /// the SDK's version needs because of them.
@@ -33,7 +33,8 @@ fn notes(root: &Path, args: &Args) -> anyhow::Result<String> {
     ensure!(since != api, "{since} is the SDK's own API version: there is nothing to compare");
     let report = api::report(root, &since, &api)?;
     let step = Step::of(&report);
-    let next = versions::numbers(sdk).map(|numbers| step.after(numbers)).unwrap_or_default();
+    let [major, minor, patch] = step.after(versions::numbers(sdk).unwrap_or_default());
+    let next = format!("{major}.{minor}.{patch}");
     Ok(format!(
         "## {sdk} (API {api})\n\n\
          The API is that of Volt {api}. Since {since} it has {}. If the SDK's last release with API {since} was \
@@ -41,14 +42,6 @@ fn notes(root: &Path, args: &Args) -> anyhow::Result<String> {
         step.why(&report),
         report.to_markdown(3)
     ))
-}
-
-/// The part of the SDK's version that must increase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Breaking,
-    Addition,
-    Fix,
 }
 
 impl Step {
@@ -79,19 +72,6 @@ impl Step {
             Self::Addition => "changes, none of which breaks programs".to_owned(),
             Self::Fix => "no changes".to_owned(),
         }
-    }
-
-    /// The next version. Cargo treats the first number that is not 0 as the major one.
-    fn after(self, numbers: [u64; 3]) -> String {
-        let [major, minor, patch] = numbers;
-        let [major, minor, patch] = match (self, major, minor) {
-            (Self::Breaking, 0, 0) => [0, 0, patch + 1],
-            (Self::Breaking, 0, _) => [0, minor + 1, 0],
-            (Self::Breaking, ..) => [major + 1, 0, 0],
-            (Self::Addition, 1.., _) => [major, minor + 1, 0],
-            (Self::Addition, 0, _) | (Self::Fix, ..) => [major, minor, patch + 1],
-        };
-        format!("{major}.{minor}.{patch}")
     }
 }
 
@@ -172,19 +152,5 @@ mod tests {
         // Rust code compiles, but an old Volt understands something else.
         let renumbered = service("rpc A(M) returns (M);").replace("a = 1", "a = 2");
         assert_eq!(step("renumbered", &renumbered), Step::Breaking);
-    }
-
-    #[test]
-    fn the_next_version_is_that_of_cargo() {
-        for (step, version, next) in [
-            (Step::Breaking, [1, 2, 3], "2.0.0"),
-            (Step::Addition, [1, 2, 3], "1.3.0"),
-            (Step::Fix, [1, 2, 3], "1.2.4"),
-            (Step::Breaking, [0, 2, 3], "0.3.0"),
-            (Step::Addition, [0, 2, 3], "0.2.4"),
-            (Step::Breaking, [0, 0, 3], "0.0.4"),
-        ] {
-            assert_eq!(step.after(version), next, "{step:?}");
-        }
     }
 }

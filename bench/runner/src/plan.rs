@@ -161,7 +161,7 @@ fn quick() -> Vec<Item> {
     plan
 }
 
-/// A small amount of all work, for the programs of this repository.
+/// A little of each kind of work, for this repository's own programs.
 fn smoke() -> Vec<Item> {
     let timed = |cell| Item::timed(cell, 0.05, 1);
     let counted =

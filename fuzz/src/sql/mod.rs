@@ -30,7 +30,7 @@ use self::place::Place;
 const LIMIT: Duration = Duration::from_millis(1);
 /// The time that a call may take: one row is not interrupted.
 const MAX_TIME: Duration = Duration::from_secs(10);
-/// The responses, and their bytes, after which the caller leaves: each row may take its time.
+/// The caller leaves after this many responses or bytes, because each row may take a while.
 const RESPONSES: usize = 40;
 const BYTES: usize = 8 << 20;
 /// The largest value and the largest row, in bytes: SECURITY.md.

@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// The compiler is not needed to see that each promise has a piece, and each harmless change one too.
+    /// Each promised break has a piece of a program, and so has each harmless change. This needs no compiler.
     #[test]
     fn every_changed_element_has_a_piece() {
         let report = diff(

@@ -143,7 +143,7 @@ impl Authenticator for AskVolt {
                 .with_resource_id(resource)
                 .with_access(access)
                 .with_extra(method);
-            // A Volt that cannot be asked is not a permit. The caller does not learn the reason.
+            // If the Volt cannot be asked, the call is rejected. The caller does not learn the reason.
             let answer = client.volt().can_access_resource(request).await.map_err(|error| {
                 tracing::debug!(%error, "the Volt does not vouch for a caller");
                 Status::new(Code::PermissionDenied, "the Volt does not vouch for the caller")

@@ -157,7 +157,7 @@ enum State {
     Open(Call),
     /// Everything was published. The next message opens a call.
     Flushed,
-    /// After an error, which every later method returns again.
+    /// A message failed. Every later method returns the same error.
     Failed(Error),
     /// While a flush waits, and after it was dropped.
     Unconfirmed,

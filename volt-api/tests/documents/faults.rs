@@ -95,7 +95,7 @@ async fn updates_that_never_decode_are_refused() {
     assert_eq!(read(&doc), "text");
 }
 
-/// Returns an update with these columns and this rest.
+/// Returns an update whose last column is `lengths`, followed by `rest`.
 fn raw(lengths: &[u8], rest: &[u8]) -> Vec<u8> {
     let columns: [&[u8]; 9] = [&[], &[1], &[], &[], &[0x08], &[1, b'r', 1], &[1], &[], lengths];
     let mut update = vec![0];

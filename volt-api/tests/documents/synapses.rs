@@ -165,7 +165,7 @@ async fn values_are_written_as_json_and_refusals_are_errors() {
 }
 
 #[tokio::test]
-async fn changes_have_the_type_and_others_are_errors() {
+async fn values_of_another_type_are_errors() {
     let synapse = Synapse::default();
     let sync = synapse.client().sync();
     let mut watch = soon(sync.watch_path::<u32>("@garden", "plan", ["$.*"])).await.unwrap();

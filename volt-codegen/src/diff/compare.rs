@@ -10,7 +10,7 @@ use super::{
     usage::{Usage, Use},
 };
 
-/// The changes that the descriptors show, and the new full names of elements by the old ones.
+/// The changes that the descriptors show, and a map from the former full names of elements to their new ones.
 pub(super) fn compare(old: &Inventory, new: &Inventory) -> (Vec<Change>, BTreeMap<String, String>) {
     let moved = moved(old, new);
     let arrived = moved.values().cloned().collect();

@@ -292,5 +292,5 @@ fn field_gone() -> Effects {
 
 /// The effects of a new field of a struct.
 fn one_more() -> Trouble {
-    Trouble::risky("a literal of the struct that names all fields lacks it")
+    Trouble::risky("struct literals that list every field no longer compile")
 }

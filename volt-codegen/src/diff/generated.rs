@@ -10,8 +10,8 @@ use super::{
     usage::Use,
 };
 
-/// Corrects and completes the changes. `renames` are the new full names, by the old ones; `file` returns the file
-/// of an item.
+/// Corrects and completes the changes. `renames` maps former full names to new ones; `file` returns the file of
+/// an item.
 pub(super) fn complete(
     changes: &mut Vec<Change>,
     renames: &BTreeMap<String, String>,

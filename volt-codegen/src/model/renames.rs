@@ -106,7 +106,7 @@ impl Renames {
         let numbered = (2..).map(|number| format!("{own}{number}"));
         let free = |name: &String| !uses(name).iter().any(|used| taken.contains(used));
         let name = match chosen {
-            // A collision of names that the options set is an error.
+            // Names that the options set are kept. A collision is an error.
             Some(name) => name,
             None => [own.to_owned()].into_iter().chain(numbered).find(free).unwrap_or_default(),
         };

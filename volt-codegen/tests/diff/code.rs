@@ -74,7 +74,7 @@ fn changed_features_are_told() {
     let found = [("p.C".to_owned(), "Cargo feature was none, is drive".to_owned())];
     assert_eq!(breaks(&with(""), &with("rpc Do(C) returns (C);")), found);
     assert_eq!(breaks(&with("rpc Do(C) returns (C);"), &with("")).len(), 1);
-    // B moves from one service to the other; a further service takes nothing away.
+    // B moves from one service to the other, which breaks its users. A further service that uses it does not.
     let old = with("");
     let moved = old.replace("returns (B)", "returns (A)");
     let moved = moved.replace("FileAPI { rpc Go(A) returns (A)", "FileAPI { rpc Go(A) returns (B)");
@@ -94,7 +94,7 @@ fn changed_features_are_told() {
 #[test]
 fn renames_that_code_does_not_see_break_nothing() {
     for (old, new) in [
-        // The enum's own name is no part of the variant.
+        // The variant's name does not contain the enum's.
         ("enum Kind { KIND_ANY = 0; }", "enum Kind { ANY = 0; }"),
         ("enum Kind { Z = 0; KIND_A = 1; }", "enum Kind { Z = 0; A = 1; }"),
         ("message M { string aB = 1; }", "message M { string a_b = 1; }"),

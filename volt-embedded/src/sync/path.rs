@@ -11,7 +11,7 @@ use crate::error::{exhausted, invalid};
 const MAX_PATH: usize = 4096;
 /// The maximum number of steps: the Yjs library recurses for each object that a write creates.
 const MAX_STEPS: usize = MAX_NESTING as usize;
-/// The maximum number of parts in which a change is reported. A change with more is reported as one.
+/// The maximum number of parts in which a change is reported. A change with more parts is reported in one.
 const MAX_PARTS: usize = 1000;
 /// The memory for the differences that one look at a document finds, as estimated, in bytes.
 pub(crate) const MAX_REPORTED: usize = 64 << 20;

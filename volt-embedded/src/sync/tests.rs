@@ -19,7 +19,7 @@ use super::{
     presence::{Presence, State},
 };
 
-/// Returns an update with these columns and this rest.
+/// Returns an update with these columns, followed by `rest`.
 fn raw(columns: [&[u8]; 9], rest: &[u8]) -> Vec<u8> {
     let mut update = vec![0];
     for column in columns {

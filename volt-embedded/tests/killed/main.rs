@@ -1,5 +1,5 @@
 //! Kills the program at random while it is busy: everything that it acknowledged is still there
-//! after a restart, and no remains of anything else.
+//! after a restart, and nothing else.
 //!
 //! `VOLT_KILL_SECONDS` sets how long the program is killed and restarted. By default it is killed
 //! three times. `VOLT_KILL_SEED` repeats the moments of a failed run.

@@ -133,7 +133,7 @@ impl Editor {
         self.send(SyncState::Update, &update).await;
     }
 
-    /// Takes a message. Returns whether an update is complete with it.
+    /// Adds a message. Returns whether it completes an update.
     pub(crate) fn take(&mut self, message: SyncDocumentResponse) -> bool {
         let state = message.sync_state();
         let update = message.update.expect("no update");

@@ -89,8 +89,8 @@ impl<Req: Message, Res: Message> Upload<Req, Res> {
     ///
     /// # Errors
     ///
-    /// When the Volt refuses or the call fails. On a connection, also when no message was sent: the
-    /// first one names the method.
+    /// When the Volt refuses or the call fails. On a connection, also when no message was sent, because the
+    /// first message names the method.
     ///
     /// # Cancel safety
     ///

@@ -109,7 +109,7 @@ impl Remote {
         self.tls.as_ref()
     }
 
-    /// The time at which connecting that begins now has taken too long.
+    /// The deadline of an attempt that starts now.
     pub(super) fn latest(&self) -> Instant {
         Instant::now() + self.timeout
     }

@@ -96,8 +96,8 @@ impl Mock {
         self
     }
 
-    /// Answers all methods of a service by its server trait. A method that it does not implement answers
-    /// `UNIMPLEMENTED`.
+    /// Answers all methods of a service with an implementation of its server trait. A method that it does not
+    /// implement answers `UNIMPLEMENTED`.
     pub fn service(mut self, service: impl Service) -> Self {
         self.known.extend(service.methods().iter().map(|method| method.path));
         self.router = self.router.with(service);

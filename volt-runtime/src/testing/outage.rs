@@ -178,7 +178,7 @@ struct Lossy {
     line: Arc<Line>,
 }
 
-/// Returns a call that fails when the line, which had this number of losses before it, is lost.
+/// Returns a call that fails with the next loss of the line. `opened` is the number of earlier losses.
 fn lossy(line: Arc<Line>, opened: u64, call: RawCall) -> RawCall {
     let RawCall { sender, receiver } = call;
     let call = Arc::new(Call { line, opened, sent: Mutex::default() });

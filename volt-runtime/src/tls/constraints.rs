@@ -70,7 +70,7 @@ impl Limits {
     }
 }
 
-/// The constraint that a certificate exceeds.
+/// The constraint that a certificate violates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Violated(&'static str);
 

@@ -72,7 +72,7 @@ where
     Ok(Some((stream, parts.read_buf)))
 }
 
-/// The answer of a server that has no room.
+/// The answer of a server at its limit of connections.
 fn full(text: &'static str) -> Response<Body> {
     let mut refusal = plain(StatusCode::SERVICE_UNAVAILABLE, text);
     refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));

@@ -20,7 +20,7 @@ fn keys(doc: &Doc) -> Vec<String> {
     keys
 }
 
-/// A document whose edits are three keys, and an update with the first and one with the last of them.
+/// Returns a document with three edits of one key each, and its updates.
 fn edits() -> (Doc, [Vec<u8>; 3]) {
     let doc = Doc::new();
     let map = doc.get_or_insert_map("map");

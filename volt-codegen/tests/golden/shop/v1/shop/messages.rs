@@ -167,7 +167,7 @@ pub mod receipt {
         /// What it costs.
         #[prost(message, tag = "1")]
         Total(super::super::super::super::common::v1::Money),
-        /// Why it cannot be had.
+        /// The reason why it is not available.
         #[prost(message, tag = "2")]
         Refusal(super::super::super::super::common::v1::Status),
     }

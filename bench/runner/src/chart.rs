@@ -141,6 +141,7 @@ fn colour(peer: &str) -> RGBColor {
         ("floor", RGBColor(127, 127, 127)),
         ("rust", RGBColor(140, 86, 75)),
         ("rust-nodelay", RGBColor(196, 156, 148)),
+        ("rsgrpc", RGBColor(140, 140, 200)),
         ("js", RGBColor(188, 189, 34)),
         ("grpc", RGBColor(23, 190, 207)),
         ("wasm", RGBColor(148, 103, 189)),

@@ -37,7 +37,11 @@ pub(super) fn write(
     );
     write_changed(&copy.join("Cargo.toml"), &(manifest + &patch))?;
     let lock = fs::read_to_string(lock).with_context(|| lock.display().to_string())?;
-    write_changed(&copy.join("Cargo.lock"), &locked_to_path(&lock.replace(name, patched_name)))
+    write_changed(&copy.join("Cargo.lock"), &locked_to_path(&lock.replace(name, patched_name)))?;
+    // Drops the packages of the workspace's other members, with which the lock file would count as outdated.
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--offline", "--format-version", "1"]).current_dir(copy);
+    output(&mut metadata).map(drop)
 }
 
 /// The folder of the published client's source in cargo's registry.

@@ -60,6 +60,8 @@ const UNDELAYED: &[Work] =
     &[Work::Unary, Work::OpenClose, Work::Connect, Work::Idle, Work::Upload, Work::Wire];
 /// The work that waits for the round trip of a key exchange.
 const AHEAD: &[Work] = &[Work::Unary];
+/// The work for which volt-client-grpc for Rust has methods.
+const RUST_GRPC: &[Work] = &[Work::Unary, Work::Connect];
 const TONIC: &[Work] = &[Work::Unary, Work::Download, Work::Upload];
 const FLOOR: &[Work] = &[Work::Unary, Work::Alone];
 /// The part that the slowest peers do.
@@ -139,6 +141,7 @@ pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Bui
         let (name, program) = (format!("tonic {version} over TLS"), programs.take("tonic")?);
         peers.push(Peer { config: Config::Peers, ..Peer::new("tonic", name, program, TONIC) });
         peers.extend(rust(root, work)?);
+        peers.push(rust_grpc(root, work)?);
         peers.extend(web(root)?);
         peers.push(grpc(root)?);
         peers.push(python(root)?);
@@ -149,17 +152,12 @@ pub(super) fn build(root: &Path, work: &Path, smoke: bool) -> anyhow::Result<Bui
 /// The Rust client as it is published, and a copy with `TCP_NODELAY`.
 fn rust(root: &Path, work: &Path) -> anyhow::Result<[Peer; 2]> {
     let (source, program) = (root.join("bench/clients/rust"), "volt-bench-volt-client-rs");
-    let build = |folder: &Path, program: &str| {
-        let mut command = cargo::build(folder);
-        command.arg("--release").arg("--target-dir").arg(work.join("build"));
-        Programs::build(&mut command)?.take(program)
-    };
-    let published = build(&source, program)?;
+    let published = released(&source, work, program)?;
     let patched_program = format!("{program}-nodelay");
     let copy = work.join("volt-client-rs-nodelay");
     let lock = published::source(root, "rust").join("Cargo.lock");
     nodelay::write(&source, &lock, &copy, [program, &patched_program])?;
-    let patched = build(&copy, &patched_program)?;
+    let patched = released(&copy, work, &patched_program)?;
     let name = published::rust_name(root, "volt-client-rs")?;
     Ok([
         Peer { part: 4, ..Peer::new("rust", name.clone(), published, DELAYED) },
@@ -168,6 +166,21 @@ fn rust(root: &Path, work: &Path) -> anyhow::Result<[Peer; 2]> {
             ..Peer::new("rust-nodelay", format!("{name} + TCP_NODELAY"), patched, UNDELAYED)
         },
     ])
+}
+
+/// The Rust client for gRPC.
+fn rust_grpc(root: &Path, work: &Path) -> anyhow::Result<Peer> {
+    let source = root.join("bench/clients/rust-grpc");
+    let program = released(&source, work, "volt-bench-volt-client-grpc")?;
+    let name = published::rust_name(root, "volt-client-grpc")? + " (Rust)";
+    Ok(Peer { config: Config::Grpc, ..Peer::new("rsgrpc", name, program, RUST_GRPC) })
+}
+
+/// Builds a package with optimizations, and returns its program with this name.
+fn released(folder: &Path, work: &Path, program: &str) -> anyhow::Result<PathBuf> {
+    let mut command = cargo::build(folder);
+    command.arg("--release").arg("--target-dir").arg(work.join("build"));
+    Programs::build(&mut command)?.take(program)
 }
 
 /// Both builds of the JavaScript client.

@@ -69,6 +69,13 @@ pub(super) enum Extent {
     Smoke,
 }
 
+/// The numbers of unary calls in flight in a full run.
+pub(super) const IN_FLIGHT: [usize; 4] = [1, 16, 64, 256];
+/// The sizes of their messages.
+pub(super) const SIZES: [usize; 3] = [100, KIB, 64 * KIB];
+/// The sizes of the blocks of downloads and uploads in a full run.
+pub(super) const BLOCKS: [usize; 2] = [64 * KIB, 1024 * KIB];
+
 const KIB: usize = 1 << 10;
 const MIB: u64 = 1 << 20;
 const ROWS: u64 = 1_000_000;
@@ -116,8 +123,8 @@ impl Extent {
 
 fn full() -> Vec<Item> {
     let mut plan = Vec::new();
-    for in_flight in [1, 16, 64, 256] {
-        for size in [100, KIB, 64 * KIB] {
+    for in_flight in IN_FLIGHT {
+        for size in SIZES {
             plan.push(Item::timed(Cell::new(Work::Unary, in_flight, size, 0), 0.5, 5));
         }
     }
@@ -131,7 +138,7 @@ fn full() -> Vec<Item> {
         plan.push(Item::counted(Cell::new(Work::Rows, 1, 0, rows), 3).by(&["sdk"]));
     }
     plan.push(Item::counted(Cell::new(Work::Rows, 1, 0, ROWS), 3));
-    for size in [64 * KIB, 1024 * KIB] {
+    for size in BLOCKS {
         plan.push(Item::counted(Cell::new(Work::Download, 1, size, 256 * MIB), 3));
         plan.push(Item::counted(Cell::new(Work::Upload, 1, size, 128 * MIB), 3));
     }

@@ -11,7 +11,7 @@ use xtask_tools::{cargo, process};
 const VERSION: &str = "0.20.2";
 
 /// The workspaces, by their lock files. Each is a separate workspace, as the comments in the root
-/// manifest explain; bench/clients/rust belongs to the last.
+/// manifest explain; the Rust packages below bench/clients belong to the last.
 const WORKSPACES: [Workspace; 5] = [
     Workspace { folder: "", checks: &["bans", "licenses", "sources"] },
     Workspace { folder: "fuzz/", checks: &["bans", "licenses", "sources"] },

@@ -9,9 +9,9 @@ use anyhow::Context as _;
 
 use crate::{
     chart::number,
-    plan::Extent,
+    plan::{Extent, size},
     results::Results,
-    targets::{self, Target},
+    targets::{self, Bound, Target, grpc},
 };
 
 /// The line before the hand-written part of the report.
@@ -37,6 +37,7 @@ fn render(results: &Results, charts: &[charts::Chart]) -> String {
     let mut report = String::from("# Performance\n\n");
     report += &introduction(results);
     report += &table_of_targets(&targets::all(results));
+    report += &compared_with_tonic(&grpc::calls(results));
     for section in tables::all(results) {
         let _ = write!(report, "## {}\n\n{}\n\n", section.title, section.text);
         for chart in charts.iter().filter(|chart| chart.section == section.title) {
@@ -72,10 +73,7 @@ fn introduction(results: &Results) -> String {
 fn table_of_targets(targets: &[Target]) -> String {
     let mut table = String::from("## Targets\n\n| | needed | measured | |\n|---|---|---|---|\n");
     for Target { what, needed, got, note } in targets {
-        let bound = match *needed {
-            targets::Bound::AtLeast(bound) => format!("at least {}", number(bound)),
-            targets::Bound::AtMost(bound) => format!("at most {}", number(bound)),
-        };
+        let bound = wanted(*needed);
         let (measured, verdict) = match *got {
             None => ("–".to_owned(), "not measured".to_owned()),
             Some(got) if needed.is_met(got) => (number(got), "met".to_owned()),
@@ -86,6 +84,38 @@ fn table_of_targets(targets: &[Target]) -> String {
         };
         let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
         let _ = writeln!(table, "| {what}{note} | {bound} | {measured} | {verdict} |");
+    }
+    table.push('\n');
+    table
+}
+
+fn wanted(needed: Bound) -> String {
+    match needed {
+        Bound::AtLeast(bound) => format!("at least {}", number(bound)),
+        Bound::AtMost(bound) => format!("at most {}", number(bound)),
+    }
+}
+
+/// Renders the targets of unary calls over gRPC: a row for each cell, a column for each target.
+fn compared_with_tonic(cells: &[grpc::Calls]) -> String {
+    let mut table = String::from("## gRPC compared with tonic\n\n");
+    table += "Unary calls over gRPC: this SDK's values ÷ those of tonic over TLS, with the same messages.\n\n";
+    table += "| in flight | message |";
+    for (what, needed) in grpc::CALLS {
+        let _ = write!(table, " {what}: {} |", wanted(needed));
+    }
+    table += "\n|---:|---:|---|---|---|\n";
+    for grpc::Calls { in_flight, size: message, ratios } in cells {
+        let _ = write!(table, "| {in_flight} | {} |", size(*message as u64));
+        for (ratio, (_, needed)) in ratios.iter().zip(grpc::CALLS) {
+            let shown = match *ratio {
+                None => "–".to_owned(),
+                Some(got) if needed.is_met(got) => format!("{} met", number(got)),
+                Some(got) => format!("{} **missed**", number(got)),
+            };
+            let _ = write!(table, " {shown} |");
+        }
+        table.push('\n');
     }
     table.push('\n');
     table
@@ -129,7 +159,7 @@ mod tests {
                 pinned: true,
                 rustc: "rustc 1".to_owned(),
             },
-            peers: ["sdk", "rust", "tonic"]
+            peers: ["sdk", "sdk-grpc", "rust", "tonic"]
                 .map(|peer| (peer.to_owned(), format!("the {peer}")))
                 .into(),
             measured,
@@ -153,6 +183,17 @@ mod tests {
             "{text}"
         );
         assert!(line("peak").contains("| – | not measured |"), "{text}");
+    }
+
+    #[test]
+    fn each_cell_of_grpc_is_judged_by_three_targets() {
+        let mut ours = unary("sdk-grpc", &[19_000]);
+        ours.samples[0].latency = Some(Latency { p50: 600.0, p99: 700.0, p999: 800.0 });
+        let results = results(vec![ours, unary("tonic", &[20_000])]);
+        let text = compared_with_tonic(&grpc::calls(&results));
+        assert!(text.contains("| 64 | 1 KiB | 0.95 met | 1.05 met | 2 **missed** |"), "{text}");
+        assert!(text.contains("| 256 | 64 KiB | – | – | – |"), "{text}");
+        assert_eq!(text.lines().filter(|line| line.contains("B | ")).count(), 12, "{text}");
     }
 
     #[test]

@@ -71,7 +71,12 @@ pub async fn start(
                 // The published client trusts this one.
                 credential.ca = Some(certificate.clone());
             }
-            serve_grpc_tls(grpc, ServerTls::new(certificate, key)?, Arc::clone(&endpoint))?
+            let mut tls = ServerTls::new(certificate, key)?;
+            // One published client sends a certificate instead of tokens.
+            if let Some(authority) = &config.volt.ca_pem {
+                tls = tls.accepting_clients_of(authority)?;
+            }
+            serve_grpc_tls(grpc, tls, Arc::clone(&endpoint))?
         }
         None => {
             grpc_config.volt.address = Some(format!("http://{address}"));
@@ -99,6 +104,14 @@ impl Authenticator for Clients {
         match token.verify(key) {
             Ok(()) => Ok(Caller::new("session", "did:volt:client")),
             Err(error) => Err(Status::new(Code::Unauthenticated, error.to_string())),
+        }
+    }
+
+    fn authenticate_key(&self, key: &VerifyingKey) -> Result<Caller, Status> {
+        if *key == self.key {
+            Ok(Caller::new("session", "did:volt:client"))
+        } else {
+            Err(Status::new(Code::Unauthenticated, "the certificate is another client's"))
         }
     }
 }

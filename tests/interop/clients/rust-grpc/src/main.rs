@@ -12,8 +12,8 @@ mod shared;
 use std::{env, fs};
 
 use serde_json::{Value, json};
-use volt_client_grpc::{ConfigSource, InitialiseOptions, VoltClient};
-use volt_interop_trial::Result;
+use volt_client_grpc::VoltClient;
+use volt_interop_rust_grpc_client::{Result, connect, request, text};
 
 const UNKNOWN_ID: &str = "did:volt:00000000-0000-4000-8000-000000000000";
 
@@ -40,14 +40,6 @@ async fn run() -> Result<Value> {
     }
 }
 
-/// Returns a client. It authenticates if the configuration has no certificate.
-async fn connect(config: Value) -> Result<VoltClient> {
-    let mut client = VoltClient::new().map_err(text)?;
-    let options = InitialiseOptions::default();
-    client.initialise(ConfigSource::Json(config), options).await.map_err(text)?;
-    Ok(client)
-}
-
 async fn unary(client: &VoltClient, id: &str) -> Result<Value> {
     let answer = client.get_resource(request(id)).await.map_err(text)?;
     let resource = &answer.payload["resource"];
@@ -62,13 +54,4 @@ async fn refused(client: &VoltClient) -> Result<Value> {
     let answer = client.get_resource(request(UNKNOWN_ID)).await.map_err(text)?;
     let status = answer.status.ok_or("the call was not refused")?;
     Ok(json!({ "code": status.code, "message": status.message }))
-}
-
-/// A request to get a resource. Over a direct connection the client needs all fields.
-fn request(id: &str) -> Value {
-    json!({ "resource_id": id, "include_attributes": false, "include_protobuf": false })
-}
-
-fn text(error: impl ToString) -> String {
-    error.to_string()
 }

@@ -5,10 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use volt_client_grpc::{ProviderState, SyncProvider, VoltClient, out_to_json};
-use volt_interop_trial::Result;
+use volt_interop_rust_grpc_client::{Result, request, text};
 use yrs::{Any, Array as _, Doc, GetString as _, Map as _, Text as _, Transact as _};
-
-use crate::{request, text};
 
 const DOCUMENT: &str = "shared";
 /// The length of the host's large text, in characters.

@@ -1,5 +1,7 @@
 //! The targets of this SDK, as ratios of measurements of one run.
 
+pub(super) mod grpc;
+
 use crate::{
     plan::{Cores, Work},
     results::{Results, Samples, Spread},
@@ -44,7 +46,7 @@ const KIB: usize = 1 << 10;
 /// All targets, in the order of the report.
 pub(super) fn all(results: &Results) -> Vec<Target> {
     let mut targets = unary(results);
-    targets.extend(grpc(results));
+    targets.extend(grpc::data(results));
     targets.extend(floors(results));
     targets.extend(data(results));
     targets.extend(memory(results));
@@ -91,47 +93,6 @@ fn unary(results: &Results) -> Vec<Target> {
             Bound::AtLeast(2.5),
             calls("rust-nodelay", 1),
             "a patched copy of the crate",
-        ),
-    ]
-}
-
-/// Compares gRPC with tonic, which does the same work with the same messages.
-fn grpc(results: &Results) -> Vec<Target> {
-    let of = |peer, in_flight| results.unary(peer, in_flight, KIB);
-    let rate = |peer| of(peer, 64).and_then(Samples::rate);
-    let cpu = |peer| of(peer, 64).and_then(Samples::cpu);
-    let p50 = |peer| of(peer, 1).and_then(Samples::p50);
-    let moved = |peer, work| largest(results, peer, work, 64 * KIB).and_then(Samples::megabytes);
-    vec![
-        target(
-            "gRPC, 64 in flight, 1 KiB: calls/s ÷ tonic",
-            Bound::AtLeast(0.9),
-            divide(rate("sdk-grpc"), rate("tonic")),
-            "",
-        ),
-        target(
-            "gRPC, 64 in flight, 1 KiB: client's CPU per call ÷ tonic",
-            Bound::AtMost(1.0 / 0.9),
-            divide(cpu("sdk-grpc"), cpu("tonic")),
-            "",
-        ),
-        target(
-            "gRPC, 1 in flight, 1 KiB: p50 ÷ tonic",
-            Bound::AtMost(1.1),
-            divide(p50("sdk-grpc"), p50("tonic")),
-            "",
-        ),
-        target(
-            "gRPC, download, 64 KiB blocks: MB/s ÷ tonic",
-            Bound::AtLeast(0.9),
-            divide(moved("sdk-grpc", Work::Download), moved("tonic", Work::Download)),
-            "",
-        ),
-        target(
-            "gRPC, upload, 64 KiB blocks: MB/s ÷ tonic",
-            Bound::AtLeast(0.9),
-            divide(moved("sdk-grpc", Work::Upload), moved("tonic", Work::Upload)),
-            "",
         ),
     ]
 }

@@ -80,7 +80,7 @@ impl Client {
     /// As [`connect`](Self::connect).
     pub async fn connect_with(config: ClientConfig, options: ConnectOptions) -> Result<Self> {
         let channel = connect(&config, options).await?;
-        Ok(Self::new(channel, Some(Arc::new(config))))
+        Ok(Self::with_channel(channel, Some(Arc::new(config))))
     }
 
     /// Creates a client that connects when its first call is made. It does not wait for the Volt, which need
@@ -106,7 +106,7 @@ impl Client {
     #[doc(alias = "lazy")]
     pub fn connect_lazy(config: ClientConfig, options: ConnectOptions) -> Result<Self> {
         let channel = connect_lazy(&config, options)?;
-        Ok(Self::new(channel, Some(Arc::new(config))))
+        Ok(Self::with_channel(channel, Some(Arc::new(config))))
     }
 
     /// Creates a client on any channel.
@@ -147,10 +147,10 @@ impl Client {
     /// # fn main() {}
     /// ```
     pub fn from_channel(channel: Channel) -> Self {
-        Self::new(channel, None)
+        Self::with_channel(channel, None)
     }
 
-    fn new(channel: Channel, config: Option<Arc<ClientConfig>>) -> Self {
+    fn with_channel(channel: Channel, config: Option<Arc<ClientConfig>>) -> Self {
         // Errors of a Volt that lacks a method name the version that has it.
         declare_since(SINCE);
         Self { channel, config }
@@ -193,6 +193,7 @@ impl Client {
     /// })
     /// # }
     /// ```
+    #[doc(alias = "middleware")]
     pub fn intercept(mut self, interceptor: impl ClientInterceptor) -> Self {
         self.channel = self.channel.intercept(interceptor);
         self

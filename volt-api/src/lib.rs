@@ -8,8 +8,10 @@
 //! use volt_api::{Client, ClientConfig, volt::GetResourceRequest};
 //!
 //! # async fn example() -> volt_api::Result<()> {
-//! let client = Client::connect(ClientConfig::from_file("volt.config.json")?).await?;
-//! let request = GetResourceRequest::default().with_resource_id("@documents");
+//! let config = ClientConfig::from_file("volt.config.json")?;
+//! // The root resource of a Volt has the Volt's own id.
+//! let request = GetResourceRequest::default().with_resource_id(config.volt_id()?);
+//! let client = Client::connect(config).await?;
 //! let answer = client.volt().get_resource(request).await?;
 //! println!("{}", answer.resource.unwrap_or_default().name);
 //! # Ok(())
@@ -22,8 +24,8 @@
 //!
 //! # First steps
 //!
-//! 1. The configuration names the Volt and the client's key. [`ClientConfig::from_file`] reads the file that
-//!    `volt auth` writes; [`ClientConfig::new`] creates one in code.
+//! 1. The configuration names the Volt and the client's key. The Volt's owner creates it;
+//!    [`ClientConfig::from_file`] reads it, and [`ClientConfig::new`] creates one in code.
 //! 2. A client needs a session for most calls. [`Client::authenticate`] obtains one and saves it in the file;
 //!    [`Client::connect`] uses the saved one.
 //! 3. Each service has an accessor: `client.volt()`, `client.file()`, `client.sqlite_database()`,

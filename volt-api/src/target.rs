@@ -13,8 +13,9 @@ macro_rules! target_from_resource {
 
             impl From<&Resource> for Target {
                 /// The target with which calls reach this service, for a resource that
-                /// `DiscoverServices` returned. A resource that is not a service results in a target with
-                /// its id alone.
+                /// `DiscoverServices` returned: only it names the host. Another resource, such as that
+                /// which `SaveResource` returned, results in a target with its id alone, and a call to it
+                /// is answered by the Volt, with `UNIMPLEMENTED`.
                 fn from(service: &Resource) -> Self {
                     let target = Self::new(&service.id);
                     let Some(description) = &service.service_description else { return target };

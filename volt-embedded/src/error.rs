@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, io};
 
 use rusqlite::ErrorCode;
-use volt_api::{Code, Status};
+use volt_api::{Code, ErrorKind, Status};
 
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
@@ -32,6 +32,13 @@ impl fmt::Display for StartError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.source)
+    }
+}
+
+/// So that `?` works in a test that returns `volt_api::Result`.
+impl From<StartError> for volt_api::Error {
+    fn from(error: StartError) -> Self {
+        Self::new(ErrorKind::Io, error.to_string()).with_source(error)
     }
 }
 

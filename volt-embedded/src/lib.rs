@@ -119,8 +119,8 @@
 //!
 //! A data folder can be used by only one Volt at a time. A killed Volt loses no acknowledged
 //! changes; after a power failure, the last changes may be missing unless the Volt is
-//! [durable](Builder::durable). A folder is rejected if its store is missing, damaged or belongs to
-//! another program.
+//! [durable](Builder::durable). A folder that does not exist is created. A folder is rejected if it has files that
+//! are not a Volt's, or if its store is missing, damaged or belongs to another program.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

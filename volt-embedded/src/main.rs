@@ -23,7 +23,7 @@ use volt_embedded::EmbeddedVolt;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// The address to listen on. Port 0 selects any free port.
+    /// The IP address and port to listen on. Port 0 selects any free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// The address to listen on for gRPC. By default, any free port of the other address.
@@ -34,7 +34,8 @@ struct Args {
     #[cfg(feature = "grpc")]
     #[arg(long)]
     no_grpc: bool,
-    /// The data folder. By default, a temporary folder is used and removed at the end.
+    /// The data folder, which is created if it is missing. By default, a temporary folder is used and removed at
+    /// the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Serve TLS with a certificate from the Volt's own authority, which is part of client

@@ -223,6 +223,7 @@ impl Channel {
     /// })
     /// # }
     /// ```
+    #[doc(alias = "middleware")]
     pub fn intercept(mut self, interceptor: impl ClientInterceptor) -> Self {
         Arc::make_mut(&mut self.defaults).interceptors.push(Arc::new(interceptor));
         self

@@ -81,6 +81,7 @@ impl Client {
     /// The Volt's answer (the session, the client's DID, certificate and credentials) is stored in the
     /// client's [configuration](Self::config), and saved to its file if it was read from one. A
     /// configuration without a key gets a new one, which is saved before it is used.
+    #[doc(alias = "login")]
     pub fn authenticate(config: ClientConfig) -> Authenticate {
         Authenticate {
             config,

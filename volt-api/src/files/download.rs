@@ -20,7 +20,8 @@ use crate::{
     volt::{File, FileApiClient, GetFileDescendantsRequest},
 };
 
-/// The source of a download, created by [`FileApiClient::download`]. Choose the target.
+/// The source of a download, created by [`FileApiClient::download`]. It is no future yet: choose the target with
+/// [`to_path`](Self::to_path), [`to_writer`](Self::to_writer), [`bytes`](Self::bytes) or [`stream`](Self::stream).
 #[derive(Debug)]
 #[must_use = "choose where to download to"]
 pub struct DownloadFrom {

@@ -28,7 +28,8 @@ const BLOCK: usize = 256 << 10;
 /// The default number of files of a folder that are transferred at once.
 pub(super) const CONCURRENCY: usize = 4;
 
-/// The target of an upload, created by [`FileApiClient::upload`]. Choose the source.
+/// The target of an upload, created by [`FileApiClient::upload`]. It is no future yet: choose the content with
+/// [`from_path`](Self::from_path), [`from_bytes`](Self::from_bytes) or [`from_reader`](Self::from_reader).
 #[derive(Debug)]
 #[must_use = "choose what to upload"]
 pub struct UploadTo {

@@ -59,6 +59,8 @@ impl VoltApiClient {
 
     /// Returns the resources directly in the one at a path, in the Volt's order. The API has no pages: the
     /// Volt sends all in one answer.
+    #[doc(alias = "list")]
+    #[doc(alias = "ls")]
     pub fn children(&self, path: impl Into<ResourcePath>) -> ListChildren {
         Operation::new(FindChildren { at: self.at(path), kind: Vec::new() })
     }

@@ -39,6 +39,8 @@ impl VoltApiClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "create_folder")]
+    #[doc(alias = "mkdir")]
     pub fn ensure_folder(&self, path: impl Into<ResourcePath>) -> EnsureFolder {
         Operation::new(NewFolder { client: self.clone(), path: path.into() })
     }

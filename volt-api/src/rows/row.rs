@@ -34,7 +34,8 @@ use crate::data::{Column, Variant};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a row",
-    note = "derive `volt_api::FromRow` for it, with the feature `derive` of `volt-api`"
+    note = "for a struct, derive `volt_api::FromRow` with the feature `derive` of `volt-api`; \
+            for one column, call `scalar`, or read a tuple such as `(i64,)`"
 )]
 pub trait FromRow: Sized {
     /// Converts a row.

@@ -71,7 +71,7 @@ impl<'a> Value<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a column",
     label = "has no `FromValue`",
-    note = "if it implements `FromStr`, say `#[row(from_str)]`; else implement `volt_api::rows::FromValue`"
+    note = "implement `volt_api::rows::FromValue` for it; in a struct, `#[row(from_str)]` reads a type that implements `FromStr`"
 )]
 pub trait FromValue: Sized {
     /// Converts a value.

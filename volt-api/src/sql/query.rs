@@ -46,6 +46,8 @@ impl Database {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "insert")]
+    #[doc(alias = "select")]
     pub fn query(&self, sql: impl Into<String>) -> Query {
         Operation::new(QueryStatement {
             database: self.clone(),
@@ -58,6 +60,7 @@ impl Database {
 impl Query {
     /// Binds the next parameter that is written as `?`. In a statement that has named parameters too, each `?`
     /// must come before them: SQLite numbers it after all parameters to its left.
+    #[doc(alias = "parameter")]
     pub fn bind(mut self, value: impl Into<AttributeValue>) -> Self {
         self.kind.statement.bind(value.into());
         self

@@ -76,7 +76,7 @@ impl Statement {
 }
 
 pub(super) fn no_row() -> Error {
-    RowError::new("the statement returned no row: `fetch_optional` accepts that").into()
+    RowError::new("the statement returned no row; `fetch_optional` returns `None` for that").into()
 }
 
 pub(super) fn several_rows() -> Error {

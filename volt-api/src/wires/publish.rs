@@ -63,6 +63,8 @@ impl WireApiClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "pubsub")]
+    #[doc(alias = "topic")]
     pub fn publish(&self, wire: impl Into<String>, message: impl Into<Vec<u8>>) -> Publish {
         Operation::new(PublishMessage { target: self.target(wire), message: message.into() })
     }

@@ -70,6 +70,7 @@ impl Disk {
     /// Locks the data folder and creates missing files and subfolders. With `durable`, contents are
     /// synced to disk.
     pub(crate) fn open(root: &Path, durable: bool) -> Result<Self> {
+        refuse_foreign(root)?;
         create_private(root)?;
         let path = root.join("volt.lock");
         make_private(&path)?;
@@ -389,6 +390,26 @@ impl Disk {
     pub(crate) fn sync_with(&mut self, sync: fn(&File) -> io::Result<()>) {
         self.sync = sync;
     }
+}
+
+/// Rejects a folder with files that are not a Volt's, which would be mixed with them.
+fn refuse_foreign(root: &Path) -> Result<()> {
+    if root.join("volt.lock").exists() || root.join("volt.db").exists() || !root.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(root)? {
+        let name = entry?.file_name();
+        // The root of a file system has it.
+        if name != "lost+found" {
+            let message = format!(
+                "`{}` has other files, such as `{}`: choose an empty folder, or one that does not exist",
+                root.display(),
+                name.display()
+            );
+            return Err(precondition(message).into());
+        }
+    }
+    Ok(())
 }
 
 /// Creates a folder that only its owner can use, unless it exists.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Fault;
 
 fn disk(root: &Path) -> Disk {
     Disk::open(root, true).unwrap()
@@ -33,6 +34,15 @@ fn a_folder_in_use_is_refused() {
     assert!(upload.path().exists());
     drop((upload, first));
     disk(root.path());
+}
+
+#[test]
+fn a_folder_with_other_files_is_refused_and_unchanged() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("thesis.txt"), "text").unwrap();
+    let Err(Fault::Refused(status)) = Disk::open(root.path(), true) else { panic!("accepted") };
+    assert!(status.message().contains("thesis.txt"), "{status}");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
 }
 
 #[test]

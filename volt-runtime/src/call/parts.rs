@@ -160,11 +160,7 @@ impl Parts {
     }
 
     /// Opens the call on its own connection, if the transport has such connections.
-    async fn open_apart(
-        &self,
-        at: Option<Instant>,
-        latest: Option<Instant>,
-    ) -> Result<RawCall> {
+    async fn open_apart(&self, at: Option<Instant>, latest: Option<Instant>) -> Result<RawCall> {
         let options = self.options_until(at);
         match self.channel.open_apart(self.method, &options) {
             Some(opening) => self.until(at, latest, opening).await,

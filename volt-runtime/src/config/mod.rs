@@ -52,7 +52,7 @@ use crate::{error::Error, redact};
 
 /// The client's identity, and the Volt that it connects to.
 ///
-/// Usually read from a file, `volt.config.json`, written by `volt auth` or the Volt's owner. Fields that
+/// Usually read from a file, `volt.config.json`, which the Volt's owner or a published client writes. Fields that
 /// this type does not model are kept and written back.
 ///
 /// A connection needs `credential.key`, `volt.id`, an address (`volt.http_address` or `volt.relay`), and
@@ -159,12 +159,14 @@ impl ClientConfig {
     /// even so, but an eavesdropper reads the tokens that authorize calls and can replay one while it is
     /// valid, and the legacy protocol protects its messages only weakly. In a configuration file the option
     /// is `"allow_plaintext": true`.
+    #[doc(alias = "insecure")]
     pub fn with_plaintext(mut self) -> Self {
         self.allow_plaintext = true;
         self
     }
 
     /// Sets the passphrase of a protected `credential.key`. It is never written to a file.
+    #[doc(alias = "password")]
     pub fn with_passphrase(mut self, passphrase: impl Into<String>) -> Self {
         self.passphrase = Some(Passphrase::new(passphrase));
         self

@@ -43,6 +43,7 @@ pub struct VoltConfig {
     /// The certificate of the Volt's authority, PEM. If set, `https://` trusts only it; else the
     /// platform's authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[doc(alias = "self-signed")]
     pub ca_pem: Option<String>,
     /// The relay through which it is reached. `None` means a direct connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -251,12 +251,13 @@ impl Error {
     }
 
     /// Returns whether the same operation may succeed if it is tried again later: the connection was
-    /// lost, the target is not available at the moment, or another call was in the way
-    /// ([`Code::Unavailable`], [`Code::Aborted`]). Does not state whether repeating it is harmless: for
+    /// lost or did not come in time, the target is not available at the moment, or another call was in the
+    /// way ([`Code::Unavailable`], [`Code::Aborted`]). Does not state whether repeating it is harmless: for
     /// that see [`executed`](Self::executed).
     pub fn is_retryable(&self) -> bool {
         let passing = matches!(self.code(), Code::Unavailable | Code::Aborted);
-        self.is_transient() || (self.0.kind == ErrorKind::Refused && passing)
+        let by_time = matches!(self.0.kind, ErrorKind::Refused | ErrorKind::Deadline);
+        self.is_transient() || (by_time && passing)
     }
 
     /// Returns whether a call timed out because there was no connection. The source is then the
@@ -411,17 +412,11 @@ fn is_unavailable(rejection: &str) -> bool {
     rejection.starts_with(UNAVAILABLE) || rejection.ends_with(NOT_CONNECTED)
 }
 
+/// The error with its causes, then what programs decide by. `main` and tests print this form.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("message", &self.0.message)
-            .field("method", &self.0.method)
-            .field("executed", &self.0.executed)
-            .field("status", &self.0.status)
-            .field("close_code", &self.0.close_code)
-            .field("source", &self.0.source)
-            .finish()
+        let Inner { kind, executed, .. } = &*self.0;
+        write!(f, "{self:#} (kind {kind:?}, code {:?}, executed {executed:?})", self.code())
     }
 }
 

@@ -75,3 +75,21 @@ fn the_cause_is_preserved() {
     assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("reset"));
     assert_eq!(error.code(), Code::Unavailable);
 }
+
+#[test]
+fn the_debug_form_has_the_causes_and_what_programs_decide_by() {
+    let status = Status::new(Code::NotFound, "no resource `@a`");
+    let error = Error::refused(status).with_method("/p.A/Get");
+    let shown = "A/Get: refused: not found: no resource `@a` (kind Refused, code NotFound, executed Yes)";
+    assert!(format!("{error:?}").ends_with(shown), "{error:?}");
+    let error = Error::connection("lost").with_source(std::io::Error::other("reset"));
+    let shown = "connection error: lost: reset (kind Connection, code Unavailable, executed Maybe)";
+    assert_eq!(format!("{error:?}"), shown);
+}
+
+#[test]
+fn a_call_without_a_connection_in_time_can_be_tried_again() {
+    let late = Error::deadline("there was no connection in time");
+    assert!(!late.is_retryable());
+    assert!(late.with_source(Error::connection("lost")).is_retryable());
+}

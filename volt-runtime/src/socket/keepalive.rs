@@ -29,6 +29,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "heartbeat")]
+#[doc(alias = "ping")]
 pub struct Keepalive {
     /// The silence after which the peer is pinged. Default 20 seconds.
     pub interval: Duration,

@@ -56,6 +56,9 @@ impl WireApiClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "pubsub")]
+    #[doc(alias = "subscribe")]
+    #[doc(alias = "topic")]
     pub fn follow(&self, wire: impl Into<String>) -> Follow {
         let (client, wire) = (self.clone(), wire.into());
         Operation::new(WireToFollow { client, wire, start: Start::Now })
@@ -63,7 +66,8 @@ impl WireApiClient {
 }
 
 impl Follow {
-    /// Delivers all messages that the wire has stored, from the first one.
+    /// Delivers all messages that the wire has stored, from the first one. A wire that does not persist has
+    /// stored none: only new messages are delivered.
     pub fn from_start(self) -> Self {
         self.after(i64::MIN)
     }

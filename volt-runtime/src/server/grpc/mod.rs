@@ -39,7 +39,7 @@ const MAX_HEADERS: u32 = 16 << 10;
 /// The number of bytes of a call's responses that HTTP/2 buffers.
 const SEND_BUFFER: usize = 256 << 10;
 
-/// Serves an endpoint's services to the gRPC clients of `listener`, without TLS.
+/// Serves a host's services to the gRPC clients of `listener`, without TLS.
 ///
 /// The token of a call is in its metadata `volt-token`. It must not be that of a sealed call, with the
 /// claim `k`, `sk` or `iv`, except for `VoltAPI/Invoke`: relays see those tokens. The

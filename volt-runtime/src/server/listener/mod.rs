@@ -38,7 +38,7 @@ impl Server {
 
     /// Stops accepting connections and calls, lets half-closed calls finish, closes all
     /// connections, and waits until they have ended. Calls that are not half-closed, and those that
-    /// take longer than the endpoint's [`drain_timeout`](crate::server::ServerOptions::drain_timeout), are
+    /// take longer than the host's [`drain_timeout`](crate::server::ServerOptions::drain_timeout), are
     /// dropped.
     ///
     /// Callers can determine the outcome of their calls. A call that exchanged keys in time is

@@ -33,8 +33,8 @@ use crate::{
 /// The time that a refused connection has for its request, TLS included.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Serves an endpoint's services to the clients of `listener`, and answers plain HTTP requests if
-/// the endpoint [has a handler](ServiceHost::with_http).
+/// Serves a host's services to the clients of `listener`, and answers plain HTTP requests if
+/// the host [has a handler](ServiceHost::with_http).
 ///
 /// The server runs in tasks of the current tokio runtime; calling this outside of one panics. It accepts
 /// websockets at `/api` and, as two of the published clients request it, at `/`.

@@ -255,7 +255,8 @@ impl Parts {
             let mut watch = self.begin()?;
             let at = self.expires_at();
             let mut attempt = 1;
-            let mut backoff = Backoff::new(Reconnect::default());
+            // Boxed, because few calls are tried again: it would enlarge the futures of all.
+            let mut backoff = None;
             let mut renewed = false;
             loop {
                 let session = self.session().filter(|_| !renewed);
@@ -285,7 +286,8 @@ impl Parts {
                 // After a lost connection, the call waits for the next one. A relay does not announce
                 // that its client has reconnected.
                 if !error.is_connection() {
-                    let delay = backoff.next_delay();
+                    let new = || Box::new(Backoff::new(Reconnect::default()));
+                    let delay = backoff.get_or_insert_with(new).next_delay();
                     let until = Instant::now().checked_add(delay);
                     // Return the real reason now rather than a deadline error after the delay.
                     if at.is_some_and(|at| until.is_none_or(|until| at <= until)) {

@@ -80,7 +80,8 @@ fn the_cause_is_preserved() {
 fn the_debug_form_has_the_causes_and_what_programs_decide_by() {
     let status = Status::new(Code::NotFound, "no resource `@a`");
     let error = Error::refused(status).with_method("/p.A/Get");
-    let shown = "A/Get: refused: not found: no resource `@a` (kind Refused, code NotFound, executed Yes)";
+    let shown =
+        "A/Get: refused: not found: no resource `@a` (kind Refused, code NotFound, executed Yes)";
     assert!(format!("{error:?}").ends_with(shown), "{error:?}");
     let error = Error::connection("lost").with_source(std::io::Error::other("reset"));
     let shown = "connection error: lost: reset (kind Connection, code Unavailable, executed Maybe)";

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! cargo run --release -p volt-embedded --example slow_reader -- 20
+//! cargo run --release -p volt-embedded --example slow_reader -- 20 grpc
 //! ```
 //!
-//! The argument is the duration of each measurement in seconds. The stream moves blocks of 64 KiB, one
+//! The first argument is the duration of each measurement in seconds, the second the transport, which is the
+//! websocket by default. The stream moves blocks of 64 KiB, one
 //! each 200 milliseconds: first a download that the client reads slowly, then an upload that the
 //! server's handler reads slowly. Each line shows the 99th percentile and the worst latency, the calls
 //! that failed, how the stream ended, and the memory of the process, which holds both ends.
@@ -18,9 +20,9 @@ use std::{
 
 use tokio::{net::TcpListener, time::sleep};
 use volt_api::{
-    Client, ClientConfig, Result, Status,
+    Client, ClientConfig, ConnectOptions, Result, Status, TransportKind,
     key::SigningKey,
-    server::{Context, Requests, Responses, Router, ServiceHost, serve},
+    server::{Context, Requests, Responses, Router, ServiceHost, serve, serve_grpc},
     volt::{
         DownloadFileRequest, FileApi, FileApiServer, GetResourceRequest, GetResourceResponse,
         Resource, SaveResourceRequest, UploadFileRequest, UploadFileResponse, UploadFileStart,
@@ -62,18 +64,31 @@ impl FileApi for Slow {
     }
 }
 
+async fn connect(config: ClientConfig, transport: TransportKind) -> Result<Client> {
+    let mut options = ConnectOptions::default();
+    options.transport = transport;
+    Client::connect_with(config, options).await
+}
+
 /// A client of a new server with these handlers.
-async fn slow_server() -> Client {
+async fn slow_server(transport: TransportKind) -> Client {
     let (volt, key) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = ClientConfig::new("did:volt:slow", "", volt.verifying_key().to_pem())
         .with_credential(key.to_pem().unwrap().as_str(), Some("session".to_owned()));
-    config.volt.http_address = Some(format!("http://{}", listener.local_addr().unwrap()));
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().with(VoltApiServer::new(Slow)).with(FileApiServer::new(Slow));
     let host = Arc::new(ServiceHost::new("did:volt:slow", volt, router, Anyone));
+    let server = if transport == TransportKind::Grpc {
+        config.volt.address = Some(url);
+        serve_grpc(listener, host)
+    } else {
+        config.volt.http_address = Some(url);
+        serve(listener, host)
+    };
     // The server runs until the process ends.
-    std::mem::forget(serve(listener, host).unwrap());
-    Client::connect(config).await.unwrap()
+    std::mem::forget(server.unwrap());
+    connect(config, transport).await.unwrap()
 }
 
 /// Saves a large file, and returns its id.
@@ -163,19 +178,32 @@ async fn measure(
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let time = std::env::args().nth(1).map_or(Ok(20), |text| text.parse())?;
+    let mut arguments = std::env::args().skip(1);
+    let time = arguments.next().map_or(Ok(20), |text| text.parse())?;
     let time = Duration::from_secs(time);
+    let transport = match arguments.next().as_deref() {
+        None | Some("websocket") => TransportKind::Websocket,
+        Some("grpc") => TransportKind::Grpc,
+        Some(other) => Err(format!("the transport is {other:?}; expected websocket or grpc"))?,
+    };
+    // The choice of a connection has no effect over gRPC.
+    let has_own_connections = transport == TransportKind::Websocket;
+
     let volt = EmbeddedVolt::start().await?;
-    let client = Client::connect(volt.config()).await?;
+    let client = connect(volt.config(), transport).await?;
     let id = large_file(&client).await?;
     measure("nothing", time, &client, &id, std::future::pending()).await;
     measure("slow download, default", time, &client, &id, download(&client, &id, None)).await;
-    let shared = download(&client, &id, Some(false));
-    measure("slow download, shared connection", time, &client, &id, shared).await;
+    if has_own_connections {
+        let shared = download(&client, &id, Some(false));
+        measure("slow download, shared connection", time, &client, &id, shared).await;
+    }
 
-    let client = slow_server().await;
+    let client = slow_server(transport).await;
     measure("slow handler, default", time, &client, "id", upload(&client, None)).await;
-    let shared = upload(&client, Some(false));
-    measure("slow handler, shared connection", time, &client, "id", shared).await;
+    if has_own_connections {
+        let shared = upload(&client, Some(false));
+        measure("slow handler, shared connection", time, &client, "id", shared).await;
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Runs one scenario of `tests/interop/scenarios.json` and prints its result as `result: {…}`, as the
 //! programs of the published clients in `tests/interop/` do. To learn the SDK, read `quickstart` instead.
 
+mod echo;
 mod shared;
 
 use std::{
@@ -80,6 +81,7 @@ async fn main() -> Result<()> {
         "sql" => sql(&client).await,
         "sql-helper" => sql_helper(&client).await,
         "hosted" => hosted(&client).await,
+        "hosted-by-grpc" => echo::run(&client).await,
         "shared-document" => shared::run(&client).await,
         "host" => {
             let document = shared::Host::start(&client).await?;

@@ -8,6 +8,9 @@ use volt_api::{
     },
 };
 
+/// The initialisation vector of the message for a caller that has disconnected.
+const CALLER_GONE: [u8; 1] = [0];
+
 /// Returns the message that carries a caller's frame to the host.
 pub(super) fn sent(invoke_id: u64, frame: TunnelFrame) -> InvokeRequest {
     let request = InvokeRequest { invoke_id, ..InvokeRequest::default() };
@@ -28,12 +31,11 @@ pub(super) fn sent(invoke_id: u64, frame: TunnelFrame) -> InvokeRequest {
             ..request
         },
         TunnelFrame::HalfClose => InvokeRequest { client_end: true, ..request },
-        // The empty payload tells this SDK's hosts that the caller has not half-closed.
-        TunnelFrame::CallerGone => InvokeRequest {
-            request_payload: Some(RequestPayload::JsonPayload(Vec::new())),
-            client_end: true,
-            ..request
-        },
+        // The vector without a payload tells this SDK's hosts that the caller has not half-closed. With a payload,
+        // even an empty one, the published host for gRPC would not see the end.
+        TunnelFrame::CallerGone => {
+            InvokeRequest { iv: CALLER_GONE.to_vec(), client_end: true, ..request }
+        }
         _ => request,
     }
 }

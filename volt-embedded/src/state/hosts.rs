@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -99,12 +99,16 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
     if !pass(open).await {
         return call.reject(NOT_FOUND);
     }
+    // The published host for gRPC forgets a call only when it hears of the caller's end.
+    let heard = AtomicBool::new(false);
     // Each direction waits only for its own receiver.
     let requests = async {
         while let Some(frame) = call.receive().await {
+            let is_last = frame.is_last();
             if !pass(frame).await {
                 return End::HostGone;
             }
+            heard.fetch_or(is_last, Ordering::Relaxed);
         }
         End::CallerGone
     };
@@ -125,8 +129,9 @@ async fn pump(host: Arc<Host>, call: RelayedCall, open: TunnelFrame) {
         Ok(()) = lost_call => End::TooSlow,
     };
     match end {
-        End::Done => {}
-        End::CallerGone => {
+        End::Done if heard.load(Ordering::Relaxed) => {}
+        End::Done | End::CallerGone => {
+            drop(call);
             pass(TunnelFrame::CallerGone).await;
         }
         End::TooSlow => {

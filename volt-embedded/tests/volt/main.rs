@@ -11,6 +11,7 @@ mod connections;
 mod csv;
 mod discovery;
 mod documents;
+mod ends;
 mod files;
 mod grpc;
 mod hosting;

@@ -66,8 +66,16 @@ impl Grpc {
         let (source, folder) = (source(root, "grpc"), root.join("target/clients/grpc"));
         npm_install(&source, &folder)?;
         let version = npm_version(&source, "@tdxvolt/volt-client-grpc")?;
-        copy(&source.join("client.mjs"), &folder)?;
-        copy(&documents(root), &folder)?;
+        let status = root.join("proto/0.20.34/tdx/volt_api/volt/v1/status.proto");
+        for program in [
+            source.join("client.mjs"),
+            documents(root),
+            // The service that it hosts.
+            root.join("tests/interop/echo.proto"),
+            status,
+        ] {
+            copy(&program, &folder)?;
+        }
         Ok(Self { name: format!("volt-client-grpc {version}"), folder })
     }
 
@@ -87,7 +95,7 @@ fn documents(root: &Path) -> PathBuf {
     root.join("tests/interop/clients/documents.mjs")
 }
 
-/// Copies a program to where Node finds the packages that it imports.
+/// Copies a program, or a file that it reads, to where Node finds the packages that it imports.
 fn copy(program: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     let name = program.file_name().context("a program has a name")?;
     let copy = folder.join(name);

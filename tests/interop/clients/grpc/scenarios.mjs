@@ -184,6 +184,51 @@ const scenarios = {
     return { caller: discovered.endpoint[0].challenge_signature, code, echoed };
   },
 
+  async "hosted-by-grpc"(client) {
+    const found = await client.DiscoverServices({
+      service_api: ["interop.v1.EchoAPI"],
+      include_protobuf: true
+    });
+    const service = found.resource.at(-1);
+    const say = (request) => client.unaryCall("Say", request, service);
+    const data = Buffer.from([0, 255, 128]);
+    const said = await say({ text: "naïve ☃", number: "9007199254740993", data });
+    const { code } = await refusal(say({ text: "refuse" }));
+    const { message: failed } = await refusal(say({ text: "fail" }));
+
+    const request = { text: "again", number: "3" };
+    const repeated = [];
+    for await (const { text } of messages(client.serverStreamingCall("Repeat", request, service))) {
+      repeated.push(text);
+    }
+    const call = client.bidiStreamingCall("Converse", { text: "three" }, service);
+    const ended_by_host = [];
+    for await (const { text } of messages(call)) {
+      ended_by_host.push(text);
+      if (ended_by_host.length === 1) call.write({ text: "end" });
+    }
+    const unfinished = client.clientStreamingCall("Gather", { text: "one" }, service);
+    while (!unfinished._encryptionKey) await new Promise((resolve) => setTimeout(resolve, 5));
+    setTimeout(() => unfinished.end(), 50);
+    await all(unfinished);
+
+    let { open } = await say({ text: "open" });
+    while (open > 1) ({ open } = await say({ text: "open" }));
+    return {
+      caller: said.caller,
+      said: said.text,
+      intact: said.number === "9007199254740993" && said.data.equals(data),
+      code,
+      failed,
+      repeated,
+      // The client ignores what arrives after its half-close.
+      gathered: null,
+      ended_by_caller: null,
+      ended_by_host,
+      open
+    };
+  },
+
   async documents(client, config) {
     const resource = { name: "interop" };
     const { resource: database } = await client.SaveSyncDatabase({ resource, create: true });

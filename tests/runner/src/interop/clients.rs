@@ -93,6 +93,7 @@ const SDK: &[&str] = &[
     "sql",
     "sql-helper",
     "hosted",
+    "hosted-by-grpc",
     "shared-document",
 ];
 
@@ -137,6 +138,18 @@ pub(super) struct Built {
     pub(super) volt: PathBuf,
     /// The clients. This SDK's come last.
     pub(super) clients: Vec<Client>,
+    /// The arguments of Node for the host of the scenario `hosted-by-grpc`, before the configuration.
+    grpc_host: Vec<OsString>,
+}
+
+impl Built {
+    /// The commands of the hosts that some scenarios call, with the names of their logs. Each prints `online`.
+    pub(super) fn hosts(&self, config: &Path) -> anyhow::Result<[(&'static str, Command); 2]> {
+        let sdk = self.clients.last().context("the SDK is the last client")?;
+        let mut grpc = Command::new("node");
+        grpc.args(&self.grpc_host).arg(config);
+        Ok([("host", sdk.command(config, "host")), ("grpc-host", grpc)])
+    }
 }
 
 /// Builds the Volt and the clients' programs, with the packages that they need from npm, pip and
@@ -156,6 +169,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
 
     let grpc = Grpc::install(root)?;
     let script = grpc.script(&published::source(root, "grpc").join("scenarios.mjs"))?;
+    let host = grpc.script(&published::source(root, "grpc").join("host.mjs"))?;
     for (way, short_name) in [(Way::Direct, "grpc"), (Way::Relayed, "grpc-relayed")] {
         clients.push(Client {
             arguments: Grpc::arguments(script.clone()),
@@ -197,7 +211,7 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
     command.args([
         "--workspace",
         "--features",
-        "volt-api/server,volt-api/grpc,volt-api/sync-documents",
+        "volt-api/server,volt-api/grpc,volt-api/proto,volt-api/sync-documents",
     ]);
     command.args(["--bin", "volt-embedded", "--example", "interop"]);
     let mut programs = Programs::build(&mut command)?;
@@ -215,7 +229,8 @@ pub(super) fn build(root: &Path) -> anyhow::Result<Built> {
             ..Client::new(named(&format!("volt-api {transport}"), way), short_name, &sdk)
         });
     }
-    Ok(Built { volt: programs.take("volt-embedded")?, clients })
+    let volt = programs.take("volt-embedded")?;
+    Ok(Built { volt, clients, grpc_host: Grpc::arguments(host) })
 }
 
 /// Builds programs of the published Rust clients, in their own workspace. `packages` is a pattern.

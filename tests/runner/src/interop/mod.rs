@@ -10,7 +10,8 @@ mod volt;
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -79,14 +80,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     });
     let configs = volt.as_ref().map(Volt::configs).or(given.as_ref());
     let configs = configs.context("there is a Volt or a configuration")?;
-    let sdk = built.clients.last().context("the SDK is the last client")?;
-    // The other end of the scenarios `hosted` and `shared-document`, as long as this binding lives.
-    let log = logs.join("host.log");
-    let (_host, ()) =
-        Running::start_until(sdk.command(&configs.direct, "host"), &log, HOST_TIMEOUT, || {
-            let printed = fs::read_to_string(&log).unwrap_or_default();
-            Ok(printed.lines().any(|line| line == "online").then_some(()))
-        })?;
+    let environment = |command: &mut Command| {
+        // The published clients do not read all certificates from the configuration.
+        if let Some(authorities) = volt.as_ref().and_then(Volt::authorities) {
+            command.env("NODE_EXTRA_CA_CERTS", authorities).env("SSL_CERT_FILE", authorities);
+        }
+    };
+    // The other ends of the scenarios that call services, as long as this binding lives.
+    let hosts = built.hosts(&configs.direct)?.into_iter().map(|(name, mut command)| {
+        environment(&mut command);
+        host(command, &logs.join(format!("{name}.log")))
+    });
+    let _hosts = hosts.collect::<anyhow::Result<Vec<_>>>()?;
 
     let timeout = Duration::from_secs(args.timeout);
     let (mut passed, mut failed) = (0, 0);
@@ -104,10 +109,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             let log = logs.join(format!("{}.{}.log", scenario.name, client.short_name));
             let start = Instant::now();
             let mut command = client.command(config, &scenario.name);
-            if let Some(authorities) = volt.as_ref().and_then(Volt::authorities) {
-                // The published clients do not read all certificates from the configuration.
-                command.env("NODE_EXTRA_CA_CERTS", authorities).env("SSL_CERT_FILE", authorities);
-            }
+            environment(&mut command);
             let outcome =
                 process::result(command, &log, timeout).and_then(|result| scenario.compare(result));
             let time = start.elapsed().as_millis();
@@ -128,6 +130,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     println!("{passed} passed, {failed} failed");
     ensure!(failed == 0, "{failed} scenarios failed");
     Ok(())
+}
+
+/// Starts a host, and waits until its services can be called.
+fn host(command: Command, log: &Path) -> anyhow::Result<Running> {
+    let (running, ()) = Running::start_until(command, log, HOST_TIMEOUT, || {
+        let printed = fs::read_to_string(log).unwrap_or_default();
+        Ok(printed.lines().any(|line| line == "online").then_some(()))
+    })?;
+    Ok(running)
 }
 
 fn chosen(mut scenarios: Vec<Scenario>, names: &[String]) -> anyhow::Result<Vec<Scenario>> {

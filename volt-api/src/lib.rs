@@ -87,7 +87,7 @@
 //!
 //! Messages are plain structs. Build them with their `with_…` methods, or with a struct literal and
 //! `..Default::default()`, which still compiles when the API grows. Enum fields are `i32`, with a
-//! getter and a `with_…` method that use the enum.
+//! getter and a `with_…` method that use the enum. [`json`] reads and writes them as protobuf's JSON.
 //!
 //! # Errors
 //!
@@ -178,6 +178,28 @@ mod version;
 #[cfg(feature = "wire")]
 pub mod wires;
 
+/// Messages as JSON: protobuf's canonical mapping, for the messages of the Volt API and for those that
+/// `include_proto!` generates.
+///
+/// Messages also implement serde's traits, which write the same JSON with the names of the `.proto`.
+///
+/// ```
+/// use volt_api::{json::{self, Form, Names}, well_known::{Duration, WellKnown}};
+///
+/// let text = WellKnown("1.5s".to_owned());
+/// let mut out = Vec::new();
+/// json::write_with_names(&text, &mut out, Form::Plain, Names::LowerCamel)?;
+/// assert_eq!(out, br#""1.5s""#);
+/// assert_eq!(json::read::<WellKnown<Duration>>(&out)?.nanos, 500_000_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// [`register`](json::register) makes a message known to the fields of the type `google.protobuf.Any` that were
+/// generated without it. The guide has an example of each.
+pub mod json {
+    pub use volt_runtime::json::{Form, Names, read, register, write, write_with_names};
+}
+
 /// The types of `google.protobuf`, as fields of messages ([`Timestamp`](well_known::Timestamp)) and as
 /// whole requests and responses ([`Empty`](well_known::Empty), [`WellKnown`](well_known::WellKnown)).
 pub mod well_known {
@@ -189,7 +211,7 @@ pub mod well_known {
 
 pub use volt_runtime::{
     BidiCall, CallOptions, Channel, ClientConfig, ClientStreamingCall, Code, ConnectOptions,
-    ConnectionState, Connector, Duplex, Error, ErrorKind, Executed, Keepalive, MethodKind,
+    ConnectionState, Connector, Duplex, Error, ErrorKind, Executed, Keepalive, Message, MethodKind,
     Overflow, Proxy, Reconnect, Renewal, RequestSink, Result, ServerStreamingCall, StateWatch,
     Status, Streaming, Subscription, Target, TransportKind, UnaryCall, Update, Upload, config, key,
 };

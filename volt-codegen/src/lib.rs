@@ -63,6 +63,8 @@ pub mod tree;
 
 use prost_types::FileDescriptorSet;
 
+#[doc(hidden)]
+pub use crate::source::is_builtin;
 pub use crate::{
     bundled::{VERSIONS, VOLT_API},
     editions::descriptor_set,

@@ -210,7 +210,8 @@ fn refer<'a>(used: &mut Vec<&'a str>, file: &'a FileDescriptorProto) {
 }
 
 /// Returns whether protobuf's own file with this name is built in.
-pub(crate) fn is_builtin(name: &str) -> bool {
+#[must_use]
+pub fn is_builtin(name: &str) -> bool {
     const FILES: [&str; 12] = [
         "any",
         "api",

@@ -1,11 +1,16 @@
-//! The golden output compiles, and its clients and servers call each other.
+//! The golden outputs compile, and their clients and servers call each other.
 
 #[path = "golden/mod.rs"]
 #[rustfmt::skip]
 mod generated;
+#[path = "editions/golden/mod.rs"]
+#[rustfmt::skip]
+mod generated_editions;
 
 #[path = "calls/any.rs"]
 mod any;
+#[path = "calls/editions.rs"]
+mod editions;
 #[path = "calls/odd.rs"]
 mod odd;
 

@@ -1,14 +1,15 @@
 //! Sets of descriptors with editions, written by protoc.
 //!
 //! `protoc -I tests --include_imports --include_source_info --descriptor_set_out=tests/editions/shop.binpb
-//! editions/shop.proto` wrote the set from the files beside it.
+//! editions/shop.proto` wrote the set from the files beside it. `calls.rs` tests that the code compiles and works.
 
 #![allow(clippy::unwrap_used)]
 
-use prost::Message as _;
-use volt_codegen::{Options, descriptor_set, generate};
+mod common;
 
-const SHOP: &[u8] = include_bytes!("editions/shop.binpb");
+use common::EDITIONS as SHOP;
+use prost::Message as _;
+use volt_codegen::descriptor_set;
 
 /// The struct of a message in the generated code, without comments.
 #[track_caller]
@@ -21,8 +22,7 @@ fn structure(code: &str, head: &str) -> Vec<String> {
 
 #[test]
 fn features_become_their_equivalents_in_proto2_and_proto3() {
-    let output = generate(&descriptor_set(SHOP).unwrap(), &Options::default()).unwrap();
-    let code: String = output.files.into_iter().map(|file| file.contents).collect();
+    let code: String = common::editions().files.into_iter().map(|file| file.contents).collect();
     assert_eq!(
         structure(&code, "pub struct Article {"),
         [

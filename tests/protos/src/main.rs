@@ -3,6 +3,7 @@
 mod changes;
 mod check;
 mod fetch;
+mod files;
 mod pieces;
 mod table;
 mod trees;
@@ -12,10 +13,11 @@ use std::{process::ExitCode, thread, time::Instant};
 use anyhow::{anyhow, bail};
 use clap::Parser;
 use mimalloc::MiMalloc;
-use volt_codegen::{Options, Output, disk::Protos, tree::files_below};
+use volt_codegen::{Options, Output, disk::Protos};
 use xtask_tools::root;
 
 use crate::{
+    files::Files,
     table::Row,
     trees::{TREES, Tree},
 };
@@ -106,29 +108,22 @@ fn one(tree: &'static Tree, check: bool) -> anyhow::Result<Row> {
     let source = work.join("source");
     fetch::tree(tree, &source)?;
     let includes: Vec<_> = tree.roots.iter().map(|folder| source.join(folder)).collect();
-    let mut files = Vec::new();
-    for folder in &includes {
-        for file in files_below(folder)? {
-            let name = file.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
-            let wanted = file.extension().is_some_and(|extension| extension == "proto")
-                && tree.only.is_none_or(|only| only.iter().any(|start| name.starts_with(start)))
-                && !tree.except.iter().any(|start| name.starts_with(start));
-            if wanted {
-                files.push(file);
-            }
-        }
+    let files = Files::of(tree, &includes)?;
+    if let Some(first) = files.incomplete.first() {
+        let count = files.incomplete.len();
+        println!("  left out because of imports that no package has: {first}, {count} in all");
     }
-    let count = files.len();
+    let counts = (files.wanted.len(), files.left_out + files.incomplete.len());
     let start = Instant::now();
     let output = generated(move || {
-        let protos = Protos::read("", files, includes)?;
+        let protos = Protos::read("", files.wanted, includes)?;
         protos.generate(&Options::default())
     })?;
     let seconds = start.elapsed();
     for warning in &output.warnings {
         println!("  warning: {}", warning.to_string().lines().next().unwrap_or_default());
     }
-    let mut row = Row::new(count, seconds, &output);
+    let mut row = Row::new(counts, seconds, &output);
     let package = work.join("crate");
     check::write(&package, &output)?;
     if check {

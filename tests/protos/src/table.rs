@@ -11,6 +11,7 @@ use crate::{check::Checked, trees::Tree};
 #[derive(Debug)]
 pub(crate) struct Row {
     files: usize,
+    left_out: usize,
     messages: usize,
     methods: usize,
     lines: usize,
@@ -20,12 +21,18 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(files: usize, seconds: Duration, output: &Output) -> Self {
+    /// `files` are the numbers of files with generated code, and of those that are left out.
+    pub(crate) fn new(
+        (files, left_out): (usize, usize),
+        seconds: Duration,
+        output: &Output,
+    ) -> Self {
         let lines = || output.files.iter().flat_map(|file| file.contents.lines());
         let kinds = ["\" Unary(", "\" ServerStreaming(", "\" ClientStreaming(", "\" Bidi("];
         let is_method = |line: &&str| kinds.iter().any(|kind| line.contains(kind));
         Self {
             files,
+            left_out,
             messages: lines().filter(|line| line.contains("::message! {")).count(),
             methods: lines().filter(is_method).count(),
             lines: lines().count(),
@@ -40,8 +47,8 @@ impl Row {
 const MARKERS: [&str; 2] = ["<!-- table -->\n", "<!-- end -->\n"];
 
 pub(crate) fn markdown(rows: &[(&Tree, anyhow::Result<Row>)]) -> String {
-    let mut table = "| tree | packages | files | messages | methods | lines | seconds | warnings | check, seconds | its warnings |\n\
-                     |---|---|---|---|---|---|---|---|---|---|\n"
+    let mut table = "| tree | packages | files | left out | messages | methods | lines | seconds | warnings | check, seconds | its warnings |\n\
+                     |---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for (tree, row) in rows {
         // Writing to a `String` cannot fail.
@@ -57,8 +64,9 @@ pub(crate) fn markdown(rows: &[(&Tree, anyhow::Result<Row>)]) -> String {
                 };
                 writeln!(
                     table,
-                    " {} | {} | {} | {} | {:.2} | {} | {seconds} | {warnings} |",
+                    " {} | {} | {} | {} | {} | {:.2} | {} | {seconds} | {warnings} |",
                     row.files,
+                    row.left_out,
                     row.messages,
                     row.methods,
                     row.lines,

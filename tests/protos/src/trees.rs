@@ -72,17 +72,13 @@ pub(crate) const TREES: &[Tree] = &[
         ],
         &["."],
     ),
-    Tree {
-        // The tests and examples of protoc-gen-validate.
-        except: &["java/", "tests/"],
-        ..of(
-            "envoy",
-            &[package(Npm, "@grpc/grpc-js-xds", "1.14.1", "")],
-            &["deps/envoy-api", "deps/xds", "deps/protoc-gen-validate", "deps/googleapis"],
-        )
-    },
+    of(
+        "envoy",
+        &[package(Npm, "@grpc/grpc-js-xds", "1.14.1", "")],
+        &["deps/envoy-api", "deps/xds", "deps/protoc-gen-validate", "deps/googleapis"],
+    ),
     of("etcd", &[package(Crates, "etcd-client", "0.21.1", "")], &["proto"]),
-    // Protobuf's own tests import files that the package lacks.
+    // Protobuf's own files are built in. Its tests define types twice, or have an edition.
     Tree { check: false, except: &["google/protobuf/"], ..of("googleapis", GOOGLE, &["."]) },
     Tree {
         only: Some(&[
@@ -110,6 +106,7 @@ pub(crate) const TREES: &[Tree] = &[
         &[package(Crates, "opentelemetry-proto", "0.33.1", "")],
         &["src/proto/opentelemetry-proto"],
     ),
+    of("protovalidate", &[package(Crates, "prost-protovalidate-types", "0.6.0", "")], &["proto"]),
     of("qdrant", &[package(Crates, "qdrant-client", "1.20.0", "")], &["proto"]),
     of("spiffe", &[package(Crates, "spiffe", "0.19.0", "")], &["src/proto"]),
     of("sui", &[package(Crates, "sui-rpc", "0.4.0", "")], &["vendored/proto"]),

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use volt_codegen::{Options, Output, Sources, generate};
+use volt_codegen::{Options, Output, Sources, descriptor_set, generate};
+
+/// The command that updates the golden files.
+const GOLDEN: &str = "UPDATE_GOLDEN=1 cargo test -p volt-codegen --test golden";
 
 pub(crate) fn manifest_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,10 +37,20 @@ pub(crate) fn shop() -> Sources {
 /// The options of the golden files.
 pub(crate) fn shop_options() -> Options {
     Options::default()
-        .command("UPDATE_GOLDEN=1 cargo test -p volt-codegen --test golden")
+        .command(GOLDEN)
         .status("shop.common.v1.Status")
         .secret("picture")
         .secret("threat")
+}
+
+/// The set of descriptors with editions, which protoc wrote.
+pub(crate) const EDITIONS: &[u8] = include_bytes!("../editions/shop.binpb");
+
+/// The output for files with editions.
+pub(crate) fn editions() -> Output {
+    let set = descriptor_set(EDITIONS).unwrap_or_else(|error| panic!("{error}"));
+    let options = Options::default().command(GOLDEN);
+    generate(&set, &options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A version of the Volt API.

@@ -97,7 +97,7 @@ impl AnyType {
             registered.get(name).copied()
         };
         generated.or_else(well_known).or_else(registered).ok_or_else(|| {
-            format!("the type of `{url}` is unknown: `volt_runtime::json::register` makes it known")
+            format!("the type of `{url}` is unknown: `json::register` makes its message known")
         })
     }
 }

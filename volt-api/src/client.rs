@@ -24,7 +24,8 @@ use crate::version::SINCE;
 /// # async fn example() -> volt_api::Result<()> {
 /// let client = Client::connect(ClientConfig::from_file("volt.config.json")?).await?;
 /// let volt = client.volt();
-/// let get = |id| volt.get_resource(GetResourceRequest::default().with_resource_id(id)).into_future();
+/// let request = GetResourceRequest::default();
+/// let get = |id| volt.get_resource(request.clone().with_resource_id(id)).into_future();
 /// // Two calls at once, on the same connection.
 /// let (documents, photos) = tokio::try_join!(get("@documents"), get("@photos"))?;
 /// println!("{:?} {:?}", documents.resource, photos.resource);

@@ -35,11 +35,11 @@
 //!
 //! # Calls
 //!
-//! | kind | call | result |
-//! |---|---|---|
-//! | unary | `client.volt().get_resource(request).await?` | the response |
-//! | server streaming | `client.file().download_file(request).await?` | a [`Streaming`]: `message().await?` until `None` |
-//! | bidirectional | `client.wire().subscribe_wire().await?` | a [`Duplex`]: `send`, `message`, `into_split` |
+//! - Unary: `client.volt().get_resource(request).await?` returns the response.
+//! - Server streaming: `client.file().download_file(request).await?` returns a [`Streaming`]. Read it with
+//!   `message().await?` until `None`.
+//! - Bidirectional: `client.wire().subscribe_wire().await?` returns a [`Duplex`], with `send`, `message` and
+//!   `into_split`.
 //!
 //! A method returns a builder: [`UnaryCall`], [`ServerStreamingCall`], [`ClientStreamingCall`] or [`BidiCall`].
 //! Options such as `timeout` chain before the `await`. Opening a stream does not wait for the Volt;
@@ -50,19 +50,20 @@
 //! Common jobs are one call each. Each is an [`Operation`] with the options of a call, and makes plain
 //! calls only, so it works over every transport.
 //!
-//! | job | call | see |
-//! |---|---|---|
-//! | SQL | `client.database("@shop").query("… ?").bind(1).fetch_all().await?` | [`sql`] |
-//! | transactions, CSV | `client.database("@shop").transaction().await?`, `import_csv` | [`sql`] |
-//! | files and folders | `client.file().upload("@home/a").from_path("a").await?`, `download` | [`files`] |
-//! | JSON files | `client.file().put_json("@home/a.json", &value).await?`, `get_json` | [`files`] |
-//! | publish | `client.wire().publish("@news", "text").await?`, `publisher` | [`wires`] |
-//! | history and live messages | `client.wire().follow("@news").from_start().await?` | [`wires`] |
-//! | find | `client.volt().resource("@home/a/b").await?`, `children`, `exists` | [`resources`] |
-//! | create if missing | `ensure_folder`, `ensure_wire`, `ensure_database`, `ensure_sync_database` | [`resources`] |
-//! | values in documents | `client.sync().write_path("@garden", "plan", "$.a", &1).await?`, `watch_path` | [`synapses`] |
-//! | blobs, versions | `client.sync().put_blob("@garden").from_path("a").await?`, `create_version` | [`synapses`] |
-//! | sign, verify | `client.volt().sign("text").await?`, `verify` | [`sign`] |
+//! - [SQL](sql): `client.database("@shop").query("… ?").bind(1).fetch_all().await?`.
+//! - [Transactions and CSV](sql): `client.database("@shop").transaction().await?`, `import_csv`.
+//! - [Files and folders](files): `client.file().upload("@home/a").from_path("a").await?`, `download`.
+//! - [JSON files](files): `client.file().put_json("@home/a.json", &value).await?`, `get_json`.
+//! - [Publishing](wires): `client.wire().publish("@news", "text").await?`, `publisher`.
+//! - [History and live messages](wires): `client.wire().follow("@news").from_start().await?`.
+//! - [Finding resources](resources): `client.volt().resource("@home/a/b").await?`, `children`, `exists`.
+//! - [Creating what is missing](resources): `ensure_folder`, `ensure_wire`, `ensure_database`,
+//!   `ensure_sync_database`.
+//! - [Values in documents](synapses): `client.sync().write_path("@garden", "plan", "$.a", &1).await?`,
+//!   `watch_path`.
+//! - [Blobs and versions](synapses): `client.sync().put_blob("@garden").from_path("a").await?`,
+//!   `create_version`.
+//! - [Signatures](sign): `client.volt().sign("text").await?`, `verify`.
 //!
 //! # Beyond single calls
 //!
@@ -143,6 +144,7 @@ mod generated;
     feature = "tls",
     feature = "v0_15",
 ))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guide;
 #[cfg(any(
     feature = "file",
@@ -246,8 +248,7 @@ pub use crate::rows::FromRow;
     feature = "wire"
 ))]
 pub use crate::operation::Operation;
-/// The packages of the API: [`volt`] and [`data`] are those that most programs use, and [`api`] has all of them. The
-/// older versions of the API are modules beside them.
+// `volt` and `data` are the packages that most programs use. The older versions of the API are beside them.
 pub use crate::packages::*;
 #[cfg(any(feature = "file", feature = "volt"))]
 pub use crate::path::ResourcePath;

@@ -35,7 +35,7 @@
 //! | `SqliteDatabaseAPI` | all |
 //! | `SyncAPI` | all |
 //!
-//! All other methods fail with [`Code::Unimplemented`](volt_api::Code).
+//! All other methods fail with [`Code::Unimplemented`](volt_api::Code::Unimplemented).
 //!
 //! With [`Builder::tls`], the Volt serves TLS. The certificate is signed by the Volt's own
 //! certificate authority. Configurations include the authority as `ca_pem`, with and without TLS,

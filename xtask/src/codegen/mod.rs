@@ -136,7 +136,7 @@ impl Plan {
             let lines: usize = output.files.iter().map(|file| file.contents.lines().count()).sum();
             sums.push(format!("API {version}: {} files, {lines} lines", output.files.len()));
             for file in output.files {
-                wanted.insert(directory.join(&file.path), file.contents);
+                wanted.insert(directory.join(&file.path), without_labels(&file.contents));
             }
         }
         let folders: Vec<String> = older.iter().map(Older::folder).collect();
@@ -169,6 +169,15 @@ impl Plan {
         }
         shown
     }
+}
+
+/// Keeps the labels of features off the methods of messages. rustdoc would repeat the services that use a
+/// message at each of them; the label of the service is enough.
+fn without_labels(file: &str) -> String {
+    ["messages", "tables"].iter().fold(file.to_owned(), |file, name| {
+        let module = format!("\nmod {name};\n");
+        file.replace(&module, &format!("\n#[cfg_attr(docsrs, doc(auto_cfg = false))]{module}"))
+    })
 }
 
 fn version_file(version: &str, since: &BTreeMap<String, &str>) -> String {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use volt_runtime::{
-    __core::token::{LEEWAY, Token},
+    __core::token::{LEEWAY, MAX_VALIDITY, Token},
     key::{SigningKey, VerifyingKey},
 };
 
@@ -47,8 +47,9 @@ fn check(token: &Token) {
     assert!(token.check("", 0).is_err() || claims.aud.is_empty());
     for now in [0, 1_700_000_000, u64::MAX, claims.iat, claims.exp] {
         let valid = token.check_times(now).is_ok();
-        let within =
-            claims.iat.saturating_sub(LEEWAY) <= now && now <= claims.exp.saturating_add(LEEWAY);
+        let within = claims.iat.saturating_sub(LEEWAY) <= now
+            && now <= claims.exp.saturating_add(LEEWAY)
+            && claims.exp <= now.saturating_add(MAX_VALIDITY);
         assert_eq!(valid, within, "{claims:?} at {now}");
     }
     let _ = token.ephemeral_der();

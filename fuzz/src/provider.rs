@@ -5,8 +5,7 @@
 //! made.
 
 use std::{
-    panic,
-    sync::{Arc, Mutex, Once},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -25,6 +24,8 @@ use volt_api::{
         sync_document_request::Payload,
     },
 };
+
+use crate::permit_caught_panics;
 
 /// The largest update that is accepted.
 const MAX_UPDATE: usize = 4096;
@@ -95,20 +96,6 @@ pub fn run(events: Vec<Event>) {
         world.handle(event);
     }
     world.check();
-}
-
-/// The library of the document panics on some updates. The exchange catches that, and the fuzzer must not
-/// end because of it. Any other panic is a finding.
-fn permit_caught_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let abort = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !info.location().is_some_and(|at| at.file().contains("/yrs-")) {
-                abort(info);
-            }
-        }));
-    });
 }
 
 impl World {

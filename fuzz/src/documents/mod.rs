@@ -1,6 +1,6 @@
 //! Honest and hostile callers of `SyncDocument` on one document.
 //!
-//! The document survives everything that hostile callers send. Unless a hostile edit was accepted, the
+//! The document survives everything that hostile callers send, and others can read it. Unless a hostile edit was accepted, the
 //! honest callers' copies are equal at the end. A hostile edit can use the name of an honest caller;
 //! the copies may then differ.
 
@@ -14,6 +14,8 @@ use yrs::{
     Transact as _, Update,
     updates::{decoder::Decode as _, encoder::Encode as _},
 };
+
+use crate::permit_caught_panics;
 
 /// The number of honest callers.
 const EDITORS: usize = 3;
@@ -47,6 +49,7 @@ struct Editor {
 
 /// Runs the events.
 pub fn run(events: Vec<Event>) {
+    permit_caught_panics();
     let mut documents = Documents::default();
     let mut editors: Vec<_> = (0..EDITORS).map(|_| Editor::new(&mut documents)).collect();
     let mut before = documents.whole().expect("the document can be encoded");
@@ -96,7 +99,10 @@ pub fn run(events: Vec<Event>) {
             }
         }
         let after = documents.whole().expect("the document can be encoded");
-        is_foreign |= is_hostile && after != before;
+        if is_hostile && after != before {
+            is_foreign = true;
+            check_readable(&after);
+        }
         before = after;
     }
     if is_foreign {
@@ -118,6 +124,14 @@ pub fn run(events: Vec<Event>) {
         assert_eq!(editor.doc.transact().state_vector(), state);
         assert_eq!(editor.text(), text(&copy));
     }
+}
+
+/// Checks that another Volt accepts the whole document.
+fn check_readable(whole: &[u8]) {
+    let mut copy = Documents::default();
+    let call = hostile(&mut copy, Vec::new());
+    copy.receive(call, piece(SyncState::Done, whole, true)).expect("the document can be read");
+    copy.whole().expect("the copy can be encoded");
 }
 
 /// Starts a hostile call.

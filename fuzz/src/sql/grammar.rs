@@ -164,8 +164,10 @@ const FIXED: [&str; 16] = [
     "EXPLAIN QUERY PLAN SELECT * FROM v",
 ];
 
-pub(super) fn statements(bytes: &[u8]) -> Vec<String> {
-    let mut writer = Writer { input: Unstructured::new(bytes), text: String::new() };
+/// Returns statements whose large values have up to `longest_value` bytes.
+pub(super) fn statements(bytes: &[u8], longest_value: i32) -> Vec<String> {
+    let input = Unstructured::new(bytes);
+    let mut writer = Writer { input, longest_value, text: String::new() };
     let mut statements = Vec::new();
     while statements.len() < 4 && (statements.is_empty() || !writer.input.is_empty()) {
         writer.statement();
@@ -176,6 +178,7 @@ pub(super) fn statements(bytes: &[u8]) -> Vec<String> {
 
 struct Writer<'a> {
     input: Unstructured<'a>,
+    longest_value: i32,
     text: String,
 }
 
@@ -374,7 +377,7 @@ impl Writer<'_> {
             }
             _ => {
                 // A large value.
-                let size = 1u32 << self.choose(24);
+                let size = self.longest_value >> self.choose(16);
                 let _ = write!(self.text, "hex(zeroblob({size})) ");
             }
         }

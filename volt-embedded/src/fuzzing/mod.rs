@@ -48,7 +48,8 @@ pub fn create_database(path: &Path) -> Result<(), Status> {
 }
 
 /// Runs a call of `Execute` on a database file: the commands of its caller, of which the first starts
-/// it. The call ends when `read` returns false for a response.
+/// it. Each row may take `time_limit`, and texts and blobs may have `longest_value` bytes. The call ends
+/// when `read` returns false for a response.
 ///
 /// # Errors
 ///
@@ -57,6 +58,7 @@ pub async fn execute(
     path: &Path,
     writable: bool,
     time_limit: Duration,
+    longest_value: i32,
     commands: Vec<Payload>,
     mut read: impl FnMut(&SqlExecuteResponse) -> bool,
 ) -> Result<(), Status> {
@@ -64,8 +66,8 @@ pub async fn execute(
     let Some(Payload::Start(start)) = commands.next() else {
         return Err(invalid("the first command must be `start`"));
     };
-    let options =
-        OpenOptions { id: "database".to_owned(), writable, scope: Scope::default(), time_limit };
+    let (id, scope) = ("database".to_owned(), Scope::default());
+    let options = OpenOptions { id, writable, scope, time_limit, longest_value };
     let database = Database::open(path, options)?;
     let (sender, inbox) = mpsc::channel(commands.len().max(1));
     for command in commands {

@@ -11,7 +11,7 @@ use crate::{
     disk::Purpose,
     error::{Result, denied, precondition},
     rights::{DATABASE_READ, DATABASE_WRITE},
-    sql::{Database, OpenOptions},
+    sql::{Database, OpenOptions, policy},
     store::{
         events::Event,
         resources,
@@ -59,7 +59,8 @@ impl Actor {
         let path = self.volt.disk.open_database(&id, Purpose::Sql, exists)?;
         let scope = self.scope.clone();
         let time_limit = self.volt.options.query_timeout;
-        Database::open(&path, OpenOptions { id, writable, scope, time_limit })
+        let longest_value = policy::MAX_VALUE;
+        Database::open(&path, OpenOptions { id, writable, scope, time_limit, longest_value })
     }
 
     /// Opens a database for writing.

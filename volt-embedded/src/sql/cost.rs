@@ -9,16 +9,17 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, Result, limits::Limit};
 
-use super::policy::{MAX_TRIGGER_DEPTH, MAX_VALUE};
+use super::policy::MAX_TRIGGER_DEPTH;
 
-/// The bytes that the registers of one program may hold.
-const MEMORY: u64 = 128 << 20;
-/// The bytes that the instructions of one program may produce: about ten seconds of work.
-const WORK: u64 = 4 << 30;
+/// The number of values of the longest kind that the registers of one program may hold: 128 MiB.
+const MEMORY: u64 = 8;
+/// The number of such values that the instructions of one program may produce: 4 GiB, about ten seconds of
+/// work.
+const WORK: u64 = 256;
 
-/// Sets the longest value of a connection to what the statement may use.
-pub(super) fn bound(connection: &Connection, sql: &str) -> Result<()> {
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
+/// Sets the longest value of a connection to what the statement may use, and at most `longest_value` bytes.
+pub(super) fn bound(connection: &Connection, sql: &str, longest_value: i32) -> Result<()> {
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest_value)?;
     let sql = without_empty(sql);
     let mut explain = connection.prepare(&format!("EXPLAIN {sql}"))?;
     let mut instructions = explain.raw_query();
@@ -28,7 +29,7 @@ pub(super) fn bound(connection: &Connection, sql: &str) -> Result<()> {
         let [address, p1, p2, p3] = [0, 2, 3, 4].map(|column| instruction.get(column));
         cost.count(address?, operation, [p1?, p2?, p3?]);
     }
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, cost.longest_value())?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, cost.longest_value(longest_value))?;
     Ok(())
 }
 
@@ -109,21 +110,22 @@ impl Cost {
         values.registers.extend(written.map(|register| (program, register)));
     }
 
-    /// The longest value, in bytes, that the statement may use.
-    fn longest_value(&self) -> i32 {
+    /// The longest value, in bytes, that the statement may use, if no value may have more than `longest`.
+    fn longest_value(&self, longest: i32) -> i32 {
         // Each program is listed once. If one is run by several instructions, it may run itself.
         let nested = self.runs > self.programs.saturating_sub(1);
         let depth = if nested { u64::from(MAX_TRIGGER_DEPTH.unsigned_abs()) } else { 1 };
         let held = self.main.held() + self.others.held() * depth;
         let produced = self.main.instructions + self.others.instructions * depth;
-        let longest = (MEMORY / held.max(1)).min(WORK / produced.max(1));
-        i32::try_from(longest).map_or(MAX_VALUE, |longest| longest.min(MAX_VALUE))
+        let unit = u64::from(longest.unsigned_abs());
+        let affordable = (MEMORY * unit / held.max(1)).min(WORK * unit / produced.max(1));
+        i32::try_from(affordable).map_or(longest, |affordable| affordable.min(longest))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::policy::MAX_VALUE, *};
 
     /// A connection with some tables, and its longest value for a statement.
     fn longest(sql: &str) -> i32 {
@@ -137,7 +139,7 @@ mod tests {
                  parent INTEGER REFERENCES tree (id) ON DELETE CASCADE);"
         );
         connection.execute_batch(&schema).unwrap();
-        bound(&connection, sql).unwrap();
+        bound(&connection, sql, MAX_VALUE).unwrap();
         connection.limit(Limit::SQLITE_LIMIT_LENGTH).unwrap()
     }
 
@@ -173,7 +175,7 @@ mod tests {
             ] {
                 let limit = longest(&sql);
                 let all = u64::from(limit.unsigned_abs()) * u64::from(count.unsigned_abs());
-                assert!(limit > 0 && all <= MEMORY, "{limit} for {count} of `{sql}`");
+                assert!(limit > 0 && all <= 128 << 20, "{limit} for {count} of `{sql}`");
             }
         }
     }
@@ -182,7 +184,7 @@ mod tests {
     fn more_instructions_on_values_lower_the_limit() {
         let sum = vec!["length(hex(x))"; 100].join(" + ");
         let limit = longest(&format!("SELECT {} FROM t", vec![sum; 400].join(", ")));
-        assert!(limit > 0 && u64::from(limit.unsigned_abs()) * 40_000 <= WORK, "{limit}");
+        assert!(limit > 0 && u64::from(limit.unsigned_abs()) * 40_000 <= 4 << 30, "{limit}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rusqlite::{
     types::{ToSqlOutput, Value, ValueRef},
 };
 
-use super::policy::{MAX_PATTERN, MAX_VALUE};
+use super::policy::MAX_PATTERN;
 
 /// A function, its number of arguments, and the maximum product of the lengths of the first two in
 /// bytes, for which it takes a few seconds.
@@ -39,9 +39,10 @@ const JSON: SubType = Some(b'J' as u32);
 /// let SQLite's own function work. The operators `LIKE` and `GLOB` call `like` and `glob`.
 pub(super) fn bound(
     connection: &Connection,
+    longest_value: i32,
     stop: impl Fn() -> bool + Clone + Send + 'static,
 ) -> Result<()> {
-    let original = Arc::<Original>::default();
+    let original = Arc::new(Original { connection: Mutex::default(), longest_value });
     for (name, arguments, limit) in FUNCTIONS {
         let (original, stop) = (Arc::clone(&original), stop.clone());
         let parameters = ["?"; 3][..if arguments == 3 { 3 } else { 2 }].join(", ");
@@ -87,15 +88,17 @@ fn length(value: ValueRef<'_>) -> u64 {
 }
 
 /// A connection with SQLite's own functions, opened when it is needed.
-#[derive(Default)]
-struct Original(Mutex<Option<Connection>>);
+struct Original {
+    connection: Mutex<Option<Connection>>,
+    longest_value: i32,
+}
 
 impl Original {
     fn call(&self, call: &str, context: &Context<'_>) -> Result<Answer> {
-        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if connection.is_none() {
             let opened = Connection::open_in_memory()?;
-            opened.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE)?;
+            opened.set_limit(Limit::SQLITE_LIMIT_LENGTH, self.longest_value)?;
             opened.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN)?;
             *connection = Some(opened);
         }
@@ -130,13 +133,13 @@ impl ToSql for Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::policy::MAX_VALUE, *};
 
     /// The replacement returns what the function returns, of every type.
     #[test]
     fn the_functions_are_those_of_sqlite() {
         let (original, bounded) = [(); 2].map(|()| Connection::open_in_memory().unwrap()).into();
-        bound(&bounded, || false).unwrap();
+        bound(&bounded, MAX_VALUE, || false).unwrap();
         let values = [
             "NULL",
             "''",
@@ -182,7 +185,7 @@ mod tests {
     #[test]
     fn long_arguments_are_refused_before_the_work() {
         let connection = Connection::open_in_memory().unwrap();
-        bound(&connection, || false).unwrap();
+        bound(&connection, MAX_VALUE, || false).unwrap();
         for sql in [
             "SELECT instr(zeroblob(8000000), zeroblob(4000000) || x'01')",
             "SELECT replace(hex(zeroblob(4000000)), hex(zeroblob(2000000)) || 'x', 'y')",
@@ -219,7 +222,7 @@ mod tests {
             *calls += 1;
             *calls > 2
         };
-        bound(&connection, stop).unwrap();
+        bound(&connection, MAX_VALUE, stop).unwrap();
         // SQLite does not check for an interrupt within the expressions of a row.
         let sql = "SELECT instr(?1, 1), trim(?1, 'b'), ?1 LIKE 'a', ?1 GLOB 'b', ?1 LIKE 'c'";
         let outcome = connection.query_row(sql, ["a"], |row| row.get::<_, Value>(0));

@@ -5,7 +5,7 @@ pub(crate) mod csv;
 pub(crate) mod execute;
 mod functions;
 pub(crate) mod outbox;
-mod policy;
+pub(crate) mod policy;
 mod values;
 
 use std::{
@@ -45,6 +45,9 @@ pub(crate) struct OpenOptions {
     pub(crate) scope: Scope,
     /// The time limit for a statement to produce its next row.
     pub(crate) time_limit: Duration,
+    /// The longest text or blob, in bytes. The memory and the work of a statement are limited in
+    /// proportion.
+    pub(crate) longest_value: i32,
 }
 
 /// A caller's database, opened for one call.
@@ -70,12 +73,13 @@ impl Database {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         let own = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&own);
-        policy::apply(&mut connection, move || flag.load(Ordering::Relaxed))?;
+        let longest_value = options.longest_value;
+        policy::apply(&mut connection, longest_value, move || flag.load(Ordering::Relaxed))?;
         let timer = Timer::default();
         let (clock, scope) = (timer.clone(), options.scope.clone());
         // SQLite's interrupt would not affect a statement that has yet to start.
         let stop = move || scope.is_over() || clock.has_expired();
-        functions::bound(&connection, stop.clone())?;
+        functions::bound(&connection, longest_value, stop.clone())?;
         connection.progress_handler(INSTRUCTIONS, Some(stop))?;
         Ok(Self { connection, path: path.to_owned(), options, own, timer })
     }
@@ -124,7 +128,7 @@ impl Database {
         let insert = || {
             let mut insert = self.connection.prepare_cached(sql)?;
             // The table and its triggers are the caller's.
-            cost::bound(&self.connection, sql)?;
+            cost::bound(&self.connection, sql, self.options.longest_value)?;
             insert.execute(values)
         };
         insert().map_err(|error| self.fault(&error))?;
@@ -141,7 +145,9 @@ impl Database {
             return Err(invalid("expected one statement, got several").into());
         }
         if statement.is_explain() == 0 {
-            cost::bound(&self.connection, sql).map_err(|error| self.fault(&error))?;
+            let longest_value = self.options.longest_value;
+            cost::bound(&self.connection, sql, longest_value)
+                .map_err(|error| self.fault(&error))?;
         }
         Ok(statement)
     }
@@ -182,7 +188,7 @@ impl Database {
             },
             Some(ErrorCode::TooBig) => {
                 let limit = self.connection.limit(Limit::SQLITE_LIMIT_LENGTH);
-                let limit = limit.unwrap_or(policy::MAX_VALUE);
+                let limit = limit.unwrap_or(self.options.longest_value);
                 exhausted(format!("{message}: a value of this statement may have {limit} bytes"))
             }
             Some(ErrorCode::ConstraintViolation) => Status::new(Code::FailedPrecondition, message),

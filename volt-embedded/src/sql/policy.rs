@@ -20,8 +20,7 @@ pub(crate) const MAX_PATTERN: i32 = 1000;
 /// The maximum depth to which triggers and actions of foreign keys may run one another.
 pub(super) const MAX_TRIGGER_DEPTH: i32 = 50;
 
-const LIMITS: [(Limit, i32); 11] = [
-    (Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE),
+const LIMITS: [(Limit, i32); 10] = [
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 4 << 20),
     (Limit::SQLITE_LIMIT_COLUMN, 1000),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 250),
@@ -83,12 +82,14 @@ const FORBIDDEN_FUNCTIONS: [&str; 3] = ["fts3_tokenizer", "load_extension", "sql
 const MODULES: [&str; 8] =
     ["fts3", "fts4", "fts4aux", "fts5", "fts5vocab", "geopoly", "rtree", "rtree_i32"];
 
-/// Applies the policy to a connection. `own` is true while the connection runs one of the Volt's
-/// own statements.
+/// Applies the policy to a connection, whose texts and blobs have at most `longest_value` bytes. `own` is
+/// true while the connection runs one of the Volt's own statements.
 pub(super) fn apply(
     connection: &mut Connection,
+    longest_value: i32,
     own: impl Fn() -> bool + Send + 'static,
 ) -> Result<()> {
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest_value)?;
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value)?;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use volt_api::{
     Status,
-    documents::updates::{self, MAX_NESTING, Nesting, Summary, Unfit},
+    documents::updates::{self, Gapped, MAX_NESTING, Nesting, Summary, Unfit},
 };
 use yrs::{
     Doc, OffsetKind, Options, ReadTxn as _, StateVector, Transact as _, TransactionMut, Update,
@@ -24,6 +24,7 @@ pub(crate) struct Document {
     /// The estimated memory, in bytes.
     cost: u64,
     nesting: Nesting,
+    gapped: Gapped,
 }
 
 /// A change that a document has accepted.
@@ -59,7 +60,8 @@ impl Document {
             cleanup_formatting: false,
             ..Options::default()
         };
-        Self { doc: Doc::with_options(options), cost: 0, nesting: Nesting::empty() }
+        let (nesting, gapped) = (Nesting::empty(), Gapped::default());
+        Self { doc: Doc::with_options(options), cost: 0, nesting, gapped }
     }
 
     /// Returns the estimated memory of the document, in bytes.
@@ -145,6 +147,8 @@ impl Document {
         let unreadable = || invalid("an update cannot be decoded");
         let decoded = guarded(|| Update::decode_v2(update)).ok_or_else(unreadable)?;
         let decoded = decoded.map_err(|_| unreadable())?;
+        let admitted = guarded(|| self.gapped.admit(&self.doc.transact(), update));
+        admitted.ok_or_else(unreadable)?.map_err(unfit)?;
         self.make_room(summary)?;
         let before = self.state();
         let outcome = self.transact(|txn| {
@@ -204,6 +208,7 @@ impl Document {
     ) -> Option<(T, bool)> {
         let mut txn = self.doc.transact_mut();
         let outcome = guarded(|| work(&mut txn));
+        self.gapped.note(&txn);
         // The state vector stays as it is if there is a gap before what was added.
         let changed = !txn.insert_set().is_empty() || !txn.delete_set().is_empty();
         // Dropping it commits it, which panics as well if the document is damaged. That must not happen

@@ -15,7 +15,7 @@ use yrs::{
 
 use super::{
     shared::lock,
-    updates::{self, Nesting, Summary, Unfit, caught},
+    updates::{self, Gapped, Nesting, Summary, Unfit, caught},
 };
 
 /// The memory that a small update may need, as estimated, in bytes.
@@ -31,6 +31,7 @@ pub struct Replica {
     origin: Origin,
     received: Arc<Mutex<Received>>,
     nesting: Mutex<Nesting>,
+    gapped: Arc<Mutex<Gapped>>,
 }
 
 /// An update of the Volt that passed the checks.
@@ -60,6 +61,8 @@ impl Replica {
     ) -> Self {
         let origin = Origin::from(uuid::Uuid::new_v4().as_u128());
         let received = Arc::new(Mutex::new(Received::default()));
+        let gapped = caught(|| Gapped::of(transaction)).unwrap_or_default();
+        let gapped = Arc::new(Mutex::new(gapped));
         let (own, seen) = (origin.clone(), Arc::clone(&received));
         transaction.observe_before_observer_calls(origin.clone(), move |transaction| {
             if transaction.origin() == Some(&own) {
@@ -71,8 +74,10 @@ impl Replica {
         let written = |transaction: &TransactionMut<'_>| {
             caught(|| updates::of_transaction(transaction)).unwrap_or_default()
         };
+        let noted = Arc::clone(&gapped);
         // Not as an update of the library, which cannot be read if it has a gap.
         transaction.observe_transaction_cleanup(origin.clone(), move |transaction, _| {
+            lock(&noted).note(transaction);
             let (insertions, deletions) = (transaction.insert_set(), transaction.delete_set());
             if insertions.is_empty() && deletions.is_empty() {
                 return;
@@ -89,7 +94,7 @@ impl Replica {
                 changed(updates::deletions_alone(&deletions));
             }
         });
-        Self { doc: doc.clone(), origin, received, nesting: Mutex::default() }
+        Self { doc: doc.clone(), origin, received, nesting: Mutex::default(), gapped }
     }
 
     pub fn doc(&self) -> &Doc {
@@ -115,6 +120,11 @@ impl Replica {
     pub fn apply(&self, mut transaction: TransactionMut<'_>, update: Checked) -> Result<()> {
         let Checked { update, summary } = update;
         lock(&self.nesting).admit(&transaction, summary).map_err(unfit)?;
+        if lock(&self.gapped).matters(&transaction) {
+            let written = updates::encode(&update);
+            let admitted = caught(|| lock(&self.gapped).admit(&transaction, &written));
+            admitted.ok_or_else(|| invalid("update"))?.map_err(unfit)?;
+        }
         *lock(&self.received) =
             Received { insertions: update.insertions(true), deletions: IdSet::default() };
         // Updates come from others. A panic within the transaction must not end the program: the

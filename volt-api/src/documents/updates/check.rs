@@ -3,7 +3,7 @@
 //! That library allocates as much as an update announces, recurses as deep as its values are nested, and
 //! computes with numbers that may overflow. The checks read an update as it would, without keeping it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::columns::{Bytes, Differences, Flags, Malformed, Numbers, Texts};
 
@@ -61,6 +61,13 @@ pub fn check(update: &[u8], max_cost: u64) -> Result<Summary> {
     let mut walk = Walk::new(update, max_cost)?;
     walk.update()?;
     Ok(Summary { cost: walk.cost, nesting: walk.types.nesting() })
+}
+
+/// Returns the blocks of a checked update, by client and in their order.
+pub(super) fn blocks(update: &[u8]) -> Result<HashMap<u64, Vec<Block>>> {
+    let mut walk = Walk::new(update, u64::MAX)?;
+    walk.update()?;
+    Ok(walk.types.clients)
 }
 
 /// Checks a state vector.
@@ -131,9 +138,13 @@ impl<'a> Walk<'a> {
     }
 
     fn update(&mut self) -> Result<()> {
+        let mut clients = HashSet::new();
         for _ in 0..self.rest.small()? {
             self.spend(CLIENT)?;
-            self.changes_of_client()?;
+            // The library would take the blocks of both for successive ones.
+            if !clients.insert(self.changes_of_client()?) {
+                return Err(Unfit::Malformed);
+            }
         }
         for _ in 0..self.rest.small()? {
             self.spend(CLIENT)?;
@@ -148,7 +159,8 @@ impl<'a> Walk<'a> {
         if self.cost > self.max_cost { Err(Unfit::TooLarge) } else { Ok(()) }
     }
 
-    fn changes_of_client(&mut self) -> Result<()> {
+    /// Reads the blocks of a client. Returns its id.
+    fn changes_of_client(&mut self) -> Result<u64> {
         let blocks = self.rest.small()?;
         let client = client(self.clients.next()?)?;
         let mut clock = self.rest.small()?;
@@ -160,14 +172,18 @@ impl<'a> Walk<'a> {
                 .filter(|end| *end <= MAX_CLOCK)
                 .ok_or(Unfit::Malformed)?;
         }
-        Ok(())
+        Ok(client)
     }
 
     /// Reads a block. Returns its length.
     fn block(&mut self, id: Id) -> Result<u32> {
         let info = self.infos.next()?;
         match info {
-            0 => return Ok(self.lengths.next_small()?),
+            0 => {
+                let length = self.lengths.next_small()?;
+                self.types.add(id.0, Block::collected(id.1, length), false);
+                return Ok(length);
+            }
             10 => return Ok(self.rest.small()?),
             _ => {}
         }
@@ -186,7 +202,10 @@ impl<'a> Walk<'a> {
             self.texts.skip()?;
         }
         let length = self.content(info & 0x0f)?;
-        self.types.add(id, length, place, info & 0x0f == 7);
+        let follows =
+            left.is_some_and(|left| Some(left) == id.1.checked_sub(1).map(|last| (id.0, last)));
+        let block = Block { clock: id.1, length, place, is_item: true, follows };
+        self.types.add(id.0, block, info & 0x0f == 7);
         Ok(length)
     }
 
@@ -317,11 +336,27 @@ enum Place {
     Beside(Id),
 }
 
+/// A block of an update.
 #[derive(Debug)]
-struct Block {
-    clock: u32,
+pub(super) struct Block {
+    pub(super) clock: u32,
     length: u32,
     place: Place,
+    /// False for a block whose content was collected.
+    pub(super) is_item: bool,
+    /// Set if the block was inserted after the client's change just before it.
+    pub(super) follows: bool,
+}
+
+impl Block {
+    fn collected(clock: u32, length: u32) -> Self {
+        Self { clock, length, place: Place::Root, is_item: false, follows: false }
+    }
+
+    /// Returns the clock after the block.
+    pub(super) fn end(&self) -> u32 {
+        self.clock.saturating_add(self.length)
+    }
 }
 
 /// The blocks of an update, to find how deep its shared types are nested.
@@ -332,9 +367,9 @@ struct Types {
 }
 
 impl Types {
-    fn add(&mut self, (client, clock): Id, length: u32, place: Place, is_type: bool) {
+    fn add(&mut self, client: u64, block: Block, is_type: bool) {
         self.count = self.count.saturating_add(u32::from(is_type));
-        self.clients.entry(client).or_default().push(Block { clock, length, place });
+        self.clients.entry(client).or_default().push(block);
     }
 
     /// Returns the deepest nesting, counted from roots and from blocks that the update lacks.

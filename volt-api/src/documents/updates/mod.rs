@@ -6,6 +6,7 @@
 
 mod check;
 mod columns;
+mod gapped;
 mod nesting;
 mod writer;
 
@@ -14,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use self::{
     check::{Summary, Unfit, check, check_state_vector},
     columns::{Bytes, Malformed},
+    gapped::Gapped,
     nesting::{MAX_NESTING, Nesting},
     writer::{deletions_alone, encode, merge, missing, of_transaction},
 };

@@ -81,7 +81,7 @@ pub fn deletions_alone(deletions: &IdSet) -> Vec<u8> {
 }
 
 /// Returns what a document has beyond a state vector, without what waits for missing changes.
-fn beyond(transaction: &impl ReadTxn, state: &StateVector) -> Vec<u8> {
+pub(super) fn beyond(transaction: &impl ReadTxn, state: &StateVector) -> Vec<u8> {
     let mut writer = Writer::new();
     transaction.encode_diff(&before_gaps(transaction, state), &mut writer);
     writer.to_vec()
@@ -96,14 +96,19 @@ fn before_gaps(transaction: &impl ReadTxn, state: &StateVector) -> StateVector {
         if state.get(client) >= clock { clock.checked_sub(1) } else { Some(clock) }
     };
     let ends = known.iter().filter_map(|(client, clock)| Some((*client, last(client, *clock)?)));
-    let mut gaps = Gaps::default();
-    transaction.encode_diff(&ends.collect(), &mut gaps);
+    let gaps = gaps(transaction, &ends.collect());
     let lower = |(client, clock): (&ClientID, &u32)| {
-        let clock =
-            if gaps.found.contains(client) { known.get(client).checked_sub(1)? } else { *clock };
+        let clock = if gaps.contains(client) { known.get(client).checked_sub(1)? } else { *clock };
         Some((*client, clock))
     };
     state.iter().filter_map(lower).collect()
+}
+
+/// Returns the clients with gaps in what a document has beyond a state vector.
+pub(super) fn gaps(transaction: &impl ReadTxn, state: &StateVector) -> BTreeSet<ClientID> {
+    let mut gaps = Gaps::default();
+    transaction.encode_diff(state, &mut gaps);
+    gaps.found
 }
 
 /// Writes the second encoding, with gaps as Yjs does.

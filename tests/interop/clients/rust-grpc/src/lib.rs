@@ -9,6 +9,10 @@ pub type Result<T, E = String> = std::result::Result<T, E>;
 
 /// Returns a client. It authenticates if the configuration has no certificate, and connects with its first
 /// call.
+///
+/// # Errors
+///
+/// When the configuration cannot be used, or the Volt does not admit the client.
 pub async fn connect(config: Value) -> Result<VoltClient> {
     let mut client = VoltClient::new().map_err(text)?;
     let options = InitialiseOptions::default();

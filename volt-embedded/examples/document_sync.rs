@@ -2,21 +2,30 @@
 //!
 //! ```text
 //! cargo run --release -p volt-embedded --example document_sync
+//! cargo run --release -p volt-embedded --example document_sync -- target/clients/js
 //! ```
 //!
 //! It prints the time until a new client has a document of 1 and 10 MiB, the edits per second that 1, 10
 //! and 100 others receive and the latency of single edits, and the Volt's memory for 1,000 open documents.
-//! All clients are in this process.
+//! All clients are in this process and share a connection. Each part has a Volt of its own.
+//!
+//! With a folder that has the published JavaScript client (`cargo xtask interop` installs it there), the same
+//! is measured with its sync provider, on the same Volts: by `bench/clients/js/document_sync.mjs`. The variable
+//! `VOLT_CLIENT_BUILD` selects the build of the client.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use std::{
-    env, future,
+    env, fs, future,
+    io::{self, BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use tempfile::NamedTempFile;
 use tokio::{
     runtime::Runtime,
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
@@ -50,9 +59,9 @@ async fn attach(client: &Client, doc: &Doc, id: &str) -> Result<SyncedDocument> 
 }
 
 /// Prints the time until a new client has a document.
-async fn sizes(client: &Client) -> Fallible {
-    println!("| size | a new client has it after | the next one after |");
-    println!("|---|---:|---:|");
+async fn sizes(client: &Client, web: Option<&Web<'_>>) -> Fallible {
+    println!("| size | client | a new one has it after | the next one after |");
+    println!("|---|---|---:|---:|");
     for mebibytes in [1, 10] {
         let id = format!("size-{mebibytes}");
         let doc = Doc::new();
@@ -74,8 +83,13 @@ async fn sizes(client: &Client) -> Fallible {
             assert_eq!(text.get_string(&copy.transact()).len(), length);
             reader.stop().await?;
         }
-        println!("| {mebibytes} MiB | {} ms | {} ms |", times[0], times[1]);
+        println!("| {mebibytes} MiB | this SDK | {} ms | {} ms |", times[0], times[1]);
         writer.stop().await?;
+    }
+    if let Some(web) = web {
+        for (size, times) in ["1 MiB", "10 MiB"].iter().zip(web.run(&["sizes"])?) {
+            println!("| {size} | web | {} ms |", times.replace(' ', " ms | "));
+        }
     }
     Ok(())
 }
@@ -143,11 +157,23 @@ async fn readers(client: &Client, count: usize) -> Fallible {
     let at = |percent: usize| {
         latencies[(latencies.len() * percent / 100).min(latencies.len() - 1)].as_secs_f64() * 1e3
     };
-    println!("| {count} | {rate:.0} | {:.2} ms | {:.2} ms |", at(50), at(99));
+    println!("| {count} | this SDK | {rate:.0} | {:.2} ms | {:.2} ms |", at(50), at(99));
     for document in documents {
         document.stop().await?;
     }
     Ok(writer.stop().await?)
+}
+
+/// Prints the same for the published provider.
+fn web_readers(web: &Web<'_>, count: usize) -> Fallible {
+    let numbers = [count.to_string(), EDITS.to_string(), SINGLE.to_string(), "20".to_owned()];
+    let arguments: Vec<_> =
+        ["readers"].into_iter().chain(numbers.iter().map(String::as_str)).collect();
+    for line in web.run(&arguments)? {
+        let values: Vec<_> = line.split(' ').collect();
+        println!("| {count} | web | {} ms |", values.join(" ms | ").replacen(" ms", "", 1));
+    }
+    Ok(())
 }
 
 /// Prints the Volt's memory for open documents.
@@ -160,28 +186,95 @@ async fn memory(client: &Client, volt: &Process) -> Fallible {
         text.insert(&mut doc.transact_mut(), 0, &"x".repeat(1024));
         open.push(attach(client, &doc, &format!("memory-{number}")).await?);
     }
-    let after = volt.memory();
-    let each = (after - before) * 1024.0 / f64::from(DOCUMENTS);
-    println!(
-        "{DOCUMENTS} open documents of 1 KiB: {:.1} MiB in the Volt, {each:.1} KiB each (before: \
-         {before:.1} MiB, with them: {after:.1} MiB)",
-        after - before
-    );
+    print_memory("this SDK", before, volt.memory());
     Ok(())
 }
 
-async fn run() -> Fallible {
+fn print_memory(client: &str, before: f64, after: f64) {
+    let each = (after - before) * 1024.0 / f64::from(DOCUMENTS);
+    println!("| {client} | {before:.1} MiB | {after:.1} MiB | {each:.1} KiB |");
+}
+
+/// The published JavaScript client.
+struct Web<'a> {
+    /// The folder in which it is installed.
+    folder: &'a Path,
+    config: &'a Path,
+}
+
+impl Web<'_> {
+    fn start(&self, arguments: &[&str]) -> io::Result<Child> {
+        let source =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/clients/js/document_sync.mjs");
+        let script = self.folder.join("document_sync.mjs");
+        // Packages are found from the folder of the script.
+        fs::copy(source, &script)?;
+        let mut command = Command::new("node");
+        command.arg(script).arg(self.config).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+    }
+
+    /// Runs a part to its end. Returns the lines that it prints.
+    fn run(&self, arguments: &[&str]) -> Fallible<Vec<String>> {
+        let output = self.start(arguments)?.wait_with_output()?;
+        if !output.status.success() {
+            return Err(format!("node: {}", output.status).into());
+        }
+        Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+    }
+
+    /// Prints the Volt's memory for open documents.
+    fn memory(&self, volt: &Process) -> Fallible {
+        let before = volt.memory();
+        let mut node = self.start(&["memory", &DOCUMENTS.to_string()])?;
+        let mut line = String::new();
+        BufReader::new(node.stdout.take().unwrap()).read_line(&mut line)?;
+        let after = volt.memory();
+        // Its input ends.
+        node.wait()?;
+        if line.trim() != "open" {
+            return Err("the documents are not open".into());
+        }
+        print_memory("web", before, after);
+        Ok(())
+    }
+}
+
+/// Starts a Volt with a database of documents.
+async fn start() -> Fallible<(Process, Client, NamedTempFile)> {
     let mut volt = Process::start(&["serve"])?;
-    let config: ClientConfig = serde_json::from_str(&volt.line()?)?;
-    let client = Client::connect(config).await?;
+    let text = volt.line()?;
+    let config = NamedTempFile::new()?;
+    fs::write(&config, &text)?;
+    let client = Client::connect(serde_json::from_str::<ClientConfig>(&text)?).await?;
     client.sync().ensure_sync_database("@bench").await?;
-    sizes(&client).await?;
-    println!("\n| others | edits per second | p50 | p99 |\n|---:|---:|---:|---:|");
+    Ok((volt, client, config))
+}
+
+async fn run(folder: Option<&Path>) -> Fallible {
+    let (_volt, client, config) = start().await?;
+    let web = folder.map(|folder| Web { folder, config: config.path() });
+    sizes(&client, web.as_ref()).await?;
+
+    let (_volt, client, config) = start().await?;
+    let web = folder.map(|folder| Web { folder, config: config.path() });
+    println!("\n| others | client | edits per second | p50 | p99 |\n|---:|---|---:|---:|---:|");
     for count in [1, 10, 100] {
         readers(&client, count).await?;
     }
-    println!();
-    memory(&client, &volt).await
+    for count in [1, 10, 100] {
+        web.as_ref().map_or(Ok(()), |web| web_readers(web, count))?;
+    }
+
+    println!("\n{DOCUMENTS} open documents of 1 KiB: the Volt's memory\n");
+    println!("| client | before | with them | each |\n|---|---:|---:|---:|");
+    let (volt, client, _) = start().await?;
+    memory(&client, &volt).await?;
+    if let Some(folder) = folder {
+        let (volt, _client, config) = start().await?;
+        Web { folder, config: config.path() }.memory(&volt)?;
+    }
+    Ok(())
 }
 
 async fn serve() -> Fallible {
@@ -192,9 +285,8 @@ async fn serve() -> Fallible {
 
 fn main() -> Fallible {
     let runtime = Runtime::new()?;
-    if env::args().nth(1).as_deref() == Some("serve") {
-        runtime.block_on(serve())
-    } else {
-        runtime.block_on(run())
+    match env::args_os().nth(1) {
+        Some(role) if role == "serve" => runtime.block_on(serve()),
+        folder => runtime.block_on(run(folder.as_deref().map(Path::new))),
     }
 }

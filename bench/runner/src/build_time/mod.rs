@@ -9,11 +9,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use prost_types::FileDescriptorSet;
 use volt_codegen::{
     Options, Sources, VOLT_API,
     inventory::{self, Entry},
 };
 use xtask_tools::{cargo::cargo, process, root};
+
+mod tonic;
 
 /// The number of builds. The smallest time counts, because other processes disturbed it least.
 const RUNS: usize = 3;
@@ -30,10 +33,10 @@ pub(crate) struct Args {
     /// Measure the profile `release` instead of `dev`.
     #[arg(long)]
     release: bool,
-    /// Measure a whole program instead, with and without gRPC: all dependencies are rebuilt, and the
-    /// program is linked.
+    /// Measure whole programs instead, with few and with many features, and one with tonic: all dependencies
+    /// are rebuilt, and the program is linked.
     #[arg(long)]
-    grpc: bool,
+    whole: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -42,8 +45,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     sources.files.extend(VOLT_API.iter().map(|(name, text)| ((*name).into(), (*text).into())));
     let set = sources.compile()?;
     let methods = inventory::methods(&set, &Options::default().features(true))?;
-    if args.grpc {
-        return with_and_without_grpc(root, &methods, args.release);
+    if args.whole {
+        return whole_programs(root, &set, &methods, args.release);
     }
     println!("| services | methods | crate | CPU time | lines of LLVM IR |");
     println!("|---|---|---|---|---|");
@@ -62,15 +65,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints what gRPC costs a program that makes every call.
-fn with_and_without_grpc(root: &Path, methods: &[Entry], release: bool) -> anyhow::Result<()> {
-    let methods: Vec<_> = methods.iter().collect();
-    println!("| features | crates | CPU time | size of the program |");
+/// Prints what whole programs cost, from one service to everything, and a program with tonic.
+fn whole_programs(
+    root: &Path,
+    set: &FileDescriptorSet,
+    methods: &[Entry],
+    release: bool,
+) -> anyhow::Result<()> {
+    let all: Vec<_> = methods.iter().collect();
+    let one: Vec<_> = methods.iter().filter(|method| method.feature == ONE).collect();
+    println!("| program | crates | CPU time | size |");
     println!("|---|---|---|---|");
-    for (name, features) in
-        [("all services, `tls`", &["tls"][..]), ("the same and `grpc`", &["tls", "grpc"])]
-    {
-        let probe = Probe::new(root, &methods, features, release)?;
+    let sdk = |methods, features| Probe::new(root, methods, features, release);
+    for (name, probe) in [
+        ("one service", sdk(&one, &[])?),
+        ("tonic with TLS, the same `.proto` files", tonic::probe(root, set, release)?),
+        ("one service, `tls`", sdk(&one, &["tls"])?),
+        ("all services, `tls`: the default", sdk(&all, &["tls"])?),
+        ("the same and `grpc`", sdk(&all, &["tls", "grpc"])?),
+    ] {
         let crates = probe.crates()?;
         let (seconds, bytes) = probe.whole()?;
         let size = Bytes(bytes);
@@ -99,25 +112,43 @@ struct Probe {
 impl Probe {
     /// `more` are features in addition to those of the services.
     fn new(root: &Path, methods: &[&Entry], more: &[&str], release: bool) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
         let services = methods.iter().map(|method| &*method.feature);
         let features: BTreeSet<_> = services.chain(more.iter().copied()).collect();
         let features: Vec<_> = features.into_iter().collect();
         let manifest = format!(
-            "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-             [dependencies]\n\
-             volt-api = {{ path = '{}', default-features = false, features = {features:?} }}\n\n\
-             [profile.release]\nstrip = true\n\n\
-             [workspace]\n",
+            "[dependencies]\n\
+             volt-api = {{ path = '{}', default-features = false, features = {features:?} }}\n",
             root.join("volt-api").display()
         );
+        let files = [("src/lib.rs", calls(methods)), ("src/main.rs", program(methods))];
+        Self::with(root, &manifest, &files, release)
+    }
+
+    /// A crate with these dependencies and files.
+    fn with(
+        root: &Path,
+        dependencies: &str,
+        files: &[(&str, String)],
+        release: bool,
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let manifest = format!(
+            "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+             {dependencies}\n\
+             [profile.release]\nstrip = true\n\n\
+             [workspace]\n",
+        );
         fs::write(folder.path().join("Cargo.toml"), manifest)?;
-        // The same versions as in the workspace, without asking a registry.
+        // The same versions as in the workspace.
         fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
         fs::create_dir(folder.path().join("src"))?;
-        fs::write(folder.path().join("src/lib.rs"), calls(methods))?;
-        fs::write(folder.path().join("src/main.rs"), program(methods))?;
-        Ok(Self { folder, target: root.join("target/build-time"), release })
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text)?;
+        }
+        let probe = Self { folder, target: root.join("target/build-time"), release };
+        // Builds are offline, so that no download is measured.
+        process::run(cargo().current_dir(probe.folder.path()).args(["fetch", "--quiet"]))?;
+        Ok(probe)
     }
 
     fn cargo(&self, command: &str) -> Command {
@@ -225,7 +256,7 @@ fn program(methods: &[&Entry]) -> String {
              black_box(calls);\n    \
              let connecting: std::pin::Pin<Box<dyn Future<Output = volt_api::Result<Client>>>> =\n        \
                  Box::pin(Client::connect(ClientConfig::default()));\n    \
-             black_box(connecting);\n\
+             drop(black_box(connecting));\n\
          }}\n",
         calls.join(", ")
     )
